@@ -1,0 +1,157 @@
+//! A dataset declaration: one declared table, its key, columns, units, licence and texts.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use crate::column::ColumnDeclaration;
+use crate::common;
+use crate::ids::{DatasetId, LicenceId};
+use crate::texts::Texts;
+
+/// The shape of a dataset's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// One column per measured property; the key ends in `time`.
+    Wide,
+    /// One row per `sensor_id`, `property` and `time`; properties come from the property table.
+    Long,
+    /// Places with a validity period: key (`id`, `valid_from`).
+    Places,
+    /// For the data team only; never registered on public sessions.
+    Private,
+}
+
+/// The period of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grain {
+    /// `year=2026`
+    Year,
+    /// `month=2026-01`
+    Month,
+    /// `day=2026-01-01`
+    Day,
+}
+
+impl Grain {
+    /// Returns the name of the partition column.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Month => "month",
+            Self::Day => "day",
+        }
+    }
+}
+
+/// One declared dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetDeclaration {
+    /// Name of the table, its folder and its URL.
+    pub id: DatasetId,
+    /// Version of the declaration, raised with each change; written into every file.
+    pub version: u32,
+    /// Shape of the rows.
+    pub kind: DatasetKind,
+    /// Period of one partition, taken from the partition time column.
+    pub grain: Grain,
+    /// Names of the key columns, in order. Files are sorted by them.
+    pub key: Vec<String>,
+    /// Licence that the dataset is published under, if the city declares one; checked against its sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<LicenceId>,
+    /// Attribution that files and answers carry beside the licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// Short name.
+    pub title: Texts,
+    /// What the data is, how it is made and how to read it.
+    pub description: Texts,
+    /// The declared columns, in order.
+    #[serde(rename = "column")]
+    pub columns: Vec<ColumnDeclaration>,
+}
+
+impl DatasetDeclaration {
+    /// Returns the position of a declared column.
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Returns the positions of the key columns, in key order.
+    pub fn key_indices(&self) -> Vec<usize> {
+        self.key
+            .iter()
+            .filter_map(|name| self.column_index(name))
+            .collect()
+    }
+
+    /// Returns the positions of the declared columns that are not in the key: equal values there mean "unchanged".
+    pub fn value_indices(&self) -> Vec<usize> {
+        (0..self.columns.len())
+            .filter(|i| !self.key.contains(&self.columns[*i].name))
+            .collect()
+    }
+
+    /// Returns the name of the timestamp column that places a row in its partition:
+    /// `time`, for places `valid_from`, for private datasets `received_at`'s declared stand-in `time`.
+    pub fn time_column(&self) -> &'static str {
+        match self.kind {
+            DatasetKind::Places => "valid_from",
+            _ => "time",
+        }
+    }
+
+    /// Returns true where anybody may read the dataset.
+    pub fn is_public(&self) -> bool {
+        self.kind != DatasetKind::Private
+    }
+
+    fn declared_fields(&self) -> Vec<Field> {
+        self.columns
+            .iter()
+            .map(|c| Field::new(&c.name, c.column_type.data_type(), !c.required))
+            .collect()
+    }
+
+    /// Returns the schema of the declared columns only: what a decoder fills.
+    pub fn declared_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.declared_fields()))
+    }
+
+    /// Returns the schema of a row in SQL: declared columns, then the common ones.
+    pub fn row_schema(&self) -> SchemaRef {
+        let mut fields = self.declared_fields();
+        fields.extend(common::common_fields());
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Returns the schema of a row in a Parquet file: a SQL row without the partition column `licence`.
+    pub fn file_schema(&self) -> SchemaRef {
+        let mut fields = self.declared_fields();
+        fields.extend(
+            common::common_fields()
+                .into_iter()
+                .filter(|f| f.name() != common::LICENCE),
+        );
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Returns the schema of the Delta table: a file row, then `licence`, `superseded` and the grain column.
+    pub fn table_schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> = self
+            .file_schema()
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone())
+            .collect();
+        fields.push(Field::new(common::LICENCE, DataType::Utf8, false));
+        fields.push(Field::new(common::SUPERSEDED, DataType::Boolean, false));
+        fields.push(Field::new(self.grain.column(), DataType::Utf8, false));
+        Arc::new(Schema::new(fields))
+    }
+}

@@ -1,0 +1,52 @@
+//! Everything declared, as one value: it is journalled whole, so that what is behind the journal stays a
+//! deterministic function of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::DatasetDeclaration;
+use crate::ids::{DatasetId, SourceId};
+use crate::property::PropertyDeclaration;
+use crate::source::SourceDeclaration;
+
+/// Version of the decoders: raised whenever the same bytes would become other rows.
+pub const DECODER_VERSION: u32 = 1;
+
+/// The declarations in force: datasets, properties and sources.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Declarations {
+    /// [`DECODER_VERSION`] of the binary that wrote this.
+    pub decoder_version: u32,
+    /// Datasets by id.
+    pub datasets: BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+    /// Properties of long datasets, by dataset and name order of the property table.
+    pub properties: Vec<Arc<PropertyDeclaration>>,
+    /// Sources by id.
+    pub sources: BTreeMap<SourceId, Arc<SourceDeclaration>>,
+}
+
+impl Declarations {
+    /// Returns a dataset by id.
+    pub fn dataset(&self, id: &str) -> Option<&Arc<DatasetDeclaration>> {
+        self.datasets.get(&DatasetId::new(id))
+    }
+
+    /// Returns a property of a long dataset.
+    pub fn property(&self, dataset: &str, name: &str) -> Option<&Arc<PropertyDeclaration>> {
+        self.properties
+            .iter()
+            .find(|p| p.dataset.as_str() == dataset && p.name == name)
+    }
+
+    /// Returns the journalled form: JSON, the same bytes for the same declarations.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("declarations have string keys only")
+    }
+
+    /// Reads the journalled form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}

@@ -1,0 +1,23 @@
+//! What meetnet knows about data before any arrives: dataset declarations, ids, time, units, quality flags, licences
+//! and reject reasons.
+//!
+//! Every other crate builds on this one: `model -> decode -> quality -> lake -> query -> publish`.
+//! It does no I/O, reads no clock and starts no task: files and the time of day are handed in.
+
+pub mod calendar;
+pub mod column;
+pub mod common;
+pub mod dataset;
+pub mod declarations;
+pub mod ids;
+pub mod licence;
+pub mod privacy;
+pub mod property;
+pub mod quality;
+pub mod quantity;
+pub mod reject;
+pub mod rows;
+pub mod source;
+pub mod texts;
+pub mod time;
+pub mod units;

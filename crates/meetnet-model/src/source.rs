@@ -1,0 +1,181 @@
+//! A source declaration: one configured origin of messages, as far as decoding and routing need it.
+//!
+//! It is part of the journalled declarations, so it names secrets (`{ env = "NAME" }`) and never holds them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DatasetId, LicenceId, SourceId};
+
+/// How a source's messages arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A subscription at an MQTT broker.
+    Mqtt,
+    /// A push endpoint: `POST /ingest/v1/{source}`.
+    Http,
+}
+
+/// The wire format of a source's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WireFormat {
+    /// Telraam `/v1/reports/traffic` bodies.
+    Telraam,
+    /// airRohr "own API" JSON.
+    Airrohr,
+    /// The Things Stack v3 uplinks.
+    TtsV3,
+    /// JSON objects, read by the declared mapping.
+    Json,
+}
+
+/// The name of a secret: where its value is found at run time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// An environment variable.
+    Env(String),
+    /// A file whose trimmed content is the secret; relative to the configuration file.
+    File(String),
+}
+
+/// Where a value stands in a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ValueRef {
+    /// A template over topic captures, for example `"{device}"`.
+    Template(String),
+    /// A JSON Pointer (RFC 6901) into the body.
+    Pointer {
+        /// The pointer, for example `/id`.
+        pointer: String,
+    },
+}
+
+/// The text form of times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeFormat {
+    /// RFC 3339 / ISO 8601 with an offset, or naive with a declared zone.
+    Rfc3339,
+    /// Seconds since 1970, integer or fraction.
+    Unix,
+    /// Milliseconds since 1970.
+    UnixMs,
+}
+
+/// What to do with a local time that occurs twice in autumn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubledHour {
+    /// The first of the two (summer time).
+    First,
+    /// The second of the two (winter time).
+    Second,
+    /// Make it a reject.
+    Reject,
+}
+
+/// Where the time of an observation stands and how it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeDeclaration {
+    /// JSON Pointer to the time.
+    pub pointer: String,
+    /// Its text form.
+    pub format: TimeFormat,
+    /// IANA zone of naive times (`"UTC"`, `"Europe/Brussels"`); required where times have no offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Rule for the doubled autumn hour of naive local times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubled_hour: Option<DoubledHour>,
+}
+
+/// One mapped field: which decoded field becomes which property (long) or column (wide).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapEntry {
+    /// The dataset of the row.
+    pub dataset: DatasetId,
+    /// The property of a long dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+    /// The column of a wide dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// JSON Pointer to the value.
+    pub pointer: String,
+    /// UCUM unit of the value as sent; converted to the canonical unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Length of the averaging interval in seconds, where the value is an average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_s: Option<i64>,
+}
+
+/// The span around the receive time in which an observation's time is accepted, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeWindow {
+    /// How far back, µs.
+    pub back_us: i64,
+    /// How far ahead, µs.
+    pub ahead_us: i64,
+}
+
+impl Default for TimeWindow {
+    fn default() -> Self {
+        const HOUR_US: i64 = 3_600_000_000;
+        Self {
+            back_us: 400 * 24 * HOUR_US,
+            ahead_us: HOUR_US,
+        }
+    }
+}
+
+/// One source, as it is journalled: everything that decides what its messages become.
+/// Connection details (URLs, credentials, limits of the transport) live in the configuration, not here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDeclaration {
+    /// Its id.
+    pub id: SourceId,
+    /// How messages arrive.
+    pub kind: SourceKind,
+    /// Their wire format.
+    pub format: WireFormat,
+    /// Prefix of the sensor ids.
+    pub namespace: String,
+    /// Licence of its rows.
+    pub licence: LicenceId,
+    /// Attribution text, if the licence asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// Topic patterns with named captures (`zigbee2mqtt/{device}`); for MQTT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Which station a message is from (generic formats).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensor_id: Option<ValueRef>,
+    /// Whether `sensor_id` is a hardware id, to be replaced by its HMAC.
+    #[serde(default)]
+    pub hardware_id: bool,
+    /// Where the time stands; absent: the receive time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeDeclaration>,
+    /// Accepted times relative to the receive time.
+    pub time_window: TimeWindow,
+    /// Numbers that mean "no value" (-999, -9999, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sentinels: Vec<f64>,
+    /// Whether literal `nan` in JSON is read as a missing value.
+    #[serde(default)]
+    pub lenient: bool,
+    /// The mapping of fields to properties and columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub map: Vec<MapEntry>,
+    /// Order among sources that share a namespace: a higher one wins over a lower one.
+    #[serde(default)]
+    pub precedence: i32,
+}

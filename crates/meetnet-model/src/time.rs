@@ -1,0 +1,297 @@
+//! Times as sources write them, read into microseconds since 1970, UTC.
+//!
+//! A decoder builds one [`TimeReader`] per source and calls it per value. Receive times, time windows and the clock are
+//! not here: the caller holds them. Calendar arithmetic and text output are in [`crate::calendar`].
+
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use thiserror::Error;
+
+use crate::calendar::{DAY_US, Date, SECOND_US};
+use crate::source::{DoubledHour, TimeDeclaration, TimeFormat};
+
+pub use crate::calendar::{
+    format_rfc3339, period, period_bounds, period_end, period_start, write_rfc3339,
+};
+
+/// Why a text or number is not a time. It repeats nothing of the input, so it can stand in a reject as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TimeError {
+    /// Not the declared form.
+    #[error("not an RFC 3339 / ISO 8601 time such as 2026-01-31T12:00:00Z")]
+    NotRfc3339,
+    /// Not a number where seconds or milliseconds since 1970 are declared.
+    #[error("not a number of {unit} since 1970")]
+    NotUnix {
+        /// `seconds` or `milliseconds`.
+        unit: &'static str,
+    },
+    /// A local time without an offset, and no zone is declared.
+    #[error(
+        "the time has no offset and the source declares no zone; add `zone = \"UTC\"` or its IANA name to `time`"
+    )]
+    NoZone,
+    /// The declared zone is not in the time-zone database.
+    #[error("unknown time zone `{0}`; use an IANA name such as `Europe/Brussels` or `UTC`")]
+    UnknownZone(String),
+    /// A local time that does not exist: the hour the clock skips in spring.
+    #[error("the local time does not exist: clocks skip it in spring")]
+    Skipped,
+    /// A local time that occurs twice, without a rule which one is meant.
+    #[error(
+        "the local time occurs twice in autumn; declare `doubled_hour = \"first\"` or `\"second\"`"
+    )]
+    Doubled,
+    /// Before the year 1 or after the year 9999.
+    #[error("the time lies outside the years 1 to 9999")]
+    OutOfRange,
+}
+
+/// 0001-01-01T00:00:00Z.
+const MIN_US: i64 = -62_135_596_800 * SECOND_US;
+/// The last microsecond of the year 9999.
+const MAX_US: i64 = 253_402_300_800 * SECOND_US - 1;
+
+fn in_range(micros: i64) -> Result<i64, TimeError> {
+    if (MIN_US..=MAX_US).contains(&micros) {
+        Ok(micros)
+    } else {
+        Err(TimeError::OutOfRange)
+    }
+}
+
+/// Reads an RFC 3339 / ISO 8601 time with an offset (`Z`, `+01:00`). Digits after the sixth of a second are cut.
+pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
+    TimeReader::RFC3339.read_text(text)
+}
+
+/// Reads the times of one source, as its declaration says.
+#[derive(Clone, Debug)]
+pub struct TimeReader {
+    format: TimeFormat,
+    zone: Zone,
+    doubled_hour: DoubledHour,
+}
+
+#[derive(Clone, Debug)]
+enum Zone {
+    Undeclared,
+    Utc,
+    Named(TimeZone),
+}
+
+impl TimeReader {
+    /// Reads RFC 3339 times; an offset is required.
+    pub const RFC3339: Self = Self {
+        format: TimeFormat::Rfc3339,
+        zone: Zone::Undeclared,
+        doubled_hour: DoubledHour::Reject,
+    };
+
+    /// Returns the reader that `declaration` asks for, or [`TimeError::UnknownZone`].
+    pub fn new(declaration: &TimeDeclaration) -> Result<Self, TimeError> {
+        Self::with(
+            declaration.format,
+            declaration.zone.as_deref(),
+            declaration.doubled_hour,
+        )
+    }
+
+    /// Returns a reader of `format`; `zone` is for times without an offset, `doubled_hour` for those that occur twice
+    /// (absent: they are errors).
+    pub fn with(
+        format: TimeFormat,
+        zone: Option<&str>,
+        doubled_hour: Option<DoubledHour>,
+    ) -> Result<Self, TimeError> {
+        let zone = match zone {
+            None => Zone::Undeclared,
+            Some("UTC" | "Etc/UTC" | "Z") => Zone::Utc,
+            Some(name) => Zone::Named(
+                TimeZone::get(name).map_err(|_| TimeError::UnknownZone(name.to_owned()))?,
+            ),
+        };
+        Ok(Self {
+            format,
+            zone,
+            doubled_hour: doubled_hour.unwrap_or(DoubledHour::Reject),
+        })
+    }
+
+    /// Reads a time from text; numbers of seconds or milliseconds may come as text too.
+    pub fn read_text(&self, text: &str) -> Result<i64, TimeError> {
+        let text = text.trim();
+        match self.format {
+            TimeFormat::Rfc3339 => match read_iso(text.as_bytes()) {
+                Some((local_us, Some(offset_s))) => in_range(local_us - offset_s * SECOND_US),
+                Some((local_us, None)) => self.resolve(local_us),
+                None => self.read_unusual(text),
+            },
+            TimeFormat::Unix => read_decimal(text, 6, "seconds"),
+            TimeFormat::UnixMs => read_decimal(text, 3, "milliseconds"),
+        }
+    }
+
+    /// Reads a time from a JSON integer.
+    pub fn read_integer(&self, value: i64) -> Result<i64, TimeError> {
+        let factor = match self.format {
+            TimeFormat::Rfc3339 => return Err(TimeError::NotRfc3339),
+            TimeFormat::Unix => SECOND_US,
+            TimeFormat::UnixMs => 1000,
+        };
+        in_range(value.checked_mul(factor).ok_or(TimeError::OutOfRange)?)
+    }
+
+    /// Reads a time from a JSON number with a fraction, to the nearest microsecond.
+    pub fn read_float(&self, value: f64) -> Result<i64, TimeError> {
+        let (factor, unit) = match self.format {
+            TimeFormat::Rfc3339 => return Err(TimeError::NotRfc3339),
+            TimeFormat::Unix => (1e6, "seconds"),
+            TimeFormat::UnixMs => (1e3, "milliseconds"),
+        };
+        if !value.is_finite() {
+            return Err(TimeError::NotUnix { unit });
+        }
+        // The cast saturates, and both ends are out of range.
+        in_range((value * factor).round() as i64)
+    }
+
+    /// The forms that real sources rarely use: basic format, no seconds, leap seconds, a zone in brackets.
+    fn read_unusual(&self, text: &str) -> Result<i64, TimeError> {
+        if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
+            return in_range(floor_micros(timestamp));
+        }
+        let local: civil::DateTime = text.parse().map_err(|_| TimeError::NotRfc3339)?;
+        let date = Date {
+            year: i64::from(local.year()),
+            month: i64::from(local.month()),
+            day: i64::from(local.day()),
+        };
+        let seconds = i64::from(local.hour()) * 3600
+            + i64::from(local.minute()) * 60
+            + i64::from(local.second());
+        let micros = i64::from(local.subsec_nanosecond()).div_euclid(1000);
+        self.resolve(date.days() * DAY_US + seconds * SECOND_US + micros)
+    }
+
+    /// Turns a local time, written as if it were UTC, into an instant by the declared zone.
+    fn resolve(&self, local_us: i64) -> Result<i64, TimeError> {
+        let local_us = in_range(local_us)?;
+        let zone = match &self.zone {
+            Zone::Undeclared => return Err(TimeError::NoZone),
+            Zone::Utc => return Ok(local_us),
+            Zone::Named(zone) => zone,
+        };
+        let local = jiff::Timestamp::from_microsecond(local_us)
+            .map(|t| jiff::tz::Offset::UTC.to_datetime(t))
+            .map_err(|_| TimeError::OutOfRange)?;
+        let offset = match zone.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset,
+            AmbiguousOffset::Gap { .. } => return Err(TimeError::Skipped),
+            AmbiguousOffset::Fold { before, after } => match self.doubled_hour {
+                DoubledHour::First => before,
+                DoubledHour::Second => after,
+                DoubledHour::Reject => return Err(TimeError::Doubled),
+            },
+        };
+        in_range(local_us - i64::from(offset.seconds()) * SECOND_US)
+    }
+}
+
+fn floor_micros(timestamp: jiff::Timestamp) -> i64 {
+    // The quotient of an i128 of nanoseconds in jiff's range fits easily.
+    timestamp.as_nanosecond().div_euclid(1000) as i64
+}
+
+/// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1..9}][Z|±hh:mm]` into local microseconds and the offset in seconds.
+/// None for every other form, which need not be wrong.
+fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
+    fn number(bytes: &[u8]) -> Option<i64> {
+        bytes.iter().try_fold(0_i64, |sum, byte| {
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + i64::from(byte - b'0'))
+        })
+    }
+    let (head, mut rest) = bytes.split_at_checked(19)?;
+    let separators = [head[4], head[7], head[13], head[16]];
+    if separators != *b"--::" || !matches!(head[10], b'T' | b' ' | b't') {
+        return None;
+    }
+    let date = Date {
+        year: number(&head[0..4])?,
+        month: number(&head[5..7])?,
+        day: number(&head[8..10])?,
+    };
+    let (hour, minute, second) = (
+        number(&head[11..13])?,
+        number(&head[14..16])?,
+        number(&head[17..19])?,
+    );
+    if !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut fraction_us = 0;
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+        if !(1..=9).contains(&digits) {
+            return None;
+        }
+        let kept = digits.min(6);
+        fraction_us = number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
+        rest = &fraction[digits..];
+    }
+    let offset = match rest {
+        [] => None,
+        b"Z" | b"z" => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let seconds = hours * 3600 + minutes * 60;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    let of_day = (hour * 3600 + minute * 60 + second) * SECOND_US + fraction_us;
+    Some((date.days() * DAY_US + of_day, offset))
+}
+
+/// Reads a decimal number exactly and scales it by 10^`places`; further digits are cut towards the past.
+fn read_decimal(text: &str, places: u32, unit: &'static str) -> Result<i64, TimeError> {
+    let error = TimeError::NotUnix { unit };
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+        // Exponents ("1.7e9") are legal JSON numbers, so they are read, by way of a float.
+        let value: f64 = text.parse().map_err(|_| error.clone())?;
+        if !value.is_finite() {
+            return Err(error);
+        }
+        return in_range((value * 10_f64.powi(places as i32)).round() as i64);
+    }
+    let whole: i64 = whole.parse().map_err(|_| TimeError::OutOfRange)?;
+    let mut micros = whole
+        .checked_mul(10_i64.pow(places))
+        .ok_or(TimeError::OutOfRange)?;
+    let mut cut = false;
+    for (place, byte) in (1..).zip(fraction.bytes()) {
+        if place <= places {
+            micros += i64::from(byte - b'0') * 10_i64.pow(places - place);
+        } else {
+            cut |= byte != b'0';
+        }
+    }
+    in_range(if negative {
+        -micros - i64::from(cut)
+    } else {
+        micros
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn reader(format: TimeFormat, zone: Option<&str>, doubled: Option<DoubledHour>) -> TimeReader {
+    TimeReader::with(format, zone, doubled).unwrap()
+}
+
+/// Reads RFC 3339 text and writes the result back, so that the table below can be read.
+fn check(reader: &TimeReader, text: &str, expect: Result<&str, TimeError>) {
+    assert_eq!(
+        reader.read_text(text).map(format_rfc3339),
+        expect.map(str::to_owned),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn times_with_an_offset() {
+    let reader = TimeReader::RFC3339;
+    for (text, expect) in [
+        ("2024-06-12T11:00:00.000Z", "2024-06-12T11:00:00Z"),
+        ("2024-06-12 11:00:00Z", "2024-06-12T11:00:00Z"),
+        ("2024-06-12t11:00:00z", "2024-06-12T11:00:00Z"),
+        ("2024-06-12T13:00:00+02:00", "2024-06-12T11:00:00Z"),
+        ("2024-06-12T05:30:00-05:30", "2024-06-12T11:00:00Z"),
+        (
+            "2024-06-12T11:00:00.123456789Z",
+            "2024-06-12T11:00:00.123456Z",
+        ),
+        ("2024-06-12T11:00:00.1Z", "2024-06-12T11:00:00.100Z"),
+        (
+            "1969-12-31T23:59:59.9999999Z",
+            "1969-12-31T23:59:59.999999Z",
+        ),
+        ("  2024-06-12T11:00:00Z\n", "2024-06-12T11:00:00Z"),
+        ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
+        // Forms off the fast path.
+        ("2024-06-12T11:00Z", "2024-06-12T11:00:00Z"),
+        ("20240612T110000Z", "2024-06-12T11:00:00Z"),
+        ("2024-06-12T13:00:00+0200", "2024-06-12T11:00:00Z"),
+        ("2024-06-12 13:00:00+02", "2024-06-12T11:00:00Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+    ] {
+        check(&reader, text, Ok(expect));
+    }
+}
+
+#[test]
+fn what_is_not_a_time() {
+    let reader = reader(TimeFormat::Rfc3339, Some("UTC"), None);
+    for text in [
+        "",
+        "now",
+        "nan",
+        "2024-13-01T00:00:00Z",
+        "2023-02-29T00:00:00Z",
+        "2024-06-12T24:00:00Z",
+        "2024-06-12T11:60:00Z",
+        "2024-06-12T11:00:00.Z",
+        "2024-06-12T11:00:00.1234567890Z",
+        "2024-06-12T11:00:00+26:00",
+        "2024-06-12T11:00:00Zjunk",
+        "2016-1-4 21:2:35",
+        "１２３４-06-12T11:00:00Z",
+        "1718190000",
+        "\u{0}\u{0}\u{0}\u{0}-06-12T11:00:00Z",
+    ] {
+        check(&reader, text, Err(TimeError::NotRfc3339));
+    }
+    check(&reader, "0000-01-01T00:00:00Z", Err(TimeError::OutOfRange));
+    check(
+        &reader,
+        "9999-12-31T23:59:59-01:00",
+        Err(TimeError::OutOfRange),
+    );
+}
+
+#[test]
+fn naive_times_need_a_zone_and_the_doubled_hour_a_rule() {
+    let undeclared = TimeReader::RFC3339;
+    let utc = reader(TimeFormat::Rfc3339, Some("UTC"), None);
+    let brussels = |rule| reader(TimeFormat::Rfc3339, Some("Europe/Brussels"), rule);
+    for (reader, text, expect) in [
+        (&undeclared, "2022-10-30 02:30:00", Err(TimeError::NoZone)),
+        (&utc, "2019-04-25 01:51:12", Ok("2019-04-25T01:51:12Z")),
+        (&utc, "2022-10-30 02:30:00", Ok("2022-10-30T02:30:00Z")),
+        // An offset in the text wins over the declared zone.
+        (
+            &brussels(None),
+            "2022-07-01T12:00:00Z",
+            Ok("2022-07-01T12:00:00Z"),
+        ),
+        (
+            &brussels(None),
+            "2022-07-01T12:00:00",
+            Ok("2022-07-01T10:00:00Z"),
+        ),
+        (
+            &brussels(None),
+            "2022-01-01 12:00:00.5",
+            Ok("2022-01-01T11:00:00.500Z"),
+        ),
+        (
+            &brussels(None),
+            "2022-07-01T12:00",
+            Ok("2022-07-01T10:00:00Z"),
+        ),
+        (
+            &brussels(None),
+            "2022-10-30T01:59:59",
+            Ok("2022-10-29T23:59:59Z"),
+        ),
+        (
+            &brussels(None),
+            "2022-10-30T02:00:00",
+            Err(TimeError::Doubled),
+        ),
+        (
+            &brussels(None),
+            "2022-10-30T02:59:59",
+            Err(TimeError::Doubled),
+        ),
+        (
+            &brussels(None),
+            "2022-10-30T03:00:00",
+            Ok("2022-10-30T02:00:00Z"),
+        ),
+        (
+            &brussels(Some(DoubledHour::Reject)),
+            "2022-10-30T02:30:00",
+            Err(TimeError::Doubled),
+        ),
+        (
+            &brussels(Some(DoubledHour::First)),
+            "2022-10-30T02:30:00",
+            Ok("2022-10-30T00:30:00Z"),
+        ),
+        (
+            &brussels(Some(DoubledHour::Second)),
+            "2022-10-30T02:30:00",
+            Ok("2022-10-30T01:30:00Z"),
+        ),
+        (
+            &brussels(Some(DoubledHour::First)),
+            "2022-03-27T02:30:00",
+            Err(TimeError::Skipped),
+        ),
+    ] {
+        check(reader, text, expect);
+    }
+    assert_eq!(
+        TimeReader::with(TimeFormat::Rfc3339, Some("Europe/Leuven"), None).unwrap_err(),
+        TimeError::UnknownZone("Europe/Leuven".to_owned())
+    );
+}
+
+#[test]
+fn seconds_and_milliseconds_since_1970() {
+    let seconds = reader(TimeFormat::Unix, None, None);
+    let millis = reader(TimeFormat::UnixMs, None, None);
+    let not = |unit| Err(TimeError::NotUnix { unit });
+    for (reader, text, expect) in [
+        (&seconds, "1718190000", Ok(1_718_190_000_000_000)),
+        (&seconds, "1718190000.5", Ok(1_718_190_000_500_000)),
+        (&seconds, "1718190000.123456", Ok(1_718_190_000_123_456)),
+        (&seconds, "1718190000.1234569", Ok(1_718_190_000_123_456)),
+        (&seconds, "-0.0000001", Ok(-1)),
+        (&seconds, "-1.5", Ok(-1_500_000)),
+        (&seconds, "1.7e9", Ok(1_700_000_000_000_000)),
+        (&millis, "1718190000123", Ok(1_718_190_000_123_000)),
+        (&millis, "1718190000123.25", Ok(1_718_190_000_123_250)),
+        (&seconds, "", not("seconds")),
+        (&seconds, "nan", not("seconds")),
+        (&seconds, "inf", not("seconds")),
+        (&millis, "2024-06-12T11:00:00Z", not("milliseconds")),
+        (&seconds, "1718190000000", Err(TimeError::OutOfRange)),
+        (&seconds, "99999999999999999999", Err(TimeError::OutOfRange)),
+        (&seconds, "1e300", Err(TimeError::OutOfRange)),
+    ] {
+        assert_eq!(reader.read_text(text), expect, "{text:?}");
+    }
+    assert_eq!(
+        seconds.read_integer(1_718_190_000),
+        Ok(1_718_190_000_000_000)
+    );
+    assert_eq!(
+        millis.read_integer(1_718_190_000_123),
+        Ok(1_718_190_000_123_000)
+    );
+    assert_eq!(seconds.read_integer(i64::MAX), Err(TimeError::OutOfRange));
+    assert_eq!(
+        seconds.read_float(1_718_190_000.123_456),
+        Ok(1_718_190_000_123_456)
+    );
+    assert_eq!(millis.read_float(-0.5), Ok(-500));
+    assert_eq!(millis.read_float(f64::NAN), not("milliseconds"));
+    assert_eq!(millis.read_float(f64::MAX), Err(TimeError::OutOfRange));
+    assert_eq!(
+        TimeReader::RFC3339.read_integer(1),
+        Err(TimeError::NotRfc3339)
+    );
+    assert_eq!(
+        TimeReader::RFC3339.read_float(1.0),
+        Err(TimeError::NotRfc3339)
+    );
+}
+
+proptest! {
+    #[test]
+    fn offsets_shift_the_instant(
+        micros in -62_000_000_000_000_000_i64..253_000_000_000_000_000,
+        minutes in -1439_i64..1440,
+    ) {
+        let local = format_rfc3339(micros + minutes * 60 * SECOND_US);
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let text = format!(
+            "{}{sign}{:02}:{:02}", local.trim_end_matches('Z'), minutes.abs() / 60, minutes.abs() % 60,
+        );
+        prop_assert_eq!(parse_rfc3339(&text), Ok(micros));
+    }
+
+    #[test]
+    fn fast_path_and_jiff_agree(micros in -62_000_000_000_000_000_i64..253_000_000_000_000_000) {
+        let text = format_rfc3339(micros);
+        let by_jiff: jiff::Timestamp = text.parse().unwrap();
+        prop_assert_eq!(read_iso(text.as_bytes()), Some((by_jiff.as_microsecond(), Some(0))));
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,40}", zone in prop::option::of(Just("Europe/Brussels"))) {
+        for format in [TimeFormat::Rfc3339, TimeFormat::Unix, TimeFormat::UnixMs] {
+            let _ = reader(format, zone, None).read_text(&text);
+        }
+    }
+}
