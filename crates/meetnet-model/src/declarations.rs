@@ -2,6 +2,7 @@
 //! deterministic function of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,43 @@ use crate::source::SourceDeclaration;
 
 /// Version of the decoders: raised whenever the same bytes would become other rows.
 pub const DECODER_VERSION: u32 = 1;
+
+/// What is wrong with a declaration, where it stands and what to do. Displayed as `file:line: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclarationError {
+    /// The file as it was named to us; empty where the fault lies between declarations of several files.
+    pub file: String,
+    /// The line, 1 first, where one is to blame.
+    pub line: Option<usize>,
+    /// What is wrong; what to do.
+    pub message: String,
+}
+
+impl DeclarationError {
+    /// Returns an error that is not in one file alone.
+    pub fn general(message: impl Into<String>) -> Self {
+        Self {
+            file: String::new(),
+            line: None,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for DeclarationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            if let Some(line) = self.line {
+                write!(f, ":{line}")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DeclarationError {}
 
 /// The declarations in force: datasets, properties and sources.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod quality;
 pub mod quantity;
 pub mod reject;
 pub mod rows;
+pub mod schemas;
 pub mod source;
 pub mod texts;
 pub mod time;

@@ -1,1 +1,240 @@
-//! To come.
+//! Licences of sources and datasets: what each asks of those who use the data, and whether a dataset may hold the rows
+//! of a source.
+//!
+//! The licence belongs to the source; a dataset without a declared one hands each row on under the row's own. A dataset
+//! that declares one promises it for every row, so it may not ask for less than its sources do. This is a check
+//! for the operator at start-up, not legal advice.
+
+use std::collections::BTreeSet;
+
+use crate::declarations::{DeclarationError, Declarations};
+use crate::ids::DatasetId;
+use crate::source::{SourceDeclaration, WireFormat};
+
+/// A known licence.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Licence {
+    /// SPDX id; `LicenseRef-…` where SPDX has none. It is also a partition value.
+    pub id: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// IRI for catalogues (DCAT): the EU authority table's where it has one, else the publisher's.
+    pub iri: &'static str,
+    /// Page with the text.
+    pub url: &'static str,
+    /// Whether the maker must be named.
+    pub attribution: bool,
+    /// Whether what is made of the data must carry the same licence.
+    pub share_alike: bool,
+    /// Whether commercial use is excluded.
+    pub non_commercial: bool,
+}
+
+const fn free(
+    id: &'static str,
+    title: &'static str,
+    iri: &'static str,
+    url: &'static str,
+) -> Licence {
+    Licence {
+        id,
+        title,
+        iri,
+        url,
+        attribution: false,
+        share_alike: false,
+        non_commercial: false,
+    }
+}
+
+/// Every known licence.
+pub const LICENCES: &[Licence] = &[
+    free(
+        "CC0-1.0",
+        "Creative Commons Zero 1.0",
+        "http://publications.europa.eu/resource/authority/licence/CC0",
+        "https://creativecommons.org/publicdomain/zero/1.0/",
+    ),
+    free(
+        "PDDL-1.0",
+        "Open Data Commons Public Domain Dedication and License 1.0",
+        "http://publications.europa.eu/resource/authority/licence/ODC_PDDL",
+        "https://opendatacommons.org/licenses/pddl/1-0/",
+    ),
+    // The contents half of the ODbL: alone it asks for nothing, the database half does.
+    free(
+        "DbCL-1.0",
+        "Open Data Commons Database Contents License 1.0",
+        "https://opendatacommons.org/licenses/dbcl/1-0/",
+        "https://opendatacommons.org/licenses/dbcl/1-0/",
+    ),
+    Licence {
+        attribution: true,
+        ..free(
+            "CC-BY-4.0",
+            "Creative Commons Attribution 4.0",
+            "http://publications.europa.eu/resource/authority/licence/CC_BY_4_0",
+            "https://creativecommons.org/licenses/by/4.0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        share_alike: true,
+        ..free(
+            "CC-BY-SA-4.0",
+            "Creative Commons Attribution-ShareAlike 4.0",
+            "http://publications.europa.eu/resource/authority/licence/CC_BYSA_4_0",
+            "https://creativecommons.org/licenses/by-sa/4.0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        ..free(
+            "ODC-By-1.0",
+            "Open Data Commons Attribution License 1.0",
+            "http://publications.europa.eu/resource/authority/licence/ODC_BY",
+            "https://opendatacommons.org/licenses/by/1-0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        share_alike: true,
+        ..free(
+            "ODbL-1.0",
+            "Open Data Commons Open Database License 1.0",
+            "http://publications.europa.eu/resource/authority/licence/ODC_BL",
+            "https://opendatacommons.org/licenses/odbl/1-0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        non_commercial: true,
+        ..free(
+            "CC-BY-NC-4.0",
+            "Creative Commons Attribution-NonCommercial 4.0",
+            "http://publications.europa.eu/resource/authority/licence/CC_BYNC_4_0",
+            "https://creativecommons.org/licenses/by-nc/4.0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        share_alike: true,
+        non_commercial: true,
+        ..free(
+            "CC-BY-NC-SA-4.0",
+            "Creative Commons Attribution-NonCommercial-ShareAlike 4.0",
+            "http://publications.europa.eu/resource/authority/licence/CC_BYNCSA_4_0",
+            "https://creativecommons.org/licenses/by-nc-sa/4.0/",
+        )
+    },
+    Licence {
+        attribution: true,
+        ..free(
+            "LicenseRef-Vlaanderen-Gratis-Hergebruik-1.0",
+            "Modellicentie voor gratis hergebruik Vlaanderen 1.0",
+            "https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0",
+            "https://data.vlaanderen.be/id/licentie/modellicentie-gratis-hergebruik/v1.0",
+        )
+    },
+];
+
+impl Licence {
+    /// Returns the licence with this id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        LICENCES.iter().find(|licence| licence.id == id)
+    }
+
+    /// Returns true where a dataset under `dataset` may hold rows of a source under `source`: the dataset asks for
+    /// all that the source asks for, and share-alike rows stay under their own licence. Licences we do
+    /// not know are compatible with themselves only.
+    pub fn allows(source: &str, dataset: &str) -> bool {
+        if source == dataset {
+            return true;
+        }
+        match (Self::find(source), Self::find(dataset)) {
+            (Some(source), Some(dataset)) => source.lost_under(dataset).is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Returns what the rows of this licence ask for and another licence would not keep.
+    fn lost_under(&self, dataset: &Self) -> Vec<&'static str> {
+        let mut lost = Vec::new();
+        if self.attribution && !dataset.attribution {
+            lost.push("attribution");
+        }
+        if self.share_alike && self.id != dataset.id {
+            // Not only less is excluded: a share-alike licence forbids further terms as well.
+            lost.push("the same licence for what is made of it");
+        }
+        if self.non_commercial && !dataset.non_commercial {
+            lost.push("non-commercial use");
+        }
+        lost
+    }
+}
+
+/// Returns true for a text that can be a licence id and a partition value: `[A-Za-z0-9.-]+`.
+pub fn is_licence_id(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+}
+
+/// Returns the datasets that a source's messages can become rows of: those its format always fills and those its map
+/// names.
+pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
+    let by_format: &[&str] = match source.format {
+        WireFormat::Telraam => &["traffic"],
+        WireFormat::Airrohr => &["air", "heat"],
+        WireFormat::TtsV3 | WireFormat::Json => &[],
+    };
+    let mapped = source.map.iter().map(|entry| entry.dataset.clone());
+    by_format
+        .iter()
+        .map(|id| DatasetId::new(id))
+        .chain(mapped)
+        .collect()
+}
+
+/// Checks that no dataset declares more than the licences of its sources allow, and that every licence id can be a
+/// partition value.
+pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
+    let mut errors = Vec::new();
+    for source in declarations.sources.values() {
+        let licence = source.licence.as_str();
+        if !is_licence_id(licence) {
+            errors.push(DeclarationError::general(format!(
+                "source `{}` has the licence `{licence}`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
+                source.id
+            )));
+            continue;
+        }
+        for id in datasets_of(source) {
+            let declared = declarations
+                .datasets
+                .get(&id)
+                .and_then(|d| d.licence.as_ref());
+            let Some(dataset) = declared.map(|id| id.as_str()) else {
+                continue;
+            };
+            if Licence::allows(licence, dataset) {
+                continue;
+            }
+            let why = match (Licence::find(licence), Licence::find(dataset)) {
+                (Some(s), Some(d)) => format!("which asks for {}", s.lost_under(d).join(" and ")),
+                _ => "and we do not know whether one allows the other".to_owned(),
+            };
+            errors.push(DeclarationError::general(format!(
+                "dataset `{id}` declares {dataset}, but its source `{}` is under {licence}, {why}; \
+                 declare {licence} for the dataset, or none so that each row keeps its own, or take the source out",
+                source.id
+            )));
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::declarations::DECODER_VERSION;
+use crate::ids::{LicenceId, SourceId};
+use crate::schemas;
+use crate::source::{MapEntry, SourceKind, TimeWindow};
+
+#[test]
+fn a_dataset_asks_for_no_less_than_its_sources() {
+    const IDS: [&str; 8] = [
+        "CC0-1.0",
+        "PDDL-1.0",
+        "DbCL-1.0",
+        "CC-BY-4.0",
+        "CC-BY-SA-4.0",
+        "ODbL-1.0",
+        "CC-BY-NC-4.0",
+        "CC-BY-NC-SA-4.0",
+    ];
+    // A row per source licence, a column per dataset licence, in the order above.
+    for (source, row) in IDS.into_iter().zip([
+        "xxxxxxxx", // CC0
+        "xxxxxxxx", // PDDL
+        "xxxxxxxx", // DbCL
+        "...xxxxx", // CC-BY
+        "....x...", // CC-BY-SA
+        ".....x..", // ODbL
+        "......xx", // CC-BY-NC
+        ".......x", // CC-BY-NC-SA
+    ]) {
+        for (dataset, mark) in IDS.into_iter().zip(row.chars()) {
+            assert_eq!(
+                Licence::allows(source, dataset),
+                mark == 'x',
+                "{source} in {dataset}"
+            );
+        }
+    }
+    assert!(Licence::allows("LicenseRef-Stad", "LicenseRef-Stad"));
+    assert!(!Licence::allows("LicenseRef-Stad", "CC-BY-NC-SA-4.0"));
+    assert!(!Licence::allows("CC0-1.0", "LicenseRef-Stad"));
+}
+
+#[test]
+fn every_licence_can_be_a_partition_value() {
+    for licence in LICENCES {
+        assert!(is_licence_id(licence.id), "{}", licence.id);
+        assert!(licence.iri.starts_with("http") && licence.url.starts_with("https://"));
+        assert_eq!(Licence::find(licence.id), Some(licence));
+    }
+    for bad in ["", "CC BY 4.0", "CC/BY", "licence=x", "ODbL_1.0", "Lizénz"] {
+        assert!(!is_licence_id(bad), "{bad}");
+    }
+}
+
+fn source(id: &str, format: WireFormat, licence: &str, mapped: &[&str]) -> SourceDeclaration {
+    SourceDeclaration {
+        id: SourceId::new(id),
+        kind: SourceKind::Http,
+        format,
+        namespace: id.to_owned(),
+        licence: LicenceId::new(licence),
+        attribution: None,
+        topics: Vec::new(),
+        sensor_id: None,
+        hardware_id: false,
+        time: None,
+        time_window: TimeWindow::default(),
+        sentinels: Vec::new(),
+        lenient: false,
+        map: mapped
+            .iter()
+            .map(|dataset| MapEntry {
+                dataset: DatasetId::new(dataset),
+                property: Some("p".to_owned()),
+                column: None,
+                pointer: "/p".to_owned(),
+                unit: None,
+                interval_s: None,
+            })
+            .collect(),
+        precedence: 0,
+    }
+}
+
+fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&str]) {
+    let mut datasets = schemas::builtin().datasets;
+    for (id, licence) in licences {
+        let dataset = datasets.get_mut(&DatasetId::new(id)).unwrap();
+        Arc::make_mut(dataset).licence = Some(LicenceId::new(licence));
+    }
+    let sources: BTreeMap<_, _> = sources
+        .into_iter()
+        .map(|s| (s.id.clone(), Arc::new(s)))
+        .collect();
+    let declarations = Declarations {
+        decoder_version: DECODER_VERSION,
+        datasets,
+        properties: Vec::new(),
+        sources,
+    };
+    let errors: Vec<String> = check_licences(&declarations)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(errors, expect);
+}
+
+#[test]
+fn datasets_and_sources_are_named() {
+    let telraam = || source("telraam", WireFormat::Telraam, "CC-BY-NC-4.0", &[]);
+    let airrohr = || source("airrohr", WireFormat::Airrohr, "ODbL-1.0", &["noise"]);
+    let balcony = || source("balcony", WireFormat::Json, "CC0-1.0", &["heat"]);
+    check(vec![telraam(), airrohr(), balcony()], &[], &[]);
+    check(
+        vec![telraam(), balcony()],
+        &[("traffic", "CC-BY-NC-4.0"), ("heat", "CC-BY-4.0")],
+        &[],
+    );
+    check(vec![telraam()], &[("air", "CC0-1.0")], &[]);
+    check(
+        vec![telraam()],
+        &[("traffic", "CC-BY-4.0")],
+        &[
+            "dataset `traffic` declares CC-BY-4.0, but its source `telraam` is under CC-BY-NC-4.0, which asks for \
+           non-commercial use; declare CC-BY-NC-4.0 for the dataset, or none so that each row keeps its own, \
+           or take the source out",
+        ],
+    );
+    check(
+        vec![airrohr(), balcony()],
+        &[("noise", "CC0-1.0"), ("heat", "ODbL-1.0")],
+        &[
+            "dataset `noise` declares CC0-1.0, but its source `airrohr` is under ODbL-1.0, which asks for attribution \
+           and the same licence for what is made of it; declare ODbL-1.0 for the dataset, or none so that each \
+           row keeps its own, or take the source out",
+        ],
+    );
+    check(
+        vec![source("s", WireFormat::Json, "LicenseRef-X", &["air"])],
+        &[("air", "CC-BY-4.0")],
+        &[
+            "dataset `air` declares CC-BY-4.0, but its source `s` is under LicenseRef-X, and we do not know whether one \
+           allows the other; declare LicenseRef-X for the dataset, or none so that each row keeps its own, \
+           or take the source out",
+        ],
+    );
+    check(
+        vec![source("s", WireFormat::Json, "CC BY 4.0", &["air"])],
+        &[],
+        &[
+            "source `s` has the licence `CC BY 4.0`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
+        ],
+    );
+}

@@ -1,0 +1,72 @@
+//! What a property declaration must keep, and what to do where it does not.
+
+use super::dataset_rules::{check_iri, check_range, check_texts, check_unit};
+use super::{DatasetKind, Located, Problems, is_name, raw};
+use crate::dataset::DatasetDeclaration;
+use crate::declarations::DeclarationError;
+use crate::ids::DatasetId;
+use crate::property::PropertyDeclaration;
+use crate::texts::Texts;
+
+/// Checks one property by itself; what is wrong goes to `problems`. None where too little is left of it.
+pub(super) fn check(
+    raw: raw::Property,
+    problems: &mut Problems<'_>,
+) -> Option<PropertyDeclaration> {
+    let span = raw.name.span();
+    let name = raw.name.into_inner();
+    if !is_name(&name) {
+        problems.add(
+            span.clone(),
+            format!("`{name}` cannot be a property name; use at most 48 of a-z, 0-9 and _, a letter first"),
+        );
+    }
+    if let Some(mass) = &raw.molar_mass
+        && !(mass.get_ref().is_finite() && *mass.get_ref() > 0.0)
+    {
+        problems.add(
+            mass.span(),
+            "a molar mass is a positive number of g/mol; correct it",
+        );
+    }
+    let title = match raw.title {
+        Some(title) => check_texts(title, "title", problems),
+        None => {
+            problems.add(
+                span,
+                format!("property `{name}` has no title; add `title = {{ nl = \"…\" }}`"),
+            );
+            Texts::default()
+        }
+    };
+    Some(PropertyDeclaration {
+        name,
+        dataset: DatasetId::new(raw.dataset.get_ref()),
+        unit: check_unit(raw.unit, problems),
+        iri: check_iri(raw.iri, problems),
+        range: check_range(&raw.range, problems)?,
+        molar_mass: raw.molar_mass.map(toml::Spanned::into_inner),
+        title,
+    })
+}
+
+/// Checks that a property's dataset is declared and long.
+pub(super) fn check_dataset(
+    property: &Located<'_, PropertyDeclaration>,
+    dataset: Option<&Located<'_, DatasetDeclaration>>,
+) -> Option<DeclarationError> {
+    let PropertyDeclaration {
+        name, dataset: id, ..
+    } = &property.declaration;
+    match dataset {
+        None => Some(property.error(format!(
+            "property `{name}` names dataset `{id}`, which is not declared; add a file for it or correct the name"
+        ))),
+        Some(dataset) if dataset.declaration.kind != DatasetKind::Long => {
+            Some(property.error(format!(
+                "property `{name}` names dataset `{id}`, which is not long; declare a column of `{id}` instead"
+            )))
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,83 @@
+//! Declaration files as they are written: every value that can be wrong on its own keeps its place in the text.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::column::ColumnType;
+use crate::dataset::{DatasetKind, Grain};
+
+/// One file.
+#[derive(Debug)]
+pub(super) enum File {
+    Dataset(Box<Dataset>),
+    Properties(Vec<Spanned<Property>>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dataset {
+    pub(super) id: Spanned<String>,
+    pub(super) version: Spanned<u32>,
+    pub(super) kind: DatasetKind,
+    pub(super) grain: Grain,
+    pub(super) key: Spanned<Vec<Spanned<String>>>,
+    pub(super) licence: Option<Spanned<String>>,
+    pub(super) attribution: Option<String>,
+    pub(super) title: Option<Spanned<Texts>>,
+    pub(super) description: Option<Spanned<Texts>>,
+    #[serde(default)]
+    pub(super) column: Vec<Spanned<Column>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Texts {
+    #[serde(default)]
+    pub(super) nl: String,
+    #[serde(default)]
+    pub(super) en: String,
+    #[serde(default)]
+    pub(super) fr: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Column {
+    pub(super) name: Spanned<String>,
+    #[serde(rename = "type")]
+    pub(super) column_type: Spanned<ColumnType>,
+    #[serde(default)]
+    pub(super) required: bool,
+    pub(super) unit: Option<Spanned<String>>,
+    pub(super) iri: Option<Spanned<String>>,
+    pub(super) range: Option<Spanned<Vec<f64>>>,
+    pub(super) title: Option<Spanned<Texts>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PropertyFile {
+    property: Vec<Spanned<Property>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Property {
+    pub(super) name: Spanned<String>,
+    pub(super) dataset: Spanned<String>,
+    pub(super) unit: Spanned<String>,
+    pub(super) iri: Spanned<String>,
+    pub(super) range: Spanned<Vec<f64>>,
+    pub(super) molar_mass: Option<Spanned<f64>>,
+    pub(super) title: Option<Spanned<Texts>>,
+}
+
+/// Reads one file; what it declares shows by its tables.
+pub(super) fn parse(text: &str) -> Result<File, toml::de::Error> {
+    let table: toml::Table = toml::from_str(text)?;
+    if table.contains_key("property") {
+        toml::from_str::<PropertyFile>(text).map(|file| File::Properties(file.property))
+    } else {
+        toml::from_str(text).map(|dataset| File::Dataset(Box::new(dataset)))
+    }
+}
