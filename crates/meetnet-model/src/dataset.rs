@@ -47,6 +47,24 @@ impl Grain {
     }
 }
 
+/// A declared quality rule of a wide dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "test", rename_all = "snake_case", deny_unknown_fields)]
+pub enum QualityRule {
+    /// The row is suspect where the share of the interval that a device saw is too small.
+    Uptime {
+        /// The column with the share, 0..1.
+        column: String,
+        /// Below this share the row is suspect.
+        suspect_below: f64,
+    },
+    /// The row is missing where none of these columns has a value.
+    Missing {
+        /// The columns.
+        columns: Vec<String>,
+    },
+}
+
 /// One declared dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +89,9 @@ pub struct DatasetDeclaration {
     pub title: Texts,
     /// What the data is, how it is made and how to read it.
     pub description: Texts,
+    /// Quality rules beside the ranges of the columns.
+    #[serde(default, rename = "rule", skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<QualityRule>,
     /// The declared columns, in order.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDeclaration>,

@@ -5,6 +5,7 @@
 //! It does no I/O, reads no clock and starts no task: files and the time of day are handed in.
 
 pub mod calendar;
+pub mod change;
 pub mod column;
 pub mod common;
 pub mod dataset;
@@ -15,6 +16,7 @@ pub mod privacy;
 pub mod property;
 pub mod quality;
 pub mod quantity;
+pub mod redact;
 pub mod reject;
 pub mod rows;
 pub mod schemas;

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{Problems, is_name, raw};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
-use crate::dataset::{DatasetDeclaration, DatasetKind};
+use crate::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
 use crate::ids::{DatasetId, LicenceId};
 use crate::licence::is_licence_id;
 use crate::texts::Texts;
@@ -59,6 +59,7 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
     let columns = check_columns(raw.column, &whole, problems);
     check_key(raw.key.get_ref(), &key_span, &columns, problems);
     check_kind(raw.kind, raw.key.get_ref(), &key_span, &columns, problems);
+    check_quality_rules(raw.kind, &raw.rule, &columns, problems);
     DatasetDeclaration {
         id: DatasetId::new(id),
         version: raw.version.into_inner(),
@@ -74,7 +75,49 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
         attribution: raw.attribution,
         title: required_texts(raw.title, "title", &whole, problems),
         description: required_texts(raw.description, "description", &whole, problems),
+        rules: raw.rule.into_iter().map(Spanned::into_inner).collect(),
         columns: columns.into_iter().map(|(column, _)| column).collect(),
+    }
+}
+
+fn check_quality_rules(
+    kind: DatasetKind,
+    rules: &[Spanned<QualityRule>],
+    columns: &[(ColumnDeclaration, Range<usize>)],
+    problems: &mut Problems<'_>,
+) {
+    for rule in rules {
+        if kind != DatasetKind::Wide {
+            problems.add(
+                rule.span(),
+                "only a wide dataset has `[[rule]]`s; remove it",
+            );
+        }
+        let named = match rule.get_ref() {
+            QualityRule::Uptime {
+                column,
+                suspect_below,
+            } => {
+                if !(0.0..=1.0).contains(suspect_below) {
+                    problems.add(
+                        rule.span(),
+                        "`suspect_below` is a share; use a number from 0 to 1",
+                    );
+                }
+                std::slice::from_ref(column)
+            }
+            QualityRule::Missing { columns } => columns,
+        };
+        for name in named {
+            if !columns.iter().any(|(column, _)| column.name == *name) {
+                problems.add(
+                    rule.span(),
+                    format!(
+                        "the rule names column `{name}`, which is not declared; correct the name"
+                    ),
+                );
+            }
+        }
     }
 }
 

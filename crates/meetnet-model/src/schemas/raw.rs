@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::column::ColumnType;
-use crate::dataset::{DatasetKind, Grain};
+use crate::dataset::{DatasetKind, Grain, QualityRule};
 
 /// One file.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Dataset {
     pub(super) attribution: Option<String>,
     pub(super) title: Option<Spanned<Texts>>,
     pub(super) description: Option<Spanned<Texts>>,
+    #[serde(default)]
+    pub(super) rule: Vec<Spanned<QualityRule>>,
     #[serde(default)]
     pub(super) column: Vec<Spanned<Column>>,
 }

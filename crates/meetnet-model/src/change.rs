@@ -1,0 +1,136 @@
+//! Changes of a declaration that a stored table allows (promise 11): a new column without values in the old rows, and
+//! what only describes or bounds the data. Everything else would give stored rows another meaning, and needs a new
+//! dataset id or property name.
+
+use crate::column::ColumnDeclaration;
+use crate::dataset::DatasetDeclaration;
+use crate::property::PropertyDeclaration;
+
+/// Checks that `new` can take over the table that was made with `stored`.
+///
+/// Allowed are nullable columns added at the end, texts, ranges, IRIs, licence, attribution and version. On error, names
+/// every change that is not, each with what to do.
+pub fn check_change(
+    stored: &DatasetDeclaration,
+    new: &DatasetDeclaration,
+) -> Result<(), Vec<String>> {
+    let mut changes = Vec::new();
+    if stored.id != new.id {
+        changes.push(format!(
+            "the id changed from `{}` to `{}`",
+            stored.id, new.id
+        ));
+    }
+    if stored.key != new.key {
+        changes.push(format!(
+            "the key changed from ({}) to ({})",
+            stored.key.join(", "),
+            new.key.join(", ")
+        ));
+    }
+    if stored.kind != new.kind {
+        changes.push(
+            format!("the kind changed from {:?} to {:?}", stored.kind, new.kind).to_lowercase(),
+        );
+    }
+    if stored.grain != new.grain {
+        changes.push(format!(
+            "the grain changed from {} to {}",
+            stored.grain.column(),
+            new.grain.column()
+        ));
+    }
+    for (position, old) in stored.columns.iter().enumerate() {
+        match new.column_index(&old.name) {
+            None => changes.push(format!("column `{}` was removed", old.name)),
+            Some(at) => {
+                if at != position {
+                    changes.push(format!(
+                        "column `{}` moved from place {} to {}",
+                        old.name,
+                        position + 1,
+                        at + 1
+                    ));
+                }
+                changes.extend(column_changes(old, &new.columns[at]));
+            }
+        }
+    }
+    for column in &new.columns {
+        if column.required && stored.column_index(&column.name).is_none() {
+            changes.push(format!(
+                "the new column `{}` is required, but stored rows have no value for it",
+                column.name
+            ));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(changes
+        .into_iter()
+        .map(|change| {
+            format!(
+                "dataset `{}`: {change}; undo it, or declare the changed dataset under a new id",
+                stored.id
+            )
+        })
+        .collect())
+}
+
+fn column_changes(old: &ColumnDeclaration, new: &ColumnDeclaration) -> Vec<String> {
+    let name = &old.name;
+    let mut changes = Vec::new();
+    if old.column_type != new.column_type {
+        changes.push(format!(
+            "the type of column `{name}` changed from {:?} to {:?}",
+            old.column_type, new.column_type
+        ));
+    }
+    if old.unit != new.unit {
+        let unit = |unit: &Option<String>| unit.as_deref().unwrap_or("none").to_owned();
+        changes.push(format!(
+            "the unit of column `{name}` changed from {} to {}",
+            unit(&old.unit),
+            unit(&new.unit)
+        ));
+    }
+    match (old.required, new.required) {
+        (false, true) => changes.push(format!("column `{name}` became required")),
+        (true, false) => changes.push(format!("column `{name}` is no longer required")),
+        _ => {}
+    }
+    changes
+}
+
+/// Checks that properties of long tables keep the unit that their stored values are in. A property that is gone or
+/// new is no change: its rows stay, or come.
+pub fn check_property_change(
+    stored: &[impl AsRef<PropertyDeclaration>],
+    new: &[impl AsRef<PropertyDeclaration>],
+) -> Result<(), Vec<String>> {
+    let changes: Vec<String> = stored
+        .iter()
+        .map(AsRef::as_ref)
+        .filter_map(|old| {
+            let new = new
+                .iter()
+                .map(AsRef::as_ref)
+                .find(|new| new.dataset == old.dataset && new.name == old.name)?;
+            (new.unit != old.unit).then(|| {
+                format!(
+                    "property `{}` of dataset `{}`: the unit changed from {} to {}; undo it, or declare a new property",
+                    old.name, old.dataset, old.unit, new.unit
+                )
+            })
+        })
+        .collect();
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(changes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Excerpts of foreign bytes that can be shown: in rejects, logs and error answers.
+//!
+//! The bytes did not parse, or not as declared, so this goes by the look of them: values behind telling keys, in JSON,
+//! form encoding, line protocol and headers, and texts that look like hardware ids or addresses whatever stands before
+//! them. It errs on the side of `…`: an excerpt is there to recognise a message, the bytes are in the journal.
+
+mod keys;
+mod shapes;
+
+/// Characters of an excerpt at most.
+pub const EXCERPT_CHARS_MAX: usize = 200;
+/// Bytes that are looked at: what is left out shortens the text, so more than the excerpt; bounded, so that an envelope
+/// of megabytes costs no more than a small one.
+const HEAD_BYTES_MAX: usize = 2_048;
+/// What stands for what was left out.
+const MARK: char = '…';
+
+/// Returns the head of `bytes` as text without personal data, at most [`EXCERPT_CHARS_MAX`] characters on one line.
+///
+/// Left out are credentials, hardware ids (MAC, EUI, chip ids), e-mail addresses and coordinates.
+pub fn redact(bytes: &[u8]) -> String {
+    let head = head(bytes);
+    let text = String::from_utf8_lossy(head);
+    let mut excerpt = Excerpt {
+        text: String::with_capacity(EXCERPT_CHARS_MAX * 2),
+        chars: 0,
+        cut: false,
+    };
+    Scanner {
+        text: &text,
+        values_are_places: keys::holds_gps_values(&text),
+    }
+    .run(&mut excerpt);
+    if head.len() < bytes.len() {
+        excerpt.mark();
+    }
+    excerpt.finish()
+}
+
+/// Returns the bytes to look at. A cut falls behind a separator, so that half an id is not taken for a harmless word.
+fn head(bytes: &[u8]) -> &[u8] {
+    let Some(head) = bytes.get(..HEAD_BYTES_MAX) else {
+        return bytes;
+    };
+    if head.len() == bytes.len() {
+        return bytes;
+    }
+    let end = head
+        .iter()
+        .rposition(|b| matches!(b, b' ' | b',' | b'&' | b';' | b'\n' | b'{' | b'['));
+    &head[..end.map_or(0, |position| position + 1)]
+}
+
+/// The text so far.
+struct Excerpt {
+    text: String,
+    chars: usize,
+    cut: bool,
+}
+
+impl Excerpt {
+    fn push(&mut self, character: char) {
+        // One less, for the mark of the cut.
+        if self.chars + 1 >= EXCERPT_CHARS_MAX {
+            self.cut = true;
+            return;
+        }
+        // Line breaks and control characters would forge log lines and move cursors.
+        self.text.push(if character.is_control() {
+            ' '
+        } else {
+            character
+        });
+        self.chars += 1;
+    }
+
+    fn push_str(&mut self, text: &str) {
+        for character in text.chars() {
+            if self.cut {
+                return;
+            }
+            self.push(character);
+        }
+    }
+
+    fn mark(&mut self) {
+        if !self.text.ends_with(MARK) {
+            self.push(MARK);
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.cut && !self.text.ends_with(MARK) {
+            self.text.push(MARK);
+        }
+        self.text
+    }
+}
+
+/// Walks the text once from left to right.
+struct Scanner<'a> {
+    text: &'a str,
+    /// Set where `{"value_type":"GPS_lat","value":"…"}` occurs: there the telling word is no key of its value.
+    values_are_places: bool,
+}
+
+impl Scanner<'_> {
+    fn run(&self, excerpt: &mut Excerpt) {
+        let mut at = 0;
+        while let Some(first) = self.text[at..].chars().next() {
+            if excerpt.cut {
+                return;
+            }
+            if !is_word(first) {
+                excerpt.push(first);
+                at += first.len_utf8();
+                continue;
+            }
+            if let Some(length) = shapes::secret_length(&self.text[at..]) {
+                excerpt.mark();
+                at += length;
+                continue;
+            }
+            let word = word_at(&self.text[at..]);
+            if let Some(value) = self.secret_value(word, at + word.len()) {
+                excerpt.push_str(&self.text[at..value.start]);
+                excerpt.mark();
+                at = value.end;
+            } else {
+                let length = shapes::harmless_length(word);
+                excerpt.push_str(&self.text[at..at + length]);
+                at += length;
+            }
+        }
+    }
+
+    /// Returns where the value of a telling key stands, given the key and its end.
+    fn secret_value(&self, key: &str, key_end: usize) -> Option<std::ops::Range<usize>> {
+        let kind = keys::kind(key)
+            .or_else(|| (self.values_are_places && key == "value").then_some(keys::Kind::Value))?;
+        let rest = &self.text[key_end..];
+        if kind == keys::Kind::Geometry {
+            // `POINT (4.7 50.9)`: the numbers follow without a sign between.
+            if let Some(open) = skip_blanks(rest, 0).filter(|at| rest[*at..].starts_with('(')) {
+                return Some(key_end + open..key_end + nested_end(rest, open));
+            }
+        }
+        let start = value_start(rest)?;
+        let end = value_end(rest, start, kind);
+        (end > start).then_some(key_end + start..key_end + end)
+    }
+}
+
+/// Returns true for the characters of keys and ids.
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '@' | '%' | '+')
+}
+
+fn word_at(text: &str) -> &str {
+    &text[..text.find(|c: char| !is_word(c)).unwrap_or(text.len())]
+}
+
+fn skip_blanks(text: &str, from: usize) -> Option<usize> {
+    text[from..]
+        .find(|c: char| !c.is_whitespace())
+        .map(|length| from + length)
+}
+
+/// Returns where the value begins that belongs to a key ending at 0: behind quote, `:` or `=`, and blanks.
+fn value_start(text: &str) -> Option<usize> {
+    let quotes = |c: char| matches!(c, '"' | '\'' | '\\');
+    let after_quote = text.find(|c: char| !quotes(c))?;
+    let sign = skip_blanks(text, after_quote)?;
+    if !text[sign..].starts_with([':', '=']) {
+        return None;
+    }
+    skip_blanks(text, sign + 1)
+}
+
+/// Returns where the value ends that begins at `start`.
+fn value_end(text: &str, start: usize, kind: keys::Kind) -> usize {
+    let value = &text[start..];
+    // JSON within JSON escapes its quotes.
+    let escapes = value.bytes().take_while(|b| *b == b'\\').count();
+    match value[escapes..].chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let inner = start + escapes + 1;
+            inner + closing_quote(&text[inner..], quote, escapes)
+        }
+        Some('[' | '{' | '(') => nested_end(text, start),
+        _ => {
+            let whole_line = kind == keys::Kind::Header;
+            let ends = |c: char| match c {
+                '\n' | '\r' | '"' => true,
+                ',' | ';' | '&' | '}' | ']' | ')' => !whole_line,
+                c => !whole_line && c.is_whitespace(),
+            };
+            start + value.find(ends).unwrap_or(value.len())
+        }
+    }
+}
+
+/// Returns the position of the closing quote, which is preceded by exactly `escapes` backslashes, or the end.
+fn closing_quote(text: &str, quote: char, escapes: usize) -> usize {
+    let mut backslashes = 0;
+    for (at, character) in text.char_indices() {
+        if character == '\\' {
+            backslashes += 1;
+            continue;
+        }
+        if character == quote && backslashes <= escapes {
+            return at - backslashes;
+        }
+        backslashes = 0;
+    }
+    text.len()
+}
+
+/// Returns the position behind the bracket that closes the one at `start`, or the end.
+fn nested_end(text: &str, start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut in_text = false;
+    for (at, character) in text[start..].char_indices() {
+        match character {
+            '"' => in_text = !in_text,
+            '[' | '{' | '(' if !in_text => depth += 1,
+            ']' | '}' | ')' if !in_text => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return start + at + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(input: &str, expect: &str) {
+    assert_eq!(redact(input.as_bytes()), expect, "{input}");
+}
+
+#[test]
+fn harmless_text_stays() {
+    for text in [
+        "",
+        "{\"temperature\":21.5,\"humidity\":40,\"ok\":true}",
+        "time=2026-01-02T12:34:56Z&pm25=1.5",
+        "{\"date\":\"2024-06-12T11:00:00.000Z\",\"segment_id\":9000001463,\"uptime\":0.75}",
+        "weather,station=3 temp=21.5 1718190000123456789",
+        "{\"ts\":1718190000123,\"f_cnt\":12}",
+        "not json at all, just text",
+        "v3/app@tenant/devices/dev1/up",
+        "{\"signal\":\"-59 dBm\",\"P1\":\"1.87\"}",
+        "keyboard: monkey",
+        "été 25 °C",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn values_of_telling_keys_go() {
+    for (input, expect) in [
+        (
+            "PASSKEY=0123456789ABCDEF0123456789ABCDEF&tempf=68.0",
+            "PASSKEY=…&tempf=68.0",
+        ),
+        (
+            "ID=ILEUVEN1&PASSWORD=hunter2&tempf=68",
+            "ID=ILEUVEN1&PASSWORD=…&tempf=68",
+        ),
+        ("{\"api_key\":\"abc\",\"t\":1}", "{\"api_key\":…\",\"t\":1}"),
+        (
+            "{\"apiKey\" : \"a\\\"b\" , \"t\":1}",
+            "{\"apiKey\" : …\" , \"t\":1}",
+        ),
+        ("{\"token\":12345,\"t\":1}", "{\"token\":…,\"t\":1}"),
+        (
+            "{\"user_id\":77,\"mac\":281474976710655}",
+            "{\"user_id\":…,\"mac\":…}",
+        ),
+        (
+            "{\"devEui\":\"x\",\"dev_addr\":\"26011BDA\"}",
+            "{\"devEui\":…\",\"dev_addr\":…\"}",
+        ),
+        (
+            "{\"esp8266id\":\"1234567\",\"v\":1}",
+            "{\"esp8266id\":…\",\"v\":1}",
+        ),
+        (
+            "Authorization: Bearer abc def\r\nHost: x",
+            "Authorization: …  Host: x",
+        ),
+        (
+            "{\"Authorization\":\"Basic dXNlcjpwYXNz\"}",
+            "{\"Authorization\":…\"}",
+        ),
+        ("key=secret1&x=1", "key=…&x=1"),
+        ("X-MAC-ID: esp8266-99", "X-MAC-ID: …"),
+        ("{\"email\":\"an@example.org\"}", "{\"email\":…\"}"),
+        ("{\"lat\":50.8798,\"lon\":4.7005}", "{\"lat\":…,\"lon\":…}"),
+        (
+            "{\"latitude\":\"50.8798\",\"longitude\":\"4.7005\"}",
+            "{\"latitude\":…\",\"longitude\":…\"}",
+        ),
+        ("lat=50.8798&lng=4.7005&t=1", "lat=…&lng=…&t=1"),
+        ("home_lat: 50.8", "home_lat: …"),
+        (
+            "{\"coordinates\":[[4.7,50.8],[4.8,50.9]],\"t\":1}",
+            "{\"coordinates\":…,\"t\":1}",
+        ),
+        (
+            "{\"geo\":\"POINT (4.7005 50.8798)\"}",
+            "{\"geo\":\"POINT …\"}",
+        ),
+        (
+            "{\"value_type\":\"GPS_lat\",\"value\":\"50.8798\"}",
+            "{\"value_type\":\"GPS_lat\",\"value\":…\"}",
+        ),
+        (
+            "{\"value\":\"50.8798\",\"value_type\":\"GPS_lat\"}",
+            "{\"value\":…\",\"value_type\":\"GPS_lat\"}",
+        ),
+        (
+            "{\"payload\":\"{\\\"mac\\\":\\\"q\\\",\\\"t\\\":1}\"}",
+            "{\"payload\":\"{\\\"mac\\\":…\\\",\\\"t\\\":1}\"}",
+        ),
+        // Cut off in the middle of the value.
+        ("{\"t\":1,\"password\":\"hunt", "{\"t\":1,\"password\":…"),
+        (
+            "{\"t\":1,\"coordinates\":[4.70",
+            "{\"t\":1,\"coordinates\":…",
+        ),
+    ] {
+        check(input, expect);
+    }
+}
+
+#[test]
+fn hardware_ids_go_by_their_look() {
+    for (input, expect) in [
+        ("from AA:BB:CC:DD:EE:FF today", "from … today"),
+        ("from aa-bb-cc-dd-ee-ff today", "from … today"),
+        ("AA%3ABB%3ACC%3ADD%3AEE%3AFF&x=1", "…&x=1"),
+        ("aabb.ccdd.eeff", "…"),
+        ("zigbee2mqtt/0x00158d0001a2b3c4/set", "zigbee2mqtt/…/set"),
+        (
+            "application/1/device/70b3d57ed005abcd/event/up",
+            "application/1/device/…/event/up",
+        ),
+        (
+            "v3/app/devices/eui-70b3d57ed005abcd/up",
+            "v3/app/devices/eui-…/up",
+        ),
+        ("70-B3-D5-7E-D0-05-AB-CD", "…"),
+        ("a0b1c2d3e4f5", "…"),
+        ("node=esp8266-1234567 temp=1", "node=… temp=1"),
+        ("esp32-A1B2C3: up", "…: up"),
+        (
+            "{\"k\":\"00112233445566778899aabbccddeeff\"}",
+            "{\"k\":\"…\"}",
+        ),
+        ("mail an.peeters@example.org, thanks", "mail …, thanks"),
+        ("who=an.peeters%40example.org&x=1", "who=…&x=1"),
+    ] {
+        check(input, expect);
+    }
+}
+
+#[test]
+fn excerpts_are_short_and_one_line() {
+    check("a\nb\tc\u{1b}[2Jd", "a b c [2Jd");
+    assert_eq!(redact(b"ok \xff\xfe end"), "ok \u{fffd}\u{fffd} end");
+    let long = redact("é ".repeat(5_000).as_bytes());
+    assert_eq!(long.chars().count(), EXCERPT_CHARS_MAX);
+    assert!(long.ends_with(MARK));
+    assert_eq!(redact(&[b'a'; 5_000]), "…");
+    // The cut of the head does not leave half a MAC address.
+    let mut tail = "{\"mac\":\"x\"} ".repeat(300);
+    tail.truncate(HEAD_BYTES_MAX - 9);
+    tail.push_str(" AA:BB:CC:DD:EE:FF");
+    assert!(!redact(tail.as_bytes()).contains("BB"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_a_bounded_text(bytes in prop::collection::vec(any::<u8>(), 0..3_000)) {
+        let excerpt = redact(&bytes);
+        prop_assert!(excerpt.chars().count() <= EXCERPT_CHARS_MAX);
+        prop_assert!(!excerpt.contains(char::is_control));
+    }
+
+    #[test]
+    fn any_text_around_a_mac_does_not_save_it(before in "[ -~é]{0,60}[ ,:=\"/]", after in "[ ,;\"/&][ -~]{0,60}") {
+        let text = format!("{before}AA:BB:CC:DD:EE:FF{after}");
+        prop_assert!(!redact(text.as_bytes()).contains("BB:CC:DD"));
+    }
+
+    #[test]
+    fn passwords_go_whatever_they_hold(secret in "[!-~&&[^\"\\\\]]{8,40}", spaces in " {0,3}") {
+        let text = format!("{{\"a\":1,\"password\"{spaces}:{spaces}\"{secret}\",\"b\":2}}");
+        prop_assert!(!redact(text.as_bytes()).contains(&secret));
+    }
+}
