@@ -176,3 +176,6 @@ impl DatasetDeclaration {
         Arc::new(Schema::new(fields))
     }
 }
+
+#[cfg(test)]
+mod tests;

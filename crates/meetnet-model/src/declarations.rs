@@ -88,3 +88,6 @@ impl Declarations {
         serde_json::from_slice(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 //! form encoding, line protocol and headers, and texts that look like hardware ids or addresses whatever stands before
 //! them. It errs on the side of `…`: an excerpt is there to recognise a message, the bytes are in the journal.
 
+use std::ops::Range;
+
 mod keys;
 mod shapes;
 
@@ -135,7 +137,7 @@ impl Scanner<'_> {
     }
 
     /// Returns where the value of a telling key stands, given the key and its end.
-    fn secret_value(&self, key: &str, key_end: usize) -> Option<std::ops::Range<usize>> {
+    fn secret_value(&self, key: &str, key_end: usize) -> Option<Range<usize>> {
         let kind = keys::kind(key)
             .or_else(|| (self.values_are_places && key == "value").then_some(keys::Kind::Value))?;
         let rest = &self.text[key_end..];
@@ -145,9 +147,8 @@ impl Scanner<'_> {
                 return Some(key_end + open..key_end + nested_end(rest, open));
             }
         }
-        let start = value_start(rest)?;
-        let end = value_end(rest, start, kind);
-        (end > start).then_some(key_end + start..key_end + end)
+        let value = value_range(rest, value_start(rest)?, kind);
+        (!value.is_empty()).then_some(key_end + value.start..key_end + value.end)
     }
 }
 
@@ -177,17 +178,17 @@ fn value_start(text: &str) -> Option<usize> {
     skip_blanks(text, sign + 1)
 }
 
-/// Returns where the value ends that begins at `start`.
-fn value_end(text: &str, start: usize, kind: keys::Kind) -> usize {
+/// Returns where the value stands that begins at `start`, without its quotes.
+fn value_range(text: &str, start: usize, kind: keys::Kind) -> Range<usize> {
     let value = &text[start..];
     // JSON within JSON escapes its quotes.
     let escapes = value.bytes().take_while(|b| *b == b'\\').count();
     match value[escapes..].chars().next() {
         Some(quote @ ('"' | '\'')) => {
             let inner = start + escapes + 1;
-            inner + closing_quote(&text[inner..], quote, escapes)
+            inner..inner + closing_quote(&text[inner..], quote, escapes)
         }
-        Some('[' | '{' | '(') => nested_end(text, start),
+        Some('[' | '{' | '(') => start..nested_end(text, start),
         _ => {
             let whole_line = kind == keys::Kind::Header;
             let ends = |c: char| match c {
@@ -195,7 +196,7 @@ fn value_end(text: &str, start: usize, kind: keys::Kind) -> usize {
                 ',' | ';' | '&' | '}' | ']' | ')' => !whole_line,
                 c => !whole_line && c.is_whitespace(),
             };
-            start + value.find(ends).unwrap_or(value.len())
+            start..start + value.find(ends).unwrap_or(value.len())
         }
     }
 }

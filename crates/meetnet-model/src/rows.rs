@@ -221,3 +221,6 @@ impl RowsBuilder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,13 @@ fn values_of_telling_keys_go() {
             "ID=ILEUVEN1&PASSWORD=hunter2&tempf=68",
             "ID=ILEUVEN1&PASSWORD=…&tempf=68",
         ),
-        ("{\"api_key\":\"abc\",\"t\":1}", "{\"api_key\":…\",\"t\":1}"),
+        (
+            "{\"api_key\":\"abc\",\"t\":1}",
+            "{\"api_key\":\"…\",\"t\":1}",
+        ),
         (
             "{\"apiKey\" : \"a\\\"b\" , \"t\":1}",
-            "{\"apiKey\" : …\" , \"t\":1}",
+            "{\"apiKey\" : \"…\" , \"t\":1}",
         ),
         ("{\"token\":12345,\"t\":1}", "{\"token\":…,\"t\":1}"),
         (
@@ -48,11 +51,11 @@ fn values_of_telling_keys_go() {
         ),
         (
             "{\"devEui\":\"x\",\"dev_addr\":\"26011BDA\"}",
-            "{\"devEui\":…\",\"dev_addr\":…\"}",
+            "{\"devEui\":\"…\",\"dev_addr\":\"…\"}",
         ),
         (
             "{\"esp8266id\":\"1234567\",\"v\":1}",
-            "{\"esp8266id\":…\",\"v\":1}",
+            "{\"esp8266id\":\"…\",\"v\":1}",
         ),
         (
             "Authorization: Bearer abc def\r\nHost: x",
@@ -60,15 +63,15 @@ fn values_of_telling_keys_go() {
         ),
         (
             "{\"Authorization\":\"Basic dXNlcjpwYXNz\"}",
-            "{\"Authorization\":…\"}",
+            "{\"Authorization\":\"…\"}",
         ),
         ("key=secret1&x=1", "key=…&x=1"),
         ("X-MAC-ID: esp8266-99", "X-MAC-ID: …"),
-        ("{\"email\":\"an@example.org\"}", "{\"email\":…\"}"),
+        ("{\"email\":\"an@example.org\"}", "{\"email\":\"…\"}"),
         ("{\"lat\":50.8798,\"lon\":4.7005}", "{\"lat\":…,\"lon\":…}"),
         (
             "{\"latitude\":\"50.8798\",\"longitude\":\"4.7005\"}",
-            "{\"latitude\":…\",\"longitude\":…\"}",
+            "{\"latitude\":\"…\",\"longitude\":\"…\"}",
         ),
         ("lat=50.8798&lng=4.7005&t=1", "lat=…&lng=…&t=1"),
         ("home_lat: 50.8", "home_lat: …"),
@@ -82,18 +85,18 @@ fn values_of_telling_keys_go() {
         ),
         (
             "{\"value_type\":\"GPS_lat\",\"value\":\"50.8798\"}",
-            "{\"value_type\":\"GPS_lat\",\"value\":…\"}",
+            "{\"value_type\":\"GPS_lat\",\"value\":\"…\"}",
         ),
         (
             "{\"value\":\"50.8798\",\"value_type\":\"GPS_lat\"}",
-            "{\"value\":…\",\"value_type\":\"GPS_lat\"}",
+            "{\"value\":\"…\",\"value_type\":\"GPS_lat\"}",
         ),
         (
             "{\"payload\":\"{\\\"mac\\\":\\\"q\\\",\\\"t\\\":1}\"}",
-            "{\"payload\":\"{\\\"mac\\\":…\\\",\\\"t\\\":1}\"}",
+            "{\"payload\":\"{\\\"mac\\\":\\\"…\\\",\\\"t\\\":1}\"}",
         ),
         // Cut off in the middle of the value.
-        ("{\"t\":1,\"password\":\"hunt", "{\"t\":1,\"password\":…"),
+        ("{\"t\":1,\"password\":\"hunt", "{\"t\":1,\"password\":\"…"),
         (
             "{\"t\":1,\"coordinates\":[4.70",
             "{\"t\":1,\"coordinates\":…",

@@ -1,0 +1,41 @@
+use super::*;
+use crate::schemas;
+
+#[test]
+fn the_journalled_form_reads_back() {
+    let declarations = schemas::builtin().into_declarations([]);
+    let bytes = declarations.to_bytes();
+    let read = Declarations::from_bytes(&bytes).unwrap();
+    assert_eq!(read, declarations);
+    assert_eq!(read.to_bytes(), bytes);
+    assert!(Declarations::from_bytes(b"{}").is_err());
+}
+
+#[test]
+fn look_ups() {
+    let declarations = schemas::builtin().into_declarations([]);
+    assert_eq!(
+        declarations.dataset("air").map(|d| d.id.as_str()),
+        Some("air")
+    );
+    assert!(declarations.dataset("nothing").is_none());
+    assert_eq!(
+        declarations
+            .property("air", "pm10")
+            .map(|p| p.unit.as_str()),
+        Some("ug/m3")
+    );
+    assert!(declarations.property("heat", "pm10").is_none());
+}
+
+#[test]
+fn errors_begin_with_their_place() {
+    let error = |file: &str, line| DeclarationError {
+        file: file.to_owned(),
+        line,
+        message: "m".to_owned(),
+    };
+    assert_eq!(error("a.toml", Some(3)).to_string(), "a.toml:3: m");
+    assert_eq!(error("a.toml", None).to_string(), "a.toml: m");
+    assert_eq!(DeclarationError::general("m").to_string(), "m");
+}
