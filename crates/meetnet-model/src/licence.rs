@@ -191,11 +191,7 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
         WireFormat::TtsV3 | WireFormat::Json => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
-    by_format
-        .iter()
-        .map(|id| DatasetId::new(id))
-        .chain(mapped)
-        .collect()
+    by_format.iter().map(DatasetId::new).chain(mapped).collect()
 }
 
 /// Checks that no dataset declares more than the licences of its sources allow, and that every licence id can be a

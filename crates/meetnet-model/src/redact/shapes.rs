@@ -52,15 +52,14 @@ fn grouped_hex(text: &str) -> Option<usize> {
     let mut groups = 1;
     let mut end = width;
     while let Some(rest) = text[end..].strip_prefix(separator)
-        && hex(rest) >= width
-        && (hex(rest) == width || *separator != ":")
-        && !rest[width..].starts_with(|c: char| c.is_ascii_hexdigit())
+        && hex(rest) == width
     {
         groups += 1;
         end += separator.len() + width;
     }
     let is_id = match width {
-        2 => groups >= 6,
+        // Five, because the first group of `macAA:BB:…` hangs on the word before.
+        2 => groups >= 5,
         // A date such as 2026-01-02 has groups of other widths; three or four groups of four are an id.
         _ => (3..=4).contains(&groups),
     };

@@ -111,6 +111,7 @@ fn hardware_ids_go_by_their_look() {
     for (input, expect) in [
         ("from AA:BB:CC:DD:EE:FF today", "from … today"),
         ("from aa-bb-cc-dd-ee-ff today", "from … today"),
+        ("idAA:BB:CC:DD:EE:FF", "idAA:…"),
         ("AA%3ABB%3ACC%3ADD%3AEE%3AFF&x=1", "…&x=1"),
         ("aabb.ccdd.eeff", "…"),
         ("zigbee2mqtt/0x00158d0001a2b3c4/set", "zigbee2mqtt/…/set"),
