@@ -67,12 +67,12 @@ impl Excerpt {
             self.cut = true;
             return;
         }
-        // Line breaks and control characters would forge log lines and move cursors.
-        self.text.push(if character.is_control() {
-            ' '
-        } else {
-            character
-        });
+        // Line breaks and control characters would forge log lines and move cursors; indentation would fill the excerpt.
+        let blank = character.is_control() || character.is_whitespace();
+        if blank && self.text.ends_with(' ') {
+            return;
+        }
+        self.text.push(if blank { ' ' } else { character });
         self.chars += 1;
     }
 

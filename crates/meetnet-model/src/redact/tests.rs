@@ -59,7 +59,7 @@ fn values_of_telling_keys_go() {
         ),
         (
             "Authorization: Bearer abc def\r\nHost: x",
-            "Authorization: …  Host: x",
+            "Authorization: … Host: x",
         ),
         (
             "{\"Authorization\":\"Basic dXNlcjpwYXNz\"}",
@@ -141,6 +141,10 @@ fn hardware_ids_go_by_their_look() {
 #[test]
 fn excerpts_are_short_and_one_line() {
     check("a\nb\tc\u{1b}[2Jd", "a b c [2Jd");
+    check(
+        "{\r\n    \"a\": 1,\r\n    \"b\": 2\r\n}",
+        "{ \"a\": 1, \"b\": 2 }",
+    );
     assert_eq!(redact(b"ok \xff\xfe end"), "ok \u{fffd}\u{fffd} end");
     let long = redact("é ".repeat(5_000).as_bytes());
     assert_eq!(long.chars().count(), EXCERPT_CHARS_MAX);
