@@ -21,6 +21,7 @@ pub mod reject;
 pub mod rows;
 pub mod schemas;
 pub mod source;
+pub mod source_rules;
 pub mod texts;
 pub mod time;
 pub mod units;
