@@ -1,0 +1,287 @@
+//! The pipeline: from the durable journal to hot rows and commits.
+//!
+//! `journal -> [decode -> quality -> apply -> publish] -> lake`, and back: checkpoint, trim.
+//!
+//! One thread. It reads the journal whether the frames are a second or a restart old, so live operation and recovery
+//! are one path and the tables are a function of the journal. Where hot rows are full it stops reading; the journal
+//! fills, and at its limit the sources withhold their acknowledgements.
+
+mod group;
+mod run;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use meetnet_decode::DecodeSetupError;
+use meetnet_lake::journal::{Journal, JournalError, Recovery};
+use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::{Applied, LakeError};
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::rows::DatasetRows;
+use tokio::sync::watch;
+
+pub use self::group::RejectCounts;
+use self::run::Runner;
+use crate::dup_window::DupWindows;
+use crate::outcomes::OutcomeRegistry;
+
+#[cfg(test)]
+mod tests;
+
+/// What the pipeline works with.
+pub struct PipelineOptions {
+    /// Tables and when they commit.
+    pub lake: LakeOptions,
+    /// Bytes of frames that are decoded and made visible together, at most.
+    pub group_bytes_max: usize,
+    /// After this long without a frame a tick frame moves the stable time on.
+    pub idle_tick: Duration,
+    /// Shortest time between two checkpoints.
+    pub checkpoint_pause: Duration,
+}
+
+impl PipelineOptions {
+    /// Returns the defaults for a lake.
+    pub fn new(lake: LakeOptions) -> Self {
+        Self {
+            lake,
+            group_bytes_max: 1 << 20,
+            idle_tick: Duration::from_secs(1),
+            checkpoint_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why the pipeline cannot start, or had to stop. After a stop only a restart helps: it rebuilds from journal and lake.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The journal cannot be read or written.
+    #[error("journal")]
+    Journal(#[from] JournalError),
+    /// The tables cannot be read or written.
+    #[error("lake")]
+    Lake(#[from] LakeError),
+    /// The decoders of a declarations frame cannot be built.
+    #[error("the declarations at sequence {sequence} cannot be decoded by")]
+    Setup {
+        /// The frame.
+        sequence: Sequence,
+        /// What is wrong with them.
+        #[source]
+        source: DecodeSetupError,
+    },
+    /// A declarations frame is not readable.
+    #[error("the declarations at sequence {sequence} are not readable")]
+    Declarations {
+        /// The frame.
+        sequence: Sequence,
+        /// What is wrong with them.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A frame asks for something that this version cannot do.
+    #[error("frame {sequence} asks for an erasure, which this version cannot do; run a newer one")]
+    Erase {
+        /// The frame.
+        sequence: Sequence,
+    },
+    /// The thread is gone.
+    #[error("the pipeline has stopped")]
+    Stopped,
+}
+
+/// One chunk of an import.
+pub struct ImportChunk {
+    /// Identifies the import: the same content under the same id changes nothing the second time.
+    pub import_id: String,
+    /// Rows of the import consumed after this chunk.
+    pub consumed: u64,
+    /// The rows; their envelope positions are not used.
+    pub rows: DatasetRows,
+    /// Source of the rows.
+    pub source: SourceId,
+    /// Its licence.
+    pub licence: LicenceId,
+    /// Per row: when it was received (µs), or nothing where its own time stands for that.
+    pub received_at: Option<Vec<i64>>,
+}
+
+enum Command {
+    Import(Box<ImportChunk>, Sender<Result<Applied, LakeError>>),
+    ImportPosition(DatasetId, String, Sender<Option<u64>>),
+    CommitAll(Sender<Result<(), LakeError>>),
+    Shutdown,
+}
+
+/// The running pipeline.
+pub struct Pipeline {
+    commands: Sender<Command>,
+    thread: JoinHandle<Result<(), PipelineError>>,
+    shared: SharedSnapshot,
+    rejects: RejectCounts,
+    stopped: watch::Receiver<bool>,
+}
+
+/// What a start found and did, before sources connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Replayed {
+    /// Frames after the checkpoint.
+    pub frames: u64,
+    /// What became of their rows.
+    pub applied: Applied,
+}
+
+impl Pipeline {
+    /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own.
+    /// `declarations` are those in force from the end of the recovered journal on.
+    ///
+    /// # Errors
+    /// Where tables, journal or declarations do not allow a start.
+    pub fn start(
+        options: PipelineOptions,
+        journal: Journal,
+        recovery: &Recovery,
+        declarations: Arc<Declarations>,
+        key: PrivacyKey,
+        outcomes: OutcomeRegistry,
+        dup_windows: DupWindows,
+    ) -> Result<(Self, Replayed), PipelineError> {
+        let trimmed_through =
+            recovery.checkpoint.as_ref().map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        journal.raise_sequence_floor(lake.sequence_floor());
+        let shared = lake.shared();
+        let rejects = RejectCounts::default();
+        let mut runner = Runner::new(
+            options,
+            journal,
+            lake,
+            recovery,
+            declarations,
+            key,
+            outcomes,
+            dup_windows,
+            rejects.clone(),
+        )?;
+        let replayed = runner.replay(recovery.last_sequence)?;
+        let (commands, inbox) = bounded(16);
+        let (announce, stopped) = watch::channel(false);
+        let thread = std::thread::Builder::new()
+            .name("pipeline".to_owned())
+            .spawn(move || {
+                let result = runner.run(&inbox);
+                announce.send_replace(true);
+                result
+            })
+            .map_err(|error| {
+                LakeError::Usage(format!("failed to start the pipeline thread: {error}"))
+            })?;
+        Ok((Self { commands, thread, shared, rejects, stopped }, replayed))
+    }
+
+    /// What readers load.
+    pub fn shared(&self) -> SharedSnapshot {
+        Arc::clone(&self.shared)
+    }
+
+    /// Rejects counted since the start, by source and reason.
+    pub fn rejects(&self) -> RejectCounts {
+        self.rejects.clone()
+    }
+
+    /// Turns true when the pipeline has stopped, whether it was asked to or failed.
+    pub fn watch_stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.clone()
+    }
+
+    /// Returns a handle for commands that can be used from other threads.
+    pub fn commands(&self) -> PipelineCommands {
+        PipelineCommands { commands: self.commands.clone() }
+    }
+
+    /// Applies what the journal holds, commits everything, trims, and ends. Sources must have stopped.
+    ///
+    /// # Errors
+    /// Why the pipeline stopped, if not because of this call.
+    pub fn shutdown(self) -> Result<(), PipelineError> {
+        // Where the thread is gone already, its result says why.
+        let _ = self.commands.send(Command::Shutdown);
+        self.thread.join().map_err(|_| PipelineError::Stopped)?
+    }
+}
+
+/// Commands to a running pipeline; blocking.
+#[derive(Clone)]
+pub struct PipelineCommands {
+    commands: Sender<Command>,
+}
+
+impl PipelineCommands {
+    /// Takes one chunk of an import past the journal.
+    ///
+    /// # Errors
+    /// Where the tables cannot take it, or the pipeline has stopped.
+    pub fn import(&self, chunk: ImportChunk) -> Result<Applied, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Import(Box::new(chunk), reply), &answer)?.map_err(PipelineError::Lake)
+    }
+
+    /// How far an import has come: rows consumed; None where it never began.
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn import_position(
+        &self,
+        dataset: &DatasetId,
+        import_id: &str,
+    ) -> Result<Option<u64>, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::ImportPosition(dataset.clone(), import_id.to_owned(), reply), &answer)
+    }
+
+    /// Commits everything applied so far and waits for it.
+    ///
+    /// # Errors
+    /// Where a commit failed, or the pipeline has stopped.
+    pub fn commit_all(&self) -> Result<(), PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::CommitAll(reply), &answer)?.map_err(PipelineError::Lake)
+    }
+
+    fn ask<T>(&self, command: Command, answer: &Receiver<T>) -> Result<T, PipelineError> {
+        self.commands.send(command).map_err(|_| PipelineError::Stopped)?;
+        answer.recv().map_err(|_| PipelineError::Stopped)
+    }
+}
+
+/// Set by the journal's writer, so that the pipeline wakes when frames are durable.
+#[derive(Clone, Debug)]
+struct Wake {
+    is_set: Arc<AtomicBool>,
+    bell: Sender<()>,
+}
+
+impl Wake {
+    fn new() -> (Self, Receiver<()>) {
+        let (bell, heard) = bounded(1);
+        (Self { is_set: Arc::default(), bell }, heard)
+    }
+
+    fn ring(&self) {
+        if !self.is_set.swap(true, Ordering::AcqRel) {
+            // Full means it rings already.
+            let _ = self.bell.try_send(());
+        }
+    }
+
+    fn clear(&self) {
+        self.is_set.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,168 @@
+//! One group of frames becomes decoded rows: envelopes through the decoders, rejects into their own dataset.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
+use meetnet_lake::Lineage;
+use meetnet_lake::journal::FrameRef;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{LicenceId, SourceId};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::rows::{DatasetRows, RowsBuilder};
+
+use meetnet_decode::DecodeSetupError;
+use meetnet_quality::QualityRules;
+
+/// Licence of rejects whose source is not declared any more: SPDX's form of "ask the publisher".
+const UNKNOWN_LICENCE: &str = "LicenseRef-unknown";
+/// The private dataset that rejects become.
+const REJECTS: &str = "rejects";
+
+/// Rejects by source and reason since the start; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RejectCounts {
+    counts: Arc<Mutex<BTreeMap<(SourceId, RejectReason), u64>>>,
+}
+
+impl RejectCounts {
+    /// Returns the counts.
+    pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, source: &SourceId, reason: RejectReason) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((source.clone(), reason)).or_default() += 1;
+        metrics::counter!("meetnet_rejects_total", "source" => source.to_string(), "reason" => reason.as_str())
+            .increment(1);
+    }
+}
+
+/// What rows of a source carry.
+#[derive(Clone, Debug)]
+struct SourceFacts {
+    id: SourceId,
+    licence: LicenceId,
+    precedence: i32,
+}
+
+/// Decodes by one declarations frame.
+pub(super) struct GroupDecoder {
+    decoders: Decoders,
+    group: Group,
+    pub(super) rules: QualityRules,
+    rejects: Option<RowsBuilder>,
+    sources: HashMap<Box<str>, SourceFacts>,
+    lineage: Vec<Lineage>,
+    topics: Vec<Box<str>>,
+    meta: Vec<(Box<str>, Box<str>)>,
+    counts: RejectCounts,
+}
+
+impl GroupDecoder {
+    pub(super) fn new(
+        declarations: &Arc<Declarations>,
+        key: &PrivacyKey,
+        counts: RejectCounts,
+    ) -> Result<Self, DecodeSetupError> {
+        let decoders = Decoders::new(declarations, key)?;
+        let sources = declarations
+            .sources
+            .values()
+            .map(|source| {
+                let facts = SourceFacts {
+                    id: source.id.clone(),
+                    licence: source.licence.clone(),
+                    precedence: source.precedence,
+                };
+                (Box::from(source.id.as_str()), facts)
+            })
+            .collect();
+        Ok(Self {
+            group: decoders.group(),
+            decoders,
+            rules: QualityRules::new(declarations),
+            rejects: declarations.dataset(REJECTS).cloned().map(RowsBuilder::new),
+            sources,
+            lineage: Vec::new(),
+            topics: Vec::new(),
+            meta: Vec::new(),
+            counts,
+        })
+    }
+
+    /// Decodes one envelope or replay frame.
+    pub(super) fn decode(&mut self, frame: &FrameRef<'_>) {
+        let facts = self.sources.entry(Box::from(frame.source)).or_insert_with(|| SourceFacts {
+            id: SourceId::new(frame.source),
+            licence: LicenceId::new(UNKNOWN_LICENCE),
+            precedence: 0,
+        });
+        let index = self.lineage.len() as u32;
+        self.lineage.push(Lineage {
+            sequence: frame.sequence,
+            received_at: frame.received_at,
+            recorded_at: frame.recorded_at,
+            source: facts.id.clone(),
+            licence: facts.licence.clone(),
+            precedence: facts.precedence,
+        });
+        self.meta.clear();
+        self.meta.extend(frame.meta.iter().map(|(name, value)| (name.into(), value.into())));
+        let rejects = self.group.rejects();
+        let envelope = EnvelopeRef {
+            sequence: frame.sequence.0,
+            source: frame.source,
+            topic: frame.topic,
+            meta: &self.meta,
+            payload: frame.payload,
+            received_at: frame.received_at,
+            truncated: frame.truncated,
+        };
+        self.decoders.decode(index, &envelope, &mut self.group);
+        // Only rejects need the topic again.
+        let topic = if self.group.rejects() > rejects { frame.topic } else { "" };
+        self.topics.push(topic.into());
+    }
+
+    /// Takes what has been decoded: rows per dataset, rejects among them, and the lineage of each envelope.
+    pub(super) fn take(&mut self) -> (Vec<DatasetRows>, Vec<Lineage>, Decoded) {
+        let mut decoded = self.group.take();
+        let mut rows = std::mem::take(&mut decoded.rows);
+        if let Some(builder) = &mut self.rejects {
+            for reject in &decoded.rejects {
+                let lineage = &self.lineage[reject.envelope as usize];
+                self.counts.add(&lineage.source, reject.reason);
+                let declaration = Arc::clone(builder.declaration());
+                let mut text = |name: &str, value: &str| {
+                    if let Some(column) = declaration.column_index(name) {
+                        builder.set_text(column, value);
+                    }
+                };
+                text("topic", &self.topics[reject.envelope as usize]);
+                text("reason", reject.reason.as_str());
+                text("message", &reject.message);
+                text("excerpt", &reject.excerpt);
+                let mut int = |name: &str, value: i64| {
+                    if let Some(column) = declaration.column_index(name) {
+                        builder.set_int(column, value);
+                    }
+                };
+                int("sequence", lineage.sequence.0 as i64);
+                int("ordinal", i64::from(reject.ordinal));
+                int("time", lineage.received_at);
+                if let Err(column) = builder.finish_row(reject.envelope) {
+                    // A folder that overrides `rejects` may ask for a column that no reject has.
+                    tracing::error!(column, "dataset `rejects` requires a column that is not filled");
+                }
+            }
+            if !builder.is_empty() {
+                rows.push(builder.take());
+            }
+        }
+        self.topics.clear();
+        (rows, std::mem::take(&mut self.lineage), decoded)
+    }
+}

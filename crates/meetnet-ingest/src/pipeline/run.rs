@@ -1,0 +1,407 @@
+//! The pipeline's loop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use crossbeam_channel::{Receiver, select};
+use meetnet_decode::Decoded;
+use meetnet_lake::journal::{
+    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
+};
+use meetnet_lake::lake::Lake;
+use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::rows::DatasetRows;
+use tracing::{error, info, warn};
+
+use super::group::{GroupDecoder, RejectCounts};
+use super::{Command, ImportChunk, PipelineError, PipelineOptions, Replayed, Wake};
+use crate::dup_window::DupWindows;
+use crate::outcomes::{Outcome, OutcomeRegistry};
+
+/// How long the loop sleeps at most: commits that come due by age are noticed this late.
+const LOOP_PAUSE: Duration = Duration::from_millis(100);
+/// Pause while hot rows are full and a commit is under way.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
+pub(super) struct Runner {
+    options: PipelineOptions,
+    journal: Journal,
+    reader: JournalReader,
+    lake: Lake,
+    decoder: GroupDecoder,
+    key: PrivacyKey,
+    outcomes: OutcomeRegistry,
+    dup_windows: DupWindows,
+    rejects: RejectCounts,
+    wake: Wake,
+    heard: Receiver<()>,
+    trimmed_through: Sequence,
+    last_checkpoint: Instant,
+    last_frame: Instant,
+    replaying: bool,
+}
+
+impl Runner {
+    #[allow(clippy::too_many_arguments, reason = "one caller, which has just taken them itself")]
+    pub(super) fn new(
+        options: PipelineOptions,
+        journal: Journal,
+        lake: Lake,
+        recovery: &Recovery,
+        declarations: Arc<Declarations>,
+        key: PrivacyKey,
+        outcomes: OutcomeRegistry,
+        dup_windows: DupWindows,
+        rejects: RejectCounts,
+    ) -> Result<Self, PipelineError> {
+        let trimmed_through =
+            recovery.checkpoint.as_ref().map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let in_force = if recovery.declarations.is_empty() {
+            declarations
+        } else {
+            read_declarations(&recovery.declarations, trimmed_through)?
+        };
+        let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        if let Some(checkpoint) = &recovery.checkpoint {
+            dup_windows.restore(checkpoint.dup_windows.clone());
+        }
+        let (wake, heard) = Wake::new();
+        let ring = wake.clone();
+        journal.on_durable(Box::new(move |_, _| ring.ring()));
+        Ok(Self {
+            reader: journal.reader(trimmed_through),
+            options,
+            journal,
+            lake,
+            decoder,
+            key,
+            outcomes,
+            dup_windows,
+            rejects,
+            wake,
+            heard,
+            trimmed_through,
+            last_checkpoint: Instant::now(),
+            last_frame: Instant::now(),
+            replaying: true,
+        })
+    }
+
+    /// Applies every frame up to `last`.
+    pub(super) fn replay(&mut self, last: Sequence) -> Result<Replayed, PipelineError> {
+        let mut replayed = Replayed::default();
+        while self.reader.position() < last {
+            self.lake.tick()?;
+            if self.lake.is_full() {
+                std::thread::sleep(FULL_PAUSE);
+                continue;
+            }
+            let Some(group) = self.reader.read_group(self.options.group_bytes_max)? else { break };
+            replayed.frames += group.len() as u64;
+            replayed.applied += self.take_group(&group)?;
+        }
+        self.replaying = false;
+        self.lake.publish();
+        Ok(replayed)
+    }
+
+    pub(super) fn run(mut self, inbox: &Receiver<Command>) -> Result<(), PipelineError> {
+        let result = self.run_until_shutdown(inbox);
+        if let Err(error) = &result {
+            error!(error = error as &dyn std::error::Error, "pipeline failed, restart the daemon");
+        }
+        result
+    }
+
+    fn run_until_shutdown(&mut self, inbox: &Receiver<Command>) -> Result<(), PipelineError> {
+        loop {
+            while let Ok(command) = inbox.try_recv() {
+                if self.obey(command)? {
+                    return self.finish();
+                }
+            }
+            let admitted = self.lake.tick()?;
+            if admitted > 0 {
+                self.lake.publish();
+                self.checkpoint()?;
+            }
+            if self.lake.is_full() {
+                std::thread::sleep(FULL_PAUSE);
+                continue;
+            }
+            self.wake.clear();
+            match self.reader.read_group(self.options.group_bytes_max)? {
+                Some(group) => {
+                    self.last_frame = Instant::now();
+                    self.take_group(&group)?;
+                    self.lake.publish();
+                }
+                None => {
+                    self.tick_if_idle()?;
+                    select! {
+                        recv(self.heard) -> _ => {}
+                        recv(inbox) -> command => {
+                            // A closed channel means that the owner is gone without a word: stop as if asked to.
+                            if self.obey(command.unwrap_or(Command::Shutdown))? {
+                                return self.finish();
+                            }
+                        }
+                        default(LOOP_PAUSE) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries a command out; true means: finish.
+    fn obey(&mut self, command: Command) -> Result<bool, PipelineError> {
+        // A caller that has gone away does not want its answer.
+        match command {
+            Command::Import(chunk, reply) => {
+                let _ = reply.send(self.import(*chunk)?);
+            }
+            Command::ImportPosition(dataset, import_id, reply) => {
+                let _ = reply.send(self.lake.import_position(&dataset, &import_id));
+            }
+            Command::CommitAll(reply) => {
+                self.drain()?;
+                let _ = reply.send(self.lake.commit_all());
+            }
+            Command::Shutdown => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Applies everything that is durable now.
+    fn drain(&mut self) -> Result<(), PipelineError> {
+        while let Some(group) = self.reader.read_group(self.options.group_bytes_max)? {
+            self.take_group(&group)?;
+            if self.lake.is_full() {
+                self.lake.commit_all()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), PipelineError> {
+        self.drain()?;
+        self.lake.commit_all()?;
+        self.last_checkpoint = Instant::now() - self.options.checkpoint_pause;
+        self.checkpoint()
+    }
+
+    /// Decodes and applies a group; a declarations frame divides it.
+    fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
+        let mut applied = Applied::default();
+        for frame in group.frames() {
+            match frame.kind {
+                FrameKind::Envelope | FrameKind::Replay => {
+                    if self.replaying {
+                        self.observe_recovered(&frame);
+                    }
+                    self.decoder.decode(&frame);
+                }
+                FrameKind::Declarations => {
+                    applied += self.apply_decoded()?;
+                    let declarations = read_declarations(frame.payload, frame.sequence)?;
+                    self.decoder =
+                        new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
+                    self.lake.set_sources(&declarations);
+                }
+                FrameKind::Tick => {}
+                FrameKind::Erase => return Err(PipelineError::Erase { sequence: frame.sequence }),
+            }
+        }
+        applied += self.apply_decoded()?;
+        self.lake.advance(group.last_sequence(), group.last_recorded_at());
+        Ok(applied)
+    }
+
+    fn observe_recovered(&self, frame: &FrameRef<'_>) {
+        if frame.kind == FrameKind::Envelope {
+            self.dup_windows.observe_recovered(
+                &SourceId::new(frame.source),
+                frame.epoch,
+                frame.packet_id,
+                frame.topic,
+                frame.payload,
+                frame.sequence,
+            );
+        }
+    }
+
+    fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
+        let (rows, lineage, decoded) = self.decoder.take();
+        let mut applied = Applied::default();
+        for rows in &rows {
+            let rules = &self.decoder.rules;
+            let of_dataset =
+                self.lake.apply(rows, &lineage, &mut |declaration, batch| {
+                    rules.flag(declaration, batch)
+                })?;
+            count_applied(rows, of_dataset);
+            applied += of_dataset;
+        }
+        self.report_outcomes(&rows, &lineage, &decoded);
+        Ok(applied)
+    }
+
+    /// Tells waiting pushes what became of their body.
+    fn report_outcomes(&self, rows: &[DatasetRows], lineage: &[Lineage], decoded: &Decoded) {
+        for (index, lineage) in lineage.iter().enumerate() {
+            if !self.outcomes.is_awaited(lineage.sequence) {
+                continue;
+            }
+            let index = index as u32;
+            let accepted: usize = rows
+                .iter()
+                .filter(|rows| rows.declaration.is_public())
+                .map(|rows| {
+                    let start = rows.envelopes.partition_point(|envelope| *envelope < index);
+                    let end = rows.envelopes.partition_point(|envelope| *envelope <= index);
+                    end - start
+                })
+                .sum();
+            let rejects = decoded
+                .rejects
+                .iter()
+                .filter(|reject| reject.envelope == index)
+                .map(|reject| (reject.reason, reject.message.clone()))
+                .collect();
+            self.outcomes.report(lineage.sequence, Outcome { accepted: accepted as u64, rejects });
+        }
+    }
+
+    /// Moves the stable time on where nothing arrives.
+    fn tick_if_idle(&mut self) -> Result<(), PipelineError> {
+        if self.last_frame.elapsed() < self.options.idle_tick {
+            return Ok(());
+        }
+        self.last_frame = Instant::now();
+        match self.journal.append_tick() {
+            Ok(_) | Err(AppendError::Full { .. }) => Ok(()),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "no tick frame");
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a checkpoint and lets the journal archive what is committed.
+    fn checkpoint(&mut self) -> Result<(), PipelineError> {
+        let through = self.lake.trim_point();
+        if through <= self.trimmed_through
+            || self.last_checkpoint.elapsed() < self.options.checkpoint_pause
+        {
+            return Ok(());
+        }
+        self.last_checkpoint = Instant::now();
+        let (last_sequence, last_recorded_at) = self.journal.durable();
+        let checkpoint = Checkpoint {
+            trimmed_through: through,
+            last_sequence,
+            last_recorded_at,
+            datasets: self.lake.positions(),
+            dup_windows: self.dup_windows.snapshot(through),
+        };
+        match self.journal.checkpoint_and_trim(&checkpoint) {
+            Ok(trimmed) => {
+                self.trimmed_through = through;
+                if trimmed.segments > 0 {
+                    info!(through = through.0, segments = trimmed.segments, "trimmed the journal");
+                }
+            }
+            // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one chunk of an import. The outer error is the pipeline's, the inner one the chunk's.
+    fn import(&mut self, chunk: ImportChunk) -> Result<Result<Applied, LakeError>, PipelineError> {
+        // What was recorded before the chunk comes before it in every answer AS OF.
+        let recorded_at = match self.journal.append_tick() {
+            Ok(tick) => {
+                self.journal.wait_durable(tick.sequence)?;
+                tick.recorded_at
+            }
+            Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
+        };
+        let ImportChunk { import_id, consumed, mut rows, source, licence, received_at } = chunk;
+        let received_at = match received_at {
+            Some(times) => times,
+            None => {
+                let name = rows.declaration.time_column();
+                let times = rows
+                    .batch
+                    .column_by_name(name)
+                    .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+                match times {
+                    Some(times) => times.values().to_vec(),
+                    None => {
+                        let message = format!("import of `{}`: no times", rows.declaration.id);
+                        return Ok(Err(LakeError::Usage(message)));
+                    }
+                }
+            }
+        };
+        let sequence = self.lake.through();
+        let lineage: Vec<Lineage> = received_at
+            .into_iter()
+            .map(|received_at| Lineage {
+                sequence,
+                received_at,
+                recorded_at,
+                source: source.clone(),
+                licence: licence.clone(),
+                precedence: 0,
+            })
+            .collect();
+        rows.envelopes = (0..lineage.len() as u32).collect();
+        let rules = &self.decoder.rules;
+        let flag = &mut |declaration: &_, batch: &_| rules.flag(declaration, batch);
+        let applied = self.lake.import(&import_id, consumed, &rows, &lineage, flag);
+        if let Ok(applied) = &applied {
+            count_applied(&rows, *applied);
+        }
+        Ok(applied)
+    }
+}
+
+fn count_applied(rows: &DatasetRows, applied: Applied) {
+    let count = |outcome: &'static str, number: u64| {
+        if number > 0 {
+            let dataset = rows.declaration.id.to_string();
+            metrics::counter!("meetnet_rows_total", "dataset" => dataset, "outcome" => outcome)
+                .increment(number);
+        }
+    };
+    count("inserted", applied.inserted);
+    count("revised", applied.revised);
+    count("unchanged", applied.unchanged);
+    count("history", applied.history);
+    count("skipped", applied.skipped);
+}
+
+fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declarations>, PipelineError> {
+    Declarations::from_bytes(bytes)
+        .map(Arc::new)
+        .map_err(|source| PipelineError::Declarations { sequence, source })
+}
+
+fn new_decoder(
+    declarations: &Arc<Declarations>,
+    key: &PrivacyKey,
+    rejects: &RejectCounts,
+    sequence: Sequence,
+) -> Result<GroupDecoder, PipelineError> {
+    GroupDecoder::new(declarations, key, rejects.clone())
+        .map_err(|source| PipelineError::Setup { sequence, source })
+}

@@ -1,0 +1,273 @@
+//! One dataset's actor: the only one who changes its table. It decides for every decoded row whether it is new,
+//! unchanged, a revision or history, keeps the hot rows and masks, and admits commits.
+//!
+//! It has no thread of its own: the pipeline drives it, so everything here is a function of the frames applied.
+
+mod apply;
+mod commit;
+mod frontier;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Int8Array, Int64Array, RecordBatch};
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
+use meetnet_model::ids::{LicenceId, Sequence, SourceId};
+
+pub(crate) use self::commit::{CommitJob, CommitOutcome, RECORDED_THROUGH};
+use self::frontier::Frontier;
+use crate::error::LakeError;
+use crate::hot::HotRows;
+use crate::keys::KeyCodec;
+use crate::snapshot::{LiveFile, Mask, TableSnapshot};
+use crate::table::files;
+use crate::table::log::TableLog;
+use crate::table::lookup::KeyReader;
+
+/// Where a row came from: what its common columns say.
+#[derive(Clone, Debug)]
+pub struct Lineage {
+    /// Frame of the row.
+    pub sequence: Sequence,
+    /// When its envelope was received, µs.
+    pub received_at: i64,
+    /// When it was recorded, µs; equal to `received_at` unless it was replayed or imported.
+    pub recorded_at: i64,
+    /// Its source.
+    pub source: SourceId,
+    /// Licence of its source.
+    pub licence: LicenceId,
+    /// Declared precedence of its source.
+    pub precedence: i32,
+}
+
+/// Sets the quality flags of rows that are about to be inserted: the columns `quality` and `quality_tests`.
+pub type Flag<'a> = dyn FnMut(&DatasetDeclaration, &RecordBatch) -> (Int8Array, Int64Array) + 'a;
+
+/// What became of decoded rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// New keys.
+    pub inserted: u64,
+    /// Values that replaced others.
+    pub revised: u64,
+    /// Rows equal to what is stored.
+    pub unchanged: u64,
+    /// Versions older than the stored one, kept as history.
+    pub history: u64,
+    /// Rows that the table holds already, met again after a restart.
+    pub skipped: u64,
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.revised += other.revised;
+        self.unchanged += other.unchanged;
+        self.history += other.history;
+        self.skipped += other.skipped;
+    }
+}
+
+/// Rows of one committed file that hot rows have replaced.
+#[derive(Clone, Debug, Default)]
+struct MaskState {
+    public: Arc<Mask>,
+    /// Row -> sequence that replaced it.
+    by: BTreeMap<u32, u64>,
+}
+
+/// State of one dataset.
+#[derive(Debug)]
+pub(crate) struct DatasetActor {
+    declaration: Arc<DatasetDeclaration>,
+    codec: Arc<KeyCodec>,
+    /// None while a commit job has it.
+    log: Option<TableLog>,
+    root: Arc<str>,
+    version: u64,
+    reader: KeyReader,
+    files: Arc<Vec<Arc<LiveFile>>>,
+    masks: HashMap<Arc<str>, MaskState>,
+    hot: HotRows,
+    frontier: Frontier,
+    /// Declared precedence by source, for stored rows.
+    precedences: Arc<HashMap<SourceId, i32>>,
+    /// Rows up to here are in the table: they are skipped when met again.
+    applied: Sequence,
+    committed_through: Sequence,
+    dirty: bool,
+}
+
+impl DatasetActor {
+    /// Opens the table of `declaration` under `root`, creating it where there is none.
+    pub(crate) fn open(
+        root: &Path,
+        declaration: Arc<DatasetDeclaration>,
+        app_id: &str,
+        trimmed_through: Sequence,
+        now_ms: i64,
+    ) -> Result<Self, LakeError> {
+        let mut log = match TableLog::open(root)? {
+            Some(log) => log,
+            None => TableLog::create(root, &declaration, now_ms)?,
+        };
+        let stored = log.declaration()?;
+        if stored != *declaration {
+            meetnet_model::change::check_change(&stored, &declaration).map_err(|problems| {
+                LakeError::ForbiddenChange {
+                    dataset: declaration.id.clone(),
+                    problems,
+                }
+            })?;
+            let metadata = log.changed_metadata(&declaration);
+            let info =
+                crate::table::log::commit_info("SET DECLARATION", now_ms, serde_json::json!({}));
+            log.commit(&[info, metadata], now_ms)?;
+        }
+        let committed = Sequence(log.txn(app_id).unwrap_or(0).max(0) as u64);
+        let codec = Arc::new(KeyCodec::new(&declaration)?);
+        let files = live_files(&log, &declaration)?;
+        Ok(Self {
+            root: Arc::from(root.to_string_lossy().as_ref()),
+            version: log.version(),
+            reader: KeyReader::new(root, Arc::clone(&declaration), Arc::clone(&codec)),
+            log: Some(log),
+            files: Arc::new(files),
+            masks: HashMap::new(),
+            hot: HotRows::new(declaration.row_schema()),
+            frontier: Frontier::default(),
+            precedences: Arc::default(),
+            applied: committed.max(trimmed_through),
+            committed_through: committed,
+            dirty: false,
+            codec,
+            declaration,
+        })
+    }
+
+    /// Sets the declared precedence of sources.
+    pub(crate) fn set_precedences(&mut self, precedences: Arc<HashMap<SourceId, i32>>) {
+        self.precedences = precedences;
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Everything up to this sequence is committed.
+    pub(crate) fn committed_through(&self) -> Sequence {
+        self.committed_through
+    }
+
+    pub(crate) fn hot_rows(&self) -> u64 {
+        self.hot.rows()
+    }
+
+    pub(crate) fn hot_bytes(&self) -> usize {
+        self.hot.bytes()
+    }
+
+    /// Sequence of the oldest row that is not committed.
+    pub(crate) fn oldest_uncommitted(&self) -> Option<Sequence> {
+        self.hot.oldest_sequence().map(Sequence)
+    }
+
+    /// The greatest journal position that any application has committed.
+    pub(crate) fn txn_max(&self, prefix: &str) -> i64 {
+        self.log
+            .as_ref()
+            .and_then(|log| log.txn_max(prefix))
+            .unwrap_or(0)
+    }
+
+    /// How far an import has come: rows consumed.
+    pub(crate) fn txn(&self, app_id: &str) -> Option<i64> {
+        self.log.as_ref().and_then(|log| log.txn(app_id))
+    }
+
+    /// Returns true once after each change that readers should see.
+    pub(crate) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Returns what readers see; through and stable time are the pipeline's.
+    pub(crate) fn snapshot(&self, through: Sequence, stable_time: i64) -> TableSnapshot {
+        let masks = self
+            .masks
+            .iter()
+            .map(|(path, state)| (Arc::clone(path), Arc::clone(&state.public)))
+            .collect();
+        TableSnapshot {
+            declaration: Arc::clone(&self.declaration),
+            root: Arc::clone(&self.root),
+            version: self.version,
+            through,
+            stable_time,
+            files: Arc::clone(&self.files),
+            masks: Arc::new(masks),
+            hot: Arc::new(self.hot.batches()),
+        }
+    }
+
+    /// Rejects are never looked up: their key is the frame's own position.
+    fn is_keyed_by_frame(&self) -> bool {
+        self.declaration.kind == DatasetKind::Private
+    }
+
+    /// Masks a row of a committed file.
+    fn mask(&mut self, file: &Arc<str>, row: u32, at: i64, by: u64) {
+        let state = self.masks.entry(Arc::clone(file)).or_default();
+        Arc::make_mut(&mut state.public).rows.insert(row, at);
+        state.by.insert(row, by);
+    }
+}
+
+/// Reads the live files of a table, sorted by partition, then by least key.
+pub(crate) fn live_files(
+    log: &TableLog,
+    declaration: &DatasetDeclaration,
+) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+    let mut live = Vec::new();
+    for add in log.adds() {
+        let file = files::live_file(declaration, add).ok_or_else(|| LakeError::BrokenLog {
+            path: log.root().join("_delta_log"),
+            reason: format!(
+                "the entry of file {} lacks partition values, statistics or hash",
+                add.path
+            ),
+        })?;
+        live.push(Arc::new(file));
+    }
+    sort_files(&mut live, declaration);
+    Ok(live)
+}
+
+/// Brings files into the order that snapshots promise.
+pub(crate) fn sort_files(files: &mut [Arc<LiveFile>], declaration: &DatasetDeclaration) {
+    let least = |file: &LiveFile| {
+        declaration
+            .key
+            .iter()
+            .map(|name| {
+                file.statistics
+                    .get(name.as_str())
+                    .and_then(|column| column.min.clone())
+            })
+            .collect::<Vec<_>>()
+    };
+    files.sort_by(|a, b| {
+        (&a.licence, a.superseded, &a.period)
+            .cmp(&(&b.licence, b.superseded, &b.period))
+            .then_with(|| {
+                least(a)
+                    .partial_cmp(&least(b))
+                    .unwrap_or(std::cmp::Ordering::Equal)
+            })
+            .then_with(|| a.path.cmp(&b.path))
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Errors of the lake: a small kind that callers branch on, and a message with its source for the log.
+
+use std::path::{Path, PathBuf};
+
+use meetnet_model::ids::DatasetId;
+
+/// What went wrong in the lake.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// An operation of the file system failed.
+    #[error("failed to {operation} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Somebody else committed the version that was to be written.
+    #[error("version {version} of table {} exists already", table.display())]
+    Conflict {
+        /// Folder of the table.
+        table: PathBuf,
+        /// The version that was to be written.
+        version: u64,
+    },
+    /// A file of the table log cannot be read.
+    #[error("{} is not a readable table log entry: {reason}; run `meetnet check`", path.display())]
+    BrokenLog {
+        /// The log entry.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A Parquet file cannot be read or written.
+    #[error("failed to {operation} {}", path.display())]
+    Parquet {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// Arrow refused a batch: a bug, not bad data.
+    #[error("failed to {operation} rows of dataset `{dataset}`")]
+    Arrow {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The dataset.
+        dataset: DatasetId,
+        /// Why it failed.
+        #[source]
+        source: arrow::error::ArrowError,
+    },
+    /// The declaration differs from the one the table was made with, in a way that would break its rows.
+    #[error("dataset `{dataset}` cannot take its new declaration: {}", problems.join("; "))]
+    ForbiddenChange {
+        /// The dataset.
+        dataset: DatasetId,
+        /// One sentence per forbidden change.
+        problems: Vec<String>,
+    },
+    /// The lake is used in a way that its state does not allow.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl LakeError {
+    /// Returns a function that wraps an I/O error with its operation and object.
+    pub(crate) fn io(
+        operation: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            operation,
+            path,
+            source,
+        }
+    }
+
+    /// Returns a function that wraps a Parquet error with its operation and file.
+    pub(crate) fn parquet(
+        operation: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(parquet::errors::ParquetError) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Parquet {
+            operation,
+            path,
+            source,
+        }
+    }
+
+    /// Returns a function that wraps an Arrow error with its operation and dataset.
+    pub(crate) fn arrow(
+        operation: &'static str,
+        dataset: &DatasetId,
+    ) -> impl FnOnce(arrow::error::ArrowError) -> Self + use<> {
+        let dataset = dataset.clone();
+        move |source| Self::Arrow {
+            operation,
+            dataset,
+            source,
+        }
+    }
+}

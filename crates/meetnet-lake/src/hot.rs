@@ -1,0 +1,305 @@
+//! Hot rows: applied, visible to queries, not yet committed.
+//!
+//! Rows have running numbers. They lie in chunks of consecutive numbers, so that small chunks can be joined without
+//! touching the index (key -> number of the current version). Readers hold `Arc`s of what they see; a mark on a row
+//! that a reader may hold is set on a copy.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use hashbrown::HashMap;
+
+use crate::snapshot::HotBatch;
+
+/// Chunks of one size class that are joined into one of the next: queries see at most a few dozen batches, and a row
+/// is copied at most five times.
+const FANOUT: usize = 8;
+/// Rows of a chunk that is not joined any further.
+const CHUNK_ROWS_MAX: usize = 65_536;
+
+/// The hot rows of one dataset.
+#[derive(Debug)]
+pub(crate) struct HotRows {
+    schema: SchemaRef,
+    chunks: Vec<Chunk>,
+    next_row: u64,
+    /// Rows below are frozen by a commit under way.
+    frozen_below: u64,
+    /// Key -> row number of the current version, where that is hot.
+    current: HashMap<Box<[u8]>, u64>,
+    /// Key -> row numbers of replaced versions.
+    history: HashMap<Box<[u8]>, Vec<u64>>,
+    bytes: usize,
+}
+
+/// Rows with consecutive numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) first_row: u64,
+    pub(crate) batch: RecordBatch,
+    /// Sequence of each row's frame.
+    pub(crate) sequences: Arc<Vec<u64>>,
+    pub(crate) marks: Option<Marks>,
+    bytes: usize,
+}
+
+/// Which rows of a chunk have been replaced.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks {
+    /// Per row: `superseded_at`, or [`HotBatch::LIVE`].
+    pub(crate) at: Arc<Vec<i64>>,
+    /// Per row: the sequence that replaced it; 0 while live.
+    pub(crate) by: Vec<u64>,
+}
+
+impl Chunk {
+    fn end(&self) -> u64 {
+        self.first_row + self.batch.num_rows() as u64
+    }
+}
+
+impl HotRows {
+    pub(crate) fn new(schema: SchemaRef) -> Self {
+        Self {
+            schema,
+            chunks: Vec::new(),
+            next_row: 0,
+            frozen_below: 0,
+            current: HashMap::new(),
+            history: HashMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Approximate memory of rows and index, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        // An index entry is a boxed key, its allocation and its slot.
+        self.bytes + self.current.len() * 96
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.chunks
+            .iter()
+            .map(|chunk| chunk.batch.num_rows() as u64)
+            .sum()
+    }
+
+    /// Number that the next pushed row gets.
+    pub(crate) fn next_row(&self) -> u64 {
+        self.next_row
+    }
+
+    /// Number of the oldest row; of the next one where there is none.
+    pub(crate) fn oldest_row(&self) -> u64 {
+        self.chunks
+            .first()
+            .map_or(self.next_row, |chunk| chunk.first_row)
+    }
+
+    /// Sequence of the oldest row; None where there is none.
+    pub(crate) fn oldest_sequence(&self) -> Option<u64> {
+        self.chunks
+            .first()
+            .and_then(|chunk| chunk.sequences.first().copied())
+    }
+
+    /// Row number of the current version of a key, if that is hot.
+    pub(crate) fn current(&self, key: &[u8]) -> Option<u64> {
+        self.current.get(key).copied()
+    }
+
+    /// Row numbers of the replaced hot versions of a key.
+    pub(crate) fn history(&self, key: &[u8]) -> &[u64] {
+        self.history.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Makes `row` the current version of `key`.
+    pub(crate) fn set_current(&mut self, key: &[u8], row: u64) {
+        match self.current.get_mut(key) {
+            Some(slot) => *slot = row,
+            None => {
+                self.current.insert(key.into(), row);
+            }
+        }
+    }
+
+    /// Remembers `row` as a replaced version of `key`.
+    pub(crate) fn add_history(&mut self, key: &[u8], row: u64) {
+        self.history.entry(key.into()).or_default().push(row);
+    }
+
+    /// Returns the chunk and the position in it of a pushed row.
+    pub(crate) fn locate(&self, row: u64) -> Option<(&Chunk, usize)> {
+        let index = self.chunks.partition_point(|chunk| chunk.end() <= row);
+        let chunk = self.chunks.get(index)?;
+        Some((chunk, row.checked_sub(chunk.first_row)? as usize))
+    }
+
+    /// Marks a pushed row as replaced at `at` (µs) by the frame `by`.
+    pub(crate) fn mark(&mut self, row: u64, at: i64, by: u64) {
+        let index = self.chunks.partition_point(|chunk| chunk.end() <= row);
+        let Some(chunk) = self.chunks.get_mut(index) else {
+            return;
+        };
+        let rows = chunk.batch.num_rows();
+        let marks = chunk.marks.get_or_insert_with(|| Marks {
+            at: Arc::new(vec![HotBatch::LIVE; rows]),
+            by: vec![0; rows],
+        });
+        let position = (row - chunk.first_row) as usize;
+        Arc::make_mut(&mut marks.at)[position] = at;
+        marks.by[position] = by;
+    }
+
+    /// Appends rows in the row schema.
+    pub(crate) fn push(
+        &mut self,
+        batch: RecordBatch,
+        sequences: Vec<u64>,
+    ) -> Result<(), ArrowError> {
+        let bytes = batch.get_array_memory_size() + 8 * sequences.len();
+        self.bytes += bytes;
+        let first_row = self.next_row;
+        self.next_row += batch.num_rows() as u64;
+        self.chunks.push(Chunk {
+            first_row,
+            batch,
+            sequences: Arc::new(sequences),
+            marks: None,
+            bytes,
+        });
+        self.join_small()
+    }
+
+    /// Joins the last chunks while there are [`FANOUT`] of one size class.
+    fn join_small(&mut self) -> Result<(), ArrowError> {
+        while let Some(start) = self.joinable() {
+            let joined = join(&self.schema, &self.chunks[start..])?;
+            let before: usize = self.chunks[start..].iter().map(|chunk| chunk.bytes).sum();
+            self.bytes = self.bytes - before + joined.bytes;
+            self.chunks.truncate(start);
+            self.chunks.push(joined);
+        }
+        Ok(())
+    }
+
+    fn joinable(&self) -> Option<usize> {
+        let start = self.chunks.len().checked_sub(FANOUT)?;
+        let last = &self.chunks[start..];
+        let class = size_class(last.last()?);
+        let same = last
+            .iter()
+            .all(|chunk| chunk.first_row >= self.frozen_below && size_class(chunk) <= class);
+        let rows: usize = last.iter().map(|chunk| chunk.batch.num_rows()).sum();
+        (same && rows <= CHUNK_ROWS_MAX).then_some(start)
+    }
+
+    /// Freezes all rows for a commit; returns them as they are now.
+    pub(crate) fn freeze(&mut self) -> Vec<Chunk> {
+        self.frozen_below = self.next_row;
+        self.chunks.clone()
+    }
+
+    /// Gives the frozen rows back after a commit that failed.
+    pub(crate) fn unfreeze(&mut self) {
+        self.frozen_below = 0;
+    }
+
+    /// Drops the frozen rows after their commit; returns those that were replaced by frames after `sequence`,
+    /// as (chunk, position) with their marks: they have been committed live.
+    pub(crate) fn drop_frozen(&mut self, sequence: u64) -> Vec<(RecordBatch, usize, i64, u64)> {
+        let boundary = self.frozen_below;
+        let split = self
+            .chunks
+            .partition_point(|chunk| chunk.first_row < boundary);
+        let mut replaced = Vec::new();
+        for chunk in self.chunks.drain(..split) {
+            self.bytes = self.bytes.saturating_sub(chunk.bytes);
+            let Some(marks) = &chunk.marks else { continue };
+            for (row, by) in marks
+                .by
+                .iter()
+                .enumerate()
+                .filter(|(_, by)| **by > sequence)
+            {
+                replaced.push((chunk.batch.clone(), row, marks.at[row], *by));
+            }
+        }
+        self.current.retain(|_, row| *row >= boundary);
+        self.history.retain(|_, rows| {
+            rows.retain(|row| *row >= boundary);
+            !rows.is_empty()
+        });
+        if self.current.capacity() > 4 * self.current.len() + 1_024 {
+            self.current.shrink_to_fit();
+        }
+        self.frozen_below = 0;
+        replaced
+    }
+
+    /// Returns what readers see.
+    pub(crate) fn batches(&self) -> Vec<HotBatch> {
+        self.chunks
+            .iter()
+            .map(|chunk| HotBatch {
+                batch: chunk.batch.clone(),
+                superseded: chunk.marks.as_ref().map(|marks| Arc::clone(&marks.at)),
+            })
+            .collect()
+    }
+}
+
+fn size_class(chunk: &Chunk) -> u32 {
+    (chunk.batch.num_rows().max(1)).ilog2() / FANOUT.ilog2()
+}
+
+fn join(schema: &SchemaRef, chunks: &[Chunk]) -> Result<Chunk, ArrowError> {
+    let batch = concat_batches(schema, chunks.iter().map(|chunk| &chunk.batch))?;
+    let sequences: Vec<u64> = chunks
+        .iter()
+        .flat_map(|c| c.sequences.iter().copied())
+        .collect();
+    let marks = chunks.iter().any(|chunk| chunk.marks.is_some()).then(|| {
+        let (mut at, mut by) = (Vec::new(), Vec::new());
+        for chunk in chunks {
+            match &chunk.marks {
+                Some(marks) => {
+                    at.extend_from_slice(&marks.at);
+                    by.extend_from_slice(&marks.by);
+                }
+                None => {
+                    at.resize(at.len() + chunk.batch.num_rows(), HotBatch::LIVE);
+                    by.resize(by.len() + chunk.batch.num_rows(), 0);
+                }
+            }
+        }
+        Marks {
+            at: Arc::new(at),
+            by,
+        }
+    });
+    let bytes = batch.get_array_memory_size() + 8 * sequences.len();
+    Ok(Chunk {
+        first_row: chunks[0].first_row,
+        batch,
+        sequences: Arc::new(sequences),
+        marks,
+        bytes,
+    })
+}
+
+/// Returns the rows of `batch` at `positions`, in that order.
+pub(crate) fn take_rows(batch: &RecordBatch, positions: &[u32]) -> Result<RecordBatch, ArrowError> {
+    if positions.len() == batch.num_rows()
+        && positions
+            .iter()
+            .enumerate()
+            .all(|(i, position)| i == *position as usize)
+    {
+        return Ok(batch.clone());
+    }
+    take_record_batch(batch, &UInt32Array::from(positions.to_vec()))
+}

@@ -1,0 +1,19 @@
+//! The durable heart: journal, dataset actors with hot rows, Parquet files, table log, snapshots.
+//!
+//! `ingest -> [journal] -> decode -> quality -> [actors: hot rows -> commit] -> snapshot -> query`
+//!
+//! It knows nothing of HTTP, MQTT or DataFusion.
+
+pub mod journal;
+pub mod lake;
+pub mod snapshot;
+
+mod actor;
+mod durable;
+mod error;
+mod hot;
+mod keys;
+mod table;
+
+pub use actor::{Applied, Flag, Lineage};
+pub use error::LakeError;

@@ -1,0 +1,107 @@
+//! What a reader sees: one consistent, immutable view of all tables, published behind one atomic pointer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use arrow::array::RecordBatch;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
+
+/// The pointer that writers swap and readers load.
+pub type SharedSnapshot = Arc<ArcSwap<LakeSnapshot>>;
+
+/// All tables at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct LakeSnapshot {
+    /// Tables by dataset, private ones included.
+    pub tables: BTreeMap<DatasetId, Arc<TableSnapshot>>,
+}
+
+/// One table at one instant: committed files, the rows masked in them, and hot rows.
+#[derive(Clone, Debug)]
+pub struct TableSnapshot {
+    /// The declaration the table has.
+    pub declaration: Arc<DatasetDeclaration>,
+    /// Folder of the table: an absolute local path.
+    pub root: Arc<str>,
+    /// Version of the table log.
+    pub version: u64,
+    /// Every frame up to this sequence is in the answers.
+    pub through: Sequence,
+    /// `recorded_at` of `through`, µs since 1970 UTC.
+    pub stable_time: i64,
+    /// Live files of both partitions (`superseded` false and true), sorted by partition, then by least key.
+    pub files: Arc<Vec<Arc<LiveFile>>>,
+    /// Per file path: rows of `superseded=false` files that hot rows have replaced.
+    pub masks: Arc<HashMap<Arc<str>, Arc<Mask>>>,
+    /// Rows not yet committed, in the order they were applied.
+    pub hot: Arc<Vec<HotBatch>>,
+}
+
+/// One live Parquet file of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveFile {
+    /// Path relative to the table's folder: `licence=…/superseded=…/month=…/<uuid>.parquet`.
+    pub path: Arc<str>,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// Partition value `licence`.
+    pub licence: LicenceId,
+    /// Partition value `superseded`: true for replaced rows.
+    pub superseded: bool,
+    /// Partition value of the grain column, for example `2026-01`.
+    pub period: Arc<str>,
+    /// Lower-case hex SHA-256 of the file.
+    pub sha256: Arc<str>,
+    /// When the file was committed, milliseconds since 1970.
+    pub committed_at_ms: i64,
+    /// Statistics per column of the file.
+    pub statistics: BTreeMap<Arc<str>, ColumnStatistics>,
+}
+
+/// Statistics of one column in one file; absent bounds mean "unknown".
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatistics {
+    /// Least value.
+    pub min: Option<StatisticsValue>,
+    /// Greatest value.
+    pub max: Option<StatisticsValue>,
+    /// Number of nulls.
+    pub nulls: Option<u64>,
+}
+
+/// A bound: exact, except that long texts may be cut (the minimum down, the maximum up).
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+pub enum StatisticsValue {
+    /// Integers and timestamps (µs since 1970 UTC).
+    Int(i64),
+    /// Floats.
+    Float(f64),
+    /// Texts.
+    Text(Arc<str>),
+}
+
+/// Rows of one committed file that hot rows have replaced: position in the file -> `superseded_at` (µs).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mask {
+    /// Ascending by row.
+    pub rows: BTreeMap<u32, i64>,
+}
+
+/// A batch of hot rows in the SQL row schema (`DatasetDeclaration::row_schema`).
+/// Its column `superseded_at` is all null; `superseded` says which rows have been replaced since.
+#[derive(Clone, Debug)]
+pub struct HotBatch {
+    /// The rows.
+    pub batch: RecordBatch,
+    /// Per row: `superseded_at` (µs), [`HotBatch::LIVE`] for current ones. None: all current.
+    pub superseded: Option<Arc<Vec<i64>>>,
+}
+
+impl HotBatch {
+    /// Marks a row that is current.
+    pub const LIVE: i64 = i64::MAX;
+}

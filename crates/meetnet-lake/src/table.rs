@@ -1,0 +1,11 @@
+//! One dataset's table on disk: the table log, its files, and finding rows in them by key.
+//!
+//! The log follows the Delta Lake protocol (reader 1, writer 2, no table features), so that pyarrow, Polars, DuckDB
+//! and Spark open the folder as it is. The log is ours and not deltalake-core's: docs/decisions/0002-table-log.md.
+
+pub(crate) mod actions;
+pub(crate) mod checkpoint;
+pub(crate) mod files;
+pub(crate) mod log;
+pub(crate) mod lookup;
+pub(crate) mod schema;

@@ -1,0 +1,318 @@
+//! The table log: `_delta_log/<version>.json`, one atomic commit per file, a checkpoint now and then.
+//!
+//! Invariants:
+//! - a version is created with a hard link, so that exactly one writer gets it; it is synced, with its folder, before
+//!   anybody is told;
+//! - nothing is retried or rebased here: a writer that loses gets [`LakeError::Conflict`], refreshes, and decides;
+//! - the state in memory is the fold of all versions, so a commit costs what it writes, however old the table is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use meetnet_model::dataset::DatasetDeclaration;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::actions::{Action, Add, Format, MetaData, Protocol, Remove, Txn};
+use super::{checkpoint, schema};
+use crate::durable::{self, Put};
+use crate::error::LakeError;
+
+/// Key of the table configuration that holds the declaration, as JSON.
+const DECLARATION: &str = "meetnet.declaration";
+/// Commits between two checkpoints: replaying this many entries takes milliseconds.
+const CHECKPOINT_INTERVAL: u64 = 100;
+/// How long tombstones are kept in checkpoints, so that readers of old versions can be told apart from orphans.
+const TOMBSTONE_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+
+/// A table log, folded up to its newest version.
+#[derive(Debug)]
+pub(crate) struct TableLog {
+    /// Folder of the table.
+    root: PathBuf,
+    version: u64,
+    protocol: Protocol,
+    metadata: MetaData,
+    adds: BTreeMap<String, Add>,
+    tombstones: BTreeMap<String, Remove>,
+    txns: BTreeMap<String, Txn>,
+}
+
+impl TableLog {
+    /// Opens the table in `root`; None where there is none.
+    pub(crate) fn open(root: &Path) -> Result<Option<Self>, LakeError> {
+        let folder = root.join("_delta_log");
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let mut log = Self {
+            root: root.to_path_buf(),
+            version: 0,
+            protocol: Protocol {
+                min_reader_version: 0,
+                min_writer_version: 0,
+            },
+            metadata: empty_metadata(),
+            adds: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+            txns: BTreeMap::new(),
+        };
+        let next = match checkpoint::read_last(&folder)? {
+            Some((version, actions)) => {
+                actions.into_iter().for_each(|action| log.fold(action));
+                log.version = version;
+                version + 1
+            }
+            None => 0,
+        };
+        if log.fold_from(next)? == 0 && next == 0 {
+            return Ok(None);
+        }
+        if log.protocol.min_reader_version != 1 || log.protocol.min_writer_version > 2 {
+            return Err(LakeError::BrokenLog {
+                path: folder,
+                reason: format!(
+                    "it asks for reader {} and writer {}, meetnet speaks 1 and 2",
+                    log.protocol.min_reader_version, log.protocol.min_writer_version
+                ),
+            });
+        }
+        Ok(Some(log))
+    }
+
+    /// Creates the table of a declaration in `root`.
+    pub(crate) fn create(
+        root: &Path,
+        declaration: &DatasetDeclaration,
+        now_ms: i64,
+    ) -> Result<Self, LakeError> {
+        durable::create_folders(&root.join("_delta_log"))?;
+        let protocol = Protocol {
+            min_reader_version: 1,
+            min_writer_version: 2,
+        };
+        let metadata = metadata_of(declaration, Uuid::new_v4().to_string(), Some(now_ms));
+        let log = Self {
+            root: root.to_path_buf(),
+            version: 0,
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+            adds: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+            txns: BTreeMap::new(),
+        };
+        let actions = vec![
+            commit_info("CREATE TABLE", now_ms, json!({})),
+            Action::Protocol(protocol),
+            Action::MetaData(metadata),
+        ];
+        log.put(0, &actions)?;
+        Ok(log)
+    }
+
+    /// Newest version that this value has folded.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Folder of the table.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Live files.
+    pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
+        self.adds.values()
+    }
+
+    /// Returns true where `path` is live.
+    pub(crate) fn is_live(&self, path: &str) -> bool {
+        self.adds.contains_key(path)
+    }
+
+    /// How far an application has come.
+    pub(crate) fn txn(&self, app_id: &str) -> Option<i64> {
+        self.txns.get(app_id).map(|txn| txn.version)
+    }
+
+    /// The greatest position among applications whose id starts with `prefix`.
+    pub(crate) fn txn_max(&self, prefix: &str) -> Option<i64> {
+        self.txns
+            .range(prefix.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(prefix))
+            .map(|(_, txn)| txn.version)
+            .max()
+    }
+
+    /// The declaration the table was made with, or last changed to.
+    pub(crate) fn declaration(&self) -> Result<DatasetDeclaration, LakeError> {
+        let broken = |reason: String| LakeError::BrokenLog {
+            path: self.root.join("_delta_log"),
+            reason,
+        };
+        let text = self
+            .metadata
+            .configuration
+            .get(DECLARATION)
+            .ok_or_else(|| broken(format!("its metadata has no `{DECLARATION}`")))?;
+        serde_json::from_str(text).map_err(|error| broken(error.to_string()))
+    }
+
+    /// Returns the metadata action for a changed declaration.
+    pub(crate) fn changed_metadata(&self, declaration: &DatasetDeclaration) -> Action {
+        Action::MetaData(metadata_of(
+            declaration,
+            self.metadata.id.clone(),
+            self.metadata.created_time,
+        ))
+    }
+
+    /// Commits `actions` as the next version. On a conflict nothing is written and this value is unchanged: call
+    /// [`TableLog::refresh`] and decide anew. Any other error may come after the commit: refresh as well.
+    pub(crate) fn commit(&mut self, actions: &[Action], now_ms: i64) -> Result<u64, LakeError> {
+        let version = self.version + 1;
+        self.put(version, actions)?;
+        actions.iter().cloned().for_each(|action| self.fold(action));
+        self.version = version;
+        if version.is_multiple_of(CHECKPOINT_INTERVAL) {
+            self.tombstones
+                .retain(|_, r| r.deletion_timestamp.unwrap_or(0) > now_ms - TOMBSTONE_RETENTION_MS);
+            checkpoint::write(&self.root.join("_delta_log"), version, &self.actions())?;
+        }
+        Ok(version)
+    }
+
+    /// Folds versions that others have committed since.
+    pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
+        self.fold_from(self.version + 1).map(drop)
+    }
+
+    fn put(&self, version: u64, actions: &[Action]) -> Result<(), LakeError> {
+        let mut bytes = Vec::with_capacity(512 * actions.len());
+        for action in actions {
+            serde_json::to_writer(&mut bytes, action).expect("actions have string keys only");
+            bytes.push(b'\n');
+        }
+        match durable::put_if_absent(&entry_path(&self.root, version), &bytes)? {
+            Put::Done => Ok(()),
+            Put::Exists => Err(LakeError::Conflict {
+                table: self.root.clone(),
+                version,
+            }),
+        }
+    }
+
+    /// Folds every entry from `version` on; returns how many there were.
+    fn fold_from(&mut self, version: u64) -> Result<u64, LakeError> {
+        let mut next = version;
+        loop {
+            let path = entry_path(&self.root, next);
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => return Err(LakeError::io("read", &path)(error)),
+            };
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                let action = serde_json::from_str(line).map_err(|error| LakeError::BrokenLog {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?;
+                self.fold(action);
+            }
+            self.version = next;
+            next += 1;
+        }
+        Ok(next - version)
+    }
+
+    fn fold(&mut self, action: Action) {
+        match action {
+            Action::Protocol(protocol) => self.protocol = protocol,
+            Action::MetaData(metadata) => self.metadata = metadata,
+            Action::Add(add) => {
+                self.tombstones.remove(&add.path);
+                self.adds.insert(add.path.clone(), add);
+            }
+            Action::Remove(remove) => {
+                self.adds.remove(&remove.path);
+                self.tombstones.insert(remove.path.clone(), remove);
+            }
+            Action::Txn(txn) => {
+                self.txns.insert(txn.app_id.clone(), txn);
+            }
+            Action::CommitInfo(_) => {}
+        }
+    }
+
+    /// The state as actions: what a checkpoint holds.
+    fn actions(&self) -> Vec<Action> {
+        let mut actions = vec![
+            Action::Protocol(self.protocol.clone()),
+            Action::MetaData(self.metadata.clone()),
+        ];
+        actions.extend(self.txns.values().cloned().map(Action::Txn));
+        actions.extend(self.tombstones.values().cloned().map(Action::Remove));
+        actions.extend(self.adds.values().cloned().map(Action::Add));
+        actions
+    }
+}
+
+/// Returns a `commitInfo` with meetnet's own fields beside the usual ones.
+pub(crate) fn commit_info(operation: &str, now_ms: i64, meetnet: serde_json::Value) -> Action {
+    Action::CommitInfo(json!({
+        "timestamp": now_ms,
+        "operation": operation,
+        "engineInfo": concat!("meetnet/", env!("CARGO_PKG_VERSION")),
+        "meetnet": meetnet,
+    }))
+}
+
+fn entry_path(root: &Path, version: u64) -> PathBuf {
+    root.join("_delta_log").join(format!("{version:020}.json"))
+}
+
+fn empty_metadata() -> MetaData {
+    MetaData {
+        id: String::new(),
+        name: None,
+        description: None,
+        format: Format {
+            provider: "parquet".to_owned(),
+            options: BTreeMap::new(),
+        },
+        schema_string: String::new(),
+        partition_columns: Vec::new(),
+        configuration: BTreeMap::new(),
+        created_time: None,
+    }
+}
+
+fn metadata_of(
+    declaration: &DatasetDeclaration,
+    id: String,
+    created_time: Option<i64>,
+) -> MetaData {
+    use meetnet_model::common::{LICENCE, SUPERSEDED};
+    let text = serde_json::to_string(declaration).expect("declarations have string keys only");
+    MetaData {
+        id,
+        name: Some(declaration.id.to_string()),
+        description: Some(declaration.title.get("en").to_owned()),
+        schema_string: schema::schema_string(&declaration.table_schema()),
+        partition_columns: vec![
+            LICENCE.to_owned(),
+            SUPERSEDED.to_owned(),
+            declaration.grain.column().to_owned(),
+        ],
+        configuration: BTreeMap::from([
+            (DECLARATION.to_owned(), text),
+            (
+                "delta.checkpointInterval".to_owned(),
+                CHECKPOINT_INTERVAL.to_string(),
+            ),
+        ]),
+        created_time,
+        ..empty_metadata()
+    }
+}
