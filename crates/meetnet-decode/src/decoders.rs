@@ -1,0 +1,197 @@
+//! All decoders of one declarations frame: the way in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{SourceDeclaration, WireFormat};
+
+use crate::envelope::EnvelopeRef;
+use crate::error::{DecodeSetupError, SetupProblem};
+use crate::format::airrohr::AirrohrDecoder;
+use crate::format::json::JsonDecoder;
+use crate::format::telraam::TelraamDecoder;
+use crate::format::tts::TtsDecoder;
+use crate::format::{Common, reject_malformed};
+use crate::group::{Decoded, Group};
+use crate::json::lenient::without_nan;
+use crate::mapping::MappingFault;
+use crate::topic::TopicPattern;
+
+/// Bytes of a body that can be decoded: positions in it are 32 bits wide. Sources set far lower limits.
+const BODY_BYTES_MAX: usize = u32::MAX as usize;
+
+/// The decoders of every declared source, built once per declarations frame.
+#[derive(Debug)]
+pub struct Decoders {
+    declarations: Arc<Declarations>,
+    sources: HashMap<Box<str>, Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    common: Common,
+    lenient: bool,
+    format: Format,
+}
+
+#[derive(Debug)]
+enum Format {
+    Telraam(TelraamDecoder),
+    Airrohr(AirrohrDecoder),
+    Tts(TtsDecoder),
+    Json(JsonDecoder),
+}
+
+impl Decoders {
+    /// Builds the decoders. On error, names the source and the map entry that cannot be decoded by.
+    pub fn new(
+        declarations: &Arc<Declarations>,
+        key: &PrivacyKey,
+    ) -> Result<Self, DecodeSetupError> {
+        let mut sources = HashMap::with_capacity(declarations.sources.len());
+        for source in declarations.sources.values() {
+            let format = Format::compile(source, declarations).map_err(|(entry, problem)| {
+                DecodeSetupError {
+                    source_id: source.id.clone(),
+                    entry,
+                    problem,
+                }
+            })?;
+            let common = Common::new(source, key);
+            let decoder = Source {
+                common,
+                lenient: source.lenient,
+                format,
+            };
+            sources.insert(source.id.as_str().into(), decoder);
+        }
+        Ok(Self {
+            declarations: Arc::clone(declarations),
+            sources,
+        })
+    }
+
+    /// Returns the declarations that the decoders were built from.
+    pub fn declarations(&self) -> &Arc<Declarations> {
+        &self.declarations
+    }
+
+    /// Returns an empty group for envelopes of these declarations; use it again after [`Group::take`].
+    pub fn group(&self) -> Group {
+        Group::new(&self.declarations)
+    }
+
+    /// Decodes the envelope at position `index` of the group. Whatever its bytes are, what is good in it becomes rows
+    /// and what is not becomes rejects; envelopes of a group are decoded in ascending order of `index`.
+    ///
+    /// `group` must come from [`Decoders::group`] of the same declarations.
+    pub fn decode(&self, index: u32, envelope: &EnvelopeRef<'_>, group: &mut Group) {
+        group.output.begin(index);
+        self.decode_begun(envelope, group);
+        group.output.end();
+    }
+
+    /// Decodes one envelope by itself.
+    pub fn decode_body(&self, envelope: &EnvelopeRef<'_>) -> Decoded {
+        let mut group = self.group();
+        self.decode(0, envelope, &mut group);
+        group.take()
+    }
+
+    fn decode_begun(&self, envelope: &EnvelopeRef<'_>, group: &mut Group) {
+        let mut reject = |reason, message: &dyn std::fmt::Display| {
+            group.output.reject_bytes(reason, message, envelope.payload);
+        };
+        let Some(source) = self.sources.get(envelope.source) else {
+            let message = "the source of the envelope is not declared; declare it again and replay its rejects";
+            return reject(RejectReason::UnknownSource, &message);
+        };
+        if envelope.truncated || envelope.payload.len() > BODY_BYTES_MAX {
+            let message = "the envelope is larger than its source allows; only its head was kept";
+            return reject(RejectReason::TooLarge, &message);
+        }
+        let text = match std::str::from_utf8(envelope.payload) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("not UTF-8 from byte {} on", error.valid_up_to());
+                return reject(RejectReason::Malformed, &message);
+            }
+        };
+        // A byte order mark is no JSON, but some gateways write one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+        if text.is_empty() {
+            return reject(RejectReason::Malformed, &"the body is empty");
+        }
+        source.decode(envelope, text, group);
+    }
+}
+
+impl Source {
+    fn decode(&self, envelope: &EnvelopeRef<'_>, text: &str, group: &mut Group) {
+        let Err(error) = self.try_decode(envelope, text, group) else {
+            return;
+        };
+        // Only a body that is not JSON comes here, so the search for `nan` costs good messages nothing.
+        let without_nan = without_nan(text);
+        let has_nan = matches!(without_nan, std::borrow::Cow::Owned(_));
+        if !has_nan {
+            return reject_malformed(&error, text, &mut group.output);
+        }
+        if !self.lenient {
+            group.output.reject(
+                RejectReason::Malformed,
+                format_args!(
+                    "not JSON: {error}; bare `nan` is read as missing with `lenient = true`"
+                ),
+                text,
+            );
+            return;
+        }
+        if let Err(error) = self.try_decode(envelope, &without_nan, group) {
+            reject_malformed(&error, text, &mut group.output);
+        }
+    }
+
+    /// Decodes a body, or fails before anything was made of it.
+    fn try_decode(
+        &self,
+        envelope: &EnvelopeRef<'_>,
+        text: &str,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        match &self.format {
+            Format::Telraam(decoder) => decoder.decode(&self.common, envelope, text, group),
+            Format::Airrohr(decoder) => decoder.decode(&self.common, envelope, text, group),
+            Format::Tts(decoder) => decoder.decode(&self.common, envelope, text, group),
+            Format::Json(decoder) => decoder.decode(&self.common, envelope, text, group),
+        }
+    }
+}
+
+impl Format {
+    fn compile(
+        source: &SourceDeclaration,
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        let topics: Vec<TopicPattern> = source
+            .topics
+            .iter()
+            .map(|topic| TopicPattern::parse(topic))
+            .collect::<Result<_, SetupProblem>>()
+            .map_err(|problem| (None, problem))?;
+        Ok(match source.format {
+            WireFormat::Telraam => Self::Telraam(TelraamDecoder::compile(source, declarations)?),
+            WireFormat::Airrohr => {
+                Self::Airrohr(AirrohrDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
+            WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use meetnet_model::schemas;
+
+use super::*;
+use crate::testing::{decode, decoders, envelope, key, render, source};
+
+const ANY: &str = "format = 'json'\nsensor_id = 's'\n\
+                   map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' } ]";
+
+#[test]
+fn an_envelope_of_an_undeclared_source_is_a_reject() {
+    let mut envelope = envelope("", b"{}");
+    envelope.source = "gone";
+    assert!(render(&decoders(ANY).decode_body(&envelope)).starts_with("unknown_source: "));
+}
+
+#[test]
+fn an_oversized_envelope_is_one_reject_whatever_its_head() {
+    for body in [&b"{\"t\": 1}"[..], b"{\"t\": 1", b"\xff\xfe", b""] {
+        let mut envelope = envelope("", body);
+        envelope.truncated = true;
+        let decoded = decoders(ANY).decode_body(&envelope);
+        assert_eq!(decoded.rejects.len(), 1);
+        assert_eq!(decoded.rejects[0].reason, RejectReason::TooLarge);
+        assert_eq!(decoded.row_count(), 0);
+    }
+}
+
+#[test]
+fn a_group_keeps_envelopes_apart_and_starts_afresh() {
+    let decoders = decoders(ANY);
+    let mut group = decoders.group();
+    for round in 0..2 {
+        for (index, body) in ["[{\"t\": 1}, {\"t\": 2}]", "nonsense", "{\"t\": 3}"]
+            .iter()
+            .enumerate()
+        {
+            decoders.decode(index as u32, &envelope("", body.as_bytes()), &mut group);
+        }
+        assert_eq!((group.rows(), group.rejects()), (3, 1), "round {round}");
+        let decoded = group.take();
+        assert_eq!(decoded.rows.len(), 1);
+        assert_eq!(decoded.rows[0].envelopes, [0, 0, 2]);
+        assert_eq!(decoded.rejects[0].envelope, 1);
+        assert_eq!((group.rows(), group.rejects()), (0, 0));
+    }
+    assert!(group.take().rows.is_empty());
+}
+
+#[test]
+fn rejects_of_one_envelope_are_bounded() {
+    let body = format!("[{}]", vec!["1"; 5000].join(","));
+    let decoded = decoders(ANY).decode_body(&envelope("", body.as_bytes()));
+    assert_eq!(
+        decoded.rejects.len(),
+        crate::REJECTS_PER_ENVELOPE_MAX as usize
+    );
+    assert!(
+        decoded
+            .rejects
+            .last()
+            .unwrap()
+            .message
+            .contains("4000 more")
+    );
+}
+
+#[test]
+fn deep_nesting_is_no_danger() {
+    let deep = format!("{{\"t\": {}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    assert_eq!(
+        decode(ANY, "", &deep),
+        "wrong_type: the value at `/t` is not a number\n"
+    );
+    let open = "[".repeat(200_000);
+    assert!(decode(ANY, "", &open).starts_with("malformed: "));
+    let maps = "{\"t\":".repeat(200_000);
+    assert!(decode(ANY, "", &maps).starts_with("malformed: "));
+}
+
+#[test]
+fn a_setup_error_names_its_source() {
+    let sources = [source(ANY), {
+        let mut other = source(ANY);
+        other.id = "other".into();
+        other.map[0].dataset = "nowhere".into();
+        other
+    }];
+    let declarations = Arc::new(schemas::builtin().into_declarations(sources));
+    let error = Decoders::new(&declarations, &key()).unwrap_err();
+    assert_eq!((error.source_id.as_str(), error.entry), ("other", Some(0)));
+    assert!(
+        error
+            .to_string()
+            .starts_with("source `other`, map entry 1: no dataset `nowhere`")
+    );
+}

@@ -1,0 +1,436 @@
+//! airRohr firmware's "own API": one POST per interval with the values of all the box's sensors.
+//!
+//! ```json
+//! {"esp8266id": "1234567", "software_version": "NRZ-2024-135", "sensordatavalues": [
+//!   {"value_type": "SDS_P1", "value": "12.30"}, {"value_type": "BME280_pressure", "value": "100659.00"}, …]}
+//! ```
+//!
+//! - Time: the body has none and the firmware never sends late, so it is the receive time (unless declared).
+//! - Sensor: the HMAC of the chip id in the body, else of the header `X-Sensor`, unless `sensor_id` is declared.
+//! - A property that two sensors of one box measure is taken from the first in the order of [`VALUE_TYPES`] that has
+//!   a value: a row is known by box, property and time.
+//! - `map` adds value types (`pointer = "/NAME"`) and comes before the built-in ones.
+//! - Value types in neither list become one reject that names them; the other values stay.
+//!
+//! It is not the push format of api.sensor.community, whose `P1` means another thing for each `X-PIN`.
+
+use std::collections::HashMap;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::privacy;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{MapEntry, SourceDeclaration};
+
+use crate::envelope::EnvelopeRef;
+use crate::error::SetupProblem;
+use crate::format::{Common, reject_id, reject_time};
+use crate::group::{Group, Output, Scratch};
+use crate::identity::{DeclaredId, HardwareIds, IdFault};
+use crate::instant::DeclaredTime;
+use crate::json::Fields;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::{Shape, Slot};
+use crate::json::walk::{Span, elements, walk};
+use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::topic::TopicPattern;
+
+/// Value types by the property they measure, with the unit in which the firmware sends them; the better sensor first.
+const VALUE_TYPES: [(&str, &str, &str); 47] = [
+    ("SPS30_P0", "pm1", "ug/m3"),
+    ("NPM_P0", "pm1", "ug/m3"),
+    ("IPS_P0", "pm1", "ug/m3"),
+    ("PMS_P0", "pm1", "ug/m3"),
+    ("SPS30_P2", "pm2_5", "ug/m3"),
+    ("NPM_P2", "pm2_5", "ug/m3"),
+    ("IPS_P2", "pm2_5", "ug/m3"),
+    ("SDS_P2", "pm2_5", "ug/m3"),
+    ("PMS_P2", "pm2_5", "ug/m3"),
+    ("HPM_P2", "pm2_5", "ug/m3"),
+    ("SPS30_P4", "pm4", "ug/m3"),
+    ("SPS30_P1", "pm10", "ug/m3"),
+    ("NPM_P1", "pm10", "ug/m3"),
+    ("IPS_P1", "pm10", "ug/m3"),
+    ("SDS_P1", "pm10", "ug/m3"),
+    ("PMS_P1", "pm10", "ug/m3"),
+    ("HPM_P1", "pm10", "ug/m3"),
+    ("SCD30_co2_ppm", "co2", "[ppm]"),
+    ("BME280_temperature", "air_temperature", "Cel"),
+    ("SHT3X_temperature", "air_temperature", "Cel"),
+    ("HTU21D_temperature", "air_temperature", "Cel"),
+    ("temperature", "air_temperature", "Cel"),
+    ("DHT_temperature", "air_temperature", "Cel"),
+    ("DHT22_temperature", "air_temperature", "Cel"),
+    ("DS18B20_temperature", "air_temperature", "Cel"),
+    ("BMP280_temperature", "air_temperature", "Cel"),
+    ("BMP_temperature", "air_temperature", "Cel"),
+    ("SCD30_temperature", "air_temperature", "Cel"),
+    ("BME280_humidity", "relative_humidity", "%"),
+    ("SHT3X_humidity", "relative_humidity", "%"),
+    ("HTU21D_humidity", "relative_humidity", "%"),
+    ("humidity", "relative_humidity", "%"),
+    ("DHT_humidity", "relative_humidity", "%"),
+    ("DHT22_humidity", "relative_humidity", "%"),
+    ("SCD30_humidity", "relative_humidity", "%"),
+    ("BME280_pressure", "air_pressure", "Pa"),
+    ("BMP280_pressure", "air_pressure", "Pa"),
+    ("BMP_pressure", "air_pressure", "Pa"),
+    ("BME280_pressure_sealevel", "sea_level_pressure", "Pa"),
+    ("BMP280_pressure_sealevel", "sea_level_pressure", "Pa"),
+    ("BMP_pressure_sealevel", "sea_level_pressure", "Pa"),
+    ("DNMS_noise_LAeq", "laeq", "dB[A]"),
+    ("DNMS_noise_LA_min", "lamin", "dB[A]"),
+    ("DNMS_noise_LA_max", "lamax", "dB[A]"),
+    ("noise_LAeq", "laeq", "dB[A]"),
+    ("noise_LA_min", "lamin", "dB[A]"),
+    ("noise_LA_max", "lamax", "dB[A]"),
+];
+
+/// Value types that are known and make no row: the box's own state, particle counts per size (no mass), the PPD42NS
+/// (`P1` and `P2` are counts above 1 and 2.5 µm, not PM10 and PM2.5), and places (a place is declared, not sent).
+const NOT_OBSERVATIONS: [&str; 38] = [
+    "samples",
+    "min_micro",
+    "max_micro",
+    "interval",
+    "signal",
+    "P1",
+    "durP1",
+    "ratioP1",
+    "P2",
+    "durP2",
+    "ratioP2",
+    "NPM_N1",
+    "NPM_N10",
+    "NPM_N25",
+    "IPS_P01",
+    "IPS_P03",
+    "IPS_P05",
+    "IPS_P5",
+    "IPS_N01",
+    "IPS_N03",
+    "IPS_N05",
+    "IPS_N1",
+    "IPS_N25",
+    "IPS_N5",
+    "IPS_N10",
+    "SPS30_N05",
+    "SPS30_N1",
+    "SPS30_N25",
+    "SPS30_N4",
+    "SPS30_N10",
+    "SPS30_TS",
+    "GPS_lat",
+    "GPS_lon",
+    "GPS_height",
+    "GPS_timestamp",
+    "GPS_date",
+    "GPS_time",
+    "PMS_N1",
+];
+
+/// Names of unknown value types that one reject lists, and the characters it takes of each.
+const UNKNOWN_LISTED_MAX: usize = 8;
+const UNKNOWN_CHARS_MAX: usize = 40;
+
+/// The decoder of one source of airRohr boxes.
+#[derive(Clone, Debug)]
+pub(crate) struct AirrohrDecoder {
+    shape: Shape,
+    chip_ids: [(Slot, &'static str); 3],
+    values: Slot,
+    sensor_id: Option<DeclaredId>,
+    time: Option<DeclaredTime>,
+    /// One element of `sensordatavalues`.
+    element: Shape,
+    value_type: Slot,
+    value: Slot,
+    /// Per known value type: its slot among the values, none where it makes no row.
+    value_types: HashMap<Box<str>, Option<Slot>>,
+    value_slots: usize,
+    mapping: Mapping,
+}
+
+impl AirrohrDecoder {
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        let of_source = |problem| (None, problem);
+        let mut shape = Shape::new();
+        let root = Pointer::default();
+        let chip_ids = [
+            (
+                shape.want_member("esp8266id").map_err(of_source)?,
+                "esp8266-",
+            ),
+            (shape.want_member("esp32id").map_err(of_source)?, "esp32-"),
+            (shape.want_member("raspiid").map_err(of_source)?, "raspi-"),
+        ];
+        let values = shape.want_member("sensordatavalues").map_err(of_source)?;
+        let sensor_id =
+            DeclaredId::compile(source, topics, &mut shape, &root).map_err(of_source)?;
+        let time = DeclaredTime::compile(source, &mut shape, &root).map_err(of_source)?;
+        let mut element = Shape::new();
+        let value_type = element.want_member("value_type").map_err(of_source)?;
+        let value = element.want_member("value").map_err(of_source)?;
+
+        let mut value_types: HashMap<Box<str>, Option<Slot>> = HashMap::new();
+        let mut value_slots = 0;
+        let mut entries = source.map.clone();
+        entries.extend(built_in(declarations));
+        let mapping = Mapping::compile(&entries, declarations, |pointer| {
+            let parsed = Pointer::parse(pointer)?;
+            let [name] = parsed.tokens() else {
+                return Err(SetupProblem::Pointer(pointer.to_owned()));
+            };
+            let slot = value_types.entry(name.clone()).or_insert_with(|| {
+                value_slots += 1;
+                Some(Slot(value_slots - 1))
+            });
+            Ok(slot.expect("every value type of the map has a slot"))
+        })?;
+        for name in NOT_OBSERVATIONS {
+            value_types.entry(name.into()).or_insert(None);
+        }
+        Ok(Self {
+            shape,
+            chip_ids,
+            values,
+            sensor_id,
+            time,
+            element,
+            value_type,
+            value,
+            value_types,
+            value_slots: usize::from(value_slots),
+            mapping,
+        })
+    }
+
+    pub(crate) fn decode(
+        &self,
+        common: &Common,
+        envelope: &EnvelopeRef<'_>,
+        text: &str,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        walk(&self.shape, text, text, &mut scratch.spans)?;
+        let Scratch {
+            spans,
+            part_spans,
+            elements: list,
+            sensor_id,
+            floats,
+            hardware_ids,
+            ..
+        } = scratch;
+        let fields = Fields { whole: text, spans };
+        let is_list = match fields.raw(self.values) {
+            Some(raw) => elements(raw, text, list)?,
+            None => false,
+        };
+        if !is_list {
+            output.reject(
+                RejectReason::UnexpectedShape,
+                "no airRohr message: it has no list `sensordatavalues`",
+                text,
+            );
+            return Ok(());
+        }
+        if list.is_empty() {
+            output.reject(
+                RejectReason::NoObservation,
+                "`sensordatavalues` is empty: the box measured nothing",
+                text,
+            );
+            return Ok(());
+        }
+        if let Err(fault) = self.name(common, envelope, &fields, hardware_ids, sensor_id) {
+            let missing = "the message says in neither `esp8266id`, `esp32id` nor the header X-Sensor which box it \
+                           is from; declare `sensor_id` where boxes cannot send it";
+            reject_id(fault, missing, text, output);
+            return Ok(());
+        }
+        let time = match &self.time {
+            None => Ok(envelope.received_at),
+            Some(declared) => declared
+                .resolve(&fields)
+                .and_then(|time| common.check_time(time, envelope.received_at)),
+        };
+        let time = match time {
+            Ok(time) => time,
+            Err(fault) => {
+                reject_time(&fault, text, output);
+                return Ok(());
+            }
+        };
+        let mut values = std::mem::take(&mut scratch.part_elements);
+        let unknown = self.sort_values(text, list, part_spans, &mut values);
+        let observation = Observation {
+            fields: Fields {
+                whole: text,
+                spans: &values,
+            },
+            time,
+            sensor_id,
+            sentinels: &common.sentinels,
+            excerpt: text,
+        };
+        let emitted = self.mapping.emit(&observation, floats, output);
+        if unknown.count > 0 {
+            unknown.reject(emitted.is_nothing(), text, output);
+        } else if emitted.is_nothing() {
+            output.reject(
+                RejectReason::NoMappedValue,
+                "none of the message's values belongs to a property",
+                text,
+            );
+        }
+        scratch.part_elements = values;
+        Ok(())
+    }
+
+    /// Writes the sensor id of the box into `id`.
+    fn name(
+        &self,
+        common: &Common,
+        envelope: &EnvelopeRef<'_>,
+        fields: &Fields<'_, '_>,
+        ids: &mut HardwareIds,
+        id: &mut String,
+    ) -> Result<(), IdFault> {
+        if let Some(declared) = &self.sensor_id {
+            return declared.resolve(&common.naming, envelope.topic, fields, ids, id);
+        }
+        for (slot, kind) in self.chip_ids {
+            match read::text(fields.raw(slot)) {
+                Reading::Missing => {}
+                Reading::Wrong => return Err(IdFault::Wrong),
+                // As the header X-Sensor writes it, so that both give one box one id.
+                Reading::Value(chip) if chip.starts_with(kind) => {
+                    return common.naming.hardware(CHIP, &chip, ids, id);
+                }
+                Reading::Value(chip) => {
+                    return common
+                        .naming
+                        .hardware(CHIP, &format!("{kind}{chip}"), ids, id);
+                }
+            }
+        }
+        let header = envelope.meta("x-sensor").ok_or(IdFault::Missing)?;
+        common.naming.hardware(CHIP, header, ids, id)
+    }
+
+    /// Sorts the values of a message by slot; returns the value types that nobody knows.
+    fn sort_values<'a>(
+        &self,
+        text: &'a str,
+        list: &[Span],
+        element_spans: &mut Vec<Span>,
+        values: &mut Vec<Span>,
+    ) -> Unknown<'a> {
+        values.clear();
+        values.resize(self.value_slots, Span::default());
+        let mut unknown = Unknown::default();
+        for span in list {
+            let element = span.text(text).unwrap_or_default();
+            let read = walk(&self.element, element, text, element_spans);
+            let fields = Fields {
+                whole: text,
+                spans: element_spans,
+            };
+            let (Ok(()), Reading::Value(name)) = (read, read::text(fields.raw(self.value_type)))
+            else {
+                unknown.add("(no value_type)");
+                continue;
+            };
+            match self.value_types.get(&*name) {
+                Some(None) => {}
+                Some(Some(slot)) => {
+                    let value = fields.raw(self.value);
+                    values[usize::from(slot.0)] =
+                        value.map(|raw| Span::of(raw, text)).unwrap_or_default();
+                }
+                None => match name {
+                    std::borrow::Cow::Borrowed(name) => unknown.add(name),
+                    std::borrow::Cow::Owned(_) => unknown.add("(escaped name)"),
+                },
+            }
+        }
+        unknown
+    }
+}
+
+/// The kind of hardware id, as the HMAC takes it.
+const CHIP: &str = "chip";
+
+/// Returns the built-in mapping, as far as its properties are declared.
+fn built_in(declarations: &Declarations) -> impl Iterator<Item = MapEntry> {
+    VALUE_TYPES
+        .into_iter()
+        .filter_map(|(value_type, name, unit)| {
+            let property = declarations
+                .properties
+                .iter()
+                .find(|property| property.name == name)?;
+            Some(MapEntry {
+                dataset: property.dataset.clone(),
+                property: Some(name.to_owned()),
+                column: None,
+                pointer: format!("/{value_type}"),
+                unit: Some(unit.to_owned()),
+                interval_s: None,
+            })
+        })
+}
+
+/// Value types that are in no list.
+#[derive(Default)]
+struct Unknown<'a> {
+    count: usize,
+    listed: Vec<&'a str>,
+}
+
+impl<'a> Unknown<'a> {
+    fn add(&mut self, name: &'a str) {
+        self.count += 1;
+        if self.listed.len() < UNKNOWN_LISTED_MAX && !self.listed.contains(&name) {
+            self.listed.push(name);
+        }
+    }
+
+    fn reject(&self, nothing_mapped: bool, excerpt: &str, output: &mut Output) {
+        let name_of = |name: &&str| -> String {
+            // A name that could be anything (a MAC, a token) is only repeated where it looks like a value type.
+            let is_name = name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_()- ".contains(&b));
+            if is_name {
+                name.chars().take(UNKNOWN_CHARS_MAX).collect()
+            } else {
+                "?".to_owned()
+            }
+        };
+        let names: Vec<String> = self.listed.iter().map(name_of).collect();
+        output.reject(
+            RejectReason::NoMappedValue,
+            format_args!(
+                "{} value type(s) not known: {}; add them to the source's `map` to keep them{}",
+                self.count,
+                privacy::redact(names.join(", ").as_bytes()),
+                if nothing_mapped {
+                    "; the message has no other value"
+                } else {
+                    ""
+                }
+            ),
+            excerpt,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! Uplinks of The Things Stack v3: plain, in the storage integration's `{"result": …}` lines, or in the console
+//! export's `{"name": "as.up.data.forward", "data": …}`.
+//!
+//! The map's pointers (and those of `sensor_id` and `time`) are relative to `uplink_message.decoded_payload`, which
+//! the device's payload formatter at The Things Stack makes; this decoder knows no device's bytes.
+//! - Sensor: the HMAC of `dev_eui` (of application and device id, where an ABP device has none), unless declared.
+//! - Time: declared, else `uplink_message.received_at` (network server), else the outer one, else the receive time.
+//! - The stack leaves out what is empty, 0 or false: an absent `f_cnt` is 0, an absent `simulated` false. Neither a
+//!   row's key nor its values depend on `f_cnt`: one uplink that is delivered twice has the same times twice.
+//! - Uplinks that someone simulated in the console are no observations, so they are rejects.
+
+use std::borrow::Cow;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{SourceDeclaration, TimeFormat};
+use meetnet_model::time::TimeReader;
+
+use crate::envelope::EnvelopeRef;
+use crate::error::SetupProblem;
+use crate::format::{Common, reject_id, reject_malformed, reject_time};
+use crate::group::{Group, Output, Scratch};
+use crate::identity::{DeclaredId, IdFault};
+use crate::instant::{self, DeclaredTime, TimeFault};
+use crate::json::Fields;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::{Shape, Slot};
+use crate::json::walk::walk;
+use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::topic::TopicPattern;
+
+/// The decoder of one source of The Things Stack uplinks.
+#[derive(Clone, Debug)]
+pub(crate) struct TtsDecoder {
+    shape: Shape,
+    slots: Slots,
+    mapping: Mapping,
+    sensor_id: Option<DeclaredId>,
+    time: Option<DeclaredTime>,
+    received_at: TimeReader,
+}
+
+/// The parts of an uplink that are the same for every device.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    device_id: Slot,
+    application_id: Slot,
+    dev_eui: Slot,
+    uplink_received_at: Slot,
+    received_at: Slot,
+    simulated: Slot,
+    /// Noted where the object is there and not empty.
+    end_device_ids: Slot,
+    uplink: Slot,
+    decoded_payload: Slot,
+    /// The name of a console event.
+    name: Slot,
+}
+
+impl TtsDecoder {
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        let of_source = |problem| (None, problem);
+        if source.map.is_empty() {
+            return Err((None, SetupProblem::NoMap("tts-v3")));
+        }
+        let mut shape = Shape::new();
+        let payload = Pointer::parse("/uplink_message/decoded_payload").map_err(of_source)?;
+        let slots = Slots::want(&mut shape).map_err(of_source)?;
+        let sensor_id =
+            DeclaredId::compile(source, topics, &mut shape, &payload).map_err(of_source)?;
+        let time = DeclaredTime::compile(source, &mut shape, &payload).map_err(of_source)?;
+        let mapping = Mapping::compile(&source.map, declarations, |pointer| {
+            shape.want(&payload.join(&Pointer::parse(pointer)?))
+        })?;
+        shape
+            .unwrap_members(&["result", "data"])
+            .map_err(of_source)?;
+        let received_at = TimeReader::with(TimeFormat::Rfc3339, Some("UTC"), None)
+            .map_err(|error| (None, SetupProblem::Zone(error.to_string())))?;
+        Ok(Self {
+            shape,
+            slots,
+            mapping,
+            sensor_id,
+            time,
+            received_at,
+        })
+    }
+
+    pub(crate) fn decode(
+        &self,
+        common: &Common,
+        envelope: &EnvelopeRef<'_>,
+        text: &str,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        let error = match walk(&self.shape, text, text, &mut scratch.spans) {
+            Ok(()) => {
+                self.uplink(common, envelope, text, text, output, scratch);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // The storage integration sends one uplink per line; a line that is cut must not take the others with it.
+        let documents = || text.lines().filter(|line| !line.trim().is_empty());
+        let is_lines = documents().nth(1).is_some()
+            && documents().all(|line| line.trim_start().starts_with('{') && line.len() > 2);
+        if !is_lines {
+            return Err(error);
+        }
+        for line in documents() {
+            match walk(&self.shape, line, text, &mut scratch.spans) {
+                Ok(()) => self.uplink(common, envelope, text, line, output, scratch),
+                Err(error) => reject_malformed(&error, line, output),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes one message, whose wanted values stand in `scratch.spans`.
+    fn uplink(
+        &self,
+        common: &Common,
+        envelope: &EnvelopeRef<'_>,
+        text: &str,
+        document: &str,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch {
+            spans,
+            sensor_id,
+            floats,
+            hardware_ids,
+            ..
+        } = scratch;
+        let fields = Fields { whole: text, spans };
+        if let Some((reason, message)) = self.no_payload(&fields) {
+            output.reject(reason, message, document);
+            return;
+        }
+        let named = match &self.sensor_id {
+            Some(declared) => declared.resolve(
+                &common.naming,
+                envelope.topic,
+                &fields,
+                hardware_ids,
+                sensor_id,
+            ),
+            None => match self.hardware_id(&fields) {
+                Ok((kind, raw)) => common.naming.hardware(kind, &raw, hardware_ids, sensor_id),
+                Err(fault) => Err(fault),
+            },
+        };
+        if let Err(fault) = named {
+            let missing = "the uplink has neither `end_device_ids.dev_eui` nor a device id";
+            return reject_id(fault, missing, document, output);
+        }
+        let time = match self.time(&fields, envelope.received_at) {
+            Ok(time) => common.check_time(time, envelope.received_at),
+            Err(fault) => Err(fault),
+        };
+        let time = match time {
+            Ok(time) => time,
+            Err(fault) => return reject_time(&fault, document, output),
+        };
+        let observation = Observation {
+            fields,
+            time,
+            sensor_id,
+            sentinels: &common.sentinels,
+            excerpt: document,
+        };
+        if self.mapping.emit(&observation, floats, output).is_nothing() {
+            output.reject(
+                RejectReason::NoMappedValue,
+                format_args!(
+                    "the decoded payload has no value at {}",
+                    self.mapping.wanted()
+                ),
+                document,
+            );
+        }
+    }
+
+    /// Returns why the message has no decoded payload to read, if it has none.
+    fn no_payload(&self, fields: &Fields<'_, '_>) -> Option<(RejectReason, &'static str)> {
+        if !fields.has(self.slots.uplink) {
+            let known = fields.has(self.slots.end_device_ids) || fields.has(self.slots.name);
+            return Some(if known {
+                (
+                    RejectReason::NoObservation,
+                    "a join, downlink, status or location message: it carries no observation",
+                )
+            } else {
+                (
+                    RejectReason::UnexpectedShape,
+                    "no message of The Things Stack v3: it has neither `uplink_message` nor `end_device_ids`",
+                )
+            });
+        }
+        if read::boolean(fields.raw(self.slots.simulated)) == Reading::Value(true) {
+            return Some((
+                RejectReason::NoObservation,
+                "a simulated uplink from the console: nobody measured it",
+            ));
+        }
+        if !fields.has(self.slots.decoded_payload) {
+            return Some((
+                RejectReason::NoDecodedPayload,
+                "the uplink has no decoded payload; add an uplink payload formatter for the device or its \
+                 application at The Things Stack (console: Payload formatters)",
+            ));
+        }
+        None
+    }
+
+    fn hardware_id<'a>(
+        &self,
+        fields: &Fields<'a, '_>,
+    ) -> Result<(&'static str, Cow<'a, str>), IdFault> {
+        match read::text(fields.raw(self.slots.dev_eui)) {
+            Reading::Value(dev_eui) => return Ok(("dev_eui", dev_eui)),
+            Reading::Wrong => return Err(IdFault::Wrong),
+            Reading::Missing => {}
+        }
+        match (
+            read::text(fields.raw(self.slots.application_id)),
+            read::text(fields.raw(self.slots.device_id)),
+        ) {
+            (Reading::Value(application), Reading::Value(device)) => {
+                Ok(("tts_device", format!("{application}/{device}").into()))
+            }
+            (Reading::Missing, Reading::Value(device)) => Ok(("tts_device", device)),
+            (_, Reading::Missing) => Err(IdFault::Missing),
+            _ => Err(IdFault::Wrong),
+        }
+    }
+
+    fn time(&self, fields: &Fields<'_, '_>, received_at: i64) -> Result<i64, TimeFault> {
+        if let Some(declared) = &self.time {
+            return declared.resolve(fields);
+        }
+        for (slot, name) in [
+            (
+                self.slots.uplink_received_at,
+                "`uplink_message.received_at`",
+            ),
+            (self.slots.received_at, "`received_at`"),
+        ] {
+            if let Some(time) = instant::read(&self.received_at, fields.raw(slot), name)? {
+                return Ok(time);
+            }
+        }
+        Ok(received_at)
+    }
+}
+
+impl Slots {
+    /// Wants the fixed parts, in the order in which the stack writes them.
+    fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
+        let end_device_ids = shape.want_object(&Pointer::parse("/end_device_ids")?)?;
+        let uplink = shape.want_object(&Pointer::parse("/uplink_message")?)?;
+        let decoded_payload =
+            shape.want_object(&Pointer::parse("/uplink_message/decoded_payload")?)?;
+        let mut want = |pointer: &str| shape.want(&Pointer::parse(pointer)?);
+        Ok(Self {
+            end_device_ids,
+            uplink,
+            decoded_payload,
+            name: want("/name")?,
+            device_id: want("/end_device_ids/device_id")?,
+            application_id: want("/end_device_ids/application_ids/application_id")?,
+            dev_eui: want("/end_device_ids/dev_eui")?,
+            received_at: want("/received_at")?,
+            uplink_received_at: want("/uplink_message/received_at")?,
+            simulated: want("/simulated")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

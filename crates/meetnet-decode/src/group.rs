@@ -1,0 +1,196 @@
+//! The rows and rejects of one decoded group of envelopes, and the buffers that the next group uses again.
+
+use std::fmt::Display;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::privacy;
+use meetnet_model::reject::{Reject, RejectReason};
+use meetnet_model::rows::{DatasetRows, RowsBuilder};
+
+use crate::identity::HardwareIds;
+use crate::json::walk::Span;
+
+/// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
+/// become a gigabyte of explanations.
+pub const REJECTS_PER_ENVELOPE_MAX: u32 = 1000;
+/// Bytes of a body that are looked at for the excerpt of a reject.
+const EXCERPT_BYTES_MAX: usize = 512;
+/// Characters of an excerpt, and of a reject's message.
+const EXCERPT_CHARS_MAX: usize = 200;
+
+/// What a group of envelopes became.
+#[derive(Clone, Debug, Default)]
+pub struct Decoded {
+    /// The rows, per dataset that has any.
+    pub rows: Vec<DatasetRows>,
+    /// What could not become a row, in the order of the envelopes.
+    pub rejects: Vec<Reject>,
+}
+
+impl Decoded {
+    /// Returns the number of rows.
+    pub fn row_count(&self) -> usize {
+        self.rows.iter().map(|rows| rows.envelopes.len()).sum()
+    }
+}
+
+/// A group of envelopes being decoded: one row builder per dataset, reused from group to group.
+#[derive(Debug)]
+pub struct Group {
+    pub(crate) output: Output,
+    pub(crate) scratch: Scratch,
+}
+
+impl Group {
+    pub(crate) fn new(declarations: &Declarations) -> Self {
+        let builders = declarations
+            .datasets
+            .values()
+            .cloned()
+            .map(RowsBuilder::new)
+            .collect();
+        Self {
+            output: Output {
+                builders,
+                rejects: Vec::new(),
+                envelope: 0,
+                rejected: 0,
+            },
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Returns the number of rows since the last [`Group::take`].
+    pub fn rows(&self) -> usize {
+        self.output.rows()
+    }
+
+    /// Returns the number of rejects since the last [`Group::take`].
+    pub fn rejects(&self) -> usize {
+        self.output.rejects.len()
+    }
+
+    /// Takes what was decoded and leaves the group empty for the next envelopes.
+    pub fn take(&mut self) -> Decoded {
+        let builders = self.output.builders.iter_mut();
+        Decoded {
+            rows: builders
+                .filter(|rows| !rows.is_empty())
+                .map(RowsBuilder::take)
+                .collect(),
+            rejects: std::mem::take(&mut self.output.rejects),
+        }
+    }
+}
+
+/// Buffers of the decoders; what is in them counts for one envelope only, the hardware ids excepted.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Where the wanted values of a document stand.
+    pub(crate) spans: Vec<Span>,
+    /// The same for a part of it.
+    pub(crate) part_spans: Vec<Span>,
+    /// The elements of an array.
+    pub(crate) elements: Vec<Span>,
+    /// The elements of an array within an element.
+    pub(crate) part_elements: Vec<Span>,
+    /// The sensor id.
+    pub(crate) sensor_id: String,
+    /// A list of numbers.
+    pub(crate) floats: Vec<f64>,
+    /// HMAC ids met so far.
+    pub(crate) hardware_ids: HardwareIds,
+}
+
+/// Where decoders put rows and rejects.
+#[derive(Debug)]
+pub(crate) struct Output {
+    builders: Vec<RowsBuilder>,
+    rejects: Vec<Reject>,
+    envelope: u32,
+    /// Rejects of the current envelope.
+    rejected: u32,
+}
+
+impl Output {
+    /// Starts the envelope at position `envelope` of the group.
+    pub(crate) fn begin(&mut self, envelope: u32) {
+        self.envelope = envelope;
+        self.rejected = 0;
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.builders.iter().map(RowsBuilder::len).sum()
+    }
+
+    /// Returns the draft of a dataset; datasets are numbered as the declarations order them.
+    pub(crate) fn draft(&mut self, dataset: usize) -> &mut RowsBuilder {
+        &mut self.builders[dataset]
+    }
+
+    /// Finishes the draft of a dataset; a draft without a required column becomes a reject. Returns whether it is a row.
+    pub(crate) fn finish_row(&mut self, dataset: usize, excerpt: &str) -> bool {
+        let builder = &mut self.builders[dataset];
+        let column = match builder.finish_row(self.envelope) {
+            Ok(()) => return true,
+            Err(column) => column.to_owned(),
+        };
+        let dataset = builder.declaration().id.clone();
+        self.reject(
+            RejectReason::MissingField,
+            format_args!(
+                "dataset `{dataset}` needs `{column}`, and the message has no value for it"
+            ),
+            excerpt,
+        );
+        false
+    }
+
+    /// Notes that the envelope, or the part of it in `excerpt`, is no row. `message` must repeat nothing of the body.
+    pub(crate) fn reject(&mut self, reason: RejectReason, message: impl Display, excerpt: &str) {
+        self.reject_bytes(reason, message, excerpt.as_bytes());
+    }
+
+    /// Does the same for bytes that need not be text.
+    pub(crate) fn reject_bytes(
+        &mut self,
+        reason: RejectReason,
+        message: impl Display,
+        excerpt: &[u8],
+    ) {
+        let ordinal = self.rejected;
+        self.rejected = self.rejected.saturating_add(1);
+        if ordinal < REJECTS_PER_ENVELOPE_MAX {
+            self.rejects.push(Reject {
+                envelope: self.envelope,
+                ordinal,
+                reason,
+                message: message.to_string(),
+                excerpt: excerpt_of(excerpt),
+            });
+        }
+    }
+
+    /// Ends the envelope: rejects beyond the limit are counted in the last one.
+    pub(crate) fn end(&mut self) {
+        let beyond = self.rejected.saturating_sub(REJECTS_PER_ENVELOPE_MAX);
+        if let (1.., Some(last)) = (beyond, self.rejects.last_mut()) {
+            last.message = format!(
+                "{} (and {beyond} more rejects of this envelope, which are not listed; its bytes are in the journal)",
+                last.message
+            );
+        }
+    }
+}
+
+fn excerpt_of(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(EXCERPT_BYTES_MAX)];
+    let mut excerpt = privacy::redact(head);
+    if let Some((end, _)) = excerpt.char_indices().nth(EXCERPT_CHARS_MAX) {
+        excerpt.truncate(end);
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests;

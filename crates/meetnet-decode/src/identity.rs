@@ -1,0 +1,256 @@
+//! Which sensor a row is from: `<namespace>-<id>`, the id taken from the topic or the body, hardware ids replaced by
+//! their HMAC before anything else sees them.
+
+use std::collections::HashMap;
+
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::source::{SourceDeclaration, ValueRef};
+
+use crate::error::SetupProblem;
+use crate::json::Fields;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::{Shape, Slot};
+use crate::topic::{Captures, TopicPattern};
+
+/// Longest id that a device may call itself by, in bytes: it stands in every row.
+const RAW_ID_BYTES_MAX: usize = 200;
+/// Hardware ids whose HMAC a group remembers; then it starts afresh.
+const HARDWARE_IDS_CACHED_MAX: usize = 16_384;
+
+/// The HMAC ids that a group has met, so that a device costs one HMAC and not one per message.
+#[derive(Debug, Default)]
+pub(crate) struct HardwareIds {
+    known: HashMap<Box<str>, Box<str>>,
+}
+
+/// Why a message has no sensor id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdFault {
+    /// The topic matches none of the source's patterns.
+    UnknownTopic,
+    /// There is no id where it should stand.
+    Missing,
+    /// What stands there is no id.
+    Wrong,
+}
+
+/// Turns a raw id into a sensor id.
+#[derive(Clone, Debug)]
+pub(crate) struct Naming {
+    /// `<namespace>-`
+    prefix: Box<str>,
+    key: PrivacyKey,
+}
+
+impl Naming {
+    pub(crate) fn new(source: &SourceDeclaration, key: &PrivacyKey) -> Self {
+        Self {
+            prefix: format!("{}-", source.namespace).into(),
+            key: key.clone(),
+        }
+    }
+
+    /// Writes the sensor id of the device that calls itself `raw` into `id`.
+    pub(crate) fn plain(&self, raw: &str, id: &mut String) -> Result<(), IdFault> {
+        let raw = check_raw(raw)?;
+        id.clear();
+        id.push_str(&self.prefix);
+        id.push_str(raw);
+        Ok(())
+    }
+
+    /// Writes the sensor id of the device with hardware id `raw`: the HMAC under the privacy key.
+    /// `kind` keeps ids of different kinds apart; `raw` counts without regard to case.
+    pub(crate) fn hardware(
+        &self,
+        kind: &str,
+        raw: &str,
+        ids: &mut HardwareIds,
+        id: &mut String,
+    ) -> Result<(), IdFault> {
+        let raw = check_raw(raw)?;
+        // `id` serves as the cache key first: no allocation for a device that is known.
+        id.clear();
+        for part in [&self.prefix, kind, ":"] {
+            id.push_str(part);
+        }
+        let start = id.len();
+        id.push_str(raw);
+        id[start..].make_ascii_lowercase();
+        if let Some(known) = ids.known.get(id.as_str()) {
+            id.clear();
+            id.push_str(known);
+            return Ok(());
+        }
+        let name = format!(
+            "{}{}",
+            self.prefix,
+            self.key.hardware_id(kind, &id[start..])
+        );
+        if ids.known.len() >= HARDWARE_IDS_CACHED_MAX {
+            ids.known.clear();
+        }
+        ids.known.insert(id.as_str().into(), name.as_str().into());
+        *id = name;
+        Ok(())
+    }
+}
+
+fn check_raw(raw: &str) -> Result<&str, IdFault> {
+    let raw = raw.trim();
+    if raw.is_empty() {
+        return Err(IdFault::Missing);
+    }
+    if raw.len() > RAW_ID_BYTES_MAX || raw.chars().any(char::is_control) {
+        return Err(IdFault::Wrong);
+    }
+    Ok(raw)
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(Box<str>),
+    /// Per topic pattern: the position of the capture.
+    Capture(Box<[usize]>),
+}
+
+impl Part {
+    /// Returns what the part is for a topic that the pattern at position `pattern` took.
+    fn text<'p>(&'p self, pattern: usize, captures: &Captures<'p>) -> Result<&'p str, IdFault> {
+        match self {
+            Self::Literal(literal) => Ok(literal),
+            Self::Capture(at) => match captures[at[pattern]] {
+                "" => Err(IdFault::Missing),
+                text => Ok(text),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Template(Vec<Part>),
+    Pointer(Slot),
+}
+
+/// The declared `sensor_id` of a source.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredId {
+    origin: Origin,
+    hardware: bool,
+    topics: Vec<TopicPattern>,
+}
+
+impl DeclaredId {
+    /// Returns the declared rule, if there is one; pointers are relative to `root` in `shape`.
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        shape: &mut Shape,
+        root: &Pointer,
+    ) -> Result<Option<Self>, SetupProblem> {
+        let origin = match &source.sensor_id {
+            None => return Ok(None),
+            Some(ValueRef::Pointer { pointer }) => {
+                Origin::Pointer(shape.want(&root.join(&Pointer::parse(pointer)?))?)
+            }
+            Some(ValueRef::Template(template)) => Origin::Template(parts(template, topics)?),
+        };
+        Ok(Some(Self {
+            origin,
+            hardware: source.hardware_id,
+            topics: topics.to_vec(),
+        }))
+    }
+
+    /// Writes the sensor id of a message into `id`.
+    pub(crate) fn resolve(
+        &self,
+        naming: &Naming,
+        topic: &str,
+        fields: &Fields<'_, '_>,
+        ids: &mut HardwareIds,
+        id: &mut String,
+    ) -> Result<(), IdFault> {
+        let text;
+        let joined;
+        let raw: &str = match &self.origin {
+            Origin::Pointer(slot) => match read::text(fields.raw(*slot)) {
+                Reading::Value(value) => {
+                    text = value;
+                    &text
+                }
+                Reading::Missing => return Err(IdFault::Missing),
+                Reading::Wrong => return Err(IdFault::Wrong),
+            },
+            Origin::Template(parts) => {
+                let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
+                let (pattern, captures) = if uses_captures {
+                    let mut found = self.topics.iter().enumerate();
+                    found
+                        .find_map(|(at, pattern)| Some((at, pattern.matches(topic)?)))
+                        .ok_or(IdFault::UnknownTopic)?
+                } else {
+                    Default::default()
+                };
+                let part_text = |part| Part::text(part, pattern, &captures);
+                match parts.as_slice() {
+                    [part] => part_text(part)?,
+                    parts => {
+                        joined = parts.iter().map(part_text).collect::<Result<String, _>>()?;
+                        &joined
+                    }
+                }
+            }
+        };
+        if self.hardware {
+            naming.hardware("device", raw, ids, id)
+        } else {
+            naming.plain(raw, id)
+        }
+    }
+}
+
+/// Splits `"{site}-{device}"` into its parts.
+fn parts(template: &str, topics: &[TopicPattern]) -> Result<Vec<Part>, SetupProblem> {
+    let wrong = || SetupProblem::Template(template.to_owned());
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((literal, tail)) = rest.split_once('{') {
+        let (name, tail) = tail.split_once('}').ok_or_else(wrong)?;
+        if name.is_empty() || literal.contains('}') {
+            return Err(wrong());
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        let unknown = |pattern: &str| SetupProblem::UnknownCapture {
+            capture: name.to_owned(),
+            pattern: pattern.to_owned(),
+        };
+        if topics.is_empty() {
+            return Err(unknown(""));
+        }
+        let at = topics
+            .iter()
+            .map(|pattern| {
+                pattern
+                    .capture(name)
+                    .ok_or_else(|| unknown(pattern.as_str()))
+            })
+            .collect::<Result<_, _>>()?;
+        parts.push(Part::Capture(at));
+        rest = tail;
+    }
+    if rest.contains('}') || template.is_empty() {
+        return Err(wrong());
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.into()));
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests;

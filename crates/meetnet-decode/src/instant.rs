@@ -1,0 +1,135 @@
+//! When an observation was made, and whether that can be: the device's time where it has one, else the receive time.
+
+use std::fmt::Display;
+
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{SourceDeclaration, TimeWindow};
+use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
+
+use crate::error::SetupProblem;
+use crate::json::Fields;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::{Shape, Slot};
+
+/// 2015-01-01T00:00:00Z in µs: a clock before this was never set (they start in 1970 or 2000).
+const CLOCK_MIN_US: i64 = 1_420_070_400_000_000;
+
+/// Why an observation has no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TimeFault {
+    pub(crate) reason: RejectReason,
+    pub(crate) message: String,
+}
+
+impl TimeFault {
+    fn new(reason: RejectReason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// Returns `time` if a message received at `received_at` can speak of it.
+pub(crate) fn check_window(
+    time: i64,
+    received_at: i64,
+    window: TimeWindow,
+) -> Result<i64, TimeFault> {
+    if time < CLOCK_MIN_US {
+        let message = format!(
+            "the time {} lies before 2015: the device's clock was not set",
+            format_rfc3339(time)
+        );
+        return Err(TimeFault::new(RejectReason::BadTime, message));
+    }
+    let late = received_at.saturating_sub(time);
+    let (distance, side, limit) = if late > window.back_us {
+        (late, "before", window.back_us)
+    } else if late.saturating_neg() > window.ahead_us {
+        (late.saturating_neg(), "after", window.ahead_us)
+    } else {
+        return Ok(time);
+    };
+    let message = format!(
+        "the time {} lies {} s {side} the receive time; the source's time_window allows {} s",
+        format_rfc3339(time),
+        distance / 1_000_000,
+        limit / 1_000_000
+    );
+    Err(TimeFault::new(RejectReason::TimeOutOfWindow, message))
+}
+
+/// Reads the raw JSON text of a time; none where it is missing.
+pub(crate) fn read(
+    reader: &TimeReader,
+    raw: Option<&str>,
+    name: impl Display,
+) -> Result<Option<i64>, TimeFault> {
+    match read::text(raw) {
+        Reading::Missing => Ok(None),
+        Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
+            TimeFault::new(
+                RejectReason::BadTime,
+                format!("the time at {name}: {error}"),
+            )
+        }),
+        Reading::Wrong => Err(TimeFault::new(
+            RejectReason::BadTime,
+            format!("the time at {name} is neither a text nor a number"),
+        )),
+    }
+}
+
+/// The declared `time` of a source.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredTime {
+    slot: Slot,
+    reader: TimeReader,
+    pointer: Box<str>,
+}
+
+impl DeclaredTime {
+    /// Returns the declared rule, if there is one; the pointer is relative to `root` in `shape`.
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        shape: &mut Shape,
+        root: &Pointer,
+    ) -> Result<Option<Self>, SetupProblem> {
+        let Some(time) = &source.time else {
+            return Ok(None);
+        };
+        let reader = TimeReader::new(time).map_err(|error| match error {
+            TimeError::UnknownZone(zone) => SetupProblem::Zone(zone),
+            other => SetupProblem::Zone(other.to_string()),
+        })?;
+        Ok(Some(Self {
+            slot: shape.want(&root.join(&Pointer::parse(&time.pointer)?))?,
+            reader,
+            pointer: time.pointer.as_str().into(),
+        }))
+    }
+
+    /// Returns the time of an observation. A declared time that is missing is a fault: with the receive time in its
+    /// place, a message that is delivered twice would become two observations.
+    pub(crate) fn resolve(&self, fields: &Fields<'_, '_>) -> Result<i64, TimeFault> {
+        read(
+            &self.reader,
+            fields.raw(self.slot),
+            format_args!("`{}`", self.pointer),
+        )?
+        .ok_or_else(|| {
+            TimeFault::new(
+                RejectReason::MissingField,
+                format!(
+                    "the message has no time at `{}`, where the source declares it",
+                    self.pointer
+                ),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

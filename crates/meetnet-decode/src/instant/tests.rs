@@ -1,0 +1,62 @@
+use meetnet_model::time::parse_rfc3339;
+
+use super::*;
+
+fn check(time: &str, expect: Result<(), (RejectReason, &str)>) {
+    let received_at = parse_rfc3339("2026-06-01T12:00:00Z").unwrap();
+    let time = parse_rfc3339(time).unwrap();
+    let window = TimeWindow::default();
+    match (check_window(time, received_at, window), expect) {
+        (Ok(kept), Ok(())) => assert_eq!(kept, time),
+        (Err(fault), Err((reason, message))) => {
+            assert_eq!(fault.reason, reason);
+            assert!(fault.message.contains(message), "{}", fault.message);
+        }
+        (result, expect) => panic!("{result:?}, expected {expect:?}"),
+    }
+}
+
+#[test]
+fn a_time_lies_in_the_window_around_the_receive_time() {
+    check("2026-06-01T12:00:00Z", Ok(()));
+    check("2026-06-01T13:00:00Z", Ok(()));
+    check("2025-04-27T12:00:00Z", Ok(()));
+    let outside = RejectReason::TimeOutOfWindow;
+    check(
+        "2026-06-01T13:00:00.000001Z",
+        Err((outside, "after the receive time")),
+    );
+    check(
+        "2025-04-27T11:59:59.999999Z",
+        Err((outside, "allows 34560000 s")),
+    );
+    check(
+        "2015-01-01T00:00:00Z",
+        Err((outside, "before the receive time")),
+    );
+}
+
+#[test]
+fn a_clock_before_2015_was_never_set() {
+    for time in [
+        "1970-01-01T00:00:00Z",
+        "2000-01-01T00:00:07Z",
+        "2014-12-31T23:59:59Z",
+    ] {
+        check(time, Err((RejectReason::BadTime, "clock was not set")));
+    }
+    check(
+        "0001-01-01T00:00:00Z",
+        Err((RejectReason::BadTime, "0001-01-01")),
+    );
+}
+
+#[test]
+fn extreme_times_do_not_overflow() {
+    let wide = TimeWindow {
+        back_us: i64::MAX,
+        ahead_us: i64::MAX,
+    };
+    assert!(check_window(i64::MAX, i64::MIN, wide).is_ok());
+    assert!(check_window(CLOCK_MIN_US, i64::MAX, wide).is_ok());
+}

@@ -1,0 +1,187 @@
+//! What a wanted value says: devices write one and the same field as `21.5`, `"21.5"`, `""` or `null`, or leave it
+//! out, so every reader knows three answers: a value, missing, wrong.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+/// What the raw text of a wanted value says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Reading<T> {
+    /// A value.
+    Value(T),
+    /// Absent, `null`, an empty text or `"NaN"`: there is no value.
+    Missing,
+    /// A value of another kind.
+    Wrong,
+}
+
+/// Reads a number, or a text that is one.
+pub(crate) fn number(raw: Option<&str>) -> Reading<f64> {
+    match scalar(raw) {
+        Scalar::Missing => Reading::Missing,
+        Scalar::Number(text) => number_text(text),
+        Scalar::Text(text) => {
+            let text = text.trim();
+            if text.is_empty() || text.eq_ignore_ascii_case("nan") {
+                return Reading::Missing;
+            }
+            // `f64::from_str` also reads `inf`, `infinity` and `nan`: words are no measurements.
+            let digits = text
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+            if digits {
+                number_text(text)
+            } else {
+                Reading::Wrong
+            }
+        }
+        Scalar::Bool(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Reads a whole number, or a text that is one; `3.0` is 3, `3.5` is wrong.
+pub(crate) fn integer(raw: Option<&str>) -> Reading<i64> {
+    /// The last whole number up to which floats are exact.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match scalar(raw) {
+        Scalar::Number(text) => {
+            if let Ok(value) = text.parse() {
+                return Reading::Value(value);
+            }
+        }
+        Scalar::Text(text) => {
+            if let Ok(value) = text.trim().parse() {
+                return Reading::Value(value);
+            }
+        }
+        _ => {}
+    }
+    match number(raw) {
+        Reading::Value(value) if value.fract() == 0.0 && value.abs() <= EXACT_MAX => {
+            Reading::Value(value as i64)
+        }
+        Reading::Missing => Reading::Missing,
+        _ => Reading::Wrong,
+    }
+}
+
+/// Reads a text; a number counts as the text it is written as. White space around it is dropped.
+pub(crate) fn text(raw: Option<&str>) -> Reading<Cow<'_, str>> {
+    match scalar(raw) {
+        Scalar::Missing => Reading::Missing,
+        Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
+        Scalar::Text(text) => {
+            let text = match text {
+                Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+                Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+            };
+            if text.is_empty() {
+                Reading::Missing
+            } else {
+                Reading::Value(text)
+            }
+        }
+        Scalar::Bool(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Reads `true` or `false`, also as 1 or 0 and as text.
+pub(crate) fn boolean(raw: Option<&str>) -> Reading<bool> {
+    match scalar(raw) {
+        Scalar::Missing => Reading::Missing,
+        Scalar::Bool(value) => Reading::Value(value),
+        Scalar::Number("1") => Reading::Value(true),
+        Scalar::Number("0") => Reading::Value(false),
+        Scalar::Text(text) => match text.trim() {
+            "" => Reading::Missing,
+            "true" | "1" => Reading::Value(true),
+            "false" | "0" => Reading::Value(false),
+            _ => Reading::Wrong,
+        },
+        Scalar::Number(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Reads an array of numbers into `values`. An array with a hole is missing as a whole: a list column has no holes.
+pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
+    values.clear();
+    let Some(raw) = raw else {
+        return Reading::Missing;
+    };
+    if !raw.starts_with('[') {
+        return match scalar(Some(raw)) {
+            Scalar::Missing => Reading::Missing,
+            Scalar::Text(text) if text.is_empty() => Reading::Missing,
+            _ => Reading::Wrong,
+        };
+    }
+    let inner = &raw[1..raw.len() - 1];
+    if inner.trim().is_empty() {
+        return Reading::Missing;
+    }
+    if inner.contains(['[', '{']) {
+        return Reading::Wrong;
+    }
+    // Texts may hold commas, so they take the way through the parser.
+    let parsed: Vec<&RawValue>;
+    let elements: &mut dyn Iterator<Item = &str> = if inner.contains('"') {
+        match serde_json::from_str(raw) {
+            Ok(elements) => parsed = elements,
+            Err(_) => return Reading::Wrong,
+        }
+        &mut parsed.iter().map(|element| element.get())
+    } else {
+        &mut inner.split(',').map(str::trim)
+    };
+    let mut hole = false;
+    for element in elements {
+        match number(Some(element)) {
+            Reading::Value(value) => values.push(value),
+            Reading::Missing => hole = true,
+            Reading::Wrong => return Reading::Wrong,
+        }
+    }
+    if hole {
+        Reading::Missing
+    } else {
+        Reading::Value(())
+    }
+}
+
+enum Scalar<'a> {
+    Missing,
+    Number(&'a str),
+    Text(Cow<'a, str>),
+    Bool(bool),
+    /// An object or an array.
+    Nested,
+}
+
+fn scalar(raw: Option<&str>) -> Scalar<'_> {
+    let Some(raw) = raw else {
+        return Scalar::Missing;
+    };
+    match raw.as_bytes().first() {
+        None | Some(b'n') => Scalar::Missing,
+        Some(b'"') if !raw.contains('\\') => {
+            Scalar::Text(Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default()))
+        }
+        // A text that the walk has passed can still hold a lone surrogate: such a text says nothing.
+        Some(b'"') => match serde_json::from_str::<String>(raw) {
+            Ok(text) => Scalar::Text(Cow::Owned(text)),
+            Err(_) => Scalar::Nested,
+        },
+        Some(b't') => Scalar::Bool(true),
+        Some(b'f') => Scalar::Bool(false),
+        Some(b'{' | b'[') => Scalar::Nested,
+        Some(_) => Scalar::Number(raw),
+    }
+}
+
+fn number_text(text: &str) -> Reading<f64> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Reading::Value(value),
+        _ => Reading::Wrong,
+    }
+}

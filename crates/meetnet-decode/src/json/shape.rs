@@ -1,0 +1,148 @@
+//! The values wanted from a message, compiled into a tree: one walk over the body finds them all.
+
+use crate::error::SetupProblem;
+use crate::json::pointer::{Pointer, array_index};
+
+/// Number of values that one shape can want.
+const SLOTS_MAX: usize = 4096;
+
+/// The place of one wanted value among the fields of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) u16);
+
+/// One step of a pointer: the member (or array position) and the node behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Child {
+    pub(crate) name: Box<str>,
+    /// `name` as a position in an array.
+    pub(crate) index: Option<usize>,
+    pub(crate) node: u16,
+}
+
+/// One node of the tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    /// Where the value at this node is kept, if it is wanted.
+    pub(crate) slot: Option<Slot>,
+    /// Where it is noted that an object with at least one member stands here, if that is wanted.
+    pub(crate) object: Option<Slot>,
+    /// In the order in which they were added: messages mostly keep one order, and the walk expects it.
+    pub(crate) children: Vec<Child>,
+}
+
+/// A set of pointers as a tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    nodes: Vec<Node>,
+    slots: u16,
+}
+
+impl Shape {
+    /// Returns a shape that wants nothing.
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: vec![Node::default()],
+            slots: 0,
+        }
+    }
+
+    /// Wants the value at `pointer`; the same pointer always has the same slot.
+    pub(crate) fn want(&mut self, pointer: &Pointer) -> Result<Slot, SetupProblem> {
+        let at = self.node_at(pointer)?;
+        if let Some(slot) = self.nodes[at].slot {
+            return Ok(slot);
+        }
+        let slot = self.next_slot()?;
+        self.nodes[at].slot = Some(slot);
+        Ok(slot)
+    }
+
+    /// Wants to know whether an object with at least one member stands at `pointer`; its text is not kept, so that
+    /// what is wanted from within it is found in the same pass.
+    pub(crate) fn want_object(&mut self, pointer: &Pointer) -> Result<Slot, SetupProblem> {
+        let at = self.node_at(pointer)?;
+        let slot = self.next_slot()?;
+        self.nodes[at].object = Some(slot);
+        Ok(slot)
+    }
+
+    fn node_at(&mut self, pointer: &Pointer) -> Result<usize, SetupProblem> {
+        let mut at = 0;
+        for token in pointer.tokens() {
+            let known = self.nodes[at]
+                .children
+                .iter()
+                .find(|child| child.name == *token);
+            at = match known {
+                Some(child) => usize::from(child.node),
+                None => {
+                    let node = u16::try_from(self.nodes.len())
+                        .map_err(|_| SetupProblem::TooManyValues(SLOTS_MAX))?;
+                    self.nodes.push(Node::default());
+                    let index = array_index(token);
+                    self.nodes[at].children.push(Child {
+                        name: token.clone(),
+                        index,
+                        node,
+                    });
+                    usize::from(node)
+                }
+            };
+        }
+        Ok(at)
+    }
+
+    fn next_slot(&mut self) -> Result<Slot, SetupProblem> {
+        if usize::from(self.slots) == SLOTS_MAX {
+            return Err(SetupProblem::TooManyValues(SLOTS_MAX));
+        }
+        self.slots += 1;
+        Ok(Slot(self.slots - 1))
+    }
+
+    /// Wants the value of a member of the root.
+    pub(crate) fn want_member(&mut self, name: &str) -> Result<Slot, SetupProblem> {
+        self.want(&Pointer::member(name))
+    }
+
+    /// Reads a document that lies inside a member called `wrapper` as if it were the document itself.
+    /// To be called once everything is wanted; a wrapper inside a wrapper is not opened.
+    pub(crate) fn unwrap_members(&mut self, wrappers: &[&str]) -> Result<(), SetupProblem> {
+        let inner =
+            u16::try_from(self.nodes.len()).map_err(|_| SetupProblem::TooManyValues(SLOTS_MAX))?;
+        let root = self.nodes[0].clone();
+        self.nodes.push(Node {
+            children: root.children,
+            ..Node::default()
+        });
+        for wrapper in wrappers {
+            self.nodes[0].children.push(Child {
+                name: (*wrapper).into(),
+                index: None,
+                node: inner,
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns true where the root is read as an array by position.
+    pub(crate) fn indexes_root(&self) -> bool {
+        self.root()
+            .children
+            .iter()
+            .any(|child| child.index.is_some())
+    }
+
+    /// Returns the number of slots.
+    pub(crate) fn slots(&self) -> usize {
+        usize::from(self.slots)
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.nodes[0]
+    }
+
+    pub(crate) fn node(&self, child: &Child) -> &Node {
+        &self.nodes[usize::from(child.node)]
+    }
+}

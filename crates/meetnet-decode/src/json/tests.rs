@@ -1,0 +1,289 @@
+use std::borrow::Cow;
+
+use super::pointer::{Pointer, array_index};
+use super::read::{Reading, boolean, integer, list, number, text};
+use super::shape::Shape;
+use super::walk::{elements, walk};
+use super::*;
+
+/// Walks `body` for `pointers` and returns the raw texts found.
+fn found<'a>(pointers: &[&str], body: &'a str) -> Result<Vec<Option<&'a str>>, String> {
+    let mut shape = Shape::new();
+    let slots: Vec<Slot> = pointers
+        .iter()
+        .map(|p| shape.want(&Pointer::parse(p).unwrap()).unwrap())
+        .collect();
+    let mut spans = Vec::new();
+    walk(&shape, body, body, &mut spans).map_err(|error| error.to_string())?;
+    let fields = Fields {
+        whole: body,
+        spans: &spans,
+    };
+    Ok(slots.into_iter().map(|slot| fields.raw(slot)).collect())
+}
+
+#[test]
+fn a_walk_finds_values_where_the_pointers_say() {
+    let check = |pointers: &[&str], body: &str, expect: &[Option<&str>]| {
+        assert_eq!(
+            found(pointers, body).as_deref(),
+            Ok(expect),
+            "{pointers:?} in {body}"
+        );
+    };
+    check(
+        &["/a", "/b"],
+        r#"{"b": 2 , "a":1}"#,
+        &[Some("1"), Some("2")],
+    );
+    check(&["/a"], r#"{"b":{"a":1}}"#, &[None]);
+    check(&["/b/a"], r#"{"b":{"a":"x"}}"#, &[Some("\"x\"")]);
+    check(&["/b/a"], r#"{"b":5}"#, &[None]);
+    check(&["/b/a"], r#"{"b":null}"#, &[None]);
+    check(&["/b/a"], r#"{"b":[{"a":1}]}"#, &[None]);
+    check(&["/b/1/a"], r#"{"b":[{"a":1},{"a":2}]}"#, &[Some("2")]);
+    check(&["/0", "/1"], "[7,8,9]", &[Some("7"), Some("8")]);
+    check(&[""], " 21.3 ", &[Some("21.3")]);
+    check(&["", "/a"], r#"{"a":1}"#, &[Some(r#"{"a":1}"#), Some("1")]);
+    check(
+        &["/a~1b", "/m~0n", "/"],
+        r#"{"a/b":1,"m~n":2,"":3}"#,
+        &[Some("1"), Some("2"), Some("3")],
+    );
+    // A name may be written with escapes, a value may be anything.
+    check(&["/temp"], r#"{"\u0074emp": true}"#, &[Some("true")]);
+    check(
+        &["/a"],
+        r#"{"a":{"deep":[1,2]}}"#,
+        &[Some(r#"{"deep":[1,2]}"#)],
+    );
+    // Of a repeated member the last value counts.
+    check(&["/a"], r#"{"a":1,"a":2}"#, &[Some("2")]);
+    check(&["/a"], r#"{"a":1,"a":null}"#, &[Some("null")]);
+}
+
+#[test]
+fn a_walk_fails_on_what_is_not_json_and_says_where() {
+    let check = |body: &str, expect: &str| {
+        let error = found(&["/a"], body).unwrap_err();
+        assert!(error.contains(expect), "{body}: {error}");
+    };
+    check("", "EOF");
+    check("{", "EOF while parsing an object at line 1 column 1");
+    check(r#"{"a":1"#, "column 6");
+    check(r#"{"a":1}x"#, "trailing characters at line 1 column 8");
+    check(r#"{"a":nan}"#, "column 7");
+    check(r#"{"a":1,}"#, "trailing comma");
+    check(r#"{"b":"x"#, "EOF while parsing a string");
+    check("{'a':1}", "column 2");
+    check("temperature=21", "line 1 column 2");
+    check(r#"{"Time":"2018","MCP": "D0":0}}"#, "column");
+}
+
+#[test]
+fn unwanted_values_nest_to_any_depth() {
+    let deep = format!(
+        "{{\"x\":{}1{},\"a\":5}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    assert_eq!(found(&["/a"], &deep), Ok(vec![Some("5")]));
+    let wanted = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(found(&["/a"], &wanted).unwrap()[0].unwrap().len(), 200_000);
+    assert!(found(&["/a/0"], &"[".repeat(100_000)).is_err());
+}
+
+#[test]
+fn a_wrapper_is_opened_once() {
+    let mut shape = Shape::new();
+    let a = shape.want_member("a").unwrap();
+    let object = shape.want_object(&Pointer::member("b")).unwrap();
+    shape.unwrap_members(&["result"]).unwrap();
+    let check = |body: &str, has_a: bool, has_object: bool| {
+        let mut spans = Vec::new();
+        walk(&shape, body, body, &mut spans).unwrap();
+        let fields = Fields {
+            whole: body,
+            spans: &spans,
+        };
+        assert_eq!(
+            (fields.has(a), fields.has(object)),
+            (has_a, has_object),
+            "{body}"
+        );
+    };
+    check(r#"{"a":1,"b":{"c":1}}"#, true, true);
+    check(r#"{"result":{"a":1,"b":{}}}"#, true, false);
+    check(r#"{"result":{"result":{"a":1}},"b":null}"#, false, false);
+}
+
+#[test]
+fn elements_are_the_parts_of_an_array() {
+    let mut spans = Vec::new();
+    let body = r#" [ {"a":[1,2]} , 3,"x" ] "#;
+    assert!(elements(body, body, &mut spans).unwrap());
+    let parts: Vec<_> = spans.iter().map(|span| span.text(body).unwrap()).collect();
+    assert_eq!(parts, [r#"{"a":[1,2]}"#, "3", "\"x\""]);
+    assert!(!elements("{}", "{}", &mut spans).unwrap());
+    assert!(spans.is_empty());
+    assert!(elements("[1,2", "[1,2", &mut spans).is_err());
+    assert!(elements("[1] 2", "[1] 2", &mut spans).is_err());
+}
+
+#[test]
+fn pointers_follow_rfc_6901() {
+    let tokens = |text| Pointer::parse(text).unwrap().tokens().to_vec();
+    assert_eq!(tokens(""), []);
+    assert_eq!(tokens("/"), ["".into()]);
+    assert_eq!(
+        tokens("/a~1b/~01/0"),
+        ["a/b".into(), "~1".into(), "0".into()]
+    );
+    for wrong in ["a", "a/b", "/a~", "/a~2"] {
+        assert!(Pointer::parse(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(array_index("0"), Some(0));
+    assert_eq!(array_index("12"), Some(12));
+    for none in ["", "01", "-", "-1", "a", "99999999999999999999999"] {
+        assert_eq!(array_index(none), None, "{none}");
+    }
+}
+
+#[test]
+fn numbers_come_in_every_dress() {
+    let check = |raw: &str, expect| assert_eq!(number(Some(raw)), expect, "{raw}");
+    for (raw, value) in [
+        ("0", 0.0),
+        ("0.0", 0.0),
+        ("-0.0", 0.0),
+        ("21.5", 21.5),
+        ("\"21.5\"", 21.5),
+        ("\" 21.50 \"", 21.5),
+        ("\"+3\"", 3.0),
+        ("1e3", 1000.0),
+        ("\"1E-2\"", 0.01),
+        ("\"\\u0031\"", 1.0),
+        ("-999", -999.0),
+        // Correctly rounded, as an independent reader gets it.
+        ("78.0821917808", 78.082_191_780_8),
+        ("0.1", 0.1),
+        ("9007199254740993", 9_007_199_254_740_992.0),
+    ] {
+        check(raw, Reading::Value(value));
+    }
+    for raw in ["null", "\"\"", "\"  \"", "\"NaN\"", "\"nan\""] {
+        check(raw, Reading::Missing);
+    }
+    assert_eq!(number(None), Reading::Missing);
+    for raw in [
+        "true",
+        "{}",
+        "[1]",
+        "\"abc\"",
+        "\"-59 dBm\"",
+        "\"12,5\"",
+        "\"inf\"",
+        "\"infinity\"",
+        "1e999",
+        "\"1e999\"",
+        "\"0x10\"",
+        "\"1_000\"",
+        "\"e\"",
+        "\"\\ud800\"",
+    ] {
+        check(raw, Reading::Wrong);
+    }
+}
+
+#[test]
+fn whole_numbers_texts_and_booleans() {
+    for (raw, expect) in [
+        ("9000001463", Reading::Value(9_000_001_463)),
+        ("\"9000001463\"", Reading::Value(9_000_001_463)),
+        ("3.0", Reading::Value(3)),
+        ("\"3.0\"", Reading::Value(3)),
+        ("9223372036854775807", Reading::Value(i64::MAX)),
+        ("3.5", Reading::Wrong),
+        ("1e300", Reading::Wrong),
+        ("\"x\"", Reading::Wrong),
+        ("null", Reading::Missing),
+        ("\"\"", Reading::Missing),
+    ] {
+        assert_eq!(integer(Some(raw)), expect, "{raw}");
+    }
+    for (raw, expect) in [
+        ("\"abc\"", Some("abc")),
+        ("\" a \"", Some("a")),
+        ("\"a\\u0062\"", Some("ab")),
+        ("123", Some("123")),
+        ("12345678901234567890123", Some("12345678901234567890123")),
+        ("\"\"", None),
+        ("null", None),
+    ] {
+        let expect = expect.map_or(Reading::Missing, |text| Reading::Value(Cow::Borrowed(text)));
+        assert_eq!(text(Some(raw)), expect, "{raw}");
+    }
+    assert_eq!(text(Some("true")), Reading::Wrong);
+    assert_eq!(text(Some("{}")), Reading::Wrong);
+    for (raw, expect) in [
+        ("true", Reading::Value(true)),
+        ("\"false\"", Reading::Value(false)),
+        ("1", Reading::Value(true)),
+        ("\"\"", Reading::Missing),
+        ("2", Reading::Wrong),
+        ("\"on\"", Reading::Wrong),
+    ] {
+        assert_eq!(boolean(Some(raw)), expect, "{raw}");
+    }
+}
+
+#[test]
+fn a_list_with_a_hole_is_missing() {
+    let check = |raw: &str, expect: Reading<&[f64]>| {
+        let mut values = Vec::new();
+        let reading = match list(Some(raw), &mut values) {
+            Reading::Value(()) => Reading::Value(values.as_slice()),
+            Reading::Missing => Reading::Missing,
+            Reading::Wrong => Reading::Wrong,
+        };
+        assert_eq!(reading, expect, "{raw}");
+    };
+    check("[1, 2.5,\"3\"]", Reading::Value(&[1.0, 2.5, 3.0]));
+    check("[0,0.0]", Reading::Value(&[0.0, 0.0]));
+    check("[]", Reading::Missing);
+    check("[ ]", Reading::Missing);
+    check("null", Reading::Missing);
+    check("\"\"", Reading::Missing);
+    check("[1,null]", Reading::Missing);
+    check("[1,\"\"]", Reading::Missing);
+    check("[1,[2]]", Reading::Wrong);
+    check("[\"1,5\"]", Reading::Wrong);
+    check("[true]", Reading::Wrong);
+    check("5", Reading::Wrong);
+    check("{}", Reading::Wrong);
+}
+
+#[test]
+fn bare_nan_becomes_null_outside_texts_only() {
+    let check = |text: &str, expect: &str| assert_eq!(lenient::without_nan(text), expect);
+    check(r#"{"a":nan,"b":-nan}"#, r#"{"a":null,"b":null}"#);
+    check(
+        r#"{"a": NaN , "b":[nan,1,-inf]}"#,
+        r#"{"a": null , "b":[null,1,null]}"#,
+    );
+    check(r#"{"a":Infinity,"b":-Infinity}"#, r#"{"a":null,"b":null}"#);
+    check("nan", "null");
+    check(
+        r#"{"nan":"nan, \"nan","b":1}"#,
+        r#"{"nan":"nan, \"nan","b":1}"#,
+    );
+    check(r#"{"a":nano}"#, r#"{"a":nano}"#);
+    check(r#"{"a":xnan}"#, r#"{"a":xnan}"#);
+    check(r#"{"é":nan}"#, r#"{"é":null}"#);
+    check("\\", "\\");
+    check("\"\\", "\"\\");
+    assert!(matches!(
+        lenient::without_nan("{\"a\":1}"),
+        Cow::Borrowed(_)
+    ));
+}

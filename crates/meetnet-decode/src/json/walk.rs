@@ -1,0 +1,239 @@
+//! One pass over a JSON text that notes where the wanted values stand, building nothing.
+//!
+//! A value is kept as the span of its raw text; what it must be (number, text, list) is read later by the one who
+//! wants it. So numbers keep every digit, `"1.5"`, `1.5`, `""` and `null` can all be accepted, and a field that
+//! nobody wants costs a scan. Of a repeated member the last value counts. Unwanted values may nest to any depth
+//! (they are skipped without recursion); wanted ones nest as deep as their pointers.
+
+use std::fmt;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
+
+use crate::json::shape::{Child, Node, Shape, Slot};
+
+/// The raw text of a value: bytes `start..end` of the body. Empty: the value is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// Returns the span of `part`, which must be a slice of `whole`.
+    pub(crate) fn of(part: &str, whole: &str) -> Self {
+        let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+        debug_assert!(start + part.len() <= whole.len(), "a span outside its text");
+        // Bodies beyond 4 GiB are turned away before they are walked.
+        Self {
+            start: start as u32,
+            end: (start + part.len()) as u32,
+        }
+    }
+
+    /// Returns the raw text of the value, none where it is absent.
+    pub(crate) fn text(self, whole: &str) -> Option<&str> {
+        (self.start < self.end).then(|| whole.get(self.start as usize..self.end as usize))?
+    }
+}
+
+/// Stands for "there is an object"; its text is not kept.
+const OBJECT_NOTED: Span = Span { start: 0, end: 1 };
+
+/// Notes into `spans` where the values that `shape` wants stand in `part`, a whole JSON document within `whole`.
+pub(crate) fn walk(
+    shape: &Shape,
+    part: &str,
+    whole: &str,
+    spans: &mut Vec<Span>,
+) -> Result<(), serde_json::Error> {
+    spans.clear();
+    spans.resize(shape.slots(), Span::default());
+    let mut deserializer = serde_json::Deserializer::from_str(part);
+    Walk {
+        shape,
+        node: shape.root(),
+        whole,
+        spans,
+    }
+    .deserialize(&mut deserializer)?;
+    deserializer.end()
+}
+
+/// Notes the spans of the elements of a JSON array; returns false where `part` is no array.
+pub(crate) fn elements(
+    part: &str,
+    whole: &str,
+    spans: &mut Vec<Span>,
+) -> Result<bool, serde_json::Error> {
+    spans.clear();
+    if !part.trim_start().starts_with('[') {
+        return Ok(false);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(part);
+    (&mut deserializer).deserialize_seq(Elements { whole, spans })?;
+    deserializer.end()?;
+    Ok(true)
+}
+
+struct Elements<'f, 'de> {
+    whole: &'de str,
+    spans: &'f mut Vec<Span>,
+}
+
+impl<'de> Visitor<'de> for Elements<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(raw) = seq.next_element::<&'de RawValue>()? {
+            self.spans.push(Span::of(raw.get(), self.whole));
+        }
+        Ok(())
+    }
+}
+
+/// The walk below one node.
+struct Walk<'s, 'f, 'de> {
+    shape: &'s Shape,
+    node: &'s Node,
+    whole: &'de str,
+    spans: &'f mut Vec<Span>,
+}
+
+impl<'de> Walk<'_, '_, 'de> {
+    fn keep(&mut self, slot: Slot, raw: &'de str) {
+        self.spans[usize::from(slot.0)] = Span::of(raw, self.whole);
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        let Some(slot) = self.node.slot else {
+            return deserializer.deserialize_any(self);
+        };
+        let raw = <&'de RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
+        self.keep(slot, raw);
+        if self.node.children.is_empty() || !raw.starts_with(['{', '[']) {
+            return Ok(());
+        }
+        // Wanted as a whole and in parts: a second look at this part of the body only.
+        serde_json::Deserializer::from_str(raw)
+            .deserialize_any(self)
+            .map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let children = &self.node.children;
+        let mut expected = 0;
+        while let Some(found) = map.next_key_seed(Member { children, expected })? {
+            if let Some(slot) = self.node.object {
+                self.spans[usize::from(slot.0)] = OBJECT_NOTED;
+            }
+            let Some(position) = found else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            expected = position + 1;
+            map.next_value_seed(Walk {
+                shape: self.shape,
+                node: self.shape.node(&children[position]),
+                whole: self.whole,
+                spans: self.spans,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        for index in 0.. {
+            let child = self
+                .node
+                .children
+                .iter()
+                .find(|child| child.index == Some(index));
+            let more = match child {
+                None => seq.next_element::<IgnoredAny>()?.is_some(),
+                Some(child) => seq
+                    .next_element_seed(Walk {
+                        shape: self.shape,
+                        node: self.shape.node(child),
+                        whole: self.whole,
+                        spans: self.spans,
+                    })?
+                    .is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    // A scalar where the pointers go on: nothing of what is wanted is there.
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Finds a member's name among the children, first where the last one was found.
+struct Member<'s> {
+    children: &'s [Child],
+    expected: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Member<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        let (before, after) = self
+            .children
+            .split_at(self.expected.min(self.children.len()));
+        let position = |children: &[Child]| children.iter().position(|c| &*c.name == name);
+        Ok(position(after)
+            .map(|at| at + before.len())
+            .or_else(|| position(before)))
+    }
+}

@@ -1,0 +1,50 @@
+//! Wire formats: the bytes of an envelope become typed rows plus rejects.
+//!
+//! ```text
+//! journal ─▶ EnvelopeRef ─▶ Decoders::decode ─▶ Group ─▶ Decoded { rows per dataset, rejects } ─▶ quality, lake
+//!                              │ one per declarations frame
+//!                              └ source ─▶ format (telraam, airrohr, tts, json) ─▶ mapping ─▶ dataset
+//! ```
+//!
+//! Decoding is pure: it does no I/O and reads no clock (the receive time comes with the envelope), so the same
+//! envelopes under the same declarations always become the same rows. It never fails and never panics, whatever the
+//! bytes: what cannot become a row is a [`Reject`](meetnet_model::reject::Reject) with a reason from the closed list.
+//! It sets no quality flags, looks up no stored rows and knows no Parquet.
+//!
+//! What all formats share:
+//! - a body that is not JSON is one `malformed` reject; one bad row or value never takes the others with it;
+//! - a field may come as a number, a numeric text, `""`, `null` or not at all: the last three are missing, and a missing
+//!   value makes no row and no zero. Declared sentinels (`-999`) are missing too. Of a repeated member the last counts;
+//! - numbers are read from their own digits, correctly rounded;
+//! - times outside the source's `time_window`, and clocks before 2015, are rejects; a message without a time of its own
+//!   was observed when it was received;
+//! - a sensor id is `<namespace>-<id>`; hardware ids (DevEUI, chip id, whatever `hardware_id = true` declares) are
+//!   replaced by their HMAC before a row or reject is made. Messages of rejects repeat nothing of the body, excerpts
+//!   are redacted;
+//! - an envelope lists at most [`REJECTS_PER_ENVELOPE_MAX`] rejects and counts the rest.
+//!
+//! How it is fast: the pointers of a source are compiled into a tree, one walk over the body notes where the wanted
+//! values stand (nothing is built, nothing allocated per message), and each is then read as what its column must be.
+//! A new format is a module under `format` that finds documents, time and sensor, and hands them to the mapping.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod decoders;
+mod envelope;
+mod error;
+mod format;
+mod group;
+mod identity;
+mod instant;
+mod json;
+mod mapping;
+mod topic;
+
+pub use decoders::Decoders;
+pub use envelope::EnvelopeRef;
+pub use error::{DecodeSetupError, SetupProblem};
+pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};
+pub use topic::TopicPattern;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,100 @@
+//! The declared mapping: which value of a message becomes which property (one row each) or column (one row together).
+//!
+//! fields of a message + time + sensor id → rows of long and wide datasets
+//!
+//! Every format that maps ends here: JSON and TTS by JSON Pointer, airRohr by value type. The property table says
+//! which dataset a property belongs to; no code does.
+
+mod compile;
+mod emit;
+
+pub(crate) use compile::{MappingFault, dataset_position, filled_column};
+pub(crate) use emit::Observation;
+
+use meetnet_model::column::ColumnType;
+use meetnet_model::units::Conversion;
+
+use crate::json::shape::Slot;
+
+/// A compiled mapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    values: Vec<LongValue>,
+    rows: Vec<WideRow>,
+}
+
+/// One property of a long dataset: at most one row per message.
+#[derive(Clone, Debug)]
+struct LongValue {
+    dataset: usize,
+    columns: LongColumns,
+    property: Box<str>,
+    /// Where its value may stand; the first that has one counts.
+    origins: Vec<Origin>,
+}
+
+/// Positions of the columns that every long dataset has.
+#[derive(Clone, Copy, Debug)]
+struct LongColumns {
+    sensor_id: usize,
+    property: usize,
+    time: usize,
+    value: usize,
+    interval_s: Option<usize>,
+}
+
+/// Where a value stands, and how it is written there.
+#[derive(Clone, Debug)]
+struct Origin {
+    slot: Slot,
+    /// The pointer or value type, for messages.
+    name: Box<str>,
+    conversion: Option<Conversion>,
+    interval_s: Option<i64>,
+}
+
+/// One row of a wide dataset per message.
+#[derive(Clone, Debug)]
+struct WideRow {
+    dataset: usize,
+    time: usize,
+    sensor_id: Option<usize>,
+    /// The column `interval_s`, where the map gives it a constant.
+    interval_s: Option<(usize, i64)>,
+    cells: Vec<WideCell>,
+}
+
+#[derive(Clone, Debug)]
+struct WideCell {
+    column: usize,
+    column_type: ColumnType,
+    in_key: bool,
+    origin: Origin,
+}
+
+impl Mapping {
+    /// Returns the names of the wanted values, for a message that has none of them.
+    pub(crate) fn wanted(&self) -> String {
+        const NAMED_MAX: usize = 6;
+        let long = self.values.iter().flat_map(|value| &value.origins);
+        let wide = self
+            .rows
+            .iter()
+            .flat_map(|row| &row.cells)
+            .filter(|cell| !cell.in_key);
+        let names: Vec<&str> = long
+            .chain(wide.map(|cell| &cell.origin))
+            .map(|origin| &*origin.name)
+            .collect();
+        let mut text = String::new();
+        for name in names.iter().take(NAMED_MAX) {
+            text.push_str(if text.is_empty() { "`" } else { ", `" });
+            text.push_str(name);
+            text.push('`');
+        }
+        if names.len() > NAMED_MAX {
+            text.push_str(&format!(" and {} more", names.len() - NAMED_MAX));
+        }
+        text
+    }
+}

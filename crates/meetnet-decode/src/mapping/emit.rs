@@ -1,0 +1,230 @@
+//! From one message to rows, by a compiled mapping.
+
+use meetnet_model::column::ColumnType;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::time::parse_rfc3339;
+
+use crate::group::Output;
+use crate::json::Fields;
+use crate::json::read::{self, Reading};
+use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
+
+/// One message (or one element of its body) with everything that is not in the mapping resolved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation<'a> {
+    pub(crate) fields: Fields<'a, 'a>,
+    /// µs UTC.
+    pub(crate) time: i64,
+    /// Empty where no row needs one.
+    pub(crate) sensor_id: &'a str,
+    /// Numbers that mean "no value".
+    pub(crate) sentinels: &'a [f64],
+    /// The part of the body that a reject shows.
+    pub(crate) excerpt: &'a str,
+}
+
+/// What a message became.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Emitted {
+    pub(crate) rows: usize,
+    pub(crate) rejects: usize,
+}
+
+impl Emitted {
+    /// Returns true where the message held none of the mapped values.
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    fn count(&mut self, is_row: bool) {
+        if is_row {
+            self.rows += 1;
+        } else {
+            self.rejects += 1;
+        }
+    }
+}
+
+impl Observation<'_> {
+    fn number(&self, origin: &Origin) -> Reading<f64> {
+        match read::number(self.fields.raw(origin.slot)) {
+            Reading::Value(value) if self.sentinels.contains(&value) => Reading::Missing,
+            Reading::Value(value) => Reading::Value(origin.converted(value)),
+            other => other,
+        }
+    }
+
+    fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
+        output.reject(
+            RejectReason::WrongType,
+            format_args!("the value at `{}` is not {wanted}", origin.name),
+            self.excerpt,
+        );
+    }
+}
+
+impl Origin {
+    fn converted(&self, value: f64) -> f64 {
+        self.conversion
+            .as_ref()
+            .map_or(value, |conversion| conversion.apply(value))
+    }
+}
+
+impl Mapping {
+    /// Appends the rows of one message. Values that are missing make no row, values of another kind a reject.
+    pub(crate) fn emit(
+        &self,
+        observation: &Observation<'_>,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+    ) -> Emitted {
+        let mut emitted = Emitted::default();
+        for value in &self.values {
+            value.emit(observation, output, &mut emitted);
+        }
+        for row in &self.rows {
+            row.emit(observation, floats, output, &mut emitted);
+        }
+        emitted
+    }
+}
+
+impl LongValue {
+    fn emit(&self, observation: &Observation<'_>, output: &mut Output, emitted: &mut Emitted) {
+        for origin in &self.origins {
+            let value = match observation.number(origin) {
+                Reading::Value(value) => value,
+                Reading::Missing => continue,
+                Reading::Wrong => {
+                    observation.reject_wrong(origin, "a number", output);
+                    emitted.count(false);
+                    continue;
+                }
+            };
+            let row = output.draft(self.dataset);
+            row.set_text(self.columns.sensor_id, observation.sensor_id);
+            row.set_text(self.columns.property, &self.property);
+            row.set_int(self.columns.time, observation.time);
+            row.set_float(self.columns.value, value);
+            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, origin.interval_s) {
+                row.set_int(column, interval_s);
+            }
+            emitted.count(output.finish_row(self.dataset, observation.excerpt));
+            return;
+        }
+    }
+}
+
+impl WideRow {
+    fn emit(
+        &self,
+        observation: &Observation<'_>,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+        emitted: &mut Emitted,
+    ) {
+        let mut has_value = false;
+        for cell in &self.cells {
+            match cell.set(observation, floats, output, self.dataset) {
+                Reading::Value(()) => has_value |= !cell.in_key,
+                Reading::Missing => {}
+                Reading::Wrong => {
+                    output.draft(self.dataset).discard_row();
+                    observation.reject_wrong(&cell.origin, cell.wanted(), output);
+                    emitted.count(false);
+                    return;
+                }
+            }
+        }
+        let row = output.draft(self.dataset);
+        if !has_value {
+            row.discard_row();
+            return;
+        }
+        row.set_int(self.time, observation.time);
+        if let Some(column) = self.sensor_id {
+            row.set_text(column, observation.sensor_id);
+        }
+        if let Some((column, interval_s)) = self.interval_s
+            && !self.cells.iter().any(|cell| cell.column == column)
+        {
+            row.set_int(column, interval_s);
+        }
+        emitted.count(output.finish_row(self.dataset, observation.excerpt));
+    }
+}
+
+impl WideCell {
+    fn wanted(&self) -> &'static str {
+        match self.column_type {
+            ColumnType::Text => "a text",
+            ColumnType::Int => "a whole number",
+            ColumnType::Float => "a number",
+            ColumnType::Bool => "true or false",
+            ColumnType::Timestamp => "an RFC 3339 time with an offset",
+            ColumnType::FloatList => "a list of numbers",
+        }
+    }
+
+    fn set(
+        &self,
+        observation: &Observation<'_>,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+        dataset: usize,
+    ) -> Reading<()> {
+        let raw = observation.fields.raw(self.origin.slot);
+        let row = output.draft(dataset);
+        match self.column_type {
+            ColumnType::Float => set(observation.number(&self.origin), |value| {
+                row.set_float(self.column, value);
+            }),
+            ColumnType::Int if self.origin.conversion.is_none() => match read::integer(raw) {
+                Reading::Value(value) if observation.sentinels.contains(&(value as f64)) => {
+                    Reading::Missing
+                }
+                reading => set(reading, |value| row.set_int(self.column, value)),
+            },
+            // A converted whole number is one up to the error of the arithmetic.
+            ColumnType::Int => match observation.number(&self.origin) {
+                Reading::Value(value) if (value - value.round()).abs() < 1e-6 => {
+                    row.set_int(self.column, value.round() as i64);
+                    Reading::Value(())
+                }
+                Reading::Missing => Reading::Missing,
+                _ => Reading::Wrong,
+            },
+            ColumnType::Text => set(read::text(raw), |value| row.set_text(self.column, &value)),
+            ColumnType::Bool => set(read::boolean(raw), |value| row.set_bool(self.column, value)),
+            ColumnType::Timestamp => match read::text(raw) {
+                Reading::Value(text) => match parse_rfc3339(&text) {
+                    Ok(time) => {
+                        row.set_int(self.column, time);
+                        Reading::Value(())
+                    }
+                    Err(_) => Reading::Wrong,
+                },
+                Reading::Missing => Reading::Missing,
+                Reading::Wrong => Reading::Wrong,
+            },
+            ColumnType::FloatList => set(read::list(raw, floats), |()| {
+                for value in floats.iter_mut() {
+                    *value = self.origin.converted(*value);
+                }
+                row.set_list(self.column, floats);
+            }),
+        }
+    }
+}
+
+fn set<T>(reading: Reading<T>, set: impl FnOnce(T)) -> Reading<()> {
+    match reading {
+        Reading::Value(value) => {
+            set(value);
+            Reading::Value(())
+        }
+        Reading::Missing => Reading::Missing,
+        Reading::Wrong => Reading::Wrong,
+    }
+}

@@ -1,0 +1,173 @@
+//! Topic patterns with named captures: which part of a topic says which device speaks.
+//!
+//! | level | takes | captures |
+//! |---|---|---|
+//! | `tele` | that level | – |
+//! | `+` | one level | – |
+//! | `#` (last) | all further levels, also none | – |
+//! | `{device}` | one level | it |
+//! | `{device...}` (last) | one or more further levels | them, with the `/` between (zigbee2mqtt names may hold one) |
+//!
+//! A source may have several patterns; the first that takes a topic counts. A broker is asked for
+//! [`TopicPattern::subscription`]; a `$share/GROUP/` in front of a pattern is the broker's business and not matched.
+
+use crate::error::SetupProblem;
+
+/// Captures that one pattern can have.
+const CAPTURES_MAX: usize = 8;
+
+/// What the named captures of a pattern took, in the order of the pattern.
+pub(crate) type Captures<'t> = [&'t str; CAPTURES_MAX];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Level {
+    Literal(Box<str>),
+    Any,
+    AnyRest,
+    Capture,
+    CaptureRest,
+}
+
+/// A topic pattern, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPattern {
+    text: Box<str>,
+    share: Option<Box<str>>,
+    levels: Vec<Level>,
+    names: Vec<Box<str>>,
+}
+
+impl TopicPattern {
+    /// Reads a pattern; on error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, SetupProblem> {
+        let wrong = |reason| SetupProblem::Topic {
+            pattern: text.to_owned(),
+            reason,
+        };
+        let (share, filter) = match text.strip_prefix("$share/") {
+            None => (None, text),
+            Some(rest) => {
+                let (group, filter) = rest
+                    .split_once('/')
+                    .ok_or_else(|| wrong("$share needs a group and a topic"))?;
+                (Some(group.into()), filter)
+            }
+        };
+        if filter.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        let mut levels: Vec<Level> = Vec::new();
+        let mut names: Vec<Box<str>> = Vec::new();
+        for level in filter.split('/') {
+            if matches!(levels.last(), Some(Level::AnyRest | Level::CaptureRest)) {
+                return Err(wrong(
+                    "`#` and `{name...}` take all further levels, so they must stand last",
+                ));
+            }
+            let capture = level
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'));
+            levels.push(match (level, capture) {
+                ("+", _) => Level::Any,
+                ("#", _) => Level::AnyRest,
+                (_, Some(name)) => {
+                    let (name, level) = match name.strip_suffix("...") {
+                        Some(name) => (name, Level::CaptureRest),
+                        None => (name, Level::Capture),
+                    };
+                    if !is_capture_name(name) {
+                        return Err(wrong("a capture is named with a-z, 0-9 and _: `{device}`"));
+                    }
+                    if names.iter().any(|known| &**known == name) {
+                        return Err(wrong("two captures have one name"));
+                    }
+                    if names.len() == CAPTURES_MAX {
+                        return Err(wrong("it has more than 8 captures"));
+                    }
+                    names.push(name.into());
+                    level
+                }
+                (literal, None) => {
+                    if literal.contains(['+', '#', '{', '}']) {
+                        return Err(wrong("`+`, `#` and `{name}` take a whole level"));
+                    }
+                    Level::Literal(literal.into())
+                }
+            });
+        }
+        Ok(Self {
+            text: text.into(),
+            share,
+            levels,
+            names,
+        })
+    }
+
+    /// Returns the topic filter that a broker understands.
+    pub fn subscription(&self) -> String {
+        let levels: Vec<&str> = self
+            .levels
+            .iter()
+            .map(|level| match level {
+                Level::Literal(literal) => literal,
+                Level::Any | Level::Capture => "+",
+                Level::AnyRest | Level::CaptureRest => "#",
+            })
+            .collect();
+        match &self.share {
+            None => levels.join("/"),
+            Some(group) => format!("$share/{group}/{}", levels.join("/")),
+        }
+    }
+
+    /// Returns the pattern as it was declared.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the position of a capture by name.
+    pub(crate) fn capture(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| &**known == name)
+    }
+
+    /// Returns what the captures took of `topic`, or none where the pattern does not take it.
+    pub(crate) fn matches<'t>(&self, topic: &'t str) -> Option<Captures<'t>> {
+        let mut captures = Captures::default();
+        let mut taken = 0;
+        let mut rest = Some(topic);
+        for level in &self.levels {
+            if *level == Level::AnyRest {
+                return Some(captures);
+            }
+            let all = rest?;
+            let (head, tail) = match all.split_once('/') {
+                Some((head, tail)) => (head, Some(tail)),
+                None => (all, None),
+            };
+            match level {
+                Level::Literal(literal) if **literal != *head => return None,
+                Level::Literal(_) | Level::Any | Level::AnyRest => {}
+                Level::Capture => {
+                    captures[taken] = head;
+                    taken += 1;
+                }
+                Level::CaptureRest => {
+                    captures[taken] = all;
+                    return Some(captures);
+                }
+            }
+            rest = tail;
+        }
+        rest.is_none().then_some(captures)
+    }
+}
+
+fn is_capture_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+use super::*;
+
+fn check(pattern: &str, topic: &str, expect: Option<&[&str]>) {
+    let parsed = TopicPattern::parse(pattern).unwrap();
+    let captures = parsed.matches(topic);
+    let captures = captures.as_ref().map(|c| &c[..parsed.names.len()]);
+    assert_eq!(captures, expect, "{pattern} on {topic}");
+}
+
+#[test]
+fn a_pattern_takes_topics_and_captures_levels() {
+    check(
+        "zigbee2mqtt/{device}",
+        "zigbee2mqtt/balcony",
+        Some(&["balcony"]),
+    );
+    check("zigbee2mqtt/{device}", "zigbee2mqtt/garden/shed", None);
+    check("zigbee2mqtt/{device}", "zigbee2mqtt", None);
+    check("zigbee2mqtt/{device}", "zigbee2mqtt/", Some(&[""]));
+    check(
+        "zigbee2mqtt/{device...}",
+        "zigbee2mqtt/garden/shed",
+        Some(&["garden/shed"]),
+    );
+    check(
+        "zigbee2mqtt/{device...}",
+        "zigbee2mqtt/balcony",
+        Some(&["balcony"]),
+    );
+    check("zigbee2mqtt/{device...}", "zigbee2mqtt", None);
+    check(
+        "v3/+/devices/{id}/up",
+        "v3/app@ttn/devices/eui-1/up",
+        Some(&["eui-1"]),
+    );
+    check(
+        "v3/+/devices/{id}/up",
+        "v3/app@ttn/devices/eui-1/join",
+        None,
+    );
+    check("v3/+/devices/+/up", "v3/app/devices/eui-1/up", Some(&[]));
+    check(
+        "{site}/sensor/{name}/state",
+        "home/sensor/t/state",
+        Some(&["home", "t"]),
+    );
+    check("tele/{device}/#", "tele/a/SENSOR", Some(&["a"]));
+    check("tele/{device}/#", "tele/a", Some(&["a"]));
+    check("#", "anything/at/all", Some(&[]));
+    check("$share/meetnet/a/{b}", "a/x", Some(&["x"]));
+    check("a//{b}", "a//x", Some(&["x"]));
+}
+
+#[test]
+fn a_subscription_is_a_plain_topic_filter() {
+    for (pattern, filter) in [
+        ("zigbee2mqtt/{device}", "zigbee2mqtt/+"),
+        ("zigbee2mqtt/{device...}", "zigbee2mqtt/#"),
+        ("v3/+/devices/{id}/up", "v3/+/devices/+/up"),
+        ("tele/#", "tele/#"),
+        ("$share/g/tele/{d}/SENSOR", "$share/g/tele/+/SENSOR"),
+    ] {
+        let parsed = TopicPattern::parse(pattern).unwrap();
+        assert_eq!(parsed.subscription(), filter);
+        assert_eq!(parsed.as_str(), pattern);
+    }
+}
+
+#[test]
+fn a_wrong_pattern_says_why() {
+    for (pattern, reason) in [
+        ("", "empty"),
+        ("$share/g", "$share"),
+        ("a/#/b", "last"),
+        ("{all...}/b", "last"),
+        ("a/x{b}", "whole level"),
+        ("a/b+", "whole level"),
+        ("a/{}", "named with"),
+        ("a/{B}", "named with"),
+        ("{a}/{a}", "one name"),
+        ("{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", "more than 8"),
+    ] {
+        let message = TopicPattern::parse(pattern).unwrap_err().to_string();
+        assert!(message.contains(reason), "{pattern}: {message}");
+    }
+}

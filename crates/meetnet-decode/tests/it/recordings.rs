@@ -1,0 +1,376 @@
+//! Real recordings, counted a second way. They are read through `MEETNET_REAL_DATA` and `MEETNET_SAMPLES`, which
+//! `.ci/run` sets; without them the tests say so and pass.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Float64Type};
+use meetnet_decode::{Decoded, Decoders, EnvelopeRef};
+use serde_json::Value;
+
+use crate::harness::{self, RECEIVED_AT};
+
+/// Everything that was ever recorded.
+const WIDE: &str = "time_window = { back_us = 400000000000000000, ahead_us = 400000000000000000 }";
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    if folder.is_none() {
+        println!("{variable} is not set: recordings are not tested");
+    }
+    folder
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no .{extension} in {}", folder.display());
+    files
+}
+
+fn decoders(declaration: &str) -> Decoders {
+    harness::decoders(harness::source(&format!("{declaration}\n{WIDE}")).unwrap()).unwrap()
+}
+
+fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> Decoded {
+    decoders.decode_body(&EnvelopeRef {
+        sequence: 1,
+        source: "test",
+        topic: "",
+        meta,
+        payload: body,
+        received_at: RECEIVED_AT,
+        truncated: false,
+    })
+}
+
+fn reasons(decoded: &Decoded) -> BTreeMap<&'static str, usize> {
+    let mut reasons = BTreeMap::new();
+    for reject in &decoded.rejects {
+        *reasons.entry(reject.reason.as_str()).or_default() += 1;
+    }
+    reasons
+}
+
+/// Count, missing values and sum of a column.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    rows: usize,
+    missing: usize,
+    sum: f64,
+}
+
+impl Tally {
+    fn add(&mut self, value: Option<f64>) {
+        self.rows += 1;
+        match value {
+            Some(value) => self.sum += value,
+            None => self.missing += 1,
+        }
+    }
+}
+
+#[test]
+fn telraam_files_of_karlsruhe() {
+    let Some(data) = folder("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let decoders = decoders("format = 'telraam'");
+    let mut expected: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut found: BTreeMap<String, Tally> = BTreeMap::new();
+    for path in files(&data.join("telraam/karlsruhe"), "json") {
+        let body = std::fs::read(&path).unwrap();
+        let decoded = decode(&decoders, &[], &body);
+        assert_eq!(decoded.rejects, [], "{}", path.display());
+        let file: Value = serde_json::from_slice(&body).unwrap();
+        for row in file["data"].as_array().unwrap() {
+            let counts = ["car", "heavy", "bike", "pedestrian", "night"];
+            let saw_nothing = row["uptime"].as_f64() == Some(0.0)
+                && counts
+                    .iter()
+                    .all(|name| row[name].as_f64().unwrap_or(0.0) == 0.0);
+            for name in counts.into_iter().chain(["car_lft", "night_rgt"]) {
+                let value = row[name].as_f64().filter(|_| !saw_nothing);
+                expected.entry(name.to_owned()).or_default().add(value);
+            }
+            expected
+                .entry("uptime".to_owned())
+                .or_default()
+                .add(row["uptime"].as_f64());
+            expected
+                .entry("v85".to_owned())
+                .or_default()
+                .add(row["v85"].as_f64());
+        }
+        for rows in &decoded.rows {
+            for (field, column) in rows
+                .batch
+                .schema()
+                .fields()
+                .iter()
+                .zip(rows.batch.columns())
+            {
+                if *field.data_type() == DataType::Float64 && expected.contains_key(field.name()) {
+                    let tally = found.entry(field.name().clone()).or_default();
+                    column
+                        .as_primitive::<Float64Type>()
+                        .iter()
+                        .for_each(|value| tally.add(value));
+                }
+            }
+        }
+    }
+    assert_eq!(expected["uptime"].rows, 22_910);
+    assert_eq!(expected["car"].missing, 7_252);
+    assert_eq!(expected["v85"].missing, 13_140);
+    for (name, expected) in &expected {
+        let found = &found[name];
+        assert_eq!(
+            (found.rows, found.missing),
+            (expected.rows, expected.missing),
+            "{name}"
+        );
+        assert!(
+            (found.sum - expected.sum).abs() < 1e-6,
+            "{name}: {found:?}, {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn telraam_samples() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders("format = 'telraam'");
+    for path in files(&samples.join("telraam"), "json") {
+        let body = std::fs::read(&path).unwrap();
+        let decoded = decode(&decoders, &[], &body);
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let value: Value = serde_json::from_slice(&body).unwrap();
+        let is_report = value
+            .get("report")
+            .is_some_and(|r| r[0].get("uptime").is_some());
+        if is_report || value.get("uptime").is_some() {
+            let rows = value["report"].as_array().map_or(1, Vec::len);
+            assert_eq!(
+                (decoded.row_count(), decoded.rejects.len()),
+                (rows, 0),
+                "{name}"
+            );
+        } else {
+            assert_eq!(decoded.row_count(), 0, "{name}");
+            assert_eq!(decoded.rejects.len(), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_things_stack_uplink_is_an_explained_reject() {
+    let Some(data) = folder("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'tts-v3'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperature' } ]",
+    );
+    let lines =
+        std::fs::read_to_string(data.join("lorawan/thingsboard_ThingsStackCommunity.jsonl"))
+            .unwrap();
+    let mut uplinks = 0;
+    for line in lines.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let decoded = decode(&decoders, &[], record["payload"].to_string().as_bytes());
+        assert_eq!(
+            reasons(&decoded),
+            BTreeMap::from([("no_decoded_payload", 1)])
+        );
+        assert!(decoded.rejects[0].message.contains("payload formatter"));
+        uplinks += 1;
+    }
+    assert_eq!(uplinks, 263);
+}
+
+#[test]
+fn things_stack_samples() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'tts-v3'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperature_1' },\n\
+         { dataset = 'heat', property = 'air_pressure', pointer = '/barometric_pressure_1' },\n\
+         { dataset = 'heat', property = 'relative_humidity', pointer = '/relative_humidity_1' } ]",
+    );
+    let read = |name: &str| std::fs::read(samples.join("lorawan").join(name)).unwrap();
+    // No f_cnt, and a humidity of 0 that is a value.
+    let decoded = decode(
+        &decoders,
+        &[],
+        &read("osem_TTNv3payload_cayennelpp_valid.json"),
+    );
+    assert_eq!((decoded.row_count(), decoded.rejects.len()), (3, 0));
+    let decoded = decode(&decoders, &[], &read("AM107_ThingsStackCommunity.json"));
+    assert_eq!(
+        reasons(&decoded),
+        BTreeMap::from([("no_decoded_payload", 1)])
+    );
+}
+
+#[test]
+fn the_real_airrohr_message() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders("format = 'airrohr'");
+    let body = std::fs::read(samples.join("sensor_community/airrohr_push_real.json")).unwrap();
+    let meta = [("x-sensor".into(), "esp8266-1234567".into())];
+    let decoded = decode(&decoders, &meta, &body);
+    assert_eq!(decoded.rejects, []);
+    let mut values = BTreeMap::new();
+    for rows in &decoded.rows {
+        let column = |name: &str| {
+            let at = rows.declaration.column_index(name).unwrap();
+            std::sync::Arc::clone(rows.batch.column(at))
+        };
+        let (properties, numbers) = (column("property"), column("value"));
+        for row in 0..rows.batch.num_rows() {
+            let property = properties.as_string::<i32>().value(row).to_owned();
+            values.insert(property, numbers.as_primitive::<Float64Type>().value(row));
+        }
+    }
+    let expected = [
+        ("air_pressure", 1006.59),
+        ("air_temperature", 26.8),
+        ("pm10", 1.87),
+        ("pm2_5", 1.05),
+    ];
+    assert_eq!(
+        values,
+        expected
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    );
+    // The sample names no box; without the header nobody knows which it is.
+    assert_eq!(
+        reasons(&decode(&decoders, &[], &body)),
+        BTreeMap::from([("missing_field", 1)])
+    );
+}
+
+#[test]
+fn json_with_a_random_tail_is_one_reject() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'json'\nsensor_id = { pointer = '/sensor/id' }\n\
+         map = [ { dataset = 'air', property = 'pm10', pointer = '/sensordatavalues/0/value' } ]",
+    );
+    let path = samples.join("sensor_community/invalid_json_random_tail_issue154.json.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let body = text.split_once('\n').unwrap().1;
+    let decoded = decode(&decoders, &[], body.as_bytes());
+    assert_eq!(decoded.row_count(), 0);
+    assert_eq!(reasons(&decoded), BTreeMap::from([("malformed", 1)]));
+    assert!(
+        decoded.rejects[0].message.contains("line 1 column"),
+        "{}",
+        decoded.rejects[0].message
+    );
+}
+
+#[test]
+fn generic_mqtt_samples_become_rows_or_rejects() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    for file in files(&samples.join("generic_mqtt"), "txt") {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let Some((topic, body)) = line.split_once(" = ") else {
+                continue;
+            };
+            let body = body.split("   #").next().unwrap_or(body);
+            for (name, target) in harness::TARGETS {
+                if name != "mapping" {
+                    target(body.as_bytes());
+                }
+            }
+            let lenient = decoders(
+                "format = 'json'\nlenient = true\ntopics = ['{device...}']\nsensor_id = '{device}'\n\
+                 map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperature' } ]",
+            );
+            let made = harness::check(&lenient, topic.trim(), body.trim().as_bytes());
+            assert_eq!(made.0 + made.1, 1, "{line}");
+        }
+    }
+}
+
+#[test]
+fn sensor_community_archive_lines_as_json() {
+    let Some(data) = folder("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'json'\nnamespace = 'sc'\nsensor_id = { pointer = '/sensor_id' }\n\
+         time = { pointer = '/timestamp', format = 'rfc3339', zone = 'UTC' }\n\
+         map = [ { dataset = 'air', property = 'pm10', pointer = '/P1', unit = 'ug/m3' },\n\
+         { dataset = 'air', property = 'pm2_5', pointer = '/P2', unit = 'ug/m3' } ]",
+    );
+    let mut group = decoders.group();
+    let (mut expected, mut lines_without_values) = (Tally::default(), 0);
+    for path in files(&data.join("sensor_community/archive_csv"), "csv") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(';').collect();
+        for line in lines.filter(|line| !line.trim().is_empty()) {
+            let record: BTreeMap<&str, &str> =
+                header.iter().copied().zip(line.split(';')).collect();
+            let values =
+                ["P1", "P2"].map(|name| record.get(name).and_then(|v| v.parse::<f64>().ok()));
+            values
+                .into_iter()
+                .flatten()
+                .for_each(|value| expected.add(Some(value)));
+            lines_without_values += usize::from(values == [None, None]);
+            let body = serde_json::to_vec(&record).unwrap();
+            decoders.decode(
+                0,
+                &EnvelopeRef {
+                    sequence: 1,
+                    source: "test",
+                    topic: "",
+                    meta: &[],
+                    payload: &body,
+                    received_at: RECEIVED_AT,
+                    truncated: false,
+                },
+                &mut group,
+            );
+        }
+    }
+    let decoded = group.take();
+    let rows = &decoded.rows[0];
+    let mut found = Tally::default();
+    let column = rows
+        .batch
+        .column(rows.declaration.column_index("value").unwrap());
+    column
+        .as_primitive::<Float64Type>()
+        .iter()
+        .for_each(|value| found.add(value));
+    println!("{found:?}, {:?}", reasons(&decoded));
+    assert_eq!(column.null_count(), 0);
+    assert_eq!((found.rows, found.missing), (expected.rows, 0));
+    assert!(
+        (found.sum - expected.sum).abs() < 1e-3,
+        "{found:?}, {expected:?}"
+    );
+    assert_eq!(decoded.rejects.len(), lines_without_values);
+}

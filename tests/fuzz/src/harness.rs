@@ -1,0 +1,167 @@
+//! What each fuzz target does with its bytes, and what must hold whatever they are.
+//!
+//! The fuzz targets call it with made-up bytes, and a test of `meetnet-decode` calls it with the corpus and with
+//! generated JSON, so that what fuzzing once found stays found.
+
+use std::sync::{Arc, LazyLock};
+
+use meetnet_decode::{Decoders, EnvelopeRef};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::schemas;
+use meetnet_model::source::SourceDeclaration;
+
+/// 2026-06-01T12:00:00Z, when every body is received.
+pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
+
+/// The targets by name, which is also the name of their corpus folder.
+pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("telraam", telraam),
+    ("airrohr", airrohr),
+    ("tts", tts),
+    ("json", json),
+    ("mapping", mapping),
+];
+
+/// Reads a source; what it leaves out is filled.
+pub fn source(declaration: &str) -> Result<SourceDeclaration, toml::de::Error> {
+    let mut table: toml::Table = toml::from_str(declaration)?;
+    let defaults = "id = 'test'\nkind = 'mqtt'\nnamespace = 'ns'\nlicence = 'CC0-1.0'\n\
+                    time_window = { back_us = 34560000000000, ahead_us = 3600000000 }";
+    for (name, value) in toml::from_str::<toml::Table>(defaults)? {
+        table.entry(name).or_insert(value);
+    }
+    table.try_into()
+}
+
+/// Builds the decoder of one source over the built-in datasets.
+pub fn decoders(source: SourceDeclaration) -> Result<Decoders, meetnet_decode::DecodeSetupError> {
+    let declarations = schemas::builtin().into_declarations([source]);
+    Decoders::new(
+        &Arc::new(declarations),
+        &PrivacyKey::new("a secret for tests only"),
+    )
+}
+
+fn fixed(declaration: &str) -> Decoders {
+    let source = source(declaration).expect("the declaration is TOML");
+    decoders(source).expect("the declaration is right")
+}
+
+/// Decodes `body` twice and checks what must hold for any bytes. Returns the number of rows and rejects.
+pub fn check(decoders: &Decoders, topic: &str, body: &[u8]) -> (usize, usize) {
+    let meta = [("x-sensor".into(), "esp8266-1234567".into())];
+    let envelope = EnvelopeRef {
+        sequence: 1,
+        source: "test",
+        topic,
+        meta: &meta,
+        payload: body,
+        received_at: RECEIVED_AT,
+        truncated: false,
+    };
+    let mut group = decoders.group();
+    decoders.decode(0, &envelope, &mut group);
+    decoders.decode(1, &envelope, &mut group);
+    let (rows, rejects) = (group.rows(), group.rejects());
+    let decoded = group.take();
+    let of = |envelope| {
+        let rows = decoded.rows.iter().flat_map(|rows| &rows.envelopes);
+        let rejects = decoded.rejects.iter().map(|reject| &reject.envelope);
+        (
+            rows.filter(|at| **at == envelope).count(),
+            rejects.filter(|at| **at == envelope).count(),
+        )
+    };
+    assert_eq!(of(0), of(1), "the same bytes became something else");
+    assert_eq!(of(0), (rows / 2, rejects / 2));
+    for rows in &decoded.rows {
+        assert_eq!(rows.batch.num_rows(), rows.envelopes.len());
+        assert!(rows.envelopes.is_sorted());
+    }
+    for reject in &decoded.rejects {
+        assert!(!reject.message.is_empty());
+        assert!(reject.excerpt.chars().count() <= 200);
+    }
+    of(0)
+}
+
+fn telraam(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'telraam'"));
+    check(&DECODERS, "", body);
+}
+
+fn airrohr(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> =
+        LazyLock::new(|| fixed("format = 'airrohr'\nlenient = true"));
+    let made = check(&DECODERS, "", body);
+    assert_ne!(made, (0, 0), "dropped silently");
+}
+
+fn tts(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'tts-v3'\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' },\n\
+             { dataset = 'noise', property = 'laeq', pointer = '/a/0/db' } ]",
+        )
+    });
+    let made = check(&DECODERS, "v3/app/devices/d/up", body);
+    assert_ne!(made, (0, 0), "dropped silently");
+}
+
+fn json(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'json'\nlenient = true\nsensor_id = { pointer = '/id' }\nhardware_id = true\n\
+             time = { pointer = '/ts', format = 'rfc3339', zone = 'Europe/Brussels' }\nsentinels = [-999]\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'K' },\n\
+             { dataset = 'air', property = 'pm10', pointer = '/a/b' },\n\
+             { dataset = 'traffic', column = 'segment_id', pointer = '/s' },\n\
+             { dataset = 'traffic', column = 'speed_hist', pointer = '/h', interval_s = 60 } ]",
+        )
+    });
+    let made = check(&DECODERS, "", body);
+    assert_ne!(made, (0, 0), "dropped silently");
+}
+
+/// The bytes also say how to decode: lines with topic pattern, topic, sensor id template, pointer, pointer of the
+/// time, unit; then the body. Most of it is turned away when the decoder is built, which must not panic either.
+fn mapping(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut lines = text.splitn(7, '\n');
+    let mut line = || lines.next().unwrap_or_default().to_owned();
+    let (pattern, topic, template, pointer, time, unit, body) =
+        (line(), line(), line(), line(), line(), line(), line());
+    let Ok(mut declared) = source(
+        "format = 'json'\nlenient = true\nsensor_id = 's'\ntime = { pointer = '', format = 'unix-ms' }\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', pointer = '' } ]",
+    ) else {
+        return;
+    };
+    declared.topics = vec![pattern];
+    declared.sensor_id = Some(meetnet_model::source::ValueRef::Template(template));
+    declared.map[0].pointer = pointer;
+    declared.map[0].unit = (!unit.is_empty()).then_some(unit);
+    match &mut declared.time {
+        Some(declared) if !time.is_empty() => declared.pointer = time,
+        _ => declared.time = None,
+    }
+    match decoders(declared) {
+        Ok(decoders) => {
+            let made = check(&decoders, &topic, body.as_bytes());
+            assert_ne!(made, (0, 0), "dropped silently");
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Runs the target of that name.
+pub fn run(target: &str, bytes: &[u8]) {
+    for (name, run) in TARGETS {
+        if name == target {
+            run(bytes);
+        }
+    }
+}
