@@ -275,9 +275,9 @@ fn read_decimal(text: &str, places: u32, unit: &'static str) -> Result<i64, Time
         return in_range((value * 10_f64.powi(places as i32)).round() as i64);
     }
     let whole: i64 = whole.parse().map_err(|_| TimeError::OutOfRange)?;
-    let mut micros = whole
-        .checked_mul(10_i64.pow(places))
-        .ok_or(TimeError::OutOfRange)?;
+    // In range before the fraction is added: the sum cannot overflow then.
+    let whole_us = whole.checked_mul(10_i64.pow(places));
+    let mut micros = in_range(whole_us.ok_or(TimeError::OutOfRange)?)?;
     let mut cut = false;
     for (place, byte) in (1..).zip(fraction.bytes()) {
         if place <= places {

@@ -174,6 +174,7 @@ fn seconds_and_milliseconds_since_1970() {
         (&seconds, "nan", not("seconds")),
         (&seconds, "inf", not("seconds")),
         (&millis, "2024-06-12T11:00:00Z", not("milliseconds")),
+        (&millis, "9223372036854775.999", Err(TimeError::OutOfRange)),
         (&seconds, "1718190000000", Err(TimeError::OutOfRange)),
         (&seconds, "99999999999999999999", Err(TimeError::OutOfRange)),
         (&seconds, "1e300", Err(TimeError::OutOfRange)),
