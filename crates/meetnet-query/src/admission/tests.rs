@@ -1,0 +1,25 @@
+use std::time::Duration;
+
+use super::Admission;
+use crate::error::QueryErrorKind;
+
+#[tokio::test]
+async fn a_full_queue_and_a_long_wait_are_busy() {
+    let admission = Admission::new(1, 0, Duration::from_millis(20));
+    let running = admission.admit().await.expect("the first runs");
+    assert_eq!(
+        admission.admit().await.expect_err("no queue").kind,
+        QueryErrorKind::Busy
+    );
+
+    let queue = Admission::new(1, 1, Duration::from_millis(20));
+    let first = queue.admit().await.expect("the first runs");
+    assert_eq!(
+        queue.admit().await.expect_err("waits too long").kind,
+        QueryErrorKind::Busy
+    );
+    drop(first);
+    drop(running);
+    let _ = queue.admit().await.expect("the queue is empty again");
+    let _ = admission.admit().await.expect("the permit came back");
+}

@@ -1,0 +1,194 @@
+//! The answer to one query: what is known before the first row, then batches through a bounded channel.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::{Stream, StreamExt};
+use meetnet_model::ids::Sequence;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Sleep;
+
+use crate::error::{QueryError, QueryErrorKind};
+use crate::service::QueryService;
+
+/// What is known before the first row.
+#[derive(Clone, Debug)]
+pub(crate) struct AnswerHeader {
+    pub(crate) schema: SchemaRef,
+    pub(crate) units: Vec<Option<String>>,
+    pub(crate) through: Sequence,
+    pub(crate) stable_time: i64,
+}
+
+/// How a query ended, written by its task and read by its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) truncated: AtomicBool,
+    /// Set before the channel closes; a channel that closes without it belongs to a task that died.
+    pub(crate) end: OnceLock<Result<(), QueryError>>,
+}
+
+/// Stops the query's task when the answer or the caller's future goes away.
+#[derive(Debug)]
+pub(crate) struct StopOnDrop {
+    task: AbortHandle,
+    /// The runtime the task runs on must outlive the answer, also when the last handle of the service does not.
+    _service: QueryService,
+}
+
+impl StopOnDrop {
+    pub(crate) fn new(task: AbortHandle, service: QueryService) -> Self {
+        Self {
+            task,
+            _service: service,
+        }
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One answer; dropping it stops the work.
+#[derive(Debug)]
+pub struct QueryAnswer {
+    /// Columns of every batch; plain columns of datasets carry unit and property IRI in their metadata.
+    pub schema: SchemaRef,
+    /// UCUM unit per column: known for plain columns of wide datasets.
+    pub units: Vec<Option<String>>,
+    /// Every frame up to this sequence is in the answer: the least of the tables it reads.
+    pub through: Sequence,
+    /// `recorded_at` of `through`, microseconds since 1970 UTC: the least of the tables it reads.
+    pub stable_time: i64,
+    batches: AnswerStream,
+}
+
+impl QueryAnswer {
+    pub(crate) fn new(header: AnswerHeader, batches: AnswerStream) -> Self {
+        let AnswerHeader {
+            schema,
+            units,
+            through,
+            stable_time,
+        } = header;
+        Self {
+            schema,
+            units,
+            through,
+            stable_time,
+            batches,
+        }
+    }
+
+    /// Returns true once the row limit has cut the answer; final after the last batch.
+    pub fn truncated(&self) -> bool {
+        self.batches.outcome.truncated.load(Ordering::Acquire)
+    }
+
+    /// Returns the next batch; None after the last. Needs a tokio runtime with time.
+    pub async fn next_batch(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        self.batches.next().await
+    }
+
+    /// Reads the whole answer into memory.
+    pub async fn collect(&mut self) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.batches.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+/// The batches of one answer, in order. After an error it ends.
+#[derive(Debug)]
+pub struct AnswerStream {
+    receiver: mpsc::Receiver<RecordBatch>,
+    outcome: Arc<Outcome>,
+    stop: StopOnDrop,
+    /// How long this side waits for one batch before it gives the task up: a task that never returns to the
+    /// scheduler does not see its own time limit.
+    patience: Duration,
+    watchdog: Option<Pin<Box<Sleep>>>,
+    finished: bool,
+}
+
+impl AnswerStream {
+    pub(crate) fn new(
+        receiver: mpsc::Receiver<RecordBatch>,
+        outcome: Arc<Outcome>,
+        stop: StopOnDrop,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            receiver,
+            outcome,
+            stop,
+            patience,
+            watchdog: None,
+            finished: false,
+        }
+    }
+
+    fn ended(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        self.finished = true;
+        match self.outcome.end.get() {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(Err(error.clone())),
+            None => Some(Err(QueryError::new(
+                QueryErrorKind::Internal,
+                "the query died inside the server; the server's log has the cause",
+            ))),
+        }
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.finished {
+            return Poll::Ready(None);
+        }
+        match this.receiver.poll_recv(context) {
+            Poll::Ready(Some(batch)) => {
+                this.watchdog = None;
+                Poll::Ready(Some(Ok(batch)))
+            }
+            Poll::Ready(None) => Poll::Ready(this.ended()),
+            Poll::Pending => {
+                let patience = this.patience;
+                let watchdog = this
+                    .watchdog
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                if watchdog.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                this.finished = true;
+                this.stop.task.abort();
+                Poll::Ready(Some(Err(timeout_error(patience))))
+            }
+        }
+    }
+}
+
+/// The error of a query over its time limit.
+pub(crate) fn timeout_error(limit: Duration) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::Timeout,
+        format!(
+            "the query took longer than {} s; narrow it by time or key, or aggregate less",
+            limit.as_secs_f64()
+        ),
+    )
+}

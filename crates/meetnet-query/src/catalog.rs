@@ -1,0 +1,249 @@
+//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot, and an information schema.
+//!
+//! The information schema is our own: DataFusion's would list every setting of the server (`SHOW ALL`) and cannot
+//! say units. Nothing can be registered: a path, a URL or a file is never a table.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{Field, Schema};
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_model::ids::DatasetId;
+
+use crate::encode::type_name;
+use crate::options::SessionKind;
+use crate::table::MeetnetTable;
+use crate::table::prepared::PreparedTables;
+use crate::table::reader::{FileGone, WatchedReaderFactory};
+use crate::table::schema::{UNIT_KEY, public_schema};
+
+/// Name of the catalogue.
+pub(crate) const CATALOG: &str = "meetnet";
+/// Name of the schema that holds the datasets.
+pub(crate) const SCHEMA: &str = "public";
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// The datasets one session may read, at one snapshot.
+#[derive(Debug)]
+pub(crate) struct SnapshotTables {
+    pub(crate) snapshot: Arc<LakeSnapshot>,
+    pub(crate) session: SessionKind,
+    pub(crate) prepared: Arc<PreparedTables>,
+    pub(crate) registry: Arc<dyn ObjectStoreRegistry>,
+    pub(crate) metadata_cache: Arc<FileMetadataCache>,
+    pub(crate) gone: FileGone,
+    pub(crate) ordered_groups_max: usize,
+}
+
+impl SnapshotTables {
+    /// Returns the visible tables in name order.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = (&DatasetId, &Arc<TableSnapshot>)> {
+        self.snapshot.tables.iter().filter(|(_, table)| {
+            self.session == SessionKind::Private || table.declaration.is_public()
+        })
+    }
+
+    /// Returns one visible table.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<TableSnapshot>> {
+        self.snapshot
+            .tables
+            .get(&DatasetId::new(name))
+            .filter(|table| self.session == SessionKind::Private || table.declaration.is_public())
+    }
+
+    fn provider(&self, table: &Arc<TableSnapshot>) -> Result<Arc<dyn TableProvider>> {
+        let prepared = self.prepared.get(table)?;
+        let readers = WatchedReaderFactory::try_new(
+            &self.registry,
+            &prepared.store_url,
+            Arc::clone(&self.metadata_cache),
+            Arc::clone(&self.gone),
+        )?;
+        Ok(Arc::new(MeetnetTable::new(
+            Arc::clone(table),
+            prepared,
+            Arc::new(readers),
+            self.ordered_groups_max,
+        )))
+    }
+}
+
+/// The list with the one catalogue.
+#[derive(Debug)]
+pub(crate) struct SnapshotCatalogList(pub(crate) Arc<SnapshotTables>);
+
+impl CatalogProviderList for SnapshotCatalogList {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(SnapshotCatalog(Arc::clone(&self.0))) as _)
+    }
+}
+
+#[derive(Debug)]
+struct SnapshotCatalog(Arc<SnapshotTables>);
+
+impl CatalogProvider for SnapshotCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned(), INFORMATION_SCHEMA.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match name {
+            SCHEMA => Some(Arc::new(Datasets(Arc::clone(&self.0)))),
+            INFORMATION_SCHEMA => Some(Arc::new(InformationSchema(Arc::clone(&self.0)))),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Datasets(Arc<SnapshotTables>);
+
+#[async_trait]
+impl SchemaProvider for Datasets {
+    fn table_names(&self) -> Vec<String> {
+        self.0.visible().map(|(id, _)| id.to_string()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.0
+            .get(name)
+            .map(|table| self.0.provider(table))
+            .transpose()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.get(name).is_some()
+    }
+}
+
+#[derive(Debug)]
+struct InformationSchema(Arc<SnapshotTables>);
+
+const INFORMATION_TABLES: [&str; 3] = ["schemata", "tables", "columns"];
+
+#[async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        INFORMATION_TABLES.map(str::to_owned).to_vec()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let columns = match name {
+            "schemata" => schemata(),
+            "tables" => tables(&self.0),
+            "columns" => columns(&self.0),
+            _ => return Ok(None),
+        };
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, values)| Field::new(*name, values.data_type().clone(), true))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, values)| values).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        Ok(Some(Arc::new(MemTable::try_new(
+            schema,
+            vec![vec![batch]],
+        )?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        INFORMATION_TABLES.contains(&name)
+    }
+}
+
+type NamedColumns = Vec<(&'static str, ArrayRef)>;
+
+fn texts(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringArray>())
+}
+
+fn constant(value: &str, rows: usize) -> ArrayRef {
+    texts(std::iter::repeat_n(Some(value.to_owned()), rows))
+}
+
+fn schemata() -> NamedColumns {
+    vec![
+        ("catalog_name", constant(CATALOG, 2)),
+        (
+            "schema_name",
+            texts([SCHEMA, INFORMATION_SCHEMA].map(|name| Some(name.to_owned()))),
+        ),
+    ]
+}
+
+fn tables(tables: &SnapshotTables) -> NamedColumns {
+    let visible: Vec<_> = tables.visible().collect();
+    let rows = visible.len();
+    vec![
+        ("table_catalog", constant(CATALOG, rows)),
+        ("table_schema", constant(SCHEMA, rows)),
+        (
+            "table_name",
+            texts(visible.iter().map(|(id, _)| Some(id.to_string()))),
+        ),
+        ("table_type", constant("BASE TABLE", rows)),
+    ]
+}
+
+fn columns(tables: &SnapshotTables) -> NamedColumns {
+    let mut rows: Vec<(String, usize, Field)> = Vec::new();
+    for (id, table) in tables.visible() {
+        for (position, field) in public_schema(&table.declaration)
+            .fields()
+            .iter()
+            .enumerate()
+        {
+            rows.push((id.to_string(), position + 1, field.as_ref().clone()));
+        }
+    }
+    let text = |of: &dyn Fn(&(String, usize, Field)) -> Option<String>| texts(rows.iter().map(of));
+    vec![
+        ("table_catalog", constant(CATALOG, rows.len())),
+        ("table_schema", constant(SCHEMA, rows.len())),
+        ("table_name", text(&|(table, ..)| Some(table.clone()))),
+        (
+            "column_name",
+            text(&|(_, _, field)| Some(field.name().clone())),
+        ),
+        (
+            "ordinal_position",
+            Arc::new(
+                rows.iter()
+                    .map(|(_, position, _)| Some(*position as u64))
+                    .collect::<UInt64Array>(),
+            ),
+        ),
+        ("column_default", text(&|_| None)),
+        (
+            "is_nullable",
+            text(&|(_, _, field)| Some(if field.is_nullable() { "YES" } else { "NO" }.to_owned())),
+        ),
+        (
+            "data_type",
+            text(&|(_, _, field)| Some(type_name(field.data_type()))),
+        ),
+        (
+            "unit",
+            text(&|(_, _, field)| field.metadata().get(UNIT_KEY).cloned()),
+        ),
+    ]
+}

@@ -1,0 +1,212 @@
+//! Answers as bytes: json, ndjson, csv, arrow, parquet, table. Streams in constant memory; knows nothing of HTTP.
+//!
+//! What comes after the first byte cannot be unsaid: an error later ends the stream with `Err`, and whoever sends the
+//! bytes must break the connection instead of ending it well.
+
+mod arrow_stream;
+pub(crate) mod cell;
+mod csv;
+mod json;
+mod parquet_file;
+mod table;
+mod time;
+
+use std::str::FromStr;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use meetnet_model::ids::Sequence;
+
+use crate::answer::QueryAnswer;
+use crate::error::{QueryError, QueryErrorKind};
+
+pub use time::format_time;
+
+/// The formats an answer can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`.
+    Json,
+    /// One object per line.
+    Ndjson,
+    /// RFC 4180 with a header line.
+    Csv,
+    /// Arrow IPC stream.
+    Arrow,
+    /// One Parquet file, zstd.
+    Parquet,
+    /// Text for terminals.
+    Table,
+}
+
+impl Format {
+    /// Every format, in the order in which messages list them.
+    pub const ALL: [Self; 6] = [
+        Self::Json,
+        Self::Ndjson,
+        Self::Csv,
+        Self::Arrow,
+        Self::Parquet,
+        Self::Table,
+    ];
+
+    /// Returns the name in URLs and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
+            Self::Table => "table",
+        }
+    }
+
+    /// Returns the media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Table => "text/plain; charset=utf-8",
+        }
+    }
+
+    /// Returns true where the bytes themselves say `through`, `stable_time` and whether the answer was cut.
+    pub fn states_reach(self) -> bool {
+        matches!(self, Self::Json | Self::Table)
+    }
+}
+
+impl FromStr for Format {
+    type Err = QueryError;
+
+    fn from_str(name: &str) -> Result<Self, QueryError> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str() == name)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::as_str).join(", ");
+                QueryError::new(
+                    QueryErrorKind::BadRequest,
+                    format!("there is no format `{name}`; there are {names}"),
+                )
+            })
+    }
+}
+
+/// What is known before the first row.
+struct Header<'a> {
+    schema: &'a SchemaRef,
+    units: &'a [Option<String>],
+}
+
+/// What is known after the last row.
+struct Footer {
+    through: Sequence,
+    stable_time: i64,
+    truncated: bool,
+    rows: u64,
+}
+
+/// Writes one format; each step appends to `out` what is ready.
+trait Encoder: Send {
+    fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError>;
+    fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError>;
+    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError>;
+}
+
+fn encoder(format: Format) -> Box<dyn Encoder> {
+    match format {
+        Format::Json => Box::new(json::Json::default()),
+        Format::Ndjson => Box::new(json::Ndjson::default()),
+        Format::Csv => Box::new(csv::Csv),
+        Format::Arrow => Box::new(arrow_stream::ArrowStream::default()),
+        Format::Parquet => Box::new(parquet_file::ParquetFile::default()),
+        Format::Table => Box::new(table::Table::default()),
+    }
+}
+
+enum Stage {
+    Begin,
+    Rows,
+    Done,
+}
+
+/// Encodes an answer while it is read. Dropping the stream stops the query.
+pub fn encode(
+    answer: QueryAnswer,
+    format: Format,
+) -> BoxStream<'static, Result<Bytes, QueryError>> {
+    let state = (answer, encoder(format), Stage::Begin, 0u64);
+    stream::try_unfold(
+        state,
+        |(mut answer, mut encoder, mut stage, mut rows)| async move {
+            let mut out = Vec::new();
+            // Rounds without bytes (a Parquet writer that still gathers) are not chunks.
+            while out.is_empty() {
+                match stage {
+                    Stage::Begin => {
+                        let header = Header {
+                            schema: &answer.schema,
+                            units: &answer.units,
+                        };
+                        encoder.begin(&header, &mut out)?;
+                        stage = Stage::Rows;
+                    }
+                    Stage::Rows => match answer.next_batch().await {
+                        Some(batch) => {
+                            let batch = batch?;
+                            rows += batch.num_rows() as u64;
+                            encoder.batch(&batch, &mut out)?;
+                        }
+                        None => {
+                            let footer = Footer {
+                                through: answer.through,
+                                stable_time: answer.stable_time,
+                                truncated: answer.truncated(),
+                                rows,
+                            };
+                            encoder.end(&footer, &mut out)?;
+                            stage = Stage::Done;
+                        }
+                    },
+                    Stage::Done => return Ok(None),
+                }
+            }
+            Ok(Some((Bytes::from(out), (answer, encoder, stage, rows))))
+        },
+    )
+    .boxed()
+}
+
+/// Returns the name of a type in answers and in the information schema.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "null".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        DataType::Float32 => "float32".to_owned(),
+        DataType::Float64 => "float64".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Date32 | DataType::Date64 => "date".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
+        DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field) => {
+            format!("list<{}>", type_name(field.data_type()))
+        }
+        DataType::Dictionary(_, values) => type_name(values),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+fn failed(operation: &str, error: impl std::error::Error + Send + Sync + 'static) -> QueryError {
+    QueryError::internal(operation, error)
+}
+
+#[cfg(test)]
+mod tests;

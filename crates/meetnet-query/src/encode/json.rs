@@ -1,0 +1,95 @@
+//! JSON and newline-delimited JSON. Integers stay numbers, times are RFC 3339, NaN and infinities are null.
+
+use arrow::array::RecordBatch;
+use serde_json::json;
+
+use super::{Encoder, Footer, Header, cell, format_time, type_name};
+use crate::error::QueryError;
+
+/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`
+#[derive(Default)]
+pub(super) struct Json {
+    has_rows: bool,
+}
+
+impl Encoder for Json {
+    fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let columns: Vec<_> = header
+            .schema
+            .fields()
+            .iter()
+            .zip(header.units)
+            .map(|(field, unit)| {
+                json!({ "name": field.name(), "type": type_name(field.data_type()), "unit": unit })
+            })
+            .collect();
+        out.extend_from_slice(b"{\"columns\":");
+        out.extend_from_slice(json!(columns).to_string().as_bytes());
+        out.extend_from_slice(b",\"rows\":[");
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let columns = cell::columns(batch)?;
+        for row in 0..batch.num_rows() {
+            out.extend_from_slice(if self.has_rows { b",\n[" } else { b"\n[" });
+            self.has_rows = true;
+            for (position, column) in columns.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
+                column.write_json(row, out);
+            }
+            out.push(b']');
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let end = format!(
+            "\n],\"through\":{},\"stable_time\":\"{}\",\"truncated\":{}}}\n",
+            footer.through,
+            format_time(footer.stable_time),
+            footer.truncated
+        );
+        out.extend_from_slice(end.as_bytes());
+        Ok(())
+    }
+}
+
+/// One object per line.
+#[derive(Default)]
+pub(super) struct Ndjson {
+    /// `"name":` per column, with the comma before all but the first.
+    names: Vec<Vec<u8>>,
+}
+
+impl Encoder for Ndjson {
+    fn begin(&mut self, header: &Header<'_>, _: &mut Vec<u8>) -> Result<(), QueryError> {
+        let names = header.schema.fields().iter().enumerate();
+        self.names = names
+            .map(|(position, field)| {
+                let comma = if position > 0 { "," } else { "" };
+                format!("{comma}{}:", json!(field.name())).into_bytes()
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let columns = cell::columns(batch)?;
+        for row in 0..batch.num_rows() {
+            out.push(b'{');
+            for (name, column) in self.names.iter().zip(&columns) {
+                out.extend_from_slice(name);
+                column.write_json(row, out);
+            }
+            out.extend_from_slice(b"}\n");
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: &Footer, _: &mut Vec<u8>) -> Result<(), QueryError> {
+        Ok(())
+    }
+}

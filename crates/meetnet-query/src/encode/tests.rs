@@ -1,0 +1,220 @@
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use futures::StreamExt;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{Format, encode, format_time};
+use crate::fixture;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
+
+async fn bytes(sql: &str, format: Format, row_limit: Option<usize>) -> Vec<u8> {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let request = QueryRequest {
+        row_limit,
+        ..QueryRequest::public(sql)
+    };
+    let answer = service
+        .expect("a service")
+        .query(request)
+        .await
+        .expect("an answer");
+    let mut chunks = encode(answer, format);
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        all.extend_from_slice(&chunk.expect("a chunk"));
+    }
+    all
+}
+
+async fn text(sql: &str, format: Format, row_limit: Option<usize>) -> String {
+    String::from_utf8(bytes(sql, format, row_limit).await).expect("text")
+}
+
+const CELLS: &str = "SELECT 1 AS i, 9007199254740993 AS big, 1.5 AS f, CAST('NaN' AS DOUBLE) AS nan, 'a\"b,\n' AS t, '' AS e, \
+    NULL AS n, true AS b, [1, NULL] AS l, TIMESTAMP '2026-01-02T03:04:05Z' AS s, \
+    TIMESTAMP '2026-01-02T03:04:05.25Z' AS u, DATE '1969-12-31' AS d, INTERVAL '1 day' AS v";
+
+#[tokio::test]
+async fn json_keeps_types() {
+    let answer = text(CELLS, Format::Json, None).await;
+    let value: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let row = serde_json::json!([[
+        1,
+        9007199254740993_i64,
+        1.5,
+        null,
+        "a\"b,\n",
+        "",
+        null,
+        true,
+        [1, null],
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05.250000Z",
+        "1969-12-31",
+        value["rows"][0][12],
+    ]]);
+    assert_eq!(value["rows"], row);
+    assert_eq!(value["through"], 7);
+    assert_eq!(value["stable_time"], "2026-02-11T16:00:00Z");
+    assert_eq!(value["truncated"], false);
+    let types: Vec<_> = value["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|c| c["type"].clone())
+        .collect();
+    let expect = [
+        "int64",
+        "int64",
+        "float64",
+        "float64",
+        "text",
+        "text",
+        "null",
+        "boolean",
+        "list<int64>",
+        "timestamp",
+        "timestamp",
+        "date",
+        "interval",
+    ];
+    assert_eq!(types, expect);
+
+    let cut = text(
+        "SELECT car FROM counts WHERE segment_id = 2 ORDER BY time",
+        Format::Json,
+        Some(2),
+    )
+    .await;
+    assert_eq!(
+        cut,
+        "{\"columns\":[{\"name\":\"car\",\"type\":\"float64\",\"unit\":\"1/h\"}],\"rows\":[\n[20.0],\n[20.0]\n],\
+         \"through\":7,\"stable_time\":\"2026-02-11T16:00:00Z\",\"truncated\":true}\n"
+    );
+    let empty = text(
+        "SELECT car FROM counts WHERE segment_id = 99",
+        Format::Json,
+        None,
+    )
+    .await;
+    assert!(empty.contains("\"rows\":[\n],"), "{empty}");
+}
+
+#[tokio::test]
+async fn text_formats_escape() {
+    let line = text(
+        "SELECT 1 AS \"a\"\"b\", 'x\"' AS t, NULL AS n",
+        Format::Ndjson,
+        None,
+    )
+    .await;
+    assert_eq!(line, "{\"a\\\"b\":1,\"t\":\"x\\\"\",\"n\":null}\n");
+
+    let csv = text(
+        "SELECT 'a,\"b' AS \"x,y\", '' AS e, NULL AS n, [1, 2] AS l",
+        Format::Csv,
+        None,
+    )
+    .await;
+    assert_eq!(csv, "\"x,y\",e,n,l\r\n\"a,\"\"b\",\"\",,\"[1,2]\"\r\n");
+
+    let table = text(
+        "SELECT segment_id, car, place FROM counts WHERE time = '2026-01-01' ORDER BY 1",
+        Format::Table,
+        Some(2),
+    )
+    .await;
+    assert_eq!(
+        table,
+        " segment_id | car [1/h] | place\n\
+         ------------+-----------+-----------\n\
+         \u{20}         1 |      10.0 | segment-1\n\
+         \u{20}         2 |      20.0 | segment-2\n\
+         (2 rows, row limit reached; complete through 2026-02-11T16:00:00Z)\n"
+    );
+    assert!(
+        !text("SELECT chr(27) || '[2J' AS t", Format::Table, None)
+            .await
+            .contains('\u{1b}')
+    );
+}
+
+fn rows(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
+#[tokio::test]
+async fn arrow_and_parquet_read_back() {
+    let sql = "SELECT a.* FROM counts a, generate_series(1, 300)";
+    let arrow = bytes(sql, Format::Arrow, None).await;
+    let reader = StreamReader::try_new(arrow.as_slice(), None).expect("a stream");
+    let unit = reader.schema().field(2).metadata().get("unit").cloned();
+    assert_eq!(unit.as_deref(), Some("1/h"));
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().expect("batches");
+    assert_eq!(rows(&batches), 611 * 300);
+
+    let parquet = bytes(sql, Format::Parquet, None).await;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(parquet)).expect("a file");
+    let facts = builder
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .cloned()
+        .unwrap_or_default();
+    assert!(
+        facts
+            .iter()
+            .any(|fact| fact.key == "meetnet.through" && fact.value.as_deref() == Some("7"))
+    );
+    let batches: Vec<RecordBatch> = builder
+        .build()
+        .expect("a reader")
+        .collect::<Result<_, _>>()
+        .expect("rows");
+    assert_eq!(rows(&batches), 611 * 300);
+
+    let none = bytes(
+        "SELECT car FROM counts WHERE segment_id = 99",
+        Format::Arrow,
+        None,
+    )
+    .await;
+    assert_eq!(
+        StreamReader::try_new(none.as_slice(), None)
+            .expect("a stream")
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn times_are_rfc_3339() {
+    for (microseconds, expect) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59.999999Z"),
+        (951_782_400_000_000, "2000-02-29T00:00:00Z"),
+        (4_107_542_399_000_001, "2100-02-28T23:59:59.000001Z"),
+        (-62_135_596_800_000_000, "0001-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(format_time(microseconds), expect);
+    }
+}
+
+#[test]
+fn formats_have_names() {
+    for format in Format::ALL {
+        assert_eq!(format.as_str().parse::<Format>().expect("a name"), format);
+    }
+    assert!(
+        "xml"
+            .parse::<Format>()
+            .expect_err("no format")
+            .message
+            .contains("json, ndjson")
+    );
+}

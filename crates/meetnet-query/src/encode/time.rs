@@ -1,0 +1,47 @@
+//! Times as RFC 3339 in UTC.
+
+use std::io::Write;
+
+/// Appends an instant; the fraction only where it is not zero.
+pub(crate) fn write_time(seconds: i64, nanoseconds: u32, out: &mut Vec<u8>) {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    write_date(days, out);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    // Writing to memory cannot fail.
+    let _ = write!(out, "T{hour:02}:{minute:02}:{second:02}");
+    if nanoseconds > 0 {
+        let _ = match nanoseconds % 1000 {
+            0 => write!(out, ".{:06}", nanoseconds / 1000),
+            _ => write!(out, ".{nanoseconds:09}"),
+        };
+    }
+    out.push(b'Z');
+}
+
+/// Appends a day counted from 1970-01-01, in the proleptic Gregorian calendar.
+pub(crate) fn write_date(days: i64, out: &mut Vec<u8>) {
+    // Years are counted from March, so that the leap day is the last day of one; eras have 400 years.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}");
+}
+
+/// Returns microseconds since 1970 UTC as RFC 3339, as answers show them.
+pub fn format_time(microseconds: i64) -> String {
+    let mut out = Vec::with_capacity(27);
+    let nanoseconds = microseconds.rem_euclid(1_000_000) as u32 * 1000;
+    write_time(microseconds.div_euclid(1_000_000), nanoseconds, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}

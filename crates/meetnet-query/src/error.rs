@@ -1,0 +1,255 @@
+//! What can go wrong with a query: a kind for callers, a message for the client, a source for the log.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+/// What callers branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryErrorKind {
+    /// The statement is wrong: syntax, names, types, or values that cannot be computed.
+    BadRequest,
+    /// The table does not exist, or not for this session.
+    NotFound,
+    /// The statement would do what this service never does: write, define, configure.
+    Forbidden,
+    /// The statement or its work is over a limit of size or memory.
+    TooLarge,
+    /// The work took longer than the time limit.
+    Timeout,
+    /// Too many queries run and wait already; try again.
+    Busy,
+    /// Files of the snapshot were removed while they were read; ask again.
+    SnapshotExpired,
+    /// A defect or a failing disk; the log has the cause.
+    Internal,
+}
+
+impl QueryErrorKind {
+    /// Returns the name of the kind, for metrics and problem types.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::TooLarge => "too_large",
+            Self::Timeout => "timeout",
+            Self::Busy => "busy",
+            Self::SnapshotExpired => "snapshot_expired",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A query that did not work.
+#[derive(Clone, Debug)]
+pub struct QueryError {
+    /// What callers branch on.
+    pub kind: QueryErrorKind,
+    /// For the client: what was wrong, where, what to do. Names no paths of this machine.
+    pub message: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for QueryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| source.as_ref() as &(dyn Error + 'static))
+    }
+}
+
+impl QueryError {
+    /// Makes an error without a source.
+    pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Attaches the cause, for the log.
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Makes an error of kind `Internal`: the client learns that it is not its fault, the log the rest.
+    pub fn internal(operation: &str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(
+            QueryErrorKind::Internal,
+            format!(
+                "the query failed inside the server ({operation}); the server's log has the cause"
+            ),
+        )
+        .with_source(source)
+    }
+
+    /// Classifies an error of DataFusion. `tables` are the names that a mistyped table could have meant.
+    pub fn from_datafusion(error: DataFusionError, tables: &[String]) -> Self {
+        let (kind, message) = classify(error.find_root(), tables);
+        Self {
+            kind,
+            message,
+            source: Some(Arc::new(error)),
+        }
+    }
+}
+
+fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, String) {
+    use QueryErrorKind::{BadRequest, Forbidden, Internal, TooLarge};
+    match error {
+        DataFusionError::SQL(parser, _) => {
+            let text = parser.to_string();
+            let text = text.trim_start_matches("sql parser error: ");
+            (BadRequest, format!("the SQL could not be read: {text}"))
+        }
+        DataFusionError::SchemaError(schema, _) => (BadRequest, schema_message(schema)),
+        DataFusionError::Plan(text) => match text.split_once("not supported: ") {
+            Some((subject @ ("DDL " | "DML " | "Statement "), what)) => (
+                Forbidden,
+                format!(
+                    "this service only reads; {}{what} is not allowed",
+                    subject.to_lowercase()
+                ),
+            ),
+            _ => plan_message(text, tables),
+        },
+        DataFusionError::NotImplemented(text) => {
+            (BadRequest, format!("not supported: {}", first_line(text)))
+        }
+        DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
+            (BadRequest, first_line(text).to_owned())
+        }
+        DataFusionError::ArrowError(arrow, _) => {
+            (BadRequest, first_line(&arrow.to_string()).to_owned())
+        }
+        DataFusionError::ResourcesExhausted(text) => (
+            TooLarge,
+            format!(
+                "the query needs more memory or temporary space than one query may use; \
+                 narrow it by time or group by fewer keys ({})",
+                first_line(text)
+            ),
+        ),
+        DataFusionError::Collection(errors) if !errors.is_empty() => {
+            classify(errors[0].find_root(), tables)
+        }
+        DataFusionError::External(source) => match source.downcast_ref::<QueryError>() {
+            Some(own) => (own.kind, own.message.clone()),
+            None => (Internal, internal_message()),
+        },
+        _ => (Internal, internal_message()),
+    }
+}
+
+fn internal_message() -> String {
+    "the query failed inside the server; the server's log has the cause".to_owned()
+}
+
+/// DataFusion appends backtraces and help on further lines; clients need the first.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or(text).trim()
+}
+
+fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
+    let missing = text
+        .strip_prefix("table '")
+        .and_then(|rest| rest.split_once("' not found"))
+        .map(|(name, _)| name);
+    if let Some(name) = missing {
+        let short = name.strip_prefix("meetnet.public.").unwrap_or(name);
+        let hint = suggestion(short, tables.iter().map(String::as_str));
+        return (
+            QueryErrorKind::NotFound,
+            format!("there is no table `{short}`{hint}"),
+        );
+    }
+    if text.starts_with("SHOW [VARIABLE]") {
+        return (
+            QueryErrorKind::Forbidden,
+            "this service does not show its settings".to_owned(),
+        );
+    }
+    (QueryErrorKind::BadRequest, first_line(text).to_owned())
+}
+
+fn schema_message(error: &SchemaError) -> String {
+    match error {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => {
+            let table = field
+                .relation
+                .as_ref()
+                .map(|table| format!(" in `{}`", table.table()));
+            let mut names: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let hint = suggestion(field.name(), names.iter().copied());
+            format!(
+                "there is no column `{}`{}{hint}",
+                field.name(),
+                table.unwrap_or_default()
+            )
+        }
+        SchemaError::AmbiguousReference { field } => {
+            format!(
+                "column `{}` is ambiguous; put the table's name before it",
+                field.name()
+            )
+        }
+        other => first_line(&other.to_string()).to_owned(),
+    }
+}
+
+/// Returns `; did you mean …?` for near names, else the list of names while it is short.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let near = known
+        .iter()
+        .map(|candidate| {
+            (
+                edit_distance(&name.to_lowercase(), &candidate.to_lowercase()),
+                *candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
+        .min();
+    match near {
+        Some((_, candidate)) => format!("; did you mean `{candidate}`?"),
+        None if known.is_empty() => String::new(),
+        None if known.len() <= 40 => format!("; there are {}", known.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

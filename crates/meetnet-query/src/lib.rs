@@ -1,0 +1,36 @@
+//! SQL over the lake: one consistent snapshot per query, read only, within limits.
+//!
+//! ```text
+//! lake snapshot ─▶ catalog ─▶ table provider ─▶ DataFusion (own runtime) ─▶ answer (bounded channel) ─▶ encoder
+//!                  public      files − masks     guard, limits, timeout       through, stable_time       json, csv, …
+//!                  tables      + live hot rows
+//! ```
+//!
+//! It knows nothing of HTTP, writes nothing, and never runs work on its caller's runtime.
+
+mod admission;
+mod answer;
+mod catalog;
+mod cooperative_joins;
+pub mod encode;
+mod error;
+mod functions;
+mod guard;
+mod options;
+mod service;
+mod session;
+mod summary;
+mod table;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod slt;
+
+pub use answer::{AnswerStream, QueryAnswer};
+pub use encode::{Format, encode};
+pub use error::{QueryError, QueryErrorKind};
+pub use options::{QueryOptions, QueryRequest, SessionKind};
+pub use service::QueryService;
+pub use summary::{DatasetSummary, dataset_summary};
+pub use table::schema::{IRI_KEY, UNIT_KEY, public_schema};

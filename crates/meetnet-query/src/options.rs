@@ -1,0 +1,108 @@
+//! Limits of the query service and what one request asks for. Every limit has a name and a unit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Limits and resources; the defaults fit a machine of two cores.
+#[derive(Clone, Debug)]
+pub struct QueryOptions {
+    /// Threads of the query runtime, which is also the number of partitions a scan is split in.
+    pub threads: usize,
+    /// Work time of one query, planning included; waiting for a slow client does not count.
+    pub query_time_max: Duration,
+    /// How long a client may leave a full answer channel unread before its query is dropped.
+    pub stall_time_max: Duration,
+    /// Rows of one answer.
+    pub row_limit: usize,
+    /// Length of a statement in bytes.
+    pub sql_bytes_max: usize,
+    /// Length of one text literal in bytes: a literal is repeated for every row of a batch.
+    pub literal_bytes_max: usize,
+    /// Nesting of expressions and subqueries in a statement.
+    pub nesting_max: usize,
+    /// Memory of one query in bytes, as far as DataFusion's operators account for it.
+    pub memory_bytes_max: usize,
+    /// Temporary files of all queries together in bytes.
+    pub spill_bytes_max: u64,
+    /// Folder for temporary files; None: the system's.
+    pub spill_dir: Option<PathBuf>,
+    /// Queries that run at the same time.
+    pub running_max: usize,
+    /// Queries that may wait for a running one to end; further ones are refused as busy.
+    pub queued_max: usize,
+    /// How long a query may wait for its turn.
+    pub queue_time_max: Duration,
+    /// Parquet footers and page indexes kept in memory, in bytes.
+    pub metadata_cache_bytes_max: usize,
+    /// Batches that wait between the query and its reader.
+    pub answer_batches_max: usize,
+    /// Ordered file groups one scan may merge; above it the scan gives up its order and a query that needs it sorts.
+    pub ordered_groups_max: usize,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism()
+                .map_or(2, |n| n.get())
+                .max(2),
+            query_time_max: Duration::from_secs(30),
+            stall_time_max: Duration::from_secs(60),
+            row_limit: 1_000_000,
+            sql_bytes_max: 256 * 1024,
+            literal_bytes_max: 16 * 1024,
+            nesting_max: 50,
+            memory_bytes_max: 256 * 1024 * 1024,
+            spill_bytes_max: 1024 * 1024 * 1024,
+            spill_dir: None,
+            running_max: 8,
+            queued_max: 64,
+            queue_time_max: Duration::from_secs(10),
+            metadata_cache_bytes_max: 256 * 1024 * 1024,
+            answer_batches_max: 3,
+            ordered_groups_max: 64,
+        }
+    }
+}
+
+/// Who asks: decides which tables exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// Anybody: private datasets do not exist.
+    Public,
+    /// The data team: every dataset.
+    Private,
+}
+
+/// One statement to answer.
+#[derive(Clone, Debug)]
+pub struct QueryRequest {
+    /// One SQL statement that only reads.
+    pub sql: String,
+    /// Who asks.
+    pub session: SessionKind,
+    /// Fewer rows than [`QueryOptions::row_limit`]; more is not possible.
+    pub row_limit: Option<usize>,
+    /// Less work time than [`QueryOptions::query_time_max`]; more is not possible.
+    pub time_max: Option<Duration>,
+}
+
+impl QueryRequest {
+    /// Asks as anybody, with the service's own limits.
+    pub fn public(sql: impl Into<String>) -> Self {
+        Self {
+            sql: sql.into(),
+            session: SessionKind::Public,
+            row_limit: None,
+            time_max: None,
+        }
+    }
+
+    /// Asks as the data team, with the service's own limits.
+    pub fn private(sql: impl Into<String>) -> Self {
+        Self {
+            session: SessionKind::Private,
+            ..Self::public(sql)
+        }
+    }
+}

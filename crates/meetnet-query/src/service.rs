@@ -1,0 +1,411 @@
+//! The query service: takes a statement, answers from one snapshot, on a runtime of its own.
+//!
+//! ```text
+//! check text ─▶ admission ─▶ [ snapshot ─▶ plan ─▶ check plan ─▶ run ─▶ row limit ─▶ channel ]  own runtime
+//!                              ▲ once more on the newest snapshot where a file was gone before the first row
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_model::ids::Sequence;
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::{debug, error, warn};
+
+use crate::admission::Admission;
+use crate::answer::{AnswerHeader, AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
+use crate::catalog::SnapshotTables;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::guard;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::session::Sessions;
+use crate::table::order::WantedOrder;
+use crate::table::prepared::PreparedTables;
+use crate::table::reader::FileGone;
+use crate::table::schema::UNIT_KEY;
+
+/// How much longer than the time limit the caller waits for the task to notice it by itself.
+const GRACE: Duration = Duration::from_millis(500);
+/// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
+/// the task stops reading instead, which costs the scan nothing either.
+const PLANNED_LIMIT_MAX: usize = 10_000;
+
+/// Answers SQL over the newest snapshot; cheaply cloned.
+#[derive(Clone, Debug)]
+pub struct QueryService {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    /// Taken on drop only: a runtime must not be dropped where tasks run.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What the tasks of queries use.
+#[derive(Debug)]
+struct Shared {
+    options: QueryOptions,
+    snapshot: SharedSnapshot,
+    sessions: Sessions,
+    prepared: Arc<PreparedTables>,
+    admission: Admission,
+}
+
+impl QueryService {
+    /// Starts the service: threads, caches and functions. Reads nothing from the lake yet.
+    ///
+    /// # Errors
+    /// `Internal` where threads or the folder for temporary files cannot be made.
+    pub fn new(options: QueryOptions, snapshot: SharedSnapshot) -> Result<Self, QueryError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.threads.max(1))
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|error| QueryError::internal("starting threads", error))?;
+        let sessions = Sessions::try_new(&options)
+            .map_err(|error| QueryError::internal("starting the query engine", error))?;
+        let shared = Shared {
+            admission: Admission::new(
+                options.running_max,
+                options.queued_max,
+                options.queue_time_max,
+            ),
+            prepared: Arc::new(PreparedTables::new(Arc::clone(sessions.registry()))),
+            sessions,
+            snapshot,
+            options,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                runtime: Some(runtime),
+            }),
+        })
+    }
+
+    /// Returns the pointer the service reads snapshots from.
+    pub fn snapshot(&self) -> &SharedSnapshot {
+        &self.inner.shared.snapshot
+    }
+
+    /// Returns the limits in force.
+    pub fn options(&self) -> &QueryOptions {
+        &self.inner.shared.options
+    }
+
+    /// Answers one statement. Returns with the first batch, or the end, or the error before it; the work goes on
+    /// while the answer is read and stops when it is dropped. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    /// Every kind of [`QueryErrorKind`]; errors after the first batch come through the answer.
+    pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let started = Instant::now();
+        guard::check_text(&request.sql, &shared.options)?;
+        let permit = shared.admission.admit().await?;
+        let time_max = request
+            .time_max
+            .map_or(shared.options.query_time_max, |asked| {
+                asked.min(shared.options.query_time_max)
+            });
+
+        let (header_sender, header) = oneshot::channel();
+        let (sender, receiver) = mpsc::channel(shared.options.answer_batches_max.max(1));
+        let outcome = Arc::new(Outcome::default());
+        let task = Task {
+            shared,
+            request,
+            clock: WorkClock {
+                left: time_max,
+                limit: time_max,
+            },
+            header: Some(header_sender),
+            sender,
+            outcome: Arc::clone(&outcome),
+            started,
+        };
+        let runtime = self
+            .inner
+            .runtime
+            .as_ref()
+            .expect("the runtime lives as long as the service");
+        let stop = StopOnDrop::new(runtime.spawn(task.run(permit)).abort_handle(), self.clone());
+        let patience = time_max + GRACE;
+        match tokio::time::timeout(patience, header).await {
+            Ok(Ok(header)) => {
+                let batches = AnswerStream::new(receiver, outcome, stop, patience);
+                Ok(QueryAnswer::new(header, batches))
+            }
+            Ok(Err(_closed)) => Err(match outcome.end.get() {
+                Some(Err(error)) => error.clone(),
+                _ => QueryError::new(
+                    QueryErrorKind::Internal,
+                    "the query died inside the server; the server's log has the cause",
+                ),
+            }),
+            Err(_elapsed) => Err(timeout_error(time_max)),
+        }
+    }
+}
+
+/// The time a query may still work. Waiting for its reader does not count.
+#[derive(Debug)]
+struct WorkClock {
+    left: Duration,
+    limit: Duration,
+}
+
+impl WorkClock {
+    async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+        let started = Instant::now();
+        let done = tokio::time::timeout(self.left, work).await;
+        self.left = self.left.saturating_sub(started.elapsed());
+        match done {
+            Ok(value) => Ok(value),
+            Err(_) => Err(timeout_error(self.limit)),
+        }
+    }
+}
+
+/// One running query.
+struct Task {
+    shared: Arc<Shared>,
+    request: QueryRequest,
+    clock: WorkClock,
+    /// None once rows may have reached the client.
+    header: Option<oneshot::Sender<AnswerHeader>>,
+    sender: mpsc::Sender<RecordBatch>,
+    outcome: Arc<Outcome>,
+    started: Instant,
+}
+
+impl Task {
+    async fn run(mut self, permit: OwnedSemaphorePermit) {
+        let gone = FileGone::default();
+        let mut result = self.attempt(&gone).await;
+        if result.is_err() && gone.swap(false, Ordering::AcqRel) {
+            // Vacuum was faster than this reader. The newest snapshot does not name the file any more.
+            result = if self.header.is_some() {
+                self.attempt(&gone).await
+            } else {
+                Err(expired())
+            };
+            if result.is_err() && gone.load(Ordering::Acquire) {
+                result = Err(expired());
+            }
+        }
+        self.report(&result);
+        // Nobody else sets the end, and it is set before the channel closes with `self`.
+        let _ = self.outcome.end.set(result);
+        drop(permit);
+    }
+
+    fn report(&self, result: &Result<(), QueryError>) {
+        let elapsed_ms = self.started.elapsed().as_millis() as u64;
+        let kind = match result {
+            Ok(()) => "ok",
+            Err(error) => error.kind.as_str(),
+        };
+        metrics::counter!("meetnet_queries_total", "result" => kind).increment(1);
+        metrics::histogram!("meetnet_query_seconds").record(self.started.elapsed().as_secs_f64());
+        match result {
+            Err(error) if error.kind == QueryErrorKind::Internal => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                error!(
+                    kind,
+                    elapsed_ms,
+                    cause,
+                    sql = self.request.sql,
+                    "query failed"
+                );
+            }
+            Err(error) if error.kind == QueryErrorKind::SnapshotExpired => {
+                warn!(kind, elapsed_ms, "files were removed under a query");
+            }
+            _ => debug!(kind, elapsed_ms, "query ended"),
+        }
+    }
+
+    /// Plans and runs the statement on the newest snapshot.
+    async fn attempt(&mut self, gone: &FileGone) -> Result<(), QueryError> {
+        let shared = Arc::clone(&self.shared);
+        let tables = Arc::new(SnapshotTables {
+            snapshot: shared.snapshot.load_full(),
+            session: self.request.session,
+            prepared: Arc::clone(&shared.prepared),
+            registry: Arc::clone(shared.sessions.registry()),
+            metadata_cache: shared.sessions.metadata_cache(),
+            gone: Arc::clone(gone),
+            ordered_groups_max: shared.options.ordered_groups_max,
+        });
+        let classify = |error: DataFusionError| {
+            let names: Vec<String> = tables.visible().map(|(id, _)| id.to_string()).collect();
+            QueryError::from_datafusion(error, &names)
+        };
+
+        let mut session = shared
+            .sessions
+            .session(Arc::clone(&tables))
+            .map_err(classify)?;
+        let plan = self
+            .clock
+            .run(session.create_logical_plan(&self.request.sql))
+            .await?;
+        let plan = plan.map_err(classify)?;
+        guard::check_plan(&plan).map_err(classify)?;
+        let (through, stable_time) = reach(&plan, &tables);
+        session
+            .config_mut()
+            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
+        let row_limit = self
+            .request
+            .row_limit
+            .map_or(shared.options.row_limit, |asked| {
+                asked.min(shared.options.row_limit)
+            });
+        let plan = with_limit(plan, row_limit).map_err(classify)?;
+
+        let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
+        let physical = physical.map_err(classify)?;
+        let schema = physical.schema();
+        let units = schema
+            .fields()
+            .iter()
+            .map(|field| field.metadata().get(UNIT_KEY).cloned())
+            .collect();
+        let header = AnswerHeader {
+            schema,
+            units,
+            through,
+            stable_time,
+        };
+        let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
+
+        let mut rows = 0;
+        while let Some(batch) = self.clock.run(stream.next()).await? {
+            let batch = batch.map_err(classify)?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let left = row_limit - rows;
+            let over = batch.num_rows() > left;
+            let batch = if over { batch.slice(0, left) } else { batch };
+            rows += batch.num_rows();
+            if over {
+                self.outcome.truncated.store(true, Ordering::Release);
+            }
+            self.send_header(&header);
+            if batch.num_rows() > 0 {
+                self.send(batch).await?;
+            }
+            if over {
+                break;
+            }
+        }
+        self.send_header(&header);
+        Ok(())
+    }
+
+    /// A caller that went away drops the receiver and stops this task: nothing to do here.
+    fn send_header(&mut self, header: &AnswerHeader) {
+        if let Some(sender) = self.header.take() {
+            let _ = sender.send(header.clone());
+        }
+    }
+
+    async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
+        let stall_time_max = self.shared.options.stall_time_max;
+        match tokio::time::timeout(stall_time_max, self.sender.send(batch)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(QueryError::new(
+                QueryErrorKind::Timeout,
+                "the client stopped reading",
+            )),
+            Err(_) => Err(QueryError::new(
+                QueryErrorKind::Timeout,
+                format!(
+                    "the client read nothing for {} s",
+                    stall_time_max.as_secs_f64()
+                ),
+            )),
+        }
+    }
+}
+
+fn expired() -> QueryError {
+    QueryError::new(
+        QueryErrorKind::SnapshotExpired,
+        "files of the snapshot were removed while they were read; ask again",
+    )
+}
+
+/// Returns the least `through` and `stable_time` of the tables a plan reads; of all visible ones where it reads none.
+fn reach(plan: &LogicalPlan, tables: &SnapshotTables) -> (Sequence, i64) {
+    let mut read = Vec::new();
+    // The closure never fails, so neither does the walk.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && scan
+                .table_name
+                .schema()
+                .is_none_or(|schema| schema == crate::catalog::SCHEMA)
+            && let Some(table) = tables.get(scan.table_name.table())
+        {
+            read.push(Arc::clone(table));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if read.is_empty() {
+        read = tables
+            .visible()
+            .map(|(_, table)| Arc::clone(table))
+            .collect();
+    }
+    (
+        read.iter()
+            .map(|table| table.through)
+            .min()
+            .unwrap_or(Sequence::ZERO),
+        read.iter()
+            .map(|table| table.stable_time)
+            .min()
+            .unwrap_or(0),
+    )
+}
+
+/// Asks for one row more than the limit, so that a cut answer is known as one.
+fn with_limit(plan: LogicalPlan, row_limit: usize) -> Result<LogicalPlan, DataFusionError> {
+    let has_no_limit = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    if has_no_limit || row_limit > PLANNED_LIMIT_MAX {
+        return Ok(plan);
+    }
+    LogicalPlanBuilder::from(plan)
+        .limit(0, Some(row_limit + 1))?
+        .build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,470 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::util::pretty::pretty_format_batches;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_model::dataset::DatasetKind;
+use meetnet_model::ids::Sequence;
+
+use super::QueryService;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::fixture::{self, START};
+use crate::options::{QueryOptions, QueryRequest};
+
+fn service(lake: &fixture::Lake) -> QueryService {
+    QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot)).expect("a service")
+}
+
+async fn text(service: &QueryService, request: QueryRequest) -> Result<String, QueryError> {
+    let batches = service.query(request).await?.collect().await?;
+    Ok(pretty_format_batches(&batches).expect("text").to_string())
+}
+
+#[tokio::test]
+async fn hostile_statements_are_refused_by_kind() {
+    use QueryErrorKind::{BadRequest, Forbidden, NotFound, TooLarge};
+    let mut wrong = Vec::new();
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let long = format!("SELECT '{}'", "x".repeat(20_000));
+    let huge = format!("SELECT {}1", "1+".repeat(200_000));
+    let deep = format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500));
+    let chain = {
+        let steps = (1..40).map(|i| format!(", t{i} AS (SELECT x || x AS x FROM t{})", i - 1));
+        format!(
+            "WITH t0 AS (SELECT place AS x FROM counts){} SELECT x FROM t39",
+            steps.collect::<String>()
+        )
+    };
+    for (sql, kind, message) in [
+        ("", BadRequest, "empty"),
+        ("SELEC 1", BadRequest, "Line: 1, Column: 1"),
+        ("SELECT 1; SELECT 2", BadRequest, "single SQL statement"),
+        ("SELECT * FROM count", NotFound, "did you mean `counts`?"),
+        ("SELECT * FROM notes", NotFound, "`notes`"),
+        ("SELECT cars FROM counts", BadRequest, "did you mean `car`?"),
+        ("SELECT nope(1)", BadRequest, "nope"),
+        ("SELECT * FROM '/etc/passwd'", NotFound, "passwd"),
+        (
+            "SELECT * FROM 'https://example.org/x.parquet'",
+            NotFound,
+            "example.org",
+        ),
+        (
+            "SELECT * FROM information_schema.df_settings",
+            NotFound,
+            "df_settings",
+        ),
+        ("CREATE TABLE t AS SELECT 1", Forbidden, "only reads"),
+        ("CREATE VIEW v AS SELECT 1", Forbidden, "only reads"),
+        (
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+            Forbidden,
+            "only reads",
+        ),
+        ("DROP TABLE counts", Forbidden, "only reads"),
+        (
+            "INSERT INTO counts SELECT * FROM counts",
+            Forbidden,
+            "only reads",
+        ),
+        ("DELETE FROM counts", Forbidden, "only reads"),
+        ("UPDATE counts SET car = 1", Forbidden, "only reads"),
+        ("COPY (SELECT 1) TO '/tmp/x.csv'", Forbidden, "only reads"),
+        (
+            "EXPLAIN ANALYZE INSERT INTO counts SELECT * FROM counts",
+            Forbidden,
+            "only reads",
+        ),
+        (
+            "SET datafusion.execution.batch_size = 1",
+            Forbidden,
+            "only reads",
+        ),
+        ("PREPARE p AS SELECT 1", Forbidden, "only reads"),
+        ("BEGIN", BadRequest, "BEGIN"),
+        ("SHOW ALL", Forbidden, "settings"),
+        (
+            "SHOW datafusion.execution.batch_size",
+            Forbidden,
+            "settings",
+        ),
+        (
+            "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r",
+            BadRequest,
+            "ecursive",
+        ),
+        ("SELECT repeat('x', 2000000000)", TooLarge, "repeat"),
+        ("SELECT lpad('x', 2000000000, 'y')", TooLarge, "lpad"),
+        (
+            "SELECT rpad(place, 2000000000) FROM counts",
+            TooLarge,
+            "rpad",
+        ),
+        (
+            "SELECT array_repeat(1, 2000000000)",
+            TooLarge,
+            "array_repeat",
+        ),
+        (
+            "SELECT list_repeat(1, 2000000000)",
+            TooLarge,
+            "array_repeat",
+        ),
+        ("SELECT range(0, 2000000000)", BadRequest, "range"),
+        (
+            "SELECT generate_series(0, 2000000000)",
+            BadRequest,
+            "generate_series",
+        ),
+        (
+            "SELECT array_resize([1], 2000000000)",
+            BadRequest,
+            "array_resize",
+        ),
+        (
+            "SELECT arrow_cast(1, 'FixedSizeBinary(1000000000)')",
+            BadRequest,
+            "arrow_cast",
+        ),
+        (
+            "SELECT CAST([1] AS INT[1000000000])",
+            BadRequest,
+            "fixed size",
+        ),
+        (
+            "SELECT replace(repeat('a', 1000000), 'a', repeat('b', 1000000))",
+            TooLarge,
+            "replace",
+        ),
+        (&long, TooLarge, "literal"),
+        (&huge, TooLarge, "bytes"),
+        (&deep, BadRequest, "recursion"),
+        (&chain, TooLarge, "||"),
+        ("SELECT 1 / 0", BadRequest, "ivide by zero"),
+        ("SELECT CAST('x' AS INT)", BadRequest, "x"),
+    ] {
+        let started = Instant::now();
+        let shown = &sql[..sql.len().min(80)];
+        let error = match text(&service, QueryRequest::public(sql)).await {
+            Ok(answer) => {
+                wrong.push(format!(
+                    "{shown} was answered:\n{}",
+                    &answer[..answer.len().min(200)]
+                ));
+                continue;
+            }
+            Err(error) => error,
+        };
+        let hidden = !error
+            .message
+            .contains(&*lake.folder.path().to_string_lossy());
+        let quick = started.elapsed() < Duration::from_secs(5);
+        if error.kind != kind || !error.message.contains(message) || !hidden || !quick {
+            wrong.push(format!(
+                "{shown}: {:?} {error} after {:?}",
+                error.kind,
+                started.elapsed()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn private_datasets_exist_for_the_data_team_only() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let sql = "SELECT count(*) FROM notes";
+    assert!(
+        text(&service, QueryRequest::private(sql))
+            .await
+            .expect("rows")
+            .contains("| 1 ")
+    );
+    let tables = text(&service, QueryRequest::public("SHOW TABLES"))
+        .await
+        .expect("tables");
+    assert!(
+        tables.contains("counts") && !tables.contains("notes"),
+        "{tables}"
+    );
+    let columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'notes'";
+    let columns = service
+        .query(QueryRequest::public(columns))
+        .await
+        .expect("columns")
+        .collect()
+        .await;
+    assert_eq!(columns.expect("columns").len(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_says_how_far_it_reaches_and_its_units() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let check =
+        async |request: QueryRequest, through: u64, stable_time: i64, units: &[Option<&str>]| {
+            let sql = request.sql.clone();
+            let answer = service.query(request).await.expect("an answer");
+            let known: Vec<Option<&str>> = answer.units.iter().map(Option::as_deref).collect();
+            let reach = (answer.through, answer.stable_time);
+            assert_eq!(reach, (Sequence(through), stable_time), "{sql}");
+            assert_eq!(known, units, "{sql}");
+        };
+    let counts = START + 1000 * fixture::HOUR;
+    let public = QueryRequest::public;
+    let private = QueryRequest::private;
+    check(
+        public("SELECT segment_id, car AS c FROM counts"),
+        7,
+        counts,
+        &[None, Some("1/h")],
+    )
+    .await;
+    check(
+        public("SELECT x.car FROM (SELECT car FROM counts WHERE car > 1) x ORDER BY 1"),
+        7,
+        counts,
+        &[Some("1/h")],
+    )
+    .await;
+    check(public("SELECT 1"), 7, counts, &[None]).await;
+    check(private("SELECT 1"), 5, START, &[None]).await;
+    check(
+        private("SELECT 1 FROM counts WHERE segment_id IN (SELECT segment_id FROM notes)"),
+        5,
+        START,
+        &[None],
+    )
+    .await;
+    check(private("SELECT count(*) FROM counts"), 7, counts, &[None]).await;
+}
+
+#[tokio::test]
+async fn the_row_limit_cuts_and_says_so() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    for (row_limit, sql, rows, cut) in [
+        (5, "SELECT * FROM counts", 5, true),
+        (5, "SELECT * FROM counts LIMIT 5", 5, false),
+        (0, "SELECT * FROM counts", 0, true),
+        (611, "SELECT * FROM counts", 611, false),
+        (610, "SELECT * FROM counts ORDER BY time", 610, true),
+        (20_000, "SELECT 1 FROM counts a, counts b", 20_000, true),
+    ] {
+        let request = QueryRequest {
+            row_limit: Some(row_limit),
+            ..QueryRequest::public(sql)
+        };
+        let mut answer = service.query(request).await.expect("an answer");
+        let batches = answer.collect().await.expect("rows");
+        assert_eq!(
+            batches.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+            rows,
+            "{sql}"
+        );
+        assert_eq!(answer.truncated(), cut, "{sql}");
+    }
+}
+
+/// A statement that would run for hours: nothing of it may run a second after its end.
+const ENDLESS: [&str; 4] = [
+    "SELECT count(*) FROM counts a, counts b, counts c, counts d, counts e WHERE a.car + b.car + c.car + d.car = e.car + 0.5",
+    "SELECT count(*) FROM generate_series(1, 1000000000000) a",
+    "SELECT a.segment_id FROM counts a JOIN counts b ON a.car < b.car + 1e9 JOIN counts c ON b.car < c.car + 1e9 JOIN counts d ON c.car > d.car + 1e9",
+    "SELECT sum(a.value * b.value) FROM generate_series(1, 100000) a, generate_series(1, 100000000) b",
+];
+
+async fn tasks_left(service: &QueryService) -> usize {
+    service
+        .inner
+        .runtime
+        .as_ref()
+        .expect("a runtime")
+        .metrics()
+        .num_alive_tasks()
+}
+
+async fn assert_idle_within_a_second(service: &QueryService, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while tasks_left(service).await > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "work went on after the end of {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_stops_the_work() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    for sql in ENDLESS {
+        let request = QueryRequest {
+            time_max: Some(Duration::from_millis(300)),
+            ..QueryRequest::public(sql)
+        };
+        let started = Instant::now();
+        let error = text(&service, request).await.expect_err("takes for ever");
+        assert_eq!(error.kind, QueryErrorKind::Timeout, "{sql}: {error}");
+        assert!(
+            started.elapsed() < Duration::from_millis(1300),
+            "{sql}: {:?}",
+            started.elapsed()
+        );
+        assert_idle_within_a_second(&service, sql).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_answer_stops_the_work() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    for sql in ENDLESS {
+        let asked = service.query(QueryRequest::public(sql));
+        let waited = tokio::time::timeout(Duration::from_millis(200), asked).await;
+        assert!(waited.is_err(), "{sql} takes for ever");
+        assert_idle_within_a_second(&service, sql).await;
+    }
+    let many = "SELECT a.car FROM counts a, counts b, counts c";
+    let mut answer = service
+        .query(QueryRequest::public(many))
+        .await
+        .expect("an answer");
+    answer
+        .next_batch()
+        .await
+        .expect("a batch")
+        .expect("a good one");
+    drop(answer);
+    assert_idle_within_a_second(&service, many).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_queries_are_busy() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        running_max: 1,
+        queued_max: 0,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let many = "SELECT a.car FROM counts a, counts b";
+    let running = service
+        .query(QueryRequest::public(many))
+        .await
+        .expect("an answer");
+    let error = text(&service, QueryRequest::public("SELECT 1"))
+        .await
+        .expect_err("no slot");
+    assert_eq!(error.kind, QueryErrorKind::Busy);
+    drop(running);
+    assert_idle_within_a_second(&service, many).await;
+    text(&service, QueryRequest::public("SELECT 1"))
+        .await
+        .expect("a slot again");
+}
+
+#[tokio::test]
+async fn memory_is_limited_per_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 1 << 20,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let wide = "SELECT array_agg(a.place || b.place) FROM counts a, counts b";
+    let error = text(&service, QueryRequest::public(wide))
+        .await
+        .expect_err("too large");
+    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
+}
+
+/// Vacuum removes a file that an old snapshot names.
+#[tokio::test]
+async fn a_file_gone_is_retried_on_the_newest_snapshot() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let sql = "SELECT sum(car) FROM counts WHERE segment_id = 2";
+    let before = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let february = Arc::clone(&before.files[1]);
+    std::fs::remove_file(lake.folder.path().join("counts").join(&*february.path)).expect("removed");
+    let error = text(&service, QueryRequest::public(sql))
+        .await
+        .expect_err("the file is gone");
+    assert_eq!(error.kind, QueryErrorKind::SnapshotExpired, "{error}");
+
+    let kept = before
+        .files
+        .iter()
+        .filter(|file| file.path != february.path)
+        .cloned()
+        .collect();
+    lake.publish(TableSnapshot {
+        files: Arc::new(kept),
+        ..TableSnapshot::clone(&before)
+    });
+    let answer = text(&service, QueryRequest::public(sql))
+        .await
+        .expect("the new snapshot");
+    assert!(answer.contains("2000.0"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_empty_lake_answers() {
+    let lake = fixture::Lake::new();
+    let service = service(&lake);
+    let mut answer = service
+        .query(QueryRequest::public("SELECT 1 AS one"))
+        .await
+        .expect("one");
+    assert_eq!((answer.through, answer.stable_time), (Sequence::ZERO, 0));
+    assert_eq!(answer.collect().await.expect("one").len(), 1);
+    let empty = fixture::declaration("empty", DatasetKind::Wide);
+    lake.publish(lake.table(&empty));
+    let sql = "SELECT count(*), max(time) FROM empty";
+    assert!(
+        text(&service, QueryRequest::public(sql))
+            .await
+            .expect("none")
+            .contains("| 0 ")
+    );
+    lake.snapshot.store(Arc::new(LakeSnapshot::default()));
+    let error = text(&service, QueryRequest::public(sql))
+        .await
+        .expect_err("no table");
+    assert_eq!(error.kind, QueryErrorKind::NotFound);
+}
+
+/// Making a session per query must stay cheap; printed for the record.
+#[tokio::test]
+async fn a_query_costs_little_before_it_reads() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    text(&service, QueryRequest::public("SELECT 1"))
+        .await
+        .expect("warm");
+    let started = Instant::now();
+    for _ in 0..100 {
+        text(&service, QueryRequest::public("SELECT 1"))
+            .await
+            .expect("one");
+    }
+    let trivial = started.elapsed() / 100;
+    let started = Instant::now();
+    for _ in 0..100 {
+        text(
+            &service,
+            QueryRequest::public("SELECT count(*) FROM counts"),
+        )
+        .await
+        .expect("one");
+    }
+    println!(
+        "SELECT 1: {trivial:?}, count(*): {:?} per query",
+        started.elapsed() / 100
+    );
+    assert!(trivial < Duration::from_millis(20), "{trivial:?}");
+}

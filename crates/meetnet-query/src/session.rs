@@ -1,0 +1,101 @@
+//! One DataFusion session per query: settings and functions are made once, catalogue and memory pool per query.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::context::SessionConfig;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+
+use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
+use crate::cooperative_joins::CooperativeJoins;
+use crate::functions;
+use crate::options::QueryOptions;
+
+/// Consumers that an out-of-memory message names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    template: SessionState,
+    shared: RuntimeEnv,
+    memory_bytes_max: usize,
+}
+
+impl Sessions {
+    pub(crate) fn try_new(options: &QueryOptions) -> Result<Self> {
+        let mut disk =
+            DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_bytes_max);
+        if let Some(folder) = &options.spill_dir {
+            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+        }
+        let shared = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(disk)
+            .with_metadata_cache_limit(options.metadata_cache_bytes_max)
+            // Snapshots say which files there are: a cached listing could only be wrong.
+            .with_object_list_cache_limit(0)
+            .build()?;
+        let mut state = SessionStateBuilder::new()
+            .with_config(config(options))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
+            .build();
+        functions::restrict(&mut state)?;
+        Ok(Self {
+            template: state,
+            shared,
+            memory_bytes_max: options.memory_bytes_max,
+        })
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<dyn ObjectStoreRegistry> {
+        &self.shared.object_store_registry
+    }
+
+    pub(crate) fn metadata_cache(&self) -> Arc<FileMetadataCache> {
+        self.shared.cache_manager.get_file_metadata_cache()
+    }
+
+    /// Makes the session of one query: its own catalogue and memory limit, everything else shared.
+    pub(crate) fn session(&self, tables: Arc<SnapshotTables>) -> Result<SessionState> {
+        let pool = TrackConsumersPool::new(
+            GreedyMemoryPool::new(self.memory_bytes_max),
+            NAMED_CONSUMERS,
+        );
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.shared)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()?;
+        let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_runtime_env(runtime)
+            .with_catalog_list(Arc::new(SnapshotCatalogList(tables)))
+            .build();
+        state.mark_start_execution();
+        Ok(state)
+    }
+}
+
+fn config(options: &QueryOptions) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.threads)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        // Ours is a schema of the catalogue; DataFusion's would list its settings.
+        .with_information_schema(false)
+        .with_collect_statistics(true);
+    let settings = config.options_mut();
+    settings.execution.time_zone = Some("UTC".to_owned());
+    settings.execution.enable_recursive_ctes = false;
+    // Units live in field metadata; operators that drop it are not in error.
+    settings.execution.skip_physical_aggregate_schema_check = true;
+    if let Ok(nesting) = ConfigNonZeroUsize::try_new(options.nesting_max) {
+        settings.sql_parser.recursion_limit = nesting;
+    }
+    config
+}

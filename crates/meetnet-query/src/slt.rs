@@ -1,0 +1,71 @@
+//! Runs the SQL scripts of `tests/slt` against the fixture lake.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+
+use crate::encode::cell;
+use crate::error::QueryError;
+use crate::fixture;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
+
+/// One public session; every statement is a query of its own.
+struct Database(QueryService);
+
+#[async_trait]
+impl AsyncDB for Database {
+    type Error = QueryError;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<Self::ColumnType>, QueryError> {
+        let mut answer = self.0.query(QueryRequest::public(sql)).await?;
+        let types = vec![DefaultColumnType::Any; answer.schema.fields().len()];
+        let mut rows = Vec::new();
+        for batch in answer.collect().await? {
+            let columns = cell::columns(&batch)?;
+            for row in 0..batch.num_rows() {
+                let shown = columns.iter().map(|column| {
+                    let mut text = Vec::new();
+                    column.write_text(row, &mut text);
+                    match String::from_utf8_lossy(&text) {
+                        _ if column.is_null(row) => "NULL".to_owned(),
+                        text if text.is_empty() => "(empty)".to_owned(),
+                        text => text.into_owned(),
+                    }
+                });
+                rows.push(shown.collect());
+            }
+        }
+        Ok(DBOutput::Rows { types, rows })
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn engine_name(&self) -> &str {
+        "meetnet"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts() {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .expect("scripts")
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "slt"))
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let mut runner = Runner::new(|| async { Ok(Database(service.clone())) });
+        if let Err(error) = runner.run_file_async(&script).await {
+            panic!("{error}");
+        }
+    }
+}
