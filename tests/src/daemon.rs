@@ -1,0 +1,296 @@
+//! The real binary, started, killed, interrupted and asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Ports and folder of one installation, which outlives its processes.
+#[derive(Debug)]
+pub struct Installation {
+    folder: TempDir,
+    http: u16,
+    ingest_http: u16,
+    client: reqwest::Client,
+}
+
+/// A running `meetnet run`; killed when dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+}
+
+/// Value of the token that test configurations read from the environment.
+pub const TOKEN: &str = "test-token";
+
+impl Installation {
+    /// Makes an installation. `sources` are the `[[source]]` sections, `lake` further lines of `[lake]`.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn new(lake: &str, sources: &str) -> Result<Self> {
+        // More than one TLS provider may be linked: name ours once.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir()?;
+        let (http, ingest_http) = (crate::free_port()?, crate::free_port()?);
+        let config = format!(
+            "[lake]\nurl = \"lake\"\n{lake}\n\n[journal]\ndir = \"journal\"\n\n\
+             [http]\nlisten = \"127.0.0.1:{http}\"\n\n\
+             [ingest_http]\nlisten = \"127.0.0.1:{ingest_http}\"\nbody_bytes_max = \"16MiB\"\n\n{sources}\n"
+        );
+        fs::write(folder.path().join("meetnet.toml"), config)?;
+        Ok(Self {
+            folder,
+            http,
+            ingest_http,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// Folder of configuration, journal and lake.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Folder of the tables.
+    pub fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path().join("meetnet.toml"))
+            .env("MEETNET_TEST_TOKEN", TOKEN)
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Starts the daemon without waiting until it is ready; its log goes to `meetnet.log`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn spawn(&self) -> Result<Daemon> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("meetnet.log"))?;
+        let child = self
+            .command(&["run"])?
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start meetnet run")?;
+        Ok(Daemon { child })
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it ends, or is not ready within 30 s; the end of its log is in the message.
+    pub async fn start(&self) -> Result<Daemon> {
+        let mut daemon = self.spawn()?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let url = format!("http://127.0.0.1:{}/readyz", self.http);
+        loop {
+            if let Ok(answer) = self.client.get(&url).send().await
+                && answer.status().is_success()
+            {
+                return Ok(daemon);
+            }
+            let ended = daemon.child.try_wait()?;
+            ensure!(
+                ended.is_none() && Instant::now() < deadline,
+                "meetnet is not ready ({ended:?}):\n{}",
+                self.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Returns the end of the daemon's log.
+    pub fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("meetnet.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// Asks the running daemon; returns the rows.
+    ///
+    /// # Errors
+    /// Where the answer is no success.
+    pub async fn sql(&self, query: &str) -> Result<Vec<Vec<Value>>> {
+        let url = format!("http://127.0.0.1:{}/api/v1/sql", self.http);
+        let answer = self
+            .client
+            .get(url)
+            .query(&[("q", query), ("format", "json")])
+            .send()
+            .await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{query}\n{status}: {text}");
+        rows(serde_json::from_str(&text).with_context(|| text.clone())?)
+    }
+
+    /// Asks the one cell of an answer of one row.
+    ///
+    /// # Errors
+    /// Where the answer is another.
+    pub async fn cell(&self, query: &str) -> Result<Value> {
+        let rows = self.sql(query).await?;
+        ensure!(rows.len() == 1 && rows[0].len() == 1, "{query}: {rows:?}");
+        Ok(rows[0][0].clone())
+    }
+
+    /// Asks the committed files directly, private tables included: `meetnet sql --config`.
+    ///
+    /// # Errors
+    /// Where the command fails.
+    pub fn sql_on_files(&self, query: &str) -> Result<Vec<Vec<Value>>> {
+        let output = self
+            .command(&["sql", query, "--format", "json"])?
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "{query}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        rows(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Runs a command of the binary on this installation.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.command(arguments)?.output()?)
+    }
+
+    /// Pushes a body to a source; returns status and answer.
+    ///
+    /// # Errors
+    /// Where the request fails.
+    pub async fn push(
+        &self,
+        source: &str,
+        body: Vec<u8>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}/ingest/v1/{source}", self.ingest_http);
+        let mut request = self
+            .client
+            .post(url)
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/json")
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Waits until a query's one cell is at least `least`; returns it.
+    ///
+    /// # Errors
+    /// Where it is not within two minutes.
+    pub async fn wait_for(&self, query: &str, least: i64) -> Result<i64> {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let value = self.cell(query).await?.as_i64().unwrap_or(0);
+            if value >= least {
+                return Ok(value);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{query}: {value} of {least}\n{}",
+                self.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Daemon {
+    /// Ends the daemon at once, as a crash would.
+    ///
+    /// # Errors
+    /// Where it cannot be ended.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks the daemon to stop and waits for it; it must exit with 0.
+    ///
+    /// # Errors
+    /// Where it does not within 60 s, or exits with another code.
+    pub fn stop(mut self) -> Result<()> {
+        let id = self.child.id().to_string();
+        ensure!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()?
+                .success(),
+            "kill {id}"
+        );
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("meetnet run ended with {status}"),
+                None => ensure!(Instant::now() < deadline, "meetnet run does not stop"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Process id, for measurements.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn rows(answer: Value) -> Result<Vec<Vec<Value>>> {
+    let rows = answer
+        .get("rows")
+        .and_then(Value::as_array)
+        .context("an answer without rows")?;
+    rows.iter()
+        .map(|row| row.as_array().cloned().context("a row that is no array"))
+        .collect()
+}
+
+/// Returns the `meetnet` binary: `MEETNET_BIN`, else the one built beside this test.
+fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("MEETNET_BIN") {
+        return Ok(path.into());
+    }
+    let test = std::env::current_exe()?;
+    let path = test
+        .parent()
+        .and_then(Path::parent)
+        .context("the test lies in no target folder")?
+        .join("meetnet");
+    ensure!(
+        path.exists(),
+        "{} is not built: cargo build --release",
+        path.display()
+    );
+    Ok(path)
+}

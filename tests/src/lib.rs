@@ -1,0 +1,30 @@
+//! Harness of the end-to-end tests: a real Mosquitto, the real `meetnet` binary, publishers, and Python readers.
+//!
+//! Everything listens on loopback, lives in a temporary folder and is ended by its process id.
+#![allow(clippy::print_stdout, reason = "tests say what they skip")]
+
+pub mod broker;
+pub mod daemon;
+pub mod publisher;
+pub mod python;
+
+use std::path::PathBuf;
+
+/// Returns a folder of recordings named by an environment variable; says so where it is not set.
+pub fn recordings(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: {variable} names no folder of recordings");
+    }
+    folder
+}
+
+/// Returns a loopback port that was free a moment ago.
+///
+/// # Errors
+/// Where the machine gives none.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}

@@ -1,0 +1,10 @@
+//! End-to-end tests: the real binary, a real Mosquitto, real recordings, independent readers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test panics to fail and says what it skips"
+)]
+
+mod crashes;
+mod readers;
+mod recordings;
