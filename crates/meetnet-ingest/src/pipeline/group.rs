@@ -29,7 +29,10 @@ pub struct RejectCounts {
 impl RejectCounts {
     /// Returns the counts.
     pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn add(&self, source: &SourceId, reason: RejectReason) {
@@ -95,11 +98,14 @@ impl GroupDecoder {
 
     /// Decodes one envelope or replay frame.
     pub(super) fn decode(&mut self, frame: &FrameRef<'_>) {
-        let facts = self.sources.entry(Box::from(frame.source)).or_insert_with(|| SourceFacts {
-            id: SourceId::new(frame.source),
-            licence: LicenceId::new(UNKNOWN_LICENCE),
-            precedence: 0,
-        });
+        let facts = self
+            .sources
+            .entry(Box::from(frame.source))
+            .or_insert_with(|| SourceFacts {
+                id: SourceId::new(frame.source),
+                licence: LicenceId::new(UNKNOWN_LICENCE),
+                precedence: 0,
+            });
         let index = self.lineage.len() as u32;
         self.lineage.push(Lineage {
             sequence: frame.sequence,
@@ -110,7 +116,12 @@ impl GroupDecoder {
             precedence: facts.precedence,
         });
         self.meta.clear();
-        self.meta.extend(frame.meta.iter().map(|(name, value)| (name.into(), value.into())));
+        self.meta.extend(
+            frame
+                .meta
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
         let rejects = self.group.rejects();
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
@@ -123,7 +134,11 @@ impl GroupDecoder {
         };
         self.decoders.decode(index, &envelope, &mut self.group);
         // Only rejects need the topic again.
-        let topic = if self.group.rejects() > rejects { frame.topic } else { "" };
+        let topic = if self.group.rejects() > rejects {
+            frame.topic
+        } else {
+            ""
+        };
         self.topics.push(topic.into());
     }
 
@@ -155,7 +170,10 @@ impl GroupDecoder {
                 int("time", lineage.received_at);
                 if let Err(column) = builder.finish_row(reject.envelope) {
                     // A folder that overrides `rejects` may ask for a column that no reject has.
-                    tracing::error!(column, "dataset `rejects` requires a column that is not filled");
+                    tracing::error!(
+                        column,
+                        "dataset `rejects` requires a column that is not filled"
+                    );
                 }
             }
             if !builder.is_empty() {

@@ -47,7 +47,10 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    #[allow(clippy::too_many_arguments, reason = "one caller, which has just taken them itself")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one caller, which has just taken them itself"
+    )]
     pub(super) fn new(
         options: PipelineOptions,
         journal: Journal,
@@ -59,8 +62,10 @@ impl Runner {
         dup_windows: DupWindows,
         rejects: RejectCounts,
     ) -> Result<Self, PipelineError> {
-        let trimmed_through =
-            recovery.checkpoint.as_ref().map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let trimmed_through = recovery
+            .checkpoint
+            .as_ref()
+            .map_or(Sequence::ZERO, |c| c.trimmed_through);
         let in_force = if recovery.declarations.is_empty() {
             declarations
         } else {
@@ -101,7 +106,9 @@ impl Runner {
                 std::thread::sleep(FULL_PAUSE);
                 continue;
             }
-            let Some(group) = self.reader.read_group(self.options.group_bytes_max)? else { break };
+            let Some(group) = self.reader.read_group(self.options.group_bytes_max)? else {
+                break;
+            };
             replayed.frames += group.len() as u64;
             replayed.applied += self.take_group(&group)?;
         }
@@ -113,7 +120,10 @@ impl Runner {
     pub(super) fn run(mut self, inbox: &Receiver<Command>) -> Result<(), PipelineError> {
         let result = self.run_until_shutdown(inbox);
         if let Err(error) = &result {
-            error!(error = error as &dyn std::error::Error, "pipeline failed, restart the daemon");
+            error!(
+                error = error as &dyn std::error::Error,
+                "pipeline failed, restart the daemon"
+            );
         }
         result
     }
@@ -214,11 +224,16 @@ impl Runner {
                     self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
-                FrameKind::Erase => return Err(PipelineError::Erase { sequence: frame.sequence }),
+                FrameKind::Erase => {
+                    return Err(PipelineError::Erase {
+                        sequence: frame.sequence,
+                    });
+                }
             }
         }
         applied += self.apply_decoded()?;
-        self.lake.advance(group.last_sequence(), group.last_recorded_at());
+        self.lake
+            .advance(group.last_sequence(), group.last_recorded_at());
         Ok(applied)
     }
 
@@ -240,10 +255,9 @@ impl Runner {
         let mut applied = Applied::default();
         for rows in &rows {
             let rules = &self.decoder.rules;
-            let of_dataset =
-                self.lake.apply(rows, &lineage, &mut |declaration, batch| {
-                    rules.flag(declaration, batch)
-                })?;
+            let of_dataset = self.lake.apply(rows, &lineage, &mut |declaration, batch| {
+                rules.flag(declaration, batch)
+            })?;
             count_applied(rows, of_dataset);
             applied += of_dataset;
         }
@@ -263,7 +277,9 @@ impl Runner {
                 .filter(|rows| rows.declaration.is_public())
                 .map(|rows| {
                     let start = rows.envelopes.partition_point(|envelope| *envelope < index);
-                    let end = rows.envelopes.partition_point(|envelope| *envelope <= index);
+                    let end = rows
+                        .envelopes
+                        .partition_point(|envelope| *envelope <= index);
                     end - start
                 })
                 .sum();
@@ -273,7 +289,13 @@ impl Runner {
                 .filter(|reject| reject.envelope == index)
                 .map(|reject| (reject.reason, reject.message.clone()))
                 .collect();
-            self.outcomes.report(lineage.sequence, Outcome { accepted: accepted as u64, rejects });
+            self.outcomes.report(
+                lineage.sequence,
+                Outcome {
+                    accepted: accepted as u64,
+                    rejects,
+                },
+            );
         }
     }
 
@@ -313,12 +335,19 @@ impl Runner {
             Ok(trimmed) => {
                 self.trimmed_through = through;
                 if trimmed.segments > 0 {
-                    info!(through = through.0, segments = trimmed.segments, "trimmed the journal");
+                    info!(
+                        through = through.0,
+                        segments = trimmed.segments,
+                        "trimmed the journal"
+                    );
                 }
             }
             // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "checkpoint failed"
+                );
             }
         }
         Ok(())
@@ -334,7 +363,14 @@ impl Runner {
             }
             Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
         };
-        let ImportChunk { import_id, consumed, mut rows, source, licence, received_at } = chunk;
+        let ImportChunk {
+            import_id,
+            consumed,
+            mut rows,
+            source,
+            licence,
+            received_at,
+        } = chunk;
         let received_at = match received_at {
             Some(times) => times,
             None => {
@@ -367,7 +403,9 @@ impl Runner {
         rows.envelopes = (0..lineage.len() as u32).collect();
         let rules = &self.decoder.rules;
         let flag = &mut |declaration: &_, batch: &_| rules.flag(declaration, batch);
-        let applied = self.lake.import(&import_id, consumed, &rows, &lineage, flag);
+        let applied = self
+            .lake
+            .import(&import_id, consumed, &rows, &lineage, flag);
         if let Ok(applied) = &applied {
             count_applied(&rows, *applied);
         }

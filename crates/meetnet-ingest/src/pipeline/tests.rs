@@ -1,0 +1,260 @@
+//! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use meetnet_lake::journal::{JournalOptions, NewEnvelope};
+use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_model::rows::RowsBuilder;
+use meetnet_model::source::{
+    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
+    WireFormat,
+};
+
+use super::*;
+use crate::outcomes::Outcome;
+
+fn declarations() -> Arc<Declarations> {
+    let map = |property: &str, pointer: &str, unit: &str| MapEntry {
+        dataset: "heat".into(),
+        property: Some(property.to_owned()),
+        column: None,
+        pointer: pointer.to_owned(),
+        unit: Some(unit.to_owned()),
+        interval_s: None,
+    };
+    let source = |id: &str, time| SourceDeclaration {
+        id: id.into(),
+        kind: SourceKind::Mqtt,
+        format: WireFormat::Json,
+        namespace: id.to_owned(),
+        licence: "CC0-1.0".into(),
+        attribution: None,
+        topics: vec![format!("{id}/{{device}}")],
+        sensor_id: Some(ValueRef::Template("{device}".to_owned())),
+        hardware_id: false,
+        time,
+        time_window: TimeWindow::default(),
+        sentinels: Vec::new(),
+        lenient: false,
+        map: vec![
+            map("air_temperature", "/t", "Cel"),
+            map("relative_humidity", "/h", "%"),
+        ],
+        precedence: 0,
+    };
+    let time = TimeDeclaration {
+        pointer: "/ts".to_owned(),
+        format: TimeFormat::UnixMs,
+        zone: None,
+        doubled_hour: None,
+    };
+    let sources = [source("timed", Some(time)), source("timeless", None)];
+    Arc::new(meetnet_model::schemas::builtin().into_declarations(sources))
+}
+
+struct Daemon {
+    journal: Journal,
+    pipeline: Pipeline,
+    outcomes: OutcomeRegistry,
+    replayed: Replayed,
+}
+
+fn start(folder: &Path) -> Daemon {
+    let declarations = declarations();
+    let options = JournalOptions {
+        reserve_bytes: 0,
+        ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
+    };
+    let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
+    let lake = LakeOptions::new(folder.join("lake"), journal.id());
+    let outcomes = OutcomeRegistry::new(16);
+    let (pipeline, replayed) = Pipeline::start(
+        PipelineOptions::new(lake),
+        journal.clone(),
+        &recovery,
+        declarations,
+        PrivacyKey::new("a key for tests"),
+        outcomes.clone(),
+        DupWindows::default(),
+    )
+    .unwrap();
+    Daemon {
+        journal,
+        pipeline,
+        outcomes,
+        replayed,
+    }
+}
+
+impl Daemon {
+    fn append(&self, source: &str, body: &str) -> Sequence {
+        let topic = format!("{source}/garden");
+        let envelope = NewEnvelope {
+            source,
+            topic: &topic,
+            payload: body.as_bytes(),
+            ..NewEnvelope::default()
+        };
+        self.journal.append(&envelope).unwrap().sequence
+    }
+
+    fn wait(&self, sequence: Sequence) -> Arc<LakeSnapshot> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let snapshot = self.pipeline.shared().load_full();
+            if snapshot
+                .tables
+                .values()
+                .all(|table| table.through >= sequence)
+            {
+                return snapshot;
+            }
+            assert!(Instant::now() < deadline, "frame {sequence} is not applied");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Rows of a dataset that are hot and in files.
+fn rows(snapshot: &LakeSnapshot, dataset: &str) -> (u64, u64) {
+    let table = &snapshot.tables[&DatasetId::new(dataset)];
+    let hot = table
+        .hot
+        .iter()
+        .map(|hot| hot.batch.num_rows() as u64)
+        .sum();
+    (hot, table.files.iter().map(|file| file.rows).sum())
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    now.as_millis() as i64
+}
+
+#[test]
+fn frames_become_rows_and_rejects_once_also_after_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5,\"h\":40}}"));
+    daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5,\"h\":40}}"));
+    daemon.append("timeless", "{\"t\":3}");
+    let last = daemon.append("timeless", "{\"t\":");
+    let snapshot = daemon.wait(last);
+    assert_eq!(rows(&snapshot, "heat"), (3, 0));
+    assert_eq!(rows(&snapshot, "rejects"), (1, 0));
+    let counts = daemon.pipeline.rejects().read();
+    assert_eq!(counts.values().sum::<u64>(), 1, "{counts:?}");
+    // A crash, seen on a copy of the disk: nothing was committed, so everything comes from the journal again.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let folder = copy;
+    let daemon = start(folder.path());
+    assert!(daemon.replayed.frames >= 4, "{:?}", daemon.replayed);
+    let snapshot = daemon.wait(last);
+    assert_eq!(rows(&snapshot, "heat"), (3, 0));
+    assert_eq!(rows(&snapshot, "rejects"), (1, 0));
+    let journal = daemon.journal.clone();
+    daemon.pipeline.shutdown().unwrap();
+    drop(daemon.outcomes);
+    drop(daemon.journal);
+    journal.shutdown().unwrap();
+    // A clean end: everything is in files.
+    let daemon = start(folder.path());
+    let snapshot = daemon.wait(last);
+    assert_eq!(rows(&snapshot, "heat"), (0, 3));
+    assert_eq!(rows(&snapshot, "rejects"), (0, 1));
+    assert_eq!(daemon.replayed.applied.inserted, 0, "{:?}", daemon.replayed);
+}
+
+#[test]
+fn a_waiting_push_learns_what_became_of_its_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let check = |body: &str, accepted, reasons: &[&str]| {
+        let register = || Ok::<_, ()>(daemon.append("timeless", body));
+        let mut waiter = daemon.outcomes.register_with(register).unwrap().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let Outcome {
+            accepted: got,
+            rejects,
+        } = runtime.block_on(waiter.outcome()).unwrap();
+        let got_reasons: Vec<&str> = rejects.iter().map(|(reason, _)| reason.as_str()).collect();
+        assert_eq!((got, got_reasons.as_slice()), (accepted, reasons), "{body}");
+    };
+    check("{\"t\":1,\"h\":2}", 2, &[]);
+    check("no json", 0, &["malformed"]);
+    check("{\"other\":1}", 0, &["no_mapped_value"]);
+}
+
+#[test]
+fn an_import_is_taken_once_and_live_rows_win() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let last = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5}}"));
+    daemon.wait(last);
+    let chunk = |value: f64| {
+        let heat = declarations().dataset("heat").cloned().unwrap();
+        let mut builder = RowsBuilder::new(Arc::clone(&heat));
+        for hour in 0..100 {
+            builder.set_text(heat.column_index("sensor_id").unwrap(), "timed-garden");
+            builder.set_text(heat.column_index("property").unwrap(), "air_temperature");
+            let time = ts * 1_000 - hour * 3_600_000_000;
+            builder.set_int(heat.column_index("time").unwrap(), time);
+            builder.set_float(heat.column_index("value").unwrap(), value);
+            builder.finish_row(0).unwrap();
+        }
+        ImportChunk {
+            import_id: format!("import of {value}"),
+            consumed: 100,
+            rows: builder.take(),
+            source: "timed".into(),
+            licence: "CC0-1.0".into(),
+            received_at: None,
+        }
+    };
+    let commands = daemon.pipeline.commands();
+    let heat = DatasetId::new("heat");
+    assert_eq!(
+        commands.import_position(&heat, "import of 1").unwrap(),
+        None
+    );
+    let applied = commands.import(chunk(1.0)).unwrap();
+    assert_eq!((applied.inserted, applied.history), (99, 1), "{applied:?}");
+    assert_eq!(
+        commands.import_position(&heat, "import of 1").unwrap(),
+        Some(100)
+    );
+    let applied = commands.import(chunk(1.0)).unwrap();
+    assert_eq!(
+        applied,
+        Applied {
+            unchanged: 100,
+            ..Applied::default()
+        }
+    );
+    // A later import beats an earlier one; the live row still wins over both.
+    let applied = commands.import(chunk(2.0)).unwrap();
+    assert_eq!((applied.revised, applied.history), (99, 1), "{applied:?}");
+    daemon.pipeline.shutdown().unwrap();
+}
