@@ -1,6 +1,11 @@
 //! The demo against the real decoders: its declared sources read its live messages, and history carries the very rows
 //! that live messages would have become. A failure here means that a demo's history and live feed fall apart.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of an integration test do not count as test code for clippy.toml"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
