@@ -1,0 +1,539 @@
+//! The journal: the durable log of raw envelopes and declarations. What is in it may be acknowledged; everything behind
+//! it is a deterministic function of it.
+//!
+//! ```text
+//! sources ─append─▶ [pending group ─one write, one fdatasync─▶ segments] ─reader─▶ decode ─▶ … ─▶ commit
+//!                                                                 │                                 │
+//!                                              private archive ◀──trim──────── checkpoint {T, …} ◀──┘
+//! ```
+//!
+//! It knows nothing of formats and datasets, and of no protocol.
+//!
+//! # Files
+//!
+//! | in the journal folder | what it is |
+//! |---|---|
+//! | `lock` | locked (flock) by the process that it names |
+//! | `identity` | id of the journal, and the private salt that keys its checksums |
+//! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
+//! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
+//! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk |
+//! | `aside/` | copies of damaged regions, for a repair by hand |
+//! | `*.tmp` | not completed; removed when the journal is opened |
+//!
+//! Integers are little-endian, times are µs since 1970 UTC.
+//!
+//! ```text
+//! segment   header 88 bytes: magic "meetnetJ" | format version u32 = 1 | header bytes u32 | journal id 16 | salt 16
+//!             | number u64 | follows u64 | first sequence u64 | recorded after i64 | 0 u32 | CRC-32C u32
+//!           head frame: a copy of the declarations in force at `follows`; readers of frames do not see it
+//!           frames, each: magic u32 | length u32 | CRC-32C u32 | body (see `frame`)
+//! ```
+//!
+//! Frames are of the kinds envelope, declarations, replay, tick and erase. Each names its sequence, its recorded_at and
+//! the decoder version of the binary that wrote it.
+//!
+//! # Invariants
+//!
+//! 1. Sequences and recorded_at rise strictly, through restarts and whatever the clock does:
+//!    recorded_at = max(now, last + 1 µs), stamped under the append lock.
+//! 2. [`Journal::durable`] is moved only after fdatasync on the segment and, for a new one, fsync on its folder have
+//!    returned. Readers never see a frame behind it.
+//! 3. A segment is appended to only while every write and sync on it succeeded. After a failed or short one the file is
+//!    left for good, and the unacknowledged group goes from memory, in order, byte for byte, into a fresh segment: a
+//!    failed fdatasync may have dropped the pages, and a second one on the same file would report success.
+//! 4. **Override**: a segment's header says where the journal ended when it was started (`follows`). Frames of earlier
+//!    segments with a later sequence are void. A segment is started only when nothing after `follows` has been
+//!    acknowledged (writer), or when its copy of it is complete and synced before its name appears (recovery), so an
+//!    override never hides an acknowledged frame.
+//! 5. Whole segments leave by rename into the archive once T covers them; the newest stays.
+//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`.
+//!
+//! # Recovery
+//!
+//! Segments are walked in order of their number, checking every frame.
+//!
+//! 1. Bytes that are no frame, with a valid frame in force behind them, in the same segment or by the next segment's
+//!    `follows`, are **skipped**, reported ([`Recovery::skipped`]) and copied to `aside/`. Frames whose segment is
+//!    missing altogether are reported too. Damage where only void frames were, or frames up to T, is nobody's loss. Damage in the group
+//!    that was written last is told apart: a power loss may keep a later sector of an unsynced write and lose an earlier
+//!    one. Its intact frames stay all the same, for nobody knows whether the group was synced.
+//! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written.
+//! 3. An intact frame or header of a newer version stops the opening: what this version cannot read it must not cut.
+//! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere.
+//! 5. The journal goes on in a fresh segment. It starts with the **tail**, the frames after T of the last segment,
+//!    written again and synced: after a process died on a failed fdatasync they may have been read from memory only.
+//!    Then the old segment is cut before them.
+//! 6. Where the declarations differ from those in force, a declarations frame follows.
+//! 7. Next sequence = max(end of the journal, T, last sequence of the checkpoint, raised floor) + 1.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
+use meetnet_model::ids::Sequence;
+use uuid::Uuid;
+
+mod archive;
+mod aside;
+mod checkpoint;
+mod error;
+pub mod files;
+mod frame;
+mod opening;
+mod options;
+mod reader;
+mod recovery;
+mod reserve;
+mod scan;
+mod segment;
+mod shared;
+mod writer;
+
+pub use archive::ArchiveStep;
+pub use checkpoint::{Checkpoint, DupEntry};
+pub use error::{AppendError, FullLimit, JournalError};
+pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, fuzz_frame};
+pub use opening::FolderLock;
+pub use options::{Clock, JournalOptions, system_clock};
+pub use reader::{FrameGroup, JournalReader};
+pub use recovery::{OlderDecoderTail, Recovery, SkippedRegion};
+pub use shared::{Appended, DurableCallback};
+
+use archive::Archive;
+use checkpoint::{CHECKPOINT, Sealed};
+use error::IoContext;
+use shared::{Shared, locked};
+use writer::Writer;
+
+/// How often the archive is looked after when nothing is trimmed: raw messages must go when their time is up.
+const ARCHIVE_PERIOD: Duration = Duration::from_secs(3600);
+
+/// What trimming moved out of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Segments archived.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// An open journal: a handle that is cheap to clone. The last one dropped (or [`Journal::shutdown`]) writes what is
+/// pending and frees the folder; a durable callback must therefore not hold one.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    archive: Archive,
+    /// One checkpoint at a time; the lock is freed on shutdown.
+    folder: Mutex<Option<FolderLock>>,
+    /// The writer where no thread runs it.
+    writer: Mutex<Option<Writer>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    wake_archivist: Mutex<Option<Sender<()>>>,
+    stop_archivist: Arc<AtomicBool>,
+}
+
+impl Journal {
+    /// Opens (or makes) the journal: takes the folder lock, recovers, and journals `declarations` where they differ
+    /// from those in force. They are in force for every append from here on.
+    ///
+    /// # Errors
+    /// Where another process holds the folder, a file operation fails, or files are of a newer version or of another
+    /// journal. Damage is no error: it is reported in [`Recovery`].
+    pub fn open(
+        mut options: JournalOptions,
+        declarations: &[u8],
+    ) -> Result<(Self, Recovery), JournalError> {
+        options.segment_bytes_max = options.segment_bytes_max.min(options.journal_bytes_max / 4);
+        let envelope = NewEnvelope {
+            payload: declarations,
+            ..NewEnvelope::default()
+        };
+        frame::encoded_bytes(FrameKind::Declarations, &envelope)
+            .map_err(|source| JournalError::Declarations { source })?;
+        let files = Arc::clone(&options.files);
+        let files = files.as_ref();
+        for dir in [&options.dir, &options.archive_dir] {
+            files.create_dir(dir).context("create", dir)?;
+            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                files.sync_dir(parent).context("sync", parent)?;
+            }
+        }
+        let dir = options.dir.as_path();
+        let folder = FolderLock::acquire(files, dir)?;
+        let names = recovery::segment_names(files, dir)?;
+        let identity = opening::identity(files, dir, &names)?;
+        let mut checkpoint_damaged = None;
+        let checkpoint = match checkpoint::read_sealed::<Checkpoint>(files, dir, CHECKPOINT)? {
+            Sealed::Valid(checkpoint) => Some(checkpoint),
+            Sealed::Missing => None,
+            Sealed::Damaged => {
+                let kept = recovery::keep_damaged_checkpoint(files, dir)?;
+                tracing::error!(kept = %kept.display(), "the journal's checkpoint is damaged: replaying all of it");
+                checkpoint_damaged = Some(kept);
+                None
+            }
+        };
+        let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint)?;
+        scan.report.checkpoint_damaged = checkpoint_damaged;
+        let number = names.last().map_or(1, |name| name.number + 1);
+        let now = (options.clock)();
+        let started =
+            opening::start_segment(files, dir, &identity, number, &mut scan, declarations, now)?;
+        let report = scan.report;
+        report_opening(&report);
+        if let Err(error) = reserve::restore(files, dir, options.reserve_bytes) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "failed to set up the journal's reserve file");
+        }
+
+        let mut segments: Vec<_> = scan
+            .segments
+            .into_iter()
+            .map(|scanned| scanned.segment)
+            .collect();
+        segments.push(started.segment.clone());
+        let trimmed = report
+            .checkpoint
+            .as_ref()
+            .map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let trimmed = trimmed.min(segments[0].follows);
+        let durable = (report.last_sequence, report.last_recorded_at);
+        let archive = Archive {
+            files: Arc::clone(&options.files),
+            dir: options.archive_dir.clone(),
+            raw_retention: options.raw_retention,
+            bytes_max: options.archive_bytes_max,
+            clock: Arc::clone(&options.clock),
+        };
+        let background = options.background;
+        let shared = Arc::new(Shared::new(options, identity, segments, durable, trimmed));
+        let writer = Writer::new(Arc::clone(&shared), &started.segment, started.in_force);
+        let journal = Self {
+            inner: Arc::new(Inner {
+                shared,
+                archive,
+                folder: Mutex::new(Some(folder)),
+                writer: Mutex::new(Some(writer)),
+                threads: Mutex::default(),
+                wake_archivist: Mutex::default(),
+                stop_archivist: Arc::default(),
+            }),
+        };
+        if background {
+            journal.inner.start_threads()?;
+        }
+        Ok((journal, report))
+    }
+
+    /// Takes an envelope: stamps and encodes it, and leaves it to be synced. Never waits for the disk; it is durable,
+    /// and may be acknowledged, once [`Journal::durable`] has reached its sequence.
+    pub fn append(&self, envelope: &NewEnvelope<'_>) -> Result<Appended, AppendError> {
+        self.inner
+            .shared
+            .append(FrameKind::Envelope, None, envelope)
+    }
+
+    /// Takes an earlier envelope again, with the sequence and the receive time (µs since 1970 UTC) it had.
+    pub fn append_replay(
+        &self,
+        original: Sequence,
+        received_at: i64,
+        envelope: &NewEnvelope<'_>,
+    ) -> Result<Appended, AppendError> {
+        self.inner
+            .shared
+            .append(FrameKind::Replay, Some((received_at, original)), envelope)
+    }
+
+    /// Puts declarations in force for every frame behind this one.
+    pub fn append_declarations(&self, declarations: &[u8]) -> Result<Appended, AppendError> {
+        let envelope = NewEnvelope {
+            payload: declarations,
+            ..NewEnvelope::default()
+        };
+        self.inner
+            .shared
+            .append(FrameKind::Declarations, None, &envelope)
+    }
+
+    /// Records that time went on.
+    pub fn append_tick(&self) -> Result<Appended, AppendError> {
+        self.inner
+            .shared
+            .append(FrameKind::Tick, None, &NewEnvelope::default())
+    }
+
+    /// Records a request to erase.
+    pub fn append_erase(&self, request: &[u8]) -> Result<Appended, AppendError> {
+        let envelope = NewEnvelope {
+            payload: request,
+            ..NewEnvelope::default()
+        };
+        self.inner.shared.append(FrameKind::Erase, None, &envelope)
+    }
+
+    /// Lets sequences go on after `floor` at least: the highest that a table has already applied.
+    pub fn raise_sequence_floor(&self, floor: Sequence) {
+        let mut pending = locked(&self.inner.shared.pending);
+        pending.last_sequence = pending.last_sequence.max(floor);
+    }
+
+    /// Returns the durable position: sequence and `recorded_at` of the last frame that is synced.
+    pub fn durable(&self) -> (Sequence, i64) {
+        self.inner.shared.durable()
+    }
+
+    /// Calls `callback` after each sync with the durable position. It runs on the writer's thread: the next group waits
+    /// for it, so it only passes the news on.
+    pub fn on_durable(&self, callback: DurableCallback) {
+        self.inner.shared.add_callback(callback);
+    }
+
+    /// Waits until `sequence` is durable: for tests and tools. [`JournalError::Stopped`] where it will never be.
+    pub fn wait_durable(&self, sequence: Sequence) -> Result<(), JournalError> {
+        self.inner.shared.wait_durable(sequence)
+    }
+
+    /// Returns a reader of the frames after `after`.
+    pub fn reader(&self, after: Sequence) -> JournalReader {
+        JournalReader::new(Arc::clone(&self.inner.shared), after)
+    }
+
+    /// Makes `checkpoint` durable, then archives every whole segment up to its T.
+    pub fn checkpoint_and_trim(&self, checkpoint: &Checkpoint) -> Result<Trimmed, JournalError> {
+        self.inner.checkpoint_and_trim(checkpoint)
+    }
+
+    /// Returns the bytes of untrimmed segments, which `journal_bytes_max` bounds.
+    pub fn bytes(&self) -> u64 {
+        self.inner.shared.stored_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the id of this journal: it names it in the transactions of table logs.
+    pub fn id(&self) -> Uuid {
+        self.inner.shared.identity.id
+    }
+
+    /// Returns true while the clock is more than a minute behind what has been recorded: it was set back.
+    pub fn clock_step(&self) -> bool {
+        locked(&self.inner.shared.pending).clock_step
+    }
+
+    /// Frees the space of the reserve file. Returns whether there was one.
+    pub fn release_reserve(&self) -> Result<bool, JournalError> {
+        let options = &self.inner.shared.options;
+        reserve::release(options.files.as_ref(), &options.dir)
+            .context("release the reserve in", &options.dir)
+    }
+
+    /// Fills the reserve file again.
+    pub fn restore_reserve(&self) -> Result<(), JournalError> {
+        let options = &self.inner.shared.options;
+        reserve::restore(options.files.as_ref(), &options.dir, options.reserve_bytes)
+            .context("restore the reserve in", &options.dir)
+    }
+
+    /// Without background threads: makes one attempt to write the pending group. Returns false where nothing was
+    /// pending. After an error the same group is tried again by the next call.
+    pub fn write_group(&self) -> Result<bool, JournalError> {
+        let mut writer = locked(&self.inner.writer);
+        let Some(writer) = writer.as_mut() else {
+            return Err(JournalError::Stopped);
+        };
+        writer
+            .write_group()
+            .context("write a group to", &self.inner.shared.options.dir)
+    }
+
+    /// Does one thing that is due in the archive: removes what is too old or too much, or compresses a segment.
+    /// Returns none where nothing is due.
+    pub fn tend_archive(&self) -> Result<Option<ArchiveStep>, JournalError> {
+        self.inner.archive.step(&|| true)
+    }
+
+    /// Takes nothing more, writes what is pending and frees the folder, for all handles.
+    ///
+    /// # Errors
+    /// [`JournalError::Unwritten`] where the disk refused the last groups: their senders were not acknowledged.
+    pub fn shutdown(self) -> Result<(), JournalError> {
+        self.inner.shared.stop();
+        let writer = locked(&self.inner.writer).take();
+        if let Some(writer) = writer {
+            writer.run();
+        }
+        self.inner.end()
+    }
+}
+
+impl Inner {
+    fn start_threads(&self) -> Result<(), JournalError> {
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let thread = thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .context("start the threads of", &self.shared.options.dir)?;
+            locked(&self.threads).push(thread);
+            Ok::<(), JournalError>(())
+        };
+        if let Some(writer) = locked(&self.writer).take() {
+            spawn("journal-writer", Box::new(move || writer.run()))?;
+        }
+        let (wake, woken) = crossbeam_channel::bounded::<()>(1);
+        let (archive, stop) = (self.archive.clone(), Arc::clone(&self.stop_archivist));
+        spawn(
+            "journal-archive",
+            Box::new(move || {
+                let go_on = || !stop.load(Ordering::Relaxed);
+                loop {
+                    while go_on() {
+                        match archive.step(&go_on) {
+                            Ok(Some(step)) => tracing::debug!(?step, "tended the raw archive"),
+                            Ok(None) => break,
+                            Err(error) => {
+                                let error: &dyn std::error::Error = &error;
+                                tracing::warn!(
+                                    error,
+                                    "failed to tend the raw archive: trying later"
+                                );
+                                break;
+                            }
+                        }
+                    }
+                    match woken.recv_timeout(ARCHIVE_PERIOD) {
+                        Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            }),
+        )?;
+        *locked(&self.wake_archivist) = Some(wake);
+        Ok(())
+    }
+
+    fn checkpoint_and_trim(&self, checkpoint: &Checkpoint) -> Result<Trimmed, JournalError> {
+        let folder = locked(&self.folder);
+        if folder.is_none() {
+            return Err(JournalError::Stopped);
+        }
+        let options = &self.shared.options;
+        let files = options.files.as_ref();
+        let write = || checkpoint::write_sealed(files, &options.dir, CHECKPOINT, checkpoint);
+        let mut released = false;
+        match write() {
+            Err(error) if is_disk_full(&error) => {
+                released = reserve::release(files, &options.dir)
+                    .context("release the reserve in", &options.dir)?;
+                tracing::warn!("the disk is full: released the journal's reserve to trim");
+                write()?;
+            }
+            written => written?,
+        }
+        let mut trimmed = Trimmed::default();
+        for segment in self.shared.trimmable(checkpoint.trimmed_through) {
+            if segment.is_empty() {
+                files
+                    .remove(&segment.path)
+                    .context("remove the empty segment", &segment.path)?;
+            } else {
+                self.archive.admit(&segment)?;
+                trimmed.segments += 1;
+                trimmed.bytes += segment.stored_bytes;
+            }
+            self.shared.forget_segment(segment.name.number);
+        }
+        if trimmed.segments > 0 {
+            files
+                .sync_dir(&options.archive_dir)
+                .context("sync", &options.archive_dir)?;
+            files.sync_dir(&options.dir).context("sync", &options.dir)?;
+            if let Some(wake) = &*locked(&self.wake_archivist) {
+                // Full: it is awake already.
+                let _ = wake.try_send(());
+            }
+        }
+        if released && let Err(error) = reserve::restore(files, &options.dir, options.reserve_bytes)
+        {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "failed to fill the journal's reserve file again");
+        }
+        Ok(trimmed)
+    }
+
+    /// Ends the threads and frees the folder.
+    fn end(&self) -> Result<(), JournalError> {
+        self.shared.stop();
+        self.stop_archivist.store(true, Ordering::Relaxed);
+        drop(locked(&self.wake_archivist).take());
+        for thread in std::mem::take(&mut *locked(&self.threads)) {
+            // The last handle may be dropped by a callback, on the writer's own thread.
+            if thread.thread().id() != thread::current().id() {
+                // A panic in a callback has been reported by the panic hook.
+                let _ = thread.join();
+            }
+        }
+        self.shared.mark_stopped();
+        drop(locked(&self.folder).take());
+        match locked(&self.shared.unwritten).take() {
+            Some((frames, source)) => Err(JournalError::Unwritten { frames, source }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the journal was dropped with unwritten frames");
+        }
+    }
+}
+
+fn is_disk_full(error: &JournalError) -> bool {
+    matches!(error, JournalError::Io { source, .. }
+        if source.kind() == std::io::ErrorKind::StorageFull)
+}
+
+fn report_opening(report: &Recovery) {
+    for region in &report.skipped {
+        let (segment, offset, bytes) = (region.segment.display(), region.offset, region.bytes);
+        let (after, resumes_at) = (region.after.0, region.resumes_at.0);
+        if region.last_group {
+            tracing::warn!(%segment, offset, bytes, after, resumes_at,
+                "skipped a torn write in the last group of the journal: its senders were most likely not acknowledged");
+        } else {
+            metrics::counter!("meetnet_journal_skipped_regions_total").increment(1);
+            tracing::error!(%segment, offset, bytes, after, resumes_at,
+                "skipped a damaged region of the journal: acknowledged messages may be lost");
+        }
+    }
+    if let Some(older) = report.older_decoder_tail {
+        tracing::warn!(
+            decoder_version = older.decoder_version,
+            first = older.first.0,
+            frames = older.frames,
+            "uncommitted messages were journalled under older decoders: this version's will decode them"
+        );
+    }
+    tracing::info!(
+        last_sequence = report.last_sequence.0,
+        trimmed_through = report
+            .checkpoint
+            .as_ref()
+            .map_or(0, |c| c.trimmed_through.0),
+        cut_bytes = report.cut_bytes,
+        skipped = report.skipped.len(),
+        "opened the journal"
+    );
+}
+
+#[cfg(test)]
+mod tests;

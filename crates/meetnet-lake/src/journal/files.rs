@@ -1,0 +1,186 @@
+//! The few file operations that durability rests on, behind a small trait.
+//!
+//! Whatever must survive a crash goes through [`Files`], so that a test can put a layer below it that tears writes,
+//! fails syncs, fills the disk and forgets everything that was not synced. It is not a file system abstraction:
+//! there is one real implementation, [`DiskFiles`], and it is what production always uses.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Holds a lock until it is dropped.
+pub type LockGuard = Box<dyn Any + Send + Sync>;
+
+/// One entry of [`Files::list`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedFile {
+    /// File name without its folder.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// File operations by path.
+///
+/// Contract: bytes are durable after [`FileHandle::sync_data`] returned without error **and** the entry that names the
+/// file is durable after [`Files::sync_dir`] on its folder. A rename replaces its target at once or not at all.
+pub trait Files: Debug + Send + Sync {
+    /// Creates an empty file for appending and reading (private to its owner), replacing an existing one.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
+    /// Opens an existing file for appending and reading.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
+    /// Moves a file, replacing the target.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes the entries of a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Returns the files in a folder (not its subfolders), sorted by name.
+    fn list(&self, dir: &Path) -> io::Result<Vec<ListedFile>>;
+    /// Creates a folder and its missing parents (private to their owner).
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Locks `path` for this process and writes `holder` into it; [`io::ErrorKind::WouldBlock`] where it is taken.
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<LockGuard>;
+}
+
+/// One open file. Appending is done by one thread; reading by any.
+pub trait FileHandle: Debug + Send + Sync {
+    /// Writes all of `bytes` at the end; after an error any prefix of them may be there.
+    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Fills `buffer` from `offset`; less only at the end of the file. Returns the bytes read.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Makes the content and the length durable (fdatasync).
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts the file to `bytes`.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+    /// Returns the length in bytes.
+    fn bytes(&self) -> io::Result<u64>;
+}
+
+/// Reads a whole file.
+pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
+    let handle = files.open(path)?;
+    let length = usize::try_from(handle.bytes()?).map_err(io::Error::other)?;
+    let mut content = vec![0; length];
+    let read = handle.read_at(0, &mut content)?;
+    content.truncate(read);
+    Ok(content)
+}
+
+/// The real file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskFiles;
+
+#[derive(Debug)]
+struct DiskFile(File);
+
+impl Files for DiskFiles {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        // Raw messages may hold personal data: nobody but the owner reads them, from the first byte on.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        drop(file);
+        self.open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        Ok(Arc::new(DiskFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<ListedFile>> {
+        let mut listed = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Another thread removed or renamed it between the two calls.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            // Names that are not UTF-8 are not ours.
+            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+                listed.push(ListedFile {
+                    name,
+                    bytes: metadata.len(),
+                });
+            }
+        }
+        listed.sort();
+        Ok(listed)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    }
+
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<LockGuard> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false) // not before the lock is ours: it names the holder
+            .mode(0o600)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        file.set_len(0)?;
+        file.write_all(holder.as_bytes())?;
+        Ok(Box::new(file))
+    }
+}
+
+impl FileHandle for DiskFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.0).write_all(bytes)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match self.0.read_at(&mut buffer[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(bytes) => read += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

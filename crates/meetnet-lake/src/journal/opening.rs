@@ -1,0 +1,299 @@
+//! Opening, second half: the journal's identity, its folder lock, and the fresh segment that takes over the tail.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use meetnet_model::declarations::DECODER_VERSION;
+use meetnet_model::ids::Sequence;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::checkpoint::{self, Sealed, UNFINISHED};
+use super::error::{IoContext, JournalError};
+use super::files::{self, Files, LockGuard};
+use super::frame::{self, FrameKind, NewEnvelope, Stamp};
+use super::recovery::{self, Scan};
+use super::scan::{Scanned, Scanner};
+use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
+
+const IDENTITY: &str = "identity";
+const LOCK: &str = "lock";
+const COPY_BYTES: usize = 1 << 20;
+
+/// Exclusive use of a journal folder until it is dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    _guard: LockGuard,
+}
+
+impl FolderLock {
+    /// Takes the lock of the journal folder `dir`, or says which process has it.
+    pub fn acquire(files: &dyn Files, dir: &Path) -> Result<Self, JournalError> {
+        let path = dir.join(LOCK);
+        match files.lock(&path, &format!("{}\n", std::process::id())) {
+            Ok(guard) => Ok(Self { _guard: guard }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let holder = files::read_all(files, &path)
+                    .ok()
+                    .and_then(|content| String::from_utf8(content).ok())
+                    .map(|text| text.trim().to_owned())
+                    .filter(|pid| !pid.is_empty())
+                    .unwrap_or_else(|| "unknown".to_owned());
+                Err(JournalError::Locked {
+                    dir: dir.to_path_buf(),
+                    holder,
+                })
+            }
+            Err(error) => Err(error).context("lock", &path),
+        }
+    }
+
+    /// Returns the process that holds the journal folder `dir` (`unknown` where the lock file does not say), or none.
+    /// For tools that only want to know: nothing is made or written.
+    pub fn holder(dir: &Path) -> Option<String> {
+        let path = dir.join(LOCK);
+        let file = std::fs::File::open(&path).ok()?;
+        match file.try_lock_shared() {
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            Ok(()) | Err(std::fs::TryLockError::Error(_)) => return None,
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let pid = text.trim();
+        Some(if pid.is_empty() {
+            "unknown".to_owned()
+        } else {
+            pid.to_owned()
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct IdentityFile {
+    format: u32,
+    id: String,
+    salt: String,
+}
+
+/// Returns the identity in the folder; makes one where the folder holds no journal yet.
+pub(crate) fn identity(
+    files: &dyn Files,
+    dir: &Path,
+    names: &[SegmentName],
+) -> Result<Identity, JournalError> {
+    match checkpoint::read_sealed::<IdentityFile>(files, dir, IDENTITY)? {
+        Sealed::Valid(file) if file.format > 1 => Err(JournalError::NewerFormat {
+            path: dir.join(IDENTITY),
+            version: file.format,
+        }),
+        Sealed::Valid(file) => match (Uuid::parse_str(&file.id), Uuid::parse_str(&file.salt)) {
+            (Ok(id), Ok(salt)) => Ok(Identity {
+                id,
+                salt: salt.into_bytes(),
+            }),
+            _ => Err(JournalError::NoIdentity {
+                dir: dir.to_path_buf(),
+            }),
+        },
+        Sealed::Missing if names.is_empty() => {
+            let identity = Identity {
+                id: Uuid::new_v4(),
+                salt: Uuid::new_v4().into_bytes(),
+            };
+            write_identity(files, dir, &identity)?;
+            Ok(identity)
+        }
+        // Every segment header repeats it.
+        Sealed::Missing | Sealed::Damaged => {
+            for name in names {
+                let (_, header) = recovery::read_header(files, &dir.join(name.to_string()))?;
+                if let Some(header) = header {
+                    tracing::warn!(dir = %dir.display(), "restored the journal's identity from a segment");
+                    write_identity(files, dir, &header.identity)?;
+                    return Ok(header.identity);
+                }
+            }
+            Err(JournalError::NoIdentity {
+                dir: dir.to_path_buf(),
+            })
+        }
+    }
+}
+
+fn write_identity(files: &dyn Files, dir: &Path, identity: &Identity) -> Result<(), JournalError> {
+    let file = IdentityFile {
+        format: 1,
+        id: identity.id.to_string(),
+        salt: Uuid::from_bytes(identity.salt).to_string(),
+    };
+    checkpoint::write_sealed(files, dir, IDENTITY, &file)
+}
+
+/// The segment that appends go to, and what is in force at its end.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) segment: Segment,
+    pub(crate) in_force: InForce,
+}
+
+/// Writes the fresh segment (complete and synced before its name appears), then frees what it took over.
+///
+/// It starts with the tail of the last one: those bytes may have been read back from memory that a failed sync never
+/// brought to the disk, and only writing them again makes them durable for certain.
+pub(crate) fn start_segment(
+    files: &dyn Files,
+    dir: &Path,
+    identity: &Identity,
+    number: u64,
+    scan: &mut Scan,
+    declarations: &[u8],
+    now: i64,
+) -> Result<Started, JournalError> {
+    let next = scan.report.last_sequence.next();
+    let first = scan.tail.as_ref().map_or(next, |tail| tail.first);
+    let name = SegmentName { number, first };
+    let path = dir.join(name.to_string());
+    let unfinished = dir.join(format!("{name}{UNFINISHED}"));
+    let before = &scan.before_tail;
+    let recorded_after = if scan.tail.is_some() {
+        before.recorded_at
+    } else {
+        scan.report.last_recorded_at
+    };
+    let handle = files.create(&unfinished).context("create", &unfinished)?;
+    let header = Header {
+        identity: *identity,
+        number,
+        follows: before.sequence,
+        first,
+        recorded_after,
+    };
+    let mut buffer = Vec::new();
+    segment::encode_start(&mut buffer, &header, &before.in_force);
+    let mut segment = Segment {
+        name,
+        path: path.clone(),
+        handle: handle.clone(),
+        follows: before.sequence,
+        last: before.sequence,
+        first_recorded_at: 0,
+        last_recorded_at: 0,
+        readable_bytes: 0,
+        stored_bytes: 0,
+    };
+    let mut stored = 0;
+    let mut write = |buffer: &mut Vec<u8>| {
+        handle.append(buffer).context("write", &unfinished)?;
+        stored += buffer.len() as u64;
+        buffer.clear();
+        Ok::<(), JournalError>(())
+    };
+    if let Some(tail) = &scan.tail {
+        let mut scanner = Scanner::new(tail.handle.clone(), identity.key(), tail.offset, tail.end);
+        loop {
+            match scanner.next().context("read the tail for", &path)? {
+                Scanned::End => break,
+                Scanned::Newer(version) => {
+                    return Err(JournalError::NewerFormat {
+                        path,
+                        version: version.into(),
+                    });
+                }
+                Scanned::Damage { .. } => {} // reported by the scan
+                Scanned::Frame { encoded, frame, .. } => {
+                    if frame.sequence <= segment.last || frame.head {
+                        continue;
+                    }
+                    buffer.extend_from_slice(encoded);
+                    segment.extend(frame.sequence, frame.recorded_at);
+                }
+            }
+            if buffer.len() >= COPY_BYTES {
+                write(&mut buffer)?;
+            }
+        }
+    }
+    let mut in_force = scan.end.in_force.clone();
+    if *in_force.declarations != *declarations {
+        let recorded_at = now.max(scan.report.last_recorded_at + 1);
+        in_force = InForce {
+            sequence: next,
+            recorded_at,
+            decoder_version: DECODER_VERSION,
+            declarations: declarations.into(),
+        };
+        let envelope = NewEnvelope {
+            payload: declarations,
+            ..NewEnvelope::default()
+        };
+        let stamp = Stamp {
+            kind: FrameKind::Declarations,
+            head: false,
+            sequence: next,
+            recorded_at,
+            decoder_version: DECODER_VERSION,
+            in_group: 0,
+            original: None,
+        };
+        frame::encode(&mut buffer, identity.key(), &stamp, &envelope);
+        segment.extend(next, recorded_at);
+        scan.report.last_sequence = next;
+        scan.report.last_recorded_at = recorded_at;
+    }
+    write(&mut buffer)?;
+    handle.sync_data().context("sync", &unfinished)?;
+    files
+        .rename(&unfinished, &path)
+        .context("rename into place", &path)?;
+    files.sync_dir(dir).context("sync", dir)?;
+    segment.readable_bytes = stored;
+    segment.stored_bytes = stored;
+    free_taken_over(files, dir, scan, segment.follows)?;
+    Ok(Started { segment, in_force })
+}
+
+/// Cuts the moved tail off the old segment and removes segments that hold nothing.
+fn free_taken_over(
+    files: &dyn Files,
+    dir: &Path,
+    scan: &mut Scan,
+    follows: Sequence,
+) -> Result<(), JournalError> {
+    if let Some(last) = scan.segments.last_mut() {
+        let segment = &mut last.segment;
+        if segment.readable_bytes < segment.stored_bytes {
+            segment
+                .handle
+                .truncate(segment.readable_bytes)
+                .and_then(|()| segment.handle.sync_data())
+                .context("cut the moved tail off", &segment.path)?;
+            segment.stored_bytes = segment.readable_bytes;
+        }
+    }
+    // An empty segment still makes void what earlier ones hold after its start: it goes only where the next one
+    // starts at the same place and does the same.
+    let successors: Vec<Sequence> = scan
+        .segments
+        .iter()
+        .skip(1)
+        .map(|scanned| scanned.segment.follows)
+        .chain([follows])
+        .collect();
+    let mut removed: Vec<PathBuf> = Vec::new();
+    let mut successor = successors.into_iter();
+    for scanned in &scan.segments {
+        let next_follows = successor.next();
+        if scanned.removable && next_follows == Some(scanned.segment.follows) {
+            let path = &scanned.segment.path;
+            files
+                .remove(path)
+                .context("remove the empty segment", path)?;
+            removed.push(path.clone());
+        }
+    }
+    if !removed.is_empty() {
+        scan.segments
+            .retain(|scanned| !removed.contains(&scanned.segment.path));
+        files.sync_dir(dir).context("sync", dir)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+use meetnet_model::ids::Sequence;
+
+use super::super::files::{DiskFiles, Files};
+use super::super::frame::{FrameKind, NewEnvelope, Stamp, encode};
+use super::*;
+
+const SALT: [u8; 16] = [3; 16];
+
+fn frame(sequence: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let stamp = Stamp {
+        kind: FrameKind::Envelope,
+        head: false,
+        sequence: Sequence(sequence),
+        recorded_at: 1,
+        decoder_version: 1,
+        in_group: 0,
+        original: None,
+    };
+    let envelope = NewEnvelope {
+        payload,
+        ..NewEnvelope::default()
+    };
+    encode(&mut bytes, FrameKey::new(&SALT), &stamp, &envelope);
+    bytes
+}
+
+/// Scans `content` behind 5 other bytes; returns sequences, and damage as `offset+bytes` with `!` where nothing follows.
+fn check(content: &[u8], expect: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let handle = DiskFiles
+        .create(&folder.path().join("segment"))
+        .expect("a file");
+    handle.append(b"other").expect("written");
+    handle.append(content).expect("written");
+    let end = 5 + content.len() as u64;
+    let mut scanner = Scanner::new(handle, FrameKey::new(&SALT), 5, end);
+    let mut found = Vec::new();
+    loop {
+        found.push(match scanner.next().expect("readable") {
+            Scanned::End => break,
+            Scanned::Newer(version) => format!("newer {version}"),
+            Scanned::Frame { frame, .. } => frame.sequence.to_string(),
+            Scanned::Damage {
+                offset,
+                bytes,
+                followed,
+            } => {
+                format!("{}+{bytes}{}", offset - 5, if followed { "" } else { "!" })
+            }
+        });
+    }
+    assert_eq!(found.join(" "), expect);
+}
+
+#[test]
+fn frames_and_damage_are_walked_in_order() {
+    let (a, b) = (frame(1, b"one"), frame(2, b"two"));
+    let size = a.len();
+    check(&[], "");
+    check(&[a.as_slice(), &b].concat(), "1 2");
+    check(
+        &[a.as_slice(), b"mnj", &b].concat(),
+        &format!("1 {size}+3 2"),
+    );
+    check(&[a.as_slice(), &b[..10]].concat(), &format!("1 {size}+10!"));
+    check(
+        &[a.as_slice(), &[0; 1000]].concat(),
+        &format!("1 {size}+1000!"),
+    );
+    check(&[&b"mnjfmnjfmnjf"[..], &b].concat(), "0+12 2");
+}
+
+#[test]
+fn frames_and_damage_may_be_longer_than_a_chunk() {
+    let large = frame(1, &vec![7; 3 * CHUNK_BYTES]);
+    let small = frame(2, b"two");
+    check(&[large.as_slice(), &small].concat(), "1 2");
+    let mut damaged = large.clone();
+    damaged[2 * CHUNK_BYTES] ^= 1;
+    check(
+        &[damaged.as_slice(), &small].concat(),
+        &format!("0+{} 2", large.len()),
+    );
+    // The magic that ends the damage lies across two chunks, at every possible cut.
+    for shift in 0..6 {
+        let junk = vec![b'm'; CHUNK_BYTES - 2 + shift];
+        check(
+            &[junk.as_slice(), &small].concat(),
+            &format!("0+{} 2", junk.len()),
+        );
+    }
+}
+
+#[test]
+fn a_frame_inside_a_payload_is_found_only_with_the_key() {
+    let inner = frame(99, b"ours");
+    let mut foreign = Vec::new();
+    let stamp = Stamp {
+        kind: FrameKind::Envelope,
+        head: false,
+        sequence: Sequence(98),
+        recorded_at: 1,
+        decoder_version: 1,
+        in_group: 0,
+        original: None,
+    };
+    encode(
+        &mut foreign,
+        FrameKey::new(&[4; 16]),
+        &stamp,
+        &NewEnvelope::default(),
+    );
+    // Somebody who does not know the salt sends a frame as a payload, and the frame around it is damaged.
+    let mut outer = frame(1, &foreign);
+    outer[8] ^= 1;
+    check(
+        &[outer.as_slice(), &inner].concat(),
+        &format!("0+{} 99", outer.len()),
+    );
+}

@@ -1,0 +1,407 @@
+//! The journal on files that were cut, flipped, lost or torn: what is intact is read, what is not is reported once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use meetnet_lake::journal::{
+    AppendError, Checkpoint, FrameKind, Journal, JournalError, JournalOptions, NewEnvelope,
+    Recovery,
+};
+use meetnet_model::ids::Sequence;
+use meetnet_testkit::clock::ManualClock;
+use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+
+const NOW: i64 = 1_700_000_000_000_000;
+const DIR: &str = "/city/journal";
+
+fn options(files: &FaultyFiles) -> JournalOptions {
+    JournalOptions {
+        reserve_bytes: 0,
+        clock: ManualClock::new(NOW).function(),
+        files: Arc::new(files.clone()),
+        background: false,
+        ..JournalOptions::new(DIR, "/city/archive")
+    }
+}
+
+fn open(files: &FaultyFiles) -> (Journal, Recovery) {
+    Journal::open(options(files), b"declared").expect("opens")
+}
+
+fn append(journal: &Journal, payloads: &[&[u8]]) -> Vec<u64> {
+    let append = |payload: &&[u8]| {
+        let envelope = NewEnvelope {
+            source: "s",
+            topic: "t",
+            payload,
+            ..NewEnvelope::default()
+        };
+        journal.append(&envelope).expect("taken").sequence.0
+    };
+    payloads.iter().map(append).collect()
+}
+
+/// Sequences and payloads of all envelopes after `after`.
+fn read(journal: &Journal, after: u64) -> Vec<(u64, Vec<u8>)> {
+    let mut reader = journal.reader(Sequence(after));
+    let mut read = Vec::new();
+    while let Some(group) = reader.read_group(100).expect("readable") {
+        let envelopes = group
+            .frames()
+            .filter(|frame| frame.kind == FrameKind::Envelope);
+        read.extend(envelopes.map(|frame| (frame.sequence.0, frame.payload.to_vec())));
+    }
+    read
+}
+
+fn segments(files: &FaultyFiles) -> Vec<PathBuf> {
+    let is_segment = |path: &PathBuf| {
+        path.parent() == Some(Path::new(DIR)) && path.extension().is_some_and(|e| e == "journal")
+    };
+    files.paths().into_iter().filter(is_segment).collect()
+}
+
+/// A journal of one segment with the envelopes 2, 3 and 4; returns the files, and where each frame starts and ends.
+fn three_envelopes() -> (FaultyFiles, PathBuf, Vec<(usize, usize)>) {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    let path = segments(&files).pop().expect("one segment");
+    let length = || files.content(&path).expect("a file").len();
+    let mut bounds = Vec::new();
+    for payload in [b"first".as_slice(), b"second", b"third"] {
+        let start = length();
+        append(&journal, &[payload]);
+        journal.write_group().expect("written");
+        bounds.push((start, length()));
+    }
+    (files.restart(Crash::Kill), path, bounds)
+}
+
+fn envelopes(numbers: &[usize]) -> Vec<(u64, Vec<u8>)> {
+    let payloads = [b"first".to_vec(), b"second".to_vec(), b"third".to_vec()];
+    numbers
+        .iter()
+        .map(|&number| (number as u64 + 2, payloads[number].clone()))
+        .collect()
+}
+
+#[test]
+fn cut_at_every_byte_the_whole_frames_before_it_stay() {
+    let (files, path, bounds) = three_envelopes();
+    let content = files.content(&path).expect("a file");
+    for length in bounds[0].0..content.len() {
+        let files = files.restart(Crash::Kill);
+        files.put(&path, content[..length].to_vec());
+        let (journal, recovery) = open(&files);
+        let whole: Vec<usize> = (0..3)
+            .filter(|&number| bounds[number].1 <= length)
+            .collect();
+        assert_eq!(read(&journal, 0), envelopes(&whole), "cut to {length}");
+        let end = whole.last().map_or(bounds[0].0, |&number| bounds[number].1);
+        assert_eq!(
+            (recovery.cut_bytes, recovery.skipped.len()),
+            ((length - end) as u64, 0)
+        );
+        assert_eq!(append(&journal, &[b"next"]), [whole.len() as u64 + 2]);
+        journal.shutdown().expect("all written");
+        // Nothing is left of it the next time.
+        let (journal, recovery) = open(&files);
+        assert_eq!((recovery.cut_bytes, recovery.skipped.len()), (0, 0));
+        assert_eq!(read(&journal, 0).len(), whole.len() + 1);
+    }
+}
+
+#[test]
+fn cut_within_the_first_frames_the_journal_starts_anew_and_keeps_its_id() {
+    let (files, path, bounds) = three_envelopes();
+    let id = open(&files.restart(Crash::Kill)).0.id();
+    let content = files.content(&path).expect("a file");
+    for length in 0..bounds[0].0 {
+        let files = files.restart(Crash::Kill);
+        files.put(&path, content[..length].to_vec());
+        let (journal, recovery) = open(&files);
+        assert_eq!((journal.id(), recovery.skipped.len()), (id, 0));
+        assert_eq!(read(&journal, 0), [], "cut to {length}");
+    }
+}
+
+#[test]
+fn a_bit_flipped_anywhere_in_a_middle_frame_costs_that_frame_only() {
+    let (files, path, bounds) = three_envelopes();
+    let (start, end) = bounds[1];
+    for at in start..end {
+        let files = files.restart(Crash::Kill);
+        let mut content = files.content(&path).expect("a file");
+        content[at] ^= 1 << (at % 8);
+        let damaged = content[start..end].to_vec();
+        files.put(&path, content);
+        let (journal, recovery) = open(&files);
+        assert_eq!(read(&journal, 0), envelopes(&[0, 2]), "flipped at {at}");
+        let [region] = recovery.skipped.as_slice() else {
+            panic!("{:?}", recovery.skipped)
+        };
+        assert_eq!(
+            (region.offset, region.bytes),
+            (start as u64, (end - start) as u64)
+        );
+        assert_eq!(
+            (region.after, region.resumes_at),
+            (Sequence(2), Sequence(4))
+        );
+        assert!(!region.last_group, "another group was written behind it");
+        let kept = region.kept_aside.as_ref().expect("kept");
+        assert_eq!(files.content(kept), Some(damaged));
+        assert_eq!(recovery.cut_bytes, 0);
+    }
+}
+
+#[test]
+fn a_hole_in_the_last_group_is_a_torn_write() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    append(&journal, &[b"first", b"second", b"third"]);
+    journal.write_group().expect("written");
+    let path = segments(&files).pop().expect("one segment");
+    let mut content = files.content(&path).expect("a file");
+    let at = content
+        .windows(6)
+        .position(|window| window == b"second")
+        .expect("written");
+    content[at] = 0;
+    files.put(&path, content);
+    let (journal, recovery) = open(&files.restart(Crash::Kill));
+    assert_eq!(read(&journal, 0), envelopes(&[0, 2]));
+    let [region] = recovery.skipped.as_slice() else {
+        panic!("{:?}", recovery.skipped)
+    };
+    assert!(region.last_group && region.kept_aside.is_some());
+}
+
+#[test]
+fn a_bit_flipped_in_header_or_head_frame_costs_no_frame() {
+    let (files, path, bounds) = three_envelopes();
+    let declared = files.content(&path).expect("a file");
+    // Up to the first declarations frame, which is a frame like others.
+    let head_end = bounds[0].0 - (12 + 40 + b"declared".len());
+    for at in 0..head_end {
+        let files = files.restart(Crash::Kill);
+        let mut content = declared.clone();
+        content[at] ^= 0x40;
+        files.put(&path, content);
+        let (journal, recovery) = open(&files);
+        assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]), "flipped at {at}");
+        assert_eq!(recovery.skipped.len(), 1, "flipped at {at}");
+        assert_eq!(recovery.last_sequence, Sequence(4));
+    }
+}
+
+#[test]
+fn damage_in_a_middle_segment_and_a_missing_one_are_reported() {
+    let files = FaultyFiles::new();
+    let small = |files: &FaultyFiles| {
+        let options = JournalOptions {
+            segment_bytes_max: 10,
+            ..options(files)
+        };
+        Journal::open(options, b"declared").expect("opens")
+    };
+    let (journal, _) = small(&files);
+    for payload in [b"a", b"b", b"c", b"d"] {
+        append(&journal, &[payload]);
+        journal.write_group().expect("written");
+    }
+    let paths = segments(&files);
+    assert_eq!(paths.len(), 5);
+    let checkpoint = Checkpoint {
+        trimmed_through: Sequence(1),
+        ..Checkpoint::default()
+    };
+    journal.checkpoint_and_trim(&checkpoint).expect("trimmed");
+    let files = files.restart(Crash::Kill);
+
+    let sequences = |journal: &Journal| read(journal, 1).iter().map(|f| f.0).collect::<Vec<_>>();
+    let damaged = files.restart(Crash::Kill);
+    let mut content = damaged.content(&paths[2]).expect("a file");
+    let last = content.len() - 1;
+    content[last] ^= 1;
+    damaged.put(&paths[2], content);
+    let (journal, recovery) = small(&damaged);
+    assert_eq!(sequences(&journal), [2, 4, 5]);
+    assert_eq!(recovery.skipped.len(), 1);
+    assert_eq!(
+        (&recovery.skipped[0].segment, recovery.skipped[0].after),
+        (&paths[2], Sequence(2))
+    );
+
+    for (missing, left) in [(1, [3, 4, 5]), (2, [2, 4, 5])] {
+        let lost = files.restart(Crash::Kill);
+        meetnet_lake::journal::files::Files::remove(&lost, &paths[missing]).expect("removed");
+        let (journal, recovery) = small(&lost);
+        assert_eq!(sequences(&journal), left);
+        assert_eq!((recovery.skipped.len(), recovery.skipped[0].bytes), (1, 0));
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_moved_aside_and_everything_is_replayed() {
+    let (files, _, _) = three_envelopes();
+    let (journal, _) = open(&files);
+    let checkpoint = Checkpoint {
+        trimmed_through: Sequence(3),
+        ..Checkpoint::default()
+    };
+    journal.checkpoint_and_trim(&checkpoint).expect("written");
+    let files = files.restart(Crash::Kill);
+    files.put(
+        &Path::new(DIR).join("checkpoint"),
+        b"{}\ncrc32c 00000000\n".to_vec(),
+    );
+    let (journal, recovery) = open(&files);
+    assert_eq!(recovery.checkpoint, None);
+    assert!(
+        files
+            .content(&recovery.checkpoint_damaged.expect("reported"))
+            .is_some()
+    );
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]));
+}
+
+#[test]
+fn a_lost_identity_is_taken_from_a_segment() {
+    let (files, path, _) = three_envelopes();
+    let id = open(&files.restart(Crash::Kill)).0.id();
+    let lost = files.restart(Crash::Kill);
+    lost.put(&Path::new(DIR).join("identity"), b"??".to_vec());
+    let (journal, _) = open(&lost);
+    assert_eq!(
+        (journal.id(), read(&journal, 0)),
+        (id, envelopes(&[0, 1, 2]))
+    );
+
+    let hopeless = files.restart(Crash::Kill);
+    hopeless.put(&Path::new(DIR).join("identity"), b"??".to_vec());
+    let mut content = hopeless.content(&path).expect("a file");
+    content[20] ^= 1;
+    hopeless.put(&path, content);
+    let error = Journal::open(options(&hopeless), b"").expect_err("no identity");
+    assert!(matches!(error, JournalError::NoIdentity { .. }), "{error}");
+}
+
+#[test]
+fn after_a_failed_write_the_group_goes_to_a_fresh_segment_in_order() {
+    for fault in [
+        Fault::ShortWrite { bytes: 70 },
+        Fault::FailedSync,
+        Fault::DiskFull,
+    ] {
+        let files = FaultyFiles::new();
+        let (journal, _) = open(&files);
+        append(&journal, &[b"kept"]);
+        journal.write_group().expect("written");
+        append(&journal, &[b"one", b"two"]);
+        // The write, or with `FailedSync` the sync behind it.
+        files.fail_at(
+            files.operations() + u64::from(fault == Fault::FailedSync),
+            fault,
+        );
+        journal.write_group().expect_err("the disk refuses");
+        assert_eq!(journal.durable().0, Sequence(2));
+        assert_eq!(read(&journal, 0).len(), 1, "{fault:?}");
+        append(&journal, &[b"three"]);
+        // The fresh segment fails as well, at each of its steps.
+        for step in 0..5 {
+            files.fail_at(files.operations() + step, fault);
+            journal.write_group().expect_err("the disk refuses");
+        }
+        assert!(journal.write_group().expect("written"));
+        assert!(journal.write_group().expect("written"));
+        let expect: Vec<(u64, Vec<u8>)> = [(2, "kept"), (3, "one"), (4, "two"), (5, "three")]
+            .map(|(sequence, payload)| (sequence, payload.as_bytes().to_vec()))
+            .to_vec();
+        assert_eq!(read(&journal, 0), expect);
+        for crash in [
+            Crash::Kill,
+            Crash::PowerLoss { seed: 1 },
+            Crash::PowerLoss { seed: 2 },
+        ] {
+            let (journal, recovery) = open(&files.restart(crash));
+            assert_eq!(
+                (read(&journal, 0), recovery.skipped.len()),
+                (expect.clone(), 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tail_that_only_memory_holds_is_made_durable_by_opening() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    append(&journal, &[b"only in the page cache"]);
+    files.fail_at(files.operations() + 1, Fault::FailedSync);
+    // The process dies before it can do anything about it.
+    files.fail_at(files.operations() + 2, Fault::PowerLoss);
+    journal.write_group().expect_err("sync failed");
+    let files = files.restart(Crash::Kill);
+    let (journal, _) = open(&files);
+    let seen = read(&journal, 0);
+    assert_eq!(seen.len(), 1, "it was whole in memory");
+    for seed in 0..20 {
+        assert_eq!(
+            read(&open(&files.restart(Crash::PowerLoss { seed })).0, 0),
+            seen,
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_still_has_room_for_the_checkpoint() {
+    let files = FaultyFiles::new();
+    let with_reserve = JournalOptions {
+        reserve_bytes: 2000,
+        segment_bytes_max: 400,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
+    let used = |files: &FaultyFiles| -> usize {
+        let length = |path: &PathBuf| files.content(path).map_or(0, |content| content.len());
+        files.paths().iter().map(length).sum()
+    };
+    for _ in 0..20 {
+        append(&journal, &[&[7; 100]]);
+        journal.write_group().expect("written");
+    }
+    files.set_bytes_max(Some(used(&files) as u64 + 20));
+    append(&journal, &[&[7; 100]]);
+    journal.write_group().expect_err("the disk is full");
+    let checkpoint = Checkpoint {
+        trimmed_through: Sequence(15),
+        ..Checkpoint::default()
+    };
+    let trimmed = journal
+        .checkpoint_and_trim(&checkpoint)
+        .expect("the reserve gave room");
+    assert!(trimmed.segments > 0);
+    files.set_bytes_max(None);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(journal.durable().0, Sequence(22));
+}
+
+#[test]
+fn a_journal_that_stops_on_a_failing_disk_says_what_was_not_written() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    append(&journal, &[b"one", b"two"]);
+    files.fail_next(Fault::PowerLoss);
+    let handle = journal.clone();
+    match journal.shutdown() {
+        Err(JournalError::Unwritten { frames: 2, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(handle.append_tick(), Err(AppendError::Stopped));
+    assert!(matches!(
+        handle.checkpoint_and_trim(&Checkpoint::default()),
+        Err(JournalError::Stopped)
+    ));
+}

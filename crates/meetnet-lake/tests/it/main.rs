@@ -1,0 +1,4 @@
+//! Tests of the lake through its public face, with faults injected below it.
+
+mod journal_damage;
+mod journal_faults;
