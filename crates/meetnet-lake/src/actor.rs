@@ -240,33 +240,40 @@ pub(crate) fn live_files(
         })?;
         live.push(Arc::new(file));
     }
-    sort_files(&mut live, declaration);
+    live.sort_by(|a, b| compare_files(a, b, declaration));
     Ok(live)
 }
 
-/// Brings files into the order that snapshots promise.
-pub(crate) fn sort_files(files: &mut [Arc<LiveFile>], declaration: &DatasetDeclaration) {
-    let least = |file: &LiveFile| {
-        declaration
-            .key
-            .iter()
-            .map(|name| {
-                file.statistics
-                    .get(name.as_str())
-                    .and_then(|column| column.min.clone())
-            })
-            .collect::<Vec<_>>()
-    };
-    files.sort_by(|a, b| {
-        (&a.licence, a.superseded, &a.period)
-            .cmp(&(&b.licence, b.superseded, &b.period))
-            .then_with(|| {
-                least(a)
-                    .partial_cmp(&least(b))
-                    .unwrap_or(std::cmp::Ordering::Equal)
-            })
-            .then_with(|| a.path.cmp(&b.path))
-    });
+/// The order of files that snapshots promise.
+fn compare_files(
+    a: &LiveFile,
+    b: &LiveFile,
+    declaration: &DatasetDeclaration,
+) -> std::cmp::Ordering {
+    let least =
+        |file: &'_ LiveFile, name: &str| file.statistics.get(name).and_then(|c| c.min.clone());
+    (&a.licence, a.superseded, &a.period)
+        .cmp(&(&b.licence, b.superseded, &b.period))
+        .then_with(|| {
+            let columns = declaration.key.iter();
+            columns
+                .filter_map(|name| least(a, name).partial_cmp(&least(b, name)))
+                .find(|order| order.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
+        })
+        .then_with(|| a.path.cmp(&b.path))
+}
+
+/// Adds files to a list in order: a commit adds few to many, so it must not sort them all again.
+pub(crate) fn insert_files(
+    files: &mut Vec<Arc<LiveFile>>,
+    added: &[Arc<LiveFile>],
+    declaration: &DatasetDeclaration,
+) {
+    for file in added {
+        let at = files.partition_point(|other| compare_files(other, file, declaration).is_lt());
+        files.insert(at, Arc::clone(file));
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ struct Stored {
     version: Version,
 }
 
+/// Rows of one file that hold wanted keys: position in the file, and of the key among the wanted.
+struct FileRows {
+    file: Arc<LiveFile>,
+    rows: Vec<(u32, usize)>,
+}
+
 /// A row that will be inserted.
 struct Accepted {
     /// Position in the incoming batch.
@@ -354,7 +360,7 @@ impl DatasetActor {
             .collect();
         let found = self.reader.find(&wanted, &current)?;
         let oldest_hot = self.hot.oldest_row();
-        let mut by_file: HashMap<Arc<str>, (Arc<LiveFile>, Vec<(u32, usize)>)> = HashMap::new();
+        let mut by_file: HashMap<Arc<str>, FileRows> = HashMap::new();
         for (index, found) in found.iter().enumerate() {
             if let Some(newest) = found.newest.filter(|_| self.codec.has_series) {
                 let series = self.codec.series(&wanted[index].key);
@@ -368,14 +374,18 @@ impl DatasetActor {
                 {
                     continue;
                 }
-                let entry = by_file
+                by_file
                     .entry(Arc::clone(&file.path))
-                    .or_insert_with(|| (Arc::clone(file), Vec::new()));
-                entry.1.push((*row, index));
+                    .or_insert_with(|| FileRows {
+                        file: Arc::clone(file),
+                        rows: Vec::new(),
+                    })
+                    .rows
+                    .push((*row, index));
             }
         }
         let mut stored = HashMap::new();
-        for (file, mut rows) in by_file.into_values() {
+        for FileRows { file, mut rows } in by_file.into_values() {
             rows.sort_unstable();
             let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
             let batch = self.reader.read_rows(&file, &positions)?;

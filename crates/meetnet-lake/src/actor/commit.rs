@@ -20,7 +20,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{LicenceId, Sequence};
 use serde_json::json;
 
-use super::{DatasetActor, MaskState, sort_files};
+use super::{DatasetActor, MaskState, insert_files};
 use crate::error::LakeError;
 use crate::hot::{Chunk, take_rows};
 use crate::keys::{self, KeyCodec};
@@ -87,13 +87,15 @@ impl DatasetActor {
         let log = self.log.take()?;
         txns.push((app_id.to_owned(), through.0 as i64));
         txns.push((RECORDED_THROUGH.to_owned(), recorded_through));
-        let files: HashMap<&Arc<str>, &Arc<LiveFile>> =
-            self.files.iter().map(|file| (&file.path, file)).collect();
-        let masked = self
-            .masks
-            .iter()
-            .filter_map(|(path, mask)| Some((Arc::clone(files.get(path)?), mask.clone())))
-            .collect();
+        // Few commits revise committed rows; only those look at every file.
+        let masked = if self.masks.is_empty() {
+            Vec::new()
+        } else {
+            let masked = self.files.iter();
+            masked
+                .filter_map(|file| Some((Arc::clone(file), self.masks.get(&file.path)?.clone())))
+                .collect()
+        };
         Some(CommitJob {
             declaration: Arc::clone(&self.declaration),
             codec: Arc::clone(&self.codec),
@@ -126,14 +128,11 @@ impl DatasetActor {
             }
         };
         let added: Vec<Arc<LiveFile>> = committed.added.into_iter().map(Arc::new).collect();
-        let mut files: Vec<Arc<LiveFile>> = self
-            .files
-            .iter()
-            .filter(|file| !committed.removed.contains(&file.path))
-            .cloned()
-            .chain(added.iter().cloned())
-            .collect();
-        sort_files(&mut files, &self.declaration);
+        let mut files: Vec<Arc<LiveFile>> = self.files.to_vec();
+        if !committed.removed.is_empty() {
+            files.retain(|file| !committed.removed.contains(&file.path));
+        }
+        insert_files(&mut files, &added, &self.declaration);
         let old_files = std::mem::replace(&mut self.files, Arc::new(files));
         let mut moved = self.replaced_in_rewritten(&old_files, &committed.removed, through)?;
         moved.extend(self.replaced_while_frozen(through)?);

@@ -1,0 +1,37 @@
+//! CPU time and memory of a process, as Linux counts them.
+
+use std::fs;
+use std::time::Duration;
+
+/// Ticks per second of `/proc/<pid>/stat`: fixed at 100 on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Returns the CPU time that a process has used, all threads, user and system; zero where it is gone.
+pub fn used(pid: u32) -> Duration {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return Duration::ZERO;
+    };
+    // The command may hold blanks; the fields after it do not.
+    let Some((_, fields)) = stat.rsplit_once(") ") else {
+        return Duration::ZERO;
+    };
+    let ticks: f64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
+}
+
+/// Returns the resident memory of a process in MiB; zero where it is gone.
+pub fn resident_mib(pid: u32) -> f64 {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return 0.0;
+    };
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|kib| kib.parse().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
