@@ -172,6 +172,9 @@ impl SchemaProvider for InformationSchema {
 
 type NamedColumns = Vec<(&'static str, ArrayRef)>;
 
+/// Table, position from 1, field.
+type ColumnRow = (String, usize, Field);
+
 fn texts(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringArray>())
 }
@@ -205,7 +208,7 @@ fn tables(tables: &SnapshotTables) -> NamedColumns {
 }
 
 fn columns(tables: &SnapshotTables) -> NamedColumns {
-    let mut rows: Vec<(String, usize, Field)> = Vec::new();
+    let mut rows: Vec<ColumnRow> = Vec::new();
     for (id, table) in tables.visible() {
         for (position, field) in public_schema(&table.declaration)
             .fields()
@@ -215,7 +218,7 @@ fn columns(tables: &SnapshotTables) -> NamedColumns {
             rows.push((id.to_string(), position + 1, field.as_ref().clone()));
         }
     }
-    let text = |of: &dyn Fn(&(String, usize, Field)) -> Option<String>| texts(rows.iter().map(of));
+    let text = |of: &dyn Fn(&ColumnRow) -> Option<String>| texts(rows.iter().map(of));
     vec![
         ("table_catalog", constant(CATALOG, rows.len())),
         ("table_schema", constant(SCHEMA, rows.len())),

@@ -462,7 +462,7 @@ async fn a_query_costs_little_before_it_reads() {
         .await
         .expect("one");
     }
-    println!(
+    eprintln!(
         "SELECT 1: {trivial:?}, count(*): {:?} per query",
         started.elapsed() / 100
     );
