@@ -1,0 +1,20 @@
+//! HTTP push: `POST /ingest/v1/{source}`, for devices and gateways that send their readings themselves.
+//!
+//! ```text
+//! request ─▶ credentials ─▶ size, inflate ─▶ journal ── sync ──▶ decode (pipeline) ─▶ answer
+//!              401, 404        413, 415      503, 429                                 204, 400
+//! ```
+//!
+//! After those checks every body is journalled, also one that is no JSON: what it means is decided behind the journal,
+//! once, and the answer tells. It serves no reads and has no sessions or cookies.
+
+mod answer;
+mod body;
+mod credentials;
+mod limits;
+mod listener;
+mod push;
+
+pub use limits::PushLimits;
+pub use listener::serve;
+pub use push::{PushSource, PushState, push_router};

@@ -1,0 +1,162 @@
+//! Reads the body of a push request within its limits, and inflates it.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use flate2::read::MultiGzDecoder;
+use futures::StreamExt;
+
+use super::limits::PushLimits;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a body was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It is larger than allowed, as sent or inflated.
+    TooLarge {
+        what: &'static str,
+        bytes_max: usize,
+    },
+    /// All requests together hold too much.
+    NoRoom,
+    /// It is encoded in a way that is not supported.
+    UnknownEncoding(String),
+    /// It says gzip and is not.
+    BadGzip,
+    /// It did not arrive in time.
+    TooSlow,
+    /// The connection broke.
+    Broken,
+}
+
+/// Memory that request bodies hold, over all requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BodyMemory(Arc<AtomicUsize>);
+
+/// One request's share; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    memory: BodyMemory,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl BodyMemory {
+    pub(super) fn share(&self, bytes_max: usize) -> Share {
+        Share {
+            memory: self.clone(),
+            bytes: 0,
+            bytes_max,
+        }
+    }
+}
+
+impl Share {
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        let before = self.memory.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if before + bytes > self.bytes_max {
+            Err(BodyError::NoRoom)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The encodings that are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// Reads the `Content-Encoding` header.
+pub(super) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, BodyError> {
+    let mut found = Encoding::Identity;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let text = value.to_str().unwrap_or("(not text)");
+        for name in text.split(',').map(str::trim) {
+            match name.to_ascii_lowercase().as_str() {
+                "" | "identity" => {}
+                "gzip" | "x-gzip" if found == Encoding::Identity => found = Encoding::Gzip,
+                _ => return Err(BodyError::UnknownEncoding(text.to_owned())),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads and inflates a body.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &PushLimits,
+    share: &mut Share,
+) -> Result<Vec<u8>, BodyError> {
+    let encoding = encoding_of(headers)?;
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let too_large = BodyError::TooLarge {
+        what: "body",
+        bytes_max: limits.body_bytes_max,
+    };
+    // Said before a byte is read: the sender need not send it.
+    if declared.is_some_and(|bytes: usize| bytes > limits.body_bytes_max) {
+        return Err(too_large);
+    }
+    let collect = async {
+        let mut collected = Vec::with_capacity(declared.unwrap_or(0));
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| BodyError::Broken)?;
+            if collected.len() + chunk.len() > limits.body_bytes_max {
+                return Err(too_large);
+            }
+            share.grow(chunk.len())?;
+            collected.extend_from_slice(&chunk);
+        }
+        Ok(collected)
+    };
+    let collected = tokio::time::timeout(limits.body_wait, collect)
+        .await
+        .map_err(|_| BodyError::TooSlow)??;
+    match encoding {
+        Encoding::Identity => Ok(collected),
+        Encoding::Gzip => inflate(&collected, limits.inflated_bytes_max, share),
+    }
+}
+
+/// Inflates gzip, in steps that are charged before the next one is taken.
+fn inflate(compressed: &[u8], bytes_max: usize, share: &mut Share) -> Result<Vec<u8>, BodyError> {
+    const STEP: usize = 64 * 1024;
+    let mut decoder = MultiGzDecoder::new(compressed);
+    let mut inflated = Vec::new();
+    loop {
+        let mut step = decoder.by_ref().take(STEP as u64);
+        let count = step
+            .read_to_end(&mut inflated)
+            .map_err(|_| BodyError::BadGzip)?;
+        if count == 0 {
+            return Ok(inflated);
+        }
+        if inflated.len() > bytes_max {
+            return Err(BodyError::TooLarge {
+                what: "inflated body",
+                bytes_max,
+            });
+        }
+        share.grow(count)?;
+    }
+}

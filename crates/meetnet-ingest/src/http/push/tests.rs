@@ -1,0 +1,407 @@
+//! Every answer, asked for over a real connection.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::reject::RejectReason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{PushLimits, PushSource, PushState, push_router};
+use crate::http::serve;
+use crate::intake::memory::MemorySink;
+use crate::outcomes::{Outcome, OutcomeRegistry};
+use crate::status::Statuses;
+
+struct Server {
+    address: std::net::SocketAddr,
+    sink: Arc<MemorySink>,
+    outcomes: OutcomeRegistry,
+    statuses: Statuses,
+    shutdown: CancellationToken,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn server(auto_sync: bool, limits: PushLimits, waiting_max: usize) -> Server {
+    let (sink, intake) = MemorySink::new(auto_sync);
+    let outcomes = OutcomeRegistry::new(waiting_max);
+    let statuses = Statuses::default();
+    let source = |id: &str, token: Option<&str>, requests_per_second_max| PushSource {
+        id: SourceId::new(id),
+        token: token.map(str::to_owned),
+        requests_per_second_max,
+    };
+    let sources = vec![
+        source("airrohr", Some("s3cret"), 1_000),
+        source("open", None, 1_000),
+        source("slow", Some("s3cret"), 1),
+    ];
+    let state = PushState::new(sources, limits, intake, outcomes.clone(), &statuses);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    state.listening();
+    tokio::spawn(serve(
+        listener,
+        push_router(state),
+        limits.connections_max,
+        shutdown.clone(),
+    ));
+    Server {
+        address,
+        sink,
+        outcomes,
+        statuses,
+        shutdown,
+    }
+}
+
+fn limits() -> PushLimits {
+    PushLimits {
+        body_bytes_max: 10_000,
+        inflated_bytes_max: 20_000,
+        body_wait: Duration::from_millis(300),
+        sync_wait: Duration::from_millis(300),
+        outcome_wait: Duration::from_millis(300),
+        ..PushLimits::default()
+    }
+}
+
+struct Reply {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+impl Server {
+    async fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> Reply {
+        let length = format!("Content-Length: {}", body.len());
+        let mut all = headers.to_vec();
+        all.push(&length);
+        self.raw(path, &all, body).await
+    }
+
+    async fn raw(&self, path: &str, headers: &[&str], body: &[u8]) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: meetnet\r\nConnection: close\r\n");
+        for header in headers {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        stream
+            .write_all(format!("{head}\r\n").as_bytes())
+            .await
+            .unwrap();
+        // The answer may come before the body was read.
+        let _ = stream.write_all(body).await;
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = headers
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        Reply {
+            status,
+            headers: headers.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// Plays the pipeline: reports `outcome` for each of the next envelopes.
+    fn decode_next(&self, outcome: Outcome) {
+        let (outcomes, first) = (self.outcomes.clone(), self.sink.taken().len() as u64 + 1);
+        tokio::spawn(async move {
+            while !outcomes.is_awaited(Sequence(first)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            outcomes.report(Sequence(first), outcome);
+        });
+    }
+}
+
+const BEARER: &str = "Authorization: Bearer s3cret";
+const JSON: &str = "Content-Type: application/json";
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn all_rows_taken() {
+    let server = server(true, limits(), 10).await;
+    server.decode_next(Outcome {
+        accepted: 2,
+        rejects: Vec::new(),
+    });
+    let reply = server
+        .post(
+            "/ingest/v1/airrohr?node=7",
+            &[
+                BEARER,
+                JSON,
+                "X-Sensor: esp8266-1",
+                "Cookie: a=b",
+                "X-MAC-ID: esp8266-AABB",
+            ],
+            b"{}",
+        )
+        .await;
+    assert_eq!((reply.status, reply.body.as_str()), (204, ""));
+    assert!(!reply.headers.contains("meetnet-pending"));
+
+    let taken = server.sink.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(
+        (taken[0].source.as_str(), taken[0].topic.as_str()),
+        ("airrohr", "/ingest/v1/airrohr")
+    );
+    assert_eq!(
+        (taken[0].packet_id, taken[0].payload.as_slice()),
+        (0, b"{}".as_slice())
+    );
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        taken[0].meta,
+        [
+            own("content-type", "application/json"),
+            own("x-sensor", "esp8266-1"),
+            own("query", "node=7")
+        ]
+    );
+    let status = server.statuses.read_one(&SourceId::new("airrohr")).unwrap();
+    assert_eq!(
+        (
+            status.messages_total,
+            status.acked_total,
+            status.refused_total
+        ),
+        (1, 1, 0)
+    );
+}
+
+#[tokio::test]
+async fn some_rows_rejected() {
+    let server = server(true, limits(), 10).await;
+    let rejects = vec![(RejectReason::BadTime, "row 1: 25:00 is no time".to_owned())];
+    server.decode_next(Outcome {
+        accepted: 3,
+        rejects,
+    });
+    let reply = server.post("/ingest/v1/airrohr", &[BEARER], b"[]").await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.headers.contains("application/problem+json"));
+    for part in [
+        "\"accepted\":3",
+        "\"rejected\":1",
+        "bad_time",
+        "25:00",
+        "do not send this body again",
+    ] {
+        assert!(reply.body.contains(part), "{part}: {}", reply.body);
+    }
+    assert_eq!(server.sink.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_decode_that_is_behind_does_not_hold_the_answer() {
+    let server = server(true, limits(), 10).await;
+    let reply = server.post("/ingest/v1/airrohr", &[BEARER], b"{}").await;
+    assert_eq!(reply.status, 204);
+    assert!(reply.headers.contains("meetnet-pending: true"));
+    assert!(
+        !server.outcomes.is_awaited(Sequence(1)),
+        "the place is given up"
+    );
+}
+
+#[tokio::test]
+async fn credentials_wherever_the_device_can_put_them() {
+    let server = server(true, limits(), 10).await;
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let check = async |path: &str, headers: &[&str], body: &[u8], status: u16| {
+        server.decode_next(Outcome::default());
+        let reply = server.post(path, headers, body).await;
+        assert_eq!(reply.status, status, "{path} {headers:?}");
+        if status == 401 {
+            assert!(
+                reply.headers.contains("www-authenticate: bearer"),
+                "{}",
+                reply.headers
+            );
+        }
+    };
+    check("/ingest/v1/airrohr", &[BEARER], b"1", 204).await;
+    check(
+        "/ingest/v1/airrohr",
+        &["Authorization: Basic ZGV2aWNlOnMzY3JldA=="],
+        b"2",
+        204,
+    )
+    .await;
+    check("/ingest/v1/airrohr/s3cret", &[], b"3", 204).await;
+    check("/ingest/v1/airrohr?token=s3cret&a=1", &[], b"4", 204).await;
+    check("/ingest/v1/airrohr", &[form], b"token=s3cret&tempf=70", 204).await;
+    check("/ingest/v1/open", &[], b"6", 204).await;
+    check("/ingest/v1/airrohr", &[], b"", 401).await;
+    check(
+        "/ingest/v1/airrohr",
+        &["Authorization: Bearer wrong"],
+        b"",
+        401,
+    )
+    .await;
+    check("/ingest/v1/airrohr/wrong", &[], b"", 401).await;
+    check("/ingest/v1/airrohr?token=wrong", &[], b"", 401).await;
+    check("/ingest/v1/airrohr", &[form], b"token=wrong&tempf=70", 401).await;
+    check("/ingest/v1/airrohr", &[form], b"tempf=70", 401).await;
+    check("/ingest/v1/nobody", &[BEARER], b"", 404).await;
+
+    let taken = server.sink.taken();
+    let payloads: Vec<&[u8]> = taken
+        .iter()
+        .map(|envelope| envelope.payload.as_slice())
+        .collect();
+    assert_eq!(
+        payloads,
+        [b"1".as_slice(), b"2", b"3", b"4", b"tempf=70", b"6"]
+    );
+    assert!(
+        !format!("{taken:?}").contains("s3cret"),
+        "no credential is journalled"
+    );
+    assert_eq!(
+        server
+            .statuses
+            .read_one(&SourceId::new("airrohr"))
+            .unwrap()
+            .refused_total,
+        6
+    );
+}
+
+#[tokio::test]
+async fn bodies_that_are_refused_are_not_journalled() {
+    let server = server(true, limits(), 10).await;
+    let check = async |headers: &[&str], body: &[u8], status: u16| {
+        let mut all = vec![BEARER];
+        all.extend(headers);
+        let reply = server.post("/ingest/v1/airrohr", &all, body).await;
+        assert_eq!(reply.status, status, "{headers:?}: {}", reply.body);
+        assert!(
+            reply.headers.contains("application/problem+json"),
+            "{}",
+            reply.headers
+        );
+    };
+    check(&[], &vec![b'x'; 10_001], 413).await;
+    check(&["Content-Encoding: gzip"], &gzip(&vec![b'x'; 20_001]), 413).await;
+    check(&["Content-Encoding: br"], b"{}", 415).await;
+    check(&["Content-Encoding: gzip"], b"{}", 400).await;
+    let reply = server
+        .raw("/ingest/v1/airrohr", &[BEARER, "Content-Length: 100"], b"{")
+        .await;
+    assert_eq!(reply.status, 408, "{}", reply.body);
+    let chunked = format!("2af8\r\n{}\r\n0\r\n\r\n", "x".repeat(0x2af8));
+    let reply = server
+        .raw(
+            "/ingest/v1/airrohr",
+            &[BEARER, "Transfer-Encoding: chunked"],
+            chunked.as_bytes(),
+        )
+        .await;
+    assert_eq!(reply.status, 413, "{}", reply.body);
+    assert_eq!(server.sink.taken(), []);
+
+    server.decode_next(Outcome::default());
+    let reply = server
+        .post(
+            "/ingest/v1/airrohr",
+            &[BEARER, "Content-Encoding: gzip"],
+            &gzip(b"{\"a\":1}"),
+        )
+        .await;
+    assert_eq!(reply.status, 204);
+    assert_eq!(server.sink.taken()[0].payload, b"{\"a\":1}");
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_it_is_synced() {
+    let server = server(false, limits(), 10).await;
+    let reply = server.post("/ingest/v1/airrohr", &[BEARER], b"{}").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.contains("retry-after: 5"));
+
+    server.sink.set_full(true);
+    let reply = server.post("/ingest/v1/airrohr", &[BEARER], b"{}").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.body.contains("journal is full"), "{}", reply.body);
+    assert_eq!(server.sink.taken().len(), 1);
+    let status = server.statuses.read_one(&SourceId::new("airrohr")).unwrap();
+    assert!(status.last_error.unwrap().message.contains("full"));
+}
+
+#[tokio::test]
+async fn too_many_requests() {
+    let server = server(true, limits(), 10).await;
+    server.decode_next(Outcome::default());
+    assert_eq!(
+        server.post("/ingest/v1/slow", &[BEARER], b"1").await.status,
+        204
+    );
+    // A stranger does not use up the rate.
+    assert_eq!(
+        server
+            .post("/ingest/v1/slow", &["Authorization: Bearer x"], b"2")
+            .await
+            .status,
+        401
+    );
+    let reply = server.post("/ingest/v1/slow", &[BEARER], b"3").await;
+    assert_eq!(reply.status, 429);
+    assert!(
+        reply.headers.contains("retry-after: 1"),
+        "{}",
+        reply.headers
+    );
+
+    let server = super::tests::server(
+        true,
+        PushLimits {
+            requests_max: 0,
+            ..limits()
+        },
+        10,
+    )
+    .await;
+    assert_eq!(
+        server
+            .post("/ingest/v1/airrohr", &[BEARER], b"{}")
+            .await
+            .status,
+        429
+    );
+    let server = super::tests::server(true, limits(), 0).await;
+    assert_eq!(
+        server
+            .post("/ingest/v1/airrohr", &[BEARER], b"{}")
+            .await
+            .status,
+        429
+    );
+    assert_eq!(server.sink.taken(), []);
+}

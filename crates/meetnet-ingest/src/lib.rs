@@ -1,0 +1,20 @@
+//! Sources: MQTT subscriptions and HTTP push, from the wire to the journal, acknowledged after its sync.
+//!
+//! `sensor -> [mqtt | http] -> intake -> journal -> pipeline (decode, quality) -> lake`
+//!
+//! It knows nothing of SQL or DataFusion, and what an envelope means is decided behind the journal: only the answer to
+//! a push looks there, through [`outcomes`].
+
+mod dup_window;
+mod epoch;
+pub mod http;
+mod intake;
+pub mod mqtt;
+pub mod outcomes;
+pub mod pipeline;
+mod service;
+pub mod status;
+
+pub use dup_window::DupWindows;
+pub use intake::{EnvelopeSink, Intake};
+pub use service::{Handles, PushServer, StartError, start};

@@ -1,0 +1,309 @@
+//! The validated options of one broker connection, and the reading of `mqtt://` URLs and topic patterns.
+//!
+//! They come from the configuration with secrets already resolved. Nothing here connects.
+
+use std::fmt;
+use std::time::Duration;
+
+use meetnet_model::ids::SourceId;
+
+#[cfg(test)]
+mod tests;
+
+/// Which protocol version to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProtocolChoice {
+    /// MQTT 5, and 3.1.1 where the broker refuses it.
+    #[default]
+    FiveOrThree,
+    /// MQTT 5 only.
+    Five,
+    /// MQTT 3.1.1 only.
+    Three,
+}
+
+/// The quality of service to subscribe with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Qos {
+    /// No promises: what comes while the journal is full is counted as lost.
+    AtMostOnce,
+    /// Acknowledged after the journal's sync.
+    #[default]
+    AtLeastOnce,
+}
+
+/// Which authorities may sign a broker's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsRoots {
+    /// Those of the system.
+    #[default]
+    System,
+    /// The PEM certificates given.
+    Pem(Vec<u8>),
+}
+
+/// A broker's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Host name or address; IPv6 in brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether the connection is TLS (`mqtts://`).
+    pub tls: bool,
+}
+
+/// What is wrong with the options of a source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// The URL has another form.
+    #[error("broker URL `{url}`: {reason}; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")]
+    Url {
+        /// The URL, without what looks like credentials.
+        url: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A topic pattern is no valid filter.
+    #[error("topic `{topic}`: {reason}")]
+    Topic {
+        /// The pattern as configured.
+        topic: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A source subscribes to nothing.
+    #[error("no topics: name at least one")]
+    NoTopics,
+    /// A limit is out of range.
+    #[error("`{name}` is {value}: it must lie between {min} and {max}")]
+    Limit {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+        /// Smallest accepted.
+        min: u64,
+        /// Largest accepted.
+        max: u64,
+    },
+}
+
+/// The options of one MQTT source.
+#[derive(Clone)]
+pub struct MqttOptions {
+    /// Where the broker is.
+    pub url: Url,
+    /// User name, if the broker asks for one.
+    pub username: Option<String>,
+    /// Password, already resolved.
+    pub password: Option<String>,
+    /// The fixed client id: the broker's session hangs on it. Two daemons must not share one.
+    pub client_id: String,
+    /// Which protocol version to speak.
+    pub protocol: ProtocolChoice,
+    /// Quality of service of the subscription.
+    pub qos: Qos,
+    /// Topic patterns as declared, with `{captures}`.
+    pub topics: Vec<String>,
+    /// Most publishes the broker may have sent without our acknowledgement (the receive maximum); also the size of
+    /// the DUP window. Throughput is at most this over the acknowledgement latency.
+    pub inflight_max: u16,
+    /// Largest payload taken whole; a larger one becomes a truncated envelope, that is a reject.
+    pub envelope_bytes_max: usize,
+    /// Largest packet that is read at all (MQTT 5): the broker is told and drops what is larger.
+    pub packet_bytes_max: u32,
+    /// Most payload bytes held in memory while the journal is full; beyond it the connection is dropped until there is
+    /// room, and the broker keeps the messages.
+    pub held_bytes_max: usize,
+    /// Longest silence before a PINGREQ.
+    pub keep_alive: Duration,
+    /// How long the broker keeps the session while we are away (MQTT 5).
+    pub session_expiry: Duration,
+    /// Whether retained messages are taken; they are replayed at every subscription.
+    pub retained: bool,
+    /// Whether to watch `$SYS/broker/publish/messages/dropped`, where the broker has it.
+    pub watch_broker_drops: bool,
+    /// Longest pause between two connection attempts.
+    pub backoff_max: Duration,
+    /// Who may sign the broker's certificate.
+    pub tls_roots: TlsRoots,
+}
+
+/// The head that is kept of an oversized payload.
+pub(crate) const OVERSIZED_HEAD_BYTES: usize = 64 * 1024;
+
+impl MqttOptions {
+    /// Returns the defaults for a broker and topics.
+    pub fn new(url: Url, client_id: impl Into<String>, topics: Vec<String>) -> Self {
+        Self {
+            url,
+            username: None,
+            password: None,
+            client_id: client_id.into(),
+            protocol: ProtocolChoice::default(),
+            qos: Qos::default(),
+            topics,
+            inflight_max: 2_000,
+            envelope_bytes_max: 256 * 1024,
+            packet_bytes_max: 16 * 1024 * 1024,
+            held_bytes_max: 64 * 1024 * 1024,
+            keep_alive: Duration::from_secs(30),
+            session_expiry: Duration::from_secs(7 * 24 * 3600),
+            retained: false,
+            watch_broker_drops: true,
+            backoff_max: Duration::from_secs(30),
+            tls_roots: TlsRoots::default(),
+        }
+    }
+
+    /// Returns the client id of a source: fixed for a journal, so that the broker's session is found again.
+    pub fn default_client_id(journal_id: &str, source: &SourceId) -> String {
+        let short: String = journal_id
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(8)
+            .collect();
+        format!("meetnet-{short}-{source}")
+    }
+
+    /// Checks limits and topics, and returns the MQTT filters to subscribe to.
+    ///
+    /// # Errors
+    /// [`OptionsError`] names the option and what is accepted.
+    pub fn filters(&self) -> Result<Vec<String>, OptionsError> {
+        let check = |name, value: u64, min: u64, max: u64| {
+            let fits = (min..=max).contains(&value);
+            if fits {
+                Ok(())
+            } else {
+                Err(OptionsError::Limit {
+                    name,
+                    value,
+                    min,
+                    max,
+                })
+            }
+        };
+        check("inflight_max", u64::from(self.inflight_max), 1, 65_535)?;
+        check(
+            "envelope_bytes_max",
+            self.envelope_bytes_max as u64,
+            1,
+            64 << 20,
+        )?;
+        let topic_and_headers = 128 * 1024;
+        let packet_min = self.envelope_bytes_max as u64 + topic_and_headers;
+        check(
+            "packet_bytes_max",
+            u64::from(self.packet_bytes_max),
+            packet_min,
+            268_435_455,
+        )?;
+        check("keep_alive", self.keep_alive.as_secs(), 1, 65_535)?;
+        if self.topics.is_empty() {
+            return Err(OptionsError::NoTopics);
+        }
+        self.topics.iter().map(|topic| filter_of(topic)).collect()
+    }
+}
+
+impl fmt::Debug for MqttOptions {
+    /// Leaves user name and password out: options end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MqttOptions")
+            .field("url", &self.url)
+            .field("client_id", &self.client_id)
+            .field("protocol", &self.protocol)
+            .field("qos", &self.qos)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+impl std::str::FromStr for Url {
+    type Err = OptionsError;
+
+    fn from_str(text: &str) -> Result<Self, OptionsError> {
+        let fail = |reason| {
+            let visible = text.rsplit('@').next().unwrap_or(text);
+            Err(OptionsError::Url {
+                url: visible.to_owned(),
+                reason,
+            })
+        };
+        let (tls, rest) = if let Some(rest) = text.strip_prefix("mqtts://") {
+            (true, rest)
+        } else if let Some(rest) = text.strip_prefix("mqtt://") {
+            (false, rest)
+        } else {
+            return fail("unknown scheme");
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains('@') {
+            return fail("credentials do not belong here; use `username` and `password`");
+        }
+        if rest.contains(['/', '?', '#']) {
+            return fail("a path or query has no meaning");
+        }
+        // An IPv6 address has colons of its own, inside brackets.
+        let port_at = rest.rfind(':').filter(|at| !rest[*at..].contains(']'));
+        let (host, port) = match port_at {
+            None => (rest, if tls { 8883 } else { 1883 }),
+            Some(at) => match rest[at + 1..].parse() {
+                Ok(port) => (&rest[..at], port),
+                Err(_) => return fail("the port is no number up to 65535"),
+            },
+        };
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return fail("the host is missing");
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            tls,
+        })
+    }
+}
+
+/// Turns a topic pattern into an MQTT filter: a level with a capture becomes `+`, a last level `{name...}` becomes `#`.
+fn filter_of(topic: &str) -> Result<String, OptionsError> {
+    let fail = |reason| {
+        Err(OptionsError::Topic {
+            topic: topic.to_owned(),
+            reason,
+        })
+    };
+    let levels: Vec<&str> = topic.split('/').collect();
+    let mut filter = Vec::with_capacity(levels.len());
+    for (position, level) in levels.iter().enumerate() {
+        let rest_of_topic = level.starts_with('{') && level.ends_with("...}");
+        if level.matches('{').count() != level.matches('}').count() {
+            return fail("a brace is not closed");
+        }
+        if rest_of_topic && position + 1 < levels.len() {
+            return fail("`{name...}` takes the rest of the topic: it must be the last level");
+        }
+        filter.push(match () {
+            () if rest_of_topic => "#",
+            // MQTT has no wildcard for a part of a level; decoding checks the rest.
+            () if level.contains('{') => "+",
+            () => level,
+        });
+    }
+    let filter = filter.join("/");
+    if rumqttc::valid_filter(&filter) {
+        Ok(filter)
+    } else {
+        fail(
+            "not a valid MQTT topic filter: `+` and `#` stand alone in their level, `#` only at the end",
+        )
+    }
+}

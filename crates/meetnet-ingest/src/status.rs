@@ -1,0 +1,289 @@
+//! What each source is doing: counters and connection state for pages, `/metrics` and `/readyz`.
+//!
+//! `mqtt, http -> [status] -> admin pages, metrics, readyz`
+//!
+//! Updating costs a few relaxed atomics per message; texts change only when a connection does. Every counter is
+//! published twice, here and through the `metrics` facade, so that pages need no metrics server. It decides nothing.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use meetnet_model::ids::SourceId;
+use meetnet_model::source::SourceKind;
+use metrics::{Counter, Gauge};
+use serde::Serialize;
+
+use crate::dup_window::lock;
+
+#[cfg(test)]
+mod tests;
+
+/// A counter that is readable here and exported as a metric.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    value: AtomicU64,
+    metric: Counter,
+}
+
+impl Tally {
+    fn new(name: &'static str, source: &SourceId) -> Self {
+        let metric = metrics::counter!(name, "source" => source.as_str().to_owned());
+        Self {
+            value: AtomicU64::new(0),
+            metric,
+        }
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.value.fetch_add(count, Relaxed);
+        self.metric.increment(count);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.value.load(Relaxed)
+    }
+}
+
+/// The live state of one source, written by its task.
+#[derive(Debug)]
+pub(crate) struct SourceState {
+    kind: SourceKind,
+    connected: AtomicBool,
+    connected_once: AtomicBool,
+    connected_metric: Gauge,
+    subscribed: AtomicBool,
+    session_present: AtomicBool,
+    last_message_at: AtomicI64,
+    unacked: AtomicU64,
+    unacked_metric: Gauge,
+    texts: Mutex<Texts>,
+    pub(crate) messages: Tally,
+    pub(crate) bytes: Tally,
+    pub(crate) acked: Tally,
+    pub(crate) duplicates_dropped: Tally,
+    pub(crate) redelivered: Tally,
+    pub(crate) retained_ignored: Tally,
+    pub(crate) oversized: Tally,
+    pub(crate) lost: Tally,
+    pub(crate) broker_dropped: Tally,
+    pub(crate) refused: Tally,
+    pub(crate) reconnects: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    protocol: Option<&'static str>,
+    last_error: Option<ErrorNote>,
+    since: i64,
+}
+
+/// The last thing that went wrong at a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorNote {
+    /// When, µs since 1970.
+    pub at: i64,
+    /// What was wrong and what to do, without credentials.
+    pub message: String,
+}
+
+/// The state of one source at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceStatus {
+    /// Its id.
+    pub source: SourceId,
+    /// How messages arrive.
+    pub kind: SourceKind,
+    /// Whether the broker has accepted the connection; a push endpoint is connected while it listens.
+    pub connected: bool,
+    /// Whether every filter was granted at least once since start-up; the first moment a source is ready.
+    pub subscribed: bool,
+    /// Protocol of the connection: `mqtt-5`, `mqtt-3.1.1` or `http`; none before the first.
+    pub protocol: Option<&'static str>,
+    /// Whether the broker resumed an earlier session at the last connection.
+    pub session_present: bool,
+    /// When `connected` last changed, µs since 1970.
+    pub since: i64,
+    /// When the last message came, µs since 1970.
+    pub last_message_at: Option<i64>,
+    /// Messages received, redelivered ones included.
+    pub messages_total: u64,
+    /// Payload bytes received.
+    pub bytes_total: u64,
+    /// Messages acknowledged to the sender.
+    pub acked_total: u64,
+    /// Messages received on this connection and not yet acknowledged.
+    pub unacked: u64,
+    /// Redelivered publishes that the DUP window recognised.
+    pub duplicates_dropped_total: u64,
+    /// Redelivered publishes that were new to the journal.
+    pub redelivered_total: u64,
+    /// Retained messages ignored.
+    pub retained_ignored_total: u64,
+    /// Envelopes above the limit, of which the head was kept.
+    pub oversized_total: u64,
+    /// Messages known to be lost: QoS 0 while the journal was full.
+    pub lost_total: u64,
+    /// Messages that the broker reports as dropped, for all its clients together.
+    pub broker_dropped_total: u64,
+    /// Requests refused before the journal (credentials, size, rate).
+    pub refused_total: u64,
+    /// Connections after the first.
+    pub reconnects_total: u64,
+    /// The last thing that went wrong.
+    pub last_error: Option<ErrorNote>,
+}
+
+impl SourceState {
+    fn new(source: &SourceId, kind: SourceKind) -> Self {
+        let gauge =
+            |name: &'static str| metrics::gauge!(name, "source" => source.as_str().to_owned());
+        let tally = |name| Tally::new(name, source);
+        Self {
+            kind,
+            connected: AtomicBool::new(false),
+            connected_once: AtomicBool::new(false),
+            connected_metric: gauge("meetnet_source_connected"),
+            subscribed: AtomicBool::new(false),
+            session_present: AtomicBool::new(false),
+            last_message_at: AtomicI64::new(0),
+            unacked: AtomicU64::new(0),
+            unacked_metric: gauge("meetnet_source_unacked"),
+            texts: Mutex::new(Texts {
+                since: now_us(),
+                ..Texts::default()
+            }),
+            messages: tally("meetnet_source_messages_total"),
+            bytes: tally("meetnet_source_bytes_total"),
+            acked: tally("meetnet_source_acked_total"),
+            duplicates_dropped: tally("meetnet_source_duplicates_dropped_total"),
+            redelivered: tally("meetnet_source_redelivered_total"),
+            retained_ignored: tally("meetnet_source_retained_ignored_total"),
+            oversized: tally("meetnet_source_oversized_total"),
+            lost: tally("meetnet_source_lost_total"),
+            broker_dropped: tally("meetnet_source_broker_dropped_total"),
+            refused: tally("meetnet_source_refused_total"),
+            reconnects: tally("meetnet_source_reconnects_total"),
+        }
+    }
+
+    /// Counts one message and its payload bytes; `at` is in µs since 1970.
+    pub(crate) fn message(&self, bytes: usize, at: i64) {
+        self.messages.add(1);
+        self.bytes.add(bytes as u64);
+        self.last_message_at.store(at, Relaxed);
+    }
+
+    pub(crate) fn set_unacked(&self, count: usize) {
+        self.unacked.store(count as u64, Relaxed);
+        self.unacked_metric.set(count as f64);
+    }
+
+    pub(crate) fn set_connected(&self, protocol: &'static str, session_present: bool) {
+        if self.connected_once.swap(true, Relaxed) {
+            self.reconnects.add(1);
+        }
+        self.session_present.store(session_present, Relaxed);
+        lock(&self.texts).protocol = Some(protocol);
+        self.turn(true);
+    }
+
+    pub(crate) fn set_disconnected(&self) {
+        self.set_unacked(0);
+        self.turn(false);
+    }
+
+    pub(crate) fn set_subscribed(&self) {
+        self.subscribed.store(true, Relaxed);
+    }
+
+    pub(crate) fn note_error(&self, message: impl Into<String>) {
+        lock(&self.texts).last_error = Some(ErrorNote {
+            at: now_us(),
+            message: message.into(),
+        });
+    }
+
+    fn turn(&self, connected: bool) {
+        self.connected_metric.set(if connected { 1.0 } else { 0.0 });
+        if self.connected.swap(connected, Relaxed) != connected {
+            lock(&self.texts).since = now_us();
+        }
+    }
+
+    fn read(&self, source: &SourceId) -> SourceStatus {
+        let texts = lock(&self.texts);
+        let last_message_at = self.last_message_at.load(Relaxed);
+        SourceStatus {
+            source: source.clone(),
+            kind: self.kind,
+            connected: self.connected.load(Relaxed),
+            subscribed: self.subscribed.load(Relaxed),
+            protocol: texts.protocol,
+            session_present: self.session_present.load(Relaxed),
+            since: texts.since,
+            last_message_at: (last_message_at != 0).then_some(last_message_at),
+            messages_total: self.messages.get(),
+            bytes_total: self.bytes.get(),
+            acked_total: self.acked.get(),
+            unacked: self.unacked.load(Relaxed),
+            duplicates_dropped_total: self.duplicates_dropped.get(),
+            redelivered_total: self.redelivered.get(),
+            retained_ignored_total: self.retained_ignored.get(),
+            oversized_total: self.oversized.get(),
+            lost_total: self.lost.get(),
+            broker_dropped_total: self.broker_dropped.get(),
+            refused_total: self.refused.get(),
+            reconnects_total: self.reconnects.get(),
+            last_error: texts.last_error.clone(),
+        }
+    }
+}
+
+/// The states of all sources, shared by their tasks and whoever shows them.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses {
+    sources: Arc<Mutex<BTreeMap<SourceId, Arc<SourceState>>>>,
+}
+
+impl Statuses {
+    /// Returns every source's state, in order of id.
+    pub fn read(&self) -> Vec<SourceStatus> {
+        lock(&self.sources)
+            .iter()
+            .map(|(source, state)| state.read(source))
+            .collect()
+    }
+
+    /// Returns one source's state.
+    pub fn read_one(&self, source: &SourceId) -> Option<SourceStatus> {
+        lock(&self.sources)
+            .get(source)
+            .map(|state| state.read(source))
+    }
+
+    /// Whether every source has subscribed once: the ingest part of `/readyz`. Later outages do not undo it.
+    pub fn all_subscribed(&self) -> bool {
+        lock(&self.sources)
+            .values()
+            .all(|state| state.subscribed.load(Relaxed))
+    }
+
+    /// Returns the state of a source, registered on first use. Metrics are bound to the recorder installed by then.
+    pub(crate) fn register(&self, source: &SourceId, kind: SourceKind) -> Arc<SourceState> {
+        let mut sources = lock(&self.sources);
+        let state = sources
+            .entry(source.clone())
+            .or_insert_with(|| Arc::new(SourceState::new(source, kind)));
+        Arc::clone(state)
+    }
+}
+
+/// Returns the clock in µs since 1970.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
+}

@@ -1,0 +1,47 @@
+use meetnet_model::ids::SourceId;
+use meetnet_model::source::SourceKind;
+
+use super::Statuses;
+
+#[test]
+fn a_state_is_shared_by_its_name_and_read_in_order() {
+    let statuses = Statuses::default();
+    let beta = statuses.register(&SourceId::new("beta"), SourceKind::Mqtt);
+    let alpha = statuses.register(&SourceId::new("alpha"), SourceKind::Http);
+    assert!(!statuses.all_subscribed());
+
+    beta.message(10, 1_000);
+    statuses
+        .register(&SourceId::new("beta"), SourceKind::Mqtt)
+        .message(5, 2_000);
+    beta.set_connected("mqtt-5", true);
+    beta.note_error("no");
+    alpha.set_subscribed();
+    beta.set_subscribed();
+
+    let read = statuses.read();
+    assert_eq!(
+        read.iter()
+            .map(|status| status.source.as_str())
+            .collect::<Vec<_>>(),
+        ["alpha", "beta"]
+    );
+    assert_eq!((read[1].messages_total, read[1].bytes_total), (2, 15));
+    assert_eq!(read[1].last_message_at, Some(2_000));
+    assert_eq!(read[0].last_message_at, None);
+    assert_eq!(
+        read[1]
+            .last_error
+            .as_ref()
+            .map(|note| note.message.as_str()),
+        Some("no")
+    );
+    assert!(read[1].connected && read[1].session_present);
+    assert!(statuses.all_subscribed());
+
+    beta.set_disconnected();
+    assert!(
+        statuses.all_subscribed(),
+        "an outage does not undo readiness"
+    );
+}

@@ -1,0 +1,14 @@
+//! MQTT sources against a real Mosquitto and a real journal. Without `mosquitto` on the machine the tests say so and
+//! pass; `MEETNET_REQUIRE_MOSQUITTO=1` (CI) makes that a failure.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and says what it skips"
+)]
+
+mod broker;
+mod client_library;
+mod daemon;
+mod mqtt_source;
+mod station;

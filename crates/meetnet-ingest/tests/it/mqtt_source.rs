@@ -1,0 +1,480 @@
+//! The MQTT source, seen from outside: what a broker hands out stands in the journal once, whatever breaks.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use meetnet_ingest::mqtt::{MqttOptions, ProtocolChoice};
+
+use crate::broker::{Broker, TUNED};
+use crate::daemon::{Daemon, Disk, Sync};
+use crate::station::Station;
+
+fn options(port: u16) -> MqttOptions {
+    let url = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
+    let mut options = MqttOptions::new(
+        url,
+        "meetnet-test-station",
+        vec!["city/{sensor}".to_owned()],
+    );
+    options.backoff_max = Duration::from_millis(200);
+    options.keep_alive = Duration::from_secs(1);
+    options
+}
+
+fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+/// Publishes numbers and waits until the broker has them.
+fn publish(broker: &Broker, range: std::ops::Range<u32>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut station = Station::new(broker.port, "a-sensor");
+        for number in range {
+            station
+                .publish(&format!("city/{}", number % 7), number.to_string())
+                .await;
+        }
+        station.flush().await;
+    });
+}
+
+/// Every one of these must hold in both protocol versions.
+fn in_both(test: impl Fn(ProtocolChoice, &str)) {
+    for (choice, name) in [
+        (ProtocolChoice::Five, "mqtt-5"),
+        (ProtocolChoice::Three, "mqtt-3.1.1"),
+    ] {
+        println!("-- {name}");
+        test(choice, name);
+    }
+}
+
+#[test]
+fn everything_once_in_order_and_nothing_again_after_a_stop() {
+    in_both(|protocol, name| {
+        let Some(broker) = Broker::start(TUNED) else {
+            return;
+        };
+        let mut disk = Disk::new();
+        let options = MqttOptions {
+            protocol,
+            ..options(broker.port)
+        };
+        let mut daemon = Daemon::start(&mut disk, options.clone(), Sync::Always);
+        daemon.wait_subscribed();
+        publish(&broker, 0..5_000);
+        let status = daemon.wait("all acknowledged", |status| status.acked_total == 5_000);
+        assert_eq!(
+            (status.protocol, status.unacked, status.redelivered_total),
+            (Some(name), 0, 0)
+        );
+        assert_eq!(daemon.payloads(), numbers(0..5_000));
+        daemon.stop();
+        assert!(!daemon.status().connected);
+
+        // While we are away the broker keeps what comes.
+        publish(&broker, 5_000..5_100);
+        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        let status = daemon.wait("the rest", |status| status.acked_total == 100);
+        assert!(status.session_present);
+        assert_eq!(
+            (status.duplicates_dropped_total, status.redelivered_total),
+            (0, 0)
+        );
+        assert_eq!(daemon.payloads(), numbers(0..5_100));
+    });
+}
+
+#[test]
+fn killed_before_the_sync_everything_comes_again() {
+    in_both(|protocol, _| {
+        let Some(broker) = Broker::start(TUNED) else {
+            return;
+        };
+        let mut disk = Disk::new();
+        let options = MqttOptions {
+            protocol,
+            ..options(broker.port)
+        };
+        let daemon = Daemon::start(&mut disk, options.clone(), Sync::ByHand);
+        daemon.wait_subscribed();
+        publish(&broker, 0..300);
+        let status = daemon.wait("appended", |status| status.messages_total == 300);
+        assert_eq!((status.acked_total, daemon.payloads().len()), (0, 0));
+        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        let status = daemon.wait("redelivered", |status| status.acked_total == 300);
+        assert_eq!(
+            (status.redelivered_total, status.duplicates_dropped_total),
+            (300, 0)
+        );
+        assert_eq!(daemon.payloads(), numbers(0..300));
+    });
+}
+
+#[test]
+fn killed_between_the_sync_and_the_acknowledgement_nothing_is_doubled() {
+    in_both(|protocol, _| {
+        let Some(broker) = Broker::start(TUNED) else {
+            return;
+        };
+        let mut disk = Disk::new();
+        let options = MqttOptions {
+            protocol,
+            ..options(broker.port)
+        };
+        let mut daemon = Daemon::start(&mut disk, options.clone(), Sync::ByHand);
+        daemon.wait_subscribed();
+        publish(&broker, 0..300);
+        daemon.wait("appended", |status| status.messages_total == 300);
+        daemon.kill();
+        daemon.journal.write_group().unwrap();
+        // More comes while nobody is there.
+        publish(&broker, 300..400);
+        let mut daemon = daemon.restart(&mut disk, options.clone(), Sync::Always);
+        let status = daemon.wait("all acknowledged", |status| status.acked_total == 400);
+        assert_eq!(
+            (status.duplicates_dropped_total, status.redelivered_total),
+            (300, 0)
+        );
+        assert_eq!(daemon.payloads(), numbers(0..400));
+        daemon.stop();
+
+        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        daemon.wait_subscribed();
+        publish(&broker, 400..401);
+        let status = daemon.wait("the last", |status| status.acked_total == 1);
+        assert_eq!(
+            status.messages_total, 1,
+            "the broker has every acknowledgement"
+        );
+        assert_eq!(daemon.payloads(), numbers(0..401));
+    });
+}
+
+#[test]
+fn equal_readings_without_a_time_stay_as_many_as_were_sent() {
+    let Some(broker) = Broker::start(TUNED) else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let mut daemon = Daemon::start(&mut disk, options(broker.port), Sync::ByHand);
+    daemon.wait_subscribed();
+    let same = |count: u32| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut station = Station::new(broker.port, "a-sensor");
+            for _ in 0..count {
+                station.publish("city/1", "21.5").await;
+            }
+            station.flush().await;
+        });
+    };
+    same(100);
+    daemon.wait("appended", |status| status.messages_total == 100);
+    daemon.journal.write_group().unwrap();
+    daemon.wait("acknowledged", |status| status.acked_total == 100);
+    same(50);
+    daemon.wait("appended", |status| status.messages_total == 150);
+    // 100 acknowledged, 50 appended and lost.
+    daemon.kill();
+    let daemon = daemon.restart(&mut disk, options(broker.port), Sync::Always);
+    let status = daemon.wait("redelivered", |status| {
+        status.redelivered_total == 50 && status.unacked == 0
+    });
+    // Acknowledgements that the broker had not read yet are sent again, without a row.
+    assert_eq!(status.acked_total, 50 + status.duplicates_dropped_total);
+    assert_eq!(daemon.payloads().len(), 150);
+}
+
+#[test]
+fn the_broker_restarts_while_acknowledgements_are_withheld() {
+    in_both(|protocol, _| {
+        let Some(mut broker) = Broker::start(TUNED) else {
+            return;
+        };
+        let mut disk = Disk::new();
+        let options = MqttOptions {
+            protocol,
+            ..options(broker.port)
+        };
+        let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
+        daemon.wait_subscribed();
+        publish(&broker, 0..200);
+        daemon.wait("appended", |status| status.messages_total == 200);
+        broker.stop();
+        broker.resume();
+        // Appended but not durable: recognised, and still not acknowledged.
+        let status = daemon.wait("redelivered", |status| status.messages_total == 400);
+        assert!(status.session_present && status.reconnects_total >= 1);
+        assert_eq!(
+            (status.duplicates_dropped_total, status.acked_total),
+            (200, 0)
+        );
+        daemon.journal.write_group().unwrap();
+        daemon.wait("acknowledged", |status| status.acked_total == 200);
+        assert_eq!(daemon.payloads(), numbers(0..200));
+    });
+}
+
+#[test]
+fn a_broker_that_lost_the_session_is_subscribed_to_again() {
+    let Some(mut broker) = Broker::start("persistence false\nallow_anonymous true") else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
+    daemon.wait_subscribed();
+    publish(&broker, 0..10);
+    daemon.wait("first", |status| status.acked_total == 10);
+    broker.kill();
+    broker.resume();
+    daemon.wait("back", |status| {
+        status.connected && status.reconnects_total == 1
+    });
+    // The subscription may follow the connection by a moment.
+    std::thread::sleep(Duration::from_millis(300));
+    publish(&broker, 10..20);
+    let status = daemon.wait("second", |status| status.acked_total == 20);
+    assert!(!status.session_present);
+    assert_eq!(daemon.payloads(), numbers(0..20));
+}
+
+#[test]
+fn withheld_acknowledgements_stop_the_broker_and_not_the_keep_alive() {
+    let Some(broker) = Broker::start(TUNED) else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let options = MqttOptions {
+        inflight_max: 10,
+        ..options(broker.port)
+    };
+    let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
+    daemon.wait_subscribed();
+    publish(&broker, 0..100);
+    daemon.wait("a window full", |status| status.messages_total == 10);
+    assert_eq!(daemon.status().acked_total, 0);
+    // The broker drops a client that is silent for one and a half times the keep-alive.
+    std::thread::sleep(Duration::from_secs(3));
+    let status = daemon.status();
+    assert_eq!(
+        (
+            status.connected,
+            status.messages_total,
+            status.reconnects_total
+        ),
+        (true, 10, 0)
+    );
+    while daemon.status().acked_total < 100 {
+        daemon.journal.write_group().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(daemon.payloads(), numbers(0..100));
+}
+
+#[test]
+fn a_full_journal_holds_publishes_back_and_loses_none() {
+    let Some(broker) = Broker::start(TUNED) else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let options = MqttOptions {
+        inflight_max: 50,
+        ..options(broker.port)
+    };
+    let change =
+        |journal: &mut meetnet_lake::journal::JournalOptions| journal.pending_bytes_max = 2_000;
+    let daemon = Daemon::start_with(&mut disk, options, Sync::ByHand, change);
+    daemon.wait_subscribed();
+    publish(&broker, 0..200);
+    daemon.wait("full", |status| status.messages_total == 50);
+    std::thread::sleep(Duration::from_secs(2));
+    let status = daemon.status();
+    assert!(
+        status.connected && status.reconnects_total == 0,
+        "{status:#?}"
+    );
+    assert!(
+        status
+            .last_error
+            .unwrap()
+            .message
+            .contains("journal is full")
+    );
+    while daemon.status().acked_total < 200 {
+        daemon.journal.write_group().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(daemon.payloads(), numbers(0..200));
+}
+
+#[test]
+fn oversized_messages_do_not_come_again_for_ever() {
+    let Some(broker) = Broker::start(TUNED) else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let options = MqttOptions {
+        envelope_bytes_max: 100_000,
+        packet_bytes_max: 1_000_000,
+        ..options(broker.port)
+    };
+    let daemon = Daemon::start(&mut disk, options, Sync::Always);
+    daemon.wait_subscribed();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut station = Station::new(broker.port, "a-sensor");
+        station.publish("city/1", vec![b'x'; 100_001]).await;
+        // Above what we told the broker: it must not reach us at all.
+        station.publish("city/1", vec![b'y'; 2_000_000]).await;
+        station.publish("city/1", "after").await;
+        station.flush().await;
+    });
+    let status = daemon.wait("both", |status| status.acked_total == 2);
+    assert_eq!(
+        (
+            status.oversized_total,
+            status.reconnects_total,
+            status.messages_total
+        ),
+        (1, 0, 2)
+    );
+    let envelopes = daemon.envelopes();
+    assert_eq!(
+        (envelopes[0].payload.len(), envelopes[0].truncated),
+        (64 * 1024, true)
+    );
+    assert_eq!(
+        (envelopes[1].payload.as_str(), envelopes[1].truncated),
+        ("after", false)
+    );
+}
+
+#[test]
+fn retained_messages_are_not_taken() {
+    let Some(broker) = Broker::start(TUNED) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut station = runtime.block_on(async { Station::new(broker.port, "a-sensor") });
+    runtime.block_on(async {
+        station.publish_retained("city/1", "old").await;
+        station.flush().await;
+    });
+    let mut disk = Disk::new();
+    let daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
+    daemon.wait("ignored", |status| {
+        status.retained_ignored_total == 1 && status.acked_total == 1
+    });
+    // Live, it carries no retain flag.
+    runtime.block_on(async {
+        station.publish_retained("city/1", "new").await;
+        station.flush().await;
+    });
+    daemon.wait("taken", |status| status.acked_total == 2);
+    assert_eq!(daemon.payloads(), ["new"]);
+}
+
+#[test]
+fn a_refused_connection_is_reported_and_tried_again() {
+    let Some(broker) = Broker::start("allow_anonymous false") else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let mut daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
+    let status = daemon.wait("reported", |status| status.last_error.is_some());
+    let message = status.last_error.unwrap().message;
+    assert!(
+        message.contains("refused the connection") && message.contains("password"),
+        "{message}"
+    );
+    assert!(!status.subscribed);
+    daemon.stop();
+}
+
+#[test]
+fn drops_at_the_broker_are_noticed() {
+    // Mosquitto's own defaults, with a queue that fills at once.
+    let Some(broker) =
+        Broker::start("allow_anonymous true\nmax_inflight_messages 20\nmax_queued_messages 10")
+    else {
+        return;
+    };
+    let mut disk = Disk::new();
+    let options = MqttOptions {
+        inflight_max: 20,
+        ..options(broker.port)
+    };
+    let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
+    daemon.wait_subscribed();
+    // Once a first value of the counter is known, growth is seen.
+    std::thread::sleep(Duration::from_millis(2_500));
+    publish(&broker, 0..200);
+    let status = daemon.wait("noticed", |status| status.broker_dropped_total > 0);
+    assert!(
+        status
+            .last_error
+            .unwrap()
+            .message
+            .contains("max_queued_messages")
+    );
+}
+
+/// A broker of MQTT 3.1.1 only, which refuses every second SUBSCRIBE.
+fn old_broker() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                let packet = &buffer[..count];
+                let answer: &[u8] = match packet[0] >> 4 {
+                    // Protocol level 4 stands behind the length and the name "MQTT".
+                    1 if packet[8] == 4 => &[0x20, 2, 0, 0],
+                    1 => &[0x20, 2, 0, 1],
+                    8 => &[0x90, 3, packet[2], packet[3], 0x80],
+                    12 => &[0xd0, 0],
+                    _ => &[],
+                };
+                if stream.write_all(answer).is_err() || answer == [0x20, 2, 0, 1] {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn an_old_broker_is_spoken_to_in_its_version_and_refusals_are_reported() {
+    let mut disk = Disk::new();
+    let mut daemon = Daemon::start(&mut disk, options(old_broker()), Sync::Always);
+    let status = daemon.wait("refusal", |status| {
+        status
+            .last_error
+            .as_ref()
+            .is_some_and(|note| note.message.contains("subscription `city/+`"))
+    });
+    assert_eq!(
+        (status.protocol, status.connected, status.subscribed),
+        (Some("mqtt-3.1.1"), true, false)
+    );
+    daemon.stop();
+}
