@@ -6,30 +6,20 @@
 //! over, and an acknowledgement for an old id may hit a new message.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use rumqttc as v5;
-use rumqttc::tokio_rustls::rustls;
 use rumqttc_v4 as v4;
 
 use super::flow::Publish;
-use super::options::{MqttOptions, Qos, TlsRoots};
-use super::socket::{JoiningSocket, WriteThrough};
+use super::options::{MqttOptions, Qos};
+use super::socket::WriteThrough;
 
+mod opening;
 mod session;
+mod translate;
 
-/// Requests that may wait for the event loop: every packet id once, and a few control packets. An acknowledgement is
-/// queued only for a publish of this connection, so this is never reached.
-const REQUESTS_MAX: usize = u16::MAX as usize + 64;
-/// Packets taken from the socket in one go.
-const READ_BATCH: usize = 128;
-/// We publish nothing; the library sizes tables by this.
-const OWN_PUBLISHES_MAX: u16 = 8;
 /// A filter that is never subscribed to: asking to end it changes nothing.
 const PROBE_FILTER: &str = "meetnet/probe";
-/// Longest wait for the CONNACK.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The protocol of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,168 +113,10 @@ pub(crate) fn open(
 ) -> Result<(LinkSender, Link), LinkError> {
     let through = WriteThrough::default();
     let (client, link) = match protocol {
-        Protocol::Five => open_five(options, &through)?,
-        Protocol::Three => open_three(options, &through)?,
+        Protocol::Five => opening::five(options, &through)?,
+        Protocol::Three => opening::three(options, &through)?,
     };
     Ok((LinkSender { client, through }, link))
-}
-
-fn open_five(options: &MqttOptions, through: &WriteThrough) -> Result<(Client, Link), LinkError> {
-    let address = (options.url.host.clone(), options.url.port);
-    let mut own = v5::MqttOptions::new(options.client_id.clone(), address);
-    let expiry = u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX);
-    own.set_clean_start(false)
-        .set_session_expiry_interval(Some(expiry))
-        .set_receive_maximum(Some(options.inflight_max))
-        // Announced, so that the broker drops what is larger instead of sending it again for ever.
-        .set_max_packet_size(Some(options.packet_bytes_max))
-        .set_ack_mode(v5::AckMode::Manual)
-        .set_keep_alive(keep_alive_seconds(options))
-        .set_outgoing_inflight_upper_limit(OWN_PUBLISHES_MAX)
-        .set_max_request_batch(READ_BATCH)
-        .set_read_batch_size(READ_BATCH)
-        .set_connect_timeout(CONNECT_TIMEOUT)
-        .set_network_options(network_options())
-        // Without a local checkpoint the library refuses a session that the broker resumes.
-        .set_session_store(session::Resumable::new(
-            &options.client_id,
-            OWN_PUBLISHES_MAX,
-        ));
-    if let Some(username) = &options.username {
-        let password = options.password.clone().unwrap_or_default();
-        own.set_credentials(username.clone(), password);
-    }
-    if let Some(tls) = tls_config(options)? {
-        own.set_transport(v5::Transport::tls_with_config(
-            v5::TlsConfiguration::Rustls(tls),
-        ));
-    }
-    let through = through.clone();
-    own.set_socket_connector(move |address, network| {
-        let through = through.clone();
-        async move {
-            let socket = v5::default_socket_connect(address, network).await?;
-            Ok(JoiningSocket::new(socket, through))
-        }
-    });
-    let (client, events) = v5::AsyncClient::builder(own)
-        .capacity(REQUESTS_MAX)
-        .try_build()
-        .map_err(|error| configuration_error(&error))?;
-    Ok((
-        Client::Five(client),
-        Link::Five {
-            events: Box::new(events),
-            connected: false,
-        },
-    ))
-}
-
-fn open_three(options: &MqttOptions, through: &WriteThrough) -> Result<(Client, Link), LinkError> {
-    /// The largest packet that MQTT can frame: what exceeds a limit here would be sent again for ever.
-    const PACKET_BYTES_MAX: usize = 256 << 20;
-    let address = (options.url.host.clone(), options.url.port);
-    let mut own = v4::MqttOptions::new(options.client_id.clone(), address);
-    own.set_clean_session(false)
-        .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
-        .set_ack_mode(v4::AckMode::Manual)
-        .set_keep_alive(keep_alive_seconds(options))
-        .set_inflight(OWN_PUBLISHES_MAX)
-        .set_max_request_batch(READ_BATCH)
-        .set_read_batch_size(READ_BATCH);
-    if let Some(username) = &options.username {
-        let password = options.password.clone().unwrap_or_default();
-        own.set_credentials(username.clone(), password);
-    }
-    if let Some(tls) = tls_config(options)? {
-        own.set_transport(v4::Transport::tls_with_config(
-            v4::TlsConfiguration::Rustls(tls),
-        ));
-    }
-    let through = through.clone();
-    own.set_socket_connector(move |address, network| {
-        let through = through.clone();
-        async move {
-            let socket = v4::default_socket_connect(address, network).await?;
-            Ok(JoiningSocket::new(socket, through))
-        }
-    });
-    let (client, mut events) = v4::AsyncClient::builder(own)
-        .capacity(REQUESTS_MAX)
-        .try_build()
-        .map_err(|error| configuration_error(&error))?;
-    events.set_network_options(network_options());
-    Ok((
-        Client::Three(client),
-        Link::Three {
-            events: Box::new(events),
-            connected: false,
-        },
-    ))
-}
-
-fn keep_alive_seconds(options: &MqttOptions) -> u16 {
-    u16::try_from(options.keep_alive.as_secs())
-        .unwrap_or(u16::MAX)
-        .max(1)
-}
-
-fn network_options() -> v5::NetworkOptions {
-    let mut network = v5::NetworkOptions::new();
-    // Writes are joined already; waiting for more would only delay acknowledgements.
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-    network
-}
-
-fn configuration_error(error: &dyn std::error::Error) -> LinkError {
-    LinkError {
-        message: format!("the MQTT client refuses its options: {error}"),
-        maybe_protocol: false,
-    }
-}
-
-fn tls_config(options: &MqttOptions) -> Result<Option<Arc<rustls::ClientConfig>>, LinkError> {
-    if !options.url.tls {
-        return Ok(None);
-    }
-    let built = match &options.tls_roots {
-        TlsRoots::System => v5::TlsConfiguration::try_default_rustls(),
-        TlsRoots::Pem(pem) => return pem_config(pem).map(Some),
-    };
-    match built {
-        Ok(v5::TlsConfiguration::Rustls(config)) => Ok(Some(config)),
-        Ok(_) => Err(tls_error("the system's roots have an unexpected form")),
-        Err(error) => Err(tls_error(error)),
-    }
-}
-
-fn pem_config(pem: &[u8]) -> Result<Arc<rustls::ClientConfig>, LinkError> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate =
-            certificate.map_err(|error| tls_error(format!("the CA file is no PEM: {error}")))?;
-        roots.add(certificate).map_err(tls_error)?;
-    }
-    if roots.is_empty() {
-        return Err(tls_error("the CA file holds no certificate"));
-    }
-    // Named, not taken from the process: two providers may be linked.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(tls_error)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-fn tls_error(error: impl fmt::Display) -> LinkError {
-    LinkError {
-        message: format!("cannot set TLS up: {error}"),
-        maybe_protocol: false,
-    }
 }
 
 impl LinkSender {
@@ -378,165 +210,24 @@ impl Link {
                 let event = events
                     .poll()
                     .await
-                    .map_err(|error| five_error(&error, *connected))?;
+                    .map_err(|error| translate::five_error(&error, *connected))?;
                 if let v5::Event::Incoming(v5::Packet::ConnAck(_)) = &event {
                     *connected = true;
                     // It has served; kept, it would be written at every acknowledgement.
                     events.options.clear_session_store();
                 }
-                Ok(five_signal(event))
+                Ok(translate::five_signal(event))
             }
             Self::Three { events, connected } => {
                 let event = events
                     .poll()
                     .await
-                    .map_err(|error| three_error(&error, *connected))?;
+                    .map_err(|error| translate::three_error(&error, *connected))?;
                 if let v4::Event::Incoming(v4::Packet::ConnAck(_)) = &event {
                     *connected = true;
                 }
-                Ok(three_signal(event))
+                Ok(translate::three_signal(event))
             }
         }
     }
-}
-
-fn five_signal(event: v5::Event) -> Signal {
-    match event {
-        v5::Event::Incoming(v5::Packet::Publish(publish)) => Signal::Publish(Publish {
-            topic: publish.topic,
-            payload: publish.payload,
-            packet_id: publish.pkid,
-            dup: publish.dup,
-            retain: publish.retain,
-        }),
-        v5::Event::Outgoing(v5::Outgoing::PubAck(packet_id)) => Signal::AckLeft(packet_id),
-        v5::Event::Outgoing(v5::Outgoing::PingReq) => Signal::PingLeft,
-        v5::Event::Incoming(v5::Packet::PingResp) => Signal::PingAnswered,
-        v5::Event::Outgoing(v5::Outgoing::Unsubscribe(_)) => Signal::ProbeLeft,
-        v5::Event::Incoming(v5::Packet::UnsubAck(_)) => Signal::ProbeAnswered,
-        v5::Event::Incoming(v5::Packet::ConnAck(ack)) => Signal::Connected {
-            session_present: ack.session_present,
-        },
-        v5::Event::Incoming(v5::Packet::SubAck(ack)) => {
-            let refusal = |code: &v5::SubscribeReasonCode| match code {
-                v5::SubscribeReasonCode::Success(_) => None,
-                code => Some(format!("{code:?}")),
-            };
-            Signal::Subscribed(ack.return_codes.iter().map(refusal).collect())
-        }
-        v5::Event::Outgoing(v5::Outgoing::Disconnect) => Signal::DisconnectLeft,
-        _ => Signal::Other,
-    }
-}
-
-fn three_signal(event: v4::Event) -> Signal {
-    match event {
-        v4::Event::Incoming(v4::Packet::Publish(publish)) => Signal::Publish(Publish {
-            topic: publish.topic,
-            payload: publish.payload,
-            packet_id: publish.pkid,
-            dup: publish.dup,
-            retain: publish.retain,
-        }),
-        v4::Event::Outgoing(v4::Outgoing::PubAck(packet_id)) => Signal::AckLeft(packet_id),
-        v4::Event::Outgoing(v4::Outgoing::PingReq) => Signal::PingLeft,
-        v4::Event::Incoming(v4::Packet::PingResp) => Signal::PingAnswered,
-        v4::Event::Outgoing(v4::Outgoing::Unsubscribe(_)) => Signal::ProbeLeft,
-        v4::Event::Incoming(v4::Packet::UnsubAck(_)) => Signal::ProbeAnswered,
-        v4::Event::Incoming(v4::Packet::ConnAck(ack)) => Signal::Connected {
-            session_present: ack.session_present,
-        },
-        v4::Event::Incoming(v4::Packet::SubAck(ack)) => {
-            let refusal = |code: &v4::SubscribeReasonCode| match code {
-                v4::SubscribeReasonCode::Success(_) => None,
-                v4::SubscribeReasonCode::Failure => Some("Failure".to_owned()),
-            };
-            Signal::Subscribed(ack.return_codes.iter().map(refusal).collect())
-        }
-        v4::Event::Outgoing(v4::Outgoing::Disconnect) => Signal::DisconnectLeft,
-        _ => Signal::Other,
-    }
-}
-
-fn five_error(error: &v5::ConnectionError, connected: bool) -> LinkError {
-    use v5::ConnectReturnCode as Code;
-    use v5::{ConnectionError, StateError};
-    let maybe_protocol = !connected
-        && matches!(
-            error,
-            ConnectionError::ConnectionRefused(
-                Code::UnsupportedProtocolVersion
-                    | Code::RefusedProtocolVersion
-                    | Code::MalformedPacket
-                    | Code::ProtocolError
-            ) | ConnectionError::MqttState(
-                StateError::Deserialization(_) | StateError::ConnectionAborted
-            ) | ConnectionError::NotConnAck(_)
-        );
-    let message = match error {
-        ConnectionError::ConnectionRefused(code) => refused(code),
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code,
-            reason_string,
-        }) => {
-            let reason = reason_string.as_deref().unwrap_or("no reason given");
-            let hint = match reason_code {
-                v5::DisconnectReasonCode::SessionTakenOver => {
-                    "; another client uses this client id: every daemon needs its own"
-                }
-                _ => "",
-            };
-            format!("the broker closed the connection: {reason_code:?} ({reason}){hint}")
-        }
-        error => broken(error, connected),
-    };
-    LinkError {
-        message,
-        maybe_protocol,
-    }
-}
-
-fn three_error(error: &v4::ConnectionError, connected: bool) -> LinkError {
-    use v4::{ConnectionError, StateError};
-    let maybe_protocol = !connected
-        && matches!(
-            error,
-            ConnectionError::ConnectionRefused(v4::ConnectReturnCode::RefusedProtocolVersion)
-                | ConnectionError::MqttState(
-                    StateError::Deserialization(_) | StateError::ConnectionAborted
-                )
-                | ConnectionError::NotConnAck(_)
-        );
-    let message = match error {
-        ConnectionError::ConnectionRefused(code) => refused(code),
-        error => broken(error, connected),
-    };
-    LinkError {
-        message,
-        maybe_protocol,
-    }
-}
-
-fn refused(reason: &impl fmt::Debug) -> String {
-    format!(
-        "the broker refused the connection: {reason:?}; check user name, password and the client id's rights"
-    )
-}
-
-fn broken(error: &dyn std::error::Error, connected: bool) -> String {
-    let place = if connected {
-        "the connection broke"
-    } else {
-        "cannot connect"
-    };
-    let mut message = format!("{place}: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !message.contains(&cause_text) {
-            message = format!("{message}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    message
 }

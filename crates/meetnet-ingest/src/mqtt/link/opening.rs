@@ -1,0 +1,188 @@
+//! Makes the client and event loop of one connection, in either protocol, with their limits and TLS.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc as v5;
+use rumqttc::tokio_rustls::rustls;
+use rumqttc_v4 as v4;
+
+use super::session;
+use super::{Client, Link, LinkError};
+use crate::mqtt::options::{MqttOptions, TlsRoots};
+use crate::mqtt::socket::{JoiningSocket, WriteThrough};
+
+/// Requests that may wait for the event loop: every packet id once, and a few control packets. An acknowledgement is
+/// queued only for a publish of this connection, so this is never reached.
+const REQUESTS_MAX: usize = u16::MAX as usize + 64;
+/// Packets taken from the socket in one go.
+const READ_BATCH: usize = 128;
+/// We publish nothing; the library sizes tables by this.
+const OWN_PUBLISHES_MAX: u16 = 8;
+/// Longest wait for the CONNACK.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn five(
+    options: &MqttOptions,
+    through: &WriteThrough,
+) -> Result<(Client, Link), LinkError> {
+    let address = (options.url.host.clone(), options.url.port);
+    let mut own = v5::MqttOptions::new(options.client_id.clone(), address);
+    let expiry = u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX);
+    own.set_clean_start(false)
+        .set_session_expiry_interval(Some(expiry))
+        .set_receive_maximum(Some(options.inflight_max))
+        // Announced, so that the broker drops what is larger instead of sending it again for ever.
+        .set_max_packet_size(Some(options.packet_bytes_max))
+        .set_ack_mode(v5::AckMode::Manual)
+        .set_keep_alive(keep_alive_seconds(options))
+        .set_outgoing_inflight_upper_limit(OWN_PUBLISHES_MAX)
+        .set_max_request_batch(READ_BATCH)
+        .set_read_batch_size(READ_BATCH)
+        .set_connect_timeout(CONNECT_TIMEOUT)
+        .set_network_options(network_options())
+        // Without a local checkpoint the library refuses a session that the broker resumes.
+        .set_session_store(session::Resumable::new(
+            &options.client_id,
+            OWN_PUBLISHES_MAX,
+        ));
+    if let Some(username) = &options.username {
+        let password = options.password.clone().unwrap_or_default();
+        own.set_credentials(username.clone(), password);
+    }
+    if let Some(tls) = tls_config(options)? {
+        own.set_transport(v5::Transport::tls_with_config(
+            v5::TlsConfiguration::Rustls(tls),
+        ));
+    }
+    let through = through.clone();
+    own.set_socket_connector(move |address, network| {
+        let through = through.clone();
+        async move {
+            let socket = v5::default_socket_connect(address, network).await?;
+            Ok(JoiningSocket::new(socket, through))
+        }
+    });
+    let (client, events) = v5::AsyncClient::builder(own)
+        .capacity(REQUESTS_MAX)
+        .try_build()
+        .map_err(|error| configuration_error(&error))?;
+    Ok((
+        Client::Five(client),
+        Link::Five {
+            events: Box::new(events),
+            connected: false,
+        },
+    ))
+}
+
+pub(super) fn three(
+    options: &MqttOptions,
+    through: &WriteThrough,
+) -> Result<(Client, Link), LinkError> {
+    /// The largest packet that MQTT can frame: what exceeds a limit here would be sent again for ever.
+    const PACKET_BYTES_MAX: usize = 256 << 20;
+    let address = (options.url.host.clone(), options.url.port);
+    let mut own = v4::MqttOptions::new(options.client_id.clone(), address);
+    own.set_clean_session(false)
+        .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
+        .set_ack_mode(v4::AckMode::Manual)
+        .set_keep_alive(keep_alive_seconds(options))
+        .set_inflight(OWN_PUBLISHES_MAX)
+        .set_max_request_batch(READ_BATCH)
+        .set_read_batch_size(READ_BATCH);
+    if let Some(username) = &options.username {
+        let password = options.password.clone().unwrap_or_default();
+        own.set_credentials(username.clone(), password);
+    }
+    if let Some(tls) = tls_config(options)? {
+        own.set_transport(v4::Transport::tls_with_config(
+            v4::TlsConfiguration::Rustls(tls),
+        ));
+    }
+    let through = through.clone();
+    own.set_socket_connector(move |address, network| {
+        let through = through.clone();
+        async move {
+            let socket = v4::default_socket_connect(address, network).await?;
+            Ok(JoiningSocket::new(socket, through))
+        }
+    });
+    let (client, mut events) = v4::AsyncClient::builder(own)
+        .capacity(REQUESTS_MAX)
+        .try_build()
+        .map_err(|error| configuration_error(&error))?;
+    events.set_network_options(network_options());
+    Ok((
+        Client::Three(client),
+        Link::Three {
+            events: Box::new(events),
+            connected: false,
+        },
+    ))
+}
+
+fn keep_alive_seconds(options: &MqttOptions) -> u16 {
+    u16::try_from(options.keep_alive.as_secs())
+        .unwrap_or(u16::MAX)
+        .max(1)
+}
+
+fn network_options() -> v5::NetworkOptions {
+    let mut network = v5::NetworkOptions::new();
+    // Writes are joined already; waiting for more would only delay acknowledgements.
+    network.set_tcp_nodelay(true);
+    network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+    network
+}
+
+fn configuration_error(error: &dyn std::error::Error) -> LinkError {
+    LinkError {
+        message: format!("the MQTT client refuses its options: {error}"),
+        maybe_protocol: false,
+    }
+}
+
+fn tls_config(options: &MqttOptions) -> Result<Option<Arc<rustls::ClientConfig>>, LinkError> {
+    if !options.url.tls {
+        return Ok(None);
+    }
+    let built = match &options.tls_roots {
+        TlsRoots::System => v5::TlsConfiguration::try_default_rustls(),
+        TlsRoots::Pem(pem) => return pem_config(pem).map(Some),
+    };
+    match built {
+        Ok(v5::TlsConfiguration::Rustls(config)) => Ok(Some(config)),
+        Ok(_) => Err(tls_error("the system's roots have an unexpected form")),
+        Err(error) => Err(tls_error(error)),
+    }
+}
+
+fn pem_config(pem: &[u8]) -> Result<Arc<rustls::ClientConfig>, LinkError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate =
+            certificate.map_err(|error| tls_error(format!("the CA file is no PEM: {error}")))?;
+        roots.add(certificate).map_err(tls_error)?;
+    }
+    if roots.is_empty() {
+        return Err(tls_error("the CA file holds no certificate"));
+    }
+    // Named, not taken from the process: two providers may be linked.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(tls_error)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn tls_error(error: impl fmt::Display) -> LinkError {
+    LinkError {
+        message: format!("cannot set TLS up: {error}"),
+        maybe_protocol: false,
+    }
+}
