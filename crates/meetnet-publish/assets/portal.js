@@ -1,0 +1,67 @@
+// Makes the portal page live: fetches the page again every few seconds and replaces the parts marked `data-live`, and
+// gives code blocks a copy button. Everything on the page works without this file.
+"use strict";
+
+(() => {
+  const REFRESH_MS = 5000;
+  const words = document.body.dataset;
+
+  function addCopyButton(block) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = words.copy;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(block.textContent.trim());
+      button.textContent = words.copied;
+      setTimeout(() => { button.textContent = words.copy; }, 2000);
+    });
+    const frame = document.createElement("div");
+    frame.className = "copyable";
+    block.replaceWith(frame);
+    frame.append(block, button);
+  }
+
+  // The clipboard exists in secure contexts only.
+  if (navigator.clipboard) {
+    document.querySelectorAll("[data-copyable]").forEach(addCopyButton);
+  }
+
+  // What moves by itself can be stopped (WCAG 2.2.2).
+  let paused = false;
+  const toggle = document.createElement("button");
+  toggle.type = "button";
+  toggle.className = "quiet";
+  toggle.textContent = words.pause;
+  toggle.addEventListener("click", () => {
+    paused = !paused;
+    toggle.textContent = paused ? words.resume : words.pause;
+  });
+  document.querySelector("#now .section-head").append(toggle);
+
+  async function refresh() {
+    if (paused || document.hidden) return;
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      // Replacing a part would take the focus, or a selection, from the reader.
+      const selection = document.getSelection();
+      const inUse = part.contains(document.activeElement)
+        || (selection && !selection.isCollapsed && part.contains(selection.anchorNode));
+      if (fresh && !inUse) part.replaceChildren(...fresh.childNodes);
+    }
+  }
+
+  // One refresh at a time; a server that is away is tried again at the same pace.
+  async function loop() {
+    try {
+      await refresh();
+    } catch {
+      // The page keeps what it shows.
+    }
+    setTimeout(loop, REFRESH_MS);
+  }
+  setTimeout(loop, REFRESH_MS);
+})();

@@ -1,0 +1,89 @@
+use axum::http::StatusCode;
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+use crate::fixture::{self, NOW};
+
+fn router() -> Router {
+    // A recorder of its own: the global one belongs to the process.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        metrics::counter!("meetnet_envelopes_total").increment(7);
+    });
+    admin_router(AdminState {
+        metrics: handle,
+        snapshot: fixture::snapshot(),
+        status: Arc::new(|| OperationsStatus {
+            sources: vec![SourceRow {
+                id: SourceId::new("lora"),
+                kind: SourceKind::Mqtt,
+                connected: Some(false),
+                messages_total: 12_345,
+                last_message_at: Some(NOW),
+                rejects_total: 3,
+                last_error: Some("connection <refused>".into()),
+            }],
+            journal: JournalStatus {
+                bytes: 1_000_000,
+                last: Sequence(43),
+                durable: Sequence(42),
+            },
+            rejects: vec![
+                RejectCount {
+                    reason: RejectReason::BadTime,
+                    total: 3,
+                },
+                RejectCount {
+                    reason: RejectReason::Malformed,
+                    total: 0,
+                },
+            ],
+        }),
+    })
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let answer = fixture::get(router(), "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    assert!(
+        answer.body.contains("meetnet_envelopes_total 7"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn the_page_says_how_the_daemon_is() {
+    let answer = fixture::get(router(), "/").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    for text in [
+        "lora",
+        "not connected",
+        "12,345",
+        "2026-11-22T02:46:20Z",
+        "1,000,000",
+        "bad_time",
+        "heat",
+        "rejects", // private tables too: this page is the operator's
+    ] {
+        assert!(
+            answer.body.contains(text),
+            "the page should contain {text:?}"
+        );
+    }
+    assert!(
+        !answer.body.contains("malformed"),
+        "reasons that did not occur are left out"
+    );
+    assert!(
+        !answer.body.contains("<refused>"),
+        "foreign text is escaped"
+    );
+}

@@ -1,0 +1,106 @@
+use axum::http::StatusCode;
+
+use crate::fixture;
+
+#[tokio::test]
+async fn the_list_holds_public_datasets_only() {
+    let answer = fixture::get(fixture::router(), "/api/v1/datasets").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let json = answer.json();
+    let ids: Vec<&str> = json["datasets"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|d| d["id"].as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        ["air", "heat", "noise", "segments", "stations", "traffic"]
+    );
+    assert!(!answer.body.contains("rejects"));
+    assert!(
+        json["datasets"][0].get("columns").is_none(),
+        "columns stand at each dataset"
+    );
+}
+
+#[tokio::test]
+async fn a_dataset_says_what_it_holds() {
+    let json = fixture::get(fixture::router(), "/api/v1/datasets/heat")
+        .await
+        .json();
+    assert_eq!(json["id"], "heat");
+    assert!(json["title"]["nl"].is_string() && json["title"]["fr"].is_string());
+    assert_eq!(json["kind"], "long");
+    assert_eq!(
+        json["key"],
+        serde_json::json!(["sensor_id", "property", "time"])
+    );
+    assert_eq!(json["rows"], 2);
+    assert_eq!(json["hot_rows"], 2);
+    assert_eq!(json["time_max"], "2026-11-22T02:45:20Z");
+    assert_eq!(json["last_update"], "2026-11-22T02:45:50Z");
+    assert_eq!(json["through"], 42);
+    assert_eq!(json["licences"][0]["id"], "CC-BY-4.0");
+    assert_eq!(
+        json["licences"][0]["url"],
+        "https://creativecommons.org/licenses/by/4.0/"
+    );
+    assert_eq!(json["columns"][0]["name"], "sensor_id");
+    assert_eq!(json["common_columns"][0]["name"], "quality");
+    let properties = json["properties"].as_array().expect("a list");
+    assert!(
+        properties
+            .iter()
+            .any(|p| p["name"] == "air_temperature" && p["unit"] == "Cel")
+    );
+    assert!(
+        properties.iter().all(|p| p["name"] != "pm10"),
+        "those of its own only"
+    );
+    assert_eq!(json["links"]["self"], "/api/v1/datasets/heat");
+}
+
+#[tokio::test]
+async fn a_wide_dataset_has_units_and_ranges() {
+    let json = fixture::get(fixture::router(), "/api/v1/datasets/traffic?lang=en")
+        .await
+        .json();
+    assert!(json["title"].is_string(), "one language was asked for");
+    let columns = json["columns"].as_array().expect("a list");
+    let car = columns
+        .iter()
+        .find(|column| column["name"] == "car")
+        .expect("a column");
+    assert_eq!(car["type"], "float");
+    assert!(car["unit"].is_string() && car["iri"].is_string() && car["range"].is_array());
+    assert!(json.get("properties").is_none());
+}
+
+#[tokio::test]
+async fn its_links_answer() {
+    let json = fixture::get(fixture::router(), "/api/v1/datasets/heat")
+        .await
+        .json();
+    for name in ["self", "sql", "csv"] {
+        let path = json["links"][name].as_str().expect("a link");
+        let answer = fixture::get(fixture::router(), path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn private_and_unknown_datasets_are_the_same() {
+    let private = fixture::get(fixture::router(), "/api/v1/datasets/rejects").await;
+    let unknown = fixture::get(fixture::router(), "/api/v1/datasets/nope").await;
+    assert_eq!(private.status, StatusCode::NOT_FOUND);
+    assert_eq!(private.header("content-type"), "application/problem+json");
+    assert_eq!(private.body, unknown.body);
+}
+
+#[tokio::test]
+async fn an_unknown_language_is_refused() {
+    let answer = fixture::get(fixture::router(), "/api/v1/datasets?lang=de").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}

@@ -1,0 +1,165 @@
+//! `/healthz` and `/readyz`: whether the process lives, and whether its answers are complete.
+//!
+//! The binary hands a [`Readiness`] to the parts that start up; each reports its own step. Readiness is reached once and
+//! kept: a broker that goes away later is detail in the body, since the data is still answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use meetnet_model::ids::SourceId;
+use serde::Serialize;
+
+use crate::state::PublishState;
+
+#[cfg(test)]
+mod tests;
+
+/// How long to wait for the first SUBACK of each broker source before serving without it.
+pub const SUBSCRIBE_WAIT: Duration = Duration::from_secs(10);
+
+/// The steps to readiness; a cheap handle that every part of the start-up shares.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    started_at: Instant,
+    subscribe_wait: Duration,
+    steps: Mutex<Steps>,
+}
+
+#[derive(Debug)]
+struct Steps {
+    journal_replayed: bool,
+    history_loaded: bool,
+    sources: BTreeMap<SourceId, BrokerStep>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct BrokerStep {
+    subscribed_once: bool,
+    connected: bool,
+}
+
+/// The body of `/readyz`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReadinessReport {
+    /// Whether answers are complete.
+    pub ready: bool,
+    /// Whether every journalled message is in the answers.
+    pub journal_replayed: bool,
+    /// Whether the history to load at the start is loaded.
+    pub history_loaded: bool,
+    /// Broker sources by id.
+    pub sources: BTreeMap<SourceId, BrokerReport>,
+}
+
+/// One broker source in [`ReadinessReport`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BrokerReport {
+    /// Whether its first subscription was granted.
+    pub subscribed: bool,
+    /// Whether it is connected now.
+    pub connected: bool,
+}
+
+impl Readiness {
+    /// Starts the wait. `brokers` are the sources whose first subscription is waited for, at most [`SUBSCRIBE_WAIT`].
+    pub fn new(brokers: impl IntoIterator<Item = SourceId>) -> Self {
+        Self::with_subscribe_wait(brokers, SUBSCRIBE_WAIT)
+    }
+
+    /// As [`Readiness::new`], with another longest wait for subscriptions.
+    pub fn with_subscribe_wait(
+        brokers: impl IntoIterator<Item = SourceId>,
+        subscribe_wait: Duration,
+    ) -> Self {
+        let sources = brokers
+            .into_iter()
+            .map(|id| (id, BrokerStep::default()))
+            .collect();
+        Self(Arc::new(Inner {
+            started_at: Instant::now(),
+            subscribe_wait,
+            steps: Mutex::new(Steps {
+                journal_replayed: false,
+                history_loaded: false,
+                sources,
+            }),
+        }))
+    }
+
+    /// Reports that the journal's tail is applied.
+    pub fn journal_replayed(&self) {
+        self.change(|steps| steps.journal_replayed = true);
+    }
+
+    /// Reports that the history is loaded; without history to load, call it at once.
+    pub fn history_loaded(&self) {
+        self.change(|steps| steps.history_loaded = true);
+    }
+
+    /// Reports a granted subscription of a broker source.
+    pub fn subscribed(&self, source: &SourceId) {
+        self.change(|steps| {
+            let step = steps.sources.entry(source.clone()).or_default();
+            step.subscribed_once = true;
+            step.connected = true;
+        });
+    }
+
+    /// Reports that a broker source lost its connection.
+    pub fn disconnected(&self, source: &SourceId) {
+        self.change(|steps| steps.sources.entry(source.clone()).or_default().connected = false);
+    }
+
+    /// Returns where the start-up stands.
+    pub fn report(&self) -> ReadinessReport {
+        let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
+        // A panic elsewhere cannot leave the flags half changed.
+        let steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribed = steps.sources.values().all(|step| step.subscribed_once);
+        ReadinessReport {
+            ready: steps.journal_replayed && steps.history_loaded && (subscribed || waited),
+            journal_replayed: steps.journal_replayed,
+            history_loaded: steps.history_loaded,
+            sources: steps
+                .sources
+                .iter()
+                .map(|(id, step)| {
+                    let report = BrokerReport {
+                        subscribed: step.subscribed_once,
+                        connected: step.connected,
+                    };
+                    (id.clone(), report)
+                })
+                .collect(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Steps)) {
+        change(&mut self.0.steps.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Answers 200 while the process lives.
+pub(crate) async fn healthz() -> impl IntoResponse {
+    ([(CACHE_CONTROL, "no-store")], "ok\n")
+}
+
+/// Answers 200 when ready, 503 before, with the report either way.
+pub(crate) async fn readyz(State(state): State<PublishState>) -> Response {
+    let report = state.readiness.report();
+    let status = if report.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, [(CACHE_CONTROL, "no-store")], Json(report)).into_response()
+}

@@ -1,0 +1,45 @@
+use super::*;
+
+#[test]
+fn ready_needs_journal_history_and_every_first_subscription() {
+    let (lora, balcony) = (SourceId::new("lora"), SourceId::new("balcony"));
+    let readiness = Readiness::new([lora.clone(), balcony.clone()]);
+    assert!(!readiness.report().ready);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    readiness.subscribed(&lora);
+    assert!(!readiness.report().ready, "balcony has not subscribed");
+    readiness.subscribed(&balcony);
+    assert!(readiness.report().ready);
+}
+
+#[test]
+fn a_broker_that_never_answers_is_waited_for_only_so_long() {
+    let readiness = Readiness::with_subscribe_wait([SourceId::new("lora")], Duration::ZERO);
+    assert!(
+        !readiness.report().ready,
+        "the journal is waited for without limit"
+    );
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    assert!(readiness.report().ready);
+}
+
+#[test]
+fn a_later_outage_is_detail() {
+    let lora = SourceId::new("lora");
+    let readiness = Readiness::new([lora.clone()]);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    readiness.subscribed(&lora);
+    readiness.disconnected(&lora);
+    let report = readiness.report();
+    assert!(report.ready);
+    assert_eq!(
+        report.sources[&lora],
+        BrokerReport {
+            subscribed: true,
+            connected: false
+        }
+    );
+}

@@ -1,0 +1,48 @@
+//! The HTTP service: SQL over HTTP, the dataset API, health, the portal's first page, and the operations page.
+//!
+//! ```text
+//! client -> serve (limits) -> public_router -> sql ------> meetnet-query -> body (stream)
+//!                                           -> datasets -> overview -> lake snapshot
+//!                                           -> portal ---> overview
+//! operator -> serve -> admin_router -> /metrics, operations page
+//! ```
+//!
+//! It reads the lake through snapshots and queries only; it writes nothing and knows nothing of MQTT or Parquet.
+
+mod router;
+mod state;
+
+mod datasets;
+mod sql;
+
+mod portal;
+
+mod admin;
+mod health;
+
+mod serve;
+
+mod arrivals;
+mod assets;
+mod body;
+mod common_columns;
+mod links;
+mod negotiate;
+mod overview;
+mod problem;
+mod readable;
+mod security;
+mod stall;
+mod telemetry;
+
+#[cfg(test)]
+mod fixture;
+
+pub use admin::{
+    AdminState, JournalStatus, OperationsStatus, RejectCount, SourceRow, admin_router,
+};
+pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
+pub use problem::{Problem, ProblemKind};
+pub use router::public_router;
+pub use serve::{ServeLimits, serve, serve_with};
+pub use state::{PublishSettings, PublishState};

@@ -1,0 +1,58 @@
+//! Addresses and example queries that pages and documents hand out.
+
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use meetnet_model::dataset::DatasetDeclaration;
+
+#[cfg(test)]
+mod tests;
+
+/// Returns the path that answers `sql` in `format`.
+pub(crate) fn sql_path(sql: &str, format: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("format", format)
+        .append_pair("q", sql)
+        .finish();
+    format!("/api/v1/sql?{query}")
+}
+
+/// Returns a command line that answers `sql` as CSV, for a POSIX shell.
+pub(crate) fn curl_line(base: &str, sql: &str) -> String {
+    let mut quoted = String::with_capacity(sql.len());
+    for c in sql.chars() {
+        // What a shell reads inside double quotes.
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(if c == '\n' { ' ' } else { c });
+    }
+    format!("curl -G \"{base}/api/v1/sql\" -d format=csv --data-urlencode \"q={quoted}\"")
+}
+
+/// Returns a query for the newest rows of a dataset.
+pub(crate) fn newest_rows_sql(declaration: &DatasetDeclaration) -> String {
+    let time = declaration.time_column();
+    format!(
+        "SELECT * FROM {} ORDER BY {time} DESC LIMIT 10",
+        declaration.id
+    )
+}
+
+/// Returns the address that the client used: the declared one, else what its `Host` says where that is a plain host.
+pub(crate) fn base_url(public_url: Option<&str>, headers: &HeaderMap) -> String {
+    if let Some(url) = public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    // The header is foreign text that ends up in a page and on command lines.
+    let is_plain = |host: &&str| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+    };
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .filter(is_plain);
+    format!("http://{}", host.unwrap_or("localhost"))
+}

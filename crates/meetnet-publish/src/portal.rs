@@ -1,0 +1,344 @@
+//! `/`: the first page of the portal. What is arriving now, which datasets there are, and how to ask them something.
+//!
+//! The page is whole without JavaScript. This file picks the language and turns an overview into the texts of one page;
+//! the template only places them.
+
+mod examples;
+mod texts;
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use meetnet_model::dataset::DatasetKind;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::licence::Licence;
+use meetnet_model::time::format_rfc3339;
+use tracing::error;
+
+use self::texts::PageTexts;
+use crate::arrivals::{Arrival, Reading};
+use crate::assets;
+use crate::links;
+use crate::negotiate::Language;
+use crate::overview::{DatasetOverview, Overview};
+use crate::problem::{Problem, ProblemKind};
+use crate::readable;
+use crate::state::{PublishSettings, PublishState};
+
+#[cfg(test)]
+mod tests;
+
+/// Readings of one arrival that the page has room for.
+const READINGS_SHOWN: usize = 4;
+
+/// Answers the page: in the language of `?lang=`, else in that of `Accept-Language`, else in Dutch.
+pub(crate) async fn page(
+    State(state): State<PublishState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let language = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "lang")
+        .and_then(|(_, tag)| Language::by_tag(&tag))
+        .unwrap_or_else(|| Language::by_accept(&headers));
+    let overview = state.overview();
+    let base = links::base_url(state.settings.public_url.as_deref(), &headers);
+    let now = Timestamp::now().as_microsecond();
+    let reader = Reader {
+        language,
+        settings: &state.settings,
+        now,
+    };
+    let html = Page::new(&overview, &state.declarations, &reader, &base)
+        .render()
+        .map_err(|error| {
+            error!(%error, "failed to render the portal page");
+            Problem::new(ProblemKind::Internal, "the page could not be written")
+        })?;
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_LANGUAGE, language.tag()),
+        (VARY, ACCEPT_LANGUAGE.as_str()),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, html).into_response())
+}
+
+/// Who reads, and when.
+struct Reader<'a> {
+    language: Language,
+    settings: &'a PublishSettings,
+    /// µs since 1970 UTC.
+    now: i64,
+}
+
+/// A time as the template places it: `<time datetime="machine" title="full">text</time>`.
+struct TimeText {
+    machine: String,
+    full: String,
+    text: String,
+}
+
+impl Reader<'_> {
+    fn full(&self, micros: i64) -> String {
+        readable::date_time(micros, &self.settings.zone, self.language).unwrap_or_default()
+    }
+
+    fn time(&self, micros: i64, text: String) -> TimeText {
+        TimeText {
+            machine: format_rfc3339(micros),
+            full: self.full(micros),
+            text,
+        }
+    }
+
+    fn ago(&self, micros: i64) -> TimeText {
+        self.time(micros, readable::ago(micros, self.now, self.language))
+    }
+
+    fn clock(&self, micros: i64) -> TimeText {
+        let zone = &self.settings.zone;
+        let text = readable::clock(micros, self.now, zone, self.language);
+        self.time(micros, text.unwrap_or_default())
+    }
+}
+
+struct LanguageLink {
+    tag: &'static str,
+    name: &'static str,
+    is_current: bool,
+}
+
+struct ArrivalRow {
+    received: TimeText,
+    observed: TimeText,
+    dataset: String,
+    place: String,
+    readings: Vec<ReadingText>,
+    /// How many more readings there are.
+    more: usize,
+    quality: QualityText,
+}
+
+struct ReadingText {
+    name: String,
+    value: String,
+    unit: String,
+}
+
+struct QualityText {
+    /// Style class: `pass`, `plain`, `suspect`, `fail`.
+    class: &'static str,
+    text: &'static str,
+}
+
+struct DatasetRow {
+    id: String,
+    title: String,
+    description: String,
+    rows: String,
+    updated: Option<TimeText>,
+    period: Option<String>,
+    licences: Vec<LicenceText>,
+}
+
+struct LicenceText {
+    id: String,
+    url: Option<&'static str>,
+}
+
+struct ExampleText {
+    title: String,
+    sql: String,
+    table_path: String,
+    csv_path: String,
+    curl: String,
+}
+
+#[derive(Template)]
+#[template(path = "portal.html")]
+struct Page<'a> {
+    t: &'static PageTexts,
+    city: &'a str,
+    lang: &'static str,
+    languages: Vec<LanguageLink>,
+    style_path: String,
+    script_path: String,
+    icon_path: String,
+    base: &'a str,
+    rows_total: String,
+    datasets_total: usize,
+    newest: Option<TimeText>,
+    arrivals: Vec<ArrivalRow>,
+    datasets: Vec<DatasetRow>,
+    examples: Vec<ExampleText>,
+    zone: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(
+        overview: &Overview,
+        declarations: &Declarations,
+        reader: &Reader<'a>,
+        base: &'a str,
+    ) -> Self {
+        let language = reader.language;
+        let t = PageTexts::of(language);
+        let newest = overview
+            .datasets
+            .iter()
+            .filter_map(|dataset| dataset.last_update)
+            .max();
+        let rows_total = overview
+            .datasets
+            .iter()
+            .filter(|dataset| dataset.declaration.kind != DatasetKind::Places)
+            .map(|dataset| dataset.rows)
+            .sum();
+        Self {
+            t,
+            city: &reader.settings.city,
+            lang: language.tag(),
+            languages: Language::ALL
+                .into_iter()
+                .map(|other| LanguageLink {
+                    tag: other.tag(),
+                    name: PageTexts::of(other).language_name,
+                    is_current: other == language,
+                })
+                .collect(),
+            style_path: assets::STYLE.path(),
+            script_path: assets::SCRIPT.path(),
+            icon_path: assets::ICON.path(),
+            base,
+            rows_total: readable::count(rows_total, language),
+            datasets_total: overview.datasets.len(),
+            newest: newest.map(|at| reader.ago(at)),
+            arrivals: overview
+                .arrivals
+                .iter()
+                .map(|arrival| arrival_row(arrival, declarations, reader, t))
+                .collect(),
+            datasets: overview
+                .datasets
+                .iter()
+                .map(|d| dataset_row(d, reader))
+                .collect(),
+            examples: examples::of(overview, declarations, language)
+                .into_iter()
+                .map(|example| ExampleText {
+                    table_path: links::sql_path(&example.sql, "table"),
+                    csv_path: format!("{}&download=1", links::sql_path(&example.sql, "csv")),
+                    curl: links::curl_line(base, &example.sql),
+                    title: example.title,
+                    sql: example.sql,
+                })
+                .collect(),
+            zone: reader.settings.zone.iana_name().unwrap_or("UTC").to_owned(),
+        }
+    }
+}
+
+fn arrival_row(
+    arrival: &Arrival,
+    declarations: &Declarations,
+    reader: &Reader<'_>,
+    t: &PageTexts,
+) -> ArrivalRow {
+    let language = reader.language;
+    ArrivalRow {
+        received: reader.clock(arrival.received_at),
+        observed: reader.clock(arrival.time),
+        dataset: arrival.declaration.title.get(language.tag()).to_owned(),
+        place: arrival.place.clone(),
+        readings: arrival
+            .readings
+            .iter()
+            .take(READINGS_SHOWN)
+            .map(|reading| reading_text(reading, arrival, declarations, language, t))
+            .collect(),
+        more: arrival.readings.len().saturating_sub(READINGS_SHOWN),
+        quality: quality_text(arrival.quality, t),
+    }
+}
+
+/// Names a reading as its declaration does, or as SQL does where it has no title.
+fn reading_text(
+    reading: &Reading,
+    arrival: &Arrival,
+    declarations: &Declarations,
+    language: Language,
+    t: &PageTexts,
+) -> ReadingText {
+    let declaration = &arrival.declaration;
+    let property = declarations.property(declaration.id.as_str(), &reading.name);
+    let column = declaration
+        .columns
+        .iter()
+        .find(|column| column.name == reading.name);
+    let title = match (property, column) {
+        (Some(property), _) => Some(&property.title),
+        (None, Some(column)) => column.title.as_ref(),
+        (None, None) => None,
+    };
+    let unit = property
+        .map(|property| property.unit.as_str())
+        .or_else(|| column.and_then(|column| column.unit.as_deref()));
+    ReadingText {
+        name: title
+            .map_or(reading.name.as_str(), |title| title.get(language.tag()))
+            .to_owned(),
+        value: match reading.value {
+            Some(value) => readable::value(value, language),
+            None => t.no_value.to_owned(),
+        },
+        unit: unit
+            .filter(|_| reading.value.is_some())
+            .map(readable::unit)
+            .unwrap_or_default(),
+    }
+}
+
+fn quality_text(code: i8, t: &PageTexts) -> QualityText {
+    let (class, text) = match code {
+        1 => ("pass", t.quality_pass),
+        3 => ("suspect", t.quality_suspect),
+        4 => ("fail", t.quality_fail),
+        9 => ("fail", t.quality_missing),
+        _ => ("plain", t.quality_not_evaluated),
+    };
+    QualityText { class, text }
+}
+
+fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
+    let language = reader.language;
+    let declaration = &dataset.declaration;
+    let date = |micros| readable::date(micros, &reader.settings.zone, language);
+    DatasetRow {
+        id: declaration.id.to_string(),
+        title: declaration.title.get(language.tag()).to_owned(),
+        description: readable::first_sentence(declaration.description.get(language.tag()))
+            .to_owned(),
+        rows: readable::count(dataset.rows, language),
+        updated: dataset.last_update.map(|at| reader.ago(at)),
+        period: dataset.time_range.and_then(|(min, max)| {
+            let (min, max) = (date(min)?, date(max)?);
+            Some(if min == max {
+                min
+            } else {
+                format!("{min} – {max}")
+            })
+        }),
+        licences: dataset
+            .licences
+            .iter()
+            .map(|id| LicenceText {
+                id: id.to_string(),
+                url: Licence::find(id.as_str()).map(|licence| licence.url),
+            })
+            .collect(),
+    }
+}

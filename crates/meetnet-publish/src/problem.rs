@@ -1,0 +1,288 @@
+//! Errors as HTTP answers: RFC 9457 `application/problem+json`, and the one table from kinds to status codes.
+//!
+//! Every error that a client sees is made here. The text for the client never holds paths, SQL plans or sources of
+//! errors; those go to the log. Each `type` is a path under `/problems/` that answers with its explanation.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use meetnet_query::{QueryError, QueryErrorKind};
+use serde::Serialize;
+
+#[cfg(test)]
+mod tests;
+
+/// What went wrong, as far as a client can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request cannot be understood: a parameter, the SQL text, a body.
+    BadRequest,
+    /// The request asks for something that is not allowed, for example to write.
+    Forbidden,
+    /// No such address, dataset, table or column.
+    NotFound,
+    /// The address has no such method.
+    MethodNotAllowed,
+    /// None of the formats in `Accept` exists.
+    NotAcceptable,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The request body, or the answer, passes a limit.
+    TooLarge,
+    /// The body has a type that is not read here.
+    UnsupportedMediaType,
+    /// The query ran longer than `query_time_max`.
+    ///
+    /// 422, not 408 or 504: the cost is a property of the request, so the same request should not be sent again.
+    /// Browsers and client libraries resend after 408 and 504 by themselves, and some proxies put their own page in
+    /// place of a 504 body.
+    QueryTooExpensive,
+    /// Too many queries at once; the same request can succeed later.
+    Busy,
+    /// The data changed under the query twice; the same request can succeed at once.
+    SnapshotExpired,
+    /// A defect or a broken file; the log says more.
+    Internal,
+}
+
+impl ProblemKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [Self; 12] = [
+        Self::BadRequest,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::QueryTooExpensive,
+        Self::Busy,
+        Self::SnapshotExpired,
+        Self::Internal,
+    ];
+
+    /// Returns status, name in `type`, and title.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => (
+                StatusCode::BAD_REQUEST,
+                "bad-request",
+                "The request cannot be understood",
+            ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "This is not allowed here",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "There is no such thing here",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "The address has no such method",
+            ),
+            Self::NotAcceptable => (
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                "There is no answer in the formats that you accept",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "request-timeout",
+                "The request did not arrive in time",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "A size limit was passed",
+            ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body has a type that is not read here",
+            ),
+            Self::QueryTooExpensive => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "query-too-expensive",
+                "The query took longer than one query may",
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Too many queries are running",
+            ),
+            Self::SnapshotExpired => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "snapshot-expired",
+                "The data was reorganised during the query",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side",
+            ),
+        }
+    }
+
+    /// Returns the HTTP status.
+    pub fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// Returns what to do, for the page behind `type`.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Correct the request as the detail says.",
+            Self::Forbidden => {
+                "The public service only reads public datasets, by one SELECT at a time."
+            }
+            Self::NotFound => "/api/v1/datasets lists what there is.",
+            Self::MethodNotAllowed => "The header Allow lists the methods of the address.",
+            Self::NotAcceptable => {
+                "Ask for one of the formats listed in the answer, or leave Accept out."
+            }
+            Self::RequestTimeout => "Send the whole request at once.",
+            Self::TooLarge => {
+                "Ask for less at a time: a shorter time range, fewer columns, an aggregate, a LIMIT."
+            }
+            Self::UnsupportedMediaType => {
+                "Send application/x-www-form-urlencoded, application/json, application/sql or text/plain."
+            }
+            Self::QueryTooExpensive => {
+                "The same query will most likely take as long again. Narrow the time range first (WHERE time >= …), \
+                 aggregate, or download the dataset's files."
+            }
+            Self::Busy => "Send the same request again after the seconds in Retry-After.",
+            Self::SnapshotExpired => "Send the same request again.",
+            Self::Internal => {
+                "Try again later; if it stays, tell the data team the time and the request."
+            }
+        }
+    }
+
+    fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::Busy => Some(2),
+            Self::SnapshotExpired => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// One error answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    formats: Option<Vec<&'static str>>,
+}
+
+/// The body of a problem, as RFC 9457 names its members.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    /// Extension member: the formats that exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    formats: Option<&'a [&'static str]>,
+}
+
+impl Problem {
+    /// Returns a problem with what was wrong, where, and what to do, for the client.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            formats: None,
+        }
+    }
+
+    /// Adds the list of formats that exist.
+    pub fn with_formats(mut self, formats: Vec<&'static str>) -> Self {
+        self.formats = Some(formats);
+        self
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.kind.row();
+        let body = ProblemBody {
+            r#type: format!("/problems/{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            formats: self.formats.as_deref(),
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.kind.retry_after_s() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let kind = match error.kind {
+            QueryErrorKind::BadRequest => ProblemKind::BadRequest,
+            QueryErrorKind::NotFound => ProblemKind::NotFound,
+            QueryErrorKind::Forbidden => ProblemKind::Forbidden,
+            QueryErrorKind::TooLarge => ProblemKind::TooLarge,
+            QueryErrorKind::Timeout => ProblemKind::QueryTooExpensive,
+            QueryErrorKind::Busy => ProblemKind::Busy,
+            QueryErrorKind::SnapshotExpired => ProblemKind::SnapshotExpired,
+            QueryErrorKind::Internal => ProblemKind::Internal,
+        };
+        Self::new(kind, error.message)
+    }
+}
+
+/// Answers `/problems/{name}`: what a problem `type` means and what to do about it.
+pub(crate) async fn explain(Path(name): Path<String>) -> Response {
+    match ProblemKind::ALL
+        .into_iter()
+        .find(|kind| kind.row().1 == name)
+    {
+        Some(kind) => {
+            let (status, _, title) = kind.row();
+            format!("{} {title}\n\n{}\n", status.as_u16(), kind.advice()).into_response()
+        }
+        None => unknown_address().await.into_response(),
+    }
+}
+
+/// Answers an address that does not exist.
+pub(crate) async fn unknown_address() -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "there is no such address; / is the portal, /api/v1/datasets lists the datasets",
+    )
+}
+
+/// Answers a method that an address does not have; the router adds the header `Allow`.
+pub(crate) async fn unknown_method() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "this address does not answer that method; the header Allow lists those it does",
+    )
+}

@@ -1,0 +1,49 @@
+use axum::body::to_bytes;
+
+use super::*;
+
+#[tokio::test]
+async fn every_kind_is_problem_json_with_its_status() {
+    for kind in ProblemKind::ALL {
+        let response = Problem::new(kind, "what was wrong").into_response();
+        assert_eq!(response.status(), kind.status());
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = to_bytes(response.into_body(), 10_000)
+            .await
+            .expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["status"], kind.status().as_u16(), "{kind:?}");
+        assert_eq!(body["detail"], "what was wrong");
+        let kind_uri = body["type"].as_str().expect("a type");
+        let name = kind_uri
+            .strip_prefix("/problems/")
+            .expect("a path of our own");
+        let explained = explain(Path(name.to_owned())).await;
+        assert_eq!(
+            explained.status(),
+            StatusCode::OK,
+            "{kind_uri} is explained"
+        );
+    }
+}
+
+#[test]
+fn query_errors_keep_their_message_and_get_a_status() {
+    fn check(kind: QueryErrorKind, status: u16, retry: Option<&str>) {
+        let response = Problem::from(QueryError::new(kind, "text")).into_response();
+        assert_eq!(response.status().as_u16(), status, "{kind:?}");
+        let header = response
+            .headers()
+            .get(RETRY_AFTER)
+            .map(|value| value.to_str().expect("text"));
+        assert_eq!(header, retry, "{kind:?}");
+    }
+    check(QueryErrorKind::BadRequest, 400, None);
+    check(QueryErrorKind::Forbidden, 403, None);
+    check(QueryErrorKind::NotFound, 404, None);
+    check(QueryErrorKind::TooLarge, 413, None);
+    check(QueryErrorKind::Timeout, 422, None);
+    check(QueryErrorKind::Busy, 503, Some("2"));
+    check(QueryErrorKind::SnapshotExpired, 503, Some("1"));
+    check(QueryErrorKind::Internal, 500, None);
+}

@@ -1,0 +1,221 @@
+//! Numbers, units and times as people read them, in the languages of the portal. Pure functions; the caller passes now.
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use crate::negotiate::Language;
+
+#[cfg(test)]
+mod tests;
+
+const SECOND_US: i64 = 1_000_000;
+
+/// Returns a whole number with the thousands marks of the language: `2.134.567`, `2,134,567`, `2 134 567`.
+pub(crate) fn count(value: u64, language: Language) -> String {
+    let mark = match language {
+        Language::Nl => '.',
+        Language::En => ',',
+        Language::Fr => '\u{202f}', // A narrow space that no line breaks at.
+    };
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(mark);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Returns a measured value with as many decimals as sensors of this kind mean: none for whole numbers, two below 1,
+/// else one.
+pub(crate) fn value(value: f64, language: Language) -> String {
+    let text = if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else if value.abs() < 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.1}")
+    };
+    let text = text.replacen('-', "\u{2212}", 1);
+    match language {
+        Language::En => text,
+        Language::Nl | Language::Fr => text.replacen('.', ",", 1),
+    }
+}
+
+/// Returns a UCUM unit as it is printed: `µg/m³`, `°C`, `dB(A)`; empty for counts and ratios.
+pub(crate) fn unit(ucum: &str) -> String {
+    match ucum {
+        "1" => return String::new(),
+        "Cel" => return "°C".into(),
+        "deg" => return "°".into(),
+        "dB[A]" => return "dB(A)".into(),
+        _ => {}
+    }
+    // Annotations (`{vehicles}`) and brackets (`[ppm]`) are UCUM's own; readers know the text inside.
+    if let Some(text) = ucum.strip_prefix('{').and_then(|u| u.strip_suffix('}')) {
+        return text.to_owned();
+    }
+    ucum.replace("ug", "µg")
+        .replace("m2", "m²")
+        .replace("m3", "m³")
+        .replace(['[', ']'], "")
+}
+
+/// Returns the first sentence of a text: what a list has room for.
+pub(crate) fn first_sentence(text: &str) -> &str {
+    let text = text.trim();
+    match text.find(". ").or_else(|| text.find(".\n")) {
+        Some(end) => &text[..=end],
+        None => text,
+    }
+}
+
+/// Returns how long ago `then` was (both µs since 1970 UTC): "3 minuten geleden".
+pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
+    let seconds = now.saturating_sub(then) / SECOND_US;
+    let (amount, unit) = match seconds {
+        i64::MIN..3 => {
+            return match language {
+                Language::Nl => "zojuist",
+                Language::En => "just now",
+                Language::Fr => "à l’instant",
+            }
+            .to_owned();
+        }
+        3..90 => (seconds, 0),
+        90..5_400 => ((seconds + 30) / 60, 1),
+        5_400..172_800 => ((seconds + 1_800) / 3_600, 2),
+        _ => (seconds / 86_400, 3),
+    };
+    let many = usize::from(amount != 1);
+    match language {
+        Language::Nl => {
+            let units = [
+                ["seconde", "seconden"],
+                ["minuut", "minuten"],
+                ["uur", "uur"],
+                ["dag", "dagen"],
+            ];
+            format!("{amount} {} geleden", units[unit][many])
+        }
+        Language::En => {
+            let units = [
+                ["second", "seconds"],
+                ["minute", "minutes"],
+                ["hour", "hours"],
+                ["day", "days"],
+            ];
+            format!("{amount} {} ago", units[unit][many])
+        }
+        Language::Fr => {
+            let units = [
+                ["seconde", "secondes"],
+                ["minute", "minutes"],
+                ["heure", "heures"],
+                ["jour", "jours"],
+            ];
+            format!("il y a {amount} {}", units[unit][many])
+        }
+    }
+}
+
+/// Returns a date and time of day in `zone`: `22 november 2026, 03:46`; None outside the years -9999 to 9999.
+pub(crate) fn date_time(micros: i64, zone: &TimeZone, language: Language) -> Option<String> {
+    let local = local(micros, zone)?;
+    Some(format!(
+        "{}, {:02}:{:02}",
+        day_of(&local, language),
+        local.hour(),
+        local.minute()
+    ))
+}
+
+/// Returns a date in `zone`: `22 november 2026`.
+pub(crate) fn date(micros: i64, zone: &TimeZone, language: Language) -> Option<String> {
+    Some(day_of(&local(micros, zone)?, language))
+}
+
+/// Returns the time of day in `zone`, to the second on the day of `now`, else to the minute with the date before it.
+pub(crate) fn clock(micros: i64, now: i64, zone: &TimeZone, language: Language) -> Option<String> {
+    let (then, now) = (local(micros, zone)?, local(now, zone)?);
+    let time = format!("{:02}:{:02}", then.hour(), then.minute());
+    if then.date() == now.date() {
+        return Some(format!("{time}:{:02}", then.second()));
+    }
+    let mut day = format!("{} {}", then.day(), month_of(&then, language));
+    if then.year() != now.year() {
+        day = format!("{day} {}", then.year());
+    }
+    Some(format!("{day}, {time}"))
+}
+
+fn local(micros: i64, zone: &TimeZone) -> Option<Zoned> {
+    Some(
+        Timestamp::from_microsecond(micros)
+            .ok()?
+            .to_zoned(zone.clone()),
+    )
+}
+
+fn day_of(local: &Zoned, language: Language) -> String {
+    format!(
+        "{} {} {}",
+        local.day(),
+        month_of(local, language),
+        local.year()
+    )
+}
+
+fn month_of(local: &Zoned, language: Language) -> &'static str {
+    const NL: [&str; 12] = [
+        "januari",
+        "februari",
+        "maart",
+        "april",
+        "mei",
+        "juni",
+        "juli",
+        "augustus",
+        "september",
+        "oktober",
+        "november",
+        "december",
+    ];
+    const EN: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    const FR: [&str; 12] = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ];
+    let months = match language {
+        Language::Nl => NL,
+        Language::En => EN,
+        Language::Fr => FR,
+    };
+    months[usize::from(local.month().unsigned_abs()) - 1]
+}

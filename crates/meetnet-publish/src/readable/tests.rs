@@ -1,0 +1,112 @@
+use super::*;
+
+const NOW: i64 = 1_795_315_580_000_000; // 2026-11-22T02:46:20Z
+
+#[test]
+fn counts_have_thousands_marks() {
+    fn check(count: u64, nl: &str, en: &str, fr: &str) {
+        assert_eq!(super::count(count, Language::Nl), nl);
+        assert_eq!(super::count(count, Language::En), en);
+        assert_eq!(super::count(count, Language::Fr), fr);
+    }
+    check(0, "0", "0", "0");
+    check(999, "999", "999", "999");
+    check(1_000, "1.000", "1,000", "1\u{202f}000");
+    check(
+        2_134_567,
+        "2.134.567",
+        "2,134,567",
+        "2\u{202f}134\u{202f}567",
+    );
+}
+
+#[test]
+fn values_have_few_decimals() {
+    fn check(value: f64, nl: &str, en: &str) {
+        assert_eq!(super::value(value, Language::Nl), nl);
+        assert_eq!(super::value(value, Language::En), en);
+    }
+    check(12.0, "12", "12");
+    check(-3.25, "\u{2212}3,2", "\u{2212}3.2");
+    check(0.456, "0,46", "0.46");
+    check(1013.25, "1013,2", "1013.2");
+    check(1_234.0, "1234", "1234");
+}
+
+#[test]
+fn units_are_printed_as_people_write_them() {
+    fn check(ucum: &str, expect: &str) {
+        assert_eq!(unit(ucum), expect);
+    }
+    check("1", "");
+    check("Cel", "°C");
+    check("ug/m3", "µg/m³");
+    check("W/m2", "W/m²");
+    check("dB[A]", "dB(A)");
+    check("[ppm]", "ppm");
+    check("%", "%");
+    check("hPa", "hPa");
+    check("{vehicles}", "vehicles");
+}
+
+#[test]
+fn ages_are_rounded_and_agree_in_number() {
+    fn check(seconds: i64, nl: &str, en: &str, fr: &str) {
+        let then = NOW - seconds * SECOND_US;
+        assert_eq!(ago(then, NOW, Language::Nl), nl);
+        assert_eq!(ago(then, NOW, Language::En), en);
+        assert_eq!(ago(then, NOW, Language::Fr), fr);
+    }
+    check(-50, "zojuist", "just now", "à l’instant");
+    check(2, "zojuist", "just now", "à l’instant");
+    check(
+        12,
+        "12 seconden geleden",
+        "12 seconds ago",
+        "il y a 12 secondes",
+    );
+    check(90, "2 minuten geleden", "2 minutes ago", "il y a 2 minutes");
+    check(3 * 3600, "3 uur geleden", "3 hours ago", "il y a 3 heures");
+    check(
+        86_400 * 3,
+        "3 dagen geleden",
+        "3 days ago",
+        "il y a 3 jours",
+    );
+}
+
+#[test]
+fn times_are_local_and_the_date_is_left_out_today() {
+    let zone = TimeZone::get("Europe/Brussels").expect("a bundled zone");
+    let full = date_time(NOW, &zone, Language::Nl);
+    assert_eq!(full.as_deref(), Some("22 november 2026, 03:46"));
+    assert_eq!(
+        date(NOW, &zone, Language::Fr).as_deref(),
+        Some("22 novembre 2026")
+    );
+    assert_eq!(
+        clock(NOW, NOW, &zone, Language::En).as_deref(),
+        Some("03:46:20")
+    );
+    let yesterday = NOW - 86_400 * SECOND_US;
+    assert_eq!(
+        clock(yesterday, NOW, &zone, Language::En).as_deref(),
+        Some("21 November, 03:46")
+    );
+    let last_year = NOW - 400 * 86_400 * SECOND_US;
+    assert_eq!(
+        clock(last_year, NOW, &zone, Language::Nl).as_deref(),
+        Some("18 oktober 2025, 04:46")
+    );
+    assert_eq!(date_time(i64::MAX, &zone, Language::En), None);
+}
+
+#[test]
+fn a_list_shows_the_first_sentence() {
+    assert_eq!(
+        first_sentence("A station measures. It sends."),
+        "A station measures."
+    );
+    assert_eq!(first_sentence(" Only 1.5 m high "), "Only 1.5 m high");
+    assert_eq!(first_sentence("One.\nTwo."), "One.");
+}

@@ -1,0 +1,72 @@
+//! The public routes and what is around all of them: metrics, security headers, CORS, problems in place of bare errors.
+
+use axum::Router;
+use axum::http::Method;
+use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, RETRY_AFTER};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::problem::{self, Problem, ProblemKind};
+use crate::state::PublishState;
+use crate::{assets, datasets, health, portal, security, sql, telemetry};
+
+#[cfg(test)]
+mod tests;
+
+/// Returns the public, read-only service.
+pub fn public_router(state: PublishState) -> Router {
+    let api = Router::new()
+        .route("/api/v1/sql", get(sql::get).post(sql::post))
+        .route("/api/v1/datasets", get(datasets::list))
+        .route("/api/v1/datasets/{id}", get(datasets::one))
+        // Before the layer: a fallback that is added after it would answer preflight requests in its place.
+        .method_not_allowed_fallback(problem::unknown_method)
+        .layer(cross_origin());
+    let router = Router::new()
+        .merge(api)
+        .route("/", get(portal::page))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/problems/{name}", get(problem::explain))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .with_state(state);
+    around(router)
+}
+
+/// Puts what every listener needs around its routes.
+pub(crate) fn around(router: Router) -> Router {
+    router
+        .fallback(problem::unknown_address)
+        .method_not_allowed_fallback(problem::unknown_method)
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::map_response(security::add_headers))
+        .layer(middleware::from_fn(telemetry::record))
+}
+
+/// Any page may read the public API, and see the headers that say how fresh an answer is.
+fn cross_origin() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([ACCEPT, CONTENT_TYPE])
+        .expose_headers([
+            sql::THROUGH,
+            sql::STABLE_TIME,
+            RETRY_AFTER,
+            CONTENT_DISPOSITION,
+        ])
+        .max_age(std::time::Duration::from_secs(3600))
+}
+
+/// Answers a request whose handler panicked; the panic itself was printed by the panic hook.
+fn after_panic(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::new(
+        ProblemKind::Internal,
+        "the request met a defect of the service",
+    )
+    .into_response()
+}

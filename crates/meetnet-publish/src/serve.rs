@@ -1,0 +1,154 @@
+//! Serves a router on a listener: HTTP/1.1 with limits on connections, headers, idle time and stalled readers, and a graceful end.
+//!
+//! Not `axum::serve`: that has no limit on connections and none on the time of a request's head or of a reader
+//! that takes nothing, so that a few thousand silent clients could hold every socket. TLS and HTTP/2 are the reverse proxy's.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use crate::stall::StallLimit;
+
+#[cfg(test)]
+mod tests;
+
+/// Limits of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeLimits {
+    /// Most connections at once; further ones wait in the listener's backlog.
+    pub connections_max: usize,
+    /// How long the head of a request may take, and how long a connection may stay idle.
+    pub header_time_max: Duration,
+    /// How long a client may take no bytes of its answer.
+    pub stall_time_max: Duration,
+    /// How long answers in progress may go on after the shutdown signal.
+    pub drain_time_max: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            header_time_max: Duration::from_secs(15),
+            stall_time_max: Duration::from_secs(60),
+            drain_time_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` with the default limits until `shutdown` completes and answers in progress are done.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    serve_with(listener, router, ServeLimits::default(), shutdown).await
+}
+
+/// As [`serve`], with other limits.
+///
+/// # Errors
+/// Only where the listener itself is unusable; errors of single connections are logged at debug.
+pub async fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    limits: ServeLimits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let (stop_sender, stop) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            // The permit comes first: at the limit nothing is accepted, and the kernel's backlog holds the rest.
+            accepted = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (listener.accept().await, permit)
+            } => accepted,
+        };
+        match accepted {
+            (Ok((stream, _)), Ok(permit)) => {
+                let router = router.clone();
+                let stop = stop.clone();
+                connections.spawn(async move {
+                    serve_connection(stream, router, limits, stop).await;
+                    drop(permit);
+                });
+            }
+            (Err(error), _) if is_of_one_connection(&error) => {}
+            (Err(error), _) => {
+                warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            (Ok(_), Err(_)) => break, // The semaphore is never closed.
+        }
+    }
+    drop(listener);
+    drop(stop_sender);
+    let drained = tokio::time::timeout(limits.drain_time_max, async {
+        while connections.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        warn!(
+            connections = connections.len(),
+            "cut off answers that did not end in time"
+        );
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    limits: ServeLimits,
+    mut stop: watch::Receiver<()>,
+) {
+    // Answers are written in few large pieces; waiting for more to send would only delay the small ones.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "failed to set TCP_NODELAY");
+    }
+    let stream = StallLimit::new(stream, limits.stall_time_max);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time_max)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        // The sender is only ever dropped.
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        debug!(%error, "a connection ended early");
+    }
+}
+
+/// Returns true for errors of `accept` that say something about one client only.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

@@ -1,0 +1,112 @@
+use std::net::SocketAddr;
+
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+async fn start(
+    router: Router,
+    limits: ServeLimits,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let server = tokio::spawn(serve_with(listener, router, limits, shutdown));
+    (address, stop, server)
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a listener");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("the server reads");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn requests_are_answered_until_shutdown() {
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    let (address, stop, server) = start(router, ServeLimits::default()).await;
+    let answer = exchange(address, REQUEST).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"),
+        "{answer}"
+    );
+    stop.send(()).expect("the server runs");
+    server.await.expect("no panic").expect("no error");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "the port is free again"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_in_progress_is_finished_before_the_end() {
+    let (begun_sender, begun) = oneshot::channel();
+    let begun_sender = Arc::new(std::sync::Mutex::new(Some(begun_sender)));
+    let slow = move || async move {
+        if let Some(sender) = begun_sender.lock().expect("no panic").take() {
+            let _ = sender.send(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        "late"
+    };
+    let router = Router::new().route("/", get(slow));
+    let (address, stop, server) = start(router, ServeLimits::default()).await;
+    let asking = tokio::spawn(exchange(address, REQUEST));
+    begun.await.expect("the handler runs");
+    stop.send(()).expect("the server runs");
+    assert!(asking.await.expect("no panic").ends_with("late"));
+    server.await.expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_nothing_is_cut_off() {
+    let limits = ServeLimits {
+        header_time_max: Duration::from_millis(50),
+        ..ServeLimits::default()
+    };
+    let (address, _stop, _server) = start(Router::new(), limits).await;
+    for sent in ["", "GET / HTTP/1.1\r\nHost: lo"] {
+        let waiting = exchange(address, sent);
+        let cut_off = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        assert!(cut_off.is_ok(), "after {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_their_turn() {
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    let limits = ServeLimits {
+        connections_max: 1,
+        ..ServeLimits::default()
+    };
+    let (address, _stop, _server) = start(router, limits).await;
+    let mut first = TcpStream::connect(address).await.expect("a listener");
+    // Give the server the time to take the only place for this connection.
+    first
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("the server reads");
+    let mut byte = [0];
+    first.read_exact(&mut byte).await.expect("an answer");
+    let second = tokio::spawn(exchange(address, REQUEST));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(
+        !second.is_finished(),
+        "the first still holds the only place"
+    );
+    drop(first);
+    assert!(second.await.expect("no panic").ends_with("hello"));
+}

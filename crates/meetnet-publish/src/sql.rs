@@ -1,0 +1,233 @@
+//! `/api/v1/sql`: one SELECT in, rows out as a stream.
+//!
+//! `GET ?q=…&format=…` and `POST` with a form, JSON (`{"q": …, "format": …}`) or the bare SQL text. This file reads the
+//! request and writes the head of the answer; `meetnet-query` checks, limits, runs and encodes the query.
+
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use futures::{StreamExt, stream};
+use meetnet_model::time::format_rfc3339;
+use meetnet_query::{Format, QueryRequest};
+use serde::Deserialize;
+
+use crate::body;
+use crate::negotiate;
+use crate::problem::{Problem, ProblemKind};
+use crate::state::{PublishSettings, PublishState};
+
+#[cfg(test)]
+mod tests;
+
+/// The header that states `through`: every message up to this sequence is in the answer.
+pub(crate) const THROUGH: HeaderName = HeaderName::from_static("meetnet-through");
+/// The header that states `stable_time`, RFC 3339.
+pub(crate) const STABLE_TIME: HeaderName = HeaderName::from_static("meetnet-stable-time");
+
+/// What a request asks for, wherever it stood.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SqlParameters {
+    /// The query.
+    q: Option<String>,
+    /// Name of the answer format; wins over `Accept`.
+    format: Option<String>,
+    /// Whether browsers should save the answer as a file.
+    download: bool,
+}
+
+impl SqlParameters {
+    /// Reads form encoding: a query string, or a form body. Other names are ignored, as forms and links carry them.
+    fn from_form(form: &[u8]) -> Result<Self, Problem> {
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(form) {
+            match &*name {
+                "q" => set_once(&mut parameters.q, "q", &value)?,
+                "format" => set_once(&mut parameters.format, "format", &value)?,
+                "download" => parameters.download = matches!(&*value, "1" | "true"),
+                _ => {}
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// Fills what is missing here from `other`.
+    fn or(self, other: Self) -> Self {
+        Self {
+            q: self.q.or(other.q),
+            format: self.format.or(other.format),
+            download: self.download || other.download,
+        }
+    }
+}
+
+fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Problem> {
+    if slot.is_some() {
+        let detail = format!("the parameter {name} is given twice; give it once");
+        return Err(Problem::new(ProblemKind::BadRequest, detail));
+    }
+    *slot = Some(value.to_owned());
+    Ok(())
+}
+
+/// Answers `GET` and `HEAD`.
+pub(crate) async fn get(
+    State(state): State<PublishState>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let parameters = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
+    answer(&state, parameters, &headers, method == Method::HEAD).await
+}
+
+/// Answers `POST`; parameters in the body win over those in the address.
+pub(crate) async fn post(
+    State(state): State<PublishState>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, request_body) = request.into_parts();
+    let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
+    let bytes = read_body(request_body, &state.settings).await?;
+    let in_body = parse_body(&parts.headers, &bytes)?;
+    answer(&state, in_body.or(in_address), &parts.headers, false).await
+}
+
+/// Reads a body within its limits of size and time.
+async fn read_body(request_body: Body, settings: &PublishSettings) -> Result<Bytes, Problem> {
+    let bytes_max = settings.body_bytes_max;
+    let read = async {
+        let mut chunks = request_body.into_data_stream();
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| {
+                Problem::new(ProblemKind::BadRequest, "the request body ended too early")
+            })?;
+            if bytes.len() + chunk.len() > bytes_max {
+                let detail = format!("the request body is larger than {bytes_max} bytes");
+                return Err(Problem::new(ProblemKind::TooLarge, detail));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    };
+    tokio::time::timeout(settings.body_time_max, read)
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = settings.body_time_max.as_secs();
+            let detail = format!("the request body did not arrive within {seconds} s");
+            Err(Problem::new(ProblemKind::RequestTimeout, detail))
+        })
+}
+
+fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Problem> {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| {
+            value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase()
+        });
+    match content_type.as_deref() {
+        Some("application/x-www-form-urlencoded") => SqlParameters::from_form(bytes),
+        Some("application/json") => serde_json::from_slice(bytes).map_err(|error| {
+            let detail = format!(
+                "the body is not the JSON expected, {{\"q\": \"SELECT …\", \"format\": \"csv\"}}: {error}"
+            );
+            Problem::new(ProblemKind::BadRequest, detail)
+        }),
+        Some("text/plain" | "application/sql") => {
+            let sql = std::str::from_utf8(bytes).map_err(|_| {
+                Problem::new(ProblemKind::BadRequest, "the SQL text in the body is not UTF-8")
+            })?;
+            Ok(SqlParameters { q: Some(sql.to_owned()), ..SqlParameters::default() })
+        }
+        None if bytes.is_empty() => Ok(SqlParameters::default()),
+        _ => Err(Problem::new(
+            ProblemKind::UnsupportedMediaType,
+            "send the query as application/x-www-form-urlencoded (q=…), application/json ({\"q\": …}), \
+             application/sql or text/plain",
+        )),
+    }
+}
+
+fn choose_format(parameters: &SqlParameters, headers: &HeaderMap) -> Result<Format, Problem> {
+    match &parameters.format {
+        Some(name) => name
+            .parse()
+            .map_err(|error| Problem::from(error).with_formats(format_names())),
+        None => negotiate::format_by_accept(headers).ok_or_else(|| {
+            let names = format_names();
+            let detail = format!(
+                "Accept names no format of this address; format=… takes {}",
+                names.join(", ")
+            );
+            Problem::new(ProblemKind::NotAcceptable, detail).with_formats(names)
+        }),
+    }
+}
+
+fn format_names() -> Vec<&'static str> {
+    Format::ALL.map(Format::as_str).to_vec()
+}
+
+async fn answer(
+    state: &PublishState,
+    parameters: SqlParameters,
+    headers: &HeaderMap,
+    head_only: bool,
+) -> Result<Response, Problem> {
+    let format = choose_format(&parameters, headers)?;
+    let sql = parameters
+        .q
+        .filter(|sql| !sql.trim().is_empty())
+        .ok_or_else(|| {
+            let detail = "the query is missing: give q=SELECT …, for example \
+                      /api/v1/sql?q=SELECT+1; /api/v1/datasets lists the tables";
+            Problem::new(ProblemKind::BadRequest, detail)
+        })?;
+    let answer = state.query.query(QueryRequest::public(sql)).await?;
+    let (through, stable_time) = (answer.through, answer.stable_time);
+    // HEAD: the query is checked and stops here. A stream, because an empty body would claim a length of 0.
+    let answer_body = if head_only {
+        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
+    } else {
+        let chunks = meetnet_query::encode(answer, format);
+        body::from_chunks(chunks).await?
+    };
+    let mut response = answer_body.into_response();
+    let answer_headers = response.headers_mut();
+    let content_type = HeaderValue::from_static(format.media_type());
+    answer_headers.insert(CONTENT_TYPE, content_type);
+    answer_headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer_headers.insert(VARY, HeaderValue::from_static("Accept"));
+    answer_headers.insert(THROUGH, HeaderValue::from(through.0));
+    if let Ok(value) = HeaderValue::from_str(&format_rfc3339(stable_time)) {
+        answer_headers.insert(STABLE_TIME, value);
+    }
+    if parameters.download {
+        let name = file_name(stable_time, format);
+        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+            answer_headers.insert(CONTENT_DISPOSITION, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Returns `meetnet-20261122T024620Z.csv`: named by the state of the data, not by the moment of the download.
+fn file_name(stable_time: i64, format: Format) -> String {
+    const SECOND_US: i64 = 1_000_000;
+    let whole_seconds = stable_time.div_euclid(SECOND_US) * SECOND_US;
+    let instant = format_rfc3339(whole_seconds).replace(['-', ':'], "");
+    format!("meetnet-{instant}.{}", negotiate::extension(format))
+}

@@ -1,0 +1,225 @@
+use axum::http::StatusCode;
+
+use super::*;
+use crate::fixture::{self, Answer, request};
+
+const QUERY: &str = "SELECT+property,+value+FROM+heat+ORDER+BY+property";
+
+async fn ask(path: &str) -> Answer {
+    fixture::get(fixture::router(), path).await
+}
+
+async fn post(content_type: &str, body: impl Into<Body>) -> Answer {
+    let headers = [("content-type", content_type)];
+    let request = request("POST", "/api/v1/sql", &headers, body.into());
+    fixture::send(fixture::router(), request).await
+}
+
+#[tokio::test]
+async fn json_is_the_answer_where_nothing_else_is_asked_for() {
+    let answer = ask(&format!("/api/v1/sql?q={QUERY}")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let json = answer.json();
+    assert_eq!(json["columns"][0]["name"], "property");
+    assert_eq!(json["rows"][0][0], "air_temperature");
+    assert_eq!(json["rows"][0][1], -3.25);
+    assert_eq!(json["through"], 42);
+    assert_eq!(json["stable_time"], "2026-11-22T02:46:20Z");
+}
+
+#[tokio::test]
+async fn every_format_states_how_fresh_it_is() {
+    for format in ["json", "ndjson", "csv", "table"] {
+        let answer = ask(&format!("/api/v1/sql?format={format}&q={QUERY}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{format}");
+        assert_eq!(answer.header("meetnet-through"), "42", "{format}");
+        assert_eq!(
+            answer.header("meetnet-stable-time"),
+            "2026-11-22T02:46:20Z",
+            "{format}"
+        );
+        assert_eq!(answer.header("cache-control"), "no-store", "{format}");
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "*",
+            "{format}"
+        );
+        assert!(
+            answer.body.contains("air_temperature"),
+            "{format}: {}",
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn csv_has_its_charset_and_a_file_name_on_request() {
+    let answer = ask(&format!("/api/v1/sql?format=csv&download=1&q={QUERY}")).await;
+    assert_eq!(
+        answer.header("content-type"),
+        "text/csv; charset=utf-8; header=present"
+    );
+    assert_eq!(
+        answer.header("content-disposition"),
+        "attachment; filename=\"meetnet-20261122T024620Z.csv\""
+    );
+    assert!(answer.body.starts_with("property,value"), "{}", answer.body);
+    let answer = ask(&format!("/api/v1/sql?format=csv&q={QUERY}")).await;
+    assert_eq!(answer.header("content-disposition"), "");
+}
+
+#[tokio::test]
+async fn accept_decides_and_the_parameter_wins() {
+    let path = format!("/api/v1/sql?q={QUERY}");
+    let accept = [("accept", "text/csv;q=0.9, application/json;q=0.1")];
+    let answer = fixture::get_with(fixture::router(), &path, &accept).await;
+    assert!(answer.header("content-type").starts_with("text/csv"));
+    let path = format!("{path}&format=ndjson");
+    let answer = fixture::get_with(fixture::router(), &path, &accept).await;
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+}
+
+#[tokio::test]
+async fn a_format_that_does_not_exist_lists_those_that_do() {
+    let answer = ask(&format!("/api/v1/sql?format=xlsx&q={QUERY}")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["formats"][2], "csv");
+    let path = format!("/api/v1/sql?q={QUERY}");
+    let answer = fixture::get_with(fixture::router(), &path, &[("accept", "image/png")]).await;
+    assert_eq!(answer.status, StatusCode::NOT_ACCEPTABLE);
+    assert_eq!(answer.json()["formats"][0], "json");
+}
+
+#[tokio::test]
+async fn a_post_takes_a_form_json_or_the_bare_query() {
+    let sql = "SELECT count(*) AS n FROM heat";
+    let form = post(
+        "application/x-www-form-urlencoded",
+        format!("q={sql}&format=csv"),
+    )
+    .await;
+    assert_eq!(form.body, "n\r\n2\r\n", "{form:?}");
+    let json = post(
+        "application/json",
+        format!(r#"{{"q": "{sql}", "format": "csv"}}"#),
+    )
+    .await;
+    assert_eq!(json.body, "n\r\n2\r\n", "{json:?}");
+    for content_type in ["text/plain; charset=utf-8", "application/sql"] {
+        let answer = post(content_type, sql).await;
+        assert_eq!(answer.json()["rows"][0][0], 2, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_requests_say_what_is_wrong() {
+    async fn check(answer: Answer, status: u16, detail: &str) {
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let json = answer.json();
+        assert_eq!(json["status"], status);
+        let text = json["detail"].as_str().expect("a detail");
+        assert!(text.contains(detail), "{text:?} should say {detail:?}");
+    }
+    check(ask("/api/v1/sql").await, 400, "the query is missing").await;
+    check(ask("/api/v1/sql?q=+").await, 400, "the query is missing").await;
+    check(
+        ask("/api/v1/sql?q=SELECT+1&q=SELECT+2").await,
+        400,
+        "given twice",
+    )
+    .await;
+    check(ask("/api/v1/sql?q=SELEC+1").await, 400, "").await;
+    check(
+        ask("/api/v1/sql?q=SELECT+nope+FROM+heat").await,
+        400,
+        "nope",
+    )
+    .await;
+    check(ask("/api/v1/sql?q=SELECT+1+FROM+nope").await, 404, "nope").await;
+    check(
+        ask("/api/v1/sql?q=SELECT+1+FROM+rejects").await,
+        404,
+        "rejects",
+    )
+    .await;
+    check(ask("/api/v1/sql?q=DROP+TABLE+heat").await, 403, "").await;
+    check(
+        post("application/json", "{\"query\": 1}").await,
+        400,
+        "unknown field",
+    )
+    .await;
+    check(post("application/json", "{").await, 400, "JSON").await;
+    check(post("text/plain", vec![0xff, 0xfe]).await, 400, "UTF-8").await;
+    check(
+        post("application/xml", "<q/>").await,
+        415,
+        "application/sql",
+    )
+    .await;
+    check(
+        post("text/plain", vec![b' '; 5000]).await,
+        413,
+        "4096 bytes",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    let answer = post("text/plain", body).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn head_checks_the_query_and_sends_no_body() {
+    let path = format!("/api/v1/sql?format=csv&q={QUERY}");
+    let head = request("HEAD", &path, &[], Body::empty());
+    let answer = fixture::send(fixture::router(), head).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("meetnet-through"), "42");
+    assert_eq!(answer.body, "");
+    assert_eq!(
+        answer.header("content-length"),
+        "",
+        "the length is not known"
+    );
+    let head = request("HEAD", "/api/v1/sql?q=SELEC+1", &[], Body::empty());
+    assert_eq!(
+        fixture::send(fixture::router(), head).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn a_browser_elsewhere_may_ask() {
+    let headers = [
+        ("origin", "https://example.org"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    let preflight = request("OPTIONS", "/api/v1/sql", &headers, Body::empty());
+    let answer = fixture::send(fixture::router(), preflight).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(
+        answer
+            .header("access-control-allow-methods")
+            .contains("POST")
+    );
+    let path = format!("/api/v1/sql?q={QUERY}");
+    let answer = fixture::get_with(
+        fixture::router(),
+        &path,
+        &[("origin", "https://example.org")],
+    )
+    .await;
+    assert!(
+        answer
+            .header("access-control-expose-headers")
+            .contains("meetnet-through")
+    );
+}

@@ -1,0 +1,78 @@
+//! What every public route needs: the query service and its snapshot, the declarations and a few settings.
+//!
+//! Everything is handed in by the binary; nothing here is global.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use meetnet_model::declarations::Declarations;
+use meetnet_query::QueryService;
+
+use crate::health::Readiness;
+use crate::overview::{Overview, OverviewCache};
+
+/// Settings of the public service.
+#[derive(Clone, Debug)]
+pub struct PublishSettings {
+    /// Name of the city on the portal.
+    pub city: String,
+    /// Zone of the times that people read; data carries UTC.
+    pub zone: TimeZone,
+    /// Address under which the service is reached from outside, without a slash at its end
+    /// (`https://data.example.org`). None: taken from the header `Host`.
+    pub public_url: Option<String>,
+    /// Most bytes of one request body.
+    pub body_bytes_max: usize,
+    /// How long one request body may take to arrive.
+    pub body_time_max: Duration,
+    /// How old the figures on the portal and in the dataset list may be: one computation serves all readers in between.
+    pub overview_age_max: Duration,
+}
+
+impl Default for PublishSettings {
+    fn default() -> Self {
+        Self {
+            city: "Leuven".into(),
+            zone: TimeZone::get("Europe/Brussels").unwrap_or(TimeZone::UTC),
+            public_url: None,
+            body_bytes_max: 1024 * 1024,
+            body_time_max: Duration::from_secs(20),
+            overview_age_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The state of the public routes; cheap to clone.
+#[derive(Clone)]
+pub struct PublishState {
+    pub(crate) query: QueryService,
+    pub(crate) declarations: Arc<Declarations>,
+    pub(crate) readiness: Readiness,
+    pub(crate) settings: Arc<PublishSettings>,
+    pub(crate) overviews: Arc<OverviewCache>,
+}
+
+impl PublishState {
+    /// Puts the state together. `declarations` gives the properties of long datasets; the datasets themselves come from
+    /// the snapshot, so that a page never names a table that SQL does not have.
+    pub fn new(
+        query: QueryService,
+        declarations: Arc<Declarations>,
+        readiness: Readiness,
+        settings: PublishSettings,
+    ) -> Self {
+        Self {
+            query,
+            declarations,
+            readiness,
+            overviews: Arc::new(OverviewCache::new(settings.overview_age_max)),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Returns the figures of the newest snapshot, at most `overview_age_max` old.
+    pub(crate) fn overview(&self) -> Arc<Overview> {
+        self.overviews.get(|| self.query.snapshot().load_full())
+    }
+}
