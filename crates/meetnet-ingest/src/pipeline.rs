@@ -153,8 +153,10 @@ impl Pipeline {
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
     ) -> Result<(Self, Replayed), PipelineError> {
-        let trimmed_through =
-            recovery.checkpoint.as_ref().map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let trimmed_through = recovery
+            .checkpoint
+            .as_ref()
+            .map_or(Sequence::ZERO, |c| c.trimmed_through);
         let lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         let shared = lake.shared();
@@ -183,7 +185,16 @@ impl Pipeline {
             .map_err(|error| {
                 LakeError::Usage(format!("failed to start the pipeline thread: {error}"))
             })?;
-        Ok((Self { commands, thread, shared, rejects, stopped }, replayed))
+        Ok((
+            Self {
+                commands,
+                thread,
+                shared,
+                rejects,
+                stopped,
+            },
+            replayed,
+        ))
     }
 
     /// What readers load.
@@ -203,7 +214,9 @@ impl Pipeline {
 
     /// Returns a handle for commands that can be used from other threads.
     pub fn commands(&self) -> PipelineCommands {
-        PipelineCommands { commands: self.commands.clone() }
+        PipelineCommands {
+            commands: self.commands.clone(),
+        }
     }
 
     /// Applies what the journal holds, commits everything, trims, and ends. Sources must have stopped.
@@ -230,7 +243,8 @@ impl PipelineCommands {
     /// Where the tables cannot take it, or the pipeline has stopped.
     pub fn import(&self, chunk: ImportChunk) -> Result<Applied, PipelineError> {
         let (reply, answer) = bounded(1);
-        self.ask(Command::Import(Box::new(chunk), reply), &answer)?.map_err(PipelineError::Lake)
+        self.ask(Command::Import(Box::new(chunk), reply), &answer)?
+            .map_err(PipelineError::Lake)
     }
 
     /// How far an import has come: rows consumed; None where it never began.
@@ -243,7 +257,10 @@ impl PipelineCommands {
         import_id: &str,
     ) -> Result<Option<u64>, PipelineError> {
         let (reply, answer) = bounded(1);
-        self.ask(Command::ImportPosition(dataset.clone(), import_id.to_owned(), reply), &answer)
+        self.ask(
+            Command::ImportPosition(dataset.clone(), import_id.to_owned(), reply),
+            &answer,
+        )
     }
 
     /// Commits everything applied so far and waits for it.
@@ -252,11 +269,14 @@ impl PipelineCommands {
     /// Where a commit failed, or the pipeline has stopped.
     pub fn commit_all(&self) -> Result<(), PipelineError> {
         let (reply, answer) = bounded(1);
-        self.ask(Command::CommitAll(reply), &answer)?.map_err(PipelineError::Lake)
+        self.ask(Command::CommitAll(reply), &answer)?
+            .map_err(PipelineError::Lake)
     }
 
     fn ask<T>(&self, command: Command, answer: &Receiver<T>) -> Result<T, PipelineError> {
-        self.commands.send(command).map_err(|_| PipelineError::Stopped)?;
+        self.commands
+            .send(command)
+            .map_err(|_| PipelineError::Stopped)?;
         answer.recv().map_err(|_| PipelineError::Stopped)
     }
 }
@@ -271,7 +291,13 @@ struct Wake {
 impl Wake {
     fn new() -> (Self, Receiver<()>) {
         let (bell, heard) = bounded(1);
-        (Self { is_set: Arc::default(), bell }, heard)
+        (
+            Self {
+                is_set: Arc::default(),
+                bell,
+            },
+            heard,
+        )
     }
 
     fn ring(&self) {

@@ -110,7 +110,10 @@ impl DatasetActor {
         now_ms: i64,
     ) -> Result<Self, LakeError> {
         let mut log = match TableLog::open(root)? {
-            Some(log) => log,
+            Some(log) => {
+                log.sync()?;
+                log
+            }
             None => TableLog::create(root, &declaration, now_ms)?,
         };
         let stored = log.declaration()?;

@@ -52,7 +52,16 @@ pub(crate) struct CommitOutcome {
     declaration: Arc<DatasetDeclaration>,
     log: TableLog,
     through: Sequence,
-    result: Result<Committed, LakeError>,
+    result: Result<Committed, CommitFailure>,
+}
+
+/// Why a job did not commit.
+#[derive(Debug)]
+enum CommitFailure {
+    /// The table is as it was: the rows stay hot, the next attempt may succeed.
+    Retry(LakeError),
+    /// Whether the commit happened is not known: only a restart may go on.
+    Fatal(LakeError),
 }
 
 #[derive(Debug)]
@@ -122,10 +131,11 @@ impl DatasetActor {
         self.log = Some(log);
         let committed = match result {
             Ok(committed) => committed,
-            Err(error) => {
+            Err(CommitFailure::Retry(error)) => {
                 self.hot.unfreeze();
                 return Ok(Some(error));
             }
+            Err(CommitFailure::Fatal(error)) => return Err(error),
         };
         let added: Vec<Arc<LiveFile>> = committed.added.into_iter().map(Arc::new).collect();
         let mut files: Vec<Arc<LiveFile>> = self.files.to_vec();
@@ -245,8 +255,8 @@ impl CommitJob {
         }
     }
 
-    fn commit(&mut self) -> Result<Committed, LakeError> {
-        let added = self.write_files()?;
+    fn commit(&mut self) -> Result<Committed, CommitFailure> {
+        let added = self.write_files().map_err(CommitFailure::Retry)?;
         let mut actions = vec![self.commit_info(&added)];
         for (app_id, version) in &self.txns {
             actions.push(Action::Txn(Txn {
@@ -272,15 +282,19 @@ impl CommitJob {
                 .map(|file| Action::Add(add_action(&self.declaration, file))),
         );
         if let Err(error) = self.log.commit(&actions, self.now_ms) {
-            // The entry may be there although we saw an error: only the log itself knows.
-            self.log.refresh()?;
+            // The entry may be there although we saw an error: only the log itself knows, and only once its name is
+            // on disk does it count. Where the log cannot be asked, the rows must not be written a second time.
+            self.log
+                .refresh()
+                .and_then(|()| self.log.sync())
+                .map_err(CommitFailure::Fatal)?;
             let done = added.iter().all(|file| self.log.is_live(&file.path))
                 && self
                     .txns
                     .iter()
                     .all(|(id, version)| self.log.txn(id) >= Some(*version));
             if !done {
-                return Err(error);
+                return Err(CommitFailure::Retry(error));
             }
         }
         Ok(Committed {

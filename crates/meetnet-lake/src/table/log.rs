@@ -183,6 +183,12 @@ impl TableLog {
         Ok(version)
     }
 
+    /// Syncs the folder of the log: an entry that is seen but whose name is not on disk yet could vanish with the
+    /// power, after the journal was trimmed for it.
+    pub(crate) fn sync(&self) -> Result<(), LakeError> {
+        durable::sync_folder(&self.root.join("_delta_log"))
+    }
+
     /// Folds versions that others have committed since.
     pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
         self.fold_from(self.version + 1).map(drop)
