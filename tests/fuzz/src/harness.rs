@@ -13,8 +13,11 @@ use meetnet_model::source::SourceDeclaration;
 /// 2026-06-01T12:00:00Z, when every body is received.
 pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
 
+/// What a fuzz target does with its bytes.
+pub type Target = fn(&[u8]);
+
 /// The targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("telraam", telraam),
     ("airrohr", airrohr),
     ("tts", tts),
