@@ -6,5 +6,6 @@
 )]
 
 mod crashes;
+mod declarations;
 mod readers;
 mod recordings;
