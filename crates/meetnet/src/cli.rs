@@ -1,0 +1,162 @@
+//! The command line: what can be asked, and the exit code of the answer (0 done, 1 work failed, 2 usage or
+//! configuration wrong).
+//!
+//! Only here and in the demo is anything printed to stdout; everything else logs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Environment, Secrets};
+use crate::daemon::{self, Role, Start, StopSignal};
+use crate::demo;
+use crate::failure::Failure;
+use crate::{sql, telemetry};
+
+mod config_check;
+#[cfg(test)]
+mod tests;
+
+/// A city's open sensor-data platform: takes sensor messages in, keeps every one it has acknowledged, and publishes
+/// them as open datasets.
+#[derive(Debug, Parser)]
+#[command(name = "meetnet", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows a simulated city: broker, sensors, a year of history, live data and the portal
+    Demo(demo::DemoOptions),
+    /// Runs everything in one process: sources, storage, queries, HTTP
+    Run(ConfigOption),
+    /// Runs the write side only: sources and storage
+    Ingest(ConfigOption),
+    /// Runs the read side only: queries and HTTP over what `ingest` has committed
+    Serve(ConfigOption),
+    /// Answers one SQL query
+    Sql(sql::SqlOptions),
+    /// Looks at a configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Checks everything that can be checked without connecting, and says what is in effect
+    Check(ConfigOption),
+}
+
+#[derive(Debug, Args)]
+struct ConfigOption {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "MEETNET_CONFIG")]
+    config: PathBuf,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => {
+            // Help and version go to stdout and are no errors; a closed pipe there is none either.
+            drop(answer.print());
+            return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(arguments.command, Environment::of_process()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("meetnet: {:#}", failure.error());
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
+    match command {
+        Command::Config {
+            command: ConfigCommand::Check(option),
+        } => {
+            let (config, _) = load(&option.config, &environment)?;
+            print(&config_check::describe(&config))
+        }
+        Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
+        Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
+        Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
+        Command::Sql(options) => block_on(sql::run(options, &environment)),
+        Command::Demo(options) => block_on(demo::run(options, environment)),
+    }
+}
+
+fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), Failure> {
+    let (config, secrets) = match role {
+        // Who only reads needs no credentials.
+        Role::Serve => (
+            Config::load(file, environment).map_err(Failure::usage)?,
+            Secrets::default(),
+        ),
+        Role::Run | Role::Ingest => load(file, environment)?,
+    };
+    telemetry::start_logging(&config.log, environment, "info", &[]).map_err(Failure::Usage)?;
+    let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
+    let start = Start {
+        role,
+        config,
+        secrets,
+        metrics,
+        awaits_history: false,
+    };
+    block_on(async {
+        let signal = StopSignal::listen().map_err(Failure::Work)?;
+        daemon::run(start, signal).await
+    })
+}
+
+/// Reads a configuration with its secrets; lists the problems of both.
+fn load(file: &Path, environment: &Environment) -> Result<(Config, Secrets), Failure> {
+    let config = Config::load(file, environment).map_err(Failure::usage)?;
+    let secrets = config.secrets(environment).map_err(Failure::usage)?;
+    Ok((config, secrets))
+}
+
+/// Runs a command on the async runtime.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // Both TLS clients (MQTT and HTTP) take the process's provider; ours is the only one that sets it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start threads")
+        .map_err(Failure::Work)?;
+    let result = runtime.block_on(command);
+    // What is still in a blocking call (a name look-up) must not hold the exit up.
+    runtime.shutdown_background();
+    result
+}
+
+/// Prints an answer. Who closed the pipe has read enough.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::work(
+            anyhow::Error::new(error).context("failed to write to stdout"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads an address to listen on, for flags.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write ADDRESS:PORT, for example 127.0.0.1:8080; port 0 lets the system choose".to_owned()
+    })
+}

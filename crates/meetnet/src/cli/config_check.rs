@@ -1,0 +1,135 @@
+//! What a configuration means, as text for people.
+
+use std::fmt::Write;
+
+use meetnet_model::dataset::{DatasetKind, Grain};
+use meetnet_model::licence::datasets_of;
+use meetnet_model::quantity::{DurationText, SizeText};
+use meetnet_model::source::WireFormat;
+
+use crate::config::{Config, Transport};
+
+/// Returns what is in effect.
+pub(super) fn describe(config: &Config) -> String {
+    let mut out = format!("{} is in order\n", config.file.display());
+    // Writing to a string cannot fail.
+    let _ = parts(config, &mut out)
+        .and_then(|()| datasets(config, &mut out))
+        .and_then(|()| sources(config, &mut out));
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
+    let off = || "off".to_owned();
+    let journal = &config.journal;
+    writeln!(out, "\n  lake         {}", config.lake.root.display())?;
+    writeln!(
+        out,
+        "  journal      {}, at most {}",
+        journal.dir.display(),
+        SizeText(journal.journal_bytes_max)
+    )?;
+    writeln!(
+        out,
+        "  raw archive  {}, kept {}, at most {}",
+        journal.archive_dir.display(),
+        DurationText(journal.raw_retention),
+        SizeText(journal.archive_bytes_max)
+    )?;
+    let http = config.http.as_ref().map(|http| http.listen.to_string());
+    let push = config
+        .ingest_http
+        .as_ref()
+        .map(|ingest| ingest.listen.to_string());
+    let admin = config.admin.as_ref().map(|admin| admin.listen.to_string());
+    writeln!(out, "  http         {}", http.unwrap_or_else(off))?;
+    writeln!(out, "  ingest_http  {}", push.unwrap_or_else(off))?;
+    writeln!(out, "  admin        {}", admin.unwrap_or_else(off))?;
+    let privacy = match &config.privacy_secret {
+        Some(_) => "configured".to_owned(),
+        None => format!("generated in {} at the first start", journal.dir.display()),
+    };
+    writeln!(out, "  privacy key  {privacy}")?;
+    let schemas = match &config.schemas_dir {
+        Some(dir) => format!("built in, and {}", dir.display()),
+        None => "built in".to_owned(),
+    };
+    writeln!(out, "  schemas      {schemas}")?;
+    writeln!(
+        out,
+        "  queries      {} at once, each at most {}, {} of memory, {} rows",
+        config.query.running_max,
+        DurationText(config.query.query_time_max),
+        SizeText(config.query.memory_bytes_max as u64),
+        config.query.row_limit
+    )
+}
+
+fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
+    let datasets = &config.declarations.datasets;
+    writeln!(out, "\n{} datasets", datasets.len())?;
+    for (id, dataset) in datasets {
+        let kind = match dataset.kind {
+            DatasetKind::Wide => "wide",
+            DatasetKind::Long => "long",
+            DatasetKind::Places => "places",
+            DatasetKind::Private => "private",
+        };
+        let grain = match dataset.grain {
+            Grain::Year => "yearly",
+            Grain::Month => "monthly",
+            Grain::Day => "daily",
+        };
+        let licence = dataset
+            .licence
+            .as_ref()
+            .map_or("as its sources", |licence| licence.as_str());
+        writeln!(out, "  {:<12} {kind:<8} {grain:<8} {licence}", id.as_str())?;
+    }
+    Ok(())
+}
+
+fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
+    let plural = if config.sources.len() == 1 { "" } else { "s" };
+    writeln!(out, "\n{} source{plural}", config.sources.len())?;
+    for source in &config.sources {
+        let declaration = &source.declaration;
+        let format = match declaration.format {
+            WireFormat::Telraam => "telraam",
+            WireFormat::Airrohr => "airrohr",
+            WireFormat::TtsV3 => "tts-v3",
+            WireFormat::Json => "json",
+        };
+        let targets: Vec<String> = datasets_of(declaration)
+            .iter()
+            .map(|dataset| dataset.to_string())
+            .collect();
+        writeln!(
+            out,
+            "  {:<12} {format:<8} {} → {}",
+            declaration.id.as_str(),
+            declaration.licence,
+            targets.join(", ")
+        )?;
+        match &source.transport {
+            Transport::Mqtt(mqtt) => {
+                let topics = declaration.topics.join("  ");
+                writeln!(out, "               {}  {topics}", mqtt.options.url)?;
+            }
+            Transport::Http(http) => {
+                let token = if http.token.is_some() {
+                    "with a token"
+                } else {
+                    "open to whoever reaches it"
+                };
+                writeln!(
+                    out,
+                    "               POST /ingest/v1/{}, {token}",
+                    declaration.id
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

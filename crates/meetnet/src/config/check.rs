@@ -1,0 +1,209 @@
+//! Checks across sections: declarations, licences, decoders, listeners.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use meetnet_decode::Decoders;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::licence::{check_licences, is_licence_id};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::schemas::{self, Schemas};
+
+use super::document::Document;
+use super::hint::did_you_mean;
+use super::source::{ReadSource, Transport};
+use super::{AdminConfig, HttpConfig, IngestHttpConfig, raw};
+
+/// Reads the folder's declarations over the built-in ones; None where they are wrong.
+pub(super) fn schemas(
+    document: &mut Document<'_>,
+    dir: Option<&Path>,
+    span: Option<Range<usize>>,
+) -> Option<Schemas> {
+    let (Some(dir), Some(span)) = (dir, span) else {
+        return Some(schemas::builtin());
+    };
+    let files = match declaration_files(dir) {
+        Ok(files) => files,
+        Err(error) => {
+            document.problem(
+                span,
+                format!("cannot read the folder {}: {error}", dir.display()),
+            );
+            return None;
+        }
+    };
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    match schemas::overlay(&files) {
+        Ok(schemas) => Some(schemas),
+        Err(errors) => {
+            document.problems(errors);
+            None
+        }
+    }
+}
+
+/// Returns path and text of each `*.toml` in the folder, in the order of their names.
+fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| Ok((path.display().to_string(), std::fs::read_to_string(&path)?)))
+        .collect()
+}
+
+/// Applies `[[dataset]]`: licence and attribution that the city declares for a dataset.
+pub(super) fn dataset_overrides(
+    document: &mut Document<'_>,
+    schemas: Option<Schemas>,
+) -> Option<Schemas> {
+    let sections = document.take_all("dataset");
+    let mut schemas = schemas;
+    let mut seen = BTreeSet::new();
+    for section in sections {
+        let Some(raw) = document.read::<raw::Dataset>(section) else {
+            continue;
+        };
+        let id = raw.id.get_ref().as_str();
+        if !seen.insert(id.to_owned()) {
+            document.problem(
+                raw.id.span(),
+                format!("dataset `{id}` is overridden twice; join the two"),
+            );
+        }
+        if let Some(licence) = &raw.licence
+            && !is_licence_id(licence.get_ref())
+        {
+            let message = format!(
+                "`{}` is not a licence id; use an SPDX id such as CC-BY-4.0",
+                licence.get_ref()
+            );
+            document.problem(licence.span(), message);
+        }
+        let Some(schemas) = &mut schemas else {
+            continue;
+        };
+        let found = schemas
+            .datasets
+            .iter_mut()
+            .find(|(known, _)| known.as_str() == id);
+        let Some((_, declaration)) = found else {
+            let known: Vec<&str> = schemas
+                .datasets
+                .keys()
+                .map(|known| known.as_str())
+                .collect();
+            let message = format!("there is no dataset `{id}`{}", did_you_mean(id, &known));
+            document.problem(raw.id.span(), message);
+            continue;
+        };
+        let declaration = Arc::make_mut(declaration);
+        if let Some(licence) = &raw.licence {
+            declaration.licence = Some(LicenceId::new(licence.get_ref()));
+        }
+        if raw.attribution.is_some() {
+            declaration.attribution = raw.attribution;
+        }
+    }
+    schemas
+}
+
+/// Puts the declarations together and checks each source against them: its licence, and whether it can be decoded.
+pub(super) fn declarations(
+    document: &mut Document<'_>,
+    schemas: Option<Schemas>,
+    sources: &[ReadSource],
+) -> Option<Arc<Declarations>> {
+    let none = schemas?.into_declarations([]);
+    // Decoders keep the key; which one does not matter for what they accept.
+    let key = PrivacyKey::new("check");
+    for source in sources {
+        let declaration = Arc::new(source.config.declaration.clone());
+        let mut alone = none.clone();
+        alone.sources.insert(declaration.id.clone(), declaration);
+        for error in check_licences(&alone) {
+            document.problem(source.licence_span.clone(), error.message);
+        }
+        if let Err(error) = Decoders::new(&Arc::new(alone), &key) {
+            let entry = error.entry.and_then(|entry| source.map_spans.get(entry));
+            let span = entry.unwrap_or(&source.id_span).clone();
+            document.problem(span, error.to_string());
+        }
+    }
+    let mut all = none;
+    for source in sources {
+        let declaration = &source.config.declaration;
+        all.sources
+            .insert(declaration.id.clone(), Arc::new(declaration.clone()));
+    }
+    Some(Arc::new(all))
+}
+
+/// Push sources need a listener, and one that is reached from outside needs credentials.
+pub(super) fn push_listener(
+    document: &mut Document<'_>,
+    sources: &[ReadSource],
+    is_declared: bool,
+    listener: Option<&IngestHttpConfig>,
+) {
+    for source in sources {
+        let Transport::Http(http) = &source.config.transport else {
+            continue;
+        };
+        let id = &source.config.declaration.id;
+        if !is_declared {
+            let message =
+                format!("source `{id}` is pushed, but nothing listens; add [ingest_http] listen");
+            document.problem(source.id_span.clone(), message);
+        }
+        let is_open = listener.is_some_and(|listener| !listener.listen.ip().is_loopback());
+        if http.token.is_none() && is_open {
+            let message = format!(
+                "anybody could push to source `{id}`; add token = {{ env = \"NAME\" }}, or listen on 127.0.0.1"
+            );
+            document.problem(source.id_span.clone(), message);
+        }
+    }
+}
+
+/// Two listeners cannot share an address.
+pub(super) fn same_address(
+    document: &mut Document<'_>,
+    http: Option<&HttpConfig>,
+    ingest_http: Option<&IngestHttpConfig>,
+    admin: Option<&AdminConfig>,
+) {
+    let listeners = [
+        http.map(|http| ("http", http.listen)),
+        ingest_http.map(|ingest| ("ingest_http", ingest.listen)),
+        admin.map(|admin| ("admin", admin.listen)),
+    ];
+    let listeners: Vec<(&str, SocketAddr)> = listeners.into_iter().flatten().collect();
+    for (index, (name, address)) in listeners.iter().enumerate() {
+        for (other, _) in listeners[..index]
+            .iter()
+            .filter(|(_, taken)| taken == address && taken.port() != 0)
+        {
+            let message =
+                format!("[{other}] and [{name}] both listen on {address}; give one another port");
+            document.general_problem(message);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The sections as they are written. Values that can be wrong on their own keep their place in the text.
+
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
+
+use meetnet_model::quantity::{DurationText, SizeText};
+use meetnet_model::source::{MapEntry, SecretRef, TimeDeclaration, ValueRef};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use toml::Spanned;
+
+/// `[lake]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lake {
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) commit_age_max: Option<DurationText>,
+    pub(super) commit_rows_max: Option<NonZeroU64>,
+    pub(super) hot_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) stable_age_max: Option<DurationText>,
+}
+
+/// `[journal]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Journal {
+    pub(super) dir: Option<String>,
+    pub(super) archive_dir: Option<String>,
+    pub(super) segment_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) journal_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) pending_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) reserve_bytes: Option<SizeText>,
+    pub(super) raw_retention: Option<DurationText>,
+    pub(super) archive_bytes_max: Option<SizeText>,
+}
+
+/// `[http]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) listen: Spanned<String>,
+    pub(super) public_url: Option<Spanned<String>>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) header_time_max: Option<DurationText>,
+    pub(super) stall_time_max: Option<DurationText>,
+    pub(super) body_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) body_time_max: Option<DurationText>,
+}
+
+/// `[portal]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Portal {
+    pub(super) city: Option<String>,
+    pub(super) zone: Option<Spanned<String>>,
+    pub(super) figures_age_max: Option<DurationText>,
+}
+
+/// `[ingest_http]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IngestHttp {
+    pub(super) listen: Spanned<String>,
+    pub(super) body_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) inflated_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) bodies_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) requests_max: Option<NonZeroUsize>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) body_wait: Option<DurationText>,
+    pub(super) sync_wait: Option<DurationText>,
+    pub(super) outcome_wait: Option<DurationText>,
+}
+
+/// `[admin]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: Spanned<String>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+}
+
+/// `[privacy]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Privacy {
+    pub(super) secret: Option<Spanned<Secret>>,
+}
+
+/// `[query]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) query_time_max: Option<DurationText>,
+    pub(super) stall_time_max: Option<DurationText>,
+    pub(super) row_limit: Option<NonZeroUsize>,
+    pub(super) sql_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) memory_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) spill_bytes_max: Option<SizeText>,
+    pub(super) spill_dir: Option<String>,
+    pub(super) running_max: Option<NonZeroUsize>,
+    pub(super) queued_max: Option<usize>,
+    pub(super) queue_time_max: Option<DurationText>,
+    pub(super) metadata_cache_bytes_max: Option<Spanned<SizeText>>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) group_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) idle_tick: Option<DurationText>,
+    pub(super) checkpoint_pause: Option<DurationText>,
+    pub(super) pushes_waiting_max: Option<NonZeroUsize>,
+    pub(super) stop_time_max: Option<DurationText>,
+}
+
+/// `[schemas]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schemas {
+    pub(super) dir: Spanned<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) format: Option<LogFormat>,
+    pub(super) filter: Option<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `[[dataset]]`: what the city declares for a dataset that exists.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dataset {
+    pub(super) id: Spanned<String>,
+    pub(super) licence: Option<Spanned<String>>,
+    pub(super) attribution: Option<String>,
+}
+
+/// `[[source]]`, of every kind.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub(super) id: Spanned<String>,
+    // Checked before the section is read, since other kinds have other keys.
+    #[serde(rename = "kind")]
+    pub(super) _kind: String,
+    pub(super) format: Spanned<String>,
+    pub(super) namespace: Option<Spanned<String>>,
+    pub(super) licence: Spanned<String>,
+    pub(super) attribution: Option<String>,
+    pub(super) topics: Option<Spanned<Vec<String>>>,
+    pub(super) sensor_id: Option<ValueRef>,
+    #[serde(default)]
+    pub(super) hardware_id: bool,
+    pub(super) time: Option<TimeDeclaration>,
+    pub(super) time_window: Option<TimeWindow>,
+    #[serde(default)]
+    pub(super) sentinels: Vec<f64>,
+    #[serde(default)]
+    pub(super) lenient: bool,
+    #[serde(default)]
+    pub(super) map: Vec<Spanned<MapEntry>>,
+    #[serde(default)]
+    pub(super) precedence: i32,
+    // kind = "mqtt"
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Spanned<Secret>>,
+    pub(super) client_id: Option<Spanned<String>>,
+    pub(super) protocol: Option<Spanned<String>>,
+    pub(super) qos: Option<Spanned<u8>>,
+    pub(super) inflight_max: Option<NonZeroU16>,
+    pub(super) envelope_bytes_max: Option<SizeText>,
+    pub(super) packet_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) held_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) keep_alive: Option<DurationText>,
+    pub(super) session_expiry: Option<DurationText>,
+    pub(super) retained: Option<bool>,
+    pub(super) watch_broker_drops: Option<bool>,
+    pub(super) backoff_max: Option<DurationText>,
+    pub(super) tls_ca: Option<Spanned<String>>,
+    // kind = "http"
+    pub(super) token: Option<Spanned<Secret>>,
+    pub(super) requests_per_second_max: Option<NonZeroU32>,
+}
+
+/// Accepted times relative to the receive time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeWindow {
+    pub(super) back: Option<DurationText>,
+    pub(super) ahead: Option<DurationText>,
+}
+
+/// The name of a secret; a secret itself is refused.
+#[derive(Debug)]
+pub(super) struct Secret(pub(super) SecretRef);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecretVisitor;
+
+        impl<'de> Visitor<'de> for SecretVisitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("{ env = \"NAME\" } or { file = \"path\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Secret, E> {
+                // The text is not repeated: messages end up in logs.
+                Err(E::custom(
+                    "a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }",
+                ))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let mut found = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    let reference = match key.as_str() {
+                        "env" => SecretRef::Env(map.next_value()?),
+                        "file" => SecretRef::File(map.next_value()?),
+                        _ => return Err(de::Error::unknown_field(&key, &["env", "file"])),
+                    };
+                    if found.replace(reference).is_some() {
+                        return Err(de::Error::custom(
+                            "name one place for a secret: `env` or `file`",
+                        ));
+                    }
+                }
+                found.map(Secret).ok_or_else(|| {
+                    de::Error::custom("write { env = \"NAME\" } or { file = \"path\" }")
+                })
+            }
+        }
+
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}

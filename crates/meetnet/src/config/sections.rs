@@ -1,0 +1,389 @@
+//! From raw sections to the validated [`Config`]: defaults, addresses, paths and limits.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use meetnet_ingest::http::PushLimits;
+use meetnet_ingest::pipeline::PipelineOptions;
+use meetnet_lake::journal::JournalOptions;
+use meetnet_lake::lake::LakeOptions;
+use meetnet_model::quantity::{DurationText, SizeText};
+use meetnet_publish::{PublishSettings, ServeLimits};
+use meetnet_query::QueryOptions;
+use toml::Spanned;
+
+use super::document::Document;
+use super::hint::did_you_mean;
+use super::{
+    AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LimitsConfig,
+    LogConfig, LogFormat, check, raw, source,
+};
+
+/// Sections of this version, for messages.
+const SECTIONS: &[&str] = &[
+    "lake",
+    "journal",
+    "http",
+    "portal",
+    "ingest_http",
+    "admin",
+    "privacy",
+    "query",
+    "limits",
+    "schemas",
+    "log",
+    "dataset",
+    "source",
+];
+/// Sections that are planned: silently ignoring one would look like a listener that does not answer.
+const LATER_SECTIONS: &[&str] = &["pg", "flight"];
+
+const LAKE_DEFAULT: &str = "data/lake";
+const JOURNAL_DEFAULT: &str = "data/journal";
+/// A stored folder name, not a setting: the archive lies in the journal's folder unless it is named.
+const ARCHIVE_DEFAULT: &str = "archive";
+
+/// Reads every section. None where one could not be read; the document then holds the problems.
+pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> Option<Config> {
+    if document.is_unreadable() {
+        return None;
+    }
+    let lake = optional::<raw::Lake>(document, "lake").map(|raw| lake(document, raw, folder));
+    let journal =
+        optional::<raw::Journal>(document, "journal").map(|raw| journal(document, raw, folder));
+    let portal = optional::<raw::Portal>(document, "portal");
+    let http = section::<raw::Http>(document, "http")
+        .and_then(|raw| http(document, raw, portal.unwrap_or_default()));
+    let ingest_section = document.has("ingest_http");
+    let ingest_http =
+        section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
+    let admin = section::<raw::Admin>(document, "admin").and_then(|raw| {
+        let limits = ServeLimits {
+            ..with_connections(raw.connections_max)
+        };
+        Some(AdminConfig {
+            listen: address(document, &raw.listen)?,
+            limits,
+        })
+    });
+    let privacy_secret = optional::<raw::Privacy>(document, "privacy")
+        .and_then(|raw| raw.secret)
+        .map(|secret| document.located(secret.get_ref().0.clone(), secret.span()));
+    let query = optional::<raw::Query>(document, "query").map(|raw| query(document, raw, folder));
+    let limits = optional::<raw::Limits>(document, "limits").map(|raw| limits(document, raw));
+    let schemas = section::<raw::Schemas>(document, "schemas");
+    let log = optional::<raw::Log>(document, "log").map(|raw| log(document, raw));
+
+    let schemas_dir = schemas.as_ref().map(|raw| folder.join(raw.dir.get_ref()));
+    let schemas_span = schemas.as_ref().map(|raw| raw.dir.span());
+    let schemas = check::schemas(document, schemas_dir.as_deref(), schemas_span);
+    let schemas = check::dataset_overrides(document, schemas);
+    let sources = source::read_all(document, folder);
+    let declarations = check::declarations(document, schemas, &sources);
+    check::push_listener(document, &sources, ingest_section, ingest_http.as_ref());
+    check::same_address(
+        document,
+        http.as_ref(),
+        ingest_http.as_ref(),
+        admin.as_ref(),
+    );
+    unknown_sections(document);
+
+    Some(Config {
+        file: file.to_path_buf(),
+        lake: lake?,
+        journal: journal?,
+        http,
+        ingest_http,
+        admin,
+        privacy_secret,
+        query: query?,
+        limits: limits?,
+        schemas_dir,
+        log: log?,
+        sources: sources.into_iter().map(|read| read.config).collect(),
+        declarations: declarations?,
+    })
+}
+
+/// Reads a section that is off where it is absent.
+fn section<T: serde::de::DeserializeOwned>(document: &mut Document<'_>, name: &str) -> Option<T> {
+    let section = document.take(name)?;
+    document.read(section)
+}
+
+/// Reads a section whose keys all have defaults. None where it is there and wrong.
+fn optional<T>(document: &mut Document<'_>, name: &str) -> Option<T>
+where
+    T: serde::de::DeserializeOwned + Default,
+{
+    if document.has(name) {
+        section(document, name)
+    } else {
+        Some(T::default())
+    }
+}
+
+fn unknown_sections(document: &mut Document<'_>) {
+    for (name, span) in document.left() {
+        let message = if LATER_SECTIONS.contains(&name.as_str()) {
+            format!("[{name}] is not in this version; remove the section")
+        } else {
+            format!("unknown section `{name}`{}", did_you_mean(&name, SECTIONS))
+        };
+        document.problem(span, message);
+    }
+}
+
+fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfig {
+    let defaults = LakeOptions::new(PathBuf::new(), uuid_nil());
+    let mut root = folder.join(LAKE_DEFAULT);
+    if let Some(url) = &raw.url {
+        match url.get_ref().split_once("://") {
+            None => root = folder.join(url.get_ref()),
+            Some(("file", path)) => root = PathBuf::from(path),
+            Some((scheme, _)) => {
+                let message = format!(
+                    "lake storage `{scheme}://` is not in this version; name a local folder"
+                );
+                document.problem(url.span(), message);
+            }
+        }
+    }
+    LakeConfig {
+        root,
+        commit_age_max: duration(raw.commit_age_max, defaults.commit_age_max),
+        commit_rows_max: raw
+            .commit_rows_max
+            .map_or(defaults.commit_rows_max, u64::from),
+        hot_bytes_max: bytes(document, raw.hot_bytes_max, defaults.hot_bytes_max, 1 << 20),
+        stable_age_max: duration(raw.stable_age_max, defaults.stable_age_max),
+    }
+}
+
+fn journal(document: &mut Document<'_>, raw: raw::Journal, folder: &Path) -> JournalConfig {
+    let dir = folder.join(raw.dir.as_deref().unwrap_or(JOURNAL_DEFAULT));
+    let archive_dir = match &raw.archive_dir {
+        Some(archive) => folder.join(archive),
+        None => dir.join(ARCHIVE_DEFAULT),
+    };
+    let defaults = JournalOptions::new(&dir, &archive_dir);
+    let segment = defaults.segment_bytes_max as usize;
+    let journal = defaults.journal_bytes_max as usize;
+    JournalConfig {
+        segment_bytes_max: bytes(document, raw.segment_bytes_max, segment, 64 << 10) as u64,
+        journal_bytes_max: bytes(document, raw.journal_bytes_max, journal, 1 << 20) as u64,
+        pending_bytes_max: bytes(
+            document,
+            raw.pending_bytes_max,
+            defaults.pending_bytes_max,
+            1 << 20,
+        ),
+        reserve_bytes: raw
+            .reserve_bytes
+            .map_or(defaults.reserve_bytes, |size| size.0),
+        raw_retention: duration(raw.raw_retention, defaults.raw_retention),
+        archive_bytes_max: raw
+            .archive_bytes_max
+            .map_or(defaults.archive_bytes_max, |size| size.0),
+        dir,
+        archive_dir,
+    }
+}
+
+fn http(document: &mut Document<'_>, raw: raw::Http, portal: raw::Portal) -> Option<HttpConfig> {
+    let defaults = PublishSettings::default();
+    let mut zone = defaults.zone.clone();
+    if let Some(name) = &portal.zone {
+        match jiff::tz::TimeZone::get(name.get_ref()) {
+            Ok(found) => zone = found,
+            Err(_) => document.problem(
+                name.span(),
+                format!(
+                    "`{}` is no time zone; write an IANA name such as Europe/Brussels",
+                    name.get_ref()
+                ),
+            ),
+        }
+    }
+    let public_url = raw.public_url.and_then(|url| {
+        let text = url.get_ref().trim_end_matches('/').to_owned();
+        let is_plain = (text.starts_with("https://") || text.starts_with("http://"))
+            && !text.contains(['@', '?', '#']);
+        if !is_plain {
+            let message =
+                "the address from outside is http(s)://HOST without user, query or fragment";
+            document.problem(url.span(), message);
+        }
+        is_plain.then_some(text)
+    });
+    let settings = PublishSettings {
+        city: portal.city.unwrap_or(defaults.city),
+        zone,
+        public_url,
+        body_bytes_max: bytes(
+            document,
+            raw.body_bytes_max,
+            defaults.body_bytes_max,
+            1 << 10,
+        ),
+        body_time_max: duration(raw.body_time_max, defaults.body_time_max),
+        overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
+    };
+    let limits = with_connections(raw.connections_max);
+    let limits = ServeLimits {
+        header_time_max: duration(raw.header_time_max, limits.header_time_max),
+        stall_time_max: duration(raw.stall_time_max, limits.stall_time_max),
+        ..limits
+    };
+    Some(HttpConfig {
+        listen: address(document, &raw.listen)?,
+        limits,
+        settings,
+    })
+}
+
+fn ingest(document: &mut Document<'_>, raw: raw::IngestHttp) -> Option<IngestHttpConfig> {
+    let defaults = PushLimits::default();
+    let body_bytes_max = bytes(document, raw.body_bytes_max, defaults.body_bytes_max, 1);
+    let limits = PushLimits {
+        body_bytes_max,
+        inflated_bytes_max: bytes(
+            document,
+            raw.inflated_bytes_max,
+            defaults.inflated_bytes_max,
+            1,
+        ),
+        bodies_bytes_max: bytes(
+            document,
+            raw.bodies_bytes_max,
+            defaults.bodies_bytes_max.max(body_bytes_max),
+            body_bytes_max,
+        ),
+        requests_max: raw.requests_max.map_or(defaults.requests_max, usize::from),
+        connections_max: raw
+            .connections_max
+            .map_or(defaults.connections_max, usize::from),
+        body_wait: duration(raw.body_wait, defaults.body_wait),
+        sync_wait: duration(raw.sync_wait, defaults.sync_wait),
+        outcome_wait: duration(raw.outcome_wait, defaults.outcome_wait),
+    };
+    Some(IngestHttpConfig {
+        listen: address(document, &raw.listen)?,
+        limits,
+    })
+}
+
+fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOptions {
+    let defaults = QueryOptions::default();
+    QueryOptions {
+        threads: raw.threads.map_or(defaults.threads, usize::from),
+        query_time_max: duration(raw.query_time_max, defaults.query_time_max),
+        stall_time_max: duration(raw.stall_time_max, defaults.stall_time_max),
+        row_limit: raw.row_limit.map_or(defaults.row_limit, usize::from),
+        sql_bytes_max: bytes(document, raw.sql_bytes_max, defaults.sql_bytes_max, 1 << 10),
+        memory_bytes_max: bytes(
+            document,
+            raw.memory_bytes_max,
+            defaults.memory_bytes_max,
+            16 << 20,
+        ),
+        spill_bytes_max: raw
+            .spill_bytes_max
+            .map_or(defaults.spill_bytes_max, |size| size.0),
+        spill_dir: raw.spill_dir.map(|dir| folder.join(dir)),
+        running_max: raw.running_max.map_or(defaults.running_max, usize::from),
+        queued_max: raw.queued_max.unwrap_or(defaults.queued_max),
+        queue_time_max: duration(raw.queue_time_max, defaults.queue_time_max),
+        metadata_cache_bytes_max: bytes(
+            document,
+            raw.metadata_cache_bytes_max,
+            defaults.metadata_cache_bytes_max,
+            1 << 20,
+        ),
+        ..defaults
+    }
+}
+
+fn limits(document: &mut Document<'_>, raw: raw::Limits) -> LimitsConfig {
+    let defaults = PipelineOptions::new(LakeOptions::new(PathBuf::new(), uuid_nil()));
+    LimitsConfig {
+        group_bytes_max: bytes(
+            document,
+            raw.group_bytes_max,
+            defaults.group_bytes_max,
+            1 << 10,
+        ),
+        idle_tick: duration(raw.idle_tick, defaults.idle_tick),
+        checkpoint_pause: duration(raw.checkpoint_pause, defaults.checkpoint_pause),
+        pushes_waiting_max: raw.pushes_waiting_max.map_or(1_024, usize::from),
+        stop_time_max: duration(raw.stop_time_max, Duration::from_secs(10)),
+    }
+}
+
+fn log(document: &mut Document<'_>, raw: raw::Log) -> LogConfig {
+    if let Some(filter) = &raw.filter
+        && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter.get_ref())
+    {
+        let message = format!("{error}; write directives such as info or meetnet_ingest=debug");
+        document.problem(filter.span(), message);
+    }
+    LogConfig {
+        format: match raw.format {
+            Some(raw::LogFormat::Json) => LogFormat::Json,
+            Some(raw::LogFormat::Text) | None => LogFormat::Text,
+        },
+        filter: raw.filter.map(Spanned::into_inner),
+    }
+}
+
+fn with_connections(connections_max: Option<NonZeroUsize>) -> ServeLimits {
+    let defaults = ServeLimits::default();
+    let connections_max = connections_max.map_or(defaults.connections_max, usize::from);
+    ServeLimits {
+        connections_max,
+        ..defaults
+    }
+}
+
+fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<SocketAddr> {
+    let address = text.get_ref().parse().ok();
+    if address.is_none() {
+        let message = format!(
+            "`{}` is no address to listen on; write ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080",
+            text.get_ref()
+        );
+        document.problem(text.span(), message);
+    }
+    address
+}
+
+fn duration(raw: Option<DurationText>, default: Duration) -> Duration {
+    raw.map_or(default, |text| text.0)
+}
+
+/// Returns a size, or its default; a size below `min` would make the part useless.
+pub(super) fn bytes(
+    document: &mut Document<'_>,
+    raw: Option<Spanned<SizeText>>,
+    default: usize,
+    min: usize,
+) -> usize {
+    let Some(raw) = raw else { return default };
+    let size = usize::try_from(raw.get_ref().0).unwrap_or(usize::MAX);
+    if size < min {
+        let message = format!(
+            "is less than {}, the least that works",
+            SizeText(min as u64)
+        );
+        document.problem(raw.span(), message);
+    }
+    size
+}
+
+/// The defaults of the lake do not depend on its journal.
+fn uuid_nil() -> uuid::Uuid {
+    uuid::Uuid::nil()
+}

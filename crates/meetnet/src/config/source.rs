@@ -1,0 +1,358 @@
+//! `[[source]]`: what decides what its messages become (journalled), and how it is connected (not journalled).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
+use meetnet_model::ids::{LicenceId, SourceId};
+use meetnet_model::source::{
+    MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
+};
+use toml::Spanned;
+
+use super::document::{Document, Section};
+use super::hint::did_you_mean;
+use super::sections::bytes;
+use super::source_keys::{FORMATS, HTTP_KEYS, KINDS, LATER_FORMATS, LATER_KINDS, MQTT_KEYS};
+use super::{Located, raw};
+
+/// Most requests per second of a push source that does not say otherwise.
+const REQUESTS_PER_SECOND_DEFAULT: u32 = 1_000;
+
+/// One source, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceConfig {
+    /// What is journalled of it.
+    pub(crate) declaration: SourceDeclaration,
+    /// How it is connected.
+    pub(crate) transport: Transport,
+}
+
+/// How the messages of a source arrive.
+#[derive(Clone, Debug)]
+pub(crate) enum Transport {
+    /// A subscription.
+    Mqtt(Box<MqttTransport>),
+    /// A push endpoint.
+    Http(HttpTransport),
+}
+
+/// The broker connection, without its password.
+#[derive(Clone, Debug)]
+pub(crate) struct MqttTransport {
+    /// The client id is empty where it follows from the journal.
+    pub(crate) options: MqttOptions,
+    pub(crate) password: Option<Located<SecretRef>>,
+}
+
+/// The push endpoint, without its token.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpTransport {
+    pub(crate) token: Option<Located<SecretRef>>,
+    pub(crate) requests_per_second_max: u32,
+}
+
+/// A source and the places that later checks blame.
+pub(super) struct ReadSource {
+    pub(super) config: SourceConfig,
+    pub(super) id_span: Range<usize>,
+    pub(super) licence_span: Range<usize>,
+    pub(super) map_spans: Vec<Range<usize>>,
+}
+
+/// Reads every source.
+pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSource> {
+    let sections = document.take_all("source");
+    let mut sources: Vec<ReadSource> = Vec::with_capacity(sections.len());
+    let mut namespaces: BTreeMap<(String, i32), SourceId> = BTreeMap::new();
+    for section in sections {
+        let Some(source) = read(document, section, folder) else {
+            continue;
+        };
+        let declaration = &source.config.declaration;
+        let id = &declaration.id;
+        if sources
+            .iter()
+            .any(|other| other.config.declaration.id == *id)
+        {
+            let message = format!("there is already a source `{id}`; give this one another id");
+            document.problem(source.id_span.clone(), message);
+            continue;
+        }
+        let namespace = (declaration.namespace.clone(), declaration.precedence);
+        if let Some(other) = namespaces.insert(namespace, id.clone()) {
+            let message = format!(
+                "shares the namespace `{}` with source `{other}`: the same key from both would be a matter of luck; \
+                 give one a higher `precedence`, or its own namespace",
+                declaration.namespace
+            );
+            document.problem(source.id_span.clone(), message);
+        }
+        sources.push(source);
+    }
+    sources
+}
+
+fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Option<ReadSource> {
+    let kind = kind(document, &section)?;
+    let others: &[&str] = match kind {
+        SourceKind::Mqtt => HTTP_KEYS,
+        SourceKind::Http => MQTT_KEYS,
+    };
+    for (key, span) in section.keys() {
+        if others.contains(&key.as_str()) {
+            let message = format!(
+                "`{key}` has no meaning for kind = \"{}\"; remove it",
+                if kind == SourceKind::Mqtt {
+                    "mqtt"
+                } else {
+                    "http"
+                }
+            );
+            document.problem(span, message);
+        }
+    }
+    let section_span = section.span();
+    let raw: raw::Source = document.read(section)?;
+    name(document, "id", &raw.id);
+    if let Some(namespace) = &raw.namespace {
+        name(document, "namespace", namespace);
+    }
+    let id = SourceId::new(raw.id.get_ref());
+    let format = format(document, &raw.format);
+    let transport = match kind {
+        SourceKind::Mqtt => mqtt(document, &raw, folder, &section_span)
+            .map(|transport| Transport::Mqtt(Box::new(transport))),
+        SourceKind::Http => Some(Transport::Http(HttpTransport {
+            token: raw
+                .token
+                .as_ref()
+                .map(|token| document.located(token.get_ref().0.clone(), token.span())),
+            requests_per_second_max: raw
+                .requests_per_second_max
+                .map_or(REQUESTS_PER_SECOND_DEFAULT, u32::from),
+        })),
+    };
+    let default_window = TimeWindow::default();
+    let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
+        text.map_or(default, |text| text.micros())
+    };
+    let time_window = match raw.time_window {
+        None => default_window,
+        Some(raw) => TimeWindow {
+            back_us: window(raw.back, default_window.back_us),
+            ahead_us: window(raw.ahead, default_window.ahead_us),
+        },
+    };
+    let licence_span = raw.licence.span();
+    let map_spans = raw.map.iter().map(Spanned::span).collect();
+    let declaration = SourceDeclaration {
+        namespace: raw
+            .namespace
+            .map_or_else(|| id.to_string(), Spanned::into_inner),
+        id,
+        kind,
+        format: format?,
+        licence: LicenceId::new(raw.licence.get_ref()),
+        attribution: raw.attribution,
+        topics: raw.topics.map(Spanned::into_inner).unwrap_or_default(),
+        sensor_id: raw.sensor_id,
+        hardware_id: raw.hardware_id,
+        time: raw.time,
+        time_window,
+        sentinels: raw.sentinels,
+        lenient: raw.lenient,
+        map: raw
+            .map
+            .into_iter()
+            .map(Spanned::<MapEntry>::into_inner)
+            .collect(),
+        precedence: raw.precedence,
+    };
+    Some(ReadSource {
+        config: SourceConfig {
+            declaration,
+            transport: transport?,
+        },
+        id_span: raw.id.span(),
+        licence_span,
+        map_spans,
+    })
+}
+
+/// Reads the kind first: another version's kind has keys that this one does not know.
+fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<SourceKind> {
+    let Some((kind, span)) = section.text("kind") else {
+        let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription) or kind = \"http\" (a push endpoint)";
+        document.problem(section.span(), message);
+        return None;
+    };
+    match kind.as_str() {
+        "mqtt" => Some(SourceKind::Mqtt),
+        "http" => Some(SourceKind::Http),
+        later if LATER_KINDS.contains(&later) => {
+            let message = format!(
+                "kind `{later}` is not in this version, which knows {}; remove the source",
+                KINDS.join(" and ")
+            );
+            document.problem(span, message);
+            None
+        }
+        other => {
+            document.problem(
+                span,
+                format!("unknown kind `{other}`{}", did_you_mean(other, KINDS)),
+            );
+            None
+        }
+    }
+}
+
+fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFormat> {
+    let name = text.get_ref().as_str();
+    let format = match name {
+        "telraam" => Some(WireFormat::Telraam),
+        "airrohr" => Some(WireFormat::Airrohr),
+        "tts-v3" => Some(WireFormat::TtsV3),
+        "json" => Some(WireFormat::Json),
+        _ => None,
+    };
+    if format.is_none() {
+        let message = if LATER_FORMATS.contains(&name) {
+            format!(
+                "format `{name}` is not in this version, which knows {}",
+                FORMATS.join(", ")
+            )
+        } else {
+            format!("unknown format `{name}`{}", did_you_mean(name, FORMATS))
+        };
+        document.problem(text.span(), message);
+    }
+    format
+}
+
+/// Checks a name that becomes a part of topics, paths, client ids and sensor ids.
+fn name(document: &mut Document<'_>, key: &str, text: &Spanned<String>) {
+    const BYTES_MAX: usize = 64;
+    let value = text.get_ref();
+    let first = value
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let all = value
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
+    if !(first && all && value.len() <= BYTES_MAX) {
+        let message = format!(
+            "{key} `{value}` must be lower-case letters, digits, - and _, begin with a letter or digit, and have at most {BYTES_MAX} characters"
+        );
+        document.problem(text.span(), message);
+    }
+}
+
+fn mqtt(
+    document: &mut Document<'_>,
+    raw: &raw::Source,
+    folder: &Path,
+    section: &Range<usize>,
+) -> Option<MqttTransport> {
+    let (Some(url), Some(topics)) = (&raw.url, &raw.topics) else {
+        let missing = if raw.url.is_none() { "url" } else { "topics" };
+        document.problem(
+            section.clone(),
+            format!("the key `{missing}` is missing; add it"),
+        );
+        return None;
+    };
+    let parsed = match url.get_ref().parse::<Url>() {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            document.problem(url.span(), error.to_string());
+            return None;
+        }
+    };
+    let client_id = raw.client_id.as_ref().map_or("", |id| id.get_ref());
+    if let Some(id) = &raw.client_id
+        && id.get_ref().is_empty()
+    {
+        document.problem(
+            id.span(),
+            "an empty client id has no session; leave it out or name one",
+        );
+    }
+    let mut options = MqttOptions::new(parsed, client_id, topics.get_ref().clone());
+    options.username.clone_from(&raw.username);
+    if let Some(protocol) = &raw.protocol {
+        options.protocol = match protocol.get_ref().as_str() {
+            "auto" => ProtocolChoice::FiveOrThree,
+            "5" => ProtocolChoice::Five,
+            "3.1.1" => ProtocolChoice::Three,
+            _ => {
+                let message = "write \"auto\" (5, else 3.1.1), \"5\" or \"3.1.1\"";
+                document.problem(protocol.span(), message);
+                options.protocol
+            }
+        };
+    }
+    if let Some(qos) = &raw.qos {
+        options.qos = match qos.get_ref() {
+            0 => Qos::AtMostOnce,
+            1 => Qos::AtLeastOnce,
+            _ => {
+                let message = "write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2";
+                document.problem(qos.span(), message);
+                options.qos
+            }
+        };
+    }
+    if let Some(inflight_max) = raw.inflight_max {
+        options.inflight_max = inflight_max.get();
+    }
+    if let Some(size) = raw.envelope_bytes_max {
+        options.envelope_bytes_max = usize::try_from(size.0).unwrap_or(usize::MAX);
+    }
+    if let Some(size) = &raw.packet_bytes_max {
+        options.packet_bytes_max = u32::try_from(size.get_ref().0).unwrap_or(u32::MAX);
+    }
+    if let Some(size) = &raw.held_bytes_max {
+        let size = Some(Spanned::new(size.span(), *size.get_ref()));
+        options.held_bytes_max = bytes(document, size, options.held_bytes_max, 1 << 16);
+    }
+    for (from, to) in [
+        (raw.keep_alive, &mut options.keep_alive),
+        (raw.session_expiry, &mut options.session_expiry),
+        (raw.backoff_max, &mut options.backoff_max),
+    ] {
+        if let Some(text) = from {
+            *to = text.0;
+        }
+    }
+    options.retained = raw.retained.unwrap_or(options.retained);
+    options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
+    if let Some(path) = &raw.tls_ca {
+        let file = folder.join(path.get_ref());
+        match std::fs::read(&file) {
+            Ok(pem) => options.tls_roots = TlsRoots::Pem(pem),
+            Err(error) => {
+                document.problem(
+                    path.span(),
+                    format!("cannot read {}: {error}", file.display()),
+                );
+            }
+        }
+    }
+    if let Err(error) = options.filters() {
+        let span = match &error {
+            OptionsError::Topic { .. } | OptionsError::NoTopics => topics.span(),
+            _ => section.clone(),
+        };
+        document.problem(span, error.to_string());
+    }
+    let password = raw.password.as_ref();
+    Some(MqttTransport {
+        options,
+        password: password
+            .map(|secret| document.located(secret.get_ref().0.clone(), secret.span())),
+    })
+}

@@ -1,0 +1,139 @@
+use std::path::Path;
+
+use super::{Config, ConfigError, Environment, LogFormat, Transport};
+
+mod bad;
+mod examples;
+mod secrets;
+
+/// A source that is right; what a test adds to it goes before.
+const SOURCE: &str = r#"
+[[source]]
+id = "balcony"
+kind = "mqtt"
+url = "mqtt://127.0.0.1:1883"
+topics = ["zigbee2mqtt/{device}"]
+format = "json"
+sensor_id = "{device}"
+licence = "CC0-1.0"
+map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
+"#;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    let mut environment = Environment::default();
+    for (name, value) in pairs {
+        environment.set(*name, *value);
+    }
+    environment
+}
+
+fn parse(text: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("city/meetnet.toml"), text, &environment(pairs))
+}
+
+fn right(text: &str, pairs: &[(&str, &str)]) -> Config {
+    parse(text, pairs).unwrap_or_else(|error| panic!("{error}\nin\n{text}"))
+}
+
+#[test]
+fn an_empty_file_has_defaults_and_listens_nowhere() {
+    let config = right("", &[]);
+    assert_eq!(config.lake.root, Path::new("city/data/lake"));
+    assert_eq!(config.journal.dir, Path::new("city/data/journal"));
+    assert_eq!(
+        config.journal.archive_dir,
+        Path::new("city/data/journal/archive")
+    );
+    assert!(config.http.is_none() && config.ingest_http.is_none() && config.admin.is_none());
+    assert_eq!(config.query.query_time_max.as_secs(), 30);
+    assert!(config.declarations.dataset("traffic").is_some());
+    assert!(config.sources.is_empty());
+}
+
+#[test]
+fn absolute_paths_stay() {
+    let config = right(
+        "[lake]\nurl = \"/var/lake\"\n[journal]\ndir = \"/var/journal\"\n",
+        &[],
+    );
+    assert_eq!(config.lake.root, Path::new("/var/lake"));
+    assert_eq!(
+        config.journal.archive_dir,
+        Path::new("/var/journal/archive")
+    );
+}
+
+#[test]
+fn durations_and_sizes_carry_units() {
+    let text = "[lake]\ncommit_age_max = \"90s\"\n[journal]\nsegment_bytes_max = \"1MiB\"\n";
+    let config = right(text, &[]);
+    assert_eq!(config.lake.commit_age_max.as_secs(), 90);
+    assert_eq!(config.journal.segment_bytes_max, 1 << 20);
+}
+
+#[test]
+fn the_environment_overrides_the_file_which_overrides_defaults() {
+    let text = format!("[http]\nlisten = \"127.0.0.1:8080\"\n[log]\nformat = \"text\"\n{SOURCE}");
+    let config = right(
+        &text,
+        &[
+            ("MEETNET_HTTP__LISTEN", "127.0.0.1:9090"),
+            ("MEETNET_ADMIN__LISTEN", "127.0.0.1:9091"),
+            ("MEETNET_QUERY__ROW_LIMIT", "7"),
+            ("MEETNET_LOG__FORMAT", "json"),
+            ("MEETNET_SOURCE__BALCONY__URL", "mqtt://broker"),
+            ("MEETNET_SOURCE__BALCONY__LENIENT", "true"),
+            ("MEETNET_LOG", "debug"),
+            ("PATH", "/bin"),
+        ],
+    );
+    assert_eq!(config.http.unwrap().listen.port(), 9090);
+    assert_eq!(config.admin.unwrap().listen.port(), 9091);
+    assert_eq!(config.query.row_limit, 7);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(config.sources[0].declaration.lenient);
+    let Transport::Mqtt(mqtt) = &config.sources[0].transport else {
+        panic!("not mqtt")
+    };
+    assert_eq!(mqtt.options.url.to_string(), "mqtt://broker:1883");
+}
+
+#[test]
+fn a_source_is_journalled_without_how_it_is_connected() {
+    let config = right(SOURCE, &[]);
+    let source = &config.sources[0];
+    assert_eq!(source.declaration.namespace, "balcony");
+    let journalled = String::from_utf8(config.declarations.to_bytes()).unwrap();
+    assert!(journalled.contains("zigbee2mqtt/{device}"));
+    assert!(
+        !journalled.contains("127.0.0.1"),
+        "no address of a broker in the journal"
+    );
+}
+
+#[test]
+fn a_dataset_takes_the_citys_licence() {
+    let text = format!(
+        "[[dataset]]\nid = \"heat\"\nlicence = \"CC-BY-4.0\"\nattribution = \"City\"\n{SOURCE}"
+    );
+    let config = right(&text, &[]);
+    let heat = config.declarations.dataset("heat").unwrap();
+    assert_eq!(heat.licence.as_ref().unwrap().as_str(), "CC-BY-4.0");
+    assert_eq!(heat.attribution.as_deref(), Some("City"));
+}
+
+#[test]
+fn one_namespace_for_two_sources_needs_a_precedence() {
+    let second = SOURCE.replace("\"balcony\"", "\"garden\"\nnamespace = \"balcony\"");
+    let shared = parse(&format!("{SOURCE}{second}"), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        shared.contains("shares the namespace `balcony` with source `balcony`"),
+        "{shared}"
+    );
+    right(
+        &format!("{SOURCE}{}", second.replace("kind", "precedence = 1\nkind")),
+        &[],
+    );
+}

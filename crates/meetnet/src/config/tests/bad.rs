@@ -1,0 +1,252 @@
+//! Wrong configurations: what is said about them, and where.
+
+use super::{SOURCE, parse};
+
+/// Checks that the one problem of `text` is `expect`.
+fn check(text: &str, expect: &str) {
+    check_with(text, &[], expect);
+}
+
+fn check_with(text: &str, environment: &[(&str, &str)], expect: &str) {
+    let problems = match parse(text, environment) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(error) => error.problems,
+    };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, [expect.to_owned()], "in\n{text}");
+}
+
+/// The source with one line changed; its first line is line 2.
+fn source(from: &str, to: &str) -> String {
+    assert!(SOURCE.contains(from), "{from}");
+    SOURCE.replacen(from, to, 1)
+}
+
+#[test]
+fn unknown_names_come_with_a_near_one() {
+    check(
+        "[http]\nlisten = \"127.0.0.1:80\"\n[lke]\n",
+        "city/meetnet.toml:3: unknown section `lke`; did you mean `lake`?",
+    );
+    check(
+        "[http]\nlisten = \"127.0.0.1:80\"\nconection_max = 3\n",
+        "city/meetnet.toml:3: unknown key `conection_max`; did you mean `connections_max`?",
+    );
+    check(
+        "[log]\nformat = \"yaml\"\n",
+        "city/meetnet.toml:2: unknown value `yaml`; there are `text`, `json`",
+    );
+    check(
+        "[[dataset]]\nid = \"trafic\"\n",
+        "city/meetnet.toml:2: there is no dataset `trafic`; did you mean `traffic`?",
+    );
+    check(
+        &source("\"json\"", "\"jsn\""),
+        "city/meetnet.toml:7: unknown format `jsn`; did you mean `json`?",
+    );
+}
+
+#[test]
+fn what_comes_later_is_said_to_come_later() {
+    check(
+        "[pg]\nlisten = \"127.0.0.1:5432\"\n",
+        "city/meetnet.toml:1: [pg] is not in this version; remove the section",
+    );
+    check(
+        "[flight]\n",
+        "city/meetnet.toml:1: [flight] is not in this version; remove the section",
+    );
+    check(
+        "[lake]\nurl = \"s3://bucket/lake\"\n",
+        "city/meetnet.toml:2: lake storage `s3://` is not in this version; name a local folder",
+    );
+    check(
+        "[[source]]\nid = \"t\"\nkind = \"telraam\"\nsegments = [1]\n",
+        "city/meetnet.toml:3: kind `telraam` is not in this version, which knows mqtt and http; remove the source",
+    );
+    check(
+        &source("\"json\"", "\"influx\""),
+        "city/meetnet.toml:7: format `influx` is not in this version, which knows telraam, airrohr, tts-v3, json",
+    );
+}
+
+#[test]
+fn syntax_errors_name_their_line() {
+    let error = parse("[http]\nlisten = 127.0.0.1\n", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("city/meetnet.toml:2: "), "{error}");
+}
+
+#[test]
+fn values_are_checked() {
+    check(
+        "[http]\n",
+        "city/meetnet.toml:1: the key `listen` is missing; add it",
+    );
+    check(
+        "[http]\nlisten = \"localhost\"\n",
+        "city/meetnet.toml:2: `localhost` is no address to listen on; write ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080",
+    );
+    check(
+        "[query]\nquery_time_max = 30\n",
+        "city/meetnet.toml:2: invalid type: integer `30`, expected a duration in quotes with its unit, for example \"250ms\", \"5s\", \"15m\", \"1h\" or \"400d\"",
+    );
+    check(
+        "[query]\nquery_time_max = \"30\"\n",
+        "city/meetnet.toml:2: `30` has no unit; write for example \"250ms\", \"5s\", \"15m\", \"1h\" or \"400d\"",
+    );
+    check(
+        "[query]\nmemory_bytes_max = \"1MiB\"\n",
+        "city/meetnet.toml:2: is less than 16MiB, the least that works",
+    );
+    check(
+        "[query]\nrunning_max = 0\n",
+        "city/meetnet.toml:2: invalid value: integer `0`, expected a nonzero usize",
+    );
+    check(
+        "[portal]\nzone = \"Leuven\"\n[http]\nlisten = \"127.0.0.1:80\"\n",
+        "city/meetnet.toml:2: `Leuven` is no time zone; write an IANA name such as Europe/Brussels",
+    );
+    check(
+        "[http]\nlisten = \"127.0.0.1:80\"\n[admin]\nlisten = \"127.0.0.1:80\"\n",
+        "city/meetnet.toml: [http] and [admin] both listen on 127.0.0.1:80; give one another port",
+    );
+    check(
+        "[schemas]\ndir = \"nowhere\"\n",
+        "city/meetnet.toml:2: cannot read the folder city/nowhere: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn sources_are_checked() {
+    check(
+        &source("balcony", "Balcony 3"),
+        "city/meetnet.toml:3: id `Balcony 3` must be lower-case letters, digits, - and _, begin with a letter or digit, and have at most 64 characters",
+    );
+    check(
+        &source("url = \"mqtt://127.0.0.1:1883\"\n", ""),
+        "city/meetnet.toml:2: the key `url` is missing; add it",
+    );
+    check(
+        &source("zigbee2mqtt/{device}\"", "zigbee2mqtt/#/{device}\""),
+        "city/meetnet.toml:6: topic `zigbee2mqtt/#/{device}`: not a valid MQTT topic filter: `+` and `#` stand alone in their level, `#` only at the end",
+    );
+    check(
+        &source("\"air_temperature\"", "\"temperature\""),
+        "city/meetnet.toml:10: source `balcony`, map entry 1: dataset `heat` has no property `temperature`; add it to properties.toml or correct the name",
+    );
+    check(
+        &source(
+            "kind = \"mqtt\"",
+            "kind = \"mqtt\"\ntoken = { env = \"T\" }",
+        ),
+        "city/meetnet.toml:5: `token` has no meaning for kind = \"mqtt\"; remove it",
+    );
+    check(
+        &source("kind = \"mqtt\"", "kind = \"mqtt\"\nqos = 2"),
+        "city/meetnet.toml:5: write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2",
+    );
+    check(
+        &format!("{SOURCE}{SOURCE}"),
+        "city/meetnet.toml:13: there is already a source `balcony`; give this one another id",
+    );
+}
+
+#[test]
+fn a_dataset_may_not_promise_more_than_its_sources_allow() {
+    let text = format!(
+        "[[dataset]]\nid = \"heat\"\nlicence = \"CC0-1.0\"\n{}",
+        source("CC0-1.0", "CC-BY-4.0")
+    );
+    check(
+        &text,
+        "city/meetnet.toml:12: dataset `heat` declares CC0-1.0, but its source `balcony` is under CC-BY-4.0, which asks for attribution; \
+         declare CC-BY-4.0 for the dataset, or none so that each row keeps its own, or take the source out",
+    );
+}
+
+#[test]
+fn secrets_stand_nowhere_in_the_file() {
+    let advice = "a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }";
+    check(
+        "[privacy]\nsecret = \"hunter2\"\n",
+        &format!("city/meetnet.toml:2: {advice}"),
+    );
+    check(
+        &source("kind = \"mqtt\"", "kind = \"mqtt\"\npassword = \"hunter2\""),
+        &format!("city/meetnet.toml:5: {advice}"),
+    );
+    check(
+        &source("mqtt://127", "mqtt://user:hunter2@127"),
+        "city/meetnet.toml:5: broker URL `127.0.0.1:1883`: credentials do not belong here; use `username` and `password`; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+    );
+    check(
+        "[privacy]\nsecret = { evn = \"A\" }\n",
+        "city/meetnet.toml:2: unknown key `evn`; did you mean `env`?",
+    );
+}
+
+#[test]
+fn push_sources_need_a_listener_and_outside_a_token() {
+    let push =
+        "[[source]]\nid = \"a\"\nkind = \"http\"\nformat = \"airrohr\"\nlicence = \"ODbL-1.0\"\n";
+    check(
+        push,
+        "city/meetnet.toml:2: source `a` is pushed, but nothing listens; add [ingest_http] listen",
+    );
+    check(
+        &format!("{push}[ingest_http]\nlisten = \"0.0.0.0:8081\"\n"),
+        "city/meetnet.toml:2: anybody could push to source `a`; add token = { env = \"NAME\" }, or listen on 127.0.0.1",
+    );
+}
+
+#[test]
+fn the_environment_is_checked_too() {
+    check_with(
+        "",
+        &[("MEETNET_HTTP__LISTN", "127.0.0.1:80")],
+        "environment variable MEETNET_HTTP__LISTN: unknown key `listn`; did you mean `listen`?",
+    );
+    check_with(
+        "[http]\nlisten = \"127.0.0.1:80\"\n",
+        &[("MEETNET_HTTP__LISTEN", "here")],
+        "environment variable MEETNET_HTTP__LISTEN: `here` is no address to listen on; write ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080",
+    );
+    check_with(
+        SOURCE,
+        &[("MEETNET_SOURCE__GARDEN__URL", "mqtt://broker")],
+        "environment variable MEETNET_SOURCE__GARDEN__URL: overrides the source `garden`, which the file does not have",
+    );
+    check_with(
+        "",
+        &[("MEETNET_A__B__C", "1")],
+        "environment variable MEETNET_A__B__C: is no override; write MEETNET_SECTION__KEY or MEETNET_SOURCE__ID__KEY, or unset it",
+    );
+}
+
+#[test]
+fn every_problem_is_listed_in_the_order_of_lines() {
+    let text = "[http]\nlisten = \"x\"\n[query]\nrow_limt = 1\n[pg]\n[[source]]\nid = \"a\"\nkind = \"smtp\"\n";
+    let error = parse(text, &[]).unwrap_err();
+    let lines: Vec<_> = error.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(2), Some(4), Some(5), Some(8)]);
+    assert!(
+        error
+            .to_string()
+            .starts_with("4 problems in the configuration:\n  city/meetnet.toml:2: ")
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = crate::config::Config::load(
+        std::path::Path::new("no/such.toml"),
+        &super::environment(&[]),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("no/such.toml: cannot be read: No such file"),
+        "{error}"
+    );
+}

@@ -1,0 +1,465 @@
+//! The daemon: every part put together in one process, from bound listeners to a clean end.
+//!
+//! ```text
+//! bind ─▶ journal (lock, recovery) ─▶ pipeline (replay) ─▶ query ─▶ http ─▶ sources ─▶ … ─▶ stop in reverse
+//! ```
+//!
+//! Listeners are bound first: a taken port must not cost a recovery. Sources start last and stop first, so that
+//! nothing is acknowledged that the rest is not there to take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use meetnet_ingest::outcomes::OutcomeRegistry;
+use meetnet_ingest::pipeline::{Pipeline, PipelineCommands, PipelineError, PipelineOptions};
+use meetnet_ingest::status::Statuses;
+use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
+use meetnet_lake::LakeError;
+use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_publish::{
+    AdminState, PublishState, Readiness, ServeLimits, admin_router, public_router, serve_with,
+};
+use meetnet_query::QueryService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, Secrets};
+use crate::failure::Failure;
+
+mod follow;
+mod journal;
+mod listeners;
+mod monitor;
+mod privacy_key;
+mod signals;
+mod sources;
+
+pub(crate) use listeners::{Addresses, Listeners};
+pub(crate) use signals::StopSignal;
+
+use follow::Follower;
+
+/// Which part of the daemon a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything.
+    Run,
+    /// The write side: sources, journal, lake, admin.
+    Ingest,
+    /// The read side: queries and HTTP over committed files.
+    Serve,
+}
+
+impl Role {
+    fn writes(self) -> bool {
+        matches!(self, Self::Run | Self::Ingest)
+    }
+
+    fn reads(self) -> bool {
+        matches!(self, Self::Run | Self::Serve)
+    }
+}
+
+/// What a daemon starts with.
+pub(crate) struct Start {
+    pub(crate) role: Role,
+    pub(crate) config: Config,
+    pub(crate) secrets: Secrets,
+    pub(crate) metrics: PrometheusHandle,
+    /// True where a history follows: `/readyz` waits for [`Daemon::history_loaded`].
+    pub(crate) awaits_history: bool,
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    addresses: Addresses,
+    readiness: Readiness,
+    writing: Option<Writing>,
+    follower: Option<Follower>,
+    servers: JoinSet<std::io::Result<()>>,
+    monitor: JoinHandle<()>,
+    stop_intake: CancellationToken,
+    stop_serving: CancellationToken,
+    stop_time_max: Duration,
+}
+
+/// The write side.
+struct Writing {
+    journal: Journal,
+    pipeline: Pipeline,
+    sources: Handles,
+    key: PrivacyKey,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Daemon {
+    /// Starts every part; returns once sources and listeners run.
+    ///
+    /// # Errors
+    /// `Usage` where an address is taken, a folder cannot be used or is held by another process, or a table does not
+    /// allow its new declaration; `Work` where recovery or replay fail.
+    pub(crate) async fn start(start: Start) -> Result<Self, Failure> {
+        let Start {
+            role,
+            config,
+            secrets,
+            metrics,
+            awaits_history,
+        } = start;
+        if role == Role::Serve && config.http.is_none() {
+            return Err(Failure::Usage(anyhow::anyhow!(
+                "there is nothing to serve: add [http] listen to {}",
+                config.file.display()
+            )));
+        }
+        let mut listeners = Listeners::bind(&config, role)
+            .await
+            .map_err(Failure::Usage)?;
+        let addresses = listeners.addresses();
+        let stop_intake = CancellationToken::new();
+        let stop_serving = CancellationToken::new();
+        let statuses = Statuses::default();
+        let brokers = if role.writes() {
+            sources::brokers(&config)
+        } else {
+            Vec::new()
+        };
+        let readiness = Readiness::new(brokers);
+        if !awaits_history {
+            readiness.history_loaded();
+        }
+
+        let mut follower = None;
+        let mut opened = None;
+        let snapshot = if role.writes() {
+            let write_side = open_write_side(&config, &secrets).await?;
+            let snapshot = write_side.pipeline.shared();
+            opened = Some(write_side);
+            snapshot
+        } else {
+            let started = Follower::start(&config.lake.root).map_err(Failure::Work)?;
+            let snapshot = started.shared();
+            follower = Some(started);
+            snapshot
+        };
+        readiness.journal_replayed();
+
+        let mut servers = JoinSet::new();
+        if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
+            let router = public_router(publish_state(&config, http, &snapshot, &readiness)?);
+            let stop = stop_serving.clone().cancelled_owned();
+            let limits = ServeLimits {
+                drain_time_max: config.limits.stop_time_max,
+                ..http.limits
+            };
+            servers.spawn(serve_with(listener, router, limits, stop));
+        }
+        if let (Some(admin), Some(listener)) = (&config.admin, listeners.admin.take()) {
+            let state = AdminState {
+                metrics: metrics.clone(),
+                snapshot: Arc::clone(&snapshot),
+                status: monitor::operations(&statuses, opened.as_ref()),
+            };
+            let stop = stop_serving.clone().cancelled_owned();
+            let limits = ServeLimits {
+                drain_time_max: config.limits.stop_time_max,
+                ..admin.limits
+            };
+            servers.spawn(serve_with(listener, admin_router(state), limits, stop));
+        }
+
+        let journal = opened.as_ref().map(|opened| opened.journal.clone());
+        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal);
+        let mut writing = None;
+        if let Some(opened) = opened {
+            let push_listener = listeners.ingest_http.take();
+            writing = Some(start_sources(
+                &config,
+                &secrets,
+                opened,
+                push_listener,
+                &statuses,
+                &stop_intake,
+            )?);
+        }
+        Ok(Self {
+            addresses,
+            readiness,
+            writing,
+            follower,
+            servers,
+            monitor,
+            stop_intake,
+            stop_serving,
+            stop_time_max: config.limits.stop_time_max,
+        })
+    }
+
+    /// Where it listens; port 0 replaced by the one that the system gave.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Commands to the pipeline; none in a process that only reads.
+    pub(crate) fn commands(&self) -> Option<PipelineCommands> {
+        self.writing
+            .as_ref()
+            .map(|writing| writing.pipeline.commands())
+    }
+
+    /// The key under which hardware ids become pseudonyms; none in a process that only reads.
+    pub(crate) fn privacy_key(&self) -> Option<PrivacyKey> {
+        self.writing.as_ref().map(|writing| writing.key.clone())
+    }
+
+    /// Says that the history to load at the start is there.
+    pub(crate) fn history_loaded(&self) {
+        self.readiness.history_loaded();
+    }
+
+    /// Waits until a part has failed that the daemon cannot go on without.
+    pub(crate) async fn failed(&mut self) {
+        let pipeline = async {
+            match &mut self.writing {
+                // A closed channel means the pipeline's thread is gone.
+                Some(writing) => drop(writing.stopped.wait_for(|stopped| *stopped).await),
+                None => std::future::pending().await,
+            }
+        };
+        let servers = async {
+            match self.servers.join_next().await {
+                Some(ended) => error!(?ended, "a listener ended"),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = pipeline => {}
+            () = servers => {}
+        }
+    }
+
+    /// Stops intake, commits everything, trims, answers the last requests, and frees the folder.
+    ///
+    /// # Errors
+    /// Why the pipeline failed, or what could not be written any more.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.stop_intake.cancel();
+        let mut result = Ok(());
+        let mut journal = None;
+        if let Some(writing) = self.writing.take() {
+            if tokio::time::timeout(self.stop_time_max, writing.sources.stopped())
+                .await
+                .is_err()
+            {
+                warn!(
+                    "sources did not stop in time: what they still hold is sent again by its senders"
+                );
+            }
+            let pipeline = writing.pipeline;
+            result = blocking(move || pipeline.shutdown())
+                .await
+                .and_then(|ended| ended.map_err(Failure::work));
+            journal = Some(writing.journal);
+        }
+        self.stop_serving.cancel();
+        // Each cuts its own connections off in time.
+        while self.servers.join_next().await.is_some() {}
+        self.monitor.abort();
+        if let Some(follower) = self.follower.take() {
+            follower.stop().await;
+        }
+        if let Some(journal) = journal {
+            let stopped = blocking(move || journal.shutdown())
+                .await
+                .and_then(|ended| {
+                    ended
+                        .context("failed to stop the journal")
+                        .map_err(Failure::Work)
+                });
+            result = result.and(stopped);
+        }
+        if result.is_ok() {
+            info!("stopped");
+        }
+        result
+    }
+}
+
+/// Runs a daemon until it is told to stop or fails.
+pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure> {
+    let role = start.role;
+    let mut daemon = Daemon::start(start).await?;
+    let addresses = daemon.addresses();
+    info!(
+        ?role,
+        http = addresses.http.map(tracing::field::display),
+        ingest_http = addresses.ingest_http.map(tracing::field::display),
+        admin = addresses.admin.map(tracing::field::display),
+        "meetnet is running"
+    );
+    let failed = tokio::select! {
+        () = signal.stopped() => false,
+        () = daemon.failed() => true,
+    };
+    info!("stopping");
+    daemon.stop().await?;
+    if failed {
+        return Err(Failure::Work(anyhow::anyhow!(
+            "the daemon stopped by itself; the log says why"
+        )));
+    }
+    Ok(())
+}
+
+/// Journal and pipeline, before sources.
+pub(crate) struct Opened {
+    journal: Journal,
+    pipeline: Pipeline,
+    intake: Intake,
+    outcomes: OutcomeRegistry,
+    dup_windows: DupWindows,
+    key: PrivacyKey,
+}
+
+async fn open_write_side(config: &Config, secrets: &Secrets) -> Result<Opened, Failure> {
+    let config = config.clone();
+    let privacy = secrets.privacy.clone();
+    blocking(move || open_blocking(&config, privacy)).await?
+}
+
+fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Failure> {
+    let declarations = Arc::clone(&config.declarations);
+    let options = journal::options(&config.journal);
+    let (journal, recovery) =
+        Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
+    journal::report(&recovery);
+    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
+    let lake = LakeOptions {
+        commit_age_max: config.lake.commit_age_max,
+        commit_rows_max: config.lake.commit_rows_max,
+        hot_bytes_max: config.lake.hot_bytes_max,
+        stable_age_max: config.lake.stable_age_max,
+        ..LakeOptions::new(config.lake.root.clone(), journal.id())
+    };
+    let options = PipelineOptions {
+        group_bytes_max: config.limits.group_bytes_max,
+        idle_tick: config.limits.idle_tick,
+        checkpoint_pause: config.limits.checkpoint_pause,
+        ..PipelineOptions::new(lake)
+    };
+    let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
+    let dup_windows = DupWindows::default();
+    let started = std::time::Instant::now();
+    let (pipeline, replayed) = Pipeline::start(
+        options,
+        journal.clone(),
+        &recovery,
+        declarations,
+        key.clone(),
+        outcomes.clone(),
+        dup_windows.clone(),
+    )
+    .map_err(pipeline_failure)?;
+    info!(
+        frames = replayed.frames,
+        inserted = replayed.applied.inserted,
+        skipped = replayed.applied.skipped,
+        elapsed_ms = started.elapsed().as_millis() as u64,
+        "replayed the journal"
+    );
+    let intake = Intake::from_journal(&journal);
+    Ok(Opened {
+        journal,
+        pipeline,
+        intake,
+        outcomes,
+        dup_windows,
+        key,
+    })
+}
+
+fn start_sources(
+    config: &Config,
+    secrets: &Secrets,
+    opened: Opened,
+    push_listener: Option<tokio::net::TcpListener>,
+    statuses: &Statuses,
+    stop: &CancellationToken,
+) -> Result<Writing, Failure> {
+    let mqtt = sources::mqtt(config, secrets, &opened, statuses);
+    let push = config
+        .ingest_http
+        .as_ref()
+        .zip(push_listener)
+        .map(|(ingest, listener)| PushServer {
+            listener,
+            state: sources::push(config, secrets, ingest.limits, &opened, statuses),
+        });
+    let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
+    let Opened {
+        journal,
+        pipeline,
+        key,
+        ..
+    } = opened;
+    let stopped = pipeline.watch_stopped();
+    Ok(Writing {
+        journal,
+        pipeline,
+        sources: handles,
+        key,
+        stopped,
+    })
+}
+
+fn publish_state(
+    config: &Config,
+    http: &crate::config::HttpConfig,
+    snapshot: &SharedSnapshot,
+    readiness: &Readiness,
+) -> Result<PublishState, Failure> {
+    let query = QueryService::new(config.query.clone(), Arc::clone(snapshot))
+        .context("failed to start the query service")
+        .map_err(Failure::Work)?;
+    Ok(PublishState::new(
+        query,
+        Arc::clone(&config.declarations),
+        readiness.clone(),
+        http.settings.clone(),
+    ))
+}
+
+/// A folder that is held or cannot be written is for the operator to correct; damage is not.
+fn journal_failure(error: JournalError) -> Failure {
+    match error {
+        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::usage(error),
+        error => Failure::work(error),
+    }
+}
+
+fn pipeline_failure(error: PipelineError) -> Failure {
+    match error {
+        PipelineError::Lake(error @ (LakeError::ForbiddenChange { .. } | LakeError::Io { .. })) => {
+            Failure::usage(error)
+        }
+        error @ PipelineError::Setup { .. } => Failure::usage(error),
+        error => Failure::work(error),
+    }
+}
+
+/// Runs blocking work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a thread ended abnormally")
+        .map_err(Failure::Work)
+}

@@ -1,0 +1,64 @@
+//! Listening sockets, all bound before anything else starts.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::Role;
+use crate::config::Config;
+
+/// The bound sockets of a daemon.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) http: Option<TcpListener>,
+    pub(crate) ingest_http: Option<TcpListener>,
+    pub(crate) admin: Option<TcpListener>,
+}
+
+/// Where a daemon listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) ingest_http: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Binds what the role needs of the configured addresses. In a separate `serve` the admin listener is left to the
+    /// process that writes.
+    ///
+    /// # Errors
+    /// Names the section and the address that cannot be had.
+    pub(crate) async fn bind(config: &Config, role: Role) -> anyhow::Result<Self> {
+        let mut listeners = Self::default();
+        if let Some(http) = config.http.as_ref().filter(|_| role.reads()) {
+            listeners.http = Some(bind("http", http.listen).await?);
+        }
+        if let Some(ingest) = config.ingest_http.as_ref().filter(|_| role.writes()) {
+            listeners.ingest_http = Some(bind("ingest_http", ingest.listen).await?);
+        }
+        if let Some(admin) = config.admin.as_ref().filter(|_| role.writes()) {
+            listeners.admin = Some(bind("admin", admin.listen).await?);
+        }
+        Ok(listeners)
+    }
+
+    /// Returns the addresses that the system gave.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let address = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
+        Addresses {
+            http: address(&self.http),
+            ingest_http: address(&self.ingest_http),
+            admin: address(&self.admin),
+        }
+    }
+}
+
+async fn bind(section: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address} for [{section}]; stop the program that uses the port, or change `listen`"
+        )
+    })
+}

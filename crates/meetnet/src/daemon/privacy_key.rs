@@ -1,0 +1,71 @@
+//! The secret under which hardware ids become pseudonyms: configured, or generated once beside the journal.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use meetnet_model::privacy::PrivacyKey;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use tracing::warn;
+
+/// Name of the generated secret in the journal folder.
+pub(crate) const FILE: &str = "privacy.key";
+const BYTES: usize = 32;
+
+/// Returns the key: from the configured secret, else from the file in `dir`, which is made where it is missing.
+///
+/// # Errors
+/// Where the file cannot be read or written, or has not the length that we wrote: another key would give every
+/// device a new id.
+pub(super) fn find(configured: Option<String>, dir: &Path) -> anyhow::Result<PrivacyKey> {
+    if let Some(secret) = configured {
+        return Ok(PrivacyKey::new(secret));
+    }
+    let path = dir.join(FILE);
+    match fs::read(&path) {
+        Ok(bytes) => {
+            ensure!(
+                bytes.len() == BYTES,
+                "{} has {} bytes instead of {BYTES}; restore it from a backup: with another one every device gets a new id",
+                path.display(),
+                bytes.len()
+            );
+            Ok(PrivacyKey::new(bytes))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let bytes = generate(&path, dir).with_context(|| {
+                format!("failed to write the privacy secret {}", path.display())
+            })?;
+            warn!(
+                file = %path.display(),
+                "generated the privacy secret: keep a copy, without it every device gets a new id"
+            );
+            Ok(PrivacyKey::new(bytes))
+        }
+        Err(error) => Err(error)
+            .with_context(|| format!("failed to read the privacy secret {}", path.display())),
+    }
+}
+
+/// Writes a fresh secret; it is on disk under its name, complete, or not there at all.
+fn generate(path: &Path, dir: &Path) -> anyhow::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .context("the system gives no random bytes")?;
+    let unfinished = dir.join(format!("{FILE}.tmp"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    fs::File::open(dir)?.sync_all()?;
+    Ok(bytes)
+}

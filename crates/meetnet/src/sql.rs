@@ -1,0 +1,256 @@
+//! `meetnet sql`: one query to a running service, or straight to the committed files.
+//!
+//! ```text
+//! --url ────────────────────────▶ POST /api/v1/sql ─▶ stdout
+//! --config ─▶ daemon runs? ─ yes ─▶ the same
+//!                         └─ no ──▶ LakeReader ─▶ QueryService (private session: rejects too) ─▶ stdout
+//! ```
+//!
+//! Through a service only public tables can be asked, and hot rows are in the answer; without one it is the other way
+//! round.
+
+use std::fs;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
+use clap::Args;
+use futures::StreamExt;
+use meetnet_lake::journal::FolderLock;
+use meetnet_lake::lake::LakeReader;
+use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
+use serde::Deserialize;
+
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes of an error answer that are looked at.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// The options of `meetnet sql`.
+#[derive(Debug, Args)]
+pub(crate) struct SqlOptions {
+    /// The query: one SELECT
+    #[arg(value_name = "SQL")]
+    statement: String,
+
+    /// table, csv, json, ndjson, arrow or parquet; without it table on a terminal and csv otherwise
+    #[arg(long, value_parser = parse_format)]
+    format: Option<Format>,
+
+    /// Reads the storage of this configuration, or asks the daemon that has it open
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    config: Option<PathBuf>,
+
+    /// Asks the service at this address
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MEETNET_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    url: String,
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    text.parse()
+        .map_err(|error: meetnet_query::QueryError| error.message)
+}
+
+/// Answers the query on stdout.
+///
+/// # Errors
+/// `Usage` where the configuration is wrong or the format is not for a terminal, `Work` where there is no answer.
+pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Result<(), Failure> {
+    let on_terminal = io::stdout().is_terminal();
+    let default = if on_terminal {
+        Format::Table
+    } else {
+        Format::Csv
+    };
+    let format = options.format.unwrap_or(default);
+    if on_terminal && matches!(format, Format::Arrow | Format::Parquet) {
+        return Err(Failure::Usage(anyhow!(
+            "{} is not for a terminal; redirect it to a file with `> answer.{}`",
+            format.as_str(),
+            format.as_str()
+        )));
+    }
+    let Some(file) = &options.config else {
+        return ask(&options.url, &options.statement, format).await;
+    };
+    let config = Config::load(file, environment).map_err(Failure::usage)?;
+    if let Some(address) = daemon_address(&config) {
+        return ask(&format!("http://{address}"), &options.statement, format).await;
+    }
+    read(&config, options.statement, format).await
+}
+
+/// Returns where a daemon that has the journal open answers queries.
+fn daemon_address(config: &Config) -> Option<SocketAddr> {
+    let mut address = config.http.as_ref()?.listen;
+    // Without a fixed port nobody but the daemon knows it: then the committed files must do.
+    if address.port() == 0 || FolderLock::holder(&config.journal.dir).is_none() {
+        return None;
+    }
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(address)
+}
+
+/// Asks a service and passes its answer on.
+async fn ask(url: &str, statement: &str, format: Format) -> Result<(), Failure> {
+    let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
+    let endpoint = reqwest::Url::parse(&endpoint)
+        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
+        .map_err(Failure::Usage)?;
+    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if endpoint.host_str().is_some_and(is_loopback) {
+        // A proxy has no way to this machine's own ports.
+        client = client.no_proxy();
+    }
+    let client = client
+        .build()
+        .context("failed to start the HTTP client")
+        .map_err(Failure::Work)?;
+    let response = client
+        .post(endpoint)
+        .form(&[("q", statement), ("format", format.as_str())])
+        .send()
+        .await
+        .with_context(|| format!("no answer from {url}; does it run?"))
+        .map_err(Failure::Work)?;
+    if !response.status().is_success() {
+        return Err(Failure::Work(problem(response).await));
+    }
+    let mut stdout = Output::new();
+    let mut body = response.bytes_stream();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk
+            .context("the answer broke off: the service met an error, or the connection was lost")
+            .map_err(Failure::Work)?;
+        if !stdout.write(&chunk)? {
+            return Ok(());
+        }
+    }
+    stdout.finish()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The parts of an RFC 9457 answer that a person reads.
+#[derive(Deserialize)]
+struct ProblemBody {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+async fn problem(response: reqwest::Response) -> anyhow::Error {
+    let status = response.status();
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(Ok(chunk)) = chunks.next().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > PROBLEM_BYTES_MAX {
+            break;
+        }
+    }
+    let said = serde_json::from_slice::<ProblemBody>(&body).ok();
+    match said.and_then(|problem| problem.detail.or(problem.title)) {
+        Some(text) => anyhow!(text),
+        None => anyhow!("the service answered {status}; is this the address of a meetnet?"),
+    }
+}
+
+/// Answers from committed files, rejects included.
+async fn read(config: &Config, statement: String, format: Format) -> Result<(), Failure> {
+    let root = &config.lake.root;
+    if fs::metadata(root).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(Failure::Work(anyhow!(
+            "there is no lake in {}: nothing has been committed yet",
+            root.display()
+        )));
+    }
+    let snapshot = LakeReader::open(root)
+        .and_then(|mut reader| reader.refresh())
+        .context("failed to read the tables")
+        .map_err(Failure::Work)?;
+    // Nobody else waits for this answer, so only memory limits it.
+    let options = QueryOptions {
+        row_limit: ROW_LIMIT_NONE,
+        query_time_max: TIME_LIMIT_NONE,
+        ..config.query.clone()
+    };
+    let service = QueryService::new(options, Arc::new(ArcSwap::from_pointee(snapshot)))
+        .context("failed to start the query service")
+        .map_err(Failure::Work)?;
+    let answer = service
+        .query(QueryRequest::private(statement))
+        .await
+        .map_err(query_failure)?;
+    let mut stdout = Output::new();
+    let mut chunks = encode(answer, format);
+    while let Some(chunk) = chunks.next().await {
+        if !stdout.write(&chunk.map_err(query_failure)?)? {
+            return Ok(());
+        }
+    }
+    stdout.finish()
+}
+
+/// More rows than any file system holds, and far from overflowing.
+const ROW_LIMIT_NONE: usize = 1 << 40;
+/// A month.
+const TIME_LIMIT_NONE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn query_failure(error: meetnet_query::QueryError) -> Failure {
+    // For a wrong statement the message says it all; for a defect the cause is wanted.
+    if error.kind == QueryErrorKind::Internal {
+        Failure::work(error)
+    } else {
+        Failure::Work(anyhow!(error.message))
+    }
+}
+
+/// Stdout, for answers of any size.
+struct Output(io::StdoutLock<'static>);
+
+impl Output {
+    fn new() -> Self {
+        Self(io::stdout().lock())
+    }
+
+    /// Writes; false: the reader has closed the pipe, having read enough.
+    fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
+        went_out(self.0.write_all(bytes))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        went_out(self.0.flush()).map(drop)
+    }
+}
+
+fn went_out(result: io::Result<()>) -> Result<bool, Failure> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Work(
+            anyhow::Error::new(error).context("failed to write to stdout"),
+        )),
+    }
+}

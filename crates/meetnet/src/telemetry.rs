@@ -1,0 +1,61 @@
+//! Logs and metrics of the process, set up once before anything else starts.
+//!
+//! `MEETNET_LOG`, then `RUST_LOG`, then `[log] filter` decide what is logged; logs go to stderr, answers to stdout.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Environment, LogConfig, LogFormat};
+
+/// Bounds of duration histograms in seconds: from a cached look-up to the longest query.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// Starts logging. `default` is used where neither environment nor configuration say what to log; `directives` are
+/// added to whatever they say.
+///
+/// # Errors
+/// Where the filter in the environment cannot be read.
+pub(crate) fn start_logging(
+    log: &LogConfig,
+    environment: &Environment,
+    default: &str,
+    directives: &[&str],
+) -> anyhow::Result<()> {
+    let from_environment = ["MEETNET_LOG", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| Some((name, environment.get(name).filter(|text| !text.is_empty())?)));
+    let mut filter = match from_environment {
+        Some((name, text)) => EnvFilter::try_new(text).with_context(|| {
+            format!("{name}={text} is no log filter; write info or meetnet_ingest=debug")
+        })?,
+        None => EnvFilter::try_new(log.filter.as_deref().unwrap_or(default))
+            .context("the log filter in [log] cannot be read")?,
+    };
+    for directive in directives {
+        filter = filter.add_directive(directive.parse().context("a built-in log directive")?);
+    }
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
+}
+
+/// Installs the metrics recorder; what registers metrics must come later.
+///
+/// # Errors
+/// Where there is a recorder already.
+pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.install_recorder())
+        .context("failed to install the metrics recorder")
+}

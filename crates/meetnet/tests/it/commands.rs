@@ -1,0 +1,166 @@
+//! Commands that end by themselves: what they print and the exit code.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use crate::process::{answer, meetnet, refusal, run};
+
+const MINIMAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/minimal.toml");
+
+fn config(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("meetnet.toml");
+    std::fs::write(&file, text).expect("a file");
+    let file = file.display().to_string();
+    (dir, file)
+}
+
+#[test]
+fn help_is_an_answer_and_nonsense_is_not() {
+    assert!(answer(&["--help"]).contains("meetnet <COMMAND>"));
+    refusal(&[], 2);
+    refusal(&["publish"], 2);
+    refusal(&["run"], 2);
+    refusal(&["sql", "SELECT 1", "--format", "xml"], 2);
+}
+
+#[test]
+fn config_check_says_what_is_in_effect() {
+    let said = answer(&["config", "check", "--config", MINIMAL]);
+    for part in [
+        "is in order",
+        "http         127.0.0.1:8080",
+        "admin        off",
+        "zigbee2mqtt/{device}",
+        "7 datasets",
+    ] {
+        assert!(said.contains(part), "no `{part}` in\n{said}");
+    }
+}
+
+#[test]
+fn config_check_lists_every_problem() {
+    let (_dir, file) = config("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
+    let said = refusal(&["config", "check", "--config", &file], 2);
+    assert!(
+        said.contains(&format!("{file}:2: `here` is no address")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("{file}:4: a secret must not stand")),
+        "{said}"
+    );
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_wrong_declaration_stops_the_start_and_names_its_line() {
+    let (dir, file) = config("[schemas]\ndir = \"schemas\"\n");
+    std::fs::create_dir(dir.path().join("schemas")).expect("a folder");
+    std::fs::write(
+        dir.path().join("schemas/odour.toml"),
+        "id = \"odour\"\nversion = 1\nkind = \"tall\"\n",
+    )
+    .expect("a file");
+    let said = refusal(&["run", "--config", &file], 2);
+    assert!(said.contains("schemas/odour.toml:3: "), "{said}");
+}
+
+#[test]
+fn a_taken_port_is_named_before_anything_is_opened() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address");
+    let (dir, file) = config(&format!("[http]\nlisten = \"{address}\"\n"));
+    let said = refusal(&["run", "--config", &file], 2);
+    assert!(
+        said.contains(&format!("cannot listen on {address} for [http]")),
+        "{said}"
+    );
+    assert!(!dir.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named() {
+    let (dir, file) = config("[journal]\ndir = \"meetnet.toml/journal\"\n");
+    let said = refusal(&["run", "--config", &file], 2);
+    assert!(said.contains("meetnet.toml/journal"), "{said}");
+    let said = refusal(&["demo", "--dir", &file, "--mqtt", "127.0.0.1:0"], 2);
+    assert!(
+        said.contains(&format!(
+            "cannot use the folder {file}; name another with --dir"
+        )),
+        "{said}"
+    );
+    drop(dir);
+}
+
+#[test]
+fn sql_needs_somebody_to_ask() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port");
+    let said = refusal(&["sql", "--url", &format!("http://{free}"), "SELECT 1"], 1);
+    assert!(said.contains("does it run?"), "{said}");
+    refusal(&["sql", "--url", "127.0.0.1", "SELECT 1"], 2);
+    let (_dir, file) = config("");
+    let said = refusal(&["sql", "--config", &file, "SELECT 1"], 1);
+    assert!(said.contains("nothing has been committed yet"), "{said}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let (dir, file) = config("");
+    std::fs::create_dir_all(dir.path().join("data/lake")).expect("a lake");
+    let mut child = meetnet(&[
+        "sql",
+        "--config",
+        &file,
+        "SELECT * FROM generate_series(1, 3000000)",
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the program starts");
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut first).expect("a line");
+    drop(stdout);
+    let output = child.wait_with_output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        (output.status.code(), said.as_str()),
+        (Some(0), ""),
+        "after {first}"
+    );
+}
+
+#[test]
+fn every_format_is_written() {
+    let (dir, file) = config("");
+    std::fs::create_dir_all(dir.path().join("data/lake")).expect("a lake");
+    let ask = |format: &str| {
+        let output = run(&[
+            "sql",
+            "--config",
+            &file,
+            "--format",
+            format,
+            "SELECT 1 AS one",
+        ]);
+        assert!(
+            output.status.success(),
+            "{format}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    };
+    assert_eq!(ask("csv").trim_ascii(), b"one\r\n1");
+    assert_eq!(ask("ndjson").trim_ascii(), b"{\"one\":1}");
+    assert!(ask("json").starts_with(b"{"));
+    assert!(String::from_utf8_lossy(&ask("table")).contains("one"));
+    assert!(ask("parquet").starts_with(b"PAR1"));
+    assert!(ask("arrow").starts_with(&[0xff; 4]));
+    let said = refusal(&["sql", "--config", &file, "DROP TABLE air"], 1);
+    assert!(said.contains("only reads"), "{said}");
+}

@@ -1,0 +1,8 @@
+//! The built program from outside: exit codes, messages, a demo that starts, answers, stops and continues.
+//!
+//! Everything listens on loopback, at ports that the system chooses.
+
+mod commands;
+mod demo;
+mod process;
+mod split;
