@@ -50,7 +50,8 @@ impl DemoSource {
     }
 }
 
-/// Returns the `[[source]]` sections for a broker at `mqtt`, as TOML with comments.
+/// Returns the `[[source]]` sections for a broker at `mqtt`, as TOML with comments. The demo's broker has no `$SYS`
+/// topics and closes connections that ask for one, so nothing is asked.
 pub fn sources_toml(mqtt: SocketAddr) -> String {
     format!(
         r#"# Traffic counters: bodies of Telraam's /v1/reports/traffic, as a bridge would publish them.
@@ -58,6 +59,7 @@ pub fn sources_toml(mqtt: SocketAddr) -> String {
 id = "telraam"
 kind = "mqtt"
 url = "mqtt://{mqtt}"
+watch_broker_drops = false
 topics = ["telraam/+/report"]
 format = "telraam"
 licence = "CC-BY-NC-4.0"
@@ -67,6 +69,7 @@ licence = "CC-BY-NC-4.0"
 id = "airrohr"
 kind = "mqtt"
 url = "mqtt://{mqtt}"
+watch_broker_drops = false
 topics = ["airrohr/+"]
 format = "airrohr"
 licence = "ODbL-1.0"
@@ -76,6 +79,7 @@ licence = "ODbL-1.0"
 id = "lora"
 kind = "mqtt"
 url = "mqtt://{mqtt}"
+watch_broker_drops = false
 topics = ["v3/+/devices/+/up"]
 format = "tts-v3"
 licence = "CC-BY-4.0"
@@ -91,6 +95,7 @@ map = [
 id = "balcony"
 kind = "mqtt"
 url = "mqtt://{mqtt}"
+watch_broker_drops = false
 topics = ["zigbee2mqtt/{{device}}"]
 format = "json"
 namespace = "z2m"

@@ -26,6 +26,9 @@ use crate::status::{SourceState, Statuses};
 
 /// How long a stopping source waits for the sync of what it appended.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+/// How long a stopping source that has sent every acknowledgement waits for the proof that the broker has read them:
+/// some brokers answer no probe.
+const PROOF_WAIT: Duration = Duration::from_secs(1);
 /// How long a stopping source waits for the broker to take its last packets.
 const DISCONNECT_WAIT: Duration = Duration::from_secs(2);
 /// How often held publishes are tried again while the journal does not move.
@@ -301,6 +304,7 @@ async fn acknowledge(
     let mut stop_by = None;
     let mut hint = InflightHint::default();
     let mut probed_at = Instant::now();
+    let mut drained_at = None;
     loop {
         // First, so that subscriptions are asked for at once.
         let known = *durable.borrow_and_update();
@@ -330,8 +334,14 @@ async fn acknowledge(
             }
         }
         if let Some(stop_by) = stop_by {
+            if !drained {
+                drained_at = None;
+            } else if drained_at.is_none() {
+                drained_at = Some(Instant::now());
+            }
+            let waited = drained_at.is_some_and(|at| at.elapsed() >= PROOF_WAIT);
             // A DISCONNECT sent before the broker has read the acknowledgements can overtake them in effect.
-            if drained && proven || Instant::now() >= stop_by {
+            if drained && (proven || waited) || Instant::now() >= stop_by {
                 if !drained {
                     warn!(source = %shared.id, "stopped before the last sync: the broker will send these messages again");
                 }
