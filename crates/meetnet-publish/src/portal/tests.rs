@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 
 use crate::fixture;
@@ -102,8 +105,22 @@ async fn its_queries_run() {
 }
 
 #[tokio::test]
+async fn a_row_without_values_says_so() {
+    let declarations = fixture::declarations();
+    let mut lake = fixture::lake(&declarations);
+    let traffic = declarations.dataset("traffic").expect("a built-in dataset");
+    // NaN is stored as missing: a counter that was off.
+    let rows = fixture::traffic_rows(traffic, &[(1, fixture::NOW, f64::NAN, f64::NAN)]);
+    let table = fixture::table(traffic, Some((rows, vec![fixture::NOW])), 9);
+    lake.tables.insert(traffic.id.clone(), Arc::new(table));
+    let snapshot = Arc::new(ArcSwap::from_pointee(lake));
+    let answer = fixture::get(crate::public_router(fixture::state_over(snapshot)), "/").await;
+    assert!(answer.body.contains("geen waarde"));
+    assert!(answer.body.contains("ontbreekt"));
+}
+
+#[tokio::test]
 async fn an_empty_lake_has_a_page_too() {
-    use std::sync::Arc;
     let router = crate::public_router(fixture::state_over(Arc::default()));
     let answer = fixture::get(router, "/?lang=en").await;
     assert_eq!(answer.status, StatusCode::OK);
