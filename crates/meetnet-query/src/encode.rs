@@ -76,6 +76,12 @@ impl Format {
         }
     }
 
+    /// Returns true where the bytes themselves say whether the row limit cut the answer. In the others a cut answer
+    /// would look whole, so it ends with an error instead.
+    pub fn states_cut(self) -> bool {
+        matches!(self, Self::Json | Self::Table | Self::Parquet)
+    }
+
     /// Returns true where the bytes themselves say `through`, `stable_time` and whether the answer was cut.
     pub fn states_reach(self) -> bool {
         matches!(self, Self::Json | Self::Table)
@@ -145,7 +151,7 @@ pub fn encode(
     let state = (answer, encoder(format), Stage::Begin, 0u64);
     stream::try_unfold(
         state,
-        |(mut answer, mut encoder, mut stage, mut rows)| async move {
+        move |(mut answer, mut encoder, mut stage, mut rows)| async move {
             let mut out = Vec::new();
             // Rounds without bytes (a Parquet writer that still gathers) are not chunks.
             while out.is_empty() {
@@ -163,6 +169,16 @@ pub fn encode(
                             let batch = batch?;
                             rows += batch.num_rows() as u64;
                             encoder.batch(&batch, &mut out)?;
+                        }
+                        None if answer.truncated() && !format.states_cut() => {
+                            return Err(QueryError::new(
+                                QueryErrorKind::TooLarge,
+                                format!(
+                                    "the answer has more than the {rows} rows that one answer may have, and {} \
+                                     cannot say that it was cut; narrow the query, or ask for {rows} rows by LIMIT",
+                                    format.as_str()
+                                ),
+                            ));
                         }
                         None => {
                             let footer = Footer {

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Format, encode, format_time};
+use crate::error::QueryErrorKind;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -217,4 +218,23 @@ fn formats_have_names() {
             .message
             .contains("json, ndjson")
     );
+}
+
+#[tokio::test]
+async fn a_cut_answer_never_looks_whole() {
+    let lake = fixture::lake();
+    let service =
+        QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot)).expect("a service");
+    for format in Format::ALL {
+        let request = QueryRequest {
+            row_limit: Some(2),
+            ..QueryRequest::public("SELECT car FROM counts")
+        };
+        let answer = service.query(request).await.expect("an answer");
+        let chunks: Vec<_> = encode(answer, format).collect().await;
+        let failed = chunks
+            .iter()
+            .any(|chunk| matches!(chunk, Err(error) if error.kind == QueryErrorKind::TooLarge));
+        assert_eq!(failed, !format.states_cut(), "{format:?}");
+    }
 }
