@@ -11,13 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meetnet_ingest::outcomes::OutcomeRegistry;
-use meetnet_ingest::pipeline::{Pipeline, PipelineCommands, PipelineError, PipelineOptions};
+use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::status::Statuses;
-use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
-use meetnet_lake::LakeError;
-use meetnet_lake::journal::{Journal, JournalError};
-use meetnet_lake::lake::LakeOptions;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
@@ -25,7 +20,6 @@ use meetnet_publish::{
 };
 use meetnet_query::QueryService;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -40,11 +34,13 @@ mod monitor;
 mod privacy_key;
 mod signals;
 mod sources;
+mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
 pub(crate) use signals::StopSignal;
 
 use follow::Follower;
+use write_side::{Opened, Writing};
 
 /// Which part of the daemon a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,15 +86,6 @@ pub(crate) struct Daemon {
     stop_time_max: Duration,
 }
 
-/// The write side.
-struct Writing {
-    journal: Journal,
-    pipeline: Pipeline,
-    sources: Handles,
-    key: PrivacyKey,
-    stopped: watch::Receiver<bool>,
-}
-
 impl Daemon {
     /// Starts every part; returns once sources and listeners run.
     ///
@@ -139,7 +126,7 @@ impl Daemon {
         let mut follower = None;
         let mut opened = None;
         let snapshot = if role.writes() {
-            let write_side = open_write_side(&config, &secrets).await?;
+            let write_side = Opened::open(&config, &secrets).await?;
             let snapshot = write_side.pipeline.shared();
             opened = Some(write_side);
             snapshot
@@ -180,10 +167,9 @@ impl Daemon {
         let mut writing = None;
         if let Some(opened) = opened {
             let push_listener = listeners.ingest_http.take();
-            writing = Some(start_sources(
+            writing = Some(opened.start_sources(
                 &config,
                 &secrets,
-                opened,
                 push_listener,
                 &statuses,
                 &stop_intake,
@@ -318,107 +304,6 @@ pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure>
     Ok(())
 }
 
-/// Journal and pipeline, before sources.
-pub(crate) struct Opened {
-    journal: Journal,
-    pipeline: Pipeline,
-    intake: Intake,
-    outcomes: OutcomeRegistry,
-    dup_windows: DupWindows,
-    key: PrivacyKey,
-}
-
-async fn open_write_side(config: &Config, secrets: &Secrets) -> Result<Opened, Failure> {
-    let config = config.clone();
-    let privacy = secrets.privacy.clone();
-    blocking(move || open_blocking(&config, privacy)).await?
-}
-
-fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Failure> {
-    let declarations = Arc::clone(&config.declarations);
-    let options = journal::options(&config.journal);
-    let (journal, recovery) =
-        Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
-    journal::report(&recovery);
-    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
-    let lake = LakeOptions {
-        commit_age_max: config.lake.commit_age_max,
-        commit_rows_max: config.lake.commit_rows_max,
-        hot_bytes_max: config.lake.hot_bytes_max,
-        stable_age_max: config.lake.stable_age_max,
-        ..LakeOptions::new(config.lake.root.clone(), journal.id())
-    };
-    let options = PipelineOptions {
-        group_bytes_max: config.limits.group_bytes_max,
-        idle_tick: config.limits.idle_tick,
-        checkpoint_pause: config.limits.checkpoint_pause,
-        ..PipelineOptions::new(lake)
-    };
-    let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
-    let dup_windows = DupWindows::default();
-    let started = std::time::Instant::now();
-    let (pipeline, replayed) = Pipeline::start(
-        options,
-        journal.clone(),
-        &recovery,
-        declarations,
-        key.clone(),
-        outcomes.clone(),
-        dup_windows.clone(),
-    )
-    .map_err(pipeline_failure)?;
-    info!(
-        frames = replayed.frames,
-        inserted = replayed.applied.inserted,
-        skipped = replayed.applied.skipped,
-        elapsed_ms = started.elapsed().as_millis() as u64,
-        "replayed the journal"
-    );
-    let intake = Intake::from_journal(&journal);
-    Ok(Opened {
-        journal,
-        pipeline,
-        intake,
-        outcomes,
-        dup_windows,
-        key,
-    })
-}
-
-fn start_sources(
-    config: &Config,
-    secrets: &Secrets,
-    opened: Opened,
-    push_listener: Option<tokio::net::TcpListener>,
-    statuses: &Statuses,
-    stop: &CancellationToken,
-) -> Result<Writing, Failure> {
-    let mqtt = sources::mqtt(config, secrets, &opened, statuses);
-    let push = config
-        .ingest_http
-        .as_ref()
-        .zip(push_listener)
-        .map(|(ingest, listener)| PushServer {
-            listener,
-            state: sources::push(config, secrets, ingest.limits, &opened, statuses),
-        });
-    let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
-    let Opened {
-        journal,
-        pipeline,
-        key,
-        ..
-    } = opened;
-    let stopped = pipeline.watch_stopped();
-    Ok(Writing {
-        journal,
-        pipeline,
-        sources: handles,
-        key,
-        stopped,
-    })
-}
-
 fn publish_state(
     config: &Config,
     http: &crate::config::HttpConfig,
@@ -434,24 +319,6 @@ fn publish_state(
         readiness.clone(),
         http.settings.clone(),
     ))
-}
-
-/// A folder that is held or cannot be written is for the operator to correct; damage is not.
-fn journal_failure(error: JournalError) -> Failure {
-    match error {
-        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::usage(error),
-        error => Failure::work(error),
-    }
-}
-
-fn pipeline_failure(error: PipelineError) -> Failure {
-    match error {
-        PipelineError::Lake(error @ (LakeError::ForbiddenChange { .. } | LakeError::Io { .. })) => {
-            Failure::usage(error)
-        }
-        error @ PipelineError::Setup { .. } => Failure::usage(error),
-        error => Failure::work(error),
-    }
 }
 
 /// Runs blocking work off the async threads.

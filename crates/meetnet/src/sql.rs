@@ -48,12 +48,7 @@ pub(crate) struct SqlOptions {
     config: Option<PathBuf>,
 
     /// Asks the service at this address
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "MEETNET_URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
 }
 

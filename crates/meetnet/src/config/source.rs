@@ -343,11 +343,15 @@ fn mqtt(
         }
     }
     if let Err(error) = options.filters() {
-        let span = match &error {
-            OptionsError::Topic { .. } | OptionsError::NoTopics => topics.span(),
-            _ => section.clone(),
+        let is_topic = matches!(error, OptionsError::Topic { .. } | OptionsError::NoTopics);
+        let span = if is_topic {
+            topics.span()
+        } else {
+            section.clone()
         };
         document.problem(span, error.to_string());
+        // Its decoder would say the same of the topics once more.
+        return None;
     }
     let password = raw.password.as_ref();
     Some(MqttTransport {

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
-use super::Opened;
+use super::write_side::Opened;
 
 /// How often the parts are looked at.
 const PERIOD: Duration = Duration::from_millis(250);

@@ -31,7 +31,10 @@ impl StopSignal {
                     _ = terminate.recv() => {}
                 }
                 if asked.is_cancelled() {
-                    // Everything acknowledged is in the journal: ending here costs a replay and nothing else.
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "everything acknowledged is in the journal: ending here costs a replay and nothing else"
+                    )]
                     std::process::exit(EXIT_CODE_INTERRUPTED);
                 }
                 info!("stopping; once more to stop at once");

@@ -5,7 +5,7 @@ use meetnet_ingest::mqtt::{MqttOptions, MqttSource};
 use meetnet_ingest::status::Statuses;
 use meetnet_model::ids::SourceId;
 
-use super::Opened;
+use super::write_side::Opened;
 use crate::config::{Config, Secrets, Transport};
 
 /// Returns the ids of the broker subscriptions, which `/readyz` waits for.

@@ -183,7 +183,7 @@ fn secrets_stand_nowhere_in_the_file() {
     );
     check(
         "[privacy]\nsecret = { evn = \"A\" }\n",
-        "city/meetnet.toml:2: unknown key `evn`; did you mean `env`?",
+        "city/meetnet.toml:2: unknown key `evn`; there are `env`, `file`",
     );
 }
 

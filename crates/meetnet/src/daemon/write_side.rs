@@ -1,0 +1,159 @@
+//! The write side: journal and pipeline opened, then the sources that feed them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use meetnet_ingest::outcomes::OutcomeRegistry;
+use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
+use meetnet_ingest::status::Statuses;
+use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
+use meetnet_lake::LakeError;
+use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::lake::LakeOptions;
+use meetnet_model::privacy::PrivacyKey;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{blocking, journal, privacy_key, sources};
+use crate::config::{Config, Secrets};
+use crate::failure::Failure;
+
+/// Journal and pipeline, before sources.
+pub(super) struct Opened {
+    pub(super) journal: Journal,
+    pub(super) pipeline: Pipeline,
+    pub(super) intake: Intake,
+    pub(super) outcomes: OutcomeRegistry,
+    pub(super) dup_windows: DupWindows,
+    pub(super) key: PrivacyKey,
+}
+
+/// The running write side.
+pub(super) struct Writing {
+    pub(super) journal: Journal,
+    pub(super) pipeline: Pipeline,
+    pub(super) sources: Handles,
+    pub(super) key: PrivacyKey,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+impl Opened {
+    /// Opens journal and lake and replays what is not committed yet; off the async threads.
+    ///
+    /// # Errors
+    /// See [`Daemon::start`](super::Daemon::start).
+    pub(super) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
+        let config = config.clone();
+        let privacy = secrets.privacy.clone();
+        blocking(move || open_blocking(&config, privacy)).await?
+    }
+
+    /// Starts the sources: from here on messages are taken.
+    ///
+    /// # Errors
+    /// Where one cannot work; then none is started.
+    pub(super) fn start_sources(
+        self,
+        config: &Config,
+        secrets: &Secrets,
+        push_listener: Option<TcpListener>,
+        statuses: &Statuses,
+        stop: &CancellationToken,
+    ) -> Result<Writing, Failure> {
+        let mqtt = sources::mqtt(config, secrets, &self, statuses);
+        let push = config
+            .ingest_http
+            .as_ref()
+            .zip(push_listener)
+            .map(|(ingest, listener)| PushServer {
+                listener,
+                state: sources::push(config, secrets, ingest.limits, &self, statuses),
+            });
+        let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
+        let Opened {
+            journal,
+            pipeline,
+            key,
+            ..
+        } = self;
+        let stopped = pipeline.watch_stopped();
+        Ok(Writing {
+            journal,
+            pipeline,
+            sources: handles,
+            key,
+            stopped,
+        })
+    }
+}
+
+fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Failure> {
+    let declarations = Arc::clone(&config.declarations);
+    let options = journal::options(&config.journal);
+    let (journal, recovery) =
+        Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
+    journal::report(&recovery);
+    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
+    let lake = LakeOptions {
+        commit_age_max: config.lake.commit_age_max,
+        commit_rows_max: config.lake.commit_rows_max,
+        hot_bytes_max: config.lake.hot_bytes_max,
+        stable_age_max: config.lake.stable_age_max,
+        ..LakeOptions::new(config.lake.root.clone(), journal.id())
+    };
+    let options = PipelineOptions {
+        group_bytes_max: config.limits.group_bytes_max,
+        idle_tick: config.limits.idle_tick,
+        checkpoint_pause: config.limits.checkpoint_pause,
+        ..PipelineOptions::new(lake)
+    };
+    let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
+    let dup_windows = DupWindows::default();
+    let started = Instant::now();
+    let (pipeline, replayed) = Pipeline::start(
+        options,
+        journal.clone(),
+        &recovery,
+        declarations,
+        key.clone(),
+        outcomes.clone(),
+        dup_windows.clone(),
+    )
+    .map_err(pipeline_failure)?;
+    info!(
+        frames = replayed.frames,
+        inserted = replayed.applied.inserted,
+        skipped = replayed.applied.skipped,
+        elapsed_ms = started.elapsed().as_millis() as u64,
+        "replayed the journal"
+    );
+    let intake = Intake::from_journal(&journal);
+    Ok(Opened {
+        journal,
+        pipeline,
+        intake,
+        outcomes,
+        dup_windows,
+        key,
+    })
+}
+
+/// A folder that is held or cannot be written is for the operator to correct; damage is not.
+fn journal_failure(error: JournalError) -> Failure {
+    match error {
+        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::usage(error),
+        error => Failure::work(error),
+    }
+}
+
+fn pipeline_failure(error: PipelineError) -> Failure {
+    match error {
+        PipelineError::Lake(error @ (LakeError::ForbiddenChange { .. } | LakeError::Io { .. })) => {
+            Failure::usage(error)
+        }
+        error @ PipelineError::Setup { .. } => Failure::usage(error),
+        error => Failure::work(error),
+    }
+}
