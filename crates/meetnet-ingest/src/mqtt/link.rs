@@ -6,7 +6,6 @@
 //! over, and an acknowledgement for an old id may hit a new message.
 
 use std::fmt;
-use std::time::Duration;
 
 use rumqttc as v5;
 use rumqttc_v4 as v4;
@@ -21,9 +20,6 @@ mod translate;
 
 /// A filter that is never subscribed to: asking to end it changes nothing.
 const PROBE_FILTER: &str = "meetnet/probe";
-
-/// How long a DISCONNECT waits for the answers to earlier requests.
-const UNANSWERED_WAIT: Duration = Duration::from_millis(500);
 
 /// The protocol of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,14 +190,16 @@ impl LinkSender {
         sent.then_some(()).ok_or(LinkClosed)
     }
 
-    /// Queues a DISCONNECT behind everything queued so far; the broker keeps the session. A probe that the broker never
-    /// answers (rumqttd's way with filters that are not subscribed to) holds it up for [`UNANSWERED_WAIT`] only.
-    pub(crate) fn disconnect(&self) -> Result<(), LinkClosed> {
+    /// Queues a DISCONNECT; the broker keeps the session. `patient`: behind everything queued so far, once the broker has
+    /// answered it. Otherwise at once, for brokers that never answer a probe (rumqttd with a filter it does not know).
+    pub(crate) fn disconnect(&self, patient: bool) -> Result<(), LinkClosed> {
         // Nobody reads after it, so nothing may wait for a read.
         self.through.set();
-        let sent = match &self.client {
-            Client::Five(client) => client.try_disconnect_with_timeout(UNANSWERED_WAIT).is_ok(),
-            Client::Three(client) => client.try_disconnect_with_timeout(UNANSWERED_WAIT).is_ok(),
+        let sent = match (&self.client, patient) {
+            (Client::Five(client), true) => client.try_disconnect().is_ok(),
+            (Client::Five(client), false) => client.try_disconnect_now().is_ok(),
+            (Client::Three(client), true) => client.try_disconnect().is_ok(),
+            (Client::Three(client), false) => client.try_disconnect_now().is_ok(),
         };
         sent.then_some(()).ok_or(LinkClosed)
     }

@@ -346,7 +346,7 @@ async fn acknowledge(
                     warn!(source = %shared.id, "stopped before the last sync: the broker will send these messages again");
                 }
                 // Closed already is as good.
-                drop(sender.disconnect());
+                drop(sender.disconnect(proven));
                 return;
             }
         } else if ask(&shared, &sender).is_err() {
