@@ -41,7 +41,9 @@ fn declarations() -> Arc<Declarations> {
         let toml::Value::Table(mut source) = source else {
             panic!("a source is a table")
         };
+        // How to reach the broker is the configuration's business.
         source.remove("url");
+        source.remove("watch_broker_drops");
         let id = source["id"].clone();
         source.entry("namespace").or_insert(id);
         let window = "back_us = 34560000000000\nahead_us = 3600000000";
