@@ -17,10 +17,11 @@ use meetnet_model::source::{
 pub const DEVICES: u64 = 500;
 
 /// Returns topic and body of message `number`: a weather station's two values with their time, about 100 bytes.
-/// Times of one device rise by a second from `start_ms` on, so that every message is new.
+/// Times of one device rise by 100 ms from `start_ms` on, so that every message is new and ten million
+/// of them stay within the hour that a source's clock may be ahead.
 pub fn message(number: u64, start_ms: u64) -> (String, String) {
     let device = number % DEVICES;
-    let ts = start_ms + number / DEVICES * 1_000;
+    let ts = start_ms + number / DEVICES * 100;
     let temperature = (number * 7 % 400) as f64 / 10.0 - 5.0;
     let humidity = 30 + number % 60;
     let body = format!(
