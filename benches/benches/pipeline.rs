@@ -18,6 +18,7 @@ use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineOptions};
 use meetnet_lake::journal::{AppendError, Journal, JournalOptions, NewEnvelope};
 use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::storage::FolderStorage;
 use meetnet_model::privacy::PrivacyKey;
 
 #[global_allocator]
@@ -76,10 +77,9 @@ fn run(bodies: &[(String, String)], hot_bytes_max: usize) -> Result<(Duration, D
         ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
     };
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
-    let lake = LakeOptions {
-        hot_bytes_max,
-        ..LakeOptions::new(folder.path().join("lake"), journal.id())
-    };
+    let storage = FolderStorage::new(folder.path().join("lake"));
+    let mut lake = LakeOptions::new(Arc::new(storage), journal.id());
+    lake.limits.hot_bytes_max = hot_bytes_max;
     let (pipeline, _) = Pipeline::start(
         PipelineOptions::new(lake),
         journal.clone(),

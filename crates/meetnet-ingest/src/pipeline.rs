@@ -38,6 +38,13 @@ mod tests;
 pub struct PipelineOptions {
     /// Tables and when they commit.
     pub lake: LakeOptions,
+    /// Its own limits.
+    pub limits: PipelineLimits,
+}
+
+/// How much the pipeline takes at once, and how often it looks around.
+#[derive(Clone, Copy, Debug)]
+pub struct PipelineLimits {
     /// Bytes of frames that are decoded and made visible together, at most.
     pub group_bytes_max: usize,
     /// After this long without a frame a tick frame moves the stable time on.
@@ -51,6 +58,14 @@ impl PipelineOptions {
     pub fn new(lake: LakeOptions) -> Self {
         Self {
             lake,
+            limits: PipelineLimits::default(),
+        }
+    }
+}
+
+impl Default for PipelineLimits {
+    fn default() -> Self {
+        Self {
             group_bytes_max: 1 << 20,
             idle_tick: Duration::from_secs(1),
             checkpoint_pause: Duration::from_secs(5),

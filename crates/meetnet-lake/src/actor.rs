@@ -8,7 +8,6 @@ mod commit;
 mod frontier;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Int8Array, Int64Array, RecordBatch};
@@ -21,8 +20,9 @@ use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, Mask, TableSnapshot};
+use crate::storage::TableFolder;
 use crate::table::files;
-use crate::table::log::TableLog;
+use crate::table::log::{LOG_FOLDER, TableLog};
 use crate::table::lookup::KeyReader;
 
 /// Where a row came from: what its common columns say.
@@ -85,7 +85,7 @@ pub(crate) struct DatasetActor {
     codec: Arc<KeyCodec>,
     /// None while a commit job has it.
     log: Option<TableLog>,
-    root: Arc<str>,
+    folder: TableFolder,
     version: u64,
     reader: KeyReader,
     files: Arc<Vec<Arc<LiveFile>>>,
@@ -101,20 +101,20 @@ pub(crate) struct DatasetActor {
 }
 
 impl DatasetActor {
-    /// Opens the table of `declaration` under `root`, creating it where there is none.
+    /// Opens the table of `declaration` in `folder`, creating it where there is none.
     pub(crate) fn open(
-        root: &Path,
+        folder: TableFolder,
         declaration: Arc<DatasetDeclaration>,
         app_id: &str,
         trimmed_through: Sequence,
         now_ms: i64,
     ) -> Result<Self, LakeError> {
-        let mut log = match TableLog::open(root)? {
+        let mut log = match TableLog::open(&folder)? {
             Some(log) => {
                 log.sync()?;
                 log
             }
-            None => TableLog::create(root, &declaration, now_ms)?,
+            None => TableLog::create(&folder, &declaration, now_ms)?,
         };
         let stored = log.declaration()?;
         if stored != *declaration {
@@ -133,9 +133,9 @@ impl DatasetActor {
         let codec = Arc::new(KeyCodec::new(&declaration)?);
         let files = live_files(&log, &declaration)?;
         Ok(Self {
-            root: Arc::from(root.to_string_lossy().as_ref()),
             version: log.version(),
-            reader: KeyReader::new(root, Arc::clone(&declaration), Arc::clone(&codec)),
+            reader: KeyReader::new(folder.clone(), Arc::clone(&declaration), Arc::clone(&codec)),
+            folder,
             log: Some(log),
             files: Arc::new(files),
             masks: HashMap::new(),
@@ -204,7 +204,7 @@ impl DatasetActor {
             .collect();
         TableSnapshot {
             declaration: Arc::clone(&self.declaration),
-            root: Arc::clone(&self.root),
+            folder: self.folder.clone(),
             version: self.version,
             through,
             stable_time,
@@ -235,7 +235,7 @@ pub(crate) fn live_files(
     let mut live = Vec::new();
     for add in log.adds() {
         let file = files::live_file(declaration, add).ok_or_else(|| LakeError::BrokenLog {
-            path: log.root().join("_delta_log"),
+            path: log.folder().shown(LOG_FOLDER),
             reason: format!(
                 "the entry of file {} lacks partition values, statistics or hash",
                 add.path

@@ -80,7 +80,6 @@ mod archive;
 mod aside;
 mod checkpoint;
 mod error;
-pub mod files;
 mod frame;
 mod opening;
 mod options;

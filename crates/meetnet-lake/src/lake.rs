@@ -8,7 +8,6 @@
 mod reader;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,9 +22,9 @@ use uuid::Uuid;
 
 pub use self::reader::LakeReader;
 use crate::actor::{Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage};
-use crate::durable;
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
+use crate::storage::{LakeStorage, TableFolder};
 
 /// First pause after a failed commit; doubled with each further failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -40,10 +39,17 @@ const IMPORT_APP: &str = "meetnet/import/";
 /// Where the lake lies and when it commits.
 #[derive(Clone, Debug)]
 pub struct LakeOptions {
-    /// Folder of the tables.
-    pub root: PathBuf,
+    /// Where the tables lie.
+    pub storage: Arc<dyn LakeStorage>,
     /// The journal whose positions the tables record.
     pub journal_id: Uuid,
+    /// When it commits.
+    pub limits: LakeLimits,
+}
+
+/// When the lake commits, and how much it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct LakeLimits {
     /// A hot row is committed at this age at the latest.
     pub commit_age_max: Duration,
     /// A dataset with this many hot rows commits at once.
@@ -55,11 +61,19 @@ pub struct LakeOptions {
 }
 
 impl LakeOptions {
-    /// Returns the defaults for a folder and a journal.
-    pub fn new(root: PathBuf, journal_id: Uuid) -> Self {
+    /// Returns the defaults for a place and a journal.
+    pub fn new(storage: Arc<dyn LakeStorage>, journal_id: Uuid) -> Self {
         Self {
-            root,
+            storage,
             journal_id,
+            limits: LakeLimits::default(),
+        }
+    }
+}
+
+impl Default for LakeLimits {
+    fn default() -> Self {
+        Self {
             commit_age_max: Duration::from_secs(60),
             commit_rows_max: 1_000_000,
             hot_bytes_max: 96 << 20,
@@ -110,13 +124,12 @@ impl Lake {
         declarations: &Declarations,
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
-        durable::create_folders(&options.root)?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let mut tables = BTreeMap::new();
         for (id, declaration) in &declarations.datasets {
-            let root = options.root.join(id.as_str());
+            let folder = TableFolder::new(Arc::clone(&options.storage), id.as_str());
             let actor = DatasetActor::open(
-                &root,
+                folder,
                 Arc::clone(declaration),
                 &app_id,
                 trimmed_through,
@@ -231,7 +244,7 @@ impl Lake {
 
     /// Returns true where no more may be applied until a commit is admitted.
     pub fn is_full(&self) -> bool {
-        self.hot_bytes() >= self.options.hot_bytes_max
+        self.hot_bytes() >= self.options.limits.hot_bytes_max
     }
 
     /// Every frame up to here is in files: the journal may archive it.
@@ -264,7 +277,7 @@ impl Lake {
             admitted += usize::from(self.admit(outcome)?);
         }
         let now = Instant::now();
-        let pressed = self.hot_bytes() >= self.options.hot_bytes_max / 2;
+        let pressed = self.hot_bytes() >= self.options.limits.hot_bytes_max / 2;
         let largest = self
             .tables
             .values()
@@ -273,7 +286,7 @@ impl Lake {
             .unwrap_or(0);
         for table in self.tables.values_mut() {
             let is_pressed = pressed && table.actor.hot_bytes() == largest;
-            if table.is_due(&self.options, self.through, is_pressed, now)
+            if table.is_due(&self.options.limits, self.through, is_pressed, now)
                 && let Some(job) = table.actor.freeze(
                     &self.app_id,
                     self.through,
@@ -409,25 +422,19 @@ impl Table {
         }
     }
 
-    fn is_due(
-        &self,
-        options: &LakeOptions,
-        through: Sequence,
-        pressed: bool,
-        now: Instant,
-    ) -> bool {
+    fn is_due(&self, limits: &LakeLimits, through: Sequence, pressed: bool, now: Instant) -> bool {
         if self.actor.is_committing() || self.retry_at.is_some_and(|at| now < at) {
             return false;
         }
         if self.actor.hot_rows() == 0 {
             return self.actor.committed_through() < through
-                && now.duration_since(self.last_commit) >= options.stable_age_max;
+                && now.duration_since(self.last_commit) >= limits.stable_age_max;
         }
         pressed
-            || self.actor.hot_rows() >= options.commit_rows_max
+            || self.actor.hot_rows() >= limits.commit_rows_max
             || self
                 .hot_since
-                .is_some_and(|since| now.duration_since(since) >= options.commit_age_max)
+                .is_some_and(|since| now.duration_since(since) >= limits.commit_age_max)
     }
 }
 

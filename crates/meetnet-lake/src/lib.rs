@@ -4,12 +4,13 @@
 //!
 //! It knows nothing of HTTP, MQTT or DataFusion.
 
+pub mod files;
 pub mod journal;
 pub mod lake;
 pub mod snapshot;
+pub mod storage;
 
 mod actor;
-mod durable;
 mod error;
 mod hot;
 mod keys;

@@ -8,6 +8,8 @@ use arrow::array::RecordBatch;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 
+use crate::storage::TableFolder;
+
 /// The pointer that writers swap and readers load.
 pub type SharedSnapshot = Arc<ArcSwap<LakeSnapshot>>;
 
@@ -23,8 +25,8 @@ pub struct LakeSnapshot {
 pub struct TableSnapshot {
     /// The declaration the table has.
     pub declaration: Arc<DatasetDeclaration>,
-    /// Folder of the table: an absolute local path.
-    pub root: Arc<str>,
+    /// Folder of the table: says where its files are.
+    pub folder: TableFolder,
     /// Version of the table log.
     pub version: u64,
     /// Every frame up to this sequence is in the answers.

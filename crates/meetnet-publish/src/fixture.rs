@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use meetnet_lake::snapshot::{HotBatch, LakeSnapshot, SharedSnapshot, TableSnapshot};
+use meetnet_lake::storage::{FolderStorage, TableFolder};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
@@ -45,7 +46,10 @@ pub(crate) fn table(
     });
     TableSnapshot {
         declaration: Arc::clone(declaration),
-        root: Arc::from("/nowhere"),
+        folder: TableFolder::new(
+            Arc::new(FolderStorage::new("/nowhere")),
+            declaration.id.as_str(),
+        ),
         version: 3,
         through: Sequence(42),
         stable_time: NOW,

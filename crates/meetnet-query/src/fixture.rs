@@ -15,6 +15,7 @@ use meetnet_lake::snapshot::{
     ColumnStatistics, HotBatch, LakeSnapshot, LiveFile, Mask, SharedSnapshot, StatisticsValue,
     TableSnapshot,
 };
+use meetnet_lake::storage::{FolderStorage, TableFolder};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::ids::{LicenceId, Sequence};
@@ -117,10 +118,10 @@ impl Lake {
     }
 
     pub(crate) fn table(&self, declaration: &Arc<DatasetDeclaration>) -> TableSnapshot {
-        let root = self.folder.path().join(declaration.id.as_str());
+        let storage = Arc::new(FolderStorage::new(self.folder.path()));
         TableSnapshot {
             declaration: Arc::clone(declaration),
-            root: Arc::from(root.to_string_lossy()),
+            folder: TableFolder::new(storage, declaration.id.as_str()),
             version: 1,
             through: Sequence(7),
             stable_time: START + 1000 * HOUR,

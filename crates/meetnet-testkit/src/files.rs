@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meetnet_lake::journal::files::{FileHandle, Files, ListedFile, LockGuard};
+use meetnet_lake::files::{FileHandle, Files, ListedFile, LockGuard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -319,6 +319,10 @@ impl Files for FaultyFiles {
         }))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        self.open(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.operate_plainly()?;
@@ -369,6 +373,27 @@ impl Files for FaultyFiles {
         }
         listed.sort();
         Ok(listed)
+    }
+
+    fn folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        state.check_on()?;
+        let below = state.dirs.iter().filter(|path| path.parent() == Some(dir));
+        Ok(below
+            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .collect())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.operate_plainly()?;
+        state.check_dir_of(to)?;
+        if state.entries.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let node = state.node_at(from)?;
+        state.change(EntryChange::Link(to.to_path_buf(), node));
+        Ok(())
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {

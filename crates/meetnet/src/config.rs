@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_ingest::http::PushLimits;
+use meetnet_ingest::pipeline::PipelineLimits;
+use meetnet_lake::lake::LakeLimits;
+use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_model::declarations::{DeclarationError, Declarations};
 use meetnet_model::source::SecretRef;
 use meetnet_publish::{PublishSettings, ServeLimits};
@@ -117,10 +120,14 @@ impl<T> Located<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct LakeConfig {
     pub(crate) root: PathBuf,
-    pub(crate) commit_age_max: Duration,
-    pub(crate) commit_rows_max: u64,
-    pub(crate) hot_bytes_max: usize,
-    pub(crate) stable_age_max: Duration,
+    pub(crate) limits: LakeLimits,
+}
+
+impl LakeConfig {
+    /// Returns the storage that holds the tables.
+    pub(crate) fn storage(&self) -> Arc<dyn LakeStorage> {
+        Arc::new(FolderStorage::new(&self.root))
+    }
 }
 
 /// `[journal]`: where the journal and its raw archive lie, and their limits.
@@ -161,9 +168,7 @@ pub(crate) struct AdminConfig {
 /// `[limits]`: limits of the parts that no other section names.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitsConfig {
-    pub(crate) group_bytes_max: usize,
-    pub(crate) idle_tick: Duration,
-    pub(crate) checkpoint_pause: Duration,
+    pub(crate) pipeline: PipelineLimits,
     pub(crate) pushes_waiting_max: usize,
     pub(crate) stop_time_max: Duration,
 }

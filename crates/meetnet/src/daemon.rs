@@ -131,7 +131,10 @@ impl Daemon {
             opened = Some(write_side);
             snapshot
         } else {
-            let started = Follower::start(&config.lake.root).map_err(Failure::Work)?;
+            let storage = config.lake.storage();
+            let started = blocking(move || Follower::start(storage))
+                .await?
+                .map_err(Failure::Work)?;
             let snapshot = started.shared();
             follower = Some(started);
             snapshot

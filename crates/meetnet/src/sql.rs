@@ -9,7 +9,6 @@
 //! Through a service only public tables can be asked, and hot rows are in the answer; without one it is the other way
 //! round.
 
-use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -174,17 +173,20 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
 
 /// Answers from committed files, rejects included.
 async fn read(config: &Config, statement: String, format: Format) -> Result<(), Failure> {
-    let root = &config.lake.root;
-    if fs::metadata(root).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    let storage = config.lake.storage();
+    let lake = storage.location().name();
+    let snapshot = tokio::task::spawn_blocking(move || {
+        LakeReader::open(storage).and_then(|mut reader| reader.refresh())
+    })
+    .await
+    .context("a thread ended abnormally")
+    .and_then(|read| read.context("failed to read the tables"))
+    .map_err(Failure::Work)?;
+    if snapshot.tables.is_empty() {
         return Err(Failure::Work(anyhow!(
-            "there is no lake in {}: nothing has been committed yet",
-            root.display()
+            "there is no lake in {lake}: nothing has been committed yet"
         )));
     }
-    let snapshot = LakeReader::open(root)
-        .and_then(|mut reader| reader.refresh())
-        .context("failed to read the tables")
-        .map_err(Failure::Work)?;
     // Nobody else waits for this answer, so only memory limits it.
     let options = QueryOptions {
         row_limit: ROW_LIMIT_NONE,

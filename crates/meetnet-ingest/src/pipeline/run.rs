@@ -106,7 +106,10 @@ impl Runner {
                 std::thread::sleep(FULL_PAUSE);
                 continue;
             }
-            let Some(group) = self.reader.read_group(self.options.group_bytes_max)? else {
+            let Some(group) = self
+                .reader
+                .read_group(self.options.limits.group_bytes_max)?
+            else {
                 break;
             };
             replayed.frames += group.len() as u64;
@@ -145,7 +148,10 @@ impl Runner {
                 continue;
             }
             self.wake.clear();
-            match self.reader.read_group(self.options.group_bytes_max)? {
+            match self
+                .reader
+                .read_group(self.options.limits.group_bytes_max)?
+            {
                 Some(group) => {
                     self.last_frame = Instant::now();
                     self.take_group(&group)?;
@@ -189,7 +195,10 @@ impl Runner {
 
     /// Applies everything that is durable now.
     fn drain(&mut self) -> Result<(), PipelineError> {
-        while let Some(group) = self.reader.read_group(self.options.group_bytes_max)? {
+        while let Some(group) = self
+            .reader
+            .read_group(self.options.limits.group_bytes_max)?
+        {
             self.take_group(&group)?;
             if self.lake.is_full() {
                 self.lake.commit_all()?;
@@ -201,7 +210,7 @@ impl Runner {
     fn finish(&mut self) -> Result<(), PipelineError> {
         self.drain()?;
         self.lake.commit_all()?;
-        self.last_checkpoint = Instant::now() - self.options.checkpoint_pause;
+        self.last_checkpoint = Instant::now() - self.options.limits.checkpoint_pause;
         self.checkpoint()
     }
 
@@ -301,7 +310,7 @@ impl Runner {
 
     /// Moves the stable time on where nothing arrives.
     fn tick_if_idle(&mut self) -> Result<(), PipelineError> {
-        if self.last_frame.elapsed() < self.options.idle_tick {
+        if self.last_frame.elapsed() < self.options.limits.idle_tick {
             return Ok(());
         }
         self.last_frame = Instant::now();
@@ -318,7 +327,7 @@ impl Runner {
     fn checkpoint(&mut self) -> Result<(), PipelineError> {
         let through = self.lake.trim_point();
         if through <= self.trimmed_through
-            || self.last_checkpoint.elapsed() < self.options.checkpoint_pause
+            || self.last_checkpoint.elapsed() < self.options.limits.checkpoint_pause
         {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use meetnet_lake::journal::{JournalOptions, NewEnvelope};
 use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_lake::storage::FolderStorage;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{
     MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
@@ -67,7 +68,10 @@ fn start(folder: &Path) -> Daemon {
         ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
     };
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
-    let lake = LakeOptions::new(folder.join("lake"), journal.id());
+    let lake = LakeOptions::new(
+        Arc::new(FolderStorage::new(folder.join("lake"))),
+        journal.id(),
+    );
     let outcomes = OutcomeRegistry::new(16);
     let (pipeline, replayed) = Pipeline::start(
         PipelineOptions::new(lake),

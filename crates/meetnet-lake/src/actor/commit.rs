@@ -356,8 +356,12 @@ impl CommitJob {
         for (partition, positions) in self.partitions(&rows, &order, superseded) {
             let sorted = take_rows(&rows, &positions).map_err(failed())?;
             let sorted = conform(&sorted, &self.declaration.file_schema()).map_err(failed())?;
-            let mut writer =
-                PartitionWriter::new(self.log.root(), &self.declaration, &partition, self.now_ms);
+            let mut writer = PartitionWriter::new(
+                self.log.folder(),
+                &self.declaration,
+                &partition,
+                self.now_ms,
+            );
             writer.write(&sorted)?;
             files.extend(writer.finish()?);
         }
@@ -422,11 +426,15 @@ impl CommitJob {
             superseded: false,
             period: Arc::clone(&file.period),
         };
-        let mut writer =
-            PartitionWriter::new(self.log.root(), &self.declaration, &partition, self.now_ms);
+        let mut writer = PartitionWriter::new(
+            self.log.folder(),
+            &self.declaration,
+            &partition,
+            self.now_ms,
+        );
         let mut replaced = Vec::new();
         let mut start = 0_usize;
-        for batch in lookup::read_file(self.log.root(), &self.declaration, file)? {
+        for batch in lookup::read_file(self.log.folder(), &self.declaration, file)? {
             let batch = batch?;
             let end = start + batch.num_rows();
             let at: Vec<i64> = {

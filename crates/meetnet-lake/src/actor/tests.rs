@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::snapshot::HotBatch;
+use crate::storage::FolderStorage;
 use crate::table::lookup;
 
 const APP: &str = "meetnet/journal/test";
@@ -101,8 +102,18 @@ fn apply(actor: &mut DatasetActor, rows: &[Row]) -> Applied {
     actor.apply(&rows, &lineage, true, &mut flag).unwrap()
 }
 
+/// The folder of a table whose local path is `root`.
+fn table_folder(root: &std::path::Path) -> TableFolder {
+    let storage = FolderStorage::new(root.parent().unwrap());
+    TableFolder::new(
+        Arc::new(storage),
+        root.file_name().unwrap().to_str().unwrap(),
+    )
+}
+
 fn open(root: &std::path::Path, trimmed: u64) -> DatasetActor {
-    DatasetActor::open(root, declaration(), APP, Sequence(trimmed), 0).unwrap()
+    let folder = table_folder(root);
+    DatasetActor::open(folder, declaration(), APP, Sequence(trimmed), 0).unwrap()
 }
 
 /// A version as an answer has it: key, value as bits, revision, received_at, superseded_at.
@@ -156,11 +167,10 @@ fn read(snapshot: &TableSnapshot) -> (BTreeSet<Answer>, BTreeSet<Answer>) {
         }
     };
     for file in snapshot.files.iter() {
-        let root = std::path::Path::new(&*snapshot.root);
         let mut start = 0_u32;
         let mut last: Option<Vec<u8>> = None;
         let codec = KeyCodec::new(&snapshot.declaration).unwrap();
-        for rows in lookup::read_file(root, &snapshot.declaration, file).unwrap() {
+        for rows in lookup::read_file(&snapshot.folder, &snapshot.declaration, file).unwrap() {
             let rows = rows.unwrap();
             let mask = snapshot.masks.get(&file.path);
             add(&rows, &|row| mask?.rows.get(&(start + row as u32)).copied());
@@ -423,7 +433,8 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
     drop(open(&root, 0));
     let mut changed = DatasetDeclaration::clone(&declaration());
     changed.grain = Grain::Day;
-    let error = DatasetActor::open(&root, Arc::new(changed), APP, Sequence(0), 0).unwrap_err();
+    let error = DatasetActor::open(table_folder(&root), Arc::new(changed), APP, Sequence(0), 0)
+        .unwrap_err();
     assert!(
         matches!(error, LakeError::ForbiddenChange { .. }),
         "{error}"
@@ -435,7 +446,8 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
         column_type: ColumnType::Text,
         ..allowed.columns[0].clone()
     });
-    let mut actor = DatasetActor::open(&root, Arc::new(allowed), APP, Sequence(0), 0).unwrap();
+    let mut actor =
+        DatasetActor::open(table_folder(&root), Arc::new(allowed), APP, Sequence(0), 0).unwrap();
     assert_eq!(apply(&mut actor, &[row(1, 0, Some(1.0))]).inserted, 1);
 }
 

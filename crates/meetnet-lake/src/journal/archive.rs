@@ -12,8 +12,8 @@ use meetnet_model::ids::Sequence;
 use super::Clock;
 use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
-use super::files::{Files, ListedFile};
 use super::segment::{EXTENSION, Segment};
+use crate::files::{FileHandle, Files, ListedFile};
 
 const COMPRESSED: &str = ".zst";
 /// Fast enough to keep up with any intake on a fraction of a core; a higher level gains little on small messages.
@@ -232,7 +232,7 @@ impl Archive {
 }
 
 struct Appender<'a> {
-    handle: &'a dyn super::files::FileHandle,
+    handle: &'a dyn FileHandle,
 }
 
 impl std::io::Write for Appender<'_> {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{IoContext, JournalError};
-use super::files::Files;
 use super::recovery::SkippedRegion;
+use crate::files::Files;
 
 const CHUNK_BYTES: usize = 1 << 20;
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::{IoContext, JournalError};
-use super::files::{self, Files};
+use crate::files::{self, Files};
 
 /// File name of the checkpoint.
 pub(crate) const CHECKPOINT: &str = "checkpoint";

@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::checkpoint::{self, Sealed, UNFINISHED};
 use super::error::{IoContext, JournalError};
-use super::files::{self, Files, LockGuard};
 use super::frame::{self, FrameKind, NewEnvelope, Stamp};
 use super::recovery::{self, Scan};
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
+use crate::files::{self, Files, LockGuard};
 
 const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::files::{DiskFiles, Files};
+use crate::files::{DiskFiles, Files};
 
 /// The wall clock: µs since 1970 UTC.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -62,7 +62,7 @@ impl JournalOptions {
             raw_retention: Duration::from_secs(30 * 24 * 3600),
             archive_bytes_max: 32 * 1024 * MIB,
             clock: system_clock(),
-            files: Arc::new(DiskFiles),
+            files: Arc::new(DiskFiles::PRIVATE),
             background: true,
         }
     }

@@ -11,10 +11,10 @@ use meetnet_model::ids::Sequence;
 use super::aside;
 use super::checkpoint::{CHECKPOINT, Checkpoint, UNFINISHED};
 use super::error::{IoContext, JournalError};
-use super::files::{FileHandle, Files};
 use super::frame::{FrameKind, FrameRef};
 use super::scan::{Scanned, Scanner};
 use super::segment::{HEADER_BYTES, Header, Identity, InForce, ReadHeader, Segment, SegmentName};
+use crate::files::{FileHandle, Files};
 
 /// What opening a journal found.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::files::Files;
+use crate::files::Files;
 
 const RESERVE: &str = "reserve";
 const CHUNK_BYTES: u64 = 1 << 20;

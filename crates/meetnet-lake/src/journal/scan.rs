@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::files::FileHandle;
 use super::frame::{self, Checked, FrameKey, FrameRef, MAGIC, PREFIX_BYTES};
+use crate::files::FileHandle;
 
 /// Bytes read at once: large enough that the system call does not count, small enough to stay in the cache.
 const CHUNK_BYTES: usize = 1 << 20;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use meetnet_model::ids::Sequence;
 use uuid::Uuid;
 
-use super::files::FileHandle;
 use super::frame::{self, FrameKey, FrameKind, NewEnvelope, Stamp};
+use crate::files::FileHandle;
 
 /// Ending of segment names.
 pub(crate) const EXTENSION: &str = ".journal";

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU64;
 use meetnet_testkit::clock::ManualClock;
 use tempfile::TempDir;
 
-use super::files::{DiskFiles, Files};
 use super::*;
+use crate::files::{DiskFiles, Files};
 
 const NOW: i64 = 1_700_000_000_000_000;
 const SECOND_US: i64 = 1_000_000;
@@ -41,7 +41,7 @@ fn read_all(reader: &mut JournalReader) -> Vec<(u64, FrameKind, Vec<u8>)> {
 }
 
 fn file_names(dir: &Path) -> Vec<String> {
-    DiskFiles
+    DiskFiles::PRIVATE
         .list(dir)
         .expect("a folder")
         .into_iter()

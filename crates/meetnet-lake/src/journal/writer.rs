@@ -14,10 +14,10 @@ use meetnet_model::declarations::DECODER_VERSION;
 use meetnet_model::ids::Sequence;
 
 use super::error::{AppendError, FullLimit};
-use super::files::FileHandle;
 use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Stamp};
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
+use crate::files::FileHandle;
 
 /// A wall clock that is this far behind what has been recorded has stepped back.
 const CLOCK_STEP_US: i64 = 60_000_000;

@@ -1,8 +1,6 @@
 //! Committed files without the daemon: what `meetnet serve` and `meetnet sql` read.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use meetnet_model::dataset::DatasetDeclaration;
@@ -12,20 +10,21 @@ use super::JOURNAL_APP;
 use crate::actor::{RECORDED_THROUGH, live_files};
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, TableSnapshot};
+use crate::storage::{LakeStorage, TableFolder};
 use crate::table::log::TableLog;
 
 /// Follows the table logs of a folder; it sees commits, not hot rows.
 #[derive(Debug)]
 pub struct LakeReader {
-    root: PathBuf,
+    storage: Arc<dyn LakeStorage>,
     tables: BTreeMap<DatasetId, (TableLog, Arc<TableSnapshot>)>,
 }
 
 impl LakeReader {
-    /// Opens every table in `root`.
-    pub fn open(root: &Path) -> Result<Self, LakeError> {
+    /// Opens every table in `storage`.
+    pub fn open(storage: Arc<dyn LakeStorage>) -> Result<Self, LakeError> {
         let mut reader = Self {
-            root: root.to_path_buf(),
+            storage,
             tables: BTreeMap::new(),
         };
         reader.refresh()?;
@@ -34,15 +33,12 @@ impl LakeReader {
 
     /// Takes in what has been committed since, new tables included; returns one consistent view.
     pub fn refresh(&mut self) -> Result<LakeSnapshot, LakeError> {
-        let entries = fs::read_dir(&self.root).map_err(LakeError::io("read folder", &self.root))?;
-        for entry in entries {
-            let path = entry
-                .map_err(LakeError::io("read folder", &self.root))?
-                .path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            let id = DatasetId::new(name);
+        let names = self.storage.folders("").map_err(|error| {
+            let lake = self.storage.location().name();
+            LakeError::io("list", lake.as_ref())(error)
+        })?;
+        for name in names {
+            let id = DatasetId::new(&name);
             match self.tables.get_mut(&id) {
                 Some((log, snapshot)) => {
                     log.refresh()?;
@@ -51,7 +47,8 @@ impl LakeReader {
                     }
                 }
                 None => {
-                    if let Some(log) = TableLog::open(&path)? {
+                    let folder = TableFolder::new(Arc::clone(&self.storage), &name);
+                    if let Some(log) = TableLog::open(&folder)? {
                         let snapshot = Arc::new(snapshot_of(&log)?);
                         self.tables.insert(id, (log, snapshot));
                     }
@@ -71,7 +68,7 @@ fn snapshot_of(log: &TableLog) -> Result<TableSnapshot, LakeError> {
     let declaration: Arc<DatasetDeclaration> = Arc::new(log.declaration()?);
     let files = live_files(log, &declaration)?;
     Ok(TableSnapshot {
-        root: Arc::from(log.root().to_string_lossy().as_ref()),
+        folder: log.folder().clone(),
         version: log.version(),
         through: Sequence(log.txn_max(JOURNAL_APP).unwrap_or(0).max(0) as u64),
         stable_time: log.txn(RECORDED_THROUGH).unwrap_or(0),

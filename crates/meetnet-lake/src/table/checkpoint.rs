@@ -1,9 +1,7 @@
 //! Checkpoints of the table log: the folded state as one Parquet file, so that opening a table reads at most a
 //! hundred entries whatever its age. The classic single-file form that every Delta reader knows.
 
-use std::fs::{self, File};
 use std::io::Cursor;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -14,10 +12,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::actions::Action;
-use crate::durable;
+use super::log::LOG_FOLDER;
 use crate::error::LakeError;
+use crate::storage::TableFolder;
 
-/// Content of `_last_checkpoint`.
+/// Names the newest checkpoint.
+const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
+
+/// Content of [`LAST_CHECKPOINT`].
 #[derive(Serialize, Deserialize)]
 struct LastCheckpoint {
     version: u64,
@@ -25,41 +27,51 @@ struct LastCheckpoint {
 }
 
 /// Writes the checkpoint of `version` and points `_last_checkpoint` to it.
-pub(crate) fn write(folder: &Path, version: u64, actions: &[Action]) -> Result<(), LakeError> {
-    let path = folder.join(format!("{version:020}.checkpoint.parquet"));
-    let bytes = to_parquet(actions).map_err(LakeError::parquet("encode checkpoint", &path))?;
+pub(crate) fn write(
+    folder: &TableFolder,
+    version: u64,
+    actions: &[Action],
+) -> Result<(), LakeError> {
+    let path = checkpoint_path(version);
+    let bytes = to_parquet(actions).map_err(LakeError::parquet(
+        "encode checkpoint",
+        &folder.shown(&path),
+    ))?;
     // A crash may have left the same checkpoint: its content is the same fold, so replacing it is harmless.
-    durable::replace(&path, &bytes)?;
+    folder.replace(&path, &bytes)?;
     let last = LastCheckpoint {
         version,
         size: actions.len() as u64,
     };
     let text = serde_json::to_vec(&last).expect("plain numbers");
-    durable::replace(&folder.join("_last_checkpoint"), &text)
+    folder.replace(LAST_CHECKPOINT, &text)
+}
+
+fn checkpoint_path(version: u64) -> String {
+    format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet")
 }
 
 /// Reads the newest checkpoint; None where there is none.
-pub(crate) fn read_last(folder: &Path) -> Result<Option<(u64, Vec<Action>)>, LakeError> {
-    let pointer = folder.join("_last_checkpoint");
-    let text = match fs::read_to_string(&pointer) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(LakeError::io("read", &pointer)(error)),
+pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>)>, LakeError> {
+    let Some(text) = folder.read(LAST_CHECKPOINT)? else {
+        return Ok(None);
     };
     let last: LastCheckpoint =
-        serde_json::from_str(&text).map_err(|error| LakeError::BrokenLog {
-            path: pointer,
+        serde_json::from_slice(&text).map_err(|error| LakeError::BrokenLog {
+            path: folder.shown(LAST_CHECKPOINT),
             reason: error.to_string(),
         })?;
-    let path = folder.join(format!("{:020}.checkpoint.parquet", last.version));
-    let file = File::open(&path).map_err(LakeError::io("open", &path))?;
+    let path = checkpoint_path(last.version);
     let broken = |reason: String| LakeError::BrokenLog {
-        path: path.clone(),
+        path: folder.shown(&path),
         reason,
     };
+    let file = folder
+        .read(&path)?
+        .ok_or_else(|| broken("it is missing, though `_last_checkpoint` names it".to_owned()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.build())
-        .map_err(LakeError::parquet("read", &path))?;
+        .map_err(LakeError::parquet("read", &folder.shown(&path)))?;
     let mut lines = LineDelimitedWriter::new(Vec::new());
     for batch in reader {
         let batch = batch.map_err(|error| broken(error.to_string()))?;

@@ -3,9 +3,7 @@
 //! `rows of one partition, in key order -> <uuid>.parquet -> LiveFile`
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -24,9 +22,9 @@ use uuid::Uuid;
 
 use super::actions::Add;
 use super::schema::{read_stats, stats_text};
-use crate::durable;
 use crate::error::LakeError;
 use crate::snapshot::{ColumnStatistics, LiveFile, StatisticsValue};
+use crate::storage::{NewFile, TableFolder};
 
 /// A file is cut before it grows past this: a download that fails is retried in seconds, and rewriting one for a
 /// single revised row stays cheap.
@@ -62,7 +60,7 @@ impl Partition {
 
 /// Writes the files of one partition from batches in key order; a file is cut when it is full.
 pub(crate) struct PartitionWriter<'a> {
-    root: &'a Path,
+    folder: &'a TableFolder,
     declaration: &'a DatasetDeclaration,
     partition: &'a Partition,
     now_ms: i64,
@@ -71,8 +69,7 @@ pub(crate) struct PartitionWriter<'a> {
 }
 
 struct OpenFile {
-    name: String,
-    path: PathBuf,
+    path: String,
     writer: ArrowWriter<HashingWriter>,
     rows: usize,
     statistics: BTreeMap<Arc<str>, ColumnStatistics>,
@@ -80,13 +77,13 @@ struct OpenFile {
 
 impl<'a> PartitionWriter<'a> {
     pub(crate) fn new(
-        root: &'a Path,
+        folder: &'a TableFolder,
         declaration: &'a DatasetDeclaration,
         partition: &'a Partition,
         now_ms: i64,
     ) -> Self {
         Self {
-            root,
+            folder,
             declaration,
             partition,
             now_ms,
@@ -109,7 +106,7 @@ impl<'a> PartitionWriter<'a> {
             let slice = rows.slice(start, length);
             file.writer
                 .write(&slice)
-                .map_err(LakeError::parquet("write", &file.path))?;
+                .map_err(LakeError::parquet("write", &self.folder.shown(&file.path)))?;
             merge_statistics(&mut file.statistics, &slice);
             file.rows += length;
             start += length;
@@ -131,35 +128,28 @@ impl<'a> PartitionWriter<'a> {
     pub(crate) fn finish(mut self) -> Result<Vec<LiveFile>, LakeError> {
         self.close()?;
         if !self.finished.is_empty() {
-            durable::sync_folder(&self.root.join(self.folder()))?;
+            self.folder.sync_names(&self.partition_folder())?;
         }
         Ok(self.finished)
     }
 
-    fn folder(&self) -> String {
+    fn partition_folder(&self) -> String {
         self.partition.folder(self.declaration.grain.column())
     }
 
     fn create(&self) -> Result<OpenFile, LakeError> {
-        let folder = self.root.join(self.folder());
-        durable::create_folders(&folder)?;
-        let name = format!("{}.parquet", Uuid::now_v7().simple());
-        let path = folder.join(&name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(LakeError::io("create", &path))?;
+        // The time in its name tells how old an orphan is.
+        let name = Uuid::now_v7().simple();
+        let path = format!("{}/{name}.parquet", self.partition_folder());
         let sink = HashingWriter {
-            inner: BufWriter::new(file),
+            inner: self.folder.create(&path)?,
             hash: Sha256::new(),
             bytes: 0,
         };
         let properties = writer_properties(self.declaration, self.partition);
         let writer = ArrowWriter::try_new(sink, self.declaration.file_schema(), Some(properties))
-            .map_err(LakeError::parquet("create", &path))?;
+            .map_err(LakeError::parquet("create", &self.folder.shown(&path)))?;
         Ok(OpenFile {
-            name,
             path,
             writer,
             rows: 0,
@@ -169,7 +159,6 @@ impl<'a> PartitionWriter<'a> {
 
     fn close(&mut self) -> Result<(), LakeError> {
         let Some(OpenFile {
-            name,
             path,
             writer,
             rows,
@@ -180,14 +169,13 @@ impl<'a> PartitionWriter<'a> {
         };
         let sink = writer
             .into_inner()
-            .map_err(LakeError::parquet("finish", &path))?;
+            .map_err(LakeError::parquet("finish", &self.folder.shown(&path)))?;
         let HashingWriter { inner, hash, bytes } = sink;
-        let file = inner
-            .into_inner()
-            .map_err(|e| LakeError::io("write", &path)(e.into_error()))?;
-        file.sync_all().map_err(LakeError::io("sync", &path))?;
+        inner
+            .finish()
+            .map_err(LakeError::io("write", &self.folder.shown(&path)))?;
         self.finished.push(LiveFile {
-            path: Arc::from(format!("{}/{name}", self.folder())),
+            path: Arc::from(path),
             bytes,
             rows: rows as u64,
             licence: self.partition.licence.clone(),
@@ -378,7 +366,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Hashes what passes through, so that a file is read never, not twice.
 struct HashingWriter {
-    inner: BufWriter<File>,
+    inner: Box<dyn NewFile>,
     hash: Sha256,
     bytes: u64,
 }

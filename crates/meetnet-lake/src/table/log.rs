@@ -7,8 +7,6 @@
 //! - the state in memory is the fold of all versions, so a commit costs what it writes, however old the table is.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
@@ -16,9 +14,11 @@ use uuid::Uuid;
 
 use super::actions::{Action, Add, Format, MetaData, Protocol, Remove, Txn};
 use super::{checkpoint, schema};
-use crate::durable::{self, Put};
 use crate::error::LakeError;
+use crate::storage::{Put, TableFolder};
 
+/// Folder of the log in the table's.
+pub(crate) const LOG_FOLDER: &str = "_delta_log";
 /// Key of the table configuration that holds the declaration, as JSON.
 const DECLARATION: &str = "meetnet.declaration";
 /// Commits between two checkpoints: replaying this many entries takes milliseconds.
@@ -29,8 +29,7 @@ const TOMBSTONE_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
 /// A table log, folded up to its newest version.
 #[derive(Debug)]
 pub(crate) struct TableLog {
-    /// Folder of the table.
-    root: PathBuf,
+    folder: TableFolder,
     version: u64,
     protocol: Protocol,
     metadata: MetaData,
@@ -40,14 +39,10 @@ pub(crate) struct TableLog {
 }
 
 impl TableLog {
-    /// Opens the table in `root`; None where there is none.
-    pub(crate) fn open(root: &Path) -> Result<Option<Self>, LakeError> {
-        let folder = root.join("_delta_log");
-        if !folder.is_dir() {
-            return Ok(None);
-        }
+    /// Opens the table in `folder`; None where there is none.
+    pub(crate) fn open(folder: &TableFolder) -> Result<Option<Self>, LakeError> {
         let mut log = Self {
-            root: root.to_path_buf(),
+            folder: folder.clone(),
             version: 0,
             protocol: Protocol {
                 min_reader_version: 0,
@@ -58,7 +53,7 @@ impl TableLog {
             tombstones: BTreeMap::new(),
             txns: BTreeMap::new(),
         };
-        let next = match checkpoint::read_last(&folder)? {
+        let next = match checkpoint::read_last(folder)? {
             Some((version, actions)) => {
                 actions.into_iter().for_each(|action| log.fold(action));
                 log.version = version;
@@ -71,7 +66,7 @@ impl TableLog {
         }
         if log.protocol.min_reader_version != 1 || log.protocol.min_writer_version > 2 {
             return Err(LakeError::BrokenLog {
-                path: folder,
+                path: folder.shown(LOG_FOLDER),
                 reason: format!(
                     "it asks for reader {} and writer {}, meetnet speaks 1 and 2",
                     log.protocol.min_reader_version, log.protocol.min_writer_version
@@ -81,20 +76,19 @@ impl TableLog {
         Ok(Some(log))
     }
 
-    /// Creates the table of a declaration in `root`.
+    /// Creates the table of a declaration in `folder`.
     pub(crate) fn create(
-        root: &Path,
+        folder: &TableFolder,
         declaration: &DatasetDeclaration,
         now_ms: i64,
     ) -> Result<Self, LakeError> {
-        durable::create_folders(&root.join("_delta_log"))?;
         let protocol = Protocol {
             min_reader_version: 1,
             min_writer_version: 2,
         };
         let metadata = metadata_of(declaration, Uuid::new_v4().to_string(), Some(now_ms));
         let log = Self {
-            root: root.to_path_buf(),
+            folder: folder.clone(),
             version: 0,
             protocol: protocol.clone(),
             metadata: metadata.clone(),
@@ -117,8 +111,8 @@ impl TableLog {
     }
 
     /// Folder of the table.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    pub(crate) fn folder(&self) -> &TableFolder {
+        &self.folder
     }
 
     /// Live files.
@@ -148,7 +142,7 @@ impl TableLog {
     /// The declaration the table was made with, or last changed to.
     pub(crate) fn declaration(&self) -> Result<DatasetDeclaration, LakeError> {
         let broken = |reason: String| LakeError::BrokenLog {
-            path: self.root.join("_delta_log"),
+            path: self.folder.shown(LOG_FOLDER),
             reason,
         };
         let text = self
@@ -178,7 +172,7 @@ impl TableLog {
         if version.is_multiple_of(CHECKPOINT_INTERVAL) {
             self.tombstones
                 .retain(|_, r| r.deletion_timestamp.unwrap_or(0) > now_ms - TOMBSTONE_RETENTION_MS);
-            checkpoint::write(&self.root.join("_delta_log"), version, &self.actions())?;
+            checkpoint::write(&self.folder, version, &self.actions())?;
         }
         Ok(version)
     }
@@ -186,7 +180,7 @@ impl TableLog {
     /// Syncs the folder of the log: an entry that is seen but whose name is not on disk yet could vanish with the
     /// power, after the journal was trimmed for it.
     pub(crate) fn sync(&self) -> Result<(), LakeError> {
-        durable::sync_folder(&self.root.join("_delta_log"))
+        self.folder.sync_names(LOG_FOLDER)
     }
 
     /// Folds versions that others have committed since.
@@ -200,10 +194,10 @@ impl TableLog {
             serde_json::to_writer(&mut bytes, action).expect("actions have string keys only");
             bytes.push(b'\n');
         }
-        match durable::put_if_absent(&entry_path(&self.root, version), &bytes)? {
+        match self.folder.put_if_absent(&entry_path(version), &bytes)? {
             Put::Done => Ok(()),
             Put::Exists => Err(LakeError::Conflict {
-                table: self.root.clone(),
+                table: self.folder.shown(""),
                 version,
             }),
         }
@@ -213,15 +207,13 @@ impl TableLog {
     fn fold_from(&mut self, version: u64) -> Result<u64, LakeError> {
         let mut next = version;
         loop {
-            let path = entry_path(&self.root, next);
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
-                Err(error) => return Err(LakeError::io("read", &path)(error)),
+            let path = entry_path(next);
+            let Some(text) = self.folder.read(&path)? else {
+                break;
             };
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                let action = serde_json::from_str(line).map_err(|error| LakeError::BrokenLog {
-                    path: path.clone(),
+            for action in serde_json::Deserializer::from_slice(&text).into_iter() {
+                let action = action.map_err(|error| LakeError::BrokenLog {
+                    path: self.folder.shown(&path),
                     reason: error.to_string(),
                 })?;
                 self.fold(action);
@@ -274,8 +266,8 @@ pub(crate) fn commit_info(operation: &str, now_ms: i64, meetnet: serde_json::Val
     }))
 }
 
-fn entry_path(root: &Path, version: u64) -> PathBuf {
-    root.join("_delta_log").join(format!("{version:020}.json"))
+fn entry_path(version: u64) -> String {
+    format!("{LOG_FOLDER}/{version:020}.json")
 }
 
 fn empty_metadata() -> MetaData {

@@ -5,9 +5,7 @@
 //! Cost: files that overlap a key's time and leading column, about one page of each key column per series.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -24,6 +22,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use crate::error::LakeError;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
+use crate::storage::{Access, TableFolder};
 
 /// Footers kept in memory: about 100 KiB each for the largest files.
 const FOOTERS_MAX: usize = 256;
@@ -52,7 +51,7 @@ pub(crate) struct FoundKey {
 /// Reads files of one table by key; keeps footers.
 #[derive(Debug)]
 pub(crate) struct KeyReader {
-    root: PathBuf,
+    folder: TableFolder,
     declaration: Arc<DatasetDeclaration>,
     codec: Arc<KeyCodec>,
     footers: HashMap<Arc<str>, ArrowReaderMetadata>,
@@ -60,12 +59,12 @@ pub(crate) struct KeyReader {
 
 impl KeyReader {
     pub(crate) fn new(
-        root: &Path,
+        folder: TableFolder,
         declaration: Arc<DatasetDeclaration>,
         codec: Arc<KeyCodec>,
     ) -> Self {
         Self {
-            root: root.to_path_buf(),
+            folder,
             declaration,
             codec,
             footers: HashMap::new(),
@@ -152,15 +151,13 @@ impl KeyReader {
         file: &Arc<LiveFile>,
         found: &mut [FoundKey],
     ) -> Result<(), LakeError> {
-        let path = self.root.join(&*file.path);
-        let failed = LakeError::parquet;
         let footer = self.footer(file)?;
         let ranges = self.candidate_ranges(footer.metadata(), wanted, here);
         if ranges.is_empty() {
             return Ok(());
         }
         let total = file.rows as usize;
-        let input = File::open(&path).map_err(LakeError::io("open", &path))?;
+        let input = self.folder.open(&file.path, Access::Pages)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
         let mask = ProjectionMask::roots(
             builder.parquet_schema(),
@@ -174,7 +171,7 @@ impl KeyReader {
                 total,
             ))
             .build()
-            .map_err(failed("read", &path))?;
+            .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
         let mut positions = ranges.into_iter().flatten();
         for batch in reader {
             let batch = batch.map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
@@ -343,9 +340,8 @@ impl KeyReader {
         file: &Arc<LiveFile>,
         rows: &[u32],
     ) -> Result<RecordBatch, LakeError> {
-        let path = self.root.join(&*file.path);
         let footer = self.footer(file)?;
-        let input = File::open(&path).map_err(LakeError::io("open", &path))?;
+        let input = self.folder.open(&file.path, Access::Pages)?;
         let selection = RowSelection::from_consecutive_ranges(
             rows.iter().map(|row| *row as usize..*row as usize + 1),
             file.rows as usize,
@@ -353,7 +349,7 @@ impl KeyReader {
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer)
             .with_row_selection(selection)
             .build()
-            .map_err(LakeError::parquet("read", &path))?;
+            .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
         collect(&self.declaration, reader)
     }
 
@@ -361,11 +357,12 @@ impl KeyReader {
         if let Some(footer) = self.footers.get(&file.path) {
             return Ok(footer.clone());
         }
-        let path = self.root.join(&*file.path);
-        let input = File::open(&path).map_err(LakeError::io("open", &path))?;
+        let input = self.folder.open(&file.path, Access::Pages)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = ArrowReaderMetadata::load(&input, options)
-            .map_err(LakeError::parquet("read the footer of", &path))?;
+        let footer = ArrowReaderMetadata::load(&input, options).map_err(LakeError::parquet(
+            "read the footer of",
+            &self.folder.shown(&file.path),
+        ))?;
         if self.footers.len() >= FOOTERS_MAX {
             self.footers.clear();
         }
@@ -376,15 +373,14 @@ impl KeyReader {
 
 /// Reads a whole file in batches of the declaration's file schema.
 pub(crate) fn read_file(
-    root: &Path,
+    folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &LiveFile,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
-    let path = root.join(&*file.path);
-    let input = File::open(&path).map_err(LakeError::io("open", &path))?;
+    let input = folder.open(&file.path, Access::Whole)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
         .and_then(|builder| builder.with_batch_size(65_536).build())
-        .map_err(LakeError::parquet("read", &path))?;
+        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
     let schema = declaration.file_schema();
     let dataset = declaration.id.clone();
     Ok(reader.map(move |batch| {

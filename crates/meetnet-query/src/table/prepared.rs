@@ -1,7 +1,6 @@
 //! What only changes with a commit, converted once for DataFusion and kept between queries.
 
 use std::collections::HashMap;
-use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{Field, SchemaRef};
@@ -12,11 +11,14 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::physical_expr::LexOrdering;
 use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
+use meetnet_lake::storage::LakeLocation;
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 
 use super::schema::{public_schema, with_units};
 use super::statistics::file_statistics;
@@ -145,7 +147,10 @@ impl PreparedTables {
             .unwrap_or_default();
         let current = || table.files.iter().filter(|file| !file.superseded);
         let (store_url, folder) = if current().next().is_some() {
-            self.store(&table.root)?
+            (
+                self.store(&table.folder.location())?,
+                table.folder.name().to_owned(),
+            )
         } else {
             (ObjectStoreUrl::local_filesystem(), String::new())
         };
@@ -167,29 +172,31 @@ impl PreparedTables {
         })
     }
 
-    /// Returns the store of the lake that holds a table's folder, and the folder's name in it.
+    /// Returns where the lake's files are registered.
     ///
     /// Paths in plans (`EXPLAIN`) then start at the lake, like the published URLs, and say nothing of this machine.
-    fn store(&self, root: &str) -> Result<(ObjectStoreUrl, String)> {
-        let root = FilePath::new(root);
-        let lake = root.parent().unwrap_or(root);
-        let folder = root
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        let key = lake.to_string_lossy().into_owned();
+    fn store(&self, lake: &LakeLocation) -> Result<ObjectStoreUrl> {
+        let key = lake.name();
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         let url = match stores.get(&key) {
             Some(url) => url.clone(),
             None => {
-                let store = LocalFileSystem::new_with_prefix(lake)
-                    .map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?;
+                let store: Arc<dyn ObjectStore> = match lake {
+                    LakeLocation::Folder(path) => Arc::new(
+                        LocalFileSystem::new_with_prefix(path)
+                            .map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?,
+                    ),
+                    LakeLocation::Objects { store, prefix, .. } => {
+                        Arc::new(PrefixStore::new(Arc::clone(store), prefix.clone()))
+                    }
+                };
                 let url = ObjectStoreUrl::parse(format!("lake://{}", stores.len()))?;
-                self.registry.register_store(url.as_ref(), Arc::new(store));
+                self.registry.register_store(url.as_ref(), store);
                 stores.insert(key, url.clone());
                 url
             }
         };
-        Ok((url, folder.unwrap_or_default()))
+        Ok(url)
     }
 }
 

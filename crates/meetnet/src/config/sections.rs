@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use meetnet_ingest::http::PushLimits;
-use meetnet_ingest::pipeline::PipelineOptions;
+use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::journal::JournalOptions;
-use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::lake::LakeLimits;
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_publish::{PublishSettings, ServeLimits};
 use meetnet_query::QueryOptions;
@@ -138,7 +138,7 @@ fn unknown_sections(document: &mut Document<'_>) {
 }
 
 fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfig {
-    let defaults = LakeOptions::new(PathBuf::new(), uuid_nil());
+    let defaults = LakeLimits::default();
     let mut root = folder.join(LAKE_DEFAULT);
     if let Some(url) = &raw.url {
         match url.get_ref().split_once("://") {
@@ -154,12 +154,14 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfi
     }
     LakeConfig {
         root,
-        commit_age_max: duration(raw.commit_age_max, defaults.commit_age_max),
-        commit_rows_max: raw
-            .commit_rows_max
-            .map_or(defaults.commit_rows_max, u64::from),
-        hot_bytes_max: bytes(document, raw.hot_bytes_max, defaults.hot_bytes_max, 1 << 20),
-        stable_age_max: duration(raw.stable_age_max, defaults.stable_age_max),
+        limits: LakeLimits {
+            commit_age_max: duration(raw.commit_age_max, defaults.commit_age_max),
+            commit_rows_max: raw
+                .commit_rows_max
+                .map_or(defaults.commit_rows_max, u64::from),
+            hot_bytes_max: bytes(document, raw.hot_bytes_max, defaults.hot_bytes_max, 1 << 20),
+            stable_age_max: duration(raw.stable_age_max, defaults.stable_age_max),
+        },
     }
 }
 
@@ -308,16 +310,18 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
 }
 
 fn limits(document: &mut Document<'_>, raw: raw::Limits) -> LimitsConfig {
-    let defaults = PipelineOptions::new(LakeOptions::new(PathBuf::new(), uuid_nil()));
+    let defaults = PipelineLimits::default();
     LimitsConfig {
-        group_bytes_max: bytes(
-            document,
-            raw.group_bytes_max,
-            defaults.group_bytes_max,
-            1 << 10,
-        ),
-        idle_tick: duration(raw.idle_tick, defaults.idle_tick),
-        checkpoint_pause: duration(raw.checkpoint_pause, defaults.checkpoint_pause),
+        pipeline: PipelineLimits {
+            group_bytes_max: bytes(
+                document,
+                raw.group_bytes_max,
+                defaults.group_bytes_max,
+                1 << 10,
+            ),
+            idle_tick: duration(raw.idle_tick, defaults.idle_tick),
+            checkpoint_pause: duration(raw.checkpoint_pause, defaults.checkpoint_pause),
+        },
         pushes_waiting_max: raw.pushes_waiting_max.map_or(1_024, usize::from),
         stop_time_max: duration(raw.stop_time_max, Duration::from_secs(10)),
     }
@@ -381,9 +385,4 @@ pub(super) fn bytes(
         document.problem(raw.span(), message);
     }
     size
-}
-
-/// The defaults of the lake do not depend on its journal.
-fn uuid_nil() -> uuid::Uuid {
-    uuid::Uuid::nil()
 }

@@ -67,7 +67,7 @@ fn absolute_paths_stay() {
 fn durations_and_sizes_carry_units() {
     let text = "[lake]\ncommit_age_max = \"90s\"\n[journal]\nsegment_bytes_max = \"1MiB\"\n";
     let config = right(text, &[]);
-    assert_eq!(config.lake.commit_age_max.as_secs(), 90);
+    assert_eq!(config.lake.limits.commit_age_max.as_secs(), 90);
     assert_eq!(config.journal.segment_bytes_max, 1 << 20);
 }
 

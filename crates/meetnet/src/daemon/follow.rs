@@ -1,15 +1,15 @@
 //! Following the table logs from another process: a separate `serve` sees commits a second later, and no hot rows.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::storage::LakeStorage;
 use tracing::warn;
 
 /// How often the logs are looked at.
@@ -28,14 +28,14 @@ impl Follower {
     ///
     /// # Errors
     /// Where the lake cannot be read now; later errors are logged and tried again.
-    pub(super) fn start(root: &Path) -> anyhow::Result<Self> {
-        let mut reader = LakeReader::open(root).with_context(|| {
-            format!(
-                "there is no readable lake in {}; start `meetnet ingest` first, it makes the tables",
-                root.display()
-            )
-        })?;
+    pub(super) fn start(storage: Arc<dyn LakeStorage>) -> anyhow::Result<Self> {
+        let lake = storage.location().name();
+        let mut reader = LakeReader::open(storage).context("failed to open the tables")?;
         let snapshot = reader.refresh().context("failed to read the tables")?;
+        ensure!(
+            !snapshot.tables.is_empty(),
+            "there is no lake in {lake}; start `meetnet ingest` first, it makes the tables"
+        );
         let shared: SharedSnapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let published = Arc::clone(&shared);
         let (stop, stopped) = channel();

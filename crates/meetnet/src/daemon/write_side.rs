@@ -97,17 +97,12 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     journal::report(&recovery);
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
     let lake = LakeOptions {
-        commit_age_max: config.lake.commit_age_max,
-        commit_rows_max: config.lake.commit_rows_max,
-        hot_bytes_max: config.lake.hot_bytes_max,
-        stable_age_max: config.lake.stable_age_max,
-        ..LakeOptions::new(config.lake.root.clone(), journal.id())
+        limits: config.lake.limits,
+        ..LakeOptions::new(config.lake.storage(), journal.id())
     };
     let options = PipelineOptions {
-        group_bytes_max: config.limits.group_bytes_max,
-        idle_tick: config.limits.idle_tick,
-        checkpoint_pause: config.limits.checkpoint_pause,
-        ..PipelineOptions::new(lake)
+        lake,
+        limits: config.limits.pipeline,
     };
     let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
     let dup_windows = DupWindows::default();

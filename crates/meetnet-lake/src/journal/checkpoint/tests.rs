@@ -1,5 +1,5 @@
-use super::super::files::DiskFiles;
 use super::*;
+use crate::files::DiskFiles;
 
 fn checkpoint() -> Checkpoint {
     let entry = DupEntry {
@@ -20,11 +20,12 @@ fn checkpoint() -> Checkpoint {
 #[test]
 fn a_checkpoint_is_read_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let read =
-        || read_sealed::<Checkpoint>(&DiskFiles, folder.path(), CHECKPOINT).expect("readable");
+    let read = || {
+        read_sealed::<Checkpoint>(&DiskFiles::PRIVATE, folder.path(), CHECKPOINT).expect("readable")
+    };
     assert!(matches!(read(), Sealed::Missing));
     for written in [Checkpoint::default(), checkpoint()] {
-        write_sealed(&DiskFiles, folder.path(), CHECKPOINT, &written).expect("written");
+        write_sealed(&DiskFiles::PRIVATE, folder.path(), CHECKPOINT, &written).expect("written");
         match read() {
             Sealed::Valid(found) => assert_eq!(found, written),
             other => panic!("{other:?}"),
@@ -40,7 +41,13 @@ fn a_checkpoint_is_read_back() {
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
-    write_sealed(&DiskFiles, folder.path(), CHECKPOINT, &checkpoint()).expect("written");
+    write_sealed(
+        &DiskFiles::PRIVATE,
+        folder.path(),
+        CHECKPOINT,
+        &checkpoint(),
+    )
+    .expect("written");
     let content = std::fs::read(folder.path().join(CHECKPOINT)).expect("readable");
     for bit in 0..content.len() * 8 {
         let mut damaged = content.clone();

@@ -1,8 +1,8 @@
 use meetnet_model::ids::Sequence;
 
-use super::super::files::{DiskFiles, Files};
 use super::super::frame::{FrameKind, NewEnvelope, Stamp, encode};
 use super::*;
+use crate::files::{DiskFiles, Files};
 
 const SALT: [u8; 16] = [3; 16];
 
@@ -28,7 +28,7 @@ fn frame(sequence: u64, payload: &[u8]) -> Vec<u8> {
 /// Scans `content` behind 5 other bytes; returns sequences, and damage as `offset+bytes` with `!` where nothing follows.
 fn check(content: &[u8], expect: &str) {
     let folder = tempfile::tempdir().expect("a folder");
-    let handle = DiskFiles
+    let handle = DiskFiles::PRIVATE
         .create(&folder.path().join("segment"))
         .expect("a file");
     handle.append(b"other").expect("written");

@@ -29,10 +29,12 @@ pub struct ListedFile {
 /// Contract: bytes are durable after [`FileHandle::sync_data`] returned without error **and** the entry that names the
 /// file is durable after [`Files::sync_dir`] on its folder. A rename replaces its target at once or not at all.
 pub trait Files: Debug + Send + Sync {
-    /// Creates an empty file for appending and reading (private to its owner), replacing an existing one.
+    /// Creates an empty file for appending and reading, replacing an existing one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
     /// Opens an existing file for appending and reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
+    /// Opens an existing file for reading only: it may lie in a folder that others write.
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
     /// Moves a file, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -41,8 +43,12 @@ pub trait Files: Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Returns the files in a folder (not its subfolders), sorted by name.
     fn list(&self, dir: &Path) -> io::Result<Vec<ListedFile>>;
-    /// Creates a folder and its missing parents (private to their owner).
+    /// Returns the subfolders of a folder, sorted by name.
+    fn folders(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Creates a folder and its missing parents.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Gives a file a second name; [`io::ErrorKind::AlreadyExists`] where that is taken, which a rename would replace.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Locks `path` for this process and writes `holder` into it; [`io::ErrorKind::WouldBlock`] where it is taken.
     fn lock(&self, path: &Path, holder: &str) -> io::Result<LockGuard>;
 }
@@ -71,22 +77,37 @@ pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The real file system.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DiskFiles;
+/// The real file system, and who may read what is made in it.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskFiles {
+    file_mode: u32,
+    folder_mode: u32,
+}
+
+impl DiskFiles {
+    /// Nobody but the owner reads: raw messages may hold personal data, from the first byte on.
+    pub const PRIVATE: Self = Self {
+        file_mode: 0o600,
+        folder_mode: 0o700,
+    };
+    /// Whom the umask lets read: the tables are there for everybody on the machine.
+    pub const PUBLIC: Self = Self {
+        file_mode: 0o666,
+        folder_mode: 0o777,
+    };
+}
 
 #[derive(Debug)]
 struct DiskFile(File);
 
 impl Files for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
-        // Raw messages may hold personal data: nobody but the owner reads them, from the first byte on.
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(self.file_mode)
             .open(path)?;
         drop(file);
         self.open(path)
@@ -95,6 +116,10 @@ impl Files for DiskFiles {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         let file = OpenOptions::new().read(true).append(true).open(path)?;
         Ok(Arc::new(DiskFile(file)))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        Ok(Arc::new(DiskFile(File::open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -131,8 +156,28 @@ impl Files for DiskFiles {
         Ok(listed)
     }
 
+    fn folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if let (true, Ok(name)) = (entry.file_type()?.is_dir(), entry.file_name().into_string())
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(self.folder_mode)
+            .create(dir)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<LockGuard> {
@@ -141,7 +186,7 @@ impl Files for DiskFiles {
             .write(true)
             .create(true)
             .truncate(false) // not before the lock is ours: it names the holder
-            .mode(0o600)
+            .mode(self.file_mode)
             .open(path)?;
         match file.try_lock() {
             Ok(()) => {}

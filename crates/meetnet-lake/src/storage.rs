@@ -1,0 +1,311 @@
+//! Where the tables lie: names and bytes of immutable files, whatever holds them.
+//!
+//! ```text
+//! table log, Parquet writer, key look-up, compaction, vacuum ─▶ [TableFolder ─▶ LakeStorage] ─┬▶ folder (own fsync)
+//!                                                                                            └▶ object store
+//! ```
+//!
+//! It knows nothing of tables: a path is relative to the lake and written with `/`.
+//!
+//! Contract, on which exactly-once rests:
+//! - a file appears whole under its name or not at all, except that a crash may leave an unfinished file under a name
+//!   that nothing refers to;
+//! - bytes are durable when [`NewFile::finish`] returns, and the name is when [`LakeStorage::sync_names`] on its folder
+//!   has returned too; [`LakeStorage::put_if_absent`] and [`LakeStorage::replace`] do both;
+//! - of any number of writers that put the same name if it is absent, exactly one succeeds. An error says nothing: the
+//!   file may be there.
+
+use std::fmt::Debug;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::file::reader::{ChunkReader, Length};
+
+mod folder;
+mod objects;
+#[cfg(test)]
+mod tests;
+
+pub use folder::FolderStorage;
+pub use objects::ObjectStorage;
+
+use crate::error::LakeError;
+
+/// Bytes that a sequential read fetches at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// Holds the files of a lake.
+pub trait LakeStorage: Debug + Send + Sync {
+    /// Starts a file.
+    fn create(&self, path: &str) -> io::Result<Box<dyn NewFile>>;
+    /// Writes a file that must not exist yet; durable, with its name.
+    fn put_if_absent(&self, path: &str, bytes: &[u8]) -> io::Result<Put>;
+    /// Writes a file in place of any earlier one; durable, with its name. Readers see the old or the new bytes, whole.
+    fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Opens a file for reading at any place; [`io::ErrorKind::NotFound`] where there is none.
+    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>>;
+    /// Reads a whole file; [`io::ErrorKind::NotFound`] where there is none.
+    fn read(&self, path: &str) -> io::Result<Bytes>;
+    /// Returns every file below a folder at any depth, by path; nothing where there is no such folder.
+    fn list(&self, folder: &str) -> io::Result<Vec<ListedObject>>;
+    /// Returns the names of the folders right below a folder, sorted; nothing where there is no such folder.
+    fn folders(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Removes a file; [`io::ErrorKind::NotFound`] where there is none, if the storage can tell.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_names(&self, folder: &str) -> io::Result<()>;
+    /// Returns where other readers find the files.
+    fn location(&self) -> LakeLocation;
+}
+
+/// A file that is being written.
+pub trait NewFile: Write + Send {
+    /// Makes the content durable. A file that is dropped without this is given up.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// A file that is there; its bytes never change.
+pub trait StoredFile: Debug + Send + Sync {
+    /// Length in bytes.
+    fn bytes(&self) -> u64;
+    /// Returns `length` bytes from `offset`; an error where the file is shorter.
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes>;
+}
+
+/// What a file is opened for: decides how much an object store is asked for at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A footer and a few pages.
+    Pages,
+    /// Everything, about in order.
+    Whole,
+}
+
+/// Outcome of [`LakeStorage::put_if_absent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The file is there, with these bytes.
+    Done,
+    /// Another file had the name.
+    Exists,
+}
+
+/// One file of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedObject {
+    /// Path relative to the lake.
+    pub path: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Where other readers find the files.
+#[derive(Clone, Debug)]
+pub enum LakeLocation {
+    /// A local folder, absolute.
+    Folder(PathBuf),
+    /// An object store.
+    Objects {
+        /// The lake's URL, for people.
+        url: Arc<str>,
+        /// The store.
+        store: Arc<dyn object_store::ObjectStore>,
+        /// Prefix of the lake in the store.
+        prefix: object_store::path::Path,
+    },
+}
+
+impl LakeLocation {
+    /// Returns what identifies the lake, for messages and caches: a path or a URL.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Folder(path) => path.to_string_lossy().into_owned(),
+            Self::Objects { url, .. } => url.to_string(),
+        }
+    }
+}
+
+/// The folder of one table.
+#[derive(Clone, Debug)]
+pub struct TableFolder {
+    storage: Arc<dyn LakeStorage>,
+    name: Arc<str>,
+}
+
+impl TableFolder {
+    /// Returns the folder `name` of a lake.
+    pub fn new(storage: Arc<dyn LakeStorage>, name: &str) -> Self {
+        Self {
+            storage,
+            name: Arc::from(name),
+        }
+    }
+
+    /// Name of the table's folder in the lake.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where other readers find the lake that holds the folder.
+    pub fn location(&self) -> LakeLocation {
+        self.storage.location()
+    }
+
+    /// Returns a path in the folder as people know it, for messages.
+    pub fn shown(&self, path: &str) -> PathBuf {
+        let lake = self.storage.location().name();
+        let folder = Path::new(&lake).join(&*self.name);
+        if path.is_empty() {
+            folder
+        } else {
+            folder.join(path)
+        }
+    }
+
+    fn full(&self, path: &str) -> String {
+        if path.is_empty() {
+            self.name.to_string()
+        } else {
+            format!("{}/{path}", self.name)
+        }
+    }
+
+    fn failed(
+        &self,
+        operation: &'static str,
+        path: &str,
+    ) -> impl FnOnce(io::Error) -> LakeError + use<> {
+        LakeError::io(operation, &self.shown(path))
+    }
+
+    pub(crate) fn create(&self, path: &str) -> Result<Box<dyn NewFile>, LakeError> {
+        self.storage
+            .create(&self.full(path))
+            .map_err(self.failed("create", path))
+    }
+
+    pub(crate) fn put_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Put, LakeError> {
+        self.storage
+            .put_if_absent(&self.full(path), bytes)
+            .map_err(self.failed("write", path))
+    }
+
+    pub(crate) fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), LakeError> {
+        self.storage
+            .replace(&self.full(path), bytes)
+            .map_err(self.failed("write", path))
+    }
+
+    /// Reads a whole file; None where there is none.
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Bytes>, LakeError> {
+        match self.storage.read(&self.full(path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", path)(error)),
+        }
+    }
+
+    pub(crate) fn open(&self, path: &str, access: Access) -> Result<FileChunks, LakeError> {
+        self.storage
+            .open(&self.full(path), access)
+            .map(FileChunks)
+            .map_err(self.failed("open", path))
+    }
+
+    /// Returns every file below a subfolder, paths relative to the table's folder.
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<ListedObject>, LakeError> {
+        let prefix = format!("{}/", self.name);
+        let listed = self
+            .storage
+            .list(&self.full(folder))
+            .map_err(self.failed("list", folder))?;
+        Ok(listed
+            .into_iter()
+            .filter_map(|object| {
+                Some(ListedObject {
+                    path: object.path.strip_prefix(&prefix)?.to_owned(),
+                    bytes: object.bytes,
+                })
+            })
+            .collect())
+    }
+
+    /// Removes a file; one that is gone already is no error.
+    pub(crate) fn remove(&self, path: &str) -> Result<(), LakeError> {
+        match self.storage.remove(&self.full(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn sync_names(&self, folder: &str) -> Result<(), LakeError> {
+        self.storage
+            .sync_names(&self.full(folder))
+            .map_err(self.failed("sync folder", folder))
+    }
+}
+
+/// A stored file as the Parquet reader wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct FileChunks(Arc<dyn StoredFile>);
+
+impl FileChunks {
+    /// Returns the whole content.
+    pub(crate) fn content(&self) -> io::Result<Bytes> {
+        self.0.read_at(0, self.0.bytes() as usize)
+    }
+}
+
+impl Length for FileChunks {
+    fn len(&self) -> u64 {
+        self.0.bytes()
+    }
+}
+
+impl ChunkReader for FileChunks {
+    type T = io::BufReader<ReadOn>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let on = ReadOn {
+            file: Arc::clone(&self.0),
+            at: start,
+        };
+        Ok(io::BufReader::with_capacity(READ_BYTES, on))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        Ok(self.0.read_at(start, length)?)
+    }
+}
+
+/// Reads a stored file from a place on.
+#[derive(Debug)]
+pub(crate) struct ReadOn {
+    file: Arc<dyn StoredFile>,
+    at: u64,
+}
+
+impl Read for ReadOn {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.bytes().saturating_sub(self.at);
+        let length = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        if length == 0 {
+            return Ok(0);
+        }
+        let bytes = self.file.read_at(self.at, length)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+/// Returns the folder part of a path.
+pub(crate) fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
