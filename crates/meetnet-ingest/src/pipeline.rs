@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use meetnet_decode::DecodeSetupError;
 use meetnet_lake::journal::{Journal, JournalError, Recovery};
-use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::lake::{Compacted, Lake, LakeOptions, UpkeepRequest, Vacuumed};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
@@ -132,7 +132,17 @@ enum Command {
     Import(Box<ImportChunk>, Sender<Result<Applied, LakeError>>),
     ImportPosition(DatasetId, String, Sender<Option<u64>>),
     CommitAll(Sender<Result<(), LakeError>>),
+    Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
     Shutdown,
+}
+
+/// What has been done for a request to look after the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpkeepReport {
+    /// Merged files.
+    pub compacted: Compacted,
+    /// Removed files.
+    pub vacuumed: Vacuumed,
 }
 
 /// The running pipeline.
@@ -285,6 +295,16 @@ impl PipelineCommands {
     pub fn commit_all(&self) -> Result<(), PipelineError> {
         let (reply, answer) = bounded(1);
         self.ask(Command::CommitAll(reply), &answer)?
+            .map_err(PipelineError::Lake)
+    }
+
+    /// Merges files, or removes those that nothing needs, and waits for it; messages are taken in meanwhile.
+    ///
+    /// # Errors
+    /// Where the request names a dataset that there is not, or the pipeline has stopped.
+    pub fn tend(&self, request: UpkeepRequest) -> Result<UpkeepReport, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Upkeep(request, reply), &answer)?
             .map_err(PipelineError::Lake)
     }
 

@@ -6,6 +6,8 @@
 mod apply;
 mod commit;
 mod frontier;
+mod replace;
+mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::commit::{CommitJob, CommitOutcome, RECORDED_THROUGH};
 use self::frontier::Frontier;
+pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;
@@ -217,6 +220,25 @@ impl DatasetActor {
     /// Rejects are never looked up: their key is the frame's own position.
     fn is_keyed_by_frame(&self) -> bool {
         self.declaration.kind == DatasetKind::Private
+    }
+
+    /// The live files, in the order that snapshots promise.
+    pub(crate) fn files(&self) -> &Arc<Vec<Arc<LiveFile>>> {
+        &self.files
+    }
+
+    /// The declaration the table has.
+    pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
+        &self.declaration
+    }
+
+    /// Folder of the table.
+    pub(crate) fn folder(&self) -> &TableFolder {
+        &self.folder
+    }
+
+    pub(crate) fn codec(&self) -> &Arc<KeyCodec> {
+        &self.codec
     }
 
     /// Masks a row of a committed file.

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
+use meetnet_model::common;
 
 use crate::snapshot::HotBatch;
 
@@ -58,6 +59,43 @@ pub(crate) struct Marks {
 impl Chunk {
     fn end(&self) -> u64 {
         self.first_row + self.batch.num_rows() as u64
+    }
+
+    /// Returns the first `rows` rows and the others.
+    fn split_at(&self, rows: usize) -> (Self, Self) {
+        let length = self.batch.num_rows() - rows;
+        let part = |start: usize, length: usize| {
+            let batch = self.batch.slice(start, length);
+            let end = start + length;
+            Self {
+                first_row: self.first_row + start as u64,
+                sequences: Arc::new(self.sequences[start..end].to_vec()),
+                marks: self.marks.as_ref().map(|marks| Marks {
+                    at: Arc::new(marks.at[start..end].to_vec()),
+                    by: marks.by[start..end].to_vec(),
+                }),
+                // The memory is shared: each counts for its share of it.
+                bytes: self.bytes * length / self.batch.num_rows().max(1),
+                batch,
+            }
+        };
+        (part(0, rows), part(rows, length))
+    }
+
+    /// Returns the chunk without the marks that frames after `sequence` have set.
+    fn as_of(&self, sequence: u64) -> Self {
+        let mut chunk = self.clone();
+        if let Some(marks) = &mut chunk.marks
+            && marks.by.iter().any(|by| *by > sequence)
+        {
+            let at = Arc::make_mut(&mut marks.at);
+            for (at, by) in at.iter_mut().zip(&mut marks.by) {
+                if *by > sequence {
+                    (*at, *by) = (HotBatch::LIVE, 0);
+                }
+            }
+        }
+        chunk
     }
 }
 
@@ -197,10 +235,47 @@ impl HotRows {
         (same && rows <= CHUNK_ROWS_MAX).then_some(start)
     }
 
-    /// Freezes all rows for a commit; returns them as they are now.
-    pub(crate) fn freeze(&mut self) -> Vec<Chunk> {
-        self.frozen_below = self.next_row;
-        self.chunks.clone()
+    /// Freezes the rows of frames up to `sequence` for a commit; returns them as those frames left them: a row that a
+    /// later one has replaced is live.
+    pub(crate) fn freeze(&mut self, sequence: u64) -> Vec<Chunk> {
+        let whole = self.chunks_through(sequence);
+        if let Some(chunk) = self.chunks.get(whole) {
+            let rows = chunk.sequences.partition_point(|of| *of <= sequence);
+            if rows > 0 {
+                let (front, back) = chunk.split_at(rows);
+                self.bytes = self.bytes - chunk.bytes + front.bytes + back.bytes;
+                self.chunks.splice(whole..=whole, [front, back]);
+            }
+        }
+        let frozen = self.chunks_through(sequence);
+        self.frozen_below = self
+            .chunks
+            .get(frozen)
+            .map_or(self.next_row, |chunk| chunk.first_row);
+        self.chunks[..frozen]
+            .iter()
+            .map(|chunk| chunk.as_of(sequence))
+            .collect()
+    }
+
+    /// Number of chunks that hold rows up to `sequence` only.
+    fn chunks_through(&self, sequence: u64) -> usize {
+        self.chunks.partition_point(|chunk| {
+            let last = chunk.sequences.last();
+            last.is_none_or(|last| *last <= sequence)
+        })
+    }
+
+    /// Returns when the first row after `sequence` was recorded, µs, with its receive time where that is the same.
+    pub(crate) fn recorded_after(&self, sequence: u64) -> Option<i64> {
+        let chunk = self.chunks.get(self.chunks_through(sequence))?;
+        let row = chunk.sequences.partition_point(|of| *of <= sequence);
+        let micros = |name: &str| {
+            let array = chunk.batch.column_by_name(name)?;
+            let array = array.as_primitive_opt::<TimestampMicrosecondType>()?;
+            (!array.is_null(row)).then(|| array.value(row))
+        };
+        micros(common::RECORDED_AT).or_else(|| micros(common::RECEIVED_AT))
     }
 
     /// Gives the frozen rows back after a commit that failed.

@@ -3,17 +3,18 @@
 //! ```text
 //! decoded group -> Lake::apply (per dataset) -> Lake::advance -> Lake::publish      on the pipeline's thread
 //! Lake::tick -> freeze -> [commit thread: CommitJob::run] -> admit -> publish
+//!            -> upkeep: [upkeep thread: merge, vacuum] -> replace -> [commit thread] -> admit -> publish
 //! ```
 
 mod reader;
+mod upkeep;
+mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::rows::DatasetRows;
@@ -21,10 +22,16 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 pub use self::reader::LakeReader;
-use crate::actor::{Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage};
+use self::upkeep::Upkeep;
+pub use self::upkeep::{Compacted, UpkeepRequest};
+use self::worker::Worker;
+use crate::actor::{
+    Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, ReplaceJob, ReplaceOutcome,
+};
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use crate::storage::{LakeStorage, TableFolder};
+pub use crate::table::vacuum::Vacuumed;
 
 /// First pause after a failed commit; doubled with each further failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -45,6 +52,8 @@ pub struct LakeOptions {
     pub journal_id: Uuid,
     /// When it commits.
     pub limits: LakeLimits,
+    /// Datasets whose old periods are dropped, and how long one stays after it has ended.
+    pub retention: BTreeMap<DatasetId, Duration>,
 }
 
 /// When the lake commits, and how much it holds.
@@ -58,6 +67,12 @@ pub struct LakeLimits {
     pub hot_bytes_max: usize,
     /// An idle dataset records its position at least this often.
     pub stable_age_max: Duration,
+    /// Files that one commit writes again for replaced rows; a commit of more is cut in several.
+    pub revised_files_max: usize,
+    /// Whether runs of files are merged in the background.
+    pub compaction: bool,
+    /// How long a replaced file stays, for readers and links that still hold it.
+    pub vacuum_after: Duration,
 }
 
 impl LakeOptions {
@@ -67,6 +82,7 @@ impl LakeOptions {
             storage,
             journal_id,
             limits: LakeLimits::default(),
+            retention: BTreeMap::new(),
         }
     }
 }
@@ -78,6 +94,9 @@ impl Default for LakeLimits {
             commit_rows_max: 1_000_000,
             hot_bytes_max: 96 << 20,
             stable_age_max: Duration::from_secs(300),
+            revised_files_max: 32,
+            compaction: true,
+            vacuum_after: Duration::from_secs(7 * 24 * 3_600),
         }
     }
 }
@@ -92,7 +111,8 @@ pub struct Lake {
     through: Sequence,
     stable_time: i64,
     published_through: Sequence,
-    worker: Worker,
+    worker: Worker<Job, Outcome>,
+    upkeep: Upkeep,
 }
 
 /// An actor and the state of its commits.
@@ -103,17 +123,32 @@ struct Table {
     /// When the oldest hot row was applied.
     hot_since: Option<Instant>,
     last_commit: Instant,
+    /// Longest time between two commits of hot rows.
+    commit_wait: Duration,
     failures: u32,
     retry_at: Option<Instant>,
 }
 
-/// The thread that writes files.
+/// What changes a table log.
 #[derive(Debug)]
-struct Worker {
-    jobs: Option<Sender<CommitJob>>,
-    outcomes: Receiver<CommitOutcome>,
-    thread: Option<JoinHandle<()>>,
-    running: usize,
+enum Job {
+    Commit(CommitJob),
+    Replace(ReplaceJob),
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Commit(CommitOutcome),
+    Replace(ReplaceOutcome),
+}
+
+impl Job {
+    fn run(self) -> Outcome {
+        match self {
+            Self::Commit(job) => Outcome::Commit(job.run()),
+            Self::Replace(job) => Outcome::Replace(job.run()),
+        }
+    }
 }
 
 impl Lake {
@@ -128,14 +163,15 @@ impl Lake {
         let mut tables = BTreeMap::new();
         for (id, declaration) in &declarations.datasets {
             let folder = TableFolder::new(Arc::clone(&options.storage), id.as_str());
-            let actor = DatasetActor::open(
+            let mut actor = DatasetActor::open(
                 folder,
                 Arc::clone(declaration),
                 &app_id,
                 trimmed_through,
                 now_ms(),
             )?;
-            tables.insert(id.clone(), Table::new(actor));
+            actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
+            tables.insert(id.clone(), Table::new(actor, options.limits.commit_age_max));
         }
         let mut lake = Self {
             options,
@@ -145,7 +181,8 @@ impl Lake {
             through: trimmed_through,
             stable_time: 0,
             published_through: Sequence::ZERO,
-            worker: Worker::start()?,
+            worker: Worker::start("lake-commit", Job::run)?,
+            upkeep: Upkeep::start(declarations)?,
         };
         lake.set_sources(declarations);
         Ok(lake)
@@ -284,21 +321,23 @@ impl Lake {
             .map(|table| table.actor.hot_bytes())
             .max()
             .unwrap_or(0);
-        for table in self.tables.values_mut() {
+        for (id, table) in &mut self.tables {
             let is_pressed = pressed && table.actor.hot_bytes() == largest;
             if table.is_due(&self.options.limits, self.through, is_pressed, now)
+                && (is_pressed || !self.upkeep.holds_up(id, table, now))
                 && let Some(job) = table.actor.freeze(
                     &self.app_id,
                     self.through,
                     self.stable_time,
-                    Vec::new(),
+                    self.options.limits.revised_files_max,
                     now_ms(),
                 )
             {
                 table.hot_since = None;
-                self.worker.send(job)?;
+                self.worker.send(Job::Commit(job))?;
             }
         }
+        self.tend()?;
         Ok(admitted)
     }
 
@@ -361,12 +400,15 @@ impl Lake {
         let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
         let job = table
             .actor
-            .freeze(&self.app_id, self.through, self.stable_time, txns, now_ms())
+            .freeze_through(&self.app_id, self.through, self.stable_time, txns, now_ms())
             .ok_or_else(|| LakeError::Usage(format!("dataset `{id}` is being committed")))?;
         table.hot_since = None;
         let outcome = job.run();
         match table.actor.admit(outcome)? {
-            None => Ok(()),
+            None => {
+                self.upkeep.note_change(id);
+                Ok(())
+            }
             Some(error) => Err(error),
         }
     }
@@ -379,7 +421,11 @@ impl Lake {
     }
 
     /// Admits one outcome; returns true where it was a success.
-    fn admit(&mut self, outcome: CommitOutcome) -> Result<bool, LakeError> {
+    fn admit(&mut self, outcome: Outcome) -> Result<bool, LakeError> {
+        let outcome = match outcome {
+            Outcome::Commit(outcome) => outcome,
+            Outcome::Replace(outcome) => return self.admit_replaced(outcome),
+        };
         let id = outcome.declaration().id.clone();
         let Some(table) = self.tables.get_mut(&id) else {
             return Ok(false);
@@ -392,6 +438,7 @@ impl Lake {
             None => {
                 table.failures = 0;
                 table.retry_at = None;
+                self.upkeep.note_change(&id);
                 metrics::counter!("meetnet_commits_total", "dataset" => id.to_string())
                     .increment(1);
                 info!(dataset = %id, version = table.actor.version(), through = table.actor.committed_through().0, "committed");
@@ -411,8 +458,9 @@ impl Lake {
 }
 
 impl Table {
-    fn new(actor: DatasetActor) -> Self {
+    fn new(actor: DatasetActor, commit_wait: Duration) -> Self {
         Self {
+            commit_wait,
             actor,
             published: None,
             hot_since: None,
@@ -432,66 +480,11 @@ impl Table {
         }
         pressed
             || self.actor.hot_rows() >= limits.commit_rows_max
+            // What a barrier left behind does not wait for its age.
+            || self.actor.revised_files() > limits.revised_files_max
             || self
                 .hot_since
                 .is_some_and(|since| now.duration_since(since) >= limits.commit_age_max)
-    }
-}
-
-impl Worker {
-    fn start() -> Result<Self, LakeError> {
-        let (jobs, inbox) = unbounded::<CommitJob>();
-        let (outbox, outcomes) = unbounded();
-        let thread = std::thread::Builder::new()
-            .name("lake-commit".to_owned())
-            .spawn(move || {
-                for job in inbox {
-                    if outbox.send(job.run()).is_err() {
-                        break;
-                    }
-                }
-            })
-            .map_err(|error| {
-                LakeError::Usage(format!("failed to start the commit thread: {error}"))
-            })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            outcomes,
-            thread: Some(thread),
-            running: 0,
-        })
-    }
-
-    fn send(&mut self, job: CommitJob) -> Result<(), LakeError> {
-        let jobs = self.jobs.as_ref().filter(|jobs| jobs.send(job).is_ok());
-        jobs.ok_or_else(|| LakeError::Usage("the commit thread is gone".to_owned()))?;
-        self.running += 1;
-        Ok(())
-    }
-
-    fn finished(&mut self) -> Option<CommitOutcome> {
-        let outcome = self.outcomes.try_recv().ok()?;
-        self.running -= 1;
-        Some(outcome)
-    }
-
-    /// Waits for the next outcome; None where no job is running.
-    fn wait(&mut self) -> Option<CommitOutcome> {
-        if self.running == 0 {
-            return None;
-        }
-        let outcome = self.outcomes.recv().ok()?;
-        self.running -= 1;
-        Some(outcome)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -504,3 +497,6 @@ fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_millis() as i64)
 }
+
+#[cfg(test)]
+mod tests;

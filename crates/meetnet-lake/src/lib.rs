@@ -11,6 +11,7 @@ pub mod snapshot;
 pub mod storage;
 
 mod actor;
+mod compact;
 mod error;
 mod hot;
 mod keys;

@@ -46,6 +46,10 @@ pub struct TableSnapshot {
 pub struct LiveFile {
     /// Path relative to the table's folder: `licence=…/superseded=…/month=…/<uuid>.parquet`.
     pub path: Arc<str>,
+    /// Name of the run it belongs to: files of one run do not overlap in their keys.
+    pub run: Arc<str>,
+    /// Its place in the run, in key order.
+    pub part: u32,
     /// Length in bytes.
     pub bytes: u64,
     /// Number of rows.

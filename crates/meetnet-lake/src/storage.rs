@@ -253,13 +253,6 @@ impl TableFolder {
 #[derive(Clone, Debug)]
 pub(crate) struct FileChunks(Arc<dyn StoredFile>);
 
-impl FileChunks {
-    /// Returns the whole content.
-    pub(crate) fn content(&self) -> io::Result<Bytes> {
-        self.0.read_at(0, self.0.bytes() as usize)
-    }
-}
-
 impl Length for FileChunks {
     fn len(&self) -> u64 {
         self.0.bytes()

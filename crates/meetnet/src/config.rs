@@ -25,6 +25,7 @@ use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::lake::LakeLimits;
 use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_model::declarations::{DeclarationError, Declarations};
+use meetnet_model::ids::DatasetId;
 use meetnet_model::source::SecretRef;
 use meetnet_publish::{PublishSettings, ServeLimits};
 use meetnet_query::QueryOptions;
@@ -121,6 +122,8 @@ impl<T> Located<T> {
 pub(crate) struct LakeConfig {
     pub(crate) root: PathBuf,
     pub(crate) limits: LakeLimits,
+    /// How long old periods of a dataset are kept; without an entry: for ever.
+    pub(crate) retention: BTreeMap<DatasetId, Duration>,
 }
 
 impl LakeConfig {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_decode::Decoded;
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
@@ -19,7 +19,7 @@ use meetnet_model::rows::DatasetRows;
 use tracing::{error, info, warn};
 
 use super::group::{GroupDecoder, RejectCounts};
-use super::{Command, ImportChunk, PipelineError, PipelineOptions, Replayed, Wake};
+use super::{Command, ImportChunk, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry};
 
@@ -44,6 +44,13 @@ pub(super) struct Runner {
     last_checkpoint: Instant,
     last_frame: Instant,
     replaying: bool,
+    tending: Vec<Tending>,
+}
+
+/// Who waits for the upkeep, and what had been done before.
+struct Tending {
+    reply: Sender<Result<UpkeepReport, LakeError>>,
+    before: UpkeepReport,
 }
 
 impl Runner {
@@ -94,6 +101,7 @@ impl Runner {
             last_checkpoint: Instant::now(),
             last_frame: Instant::now(),
             replaying: true,
+            tending: Vec::new(),
         })
     }
 
@@ -143,6 +151,7 @@ impl Runner {
                 self.lake.publish();
                 self.checkpoint()?;
             }
+            self.answer_tended();
             if self.lake.is_full() {
                 std::thread::sleep(FULL_PAUSE);
                 continue;
@@ -188,9 +197,38 @@ impl Runner {
                 self.drain()?;
                 let _ = reply.send(self.lake.commit_all());
             }
+            Command::Upkeep(request, reply) => {
+                let before = self.tended();
+                match self.lake.request(request) {
+                    Ok(()) => self.tending.push(Tending { reply, before }),
+                    Err(error) => drop(reply.send(Err(error))),
+                }
+            }
             Command::Shutdown => return Ok(true),
         }
         Ok(false)
+    }
+
+    fn tended(&self) -> UpkeepReport {
+        UpkeepReport {
+            compacted: self.lake.compacted(),
+            vacuumed: self.lake.vacuumed(),
+        }
+    }
+
+    /// Tells those who wait for the upkeep what has been done, once it is.
+    fn answer_tended(&mut self) {
+        if self.tending.is_empty() || self.lake.is_tending() {
+            return;
+        }
+        let now = self.tended();
+        for Tending { reply, before } in self.tending.drain(..) {
+            let report = UpkeepReport {
+                compacted: now.compacted - before.compacted,
+                vacuumed: now.vacuumed - before.vacuumed,
+            };
+            let _ = reply.send(Ok(report));
+        }
     }
 
     /// Applies everything that is durable now.

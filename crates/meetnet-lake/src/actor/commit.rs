@@ -6,29 +6,26 @@
 //!
 //! A job holds the table log, so a dataset has at most one commit under way. Rows applied meanwhile stay hot; what
 //! they replaced in frozen rows or rewritten files is found again by key in the new files when the commit is admitted.
+//! Where rows have replaced others in too many files, the commit stops before the frame that would touch one file more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use arrow::error::ArrowError;
-use meetnet_model::calendar;
-use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::ids::{LicenceId, Sequence};
+use meetnet_model::ids::Sequence;
 use serde_json::json;
 
 use super::{DatasetActor, MaskState, insert_files};
 use crate::error::LakeError;
-use crate::hot::{Chunk, take_rows};
+use crate::hot::Chunk;
 use crate::keys::{self, KeyCodec};
-use crate::snapshot::{HotBatch, LiveFile};
-use crate::table::actions::{Action, Remove, Txn};
-use crate::table::files::{Partition, PartitionWriter, add_action};
+use crate::snapshot::LiveFile;
+use crate::table::actions::{Action, Txn};
+use crate::table::files::{add_action, remove_action};
 use crate::table::log::{TableLog, commit_info};
-use crate::table::lookup::{self, WantedKey, conform};
+use crate::table::lookup::WantedKey;
 
 /// Application id of "recorded through", µs: `serve` needs it, and only transactions survive a checkpoint.
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
@@ -36,14 +33,15 @@ pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
 /// Frozen rows and masks of one dataset, on their way into files.
 #[derive(Debug)]
 pub(crate) struct CommitJob {
-    declaration: Arc<DatasetDeclaration>,
-    codec: Arc<KeyCodec>,
-    log: TableLog,
-    chunks: Vec<Chunk>,
-    masked: Vec<(Arc<LiveFile>, MaskState)>,
+    pub(super) declaration: Arc<DatasetDeclaration>,
+    pub(super) codec: Arc<KeyCodec>,
+    pub(super) log: TableLog,
+    pub(super) chunks: Vec<Chunk>,
+    /// Files to write again, with the rows to leave out: row -> `superseded_at`.
+    pub(super) masked: Vec<(Arc<LiveFile>, BTreeMap<u32, i64>)>,
     through: Sequence,
     txns: Vec<(String, i64)>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// What a job gives back to its actor.
@@ -57,10 +55,10 @@ pub(crate) struct CommitOutcome {
 
 /// Why a job did not commit.
 #[derive(Debug)]
-enum CommitFailure {
+pub(super) enum CommitFailure {
     /// The table is as it was: the rows stay hot, the next attempt may succeed.
     Retry(LakeError),
-    /// Whether the commit happened is not known: only a restart may go on.
+    /// The table is not what the actor knows, or nobody can say what it is: only a restart may go on.
     Fatal(LakeError),
 }
 
@@ -83,9 +81,50 @@ impl DatasetActor {
         self.log.is_none()
     }
 
-    /// Freezes all hot rows and masks; `through` and `recorded_through` are the position and time up to which the
-    /// commit is complete. `txns` are positions of imports that ride along.
+    /// Number of files in which hot rows have replaced rows: a commit of everything writes them again.
+    pub(crate) fn revised_files(&self) -> usize {
+        self.masks.len()
+    }
+
+    /// Freezes hot rows and masks up to the barrier; `through` and `recorded_through` are the position and time up to
+    /// which everything has been applied. At most `revised_files_max` files are written again, unless one frame alone
+    /// asks for more: the barrier is lower then, and rows stay hot.
     pub(crate) fn freeze(
+        &mut self,
+        app_id: &str,
+        through: Sequence,
+        recorded_through: i64,
+        revised_files_max: usize,
+        now_ms: i64,
+    ) -> Option<CommitJob> {
+        let (through, recorded_through) = self
+            .lower_barrier(revised_files_max)
+            .unwrap_or((through, recorded_through));
+        self.freeze_through(app_id, through, recorded_through, Vec::new(), now_ms)
+    }
+
+    /// Returns the barrier before the frame that would touch one file too many, and up to when everything recorded is
+    /// within it.
+    fn lower_barrier(&self, revised_files_max: usize) -> Option<(Sequence, i64)> {
+        if self.masks.len() <= revised_files_max {
+            return None;
+        }
+        let mut first: Vec<u64> = self
+            .masks
+            .values()
+            .filter_map(|mask| mask.by.values().min().copied())
+            .collect();
+        first.sort_unstable();
+        let least = *first.first()?;
+        let barrier = least.max(first.get(revised_files_max)?.saturating_sub(1));
+        // The frames behind the barrier begin with one that has a hot row: the mask's.
+        let recorded_after = self.hot.recorded_after(barrier)?;
+        Some((Sequence(barrier), recorded_after - 1))
+    }
+
+    /// Freezes hot rows and masks of frames up to `through`, however many files that writes again; `txns` are positions
+    /// of imports that ride along.
+    pub(crate) fn freeze_through(
         &mut self,
         app_id: &str,
         through: Sequence,
@@ -96,20 +135,26 @@ impl DatasetActor {
         let log = self.log.take()?;
         txns.push((app_id.to_owned(), through.0 as i64));
         txns.push((RECORDED_THROUGH.to_owned(), recorded_through));
+        let masked_by_then = |mask: &MaskState| -> BTreeMap<u32, i64> {
+            let rows = mask.by.iter().filter(|(_, by)| **by <= through.0);
+            rows.map(|(row, _)| (*row, mask.public.rows[row])).collect()
+        };
         // Few commits revise committed rows; only those look at every file.
         let masked = if self.masks.is_empty() {
             Vec::new()
         } else {
-            let masked = self.files.iter();
-            masked
-                .filter_map(|file| Some((Arc::clone(file), self.masks.get(&file.path)?.clone())))
+            self.files
+                .iter()
+                .filter_map(|file| Some((file, masked_by_then(self.masks.get(&file.path)?))))
+                .filter(|(_, rows)| !rows.is_empty())
+                .map(|(file, rows)| (Arc::clone(file), rows))
                 .collect()
         };
         Some(CommitJob {
             declaration: Arc::clone(&self.declaration),
             codec: Arc::clone(&self.codec),
             log,
-            chunks: self.hot.freeze(),
+            chunks: self.hot.freeze(through.0),
             masked,
             through,
             txns,
@@ -138,13 +183,8 @@ impl DatasetActor {
             Err(CommitFailure::Fatal(error)) => return Err(error),
         };
         let added: Vec<Arc<LiveFile>> = committed.added.into_iter().map(Arc::new).collect();
-        let mut files: Vec<Arc<LiveFile>> = self.files.to_vec();
-        if !committed.removed.is_empty() {
-            files.retain(|file| !committed.removed.contains(&file.path));
-        }
-        insert_files(&mut files, &added, &self.declaration);
-        let old_files = std::mem::replace(&mut self.files, Arc::new(files));
-        let mut moved = self.replaced_in_rewritten(&old_files, &committed.removed, through)?;
+        let removed = self.swap_files(&committed.removed, &added);
+        let mut moved = self.take_masks(&removed, |by| by > through.0)?;
         moved.extend(self.replaced_while_frozen(through)?);
         self.map_masks(moved, &added)?;
         self.committed_through = through;
@@ -152,22 +192,38 @@ impl DatasetActor {
         Ok(None)
     }
 
-    /// Takes the masks off removed files; returns those set by rows after the barrier, by key.
-    fn replaced_in_rewritten(
+    /// Puts `added` in the place of the files at `removed`, and returns those.
+    pub(super) fn swap_files(
         &mut self,
-        old_files: &[Arc<LiveFile>],
         removed: &HashSet<Arc<str>>,
-        through: Sequence,
+        added: &[Arc<LiveFile>],
+    ) -> Vec<Arc<LiveFile>> {
+        let (gone, mut files): (Vec<_>, Vec<_>) = self
+            .files
+            .iter()
+            .cloned()
+            .partition(|file| removed.contains(&file.path));
+        insert_files(&mut files, added, &self.declaration);
+        self.files = Arc::new(files);
+        gone
+    }
+
+    /// Takes the masks off removed files; returns those that the commit did not carry out, by key: `is_late` says it of
+    /// the sequence that set one.
+    pub(super) fn take_masks(
+        &mut self,
+        removed: &[Arc<LiveFile>],
+        is_late: impl Fn(u64) -> bool,
     ) -> Result<Vec<(WantedKey, i64, u64)>, LakeError> {
         let mut moved = Vec::new();
-        for file in old_files.iter().filter(|file| removed.contains(&file.path)) {
+        for file in removed {
             let Some(mask) = self.masks.remove(&file.path) else {
                 continue;
             };
             let late: Vec<(u32, u64)> = mask
                 .by
                 .iter()
-                .filter(|(_, by)| **by > through.0)
+                .filter(|(_, by)| is_late(**by))
                 .map(|(row, by)| (*row, *by))
                 .collect();
             if late.is_empty() {
@@ -218,7 +274,7 @@ impl DatasetActor {
     }
 
     /// Sets masks on the new files for rows that were replaced while the commit was under way.
-    fn map_masks(
+    pub(super) fn map_masks(
         &mut self,
         mut moved: Vec<(WantedKey, i64, u64)>,
         added: &[Arc<LiveFile>],
@@ -257,6 +313,7 @@ impl CommitJob {
 
     fn commit(&mut self) -> Result<Committed, CommitFailure> {
         let added = self.write_files().map_err(CommitFailure::Retry)?;
+        // From here on the log may name the files, whatever is said of it: they are not taken back.
         let mut actions = vec![self.commit_info(&added)];
         for (app_id, version) in &self.txns {
             actions.push(Action::Txn(Txn {
@@ -265,38 +322,18 @@ impl CommitJob {
                 last_updated: Some(self.now_ms),
             }));
         }
-        for (file, _) in &self.masked {
-            let add = add_action(&self.declaration, file);
-            actions.push(Action::Remove(Remove {
-                path: add.path,
-                deletion_timestamp: Some(self.now_ms),
-                data_change: true,
-                extended_file_metadata: Some(true),
-                partition_values: Some(add.partition_values),
-                size: Some(add.size),
-            }));
-        }
+        let rewritten = self.masked.iter();
+        actions.extend(
+            rewritten.map(|(file, _)| {
+                Action::Remove(remove_action(&self.declaration, file, self.now_ms))
+            }),
+        );
         actions.extend(
             added
                 .iter()
                 .map(|file| Action::Add(add_action(&self.declaration, file))),
         );
-        if let Err(error) = self.log.commit(&actions, self.now_ms) {
-            // The entry may be there although we saw an error: only the log itself knows, and only once its name is
-            // on disk does it count. Where the log cannot be asked, the rows must not be written a second time.
-            self.log
-                .refresh()
-                .and_then(|()| self.log.sync())
-                .map_err(CommitFailure::Fatal)?;
-            let done = added.iter().all(|file| self.log.is_live(&file.path))
-                && self
-                    .txns
-                    .iter()
-                    .all(|(id, version)| self.log.txn(id) >= Some(*version));
-            if !done {
-                return Err(CommitFailure::Retry(error));
-            }
-        }
+        commit_once(&mut self.log, &actions, &added, self.now_ms)?;
         Ok(Committed {
             added,
             removed: self
@@ -314,204 +351,36 @@ impl CommitJob {
             json!({ "through": self.through, "txns": txns, "files": added.len(), "rows": rows });
         commit_info("WRITE", self.now_ms, info)
     }
-
-    /// Writes live rows, superseded rows and the rewritten files.
-    fn write_files(&self) -> Result<Vec<LiveFile>, LakeError> {
-        let failed = || LakeError::arrow("sort", &self.declaration.id);
-        let mut files = Vec::new();
-        let mut superseded = Vec::new();
-        for (file, mask) in &self.masked {
-            let (written, replaced) = self.rewrite(file, mask)?;
-            files.extend(written);
-            superseded.push(replaced);
-        }
-        let mut live = Vec::new();
-        for chunk in &self.chunks {
-            let (current, replaced) = split(chunk).map_err(failed())?;
-            live.push(current);
-            superseded.push(replaced);
-        }
-        files.extend(self.write_rows(&live, false)?);
-        files.extend(self.write_rows(&superseded, true)?);
-        Ok(files)
-    }
-
-    /// Writes rows (row schema, any order) into their partitions, sorted by key.
-    fn write_rows(
-        &self,
-        batches: &[RecordBatch],
-        superseded: bool,
-    ) -> Result<Vec<LiveFile>, LakeError> {
-        let failed = || LakeError::arrow("sort", &self.declaration.id);
-        let rows = concat_batches(&self.declaration.row_schema(), batches).map_err(failed())?;
-        if rows.num_rows() == 0 {
-            return Ok(Vec::new());
-        }
-        let keys = self.codec.keys(&rows).map_err(failed())?;
-        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-        // Stable: versions of one key stay in the order they were applied.
-        order.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-        drop(keys);
-        let mut files = Vec::new();
-        for (partition, positions) in self.partitions(&rows, &order, superseded) {
-            let sorted = take_rows(&rows, &positions).map_err(failed())?;
-            let sorted = conform(&sorted, &self.declaration.file_schema()).map_err(failed())?;
-            let mut writer = PartitionWriter::new(
-                self.log.folder(),
-                &self.declaration,
-                &partition,
-                self.now_ms,
-            );
-            writer.write(&sorted)?;
-            files.extend(writer.finish()?);
-        }
-        Ok(files)
-    }
-
-    /// Splits positions by licence and period, keeping their order.
-    fn partitions(
-        &self,
-        rows: &RecordBatch,
-        order: &[u32],
-        superseded: bool,
-    ) -> BTreeMap<Partition, Vec<u32>> {
-        let licences = rows
-            .column_by_name(common::LICENCE)
-            .expect("the row schema has a licence")
-            .as_string::<i32>();
-        let times = rows
-            .column_by_name(self.declaration.time_column())
-            .expect("a declaration has its time column")
-            .as_primitive::<TimestampMicrosecondType>();
-        let grain = self.declaration.grain;
-        let mut groups: HashMap<(&str, i64), Vec<u32>> = HashMap::new();
-        // Rows in key order stay in one period for long runs.
-        let mut span = (i64::MAX, i64::MIN);
-        for position in order {
-            let row = *position as usize;
-            let time = times.value(row);
-            if !(span.0 <= time && time < span.1) {
-                span = (
-                    calendar::period_start(time, grain),
-                    calendar::period_end(time, grain),
-                );
-            }
-            groups
-                .entry((licences.value(row), span.0))
-                .or_default()
-                .push(*position);
-        }
-        groups
-            .into_iter()
-            .map(|((licence, start), positions)| {
-                let partition = Partition {
-                    licence: LicenceId::new(licence),
-                    superseded,
-                    period: Arc::from(calendar::period(start, grain)),
-                };
-                (partition, positions)
-            })
-            .collect()
-    }
-
-    /// Writes a file again without its masked rows; returns the new files and the masked rows (row schema).
-    fn rewrite(
-        &self,
-        file: &LiveFile,
-        mask: &MaskState,
-    ) -> Result<(Vec<LiveFile>, RecordBatch), LakeError> {
-        let failed = || LakeError::arrow("rewrite", &self.declaration.id);
-        let partition = Partition {
-            licence: file.licence.clone(),
-            superseded: false,
-            period: Arc::clone(&file.period),
-        };
-        let mut writer = PartitionWriter::new(
-            self.log.folder(),
-            &self.declaration,
-            &partition,
-            self.now_ms,
-        );
-        let mut replaced = Vec::new();
-        let mut start = 0_usize;
-        for batch in lookup::read_file(self.log.folder(), &self.declaration, file)? {
-            let batch = batch?;
-            let end = start + batch.num_rows();
-            let at: Vec<i64> = {
-                let mut at = vec![HotBatch::LIVE; batch.num_rows()];
-                for (row, when) in mask.public.rows.range(start as u32..end as u32) {
-                    at[*row as usize - start] = *when;
-                }
-                at
-            };
-            let is_live: BooleanArray = at.iter().map(|at| Some(*at == HotBatch::LIVE)).collect();
-            writer.write(&filter_record_batch(&batch, &is_live).map_err(failed())?)?;
-            if is_live.false_count() > 0 {
-                let rows = with_licence(&batch, &self.declaration, &file.licence)
-                    .and_then(|rows| superseded_rows(&rows, &at))
-                    .map_err(failed())?;
-                replaced.push(rows);
-            }
-            start = end;
-        }
-        let replaced =
-            concat_batches(&self.declaration.row_schema(), &replaced).map_err(failed())?;
-        Ok((writer.finish()?, replaced))
-    }
 }
 
-/// Splits a chunk into current and replaced rows, the latter with their `superseded_at`.
-fn split(chunk: &Chunk) -> Result<(RecordBatch, RecordBatch), ArrowError> {
-    let Some(marks) = &chunk.marks else {
-        return Ok((chunk.batch.clone(), chunk.batch.slice(0, 0)));
+/// Commits `actions`, which make `added` live, and finds out what an error means.
+pub(super) fn commit_once(
+    log: &mut TableLog,
+    actions: &[Action],
+    added: &[LiveFile],
+    now_ms: i64,
+) -> Result<(), CommitFailure> {
+    let known = log.version();
+    let Err(error) = log.commit(actions, now_ms) else {
+        return Ok(());
     };
-    let is_live: BooleanArray = marks
-        .at
-        .iter()
-        .map(|at| Some(*at == HotBatch::LIVE))
-        .collect();
-    Ok((
-        filter_record_batch(&chunk.batch, &is_live)?,
-        superseded_rows(&chunk.batch, &marks.at)?,
-    ))
-}
-
-/// Returns the replaced rows of a batch with their `superseded_at` filled in.
-fn superseded_rows(batch: &RecordBatch, at: &[i64]) -> Result<RecordBatch, ArrowError> {
-    let is_replaced: BooleanArray = at.iter().map(|at| Some(*at != HotBatch::LIVE)).collect();
-    let index = batch.schema_ref().index_of(common::SUPERSEDED_AT)?;
-    let mut columns = batch.columns().to_vec();
-    let times: TimestampMicrosecondArray = at
-        .iter()
-        .map(|at| (*at != HotBatch::LIVE).then_some(*at))
-        .collect();
-    columns[index] = Arc::new(times.with_timezone("UTC"));
-    filter_record_batch(
-        &RecordBatch::try_new(batch.schema(), columns)?,
-        &is_replaced,
-    )
-}
-
-/// Brings a file batch to the row schema.
-fn with_licence(
-    batch: &RecordBatch,
-    declaration: &DatasetDeclaration,
-    licence: &LicenceId,
-) -> Result<RecordBatch, ArrowError> {
-    let schema = declaration.row_schema();
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            if field.name() == common::LICENCE {
-                let text = std::iter::repeat_n(licence.as_str(), batch.num_rows());
-                return Ok(
-                    Arc::new(arrow::array::StringArray::from_iter_values(text)) as Arc<dyn Array>
-                );
-            }
-            let index = batch.schema_ref().index_of(field.name())?;
-            Ok(Arc::clone(batch.column(index)))
-        })
-        .collect::<Result<Vec<_>, ArrowError>>()?;
-    RecordBatch::try_new(schema, columns)
+    // The entry may be there although we saw an error: only the log itself knows, and only once its name is on disk
+    // does it count. Where the log cannot be asked, the rows must not be written a second time.
+    log.refresh()
+        .and_then(|()| log.sync())
+        .map_err(CommitFailure::Fatal)?;
+    let is_ours = |action: &Action| match action {
+        Action::Txn(txn) => log.txn(&txn.app_id) >= Some(txn.version),
+        Action::Remove(remove) => !log.is_live(&remove.path),
+        _ => true,
+    };
+    if added.iter().all(|file| log.is_live(&file.path)) && actions.iter().all(is_ours) {
+        return Ok(());
+    }
+    if log.version() != known {
+        // Nobody else writes this table, so it is an earlier attempt of ours that came through after all (a slow
+        // object store): the rows it holds are hot here still, and would be written again.
+        return Err(CommitFailure::Fatal(error));
+    }
+    Err(CommitFailure::Retry(error))
 }

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::snapshot::HotBatch;
 use crate::storage::FolderStorage;
 use crate::table::lookup;
@@ -170,7 +171,9 @@ fn read(snapshot: &TableSnapshot) -> (BTreeSet<Answer>, BTreeSet<Answer>) {
         let mut start = 0_u32;
         let mut last: Option<Vec<u8>> = None;
         let codec = KeyCodec::new(&snapshot.declaration).unwrap();
-        for rows in lookup::read_file(&snapshot.folder, &snapshot.declaration, file).unwrap() {
+        for rows in
+            lookup::read_file(&snapshot.folder, &snapshot.declaration, file, 65_536).unwrap()
+        {
             let rows = rows.unwrap();
             let mask = snapshot.masks.get(&file.path);
             add(&rows, &|row| mask?.rows.get(&(start + row as u32)).copied());
@@ -276,6 +279,35 @@ fn random_row(random: &mut StdRng, sequence: u64) -> Row {
     }
 }
 
+fn merge_job(actor: &DatasetActor, effort: Effort) -> Option<MergeJob> {
+    Some(MergeJob {
+        folder: actor.folder().clone(),
+        declaration: Arc::clone(actor.declaration()),
+        codec: Arc::clone(actor.codec()),
+        choice: choose(actor.files(), effort, 0)?,
+        cancelled: Arc::default(),
+        now_ms: 0,
+    })
+}
+
+/// Admits a merge where its inputs are still live; gives it back where a commit has the log.
+fn place(actor: &mut DatasetActor, merge: MergeOutcome) -> Option<MergeOutcome> {
+    if actor.is_committing() {
+        return Some(merge);
+    }
+    if !actor.holds(&merge.inputs) {
+        merge.discard();
+        return None;
+    }
+    let rows = |files: &[Arc<LiveFile>]| files.iter().map(|file| file.rows).sum::<u64>();
+    let before = rows(actor.files());
+    let files = merge.result.unwrap().unwrap();
+    let job = actor.replace(merge.inputs, files, "OPTIMIZE", 0).unwrap();
+    assert!(actor.admit_replaced(job.run()).unwrap().is_none());
+    assert_eq!(rows(actor.files()), before);
+    None
+}
+
 fn schedule(seed: u64) {
     let random = &mut StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
@@ -285,9 +317,10 @@ fn schedule(seed: u64) {
     let mut frames: Vec<Row> = Vec::new();
     let mut job: Option<CommitJob> = None;
     let mut outcome: Option<CommitOutcome> = None;
+    let mut merge: Option<MergeOutcome> = None;
     let mut trimmed = 0;
     for _ in 0..60 {
-        match random.random_range(0..10) {
+        match random.random_range(0..12) {
             0..=4 => {
                 let group: Vec<Row> = (0..random.random_range(1..25))
                     .map(|index| random_row(random, frames.len() as u64 + index + 1))
@@ -299,7 +332,9 @@ fn schedule(seed: u64) {
             5 | 6 => {
                 if job.is_none() && outcome.is_none() {
                     let through = Sequence(frames.len() as u64);
-                    job = actor.freeze(APP, through, 0, Vec::new(), 0);
+                    // Often fewer files than were revised: then the barrier is lower.
+                    let revised_files_max = random.random_range(1..6);
+                    job = actor.freeze(APP, through, 0, revised_files_max, 0);
                     assert!(job.is_some());
                 }
             }
@@ -313,10 +348,17 @@ fn schedule(seed: u64) {
                     .map_or(frames.len() as u64, |s| s.0 - 1);
                 trimmed = oldest.max(trimmed);
             }
+            9 => {
+                merge.take().map(MergeOutcome::discard);
+                let effort = [Effort::Steady, Effort::Full][random.random_range(0..2)];
+                merge = merge_job(&actor, effort).map(MergeJob::run);
+            }
+            10 => merge = merge.and_then(|merge| place(&mut actor, merge)),
             _ => {
                 // A crash: what is in memory is gone; a job that ran has committed, one that did not has not.
                 job = None;
                 outcome = None;
+                merge = None;
                 actor = open(&root, trimmed);
                 apply(&mut actor, &frames[trimmed as usize..]);
             }
@@ -357,7 +399,7 @@ fn row(sequence: u64, minute: i64, value: Option<f64>) -> Row {
 
 fn commit(actor: &mut DatasetActor, through: u64) {
     let job = actor
-        .freeze(APP, Sequence(through), 0, Vec::new(), 0)
+        .freeze(APP, Sequence(through), 0, usize::MAX, 0)
         .unwrap();
     assert!(actor.admit(job.run()).unwrap().is_none());
 }
@@ -370,7 +412,7 @@ fn a_failed_commit_keeps_the_rows_hot_and_the_next_one_takes_them() {
     apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 1, Some(2.0))]);
     let blocked = root.join("licence=CC0-1.0");
     std::fs::write(&blocked, "a file where a folder must be").unwrap();
-    let job = actor.freeze(APP, Sequence(2), 0, Vec::new(), 0).unwrap();
+    let job = actor.freeze(APP, Sequence(2), 0, usize::MAX, 0).unwrap();
     let error = actor.admit(job.run()).unwrap().unwrap();
     assert!(error.to_string().contains("licence=CC0-1.0"), "{error}");
     assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
@@ -388,7 +430,7 @@ fn a_commit_seen_as_failed_counts_once() {
     let root = folder.path().join("d");
     let mut actor = open(&root, 0);
     apply(&mut actor, &[row(1, 0, Some(1.0))]);
-    let job = actor.freeze(APP, Sequence(1), 0, Vec::new(), 0).unwrap();
+    let job = actor.freeze(APP, Sequence(1), 0, usize::MAX, 0).unwrap();
     drop(job.run());
     // The outcome never reached the actor: the process ended. The frames come again.
     let mut actor = open(&root, 0);

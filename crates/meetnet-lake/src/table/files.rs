@@ -3,42 +3,33 @@
 //! `rows of one partition, in key order -> <uuid>.parquet -> LiveFile`
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, Float64Type, Int8Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
 use meetnet_model::common::{LICENCE, SUPERSEDED};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
-use sha2::{Digest, Sha256};
+use parquet::file::metadata::ParquetMetaData;
 use uuid::Uuid;
 
-use super::actions::Add;
+use super::actions::{Add, Remove};
+use super::parquet_file::ParquetFile;
 use super::schema::{read_stats, stats_text};
 use crate::error::LakeError;
-use crate::snapshot::{ColumnStatistics, LiveFile, StatisticsValue};
-use crate::storage::{NewFile, TableFolder};
+use crate::snapshot::LiveFile;
+use crate::storage::{FileChunks, TableFolder};
 
 /// A file is cut before it grows past this: a download that fails is retried in seconds, and rewriting one for a
 /// single revised row stays cheap.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Rows per file at most.
 const FILE_ROWS_MAX: usize = 4_000_000;
-/// Rows per row group: enough to compress well, few enough that two cores can share a file.
-const ROW_GROUP_ROWS: usize = 262_144;
-/// Rows per page: a key look-up reads about one page per sensor.
-const PAGE_ROWS: usize = 5_000;
 /// Rows handed to the writer at once.
 const SLICE_ROWS: usize = 65_536;
-/// Texts in statistics are cut to this many bytes.
-const STATISTICS_TEXT_BYTES: usize = 64;
+/// Tag of a log entry: hash of the file.
+const SHA256: &str = "sha256";
+/// Tag of a log entry: the run of the file and its place in it, `<run>/<part>`.
+const RUN: &str = "run";
 
 /// The partition that a file belongs to: one licence, current or superseded, one period.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +40,15 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
+    /// Returns the partition of a file.
+    pub(crate) fn of(file: &LiveFile) -> Self {
+        Self {
+            licence: file.licence.clone(),
+            superseded: file.superseded,
+            period: Arc::clone(&file.period),
+        }
+    }
+
     /// Returns the folder of the partition, relative to the table's.
     fn folder(&self, grain_column: &str) -> String {
         format!(
@@ -58,34 +58,43 @@ impl Partition {
     }
 }
 
-/// Writes the files of one partition from batches in key order; a file is cut when it is full.
+/// Writes the files of one run: rows of one partition in key order, cut where a file is full.
 pub(crate) struct PartitionWriter<'a> {
     folder: &'a TableFolder,
     declaration: &'a DatasetDeclaration,
     partition: &'a Partition,
+    run: Arc<str>,
+    /// Place in the run of the next file; of all files where one is written again.
+    part: u32,
+    is_rewrite: bool,
     now_ms: i64,
-    open: Option<OpenFile>,
+    open: Option<(String, ParquetFile)>,
     finished: Vec<LiveFile>,
 }
 
-struct OpenFile {
-    path: String,
-    writer: ArrowWriter<HashingWriter>,
-    rows: usize,
-    statistics: BTreeMap<Arc<str>, ColumnStatistics>,
+impl Drop for PartitionWriter<'_> {
+    fn drop(&mut self) {
+        // Given up half-way: no log can name them yet, and a full disk needs the space.
+        remove_files(self.folder, &self.finished);
+    }
 }
 
 impl<'a> PartitionWriter<'a> {
+    /// `again` is a file that is written again with fewer rows, and takes its place in its run; without it a run begins.
     pub(crate) fn new(
         folder: &'a TableFolder,
         declaration: &'a DatasetDeclaration,
         partition: &'a Partition,
+        again: Option<&LiveFile>,
         now_ms: i64,
     ) -> Self {
         Self {
             folder,
             declaration,
             partition,
+            run: again.map_or_else(|| Arc::from(new_name()), |file| Arc::clone(&file.run)),
+            part: again.map_or(0, |file| file.part),
+            is_rewrite: again.is_some(),
             now_ms,
             open: None,
             finished: Vec::new(),
@@ -96,218 +105,123 @@ impl<'a> PartitionWriter<'a> {
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), LakeError> {
         let mut start = 0;
         while start < rows.num_rows() {
-            let mut file = match self.open.take() {
-                Some(file) => file,
-                None => self.create()?,
-            };
+            let (path, mut file) = self.file()?;
             let length = SLICE_ROWS
                 .min(rows.num_rows() - start)
-                .min(FILE_ROWS_MAX - file.rows);
-            let slice = rows.slice(start, length);
-            file.writer
-                .write(&slice)
-                .map_err(LakeError::parquet("write", &self.folder.shown(&file.path)))?;
-            merge_statistics(&mut file.statistics, &slice);
-            file.rows += length;
+                .min(file.group_room())
+                .min(FILE_ROWS_MAX - file.rows());
+            file.write(&rows.slice(start, length))
+                .map_err(LakeError::parquet("write", &self.folder.shown(&path)))?;
             start += length;
-            let bytes = file.writer.bytes_written() + file.writer.in_progress_size();
-            self.open = Some(file);
-            if bytes as u64 >= FILE_BYTES_MAX
-                || self
-                    .open
-                    .as_ref()
-                    .is_some_and(|file| file.rows >= FILE_ROWS_MAX)
-            {
-                self.close()?;
-            }
+            self.keep_or_close(path, file)?;
         }
         Ok(())
     }
 
+    /// Copies a row group of `source` as bytes where the schemas are the same; its keys follow those written before.
+    /// Returns false where it has to be read and written instead.
+    pub(crate) fn copy_group(
+        &mut self,
+        source: &FileChunks,
+        metadata: &ParquetMetaData,
+        index: usize,
+    ) -> Result<bool, LakeError> {
+        let (path, mut file) = self.file()?;
+        let can_copy = file.can_copy(metadata);
+        if can_copy {
+            file.copy_group(source, metadata, index)
+                .map_err(LakeError::parquet("write", &self.folder.shown(&path)))?;
+        }
+        self.keep_or_close(path, file)?;
+        Ok(can_copy)
+    }
+
+    /// Ends the row group being encoded, so that a group read from another file stays one.
+    pub(crate) fn end_group(&mut self) -> Result<(), LakeError> {
+        match &mut self.open {
+            Some((path, file)) => file
+                .end_group()
+                .map_err(LakeError::parquet("write", &self.folder.shown(path))),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the written files; all are synced, and so are the folders that name them.
     pub(crate) fn finish(mut self) -> Result<Vec<LiveFile>, LakeError> {
-        self.close()?;
+        if let Some((path, file)) = self.open.take() {
+            // A file may have been opened for a row group that it could not take.
+            if file.rows() > 0 {
+                self.close(path, file)?;
+            }
+        }
         if !self.finished.is_empty() {
             self.folder.sync_names(&self.partition_folder())?;
         }
-        Ok(self.finished)
+        Ok(std::mem::take(&mut self.finished))
     }
 
     fn partition_folder(&self) -> String {
         self.partition.folder(self.declaration.grain.column())
     }
 
-    fn create(&self) -> Result<OpenFile, LakeError> {
-        // The time in its name tells how old an orphan is.
-        let name = Uuid::now_v7().simple();
-        let path = format!("{}/{name}.parquet", self.partition_folder());
-        let sink = HashingWriter {
-            inner: self.folder.create(&path)?,
-            hash: Sha256::new(),
-            bytes: 0,
-        };
-        let properties = writer_properties(self.declaration, self.partition);
-        let writer = ArrowWriter::try_new(sink, self.declaration.file_schema(), Some(properties))
+    /// Returns the open file; opens one where none is.
+    fn file(&mut self) -> Result<(String, ParquetFile), LakeError> {
+        if let Some(open) = self.open.take() {
+            return Ok(open);
+        }
+        let path = format!("{}/{}.parquet", self.partition_folder(), new_name());
+        let sink = self.folder.create(&path)?;
+        let file = ParquetFile::new(self.declaration, self.partition, sink)
             .map_err(LakeError::parquet("create", &self.folder.shown(&path)))?;
-        Ok(OpenFile {
-            path,
-            writer,
-            rows: 0,
-            statistics: BTreeMap::new(),
-        })
+        Ok((path, file))
     }
 
-    fn close(&mut self) -> Result<(), LakeError> {
-        let Some(OpenFile {
-            path,
-            writer,
-            rows,
-            statistics,
-        }) = self.open.take()
-        else {
-            return Ok(());
-        };
-        let sink = writer
-            .into_inner()
-            .map_err(LakeError::parquet("finish", &self.folder.shown(&path)))?;
-        let HashingWriter { inner, hash, bytes } = sink;
-        inner
-            .finish()
-            .map_err(LakeError::io("write", &self.folder.shown(&path)))?;
+    fn keep_or_close(&mut self, path: String, file: ParquetFile) -> Result<(), LakeError> {
+        if file.bytes() >= FILE_BYTES_MAX || file.rows() >= FILE_ROWS_MAX {
+            return self.close(path, file);
+        }
+        self.open = Some((path, file));
+        Ok(())
+    }
+
+    fn close(&mut self, path: String, file: ParquetFile) -> Result<(), LakeError> {
+        let finished = file.finish(&self.folder.shown(&path))?;
         self.finished.push(LiveFile {
             path: Arc::from(path),
-            bytes,
-            rows: rows as u64,
+            run: Arc::clone(&self.run),
+            part: self.part,
+            bytes: finished.bytes,
+            rows: finished.rows,
             licence: self.partition.licence.clone(),
             superseded: self.partition.superseded,
             period: Arc::clone(&self.partition.period),
-            sha256: Arc::from(hex(&hash.finalize())),
+            sha256: Arc::from(finished.sha256),
             committed_at_ms: self.now_ms,
-            statistics,
+            statistics: finished.statistics,
         });
+        self.part += u32::from(!self.is_rewrite);
         Ok(())
     }
 }
 
-fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) -> WriterProperties {
-    let schema = declaration.file_schema();
-    let sorting: Vec<SortingColumn> = declaration
-        .key_indices()
-        .into_iter()
-        .map(|index| SortingColumn {
-            column_idx: index as i32,
-            descending: false,
-            nulls_first: false,
-        })
-        .collect();
-    let mut metadata = vec![
-        ("meetnet.dataset", declaration.id.to_string()),
-        (
-            "meetnet.declaration_version",
-            declaration.version.to_string(),
-        ),
-        ("licence", partition.licence.to_string()),
-    ];
-    if let Some(attribution) = &declaration.attribution {
-        metadata.push(("attribution", attribution.clone()));
-    }
-    let metadata = metadata
-        .into_iter()
-        .map(|(k, v)| KeyValue::new(k.to_owned(), v))
-        .collect::<Vec<_>>();
-    let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        // Level 3: level 1 saves a sixth of the CPU time and costs 4 % of size, 9 gains less than 2 %.
-        .set_compression(Compression::ZSTD(
-            ZstdLevel::try_new(3).expect("3 is a zstd level"),
-        ))
-        .set_created_by(concat!("meetnet ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        // Without this the row limit of a page is checked only every 1,024 values of a wider batch.
-        .set_write_batch_size(1_024)
-        .set_key_value_metadata(Some(metadata))
-        .set_sorting_columns(Some(sorting));
-    for field in schema.fields() {
-        if matches!(field.data_type(), DataType::Timestamp(..)) {
-            // Times in key order rise by near-constant steps: deltas pack them to bits, a dictionary would not.
-            let column = ColumnPath::from(field.name().as_str());
-            builder = builder
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    builder.build()
-}
-
-/// Adds the statistics of `rows` to those of the file so far.
-fn merge_statistics(columns: &mut BTreeMap<Arc<str>, ColumnStatistics>, rows: &RecordBatch) {
-    let schema = rows.schema();
-    for (field, array) in schema.fields().iter().zip(rows.columns()) {
-        let (min, max) = bounds(array.as_ref());
-        let column = columns.entry(Arc::from(field.name().as_str())).or_default();
-        if min.is_some() && (column.min.is_none() || min < column.min) {
-            column.min = min;
-        }
-        if max > column.max {
-            column.max = max;
-        }
-        column.nulls = Some(column.nulls.unwrap_or(0) + array.null_count() as u64);
+/// Removes files that no log names; what cannot be removed is an orphan, which vacuum finds.
+pub(crate) fn remove_files(folder: &TableFolder, files: &[LiveFile]) {
+    for file in files {
+        let _ = folder.remove(&file.path);
     }
 }
 
-fn bounds(array: &dyn Array) -> (Option<StatisticsValue>, Option<StatisticsValue>) {
-    use StatisticsValue::{Float, Int, Text};
-    match array.data_type() {
-        DataType::Int64 => {
-            let array = array.as_primitive::<Int64Type>();
-            (min(array).map(Int), max(array).map(Int))
-        }
-        DataType::Int8 => {
-            let array = array.as_primitive::<Int8Type>();
-            (
-                min(array).map(|v| Int(v.into())),
-                max(array).map(|v| Int(v.into())),
-            )
-        }
-        DataType::Timestamp(..) => {
-            let array = array.as_primitive::<TimestampMicrosecondType>();
-            (min(array).map(Int), max(array).map(Int))
-        }
-        DataType::Float64 => {
-            let array = array.as_primitive::<Float64Type>();
-            (min(array).map(Float), max(array).map(Float))
-        }
-        DataType::Utf8 => {
-            let array = array.as_string::<i32>();
-            (
-                min_string(array).map(|text| Text(Arc::from(cut_down(text)))),
-                max_string(array)
-                    .and_then(cut_up)
-                    .map(|text| Text(Arc::from(text))),
-            )
-        }
-        _ => (None, None),
-    }
+/// Returns a name that nothing has; the time in it tells how old an orphan is.
+fn new_name() -> String {
+    Uuid::now_v7().simple().to_string()
 }
 
-/// Cuts a text to a lower bound of itself.
-fn cut_down(text: &str) -> &str {
-    let mut end = STATISTICS_TEXT_BYTES.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// Cuts a text to an upper bound of itself; None where no short one is at hand.
-fn cut_up(text: &str) -> Option<String> {
-    if text.len() <= STATISTICS_TEXT_BYTES {
-        return Some(text.to_owned());
-    }
-    let mut bound = cut_down(text).to_owned();
-    bound.push(char::MAX);
-    Some(bound)
+/// Returns when the file at `path` was begun, ms since 1970; None where the name is none of ours.
+pub(crate) fn begun_at_ms(path: &str) -> Option<i64> {
+    let name = path.rsplit('/').next()?.trim_start_matches('.');
+    let (name, _) = name.split_once('.')?;
+    let (seconds, nanos) = Uuid::try_parse(name).ok()?.get_timestamp()?.to_unix();
+    Some(seconds as i64 * 1_000 + i64::from(nanos / 1_000_000))
 }
 
 /// Returns the log action that makes a file live.
@@ -330,16 +244,42 @@ pub(crate) fn add_action(declaration: &DatasetDeclaration, file: &LiveFile) -> A
             &file.statistics,
             &declaration.file_schema(),
         )),
-        tags: Some(BTreeMap::from([(
-            "sha256".to_owned(),
-            Some(file.sha256.to_string()),
-        )])),
+        tags: Some(BTreeMap::from([
+            (SHA256.to_owned(), Some(file.sha256.to_string())),
+            (RUN.to_owned(), Some(format!("{}/{}", file.run, file.part))),
+        ])),
+    }
+}
+
+/// Returns the log action that makes a file no longer live.
+pub(crate) fn remove_action(
+    declaration: &DatasetDeclaration,
+    file: &LiveFile,
+    now_ms: i64,
+) -> Remove {
+    let add = add_action(declaration, file);
+    Remove {
+        path: add.path,
+        deletion_timestamp: Some(now_ms),
+        data_change: true,
+        extended_file_metadata: Some(true),
+        partition_values: Some(add.partition_values),
+        size: Some(add.size),
     }
 }
 
 /// Reads a live file back from its log action; None where an action of ours cannot look like this.
 pub(crate) fn live_file(declaration: &DatasetDeclaration, add: &Add) -> Option<LiveFile> {
     let value = |name: &str| add.partition_values.get(name)?.as_deref();
+    let tag = |name: &str| add.tags.as_ref()?.get(name)?.as_deref();
+    // Files of before runs were named are each a run of their own.
+    let (run, part) = match tag(RUN) {
+        Some(tag) => {
+            let (run, part) = tag.split_once('/')?;
+            (run, part.parse().ok()?)
+        }
+        None => (add.path.as_str(), 0),
+    };
     let (rows, statistics) = read_stats(add.stats.as_deref()?, &declaration.file_schema())?;
     Some(LiveFile {
         path: Arc::from(add.path.as_str()),
@@ -348,38 +288,10 @@ pub(crate) fn live_file(declaration: &DatasetDeclaration, add: &Add) -> Option<L
         licence: LicenceId::new(value(LICENCE)?),
         superseded: value(SUPERSEDED)? == "true",
         period: Arc::from(value(declaration.grain.column())?),
-        sha256: Arc::from(add.tags.as_ref()?.get("sha256")?.as_deref()?),
+        sha256: Arc::from(tag(SHA256)?),
+        run: Arc::from(run),
+        part,
         committed_at_ms: add.modification_time,
         statistics,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-/// Hashes what passes through, so that a file is read never, not twice.
-struct HashingWriter {
-    inner: Box<dyn NewFile>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Write for HashingWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

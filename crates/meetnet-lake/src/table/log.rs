@@ -23,8 +23,8 @@ pub(crate) const LOG_FOLDER: &str = "_delta_log";
 const DECLARATION: &str = "meetnet.declaration";
 /// Commits between two checkpoints: replaying this many entries takes milliseconds.
 const CHECKPOINT_INTERVAL: u64 = 100;
-/// How long tombstones are kept in checkpoints, so that readers of old versions can be told apart from orphans.
-const TOMBSTONE_RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+/// How long tombstones are kept in checkpoints at least: a file without one is an orphan to vacuum.
+const TOMBSTONE_RETENTION_MS: i64 = 8 * 24 * 3_600_000;
 
 /// A table log, folded up to its newest version.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub(crate) struct TableLog {
     metadata: MetaData,
     adds: BTreeMap<String, Add>,
     tombstones: BTreeMap<String, Remove>,
+    tombstone_retention_ms: i64,
     txns: BTreeMap<String, Txn>,
 }
 
@@ -51,6 +52,7 @@ impl TableLog {
             metadata: empty_metadata(),
             adds: BTreeMap::new(),
             tombstones: BTreeMap::new(),
+            tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
             txns: BTreeMap::new(),
         };
         let next = match checkpoint::read_last(folder)? {
@@ -94,6 +96,7 @@ impl TableLog {
             metadata: metadata.clone(),
             adds: BTreeMap::new(),
             tombstones: BTreeMap::new(),
+            tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
             txns: BTreeMap::new(),
         };
         let actions = vec![
@@ -118,6 +121,18 @@ impl TableLog {
     /// Live files.
     pub(crate) fn adds(&self) -> impl Iterator<Item = &Add> {
         self.adds.values()
+    }
+
+    /// Files that are no longer live, with the time they were removed, ms since 1970; forgotten some time later.
+    pub(crate) fn tombstones(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.tombstones
+            .values()
+            .map(|remove| (remove.path.as_str(), remove.deletion_timestamp.unwrap_or(0)))
+    }
+
+    /// Keeps tombstones for at least this long, ms.
+    pub(crate) fn keep_tombstones(&mut self, retention_ms: i64) {
+        self.tombstone_retention_ms = TOMBSTONE_RETENTION_MS.max(retention_ms);
     }
 
     /// Returns true where `path` is live.
@@ -170,8 +185,9 @@ impl TableLog {
         actions.iter().cloned().for_each(|action| self.fold(action));
         self.version = version;
         if version.is_multiple_of(CHECKPOINT_INTERVAL) {
+            let kept_since_ms = now_ms - self.tombstone_retention_ms;
             self.tombstones
-                .retain(|_, r| r.deletion_timestamp.unwrap_or(0) > now_ms - TOMBSTONE_RETENTION_MS);
+                .retain(|_, remove| remove.deletion_timestamp.unwrap_or(0) > kept_since_ms);
             checkpoint::write(&self.folder, version, &self.actions())?;
         }
         Ok(version)
@@ -266,7 +282,7 @@ pub(crate) fn commit_info(operation: &str, now_ms: i64, meetnet: serde_json::Val
     }))
 }
 
-fn entry_path(version: u64) -> String {
+pub(crate) fn entry_path(version: u64) -> String {
     format!("{LOG_FOLDER}/{version:020}.json")
 }
 

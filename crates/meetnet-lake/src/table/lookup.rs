@@ -22,7 +22,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use crate::error::LakeError;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
-use crate::storage::{Access, TableFolder};
+use crate::storage::{Access, FileChunks, TableFolder};
 
 /// Footers kept in memory: about 100 KiB each for the largest files.
 const FOOTERS_MAX: usize = 256;
@@ -358,8 +358,7 @@ impl KeyReader {
             return Ok(footer.clone());
         }
         let input = self.folder.open(&file.path, Access::Pages)?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = ArrowReaderMetadata::load(&input, options).map_err(LakeError::parquet(
+        let footer = load_footer(&input).map_err(LakeError::parquet(
             "read the footer of",
             &self.folder.shown(&file.path),
         ))?;
@@ -371,15 +370,24 @@ impl KeyReader {
     }
 }
 
-/// Reads a whole file in batches of the declaration's file schema.
+/// Reads footer and page index of a file.
+pub(crate) fn load_footer(
+    file: &FileChunks,
+) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    ArrowReaderMetadata::load(file, options)
+}
+
+/// Reads a whole file in batches of the declaration's file schema, `batch_rows` rows each.
 pub(crate) fn read_file(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &LiveFile,
+    batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
     let input = folder.open(&file.path, Access::Whole)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
-        .and_then(|builder| builder.with_batch_size(65_536).build())
+        .and_then(|builder| builder.with_batch_size(batch_rows).build())
         .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
     let schema = declaration.file_schema();
     let dataset = declaration.id.clone();

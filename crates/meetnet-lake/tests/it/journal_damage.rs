@@ -235,7 +235,7 @@ fn damage_in_a_middle_segment_and_a_missing_one_are_reported() {
 
     for (missing, left) in [(1, [3, 4, 5]), (2, [2, 4, 5])] {
         let lost = files.restart(Crash::Kill);
-        meetnet_lake::journal::files::Files::remove(&lost, &paths[missing]).expect("removed");
+        meetnet_lake::files::Files::remove(&lost, &paths[missing]).expect("removed");
         let (journal, recovery) = small(&lost);
         assert_eq!(sequences(&journal), left);
         assert_eq!((recovery.skipped.len(), recovery.skipped[0].bytes), (1, 0));

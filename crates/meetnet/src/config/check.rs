@@ -1,14 +1,15 @@
 //! Checks across sections: declarations, licences, decoders, listeners.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meetnet_decode::Decoders;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::LicenceId;
+use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::{check_licences, is_licence_id};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::schemas::{self, Schemas};
@@ -16,7 +17,10 @@ use meetnet_model::schemas::{self, Schemas};
 use super::document::Document;
 use super::hint::did_you_mean;
 use super::source::{ReadSource, Transport};
-use super::{AdminConfig, HttpConfig, IngestHttpConfig, raw};
+use super::{AdminConfig, HttpConfig, IngestHttpConfig, raw, sections};
+
+/// Less would drop a period before its last rows have come.
+const RETENTION_MIN: Duration = Duration::from_secs(24 * 3_600);
 
 /// Reads the folder's declarations over the built-in ones; None where they are wrong.
 pub(super) fn schemas(
@@ -69,14 +73,16 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence and attribution that the city declares for a dataset.
+/// Applies `[[dataset]]`: licence and attribution that the city declares for a dataset; returns with them how long old
+/// periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
     schemas: Option<Schemas>,
-) -> Option<Schemas> {
+) -> (Option<Schemas>, BTreeMap<DatasetId, Duration>) {
     let sections = document.take_all("dataset");
     let mut schemas = schemas;
     let mut seen = BTreeSet::new();
+    let mut retention = BTreeMap::new();
     for section in sections {
         let Some(raw) = document.read::<raw::Dataset>(section) else {
             continue;
@@ -96,6 +102,10 @@ pub(super) fn dataset_overrides(
                 licence.get_ref()
             );
             document.problem(licence.span(), message);
+        }
+        if let Some(kept) = raw.retention {
+            let kept = sections::at_least(document, Some(kept), Duration::MAX, RETENTION_MIN);
+            retention.insert(DatasetId::new(id), kept);
         }
         let Some(schemas) = &mut schemas else {
             continue;
@@ -122,7 +132,7 @@ pub(super) fn dataset_overrides(
             declaration.attribution = raw.attribution;
         }
     }
-    schemas
+    (schemas, retention)
 }
 
 /// Puts the declarations together and checks each source against them: its licence, and whether it can be decoded.

@@ -17,6 +17,9 @@ pub(super) struct Lake {
     pub(super) commit_rows_max: Option<NonZeroU64>,
     pub(super) hot_bytes_max: Option<Spanned<SizeText>>,
     pub(super) stable_age_max: Option<DurationText>,
+    pub(super) revised_files_max: Option<NonZeroUsize>,
+    pub(super) compaction: Option<bool>,
+    pub(super) vacuum_after: Option<Spanned<DurationText>>,
 }
 
 /// `[journal]`
@@ -143,6 +146,7 @@ pub(super) struct Dataset {
     pub(super) id: Spanned<String>,
     pub(super) licence: Option<Spanned<String>>,
     pub(super) attribution: Option<String>,
+    pub(super) retention: Option<Spanned<DurationText>>,
 }
 
 /// `[[source]]`, of every kind.

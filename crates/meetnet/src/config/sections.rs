@@ -1,5 +1,6 @@
 //! From raw sections to the validated [`Config`]: defaults, addresses, paths and limits.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ const SECTIONS: &[&str] = &[
 /// Sections that are planned: silently ignoring one would look like a listener that does not answer.
 const LATER_SECTIONS: &[&str] = &["pg", "flight"];
 
+/// Queries that run and a separate `serve` hold files of earlier versions for less than this.
+const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
 /// A stored folder name, not a setting: the archive lies in the journal's folder unless it is named.
@@ -79,7 +82,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let schemas_dir = schemas.as_ref().map(|raw| folder.join(raw.dir.get_ref()));
     let schemas_span = schemas.as_ref().map(|raw| raw.dir.span());
     let schemas = check::schemas(document, schemas_dir.as_deref(), schemas_span);
-    let schemas = check::dataset_overrides(document, schemas);
+    let (schemas, retention) = check::dataset_overrides(document, schemas);
     let sources = source::read_all(document, folder);
     let declarations = check::declarations(document, schemas, &sources);
     check::push_listener(document, &sources, ingest_section, ingest_http.as_ref());
@@ -93,7 +96,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
 
     Some(Config {
         file: file.to_path_buf(),
-        lake: lake?,
+        lake: LakeConfig { retention, ..lake? },
         journal: journal?,
         http,
         ingest_http,
@@ -161,7 +164,18 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfi
                 .map_or(defaults.commit_rows_max, u64::from),
             hot_bytes_max: bytes(document, raw.hot_bytes_max, defaults.hot_bytes_max, 1 << 20),
             stable_age_max: duration(raw.stable_age_max, defaults.stable_age_max),
+            revised_files_max: raw
+                .revised_files_max
+                .map_or(defaults.revised_files_max, usize::from),
+            compaction: raw.compaction.unwrap_or(defaults.compaction),
+            vacuum_after: at_least(
+                document,
+                raw.vacuum_after,
+                defaults.vacuum_after,
+                VACUUM_AFTER_MIN,
+            ),
         },
+        retention: BTreeMap::new(),
     }
 }
 
@@ -362,6 +376,22 @@ fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<Socket
         document.problem(text.span(), message);
     }
     address
+}
+
+/// Returns a duration, or its default; one below `min` would do harm.
+pub(super) fn at_least(
+    document: &mut Document<'_>,
+    raw: Option<Spanned<DurationText>>,
+    default: Duration,
+    min: Duration,
+) -> Duration {
+    let Some(raw) = raw else { return default };
+    let duration = raw.get_ref().0;
+    if duration < min {
+        let message = format!("is less than {}, the least that is safe", DurationText(min));
+        document.problem(raw.span(), message);
+    }
+    duration
 }
 
 fn duration(raw: Option<DurationText>, default: Duration) -> Duration {

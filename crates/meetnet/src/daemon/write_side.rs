@@ -98,6 +98,7 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
     let lake = LakeOptions {
         limits: config.lake.limits,
+        retention: config.lake.retention.clone(),
         ..LakeOptions::new(config.lake.storage(), journal.id())
     };
     let options = PipelineOptions {

@@ -1,0 +1,121 @@
+//! Which runs to merge. Runs of about the same size are merged when there are enough of them, so a row is written again
+//! once per size class, and the number of runs grows with the logarithm of the partition; a partition that nothing has
+//! been added to for a while becomes one run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::snapshot::LiveFile;
+use crate::table::files::Partition;
+
+/// Runs of one size class that are merged into one of the next.
+const FANOUT: usize = 8;
+/// Bytes of the lowest class: smaller runs are as good as these.
+const CLASS_BYTES: u64 = 256 << 10;
+/// Runs merged at once: each holds a file open and a batch in memory.
+const RUNS_MAX: usize = 64;
+/// A partition that got no new run for this long is done with, and becomes one run.
+const QUIET_MS: i64 = 3_600_000;
+
+/// How much is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// What keeps the number of runs bounded.
+    Steady,
+    /// One run per partition.
+    Full,
+}
+
+/// Runs of one partition that are to become one; oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) partition: Partition,
+    pub(crate) runs: Vec<Vec<Arc<LiveFile>>>,
+}
+
+impl Choice {
+    /// Returns all input files.
+    pub(crate) fn files(&self) -> Vec<Arc<LiveFile>> {
+        self.runs.iter().flatten().cloned().collect()
+    }
+}
+
+/// Returns the merge that is most wanted among `files` (sorted by partition), if any. `now_ms` is ms since 1970.
+pub(crate) fn choose(files: &[Arc<LiveFile>], effort: Effort, now_ms: i64) -> Option<Choice> {
+    let partitions = files.chunk_by(|a, b| {
+        (&a.licence, a.superseded, &a.period) == (&b.licence, b.superseded, &b.period)
+    });
+    partitions
+        .filter_map(|files| {
+            let runs = runs_to_merge(runs_of(files), effort, now_ms)?;
+            Some(Choice {
+                partition: Partition::of(files.first()?),
+                runs,
+            })
+        })
+        // What takes most runs away comes first.
+        .max_by_key(|choice| choice.runs.len())
+}
+
+/// A run: its files in key order, its length and its age.
+#[derive(Debug)]
+struct Run {
+    files: Vec<Arc<LiveFile>>,
+    bytes: u64,
+    committed_at_ms: i64,
+}
+
+fn runs_of(files: &[Arc<LiveFile>]) -> Vec<Run> {
+    let mut by_name: BTreeMap<&str, Vec<Arc<LiveFile>>> = BTreeMap::new();
+    for file in files {
+        by_name.entry(&file.run).or_default().push(Arc::clone(file));
+    }
+    let mut runs: Vec<Run> = by_name
+        .into_values()
+        .map(|mut files| {
+            // A part that was cut in two when it was written again has its pieces in the order of their names.
+            files.sort_by(|a, b| (a.part, &a.path).cmp(&(b.part, &b.path)));
+            Run {
+                bytes: files.iter().map(|file| file.bytes).sum(),
+                committed_at_ms: files.iter().map(|f| f.committed_at_ms).max().unwrap_or(0),
+                files,
+            }
+        })
+        .collect();
+    // Equal keys, which only superseded rows have, stay in the order of their commits.
+    runs.sort_by_key(|run| run.committed_at_ms);
+    runs
+}
+
+fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<Arc<LiveFile>>>> {
+    if runs.len() < 2 {
+        return None;
+    }
+    let newest = runs.iter().map(|run| run.committed_at_ms).max()?;
+    let everything = effort == Effort::Full || newest < now_ms - QUIET_MS;
+    let chosen: Vec<Run> = if everything {
+        smallest(runs)
+    } else {
+        let mut classes: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
+        for run in runs {
+            classes.entry(size_class(run.bytes)).or_default().push(run);
+        }
+        let full = classes.into_values().find(|runs| runs.len() >= FANOUT)?;
+        smallest(full)
+    };
+    Some(chosen.into_iter().map(|run| run.files).collect())
+}
+
+/// Returns the smallest runs, as many as can be merged at once, oldest first.
+fn smallest(mut runs: Vec<Run>) -> Vec<Run> {
+    if runs.len() > RUNS_MAX {
+        runs.sort_by_key(|run| run.bytes);
+        runs.truncate(RUNS_MAX);
+        runs.sort_by_key(|run| run.committed_at_ms);
+    }
+    runs
+}
+
+fn size_class(bytes: u64) -> u32 {
+    (bytes / CLASS_BYTES).max(1).ilog2() / FANOUT.ilog2()
+}

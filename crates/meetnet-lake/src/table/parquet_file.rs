@@ -1,0 +1,346 @@
+//! One Parquet file being written: rows are encoded into row groups, and whole row groups of other files of the same
+//! schema can be copied in as bytes. Its statistics come from what was written, so a copy needs no decoding.
+//!
+//! `row batches, row groups of other files -> ParquetFile -> bytes + sha256 + statistics`
+//!
+//! It knows nothing of partitions, nor when a file is full: that is `files`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use meetnet_model::dataset::DatasetDeclaration;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+
+use super::files::Partition;
+use crate::error::LakeError;
+use crate::snapshot::{ColumnStatistics, StatisticsValue};
+use crate::storage::{FileChunks, NewFile};
+
+/// Rows per row group: enough to compress well, few enough that two cores can share a file.
+pub(crate) const ROW_GROUP_ROWS: usize = 262_144;
+/// Rows per page: a key look-up reads about one page per sensor.
+const PAGE_ROWS: usize = 5_000;
+
+/// Statistics by column name.
+pub(crate) type FileStatistics = BTreeMap<Arc<str>, ColumnStatistics>;
+
+/// A file being written.
+pub(crate) struct ParquetFile {
+    writer: SerializedFileWriter<HashingWriter>,
+    factory: ArrowRowGroupWriterFactory,
+    group: Option<RowGroup>,
+    rows: usize,
+}
+
+/// The row group being encoded.
+struct RowGroup {
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
+}
+
+/// What a finished file is.
+pub(crate) struct Finished {
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    /// Lower-case hex.
+    pub(crate) sha256: String,
+    pub(crate) statistics: FileStatistics,
+}
+
+impl ParquetFile {
+    /// Starts a file of `partition` in `sink`.
+    pub(crate) fn new(
+        declaration: &DatasetDeclaration,
+        partition: &Partition,
+        sink: Box<dyn NewFile>,
+    ) -> Result<Self, ParquetError> {
+        let sink = HashingWriter {
+            inner: sink,
+            hash: Sha256::new(),
+            bytes: 0,
+        };
+        let properties = writer_properties(declaration, partition);
+        let (writer, factory) =
+            ArrowWriter::try_new(sink, declaration.file_schema(), Some(properties))?
+                .into_serialized_writer()?;
+        Ok(Self {
+            writer,
+            factory,
+            group: None,
+            rows: 0,
+        })
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows that the row group being encoded still takes.
+    pub(crate) fn group_room(&self) -> usize {
+        ROW_GROUP_ROWS - self.group.as_ref().map_or(0, |group| group.rows)
+    }
+
+    /// Bytes so far, those of the row group being encoded estimated.
+    pub(crate) fn bytes(&self) -> u64 {
+        let encoding = self.group.iter().flat_map(|group| &group.columns);
+        let encoding: usize = encoding
+            .map(ArrowColumnWriter::get_estimated_total_bytes)
+            .sum();
+        (self.writer.bytes_written() + encoding) as u64
+    }
+
+    /// Encodes rows in the file schema, at most [`ParquetFile::group_room`].
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let mut group = match self.group.take() {
+            Some(group) => group,
+            None => RowGroup {
+                columns: self
+                    .factory
+                    .create_column_writers(self.writer.flushed_row_groups().len())?,
+                rows: 0,
+            },
+        };
+        let mut columns = group.columns.iter_mut();
+        for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
+            for (leaf, column) in compute_leaves(field, array)?.iter().zip(&mut columns) {
+                column.write(leaf)?;
+            }
+        }
+        group.rows += rows.num_rows();
+        self.rows += rows.num_rows();
+        let is_full = group.rows >= ROW_GROUP_ROWS;
+        self.group = Some(group);
+        if is_full {
+            self.end_group()?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether row groups of a file with this metadata can be copied in: same schema to the letter.
+    pub(crate) fn can_copy(&self, metadata: &ParquetMetaData) -> bool {
+        metadata.column_index().is_some()
+            && metadata.offset_index().is_some()
+            && metadata.file_metadata().schema() == self.writer.schema_descr().root_schema()
+    }
+
+    /// Copies a row group of another file as bytes; see [`ParquetFile::can_copy`].
+    pub(crate) fn copy_group(
+        &mut self,
+        source: &FileChunks,
+        metadata: &ParquetMetaData,
+        index: usize,
+    ) -> Result<(), ParquetError> {
+        self.end_group()?;
+        let group = metadata.row_group(index);
+        let mut target = self.writer.next_row_group()?;
+        for (position, column) in group.columns().iter().enumerate() {
+            let of_group = |row: &Vec<_>| row.get(position).cloned();
+            let close = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: group.num_rows() as u64,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: metadata
+                    .column_index()
+                    .and_then(|index_of| index_of.get(index)?.get(position).cloned()),
+                offset_index: metadata
+                    .offset_index()
+                    .and_then(|index_of| of_group(index_of.get(index)?)),
+            };
+            target.append_column(source, close)?;
+        }
+        target.close()?;
+        self.rows += group.num_rows() as usize;
+        Ok(())
+    }
+
+    /// Ends the row group being encoded, so that the next rows begin another.
+    pub(crate) fn end_group(&mut self) -> Result<(), ParquetError> {
+        let Some(group) = self.group.take() else {
+            return Ok(());
+        };
+        let mut target = self.writer.next_row_group()?;
+        for column in group.columns {
+            column.close()?.append_to_row_group(&mut target)?;
+        }
+        target.close().map(drop)
+    }
+
+    /// Writes the footer and makes the content durable. `shown` names the file in errors.
+    pub(crate) fn finish(mut self, shown: &Path) -> Result<Finished, LakeError> {
+        let failed = || LakeError::parquet("finish", shown);
+        self.end_group().map_err(failed())?;
+        let statistics = statistics_of(self.writer.flushed_row_groups());
+        let HashingWriter { inner, hash, bytes } = self.writer.into_inner().map_err(failed())?;
+        inner.finish().map_err(LakeError::io("write", shown))?;
+        Ok(Finished {
+            bytes,
+            rows: self.rows as u64,
+            sha256: hex(&hash.finalize()),
+            statistics,
+        })
+    }
+}
+
+fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) -> WriterProperties {
+    let schema = declaration.file_schema();
+    let sorting: Vec<SortingColumn> = declaration
+        .key_indices()
+        .into_iter()
+        .map(|index| SortingColumn {
+            column_idx: index as i32,
+            descending: false,
+            nulls_first: false,
+        })
+        .collect();
+    let mut metadata = vec![
+        ("meetnet.dataset", declaration.id.to_string()),
+        (
+            "meetnet.declaration_version",
+            declaration.version.to_string(),
+        ),
+        ("licence", partition.licence.to_string()),
+    ];
+    if let Some(attribution) = &declaration.attribution {
+        metadata.push(("attribution", attribution.clone()));
+    }
+    let metadata = metadata
+        .into_iter()
+        .map(|(k, v)| KeyValue::new(k.to_owned(), v))
+        .collect::<Vec<_>>();
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        // Level 3: level 1 saves a sixth of the CPU time and costs 4 % of size, 9 gains less than 2 %.
+        .set_compression(Compression::ZSTD(
+            ZstdLevel::try_new(3).expect("3 is a zstd level"),
+        ))
+        .set_created_by(concat!("meetnet ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        // Without this the row limit of a page is checked only every 1,024 values of a wider batch.
+        .set_write_batch_size(1_024)
+        .set_key_value_metadata(Some(metadata))
+        .set_sorting_columns(Some(sorting));
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::Timestamp(..)) {
+            // Times in key order rise by near-constant steps: deltas pack them to bits, a dictionary would not.
+            let column = ColumnPath::from(field.name().as_str());
+            builder = builder
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    builder.build()
+}
+
+/// Folds the statistics of row groups; columns with a nested type have none.
+fn statistics_of(groups: &[RowGroupMetaData]) -> FileStatistics {
+    let mut columns = FileStatistics::new();
+    let mut bounded: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+    for group in groups {
+        for chunk in group.columns() {
+            let [name] = chunk.column_path().parts() else {
+                continue;
+            };
+            let name: Arc<str> = Arc::from(name.as_str());
+            let (min, max) = chunk.statistics().map_or((None, None), bounds);
+            let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+            // Values without bounds make the file's unknown; only nulls have none and change nothing.
+            let is_bounded = (min.is_some() && max.is_some())
+                || nulls.is_some_and(|nulls| nulls >= group.num_rows() as u64);
+            *bounded.entry(Arc::clone(&name)).or_insert(true) &= is_bounded;
+            let column = columns.entry(name).or_insert(ColumnStatistics {
+                nulls: Some(0),
+                ..ColumnStatistics::default()
+            });
+            if min.is_some() && (column.min.is_none() || min < column.min) {
+                column.min = min;
+            }
+            if max > column.max {
+                column.max = max;
+            }
+            column.nulls = column.nulls.zip(nulls).map(|(sum, nulls)| sum + nulls);
+        }
+    }
+    for (name, column) in &mut columns {
+        if !bounded.get(name).copied().unwrap_or(false) {
+            (column.min, column.max) = (None, None);
+        }
+    }
+    columns
+}
+
+/// Least and greatest value of a column chunk. Long texts are cut by the writer, the least down and the greatest up.
+fn bounds(statistics: &Statistics) -> (Option<StatisticsValue>, Option<StatisticsValue>) {
+    use StatisticsValue::{Float, Int, Text};
+    let text = |bytes: Option<&[u8]>| {
+        // A bound that was cut inside a character cannot be compared as text: it is unknown then.
+        bytes
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .map(|text| Text(Arc::from(text)))
+    };
+    match statistics {
+        Statistics::Int32(values) => (
+            values.min_opt().map(|v| Int(i64::from(*v))),
+            values.max_opt().map(|v| Int(i64::from(*v))),
+        ),
+        Statistics::Int64(values) => (
+            values.min_opt().map(|v| Int(*v)),
+            values.max_opt().map(|v| Int(*v)),
+        ),
+        Statistics::Double(values) => (
+            values.min_opt().map(|v| Float(*v)),
+            values.max_opt().map(|v| Float(*v)),
+        ),
+        Statistics::ByteArray(_) => (
+            text(statistics.min_bytes_opt()),
+            text(statistics.max_bytes_opt()),
+        ),
+        _ => (None, None),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Hashes what passes through, so that a file is read never, not twice.
+struct HashingWriter {
+    inner: Box<dyn NewFile>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for HashingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

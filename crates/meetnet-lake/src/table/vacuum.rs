@@ -1,0 +1,169 @@
+//! Vacuum: removes files that nothing needs any more.
+//!
+//! | file | removed |
+//! |---|---|
+//! | no longer live, with a tombstone | some time after it was removed: readers and links may still hold it |
+//! | named by nobody: left by a crash, or its tombstone is forgotten | some time after it was begun (its name says when) |
+//! | log entries and checkpoints before a checkpoint | when that checkpoint is old enough |
+//!
+//! Names are never used twice, so what is removed here can never be wanted again. It runs beside commits: what they add
+//! meanwhile is younger than everything that it looks at. A file whose name is none of ours is left alone.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::files::begun_at_ms;
+use super::log::{LOG_FOLDER, TableLog, entry_path};
+use crate::error::LakeError;
+use crate::storage::TableFolder;
+
+/// What to look for in one table.
+#[derive(Debug)]
+pub(crate) struct VacuumJob {
+    folder: TableFolder,
+    /// Live files, and those whose tombstone is too young.
+    wanted: HashSet<String>,
+    /// Files whose tombstone is old enough.
+    expired: HashSet<String>,
+    /// What is older than this, ms since 1970, may go.
+    before_ms: i64,
+    /// Files that nobody ever named go when they are older than this, ms since 1970.
+    orphans_before_ms: i64,
+}
+
+/// What a vacuum removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Data files that had been replaced.
+    pub replaced_files: u64,
+    /// Data and temporary files that nobody named.
+    pub orphans: u64,
+    /// Log entries and checkpoints.
+    pub log_files: u64,
+    /// Bytes of all.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Vacuumed {
+    fn add_assign(&mut self, other: Self) {
+        self.replaced_files += other.replaced_files;
+        self.orphans += other.orphans;
+        self.log_files += other.log_files;
+        self.bytes += other.bytes;
+    }
+}
+
+impl std::ops::Sub for Vacuumed {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            replaced_files: self.replaced_files - before.replaced_files,
+            orphans: self.orphans - before.orphans,
+            log_files: self.log_files - before.log_files,
+            bytes: self.bytes - before.bytes,
+        }
+    }
+}
+
+impl VacuumJob {
+    /// Looks at a table as it is now. `vacuum_after_ms`: how long a replaced file stays; `orphan_age_ms`: how long one
+    /// that nobody named does, longer than any write takes.
+    pub(crate) fn new(
+        log: &TableLog,
+        vacuum_after_ms: i64,
+        orphan_age_ms: i64,
+        now_ms: i64,
+    ) -> Self {
+        let before_ms = now_ms - vacuum_after_ms;
+        let mut wanted: HashSet<String> = log.adds().map(|add| add.path.clone()).collect();
+        let mut expired = HashSet::new();
+        for (path, removed_at_ms) in log.tombstones() {
+            let set = if removed_at_ms > before_ms {
+                &mut wanted
+            } else {
+                &mut expired
+            };
+            set.insert(path.to_owned());
+        }
+        Self {
+            folder: log.folder().clone(),
+            wanted,
+            expired,
+            before_ms,
+            orphans_before_ms: now_ms - orphan_age_ms,
+        }
+    }
+
+    /// Removes them.
+    pub(crate) fn run(&self) -> Result<Vacuumed, LakeError> {
+        let mut vacuumed = Vacuumed::default();
+        let mut checkpoints = Vec::new();
+        let mut entries = Vec::new();
+        for object in self.folder.list("")? {
+            let path = object.path.as_str();
+            if path.starts_with(LOG_FOLDER)
+                && let Some(version) = version_of(path)
+            {
+                if path.ends_with(".checkpoint.parquet") {
+                    checkpoints.push(version);
+                }
+                entries.push((version, object));
+                continue;
+            }
+            let ours = path.ends_with(".parquet") || path.ends_with(".tmp");
+            let Some(begun_at_ms) = begun_at_ms(path).filter(|_| ours) else {
+                continue;
+            };
+            let counted = if self.expired.contains(path) {
+                &mut vacuumed.replaced_files
+            } else if !self.wanted.contains(path) && begun_at_ms < self.orphans_before_ms {
+                &mut vacuumed.orphans
+            } else {
+                continue;
+            };
+            self.folder.remove(path)?;
+            *counted += 1;
+            vacuumed.bytes += object.bytes;
+        }
+        if let Some(kept) = self.oldest_needed(checkpoints)? {
+            for (_, object) in entries.iter().filter(|(version, _)| *version < kept) {
+                self.folder.remove(&object.path)?;
+                vacuumed.log_files += 1;
+                vacuumed.bytes += object.bytes;
+            }
+        }
+        Ok(vacuumed)
+    }
+
+    /// Returns the newest checkpoint that is old enough for everything before it to go.
+    fn oldest_needed(&self, mut checkpoints: Vec<u64>) -> Result<Option<u64>, LakeError> {
+        checkpoints.sort_unstable_by_key(|version| std::cmp::Reverse(*version));
+        for version in checkpoints {
+            let committed_at_ms = self.committed_at_ms(version)?;
+            if committed_at_ms.is_some_and(|at| at < self.before_ms) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When a version was committed, ms since 1970, as its entry says.
+    fn committed_at_ms(&self, version: u64) -> Result<Option<i64>, LakeError> {
+        let Some(entry) = self.folder.read(&entry_path(version))? else {
+            return Ok(None);
+        };
+        let mut actions = serde_json::Deserializer::from_slice(&entry).into_iter::<Value>();
+        Ok(actions.find_map(|action| action.ok()?.get("commitInfo")?.get("timestamp")?.as_i64()))
+    }
+}
+
+/// Version of a log entry or checkpoint.
+fn version_of(path: &str) -> Option<u64> {
+    let name = path.rsplit('/').next()?;
+    let (version, kind) = name.split_once('.')?;
+    matches!(kind, "json" | "checkpoint.parquet")
+        .then(|| version.parse().ok())
+        .flatten()
+}
