@@ -349,7 +349,9 @@ fn schedule(seed: u64) {
                 trimmed = oldest.max(trimmed);
             }
             9 => {
-                merge.take().map(MergeOutcome::discard);
+                if let Some(merge) = merge.take() {
+                    merge.discard();
+                }
                 let effort = [Effort::Steady, Effort::Full][random.random_range(0..2)];
                 merge = merge_job(&actor, effort).map(MergeJob::run);
             }
@@ -514,4 +516,125 @@ fn the_log_survives_checkpoints() {
     let actor = open(&root, 205);
     assert_eq!(actor.version(), 205);
     assert_eq!(read(&actor.snapshot(Sequence(205), 0)), before);
+}
+
+#[test]
+fn of_two_merges_of_the_same_files_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    for sequence in 1..=4 {
+        apply(&mut actor, &[row(sequence, sequence as i64, Some(1.0))]);
+        commit(&mut actor, sequence);
+    }
+    // Planned from the same state, as two processes or a restart could.
+    let first = merge_job(&actor, Effort::Full).unwrap().run();
+    let second = merge_job(&actor, Effort::Full).unwrap().run();
+    assert!(place(&mut actor, first).is_none());
+    assert!(place(&mut actor, second).is_none());
+    let (current, history) = read(&actor.snapshot(Sequence(4), 0));
+    assert_eq!((current.len(), history.len()), (4, 0));
+    assert_eq!(actor.files().len(), 1);
+    // What the second had written is gone.
+    let listed = actor.folder().list("licence=CC0-1.0").unwrap();
+    assert_eq!(listed.len(), 5);
+}
+
+#[test]
+fn a_commit_of_too_many_revised_files_stops_before_the_frame_that_touches_one_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    for sequence in 1..=4 {
+        apply(&mut actor, &[row(sequence, sequence as i64, Some(1.0))]);
+        commit(&mut actor, sequence);
+    }
+    let revisions: Vec<Row> = (5..=8)
+        .map(|sequence| row(sequence, sequence as i64 - 4, Some(2.0)))
+        .collect();
+    apply(&mut actor, &revisions);
+    assert_eq!(actor.revised_files(), 4);
+    let job = actor.freeze(APP, Sequence(9), 1_000, 2, 0).unwrap();
+    assert!(actor.admit(job.run()).unwrap().is_none());
+    assert_eq!(
+        (actor.committed_through(), actor.hot_rows()),
+        (Sequence(6), 2)
+    );
+    assert_eq!(actor.oldest_uncommitted(), Some(Sequence(7)));
+    // Everything recorded before the first row that stayed hot is committed.
+    let recorded_through = TableLog::open(&table_folder(&root)).unwrap().unwrap();
+    assert_eq!(recorded_through.txn(RECORDED_THROUGH), Some(START + 7 - 1));
+    let (current, history) = read(&actor.snapshot(Sequence(9), 0));
+    assert_eq!((current.len(), history.len()), (4, 4));
+    let job = actor.freeze(APP, Sequence(9), 1_000, 2, 0).unwrap();
+    assert!(actor.admit(job.run()).unwrap().is_none());
+    assert_eq!(
+        (actor.committed_through(), actor.hot_rows()),
+        (Sequence(9), 0)
+    );
+}
+
+#[test]
+fn row_groups_without_replaced_rows_are_copied_byte_for_byte() {
+    use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    // Up to the end of the month: one file.
+    let rows: Vec<Row> = (1..=59)
+        .map(|sequence| row(sequence, sequence as i64, Some(sequence as f64)))
+        .collect();
+    apply(&mut actor, &rows);
+    commit(&mut actor, 59);
+    let groups = |actor: &DatasetActor| -> Vec<Vec<u8>> {
+        let current = actor.files().iter().find(|file| !file.superseded).unwrap();
+        let bytes = actor.folder().read(&current.path).unwrap().unwrap();
+        let reader = SerializedFileReader::new(bytes.clone()).unwrap();
+        let groups = reader.metadata().row_groups().iter();
+        groups
+            .map(|group| {
+                let columns = group.columns().iter();
+                columns
+                    .flat_map(|column| {
+                        let (start, length) = column.byte_range();
+                        bytes.get_bytes(start, length as usize).unwrap().to_vec()
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    let before = groups(&actor);
+    assert_eq!(before.len(), 8);
+    let statistics = actor.files()[0].statistics.clone();
+    // The greatest value and the latest time go: bounds must follow.
+    apply(&mut actor, &[row(60, 59, Some(-5.0))]);
+    commit(&mut actor, 60);
+    let after = groups(&actor);
+    assert_eq!(before[..7], after[..7]);
+    assert_ne!(before[7], after[7]);
+    let kept = actor.files().iter().find(|file| file.rows == 58).unwrap();
+    let bounds = |statistics: &BTreeMap<Arc<str>, crate::snapshot::ColumnStatistics>| {
+        statistics["value"].max.clone()
+    };
+    use crate::snapshot::StatisticsValue::Float;
+    assert_eq!(bounds(&statistics), Some(Float(59.0)));
+    assert_eq!(bounds(&kept.statistics), Some(Float(58.0)));
+}
+
+/// A store that took a commit after it had reported an error: what is hot is in the table already.
+#[test]
+fn a_commit_that_came_through_later_stops_the_actor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    let mut other = open(&root, 0);
+    apply(&mut other, &[row(1, 0, Some(1.0))]);
+    commit(&mut other, 1);
+    apply(&mut actor, &[row(2, 1, Some(1.0))]);
+    let job = actor.freeze(APP, Sequence(2), 0, usize::MAX, 0).unwrap();
+    assert!(actor.admit(job.run()).is_err());
+    let actor = open(&root, 0);
+    assert_eq!(read(&actor.snapshot(Sequence(1), 0)).0.len(), 1);
 }

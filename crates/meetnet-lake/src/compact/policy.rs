@@ -10,8 +10,9 @@ use crate::table::files::Partition;
 
 /// Runs of one size class that are merged into one of the next.
 const FANOUT: usize = 8;
-/// Bytes of the lowest class: smaller runs are as good as these.
-const CLASS_BYTES: u64 = 256 << 10;
+/// Bytes of the lowest class. Were it larger than what a commit writes, small runs would be merged with what they have
+/// just been merged into, again and again.
+const CLASS_BYTES: u64 = 4 << 10;
 /// Runs merged at once: each holds a file open and a batch in memory.
 const RUNS_MAX: usize = 64;
 /// A partition that got no new run for this long is done with, and becomes one run.

@@ -217,8 +217,9 @@ fn vacuum_cuts_the_log_before_an_old_checkpoint_and_the_table_opens_as_before() 
     }
     let before = heat(&mut lake);
     std::thread::sleep(Duration::from_millis(5));
-    // Versions 0 to 199, and checkpoint 100.
-    assert_eq!(vacuum(&mut lake).log_files, 201);
+    // Versions 0 to 199 and checkpoint 100, of each table.
+    let tables = lake.tables.len() as u64;
+    assert_eq!(vacuum(&mut lake).log_files, 201 * tables);
     drop(lake);
     let mut lake = open(folder.path(), |_| {});
     let after = heat(&mut lake);
@@ -301,7 +302,7 @@ fn a_trickle_of_a_year_leaves_few_files() {
         most = most.max(files.len());
     }
     // Eleven months of one run each, and less than eight runs per size class of the last.
-    assert!(most <= 11 + 7 * 6, "{most} files");
+    assert!(most <= 11 + 7 * 7, "{most} files");
     assert_eq!(files.iter().map(|file| file.bytes).sum::<u64>(), written);
     let amplification = rewritten as f64 / written as f64;
     assert!(

@@ -30,10 +30,11 @@ use crate::error::LakeError;
 use crate::snapshot::{ColumnStatistics, StatisticsValue};
 use crate::storage::{FileChunks, NewFile};
 
-/// Rows per row group: enough to compress well, few enough that two cores can share a file.
-pub(crate) const ROW_GROUP_ROWS: usize = 262_144;
+/// Rows per row group: enough to compress well, few enough that two cores can share a file. Tests have small ones, so
+/// that every schedule copies some and reads others.
+const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
 /// Rows per page: a key look-up reads about one page per sensor.
-const PAGE_ROWS: usize = 5_000;
+const PAGE_ROWS: usize = if cfg!(test) { 4 } else { 5_000 };
 
 /// Statistics by column name.
 pub(crate) type FileStatistics = BTreeMap<Arc<str>, ColumnStatistics>;
