@@ -15,9 +15,11 @@ const NOW: i64 = 1_700_000_000_000_000;
 const DIR: &str = "/city/journal";
 
 fn options(files: &FaultyFiles) -> JournalOptions {
+    let clock = ManualClock::new(NOW);
     JournalOptions {
         reserve_bytes: 0,
-        clock: ManualClock::new(NOW).function(),
+        clock: clock.function(),
+        monotonic_clock: clock.monotonic_function(),
         files: Arc::new(files.clone()),
         background: false,
         ..JournalOptions::new(DIR, "/city/archive")
