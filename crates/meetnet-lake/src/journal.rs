@@ -18,7 +18,7 @@
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk |
-//! | `aside/` | copies of damaged regions, for a repair by hand |
+//! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
 //!
 //! Integers are little-endian, times are µs since 1970 UTC.
@@ -47,7 +47,8 @@
 //!    acknowledged (writer), or when its copy of it is complete and synced before its name appears (recovery), so an
 //!    override never hides an acknowledged frame.
 //! 5. Whole segments leave by rename into the archive once T covers them; the newest stays.
-//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`.
+//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
+//!    `aside_bytes_max`.
 //!
 //! # Recovery
 //!
@@ -183,7 +184,8 @@ impl Journal {
                 None
             }
         };
-        let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint)?;
+        let aside_bytes_max = options.aside_bytes_max;
+        let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint, aside_bytes_max)?;
         scan.report.checkpoint_damaged = checkpoint_damaged;
         let number = names.last().map_or(1, |name| name.number + 1);
         let now = (options.clock)();

@@ -45,6 +45,8 @@ pub struct JournalOptions {
     pub raw_retention: Duration,
     /// Size of the archive at which its oldest files are dropped.
     pub archive_bytes_max: u64,
+    /// Size of the copies of damaged regions (`aside/`) at which the oldest are dropped.
+    pub aside_bytes_max: u64,
     /// What time it is.
     pub clock: Clock,
     /// How time goes on whatever is done to `clock`: steps of that one are noticed by it.
@@ -69,6 +71,7 @@ impl JournalOptions {
             reserve_bytes: 64 * MIB,
             raw_retention: Duration::from_secs(30 * 24 * 3600),
             archive_bytes_max: 32 * 1024 * MIB,
+            aside_bytes_max: 1024 * MIB,
             clock: system_clock(),
             monotonic_clock: system_monotonic_clock(),
             files: Arc::new(DiskFiles),
