@@ -8,16 +8,16 @@
     reason = "a bench prints its figures"
 )]
 
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use meetnet_benches::broker::Mosquitto;
 use meetnet_benches::publisher::Publisher;
 use meetnet_benches::{cpu, message, now_ms, source_toml};
+use meetnet_testkit::binary::meetnet_binary;
+use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{AsyncClient, Event, MqttOptions};
@@ -75,8 +75,16 @@ async fn measure(consumed: &AtomicU64, pid: u32, broker: u32, time: Duration) ->
     }
 }
 
+/// Starts the broker of a figure: the same settings for both sides of a ratio. Returns its process id with it.
+fn broker() -> Result<(Mosquitto, u32)> {
+    let broker =
+        Mosquitto::start(TUNED)?.context("install mosquitto: apt-get install mosquitto")?;
+    let process_id = broker.process_id().context("the broker has ended")?;
+    Ok((broker, process_id))
+}
+
 async fn null_subscriber(time: Duration) -> Result<Figures> {
-    let broker = Mosquitto::start()?;
+    let (broker, broker_id) = broker()?;
     let mut options = MqttOptions::new("null", ("127.0.0.1", broker.port));
     options.set_keep_alive(30);
     let (client, mut events) = AsyncClient::builder(options).capacity(10_000).build();
@@ -108,7 +116,7 @@ async fn null_subscriber(time: Duration) -> Result<Figures> {
         message(n, start)
     })?;
     // Its CPU time includes the publisher's threads, which live in this process too: state it as an upper bound.
-    let figures = measure(&consumed, std::process::id(), broker.id(), time).await;
+    let figures = measure(&consumed, std::process::id(), broker_id, time).await;
     publisher.stop()?;
     counting.abort();
     drop(client);
@@ -116,7 +124,7 @@ async fn null_subscriber(time: Duration) -> Result<Figures> {
 }
 
 async fn meetnet(time: Duration) -> Result<Figures> {
-    let broker = Mosquitto::start()?;
+    let (broker, broker_id) = broker()?;
     let folder = tempfile::tempdir()?;
     let http = std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
@@ -128,7 +136,7 @@ async fn meetnet(time: Duration) -> Result<Figures> {
     let path = folder.path().join("meetnet.toml");
     std::fs::write(&path, config)?;
     let daemon = Daemon(
-        Command::new(binary()?)
+        Command::new(meetnet_binary()?)
             .args(["run", "--config"])
             .arg(&path)
             .stdout(Stdio::null())
@@ -155,7 +163,7 @@ async fn meetnet(time: Duration) -> Result<Figures> {
     let publisher = Publisher::start(broker.port, Arc::clone(&consumed), BACKLOG_MAX, move |n| {
         message(n, start)
     })?;
-    let figures = measure(&consumed, daemon.0.id(), broker.id(), time).await;
+    let figures = measure(&consumed, daemon.0.id(), broker_id, time).await;
     println!(
         "meetnet: resident {:.0} MiB",
         cpu::resident_mib(daemon.0.id())
@@ -209,19 +217,4 @@ impl Drop for Daemon {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn binary() -> Result<PathBuf> {
-    let bench = std::env::current_exe()?;
-    let path = bench
-        .parent()
-        .and_then(Path::parent)
-        .context("no target folder")?
-        .join("meetnet");
-    ensure!(
-        path.exists(),
-        "{} is not built: cargo build --release",
-        path.display()
-    );
-    Ok(path)
 }

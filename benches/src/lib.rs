@@ -3,7 +3,6 @@
 //! Every figure is a ratio to a reference measured in the same run on the same machine; docs/benchmarks.md has them.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
-pub mod broker;
 pub mod cpu;
 pub mod publisher;
 

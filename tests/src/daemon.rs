@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use meetnet_testkit::binary::meetnet_binary;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,7 +63,7 @@ impl Installation {
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(meetnet_binary()?);
         command
             .args(arguments)
             .arg("--config")
@@ -274,23 +275,4 @@ fn rows(answer: Value) -> Result<Vec<Vec<Value>>> {
     rows.iter()
         .map(|row| row.as_array().cloned().context("a row that is no array"))
         .collect()
-}
-
-/// Returns the `meetnet` binary: `MEETNET_BIN`, else the one built beside this test.
-fn binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("MEETNET_BIN") {
-        return Ok(path.into());
-    }
-    let test = std::env::current_exe()?;
-    let path = test
-        .parent()
-        .and_then(Path::parent)
-        .context("the test lies in no target folder")?
-        .join("meetnet");
-    ensure!(
-        path.exists(),
-        "{} is not built: cargo build --release",
-        path.display()
-    );
-    Ok(path)
 }

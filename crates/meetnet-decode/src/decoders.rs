@@ -14,7 +14,7 @@ use crate::format::airrohr::AirrohrDecoder;
 use crate::format::json::JsonDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
-use crate::format::{Common, reject_malformed};
+use crate::format::{Body, Common, reject_malformed};
 use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
 use crate::mapping::MappingFault;
@@ -162,11 +162,16 @@ impl Source {
         text: &str,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
+        let body = Body {
+            common: &self.common,
+            envelope,
+            text,
+        };
         match &self.format {
-            Format::Telraam(decoder) => decoder.decode(&self.common, envelope, text, group),
-            Format::Airrohr(decoder) => decoder.decode(&self.common, envelope, text, group),
-            Format::Tts(decoder) => decoder.decode(&self.common, envelope, text, group),
-            Format::Json(decoder) => decoder.decode(&self.common, envelope, text, group),
+            Format::Telraam(decoder) => decoder.decode(&body, group),
+            Format::Airrohr(decoder) => decoder.decode(&body, group),
+            Format::Tts(decoder) => decoder.decode(&body, group),
+            Format::Json(decoder) => decoder.decode(&body, group),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
+mod declared;
 pub(crate) mod json;
 pub(crate) mod telraam;
 pub(crate) mod tts;
@@ -13,9 +14,12 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeWindow};
 
-use crate::group::Output;
+use crate::envelope::EnvelopeRef;
+use crate::group::{Output, Scratch};
 use crate::identity::{IdFault, Naming};
 use crate::instant::{TimeFault, check_window};
+use crate::json::shape::Shape;
+use crate::json::walk::walk;
 
 /// What every format needs of its source's declaration.
 #[derive(Clone, Debug)]
@@ -37,6 +41,47 @@ impl Common {
     /// Returns a device's time if it is plausible.
     pub(crate) fn check_time(&self, time: i64, received_at: i64) -> Result<i64, TimeFault> {
         check_window(time, received_at, self.time_window)
+    }
+}
+
+/// One body being decoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<'a> {
+    pub(crate) common: &'a Common,
+    pub(crate) envelope: &'a EnvelopeRef<'a>,
+    /// Its text: the payload, trimmed, and without bare `nan` where the source is lenient.
+    pub(crate) text: &'a str,
+}
+
+impl<'a> Body<'a> {
+    /// Notes where the wanted values of one part of the body stand and lets `decode` make rows of it; a part that is
+    /// not JSON becomes a reject and takes no other with it.
+    pub(crate) fn part(
+        &self,
+        shape: &Shape,
+        part: &'a str,
+        output: &mut Output,
+        scratch: &mut Scratch,
+        decode: impl FnOnce(&'a str, &mut Output, &mut Scratch),
+    ) {
+        match walk(shape, part, self.text, &mut scratch.spans) {
+            Ok(()) => decode(part, output, scratch),
+            Err(error) => reject_malformed(&error, part, output),
+        }
+    }
+
+    /// Does the same for every element of an array, which [`elements`](crate::json::walk::elements) has noted.
+    pub(crate) fn parts(
+        &self,
+        shape: &Shape,
+        output: &mut Output,
+        scratch: &mut Scratch,
+        mut decode: impl FnMut(&'a str, &mut Output, &mut Scratch),
+    ) {
+        for at in 0..scratch.elements.len() {
+            let part = scratch.elements[at].text(self.text).unwrap_or_default();
+            self.part(shape, part, output, scratch, &mut decode);
+        }
     }
 }
 

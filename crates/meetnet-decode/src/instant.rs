@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{SourceDeclaration, TimeWindow};
+use meetnet_model::source::{SourceDeclaration, TimeFormat, TimeWindow};
 use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
 
 use crate::error::SetupProblem;
@@ -59,6 +59,12 @@ pub(crate) fn check_window(
         limit / 1_000_000
     );
     Err(TimeFault::new(RejectReason::TimeOutOfWindow, message))
+}
+
+/// Returns the reader of RFC 3339 times that are UTC where they carry no offset.
+pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
+    TimeReader::with(TimeFormat::Rfc3339, Some("UTC"), None)
+        .map_err(|error| SetupProblem::Zone(error.to_string()))
 }
 
 /// Reads the raw JSON text of a time; none where it is missing.

@@ -53,6 +53,16 @@ fn declarations() -> Arc<Declarations> {
     Arc::new(schemas::builtin().into_declarations(sources))
 }
 
+/// Returns the city, the decoders of its messages, and its last days up to [`END_S`].
+fn city_with_history(days: u32) -> (Arc<City>, Decoders, History) {
+    let declarations = declarations();
+    let decoders = Decoders::new(&declarations, &key()).unwrap();
+    let city = Arc::new(City::new(SEED));
+    let end_us = END_S * 1_000_000;
+    let history = History::new(Arc::clone(&city), &declarations, &key(), end_us, days).unwrap();
+    (city, decoders, history)
+}
+
 fn decode(decoders: &Decoders, source: DemoSource, message: &Message, second: i64) -> Decoded {
     decoders.decode_body(&EnvelopeRef {
         sequence: 1,
@@ -133,17 +143,7 @@ fn sound_messages_become_rows_and_broken_ones_explained_rejects() {
 
 #[test]
 fn history_holds_the_rows_that_live_messages_become() {
-    let declarations = declarations();
-    let decoders = Decoders::new(&declarations, &key()).unwrap();
-    let city = Arc::new(City::new(SEED));
-    let history = History::new(
-        Arc::clone(&city),
-        &declarations,
-        &key(),
-        END_S * 1_000_000,
-        2,
-    )
-    .unwrap();
+    let (city, decoders, history) = city_with_history(2);
     let mut past = Values::new();
     for source in [DemoSource::Airrohr, DemoSource::Lora, DemoSource::Balcony] {
         for chunk in history.chunks_of(source) {
@@ -196,17 +196,7 @@ fn history_holds_the_rows_that_live_messages_become() {
 
 #[test]
 fn an_hour_of_history_is_the_sum_of_its_live_quarters() {
-    let declarations = declarations();
-    let decoders = Decoders::new(&declarations, &key()).unwrap();
-    let city = Arc::new(City::new(SEED));
-    let history = History::new(
-        Arc::clone(&city),
-        &declarations,
-        &key(),
-        END_S * 1_000_000,
-        1,
-    )
-    .unwrap();
+    let (city, decoders, history) = city_with_history(1);
     let chunks: Vec<_> = history.chunks_of(DemoSource::Telraam).collect();
     let [chunk] = chunks.as_slice() else {
         panic!("one month")

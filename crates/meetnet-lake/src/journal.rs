@@ -18,7 +18,7 @@
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk |
-//! | `aside/` | copies of damaged regions, for a repair by hand |
+//! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
 //!
 //! Integers are little-endian, times are µs since 1970 UTC.
@@ -30,8 +30,8 @@
 //!           frames, each: magic u32 | length u32 | CRC-32C u32 | body (see `frame`)
 //! ```
 //!
-//! Frames are of the kinds envelope, declarations, replay, tick and erase. Each names its sequence, its recorded_at and
-//! the decoder version of the binary that wrote it.
+//! Frames are of the kinds envelope, declarations, replay, tick and erase. Each names its sequence, its recorded_at,
+//! whether the clock was off then (`clock` says when it is), and the decoder version of the binary that wrote it.
 //!
 //! # Invariants
 //!
@@ -47,7 +47,8 @@
 //!    acknowledged (writer), or when its copy of it is complete and synced before its name appears (recovery), so an
 //!    override never hides an acknowledged frame.
 //! 5. Whole segments leave by rename into the archive once T covers them; the newest stays.
-//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`.
+//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
+//!    `aside_bytes_max`.
 //!
 //! # Recovery
 //!
@@ -79,6 +80,7 @@ use uuid::Uuid;
 mod archive;
 mod aside;
 mod checkpoint;
+mod clock;
 mod error;
 mod frame;
 mod opening;
@@ -93,10 +95,11 @@ mod writer;
 
 pub use archive::ArchiveStep;
 pub use checkpoint::{Checkpoint, DupEntry};
+pub use clock::ClockStep;
 pub use error::{AppendError, FullLimit, JournalError};
-pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, fuzz_frame};
+pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, Original, fuzz_frame};
 pub use opening::FolderLock;
-pub use options::{Clock, JournalOptions, system_clock};
+pub use options::{Clock, JournalOptions, system_clock, system_monotonic_clock};
 pub use reader::{FrameGroup, JournalReader};
 pub use recovery::{OlderDecoderTail, Recovery, SkippedRegion};
 pub use shared::{Appended, DurableCallback};
@@ -180,7 +183,8 @@ impl Journal {
                 None
             }
         };
-        let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint)?;
+        let aside_bytes_max = options.aside_bytes_max;
+        let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint, aside_bytes_max)?;
         scan.report.checkpoint_damaged = checkpoint_damaged;
         let number = names.last().map_or(1, |name| name.number + 1);
         let now = (options.clock)();
@@ -240,16 +244,15 @@ impl Journal {
             .append(FrameKind::Envelope, None, envelope)
     }
 
-    /// Takes an earlier envelope again, with the sequence and the receive time (µs since 1970 UTC) it had.
+    /// Takes an earlier envelope again.
     pub fn append_replay(
         &self,
-        original: Sequence,
-        received_at: i64,
+        original: Original,
         envelope: &NewEnvelope<'_>,
     ) -> Result<Appended, AppendError> {
         self.inner
             .shared
-            .append(FrameKind::Replay, Some((received_at, original)), envelope)
+            .append(FrameKind::Replay, Some(original), envelope)
     }
 
     /// Puts declarations in force for every frame behind this one.
@@ -321,8 +324,9 @@ impl Journal {
         self.inner.shared.identity.id
     }
 
-    /// Returns true while the clock is more than a minute behind what has been recorded: it was set back.
-    pub fn clock_step(&self) -> bool {
+    /// Returns how the clock was off when the last frame was taken; none where it was to be believed. Frames say it of
+    /// themselves ([`FrameRef::clock_step`]).
+    pub fn clock_step(&self) -> Option<ClockStep> {
         locked(&self.inner.shared.pending).clock_step
     }
 

@@ -27,6 +27,18 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// Returns the name, as declarations and messages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Timestamp => "timestamp",
+            Self::FloatList => "float_list",
+        }
+    }
+
     /// Returns the Arrow type of the column, in files and in SQL.
     pub fn data_type(self) -> DataType {
         match self {

@@ -30,6 +30,18 @@ pub enum WireFormat {
     Json,
 }
 
+impl WireFormat {
+    /// Returns the name, as configuration and messages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Telraam => "telraam",
+            Self::Airrohr => "airrohr",
+            Self::TtsV3 => "tts-v3",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// The name of a secret: where its value is found at run time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -8,6 +8,7 @@ pub(crate) mod cell;
 mod csv;
 mod json;
 mod parquet_file;
+mod streamed;
 mod table;
 mod time;
 

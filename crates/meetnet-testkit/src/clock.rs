@@ -1,36 +1,55 @@
-//! A wall clock that moves only when a test says so.
+//! A wall clock that moves only when a test says so, and the monotonic clock beside it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A settable clock in µs since 1970 UTC; clones show the same time.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock {
+    wall_us: Arc<AtomicI64>,
+    monotonic_us: Arc<AtomicI64>,
+}
 
 impl ManualClock {
-    /// Returns a clock that stands at `now`, µs since 1970 UTC.
+    /// Returns a clock that stands at `now`, µs since 1970 UTC; its monotonic one stands at 0.
     pub fn new(now: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(now)))
+        Self {
+            wall_us: Arc::new(AtomicI64::new(now)),
+            monotonic_us: Arc::default(),
+        }
     }
 
     /// Returns the time, µs since 1970 UTC.
     pub fn now(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.wall_us.load(Ordering::SeqCst)
     }
 
-    /// Sets the time, µs since 1970 UTC; it may go back.
+    /// Sets the wall clock, µs since 1970 UTC; it may go back. No time goes by.
     pub fn set(&self, now: i64) {
-        self.0.store(now, Ordering::SeqCst);
+        self.wall_us.store(now, Ordering::SeqCst);
     }
 
-    /// Moves the time by `by_us` microseconds, back where negative.
+    /// Sets the wall clock by `by_us` microseconds, back where negative. No time goes by.
+    pub fn step(&self, by_us: i64) {
+        self.wall_us.fetch_add(by_us, Ordering::SeqCst);
+    }
+
+    /// Lets `by_us` microseconds go by, on both clocks.
     pub fn advance(&self, by_us: i64) {
-        self.0.fetch_add(by_us, Ordering::SeqCst);
+        debug_assert!(by_us >= 0, "time goes on; a clock that is set back: step");
+        self.wall_us.fetch_add(by_us, Ordering::SeqCst);
+        self.monotonic_us.fetch_add(by_us, Ordering::SeqCst);
     }
 
-    /// Returns it as a function, the form in which code takes its clock.
+    /// Returns the wall clock as a function, the form in which code takes its clock.
     pub fn function(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
         let clock = self.clone();
         Arc::new(move || clock.now())
+    }
+
+    /// Returns the monotonic clock, µs since [`ManualClock::new`], as a function.
+    pub fn monotonic_function(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
+        let monotonic_us = Arc::clone(&self.monotonic_us);
+        Arc::new(move || monotonic_us.load(Ordering::SeqCst))
     }
 }

@@ -1,8 +1,12 @@
-//! Helpers that more than one crate's tests need: a clock that is set by hand, and a file layer that fails on purpose.
+//! Helpers that more than one crate's tests need: a clock that is set by hand, a file layer that fails on purpose
+//! (feature `files`), a Mosquitto of a test's own (feature `mosquitto`), and the place of the program under test.
 //!
-//! Production code never depends on it. The faulty file layer (feature `files`) implements a trait of `meetnet-lake`;
-//! everything else knows only `meetnet-model`.
+//! Production code never depends on it. The faulty file layer implements a trait of `meetnet-lake`; nothing else here
+//! knows another crate of the workspace.
 
+pub mod binary;
 pub mod clock;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "mosquitto")]
+pub mod mosquitto;

@@ -144,6 +144,7 @@ pub(crate) struct JournalConfig {
     pub(crate) reserve_bytes: u64,
     pub(crate) raw_retention: Duration,
     pub(crate) archive_bytes_max: u64,
+    pub(crate) aside_bytes_max: u64,
 }
 
 /// `[http]` and `[portal]`: the public, read-only listener.

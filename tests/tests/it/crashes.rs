@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meetnet_tests::broker::Mosquitto;
+use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use meetnet_tests::daemon::Installation;
 use meetnet_tests::publisher::{self, Message};
 use rand::rngs::StdRng;
@@ -63,7 +63,7 @@ async fn every_acknowledged_message_is_answered_exactly_once() {
     let seed = number("MEETNET_SEED", 1);
     let kills = number("MEETNET_KILLS", 50);
     println!("MEETNET_SEED={seed} MEETNET_KILLS={kills}");
-    let Some(broker) = Mosquitto::start().unwrap() else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let random = &mut StdRng::seed_from_u64(seed);

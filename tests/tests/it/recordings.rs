@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meetnet_tests::broker::Mosquitto;
+use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use meetnet_tests::daemon::Installation;
 use meetnet_tests::publisher::{self, Message};
 use meetnet_tests::{python, recordings};
@@ -156,7 +156,7 @@ async fn sensor_community_archive_over_mosquitto() {
     let Some(data) = recordings("MEETNET_REAL_DATA") else {
         return;
     };
-    let Some(broker) = Mosquitto::start().unwrap() else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let folder = data.join("sensor_community/archive_csv");
@@ -203,7 +203,7 @@ async fn things_stack_uplinks_without_codec_are_explained_rejects() {
     let Some(data) = recordings("MEETNET_REAL_DATA") else {
         return;
     };
-    let Some(broker) = Mosquitto::start().unwrap() else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let port = broker.port;

@@ -21,12 +21,11 @@ use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{MapEntry, SourceDeclaration};
 
-use crate::envelope::EnvelopeRef;
 use crate::error::SetupProblem;
-use crate::format::{Common, reject_id, reject_time};
+use crate::format::Body;
+use crate::format::declared::{Declared, HardwareId};
 use crate::group::{Group, Output, Scratch};
-use crate::identity::{DeclaredId, HardwareIds, IdFault};
-use crate::instant::DeclaredTime;
+use crate::identity::IdFault;
 use crate::json::Fields;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
@@ -139,8 +138,7 @@ pub(crate) struct AirrohrDecoder {
     shape: Shape,
     chip_ids: [(Slot, &'static str); 3],
     values: Slot,
-    sensor_id: Option<DeclaredId>,
-    time: Option<DeclaredTime>,
+    declared: Declared,
     /// One element of `sensordatavalues`.
     element: Shape,
     value_type: Slot,
@@ -159,7 +157,6 @@ impl AirrohrDecoder {
     ) -> Result<Self, MappingFault> {
         let of_source = |problem| (None, problem);
         let mut shape = Shape::new();
-        let root = Pointer::default();
         let chip_ids = [
             (
                 shape.want_member("esp8266id").map_err(of_source)?,
@@ -169,9 +166,8 @@ impl AirrohrDecoder {
             (shape.want_member("raspiid").map_err(of_source)?, "raspi-"),
         ];
         let values = shape.want_member("sensordatavalues").map_err(of_source)?;
-        let sensor_id =
-            DeclaredId::compile(source, topics, &mut shape, &root).map_err(of_source)?;
-        let time = DeclaredTime::compile(source, &mut shape, &root).map_err(of_source)?;
+        let declared = Declared::compile(source, topics, &mut shape, &Pointer::default())
+            .map_err(of_source)?;
         let mut element = Shape::new();
         let value_type = element.want_member("value_type").map_err(of_source)?;
         let value = element.want_member("value").map_err(of_source)?;
@@ -198,8 +194,7 @@ impl AirrohrDecoder {
             shape,
             chip_ids,
             values,
-            sensor_id,
-            time,
+            declared,
             element,
             value_type,
             value,
@@ -211,12 +206,11 @@ impl AirrohrDecoder {
 
     pub(crate) fn decode(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
+        body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group { output, scratch } = group;
+        let text = body.text;
         walk(&self.shape, text, text, &mut scratch.spans)?;
         let Scratch {
             spans,
@@ -248,22 +242,16 @@ impl AirrohrDecoder {
             );
             return Ok(());
         }
-        if let Err(fault) = self.name(common, envelope, &fields, hardware_ids, sensor_id) {
-            let missing = "the message says in neither `esp8266id`, `esp32id` nor the header X-Sensor which box it \
-                           is from; declare `sensor_id` where boxes cannot send it";
-            reject_id(fault, missing, text, output);
-            return Ok(());
-        }
-        let time = match &self.time {
-            None => Ok(envelope.received_at),
-            Some(declared) => declared
-                .resolve(&fields)
-                .and_then(|time| common.check_time(time, envelope.received_at)),
-        };
-        let time = match time {
+        let found_id = || self.chip_id(body, &fields).map(Some);
+        let named = self
+            .declared
+            .name(body, &fields, found_id, hardware_ids, sensor_id);
+        let time = match named.and_then(|()| self.declared.time(body, &fields, || Ok(None))) {
             Ok(time) => time,
             Err(fault) => {
-                reject_time(&fault, text, output);
+                let missing = "the message says in neither `esp8266id`, `esp32id` nor the header X-Sensor which box \
+                               it is from; declare `sensor_id` where boxes cannot send it";
+                fault.reject(missing, text, output);
                 return Ok(());
             }
         };
@@ -276,7 +264,7 @@ impl AirrohrDecoder {
             },
             time,
             sensor_id,
-            sentinels: &common.sentinels,
+            sentinels: &body.common.sentinels,
             excerpt: text,
         };
         let emitted = self.mapping.emit(&observation, floats, output);
@@ -293,35 +281,22 @@ impl AirrohrDecoder {
         Ok(())
     }
 
-    /// Writes the sensor id of the box into `id`.
-    fn name(
+    /// Returns the chip id of the box, written as the header X-Sensor writes it, so that both give one box one id.
+    fn chip_id<'t>(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        fields: &Fields<'_, '_>,
-        ids: &mut HardwareIds,
-        id: &mut String,
-    ) -> Result<(), IdFault> {
-        if let Some(declared) = &self.sensor_id {
-            return declared.resolve(&common.naming, envelope.topic, fields, ids, id);
-        }
+        body: &Body<'t>,
+        fields: &Fields<'t, '_>,
+    ) -> Result<HardwareId<'t>, IdFault> {
         for (slot, kind) in self.chip_ids {
             match read::text(fields.raw(slot)) {
                 Reading::Missing => {}
                 Reading::Wrong => return Err(IdFault::Wrong),
-                // As the header X-Sensor writes it, so that both give one box one id.
-                Reading::Value(chip) if chip.starts_with(kind) => {
-                    return common.naming.hardware(CHIP, &chip, ids, id);
-                }
-                Reading::Value(chip) => {
-                    return common
-                        .naming
-                        .hardware(CHIP, &format!("{kind}{chip}"), ids, id);
-                }
+                Reading::Value(chip) if chip.starts_with(kind) => return Ok((CHIP, chip)),
+                Reading::Value(chip) => return Ok((CHIP, format!("{kind}{chip}").into())),
             }
         }
-        let header = envelope.meta("x-sensor").ok_or(IdFault::Missing)?;
-        common.naming.hardware(CHIP, header, ids, id)
+        let header = body.envelope.meta("x-sensor").ok_or(IdFault::Missing)?;
+        Ok((CHIP, header.into()))
     }
 
     /// Sorts the values of a message by slot; returns the value types that nobody knows.

@@ -7,12 +7,10 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 
-use crate::envelope::EnvelopeRef;
 use crate::error::SetupProblem;
-use crate::format::{Common, reject_id, reject_malformed, reject_time};
+use crate::format::Body;
+use crate::format::declared::Declared;
 use crate::group::{Group, Output, Scratch};
-use crate::identity::DeclaredId;
-use crate::instant::DeclaredTime;
 use crate::json::Fields;
 use crate::json::pointer::Pointer;
 use crate::json::shape::Shape;
@@ -24,9 +22,8 @@ use crate::topic::TopicPattern;
 #[derive(Clone, Debug)]
 pub(crate) struct JsonDecoder {
     shape: Shape,
+    declared: Declared,
     mapping: Mapping,
-    sensor_id: Option<DeclaredId>,
-    time: Option<DeclaredTime>,
 }
 
 impl JsonDecoder {
@@ -35,40 +32,34 @@ impl JsonDecoder {
         topics: &[TopicPattern],
         declarations: &Declarations,
     ) -> Result<Self, MappingFault> {
-        let of_source = |problem| (None, problem);
-        if source.map.is_empty() {
-            return Err((None, SetupProblem::NoMap("json")));
-        }
         let mut shape = Shape::new();
         let root = Pointer::default();
-        let sensor_id =
-            DeclaredId::compile(source, topics, &mut shape, &root).map_err(of_source)?;
-        let time = DeclaredTime::compile(source, &mut shape, &root).map_err(of_source)?;
-        let mapping = Mapping::compile(&source.map, declarations, |pointer| {
-            shape.want(&Pointer::parse(pointer)?)
-        })?;
-        if let (None, Some(dataset)) = (&sensor_id, mapping.needs_sensor_id(declarations)) {
+        let declared = Declared::compile(source, topics, &mut shape, &root)
+            .map_err(|problem| (None, problem))?;
+        let mapping = Mapping::of_pointers(source, declarations, &mut shape, &root)?;
+        if let (false, Some(dataset)) = (
+            declared.names_sensor(),
+            mapping.needs_sensor_id(declarations),
+        ) {
             return Err((None, SetupProblem::NoSensorId(dataset.id.to_string())));
         }
         Ok(Self {
             shape,
+            declared,
             mapping,
-            sensor_id,
-            time,
         })
     }
 
     pub(crate) fn decode(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
+        body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group { output, scratch } = group;
+        let text = body.text;
         if self.shape.indexes_root() || !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;
-            self.document(common, envelope, text, text, output, scratch);
+            self.document(body, text, output, scratch);
             return Ok(());
         }
         if scratch.elements.is_empty() {
@@ -78,22 +69,16 @@ impl JsonDecoder {
                 text,
             );
         }
-        for at in 0..scratch.elements.len() {
-            let element = scratch.elements[at].text(text).unwrap_or_default();
-            match walk(&self.shape, element, text, &mut scratch.spans) {
-                Ok(()) => self.document(common, envelope, text, element, output, scratch),
-                Err(error) => reject_malformed(&error, element, output),
-            }
-        }
+        body.parts(&self.shape, output, scratch, |element, output, scratch| {
+            self.document(body, element, output, scratch);
+        });
         Ok(())
     }
 
     /// Decodes one document, whose wanted values stand in `scratch.spans`.
     fn document(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
+        body: &Body<'_>,
         document: &str,
         output: &mut Output,
         scratch: &mut Scratch,
@@ -105,7 +90,10 @@ impl JsonDecoder {
             hardware_ids,
             ..
         } = scratch;
-        let fields = Fields { whole: text, spans };
+        let fields = Fields {
+            whole: body.text,
+            spans,
+        };
         if self.shape.root().slot.is_none() && !document.starts_with(['{', '[']) {
             output.reject(
                 RejectReason::UnexpectedShape,
@@ -114,44 +102,25 @@ impl JsonDecoder {
             );
             return;
         }
-        sensor_id.clear();
-        if let Some(declared) = &self.sensor_id
-            && let Err(fault) = declared.resolve(
-                &common.naming,
-                envelope.topic,
-                &fields,
-                hardware_ids,
-                sensor_id,
-            )
-        {
-            let missing = "the message has no sensor id where the source's `sensor_id` says";
-            reject_id(fault, missing, document, output);
-            return;
-        }
-        let time = match &self.time {
-            None => Ok(envelope.received_at),
-            Some(declared) => declared
-                .resolve(&fields)
-                .and_then(|time| common.check_time(time, envelope.received_at)),
-        };
-        let time = match time {
+        let named = self
+            .declared
+            .name(body, &fields, || Ok(None), hardware_ids, sensor_id);
+        let time = match named.and_then(|()| self.declared.time(body, &fields, || Ok(None))) {
             Ok(time) => time,
-            Err(fault) => return reject_time(&fault, document, output),
+            Err(fault) => {
+                let missing = "the message has no sensor id where the source's `sensor_id` says";
+                return fault.reject(missing, document, output);
+            }
         };
         let observation = Observation {
             fields,
             time,
             sensor_id,
-            sentinels: &common.sentinels,
+            sentinels: &body.common.sentinels,
             excerpt: document,
         };
-        if self.mapping.emit(&observation, floats, output).is_nothing() {
-            output.reject(
-                RejectReason::NoMappedValue,
-                format_args!("the message has no value at {}", self.mapping.wanted()),
-                document,
-            );
-        }
+        self.mapping
+            .emit_or_reject(&observation, "the message", floats, output);
     }
 }
 

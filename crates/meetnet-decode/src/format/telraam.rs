@@ -14,12 +14,11 @@
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{SourceDeclaration, TimeFormat};
+use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
-use crate::envelope::EnvelopeRef;
 use crate::error::SetupProblem;
-use crate::format::{Common, reject_malformed, reject_time};
+use crate::format::{Body, Common, reject_time};
 use crate::group::{Group, Output, Scratch};
 use crate::instant;
 use crate::json::Fields;
@@ -175,8 +174,6 @@ impl TelraamDecoder {
             report: want("report")?,
             data: want("data")?,
         };
-        let date = TimeReader::with(TimeFormat::Rfc3339, Some("UTC"), None)
-            .map_err(|error| SetupProblem::Zone(error.to_string()))?;
         Ok(Self {
             shape,
             slots,
@@ -184,18 +181,17 @@ impl TelraamDecoder {
             columns,
             counts,
             histograms,
-            date,
+            date: instant::utc_reader()?,
         })
     }
 
     pub(crate) fn decode(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
+        body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group { output, scratch } = group;
+        let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;
             let fields = Fields {
@@ -209,7 +205,7 @@ impl TelraamDecoder {
                 if let Some((reason, message)) = self.no_row(&fields) {
                     output.reject(reason, message, text);
                 } else {
-                    self.row(common, envelope, text, text, output, scratch);
+                    self.row(body, text, output, scratch);
                 }
                 return Ok(());
             };
@@ -222,17 +218,13 @@ impl TelraamDecoder {
                 return Ok(());
             }
         }
-        for at in 0..scratch.elements.len() {
-            let row = scratch.elements[at].text(text).unwrap_or_default();
-            if !row.starts_with('{') {
+        body.parts(&self.shape, output, scratch, |row, output, scratch| {
+            if row.starts_with('{') {
+                self.row(body, row, output, scratch);
+            } else {
                 output.reject(RejectReason::UnexpectedShape, "a row is not an object", row);
-                continue;
             }
-            match walk(&self.shape, row, text, &mut scratch.spans) {
-                Ok(()) => self.row(common, envelope, text, row, output, scratch),
-                Err(error) => reject_malformed(&error, row, output),
-            }
-        }
+        });
         Ok(())
     }
 
@@ -262,22 +254,14 @@ impl TelraamDecoder {
     }
 
     /// Decodes one row, whose wanted values stand in `scratch.spans`.
-    fn row(
-        &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
-        row: &str,
-        output: &mut Output,
-        scratch: &mut Scratch,
-    ) {
+    fn row(&self, body: &Body<'_>, row: &str, output: &mut Output, scratch: &mut Scratch) {
         let fields = Fields {
-            whole: text,
+            whole: body.text,
             spans: &scratch.spans,
         };
-        let key = self.key(common, envelope, &fields);
+        let key = self.key(body, &fields);
         let filled = key.and_then(|(segment_id, interval_s, time)| {
-            self.fill(common, &fields, &mut scratch.floats, output)?;
+            self.fill(body.common, &fields, &mut scratch.floats, output)?;
             Ok((segment_id, interval_s, time))
         });
         match filled {
@@ -297,12 +281,7 @@ impl TelraamDecoder {
     }
 
     /// Returns segment, interval in seconds and time of a row.
-    fn key(
-        &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        fields: &Fields<'_, '_>,
-    ) -> Result<(i64, i64, i64), Fault> {
+    fn key(&self, body: &Body<'_>, fields: &Fields<'_, '_>) -> Result<(i64, i64, i64), Fault> {
         let segment_id = match read::integer(fields.raw(self.slots.segment_id)) {
             Reading::Value(segment_id @ 1..) => segment_id,
             Reading::Value(_) => {
@@ -318,7 +297,7 @@ impl TelraamDecoder {
         };
         let time = instant::read(&self.date, fields.raw(self.slots.date), "`date`")?
             .ok_or_else(|| Fault::missing("date"))?;
-        let time = common.check_time(time, envelope.received_at)?;
+        let time = body.common.check_time(time, body.envelope.received_at)?;
         let interval_s = match read::text(fields.raw(self.slots.interval)) {
             Reading::Value(interval) => match &*interval {
                 "quarterly" => 900,

@@ -9,19 +9,17 @@
 //!   row's key nor its values depend on `f_cnt`: one uplink that is delivered twice has the same times twice.
 //! - Uplinks that someone simulated in the console are no observations, so they are rejects.
 
-use std::borrow::Cow;
-
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{SourceDeclaration, TimeFormat};
+use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
-use crate::envelope::EnvelopeRef;
 use crate::error::SetupProblem;
-use crate::format::{Common, reject_id, reject_malformed, reject_time};
+use crate::format::Body;
+use crate::format::declared::{Declared, HardwareId};
 use crate::group::{Group, Output, Scratch};
-use crate::identity::{DeclaredId, IdFault};
-use crate::instant::{self, DeclaredTime, TimeFault};
+use crate::identity::IdFault;
+use crate::instant::{self, TimeFault};
 use crate::json::Fields;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
@@ -35,9 +33,8 @@ use crate::topic::TopicPattern;
 pub(crate) struct TtsDecoder {
     shape: Shape,
     slots: Slots,
+    declared: Declared,
     mapping: Mapping,
-    sensor_id: Option<DeclaredId>,
-    time: Option<DeclaredTime>,
     received_at: TimeReader,
 }
 
@@ -65,44 +62,34 @@ impl TtsDecoder {
         declarations: &Declarations,
     ) -> Result<Self, MappingFault> {
         let of_source = |problem| (None, problem);
-        if source.map.is_empty() {
-            return Err((None, SetupProblem::NoMap("tts-v3")));
-        }
         let mut shape = Shape::new();
         let payload = Pointer::parse("/uplink_message/decoded_payload").map_err(of_source)?;
         let slots = Slots::want(&mut shape).map_err(of_source)?;
-        let sensor_id =
-            DeclaredId::compile(source, topics, &mut shape, &payload).map_err(of_source)?;
-        let time = DeclaredTime::compile(source, &mut shape, &payload).map_err(of_source)?;
-        let mapping = Mapping::compile(&source.map, declarations, |pointer| {
-            shape.want(&payload.join(&Pointer::parse(pointer)?))
-        })?;
+        let declared =
+            Declared::compile(source, topics, &mut shape, &payload).map_err(of_source)?;
+        let mapping = Mapping::of_pointers(source, declarations, &mut shape, &payload)?;
         shape
             .unwrap_members(&["result", "data"])
             .map_err(of_source)?;
-        let received_at = TimeReader::with(TimeFormat::Rfc3339, Some("UTC"), None)
-            .map_err(|error| (None, SetupProblem::Zone(error.to_string())))?;
         Ok(Self {
             shape,
             slots,
+            declared,
             mapping,
-            sensor_id,
-            time,
-            received_at,
+            received_at: instant::utc_reader().map_err(of_source)?,
         })
     }
 
     pub(crate) fn decode(
         &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
+        body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group { output, scratch } = group;
+        let text = body.text;
         let error = match walk(&self.shape, text, text, &mut scratch.spans) {
             Ok(()) => {
-                self.uplink(common, envelope, text, text, output, scratch);
+                self.uplink(body, text, output, scratch);
                 return Ok(());
             }
             Err(error) => error,
@@ -115,24 +102,21 @@ impl TtsDecoder {
             return Err(error);
         }
         for line in documents() {
-            match walk(&self.shape, line, text, &mut scratch.spans) {
-                Ok(()) => self.uplink(common, envelope, text, line, output, scratch),
-                Err(error) => reject_malformed(&error, line, output),
-            }
+            body.part(
+                &self.shape,
+                line,
+                output,
+                scratch,
+                |line, output, scratch| {
+                    self.uplink(body, line, output, scratch);
+                },
+            );
         }
         Ok(())
     }
 
     /// Decodes one message, whose wanted values stand in `scratch.spans`.
-    fn uplink(
-        &self,
-        common: &Common,
-        envelope: &EnvelopeRef<'_>,
-        text: &str,
-        document: &str,
-        output: &mut Output,
-        scratch: &mut Scratch,
-    ) {
+    fn uplink(&self, body: &Body<'_>, document: &str, output: &mut Output, scratch: &mut Scratch) {
         let Scratch {
             spans,
             sensor_id,
@@ -140,53 +124,35 @@ impl TtsDecoder {
             hardware_ids,
             ..
         } = scratch;
-        let fields = Fields { whole: text, spans };
+        let fields = Fields {
+            whole: body.text,
+            spans,
+        };
         if let Some((reason, message)) = self.no_payload(&fields) {
             output.reject(reason, message, document);
             return;
         }
-        let named = match &self.sensor_id {
-            Some(declared) => declared.resolve(
-                &common.naming,
-                envelope.topic,
-                &fields,
-                hardware_ids,
-                sensor_id,
-            ),
-            None => match self.hardware_id(&fields) {
-                Ok((kind, raw)) => common.naming.hardware(kind, &raw, hardware_ids, sensor_id),
-                Err(fault) => Err(fault),
-            },
-        };
-        if let Err(fault) = named {
-            let missing = "the uplink has neither `end_device_ids.dev_eui` nor a device id";
-            return reject_id(fault, missing, document, output);
-        }
-        let time = match self.time(&fields, envelope.received_at) {
-            Ok(time) => common.check_time(time, envelope.received_at),
-            Err(fault) => Err(fault),
-        };
-        let time = match time {
+        let found_id = || self.hardware_id(&fields).map(Some);
+        let named = self
+            .declared
+            .name(body, &fields, found_id, hardware_ids, sensor_id);
+        let found_time = || self.received_at(&fields);
+        let time = match named.and_then(|()| self.declared.time(body, &fields, found_time)) {
             Ok(time) => time,
-            Err(fault) => return reject_time(&fault, document, output),
+            Err(fault) => {
+                let missing = "the uplink has neither `end_device_ids.dev_eui` nor a device id";
+                return fault.reject(missing, document, output);
+            }
         };
         let observation = Observation {
             fields,
             time,
             sensor_id,
-            sentinels: &common.sentinels,
+            sentinels: &body.common.sentinels,
             excerpt: document,
         };
-        if self.mapping.emit(&observation, floats, output).is_nothing() {
-            output.reject(
-                RejectReason::NoMappedValue,
-                format_args!(
-                    "the decoded payload has no value at {}",
-                    self.mapping.wanted()
-                ),
-                document,
-            );
-        }
+        self.mapping
+            .emit_or_reject(&observation, "the decoded payload", floats, output);
     }
 
     /// Returns why the message has no decoded payload to read, if it has none.
@@ -221,10 +187,7 @@ impl TtsDecoder {
         None
     }
 
-    fn hardware_id<'a>(
-        &self,
-        fields: &Fields<'a, '_>,
-    ) -> Result<(&'static str, Cow<'a, str>), IdFault> {
+    fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<HardwareId<'t>, IdFault> {
         match read::text(fields.raw(self.slots.dev_eui)) {
             Reading::Value(dev_eui) => return Ok(("dev_eui", dev_eui)),
             Reading::Wrong => return Err(IdFault::Wrong),
@@ -243,10 +206,8 @@ impl TtsDecoder {
         }
     }
 
-    fn time(&self, fields: &Fields<'_, '_>, received_at: i64) -> Result<i64, TimeFault> {
-        if let Some(declared) = &self.time {
-            return declared.resolve(fields);
-        }
+    /// Returns when the network server had the uplink, or the application server.
+    fn received_at(&self, fields: &Fields<'_, '_>) -> Result<Option<i64>, TimeFault> {
         for (slot, name) in [
             (
                 self.slots.uplink_received_at,
@@ -255,10 +216,10 @@ impl TtsDecoder {
             (self.slots.received_at, "`received_at`"),
         ] {
             if let Some(time) = instant::read(&self.received_at, fields.raw(slot), name)? {
-                return Ok(time);
+                return Ok(Some(time));
             }
         }
-        Ok(received_at)
+        Ok(None)
     }
 }
 

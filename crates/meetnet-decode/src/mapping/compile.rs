@@ -5,11 +5,12 @@ use std::sync::Arc;
 use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::source::MapEntry;
+use meetnet_model::source::{MapEntry, SourceDeclaration};
 use meetnet_model::units::Conversion;
 
 use crate::error::SetupProblem;
-use crate::json::shape::Slot;
+use crate::json::pointer::Pointer;
+use crate::json::shape::{Shape, Slot};
 use crate::mapping::{LongColumns, LongValue, Mapping, Origin, WideCell, WideRow};
 
 /// Returns the number of a dataset, as [`crate::group::Output`] counts them, and its declaration.
@@ -35,14 +36,7 @@ pub(crate) fn filled_column(
         .ok_or_else(|| SetupProblem::ColumnMissing {
             dataset: dataset.id.to_string(),
             column,
-            column_type: match column_type {
-                ColumnType::Text => "text",
-                ColumnType::Int => "int",
-                ColumnType::Float => "float",
-                ColumnType::Bool => "bool",
-                ColumnType::Timestamp => "timestamp",
-                ColumnType::FloatList => "float_list",
-            },
+            column_type: column_type.as_str(),
         })
 }
 
@@ -80,6 +74,22 @@ impl Mapping {
             .check_keys(declarations)
             .map_err(|problem| (None, problem))?;
         Ok(mapping)
+    }
+
+    /// Compiles the map of a source whose entries are JSON Pointers, relative to `root` in `shape`. Without entries its
+    /// messages would say nothing.
+    pub(crate) fn of_pointers(
+        source: &SourceDeclaration,
+        declarations: &Declarations,
+        shape: &mut Shape,
+        root: &Pointer,
+    ) -> Result<Self, MappingFault> {
+        if source.map.is_empty() {
+            return Err((None, SetupProblem::NoMap(source.format.as_str())));
+        }
+        Self::compile(&source.map, declarations, |pointer| {
+            shape.want(&root.join(&Pointer::parse(pointer)?))
+        })
     }
 
     /// Returns a dataset whose rows need a sensor id, if the mapping fills one.

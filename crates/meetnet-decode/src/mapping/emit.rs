@@ -88,6 +88,23 @@ impl Mapping {
         }
         emitted
     }
+
+    /// Does the same; a message without any of the mapped values becomes a reject, which calls it `what`.
+    pub(crate) fn emit_or_reject(
+        &self,
+        observation: &Observation<'_>,
+        what: &str,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+    ) {
+        if self.emit(observation, floats, output).is_nothing() {
+            output.reject(
+                RejectReason::NoMappedValue,
+                format_args!("{what} has no value at {}", self.wanted()),
+                observation.excerpt,
+            );
+        }
+    }
 }
 
 impl LongValue {

@@ -98,22 +98,19 @@ impl GroupDecoder {
 
     /// Decodes one envelope or replay frame.
     pub(super) fn decode(&mut self, frame: &FrameRef<'_>) {
-        let facts = self
-            .sources
-            .entry(Box::from(frame.source))
-            .or_insert_with(|| SourceFacts {
-                id: SourceId::new(frame.source),
-                licence: LicenceId::new(UNKNOWN_LICENCE),
-                precedence: 0,
-            });
+        let SourceFacts {
+            id,
+            licence,
+            precedence,
+        } = self.facts(frame.source);
         let index = self.lineage.len() as u32;
         self.lineage.push(Lineage {
             sequence: frame.sequence,
             received_at: frame.received_at,
             recorded_at: frame.recorded_at,
-            source: facts.id.clone(),
-            licence: facts.licence.clone(),
-            precedence: facts.precedence,
+            source: id,
+            licence,
+            precedence,
         });
         self.meta.clear();
         self.meta.extend(
@@ -140,6 +137,20 @@ impl GroupDecoder {
             ""
         };
         self.topics.push(topic.into());
+    }
+
+    /// Returns what rows of a source carry; a source that is not declared any more is remembered when it is first met.
+    fn facts(&mut self, source: &str) -> SourceFacts {
+        if let Some(facts) = self.sources.get(source) {
+            return facts.clone();
+        }
+        let facts = SourceFacts {
+            id: SourceId::new(source),
+            licence: LicenceId::new(UNKNOWN_LICENCE),
+            precedence: 0,
+        };
+        self.sources.insert(source.into(), facts.clone());
+        facts
     }
 
     /// Takes what has been decoded: rows per dataset, rejects among them, and the lineage of each envelope.

@@ -8,7 +8,8 @@ use rumqttc::{
     PubAck, Publish, QoS, StateError,
 };
 
-use crate::broker::{Broker, TUNED};
+use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
+
 use crate::station::Station;
 
 fn options(port: u16) -> MqttOptions {
@@ -48,7 +49,7 @@ async fn next_publish(events: &mut EventLoop) -> Publish {
 
 #[tokio::test]
 async fn manual_acknowledgements_come_from_another_task_and_in_any_order() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let (client, mut events) = subscribed(options(broker.port)).await;
@@ -95,7 +96,7 @@ async fn manual_acknowledgements_come_from_another_task_and_in_any_order() {
 
 #[tokio::test]
 async fn a_stale_acknowledgement_breaks_the_connection_instead_of_being_sent() {
-    let Some(mut broker) = Broker::start(TUNED) else {
+    let Some(mut broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let (client, mut events) = subscribed(options(broker.port)).await;
@@ -105,7 +106,7 @@ async fn a_stale_acknowledgement_breaks_the_connection_instead_of_being_sent() {
     broker.kill();
     assert!(events.poll().await.is_err());
     // Another broker state: nothing is in flight, the id means nothing.
-    broker.resume();
+    broker.resume().unwrap();
     client
         .try_manual_ack(ManualAck::PubAck(PubAck::new(publish.pkid + 1, None)))
         .unwrap();
@@ -121,7 +122,7 @@ async fn a_stale_acknowledgement_breaks_the_connection_instead_of_being_sent() {
 
 #[tokio::test]
 async fn a_resumed_session_is_refused_without_local_state() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let (client, mut events) = subscribed(options(broker.port)).await;
@@ -146,7 +147,7 @@ async fn a_resumed_session_is_refused_without_local_state() {
 
 #[tokio::test]
 async fn the_default_packet_limit_would_end_every_connection() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
         return;
     };
     let mut small = options(broker.port);

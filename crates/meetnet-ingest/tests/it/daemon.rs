@@ -75,13 +75,8 @@ impl Disk {
 }
 
 impl Daemon {
-    /// Starts with an empty journal.
-    pub(crate) fn start(disk: &mut Disk, options: MqttOptions, sync: Sync) -> Self {
-        let folder = disk.next(None);
-        Self::open(folder, options, sync, |_| {})
-    }
-
-    pub(crate) fn start_with(
+    /// Starts with an empty journal, whose options `change` may change.
+    pub(crate) fn start(
         disk: &mut Disk,
         options: MqttOptions,
         sync: Sync,

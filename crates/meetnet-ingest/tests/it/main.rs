@@ -7,8 +7,8 @@
     reason = "a test may panic, and says what it skips"
 )]
 
-mod broker;
 mod client_library;
 mod daemon;
 mod mqtt_source;
+mod scene;
 mod station;

@@ -4,70 +4,17 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use meetnet_ingest::mqtt::{MqttOptions, ProtocolChoice};
+use meetnet_testkit::mosquitto::TUNED;
 
-use crate::broker::{Broker, TUNED};
 use crate::daemon::{Daemon, Disk, Sync};
+use crate::scene::{Scene, in_both, numbers, options};
 use crate::station::Station;
-
-fn options(port: u16) -> MqttOptions {
-    let url = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
-    let mut options = MqttOptions::new(
-        url,
-        "meetnet-test-station",
-        vec!["city/{sensor}".to_owned()],
-    );
-    options.backoff_max = Duration::from_millis(200);
-    options.keep_alive = Duration::from_secs(1);
-    options
-}
-
-fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
-    range.map(|number| number.to_string()).collect()
-}
-
-/// Publishes numbers and waits until the broker has them.
-fn publish(broker: &Broker, range: std::ops::Range<u32>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut station = Station::new(broker.port, "a-sensor");
-        for number in range {
-            station
-                .publish(&format!("city/{}", number % 7), number.to_string())
-                .await;
-        }
-        station.flush().await;
-    });
-}
-
-/// Every one of these must hold in both protocol versions.
-fn in_both(test: impl Fn(ProtocolChoice, &str)) {
-    for (choice, name) in [
-        (ProtocolChoice::Five, "mqtt-5"),
-        (ProtocolChoice::Three, "mqtt-3.1.1"),
-    ] {
-        println!("-- {name}");
-        test(choice, name);
-    }
-}
 
 #[test]
 fn everything_once_in_order_and_nothing_again_after_a_stop() {
-    in_both(|protocol, name| {
-        let Some(broker) = Broker::start(TUNED) else {
-            return;
-        };
-        let mut disk = Disk::new();
-        let options = MqttOptions {
-            protocol,
-            ..options(broker.port)
-        };
-        let mut daemon = Daemon::start(&mut disk, options.clone(), Sync::Always);
-        daemon.wait_subscribed();
-        publish(&broker, 0..5_000);
+    in_both(|mut scene, name| {
+        let mut daemon = scene.subscribe(Sync::Always);
+        scene.publish(0..5_000);
         let status = daemon.wait("all acknowledged", |status| status.acked_total == 5_000);
         assert_eq!(
             (status.protocol, status.unacked, status.redelivered_total),
@@ -78,8 +25,8 @@ fn everything_once_in_order_and_nothing_again_after_a_stop() {
         assert!(!daemon.status().connected);
 
         // While we are away the broker keeps what comes.
-        publish(&broker, 5_000..5_100);
-        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        scene.publish(5_000..5_100);
+        let daemon = scene.restart(daemon, Sync::Always);
         let status = daemon.wait("the rest", |status| status.acked_total == 100);
         assert!(status.session_present);
         assert_eq!(
@@ -92,21 +39,12 @@ fn everything_once_in_order_and_nothing_again_after_a_stop() {
 
 #[test]
 fn killed_before_the_sync_everything_comes_again() {
-    in_both(|protocol, _| {
-        let Some(broker) = Broker::start(TUNED) else {
-            return;
-        };
-        let mut disk = Disk::new();
-        let options = MqttOptions {
-            protocol,
-            ..options(broker.port)
-        };
-        let daemon = Daemon::start(&mut disk, options.clone(), Sync::ByHand);
-        daemon.wait_subscribed();
-        publish(&broker, 0..300);
+    in_both(|mut scene, _| {
+        let daemon = scene.subscribe(Sync::ByHand);
+        scene.publish(0..300);
         let status = daemon.wait("appended", |status| status.messages_total == 300);
         assert_eq!((status.acked_total, daemon.payloads().len()), (0, 0));
-        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        let daemon = scene.restart(daemon, Sync::Always);
         let status = daemon.wait("redelivered", |status| status.acked_total == 300);
         assert_eq!(
             (status.redelivered_total, status.duplicates_dropped_total),
@@ -118,24 +56,15 @@ fn killed_before_the_sync_everything_comes_again() {
 
 #[test]
 fn killed_between_the_sync_and_the_acknowledgement_nothing_is_doubled() {
-    in_both(|protocol, _| {
-        let Some(broker) = Broker::start(TUNED) else {
-            return;
-        };
-        let mut disk = Disk::new();
-        let options = MqttOptions {
-            protocol,
-            ..options(broker.port)
-        };
-        let mut daemon = Daemon::start(&mut disk, options.clone(), Sync::ByHand);
-        daemon.wait_subscribed();
-        publish(&broker, 0..300);
+    in_both(|mut scene, _| {
+        let mut daemon = scene.subscribe(Sync::ByHand);
+        scene.publish(0..300);
         daemon.wait("appended", |status| status.messages_total == 300);
         daemon.kill();
         daemon.journal.write_group().unwrap();
         // More comes while nobody is there.
-        publish(&broker, 300..400);
-        let mut daemon = daemon.restart(&mut disk, options.clone(), Sync::Always);
+        scene.publish(300..400);
+        let mut daemon = scene.restart(daemon, Sync::Always);
         let status = daemon.wait("all acknowledged", |status| status.acked_total == 400);
         assert_eq!(
             (status.duplicates_dropped_total, status.redelivered_total),
@@ -144,9 +73,9 @@ fn killed_between_the_sync_and_the_acknowledgement_nothing_is_doubled() {
         assert_eq!(daemon.payloads(), numbers(0..400));
         daemon.stop();
 
-        let daemon = daemon.restart(&mut disk, options, Sync::Always);
+        let daemon = scene.restart(daemon, Sync::Always);
         daemon.wait_subscribed();
-        publish(&broker, 400..401);
+        scene.publish(400..401);
         let status = daemon.wait("the last", |status| status.acked_total == 1);
         assert_eq!(
             status.messages_total, 1,
@@ -158,34 +87,22 @@ fn killed_between_the_sync_and_the_acknowledgement_nothing_is_doubled() {
 
 #[test]
 fn equal_readings_without_a_time_stay_as_many_as_were_sent() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(mut scene) = Scene::new(TUNED) else {
         return;
     };
-    let mut disk = Disk::new();
-    let mut daemon = Daemon::start(&mut disk, options(broker.port), Sync::ByHand);
-    daemon.wait_subscribed();
-    let same = |count: u32| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let mut station = Station::new(broker.port, "a-sensor");
-            for _ in 0..count {
-                station.publish("city/1", "21.5").await;
-            }
-            station.flush().await;
-        });
+    let mut daemon = scene.subscribe(Sync::ByHand);
+    let same = |scene: &Scene, count| {
+        scene.publish_all((0..count).map(|_| ("city/1".to_owned(), "21.5")));
     };
-    same(100);
+    same(&scene, 100);
     daemon.wait("appended", |status| status.messages_total == 100);
     daemon.journal.write_group().unwrap();
     daemon.wait("acknowledged", |status| status.acked_total == 100);
-    same(50);
+    same(&scene, 50);
     daemon.wait("appended", |status| status.messages_total == 150);
     // 100 acknowledged, 50 appended and lost.
     daemon.kill();
-    let daemon = daemon.restart(&mut disk, options(broker.port), Sync::Always);
+    let daemon = scene.restart(daemon, Sync::Always);
     let status = daemon.wait("redelivered", |status| {
         status.redelivered_total == 50 && status.unacked == 0
     });
@@ -196,21 +113,12 @@ fn equal_readings_without_a_time_stay_as_many_as_were_sent() {
 
 #[test]
 fn the_broker_restarts_while_acknowledgements_are_withheld() {
-    in_both(|protocol, _| {
-        let Some(mut broker) = Broker::start(TUNED) else {
-            return;
-        };
-        let mut disk = Disk::new();
-        let options = MqttOptions {
-            protocol,
-            ..options(broker.port)
-        };
-        let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
-        daemon.wait_subscribed();
-        publish(&broker, 0..200);
+    in_both(|mut scene, _| {
+        let daemon = scene.subscribe(Sync::ByHand);
+        scene.publish(0..200);
         daemon.wait("appended", |status| status.messages_total == 200);
-        broker.stop();
-        broker.resume();
+        scene.broker.stop().unwrap();
+        scene.broker.resume().unwrap();
         // Appended but not durable: recognised, and still not acknowledged.
         let status = daemon.wait("redelivered", |status| status.messages_total == 400);
         assert!(status.session_present && status.reconnects_total >= 1);
@@ -226,22 +134,20 @@ fn the_broker_restarts_while_acknowledgements_are_withheld() {
 
 #[test]
 fn a_broker_that_lost_the_session_is_subscribed_to_again() {
-    let Some(mut broker) = Broker::start("persistence false\nallow_anonymous true") else {
+    let Some(mut scene) = Scene::new("persistence false\nallow_anonymous true") else {
         return;
     };
-    let mut disk = Disk::new();
-    let daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
-    daemon.wait_subscribed();
-    publish(&broker, 0..10);
+    let daemon = scene.subscribe(Sync::Always);
+    scene.publish(0..10);
     daemon.wait("first", |status| status.acked_total == 10);
-    broker.kill();
-    broker.resume();
+    scene.broker.kill();
+    scene.broker.resume().unwrap();
     daemon.wait("back", |status| {
         status.connected && status.reconnects_total == 1
     });
     // The subscription may follow the connection by a moment.
     std::thread::sleep(Duration::from_millis(300));
-    publish(&broker, 10..20);
+    scene.publish(10..20);
     let status = daemon.wait("second", |status| status.acked_total == 20);
     assert!(!status.session_present);
     assert_eq!(daemon.payloads(), numbers(0..20));
@@ -249,17 +155,12 @@ fn a_broker_that_lost_the_session_is_subscribed_to_again() {
 
 #[test]
 fn withheld_acknowledgements_stop_the_broker_and_not_the_keep_alive() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(mut scene) = Scene::new(TUNED) else {
         return;
     };
-    let mut disk = Disk::new();
-    let options = MqttOptions {
-        inflight_max: 10,
-        ..options(broker.port)
-    };
-    let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
-    daemon.wait_subscribed();
-    publish(&broker, 0..100);
+    scene.options.inflight_max = 10;
+    let daemon = scene.subscribe(Sync::ByHand);
+    scene.publish(0..100);
     daemon.wait("a window full", |status| status.messages_total == 10);
     assert_eq!(daemon.status().acked_total, 0);
     // The broker drops a client that is silent for one and a half times the keep-alive.
@@ -273,28 +174,26 @@ fn withheld_acknowledgements_stop_the_broker_and_not_the_keep_alive() {
         ),
         (true, 10, 0)
     );
-    while daemon.status().acked_total < 100 {
+    write_until_acked(&daemon, 100);
+    assert_eq!(daemon.payloads(), numbers(0..100));
+}
+
+/// Lets the journal write until so many messages are acknowledged.
+fn write_until_acked(daemon: &Daemon, messages: u64) {
+    while daemon.status().acked_total < messages {
         daemon.journal.write_group().unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(daemon.payloads(), numbers(0..100));
 }
 
 #[test]
 fn a_full_journal_holds_publishes_back_and_loses_none() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(mut scene) = Scene::new(TUNED) else {
         return;
     };
-    let mut disk = Disk::new();
-    let options = MqttOptions {
-        inflight_max: 50,
-        ..options(broker.port)
-    };
-    let change =
-        |journal: &mut meetnet_lake::journal::JournalOptions| journal.pending_bytes_max = 2_000;
-    let daemon = Daemon::start_with(&mut disk, options, Sync::ByHand, change);
-    daemon.wait_subscribed();
-    publish(&broker, 0..200);
+    scene.options.inflight_max = 50;
+    let daemon = scene.subscribe_with(Sync::ByHand, |journal| journal.pending_bytes_max = 2_000);
+    scene.publish(0..200);
     daemon.wait("full", |status| status.messages_total == 50);
     std::thread::sleep(Duration::from_secs(2));
     let status = daemon.status();
@@ -309,38 +208,25 @@ fn a_full_journal_holds_publishes_back_and_loses_none() {
             .message
             .contains("journal is full")
     );
-    while daemon.status().acked_total < 200 {
-        daemon.journal.write_group().unwrap();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    write_until_acked(&daemon, 200);
     assert_eq!(daemon.payloads(), numbers(0..200));
 }
 
 #[test]
 fn oversized_messages_do_not_come_again_for_ever() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(mut scene) = Scene::new(TUNED) else {
         return;
     };
-    let mut disk = Disk::new();
-    let options = MqttOptions {
-        envelope_bytes_max: 100_000,
-        packet_bytes_max: 1_000_000,
-        ..options(broker.port)
-    };
-    let daemon = Daemon::start(&mut disk, options, Sync::Always);
-    daemon.wait_subscribed();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut station = Station::new(broker.port, "a-sensor");
-        station.publish("city/1", vec![b'x'; 100_001]).await;
+    scene.options.envelope_bytes_max = 100_000;
+    scene.options.packet_bytes_max = 1_000_000;
+    let daemon = scene.subscribe(Sync::Always);
+    let payloads = [
+        vec![b'x'; 100_001],
         // Above what we told the broker: it must not reach us at all.
-        station.publish("city/1", vec![b'y'; 2_000_000]).await;
-        station.publish("city/1", "after").await;
-        station.flush().await;
-    });
+        vec![b'y'; 2_000_000],
+        b"after".to_vec(),
+    ];
+    scene.publish_all(payloads.map(|payload| ("city/1".to_owned(), payload)));
     let status = daemon.wait("both", |status| status.acked_total == 2);
     assert_eq!(
         (
@@ -363,7 +249,7 @@ fn oversized_messages_do_not_come_again_for_ever() {
 
 #[test]
 fn retained_messages_are_not_taken() {
-    let Some(broker) = Broker::start(TUNED) else {
+    let Some(mut scene) = Scene::new(TUNED) else {
         return;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -371,13 +257,12 @@ fn retained_messages_are_not_taken() {
         .enable_all()
         .build()
         .unwrap();
-    let mut station = runtime.block_on(async { Station::new(broker.port, "a-sensor") });
+    let mut station = runtime.block_on(async { Station::new(scene.broker.port, "a-sensor") });
     runtime.block_on(async {
         station.publish_retained("city/1", "old").await;
         station.flush().await;
     });
-    let mut disk = Disk::new();
-    let daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
+    let daemon = scene.start(Sync::Always);
     daemon.wait("ignored", |status| {
         status.retained_ignored_total == 1 && status.acked_total == 1
     });
@@ -392,11 +277,10 @@ fn retained_messages_are_not_taken() {
 
 #[test]
 fn a_refused_connection_is_reported_and_tried_again() {
-    let Some(broker) = Broker::start("allow_anonymous false") else {
+    let Some(mut scene) = Scene::new("allow_anonymous false") else {
         return;
     };
-    let mut disk = Disk::new();
-    let mut daemon = Daemon::start(&mut disk, options(broker.port), Sync::Always);
+    let mut daemon = scene.start(Sync::Always);
     let status = daemon.wait("reported", |status| status.last_error.is_some());
     let message = status.last_error.unwrap().message;
     assert!(
@@ -409,22 +293,17 @@ fn a_refused_connection_is_reported_and_tried_again() {
 
 #[test]
 fn drops_at_the_broker_are_noticed() {
-    // Mosquitto's own defaults, with a queue that fills at once.
-    let Some(broker) =
-        Broker::start("allow_anonymous true\nmax_inflight_messages 20\nmax_queued_messages 10")
-    else {
+    // Mosquitto's own defaults, with a queue that fills at once, and its counters every second.
+    let settings =
+        "allow_anonymous true\nmax_inflight_messages 20\nmax_queued_messages 10\nsys_interval 1";
+    let Some(mut scene) = Scene::new(settings) else {
         return;
     };
-    let mut disk = Disk::new();
-    let options = MqttOptions {
-        inflight_max: 20,
-        ..options(broker.port)
-    };
-    let daemon = Daemon::start(&mut disk, options, Sync::ByHand);
-    daemon.wait_subscribed();
+    scene.options.inflight_max = 20;
+    let daemon = scene.subscribe(Sync::ByHand);
     // Once a first value of the counter is known, growth is seen.
     std::thread::sleep(Duration::from_millis(2_500));
-    publish(&broker, 0..200);
+    scene.publish(0..200);
     let status = daemon.wait("noticed", |status| status.broker_dropped_total > 0);
     assert!(
         status
@@ -465,7 +344,7 @@ fn old_broker() -> u16 {
 #[test]
 fn an_old_broker_is_spoken_to_in_its_version_and_refusals_are_reported() {
     let mut disk = Disk::new();
-    let mut daemon = Daemon::start(&mut disk, options(old_broker()), Sync::Always);
+    let mut daemon = Daemon::start(&mut disk, options(old_broker()), Sync::Always, |_| {});
     let status = daemon.wait("refusal", |status| {
         status
             .last_error

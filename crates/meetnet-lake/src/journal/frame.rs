@@ -8,7 +8,8 @@
 //!         | source | topic | per meta pair: key bytes u16, value bytes u32, key, value | payload: the rest
 //! ```
 //!
-//! Integers are little-endian, times are µs since 1970 UTC, texts are UTF-8. The checksum starts from a private random
+//! Integers are little-endian, times are µs since 1970 UTC, texts are UTF-8. Flags: 1 DUP, 2 retain, 4 truncated, 8 head
+//! of a segment, 16 the clock was off (`clock`); others are ignored. The checksum starts from a private random
 //! key, so that bytes which somebody sent as a payload are never taken for a frame when a damaged region is searched.
 //! The place in the group (0 first) says which frames were synced together: recovery tells a torn write from damage by it.
 
@@ -30,6 +31,8 @@ const FLAG_DUP: u8 = 1;
 const FLAG_RETAIN: u8 = 2;
 const FLAG_TRUNCATED: u8 = 4;
 const FLAG_HEAD: u8 = 8;
+/// Frames of versions that did not look for it are without it.
+const FLAG_CLOCK_STEP: u8 = 16;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +106,8 @@ pub struct FrameRef<'a> {
     pub recorded_at: i64,
     /// When the message arrived, µs since 1970 UTC: `recorded_at`, or what a replay carries.
     pub received_at: i64,
+    /// The clock was off when the message arrived, so `received_at` may be wrong.
+    pub clock_step: bool,
     /// Where a replayed envelope stood first.
     pub original_sequence: Option<Sequence>,
     /// Version of the decoders that were in use when it was written.
@@ -177,6 +182,17 @@ impl FrameKey {
     }
 }
 
+/// What a replay keeps of the envelope that it repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// Where it stood first.
+    pub sequence: Sequence,
+    /// When it was received, µs since 1970 UTC.
+    pub received_at: i64,
+    /// Whether the clock was off then.
+    pub clock_step: bool,
+}
+
 /// What stands in a frame besides the envelope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
@@ -184,11 +200,13 @@ pub(crate) struct Stamp {
     pub(crate) head: bool,
     pub(crate) sequence: Sequence,
     pub(crate) recorded_at: i64,
+    /// The clock is off; in a replay, what the original says counts.
+    pub(crate) clock_step: bool,
     pub(crate) decoder_version: u32,
     /// How many frames of its group stand before it.
     pub(crate) in_group: u32,
-    /// Only in a replay: receive time and sequence of the original.
-    pub(crate) original: Option<(i64, Sequence)>,
+    /// Only in a replay.
+    pub(crate) original: Option<Original>,
 }
 
 /// Returns the bytes that the frame will take, prefix included, or the field that is too long.
@@ -232,10 +250,14 @@ pub(crate) fn encode(
 ) {
     let start = buffer.len();
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let clock_step = stamp
+        .original
+        .map_or(stamp.clock_step, |original| original.clock_step);
     let flags = flag(envelope.dup, FLAG_DUP)
         | flag(envelope.retain, FLAG_RETAIN)
         | flag(envelope.truncated, FLAG_TRUNCATED)
-        | flag(stamp.head, FLAG_HEAD);
+        | flag(stamp.head, FLAG_HEAD)
+        | flag(clock_step, FLAG_CLOCK_STEP);
     // One fixed block instead of a dozen small writes: this runs under the append lock.
     let mut fixed = [0_u8; PREFIX_BYTES + FIXED_BYTES];
     fixed[..4].copy_from_slice(&MAGIC);
@@ -253,9 +275,9 @@ pub(crate) fn encode(
     body[24..32].copy_from_slice(&stamp.sequence.0.to_le_bytes());
     body[32..40].copy_from_slice(&stamp.recorded_at.to_le_bytes());
     buffer.extend_from_slice(&fixed);
-    if let Some((received_at, sequence)) = stamp.original {
-        buffer.extend_from_slice(&received_at.to_le_bytes());
-        buffer.extend_from_slice(&sequence.0.to_le_bytes());
+    if let Some(original) = stamp.original {
+        buffer.extend_from_slice(&original.received_at.to_le_bytes());
+        buffer.extend_from_slice(&original.sequence.0.to_le_bytes());
     }
     buffer.extend_from_slice(envelope.source.as_bytes());
     buffer.extend_from_slice(envelope.topic.as_bytes());
@@ -359,6 +381,7 @@ pub(crate) fn parse_body(body: &[u8]) -> Option<FrameRef<'_>> {
         sequence,
         recorded_at,
         received_at,
+        clock_step: flags & FLAG_CLOCK_STEP != 0,
         original_sequence,
         decoder_version,
         source,
@@ -419,11 +442,14 @@ pub fn fuzz_frame(bytes: &[u8]) {
         head: frame.head,
         sequence: frame.sequence,
         recorded_at: frame.recorded_at,
+        clock_step: frame.clock_step,
         decoder_version: frame.decoder_version,
         in_group: frame.in_group,
-        original: frame
-            .original_sequence
-            .map(|sequence| (frame.received_at, sequence)),
+        original: frame.original_sequence.map(|sequence| Original {
+            sequence,
+            received_at: frame.received_at,
+            clock_step: frame.clock_step,
+        }),
     };
     if encoded_bytes(frame.kind, &envelope).is_err() {
         return;

@@ -230,6 +230,7 @@ pub(crate) fn start_segment(
             head: false,
             sequence: next,
             recorded_at,
+            clock_step: false,
             decoder_version: DECODER_VERSION,
             in_group: 0,
             original: None,

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::files::{DiskFiles, Files};
 
-/// The wall clock: µs since 1970 UTC.
+/// A clock: µs since 1970 UTC, or since any moment where it is a monotonic one.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Returns the clock of the system.
+/// Returns the wall clock of the system.
 pub fn system_clock() -> Clock {
     Arc::new(|| {
         let since = SystemTime::now()
@@ -17,6 +17,12 @@ pub fn system_clock() -> Clock {
             .unwrap_or_default();
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     })
+}
+
+/// Returns a clock of the system that nobody sets; it stands still while the machine sleeps.
+pub fn system_monotonic_clock() -> Clock {
+    let start = Instant::now();
+    Arc::new(move || i64::try_from(start.elapsed().as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Where the journal lives, and its limits.
@@ -39,8 +45,12 @@ pub struct JournalOptions {
     pub raw_retention: Duration,
     /// Size of the archive at which its oldest files are dropped.
     pub archive_bytes_max: u64,
+    /// Size of the copies of damaged regions (`aside/`) at which the oldest are dropped.
+    pub aside_bytes_max: u64,
     /// What time it is.
     pub clock: Clock,
+    /// How time goes on whatever is done to `clock`: steps of that one are noticed by it.
+    pub monotonic_clock: Clock,
     /// The file operations; tests put a faulty layer here.
     pub files: Arc<dyn Files>,
     /// True: threads of the journal's own write groups and tend the archive. False: the owner calls
@@ -61,7 +71,9 @@ impl JournalOptions {
             reserve_bytes: 64 * MIB,
             raw_retention: Duration::from_secs(30 * 24 * 3600),
             archive_bytes_max: 32 * 1024 * MIB,
+            aside_bytes_max: 1024 * MIB,
             clock: system_clock(),
+            monotonic_clock: system_monotonic_clock(),
             files: Arc::new(DiskFiles::PRIVATE),
             background: true,
         }

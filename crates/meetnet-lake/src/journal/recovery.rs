@@ -54,7 +54,8 @@ pub struct SkippedRegion {
     /// It lies in the group that was written last: most likely a power loss tore a write that nobody was acknowledged
     /// for. False: acknowledged messages may be lost, a human is needed.
     pub last_group: bool,
-    /// Where the bytes are kept for a repair by hand; none where there are none, or they could not be copied.
+    /// Where the bytes are kept for a repair by hand; none where there are none, they could not be copied, or
+    /// `aside_bytes_max` leaves no room for them.
     pub kept_aside: Option<PathBuf>,
 }
 
@@ -171,6 +172,7 @@ pub(crate) fn scan(
     identity: &Identity,
     names: &[SegmentName],
     checkpoint: Option<Checkpoint>,
+    aside_bytes_max: u64,
 ) -> Result<Scan, JournalError> {
     let mut found = Vec::with_capacity(names.len());
     for name in names {
@@ -223,6 +225,7 @@ pub(crate) fn scan(
     let mut walk = Walk {
         files,
         dir,
+        aside_bytes_max,
         trimmed_through: trimmed_through.unwrap_or_default(),
         // Without a checkpoint nobody knows what had been trimmed.
         gap_checked: trimmed_through.is_some(),
@@ -302,6 +305,7 @@ pub(crate) fn keep_damaged_checkpoint(
 struct Walk<'a> {
     files: &'a dyn Files,
     dir: &'a Path,
+    aside_bytes_max: u64,
     trimmed_through: Sequence,
     gap_checked: bool,
     end: End,
@@ -481,16 +485,27 @@ impl Walk<'_> {
         for mut region in std::mem::take(&mut self.pending) {
             region.resumes_at = resumes_at;
             if region.bytes > 0 {
-                region.kept_aside = match aside::keep(self.files, self.dir, &region) {
-                    Ok(kept) => Some(kept),
-                    Err(error) => {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::error!(error, "failed to keep damaged journal bytes aside");
-                        None
-                    }
-                };
+                self.keep_aside(&mut region);
             }
             self.skipped.push(region);
+        }
+    }
+
+    /// Copies a region aside, for which copies of earlier ones may have to go.
+    fn keep_aside(&mut self, region: &mut SkippedRegion) {
+        match aside::keep(self.files, self.dir, region, self.aside_bytes_max) {
+            Ok(kept) => {
+                for earlier in &mut self.skipped {
+                    earlier
+                        .kept_aside
+                        .take_if(|path| kept.dropped.contains(path));
+                }
+                region.kept_aside = kept.path;
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "failed to keep damaged journal bytes aside");
+            }
         }
     }
 

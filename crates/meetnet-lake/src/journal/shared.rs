@@ -99,8 +99,9 @@ impl Shared {
             .map(|segment| (segment.name.number, segment))
             .collect();
         let stored: u64 = segments.values().map(|segment| segment.stored_bytes).sum();
+        let (now, monotonic) = ((options.clock)(), (options.monotonic_clock)());
         Self {
-            pending: Mutex::new(Pending::new(durable.0, durable.1)),
+            pending: Mutex::new(Pending::new(durable, now, monotonic)),
             options,
             identity,
             key: identity.key(),

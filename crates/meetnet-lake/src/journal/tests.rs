@@ -15,6 +15,7 @@ fn options(folder: &TempDir, clock: &ManualClock) -> JournalOptions {
     JournalOptions {
         reserve_bytes: 4096,
         clock: clock.function(),
+        monotonic_clock: clock.monotonic_function(),
         ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
     }
 }
@@ -66,8 +67,13 @@ fn frames_of_all_kinds_are_read_back_live_and_after_a_restart() {
             recorded_at: NOW + 1
         }
     );
+    let first = Original {
+        sequence: original.sequence,
+        received_at: NOW - 5,
+        clock_step: false,
+    };
     journal
-        .append_replay(original.sequence, NOW - 5, &envelope("t", b"a"))
+        .append_replay(first, &envelope("t", b"a"))
         .expect("taken");
     journal.append_declarations(b"two").expect("taken");
     journal.append_tick().expect("taken");
@@ -131,17 +137,18 @@ fn a_second_process_is_told_who_has_the_folder() {
 fn recorded_at_rises_strictly_whatever_the_clock_does() {
     let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
     let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");
-    let check = |now: i64, expect: i64, clock_step: bool| {
+    let back = Some(ClockStep::Back);
+    let check = |now: i64, expect: i64, clock_step: Option<ClockStep>| {
         clock.set(now);
         assert_eq!(journal.append_tick().expect("taken").recorded_at, expect);
         assert_eq!(journal.clock_step(), clock_step, "at {now}");
     };
-    check(NOW, NOW, false);
-    check(NOW, NOW + 1, false);
-    check(NOW - 59 * SECOND_US, NOW + 2, false);
-    check(NOW - 61 * SECOND_US, NOW + 3, true);
-    check(NOW - 10 * SECOND_US, NOW + 4, false);
-    check(NOW + SECOND_US, NOW + SECOND_US, false);
+    check(NOW, NOW, None);
+    check(NOW, NOW + 1, None);
+    check(NOW - 59 * SECOND_US, NOW + 2, None);
+    check(NOW - 120 * SECOND_US, NOW + 3, back);
+    check(NOW - 10 * SECOND_US, NOW + 4, None);
+    check(NOW + SECOND_US, NOW + SECOND_US, None);
     journal.shutdown().expect("all written");
     clock.set(NOW - 100 * SECOND_US);
     let (journal, recovery) = Journal::open(options(&folder, &clock), b"").expect("opens");
@@ -150,7 +157,64 @@ fn recorded_at_rises_strictly_whatever_the_clock_does() {
         journal.append_tick().expect("taken").recorded_at,
         NOW + SECOND_US + 1
     );
-    assert!(journal.clock_step());
+    assert_eq!(journal.clock_step(), back);
+}
+
+#[test]
+fn frames_say_whether_the_clock_was_off_and_replays_what_their_original_said() {
+    let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
+    let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");
+    let append = || journal.append(&envelope("t", b"a")).expect("taken");
+    let replay = |sequence: u64, clock_step: bool| {
+        let original = Original {
+            sequence: Sequence(sequence),
+            received_at: NOW,
+            clock_step,
+        };
+        let taken = journal.append_replay(original, &envelope("t", b"a"));
+        taken.expect("taken")
+    };
+    append();
+    clock.advance(SECOND_US);
+    clock.step(7200 * SECOND_US);
+    append();
+    assert_eq!(journal.clock_step(), Some(ClockStep::Ahead));
+    replay(2, false);
+    replay(3, true);
+    // Set right again: behind what was recorded meanwhile, then past it.
+    clock.step(-7200 * SECOND_US);
+    append();
+    assert_eq!(journal.clock_step(), Some(ClockStep::Back));
+    clock.advance(7200 * SECOND_US);
+    append();
+    let last = replay(3, true);
+    assert_eq!(journal.clock_step(), None);
+    journal.wait_durable(last.sequence).expect("durable");
+    let expect = vec![
+        (2, false),
+        (3, true),
+        (4, false),
+        (5, true),
+        (6, true),
+        (7, false),
+        (8, true),
+    ];
+    let flags = |journal: &Journal| -> Vec<(u64, bool)> {
+        let mut reader = journal.reader(Sequence(1));
+        let group = reader.read_group(1 << 20).expect("readable");
+        let group = group.expect("durable");
+        group
+            .frames()
+            .map(|f| (f.sequence.0, f.clock_step))
+            .collect()
+    };
+    assert_eq!(flags(&journal), expect);
+    journal.shutdown().expect("all written");
+    // A restart copies the tail into a fresh segment, and begins to watch the clock anew.
+    clock.step(7200 * SECOND_US);
+    let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");
+    assert_eq!(flags(&journal), expect);
+    assert_eq!(journal.clock_step(), None);
 }
 
 #[test]

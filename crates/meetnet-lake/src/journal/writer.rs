@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 use meetnet_model::declarations::DECODER_VERSION;
 use meetnet_model::ids::Sequence;
 
+use super::clock::{ClockStep, ClockWatch};
 use super::error::{AppendError, FullLimit};
-use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Stamp};
+use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stamp};
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
 use crate::files::FileHandle;
 
-/// A wall clock that is this far behind what has been recorded has stepped back.
-const CLOCK_STEP_US: i64 = 60_000_000;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
@@ -46,42 +45,65 @@ pub(crate) struct Pending {
     /// Last sequence given out (or the raised floor).
     pub(crate) last_sequence: Sequence,
     pub(crate) last_recorded_at: i64,
-    pub(crate) clock_step: bool,
+    clock: ClockWatch,
+    /// How the clock was off when the last frame was stamped.
+    pub(crate) clock_step: Option<ClockStep>,
     pub(crate) phase: Phase,
     writer_waits: bool,
 }
 
 impl Pending {
-    pub(crate) fn new(last_sequence: Sequence, last_recorded_at: i64) -> Self {
-        Self {
+    /// Starts at the end of the recovered journal; the clocks are read as [`Pending::stamp_time`] does.
+    pub(crate) fn new(
+        (last_sequence, last_recorded_at): (Sequence, i64),
+        now: i64,
+        monotonic: i64,
+    ) -> Self {
+        metrics::gauge!("meetnet_clock_step").set(0.0);
+        let mut pending = Self {
             group: Group::default(),
             in_flight_bytes: 0,
             last_sequence,
             last_recorded_at,
-            clock_step: false,
+            clock: ClockWatch::default(),
+            clock_step: None,
             phase: Phase::Open,
             writer_waits: false,
-        }
+        };
+        pending.watch_clock(now, monotonic);
+        pending
     }
 
-    fn stamp_time(&mut self, now: i64) -> i64 {
-        let clock_step = now < self.last_recorded_at.saturating_sub(CLOCK_STEP_US);
-        if clock_step != self.clock_step {
-            self.clock_step = clock_step;
-            metrics::gauge!("meetnet_journal_clock_step").set(f64::from(u8::from(clock_step)));
-            if clock_step {
-                let behind_us = self.last_recorded_at - now;
-                tracing::error!(
-                    behind_us,
-                    "the clock stepped back: recorded_at goes on from the last one"
-                );
-            } else {
-                tracing::info!("the clock has caught up with recorded_at");
-            }
-        }
+    /// Returns the `recorded_at` of the next frame.
+    fn stamp_time(&mut self, now: i64, monotonic: i64) -> i64 {
+        self.watch_clock(now, monotonic);
         self.last_recorded_at = now.max(self.last_recorded_at + 1);
         self.last_recorded_at
     }
+
+    fn watch_clock(&mut self, now: i64, monotonic: i64) {
+        let clock_step = self.clock.look(now, monotonic, self.last_recorded_at);
+        if clock_step != self.clock_step {
+            self.clock_step = clock_step;
+            report_clock(clock_step, now.saturating_sub(self.last_recorded_at));
+        }
+    }
+}
+
+/// Raises the alarm of a clock that is off, or ends it. `since_last_us`: time since the last frame by that clock.
+fn report_clock(clock_step: Option<ClockStep>, since_last_us: i64) {
+    metrics::gauge!("meetnet_clock_step").set(f64::from(u8::from(clock_step.is_some())));
+    let Some(direction) = clock_step.map(ClockStep::as_str) else {
+        tracing::info!("the clock is believed again");
+        return;
+    };
+    metrics::counter!("meetnet_clock_steps_total", "direction" => direction).increment(1);
+    tracing::error!(
+        direction,
+        since_last_us,
+        "the clock stepped by more than a minute: check the time service of this machine; rows without a time of \
+         their own are flagged until it can be believed again"
+    );
 }
 
 impl Shared {
@@ -89,7 +111,7 @@ impl Shared {
     pub(crate) fn append(
         &self,
         kind: FrameKind,
-        original: Option<(i64, Sequence)>,
+        original: Option<Original>,
         envelope: &NewEnvelope<'_>,
     ) -> Result<Appended, AppendError> {
         let bytes = frame::encoded_bytes(kind, envelope)?;
@@ -133,7 +155,8 @@ impl Shared {
                 self.options.journal_bytes_max,
             );
         }
-        let recorded_at = pending.stamp_time((self.options.clock)());
+        let recorded_at =
+            pending.stamp_time((self.options.clock)(), (self.options.monotonic_clock)());
         let sequence = pending.last_sequence.next();
         pending.last_sequence = sequence;
         let stamp = Stamp {
@@ -141,6 +164,7 @@ impl Shared {
             head: false,
             sequence,
             recorded_at,
+            clock_step: pending.clock_step.is_some(),
             decoder_version: DECODER_VERSION,
             in_group: u32::try_from(pending.group.frames).unwrap_or(u32::MAX),
             original,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameKind, Journal, JournalError, JournalOptions, NewEnvelope,
-    Recovery,
+    Recovery, SkippedRegion,
 };
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::clock::ManualClock;
@@ -15,9 +15,11 @@ const NOW: i64 = 1_700_000_000_000_000;
 const DIR: &str = "/city/journal";
 
 fn options(files: &FaultyFiles) -> JournalOptions {
+    let clock = ManualClock::new(NOW);
     JournalOptions {
         reserve_bytes: 0,
-        clock: ManualClock::new(NOW).function(),
+        clock: clock.function(),
+        monotonic_clock: clock.monotonic_function(),
         files: Arc::new(files.clone()),
         background: false,
         ..JournalOptions::new(DIR, "/city/archive")
@@ -240,6 +242,48 @@ fn damage_in_a_middle_segment_and_a_missing_one_are_reported() {
         assert_eq!(sequences(&journal), left);
         assert_eq!((recovery.skipped.len(), recovery.skipped[0].bytes), (1, 0));
     }
+}
+
+#[test]
+fn copies_of_damage_that_had_to_go_are_not_reported_as_kept() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    let path = segments(&files).pop().expect("one segment");
+    for payload in [b"first ", b"second", b"third ", b"fourth"] {
+        append(&journal, &[payload.as_slice()]);
+        journal.write_group().expect("written");
+    }
+    let mut content = files.content(&path).expect("a file");
+    for damaged in [b"first ", b"third "] {
+        let at = content.windows(6).position(|window| window == damaged);
+        content[at.expect("written")] ^= 1;
+    }
+    files.put(&path, content);
+    let kept = |aside_bytes_max| -> Vec<bool> {
+        let files = files.restart(Crash::Kill);
+        let options = JournalOptions {
+            aside_bytes_max,
+            ..options(&files)
+        };
+        let (journal, recovery) = Journal::open(options, b"declared").expect("opens");
+        assert_eq!(
+            read(&journal, 0),
+            [(3, b"second".into()), (5, b"fourth".into())]
+        );
+        let exists = |region: &SkippedRegion| {
+            let kept = region.kept_aside.as_ref();
+            kept.map(|path| assert!(files.content(path).is_some(), "{path:?}"))
+        };
+        recovery
+            .skipped
+            .iter()
+            .map(|region| exists(region).is_some())
+            .collect()
+    };
+    let bytes = (12 + 40 + 2 + b"first ".len()) as u64;
+    assert_eq!(kept(2 * bytes), [true, true]);
+    assert_eq!(kept(2 * bytes - 1), [false, true]);
+    assert_eq!(kept(bytes - 1), [false, false]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use rand::{Rng, SeedableRng};
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stored {
     recorded_at: i64,
+    clock_step: bool,
     kind: FrameKind,
     payload: Vec<u8>,
 }
@@ -172,7 +173,7 @@ impl Schedule {
         for _ in 0..8 {
             // Also backwards, and by more than a minute.
             self.clock
-                .advance(self.rng.random_range(-100_000_000..200_000_000));
+                .step(self.rng.random_range(-100_000_000..200_000_000));
             if self.rng.random_bool(0.3) {
                 self.declared += 1;
             }
@@ -180,6 +181,7 @@ impl Schedule {
                 segment_bytes_max: 700,
                 reserve_bytes: 0,
                 clock: self.clock.function(),
+                monotonic_clock: self.clock.monotonic_function(),
                 files: Arc::new(self.files.clone()),
                 background: false,
                 ..JournalOptions::new("/j", "/a")
@@ -275,7 +277,12 @@ impl Schedule {
 
     fn append(&mut self, journal: &Journal) {
         for _ in 0..self.rng.random_range(1..6) {
-            self.clock.advance(self.rng.random_range(-3..1000));
+            self.clock.step(self.rng.random_range(-3..1000));
+            if self.rng.random_bool(0.02) {
+                // By more than a minute either way.
+                self.clock
+                    .step(self.rng.random_range(-100_000_000..100_000_000));
+            }
             self.last_payload += 1;
             let mut payload = self.last_payload.to_le_bytes().to_vec();
             payload.resize(self.rng.random_range(4..200), 7);
@@ -296,6 +303,7 @@ impl Schedule {
             let appended = appended.expect("no limit is near");
             let stored = Stored {
                 recorded_at: appended.recorded_at,
+                clock_step: journal.clock_step().is_some(),
                 kind,
                 payload,
             };
@@ -344,6 +352,7 @@ fn read(reader: &mut JournalReader, bytes_max: usize) -> Vec<(u64, Stored)> {
             let payload = frame.payload.to_vec();
             let stored = Stored {
                 recorded_at: frame.recorded_at,
+                clock_step: frame.clock_step,
                 kind: frame.kind,
                 payload,
             };

@@ -388,7 +388,7 @@ fn check_kind(
         if !types.contains(&column.column_type) {
             let types: Vec<&str> = types
                 .iter()
-                .map(|column_type| type_name(*column_type))
+                .map(|column_type| column_type.as_str())
                 .collect();
             problems.add(
                 span.clone(),
@@ -425,16 +425,5 @@ fn check_kind(
             key_span.clone(),
             format!("the key of a {kind} dataset ends in `time`; put `time` last"),
         );
-    }
-}
-
-fn type_name(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::Text => "text",
-        ColumnType::Int => "int",
-        ColumnType::Float => "float",
-        ColumnType::Bool => "bool",
-        ColumnType::Timestamp => "timestamp",
-        ColumnType::FloatList => "float_list",
     }
 }

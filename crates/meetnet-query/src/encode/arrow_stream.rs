@@ -3,47 +3,29 @@
 use arrow::array::RecordBatch;
 use arrow::ipc::writer::StreamWriter;
 
-use super::{Encoder, Footer, Header, failed};
+use super::streamed::{Finished, Streamed};
+use super::{Encoder, Footer, Header};
 use crate::error::QueryError;
 
-#[derive(Default)]
-pub(super) struct ArrowStream {
-    writer: Option<StreamWriter<Vec<u8>>>,
-}
+pub(super) struct ArrowStream(Streamed<StreamWriter<Finished>>);
 
-const WRITING: &str = "writing Arrow";
-
-impl ArrowStream {
-    fn take(&mut self, out: &mut Vec<u8>) {
-        if let Some(writer) = &mut self.writer {
-            out.append(writer.get_mut());
-        }
+impl Default for ArrowStream {
+    fn default() -> Self {
+        Self(Streamed::new("writing Arrow"))
     }
 }
 
 impl Encoder for ArrowStream {
     fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        let writer = StreamWriter::try_new(Vec::new(), header.schema);
-        self.writer = Some(writer.map_err(|error| failed(WRITING, error))?);
-        self.take(out);
-        Ok(())
+        self.0
+            .begin(|to| StreamWriter::try_new(to, header.schema), out)
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        if let Some(writer) = &mut self.writer {
-            writer
-                .write(batch)
-                .map_err(|error| failed(WRITING, error))?;
-        }
-        self.take(out);
-        Ok(())
+        self.0.batch(batch, out)
     }
 
     fn end(&mut self, _: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        if let Some(writer) = &mut self.writer {
-            writer.finish().map_err(|error| failed(WRITING, error))?;
-        }
-        self.take(out);
-        Ok(())
+        self.0.end(|_| {}, out)
     }
 }

@@ -1,7 +1,6 @@
 //! One Parquet file, zstd. Row groups leave as they are complete; the footer says `through` and `stable_time`.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -9,6 +8,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
+use super::streamed::{Finished, Streamed};
 use super::{Encoder, Footer, Header, failed, format_time};
 use crate::error::QueryError;
 
@@ -16,39 +16,11 @@ use crate::error::QueryError;
 const ROW_GROUP_ROWS: usize = 131_072;
 const WRITING: &str = "writing Parquet";
 
-/// Bytes the Parquet writer has finished and nobody has taken yet.
-#[derive(Clone, Default)]
-struct Finished(Arc<Mutex<Vec<u8>>>);
+pub(super) struct ParquetFile(Streamed<ArrowWriter<Finished>>);
 
-impl Write for Finished {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-pub(super) struct ParquetFile {
-    writer: Option<ArrowWriter<Finished>>,
-    finished: Finished,
-}
-
-impl ParquetFile {
-    fn take(&mut self, out: &mut Vec<u8>) {
-        out.append(
-            &mut self
-                .finished
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+impl Default for ParquetFile {
+    fn default() -> Self {
+        Self(Streamed::new(WRITING))
     }
 }
 
@@ -61,35 +33,25 @@ impl Encoder for ParquetFile {
             .set_created_by("meetnet".to_owned())
             .build();
         let schema = Arc::clone(header.schema);
-        let writer = ArrowWriter::try_new(self.finished.clone(), schema, Some(properties));
-        self.writer = Some(writer.map_err(|error| failed(WRITING, error))?);
-        self.take(out);
-        Ok(())
+        self.0
+            .begin(|to| ArrowWriter::try_new(to, schema, Some(properties)), out)
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        if let Some(writer) = &mut self.writer {
-            writer
-                .write(batch)
-                .map_err(|error| failed(WRITING, error))?;
-        }
-        self.take(out);
-        Ok(())
+        self.0.batch(batch, out)
     }
 
     fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        if let Some(mut writer) = self.writer.take() {
-            let facts = [
-                ("meetnet.through", footer.through.to_string()),
-                ("meetnet.stable_time", format_time(footer.stable_time)),
-                ("meetnet.truncated", footer.truncated.to_string()),
-            ];
+        let facts = [
+            ("meetnet.through", footer.through.to_string()),
+            ("meetnet.stable_time", format_time(footer.stable_time)),
+            ("meetnet.truncated", footer.truncated.to_string()),
+        ];
+        let state_facts = |writer: &mut ArrowWriter<Finished>| {
             for (key, value) in facts {
                 writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
             }
-            writer.close().map_err(|error| failed(WRITING, error))?;
-        }
-        self.take(out);
-        Ok(())
+        };
+        self.0.end(state_facts, out)
     }
 }

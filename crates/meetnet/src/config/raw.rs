@@ -34,6 +34,7 @@ pub(super) struct Journal {
     pub(super) reserve_bytes: Option<SizeText>,
     pub(super) raw_retention: Option<DurationText>,
     pub(super) archive_bytes_max: Option<SizeText>,
+    pub(super) aside_bytes_max: Option<SizeText>,
 }
 
 /// `[http]`

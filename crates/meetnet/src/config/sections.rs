@@ -204,6 +204,9 @@ fn journal(document: &mut Document<'_>, raw: raw::Journal, folder: &Path) -> Jou
         archive_bytes_max: raw
             .archive_bytes_max
             .map_or(defaults.archive_bytes_max, |size| size.0),
+        aside_bytes_max: raw
+            .aside_bytes_max
+            .map_or(defaults.aside_bytes_max, |size| size.0),
         dir,
         archive_dir,
     }

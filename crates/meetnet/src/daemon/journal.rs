@@ -14,6 +14,7 @@ pub(super) fn options(config: &JournalConfig) -> JournalOptions {
         reserve_bytes: config.reserve_bytes,
         raw_retention: config.raw_retention,
         archive_bytes_max: config.archive_bytes_max,
+        aside_bytes_max: config.aside_bytes_max,
         ..JournalOptions::new(&config.dir, &config.archive_dir)
     }
 }

@@ -1,4 +1,4 @@
-//! What keeps an eye on the running parts: readiness, gauges, alarms, and the figures of the operations page.
+//! What keeps an eye on the running parts: readiness, gauges, and the figures of the operations page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use meetnet_model::source::SourceKind;
 use meetnet_publish::{JournalStatus, OperationsStatus, Readiness, RejectCount, SourceRow};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::info;
 
 use super::write_side::Opened;
 
@@ -28,7 +28,6 @@ pub(super) fn start(
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut was_ready = false;
-        let mut clock_was_set_back = false;
         for round in 0_u32.. {
             for status in statuses.read() {
                 if status.kind != SourceKind::Mqtt {
@@ -48,14 +47,6 @@ pub(super) fn start(
                 let (durable, _) = journal.durable();
                 metrics::gauge!("meetnet_journal_bytes").set(journal.bytes() as f64);
                 metrics::gauge!("meetnet_journal_durable_sequence").set(durable.0 as f64);
-                let set_back = journal.clock_step();
-                metrics::gauge!("meetnet_clock_set_back").set(if set_back { 1.0 } else { 0.0 });
-                if set_back && !clock_was_set_back {
-                    error!(
-                        "the clock was set back by more than a minute: check the time service of this machine"
-                    );
-                }
-                clock_was_set_back = set_back;
             }
             if round % UPKEEP_ROUNDS == 0 {
                 metrics.run_upkeep();

@@ -6,12 +6,17 @@ use super::*;
 const KEY: FrameKey = FrameKey(0x1234_5678);
 
 fn stamp(kind: FrameKind, sequence: u64) -> Stamp {
-    let original = (kind == FrameKind::Replay).then_some((-7, Sequence(3)));
+    let original = (kind == FrameKind::Replay).then_some(Original {
+        sequence: Sequence(3),
+        received_at: -7,
+        clock_step: false,
+    });
     Stamp {
         kind,
         head: false,
         sequence: Sequence(sequence),
         recorded_at: 1_700_000_000_000_000,
+        clock_step: false,
         decoder_version: 5,
         in_group: 3,
         original,
@@ -37,19 +42,20 @@ proptest! {
         topic in ".{0,60}",
         pairs in texts(),
         numbers in any::<(u16, u32, u64, i64, u32, u32)>(),
-        flags in any::<(bool, bool, bool, bool)>(),
+        flags in any::<(bool, bool, bool, bool, bool)>(),
         kind_code in 1_u8..=5,
         payload in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let meta: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let (packet_id, epoch, sequence, recorded_at, decoder_version, in_group) = numbers;
-        let (dup, retain, truncated, head) = flags;
+        let (dup, retain, truncated, head, clock_step) = flags;
         let kind = FrameKind::from_code(kind_code).expect("a known kind");
         let envelope = NewEnvelope {
             source: &source, topic: &topic, meta: &meta, packet_id, dup, retain, truncated, epoch,
             payload: &payload,
         };
-        let stamp = Stamp { recorded_at, decoder_version, in_group, head, ..stamp(kind, sequence) };
+        let stamp = Stamp { recorded_at, clock_step, decoder_version, in_group, head, ..stamp(kind, sequence) };
+        let stamp = Stamp { original: stamp.original.map(|o| Original { clock_step, ..o }), ..stamp };
         let bytes = encoded(&stamp, &envelope);
         prop_assert_eq!(encoded_bytes(kind, &envelope), Ok(bytes.len()));
         prop_assert_eq!(check(&bytes, KEY), Checked::Frame(bytes.len()));
@@ -58,7 +64,7 @@ proptest! {
         prop_assert_eq!((frame.kind, frame.sequence), (kind, Sequence(sequence)));
         prop_assert_eq!((frame.recorded_at, frame.decoder_version), (recorded_at, decoder_version));
         let received_at = if kind == FrameKind::Replay { -7 } else { recorded_at };
-        prop_assert_eq!(frame.received_at, received_at);
+        prop_assert_eq!((frame.received_at, frame.clock_step), (received_at, clock_step));
         prop_assert_eq!(frame.original_sequence.is_some(), kind == FrameKind::Replay);
         prop_assert_eq!((frame.source, frame.topic), (source.as_str(), topic.as_str()));
         prop_assert_eq!(&frame.meta.iter().collect::<Vec<_>>(), &meta);
@@ -118,6 +124,21 @@ fn every_cut_is_incomplete() {
             bytes.len()
         };
         assert_eq!(check(&bytes[..length], KEY), Checked::Incomplete(needs));
+    }
+}
+
+#[test]
+fn frames_without_the_clock_flag_and_with_unknown_ones_are_read() {
+    let mut bytes = encoded(&stamp(FrameKind::Tick, 9), &NewEnvelope::default());
+    // As versions wrote it that did not watch the clock ahead; and with bits that a later one may add.
+    for (flags, clock_step) in [(0, false), (FLAG_CLOCK_STEP, true), (0b1110_0000, false)] {
+        bytes[PREFIX_BYTES + 2] = flags;
+        let length: [u8; 4] = bytes[4..8].try_into().expect("four bytes");
+        let checksum = KEY.checksum(length, &bytes[PREFIX_BYTES..]);
+        bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(check(&bytes, KEY), Checked::Frame(bytes.len()));
+        let frame = parse_body(&bytes[PREFIX_BYTES..]).expect("checked");
+        assert_eq!(frame.clock_step, clock_step, "{flags:08b}");
     }
 }
 
