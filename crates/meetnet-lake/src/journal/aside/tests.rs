@@ -2,7 +2,7 @@ use meetnet_model::ids::Sequence;
 use tempfile::TempDir;
 
 use super::*;
-use crate::journal::files::DiskFiles;
+use crate::files::DiskFiles;
 
 /// A journal folder with segments 1 to 12 of 100 bytes, each filled with its number.
 struct Folder(TempDir);
@@ -39,12 +39,12 @@ impl Folder {
             last_group: false,
             kept_aside: None,
         };
-        keep(&DiskFiles, self.0.path(), &region, 100).expect("no failure")
+        keep(&DiskFiles::PRIVATE, self.0.path(), &region, 100).expect("no failure")
     }
 
     fn kept(&self) -> Vec<PathBuf> {
         let aside = self.0.path().join("aside");
-        let listed = DiskFiles.list(&aside).expect("a folder");
+        let listed = DiskFiles::PRIVATE.list(&aside).expect("a folder");
         let mut paths: Vec<PathBuf> = listed
             .into_iter()
             .map(|file| aside.join(file.name))
