@@ -39,7 +39,7 @@ impl Encoder for ArrowStream {
         Ok(())
     }
 
-    fn end(&mut self, _: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
+    fn end(&mut self, _: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
         if let Some(writer) = &mut self.writer {
             writer.finish().map_err(|error| failed(WRITING, error))?;
         }
