@@ -136,6 +136,7 @@ struct PropertyDocument<'a> {
 struct Links {
     #[serde(rename = "self")]
     this: String,
+    rows: String,
     sql: String,
     csv: String,
 }
@@ -239,6 +240,7 @@ fn document<'a>(
         },
         links: Links {
             this: format!("/api/v1/datasets/{}", declaration.id),
+            rows: format!("/api/v1/datasets/{}/rows", declaration.id),
             sql: links::sql_path(&newest_rows, "json"),
             csv: links::sql_path(&newest_rows, "csv"),
         },

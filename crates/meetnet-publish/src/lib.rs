@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client -> serve (limits) -> public_router -> sql ------> meetnet-query -> body (stream)
+//!                                           -> rows -----> meetnet-query -> page, link to the next
 //!                                           -> datasets -> overview -> lake snapshot
 //!                                           -> portal ---> overview
 //! operator -> serve -> admin_router -> /metrics, operations page
@@ -13,6 +14,7 @@ mod router;
 mod state;
 
 mod datasets;
+mod rows;
 mod sql;
 
 mod portal;
@@ -26,9 +28,12 @@ mod arrivals;
 mod assets;
 mod body;
 mod common_columns;
+mod cursor;
+mod head;
 mod links;
 mod negotiate;
 mod overview;
+mod parameters;
 mod problem;
 mod readable;
 mod security;

@@ -33,6 +33,8 @@ pub enum ProblemKind {
     TooLarge,
     /// The body has a type that is not read here.
     UnsupportedMediaType,
+    /// The request asks as of a time that messages may still arrive for.
+    NotSettled,
     /// The query ran longer than `query_time_max`.
     ///
     /// 422, not 408 or 504: the cost is a property of the request, so the same request should not be sent again.
@@ -49,7 +51,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NotFound,
@@ -58,6 +60,7 @@ impl ProblemKind {
         Self::RequestTimeout,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::NotSettled,
         Self::QueryTooExpensive,
         Self::Busy,
         Self::SnapshotExpired,
@@ -107,6 +110,11 @@ impl ProblemKind {
                 "unsupported-media-type",
                 "The body has a type that is not read here",
             ),
+            Self::NotSettled => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not-settled",
+                "Messages may still arrive for that time",
+            ),
             Self::QueryTooExpensive => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "query-too-expensive",
@@ -153,6 +161,10 @@ impl ProblemKind {
             }
             Self::UnsupportedMediaType => {
                 "Send application/x-www-form-urlencoded, application/json, application/sql or text/plain."
+            }
+            Self::NotSettled => {
+                "Ask as of a time up to stable_time, which the detail and every answer name. It moves on within \
+                 seconds, so the same request can succeed a little later."
             }
             Self::QueryTooExpensive => {
                 "The same query will most likely take as long again. Narrow the time range first (WHERE time >= …), \
@@ -246,6 +258,7 @@ impl From<QueryError> for Problem {
         let kind = match error.kind {
             QueryErrorKind::BadRequest => ProblemKind::BadRequest,
             QueryErrorKind::NotFound => ProblemKind::NotFound,
+            QueryErrorKind::NotSettled => ProblemKind::NotSettled,
             QueryErrorKind::Forbidden => ProblemKind::Forbidden,
             QueryErrorKind::TooLarge => ProblemKind::TooLarge,
             QueryErrorKind::Timeout => ProblemKind::QueryTooExpensive,

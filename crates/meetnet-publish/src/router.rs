@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::http::Method;
-use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, LINK, RETRY_AFTER};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,7 +11,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
-use crate::{assets, datasets, health, portal, security, sql, telemetry};
+use crate::{assets, datasets, head, health, portal, rows, security, sql, telemetry};
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +22,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/api/v1/sql", get(sql::get).post(sql::post))
         .route("/api/v1/datasets", get(datasets::list))
         .route("/api/v1/datasets/{id}", get(datasets::one))
+        .route("/api/v1/datasets/{id}/rows", get(rows::get))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(cross_origin());
@@ -53,8 +54,10 @@ fn cross_origin() -> CorsLayer {
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([ACCEPT, CONTENT_TYPE])
         .expose_headers([
-            sql::THROUGH,
-            sql::STABLE_TIME,
+            head::THROUGH,
+            head::STABLE_TIME,
+            head::AS_OF,
+            LINK,
             RETRY_AFTER,
             CONTENT_DISPOSITION,
         ])

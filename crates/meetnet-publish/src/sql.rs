@@ -1,33 +1,28 @@
 //! `/api/v1/sql`: one SELECT in, rows out as a stream.
 //!
-//! `GET ?q=…&format=…` and `POST` with a form, JSON (`{"q": …, "format": …}`) or the bare SQL text. This file reads the
-//! request and writes the head of the answer; `meetnet-query` checks, limits, runs and encodes the query.
+//! `GET ?q=…&format=…&as_of=…` and `POST` with a form, JSON (`{"q": …, "format": …, "as_of": …}`) or the bare SQL text.
+//! This file reads the request; `meetnet-query` checks, limits, runs and encodes the query.
 
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures::{StreamExt, stream};
-use meetnet_model::time::format_rfc3339;
-use meetnet_query::{Format, QueryRequest};
+use meetnet_query::QueryRequest;
 use serde::Deserialize;
 
 use crate::body;
-use crate::negotiate;
+use crate::head::AnswerHead;
+use crate::parameters::{choose_format, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{PublishSettings, PublishState};
 
 #[cfg(test)]
 mod tests;
-
-/// The header that states `through`: every message up to this sequence is in the answer.
-pub(crate) const THROUGH: HeaderName = HeaderName::from_static("meetnet-through");
-/// The header that states `stable_time`, RFC 3339.
-pub(crate) const STABLE_TIME: HeaderName = HeaderName::from_static("meetnet-stable-time");
 
 /// What a request asks for, wherever it stood.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -37,6 +32,8 @@ struct SqlParameters {
     q: Option<String>,
     /// Name of the answer format; wins over `Accept`.
     format: Option<String>,
+    /// The time the whole query is answered as of, RFC 3339.
+    as_of: Option<String>,
     /// Whether browsers should save the answer as a file.
     download: bool,
 }
@@ -49,6 +46,7 @@ impl SqlParameters {
             match &*name {
                 "q" => set_once(&mut parameters.q, "q", &value)?,
                 "format" => set_once(&mut parameters.format, "format", &value)?,
+                "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
                 "download" => parameters.download = matches!(&*value, "1" | "true"),
                 _ => {}
             }
@@ -61,18 +59,10 @@ impl SqlParameters {
         Self {
             q: self.q.or(other.q),
             format: self.format.or(other.format),
+            as_of: self.as_of.or(other.as_of),
             download: self.download || other.download,
         }
     }
-}
-
-fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Problem> {
-    if slot.is_some() {
-        let detail = format!("the parameter {name} is given twice; give it once");
-        return Err(Problem::new(ProblemKind::BadRequest, detail));
-    }
-    *slot = Some(value.to_owned());
-    Ok(())
 }
 
 /// Answers `GET` and `HEAD`.
@@ -161,33 +151,14 @@ fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Proble
     }
 }
 
-fn choose_format(parameters: &SqlParameters, headers: &HeaderMap) -> Result<Format, Problem> {
-    match &parameters.format {
-        Some(name) => name
-            .parse()
-            .map_err(|error| Problem::from(error).with_formats(format_names())),
-        None => negotiate::format_by_accept(headers).ok_or_else(|| {
-            let names = format_names();
-            let detail = format!(
-                "Accept names no format of this address; format=… takes {}",
-                names.join(", ")
-            );
-            Problem::new(ProblemKind::NotAcceptable, detail).with_formats(names)
-        }),
-    }
-}
-
-fn format_names() -> Vec<&'static str> {
-    Format::ALL.map(Format::as_str).to_vec()
-}
-
 async fn answer(
     state: &PublishState,
     parameters: SqlParameters,
     headers: &HeaderMap,
     head_only: bool,
 ) -> Result<Response, Problem> {
-    let format = choose_format(&parameters, headers)?;
+    let format = choose_format(parameters.format.as_deref(), headers)?;
+    let as_of = parameters.as_of.as_deref().map(|text| time("as_of", text));
     let sql = parameters
         .q
         .filter(|sql| !sql.trim().is_empty())
@@ -196,8 +167,20 @@ async fn answer(
                       /api/v1/sql?q=SELECT+1; /api/v1/datasets lists the tables";
             Problem::new(ProblemKind::BadRequest, detail)
         })?;
-    let answer = state.query.query(QueryRequest::public(sql)).await?;
-    let (through, stable_time) = (answer.through, answer.stable_time);
+    let request = QueryRequest {
+        as_of: as_of.transpose()?,
+        ..QueryRequest::public(sql)
+    };
+    let answer = state.query.query(request).await?;
+    let head = AnswerHead {
+        format,
+        through: answer.through,
+        stable_time: answer.stable_time,
+        as_of: answer.as_of,
+        is_settled: answer.is_settled,
+        file_name: parameters.download.then_some("meetnet"),
+        next: None,
+    };
     // HEAD: the query is checked and stops here. A stream, because an empty body would claim a length of 0.
     let answer_body = if head_only {
         Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
@@ -205,29 +188,5 @@ async fn answer(
         let chunks = meetnet_query::encode(answer, format);
         body::from_chunks(chunks).await?
     };
-    let mut response = answer_body.into_response();
-    let answer_headers = response.headers_mut();
-    let content_type = HeaderValue::from_static(format.media_type());
-    answer_headers.insert(CONTENT_TYPE, content_type);
-    answer_headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer_headers.insert(VARY, HeaderValue::from_static("Accept"));
-    answer_headers.insert(THROUGH, HeaderValue::from(through.0));
-    if let Ok(value) = HeaderValue::from_str(&format_rfc3339(stable_time)) {
-        answer_headers.insert(STABLE_TIME, value);
-    }
-    if parameters.download {
-        let name = file_name(stable_time, format);
-        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-            answer_headers.insert(CONTENT_DISPOSITION, value);
-        }
-    }
-    Ok(response)
-}
-
-/// Returns `meetnet-20261122T024620Z.csv`: named by the state of the data, not by the moment of the download.
-fn file_name(stable_time: i64, format: Format) -> String {
-    const SECOND_US: i64 = 1_000_000;
-    let whole_seconds = stable_time.div_euclid(SECOND_US) * SECOND_US;
-    let instant = format_rfc3339(whole_seconds).replace(['-', ':'], "");
-    format!("meetnet-{instant}.{}", negotiate::extension(format))
+    Ok(head.onto(answer_body.into_response()))
 }

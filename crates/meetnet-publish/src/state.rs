@@ -26,6 +26,8 @@ pub struct PublishSettings {
     pub body_bytes_max: usize,
     /// How long one request body may take to arrive.
     pub body_time_max: Duration,
+    /// Most rows of one page of `/api/v1/datasets/{id}/rows`.
+    pub page_rows_max: usize,
     /// How old the figures on the portal and in the dataset list may be: one computation serves all readers in between.
     pub overview_age_max: Duration,
 }
@@ -38,6 +40,7 @@ impl Default for PublishSettings {
             public_url: None,
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(20),
+            page_rows_max: 10_000,
             overview_age_max: Duration::from_secs(1),
         }
     }

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::reach::Reach;
 use crate::service::QueryService;
 
 /// What is known before the first row.
@@ -23,8 +24,8 @@ use crate::service::QueryService;
 pub(crate) struct AnswerHeader {
     pub(crate) schema: SchemaRef,
     pub(crate) units: Vec<Option<String>>,
-    pub(crate) through: Sequence,
-    pub(crate) stable_time: i64,
+    pub(crate) as_of: Option<i64>,
+    pub(crate) reach: Reach,
 }
 
 /// How a query ended, written by its task and read by its answer.
@@ -65,10 +66,14 @@ pub struct QueryAnswer {
     pub schema: SchemaRef,
     /// UCUM unit per column: known for plain columns of wide datasets.
     pub units: Vec<Option<String>>,
-    /// Every frame up to this sequence is in the answer: the least of the tables it reads.
+    /// Every frame up to this sequence had arrived in the tables it reads: the least of them.
     pub through: Sequence,
     /// `recorded_at` of `through`, microseconds since 1970 UTC: the least of the tables it reads.
     pub stable_time: i64,
+    /// The time that the whole statement is answered as of, microseconds since 1970 UTC, where one was asked for.
+    pub as_of: Option<i64>,
+    /// Everything it reads it reads as of a time, and it calls nothing like `now()`: asked again later, it is the same.
+    pub is_settled: bool,
     batches: AnswerStream,
 }
 
@@ -77,14 +82,16 @@ impl QueryAnswer {
         let AnswerHeader {
             schema,
             units,
-            through,
-            stable_time,
+            as_of,
+            reach,
         } = header;
         Self {
             schema,
             units,
-            through,
-            stable_time,
+            through: reach.through,
+            stable_time: reach.stable_time,
+            as_of,
+            is_settled: reach.is_settled,
             batches,
         }
     }

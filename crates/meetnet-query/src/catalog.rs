@@ -1,4 +1,5 @@
-//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot, and an information schema.
+//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot and their histories, and an
+//! information schema.
 //!
 //! The information schema is our own: DataFusion's would list every setting of the server (`SHOW ALL`) and cannot
 //! say units. Nothing can be registered: a path, a URL or a file is never a table.
@@ -16,24 +17,30 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::ids::DatasetId;
 
+use crate::as_of::check_settled;
 use crate::encode::type_name;
 use crate::options::SessionKind;
 use crate::table::MeetnetTable;
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::{FileGone, WatchedReaderFactory};
 use crate::table::schema::{UNIT_KEY, public_schema};
+use crate::table::view::View;
 
 /// Name of the catalogue.
 pub(crate) const CATALOG: &str = "meetnet";
 /// Name of the schema that holds the datasets.
 pub(crate) const SCHEMA: &str = "public";
 const INFORMATION_SCHEMA: &str = "information_schema";
+/// What follows the name of a dataset in the name of its history. No dataset id ends in it.
+const HISTORY_SUFFIX: &str = "_history";
 
 /// The datasets one session may read, at one snapshot.
 #[derive(Debug)]
 pub(crate) struct SnapshotTables {
     pub(crate) snapshot: Arc<LakeSnapshot>,
     pub(crate) session: SessionKind,
+    /// The instant that the whole statement is answered as of, µs since 1970 UTC; None: the snapshot's.
+    pub(crate) as_of: Option<i64>,
     pub(crate) prepared: Arc<PreparedTables>,
     pub(crate) registry: Arc<dyn ObjectStoreRegistry>,
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
@@ -57,7 +64,31 @@ impl SnapshotTables {
             .filter(|table| self.session == SessionKind::Private || table.declaration.is_public())
     }
 
-    fn provider(&self, table: &Arc<TableSnapshot>) -> Result<Arc<dyn TableProvider>> {
+    /// Returns the visible tables' names: each dataset, then its history.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.visible()
+            .flat_map(|(id, _)| [id.to_string(), format!("{id}{HISTORY_SUFFIX}")])
+    }
+
+    /// Returns the table and the view that a name means in this statement.
+    fn named(&self, name: &str) -> Option<(&Arc<TableSnapshot>, View)> {
+        let view = |history| View {
+            as_of: self.as_of,
+            history,
+        };
+        if let Some(table) = self.get(name) {
+            return Some((table, view(false)));
+        }
+        let dataset = name.strip_suffix(HISTORY_SUFFIX)?;
+        Some((self.get(dataset)?, view(true)))
+    }
+
+    /// Returns a view of a visible table.
+    pub(crate) fn provider(
+        &self,
+        table: &Arc<TableSnapshot>,
+        view: View,
+    ) -> Result<Arc<dyn TableProvider>> {
         let prepared = self.prepared.get(table)?;
         let readers = WatchedReaderFactory::try_new(
             &self.registry,
@@ -66,6 +97,7 @@ impl SnapshotTables {
             Arc::clone(&self.gone),
         )?;
         Ok(Arc::new(MeetnetTable::new(
+            view,
             Arc::clone(table),
             prepared,
             Arc::new(readers),
@@ -119,18 +151,21 @@ struct Datasets(Arc<SnapshotTables>);
 #[async_trait]
 impl SchemaProvider for Datasets {
     fn table_names(&self) -> Vec<String> {
-        self.0.visible().map(|(id, _)| id.to_string()).collect()
+        self.0.names().collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.0
-            .get(name)
-            .map(|table| self.0.provider(table))
-            .transpose()
+        let Some((table, view)) = self.0.named(name) else {
+            return Ok(None);
+        };
+        if let Some(as_of) = view.as_of {
+            check_settled(table, as_of)?;
+        }
+        self.0.provider(table, view).map(Some)
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.named(name).is_some()
     }
 }
 
@@ -194,28 +229,33 @@ fn schemata() -> NamedColumns {
 }
 
 fn tables(tables: &SnapshotTables) -> NamedColumns {
-    let visible: Vec<_> = tables.visible().collect();
-    let rows = visible.len();
+    let names: Vec<String> = tables.names().collect();
+    let rows = names.len();
+    // A history is derived from what its dataset stores.
+    let types = names.iter().map(|name| {
+        let is_dataset = tables.get(name).is_some();
+        Some(if is_dataset { "BASE TABLE" } else { "VIEW" }.to_owned())
+    });
     vec![
         ("table_catalog", constant(CATALOG, rows)),
         ("table_schema", constant(SCHEMA, rows)),
-        (
-            "table_name",
-            texts(visible.iter().map(|(id, _)| Some(id.to_string()))),
-        ),
-        ("table_type", constant("BASE TABLE", rows)),
+        ("table_name", texts(names.iter().cloned().map(Some))),
+        ("table_type", texts(types)),
     ]
 }
 
 fn columns(tables: &SnapshotTables) -> NamedColumns {
     let mut rows: Vec<ColumnRow> = Vec::new();
-    for (id, table) in tables.visible() {
+    for name in tables.names() {
+        let Some((table, _)) = tables.named(&name) else {
+            continue;
+        };
         for (position, field) in public_schema(&table.declaration)
             .fields()
             .iter()
             .enumerate()
         {
-            rows.push((id.to_string(), position + 1, field.as_ref().clone()));
+            rows.push((name.clone(), position + 1, field.as_ref().clone()));
         }
     }
     let text = |of: &dyn Fn(&ColumnRow) -> Option<String>| texts(rows.iter().map(of));

@@ -22,13 +22,15 @@ use meetnet_model::ids::Sequence;
 
 use crate::answer::QueryAnswer;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::page::Page;
 
 pub use time::format_time;
 
 /// The formats an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`.
+    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`; `as_of` and `next` where there
+    /// are such.
     Json,
     /// One object per line.
     Ndjson,
@@ -113,18 +115,21 @@ struct Header<'a> {
 }
 
 /// What is known after the last row.
-struct Footer {
+struct Footer<'a> {
     through: Sequence,
     stable_time: i64,
+    as_of: Option<i64>,
     truncated: bool,
     rows: u64,
+    /// Where the answer goes on.
+    next: Option<&'a str>,
 }
 
 /// Writes one format; each step appends to `out` what is ready.
 trait Encoder: Send {
     fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError>;
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError>;
-    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError>;
+    fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError>;
 }
 
 fn encoder(format: Format) -> Box<dyn Encoder> {
@@ -185,8 +190,10 @@ pub fn encode(
                             let footer = Footer {
                                 through: answer.through,
                                 stable_time: answer.stable_time,
+                                as_of: answer.as_of,
                                 truncated: answer.truncated(),
                                 rows,
+                                next: None,
                             };
                             encoder.end(&footer, &mut out)?;
                             stage = Stage::Done;
@@ -199,6 +206,35 @@ pub fn encode(
         },
     )
     .boxed()
+}
+
+/// Encodes a page; `next` is where it goes on, if it does. A page is no cut answer, so every format takes it whole.
+///
+/// # Errors
+/// `Internal` only.
+pub fn encode_page(page: &Page, format: Format, next: Option<&str>) -> Result<Bytes, QueryError> {
+    let mut encoder = encoder(format);
+    let mut out = Vec::new();
+    let header = Header {
+        schema: &page.schema,
+        units: &page.units,
+    };
+    encoder.begin(&header, &mut out)?;
+    let mut rows = 0;
+    for batch in &page.batches {
+        rows += batch.num_rows() as u64;
+        encoder.batch(batch, &mut out)?;
+    }
+    let footer = Footer {
+        through: page.through,
+        stable_time: page.stable_time,
+        as_of: Some(page.as_of),
+        truncated: page.next.is_some(),
+        rows,
+        next,
+    };
+    encoder.end(&footer, &mut out)?;
+    Ok(Bytes::from(out))
 }
 
 /// Returns the name of a type in answers and in the information schema.

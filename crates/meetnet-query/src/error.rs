@@ -7,6 +7,8 @@ use std::sync::Arc;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
+use crate::as_of::AS_OF_SUFFIX;
+
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueryErrorKind {
@@ -14,6 +16,8 @@ pub enum QueryErrorKind {
     BadRequest,
     /// The table does not exist, or not for this session.
     NotFound,
+    /// The statement asks as of a time that messages may still arrive for; later it can succeed.
+    NotSettled,
     /// The statement would do what this service never does: write, define, configure.
     Forbidden,
     /// The statement or its work is over a limit of size or memory.
@@ -34,6 +38,7 @@ impl QueryErrorKind {
         match self {
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
+            Self::NotSettled => "not_settled",
             Self::Forbidden => "forbidden",
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
@@ -169,10 +174,30 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
         .map(|(name, _)| name);
     if let Some(name) = missing {
         let short = name.strip_prefix("meetnet.public.").unwrap_or(name);
+        if let Some(dataset) = short.strip_suffix(AS_OF_SUFFIX)
+            && tables.iter().any(|table| table == dataset)
+        {
+            let message =
+                format!("`{short}` takes a time: {short}(TIMESTAMP '2026-01-31T12:00:00Z')");
+            return (QueryErrorKind::BadRequest, message);
+        }
         let hint = suggestion(short, tables.iter().map(String::as_str));
         return (
             QueryErrorKind::NotFound,
             format!("there is no table `{short}`{hint}"),
+        );
+    }
+    let function = text
+        .strip_prefix("table function '")
+        .and_then(|rest| rest.split_once("' not found"))
+        .map(|(name, _)| name);
+    if let Some(name) = function {
+        return (
+            QueryErrorKind::NotFound,
+            format!(
+                "there is no table function `{name}`; there are generate_series and, for each dataset, \
+                 its name with _as_of behind"
+            ),
         );
     }
     if text.starts_with("SHOW [VARIABLE]") {
@@ -215,7 +240,7 @@ fn schema_message(error: &SchemaError) -> String {
 }
 
 /// Returns `; did you mean …?` for near names, else the list of names while it is short.
-fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     let near = known
         .iter()

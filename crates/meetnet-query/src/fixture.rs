@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use arrow::array::{
@@ -22,6 +23,12 @@ use meetnet_model::ids::{LicenceId, Sequence};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
+
+mod database;
+mod revised;
+
+pub(crate) use database::Database;
+pub(crate) use revised::revised;
 
 pub(crate) const HOUR: i64 = 3_600_000_000;
 /// 2026-01-01T00:00:00Z.
@@ -51,11 +58,12 @@ pub(crate) fn declaration(id: &str, kind: DatasetKind) -> Arc<DatasetDeclaration
     Arc::new(serde_json::from_value(declared).expect("a declaration"))
 }
 
-/// Returns rows in the SQL row schema; `place` is `segment-N`, the histogram `[car, null]`.
+/// Returns rows in the SQL row schema; `place` is `segment-N`, the histogram `[car, null]`. They are received after half
+/// the time, all before the stable time of [`Lake::table`].
 pub(crate) fn batch(declaration: &DatasetDeclaration, licence: &str, rows: &[Row]) -> RecordBatch {
     let schema = declaration.row_schema();
-    let times = |shift: i64| {
-        let times = rows.iter().map(|row| START + row.1 * HOUR + shift);
+    let times = |of: fn(&Row) -> i64| {
+        let times = rows.iter().map(of);
         Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
     };
     let nulls = || {
@@ -76,7 +84,7 @@ pub(crate) fn batch(declaration: &DatasetDeclaration, licence: &str, rows: &[Row
     let (_, offsets, values, validity) = lists.into_parts();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
-        times(0),
+        times(|row| START + row.1 * HOUR),
         Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.2))),
         Arc::new(StringArray::from_iter_values(
             rows.iter().map(|row| format!("segment-{}", row.0)),
@@ -86,7 +94,7 @@ pub(crate) fn batch(declaration: &DatasetDeclaration, licence: &str, rows: &[Row
         int(0),
         text("test"),
         text(licence),
-        times(1_000_000),
+        times(|row| START + row.1 * HOUR / 2 + 1_000_000),
         nulls(),
         nulls(),
         int(0),
@@ -94,10 +102,56 @@ pub(crate) fn batch(declaration: &DatasetDeclaration, licence: &str, rows: &[Row
     RecordBatch::try_new(schema, columns).expect("a row in the SQL row schema")
 }
 
+/// One version of a row; times are µs since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) segment: i64,
+    /// Hours after [`START`].
+    pub(crate) hour: i64,
+    pub(crate) car: Option<f64>,
+    pub(crate) received_at: i64,
+    pub(crate) recorded_at: Option<i64>,
+    pub(crate) superseded_at: Option<i64>,
+    pub(crate) revision: i64,
+}
+
+/// Returns versions in the SQL row schema, as [`batch`] does.
+pub(crate) fn versions(
+    declaration: &DatasetDeclaration,
+    licence: &str,
+    versions: &[Version],
+) -> RecordBatch {
+    let rows: Vec<Row> = versions
+        .iter()
+        .map(|version| (version.segment, version.hour, version.car))
+        .collect();
+    let plain = batch(declaration, licence, &rows);
+    let schema = plain.schema();
+    let mut columns = plain.columns().to_vec();
+    let mut set = |name: &str, values: ArrayRef| {
+        columns[schema.index_of(name).expect("a common column")] = values;
+    };
+    let times = |of: fn(&Version) -> Option<i64>| -> ArrayRef {
+        let times = TimestampMicrosecondArray::from_iter(versions.iter().map(of));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    set("received_at", times(|version| Some(version.received_at)));
+    set("recorded_at", times(|version| version.recorded_at));
+    set("superseded_at", times(|version| version.superseded_at));
+    let revisions = versions.iter().map(|version| version.revision);
+    set(
+        "revision",
+        Arc::new(Int64Array::from_iter_values(revisions)),
+    );
+    RecordBatch::try_new(schema, columns).expect("versions in the SQL row schema")
+}
+
 /// A lake in a temporary folder and the pointer to its snapshot.
 pub(crate) struct Lake {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) snapshot: SharedSnapshot,
+    /// Number of files written: their names.
+    files: AtomicUsize,
 }
 
 impl Lake {
@@ -106,6 +160,7 @@ impl Lake {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             snapshot,
+            files: AtomicUsize::new(0),
         }
     }
 
@@ -135,27 +190,54 @@ impl Lake {
     pub(crate) fn file(
         &self,
         declaration: &DatasetDeclaration,
-        (licence, superseded, period): (&str, bool, &str),
+        partition: (&str, bool, &str),
         rows: &[Row],
         group_rows: usize,
     ) -> Arc<LiveFile> {
         let mut sorted = rows.to_vec();
         sorted.sort_by_key(|row| (row.0, row.1));
-        let whole = batch(declaration, licence, &sorted);
+        let whole = batch(declaration, partition.0, &sorted);
+        self.file_of(declaration, partition, &whole, group_rows)
+    }
+
+    /// Writes versions, sorted by key, as one file.
+    pub(crate) fn versions_file(
+        &self,
+        declaration: &DatasetDeclaration,
+        partition: (&str, bool, &str),
+        of: &[Version],
+        group_rows: usize,
+    ) -> Arc<LiveFile> {
+        let mut sorted = of.to_vec();
+        sorted.sort_by_key(|version| (version.segment, version.hour));
+        let whole = versions(declaration, partition.0, &sorted);
+        self.file_of(declaration, partition, &whole, group_rows)
+    }
+
+    /// Writes a batch in the SQL row schema.
+    fn file_of(
+        &self,
+        declaration: &DatasetDeclaration,
+        (licence, superseded, period): (&str, bool, &str),
+        whole: &RecordBatch,
+        group_rows: usize,
+    ) -> Arc<LiveFile> {
         let stored: Vec<usize> = (0..whole.num_columns())
             .filter(|column| whole.schema().field(*column).name() != LICENCE)
             .collect();
         let stored = whole.project(&stored).expect("stored columns");
         let path = format!(
             "licence={licence}/superseded={superseded}/month={period}/{}.parquet",
-            uuid(sorted.len(), sorted.first().copied())
+            self.files.fetch_add(1, Ordering::Relaxed)
         );
         let absolute = self.folder.path().join(declaration.id.as_str()).join(&path);
         write(&absolute, &stored, group_rows);
         Arc::new(LiveFile {
+            run: Arc::from(&*path),
+            part: 0,
             path: Arc::from(path),
             bytes: fs::metadata(&absolute).expect("the file").len(),
-            rows: sorted.len() as u64,
+            rows: stored.num_rows() as u64,
             licence: LicenceId::new(licence),
             superseded,
             period: Arc::from(period),
@@ -164,11 +246,6 @@ impl Lake {
             statistics: statistics(&stored),
         })
     }
-}
-
-fn uuid(rows: usize, first: Option<Row>) -> String {
-    let (segment, hour, _) = first.unwrap_or_default();
-    format!("{rows}-{segment}-{hour}")
 }
 
 fn write(path: &Path, rows: &RecordBatch, group_rows: usize) {
@@ -226,9 +303,19 @@ fn statistics(rows: &RecordBatch) -> BTreeMap<Arc<str>, ColumnStatistics> {
         .collect()
 }
 
+/// Masks rows at [`START`].
 pub(crate) fn masks(of: &[(&LiveFile, &[u32])]) -> Arc<HashMap<Arc<str>, Arc<Mask>>> {
-    let mask = |rows: &[u32]| Mask {
-        rows: rows.iter().map(|row| (*row, START)).collect(),
+    let timed: Vec<(&LiveFile, Vec<(u32, i64)>)> = of
+        .iter()
+        .map(|(file, rows)| (*file, rows.iter().map(|row| (*row, START)).collect()))
+        .collect();
+    masks_at(&timed)
+}
+
+/// Masks rows at their times.
+pub(crate) fn masks_at(of: &[(&LiveFile, Vec<(u32, i64)>)]) -> Arc<HashMap<Arc<str>, Arc<Mask>>> {
+    let mask = |rows: &[(u32, i64)]| Mask {
+        rows: rows.iter().copied().collect(),
     };
     Arc::new(
         of.iter()
@@ -244,7 +331,8 @@ pub(crate) fn hot(batch: RecordBatch, superseded: Option<Vec<i64>>) -> HotBatch 
     }
 }
 
-/// The lake most tests use. `counts`: 2 licences, 3 months, one superseded file, a mask, hot rows; `notes`: private.
+/// The lake most tests use. `counts`: 2 licences, 3 months, one superseded file, a mask, hot rows; `revised`: see
+/// [`revised`]; `notes`: private.
 ///
 /// Current rows of `counts`: segments 1..=3 at hours 0..100 and 744..844 (CC0), segment 9 at hours 1416..1426 (ODbL);
 /// segment 1 at hour 5 is masked and replaced by a hot row with 500 cars; segment 4 at hour 1430 is hot.
@@ -262,12 +350,16 @@ pub(crate) fn lake() -> Lake {
     let february = lake.file(&counts, ("CC0-1.0", false, "2026-02"), &month(744), 64);
     let open: Vec<Row> = (1416..1426).map(|hour| (9, hour, None)).collect();
     let march = lake.file(&counts, ("ODbL-1.0", false, "2026-03"), &open, 64);
-    let old = lake.file(
-        &counts,
-        ("CC0-1.0", true, "2026-01"),
-        &[(1, 5, Some(1.0))],
-        64,
-    );
+    let old = Version {
+        segment: 1,
+        hour: 5,
+        car: Some(1.0),
+        received_at: START + 5 * HOUR,
+        recorded_at: None,
+        superseded_at: Some(START + 5 * HOUR + 1_000_000),
+        revision: 0,
+    };
+    let old = lake.versions_file(&counts, ("CC0-1.0", true, "2026-01"), &[old], 64);
     let replaced = batch(
         &counts,
         "CC0-1.0",
@@ -284,6 +376,7 @@ pub(crate) fn lake() -> Lake {
         ..lake.table(&counts)
     });
 
+    lake.publish(revised(&lake));
     let notes = declaration("notes", DatasetKind::Private);
     let note = batch(&notes, "CC0-1.0", &[(1, 1, None)]);
     lake.publish(TableSnapshot {

@@ -3,13 +3,15 @@
 //! ```text
 //! lake snapshot ─▶ catalog ─▶ table provider ─▶ DataFusion (own runtime) ─▶ answer (bounded channel) ─▶ encoder
 //!                  public      files − masks     guard, limits, timeout       through, stable_time       json, csv, …
-//!                  tables      + live hot rows
+//!                  tables      + hot rows,
+//!                              now, as of, history
 //! ```
 //!
 //! It knows nothing of HTTP, writes nothing, and never runs work on its caller's runtime.
 
 mod admission;
 mod answer;
+mod as_of;
 mod catalog;
 mod cooperative_joins;
 pub mod encode;
@@ -17,6 +19,8 @@ mod error;
 mod functions;
 mod guard;
 mod options;
+mod page;
+mod reach;
 mod service;
 mod session;
 mod summary;
@@ -28,9 +32,10 @@ mod fixture;
 mod slt;
 
 pub use answer::{AnswerStream, QueryAnswer};
-pub use encode::{Format, encode};
+pub use encode::{Format, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use options::{QueryOptions, QueryRequest, SessionKind};
+pub use page::{Page, PageCondition, PageRequest, PageTest, PageValue};
 pub use service::QueryService;
 pub use summary::{DatasetSummary, dataset_summary};
 pub use table::schema::{IRI_KEY, UNIT_KEY, public_schema};

@@ -81,6 +81,9 @@ pub struct QueryRequest {
     pub sql: String,
     /// Who asks.
     pub session: SessionKind,
+    /// Answers the whole statement as of this time, µs since 1970 UTC: every name of a dataset means its view as of
+    /// then, and histories end then. `NotSettled` where it is later than the stable time of a dataset it reads.
+    pub as_of: Option<i64>,
     /// Fewer rows than [`QueryOptions::row_limit`]; more is not possible.
     pub row_limit: Option<usize>,
     /// Less work time than [`QueryOptions::query_time_max`]; more is not possible.
@@ -93,6 +96,7 @@ impl QueryRequest {
         Self {
             sql: sql.into(),
             session: SessionKind::Public,
+            as_of: None,
             row_limit: None,
             time_max: None,
         }

@@ -10,13 +10,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use meetnet_lake::snapshot::SharedSnapshot;
-use meetnet_model::ids::Sequence;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -27,6 +25,7 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::options::{QueryOptions, QueryRequest};
+use crate::reach::Reach;
 use crate::session::Sessions;
 use crate::table::order::WantedOrder;
 use crate::table::prepared::PreparedTables;
@@ -252,6 +251,7 @@ impl Task {
         let tables = Arc::new(SnapshotTables {
             snapshot: shared.snapshot.load_full(),
             session: self.request.session,
+            as_of: self.request.as_of,
             prepared: Arc::clone(&shared.prepared),
             registry: Arc::clone(shared.sessions.registry()),
             metadata_cache: shared.sessions.metadata_cache(),
@@ -259,7 +259,7 @@ impl Task {
             ordered_groups_max: shared.options.ordered_groups_max,
         });
         let classify = |error: DataFusionError| {
-            let names: Vec<String> = tables.visible().map(|(id, _)| id.to_string()).collect();
+            let names: Vec<String> = tables.names().collect();
             QueryError::from_datafusion(error, &names)
         };
 
@@ -273,7 +273,7 @@ impl Task {
             .await?;
         let plan = plan.map_err(classify)?;
         guard::check_plan(&plan).map_err(classify)?;
-        let (through, stable_time) = reach(&plan, &tables);
+        let reach = Reach::of_plan(&plan, &tables);
         session
             .config_mut()
             .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
@@ -296,8 +296,8 @@ impl Task {
         let header = AnswerHeader {
             schema,
             units,
-            through,
-            stable_time,
+            as_of: self.request.as_of,
+            reach,
         };
         let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
 
@@ -356,40 +356,6 @@ fn expired() -> QueryError {
     QueryError::new(
         QueryErrorKind::SnapshotExpired,
         "files of the snapshot were removed while they were read; ask again",
-    )
-}
-
-/// Returns the least `through` and `stable_time` of the tables a plan reads; of all visible ones where it reads none.
-fn reach(plan: &LogicalPlan, tables: &SnapshotTables) -> (Sequence, i64) {
-    let mut read = Vec::new();
-    // The closure never fails, so neither does the walk.
-    let _ = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && scan
-                .table_name
-                .schema()
-                .is_none_or(|schema| schema == crate::catalog::SCHEMA)
-            && let Some(table) = tables.get(scan.table_name.table())
-        {
-            read.push(Arc::clone(table));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    if read.is_empty() {
-        read = tables
-            .visible()
-            .map(|(_, table)| Arc::clone(table))
-            .collect();
-    }
-    (
-        read.iter()
-            .map(|table| table.through)
-            .min()
-            .unwrap_or(Sequence::ZERO),
-        read.iter()
-            .map(|table| table.stable_time)
-            .min()
-            .unwrap_or(0),
     )
 }
 

@@ -13,6 +13,7 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 
+use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative_joins::CooperativeJoins;
 use crate::functions;
@@ -74,6 +75,7 @@ impl Sessions {
             .build_arc()?;
         let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_runtime_env(runtime)
+            .with_relation_planners(vec![Arc::new(AsOfPlanner(Arc::clone(&tables)))])
             .with_catalog_list(Arc::new(SnapshotCatalogList(tables)))
             .build();
         state.mark_start_execution();

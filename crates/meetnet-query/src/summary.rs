@@ -6,7 +6,8 @@ use meetnet_lake::snapshot::{ColumnStatistics, HotBatch, StatisticsValue, TableS
 use meetnet_model::common::RECEIVED_AT;
 use meetnet_model::ids::Sequence;
 
-use crate::table::hot::live_rows;
+use crate::table::hot::hot_rows;
+use crate::table::view::View;
 
 /// Size and reach of the current view of one dataset. Times are microseconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct DatasetSummary {
 
 /// Returns the summary of a table.
 pub fn dataset_summary(table: &TableSnapshot) -> DatasetSummary {
-    let hot_rows = live_rows(&table.hot) as u64;
+    let hot_rows = hot_rows(View::CURRENT, &table.hot) as u64;
     let mut summary = DatasetSummary {
         rows: hot_rows,
         hot_rows,

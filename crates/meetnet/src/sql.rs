@@ -21,6 +21,7 @@ use clap::Args;
 use futures::StreamExt;
 use meetnet_lake::journal::FolderLock;
 use meetnet_lake::lake::LakeReader;
+use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
 use serde::Deserialize;
 
@@ -42,6 +43,10 @@ pub(crate) struct SqlOptions {
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 
+    /// Answers as of this time, RFC 3339: what was known then, for example 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    as_of: Option<i64>,
+
     /// Reads the storage of this configuration, or asks the daemon that has it open
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     config: Option<PathBuf>,
@@ -54,6 +59,10 @@ pub(crate) struct SqlOptions {
 fn parse_format(text: &str) -> Result<Format, String> {
     text.parse()
         .map_err(|error: meetnet_query::QueryError| error.message)
+}
+
+fn parse_time(text: &str) -> Result<i64, String> {
+    parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
 /// Answers the query on stdout.
@@ -75,14 +84,27 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
             format.as_str()
         )));
     }
+    let question = Question {
+        statement: options.statement,
+        as_of: options.as_of,
+        format,
+    };
     let Some(file) = &options.config else {
-        return ask(&options.url, &options.statement, format).await;
+        return ask(&options.url, &question).await;
     };
     let config = Config::load(file, environment).map_err(Failure::usage)?;
     if let Some(address) = daemon_address(&config) {
-        return ask(&format!("http://{address}"), &options.statement, format).await;
+        return ask(&format!("http://{address}"), &question).await;
     }
-    read(&config, options.statement, format).await
+    read(&config, question).await
+}
+
+/// What is asked, whoever answers.
+struct Question {
+    statement: String,
+    /// µs since 1970 UTC.
+    as_of: Option<i64>,
+    format: Format,
 }
 
 /// Returns where a daemon that has the journal open answers queries.
@@ -102,7 +124,7 @@ fn daemon_address(config: &Config) -> Option<SocketAddr> {
 }
 
 /// Asks a service and passes its answer on.
-async fn ask(url: &str, statement: &str, format: Format) -> Result<(), Failure> {
+async fn ask(url: &str, question: &Question) -> Result<(), Failure> {
     let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
     let endpoint = reqwest::Url::parse(&endpoint)
         .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
@@ -116,9 +138,15 @@ async fn ask(url: &str, statement: &str, format: Format) -> Result<(), Failure> 
         .build()
         .context("failed to start the HTTP client")
         .map_err(Failure::Work)?;
+    let as_of = question.as_of.map(format_rfc3339);
+    let mut form = vec![
+        ("q", question.statement.as_str()),
+        ("format", question.format.as_str()),
+    ];
+    form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
     let response = client
         .post(endpoint)
-        .form(&[("q", statement), ("format", format.as_str())])
+        .form(&form)
         .send()
         .await
         .with_context(|| format!("no answer from {url}; does it run?"))
@@ -172,7 +200,7 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
 }
 
 /// Answers from committed files, rejects included.
-async fn read(config: &Config, statement: String, format: Format) -> Result<(), Failure> {
+async fn read(config: &Config, question: Question) -> Result<(), Failure> {
     let storage = config.lake.storage();
     let lake = storage.location().name();
     let snapshot = tokio::task::spawn_blocking(move || {
@@ -196,12 +224,13 @@ async fn read(config: &Config, statement: String, format: Format) -> Result<(), 
     let service = QueryService::new(options, Arc::new(ArcSwap::from_pointee(snapshot)))
         .context("failed to start the query service")
         .map_err(Failure::Work)?;
-    let answer = service
-        .query(QueryRequest::private(statement))
-        .await
-        .map_err(query_failure)?;
+    let request = QueryRequest {
+        as_of: question.as_of,
+        ..QueryRequest::private(question.statement)
+    };
+    let answer = service.query(request).await.map_err(query_failure)?;
     let mut stdout = Output::new();
-    let mut chunks = encode(answer, format);
+    let mut chunks = encode(answer, question.format);
     while let Some(chunk) = chunks.next().await {
         if !stdout.write(&chunk.map_err(query_failure)?)? {
             return Ok(());

@@ -230,6 +230,13 @@ fn faults_of_ids_and_names() {
         ],
     );
     check(
+        "\"water\"",
+        "\"water_as_of\"",
+        &[
+            "water.toml:1: a dataset id cannot end in `_as_of`, which SQL adds itself; choose another id",
+        ],
+    );
+    check(
         "version = 1",
         "version = 0",
         &["water.toml:2: version 0 does not exist; start with `version = 1`"],

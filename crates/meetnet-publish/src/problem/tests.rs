@@ -42,6 +42,7 @@ fn query_errors_keep_their_message_and_get_a_status() {
     check(QueryErrorKind::Forbidden, 403, None);
     check(QueryErrorKind::NotFound, 404, None);
     check(QueryErrorKind::TooLarge, 413, None);
+    check(QueryErrorKind::NotSettled, 422, None);
     check(QueryErrorKind::Timeout, 422, None);
     check(QueryErrorKind::Busy, 503, Some("2"));
     check(QueryErrorKind::SnapshotExpired, 503, Some("1"));

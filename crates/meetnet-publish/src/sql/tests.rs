@@ -54,6 +54,37 @@ async fn every_format_states_how_fresh_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_as_of_a_time_never_changes() {
+    let as_of = "as_of=2026-11-22T02:46:00Z";
+    let answer = ask(&format!("/api/v1/sql?{as_of}&q={QUERY}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.header("meetnet-as-of"), "2026-11-22T02:46:00Z");
+    assert_eq!(answer.header("meetnet-stable-time"), "2026-11-22T02:46:20Z");
+    let settled = "public, max-age=3600, immutable";
+    assert_eq!(answer.header("cache-control"), settled);
+    assert_eq!(answer.json()["as_of"], "2026-11-22T02:46:00Z");
+    assert_eq!(answer.json()["rows"].as_array().map(Vec::len), Some(2));
+    let answer = ask(&format!("/api/v1/sql?as_of=2026-11-22T02:45:00Z&q={QUERY}")).await;
+    assert_eq!(answer.json()["rows"], serde_json::json!([]));
+    let form = format!("q=SELECT count(*) AS n FROM heat&format=csv&{as_of}");
+    let form = post("application/x-www-form-urlencoded", form).await;
+    assert_eq!(form.body, "n\r\n2\r\n", "{form:?}");
+    let json = post(
+        "application/json",
+        r#"{"q": "SELECT now() FROM heat", "as_of": "2026-11-22T02:46:00Z"}"#,
+    );
+    assert_eq!(
+        json.await.header("cache-control"),
+        "no-store",
+        "now() changes"
+    );
+    let own = "SELECT+value+FROM+heat_as_of('2026-11-22T02:46:00Z')";
+    let answer = ask(&format!("/api/v1/sql?q={own}")).await;
+    assert_eq!(answer.header("cache-control"), settled);
+    assert_eq!(answer.header("meetnet-as-of"), "");
+}
+
+#[tokio::test]
 async fn csv_has_its_charset_and_a_file_name_on_request() {
     let answer = ask(&format!("/api/v1/sql?format=csv&download=1&q={QUERY}")).await;
     assert_eq!(
@@ -145,6 +176,18 @@ async fn wrong_requests_say_what_is_wrong() {
     )
     .await;
     check(ask("/api/v1/sql?q=DROP+TABLE+heat").await, 403, "").await;
+    check(
+        ask(&format!("/api/v1/sql?as_of=2026&q={QUERY}")).await,
+        400,
+        "as_of takes an RFC 3339 time",
+    )
+    .await;
+    check(
+        ask(&format!("/api/v1/sql?as_of=2026-11-23T00:00:00Z&q={QUERY}")).await,
+        422,
+        "stable time 2026-11-22T02:46:20Z",
+    )
+    .await;
     check(
         post("application/json", "{\"query\": 1}").await,
         400,

@@ -25,7 +25,7 @@ impl Encoder for ArrowStream {
         self.0.batch(batch, out)
     }
 
-    fn end(&mut self, _: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
+    fn end(&mut self, _: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
         self.0.end(|_| {}, out)
     }
 }

@@ -41,7 +41,7 @@ impl Encoder for Csv {
         Ok(())
     }
 
-    fn end(&mut self, _: &Footer, _: &mut Vec<u8>) -> Result<(), QueryError> {
+    fn end(&mut self, _: &Footer<'_>, _: &mut Vec<u8>) -> Result<(), QueryError> {
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Encoder, Footer, Header, cell, format_time, type_name};
 use crate::error::QueryError;
 
-/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`
+/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`; `as_of` and `next` where there are such
 #[derive(Default)]
 pub(super) struct Json {
     has_rows: bool,
@@ -45,13 +45,20 @@ impl Encoder for Json {
         Ok(())
     }
 
-    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        let end = format!(
-            "\n],\"through\":{},\"stable_time\":\"{}\",\"truncated\":{}}}\n",
+    fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let mut end = format!(
+            "\n],\"through\":{},\"stable_time\":\"{}\"",
             footer.through,
             format_time(footer.stable_time),
-            footer.truncated
         );
+        if let Some(as_of) = footer.as_of {
+            end.push_str(&format!(",\"as_of\":\"{}\"", format_time(as_of)));
+        }
+        end.push_str(&format!(",\"truncated\":{}", footer.truncated));
+        if let Some(next) = footer.next {
+            end.push_str(&format!(",\"next\":{}", json!(next)));
+        }
+        end.push_str("}\n");
         out.extend_from_slice(end.as_bytes());
         Ok(())
     }
@@ -89,7 +96,7 @@ impl Encoder for Ndjson {
         Ok(())
     }
 
-    fn end(&mut self, _: &Footer, _: &mut Vec<u8>) -> Result<(), QueryError> {
+    fn end(&mut self, _: &Footer<'_>, _: &mut Vec<u8>) -> Result<(), QueryError> {
         Ok(())
     }
 }

@@ -41,12 +41,15 @@ impl Encoder for ParquetFile {
         self.0.batch(batch, out)
     }
 
-    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        let facts = [
+    fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let mut facts = vec![
             ("meetnet.through", footer.through.to_string()),
             ("meetnet.stable_time", format_time(footer.stable_time)),
             ("meetnet.truncated", footer.truncated.to_string()),
         ];
+        if let Some(as_of) = footer.as_of {
+            facts.push(("meetnet.as_of", format_time(as_of)));
+        }
         let state_facts = |writer: &mut ArrowWriter<Finished>| {
             for (key, value) in facts {
                 writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));

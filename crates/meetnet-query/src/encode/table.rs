@@ -111,16 +111,23 @@ impl Encoder for Table {
         Ok(())
     }
 
-    fn end(&mut self, footer: &Footer, out: &mut Vec<u8>) -> Result<(), QueryError> {
+    fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
         self.release(out);
         let rows = if footer.rows == 1 { "row" } else { "rows" };
-        let cut = if footer.truncated {
-            ", row limit reached"
-        } else {
-            ""
+        let cut = match footer.next {
+            Some(next) => format!(", more at {next}"),
+            None if footer.truncated => ", row limit reached".to_owned(),
+            None => String::new(),
         };
+        let as_of = footer
+            .as_of
+            .map(|as_of| format!(" as of {}", format_time(as_of)))
+            .unwrap_or_default();
         let reach = format_time(footer.stable_time);
-        let end = format!("({} {rows}{cut}; complete through {reach})\n", footer.rows);
+        let end = format!(
+            "({} {rows}{as_of}{cut}; complete through {reach})\n",
+            footer.rows
+        );
         out.extend_from_slice(end.as_bytes());
         Ok(())
     }

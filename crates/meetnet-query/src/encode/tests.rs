@@ -144,6 +144,42 @@ async fn text_formats_escape() {
     );
 }
 
+#[tokio::test]
+async fn an_answer_as_of_a_time_states_it() {
+    let lake = fixture::lake();
+    let service =
+        QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot)).expect("a service");
+    let bytes = async |format: Format| {
+        let request = QueryRequest {
+            as_of: Some(fixture::START + fixture::HOUR),
+            ..QueryRequest::public("SELECT car FROM revised WHERE segment_id = 2")
+        };
+        let answer = service.query(request).await.expect("an answer");
+        let chunks: Vec<_> = encode(answer, format).collect().await;
+        chunks
+            .into_iter()
+            .flat_map(|chunk| chunk.expect("a chunk"))
+            .collect::<Vec<u8>>()
+    };
+    let text = async |format: Format| String::from_utf8(bytes(format).await).expect("text");
+    let json = text(Format::Json).await;
+    let end = ",\"stable_time\":\"2026-02-11T16:00:00Z\",\"as_of\":\"2026-01-01T01:00:00Z\",\"truncated\":false}\n";
+    assert!(json.ends_with(end), "{json}");
+    let table = text(Format::Table).await;
+    let end = "(1 row as of 2026-01-01T01:00:00Z; complete through 2026-02-11T16:00:00Z)\n";
+    assert!(table.ends_with(end), "{table}");
+    let parquet = bytes(Format::Parquet).await;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(::bytes::Bytes::from(parquet));
+    let builder = builder.expect("a file");
+    let facts = builder.metadata().file_metadata().key_value_metadata();
+    let as_of = facts
+        .into_iter()
+        .flatten()
+        .find(|fact| fact.key == "meetnet.as_of");
+    let as_of = as_of.and_then(|fact| fact.value.as_deref());
+    assert_eq!(as_of, Some("2026-01-01T01:00:00Z"));
+}
+
 fn rows(batches: &[RecordBatch]) -> usize {
     batches.iter().map(RecordBatch::num_rows).sum()
 }

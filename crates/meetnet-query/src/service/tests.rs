@@ -239,6 +239,133 @@ async fn an_answer_says_how_far_it_reaches_and_its_units() {
     )
     .await;
     check(private("SELECT count(*) FROM counts"), 7, counts, &[None]).await;
+    check(
+        private("SELECT h.car FROM counts_history h"),
+        7,
+        counts,
+        &[Some("1/h")],
+    )
+    .await;
+    check(
+        private("SELECT car FROM counts_as_of('2026-01-01')"),
+        7,
+        counts,
+        &[Some("1/h")],
+    )
+    .await;
+    check(
+        private("SELECT count(*) FROM counts, notes_as_of('2025-01-01')"),
+        5,
+        START,
+        &[None],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_past_the_stable_time_of_a_dataset_it_reads_is_refused() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let as_of = |hours: i64, sql: &str| QueryRequest {
+        as_of: Some(START + hours * fixture::HOUR),
+        ..QueryRequest::private(sql)
+    };
+    // `notes` is stable up to START, `counts` and `revised` a thousand hours longer.
+    for (hours, sql, refused) in [
+        (1, "SELECT count(*) FROM counts", None),
+        (
+            1000,
+            "SELECT count(*) FROM counts JOIN revised USING (time)",
+            None,
+        ),
+        (1001, "SELECT count(*) FROM revised", Some("`revised`")),
+        (
+            1001,
+            "SELECT count(*) FROM revised_history",
+            Some("`revised`"),
+        ),
+        (1, "SELECT count(*) FROM counts, notes", Some("`notes`")),
+        (
+            1,
+            "SELECT 1 WHERE 1 IN (SELECT segment_id FROM notes_history)",
+            Some("`notes`"),
+        ),
+        (0, "SELECT count(*) FROM counts, notes", None),
+        (9999, "SELECT 1", None),
+        // A view at a time of its own keeps it.
+        (
+            1,
+            "SELECT count(*) FROM revised_as_of('2026-01-01T12:00:00Z')",
+            None,
+        ),
+    ] {
+        match (text(&service, as_of(hours, sql)).await, refused) {
+            (Ok(_), None) => {}
+            (Err(error), Some(name)) => {
+                assert_eq!(error.kind, QueryErrorKind::NotSettled, "{sql}: {error}");
+                assert!(error.message.contains(name), "{sql}: {error}");
+                assert!(error.message.contains("stable time 2026-"), "{error}");
+            }
+            (answer, refused) => panic!("{sql}: {answer:?}, not {refused:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_whether_it_is_settled() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let view = "revised_as_of('2026-01-01T12:00:00Z')";
+    for (as_of, sql, settled) in [
+        (None, "SELECT car FROM revised".to_owned(), false),
+        (None, "SELECT car FROM revised_history".to_owned(), false),
+        (None, format!("SELECT car FROM {view}"), true),
+        (
+            None,
+            format!("SELECT count(*) FROM {view} JOIN revised USING (time)"),
+            false,
+        ),
+        (
+            None,
+            format!("SELECT car FROM {view} WHERE time < now()"),
+            false,
+        ),
+        (None, format!("SELECT random() FROM {view}"), false),
+        (
+            None,
+            format!("SELECT car + value FROM {view}, generate_series(1, 3)"),
+            true,
+        ),
+        (None, format!("EXPLAIN SELECT car FROM {view}"), false),
+        (
+            None,
+            format!("SELECT (SELECT count(*) FROM revised) FROM {view}"),
+            false,
+        ),
+        (None, "SELECT 1".to_owned(), false),
+        (Some(START), "SELECT car FROM revised".to_owned(), true),
+        (
+            Some(START),
+            "SELECT car FROM revised_history".to_owned(),
+            true,
+        ),
+        (Some(START), "SELECT now() FROM revised".to_owned(), false),
+        (
+            Some(START),
+            "SELECT car FROM revised, information_schema.tables".to_owned(),
+            false,
+        ),
+    ] {
+        let request = QueryRequest {
+            as_of,
+            ..QueryRequest::public(sql.as_str())
+        };
+        let answer = service.query(request).await.expect("an answer");
+        assert_eq!(answer.is_settled, settled, "{sql} as of {as_of:?}");
+        assert_eq!(answer.as_of, as_of, "{sql}");
+        assert_eq!(answer.through, Sequence(7), "{sql}");
+        assert_eq!(answer.stable_time, START + 1000 * fixture::HOUR, "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -410,6 +537,31 @@ async fn a_file_gone_is_retried_on_the_newest_snapshot() {
         .await
         .expect("the new snapshot");
     assert!(answer.contains("2000.0"), "{answer}");
+}
+
+/// Limits and retries hold on every way to the files.
+#[tokio::test]
+async fn a_file_gone_under_a_view_is_noticed() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let table = Arc::clone(&lake.snapshot.load().tables[&"revised".into()]);
+    for file in table.files.iter() {
+        std::fs::remove_file(lake.folder.path().join("revised").join(&*file.path))
+            .expect("removed");
+    }
+    for sql in [
+        "SELECT sum(car) FROM revised_as_of('2026-01-01T12:00:00Z')",
+        "SELECT sum(car) FROM revised_history WHERE superseded_at IS NULL",
+        "SELECT sum(car) FROM revised_history WHERE segment_id = 1 AND superseded_at > '2026-01-01T08:00:00Z'",
+    ] {
+        let error = text(&service, QueryRequest::public(sql)).await;
+        let error = error.expect_err("the files are gone");
+        assert_eq!(
+            error.kind,
+            QueryErrorKind::SnapshotExpired,
+            "{sql}: {error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
-//! The execution plan that reads live hot rows from memory.
+//! The execution plan that reads the hot rows of a view from memory.
 //!
-//! DataFusion's own memory source neither leaves replaced rows out nor knows bounds; this one filters lazily, knows
-//! exact counts and bounds, and sorts its (few) rows by key only where the scan keeps that order.
+//! DataFusion's own memory source neither leaves rows out nor knows bounds; this one filters lazily, knows exact counts
+//! and bounds, and sorts its (few) rows by key only where the scan keeps that order.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{
-    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
-};
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{
     DataType, Int8Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
@@ -30,20 +28,24 @@ use datafusion::physical_plan::{
 };
 use futures::stream;
 use meetnet_lake::snapshot::HotBatch;
+use meetnet_model::common::{RECORDED_AT, SUPERSEDED_AT};
 
-/// Returns how many hot rows are current.
-pub(crate) fn live_rows(hot: &[HotBatch]) -> usize {
+use super::view::View;
+
+/// Returns how many hot rows a view shows.
+pub(crate) fn hot_rows(view: View, hot: &[HotBatch]) -> usize {
     hot.iter()
-        .map(|hot| match &hot.superseded {
+        .map(|hot| match view.shows(hot) {
             None => hot.batch.num_rows(),
-            Some(marks) => marks.iter().filter(|mark| **mark == HotBatch::LIVE).count(),
+            Some(shown) => shown.true_count(),
         })
         .sum()
 }
 
-/// Reads the live hot rows of one table, in one partition.
+/// Reads the hot rows of one view of a table, in one partition.
 #[derive(Debug)]
 pub(crate) struct HotRowsExec {
+    view: View,
     hot: Arc<Vec<HotBatch>>,
     projection: Vec<usize>,
     rows: usize,
@@ -56,8 +58,9 @@ pub(crate) struct HotRowsExec {
 }
 
 impl HotRowsExec {
-    /// `rows` is [`live_rows`] of `hot`; `ordering` is over `schema`, the table's.
+    /// `rows` is [`hot_rows`] of `hot`; `ordering` is over `schema`, the table's.
     pub(crate) fn try_new(
+        view: View,
         schema: SchemaRef,
         hot: Arc<Vec<HotBatch>>,
         projection: Vec<usize>,
@@ -89,6 +92,7 @@ impl HotRowsExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
+            view,
             hot,
             projection,
             rows,
@@ -102,16 +106,19 @@ impl HotRowsExec {
     fn compute_statistics(&self) -> Statistics {
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = Precision::Exact(self.rows);
+        let shown: Vec<Option<BooleanArray>> =
+            self.hot.iter().map(|hot| self.view.shows(hot)).collect();
         for (position, index) in self.projection.iter().enumerate() {
-            let mut column = Bounds::default();
-            for hot in self.hot.iter() {
-                column.add(
-                    hot.batch.column(*index),
-                    hot.superseded.as_deref().map(Vec::as_slice),
-                );
+            let field = self.schema.field(position);
+            // A history shows other times than the batches hold.
+            if self.view.history && [RECORDED_AT, SUPERSEDED_AT].contains(&field.name().as_str()) {
+                continue;
             }
-            statistics.column_statistics[position] =
-                column.finish(self.schema.field(position).data_type());
+            let mut column = Bounds::default();
+            for (hot, shown) in self.hot.iter().zip(&shown) {
+                column.add(hot.batch.column(*index), shown.as_ref());
+            }
+            statistics.column_statistics[position] = column.finish(field.data_type());
         }
         statistics
     }
@@ -125,8 +132,8 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn add(&mut self, column: &ArrayRef, marks: Option<&[i64]>) {
-        let live = |row: usize| marks.is_none_or(|marks| marks[row] == HotBatch::LIVE);
+    fn add(&mut self, column: &ArrayRef, shown: Option<&BooleanArray>) {
+        let is_shown = |row: usize| shown.is_none_or(|shown| shown.value(row));
         let nulls = column.logical_nulls();
         let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
         let value: Option<Box<dyn Fn(usize) -> i64 + '_>> = match column.data_type() {
@@ -144,7 +151,7 @@ impl Bounds {
             }
             _ => None,
         };
-        for row in (0..column.len()).filter(|row| live(*row)) {
+        for row in (0..column.len()).filter(|row| is_shown(*row)) {
             if is_null(row) {
                 self.nulls += 1;
             } else if let Some(value) = &value {
@@ -178,20 +185,6 @@ impl Bounds {
     }
 }
 
-/// Returns the live rows of one batch.
-fn live(hot: &HotBatch) -> Result<RecordBatch> {
-    match &hot.superseded {
-        None => Ok(hot.batch.clone()),
-        Some(marks) => {
-            let keep: BooleanArray = marks
-                .iter()
-                .map(|mark| Some(*mark == HotBatch::LIVE))
-                .collect();
-            Ok(filter_record_batch(&hot.batch, &keep)?)
-        }
-    }
-}
-
 /// Returns the columns of `projection` under the table's own field metadata.
 fn project(batch: &RecordBatch, projection: &[usize], schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = projection
@@ -206,9 +199,12 @@ fn project(batch: &RecordBatch, projection: &[usize], schema: &SchemaRef) -> Res
     )?)
 }
 
-/// Returns all live rows as one batch in the order of the key.
-fn sorted(hot: &[HotBatch], ordering: &LexOrdering) -> Result<Option<RecordBatch>> {
-    let batches = hot.iter().map(live).collect::<Result<Vec<_>>>()?;
+/// Returns all rows of a view as one batch in the order of the key.
+fn sorted(view: View, hot: &[HotBatch], ordering: &LexOrdering) -> Result<Option<RecordBatch>> {
+    let batches = hot
+        .iter()
+        .map(|hot| view.of_hot(hot))
+        .collect::<Result<Vec<_>, _>>()?;
     let Some(first) = batches.first() else {
         return Ok(None);
     };
@@ -293,13 +289,14 @@ impl ExecutionPlan for HotRowsExec {
         let rows_max = context.session_config().batch_size();
         let (hot, projection) = (Arc::clone(&self.hot), self.projection.clone());
         let schema = Arc::clone(&self.schema);
-        let ordering = self.ordering.clone();
+        let (view, ordering) = (self.view, self.ordering.clone());
         // Lazily: nothing is filtered or sorted before the first poll, and one batch at a time.
         let whole: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match ordering {
             Some(ordering) => Box::new(
-                std::iter::once_with(move || sorted(&hot, &ordering)).filter_map(Result::transpose),
+                std::iter::once_with(move || sorted(view, &hot, &ordering))
+                    .filter_map(Result::transpose),
             ),
-            None => Box::new((0..hot.len()).map(move |index| live(&hot[index]))),
+            None => Box::new((0..hot.len()).map(move |index| Ok(view.of_hot(&hot[index])?))),
         };
         let batches = whole.flat_map(move |batch| {
             let projected = batch.and_then(|batch| project(&batch, &projection, &schema));

@@ -21,9 +21,9 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::schema::{public_schema, with_units};
-use super::statistics::file_statistics;
+use super::statistics::{file_statistics, recorded_bounds, superseded_bounds};
 
-/// One file of the current view, ready for a scan.
+/// One live file, ready for a scan.
 #[derive(Debug)]
 pub(crate) struct PreparedFile {
     pub(crate) live: Arc<LiveFile>,
@@ -31,6 +31,10 @@ pub(crate) struct PreparedFile {
     pub(crate) partitioned: PartitionedFile,
     /// The same statistics: file columns, then `licence`.
     pub(crate) statistics: Arc<Statistics>,
+    /// When the first and the last of its rows were recorded, µs; None: not known.
+    pub(crate) recorded: Option<(i64, i64)>,
+    /// When the first and the last of its rows were replaced, µs; None: not known, or not all of them were.
+    pub(crate) superseded: Option<(i64, i64)>,
 }
 
 /// The committed part of one table.
@@ -45,6 +49,8 @@ pub(crate) struct PreparedTable {
     pub(crate) scan_index: Vec<usize>,
     /// Files with current rows, in the snapshot's order.
     pub(crate) files: Vec<Arc<PreparedFile>>,
+    /// Files with replaced rows, in the snapshot's order.
+    pub(crate) superseded_files: Vec<Arc<PreparedFile>>,
     /// Where the store that holds the files is registered.
     pub(crate) store_url: ObjectStoreUrl,
     source: Arc<Vec<Arc<LiveFile>>>,
@@ -52,7 +58,7 @@ pub(crate) struct PreparedTable {
 }
 
 impl PreparedTable {
-    /// Statistics of all files together, nothing masked.
+    /// Statistics of all files with current rows together, nothing masked.
     pub(crate) fn total_statistics(&self) -> &Statistics {
         self.total.get_or_init(|| {
             let schema = self.scan_schema.table_schema();
@@ -141,31 +147,35 @@ impl PreparedTables {
                 known
                     .files
                     .iter()
+                    .chain(&known.superseded_files)
                     .map(|file| (&*file.live.path, file))
                     .collect()
             })
             .unwrap_or_default();
-        let current = || table.files.iter().filter(|file| !file.superseded);
-        let (store_url, folder) = if current().next().is_some() {
+        let (store_url, folder) = if table.files.is_empty() {
+            (ObjectStoreUrl::local_filesystem(), String::new())
+        } else {
             (
                 self.store(&table.folder.location())?,
                 table.folder.name().to_owned(),
             )
-        } else {
-            (ObjectStoreUrl::local_filesystem(), String::new())
         };
-        let files = current()
+        let all = table
+            .files
+            .iter()
             .map(|live| match reusable.get(&*live.path) {
                 Some(file) if *file.live == **live => Ok(Arc::clone(file)),
                 _ => prepare_file(live, &folder, &file_schema),
             })
             .collect::<Result<Vec<_>>>()?;
+        let (superseded_files, files) = all.into_iter().partition(|file| file.live.superseded);
         Ok(PreparedTable {
             declaration: Arc::clone(declaration),
             schema,
             scan_schema,
             scan_index,
             files,
+            superseded_files,
             store_url,
             source: Arc::clone(&table.files),
             total: OnceLock::new(),
@@ -218,6 +228,8 @@ fn prepare_file(
     let statistics = partitioned.statistics.clone().unwrap_or_default();
     Ok(Arc::new(PreparedFile {
         live: Arc::clone(live),
+        recorded: recorded_bounds(live),
+        superseded: superseded_bounds(live),
         partitioned,
         statistics,
     }))

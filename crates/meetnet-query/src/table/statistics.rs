@@ -9,6 +9,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
 use meetnet_lake::snapshot::{LiveFile, StatisticsValue};
+use meetnet_model::common::{RECEIVED_AT, RECORDED_AT, SUPERSEDED_AT};
 
 use super::prepared::PreparedFile;
 
@@ -66,13 +67,75 @@ fn bound(value: &StatisticsValue, data_type: &DataType) -> Precision<ScalarValue
     }
 }
 
+/// Bounds and number of nulls of a column of integers in one file; None where they are not known.
+fn int_bounds(file: &LiveFile, column: &str) -> Option<(Option<(i64, i64)>, u64)> {
+    let column = file.statistics.get(column)?;
+    let nulls = column.nulls?;
+    match (&column.min, &column.max) {
+        (Some(StatisticsValue::Int(min)), Some(StatisticsValue::Int(max))) => {
+            Some((Some((*min, *max)), nulls))
+        }
+        (None, None) if nulls == file.rows => Some((None, nulls)),
+        _ => None,
+    }
+}
+
+/// Returns when the first and the last row of a file were recorded, µs; None: not known.
+pub(crate) fn recorded_bounds(file: &LiveFile) -> Option<(i64, i64)> {
+    let (received, _) = int_bounds(file, RECEIVED_AT)?;
+    match int_bounds(file, RECORDED_AT)? {
+        (None, _) => received,
+        (Some(recorded), 0) => Some(recorded),
+        // Where it is null the row was recorded as it was received.
+        (Some((min, max)), _) => {
+            let (received_min, received_max) = received?;
+            Some((min.min(received_min), max.max(received_max)))
+        }
+    }
+}
+
+/// Returns when the first and the last row of a file were replaced, µs; None: not known, or not all of them were.
+pub(crate) fn superseded_bounds(file: &LiveFile) -> Option<(i64, i64)> {
+    match int_bounds(file, SUPERSEDED_AT)? {
+        (bounds, 0) => bounds,
+        _ => None,
+    }
+}
+
+/// Statistics of a column of times without nulls.
+pub(crate) fn time_statistics(bounds: Option<(i64, i64)>) -> ColumnStatistics {
+    let time = |value: i64| {
+        Precision::Inexact(ScalarValue::TimestampMicrosecond(
+            Some(value),
+            Some(Arc::from("UTC")),
+        ))
+    };
+    ColumnStatistics {
+        null_count: Precision::Exact(0),
+        min_value: bounds.map_or(Precision::Absent, |(min, _)| time(min)),
+        max_value: bounds.map_or(Precision::Absent, |(_, max)| time(max)),
+        ..ColumnStatistics::new_unknown()
+    }
+}
+
+/// Statistics that a view shows for a column of a file in place of the stored ones.
+pub(crate) type Shown<'a> = dyn Fn(&PreparedFile, &str) -> Option<ColumnStatistics> + 'a;
+
 /// Files as containers for a pruning predicate. Inexact bounds count too: they are wide enough by construction.
 pub(crate) struct FileBounds<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) files: &'a [&'a PreparedFile],
+    pub(crate) shown: &'a Shown<'a>,
 }
 
 impl FileBounds<'_> {
+    fn column(&self, file: &PreparedFile, index: usize) -> Option<ColumnStatistics> {
+        (self.shown)(file, self.schema.field(index).name()).or_else(|| {
+            let statistics = file.partitioned.statistics.as_ref()?;
+            statistics.column_statistics.get(index).cloned()
+        })
+    }
+
     fn bounds(
         &self,
         column: &Column,
@@ -81,11 +144,8 @@ impl FileBounds<'_> {
         let index = self.schema.index_of(column.name()).ok()?;
         let unknown = ScalarValue::try_from(self.schema.field(index).data_type()).ok()?;
         let values = self.files.iter().map(|file| {
-            file.partitioned
-                .statistics
-                .as_ref()
-                .and_then(|statistics| statistics.column_statistics.get(index))
-                .and_then(|column| of(column).get_value().cloned())
+            self.column(file, index)
+                .and_then(|column| of(&column).get_value().cloned())
                 .unwrap_or_else(|| unknown.clone())
         });
         ScalarValue::iter_to_array(values).ok()
@@ -109,13 +169,8 @@ impl PruningStatistics for FileBounds<'_> {
         let index = self.schema.index_of(column.name()).ok()?;
         Some(Arc::new(UInt64Array::from_iter(self.files.iter().map(
             |file| {
-                let statistics = file.partitioned.statistics.as_ref()?;
-                let nulls = statistics
-                    .column_statistics
-                    .get(index)?
-                    .null_count
-                    .get_value()?;
-                u64::try_from(*nulls).ok()
+                let column = self.column(file, index)?;
+                u64::try_from(*column.null_count.get_value()?).ok()
             },
         ))))
     }

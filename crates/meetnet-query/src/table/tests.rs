@@ -1,64 +1,16 @@
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
 use meetnet_lake::snapshot::TableSnapshot;
 
-use crate::fixture;
-use crate::options::{QueryOptions, QueryRequest};
-use crate::service::QueryService;
+use crate::fixture::{self, Database};
 
-struct Database {
-    lake: fixture::Lake,
-    service: QueryService,
-}
-
-impl Database {
-    fn new() -> Self {
-        let lake = fixture::lake();
-        let options = QueryOptions {
-            threads: 2,
-            ..QueryOptions::default()
-        };
-        let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
-        Self { lake, service }
-    }
-
-    async fn batches(&self, sql: &str) -> Vec<RecordBatch> {
-        let request = QueryRequest::public(sql);
-        let mut answer = self
-            .service
-            .query(request)
-            .await
-            .unwrap_or_else(|e| panic!("{sql}: {e}"));
-        answer
-            .collect()
-            .await
-            .unwrap_or_else(|e| panic!("{sql}: {e}"))
-    }
-
-    async fn text(&self, sql: &str) -> String {
-        pretty_format_batches(&self.batches(sql).await)
-            .expect("text")
-            .to_string()
-    }
-
-    /// The one row of an answer, cells joined by a bar.
-    async fn row(&self, sql: &str) -> String {
-        let text = self.text(sql).await;
-        let row = text.lines().nth(3).unwrap_or_default();
-        let cells = row.trim_matches('|').split('|').map(str::trim);
-        cells.collect::<Vec<_>>().join("|")
-    }
-
-    fn without_hot_rows_and_masks(&self) {
-        let table = Arc::clone(&self.lake.snapshot.load().tables[&"counts".into()]);
-        self.lake.publish(TableSnapshot {
-            hot: Arc::default(),
-            masks: Arc::default(),
-            ..TableSnapshot::clone(&table)
-        });
-    }
+fn without_hot_rows_and_masks(database: &Database) {
+    let table = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+    database.lake.publish(TableSnapshot {
+        hot: Arc::default(),
+        masks: Arc::default(),
+        ..TableSnapshot::clone(&table)
+    });
 }
 
 #[tokio::test]
@@ -128,7 +80,7 @@ async fn counts_and_bounds_come_from_statistics() {
     check("SELECT count(*) FROM counts", false).await;
     check("SELECT min(time) FROM counts", true).await;
     check("SELECT count(car) FROM counts", true).await;
-    database.without_hot_rows_and_masks();
+    without_hot_rows_and_masks(&database);
     check(
         "SELECT count(*), min(time), max(time), max(segment_id) FROM counts",
         false,
@@ -236,7 +188,7 @@ async fn the_key_order_of_the_files_saves_the_sort() {
     let body = &rows[3..rows.len() - 1];
     assert_eq!(body.len(), 611);
     assert!(body.is_sorted(), "rows are in key order");
-    database.without_hot_rows_and_masks();
+    without_hot_rows_and_masks(&database);
     check(
         "SELECT segment_id, time, car FROM counts ORDER BY segment_id, time",
         false,

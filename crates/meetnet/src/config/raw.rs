@@ -48,6 +48,7 @@ pub(super) struct Http {
     pub(super) stall_time_max: Option<DurationText>,
     pub(super) body_bytes_max: Option<Spanned<SizeText>>,
     pub(super) body_time_max: Option<DurationText>,
+    pub(super) page_rows_max: Option<NonZeroUsize>,
 }
 
 /// `[portal]`

@@ -249,6 +249,9 @@ fn http(document: &mut Document<'_>, raw: raw::Http, portal: raw::Portal) -> Opt
             1 << 10,
         ),
         body_time_max: duration(raw.body_time_max, defaults.body_time_max),
+        page_rows_max: raw
+            .page_rows_max
+            .map_or(defaults.page_rows_max, usize::from),
         overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
     };
     let limits = with_connections(raw.connections_max);

@@ -23,6 +23,8 @@ fn help_is_an_answer_and_nonsense_is_not() {
     refusal(&["publish"], 2);
     refusal(&["run"], 2);
     refusal(&["sql", "SELECT 1", "--format", "xml"], 2);
+    let said = refusal(&["sql", "SELECT 1", "--as-of", "yesterday"], 2);
+    assert!(said.contains("2026-01-31T12:00:00Z"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Where a page of rows ended, as a text for an address: the time it was read as of, and the key of its last row.
+//!
+//! JSON in hexadecimal: nothing in it is secret, and what comes back is checked like any other parameter.
+
+use std::fmt::Write as _;
+
+use meetnet_model::column::ColumnType;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_query::PageValue;
+use serde_json::Value;
+
+use crate::problem::{Problem, ProblemKind};
+
+#[cfg(test)]
+mod tests;
+
+/// The end of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cursor {
+    /// The time all pages are read as of, µs since 1970 UTC.
+    pub(crate) as_of: i64,
+    /// The key of the page's last row.
+    pub(crate) after: Vec<PageValue>,
+}
+
+impl Cursor {
+    /// Returns the text.
+    pub(crate) fn to_text(&self) -> String {
+        let key = self.after.iter().map(|value| match value {
+            PageValue::Int(value) | PageValue::Time(value) => Value::from(*value),
+            PageValue::Float(value) => Value::from(*value),
+            PageValue::Bool(value) => Value::from(*value),
+            PageValue::Text(value) => Value::from(value.as_str()),
+        });
+        let parts: Vec<Value> = std::iter::once(Value::from(self.as_of))
+            .chain(key)
+            .collect();
+        let mut text = String::new();
+        for byte in Value::from(parts).to_string().bytes() {
+            // Writing to memory cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// Reads a text back.
+    ///
+    /// # Errors
+    /// `BadRequest` for anything that [`Cursor::to_text`] does not make for this dataset.
+    pub(crate) fn read(text: &str, declaration: &DatasetDeclaration) -> Result<Self, Problem> {
+        Self::parse(text, declaration).ok_or_else(|| {
+            Problem::new(
+                ProblemKind::BadRequest,
+                "the cursor is not one of this dataset; take it from the link rel=\"next\" of the page before, \
+                 or leave it out for the first page",
+            )
+        })
+    }
+
+    fn parse(text: &str, declaration: &DatasetDeclaration) -> Option<Self> {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let bytes: Vec<u8> = pairs
+            .iter()
+            .map(|[high, low]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok())
+            .collect::<Option<_>>()?;
+        let parts: Vec<Value> = serde_json::from_slice(&bytes).ok()?;
+        let (as_of, key) = parts.split_first()?;
+        let columns = declaration.key_indices();
+        if key.len() != columns.len() {
+            return None;
+        }
+        let after = key
+            .iter()
+            .zip(columns)
+            .map(
+                |(value, column)| match declaration.columns[column].column_type {
+                    ColumnType::Int => value.as_i64().map(PageValue::Int),
+                    ColumnType::Timestamp => value.as_i64().map(PageValue::Time),
+                    ColumnType::Text => value.as_str().map(|text| PageValue::Text(text.to_owned())),
+                    _ => None,
+                },
+            )
+            .collect::<Option<_>>()?;
+        Some(Self {
+            as_of: as_of.as_i64()?,
+            after,
+        })
+    }
+}

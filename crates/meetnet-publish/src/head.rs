@@ -1,0 +1,79 @@
+//! The head of an answer with rows: its type, how far it reaches, how long it may be kept, where it goes on.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK, VARY};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use meetnet_model::ids::Sequence;
+use meetnet_model::time::format_rfc3339;
+use meetnet_query::Format;
+
+use crate::negotiate;
+
+/// The header that states `through`: every message up to this sequence has arrived where the answer was made.
+pub(crate) const THROUGH: HeaderName = HeaderName::from_static("meetnet-through");
+/// The header that states `stable_time`, RFC 3339.
+pub(crate) const STABLE_TIME: HeaderName = HeaderName::from_static("meetnet-stable-time");
+/// The header that states the time an answer was made as of, RFC 3339.
+pub(crate) const AS_OF: HeaderName = HeaderName::from_static("meetnet-as-of");
+
+/// An answer as of a settled time never changes. Caches may keep it for an hour all the same, not for ever: rows that
+/// are erased on request must disappear from them too.
+const SETTLED: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
+/// Any other answer may be another one already.
+const UNSETTLED: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What is known of an answer before its first byte.
+#[derive(Clone, Debug)]
+pub(crate) struct AnswerHead<'a> {
+    pub(crate) format: Format,
+    pub(crate) through: Sequence,
+    pub(crate) stable_time: i64,
+    pub(crate) as_of: Option<i64>,
+    /// Asked again later, the answer is the same.
+    pub(crate) is_settled: bool,
+    /// The first part of a file's name, where browsers should save the answer.
+    pub(crate) file_name: Option<&'a str>,
+    /// Where the answer goes on.
+    pub(crate) next: Option<&'a str>,
+}
+
+impl AnswerHead<'_> {
+    /// Adds the headers to an answer.
+    pub(crate) fn onto(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static(self.format.media_type());
+        headers.insert(CONTENT_TYPE, content_type);
+        let keep = if self.is_settled { SETTLED } else { UNSETTLED };
+        headers.insert(CACHE_CONTROL, keep);
+        headers.insert(VARY, HeaderValue::from_static("Accept"));
+        headers.insert(THROUGH, HeaderValue::from(self.through.0));
+        let stated = [
+            (STABLE_TIME, Some(format_rfc3339(self.stable_time))),
+            (AS_OF, self.as_of.map(format_rfc3339)),
+            (
+                LINK,
+                self.next.map(|next| format!("<{next}>; rel=\"next\"")),
+            ),
+            (
+                CONTENT_DISPOSITION,
+                self.file_name.map(|of| self.disposition(of)),
+            ),
+        ];
+        for (name, value) in stated {
+            if let Some(Ok(value)) = value.map(|text| HeaderValue::from_str(&text)) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+
+    /// Names the file by the state of the data, not by the moment of the download: `meetnet-20261122T024620Z.csv`.
+    fn disposition(&self, of: &str) -> String {
+        const SECOND_US: i64 = 1_000_000;
+        let shown = self.as_of.unwrap_or(self.stable_time);
+        let whole_seconds = shown.div_euclid(SECOND_US) * SECOND_US;
+        let instant = format_rfc3339(whole_seconds).replace(['-', ':'], "");
+        let extension = negotiate::extension(self.format);
+        format!("attachment; filename=\"{of}-{instant}.{extension}\"")
+    }
+}

@@ -1,0 +1,269 @@
+//! `/api/v1/datasets/{id}/rows`: the rows of one dataset by conditions on its columns, page by page.
+//!
+//! ```text
+//! ?sensor_id=…&value.gte=25&from=…&to=…   which rows: conditions that all hold
+//! &fields=time,value&limit=1000           which columns, how many rows
+//! &as_of=…                                the time it is read as of; left out: the dataset's stable time
+//! &cursor=…                               where the page before ended, and its time: made by Link rel="next"
+//! ```
+//!
+//! This file reads the request and hands out links; `meetnet-query` makes the statement and runs it.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::DatasetId;
+use meetnet_query::{PageCondition, PageRequest, PageTest, PageValue, encode_page, public_schema};
+
+use crate::cursor::Cursor;
+use crate::head::AnswerHead;
+use crate::parameters::{choose_format, set_once, time};
+use crate::problem::{Problem, ProblemKind};
+use crate::state::PublishState;
+
+#[cfg(test)]
+mod tests;
+
+/// Rows of a page where `limit` is left out.
+const ROWS_DEFAULT: usize = 1000;
+/// What follows a column's name.
+const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
+/// The parameters that are no conditions.
+const PARAMETERS: [&str; 8] = [
+    "from", "to", "fields", "limit", "as_of", "cursor", "format", "download",
+];
+
+/// What a request asks for.
+#[derive(Debug, Default)]
+struct RowsParameters {
+    from: Option<String>,
+    to: Option<String>,
+    fields: Option<String>,
+    limit: Option<String>,
+    as_of: Option<String>,
+    cursor: Option<String>,
+    format: Option<String>,
+    download: Option<String>,
+    conditions: Vec<PageCondition>,
+}
+
+/// Answers `GET` and `HEAD`.
+pub(crate) async fn get(
+    State(state): State<PublishState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = state.query.snapshot().load_full();
+    let table = snapshot
+        .tables
+        .get(&DatasetId::new(&id))
+        .filter(|table| table.declaration.is_public())
+        .ok_or_else(|| {
+            Problem::new(
+                ProblemKind::NotFound,
+                "there is no such dataset; /api/v1/datasets lists those there are",
+            )
+        })?;
+    let query = query.unwrap_or_default();
+    let parameters = RowsParameters::read(&query, &table.declaration)?;
+    let format = choose_format(parameters.format.as_deref(), &headers)?;
+    let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
+    let is_download = matches!(parameters.download.as_deref(), Some("1" | "true"));
+    let request = parameters.into_request(table, state.settings.page_rows_max)?;
+    let page = state.query.page(request).await?;
+
+    let next = page.next.as_ref().map(|after| {
+        let cursor = Cursor {
+            as_of: page.as_of,
+            after: after.clone(),
+        };
+        next_path(&table.declaration.id, &query, &cursor)
+    });
+    let bytes = encode_page(&page, format, next.as_deref())?;
+    let head = AnswerHead {
+        format,
+        through: page.through,
+        stable_time: page.stable_time,
+        as_of: Some(page.as_of),
+        // Without a time in its address the next answer is a newer one.
+        is_settled: is_pinned,
+        file_name: is_download.then_some(table.declaration.id.as_str()),
+        next: next.as_deref(),
+    };
+    Ok(head.onto(bytes.into_response()))
+}
+
+impl RowsParameters {
+    fn read(query: &str, declaration: &DatasetDeclaration) -> Result<Self, Problem> {
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "from" => &mut parameters.from,
+                "to" => &mut parameters.to,
+                "fields" => &mut parameters.fields,
+                "limit" => &mut parameters.limit,
+                "as_of" => &mut parameters.as_of,
+                "cursor" => &mut parameters.cursor,
+                "format" => &mut parameters.format,
+                "download" => &mut parameters.download,
+                _ => {
+                    parameters.add_condition(&name, &value, declaration)?;
+                    continue;
+                }
+            };
+            set_once(slot, &name, &value)?;
+        }
+        Ok(parameters)
+    }
+
+    fn add_condition(
+        &mut self,
+        name: &str,
+        text: &str,
+        declaration: &DatasetDeclaration,
+    ) -> Result<(), Problem> {
+        let (column, operator) = name.split_once('.').unwrap_or((name, "eq"));
+        let schema = public_schema(declaration);
+        let Ok(field) = schema.field_with_name(column) else {
+            let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            return Err(bad(format!(
+                "there is no parameter or column `{column}`; parameters are {}; columns are {}",
+                PARAMETERS.join(", "),
+                columns.join(", ")
+            )));
+        };
+        if operator == "null" {
+            let test = PageTest::IsNull(
+                text.parse()
+                    .map_err(|_| bad(format!("{name} takes true or false")))?,
+            );
+            self.add(column, test);
+            return Ok(());
+        }
+        let value = PageValue::parse(field.data_type(), text)
+            .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
+        let test = match operator {
+            // The same column again: one value or the other.
+            "eq" => {
+                let same = self
+                    .conditions
+                    .iter_mut()
+                    .find_map(|known| match &mut known.test {
+                        PageTest::AnyOf(values) if known.column == column => Some(values),
+                        _ => None,
+                    });
+                if let Some(values) = same {
+                    values.push(value);
+                    return Ok(());
+                }
+                PageTest::AnyOf(vec![value])
+            }
+            "lt" => PageTest::Less(value),
+            "lte" => PageTest::AtMost(value),
+            "gt" => PageTest::Greater(value),
+            "gte" => PageTest::AtLeast(value),
+            _ => {
+                return Err(bad(format!(
+                    "there is no condition `{operator}`; after {column} stands .{} or nothing",
+                    OPERATORS.join(", .")
+                )));
+            }
+        };
+        self.add(column, test);
+        Ok(())
+    }
+
+    fn add(&mut self, column: &str, test: PageTest) {
+        self.conditions.push(PageCondition {
+            column: column.to_owned(),
+            test,
+        });
+    }
+
+    fn into_request(
+        mut self,
+        table: &TableSnapshot,
+        rows_max: usize,
+    ) -> Result<PageRequest, Problem> {
+        let declaration = &table.declaration;
+        let time_column = declaration.time_column();
+        if let Some(from) = self.from.take() {
+            let from = PageValue::Time(time("from", &from)?);
+            self.add(time_column, PageTest::AtLeast(from));
+        }
+        if let Some(to) = self.to.take() {
+            let to = PageValue::Time(time("to", &to)?);
+            self.add(time_column, PageTest::Less(to));
+        }
+        let limit = match &self.limit {
+            None => ROWS_DEFAULT.min(rows_max),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=rows_max).contains(limit))
+                .ok_or_else(|| bad(format!("limit takes a number of rows from 1 to {rows_max}")))?,
+        };
+        let as_of = self
+            .as_of
+            .as_deref()
+            .map(|text| time("as_of", text))
+            .transpose()?;
+        let cursor = self
+            .cursor
+            .as_deref()
+            .map(|text| Cursor::read(text, declaration))
+            .transpose()?;
+        if let (Some(as_of), Some(cursor)) = (as_of, &cursor)
+            && as_of != cursor.as_of
+        {
+            return Err(bad(
+                "as_of and cursor name two times; leave as_of out, the cursor holds the time of its first page",
+            ));
+        }
+        Ok(PageRequest {
+            dataset: declaration.id.clone(),
+            as_of: as_of
+                .or(cursor.as_ref().map(|cursor| cursor.as_of))
+                .unwrap_or(table.stable_time),
+            columns: self.columns()?,
+            conditions: self.conditions,
+            after: cursor.map(|cursor| cursor.after),
+            rows_max: limit,
+        })
+    }
+
+    /// Reads `fields=time,value`; what each is the query service checks.
+    fn columns(&self) -> Result<Vec<String>, Problem> {
+        let mut columns: Vec<String> = Vec::new();
+        for name in self.fields.iter().flat_map(|fields| fields.split(',')) {
+            let name = name.trim();
+            if name.is_empty() {
+                return Err(bad(
+                    "fields takes names of columns with commas between them",
+                ));
+            }
+            if columns.iter().any(|known| known == name) {
+                return Err(bad(format!("fields names `{name}` twice; name it once")));
+            }
+            columns.push(name.to_owned());
+        }
+        Ok(columns)
+    }
+}
+
+/// Returns the address of the next page: this one's with another cursor.
+fn next_path(id: &DatasetId, query: &str, cursor: &Cursor) -> String {
+    let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(kept)
+        .append_pair("cursor", &cursor.to_text())
+        .finish();
+    format!("/api/v1/datasets/{id}/rows?{query}")
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::BadRequest, detail)
+}

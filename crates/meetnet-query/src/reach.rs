@@ -1,0 +1,84 @@
+//! How far an answer reaches, and whether what it reads can still change: the plan decides.
+
+use std::sync::Arc;
+
+use datafusion::catalog::default_table_source::source_as_provider;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, Volatility};
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_model::ids::Sequence;
+
+use crate::catalog::SnapshotTables;
+use crate::table::MeetnetTable;
+
+/// What an answer says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The least of the tables it reads; of all visible ones where it reads none.
+    pub(crate) through: Sequence,
+    /// As `through`, µs since 1970 UTC.
+    pub(crate) stable_time: i64,
+    /// It reads datasets, all of them as of a time, and calls nothing that changes: asked again, it is the same.
+    pub(crate) is_settled: bool,
+}
+
+impl Reach {
+    pub(crate) fn of_plan(plan: &LogicalPlan, tables: &SnapshotTables) -> Self {
+        let mut read: Vec<Arc<TableSnapshot>> = Vec::new();
+        let mut can_change = matches!(
+            plan,
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        );
+        // Neither closure fails, so neither do the walks.
+        let _ = plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                match dataset(scan) {
+                    Some((table, is_as_of)) => {
+                        read.push(table);
+                        can_change |= !is_as_of;
+                    }
+                    // Functions make the same rows each time; the information schema does not.
+                    None => can_change |= scan.table_name.schema().is_some(),
+                }
+            }
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    can_change |= is_unsteady(expr);
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        });
+        let is_settled = !read.is_empty() && !can_change;
+        if read.is_empty() {
+            read = tables
+                .visible()
+                .map(|(_, table)| Arc::clone(table))
+                .collect();
+        }
+        Self {
+            through: read
+                .iter()
+                .map(|table| table.through)
+                .min()
+                .unwrap_or(Sequence::ZERO),
+            stable_time: read
+                .iter()
+                .map(|table| table.stable_time)
+                .min()
+                .unwrap_or(0),
+            is_settled,
+        }
+    }
+}
+
+/// Returns the table that a scan reads, and whether it reads it as of a time; None for what is no dataset.
+fn dataset(scan: &TableScan) -> Option<(Arc<TableSnapshot>, bool)> {
+    let provider = source_as_provider(&scan.source).ok()?;
+    let table = provider.downcast_ref::<MeetnetTable>()?;
+    Some((Arc::clone(table.snapshot()), table.view().as_of.is_some()))
+}
+
+/// Returns true for a call such as `now()` or `random()`.
+pub(crate) fn is_unsteady(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable)
+}

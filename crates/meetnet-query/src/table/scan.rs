@@ -1,0 +1,376 @@
+//! From the files of a view to plans that read them: pruning, masks, order, and what the view filters and shows.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use meetnet_lake::snapshot::Mask;
+use meetnet_model::common::SUPERSEDED_AT;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+
+use super::MeetnetTable;
+use super::masked::{MaskedColumns, MaskedFile, MaskedRowsExec, masked_rows};
+use super::prepared::PreparedFile;
+use super::statistics::{FileBounds, Shown, time_statistics};
+use super::view::{FileRows, View};
+
+/// What one scan asks of the table.
+pub(super) struct ScanRequest<'a> {
+    pub(super) session: &'a dyn Session,
+    /// Positions in the table's schema.
+    pub(super) projection: &'a [usize],
+    pub(super) filters: &'a [Expr],
+    /// Whether the key's order is worth keeping.
+    pub(super) ordered: bool,
+    pub(super) limit: Option<usize>,
+}
+
+impl MeetnetTable {
+    fn mask(&self, file: &PreparedFile) -> Option<&Arc<Mask>> {
+        self.snapshot
+            .masks
+            .get(&file.live.path)
+            .filter(|mask| !mask.rows.is_empty())
+    }
+
+    /// Returns the files whose partition values and statistics allow a match.
+    fn files_matching<'a>(
+        &self,
+        request: &ScanRequest<'_>,
+        files: Vec<&'a PreparedFile>,
+        shown: &Shown<'_>,
+    ) -> Result<Vec<&'a PreparedFile>> {
+        let Some(filter) = conjunction(request.filters.iter().cloned()) else {
+            return Ok(files);
+        };
+        let schema = Arc::clone(self.prepared.scan_schema.table_schema());
+        let by_name = DFSchema::try_from(Arc::clone(&schema))?;
+        let filter = request.session.create_physical_expr(filter, &by_name)?;
+        // A predicate that pruning cannot express skips nothing; the filter above the scan still holds.
+        let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&schema));
+        let Some(predicate) = pruning.build(filter) else {
+            return Ok(files);
+        };
+        let keep = predicate.prune(&FileBounds {
+            schema: &schema,
+            files: &files,
+            shown,
+        })?;
+        Ok(files
+            .into_iter()
+            .zip(keep)
+            .filter_map(|(file, keep)| keep.then_some(file))
+            .collect())
+    }
+
+    /// Returns the files to read for one kind of rows, rows known to be replaced left out.
+    pub(super) fn stored_files(
+        &self,
+        request: &ScanRequest<'_>,
+        rows: FileRows,
+    ) -> Result<Vec<PartitionedFile>> {
+        let files = match rows {
+            FileRows::Superseded if self.view == View::CURRENT => return Ok(Vec::new()),
+            FileRows::Superseded => &self.prepared.superseded_files,
+            _ => &self.prepared.files,
+        };
+        let files: Vec<&PreparedFile> = files
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|file| self.view.rows_of(file) == Some(rows))
+            .collect();
+        let view = self.view;
+        let matching = self.files_matching(request, files, &|file, column| {
+            view.shown_statistics(file, column)
+        })?;
+        Ok(matching
+            .into_iter()
+            .filter_map(|file| self.partitioned(file))
+            .collect())
+    }
+
+    /// Returns what a scan of one file reads, masked rows left out; None where nothing is left.
+    fn partitioned(&self, file: &PreparedFile) -> Option<PartitionedFile> {
+        let rows = file.live.rows as usize;
+        let selection = self
+            .mask(file)
+            .and_then(|mask| unmasked_rows(self.view, mask, rows));
+        let Some(selection) = selection else {
+            return Some(file.partitioned.clone());
+        };
+        let left = selection.row_count();
+        if left == 0 {
+            return None;
+        }
+        let mut partitioned = file
+            .partitioned
+            .clone()
+            .with_extension(ParquetRowSelection::new(selection));
+        partitioned.statistics = Some(Arc::new(with_masked_rows(&file.statistics, left)));
+        Some(partitioned)
+    }
+
+    /// Plans the scan of `files`, which all hold one kind of rows, as the view shows them.
+    pub(super) fn plan_stored(
+        &self,
+        request: &ScanRequest<'_>,
+        rows: FileRows,
+        files: Vec<PartitionedFile>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = &self.prepared.schema;
+        let names = || {
+            request
+                .projection
+                .iter()
+                .map(|index| schema.field(*index).name())
+        };
+        let condition = self.view.condition(rows);
+        let shown = names()
+            .map(|name| self.view.shown(rows, name))
+            .collect::<Result<Vec<_>>>()?;
+        if condition.is_none() && shown.iter().all(Option::is_none) {
+            return self.scan_files(request, rows, request.projection, files, request.limit);
+        }
+
+        let mut read = request.projection.to_vec();
+        for expr in condition.iter().chain(shown.iter().flatten()) {
+            for column in expr.column_refs() {
+                let index = schema.index_of(column.name())?;
+                if !read.contains(&index) {
+                    read.push(index);
+                }
+            }
+        }
+        // A limit counts rows that meet the condition, not rows that are read.
+        let limit = request.limit.filter(|_| condition.is_none());
+        let mut plan = self.scan_files(request, rows, &read, files, limit)?;
+        let by_name = DFSchema::try_from(plan.schema())?;
+        if let Some(condition) = condition {
+            let predicate = request.session.create_physical_expr(condition, &by_name)?;
+            plan = Arc::new(
+                FilterExecBuilder::new(predicate, plan)
+                    .with_batch_size(request.session.config().batch_size())
+                    .build()?,
+            );
+        }
+        let columns = names()
+            .zip(shown)
+            .enumerate()
+            .map(|(position, (name, shown))| {
+                let expr: Arc<dyn PhysicalExpr> = match shown {
+                    Some(shown) => request.session.create_physical_expr(shown, &by_name)?,
+                    None => Arc::new(Column::new(name, position)),
+                };
+                Ok(ProjectionExpr::new(expr, name.clone()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
+    }
+
+    /// Plans the rows of committed files that the view knows to be replaced by hot ones; None where there are none, or
+    /// the view does not show them.
+    pub(super) fn plan_masked(
+        &self,
+        request: &ScanRequest<'_>,
+    ) -> Result<Option<Arc<MaskedRowsExec>>> {
+        if !self.view.history || self.snapshot.masks.is_empty() {
+            return Ok(None);
+        }
+        let files: Vec<&PreparedFile> = self
+            .prepared
+            .files
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|file| self.mask(file).is_some() && self.view.rows_of(file).is_some())
+            .collect();
+        let view = self.view;
+        let matching = self.files_matching(request, files, &|file, column| match column {
+            SUPERSEDED_AT => {
+                let mask = self.mask(file)?;
+                let at = || view.replaced(mask).map(|(_, at)| at);
+                Some(time_statistics(at().min().zip(at().max())))
+            }
+            _ => view.shown_statistics(file, column),
+        })?;
+        let columns = MaskedColumns::try_new(&self.prepared.schema, request.projection)?;
+        let mut masked = Vec::new();
+        for file in matching {
+            let Some(mask) = self.mask(file) else {
+                continue;
+            };
+            let (selection, superseded_at) = masked_rows(view, mask, file.live.rows as usize);
+            if superseded_at.is_empty() {
+                continue;
+            }
+            let selected = file
+                .partitioned
+                .clone()
+                .with_extension(ParquetRowSelection::new(selection));
+            let statistics = with_masked_rows(&file.statistics, superseded_at.len());
+            let groups = vec![FileGroup::new(vec![selected])];
+            let config = self.parquet_config(&columns.read, groups, statistics)?;
+            masked.push(MaskedFile {
+                scan: DataSourceExec::from_data_source(config.build()),
+                superseded_at,
+            });
+        }
+        if masked.is_empty() {
+            return Ok(None);
+        }
+        let partitions = request.session.config().target_partitions();
+        Ok(Some(Arc::new(MaskedRowsExec::new(
+            masked, columns, partitions,
+        ))))
+    }
+
+    /// Returns the statistics of a scan of `files`; cached while all current rows are read.
+    fn scan_statistics(&self, rows: FileRows, files: &[PartitionedFile]) -> Result<Statistics> {
+        let schema = self.prepared.scan_schema.table_schema();
+        let whole = rows == FileRows::AllCurrent
+            && files.len() == self.prepared.files.len()
+            && self.snapshot.masks.is_empty();
+        if whole {
+            return Ok(self.prepared.total_statistics().clone());
+        }
+        Statistics::try_merge_iter(
+            files.iter().filter_map(|file| file.statistics.as_deref()),
+            schema.as_ref(),
+        )
+    }
+
+    fn scan_files(
+        &self,
+        request: &ScanRequest<'_>,
+        rows: FileRows,
+        projection: &[usize],
+        files: Vec<PartitionedFile>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let statistics = self.scan_statistics(rows, &files)?;
+        let partitions = request.session.config().target_partitions().max(1);
+        let mut ordering = None;
+        let mut groups = Vec::new();
+        if request.ordered
+            && let Some(key) = self.prepared.file_ordering()
+        {
+            groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
+                self.prepared.scan_schema.table_schema(),
+                &[FileGroup::new(files.clone())],
+                &key,
+                partitions,
+            )
+            .unwrap_or_default();
+            groups.retain(|group| !group.is_empty());
+            if !groups.is_empty() && groups.len() <= self.ordered_groups_max {
+                ordering = Some(key);
+            }
+        }
+        if ordering.is_none() {
+            groups = groups_of_equal_size(files, partitions);
+        }
+        let config = self
+            .parquet_config(projection, groups, statistics)?
+            .with_output_ordering(ordering.into_iter().collect())
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn parquet_config(
+        &self,
+        projection: &[usize],
+        groups: Vec<FileGroup>,
+        statistics: Statistics,
+    ) -> Result<FileScanConfigBuilder> {
+        let source = ParquetSource::new(self.prepared.scan_schema.clone())
+            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
+        FileScanConfigBuilder::new(self.prepared.store_url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(Some(
+                projection
+                    .iter()
+                    .map(|index| self.prepared.scan_index[*index])
+                    .collect(),
+            ))
+    }
+}
+
+/// Returns the rows of a file that the view does not know to be replaced, in file order; None where these are all.
+fn unmasked_rows(view: View, mask: &Mask, rows: usize) -> Option<RowSelection> {
+    let mut selectors = Vec::with_capacity(mask.rows.len() * 2 + 1);
+    let mut next = 0;
+    for masked in view
+        .replaced(mask)
+        .map(|(row, _)| row as usize)
+        .take_while(|row| *row < rows)
+    {
+        if masked > next {
+            selectors.push(RowSelector::select(masked - next));
+        }
+        selectors.push(RowSelector::skip(1));
+        next = masked + 1;
+    }
+    if selectors.is_empty() {
+        return None;
+    }
+    if next < rows {
+        selectors.push(RowSelector::select(rows - next));
+    }
+    Some(RowSelection::from(selectors))
+}
+
+/// Bounds still hold for some of the rows but may no longer be reached; the number of rows is exact.
+fn with_masked_rows(statistics: &Statistics, rows: usize) -> Statistics {
+    let mut masked = statistics.clone().to_inexact();
+    masked.num_rows = Precision::Exact(rows);
+    masked
+}
+
+/// Returns how many of `files` are enough for `wanted` rows.
+pub(super) fn files_for_rows(files: &[PartitionedFile], wanted: usize) -> usize {
+    let mut rows = 0usize;
+    for (position, file) in files.iter().enumerate() {
+        if rows >= wanted {
+            return position;
+        }
+        if let Some(Precision::Exact(count)) = file.statistics.as_ref().map(|s| s.num_rows) {
+            rows = rows.saturating_add(count);
+        }
+    }
+    files.len()
+}
+
+/// Spreads files over at most `partitions` groups of about the same number of bytes.
+fn groups_of_equal_size(mut files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    files.sort_by_key(|file| std::cmp::Reverse(file.object_meta.size));
+    let mut groups: Vec<(u64, Vec<PartitionedFile>)> = (0..partitions.min(files.len()))
+        .map(|_| (0, Vec::new()))
+        .collect();
+    for file in files {
+        if let Some(least) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            least.0 += file.object_meta.size;
+            least.1.push(file);
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(_, files)| FileGroup::new(files))
+        .collect()
+}
