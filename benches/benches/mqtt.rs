@@ -8,22 +8,23 @@
     reason = "a bench prints its figures"
 )]
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use meetnet_benches::broker::broker;
+use meetnet_benches::daemon::Daemon;
 use meetnet_benches::publisher::Publisher;
 use meetnet_benches::{cpu, message, now_ms, source_toml};
-use meetnet_testkit::binary::meetnet_binary;
-use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{AsyncClient, Event, MqttOptions};
 
 /// Messages that the publisher may be ahead of the subscriber.
 const BACKLOG_MAX: u64 = 100_000;
+/// Two rows a message, once it is answered.
+const COUNT: &str = "SELECT count(*) FROM heat";
 /// Not counted: connections, caches, the first commit.
 const WARM_UP: Duration = Duration::from_secs(5);
 
@@ -76,12 +77,6 @@ async fn measure(consumed: &AtomicU64, pid: u32, broker: u32, time: Duration) ->
 }
 
 /// Starts the broker of a figure: the same settings for both sides of a ratio. Returns its process id with it.
-fn broker() -> Result<(Mosquitto, u32)> {
-    let broker =
-        Mosquitto::start(TUNED)?.context("install mosquitto: apt-get install mosquitto")?;
-    let process_id = broker.process_id().context("the broker has ended")?;
-    Ok((broker, process_id))
-}
 
 async fn null_subscriber(time: Duration) -> Result<Figures> {
     let (broker, broker_id) = broker()?;
@@ -125,33 +120,13 @@ async fn null_subscriber(time: Duration) -> Result<Figures> {
 
 async fn meetnet(time: Duration) -> Result<Figures> {
     let (broker, broker_id) = broker()?;
-    let folder = tempfile::tempdir()?;
-    let http = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let config = format!(
-        "[lake]\nurl = \"lake\"\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n{}",
-        source_toml(broker.port)
-    );
-    let path = folder.path().join("meetnet.toml");
-    std::fs::write(&path, config)?;
-    let daemon = Daemon(
-        Command::new(meetnet_binary()?)
-            .args(["run", "--config"])
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("log"))?)
-            .spawn()
-            .context("start meetnet run")?,
-    );
-    let client = reqwest::Client::new();
-    wait_until_ready(&client, http).await?;
+    let daemon = Arc::new(Daemon::start("run", "", &source_toml(broker.port)).await?);
     let consumed = Arc::new(AtomicU64::new(0));
     let counting = {
-        let (client, consumed) = (client.clone(), Arc::clone(&consumed));
+        let (daemon, consumed) = (Arc::clone(&daemon), Arc::clone(&consumed));
         tokio::spawn(async move {
             loop {
-                if let Ok(rows) = count(&client, http).await {
+                if let Ok(rows) = daemon.sql_number(COUNT).await {
                     // Two rows a message.
                     consumed.store(rows / 2, Ordering::Relaxed);
                 }
@@ -163,58 +138,23 @@ async fn meetnet(time: Duration) -> Result<Figures> {
     let publisher = Publisher::start(broker.port, Arc::clone(&consumed), BACKLOG_MAX, move |n| {
         message(n, start)
     })?;
-    let figures = measure(&consumed, daemon.0.id(), broker_id, time).await;
+    let figures = measure(&consumed, daemon.id(), broker_id, time).await;
     println!(
         "meetnet: resident {:.0} MiB",
-        cpu::resident_mib(daemon.0.id())
+        cpu::resident_mib(daemon.id())
     );
     let sent = publisher.acknowledged();
     publisher.stop()?;
     counting.abort();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while count(&client, http).await? / 2 < sent && Instant::now() < deadline {
+    while daemon.sql_number(COUNT).await? / 2 < sent && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let rows = count(&client, http).await?;
+    let rows = daemon.sql_number(COUNT).await?;
     ensure!(
         rows / 2 >= sent,
         "{sent} messages were acknowledged, {} are answered",
         rows / 2
     );
     Ok(figures)
-}
-
-async fn wait_until_ready(client: &reqwest::Client, http: u16) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let url = format!("http://127.0.0.1:{http}/readyz");
-    while !client
-        .get(&url)
-        .send()
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
-    {
-        ensure!(Instant::now() < deadline, "meetnet is not ready");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-async fn count(client: &reqwest::Client, http: u16) -> Result<u64> {
-    let url = format!("http://127.0.0.1:{http}/api/v1/sql");
-    let query = [("q", "SELECT count(*) FROM heat"), ("format", "csv")];
-    let text = client.get(url).query(&query).send().await?.text().await?;
-    text.lines()
-        .nth(1)
-        .and_then(|line| line.trim().parse().ok())
-        .with_context(|| text.clone())
-}
-
-/// The daemon; killed when dropped.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -1,16 +1,20 @@
-//! What the benches share: a clock of CPU time, a bare MQTT publisher, a fixed set of messages.
+//! What the benches share: figures and their aims, clocks of CPU time, the bare disk, a bare MQTT publisher, messages
+//! and tables.
 //!
 //! Every figure is a ratio to a reference measured in the same run on the same machine; docs/benchmarks.md has them.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+pub mod bodies;
+pub mod broker;
 pub mod cpu;
+pub mod daemon;
+pub mod disk;
+pub mod figures;
 pub mod publisher;
+pub mod table;
 
 use meetnet_model::declarations::Declarations;
-use meetnet_model::source::{
-    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
-    WireFormat,
-};
+use meetnet_model::source::WireFormat;
 
 /// Devices that take turns.
 pub const DEVICES: u64 = 500;
@@ -31,39 +35,7 @@ pub fn message(number: u64, start_ms: u64) -> (String, String) {
 
 /// Returns the built-in datasets with one source that maps [`message`].
 pub fn declarations() -> Declarations {
-    let map = |property: &str, pointer: &str, unit: &str| MapEntry {
-        dataset: "heat".into(),
-        property: Some(property.to_owned()),
-        column: None,
-        pointer: pointer.to_owned(),
-        unit: Some(unit.to_owned()),
-        interval_s: None,
-    };
-    meetnet_model::schemas::builtin().into_declarations([SourceDeclaration {
-        id: "bench".into(),
-        kind: SourceKind::Mqtt,
-        format: WireFormat::Json,
-        namespace: "bench".to_owned(),
-        licence: "CC0-1.0".into(),
-        attribution: None,
-        topics: vec!["bench/{device}".to_owned()],
-        sensor_id: Some(ValueRef::Template("{device}".to_owned())),
-        hardware_id: false,
-        time: Some(TimeDeclaration {
-            pointer: "/ts".to_owned(),
-            format: TimeFormat::UnixMs,
-            zone: None,
-            doubled_hour: None,
-        }),
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
-        map: vec![
-            map("air_temperature", "/temperature", "Cel"),
-            map("relative_humidity", "/humidity", "%"),
-        ],
-        precedence: 0,
-    }])
+    bodies::declarations(WireFormat::Json)
 }
 
 /// The `[[source]]` section that declares the same in a configuration file.

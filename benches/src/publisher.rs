@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -24,8 +24,9 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes message 0, 1, … of `message` to a broker on 127.0.0.1 until stopped. `consumed` counts what the
-    /// subscriber has taken: at most `backlog_max` messages are ahead of it, so that the broker's queue stays short.
+    /// Publishes message 0, 1, … of `message` to a broker on 127.0.0.1 until stopped, as fast as it can. `consumed`
+    /// counts what the subscriber has taken: at most `backlog_max` messages are ahead of it, so that the broker's queue
+    /// stays short.
     ///
     /// # Errors
     /// Where the broker does not take the connection.
@@ -33,6 +34,22 @@ impl Publisher {
         port: u16,
         consumed: Arc<AtomicU64>,
         backlog_max: u64,
+        message: impl Fn(u64) -> (String, String) + Send + 'static,
+    ) -> Result<Self> {
+        Self::start_paced(port, consumed, backlog_max, BATCH, None, message)
+    }
+
+    /// The same with `batch` messages in each write, and at most `per_second` messages a second from `start` on:
+    /// message `n` is due `n / per_second` seconds after it.
+    ///
+    /// # Errors
+    /// Where the broker does not take the connection.
+    pub fn start_paced(
+        port: u16,
+        consumed: Arc<AtomicU64>,
+        backlog_max: u64,
+        batch: u64,
+        pace: Option<(Instant, f64)>,
         message: impl Fn(u64) -> (String, String) + Send + 'static,
     ) -> Result<Self> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -53,18 +70,24 @@ impl Publisher {
                 let mut next = 0;
                 let mut bytes = Vec::with_capacity(64 << 10);
                 while !stop.load(Ordering::Relaxed) {
+                    if let Some((start, per_second)) = pace {
+                        // A batch goes when its last message is due: none goes before its time.
+                        let due =
+                            start + Duration::from_secs_f64((next + batch) as f64 / per_second);
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    }
                     let ahead = next - consumed.load(Ordering::Relaxed).min(next);
                     let waiting = next - acknowledged.load(Ordering::Relaxed);
-                    if waiting + BATCH > WINDOW || ahead + BATCH > backlog_max {
+                    if waiting + batch > WINDOW || ahead + batch > backlog_max {
                         std::thread::sleep(Duration::from_micros(200));
                         continue;
                     }
                     bytes.clear();
-                    for number in next..next + BATCH {
+                    for number in next..next + batch {
                         let (topic, body) = message(number);
                         encode(&mut bytes, &topic, &body, (number % 65_535) as u16 + 1);
                     }
-                    next += BATCH;
+                    next += batch;
                     stream.write_all(&bytes).context("publish")?;
                 }
                 // Closing both directions ends the reader too.

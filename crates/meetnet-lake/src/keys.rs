@@ -69,6 +69,11 @@ impl KeyCodec {
             .convert_columns(&select(rows, &self.value_columns))
     }
 
+    /// Returns the same from just the columns outside the key, in declared order.
+    pub(crate) fn values_of(&self, columns: &[ArrayRef]) -> Result<Rows, arrow::error::ArrowError> {
+        self.values.convert_columns(columns)
+    }
+
     /// Returns the series part of a key; the whole key where there is no series.
     pub(crate) fn series<'a>(&self, key: &'a [u8]) -> &'a [u8] {
         if self.has_series {

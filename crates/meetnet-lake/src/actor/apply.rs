@@ -9,7 +9,7 @@
 //!
 //! Order of versions = (declared precedence, received_at, sequence).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -43,7 +43,8 @@ struct Stored {
     file: Arc<LiveFile>,
     row: u32,
     values: Box<[u8]>,
-    version: Version,
+    /// None where every incoming row of the key has the same values.
+    version: Option<Version>,
 }
 
 /// Rows of one file that hold wanted keys: position in the file, and of the key among the wanted.
@@ -140,7 +141,7 @@ impl DatasetActor {
         if first == total {
             return Ok(counts);
         }
-        let stored = self.look_up(&incoming, first)?;
+        let stored = self.look_up(&mut incoming, first)?;
         let base = self.hot.next_row();
         let mut accepted: Vec<Accepted> = Vec::with_capacity(total - first);
         let mut marked: Vec<Marked> = Vec::new();
@@ -149,7 +150,8 @@ impl DatasetActor {
             let number = base + accepted.len() as u64;
             let hot = self.hot.current(key);
             let committed = if hot.is_none() { stored.get(key) } else { None };
-            let (current, equal) = match (hot, committed) {
+            // The version that the row replaces or comes before; none where it says the same.
+            let current = match (hot, committed) {
                 (None, None) => {
                     self.hot.set_current(key, number);
                     accepted.push(Accepted {
@@ -164,24 +166,22 @@ impl DatasetActor {
                     let other = &accepted[(at - base) as usize];
                     let version = incoming.version(other.row as usize, other.revision);
                     let values = incoming.values(self)?;
-                    (version, values.row(other.row as usize) == values.row(row))
+                    (values.row(other.row as usize) != values.row(row)).then_some(version)
                 }
                 (Some(at), _) => {
                     let (version, values) = self.hot_version(at)?;
-                    (
-                        version,
-                        values.row(0).data() == incoming.values(self)?.row(row).data(),
-                    )
+                    (values.row(0).data() != incoming.values(self)?.row(row).data())
+                        .then_some(version)
                 }
-                (None, Some(stored)) => (
-                    stored.version,
-                    *stored.values == *incoming.values(self)?.row(row).data(),
-                ),
+                (None, Some(stored)) => {
+                    let equal = *stored.values == *incoming.values(self)?.row(row).data();
+                    stored.version.filter(|_| !equal)
+                }
             };
-            if equal {
+            let Some(current) = current else {
                 counts.unchanged += 1;
                 continue;
-            }
+            };
             let own = incoming.version(row, current.revision + 1);
             if (own.precedence, own.received_at) < (current.precedence, current.received_at) {
                 if self.history_holds(&mut incoming, row, &accepted, base)? {
@@ -331,7 +331,7 @@ impl DatasetActor {
     /// Finds the committed versions of incoming keys that are neither hot nor newer than everything of their series.
     fn look_up(
         &mut self,
-        incoming: &Incoming<'_>,
+        incoming: &mut Incoming<'_>,
         first: usize,
     ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
         if self.is_keyed_by_frame() {
@@ -384,23 +384,89 @@ impl DatasetActor {
                     .push((*row, index));
             }
         }
+        self.read_stored(incoming, first, &wanted, by_file.into_values())
+    }
+
+    /// Reads the committed versions that were found: their values, and what places them in the order of versions where
+    /// an incoming row has other values. Most rows that are met again have the same.
+    fn read_stored(
+        &mut self,
+        incoming: &mut Incoming<'_>,
+        first: usize,
+        wanted: &[WantedKey],
+        found: impl Iterator<Item = FileRows>,
+    ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
         let mut stored = HashMap::new();
-        for FileRows { file, mut rows } in by_file.into_values() {
+        let mut files = Vec::new();
+        let declared = self.declaration.declared_schema();
+        let value_schema = Arc::new(
+            declared
+                .project(&self.codec.value_columns)
+                .map_err(self.arrow("read"))?,
+        );
+        for FileRows { file, mut rows } in found {
             rows.sort_unstable();
             let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-            let batch = self.reader.read_rows(&file, &positions)?;
-            let values = self.codec.values(&batch).map_err(self.arrow("encode"))?;
-            for (at, (row, index)) in rows.into_iter().enumerate() {
+            let batch = self.reader.read_columns(&file, &positions, &value_schema)?;
+            let values = self
+                .codec
+                .values_of(batch.columns())
+                .map_err(self.arrow("encode"))?;
+            for (at, (row, index)) in rows.iter().enumerate() {
                 let found = Stored {
                     file: Arc::clone(&file),
-                    row,
+                    row: *row,
                     values: values.row(at).data().into(),
-                    version: self.version_of(&batch, at),
+                    version: None,
                 };
-                stored.insert(wanted[index].key.clone(), found);
+                stored.insert(wanted[*index].key.clone(), found);
+            }
+            files.push(FileRows { file, rows });
+        }
+        let mut differs: HashSet<&[u8]> = HashSet::new();
+        for row in first..incoming.declared.num_rows() {
+            let key = incoming.key(row);
+            if let Some(found) = stored.get(key)
+                && *found.values != *incoming.values(self)?.row(row).data()
+            {
+                differs.insert(key);
+            }
+        }
+        let version_schema = Arc::new(
+            self.declaration
+                .file_schema()
+                .project(&self.version_columns())
+                .map_err(self.arrow("read"))?,
+        );
+        for FileRows { file, mut rows } in files {
+            rows.retain(|(_, index)| differs.contains(&*wanted[*index].key));
+            if rows.is_empty() {
+                continue;
+            }
+            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
+            let batch = self
+                .reader
+                .read_columns(&file, &positions, &version_schema)?;
+            for (at, (_, index)) in rows.into_iter().enumerate() {
+                if let Some(found) = stored.get_mut(&wanted[index].key) {
+                    found.version = Some(self.version_of(&batch, at));
+                }
             }
         }
         Ok(stored)
+    }
+
+    /// Positions in the file schema of the columns that [`DatasetActor::version_of`] reads.
+    fn version_columns(&self) -> Vec<usize> {
+        let schema = self.declaration.file_schema();
+        let names = [
+            common::SOURCE,
+            common::RECEIVED_AT,
+            common::RECORDED_AT,
+            common::REVISION,
+        ];
+        let found = names.iter().filter_map(|name| schema.index_of(name).ok());
+        found.collect()
     }
 
     /// Returns the version and the values of a hot row.

@@ -61,7 +61,7 @@ impl Partition {
 /// Writes the files of one run: rows of one partition in key order, cut where a file is full.
 pub(crate) struct PartitionWriter<'a> {
     folder: &'a TableFolder,
-    declaration: &'a DatasetDeclaration,
+    declaration: &'a Arc<DatasetDeclaration>,
     partition: &'a Partition,
     run: Arc<str>,
     /// Place in the run of the next file; of all files where one is written again.
@@ -83,7 +83,7 @@ impl<'a> PartitionWriter<'a> {
     /// `again` is a file that is written again with fewer rows, and takes its place in its run; without it a run begins.
     pub(crate) fn new(
         folder: &'a TableFolder,
-        declaration: &'a DatasetDeclaration,
+        declaration: &'a Arc<DatasetDeclaration>,
         partition: &'a Partition,
         again: Option<&LiveFile>,
         now_ms: i64,

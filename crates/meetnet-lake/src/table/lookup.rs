@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -340,17 +340,33 @@ impl KeyReader {
         file: &Arc<LiveFile>,
         rows: &[u32],
     ) -> Result<RecordBatch, LakeError> {
+        self.read_columns(file, rows, &self.declaration.file_schema())
+    }
+
+    /// Reads the columns of `schema`, some of the file schema's in their order, of rows of one file, in ascending order
+    /// of `rows`. A common column of one row costs its row group: see `encodings`.
+    pub(crate) fn read_columns(
+        &mut self,
+        file: &Arc<LiveFile>,
+        rows: &[u32],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, LakeError> {
         let footer = self.footer(file)?;
         let input = self.folder.open(&file.path, Access::Pages)?;
         let selection = RowSelection::from_consecutive_ranges(
             rows.iter().map(|row| *row as usize..*row as usize + 1),
             file.rows as usize,
         );
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer)
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
+        let stored = builder.schema().fields().iter().enumerate();
+        let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index));
+        let reader = builder
+            .with_projection(mask)
             .with_row_selection(selection)
             .build()
             .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
-        collect(&self.declaration, reader)
+        collect(&self.declaration, schema, reader)
     }
 
     fn footer(&mut self, file: &Arc<LiveFile>) -> Result<ArrowReaderMetadata, LakeError> {
@@ -400,21 +416,21 @@ pub(crate) fn read_file(
 
 fn collect(
     declaration: &DatasetDeclaration,
+    schema: &SchemaRef,
     reader: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>,
 ) -> Result<RecordBatch, LakeError> {
     let failed = || LakeError::arrow("read", &declaration.id);
-    let schema = declaration.file_schema();
     let batches = reader
-        .map(|batch| batch.and_then(|batch| conform(&batch, &schema)))
+        .map(|batch| batch.and_then(|batch| conform(&batch, schema)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed())?;
-    concat_batches(&schema, &batches).map_err(failed())
+    concat_batches(schema, &batches).map_err(failed())
 }
 
 /// Brings a batch to `schema` by column name: files of an earlier declaration lack its newer, nullable columns.
 pub(crate) fn conform(
     batch: &RecordBatch,
-    schema: &arrow::datatypes::SchemaRef,
+    schema: &SchemaRef,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
     if batch.schema_ref().fields() == schema.fields() {
         return RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());

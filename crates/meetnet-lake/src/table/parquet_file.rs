@@ -11,20 +11,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
+use super::encodings::{column_writers, settings};
 use super::files::Partition;
 use crate::error::LakeError;
 use crate::snapshot::{ColumnStatistics, StatisticsValue};
@@ -33,16 +31,14 @@ use crate::storage::{FileChunks, NewFile};
 /// Rows per row group: enough to compress well, few enough that two cores can share a file. Tests have small ones, so
 /// that every schedule copies some and reads others.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
-/// Rows per page: a key look-up reads about one page per sensor.
-const PAGE_ROWS: usize = if cfg!(test) { 4 } else { 5_000 };
 
 /// Statistics by column name.
 pub(crate) type FileStatistics = BTreeMap<Arc<str>, ColumnStatistics>;
 
 /// A file being written.
 pub(crate) struct ParquetFile {
+    declaration: Arc<DatasetDeclaration>,
     writer: SerializedFileWriter<HashingWriter>,
-    factory: ArrowRowGroupWriterFactory,
     group: Option<RowGroup>,
     rows: usize,
 }
@@ -65,7 +61,7 @@ pub(crate) struct Finished {
 impl ParquetFile {
     /// Starts a file of `partition` in `sink`.
     pub(crate) fn new(
-        declaration: &DatasetDeclaration,
+        declaration: &Arc<DatasetDeclaration>,
         partition: &Partition,
         sink: Box<dyn NewFile>,
     ) -> Result<Self, ParquetError> {
@@ -75,12 +71,11 @@ impl ParquetFile {
             bytes: 0,
         };
         let properties = writer_properties(declaration, partition);
-        let (writer, factory) =
-            ArrowWriter::try_new(sink, declaration.file_schema(), Some(properties))?
-                .into_serialized_writer()?;
+        let (writer, _) = ArrowWriter::try_new(sink, declaration.file_schema(), Some(properties))?
+            .into_serialized_writer()?;
         Ok(Self {
+            declaration: Arc::clone(declaration),
             writer,
-            factory,
             group: None,
             rows: 0,
         })
@@ -110,9 +105,11 @@ impl ParquetFile {
         let mut group = match self.group.take() {
             Some(group) => group,
             None => RowGroup {
-                columns: self
-                    .factory
-                    .create_column_writers(self.writer.flushed_row_groups().len())?,
+                columns: column_writers(
+                    &self.declaration,
+                    &self.writer.schema_descr().root_schema_ptr(),
+                    rows,
+                )?,
                 rows: 0,
             },
         };
@@ -199,7 +196,6 @@ impl ParquetFile {
 }
 
 fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) -> WriterProperties {
-    let schema = declaration.file_schema();
     let sorting: Vec<SortingColumn> = declaration
         .key_indices()
         .into_iter()
@@ -224,29 +220,11 @@ fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) ->
         .into_iter()
         .map(|(k, v)| KeyValue::new(k.to_owned(), v))
         .collect::<Vec<_>>();
-    let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        // Level 3: level 1 saves a sixth of the CPU time and costs 4 % of size, 9 gains less than 2 %.
-        .set_compression(Compression::ZSTD(
-            ZstdLevel::try_new(3).expect("3 is a zstd level"),
-        ))
+    settings()
         .set_created_by(concat!("meetnet ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        // Without this the row limit of a page is checked only every 1,024 values of a wider batch.
-        .set_write_batch_size(1_024)
         .set_key_value_metadata(Some(metadata))
-        .set_sorting_columns(Some(sorting));
-    for field in schema.fields() {
-        if matches!(field.data_type(), DataType::Timestamp(..)) {
-            // Times in key order rise by near-constant steps: deltas pack them to bits, a dictionary would not.
-            let column = ColumnPath::from(field.name().as_str());
-            builder = builder
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    builder.build()
+        .set_sorting_columns(Some(sorting))
+        .build()
 }
 
 /// Folds the statistics of row groups; columns with a nested type have none.

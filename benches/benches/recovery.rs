@@ -1,0 +1,255 @@
+//! A restart: how long the journal's tail takes in each wire format until every row of it is answered, and where the
+//! time goes.
+//!
+//! `cargo bench -p meetnet-benches --bench recovery [-- FORMAT…]`, formats `telraam`, `airrohr`, `tts-v3`, `json`;
+//! `MIB` (128) is the size of the journal: 1024 for what is promised.
+#![allow(
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench prints its figures"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use meetnet_benches::bodies::{self, Bodies};
+use meetnet_benches::cpu;
+use meetnet_benches::figures::{at_most, begin, figure, is_wanted, rate, setting};
+use meetnet_decode::{Decoders, EnvelopeRef};
+use meetnet_ingest::DupWindows;
+use meetnet_ingest::outcomes::OutcomeRegistry;
+use meetnet_ingest::pipeline::{Pipeline, PipelineOptions};
+use meetnet_lake::Lineage;
+use meetnet_lake::journal::{
+    AppendError, FrameKind, Journal, JournalOptions, NewEnvelope, Recovery,
+};
+use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::storage::FolderStorage;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::Sequence;
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::source::WireFormat;
+use meetnet_quality::QualityRules;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Time for one GiB.
+const AIM_S: f64 = 10.0;
+/// Frames that are decoded and made visible together, as the pipeline does.
+const GROUP_BYTES: usize = 1 << 20;
+
+fn main() -> Result<()> {
+    let mib: u64 = setting("MIB", 128)?;
+    for format in bodies::FORMATS {
+        if is_wanted(bodies::name(format)) {
+            run(format, mib << 20)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(format: WireFormat, bytes: u64) -> Result<()> {
+    begin(&format!(
+        "recovery of {} MiB of {}",
+        bytes >> 20,
+        bodies::name(format)
+    ));
+    let folder = tempfile::tempdir()?;
+    let declarations = Arc::new(bodies::declarations(format));
+    let envelopes = fill(folder.path(), format, bytes, &declarations)?;
+    figure(
+        "bytes per envelope, as journalled",
+        bytes as f64 / envelopes as f64,
+        "",
+    );
+    let gib = bytes as f64 / f64::from(1 << 30);
+
+    let stages = stage_by_stage(folder.path(), &declarations)?;
+    println!("   stage by stage, in seconds per GiB:");
+    let per_gib = |what: &str, time: Duration| figure(what, time.as_secs_f64() / gib, "s");
+    per_gib("  read and check", stages.read);
+    per_gib("  decode", stages.decode);
+    per_gib("  (serde_json alone, ignoring every value)", stages.serde);
+    per_gib("  apply: look-up, quality, hot rows", stages.apply);
+    per_gib("  wait until hot rows have room", stages.wait);
+    per_gib("  beside it, CPU of commits", stages.commit_cpu);
+    per_gib("  beside it, CPU of merges", stages.upkeep_cpu);
+    figure("  rows", stages.rows as f64, "");
+    figure("  rejects", stages.rejects as f64, "");
+
+    let began = Instant::now();
+    let (journal, recovery) = open(folder.path(), &declarations)?;
+    let opened = began.elapsed();
+    let (pipeline, replayed) = Pipeline::start(
+        PipelineOptions::new(lake_options(&folder.path().join("lake"), &journal)),
+        journal.clone(),
+        &recovery,
+        Arc::clone(&declarations),
+        PrivacyKey::new("bench"),
+        OutcomeRegistry::new(1),
+        DupWindows::default(),
+    )?;
+    let visible = began.elapsed();
+    pipeline.commands().commit_all()?;
+    let committed = began.elapsed();
+    ensure!(
+        replayed.frames >= envelopes,
+        "frames are missing: {replayed:?}"
+    );
+    per_gib("opened", opened);
+    at_most(
+        "recovered, for one GiB",
+        visible.as_secs_f64() / gib,
+        "s",
+        AIM_S,
+    );
+    per_gib("all of it committed", committed);
+    figure("envelopes", rate(envelopes, visible), "per s");
+    let applied = replayed.applied;
+    figure(
+        "rows",
+        rate(applied.inserted + applied.unchanged, visible),
+        "per s",
+    );
+    pipeline.shutdown()?;
+    journal.shutdown()?;
+    Ok(())
+}
+
+fn open(folder: &Path, declarations: &Declarations) -> Result<(Journal, Recovery)> {
+    let options = JournalOptions {
+        reserve_bytes: 0,
+        ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
+    };
+    Ok(Journal::open(options, &declarations.to_bytes())?)
+}
+
+fn lake_options(folder: &Path, journal: &Journal) -> LakeOptions {
+    LakeOptions::new(Arc::new(FolderStorage::new(folder)), journal.id())
+}
+
+/// Journals messages up to a size; returns how many.
+fn fill(folder: &Path, format: WireFormat, bytes: u64, declarations: &Declarations) -> Result<u64> {
+    let (journal, _) = open(folder, declarations)?;
+    let bodies = Bodies::new(format);
+    let mut envelopes = 0;
+    while journal.bytes() < bytes {
+        // The size is known when a group is synced: not asked for each envelope.
+        for _ in 0..100 {
+            let message = bodies.message(envelopes)?;
+            let envelope = NewEnvelope {
+                source: "bench",
+                topic: &message.topic,
+                packet_id: (envelopes % 65_535) as u16 + 1,
+                payload: &message.payload,
+                ..NewEnvelope::default()
+            };
+            while let Err(error) = journal.append(&envelope) {
+                match error {
+                    AppendError::Full { .. } => thread::sleep(Duration::from_millis(1)),
+                    error => return Err(error.into()),
+                }
+            }
+            envelopes += 1;
+        }
+    }
+    journal.shutdown()?;
+    Ok(envelopes)
+}
+
+#[derive(Default)]
+struct Stages {
+    read: Duration,
+    decode: Duration,
+    serde: Duration,
+    apply: Duration,
+    wait: Duration,
+    commit_cpu: Duration,
+    upkeep_cpu: Duration,
+    rows: u64,
+    rejects: u64,
+}
+
+/// What the pipeline does, into a lake of its own, with a clock around each stage.
+fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Stages> {
+    let (journal, _) = open(folder, declarations)?;
+    let mut stages = Stages::default();
+    let mut lake = Lake::open(
+        lake_options(&folder.join("staged"), &journal),
+        declarations,
+        Sequence::ZERO,
+    )?;
+    let decoders = Decoders::new(declarations, &PrivacyKey::new("bench"))?;
+    let rules = QualityRules::new(declarations);
+    let mut group = decoders.group();
+    let mut reader = journal.reader(Sequence::ZERO);
+    loop {
+        let began = Instant::now();
+        lake.tick()?;
+        while lake.is_full() {
+            thread::sleep(Duration::from_millis(5));
+            lake.tick()?;
+        }
+        let waited = Instant::now();
+        stages.wait += waited - began;
+        let Some(frames) = reader.read_group(GROUP_BYTES)? else {
+            break;
+        };
+        let read = Instant::now();
+        stages.read += read - waited;
+        let envelopes = || {
+            let frames = frames.frames();
+            frames.filter(|frame| frame.kind == FrameKind::Envelope)
+        };
+        for (index, frame) in envelopes().enumerate() {
+            let envelope = EnvelopeRef {
+                sequence: frame.sequence.0,
+                source: frame.source,
+                topic: frame.topic,
+                meta: &[],
+                payload: frame.payload,
+                received_at: frame.received_at,
+                truncated: false,
+            };
+            decoders.decode(index as u32, &envelope, &mut group);
+        }
+        let decoded = group.take();
+        stages.rows += decoded.row_count() as u64;
+        stages.rejects += decoded.rejects.len() as u64;
+        let took = Instant::now();
+        stages.decode += took - read;
+        let lineage: Vec<Lineage> = envelopes()
+            .map(|frame| Lineage {
+                sequence: frame.sequence,
+                received_at: frame.received_at,
+                recorded_at: frame.recorded_at,
+                source: "bench".into(),
+                licence: "CC0-1.0".into(),
+                precedence: 0,
+            })
+            .collect();
+        for rows in &decoded.rows {
+            lake.apply(rows, &lineage, &mut |declaration, batch| {
+                rules.flag(declaration, batch)
+            })?;
+        }
+        lake.advance(frames.last_sequence(), frames.last_recorded_at());
+        lake.publish();
+        let applied = Instant::now();
+        stages.apply += applied - took;
+        for frame in envelopes() {
+            serde_json::from_slice::<serde::de::IgnoredAny>(frame.payload)?;
+        }
+        stages.serde += applied.elapsed();
+    }
+    lake.commit_all()?;
+    stages.commit_cpu = cpu::used_by_threads("lake-commit");
+    stages.upkeep_cpu = cpu::used_by_threads("lake-upkeep");
+    drop(lake);
+    journal.shutdown()?;
+    Ok(stages)
+}

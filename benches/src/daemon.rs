@@ -1,0 +1,131 @@
+//! The real binary in a folder of its own; killed when dropped.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use meetnet_testkit::binary::meetnet_binary;
+use tempfile::TempDir;
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    folder: TempDir,
+    /// Port of `[http]` on 127.0.0.1.
+    pub http: u16,
+    /// Port of `[admin]` on 127.0.0.1.
+    pub admin: u16,
+    client: reqwest::Client,
+}
+
+impl Daemon {
+    /// Starts `meetnet <command>` (`run` or `ingest`) and waits until it is ready. `lake` are further lines of `[lake]`,
+    /// `sources` the `[[source]]` sections.
+    ///
+    /// # Errors
+    /// Where the binary is not built, or is not ready within 30 s.
+    pub async fn start(command: &str, lake: &str, sources: &str) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir()?;
+        let (http, admin) = (free_port()?, free_port()?);
+        let config = format!(
+            "[lake]\nurl = \"lake\"\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n{sources}"
+        );
+        let path = folder.path().join("meetnet.toml");
+        fs::write(&path, config)?;
+        let log = File::create(folder.path().join("log"))?;
+        let child = Command::new(meetnet_binary()?)
+            .args([command, "--config"])
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start meetnet {command}"))?;
+        let mut daemon = Self {
+            child,
+            folder,
+            http,
+            admin,
+            client: reqwest::Client::new(),
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // The write side alone has no public listener: it is asked for what operators see.
+        let (port, page) = match command {
+            "run" => (http, "readyz"),
+            _ => (admin, "metrics"),
+        };
+        while daemon.get(port, page, &[]).await.is_err() {
+            let ended = daemon.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                bail!("meetnet is not ready ({ended:?}):\n{}", daemon.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(daemon)
+    }
+
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Folder of its configuration, journal and lake.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Returns the first value of the answer to a statement.
+    ///
+    /// # Errors
+    /// Where it is not answered, or not by a number.
+    pub async fn sql_number(&self, statement: &str) -> Result<u64> {
+        let query = [("q", statement), ("format", "csv")];
+        let text = self.get(self.http, "api/v1/sql", &query).await?;
+        let value = text
+            .lines()
+            .nth(1)
+            .and_then(|line| line.trim().parse().ok());
+        value.with_context(|| text.clone())
+    }
+
+    /// Returns a metric without labels, as `[admin]` shows it.
+    ///
+    /// # Errors
+    /// Where it is not shown.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.get(self.admin, "metrics", &[]).await?;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.with_context(|| format!("there is no metric {name}"))
+    }
+
+    async fn get(&self, port: u16, path: &str, query: &[(&str, &str)]) -> Result<String> {
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        let answer = self.client.get(url).query(query).send().await?;
+        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+        Ok(answer.text().await?)
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,0 +1,154 @@
+//! Which encoding a column gets, read back from the file.
+
+use std::collections::BTreeMap;
+
+use meetnet_model::schemas;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::compute_leaves;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use super::*;
+
+/// Rows of a dataset in which every float is `value(row)` and every list two of them.
+fn rows(
+    dataset: &str,
+    count: usize,
+    value: fn(usize) -> f64,
+) -> (Arc<DatasetDeclaration>, RecordBatch) {
+    use arrow::array::{
+        ArrayRef, Int8Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    };
+    let declarations = schemas::builtin().into_declarations([]);
+    let declaration = Arc::clone(declarations.dataset(dataset).unwrap());
+    let schema = declaration.file_schema();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| -> ArrayRef {
+            let all = 0..count;
+            match field.data_type() {
+                DataType::Int64 => Arc::new(Int64Array::from_iter_values(all.map(|_| 1))),
+                DataType::Int8 => Arc::new(Int8Array::from_iter_values(all.map(|_| 1))),
+                DataType::Utf8 => Arc::new(StringArray::from_iter_values(all.map(|_| "a"))),
+                DataType::Float64 => Arc::new(Float64Array::from_iter_values(all.map(value))),
+                DataType::Timestamp(..) => Arc::new(
+                    TimestampMicrosecondArray::from_iter_values(all.map(|row| row as i64 * 7))
+                        .with_timezone("UTC"),
+                ),
+                DataType::List(element) => {
+                    let lengths = std::iter::repeat_n(2, count);
+                    let values = (0..2 * count).map(value);
+                    Arc::new(ListArray::new(
+                        Arc::clone(element),
+                        arrow::buffer::OffsetBuffer::from_lengths(lengths),
+                        Arc::new(Float64Array::from_iter_values(values)),
+                        None,
+                    ))
+                }
+                other => panic!("no column is {other}"),
+            }
+        })
+        .collect();
+    (declaration, RecordBatch::try_new(schema, columns).unwrap())
+}
+
+/// Writes one row group; returns per column its encodings and its number of pages.
+fn written(
+    declaration: &DatasetDeclaration,
+    rows: &RecordBatch,
+) -> BTreeMap<String, (String, usize)> {
+    let root = ArrowSchemaConverter::new().convert(&rows.schema()).unwrap();
+    let root = root.root_schema_ptr();
+    let mut columns = column_writers(declaration, &root, rows).unwrap();
+    let mut leaves = columns.iter_mut();
+    for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
+        for (leaf, column) in compute_leaves(field, array)
+            .unwrap()
+            .iter()
+            .zip(&mut leaves)
+        {
+            column.write(leaf).unwrap();
+        }
+    }
+    let settings = Arc::new(settings().build());
+    let mut file = SerializedFileWriter::new(Vec::new(), root, settings).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    for column in columns {
+        column
+            .close()
+            .unwrap()
+            .append_to_row_group(&mut group)
+            .unwrap();
+    }
+    group.close().unwrap();
+    let bytes = bytes::Bytes::from(file.into_inner().unwrap());
+    let reader = SerializedFileReader::new(bytes).unwrap();
+    let group = reader.get_row_group(0).unwrap();
+    (0..group.num_columns())
+        .map(|index| {
+            let column = group.metadata().column(index);
+            let pages = group.get_column_page_reader(index).unwrap();
+            let pages = pages.map(Result::unwrap);
+            let data: Vec<_> = pages.filter(|page| page.is_data_page()).collect();
+            let encoding = data[0].encoding().to_string();
+            (column.column_path().string(), (encoding, data.len()))
+        })
+        .collect()
+}
+
+fn rounded(row: usize) -> f64 {
+    (row % 300) as f64 / 10.0
+}
+
+fn unrounded(row: usize) -> f64 {
+    row as f64 / 0.9991666667
+}
+
+#[test]
+fn rounded_readings_get_a_dictionary_and_others_do_not() {
+    let check = |dataset, column, value, expected: &str| {
+        let (declaration, rows) = rows(dataset, 4_000, value);
+        let written = written(&declaration, &rows);
+        assert_eq!(written[column].0, expected, "{column} of {dataset}");
+    };
+    check("heat", "value", rounded, "RLE_DICTIONARY");
+    check("heat", "value", unrounded, "PLAIN");
+    check("traffic", "car", rounded, "RLE_DICTIONARY");
+    check("traffic", "car", unrounded, "PLAIN");
+    check(
+        "traffic",
+        "speed_hist.list.element",
+        rounded,
+        "RLE_DICTIONARY",
+    );
+    check("traffic", "speed_hist.list.element", unrounded, "PLAIN");
+}
+
+#[test]
+fn times_are_differences_but_for_the_receive_time_that_properties_share() {
+    for (dataset, received_at) in [("heat", "PLAIN"), ("traffic", "DELTA_BINARY_PACKED")] {
+        let (declaration, rows) = rows(dataset, 100, rounded);
+        let written = written(&declaration, &rows);
+        assert_eq!(written["time"].0, "DELTA_BINARY_PACKED");
+        assert_eq!(written["superseded_at"].0, "DELTA_BINARY_PACKED");
+        assert_eq!(written["received_at"].0, received_at, "{dataset}");
+    }
+}
+
+#[test]
+fn declared_columns_have_small_pages_and_common_ones_large_pages() {
+    let (declaration, rows) = rows("heat", 60_000, rounded);
+    let written = written(&declaration, &rows);
+    for column in ["sensor_id", "property", "time", "value"] {
+        assert!(written[column].1 > 5, "{column}: {written:?}");
+    }
+    for column in ["quality", "source", "received_at", "revision"] {
+        assert_eq!(written[column].1, 1, "{column}");
+    }
+}
+
+#[test]
+fn a_column_without_values_is_no_reason_to_give_up_dictionaries() {
+    assert!(repeats(&Float64Array::new_null(50)));
+    assert!(repeats(&arrow::array::StringArray::from(vec!["a", "b"])));
+}
