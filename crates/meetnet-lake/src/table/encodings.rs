@@ -24,6 +24,8 @@ const PAGE_ROWS: usize = if cfg!(test) { 4 } else { 5_000 };
 /// Bytes of a page of a common column, nearly always its whole row group: when a row was received repeats from one
 /// property of a sensor to the next, a month of rows apart, and compression sees no further than the page.
 const COMMON_PAGE_BYTES: usize = 4 << 20;
+/// Rows per page of a common column: more than a row group has. Not the greatest number: the writer adds to it.
+const COMMON_PAGE_ROWS: usize = 1 << 20;
 /// Values of a column that are looked at.
 const SAMPLE_VALUES: usize = 16_384;
 /// Up to this share of distinct values a dictionary is smaller than the values: rounded readings repeat, counts that
@@ -80,7 +82,7 @@ fn declared_columns(rows: &RecordBatch) -> WriterPropertiesBuilder {
 
 fn common_columns(declaration: &DatasetDeclaration, rows: &RecordBatch) -> WriterPropertiesBuilder {
     let mut settings = settings()
-        .set_data_page_row_count_limit(usize::MAX)
+        .set_data_page_row_count_limit(COMMON_PAGE_ROWS)
         .set_data_page_size_limit(COMMON_PAGE_BYTES);
     for field in rows.schema().fields() {
         if !matches!(field.data_type(), DataType::Timestamp(..)) {
