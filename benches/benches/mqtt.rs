@@ -76,8 +76,6 @@ async fn measure(consumed: &AtomicU64, pid: u32, broker: u32, time: Duration) ->
     }
 }
 
-/// Starts the broker of a figure: the same settings for both sides of a ratio. Returns its process id with it.
-
 async fn null_subscriber(time: Duration) -> Result<Figures> {
     let (broker, broker_id) = broker()?;
     let mut options = MqttOptions::new("null", ("127.0.0.1", broker.port));

@@ -20,8 +20,11 @@ use meetnet_benches::figures::is_wanted;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// One part of the bench.
+type Part = fn() -> Result<()>;
+
 fn main() -> Result<()> {
-    let parts: [(&str, fn() -> Result<()>); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("compaction", compaction::run),
         ("commits", commits::run),
         ("revision", revision::run),
