@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use meetnet_model::reject::RejectReason;
+use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, TimeWindow};
 use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
 
@@ -14,6 +15,25 @@ use crate::json::shape::{Shape, Slot};
 
 /// 2015-01-01T00:00:00Z in µs: a clock before this was never set (they start in 1970 or 2000).
 const CLOCK_MIN_US: i64 = 1_420_070_400_000_000;
+
+/// When an observation was made, µs UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ObservedAt {
+    /// The message says so.
+    Own(i64),
+    /// The message says nothing: when it was received.
+    Received(i64),
+}
+
+impl ObservedAt {
+    /// Sets the time of a draft.
+    pub(crate) fn set(self, column: usize, row: &mut RowsBuilder) {
+        match self {
+            Self::Own(time) => row.set_int(column, time),
+            Self::Received(time) => row.set_receive_time(column, time),
+        }
+    }
+}
 
 /// Why an observation has no time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,8 +45,10 @@ pub struct Lineage {
     pub precedence: i32,
 }
 
-/// Sets the quality flags of rows that are about to be inserted: the columns `quality` and `quality_tests`.
-pub type Flag<'a> = dyn FnMut(&DatasetDeclaration, &RecordBatch) -> (Int8Array, Int64Array) + 'a;
+/// Sets the quality flags of rows that are about to be inserted: the columns `quality` and `quality_tests`. The numbers
+/// are the positions of the rows among those that were to be applied.
+pub type Flag<'a> =
+    dyn FnMut(&DatasetDeclaration, &RecordBatch, &[u32]) -> (Int8Array, Int64Array) + 'a;
 
 /// What became of decoded rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

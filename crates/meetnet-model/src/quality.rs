@@ -36,7 +36,7 @@ pub enum QualityTest {
     Missing = 1,
     /// The counter saw less than half of the interval.
     Uptime = 2,
-    /// The row's time is the receive time while the clock was stepping.
+    /// The row has no time of its own, and the clock was off when it was received.
     ClockStep = 3,
 }
 

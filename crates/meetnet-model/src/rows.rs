@@ -23,6 +23,9 @@ pub struct DatasetRows {
     pub batch: RecordBatch,
     /// Per row: position of its envelope in the decoded group, ascending.
     pub envelopes: Vec<u32>,
+    /// Per row: whether it has no time of its own, so that its time is the receive time of its envelope. Empty for rows
+    /// that came in no envelope.
+    pub timeless: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub struct RowsBuilder {
     texts: String,
     floats: Vec<f64>,
     envelopes: Vec<u32>,
+    timeless: Vec<bool>,
+    draft_is_timeless: bool,
 }
 
 impl RowsBuilder {
@@ -90,6 +95,8 @@ impl RowsBuilder {
             texts: String::new(),
             floats: Vec::new(),
             envelopes: Vec::new(),
+            timeless: Vec::new(),
+            draft_is_timeless: false,
         }
     }
 
@@ -118,6 +125,12 @@ impl RowsBuilder {
     /// Sets an integer in the draft; for a timestamp column, microseconds since 1970 UTC.
     pub fn set_int(&mut self, column: usize, value: i64) {
         self.draft[column] = Cell::Int(value);
+    }
+
+    /// Sets a time in the draft to the receive time of its envelope, µs since 1970 UTC: the row has none of its own.
+    pub fn set_receive_time(&mut self, column: usize, received_at: i64) {
+        self.set_int(column, received_at);
+        self.draft_is_timeless = true;
     }
 
     /// Sets a float in the draft; a NaN or an infinity is a missing value.
@@ -185,6 +198,7 @@ impl RowsBuilder {
             }
         }
         self.envelopes.push(envelope);
+        self.timeless.push(self.draft_is_timeless);
         self.discard_row();
         Ok(())
     }
@@ -192,6 +206,7 @@ impl RowsBuilder {
     /// Forgets the draft.
     pub fn discard_row(&mut self) {
         self.draft.fill(Cell::Null);
+        self.draft_is_timeless = false;
         self.texts.clear();
         self.floats.clear();
     }
@@ -218,6 +233,7 @@ impl RowsBuilder {
             declaration: Arc::clone(&self.declaration),
             batch,
             envelopes: std::mem::take(&mut self.envelopes),
+            timeless: std::mem::take(&mut self.timeless),
         }
     }
 }

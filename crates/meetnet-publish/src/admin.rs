@@ -35,11 +35,11 @@ pub struct AdminState {
     pub metrics: PrometheusHandle,
     /// The lake.
     pub snapshot: SharedSnapshot,
-    /// Says how the write side is; called once per page.
-    pub status: Arc<dyn Fn() -> OperationsStatus + Send + Sync>,
+    /// Says how the write side is; called once per page. None where the process only reads.
+    pub status: Option<Arc<dyn Fn() -> OperationsStatus + Send + Sync>>,
 }
 
-/// How the write side is; empty where the process has none.
+/// How the write side is.
 #[derive(Clone, Debug, Default)]
 pub struct OperationsStatus {
     /// Every configured source.
@@ -108,31 +108,16 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 }
 
 async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
-    let status = (state.status)();
     let snapshot = state.snapshot.load_full();
     let page = OperationsPage {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
         now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
-        journal: JournalText {
-            last: count(status.journal.last.0),
-            durable: count(status.journal.durable.0),
-            bytes: count(status.journal.bytes),
-        },
-        sources: status.sources.iter().map(source_text).collect(),
+        write_side: state.status.map(|status| write_side_text(&status())),
         tables: snapshot
             .tables
             .values()
             .map(|table| table_text(table))
-            .collect(),
-        rejects: status
-            .rejects
-            .iter()
-            .filter(|reject| reject.total > 0)
-            .map(|reject| RejectText {
-                reason: reject.reason.as_str(),
-                total: count(reject.total),
-            })
             .collect(),
     };
     let html = page.render().map_err(|error| {
@@ -152,9 +137,13 @@ struct OperationsPage {
     style_path: String,
     icon_path: String,
     now: String,
+    write_side: Option<WriteSideText>,
+    tables: Vec<TableText>,
+}
+
+struct WriteSideText {
     journal: JournalText,
     sources: Vec<SourceText>,
-    tables: Vec<TableText>,
     rejects: Vec<RejectText>,
 }
 
@@ -190,6 +179,26 @@ struct TableText {
 struct RejectText {
     reason: &'static str,
     total: String,
+}
+
+fn write_side_text(status: &OperationsStatus) -> WriteSideText {
+    WriteSideText {
+        journal: JournalText {
+            last: count(status.journal.last.0),
+            durable: count(status.journal.durable.0),
+            bytes: count(status.journal.bytes),
+        },
+        sources: status.sources.iter().map(source_text).collect(),
+        rejects: status
+            .rejects
+            .iter()
+            .filter(|reject| reject.total > 0)
+            .map(|reject| RejectText {
+                reason: reject.reason.as_str(),
+                total: count(reject.total),
+            })
+            .collect(),
+    }
 }
 
 fn source_text(source: &SourceRow) -> SourceText {

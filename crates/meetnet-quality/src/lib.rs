@@ -69,17 +69,26 @@ impl QualityRules {
         Self { ranges }
     }
 
-    /// Returns the columns `quality` and `quality_tests` of rows that start with the declared columns.
+    /// Returns the columns `quality` and `quality_tests` of rows that start with the declared columns. `clock_step` says
+    /// per row whether its time is a receive time that may be wrong; empty: none is.
     pub fn flag(
         &self,
         declaration: &DatasetDeclaration,
         rows: &RecordBatch,
+        clock_step: &[bool],
     ) -> (Int8Array, Int64Array) {
         let mut verdicts = vec![Verdict::UNTESTED; rows.num_rows()];
         match declaration.kind {
             DatasetKind::Long => self.flag_long(declaration, rows, &mut verdicts),
             DatasetKind::Wide => flag_wide(declaration, rows, &mut verdicts),
             DatasetKind::Places | DatasetKind::Private => {}
+        }
+        for (verdict, _) in verdicts
+            .iter_mut()
+            .zip(clock_step)
+            .filter(|(_, step)| **step)
+        {
+            verdict.raise(Quality::Suspect, QualityTest::ClockStep);
         }
         (
             Int8Array::from_iter_values(verdicts.iter().map(|verdict| verdict.quality.code())),

@@ -47,6 +47,7 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
 const RANGE: i64 = 1 << QualityTest::GrossRange as i64;
 const MISSING: i64 = 1 << QualityTest::Missing as i64;
 const UPTIME: i64 = 1 << QualityTest::Uptime as i64;
+const CLOCK_STEP: i64 = 1 << QualityTest::ClockStep as i64;
 
 #[test]
 fn wide_rows() {
@@ -66,7 +67,7 @@ fn wide_rows() {
         car.into_iter().for_each(|v| rows.set_float(2, v));
         bike.into_iter().for_each(|v| rows.set_int(3, v as i64));
         rows.finish_row(0).unwrap();
-        let (flags, bits) = QualityRules::default().flag(&declaration, &rows.take().batch);
+        let (flags, bits) = QualityRules::default().flag(&declaration, &rows.take().batch, &[]);
         assert_eq!(
             (flags.value(0), bits.value(0)),
             (quality, tests),
@@ -119,7 +120,7 @@ fn long_rows() {
     }
     let batch = rows.take().batch;
     assert_eq!(batch.column(1).as_string::<i32>().len(), expect.len());
-    let (flags, bits) = rules.flag(&declaration, &batch);
+    let (flags, bits) = rules.flag(&declaration, &batch, &[]);
     let got: Vec<(i8, i64)> = flags
         .values()
         .iter()
@@ -127,4 +128,46 @@ fn long_rows() {
         .zip(bits.values().iter().copied())
         .collect();
     assert_eq!(got, expect);
+}
+
+#[test]
+fn a_doubtful_receive_time_makes_a_row_suspect_and_no_row_better() {
+    let check = |kind, step: [bool; 3], expect: [(i8, i64); 3]| {
+        let columns = vec![
+            column("k", ColumnType::Text, None),
+            column("uptime", ColumnType::Float, None),
+            column("car", ColumnType::Float, Some([0.0, 100.0])),
+            column("bike", ColumnType::Float, None),
+        ];
+        let declaration = declaration(kind, columns);
+        let mut rows = RowsBuilder::new(Arc::clone(&declaration));
+        for car in [Some(1.0), Some(1e9), None] {
+            car.into_iter().for_each(|v| rows.set_float(2, v));
+            rows.finish_row(0).unwrap();
+        }
+        let rules = QualityRules::default();
+        let (flags, bits) = rules.flag(&declaration, &rows.take().batch, &step);
+        let found = [0, 1, 2].map(|row| (flags.value(row), bits.value(row)));
+        assert_eq!(found, expect, "{kind:?} {step:?}");
+    };
+    check(
+        DatasetKind::Wide,
+        [true, true, true],
+        [
+            (3, CLOCK_STEP),
+            (4, RANGE | CLOCK_STEP),
+            (9, MISSING | CLOCK_STEP),
+        ],
+    );
+    check(
+        DatasetKind::Wide,
+        [false, true, false],
+        [(1, 0), (4, RANGE | CLOCK_STEP), (9, MISSING)],
+    );
+    // Rows that nothing else is tested on, rejects among them.
+    check(
+        DatasetKind::Private,
+        [true, false, true],
+        [(3, CLOCK_STEP), (2, 0), (3, CLOCK_STEP)],
+    );
 }

@@ -165,7 +165,10 @@ pub(crate) struct IngestHttpConfig {
 /// `[admin]`: metrics and the operations page.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminConfig {
+    /// Of the process that writes.
     pub(crate) listen: SocketAddr,
+    /// Of a separate `serve`, which may share the configuration with the one that writes.
+    pub(crate) serve_listen: Option<SocketAddr>,
     pub(crate) limits: ServeLimits,
 }
 

@@ -47,7 +47,7 @@ use write_side::{Opened, Writing};
 pub(crate) enum Role {
     /// Everything.
     Run,
-    /// The write side: sources, journal, lake, admin.
+    /// The write side: sources, journal, lake.
     Ingest,
     /// The read side: queries and HTTP over committed files.
     Serve,
@@ -155,7 +155,9 @@ impl Daemon {
             let state = AdminState {
                 metrics: metrics.clone(),
                 snapshot: Arc::clone(&snapshot),
-                status: monitor::operations(&statuses, opened.as_ref()),
+                status: opened
+                    .as_ref()
+                    .map(|opened| monitor::operations(&statuses, opened)),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {

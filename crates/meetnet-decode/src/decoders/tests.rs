@@ -96,3 +96,36 @@ fn a_setup_error_names_its_source() {
             .starts_with("source `other`, map entry 1: no dataset `nowhere`")
     );
 }
+
+#[test]
+fn rows_say_whether_they_have_only_their_receive_time() {
+    let check = |declaration: &str, body: &str, expect: &[bool]| {
+        let decoded = decoders(declaration).decode_body(&envelope("", body.as_bytes()));
+        let timeless: Vec<bool> = decoded
+            .rows
+            .iter()
+            .flat_map(|rows| rows.timeless.clone())
+            .collect();
+        assert_eq!(timeless, expect, "{body}: {}", render(&decoded));
+    };
+    check(ANY, r#"[{"t": 1}, {"t": 2}]"#, &[true, true]);
+    let timed = ANY.replace("map", "time = { pointer = '/at', format = 'rfc3339' }\nmap");
+    let body =
+        r#"[{"t": 1, "at": "2026-06-01T11:00:00Z"}, {"t": 1, "at": "2026-06-01T12:00:00Z"}]"#;
+    check(&timed, body, &[false, false]);
+    let tts = "format = 'tts-v3'\n\
+               map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' } ]";
+    let uplink = |times: &str| {
+        format!(
+            r#"{{"end_device_ids": {{"dev_eui": "70B3D57ED0000001"}}, "uplink_message": {{"decoded_payload": {{"t": 1}} {times}}}}}"#
+        )
+    };
+    check(tts, &uplink(""), &[true]);
+    let received = r#", "received_at": "2026-06-01T11:59:59Z""#;
+    check(tts, &uplink(received), &[false]);
+    let airrohr =
+        r#"{"esp8266id": "1", "sensordatavalues": [{"value_type": "SDS_P1", "value": "1"}]}"#;
+    check("format = 'airrohr'", airrohr, &[true]);
+    let telraam = r#"{"segment_id": 1, "date": "2026-06-01T11:00:00Z", "interval": "hourly", "uptime": 1, "car": 3}"#;
+    check("format = 'telraam'", telraam, &[false]);
+}

@@ -10,7 +10,7 @@ use crate::error::SetupProblem;
 use crate::format::{Body, reject_id, reject_time};
 use crate::group::Output;
 use crate::identity::{DeclaredId, HardwareIds, IdFault};
-use crate::instant::{DeclaredTime, TimeFault};
+use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
 use crate::json::Fields;
 use crate::json::pointer::Pointer;
 use crate::json::shape::Shape;
@@ -86,22 +86,25 @@ impl Declared {
         named.map_err(Fault::Id)
     }
 
-    /// Returns the time of a document, µs UTC. `found` gives the one that the format finds where nothing is declared;
+    /// Returns the time of a document. `found` gives the one that the format finds where nothing is declared, µs UTC;
     /// where it finds none, the document was made when it was received.
     pub(crate) fn time(
         &self,
         body: &Body<'_>,
         fields: &Fields<'_, '_>,
         found: impl FnOnce() -> Result<Option<i64>, TimeFault>,
-    ) -> Result<i64, Fault> {
+    ) -> Result<ObservedAt, Fault> {
         let time = match &self.time {
             Some(declared) => declared.resolve(fields).map(Some),
             None => found(),
         };
         let received_at = body.envelope.received_at;
         match time {
-            Ok(Some(time)) => body.common.check_time(time, received_at),
-            Ok(None) => Ok(received_at),
+            Ok(Some(time)) => body
+                .common
+                .check_time(time, received_at)
+                .map(ObservedAt::Own),
+            Ok(None) => Ok(ObservedAt::Received(received_at)),
             Err(fault) => Err(fault),
         }
         .map_err(Fault::Time)

@@ -5,6 +5,7 @@ use meetnet_model::reject::RejectReason;
 use meetnet_model::time::parse_rfc3339;
 
 use crate::group::Output;
+use crate::instant::ObservedAt;
 use crate::json::Fields;
 use crate::json::read::{self, Reading};
 use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
@@ -13,8 +14,7 @@ use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation<'a> {
     pub(crate) fields: Fields<'a, 'a>,
-    /// µs UTC.
-    pub(crate) time: i64,
+    pub(crate) time: ObservedAt,
     /// Empty where no row needs one.
     pub(crate) sensor_id: &'a str,
     /// Numbers that mean "no value".
@@ -122,7 +122,7 @@ impl LongValue {
             let row = output.draft(self.dataset);
             row.set_text(self.columns.sensor_id, observation.sensor_id);
             row.set_text(self.columns.property, &self.property);
-            row.set_int(self.columns.time, observation.time);
+            observation.time.set(self.columns.time, row);
             row.set_float(self.columns.value, value);
             if let (Some(column), Some(interval_s)) = (self.columns.interval_s, origin.interval_s) {
                 row.set_int(column, interval_s);
@@ -159,7 +159,7 @@ impl WideRow {
             row.discard_row();
             return;
         }
-        row.set_int(self.time, observation.time);
+        observation.time.set(self.time, row);
         if let Some(column) = self.sensor_id {
             row.set_text(column, observation.sensor_id);
         }

@@ -9,7 +9,7 @@ use meetnet_lake::journal::FrameRef;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::reject::RejectReason;
+use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use meetnet_decode::DecodeSetupError;
@@ -51,6 +51,31 @@ struct SourceFacts {
     precedence: i32,
 }
 
+/// A decoded group.
+pub(super) struct Taken {
+    /// Rows per dataset, rejects among them.
+    pub(super) rows: Vec<DatasetRows>,
+    /// By envelope: what its rows carry.
+    pub(super) lineage: Vec<Lineage>,
+    /// What could not become a row, in the order of the envelopes.
+    pub(super) rejects: Vec<Reject>,
+    /// By envelope: whether the clock was off when it was received. Empty where it never was.
+    clock_steps: Vec<bool>,
+}
+
+impl Taken {
+    /// Returns per row of one dataset whether its time is a receive time that may be wrong. Empty where none is.
+    pub(super) fn clock_steps_of(&self, rows: &DatasetRows) -> Vec<bool> {
+        if self.clock_steps.is_empty() {
+            return Vec::new();
+        }
+        let by_row = rows.timeless.iter().zip(&rows.envelopes);
+        by_row
+            .map(|(timeless, envelope)| *timeless && self.clock_steps[*envelope as usize])
+            .collect()
+    }
+}
+
 /// Decodes by one declarations frame.
 pub(super) struct GroupDecoder {
     decoders: Decoders,
@@ -59,6 +84,7 @@ pub(super) struct GroupDecoder {
     rejects: Option<RowsBuilder>,
     sources: HashMap<Box<str>, SourceFacts>,
     lineage: Vec<Lineage>,
+    clock_steps: Vec<bool>,
     topics: Vec<Box<str>>,
     meta: Vec<(Box<str>, Box<str>)>,
     counts: RejectCounts,
@@ -90,6 +116,7 @@ impl GroupDecoder {
             rejects: declarations.dataset(REJECTS).cloned().map(RowsBuilder::new),
             sources,
             lineage: Vec::new(),
+            clock_steps: Vec::new(),
             topics: Vec::new(),
             meta: Vec::new(),
             counts,
@@ -112,6 +139,7 @@ impl GroupDecoder {
             licence,
             precedence,
         });
+        self.clock_steps.push(frame.clock_step);
         self.meta.clear();
         self.meta.extend(
             frame
@@ -153,12 +181,11 @@ impl GroupDecoder {
         facts
     }
 
-    /// Takes what has been decoded: rows per dataset, rejects among them, and the lineage of each envelope.
-    pub(super) fn take(&mut self) -> (Vec<DatasetRows>, Vec<Lineage>, Decoded) {
-        let mut decoded = self.group.take();
-        let mut rows = std::mem::take(&mut decoded.rows);
+    /// Takes what has been decoded and leaves room for the next group.
+    pub(super) fn take(&mut self) -> Taken {
+        let Decoded { mut rows, rejects } = self.group.take();
         if let Some(builder) = &mut self.rejects {
-            for reject in &decoded.rejects {
+            for reject in &rejects {
                 let lineage = &self.lineage[reject.envelope as usize];
                 self.counts.add(&lineage.source, reject.reason);
                 let declaration = Arc::clone(builder.declaration());
@@ -178,7 +205,9 @@ impl GroupDecoder {
                 };
                 int("sequence", lineage.sequence.0 as i64);
                 int("ordinal", i64::from(reject.ordinal));
-                int("time", lineage.received_at);
+                if let Some(column) = declaration.column_index("time") {
+                    builder.set_receive_time(column, lineage.received_at);
+                }
                 if let Err(column) = builder.finish_row(reject.envelope) {
                     // A folder that overrides `rejects` may ask for a column that no reject has.
                     tracing::error!(
@@ -192,6 +221,16 @@ impl GroupDecoder {
             }
         }
         self.topics.clear();
-        (rows, std::mem::take(&mut self.lineage), decoded)
+        let mut clock_steps = std::mem::take(&mut self.clock_steps);
+        if !clock_steps.contains(&true) {
+            // Almost always: nobody has to look at each row.
+            clock_steps.clear();
+        }
+        Taken {
+            rows,
+            lineage: std::mem::take(&mut self.lineage),
+            rejects,
+            clock_steps,
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, Sender, select};
-use meetnet_decode::Decoded;
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
@@ -18,7 +17,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tracing::{error, info, warn};
 
-use super::group::{GroupDecoder, RejectCounts};
+use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::{Command, ImportChunk, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry};
@@ -298,28 +297,33 @@ impl Runner {
     }
 
     fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
-        let (rows, lineage, decoded) = self.decoder.take();
+        let taken = self.decoder.take();
         let mut applied = Applied::default();
-        for rows in &rows {
+        for rows in &taken.rows {
             let rules = &self.decoder.rules;
-            let of_dataset = self.lake.apply(rows, &lineage, &mut |declaration, batch| {
-                rules.flag(declaration, batch)
-            })?;
+            let clock_steps = taken.clock_steps_of(rows);
+            let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
+                let of_inserted = |position: &u32| clock_steps.get(*position as usize).copied();
+                let clock_steps: Vec<bool> = positions.iter().map_while(of_inserted).collect();
+                rules.flag(declaration, batch, &clock_steps)
+            };
+            let of_dataset = self.lake.apply(rows, &taken.lineage, flag)?;
             count_applied(rows, of_dataset);
             applied += of_dataset;
         }
-        self.report_outcomes(&rows, &lineage, &decoded);
+        self.report_outcomes(&taken);
         Ok(applied)
     }
 
     /// Tells waiting pushes what became of their body.
-    fn report_outcomes(&self, rows: &[DatasetRows], lineage: &[Lineage], decoded: &Decoded) {
-        for (index, lineage) in lineage.iter().enumerate() {
+    fn report_outcomes(&self, taken: &Taken) {
+        for (index, lineage) in taken.lineage.iter().enumerate() {
             if !self.outcomes.is_awaited(lineage.sequence) {
                 continue;
             }
             let index = index as u32;
-            let accepted: usize = rows
+            let accepted: usize = taken
+                .rows
                 .iter()
                 .filter(|rows| rows.declaration.is_public())
                 .map(|rows| {
@@ -330,7 +334,7 @@ impl Runner {
                     end - start
                 })
                 .sum();
-            let rejects = decoded
+            let rejects = taken
                 .rejects
                 .iter()
                 .filter(|reject| reject.envelope == index)
@@ -449,7 +453,7 @@ impl Runner {
             .collect();
         rows.envelopes = (0..lineage.len() as u32).collect();
         let rules = &self.decoder.rules;
-        let flag = &mut |declaration: &_, batch: &_| rules.flag(declaration, batch);
+        let flag = &mut |declaration: &_, batch: &_, _: &[u32]| rules.flag(declaration, batch, &[]);
         let applied = self
             .lake
             .import(&import_id, consumed, &rows, &lineage, flag);

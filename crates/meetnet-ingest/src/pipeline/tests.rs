@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use meetnet_lake::journal::{JournalOptions, NewEnvelope};
+use arrow::array::AsArray;
+use arrow::datatypes::{Float64Type, Int8Type, Int64Type};
+use meetnet_lake::journal::{JournalOptions, NewEnvelope, Original};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::rows::RowsBuilder;
@@ -11,6 +13,8 @@ use meetnet_model::source::{
     MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
     WireFormat,
 };
+
+use meetnet_testkit::clock::ManualClock;
 
 use super::*;
 use crate::outcomes::Outcome;
@@ -62,11 +66,16 @@ struct Daemon {
 }
 
 fn start(folder: &Path) -> Daemon {
+    start_with(folder, |_| {})
+}
+
+fn start_with(folder: &Path, change: impl FnOnce(&mut JournalOptions)) -> Daemon {
     let declarations = declarations();
-    let options = JournalOptions {
+    let mut options = JournalOptions {
         reserve_bytes: 0,
         ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
     };
+    change(&mut options);
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
     let lake = LakeOptions::new(
         Arc::new(FolderStorage::new(folder.join("lake"))),
@@ -261,4 +270,87 @@ fn an_import_is_taken_once_and_live_rows_win() {
     let applied = commands.import(chunk(2.0)).unwrap();
     assert_eq!((applied.revised, applied.history), (99, 1), "{applied:?}");
     daemon.pipeline.shutdown().unwrap();
+}
+
+/// Per hot row of a dataset: its value (none in `rejects`), quality and quality tests.
+fn flags(snapshot: &LakeSnapshot, dataset: &str) -> Vec<(Option<f64>, i8, i64)> {
+    let mut flags = Vec::new();
+    for hot in snapshot.tables[&DatasetId::new(dataset)].hot.iter() {
+        let column = |name: &str| hot.batch.column_by_name(name);
+        let values = column("value").map(|array| array.as_primitive::<Float64Type>());
+        let quality = column("quality").unwrap().as_primitive::<Int8Type>();
+        let tests = column("quality_tests").unwrap().as_primitive::<Int64Type>();
+        for row in 0..hot.batch.num_rows() {
+            let value = values.map(|values| values.value(row));
+            flags.push((value, quality.value(row), tests.value(row)));
+        }
+    }
+    flags
+}
+
+#[test]
+fn rows_with_only_a_receive_time_are_suspect_under_a_clock_step_and_after_a_replay() {
+    const SECOND_US: i64 = 1_000_000;
+    const HOUR_US: i64 = 3_600 * SECOND_US;
+    let folder = tempfile::tempdir().unwrap();
+    let ts = now_ms();
+    let clock = ManualClock::new(ts * 1_000);
+    let start = |folder: &Path| {
+        start_with(folder, |options| {
+            options.clock = clock.function();
+            options.monotonic_clock = clock.monotonic_function();
+        })
+    };
+    let daemon = start(folder.path());
+    daemon.append("timeless", "{\"t\":1}");
+    // Set ahead by an hour: one with a time of its own, one without, one that passes no range, one that is no row.
+    clock.step(HOUR_US);
+    let stepped = daemon.append("timeless", "{\"t\":2}");
+    daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":3}}"));
+    daemon.append("timeless", "{\"t\":4000}");
+    daemon.append("timeless", "{\"t\":");
+    // Set right again: the receive time cannot go back, so it is an hour ahead until that has passed.
+    clock.step(-HOUR_US);
+    daemon.append("timeless", "{\"t\":5}");
+    clock.advance(HOUR_US);
+    daemon.append("timeless", "{\"t\":6}");
+    // An envelope of the time under the step, decoded again: it carries the receive time that it had.
+    let original = Original {
+        sequence: stepped,
+        received_at: clock.now() - 1,
+        clock_step: true,
+    };
+    let envelope = NewEnvelope {
+        source: "timeless",
+        topic: "timeless/garden",
+        payload: b"{\"t\":7}",
+        ..NewEnvelope::default()
+    };
+    let last = daemon.journal.append_replay(original, &envelope).unwrap();
+    let last = last.sequence;
+
+    let bit = meetnet_model::quality::QualityTest::ClockStep.bit();
+    let out_of_range = meetnet_model::quality::QualityTest::GrossRange.bit();
+    let heat = [
+        (Some(1.0), 1, 0),
+        (Some(2.0), 3, bit),
+        (Some(3.0), 1, 0),
+        (Some(4000.0), 4, bit | out_of_range),
+        (Some(5.0), 3, bit),
+        (Some(6.0), 1, 0),
+        (Some(7.0), 3, bit),
+    ];
+    let snapshot = daemon.wait(last);
+    assert_eq!(flags(&snapshot, "heat"), heat);
+    assert_eq!(flags(&snapshot, "rejects"), [(None, 3, bit)]);
+    // A crash, seen on a copy of the disk: everything is decoded and flagged again, long after the clock is right.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    clock.advance(48 * HOUR_US);
+    let daemon = start(copy.path());
+    assert!(daemon.replayed.frames >= 8, "{:?}", daemon.replayed);
+    let snapshot = daemon.wait(last);
+    assert_eq!(flags(&snapshot, "heat"), heat);
+    assert_eq!(flags(&snapshot, "rejects"), [(None, 3, bit)]);
 }

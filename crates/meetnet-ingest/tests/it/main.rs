@@ -12,3 +12,4 @@ mod daemon;
 mod mqtt_source;
 mod scene;
 mod station;
+mod tls;

@@ -240,7 +240,7 @@ impl DatasetActor {
         let positions: Vec<u32> = accepted.iter().map(|a| a.row).collect();
         let declared_rows =
             take_rows(incoming.declared, &positions).map_err(self.arrow("select"))?;
-        let (quality, tests) = flag(&self.declaration, &declared_rows);
+        let (quality, tests) = flag(&self.declaration, &declared_rows, &positions);
         let lineage = || accepted.iter().map(|a| incoming.lineage(a.row as usize));
         let micros = |values: TimestampMicrosecondArray| -> ArrayRef {
             Arc::new(values.with_timezone("UTC"))

@@ -90,7 +90,7 @@ fn batch(rows: &[Row]) -> (DatasetRows, Vec<Lineage>) {
     (builder.take(), lineage)
 }
 
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch) -> (Int8Array, Int64Array) {
+fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
     let ones = std::iter::repeat_n(1, rows.num_rows());
     (
         Int8Array::from_iter_values(ones),

@@ -163,7 +163,7 @@ fn recorded_at_rises_strictly_whatever_the_clock_does() {
 #[test]
 fn frames_say_whether_the_clock_was_off_and_replays_what_their_original_said() {
     let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
-    let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");
+    let (journal, _) = Journal::open(options(&folder, &clock), b"d").expect("opens");
     let append = || journal.append(&envelope("t", b"a")).expect("taken");
     let replay = |sequence: u64, clock_step: bool| {
         let original = Original {
@@ -212,7 +212,7 @@ fn frames_say_whether_the_clock_was_off_and_replays_what_their_original_said() {
     journal.shutdown().expect("all written");
     // A restart copies the tail into a fresh segment, and begins to watch the clock anew.
     clock.step(7200 * SECOND_US);
-    let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");
+    let (journal, _) = Journal::open(options(&folder, &clock), b"d").expect("opens");
     assert_eq!(flags(&journal), expect);
     assert_eq!(journal.clock_step(), None);
 }

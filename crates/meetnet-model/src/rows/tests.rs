@@ -121,3 +121,32 @@ fn lists_keep_their_length() {
     // The next group starts empty.
     assert_eq!(rows.take().batch.num_rows(), 0);
 }
+
+#[test]
+fn a_row_that_has_only_its_receive_time_says_so() {
+    let mut rows = builder("air");
+    let mut finish = |has_own_time: bool| {
+        air_row(&mut rows, "a", Some(1.5));
+        if !has_own_time {
+            rows.set_receive_time(2, 2_000_000);
+        }
+        rows.finish_row(0).unwrap();
+    };
+    finish(true);
+    finish(false);
+    finish(true);
+    // What was said of a draft that is no row is said of no other.
+    rows.set_receive_time(2, 2_000_000);
+    rows.discard_row();
+    air_row(&mut rows, "b", Some(1.5));
+    rows.finish_row(1).unwrap();
+    let taken = rows.take();
+    assert_eq!(taken.timeless, [false, true, false, false]);
+    let times = taken.batch.column(2);
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(
+        times.values(),
+        &[1_000_000, 2_000_000, 1_000_000, 1_000_000]
+    );
+    assert!(rows.take().timeless.is_empty());
+}

@@ -4,7 +4,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::*;
 use crate::fixture::{self, NOW};
 
-fn router() -> Router {
+fn router(status: Option<OperationsStatus>) -> Router {
     // A recorder of its own: the global one belongs to the process.
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -14,38 +14,46 @@ fn router() -> Router {
     admin_router(AdminState {
         metrics: handle,
         snapshot: fixture::snapshot(),
-        status: Arc::new(|| OperationsStatus {
-            sources: vec![SourceRow {
-                id: SourceId::new("lora"),
-                kind: SourceKind::Mqtt,
-                connected: Some(false),
-                messages_total: 12_345,
-                last_message_at: Some(NOW),
-                rejects_total: 3,
-                last_error: Some("connection <refused>".into()),
-            }],
-            journal: JournalStatus {
-                bytes: 1_000_000,
-                last: Sequence(43),
-                durable: Sequence(42),
+        status: status.map(
+            |status| -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
+                Arc::new(move || status.clone())
             },
-            rejects: vec![
-                RejectCount {
-                    reason: RejectReason::BadTime,
-                    total: 3,
-                },
-                RejectCount {
-                    reason: RejectReason::Malformed,
-                    total: 0,
-                },
-            ],
-        }),
+        ),
     })
+}
+
+fn status() -> OperationsStatus {
+    OperationsStatus {
+        sources: vec![SourceRow {
+            id: SourceId::new("lora"),
+            kind: SourceKind::Mqtt,
+            connected: Some(false),
+            messages_total: 12_345,
+            last_message_at: Some(NOW),
+            rejects_total: 3,
+            last_error: Some("connection <refused>".into()),
+        }],
+        journal: JournalStatus {
+            bytes: 1_000_000,
+            last: Sequence(43),
+            durable: Sequence(42),
+        },
+        rejects: vec![
+            RejectCount {
+                reason: RejectReason::BadTime,
+                total: 3,
+            },
+            RejectCount {
+                reason: RejectReason::Malformed,
+                total: 0,
+            },
+        ],
+    }
 }
 
 #[tokio::test]
 async fn metrics_are_prometheus_text() {
-    let answer = fixture::get(router(), "/metrics").await;
+    let answer = fixture::get(router(None), "/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(
         answer
@@ -61,7 +69,7 @@ async fn metrics_are_prometheus_text() {
 
 #[tokio::test]
 async fn the_page_says_how_the_daemon_is() {
-    let answer = fixture::get(router(), "/").await;
+    let answer = fixture::get(router(Some(status())), "/").await;
     assert_eq!(answer.status, StatusCode::OK);
     for text in [
         "lora",
@@ -86,4 +94,19 @@ async fn the_page_says_how_the_daemon_is() {
         !answer.body.contains("<refused>"),
         "foreign text is escaped"
     );
+}
+
+#[tokio::test]
+async fn the_page_of_a_process_that_only_reads_says_so() {
+    let answer = fixture::get(router(None), "/").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.contains("only reads") && answer.body.contains("heat"));
+    // Zeros would read as an empty journal.
+    for absent in [
+        "durable through",
+        "No source is configured",
+        "Nothing was rejected",
+    ] {
+        assert!(!answer.body.contains(absent), "the page says {absent:?}");
+    }
 }

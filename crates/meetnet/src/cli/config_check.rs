@@ -42,7 +42,10 @@ fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
         .ingest_http
         .as_ref()
         .map(|ingest| ingest.listen.to_string());
-    let admin = config.admin.as_ref().map(|admin| admin.listen.to_string());
+    let admin = config.admin.as_ref().map(|admin| match admin.serve_listen {
+        Some(serve) => format!("{}, of a separate serve {serve}", admin.listen),
+        None => admin.listen.to_string(),
+    });
     writeln!(out, "  http         {}", http.unwrap_or_else(off))?;
     writeln!(out, "  ingest_http  {}", push.unwrap_or_else(off))?;
     writeln!(out, "  admin        {}", admin.unwrap_or_else(off))?;

@@ -201,9 +201,10 @@ pub(super) fn same_address(
     admin: Option<&AdminConfig>,
 ) {
     let listeners = [
-        http.map(|http| ("http", http.listen)),
-        ingest_http.map(|ingest| ("ingest_http", ingest.listen)),
-        admin.map(|admin| ("admin", admin.listen)),
+        http.map(|http| ("[http]", http.listen)),
+        ingest_http.map(|ingest| ("[ingest_http]", ingest.listen)),
+        admin.map(|admin| ("[admin]", admin.listen)),
+        admin.and_then(|admin| Some(("[admin] serve_listen", admin.serve_listen?))),
     ];
     let listeners: Vec<(&str, SocketAddr)> = listeners.into_iter().flatten().collect();
     for (index, (name, address)) in listeners.iter().enumerate() {
@@ -212,7 +213,7 @@ pub(super) fn same_address(
             .filter(|(_, taken)| taken == address && taken.port() != 0)
         {
             let message =
-                format!("[{other}] and [{name}] both listen on {address}; give one another port");
+                format!("{other} and {name} both listen on {address}; give one another port");
             document.general_problem(message);
         }
     }

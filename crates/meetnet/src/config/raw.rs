@@ -80,6 +80,7 @@ pub(super) struct IngestHttp {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub(super) listen: Spanned<String>,
+    pub(super) serve_listen: Option<Spanned<String>>,
     pub(super) connections_max: Option<NonZeroUsize>,
 }
 

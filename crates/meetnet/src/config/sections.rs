@@ -63,12 +63,12 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let ingest_http =
         section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
     let admin = section::<raw::Admin>(document, "admin").and_then(|raw| {
-        let limits = ServeLimits {
-            ..with_connections(raw.connections_max)
-        };
+        let serve_listen = raw.serve_listen.as_ref();
+        let serve_listen = serve_listen.and_then(|listen| address(document, listen));
         Some(AdminConfig {
             listen: address(document, &raw.listen)?,
-            limits,
+            serve_listen,
+            limits: with_connections(raw.connections_max),
         })
     });
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")

@@ -25,21 +25,25 @@ pub(crate) struct Addresses {
 }
 
 impl Listeners {
-    /// Binds what the role needs of the configured addresses. In a separate `serve` the admin listener is left to the
-    /// process that writes.
+    /// Binds what the role needs of the configured addresses. `[admin] listen` belongs to the process that writes; a
+    /// separate `serve` has `serve_listen`, so that both can share one file.
     ///
     /// # Errors
     /// Names the section and the address that cannot be had.
     pub(crate) async fn bind(config: &Config, role: Role) -> anyhow::Result<Self> {
         let mut listeners = Self::default();
         if let Some(http) = config.http.as_ref().filter(|_| role.reads()) {
-            listeners.http = Some(bind("http", http.listen).await?);
+            listeners.http = Some(bind("[http] listen", http.listen).await?);
         }
         if let Some(ingest) = config.ingest_http.as_ref().filter(|_| role.writes()) {
-            listeners.ingest_http = Some(bind("ingest_http", ingest.listen).await?);
+            listeners.ingest_http = Some(bind("[ingest_http] listen", ingest.listen).await?);
         }
-        if let Some(admin) = config.admin.as_ref().filter(|_| role.writes()) {
-            listeners.admin = Some(bind("admin", admin.listen).await?);
+        if let Some(admin) = &config.admin {
+            if role.writes() {
+                listeners.admin = Some(bind("[admin] listen", admin.listen).await?);
+            } else if let Some(listen) = admin.serve_listen {
+                listeners.admin = Some(bind("[admin] serve_listen", listen).await?);
+            }
         }
         Ok(listeners)
     }
@@ -55,10 +59,10 @@ impl Listeners {
     }
 }
 
-async fn bind(section: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
-            "cannot listen on {address} for [{section}]; stop the program that uses the port, or change `listen`"
+            "cannot listen on {address} for {key}; stop the program that uses the port, or choose another"
         )
     })
 }

@@ -59,12 +59,9 @@ pub(super) fn start(
 /// Returns what the operations page asks for.
 pub(super) fn operations(
     statuses: &Statuses,
-    opened: Option<&Opened>,
+    opened: &Opened,
 ) -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
     let statuses = statuses.clone();
-    let Some(opened) = opened else {
-        return Arc::new(OperationsStatus::default);
-    };
     let journal = opened.journal.clone();
     let rejects = opened.pipeline.rejects();
     Arc::new(move || {

@@ -115,6 +115,7 @@ fn import(
             declaration: Arc::clone(&chunk.declaration),
             batch: chunk.batch,
             envelopes: Vec::new(),
+            timeless: Vec::new(),
         },
         source: chunk.source,
         licence: chunk.licence,

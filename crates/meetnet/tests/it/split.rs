@@ -15,6 +15,9 @@ commit_age_max = "200ms"
 listen = "127.0.0.1:0"
 [ingest_http]
 listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+serve_listen = "127.0.0.1:0"
 [[source]]
 id = "desk"
 kind = "http"
@@ -31,8 +34,10 @@ map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = 
     let address = |rest: String| format!("http://{}", rest.split_whitespace().next().unwrap_or(""));
     let mut ingest = Running::start(&["ingest", "--config", &file]);
     let push = address(ingest.wait_for("ingest_http="));
+    let ingest_admin = address(ingest.wait_for("admin="));
     let mut serve = Running::start(&["serve", "--config", &file]);
     let portal = address(serve.wait_for(" http="));
+    let serve_admin = address(serve.wait_for("admin="));
     wait_until_ready(&portal);
 
     assert_eq!(
@@ -52,6 +57,16 @@ map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = 
         assert!(Instant::now() < deadline, "the commit is not seen");
         std::thread::sleep(Duration::from_millis(100));
     }
+    // Each process tells of itself.
+    let metrics = |admin: &str| http("GET", &format!("{admin}/metrics"), "").1;
+    let (read, written) = (metrics(&serve_admin), metrics(&ingest_admin));
+    assert!(read.contains("meetnet_queries_total") && !read.contains("meetnet_journal_"));
+    assert!(
+        written.contains("meetnet_journal_frames_total")
+            && !written.contains("meetnet_queries_total")
+    );
+    let (status, page) = http("GET", &format!("{serve_admin}/"), "");
+    assert!(status == 200 && page.contains("only reads"), "{page}");
     for process in [serve, ingest] {
         let (status, said) = process.interrupt();
         assert_eq!(status.code(), Some(0), "{said}");

@@ -1,8 +1,10 @@
 //! The events and errors of both client libraries as signals and link errors: what happened, and what a person can do.
 
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 use rumqttc as v5;
+use rumqttc::tokio_rustls::rustls::{self, CertificateError};
 use rumqttc_v4 as v4;
 
 use super::{LinkError, Signal};
@@ -131,7 +133,7 @@ fn refused(reason: &impl fmt::Debug) -> String {
     )
 }
 
-fn broken(error: &dyn std::error::Error, connected: bool) -> String {
+fn broken(error: &(dyn Error + 'static), connected: bool) -> String {
     let place = if connected {
         "the connection broke"
     } else {
@@ -146,5 +148,29 @@ fn broken(error: &dyn std::error::Error, connected: bool) -> String {
         }
         source = cause.source();
     }
-    message
+    message + certificate_hint(error)
+}
+
+/// Returns what to do where the broker's certificate was refused.
+fn certificate_hint(error: &(dyn Error + 'static)) -> &'static str {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // An I/O error does not name what it wraps among its sources.
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|wrapped| wrapped.downcast_ref());
+        match wrapped.or_else(|| error.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            )) => {
+                return "; `tls_ca` must hold the authority that signed the broker's certificate";
+            }
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => return "; the host in `url` must be a name in the broker's certificate",
+            _ => cause = error.source(),
+        }
+    }
+    ""
 }

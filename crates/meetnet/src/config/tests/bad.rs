@@ -113,6 +113,14 @@ fn values_are_checked() {
         "city/meetnet.toml: [http] and [admin] both listen on 127.0.0.1:80; give one another port",
     );
     check(
+        "[admin]\nlisten = \"127.0.0.1:80\"\nserve_listen = \"127.0.0.1:80\"\n",
+        "city/meetnet.toml: [admin] and [admin] serve_listen both listen on 127.0.0.1:80; give one another port",
+    );
+    check(
+        "[admin]\nlisten = \"127.0.0.1:80\"\nserve_listen = \"8082\"\n",
+        "city/meetnet.toml:3: `8082` is no address to listen on; write ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080",
+    );
+    check(
         "[schemas]\ndir = \"nowhere\"\n",
         "city/meetnet.toml:2: cannot read the folder city/nowhere: No such file or directory (os error 2)",
     );

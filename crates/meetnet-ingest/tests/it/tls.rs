@@ -1,0 +1,170 @@
+//! `mqtts://`: certificates are checked against the given authority, in both protocol versions. Authority and broker
+//! certificate are made for each test, by the system's `openssl`.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use meetnet_ingest::mqtt::TlsRoots;
+use meetnet_testkit::mosquitto::TUNED;
+use tempfile::TempDir;
+
+use crate::daemon::Sync;
+use crate::scene::{PROTOCOLS, Scene, numbers};
+
+const OPENSSL_CONFIG: &str = "
+[req]
+prompt = no
+distinguished_name = name
+x509_extensions = authority
+[name]
+CN = a test of meetnet
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+[broker]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = IP:127.0.0.1
+[other_name]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = DNS:broker.example.org
+";
+
+/// An authority, and the certificate it has signed for the broker.
+struct Authority {
+    folder: TempDir,
+}
+
+impl Authority {
+    /// Makes both; the broker's certificate has the names of this section of the configuration. None where `openssl` is
+    /// not installed.
+    fn new(names: &str) -> Option<Self> {
+        if Command::new("openssl").arg("version").output().is_err() {
+            assert!(
+                std::env::var_os("MEETNET_REQUIRE_MOSQUITTO").is_none(),
+                "openssl is not installed"
+            );
+            println!("skipped: openssl is not installed");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("openssl.cnf"), OPENSSL_CONFIG).unwrap();
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -config openssl.cnf";
+        let openssl = |arguments: &str| openssl(folder.path(), arguments);
+        openssl(&format!(
+            "req -x509 {new_key} -days 2 -keyout ca.key -out ca.pem"
+        ));
+        openssl(&format!(
+            "req -new {new_key} -subj /CN=meetnet-test-broker -keyout broker.key -out broker.csr"
+        ));
+        openssl(&format!(
+            "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile openssl.cnf \
+             -extensions {names} -out broker.pem"
+        ));
+        Some(Self { folder })
+    }
+
+    fn pem(&self) -> TlsRoots {
+        TlsRoots::Pem(fs::read(self.folder.path().join("ca.pem")).unwrap())
+    }
+
+    /// Starts a broker that speaks TLS with the certificate beside its plain listener, which stations use; the source
+    /// speaks to the one with TLS.
+    fn scene(&self) -> Option<Scene> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let folder = self.folder.path().display();
+        let mut scene = Scene::new(&format!(
+            "{TUNED}listener {port} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key"
+        ))?;
+        scene.options.url = format!("mqtts://127.0.0.1:{port}").parse().unwrap();
+        Some(scene)
+    }
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {arguments}: {said}");
+}
+
+#[test]
+fn a_broker_whose_authority_is_given_is_subscribed_to() {
+    let Some(authority) = Authority::new("broker") else {
+        return;
+    };
+    for (protocol, name) in PROTOCOLS {
+        let Some(mut scene) = authority.scene() else {
+            return;
+        };
+        scene.options.protocol = protocol;
+        scene.options.tls_roots = authority.pem();
+        let mut daemon = scene.subscribe(Sync::Always);
+        scene.publish(0..500);
+        let status = daemon.wait("all acknowledged", |status| status.acked_total == 500);
+        assert_eq!((status.protocol, status.reconnects_total), (Some(name), 0));
+        assert_eq!(daemon.payloads(), numbers(0..500));
+        daemon.stop();
+    }
+}
+
+/// Nothing is ever subscribed to, and the source says why, in both protocol versions.
+fn check_refused(authority: &Authority, roots: &TlsRoots, expected: &[&str]) {
+    for (protocol, name) in PROTOCOLS {
+        let Some(mut scene) = authority.scene() else {
+            return;
+        };
+        scene.options.protocol = protocol;
+        scene.options.tls_roots = roots.clone();
+        let mut daemon = scene.start(Sync::Always);
+        let status = daemon.wait("refused", |status| status.last_error.is_some());
+        let message = status.last_error.unwrap().message;
+        for part in expected {
+            assert!(message.contains(part), "{name}: {message}");
+        }
+        assert!(!status.connected && !status.subscribed);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_broker_that_another_authority_has_signed_is_refused() {
+    let (Some(authority), Some(other)) = (Authority::new("broker"), Authority::new("broker"))
+    else {
+        return;
+    };
+    let expected = ["certificate", "`tls_ca`"];
+    check_refused(&authority, &other.pem(), &expected);
+    // Nor do the system's authorities know it.
+    check_refused(&authority, &TlsRoots::System, &["TLS"]);
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let Some(authority) = Authority::new("other_name") else {
+        return;
+    };
+    let expected = ["certificate", "127.0.0.1", "`url`"];
+    check_refused(&authority, &authority.pem(), &expected);
+}
+
+#[test]
+fn a_file_without_a_certificate_is_no_authority() {
+    let Some(authority) = Authority::new("broker") else {
+        return;
+    };
+    let nothing = TlsRoots::Pem(b"no certificate".to_vec());
+    let expected = ["cannot set TLS up: the CA file holds no certificate"];
+    check_refused(&authority, &nothing, &expected);
+}
