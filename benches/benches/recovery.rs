@@ -233,8 +233,8 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
             })
             .collect();
         for rows in &decoded.rows {
-            lake.apply(rows, &lineage, &mut |declaration, batch| {
-                rules.flag(declaration, batch)
+            lake.apply(rows, &lineage, &mut |declaration, batch, _| {
+                rules.flag(declaration, batch, &[])
             })?;
         }
         lake.advance(frames.last_sequence(), frames.last_recorded_at());

@@ -77,6 +77,7 @@ fn traffic(table: &mut Table) -> Result<Vec<DatasetRows>> {
     let rows = |batch: arrow::array::RecordBatch| DatasetRows {
         declaration: Arc::clone(&declaration),
         envelopes: (0..batch.num_rows() as u32).collect(),
+        timeless: Vec::new(),
         batch,
     };
     let mut polls = Vec::new();

@@ -112,6 +112,7 @@ fn rows_of(declaration: &Arc<DatasetDeclaration>, batch: RecordBatch) -> Dataset
     DatasetRows {
         declaration: Arc::clone(declaration),
         envelopes: vec![0; batch.num_rows()],
+        timeless: Vec::new(),
         batch,
     }
 }

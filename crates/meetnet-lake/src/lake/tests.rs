@@ -31,7 +31,7 @@ fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Lake {
     Lake::open(options, &declarations(), Sequence::ZERO).unwrap()
 }
 
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch) -> (Int8Array, Int64Array) {
+fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
     (
         Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
         Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
