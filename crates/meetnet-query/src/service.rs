@@ -274,9 +274,6 @@ impl Task {
         let plan = plan.map_err(classify)?;
         guard::check_plan(&plan).map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);
-        session
-            .config_mut()
-            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
         let row_limit = self
             .request
             .row_limit
@@ -284,6 +281,9 @@ impl Task {
                 asked.min(shared.options.row_limit)
             });
         let plan = with_limit(plan, row_limit).map_err(classify)?;
+        session
+            .config_mut()
+            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;

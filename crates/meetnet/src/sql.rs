@@ -21,6 +21,7 @@ use clap::Args;
 use futures::StreamExt;
 use meetnet_lake::journal::FolderLock;
 use meetnet_lake::lake::LakeReader;
+use meetnet_lake::storage::LakeLocation;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
 use serde::Deserialize;
@@ -202,7 +203,8 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
 /// Answers from committed files, rejects included.
 async fn read(config: &Config, question: Question) -> Result<(), Failure> {
     let storage = config.lake.storage();
-    let lake = storage.location().name();
+    let location = storage.location();
+    let lake = location.name();
     let snapshot = tokio::task::spawn_blocking(move || {
         LakeReader::open(storage).and_then(|mut reader| reader.refresh())
     })
@@ -210,7 +212,12 @@ async fn read(config: &Config, question: Question) -> Result<(), Failure> {
     .context("a thread ended abnormally")
     .and_then(|read| read.context("failed to read the tables"))
     .map_err(Failure::Work)?;
-    if snapshot.tables.is_empty() {
+    // A folder without tables is an empty lake; a store has no folders.
+    let is_missing = match &location {
+        LakeLocation::Folder(folder) => !folder.is_dir(),
+        LakeLocation::Objects { .. } => snapshot.tables.is_empty(),
+    };
+    if is_missing {
         return Err(Failure::Work(anyhow!(
             "there is no lake in {lake}: nothing has been committed yet"
         )));

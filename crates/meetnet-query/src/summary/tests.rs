@@ -17,7 +17,7 @@ fn a_summary_needs_no_file() {
             time_min: Some(START),
             time_max: Some(START + 1430 * HOUR),
             bounds_exact: false,
-            last_received: Some(START + 1430 * HOUR + 1_000_000),
+            last_received: Some(START + 715 * HOUR + 1_000_000),
             files: 3,
             bytes,
             through: Sequence(7),
