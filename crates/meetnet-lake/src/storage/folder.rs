@@ -55,6 +55,7 @@ impl FolderStorage {
             return Ok(());
         }
         self.files.create_dir(&self.path(folder))?;
+        let mut synced = Vec::new();
         let mut name = folder;
         loop {
             // The lake's own name is in its parent.
@@ -65,12 +66,15 @@ impl FolderStorage {
             if let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) {
                 self.files.sync_dir(&parent)?;
             }
-            durable.insert(name.to_owned());
+            synced.push(name.to_owned());
             if name.is_empty() || durable.contains(folder_of(name)) {
-                return Ok(());
+                break;
             }
             name = folder_of(name);
         }
+        // Not before: a folder whose parent could still vanish is not durable.
+        durable.extend(synced);
+        Ok(())
     }
 
     /// Writes and syncs `bytes` beside `path` under a name of its own, and gives it its name with `place`.
