@@ -105,6 +105,27 @@ pub(crate) struct DatasetActor {
     dirty: bool,
 }
 
+/// Returns true where a table keeps an older form of `declaration`, which it may exchange for the new one.
+///
+/// # Errors
+/// [`LakeError::ForbiddenChange`] where it may not.
+pub(crate) fn is_changed(
+    log: &TableLog,
+    declaration: &DatasetDeclaration,
+) -> Result<bool, LakeError> {
+    let stored = log.declaration()?;
+    if stored == *declaration {
+        return Ok(false);
+    }
+    meetnet_model::change::check_change(&stored, declaration).map_err(|problems| {
+        LakeError::ForbiddenChange {
+            dataset: declaration.id.clone(),
+            problems,
+        }
+    })?;
+    Ok(true)
+}
+
 impl DatasetActor {
     /// Opens the table of `declaration` in `folder`, creating it where there is none.
     pub(crate) fn open(
@@ -121,14 +142,7 @@ impl DatasetActor {
             }
             None => TableLog::create(&folder, &declaration, now_ms)?,
         };
-        let stored = log.declaration()?;
-        if stored != *declaration {
-            meetnet_model::change::check_change(&stored, &declaration).map_err(|problems| {
-                LakeError::ForbiddenChange {
-                    dataset: declaration.id.clone(),
-                    problems,
-                }
-            })?;
+        if is_changed(&log, &declaration)? {
             let metadata = log.changed_metadata(&declaration);
             let info =
                 crate::table::log::commit_info("SET DECLARATION", now_ms, serde_json::json!({}));

@@ -6,6 +6,7 @@
 //!            -> upkeep: [upkeep thread: merge, vacuum] -> replace -> [commit thread] -> admit -> publish
 //! ```
 
+mod declared;
 mod reader;
 mod upkeep;
 mod worker;
@@ -21,6 +22,7 @@ use meetnet_model::rows::DatasetRows;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+pub use self::declared::check_declarations;
 pub use self::reader::LakeReader;
 use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
@@ -159,6 +161,8 @@ impl Lake {
         declarations: &Declarations,
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
+        // Before anything is written: a table that refuses its declaration must not leave others half changed.
+        check_declarations(&options.storage, declarations)?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let mut tables = BTreeMap::new();
         for (id, declaration) in &declarations.datasets {

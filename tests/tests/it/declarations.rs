@@ -1,5 +1,7 @@
 //! A dataset by declaration alone: a folder of TOML files adds it, a wrong file or a forbidden change stops the start.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -68,6 +70,16 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
+/// Files of a folder by name.
+fn content(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_dataset_is_one_file() {
     let files = [("water.toml", WATER), ("properties.toml", PROPERTIES)];
@@ -104,13 +116,17 @@ async fn a_new_dataset_is_one_file() {
         &installation.folder().join("declarations"),
         &[("water.toml", &changed)],
     );
+    let journal = installation.folder().join("journal");
+    let before = content(&journal);
     let output = installation.run(&["run"]).unwrap();
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{message}");
+    assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(
         message.contains("water") && message.contains("grain"),
         "{message}"
     );
+    // The journal did not take it either: it says how what follows it is decoded.
+    assert_eq!(content(&journal), before);
     // A new nullable column and other texts may.
     let grown = format!("{WATER}\n[[column]]\nname = \"depth\"\ntype = \"float\"\nunit = \"cm\"\n")
         .replace("version = 1", "version = 2");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int8Array, Int64Array, RecordBatch};
-use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use meetnet_model::schemas;
@@ -252,13 +252,33 @@ fn periods_past_their_retention_go_and_later_ones_stay() {
         .iter()
         .map(|file| file.period.to_string())
         .min();
+    assert!(oldest.unwrap() > meetnet_model::calendar::period(now - 19 * month, Grain::Month));
+}
+
+#[test]
+fn a_refused_declaration_changes_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), |_| {}));
+    let log = |dataset: &str| {
+        let log = folder.path().join(dataset).join("_delta_log");
+        std::fs::read_dir(log).unwrap().count()
+    };
+    let before = ["air", "heat"].map(log);
+    // `air` comes first and may change its texts; `heat` may not change its grain.
+    let mut declarations = declarations();
+    let mut change = |id: &str, change: fn(&mut DatasetDeclaration)| {
+        let declaration = declarations.datasets.get_mut(&DatasetId::new(id)).unwrap();
+        change(Arc::make_mut(declaration));
+    };
+    change("air", |air| air.title.en.push_str(" of the city"));
+    change("heat", |heat| heat.grain = Grain::Day);
+    let options = LakeOptions::new(Arc::new(FolderStorage::new(folder.path())), Uuid::nil());
+    let error = Lake::open(options, &declarations, Sequence::ZERO).unwrap_err();
     assert!(
-        oldest.unwrap()
-            > meetnet_model::calendar::period(
-                now - 19 * month,
-                meetnet_model::dataset::Grain::Month
-            )
+        matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "heat"),
+        "{error}"
     );
+    assert_eq!(["air", "heat"].map(log), before);
 }
 
 /// A commit a minute for a year, sizes only: how many files a partition has, and how often a byte is written again.

@@ -9,7 +9,7 @@ use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
-use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::lake::{LakeOptions, check_declarations};
 use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -91,6 +91,8 @@ impl Opened {
 
 fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Failure> {
     let declarations = Arc::clone(&config.declarations);
+    let storage = config.lake.storage();
+    check_declarations(&storage, &declarations).map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
@@ -99,7 +101,7 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     let lake = LakeOptions {
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
-        ..LakeOptions::new(config.lake.storage(), journal.id())
+        ..LakeOptions::new(storage, journal.id())
     };
     let options = PipelineOptions {
         lake,
@@ -144,11 +146,16 @@ fn journal_failure(error: JournalError) -> Failure {
     }
 }
 
+fn lake_failure(error: LakeError) -> Failure {
+    match error {
+        LakeError::ForbiddenChange { .. } | LakeError::Io { .. } => Failure::usage(error),
+        error => Failure::work(error),
+    }
+}
+
 fn pipeline_failure(error: PipelineError) -> Failure {
     match error {
-        PipelineError::Lake(error @ (LakeError::ForbiddenChange { .. } | LakeError::Io { .. })) => {
-            Failure::usage(error)
-        }
+        PipelineError::Lake(error) => lake_failure(error),
         error @ PipelineError::Setup { .. } => Failure::usage(error),
         error => Failure::work(error),
     }
