@@ -7,6 +7,7 @@ mod apply;
 mod commit;
 mod frontier;
 mod replace;
+mod stored;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};

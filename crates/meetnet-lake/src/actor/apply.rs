@@ -9,49 +9,19 @@
 //!
 //! Order of versions = (declared precedence, received_at, sequence).
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use arrow::row::Rows;
-use meetnet_model::common;
-use meetnet_model::ids::SourceId;
+use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_model::rows::DatasetRows;
 
+use super::stored::{Incoming, Past};
 use super::{Applied, DatasetActor, Flag, Lineage};
 use crate::error::LakeError;
 use crate::hot::take_rows;
-use crate::keys;
-use crate::snapshot::LiveFile;
-use crate::table::lookup::{WantedKey, conform};
-
-/// What of a version decides its place in the order, and what a successor needs.
-#[derive(Clone, Copy, Debug)]
-struct Version {
-    precedence: i32,
-    received_at: i64,
-    recorded_at: i64,
-    revision: i64,
-}
-
-/// A current version in a committed file.
-#[derive(Clone, Debug)]
-struct Stored {
-    file: Arc<LiveFile>,
-    row: u32,
-    values: Box<[u8]>,
-    /// None where every incoming row of the key has the same values.
-    version: Option<Version>,
-}
-
-/// Rows of one file that hold wanted keys: position in the file, and of the key among the wanted.
-struct FileRows {
-    file: Arc<LiveFile>,
-    rows: Vec<(u32, usize)>,
-}
+use crate::table::lookup::conform;
 
 /// A row that will be inserted.
 struct Accepted {
@@ -67,46 +37,6 @@ struct Marked {
     row: u64,
     at: i64,
     by: u64,
-}
-
-/// The rows being applied; their values are encoded when the first comparison asks for them.
-struct Incoming<'a> {
-    declared: &'a RecordBatch,
-    keys: &'a Rows,
-    envelopes: &'a [u32],
-    lineage: &'a [Lineage],
-    values: Option<Rows>,
-}
-
-impl<'a> Incoming<'a> {
-    fn lineage(&self, row: usize) -> &'a Lineage {
-        &self.lineage[self.envelopes[row] as usize]
-    }
-
-    fn key(&self, row: usize) -> &'a [u8] {
-        self.keys.row(row).data()
-    }
-
-    fn version(&self, row: usize, revision: i64) -> Version {
-        let lineage = self.lineage(row);
-        Version {
-            precedence: lineage.precedence,
-            received_at: lineage.received_at,
-            recorded_at: lineage.recorded_at,
-            revision,
-        }
-    }
-
-    fn values(&mut self, actor: &DatasetActor) -> Result<&Rows, LakeError> {
-        if self.values.is_none() {
-            let values = actor
-                .codec
-                .values(self.declared)
-                .map_err(actor.arrow("encode"))?;
-            self.values = Some(values);
-        }
-        Ok(self.values.as_ref().expect("set above"))
-    }
 }
 
 impl DatasetActor {
@@ -141,7 +71,9 @@ impl DatasetActor {
         if first == total {
             return Ok(counts);
         }
+        // Everything that files are read for comes first: where a file cannot be read, nothing has changed.
         let stored = self.look_up(&mut incoming, first)?;
+        let history = self.look_up_history(&incoming, first, &stored)?;
         let base = self.hot.next_row();
         let mut accepted: Vec<Accepted> = Vec::with_capacity(total - first);
         let mut marked: Vec<Marked> = Vec::new();
@@ -184,7 +116,8 @@ impl DatasetActor {
             };
             let own = incoming.version(row, current.revision + 1);
             if (own.precedence, own.received_at) < (current.precedence, current.received_at) {
-                if self.history_holds(&mut incoming, row, &accepted, base)? {
+                let past = history.get(key).map_or(&[][..], Vec::as_slice);
+                if self.history_holds(&mut incoming, row, &accepted, base, past)? {
                     counts.unchanged += 1;
                     continue;
                 }
@@ -304,7 +237,10 @@ impl DatasetActor {
     }
 
     /// The partition time column of a batch that starts with the declared columns.
-    fn times<'a>(&self, declared: &'a RecordBatch) -> Option<&'a TimestampMicrosecondArray> {
+    pub(super) fn times<'a>(
+        &self,
+        declared: &'a RecordBatch,
+    ) -> Option<&'a TimestampMicrosecondArray> {
         let index = self
             .declaration
             .column_index(self.declaration.time_column())?;
@@ -313,223 +249,25 @@ impl DatasetActor {
             .as_primitive_opt::<TimestampMicrosecondType>()
     }
 
-    fn wanted(&self, incoming: &Incoming<'_>, row: usize, time: i64) -> WantedKey {
-        let declared = incoming.declared;
-        let columns = self
-            .codec
-            .key_columns
-            .iter()
-            .filter_map(|index| keys::key_value(declared.column(*index).as_ref(), row))
-            .collect();
-        WantedKey {
-            key: incoming.key(row).into(),
-            columns,
-            time,
-        }
-    }
-
-    /// Finds the committed versions of incoming keys that are neither hot nor newer than everything of their series.
-    fn look_up(
-        &mut self,
-        incoming: &mut Incoming<'_>,
-        first: usize,
-    ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
-        if self.is_keyed_by_frame() {
-            return Ok(HashMap::new());
-        }
-        let times = self.times(incoming.declared);
-        let mut wanted: Vec<WantedKey> = Vec::new();
-        for row in first..incoming.declared.num_rows() {
-            let key = incoming.key(row);
-            let time = times.map_or(0, |times| times.value(row));
-            let past = self.codec.has_series && self.frontier.is_past(self.codec.series(key), time);
-            if !past && self.hot.current(key).is_none() {
-                wanted.push(self.wanted(incoming, row, time));
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        wanted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        wanted.dedup_by(|a, b| a.key == b.key);
-        let current: Vec<Arc<LiveFile>> = self
-            .files
-            .iter()
-            .filter(|file| !file.superseded)
-            .cloned()
-            .collect();
-        let found = self.reader.find(&wanted, &current)?;
-        let oldest_hot = self.hot.oldest_row();
-        let mut by_file: HashMap<Arc<str>, FileRows> = HashMap::new();
-        for (index, found) in found.iter().enumerate() {
-            if let Some(newest) = found.newest.filter(|_| self.codec.has_series) {
-                let series = self.codec.series(&wanted[index].key);
-                self.frontier.looked_up(series, newest, oldest_hot);
-            }
-            for (file, row) in &found.rows {
-                if self
-                    .masks
-                    .get(&file.path)
-                    .is_some_and(|mask| mask.by.contains_key(row))
-                {
-                    continue;
-                }
-                by_file
-                    .entry(Arc::clone(&file.path))
-                    .or_insert_with(|| FileRows {
-                        file: Arc::clone(file),
-                        rows: Vec::new(),
-                    })
-                    .rows
-                    .push((*row, index));
-            }
-        }
-        self.read_stored(incoming, first, &wanted, by_file.into_values())
-    }
-
-    /// Reads the committed versions that were found: their values, and what places them in the order of versions where
-    /// an incoming row has other values. Most rows that are met again have the same.
-    fn read_stored(
-        &mut self,
-        incoming: &mut Incoming<'_>,
-        first: usize,
-        wanted: &[WantedKey],
-        found: impl Iterator<Item = FileRows>,
-    ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
-        let mut stored = HashMap::new();
-        let mut files = Vec::new();
-        let declared = self.declaration.declared_schema();
-        let value_schema = Arc::new(
-            declared
-                .project(&self.codec.value_columns)
-                .map_err(self.arrow("read"))?,
-        );
-        for FileRows { file, mut rows } in found {
-            rows.sort_unstable();
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-            let batch = self.reader.read_columns(&file, &positions, &value_schema)?;
-            let values = self
-                .codec
-                .values_of(batch.columns())
-                .map_err(self.arrow("encode"))?;
-            for (at, (row, index)) in rows.iter().enumerate() {
-                let found = Stored {
-                    file: Arc::clone(&file),
-                    row: *row,
-                    values: values.row(at).data().into(),
-                    version: None,
-                };
-                stored.insert(wanted[*index].key.clone(), found);
-            }
-            files.push(FileRows { file, rows });
-        }
-        let mut differs: HashSet<&[u8]> = HashSet::new();
-        for row in first..incoming.declared.num_rows() {
-            let key = incoming.key(row);
-            if let Some(found) = stored.get(key)
-                && *found.values != *incoming.values(self)?.row(row).data()
-            {
-                differs.insert(key);
-            }
-        }
-        let version_schema = Arc::new(
-            self.declaration
-                .file_schema()
-                .project(&self.version_columns())
-                .map_err(self.arrow("read"))?,
-        );
-        for FileRows { file, mut rows } in files {
-            rows.retain(|(_, index)| differs.contains(&*wanted[*index].key));
-            if rows.is_empty() {
-                continue;
-            }
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-            let batch = self
-                .reader
-                .read_columns(&file, &positions, &version_schema)?;
-            for (at, (_, index)) in rows.into_iter().enumerate() {
-                if let Some(found) = stored.get_mut(&wanted[index].key) {
-                    found.version = Some(self.version_of(&batch, at));
-                }
-            }
-        }
-        Ok(stored)
-    }
-
-    /// Positions in the file schema of the columns that [`DatasetActor::version_of`] reads.
-    fn version_columns(&self) -> Vec<usize> {
-        let schema = self.declaration.file_schema();
-        let names = [
-            common::SOURCE,
-            common::RECEIVED_AT,
-            common::RECORDED_AT,
-            common::REVISION,
-        ];
-        let found = names.iter().filter_map(|name| schema.index_of(name).ok());
-        found.collect()
-    }
-
-    /// Returns the version and the values of a hot row.
-    fn hot_version(&self, number: u64) -> Result<(Version, Rows), LakeError> {
-        let (chunk, position) = self.hot.locate(number).ok_or_else(|| {
-            LakeError::Usage(format!(
-                "hot row {number} of `{}` is gone",
-                self.declaration.id
-            ))
-        })?;
-        let row = chunk.batch.slice(position, 1);
-        let values = self.codec.values(&row).map_err(self.arrow("encode"))?;
-        Ok((self.version_of(&row, 0), values))
-    }
-
-    /// Reads a version from the common columns of a row or file batch.
-    fn version_of(&self, batch: &RecordBatch, row: usize) -> Version {
-        let micros = |name: &str| {
-            let array = batch
-                .column_by_name(name)?
-                .as_primitive_opt::<TimestampMicrosecondType>()?;
-            (!array.is_null(row)).then(|| array.value(row))
-        };
-        let received_at = micros(common::RECEIVED_AT).unwrap_or(0);
-        let precedence = if self.precedences.is_empty() {
-            0
-        } else {
-            batch
-                .column_by_name(common::SOURCE)
-                .and_then(|array| array.as_string_opt::<i32>())
-                .and_then(|array| self.precedences.get(&SourceId::new(array.value(row))))
-                .copied()
-                .unwrap_or(0)
-        };
-        Version {
-            precedence,
-            received_at,
-            recorded_at: micros(common::RECORDED_AT).unwrap_or(received_at),
-            revision: batch
-                .column_by_name(common::REVISION)
-                .and_then(|array| array.as_primitive_opt::<Int64Type>())
-                .map_or(0, |array| array.value(row)),
-        }
-    }
-
-    /// Returns true where history holds a version with these values and this receive time already.
+    /// Returns true where history holds a version with these values and this receive time already; `past` is what files
+    /// hold.
     fn history_holds(
-        &mut self,
+        &self,
         incoming: &mut Incoming<'_>,
         row: usize,
         accepted: &[Accepted],
         base: u64,
+        past: &[Past],
     ) -> Result<bool, LakeError> {
-        let key = incoming.key(row);
         let received_at = incoming.lineage(row).received_at;
-        for number in self.hot.history(key).to_vec() {
-            let same = if number >= base {
-                let other = accepted[(number - base) as usize].row as usize;
+        for number in self.hot.history(incoming.key(row)) {
+            let same = if *number >= base {
+                let other = accepted[(*number - base) as usize].row as usize;
                 let values = incoming.values(self)?;
                 let equal = values.row(other) == values.row(row);
                 equal && incoming.lineage(other).received_at == received_at
             } else {
-                let (version, other) = self.hot_version(number)?;
+                let (version, other) = self.hot_version(*number)?;
                 version.received_at == received_at
                     && other.row(0).data() == incoming.values(self)?.row(row).data()
             };
@@ -537,22 +275,10 @@ impl DatasetActor {
                 return Ok(true);
             }
         }
-        let time = self
-            .times(incoming.declared)
-            .map_or(0, |times| times.value(row));
-        let wanted = [self.wanted(incoming, row, time)];
-        let files = Arc::clone(&self.files);
-        let found = self.reader.find(&wanted, &files)?;
-        for (file, position) in found.into_iter().flat_map(|found| found.rows) {
-            let batch = self.reader.read_rows(&file, &[position])?;
-            let other = self.codec.values(&batch).map_err(self.arrow("encode"))?;
-            if self.version_of(&batch, 0).received_at == received_at
-                && other.row(0).data() == incoming.values(self)?.row(row).data()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let values = incoming.values(self)?.row(row);
+        Ok(past
+            .iter()
+            .any(|past| past.received_at == received_at && *past.values == *values.data()))
     }
 
     /// Returns a function that wraps an Arrow error with its operation and this dataset.

@@ -41,7 +41,7 @@ pub(crate) struct WantedKey {
 /// What was found for one key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FoundKey {
-    /// Files and rows that hold the key.
+    /// Files and rows that hold the key: of a file of current rows one at most, of one of replaced rows any number.
     pub(crate) rows: Vec<(Arc<LiveFile>, u32)>,
     /// The newest time stored for the key's series, or the key's own if there is none; None where files were left
     /// unread that may hold later ones.
@@ -223,11 +223,10 @@ impl KeyReader {
             if tail.is_empty() {
                 continue;
             }
-            if rows.row(tail.start).data() == key {
-                found[index]
-                    .rows
-                    .push((Arc::clone(file), at[tail.start] as u32));
-            }
+            // Files of replaced rows hold a key once per version.
+            let same = tail.clone().take_while(|row| rows.row(*row).data() == key);
+            let positions = same.map(|row| (Arc::clone(file), at[row] as u32));
+            found[index].rows.extend(positions);
             if let (Some(times), Some(newest)) = (times, found[index].newest.as_mut()) {
                 *newest = (*newest).max(times.value(tail.end - 1));
             }
