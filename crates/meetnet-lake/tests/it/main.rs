@@ -2,3 +2,4 @@
 
 mod journal_damage;
 mod journal_faults;
+mod storage_faults;
