@@ -177,7 +177,7 @@ impl Lake {
             actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
             tables.insert(id.clone(), Table::new(actor, options.limits.commit_age_max));
         }
-        let mut lake = Self {
+        Ok(Self {
             options,
             app_id,
             tables,
@@ -187,12 +187,10 @@ impl Lake {
             published_through: Sequence::ZERO,
             worker: Worker::start("lake-commit", Job::run)?,
             upkeep: Upkeep::start(declarations)?,
-        };
-        lake.set_sources(declarations);
-        Ok(lake)
+        })
     }
 
-    /// Takes the declared precedence of sources.
+    /// Takes the declared precedence of sources, as it is in force for what is applied next: all are equal before.
     pub fn set_sources(&mut self, declarations: &Declarations) {
         let precedences: HashMap<SourceId, i32> = declarations
             .sources

@@ -60,7 +60,7 @@ impl Runner {
     pub(super) fn new(
         options: PipelineOptions,
         journal: Journal,
-        lake: Lake,
+        mut lake: Lake,
         recovery: &Recovery,
         declarations: Arc<Declarations>,
         key: PrivacyKey,
@@ -78,6 +78,8 @@ impl Runner {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        // As it was then, not as it is declared today: the frames between the two say when it changed.
+        lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
             dup_windows.restore(checkpoint.dup_windows.clone());
         }

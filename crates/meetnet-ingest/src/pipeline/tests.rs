@@ -70,7 +70,15 @@ fn start(folder: &Path) -> Daemon {
 }
 
 fn start_with(folder: &Path, change: impl FnOnce(&mut JournalOptions)) -> Daemon {
-    let declarations = declarations();
+    start_as(folder, &declarations(), change, |_| {})
+}
+
+fn start_as(
+    folder: &Path,
+    declarations: &Arc<Declarations>,
+    change: impl FnOnce(&mut JournalOptions),
+    limit: impl FnOnce(&mut PipelineOptions),
+) -> Daemon {
     let mut options = JournalOptions {
         reserve_bytes: 0,
         ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
@@ -82,11 +90,13 @@ fn start_with(folder: &Path, change: impl FnOnce(&mut JournalOptions)) -> Daemon
         journal.id(),
     );
     let outcomes = OutcomeRegistry::new(16);
+    let mut options = PipelineOptions::new(lake);
+    limit(&mut options);
     let (pipeline, replayed) = Pipeline::start(
-        PipelineOptions::new(lake),
+        options,
         journal.clone(),
         &recovery,
-        declarations,
+        Arc::clone(declarations),
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
         DupWindows::default(),
@@ -219,6 +229,28 @@ fn a_waiting_push_learns_what_became_of_its_body() {
     check("{\"other\":1}", 0, &["no_mapped_value"]);
 }
 
+/// Temperatures of the last `hours` hours before `ts` (ms).
+fn chunk(ts: i64, hours: i64, value: f64) -> ImportChunk {
+    let heat = declarations().dataset("heat").cloned().unwrap();
+    let mut builder = RowsBuilder::new(Arc::clone(&heat));
+    for hour in 0..hours {
+        builder.set_text(heat.column_index("sensor_id").unwrap(), "timed-garden");
+        builder.set_text(heat.column_index("property").unwrap(), "air_temperature");
+        let time = ts * 1_000 - hour * 3_600_000_000;
+        builder.set_int(heat.column_index("time").unwrap(), time);
+        builder.set_float(heat.column_index("value").unwrap(), value);
+        builder.finish_row(0).unwrap();
+    }
+    ImportChunk {
+        import_id: format!("import of {value}"),
+        consumed: hours as u64,
+        rows: builder.take(),
+        source: "timed".into(),
+        licence: "CC0-1.0".into(),
+        received_at: None,
+    }
+}
+
 #[test]
 fn an_import_is_taken_once_and_live_rows_win() {
     let folder = tempfile::tempdir().unwrap();
@@ -226,26 +258,7 @@ fn an_import_is_taken_once_and_live_rows_win() {
     let ts = now_ms();
     let last = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5}}"));
     daemon.wait(last);
-    let chunk = |value: f64| {
-        let heat = declarations().dataset("heat").cloned().unwrap();
-        let mut builder = RowsBuilder::new(Arc::clone(&heat));
-        for hour in 0..100 {
-            builder.set_text(heat.column_index("sensor_id").unwrap(), "timed-garden");
-            builder.set_text(heat.column_index("property").unwrap(), "air_temperature");
-            let time = ts * 1_000 - hour * 3_600_000_000;
-            builder.set_int(heat.column_index("time").unwrap(), time);
-            builder.set_float(heat.column_index("value").unwrap(), value);
-            builder.finish_row(0).unwrap();
-        }
-        ImportChunk {
-            import_id: format!("import of {value}"),
-            consumed: 100,
-            rows: builder.take(),
-            source: "timed".into(),
-            licence: "CC0-1.0".into(),
-            received_at: None,
-        }
-    };
+    let chunk = |value| chunk(ts, 100, value);
     let commands = daemon.pipeline.commands();
     let heat = DatasetId::new("heat");
     assert_eq!(
@@ -270,6 +283,53 @@ fn an_import_is_taken_once_and_live_rows_win() {
     let applied = commands.import(chunk(2.0)).unwrap();
     assert_eq!((applied.revised, applied.history), (99, 1), "{applied:?}");
     daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
+fn a_replay_goes_by_the_precedences_that_were_in_force() {
+    let declared = |first: i32, second: i32| {
+        let mut declarations = Declarations::clone(&declarations());
+        for (id, precedence) in [("timed", first), ("timeless", second)] {
+            let source = declarations.sources.get_mut(&SourceId::new(id)).unwrap();
+            let source = Arc::make_mut(source);
+            source.namespace = "shared".to_owned();
+            source.time = Some(TimeDeclaration {
+                pointer: "/ts".to_owned(),
+                format: TimeFormat::UnixMs,
+                zone: None,
+                doubled_hour: None,
+            });
+            source.precedence = precedence;
+        }
+        Arc::new(declarations)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let start = |folder: &Path, declarations| start_as(folder, &declarations, |_| {}, |_| {});
+    let ts = now_ms();
+    let body = |value| format!("{{\"ts\":{ts},\"t\":{value}}}");
+    // The row of the source that counts more is in a file, and the journal trimmed up to there.
+    let daemon = start(folder.path(), declared(0, 5));
+    let last = daemon.append("timeless", &body(1));
+    daemon.wait(last);
+    let journal = daemon.journal.clone();
+    daemon.pipeline.shutdown().unwrap();
+    drop(daemon.journal);
+    journal.shutdown().unwrap();
+    let daemon = start(folder.path(), declared(0, 5));
+    let last = daemon.append("timed", &body(2));
+    let values = |snapshot: &LakeSnapshot| {
+        let masked: usize = snapshot.tables[&DatasetId::new("heat")].masks.len();
+        (rows(snapshot, "heat"), masked)
+    };
+    // It stays the answer: the later one of the other source is history.
+    let before = values(&daemon.wait(last));
+    assert_eq!(before, ((1, 1), 0));
+    // A crash, seen on a copy of the disk; meanwhile the precedences were exchanged.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let daemon = start(copy.path(), declared(5, 0));
+    assert_eq!(values(&daemon.wait(last)), before);
 }
 
 /// Per hot row of a dataset: its value (none in `rejects`), quality and quality tests.
