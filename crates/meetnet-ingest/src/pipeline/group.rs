@@ -167,6 +167,12 @@ impl GroupDecoder {
         self.topics.push(topic.into());
     }
 
+    /// Returns the declared precedence of a source.
+    pub(super) fn precedence(&self, source: &SourceId) -> i32 {
+        let facts = self.sources.get(source.as_str());
+        facts.map_or(0, |facts| facts.precedence)
+    }
+
     /// Returns what rows of a source carry; a source that is not declared any more is remembered when it is first met.
     fn facts(&mut self, source: &str) -> SourceFacts {
         if let Some(facts) = self.sources.get(source) {

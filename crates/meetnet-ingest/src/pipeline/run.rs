@@ -195,8 +195,8 @@ impl Runner {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
             Command::CommitAll(reply) => {
-                self.drain()?;
-                let _ = reply.send(self.lake.commit_all());
+                let drained = self.drain(self.journal.durable().0)?;
+                let _ = reply.send(drained.and_then(|()| self.lake.commit_all()));
             }
             Command::Upkeep(request, reply) => {
                 let before = self.tended();
@@ -232,22 +232,26 @@ impl Runner {
         }
     }
 
-    /// Applies everything that is durable now.
-    fn drain(&mut self) -> Result<(), PipelineError> {
-        while let Some(group) = self
-            .reader
-            .read_group(self.options.limits.group_bytes_max)?
-        {
-            self.take_group(&group)?;
-            if self.lake.is_full() {
-                self.lake.commit_all()?;
+    /// Applies everything up to `through` that is durable now. The outer error is the pipeline's; the inner one says
+    /// that hot rows are full and cannot be committed now.
+    fn drain(&mut self, through: Sequence) -> Result<Result<(), LakeError>, PipelineError> {
+        let bytes_max = self.options.limits.group_bytes_max;
+        while self.reader.position() < through {
+            if self.lake.is_full()
+                && let Err(error) = self.lake.commit_all()
+            {
+                return Ok(Err(error));
             }
+            let Some(group) = self.reader.read_group_through(through, bytes_max)? else {
+                break;
+            };
+            self.take_group(&group)?;
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn finish(&mut self) -> Result<(), PipelineError> {
-        self.drain()?;
+        self.drain(self.journal.durable().0)??;
         self.lake.commit_all()?;
         self.last_checkpoint = Instant::now() - self.options.limits.checkpoint_pause;
         self.checkpoint()
@@ -408,14 +412,16 @@ impl Runner {
 
     /// Takes one chunk of an import. The outer error is the pipeline's, the inner one the chunk's.
     fn import(&mut self, chunk: ImportChunk) -> Result<Result<Applied, LakeError>, PipelineError> {
-        // What was recorded before the chunk comes before it in every answer AS OF.
-        let recorded_at = match self.journal.append_tick() {
-            Ok(tick) => {
-                self.journal.wait_durable(tick.sequence)?;
-                tick.recorded_at
-            }
+        // What was recorded before the chunk comes before it in every answer AS OF: it is applied first, up to a frame
+        // that stands for the chunk, and nothing after that frame is.
+        let tick = match self.journal.append_tick() {
+            Ok(tick) => tick,
             Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
         };
+        self.journal.wait_durable(tick.sequence)?;
+        if let Err(error) = self.drain(tick.sequence)? {
+            return Ok(Err(error));
+        }
         let ImportChunk {
             import_id,
             consumed,
@@ -441,16 +447,16 @@ impl Runner {
                 }
             }
         };
-        let sequence = self.lake.through();
+        let precedence = self.decoder.precedence(&source);
         let lineage: Vec<Lineage> = received_at
             .into_iter()
             .map(|received_at| Lineage {
-                sequence,
+                sequence: tick.sequence,
                 received_at,
-                recorded_at,
+                recorded_at: tick.recorded_at,
                 source: source.clone(),
                 licence: licence.clone(),
-                precedence: 0,
+                precedence,
             })
             .collect();
         rows.envelopes = (0..lineage.len() as u32).collect();

@@ -286,6 +286,26 @@ fn an_import_is_taken_once_and_live_rows_win() {
 }
 
 #[test]
+fn what_was_recorded_before_a_chunk_of_an_import_is_applied_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // A frame at a time: the pipeline is far behind the journal when the chunk comes.
+    let slow = |options: &mut PipelineOptions| options.limits.group_bytes_max = 1;
+    let daemon = start_as(folder.path(), &declarations(), |_| {}, slow);
+    let ts = now_ms();
+    for minute in 1..=500 {
+        let before = ts - minute * 60_000;
+        daemon.append("timed", &format!("{{\"ts\":{before},\"t\":1}}"));
+    }
+    let last = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5}}"));
+    let applied = daemon.pipeline.commands().import(chunk(ts, 1, 1.0));
+    let applied = applied.unwrap();
+    assert_eq!((applied.inserted, applied.history), (0, 1), "{applied:?}");
+    let snapshot = daemon.pipeline.shared().load_full();
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    assert!(heat.through > last && heat.files.iter().map(|file| file.rows).sum::<u64>() == 502);
+}
+
+#[test]
 fn a_replay_goes_by_the_precedences_that_were_in_force() {
     let declared = |first: i32, second: i32| {
         let mut declarations = Declarations::clone(&declarations());

@@ -124,6 +124,18 @@ impl JournalReader {
     /// [`JournalError::Trimmed`] where frames after the position have left the journal, [`JournalError::Io`] where
     /// reading fails (the next call tries again), [`JournalError::NewerFormat`] for frames of a newer version.
     pub fn read_group(&mut self, bytes_max: usize) -> Result<Option<FrameGroup>, JournalError> {
+        self.read_group_through(Sequence(u64::MAX), bytes_max)
+    }
+
+    /// The same, but no frame after `through`.
+    ///
+    /// # Errors
+    /// As [`JournalReader::read_group`].
+    pub fn read_group_through(
+        &mut self,
+        through: Sequence,
+        bytes_max: usize,
+    ) -> Result<Option<FrameGroup>, JournalError> {
         let mut group = FrameGroup::default();
         loop {
             let mut at = match self.at.take() {
@@ -139,7 +151,7 @@ impl JournalReader {
                 at.scanner.extend_to(segment.readable_bytes);
                 at.segment = segment;
             }
-            let finished = match self.read_segment(&mut at, bytes_max, &mut group) {
+            let finished = match self.read_segment(&mut at, through, bytes_max, &mut group) {
                 Ok(finished) => finished,
                 // What had been read before the failure is returned first; the failure comes again.
                 Err(_) if !group.is_empty() => return Ok(Some(group)),
@@ -149,7 +161,10 @@ impl JournalReader {
                 self.at = Some(at);
                 return Ok(Some(group));
             }
-            debug_assert!(finished, "an unfinished segment gives at least one frame");
+            if !finished {
+                self.at = Some(at);
+                return Ok(None);
+            }
             let Some(next) = position.next else {
                 self.at = Some(at);
                 return Ok(None);
@@ -172,10 +187,12 @@ impl JournalReader {
         }
     }
 
-    /// Adds frames of one segment to the group. Returns true at its end, false where the group is full.
+    /// Adds frames of one segment to the group. Returns true at its end, false where the group is full or the next frame
+    /// comes after `through`.
     fn read_segment(
         &mut self,
         at: &mut At,
+        through: Sequence,
         bytes_max: usize,
         group: &mut FrameGroup,
     ) -> Result<bool, JournalError> {
@@ -196,7 +213,8 @@ impl JournalReader {
                 }
                 Scanned::Frame { frame, .. } if frame.head || frame.sequence <= self.after => {}
                 Scanned::Frame { encoded, frame, .. } => {
-                    if !group.is_empty() && group.bytes.len() + encoded.len() > bytes_max {
+                    let full = !group.is_empty() && group.bytes.len() + encoded.len() > bytes_max;
+                    if full || frame.sequence > through {
                         let bytes = encoded.len();
                         at.scanner.step_back(bytes);
                         return Ok(false);
