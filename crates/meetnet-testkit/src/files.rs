@@ -33,6 +33,8 @@ pub enum Fault {
     FailedSync,
     /// The operation fails without effect: no space left.
     DiskFull,
+    /// The operation takes effect and reports a failure all the same, as over a network that loses the answer.
+    LateError,
     /// This operation and all behind it fail.
     PowerLoss,
 }
@@ -68,6 +70,7 @@ struct State {
     operations: u64,
     faults: BTreeMap<u64, Fault>,
     bytes_max: Option<u64>,
+    read_only: bool,
     off: bool,
 }
 
@@ -149,6 +152,16 @@ impl FaultyFiles {
         self.state().bytes_max = bytes_max;
     }
 
+    /// Returns the sum of all file lengths.
+    pub fn bytes_used(&self) -> u64 {
+        self.state().bytes_used()
+    }
+
+    /// Lets every operation that changes something fail, as on a file system that is mounted read-only.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state().read_only = read_only;
+    }
+
     /// Returns whether a power loss has happened.
     pub fn is_off(&self) -> bool {
         self.state().off
@@ -156,8 +169,13 @@ impl FaultyFiles {
 
     /// Returns the file system as the next process finds it. This one is off from now on.
     pub fn restart(&self, crash: Crash) -> Self {
-        let mut state = self.state();
-        state.off = true;
+        self.state().off = true;
+        self.copy_after(crash)
+    }
+
+    /// The same, but this one stays on: what would be found if it happened now.
+    pub fn copy_after(&self, crash: Crash) -> Self {
+        let state = self.state();
         let mut next = State::default();
         match crash {
             Crash::Kill => {
@@ -238,6 +256,10 @@ impl FaultyFiles {
     }
 }
 
+fn late_error() -> io::Error {
+    io::Error::other("the answer was lost")
+}
+
 /// Returns true where a folder and all its parents are in `dirs`; those without a parent always are.
 fn is_rooted(dir: &Path, dirs: &BTreeSet<PathBuf>) -> bool {
     let mut named = dir.ancestors().filter(|dir| dir.parent().is_some());
@@ -270,6 +292,9 @@ impl State {
     /// Counts an operation and returns the fault that hits it, if it is one that the caller gives shape to.
     fn operate(&mut self) -> io::Result<Option<Fault>> {
         self.check_on()?;
+        if self.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         let fault = self.faults.remove(&self.operations);
         self.operations += 1;
         match fault {
@@ -282,10 +307,12 @@ impl State {
         }
     }
 
-    /// The same for an operation to which short writes and failed syncs mean nothing of their own.
-    fn operate_plainly(&mut self) -> io::Result<()> {
+    /// The same for an operation to which short writes and failed syncs mean nothing of their own. What it returns is
+    /// what to report once the operation has taken effect.
+    fn operate_plainly(&mut self) -> io::Result<io::Result<()>> {
         match self.operate()? {
-            None => Ok(()),
+            None => Ok(Ok(())),
+            Some(Fault::LateError) => Ok(Err(late_error())),
             Some(_) => Err(io::Error::other("injected failure")),
         }
     }
@@ -296,6 +323,13 @@ impl State {
         } else {
             Ok(())
         }
+    }
+
+    fn bytes_used(&self) -> u64 {
+        let nodes = self.entries.values();
+        nodes
+            .map(|node| self.nodes[*node].content.len() as u64)
+            .sum()
     }
 
     fn node_at(&self, path: &Path) -> io::Result<usize> {
@@ -321,11 +355,12 @@ impl State {
 impl Files for FaultyFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         let mut state = self.state();
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         state.check_dir_of(path)?;
         let node = state.nodes.len();
         state.nodes.push(Node::default());
         state.change(EntryChange::Link(path.to_path_buf(), node));
+        report?;
         Ok(Arc::new(FaultyFile {
             files: self.clone(),
             node,
@@ -348,7 +383,7 @@ impl Files for FaultyFiles {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         state.check_dir_of(to)?;
         let node = state.node_at(from)?;
         state.change(EntryChange::Rename(
@@ -356,21 +391,21 @@ impl Files for FaultyFiles {
             to.to_path_buf(),
             node,
         ));
-        Ok(())
+        report
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         state.node_at(path)?;
         state.change(EntryChange::Unlink(path.to_path_buf()));
-        Ok(())
+        report
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut guard = self.state();
         let state = &mut *guard;
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         let unsynced = std::mem::take(&mut state.unsynced);
         for change in unsynced {
             if change.touches(dir) {
@@ -379,7 +414,7 @@ impl Files for FaultyFiles {
                 state.unsynced.push(change);
             }
         }
-        Ok(())
+        report
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<ListedFile>> {
@@ -410,14 +445,14 @@ impl Files for FaultyFiles {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         state.check_dir_of(to)?;
         if state.entries.contains_key(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let node = state.node_at(from)?;
         state.change(EntryChange::Link(to.to_path_buf(), node));
-        Ok(())
+        report
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -479,14 +514,11 @@ impl FileHandle for FaultyFile {
                 stored.min(bytes.len()),
                 Some(io::Error::other("short write")),
             ),
+            Some(Fault::LateError) => (bytes.len(), Some(late_error())),
             Some(_) => (0, Some(io::Error::other("injected failure"))),
             None => (bytes.len(), None),
         };
-        let used: usize = state
-            .entries
-            .values()
-            .map(|&node| state.nodes[node].content.len())
-            .sum();
+        let used = state.bytes_used() as usize;
         let room = state
             .bytes_max
             .map_or(usize::MAX, |max| (max as usize).saturating_sub(used));
@@ -515,23 +547,23 @@ impl FileHandle for FaultyFile {
         let mut state = self.files.state();
         let fault = state.operate()?;
         let node = &mut state.nodes[self.node];
-        if fault.is_some() {
+        if fault.is_some_and(|fault| fault != Fault::LateError) {
             node.poisoned = true;
             return Err(io::Error::other("sync failed"));
         }
         if !node.poisoned {
             node.durable = node.content.clone();
         }
-        Ok(())
+        fault.map_or(Ok(()), |_| Err(late_error()))
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.files.state();
-        state.operate_plainly()?;
+        let report = state.operate_plainly()?;
         state.nodes[self.node]
             .content
             .truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
-        Ok(())
+        report
     }
 
     fn bytes(&self) -> io::Result<u64> {
