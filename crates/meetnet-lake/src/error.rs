@@ -1,8 +1,11 @@
 //! Errors of the lake: a small kind that callers branch on, and a message with its source for the log.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use meetnet_model::ids::DatasetId;
+
+use crate::damage::Damage;
 
 /// What went wrong in the lake.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +19,7 @@ pub enum LakeError {
         path: PathBuf,
         /// Why it failed.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Somebody else committed the version that was to be written.
     #[error("version {version} of table {} exists already", table.display())]
@@ -45,6 +48,14 @@ pub enum LakeError {
         #[source]
         source: parquet::errors::ParquetError,
     },
+    /// A file of a table is not as it was written. Rows of other files are answered as before.
+    #[error("{} {damage}: run `meetnet check --repair`", path.display())]
+    BrokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+    },
     /// Arrow refused a batch: a bug, not bad data.
     #[error("failed to {operation} rows of dataset `{dataset}`")]
     Arrow {
@@ -70,11 +81,47 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// Returns true where waiting does not help: somebody has to make room, allow access or repair a file.
+    pub fn needs_a_person(&self) -> bool {
+        use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        let broken = matches!(self, Self::BrokenFile { .. } | Self::BrokenLog { .. });
+        let refused = [NotADirectory, PermissionDenied, ReadOnlyFilesystem];
+        broken || self.is_disk_full() || self.io_kind().is_some_and(|kind| refused.contains(&kind))
+    }
+
+    /// Returns true where what is stored could not be read: rows that must be compared with it have to wait.
+    pub fn is_of_reading(&self) -> bool {
+        matches!(
+            self,
+            Self::BrokenFile { .. } | Self::Io { .. } | Self::Parquet { .. }
+        )
+    }
+
+    /// Returns true where there was no space for a write.
+    pub fn is_disk_full(&self) -> bool {
+        let kind = self.io_kind();
+        kind.is_some_and(|kind| {
+            [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&kind)
+        })
+    }
+
+    /// Returns the kind of the storage's error behind this one; None where there is none.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return Some(error.kind());
+            }
+            cause = error.source();
+        }
+        None
+    }
+
     /// Returns a function that wraps an I/O error with its operation and object.
     pub(crate) fn io(
         operation: &'static str,
         path: &Path,
-    ) -> impl FnOnce(std::io::Error) -> Self + use<> {
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| Self::Io {
             operation,

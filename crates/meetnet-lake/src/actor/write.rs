@@ -16,8 +16,10 @@ use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 
 use super::commit::CommitJob;
+use crate::damage;
 use crate::error::LakeError;
 use crate::hot::{Chunk, take_rows};
 use crate::snapshot::{HotBatch, LiveFile};
@@ -148,9 +150,14 @@ impl CommitJob {
         let failed = || LakeError::arrow("rewrite", &self.declaration.id);
         let partition = Partition::of(file);
         let folder = self.log.folder();
+        // The new file has a hash of its own: damage in groups that are copied could not be told any more.
+        damage::verify(folder, file)?;
         let source = folder.open(&file.path, Access::Whole)?;
-        let unreadable = || LakeError::parquet("read", &folder.shown(&file.path));
-        let footer = load_footer(&source).map_err(unreadable())?;
+        let unreadable = |error: ParquetError| {
+            let error = LakeError::parquet("read", &folder.shown(&file.path))(error);
+            damage::diagnose(folder, file, error)
+        };
+        let footer = load_footer(&source).map_err(unreadable)?;
         let schema = self.declaration.file_schema();
         let mut writer = self.writer(&partition, Some(file));
         let mut replaced = Vec::new();
@@ -168,11 +175,10 @@ impl CommitJob {
                     .with_row_groups(vec![index])
                     .with_batch_size(BATCH_ROWS)
                     .build()
-                    .map_err(unreadable())?;
+                    .map_err(unreadable)?;
             for batch in batches {
-                let batch = batch
-                    .and_then(|batch| conform(&batch, &schema))
-                    .map_err(failed())?;
+                let batch = batch.map_err(|error| unreadable(error.into()))?;
+                let batch = conform(&batch, &schema).map_err(failed())?;
                 let mut at = vec![HotBatch::LIVE; batch.num_rows()];
                 let next = start + batch.num_rows() as u32;
                 for (row, when) in masked.range(start..next) {

@@ -13,6 +13,7 @@ use arrow::row::Rows;
 use meetnet_model::dataset::DatasetDeclaration;
 
 use super::policy::Choice;
+use crate::damage;
 use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
@@ -280,6 +281,8 @@ impl RunReader {
                 self.batches = None;
                 return Ok(false);
             };
+            // The merged file has a hash of its own: what is wrong with this one could not be told any more.
+            damage::verify(&job.folder, &file)?;
             let rows = lookup::read_file(&job.folder, &job.declaration, &file, RUN_BATCH_ROWS)?;
             self.batches = Some(Box::new(rows));
         }

@@ -19,6 +19,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
+use crate::damage;
 use crate::error::LakeError;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
@@ -94,7 +95,8 @@ impl KeyReader {
                 }
             }
             if !here.is_empty() {
-                self.find_in_file(wanted, &here, file, &mut found)?;
+                self.find_in_file(wanted, &here, file, &mut found)
+                    .map_err(|error| damage::diagnose(&self.folder, file, error))?;
             }
         }
         Ok(found)
@@ -350,6 +352,16 @@ impl KeyReader {
         rows: &[u32],
         schema: &SchemaRef,
     ) -> Result<RecordBatch, LakeError> {
+        self.read_selected(file, rows, schema)
+            .map_err(|error| damage::diagnose(&self.folder, file, error))
+    }
+
+    fn read_selected(
+        &mut self,
+        file: &Arc<LiveFile>,
+        rows: &[u32],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, LakeError> {
         let footer = self.footer(file)?;
         let input = self.folder.open(&file.path, Access::Pages)?;
         let selection = RowSelection::from_consecutive_ranges(
@@ -397,19 +409,25 @@ pub(crate) fn load_footer(
 pub(crate) fn read_file(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
-    file: &LiveFile,
+    file: &Arc<LiveFile>,
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
-    let input = folder.open(&file.path, Access::Whole)?;
+    let diagnose = {
+        let (folder, file) = (folder.clone(), Arc::clone(file));
+        move |error| damage::diagnose(&folder, &file, error)
+    };
+    let input = folder.open(&file.path, Access::Whole).map_err(&diagnose)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
         .and_then(|builder| builder.with_batch_size(batch_rows).build())
-        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
+        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))
+        .map_err(&diagnose)?;
     let schema = declaration.file_schema();
     let dataset = declaration.id.clone();
     Ok(reader.map(move |batch| {
         batch
             .and_then(|batch| conform(&batch, &schema))
             .map_err(LakeError::arrow("read", &dataset))
+            .map_err(&diagnose)
     }))
 }
 

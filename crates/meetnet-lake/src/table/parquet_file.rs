@@ -294,7 +294,7 @@ fn bounds(statistics: &Statistics) -> (Option<StatisticsValue>, Option<Statistic
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()
