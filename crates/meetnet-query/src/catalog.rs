@@ -22,7 +22,7 @@ use crate::encode::type_name;
 use crate::options::SessionKind;
 use crate::table::MeetnetTable;
 use crate::table::prepared::PreparedTables;
-use crate::table::reader::{FileGone, WatchedReaderFactory};
+use crate::table::reader::{NoticedFiles, WatchedReaderFactory};
 use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::View;
 
@@ -44,7 +44,7 @@ pub(crate) struct SnapshotTables {
     pub(crate) prepared: Arc<PreparedTables>,
     pub(crate) registry: Arc<dyn ObjectStoreRegistry>,
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
-    pub(crate) gone: FileGone,
+    pub(crate) noticed: Arc<NoticedFiles>,
     pub(crate) ordered_groups_max: usize,
 }
 
@@ -94,7 +94,7 @@ impl SnapshotTables {
             &self.registry,
             &prepared.store_url,
             Arc::clone(&self.metadata_cache),
-            Arc::clone(&self.gone),
+            Arc::clone(&self.noticed),
         )?;
         Ok(Arc::new(MeetnetTable::new(
             view,

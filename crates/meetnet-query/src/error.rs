@@ -4,8 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use meetnet_lake::damage::Damage;
+use parquet::errors::ParquetError;
 
 use crate::as_of::AS_OF_SUFFIX;
 
@@ -57,6 +60,8 @@ pub struct QueryError {
     /// For the client: what was wrong, where, what to do. Names no paths of this machine.
     pub message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    /// Whether reading files failed, and not the statement.
+    is_of_reading: bool,
 }
 
 impl fmt::Display for QueryError {
@@ -80,6 +85,7 @@ impl QueryError {
             kind,
             message: message.into(),
             source: None,
+            is_of_reading: false,
         }
     }
 
@@ -100,12 +106,28 @@ impl QueryError {
         .with_source(source)
     }
 
+    /// Makes the error of a file that cannot be used; `file` starts at the lake.
+    pub(crate) fn broken_file(file: &str, damage: Damage) -> Self {
+        let message = format!(
+            "a file of the tables cannot be read: `{file}` {damage}; whoever runs this service finds what is lost with \
+             `meetnet check`"
+        );
+        Self::new(QueryErrorKind::Internal, message)
+    }
+
+    /// Returns true where reading files failed, and not the statement: which file, the error does not say.
+    pub(crate) fn is_of_reading(&self) -> bool {
+        self.is_of_reading
+    }
+
     /// Classifies an error of DataFusion. `tables` are the names that a mistyped table could have meant.
     pub fn from_datafusion(error: DataFusionError, tables: &[String]) -> Self {
-        let (kind, message) = classify(error.find_root(), tables);
+        let root = error.find_root();
+        let (kind, message) = classify(root, tables);
         Self {
             kind,
             message,
+            is_of_reading: is_of_reading(root),
             source: Some(Arc::new(error)),
         }
     }
@@ -136,6 +158,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
             (BadRequest, first_line(text).to_owned())
         }
+        error if is_of_reading(error) => (Internal, internal_message()),
         DataFusionError::ArrowError(arrow, _) => {
             (BadRequest, first_line(&arrow.to_string()).to_owned())
         }
@@ -156,6 +179,35 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
         },
         _ => (Internal, internal_message()),
     }
+}
+
+/// Returns true where a file, or the storage, failed; errors of Arrow are of the statement otherwise.
+fn is_of_reading(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::ParquetError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => true,
+        DataFusionError::ArrowError(arrow, _) => is_arrow_reading(arrow),
+        DataFusionError::External(source) => is_source_reading(source.as_ref()),
+        DataFusionError::Collection(errors) => errors
+            .first()
+            .is_some_and(|first| is_of_reading(first.find_root())),
+        _ => false,
+    }
+}
+
+fn is_arrow_reading(error: &ArrowError) -> bool {
+    match error {
+        ArrowError::ParquetError(_) | ArrowError::IoError(..) => true,
+        ArrowError::ExternalError(source) => is_source_reading(source.as_ref()),
+        _ => false,
+    }
+}
+
+fn is_source_reading(source: &(dyn Error + Send + Sync + 'static)) -> bool {
+    source.is::<ParquetError>()
+        || source.is::<object_store::Error>()
+        || source.is::<std::io::Error>()
 }
 
 fn internal_message() -> String {

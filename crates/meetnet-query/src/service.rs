@@ -14,7 +14,9 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
-use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::damage::{self, Damage};
+use meetnet_lake::snapshot::{LiveFile, SharedSnapshot};
+use meetnet_lake::storage::TableFolder;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -29,7 +31,7 @@ use crate::reach::Reach;
 use crate::session::Sessions;
 use crate::table::order::WantedOrder;
 use crate::table::prepared::PreparedTables;
-use crate::table::reader::FileGone;
+use crate::table::reader::NoticedFiles;
 use crate::table::schema::UNIT_KEY;
 
 /// How much longer than the time limit the caller waits for the task to notice it by itself.
@@ -67,6 +69,46 @@ struct Shared {
     sessions: Sessions,
     prepared: Arc<PreparedTables>,
     admission: Admission,
+}
+
+impl Shared {
+    /// Returns the file at a path that starts at the lake, where the newest snapshot names it.
+    fn live_file(&self, path: &str) -> Option<(TableFolder, Arc<LiveFile>)> {
+        let snapshot = self.snapshot.load();
+        snapshot.tables.values().find_map(|table| {
+            let of_table = path.strip_prefix(table.folder.name())?.strip_prefix('/')?;
+            let file = table.files.iter().find(|file| *file.path == *of_table)?;
+            Some((table.folder.clone(), Arc::clone(file)))
+        })
+    }
+
+    /// What a file that was not there means: removed under the reader, or lost.
+    fn gone(&self, path: &str) -> QueryError {
+        match self.live_file(path) {
+            Some(_) => QueryError::broken_file(path, Damage::Missing),
+            None => expired(),
+        }
+    }
+
+    /// Names the file that could not be read: errors come here without it.
+    async fn with_broken_file(&self, error: QueryError, noticed: &NoticedFiles) -> QueryError {
+        let opened: Vec<_> = noticed
+            .opened()
+            .into_iter()
+            .filter_map(|path| Some((self.live_file(path.as_ref())?, path)))
+            .collect();
+        let examined = tokio::task::spawn_blocking(move || {
+            opened.into_iter().find_map(|((folder, file), path)| {
+                let damage = damage::examine(&folder, &file).ok()??;
+                Some(QueryError::broken_file(path.as_ref(), damage))
+            })
+        });
+        match examined.await {
+            Ok(Some(broken)) => broken.with_source(error),
+            // Nothing is wrong with the files, or the storage does not answer.
+            _ => error,
+        }
+    }
 }
 
 impl QueryService {
@@ -200,19 +242,21 @@ struct Task {
 
 impl Task {
     async fn run(mut self, permit: OwnedSemaphorePermit) {
-        let gone = FileGone::default();
-        let mut result = self.attempt(&gone).await;
-        if result.is_err() && gone.swap(false, Ordering::AcqRel) {
+        let noticed = Arc::new(NoticedFiles::default());
+        let mut result = self.attempt(&noticed).await;
+        let mut gone = noticed.take_gone().filter(|_| result.is_err());
+        if gone.is_some() && self.header.is_some() {
             // Vacuum was faster than this reader. The newest snapshot does not name the file any more.
-            result = if self.header.is_some() {
-                self.attempt(&gone).await
-            } else {
-                Err(expired())
-            };
-            if result.is_err() && gone.load(Ordering::Acquire) {
-                result = Err(expired());
-            }
+            result = self.attempt(&noticed).await;
+            gone = noticed.take_gone().filter(|_| result.is_err());
         }
+        let result = match (result, gone) {
+            (Err(_), Some(path)) => Err(self.shared.gone(path.as_ref())),
+            (Err(error), None) if error.is_of_reading() => {
+                Err(self.shared.with_broken_file(error, &noticed).await)
+            }
+            (result, _) => result,
+        };
         self.report(&result);
         // Nobody else sets the end, and it is set before the channel closes with `self`.
         let _ = self.outcome.end.set(result);
@@ -233,6 +277,7 @@ impl Task {
                 error!(
                     kind,
                     elapsed_ms,
+                    problem = error.message,
                     cause,
                     sql = self.request.sql,
                     "query failed"
@@ -246,7 +291,7 @@ impl Task {
     }
 
     /// Plans and runs the statement on the newest snapshot.
-    async fn attempt(&mut self, gone: &FileGone) -> Result<(), QueryError> {
+    async fn attempt(&mut self, noticed: &Arc<NoticedFiles>) -> Result<(), QueryError> {
         let shared = Arc::clone(&self.shared);
         let tables = Arc::new(SnapshotTables {
             snapshot: shared.snapshot.load_full(),
@@ -255,7 +300,7 @@ impl Task {
             prepared: Arc::clone(&shared.prepared),
             registry: Arc::clone(shared.sessions.registry()),
             metadata_cache: shared.sessions.metadata_cache(),
-            gone: Arc::clone(gone),
+            noticed: Arc::clone(noticed),
             ordered_groups_max: shared.options.ordered_groups_max,
         });
         let classify = |error: DataFusionError| {

@@ -1,4 +1,34 @@
-use super::{edit_distance, suggestion};
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
+
+use super::{QueryError, QueryErrorKind, edit_distance, suggestion};
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
+    let check = |error: DataFusionError, kind: QueryErrorKind| {
+        let text = error.to_string();
+        let error = QueryError::from_datafusion(error, &[]);
+        let of_reading = kind == QueryErrorKind::Internal;
+        assert_eq!(
+            (error.kind, error.is_of_reading()),
+            (kind, of_reading),
+            "{text}"
+        );
+    };
+    let parquet = || ParquetError::General("not enough bytes".to_owned());
+    let disk = || std::io::Error::other("the disk failed");
+    check(parquet().into(), QueryErrorKind::Internal);
+    check(ArrowError::from(parquet()).into(), QueryErrorKind::Internal);
+    check(disk().into(), QueryErrorKind::Internal);
+    let wrapped = ArrowError::from_external_error(Box::new(disk()));
+    check(wrapped.into(), QueryErrorKind::Internal);
+    let wrapped = DataFusionError::External(Box::new(parquet()));
+    check(wrapped, QueryErrorKind::Internal);
+    let cast = ArrowError::CastError("cannot cast 'x' to Int64".to_owned());
+    check(cast.into(), QueryErrorKind::BadRequest);
+    check(ArrowError::DivideByZero.into(), QueryErrorKind::BadRequest);
+}
 
 #[test]
 fn near_names_are_suggested() {

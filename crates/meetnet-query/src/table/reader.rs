@@ -1,10 +1,10 @@
-//! Reads Parquet files through DataFusion's metadata cache and notices files that are gone.
+//! Reads Parquet files through DataFusion's metadata cache and notices files that are gone, and which were opened.
 //!
 //! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes.
 
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
@@ -24,15 +24,50 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-/// Set once a file of the snapshot was gone under the query: vacuum was faster than the reader.
-pub(crate) type FileGone = Arc<AtomicBool>;
+/// Files that are examined after a query could not read one: as many as may have been open at once, and a few more.
+const OPENED_MAX: usize = 16;
+
+/// What was noticed of the files that one query reads. Paths start at the lake.
+#[derive(Debug, Default)]
+pub(crate) struct NoticedFiles {
+    /// One that was not there.
+    gone: Mutex<Option<Path>>,
+    /// Those opened last, the newest last.
+    opened: Mutex<VecDeque<Path>>,
+}
+
+impl NoticedFiles {
+    /// Returns a file that was not there, once.
+    pub(crate) fn take_gone(&self) -> Option<Path> {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.take()
+    }
+
+    /// Returns the files opened last, the newest first.
+    pub(crate) fn opened(&self) -> Vec<Path> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().rev().cloned().collect()
+    }
+
+    fn note_gone(&self, location: Path) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(location);
+    }
+
+    fn note_opened(&self, location: Path) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.len() >= OPENED_MAX {
+            opened.pop_front();
+        }
+        opened.push_back(location);
+    }
+}
 
 /// Makes readers for one query and one table.
 #[derive(Debug)]
 pub(crate) struct WatchedReaderFactory {
     store: Arc<dyn ObjectStore>,
     cached: CachedParquetFileReaderFactory,
-    gone: FileGone,
+    noticed: Arc<NoticedFiles>,
 }
 
 impl WatchedReaderFactory {
@@ -40,14 +75,14 @@ impl WatchedReaderFactory {
         registry: &Arc<dyn ObjectStoreRegistry>,
         url: &ObjectStoreUrl,
         cache: Arc<FileMetadataCache>,
-        gone: FileGone,
+        noticed: Arc<NoticedFiles>,
     ) -> Result<Self> {
         let store = registry.get_store(url.as_ref())?;
         let cached = CachedParquetFileReaderFactory::new(Arc::clone(&store), cache);
         Ok(Self {
             store,
             cached,
-            gone,
+            noticed,
         })
     }
 }
@@ -61,6 +96,7 @@ impl ParquetFileReaderFactory for WatchedReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.clone();
+        self.noticed.note_opened(location.clone());
         let inner =
             self.cached
                 .create_reader(partition_index, file, metadata_size_hint, metrics)?;
@@ -68,7 +104,7 @@ impl ParquetFileReaderFactory for WatchedReaderFactory {
             inner,
             location,
             store: Arc::clone(&self.store),
-            gone: Arc::clone(&self.gone),
+            noticed: Arc::clone(&self.noticed),
         }))
     }
 }
@@ -77,16 +113,16 @@ struct WatchedReader {
     inner: Box<dyn AsyncFileReader + Send>,
     location: Path,
     store: Arc<dyn ObjectStore>,
-    gone: FileGone,
+    noticed: Arc<NoticedFiles>,
 }
 
 /// Asks the store after a failure: the errors on the way do not keep their kind.
-async fn note_gone(store: Arc<dyn ObjectStore>, location: Path, gone: FileGone) {
+async fn note_gone(store: Arc<dyn ObjectStore>, location: Path, noticed: Arc<NoticedFiles>) {
     if matches!(
         store.head(&location).await,
         Err(object_store::Error::NotFound { .. })
     ) {
-        gone.store(true, Ordering::Release);
+        noticed.note_gone(location);
     }
 }
 
@@ -95,11 +131,12 @@ impl WatchedReader {
         read: BoxFuture<'a, parquet::errors::Result<T>>,
         store: &Arc<dyn ObjectStore>,
         location: &Path,
-        gone: &FileGone,
+        noticed: &Arc<NoticedFiles>,
     ) -> BoxFuture<'a, parquet::errors::Result<T>> {
-        let (store, location, gone) = (Arc::clone(store), location.clone(), Arc::clone(gone));
+        let (store, location) = (Arc::clone(store), location.clone());
+        let noticed = Arc::clone(noticed);
         read.or_else(move |error: ParquetError| async move {
-            note_gone(store, location, gone).await;
+            note_gone(store, location, noticed).await;
             Err(error)
         })
         .boxed()
@@ -112,7 +149,7 @@ impl AsyncFileReader for WatchedReader {
             self.inner.get_bytes(range),
             &self.store,
             &self.location,
-            &self.gone,
+            &self.noticed,
         )
     }
 
@@ -124,7 +161,7 @@ impl AsyncFileReader for WatchedReader {
             self.inner.get_byte_ranges(ranges),
             &self.store,
             &self.location,
-            &self.gone,
+            &self.noticed,
         )
     }
 
@@ -136,7 +173,7 @@ impl AsyncFileReader for WatchedReader {
             self.inner.get_metadata(options),
             &self.store,
             &self.location,
-            &self.gone,
+            &self.noticed,
         )
     }
 }
