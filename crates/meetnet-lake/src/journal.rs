@@ -17,7 +17,7 @@
 //! | `identity` | id of the journal, and the private salt that keys its checksums |
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
-//! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk |
+//! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
 //! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
 //!
@@ -91,6 +91,7 @@ mod reserve;
 mod scan;
 mod segment;
 mod shared;
+mod space;
 mod writer;
 
 pub use archive::ArchiveStep;
@@ -192,11 +193,6 @@ impl Journal {
             opening::start_segment(files, dir, &identity, number, &mut scan, declarations, now)?;
         let report = scan.report;
         report_opening(&report);
-        if let Err(error) = reserve::restore(files, dir, options.reserve_bytes) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "failed to set up the journal's reserve file");
-        }
-
         let mut segments: Vec<_> = scan
             .segments
             .into_iter()
@@ -218,6 +214,11 @@ impl Journal {
         };
         let background = options.background;
         let shared = Arc::new(Shared::new(options, identity, segments, durable, trimmed));
+        metrics::gauge!("meetnet_journal_disk_full").set(0.0);
+        if let Err(error) = shared.restore_reserve() {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "no room for the journal's reserve file: make some");
+        }
         let writer = Writer::new(Arc::clone(&shared), &started.segment, started.in_force);
         let journal = Self {
             inner: Arc::new(Inner {
@@ -238,6 +239,9 @@ impl Journal {
 
     /// Takes an envelope: stamps and encodes it, and leaves it to be synced. Never waits for the disk; it is durable,
     /// and may be acknowledged, once [`Journal::durable`] has reached its sequence.
+    ///
+    /// # Errors
+    /// [`AppendError`]: nothing of it is taken, and its sender must not be acknowledged.
     pub fn append(&self, envelope: &NewEnvelope<'_>) -> Result<Appended, AppendError> {
         self.inner
             .shared
@@ -301,7 +305,19 @@ impl Journal {
 
     /// Waits until `sequence` is durable: for tests and tools. [`JournalError::Stopped`] where it will never be.
     pub fn wait_durable(&self, sequence: Sequence) -> Result<(), JournalError> {
-        self.inner.shared.wait_durable(sequence)
+        self.wait_durable_for(sequence, Duration::MAX).map(drop)
+    }
+
+    /// The same, but no longer than `wait_max`: false where it is not durable then.
+    ///
+    /// # Errors
+    /// [`JournalError::Stopped`] where it will never be.
+    pub fn wait_durable_for(
+        &self,
+        sequence: Sequence,
+        wait_max: Duration,
+    ) -> Result<bool, JournalError> {
+        self.inner.shared.wait_durable(sequence, wait_max)
     }
 
     /// Returns a reader of the frames after `after`.
@@ -330,18 +346,18 @@ impl Journal {
         locked(&self.inner.shared.pending).clock_step
     }
 
-    /// Frees the space of the reserve file. Returns whether there was one.
-    pub fn release_reserve(&self) -> Result<bool, JournalError> {
-        let options = &self.inner.shared.options;
-        reserve::release(options.files.as_ref(), &options.dir)
-            .context("release the reserve in", &options.dir)
+    /// Returns true while the disk is full: appends are refused with [`AppendError::DiskFull`].
+    pub fn is_disk_full(&self) -> bool {
+        self.inner.shared.is_disk_full()
     }
 
-    /// Fills the reserve file again.
-    pub fn restore_reserve(&self) -> Result<(), JournalError> {
-        let options = &self.inner.shared.options;
-        reserve::restore(options.files.as_ref(), &options.dir, options.reserve_bytes)
-            .context("restore the reserve in", &options.dir)
+    /// Gives the space of the reserve file to a commit that found none: appends are refused until it has been filled
+    /// again. Returns whether there was one.
+    pub fn release_reserve(&self) -> Result<bool, JournalError> {
+        let shared = &self.inner.shared;
+        shared
+            .release_reserve()
+            .context("release the reserve in", &shared.options.dir)
     }
 
     /// Without background threads: makes one attempt to write the pending group. Returns false where nothing was
@@ -429,12 +445,11 @@ impl Inner {
         let options = &self.shared.options;
         let files = options.files.as_ref();
         let write = || checkpoint::write_sealed(files, &options.dir, CHECKPOINT, checkpoint);
-        let mut released = false;
         match write() {
             Err(error) if is_disk_full(&error) => {
-                released = reserve::release(files, &options.dir)
+                self.shared
+                    .release_reserve()
                     .context("release the reserve in", &options.dir)?;
-                tracing::warn!("the disk is full: released the journal's reserve to trim");
                 write()?;
             }
             written => written?,
@@ -462,11 +477,7 @@ impl Inner {
                 let _ = wake.try_send(());
             }
         }
-        if released && let Err(error) = reserve::restore(files, &options.dir, options.reserve_bytes)
-        {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "failed to fill the journal's reserve file again");
-        }
+        self.shared.restore_reserve_if_due();
         Ok(trimmed)
     }
 
@@ -501,8 +512,7 @@ impl Drop for Inner {
 }
 
 fn is_disk_full(error: &JournalError) -> bool {
-    matches!(error, JournalError::Io { source, .. }
-        if source.kind() == std::io::ErrorKind::StorageFull)
+    matches!(error, JournalError::Io { source, .. } if space::is_no_space(source))
 }
 
 fn report_opening(report: &Recovery) {

@@ -38,6 +38,7 @@ struct Inner {
 struct Steps {
     journal_replayed: bool,
     history_loaded: bool,
+    journal_disk_full: bool,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
 
@@ -56,6 +57,8 @@ pub struct ReadinessReport {
     pub journal_replayed: bool,
     /// Whether the history to load at the start is loaded.
     pub history_loaded: bool,
+    /// Whether messages are refused because the journal's disk is full. Detail: what is stored is answered.
+    pub journal_disk_full: bool,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -90,6 +93,7 @@ impl Readiness {
             steps: Mutex::new(Steps {
                 journal_replayed: false,
                 history_loaded: false,
+                journal_disk_full: false,
                 sources,
             }),
         }))
@@ -119,6 +123,11 @@ impl Readiness {
         self.change(|steps| steps.sources.entry(source.clone()).or_default().connected = false);
     }
 
+    /// Reports whether the journal's disk is full.
+    pub fn journal_disk_full(&self, is_full: bool) {
+        self.change(|steps| steps.journal_disk_full = is_full);
+    }
+
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
         let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
@@ -129,6 +138,7 @@ impl Readiness {
             ready: steps.journal_replayed && steps.history_loaded && (subscribed || waited),
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
+            journal_disk_full: steps.journal_disk_full,
             sources: steps
                 .sources
                 .iter()

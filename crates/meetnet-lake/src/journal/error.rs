@@ -93,6 +93,10 @@ pub enum AppendError {
         /// The limit.
         bytes_max: u64,
     },
+    /// The disk is full: withhold acknowledgements and try again later. It is taken again once there is room, without a
+    /// restart.
+    #[error("the journal's disk is full: nothing is taken until somebody makes room")]
+    DiskFull,
     /// The frame can never be taken: truncate it or make it a reject.
     #[error("{field} has {bytes} bytes, at most {bytes_max} can be journalled")]
     FieldTooLong {

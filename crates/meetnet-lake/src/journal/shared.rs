@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use meetnet_model::ids::Sequence;
 
@@ -64,6 +65,12 @@ pub(crate) struct Shared {
     callbacks: Mutex<Callbacks>,
     pub(crate) stored_bytes: AtomicU64,
     stopped: AtomicBool,
+    /// See `space`.
+    pub(super) disk_full: AtomicBool,
+    /// The reserve file is to be filled again.
+    pub(super) reserve_missing: AtomicBool,
+    /// But not before this, µs of the monotonic clock.
+    pub(super) reserve_due_at: AtomicI64,
     /// Frames that were never written, and why: set when the journal stops on a failing disk.
     pub(crate) unwritten: Mutex<Option<(u64, io::Error)>>,
 }
@@ -115,6 +122,9 @@ impl Shared {
             callbacks: Mutex::new(Arc::new([])),
             stored_bytes: AtomicU64::new(stored),
             stopped: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
+            reserve_missing: AtomicBool::new(false),
+            reserve_due_at: AtomicI64::new(i64::MIN),
             unwritten: Mutex::new(None),
         }
     }
@@ -145,18 +155,26 @@ impl Shared {
         }
     }
 
-    pub(crate) fn wait_durable(&self, sequence: Sequence) -> Result<(), JournalError> {
-        let mut catalog = locked(&self.catalog);
-        while catalog.durable.0 < sequence {
-            if self.stopped.load(Ordering::Acquire) {
-                return Err(JournalError::Stopped);
-            }
-            catalog = self
-                .durable_changed
-                .wait(catalog)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Waits until `sequence` is durable, or `wait_max` has passed: false then.
+    pub(crate) fn wait_durable(
+        &self,
+        sequence: Sequence,
+        wait_max: Duration,
+    ) -> Result<bool, JournalError> {
+        let is_open = |catalog: &mut Catalog| {
+            catalog.durable.0 < sequence && !self.stopped.load(Ordering::Acquire)
+        };
+        let (catalog, _) = self
+            .durable_changed
+            .wait_timeout_while(locked(&self.catalog), wait_max, is_open)
+            .unwrap_or_else(PoisonError::into_inner);
+        if catalog.durable.0 >= sequence {
+            Ok(true)
+        } else if self.stopped.load(Ordering::Acquire) {
+            Err(JournalError::Stopped)
+        } else {
+            Ok(false)
         }
-        Ok(())
     }
 
     /// Refuses appends from now on; the writer ends when nothing is pending.

@@ -18,6 +18,7 @@ use super::error::{AppendError, FullLimit};
 use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stamp};
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
+use super::space::is_no_space;
 use crate::files::FileHandle;
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
@@ -127,6 +128,10 @@ impl Shared {
         if pending.phase != Phase::Open {
             return Err(AppendError::Stopped);
         }
+        if self.is_disk_full() {
+            metrics::counter!("meetnet_journal_full_total", "limit" => "disk").increment(1);
+            return Err(AppendError::DiskFull);
+        }
         let unsynced = (pending.group.bytes.len() + pending.in_flight_bytes + bytes) as u64;
         let full = |limit, bytes, bytes_max| {
             metrics::counter!("meetnet_journal_full_total", "limit" => match limit {
@@ -219,6 +224,10 @@ impl Shared {
             if pending.group.frames > 0 {
                 return true;
             }
+            if self.is_disk_full() {
+                drop(pending);
+                return self.wait_for_space();
+            }
             if pending.phase != Phase::Open {
                 return false;
             }
@@ -290,12 +299,18 @@ impl Writer {
         let mut failures = 0_u32;
         while self.refused.is_some() || shared.wait_pending() {
             match self.write_group() {
-                Ok(_) => failures = 0,
+                Ok(_) => {
+                    if failures > 0 {
+                        tracing::info!(failures, "writing to the journal works again");
+                    }
+                    failures = 0;
+                }
                 Err(error) => {
-                    if failures.is_multiple_of(30) {
+                    // A full disk has its own alarm.
+                    if failures == 0 && !is_no_space(&error) {
                         tracing::error!(
+                            dir = %shared.options.dir.display(),
                             error = &error as &dyn std::error::Error,
-                            failures,
                             "failed to write a group to the journal: retrying, nothing is acknowledged"
                         );
                     }
@@ -312,18 +327,23 @@ impl Writer {
         }
     }
 
-    /// Makes one attempt at the refused or else the pending group. Returns false where there is none.
+    /// Makes one attempt at the refused or else the pending group. Returns false where there is none. On a full disk,
+    /// room is looked for once nothing waits any more.
     pub(crate) fn write_group(&mut self) -> io::Result<bool> {
         let group = match self.refused.take() {
             Some(group) => group,
             None => match self.shared.take_group(&mut self.spare) {
                 Some(group) => group,
-                None => return Ok(false),
+                None => {
+                    self.shared.look_for_space();
+                    return Ok(false);
+                }
             },
         };
         let started = Instant::now();
         if let Err(error) = self.store(&group) {
             metrics::counter!("meetnet_journal_write_failures_total").increment(1);
+            self.shared.note_write_error(&error);
             self.refused = Some(group);
             return Err(error);
         }
@@ -343,6 +363,9 @@ impl Writer {
         self.shared.publish(group.last, group.last_recorded_at);
         self.spare = group.bytes;
         self.spare.clear();
+        if pending_bytes == 0 {
+            self.shared.look_for_space();
+        }
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameKind, Journal, JournalError, JournalOptions, NewEnvelope,
@@ -413,6 +414,90 @@ fn a_new_journal_with_its_folders_survives_a_power_loss() {
 }
 
 #[test]
+fn a_full_disk_takes_nothing_until_there_is_room_for_the_reserve_too() {
+    let files = FaultyFiles::new();
+    let with_reserve = JournalOptions {
+        reserve_bytes: 2000,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
+    let refused = || {
+        let envelope = NewEnvelope::default();
+        assert_eq!(journal.append(&envelope), Err(AppendError::DiskFull));
+        assert_eq!(journal.append_tick(), Err(AppendError::DiskFull));
+        assert!(journal.is_disk_full());
+    };
+    files.set_bytes_max(Some(files.bytes_used() + 20));
+    append(&journal, &[b"first"]);
+    for _ in 0..3 {
+        journal.write_group().expect_err("the disk is full");
+        refused();
+    }
+    assert_eq!(read(&journal, 0), []);
+    // A commit is given the reserve; what had been taken may use it, what is new may not.
+    assert!(journal.release_reserve().expect("released"));
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
+    refused();
+    journal.write_group().expect("nothing waits");
+    refused();
+    files.set_bytes_max(None);
+    journal.write_group().expect("looked for room");
+    assert!(!journal.is_disk_full());
+    let reserve = files.content(&Path::new(DIR).join("reserve"));
+    assert_eq!(reserve.map(|zeros| zeros.len()), Some(2000));
+    append(&journal, &[b"second"]);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1]));
+}
+
+#[test]
+fn the_thread_of_a_journal_notices_by_itself_that_there_is_room_again() {
+    let files = FaultyFiles::new();
+    let threaded = JournalOptions {
+        background: true,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(threaded, b"declared").expect("opens");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let waiting = append(&journal, &[b"first"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !journal.is_disk_full() {
+        assert!(Instant::now() < deadline, "the disk is full");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    files.set_bytes_max(None);
+    journal.wait_durable(Sequence(waiting[0])).expect("durable");
+    while journal.is_disk_full() {
+        assert!(Instant::now() < deadline, "there is room");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let last = append(&journal, &[b"second"]);
+    journal.wait_durable(Sequence(last[0])).expect("durable");
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1]));
+}
+
+#[test]
+fn a_journal_on_a_read_only_disk_names_its_folder_and_goes_on_when_it_may_write() {
+    let files = FaultyFiles::new();
+    files.set_read_only(true);
+    let error = Journal::open(options(&files), b"declared").expect_err("read-only");
+    assert!(
+        matches!(error, JournalError::Io { .. }) && error.to_string().contains(DIR),
+        "{error}"
+    );
+    files.set_read_only(false);
+    let (journal, _) = open(&files);
+    files.set_read_only(true);
+    append(&journal, &[b"first"]);
+    journal.write_group().expect_err("read-only");
+    assert_eq!(read(&journal, 0), []);
+    files.set_read_only(false);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
+}
+
+#[test]
 fn a_full_disk_still_has_room_for_the_checkpoint() {
     let files = FaultyFiles::new();
     let with_reserve = JournalOptions {
@@ -421,15 +506,11 @@ fn a_full_disk_still_has_room_for_the_checkpoint() {
         ..options(&files)
     };
     let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
-    let used = |files: &FaultyFiles| -> usize {
-        let length = |path: &PathBuf| files.content(path).map_or(0, |content| content.len());
-        files.paths().iter().map(length).sum()
-    };
     for _ in 0..20 {
         append(&journal, &[&[7; 100]]);
         journal.write_group().expect("written");
     }
-    files.set_bytes_max(Some(used(&files) as u64 + 20));
+    files.set_bytes_max(Some(files.bytes_used() + 20));
     append(&journal, &[&[7; 100]]);
     journal.write_group().expect_err("the disk is full");
     let checkpoint = Checkpoint {

@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use meetnet_lake::journal::{
-    Checkpoint, FrameKind, Journal, JournalOptions, JournalReader, NewEnvelope, Recovery,
+    AppendError, Checkpoint, FrameKind, Journal, JournalOptions, JournalReader, NewEnvelope,
+    Recovery,
 };
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::clock::ManualClock;
@@ -300,7 +301,12 @@ impl Schedule {
                     (FrameKind::Envelope, journal.append(&envelope))
                 }
             };
-            let appended = appended.expect("no limit is near");
+            let appended = match appended {
+                Ok(appended) => appended,
+                // The disk had no space: nothing is taken until it has been asked again.
+                Err(AppendError::DiskFull) if journal.is_disk_full() => return,
+                Err(error) => panic!("no limit is near: {error}"),
+            };
             let stored = Stored {
                 recorded_at: appended.recorded_at,
                 clock_step: journal.clock_step().is_some(),

@@ -33,8 +33,9 @@ fn a_later_outage_is_detail() {
     readiness.history_loaded();
     readiness.subscribed(&lora);
     readiness.disconnected(&lora);
+    readiness.journal_disk_full(true);
     let report = readiness.report();
-    assert!(report.ready);
+    assert!(report.ready && report.journal_disk_full);
     assert_eq!(
         report.sources[&lora],
         BrokerReport {

@@ -47,6 +47,7 @@ pub(super) fn start(
                 let (durable, _) = journal.durable();
                 metrics::gauge!("meetnet_journal_bytes").set(journal.bytes() as f64);
                 metrics::gauge!("meetnet_journal_durable_sequence").set(durable.0 as f64);
+                readiness.journal_disk_full(journal.is_disk_full());
             }
             if round % UPKEEP_ROUNDS == 0 {
                 metrics.run_upkeep();
