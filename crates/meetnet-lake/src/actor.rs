@@ -4,6 +4,7 @@
 //! It has no thread of its own: the pipeline drives it, so everything here is a function of the frames applied.
 
 mod apply;
+mod barrier;
 mod commit;
 mod frontier;
 mod replace;
@@ -17,7 +18,8 @@ use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
-pub(crate) use self::commit::{CommitJob, CommitOutcome, RECORDED_THROUGH};
+pub(crate) use self::barrier::CommitLimits;
+pub(crate) use self::commit::{Admitted, CommitJob, CommitOutcome, IMPORT_APP, RECORDED_THROUGH};
 use self::frontier::Frontier;
 pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
@@ -26,7 +28,7 @@ use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, Mask, TableSnapshot};
 use crate::storage::TableFolder;
 use crate::table::files;
-use crate::table::log::{LOG_FOLDER, TableLog};
+use crate::table::log::{Committed, LOG_FOLDER, TableLog};
 use crate::table::lookup::KeyReader;
 
 /// Where a row came from: what its common columns say.
@@ -87,9 +89,11 @@ struct MaskState {
 /// State of one dataset.
 #[derive(Debug)]
 pub(crate) struct DatasetActor {
+    /// Application id of the journal in the table log.
+    app_id: String,
     declaration: Arc<DatasetDeclaration>,
     codec: Arc<KeyCodec>,
-    /// None while a commit job has it.
+    /// None while a job has it.
     log: Option<TableLog>,
     folder: TableFolder,
     version: u64,
@@ -147,12 +151,17 @@ impl DatasetActor {
             let metadata = log.changed_metadata(&declaration);
             let info =
                 crate::table::log::commit_info("SET DECLARATION", now_ms, serde_json::json!({}));
-            log.commit(&[info, metadata], now_ms)?;
+            match log.commit(vec![info, metadata], now_ms) {
+                Committed::Done => {}
+                // The next start finds out.
+                Committed::Lost(error) | Committed::Unsettled(error) => return Err(error),
+            }
         }
         let committed = Sequence(log.txn(app_id).unwrap_or(0).max(0) as u64);
         let codec = Arc::new(KeyCodec::new(&declaration)?);
         let files = live_files(&log, &declaration)?;
         Ok(Self {
+            app_id: app_id.to_owned(),
             version: log.version(),
             reader: KeyReader::new(folder.clone(), Arc::clone(&declaration), Arc::clone(&codec)),
             folder,
@@ -184,6 +193,11 @@ impl DatasetActor {
         self.committed_through
     }
 
+    /// Rows of frames up to this sequence are in the table: they are skipped when met again.
+    pub(crate) fn applied(&self) -> Sequence {
+        self.applied
+    }
+
     pub(crate) fn hot_rows(&self) -> u64 {
         self.hot.rows()
     }
@@ -208,6 +222,14 @@ impl DatasetActor {
     /// How far an import has come: rows consumed.
     pub(crate) fn txn(&self, app_id: &str) -> Option<i64> {
         self.log.as_ref().and_then(|log| log.txn(app_id))
+    }
+
+    /// Forgets everything hot: the rows of a chunk of an import that was not committed, and what they replaced.
+    pub(crate) fn forget_hot(&mut self) {
+        self.hot = HotRows::new(self.declaration.row_schema());
+        self.masks.clear();
+        self.frontier = Frontier::default();
+        self.dirty = true;
     }
 
     /// Returns true once after each change that readers should see.

@@ -125,6 +125,11 @@ impl HotRows {
             .sum()
     }
 
+    /// The rows, in the order they were applied.
+    pub(crate) fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
     /// Number that the next pushed row gets.
     pub(crate) fn next_row(&self) -> u64 {
         self.next_row
@@ -283,25 +288,37 @@ impl HotRows {
         self.frozen_below = 0;
     }
 
-    /// Drops the frozen rows after their commit; returns those that were replaced by frames after `sequence`,
-    /// as (chunk, position) with their marks: they have been committed live.
-    pub(crate) fn drop_frozen(&mut self, sequence: u64) -> Vec<(RecordBatch, usize, i64, u64)> {
-        let boundary = self.frozen_below;
-        let split = self
-            .chunks
-            .partition_point(|chunk| chunk.first_row < boundary);
+    /// Returns the frozen rows that were replaced by frames after `sequence`, as (chunk, position) with their marks.
+    pub(crate) fn replaced_while_frozen(
+        &self,
+        sequence: u64,
+    ) -> Vec<(RecordBatch, usize, i64, u64)> {
         let mut replaced = Vec::new();
-        for chunk in self.chunks.drain(..split) {
-            self.bytes = self.bytes.saturating_sub(chunk.bytes);
+        for chunk in &self.chunks[..self.frozen_chunks()] {
             let Some(marks) = &chunk.marks else { continue };
-            for (row, by) in marks
+            let late = marks
                 .by
                 .iter()
                 .enumerate()
-                .filter(|(_, by)| **by > sequence)
-            {
-                replaced.push((chunk.batch.clone(), row, marks.at[row], *by));
-            }
+                .filter(|(_, by)| **by > sequence);
+            replaced.extend(late.map(|(row, by)| (chunk.batch.clone(), row, marks.at[row], *by)));
+        }
+        replaced
+    }
+
+    /// Number of chunks that are frozen.
+    fn frozen_chunks(&self) -> usize {
+        let boundary = self.frozen_below;
+        self.chunks
+            .partition_point(|chunk| chunk.first_row < boundary)
+    }
+
+    /// Drops the frozen rows after their commit.
+    pub(crate) fn drop_frozen(&mut self) {
+        let boundary = self.frozen_below;
+        let frozen = self.frozen_chunks();
+        for chunk in self.chunks.drain(..frozen) {
+            self.bytes = self.bytes.saturating_sub(chunk.bytes);
         }
         self.current.retain(|_, row| *row >= boundary);
         self.history.retain(|_, rows| {
@@ -312,7 +329,6 @@ impl HotRows {
             self.current.shrink_to_fit();
         }
         self.frozen_below = 0;
-        replaced
     }
 
     /// Returns what readers see.

@@ -8,6 +8,7 @@
 
 mod declared;
 mod reader;
+mod table;
 mod upkeep;
 mod worker;
 
@@ -19,31 +20,26 @@ use arc_swap::ArcSwap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::rows::DatasetRows;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 pub use self::declared::check_declarations;
 pub use self::reader::LakeReader;
+use self::table::Table;
 use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
 use crate::actor::{
-    Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, ReplaceJob, ReplaceOutcome,
+    Admitted, Applied, CommitJob, CommitLimits, CommitOutcome, DatasetActor, Flag, IMPORT_APP,
+    Lineage, ReplaceJob, ReplaceOutcome,
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use crate::storage::{LakeStorage, TableFolder};
 pub use crate::table::vacuum::Vacuumed;
 
-/// First pause after a failed commit; doubled with each further failure.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause between attempts.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
-
 /// Prefix of the Delta application id of a journal.
 pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
-/// Prefix of the Delta application id of an import.
-const IMPORT_APP: &str = "meetnet/import/";
 
 /// Where the lake lies and when it commits.
 #[derive(Clone, Debug)]
@@ -71,6 +67,8 @@ pub struct LakeLimits {
     pub stable_age_max: Duration,
     /// Files that one commit writes again for replaced rows; a commit of more is cut in several.
     pub revised_files_max: usize,
+    /// Partitions that one commit writes into; a commit of more is cut in several.
+    pub commit_partitions_max: usize,
     /// Whether runs of files are merged in the background.
     pub compaction: bool,
     /// How long a replaced file stays, for readers and links that still hold it.
@@ -89,6 +87,15 @@ impl LakeOptions {
     }
 }
 
+impl LakeLimits {
+    fn of_commit(&self) -> CommitLimits {
+        CommitLimits {
+            revised_files_max: self.revised_files_max,
+            partitions_max: self.commit_partitions_max,
+        }
+    }
+}
+
 impl Default for LakeLimits {
     fn default() -> Self {
         Self {
@@ -97,6 +104,7 @@ impl Default for LakeLimits {
             hot_bytes_max: 96 << 20,
             stable_age_max: Duration::from_secs(300),
             revised_files_max: 32,
+            commit_partitions_max: 64,
             compaction: true,
             vacuum_after: Duration::from_secs(7 * 24 * 3_600),
         }
@@ -112,23 +120,10 @@ pub struct Lake {
     shared: SharedSnapshot,
     through: Sequence,
     stable_time: i64,
-    published_through: Sequence,
     worker: Worker<Job, Outcome>,
     upkeep: Upkeep,
-}
-
-/// An actor and the state of its commits.
-#[derive(Debug)]
-struct Table {
-    actor: DatasetActor,
-    published: Option<Arc<TableSnapshot>>,
-    /// When the oldest hot row was applied.
-    hot_since: Option<Instant>,
-    last_commit: Instant,
-    /// Longest time between two commits of hot rows.
-    commit_wait: Duration,
-    failures: u32,
-    retry_at: Option<Instant>,
+    /// A commit found no space, and nobody has been told.
+    short_of_space: bool,
 }
 
 /// What changes a table log.
@@ -184,9 +179,9 @@ impl Lake {
             shared: Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())),
             through: trimmed_through,
             stable_time: 0,
-            published_through: Sequence::ZERO,
             worker: Worker::start("lake-commit", Job::run)?,
             upkeep: Upkeep::start(declarations)?,
+            short_of_space: false,
         })
     }
 
@@ -247,28 +242,51 @@ impl Lake {
         self.through
     }
 
+    /// Says that `rows`, which [`Lake::apply`] could not compare with what is stored, and all rows of their dataset behind
+    /// them wait: the dataset is at the frame before them until [`Lake::release`].
+    pub fn hold(&mut self, rows: &DatasetRows, lineage: &[Lineage]) {
+        let Some(table) = self.tables.get_mut(&rows.declaration.id) else {
+            return;
+        };
+        let applied = table.actor.applied();
+        let mut frames = rows.envelopes.iter().map(|row| &lineage[*row as usize]);
+        let first = frames.find(|frame| frame.sequence > applied);
+        table.held = first.map(|first| (Sequence(first.sequence.0 - 1), first.recorded_at - 1));
+    }
+
+    /// Says that no rows of a dataset wait any more.
+    pub fn release(&mut self, dataset: &DatasetId) {
+        if let Some(table) = self.tables.get_mut(dataset) {
+            table.held = None;
+        }
+    }
+
     /// Makes what has been applied visible to readers, all tables at once.
     pub fn publish(&mut self) {
-        let moved = self.published_through != self.through;
+        let applied = (self.through, self.stable_time);
         let mut tables = BTreeMap::new();
-        let mut changed = moved;
+        let mut changed = false;
         for (id, table) in &mut self.tables {
             let dirty = table.actor.take_dirty();
+            let (through, stable_time) = table.position(applied);
+            let moved = |snapshot: &TableSnapshot| {
+                (snapshot.through, snapshot.stable_time) != (through, stable_time)
+            };
             let snapshot = match &table.published {
-                Some(snapshot) if !dirty && !moved => Arc::clone(snapshot),
+                Some(snapshot) if !dirty && !moved(snapshot) => Arc::clone(snapshot),
                 Some(snapshot) if !dirty => Arc::new(TableSnapshot {
-                    through: self.through,
-                    stable_time: self.stable_time,
+                    through,
+                    stable_time,
                     ..TableSnapshot::clone(snapshot)
                 }),
-                _ => Arc::new(table.actor.snapshot(self.through, self.stable_time)),
+                _ => Arc::new(table.actor.snapshot(through, stable_time)),
             };
-            changed |= dirty || table.published.is_none();
+            let known = table.published.as_ref();
+            changed |= known.is_none_or(|known| !Arc::ptr_eq(known, &snapshot));
             table.published = Some(Arc::clone(&snapshot));
             tables.insert(id.clone(), snapshot);
         }
         if changed {
-            self.published_through = self.through;
             self.shared.store(Arc::new(LakeSnapshot { tables }));
         }
     }
@@ -288,10 +306,13 @@ impl Lake {
 
     /// Every frame up to here is in files: the journal may archive it.
     pub fn trim_point(&self) -> Sequence {
+        let held = self.tables.values().filter_map(|table| table.held);
+        let held = held.map(|(through, _)| through);
         self.tables
             .values()
             .filter_map(|table| table.actor.oldest_uncommitted())
             .map(|oldest| Sequence(oldest.0.saturating_sub(1)))
+            .chain(held)
             .min()
             .unwrap_or(self.through)
     }
@@ -313,9 +334,16 @@ impl Lake {
     pub fn tick(&mut self) -> Result<usize, LakeError> {
         let mut admitted = 0;
         while let Some(outcome) = self.worker.finished() {
-            admitted += usize::from(self.admit(outcome)?);
+            admitted += usize::from(self.admit(outcome)?.is_ok());
         }
         let now = Instant::now();
+        for table in self.tables.values_mut() {
+            if table.retry_at.is_none_or(|at| at <= now)
+                && let Some(job) = table.again.take()
+            {
+                self.worker.send(job)?;
+            }
+        }
         let pressed = self.hot_bytes() >= self.options.limits.hot_bytes_max / 2;
         let largest = self
             .tables
@@ -323,19 +351,14 @@ impl Lake {
             .map(|table| table.actor.hot_bytes())
             .max()
             .unwrap_or(0);
+        let applied = (self.through, self.stable_time);
+        let limits = self.options.limits;
         for (id, table) in &mut self.tables {
             let is_pressed = pressed && table.actor.hot_bytes() == largest;
-            if table.is_due(&self.options.limits, self.through, is_pressed, now)
+            if table.is_due(&limits, applied, is_pressed, now)
                 && (is_pressed || !self.upkeep.holds_up(id, table, now))
-                && let Some(job) = table.actor.freeze(
-                    &self.app_id,
-                    self.through,
-                    self.stable_time,
-                    self.options.limits.revised_files_max,
-                    now_ms(),
-                )
+                && let Some(job) = table.freeze(applied, limits.of_commit())
             {
-                table.hot_since = None;
                 self.worker.send(Job::Commit(job))?;
             }
         }
@@ -344,21 +367,28 @@ impl Lake {
     }
 
     /// Commits everything that has been applied and waits for it.
+    ///
+    /// # Errors
+    /// The first of the datasets that could not be committed now; their rows stay hot.
     pub fn commit_all(&mut self) -> Result<(), LakeError> {
         self.wait_for_commits()?;
+        let applied = (self.through, self.stable_time);
         let ids: Vec<DatasetId> = self
             .tables
             .iter()
             .filter(|(_, table)| {
-                table.actor.hot_rows() > 0 || table.actor.committed_through() < self.through
+                table.actor.hot_rows() > 0
+                    || table.actor.committed_through() < table.position(applied).0
             })
             .map(|(id, _)| id.clone())
             .collect();
+        // One that fails does not keep the others from it.
+        let mut committed = Ok(());
         for id in ids {
-            self.commit_now(&id, Vec::new())?;
+            committed = committed.and(self.commit_whole(&id));
         }
         self.publish();
-        Ok(())
+        committed
     }
 
     /// How far an import has come in a dataset: rows consumed; None where it never began.
@@ -373,6 +403,9 @@ impl Lake {
 
     /// Takes one chunk of an import past the journal: hot rows of its dataset are committed first, then the chunk,
     /// together with the import's new position `consumed` (rows). Importing it again changes nothing.
+    ///
+    /// # Errors
+    /// Where the chunk cannot be taken now: nothing of it is answered, unless nobody knows whether it was committed.
     pub fn import(
         &mut self,
         import_id: &str,
@@ -383,115 +416,117 @@ impl Lake {
     ) -> Result<Applied, LakeError> {
         let id = rows.declaration.id.clone();
         self.wait_for_commits()?;
+        // The chunk is committed alone, and a failed attempt before it is settled first.
+        self.run_again(&id)?;
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         if table.actor.hot_rows() > 0 {
-            self.commit_now(&id, Vec::new())?;
+            self.commit_whole(&id)?;
         }
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let applied = table.actor.apply(rows, lineage, false, flag)?;
-        self.commit_now(
-            &id,
-            vec![(format!("{IMPORT_APP}{import_id}"), consumed as i64)],
-        )?;
+        let txns = vec![(format!("{IMPORT_APP}{import_id}"), consumed as i64)];
+        let committed = self.commit_import(&id, txns);
+        if let Some(table) = self.tables.get_mut(&id)
+            && committed.is_err()
+            && table.again.is_none()
+        {
+            // No journal holds the rows: they must not be answered now and be gone after a restart.
+            table.actor.forget_hot();
+        }
         self.publish();
-        Ok(applied)
+        committed.map(|()| applied)
     }
 
-    /// Commits one dataset on this thread.
-    fn commit_now(&mut self, id: &DatasetId, txns: Vec<(String, i64)>) -> Result<(), LakeError> {
-        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
-        let job = table
-            .actor
-            .freeze_through(&self.app_id, self.through, self.stable_time, txns, now_ms())
-            .ok_or_else(|| LakeError::Usage(format!("dataset `{id}` is being committed")))?;
-        table.hot_since = None;
-        let outcome = job.run();
-        match table.actor.admit(outcome)? {
-            None => {
-                self.upkeep.note_change(id);
-                Ok(())
+    /// Commits everything of one dataset on this thread, in as many commits as the limits ask for.
+    fn commit_whole(&mut self, id: &DatasetId) -> Result<(), LakeError> {
+        self.run_again(id)?;
+        let applied = (self.through, self.stable_time);
+        loop {
+            let limits = self.options.limits.of_commit();
+            let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+            let job = table.freeze(applied, limits);
+            let job = job.ok_or_else(|| is_committing(id))?;
+            let is_last = !table.left_behind;
+            self.admit(Outcome::Commit(job.run()))??;
+            if is_last {
+                return Ok(());
             }
-            Some(error) => Err(error),
         }
     }
 
+    /// Runs a job of one dataset that is to be run again, on this thread.
+    fn run_again(&mut self, id: &DatasetId) -> Result<(), LakeError> {
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+        match table.again.take() {
+            Some(job) => self.admit(job.run())?,
+            None => Ok(()),
+        }
+    }
+
+    /// Commits one dataset on this thread, whatever it touches, together with positions of imports.
+    fn commit_import(&mut self, id: &DatasetId, txns: Vec<(String, i64)>) -> Result<(), LakeError> {
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+        let job = table
+            .actor
+            .freeze_through(self.through, self.stable_time, txns, now_ms())
+            .ok_or_else(|| is_committing(id))?;
+        table.hot_since = None;
+        self.admit(Outcome::Commit(job.run()))?
+    }
+
+    /// Waits for the jobs under way; what became of them is in the tables.
     fn wait_for_commits(&mut self) -> Result<(), LakeError> {
         while let Some(outcome) = self.worker.wait() {
-            self.admit(outcome)?;
+            // A failure has been noted; the rows are hot for whoever commits next.
+            let _ = self.admit(outcome)?;
         }
         Ok(())
     }
 
-    /// Admits one outcome; returns true where it was a success.
-    fn admit(&mut self, outcome: Outcome) -> Result<bool, LakeError> {
+    /// Admits one outcome. The inner error is the attempt's, which has been noted and will be made again.
+    fn admit(&mut self, outcome: Outcome) -> Result<Result<(), LakeError>, LakeError> {
         let outcome = match outcome {
             Outcome::Commit(outcome) => outcome,
             Outcome::Replace(outcome) => return self.admit_replaced(outcome),
         };
         let id = outcome.declaration().id.clone();
-        let Some(table) = self.tables.get_mut(&id) else {
-            return Ok(false);
-        };
-        let failed = table.actor.admit(outcome)?;
+        let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
+        let admitted = table.actor.admit(outcome)?;
         let now = Instant::now();
         table.last_commit = now;
         table.hot_since = (table.actor.hot_rows() > 0).then_some(now);
-        match failed {
-            None => {
-                table.failures = 0;
-                table.retry_at = None;
+        let error = match admitted {
+            Admitted::Done => {
+                table.note_success(&id);
                 self.upkeep.note_change(&id);
                 metrics::counter!("meetnet_commits_total", "dataset" => id.to_string())
                     .increment(1);
                 info!(dataset = %id, version = table.actor.version(), through = table.actor.committed_through().0, "committed");
-                Ok(true)
+                return Ok(Ok(()));
             }
-            Some(error) => {
-                table.failures += 1;
-                let pause = RETRY_PAUSE * 2_u32.saturating_pow(table.failures.min(8) - 1);
-                table.retry_at = Some(now + pause.min(RETRY_PAUSE_MAX));
-                metrics::counter!("meetnet_commit_failures_total", "dataset" => id.to_string())
-                    .increment(1);
-                warn!(dataset = %id, failures = table.failures, error = &error as &dyn std::error::Error, "commit failed, its rows stay hot");
-                Ok(false)
+            Admitted::Failed(error) => error,
+            Admitted::Again(job, error) => {
+                table.again = Some(Job::Commit(job));
+                error
             }
-        }
-    }
-}
-
-impl Table {
-    fn new(actor: DatasetActor, commit_wait: Duration) -> Self {
-        Self {
-            commit_wait,
-            actor,
-            published: None,
-            hot_since: None,
-            last_commit: Instant::now(),
-            failures: 0,
-            retry_at: None,
-        }
+        };
+        table.note_failure(&id, &error, now);
+        self.short_of_space |= error.is_disk_full();
+        Ok(Err(error))
     }
 
-    fn is_due(&self, limits: &LakeLimits, through: Sequence, pressed: bool, now: Instant) -> bool {
-        if self.actor.is_committing() || self.retry_at.is_some_and(|at| now < at) {
-            return false;
-        }
-        if self.actor.hot_rows() == 0 {
-            return self.actor.committed_through() < through
-                && now.duration_since(self.last_commit) >= limits.stable_age_max;
-        }
-        pressed
-            || self.actor.hot_rows() >= limits.commit_rows_max
-            // What a barrier left behind does not wait for its age.
-            || self.actor.revised_files() > limits.revised_files_max
-            || self
-                .hot_since
-                .is_some_and(|since| now.duration_since(since) >= limits.commit_age_max)
+    /// Returns true once after a commit that found no space: whoever keeps a reserve gives it now.
+    pub fn take_short_of_space(&mut self) -> bool {
+        std::mem::take(&mut self.short_of_space)
     }
 }
 
 fn unknown(id: &DatasetId) -> LakeError {
     LakeError::Usage(format!("dataset `{id}` is not declared"))
+}
+
+fn is_committing(id: &DatasetId) -> LakeError {
+    LakeError::Usage(format!("dataset `{id}` is being committed"))
 }
 
 fn now_ms() -> i64 {

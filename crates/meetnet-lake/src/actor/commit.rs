@@ -6,7 +6,10 @@
 //!
 //! A job holds the table log, so a dataset has at most one commit under way. Rows applied meanwhile stay hot; what
 //! they replaced in frozen rows or rewritten files is found again by key in the new files when the commit is admitted.
-//! Where rows have replaced others in too many files, the commit stops before the frame that would touch one file more.
+//! Where that would touch too many files or partitions, the commit stops earlier (`barrier`).
+//!
+//! A job that ends without anybody knowing whether its entry is in the log ([`Admitted::Again`]) keeps the log and its
+//! files and is run again, so no other commit of the table can come in between.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -17,18 +20,21 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::Sequence;
 use serde_json::json;
 
-use super::{DatasetActor, MaskState, insert_files};
+use super::barrier::CommitLimits;
+use super::{DatasetActor, MaskState, insert_files, live_files};
 use crate::error::LakeError;
 use crate::hot::Chunk;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::LiveFile;
 use crate::table::actions::{Action, Txn};
-use crate::table::files::{add_action, remove_action};
-use crate::table::log::{TableLog, commit_info};
+use crate::table::files::{add_action, remove_action, remove_files};
+use crate::table::log::{Committed, TableLog, commit_info};
 use crate::table::lookup::WantedKey;
 
 /// Application id of "recorded through", µs: `serve` needs it, and only transactions survive a checkpoint.
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
+/// Prefix of the application id of an import.
+pub(crate) const IMPORT_APP: &str = "meetnet/import/";
 
 /// Frozen rows and masks of one dataset, on their way into files.
 #[derive(Debug)]
@@ -42,36 +48,44 @@ pub(crate) struct CommitJob {
     through: Sequence,
     txns: Vec<(String, i64)>,
     pub(super) now_ms: i64,
+    /// The files of the job, once they are written and an entry that names them is on its way.
+    written: Option<Vec<Arc<LiveFile>>>,
 }
 
 /// What a job gives back to its actor.
 #[derive(Debug)]
 pub(crate) struct CommitOutcome {
-    declaration: Arc<DatasetDeclaration>,
-    log: TableLog,
-    through: Sequence,
-    result: Result<Committed, CommitFailure>,
+    job: CommitJob,
+    result: Result<(), CommitFailure>,
 }
 
 /// Why a job did not commit.
 #[derive(Debug)]
 pub(super) enum CommitFailure {
-    /// The table is as it was: the rows stay hot, the next attempt may succeed.
+    /// The table is as it was, or holds what an earlier process of ours had sent: the rows stay hot for the next job.
     Retry(LakeError),
-    /// The table is not what the actor knows, or nobody can say what it is: only a restart may go on.
+    /// The entry may be in the table or not: the job is to be run again.
+    Unsettled(LakeError),
+    /// The table holds what the actor cannot know: only a restart may go on.
     Fatal(LakeError),
 }
 
+/// What the admission of an outcome leaves to do.
 #[derive(Debug)]
-struct Committed {
-    added: Vec<LiveFile>,
-    removed: HashSet<Arc<str>>,
+pub(crate) enum Admitted<Job> {
+    /// Nothing.
+    Done,
+    /// The table is not changed by the job: what it was to do is done by the next one.
+    Failed(LakeError),
+    /// The job is to be run again, some time later: nobody knows yet whether it has changed the table, or what it has
+    /// written cannot be read now.
+    Again(Job, LakeError),
 }
 
 impl CommitOutcome {
     /// The dataset that was committed.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
-        &self.declaration
+        &self.job.declaration
     }
 }
 
@@ -87,53 +101,32 @@ impl DatasetActor {
     }
 
     /// Freezes hot rows and masks up to the barrier; `through` and `recorded_through` are the position and time up to
-    /// which everything has been applied. At most `revised_files_max` files are written again, unless one frame alone
-    /// asks for more: the barrier is lower then, and rows stay hot.
+    /// which everything has been applied. Where that would touch more than `limits` allow the barrier is lower, and rows
+    /// stay hot.
     pub(crate) fn freeze(
         &mut self,
-        app_id: &str,
         through: Sequence,
         recorded_through: i64,
-        revised_files_max: usize,
+        limits: CommitLimits,
         now_ms: i64,
     ) -> Option<CommitJob> {
         let (through, recorded_through) = self
-            .lower_barrier(revised_files_max)
+            .lower_barrier(limits)
             .unwrap_or((through, recorded_through));
-        self.freeze_through(app_id, through, recorded_through, Vec::new(), now_ms)
+        self.freeze_through(through, recorded_through, Vec::new(), now_ms)
     }
 
-    /// Returns the barrier before the frame that would touch one file too many, and up to when everything recorded is
-    /// within it.
-    fn lower_barrier(&self, revised_files_max: usize) -> Option<(Sequence, i64)> {
-        if self.masks.len() <= revised_files_max {
-            return None;
-        }
-        let mut first: Vec<u64> = self
-            .masks
-            .values()
-            .filter_map(|mask| mask.by.values().min().copied())
-            .collect();
-        first.sort_unstable();
-        let least = *first.first()?;
-        let barrier = least.max(first.get(revised_files_max)?.saturating_sub(1));
-        // The frames behind the barrier begin with one that has a hot row: the mask's.
-        let recorded_after = self.hot.recorded_after(barrier)?;
-        Some((Sequence(barrier), recorded_after - 1))
-    }
-
-    /// Freezes hot rows and masks of frames up to `through`, however many files that writes again; `txns` are positions
+    /// Freezes hot rows and masks of frames up to `through`, however much that touches; `txns` are positions
     /// of imports that ride along.
     pub(crate) fn freeze_through(
         &mut self,
-        app_id: &str,
         through: Sequence,
         recorded_through: i64,
         mut txns: Vec<(String, i64)>,
         now_ms: i64,
     ) -> Option<CommitJob> {
         let log = self.log.take()?;
-        txns.push((app_id.to_owned(), through.0 as i64));
+        txns.push((self.app_id.clone(), through.0 as i64));
         txns.push((RECORDED_THROUGH.to_owned(), recorded_through));
         let masked_by_then = |mask: &MaskState| -> BTreeMap<u32, i64> {
             let rows = mask.by.iter().filter(|(_, by)| **by <= through.0);
@@ -159,95 +152,143 @@ impl DatasetActor {
             through,
             txns,
             now_ms,
+            written: None,
         })
     }
 
-    /// Takes the outcome of a job: on success the files are live and the frozen rows gone. Where the attempt failed the
-    /// rows stay hot for the next one, and its error is returned in `Ok`. An `Err` leaves the actor unusable: only a
-    /// restart, which rebuilds it from table and journal, helps.
-    pub(crate) fn admit(&mut self, outcome: CommitOutcome) -> Result<Option<LakeError>, LakeError> {
-        let CommitOutcome {
-            log,
-            through,
-            result,
-            ..
-        } = outcome;
-        self.version = log.version();
-        self.log = Some(log);
-        let committed = match result {
-            Ok(committed) => committed,
+    /// Takes the outcome of a job: on success the files are live and the frozen rows gone. An `Err` leaves the actor
+    /// unusable: only a restart, which rebuilds it from table and journal, helps.
+    pub(crate) fn admit(
+        &mut self,
+        outcome: CommitOutcome,
+    ) -> Result<Admitted<CommitJob>, LakeError> {
+        let CommitOutcome { job, result } = outcome;
+        match result {
+            Ok(()) => {}
+            Err(CommitFailure::Unsettled(error)) => return Ok(Admitted::Again(job, error)),
             Err(CommitFailure::Retry(error)) => {
                 self.hot.unfreeze();
-                return Ok(Some(error));
+                self.take_back(job.log)?;
+                return Ok(Admitted::Failed(error));
             }
             Err(CommitFailure::Fatal(error)) => return Err(error),
-        };
-        let added: Vec<Arc<LiveFile>> = committed.added.into_iter().map(Arc::new).collect();
-        let removed = self.swap_files(&committed.removed, &added);
-        let mut moved = self.take_masks(&removed, |by| by > through.0)?;
-        moved.extend(self.replaced_while_frozen(through)?);
-        self.map_masks(moved, &added)?;
-        self.committed_through = through;
-        self.dirty = true;
-        Ok(None)
+        }
+        let removed = job.masked.iter().map(|(file, _)| Arc::clone(&file.path));
+        let added = job.written.as_deref().unwrap_or_default();
+        // Nothing has changed here where that fails: the next run finds the entry in the log and comes back.
+        if let Err(error) = self.exchange(&removed.collect(), added, Some(job.through)) {
+            return Ok(Admitted::Again(job, error));
+        }
+        self.committed_through = job.through;
+        self.version = job.log.version();
+        self.log = Some(job.log);
+        Ok(Admitted::Done)
     }
 
-    /// Puts `added` in the place of the files at `removed`, and returns those.
-    pub(super) fn swap_files(
+    /// Takes the log back after a job that did not change the table. It may hold what an earlier process had sent before
+    /// it ended and what came through since (a slow object store): the rows of frames that this process has replayed
+    /// and keeps hot. They are in files now.
+    pub(super) fn take_back(&mut self, log: TableLog) -> Result<(), LakeError> {
+        if log.version() != self.version {
+            let live = live_files(&log, &self.declaration)?;
+            let known: HashSet<&str> = self.files.iter().map(|file| &*file.path).collect();
+            let added: Vec<Arc<LiveFile>> = live
+                .iter()
+                .filter(|file| !known.contains(&*file.path))
+                .cloned()
+                .collect();
+            let kept: HashSet<&str> = live.iter().map(|file| &*file.path).collect();
+            let gone = self.files.iter().filter(|file| !kept.contains(&*file.path));
+            let removed: HashSet<Arc<str>> = gone.map(|file| Arc::clone(&file.path)).collect();
+            let through = Sequence(log.txn(&self.app_id).unwrap_or(0).max(0) as u64);
+            let through = through.max(self.committed_through);
+            self.hot.freeze(through.0);
+            self.exchange(&removed, &added, Some(through))?;
+            self.committed_through = through;
+            self.version = log.version();
+        }
+        self.log = Some(log);
+        Ok(())
+    }
+
+    /// Puts `added` in the place of the files at `removed`. With `through`, they also hold the frozen rows, those of
+    /// frames up to there, as those frames left them. Masks and marks that are not carried out in the files are found
+    /// again by key. Nothing has changed where that fails.
+    pub(super) fn exchange(
         &mut self,
         removed: &HashSet<Arc<str>>,
         added: &[Arc<LiveFile>],
-    ) -> Vec<Arc<LiveFile>> {
-        let (gone, mut files): (Vec<_>, Vec<_>) = self
+        through: Option<Sequence>,
+    ) -> Result<(), LakeError> {
+        let carried_out = through.unwrap_or(Sequence::ZERO);
+        let mut moved = Vec::new();
+        // Where nothing comes (retention, a broken file) there is nothing to find, and the files may be unreadable.
+        if !added.is_empty() {
+            moved = self.masks_after(removed, carried_out)?;
+            if through.is_some() {
+                moved.extend(self.replaced_while_frozen(carried_out)?);
+            }
+        }
+        let masks = self.find_again(moved, added)?;
+
+        let mut files = Vec::with_capacity(self.files.len() + added.len());
+        let stay = self
             .files
             .iter()
-            .cloned()
-            .partition(|file| removed.contains(&file.path));
+            .filter(|file| !removed.contains(&file.path));
+        files.extend(stay.cloned());
         insert_files(&mut files, added, &self.declaration);
         self.files = Arc::new(files);
-        gone
+        self.masks.retain(|path, _| !removed.contains(path));
+        if through.is_some() {
+            self.hot.drop_frozen();
+        }
+        for PlacedMask { file, row, at, by } in masks {
+            self.mask(&file.path, row, at, by);
+        }
+        self.dirty = true;
+        Ok(())
     }
 
-    /// Takes the masks off removed files; returns those that the commit did not carry out, by key: `is_late` says it of
-    /// the sequence that set one.
-    pub(super) fn take_masks(
+    /// Returns the masks on `removed` files that frames after `carried_out` have set, by key.
+    fn masks_after(
         &mut self,
-        removed: &[Arc<LiveFile>],
-        is_late: impl Fn(u64) -> bool,
-    ) -> Result<Vec<(WantedKey, i64, u64)>, LakeError> {
+        removed: &HashSet<Arc<str>>,
+        carried_out: Sequence,
+    ) -> Result<Vec<Moved>, LakeError> {
         let mut moved = Vec::new();
-        for file in removed {
-            let Some(mask) = self.masks.remove(&file.path) else {
+        let files = Arc::clone(&self.files);
+        for file in files.iter().filter(|file| removed.contains(&file.path)) {
+            let Some(mask) = self.masks.get(&file.path) else {
                 continue;
             };
-            let late: Vec<(u32, u64)> = mask
+            let late: Vec<(u32, i64, u64)> = mask
                 .by
                 .iter()
-                .filter(|(_, by)| is_late(**by))
-                .map(|(row, by)| (*row, *by))
+                .filter(|(_, by)| **by > carried_out.0)
+                .map(|(row, by)| (*row, mask.public.rows[row], *by))
                 .collect();
             if late.is_empty() {
                 continue;
             }
-            let rows: Vec<u32> = late.iter().map(|(row, _)| *row).collect();
+            let rows: Vec<u32> = late.iter().map(|(row, ..)| *row).collect();
             let batch = self.reader.read_rows(file, &rows)?;
-            for (at, (row, by)) in late.into_iter().enumerate() {
-                moved.push((self.wanted_in(&batch, at)?, mask.public.rows[&row], by));
+            for (position, (_, at, by)) in late.into_iter().enumerate() {
+                let wanted = self.wanted_in(&batch, position)?;
+                moved.push(Moved { wanted, at, by });
             }
         }
         Ok(moved)
     }
 
-    /// Drops the frozen rows; returns those replaced after the barrier, by key.
-    fn replaced_while_frozen(
-        &mut self,
-        through: Sequence,
-    ) -> Result<Vec<(WantedKey, i64, u64)>, LakeError> {
-        let replaced = self.hot.drop_frozen(through.0);
-        replaced
-            .into_iter()
-            .map(|(batch, row, at, by)| Ok((self.wanted_in(&batch, row)?, at, by)))
-            .collect()
+    /// Returns the frozen rows that frames after the barrier have replaced, by key: they have been committed live.
+    fn replaced_while_frozen(&self, through: Sequence) -> Result<Vec<Moved>, LakeError> {
+        let replaced = self.hot.replaced_while_frozen(through.0);
+        let moved = replaced.into_iter().map(|(batch, row, at, by)| {
+            let wanted = self.wanted_in(&batch, row)?;
+            Ok(Moved { wanted, at, by })
+        });
+        moved.collect()
     }
 
     fn wanted_in(&self, batch: &RecordBatch, row: usize) -> Result<WantedKey, LakeError> {
@@ -273,48 +314,79 @@ impl DatasetActor {
         })
     }
 
-    /// Sets masks on the new files for rows that were replaced while the commit was under way.
-    pub(super) fn map_masks(
+    /// Finds rows that were replaced in the files that hold them now.
+    fn find_again(
         &mut self,
-        mut moved: Vec<(WantedKey, i64, u64)>,
+        mut moved: Vec<Moved>,
         added: &[Arc<LiveFile>],
-    ) -> Result<(), LakeError> {
+    ) -> Result<Vec<PlacedMask>, LakeError> {
         if moved.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        moved.sort_unstable_by(|a, b| a.0.key.cmp(&b.0.key));
-        let wanted: Vec<WantedKey> = moved.iter().map(|(wanted, ..)| wanted.clone()).collect();
+        moved.sort_unstable_by(|a, b| a.wanted.key.cmp(&b.wanted.key));
+        let wanted: Vec<WantedKey> = moved.iter().map(|moved| moved.wanted.clone()).collect();
         let current: Vec<Arc<LiveFile>> = added
             .iter()
             .filter(|file| !file.superseded)
             .cloned()
             .collect();
         let found = self.reader.find(&wanted, &current)?;
-        for ((_, at, by), found) in moved.into_iter().zip(found) {
-            for (file, row) in found.rows {
-                self.mask(&file.path, row, at, by);
-            }
+        let mut masks = Vec::with_capacity(moved.len());
+        for (Moved { at, by, .. }, found) in moved.into_iter().zip(found) {
+            let rows = found.rows.into_iter();
+            masks.extend(rows.map(|(file, row)| PlacedMask { file, row, at, by }));
         }
-        Ok(())
+        Ok(masks)
     }
 }
 
+/// A mask or mark on its way to the file that holds its row now.
+struct Moved {
+    wanted: WantedKey,
+    /// When the row was replaced, µs.
+    at: i64,
+    /// The frame that replaced it.
+    by: u64,
+}
+
+/// The same with its place.
+struct PlacedMask {
+    file: Arc<LiveFile>,
+    row: u32,
+    at: i64,
+    by: u64,
+}
+
 impl CommitJob {
-    /// Writes the files and commits them. Every error leaves the table as it was, or committed whole.
-    pub(crate) fn run(mut self) -> CommitOutcome {
-        let result = self.commit();
-        CommitOutcome {
-            declaration: self.declaration,
-            log: self.log,
-            through: self.through,
-            result,
-        }
+    /// The barrier: frames up to here are committed whole.
+    pub(crate) fn through(&self) -> Sequence {
+        self.through
     }
 
-    fn commit(&mut self) -> Result<Committed, CommitFailure> {
-        let added = self.write_files().map_err(CommitFailure::Retry)?;
-        // From here on the log may name the files, whatever is said of it: they are not taken back.
-        let mut actions = vec![self.commit_info(&added)];
+    /// Writes the files and commits them; a job that has been run before finds out what became of its entry.
+    pub(crate) fn run(mut self) -> CommitOutcome {
+        let result = self.commit();
+        CommitOutcome { job: self, result }
+    }
+
+    fn commit(&mut self) -> Result<(), CommitFailure> {
+        let committed = match &self.written {
+            Some(_) => self.log.settle(self.now_ms),
+            None => {
+                let added = self.write_files().map_err(CommitFailure::Retry)?;
+                let actions = self.actions(&added);
+                self.written = Some(added.into_iter().map(Arc::new).collect());
+                // What is frozen stays in the hot rows: only the files are needed from here on.
+                self.chunks = Vec::new();
+                self.log.commit(actions, self.now_ms)
+            }
+        };
+        let added = self.written.as_deref().unwrap_or_default();
+        settled(&mut self.log, committed, added)
+    }
+
+    fn actions(&self, added: &[LiveFile]) -> Vec<Action> {
+        let mut actions = vec![self.commit_info(added)];
         for (app_id, version) in &self.txns {
             actions.push(Action::Txn(Txn {
                 app_id: app_id.clone(),
@@ -333,15 +405,7 @@ impl CommitJob {
                 .iter()
                 .map(|file| Action::Add(add_action(&self.declaration, file))),
         );
-        commit_once(&mut self.log, &actions, &added, self.now_ms)?;
-        Ok(Committed {
-            added,
-            removed: self
-                .masked
-                .iter()
-                .map(|(file, _)| Arc::clone(&file.path))
-                .collect(),
-        })
+        actions
     }
 
     fn commit_info(&self, added: &[LiveFile]) -> Action {
@@ -353,33 +417,28 @@ impl CommitJob {
     }
 }
 
-/// Commits `actions`, which make `added` live, and finds out what an error means.
-pub(super) fn commit_once(
+/// Says what a job is to do about its entry; `added` are the files that it names.
+pub(super) fn settled(
     log: &mut TableLog,
-    actions: &[Action],
-    added: &[LiveFile],
-    now_ms: i64,
+    committed: Committed,
+    added: &[Arc<LiveFile>],
 ) -> Result<(), CommitFailure> {
-    let known = log.version();
-    let Err(error) = log.commit(actions, now_ms) else {
-        return Ok(());
+    let error = match committed {
+        Committed::Done => return Ok(()),
+        Committed::Unsettled(error) => return Err(CommitFailure::Unsettled(error)),
+        Committed::Lost(error) => error,
     };
-    // The entry may be there although we saw an error: only the log itself knows, and only once its name is on disk
-    // does it count. Where the log cannot be asked, the rows must not be written a second time.
-    log.refresh()
-        .and_then(|()| log.sync())
-        .map_err(CommitFailure::Fatal)?;
-    let is_ours = |action: &Action| match action {
-        Action::Txn(txn) => log.txn(&txn.app_id) >= Some(txn.version),
-        Action::Remove(remove) => !log.is_live(&remove.path),
-        _ => true,
+    // No entry names the files, and none ever will.
+    remove_files(log.folder(), added.iter().map(AsRef::as_ref));
+    let imported = |log: &TableLog| -> Vec<(String, i64)> {
+        let txns = log.txns(IMPORT_APP);
+        txns.map(|(id, consumed)| (id.to_owned(), consumed))
+            .collect()
     };
-    if added.iter().all(|file| log.is_live(&file.path)) && actions.iter().all(is_ours) {
-        return Ok(());
-    }
-    if log.version() != known {
-        // Nobody else writes this table, so it is an earlier attempt of ours that came through after all (a slow
-        // object store): the rows it holds are hot here still, and would be written again.
+    let before = imported(log);
+    // Where the log cannot be read now, the next job loses its version as well and comes here again.
+    if log.refresh().and_then(|()| log.sync()).is_ok() && imported(log) != before {
+        // Rows that no frame holds: what was applied since has not been compared with them.
         return Err(CommitFailure::Fatal(error));
     }
     Err(CommitFailure::Retry(error))

@@ -14,7 +14,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
 
 use super::DatasetActor;
-use super::commit::{CommitFailure, commit_once};
+use super::commit::{Admitted, CommitFailure, settled};
 use crate::error::LakeError;
 use crate::lake::Compacted;
 use crate::snapshot::LiveFile;
@@ -29,34 +29,34 @@ pub(crate) struct ReplaceJob {
     declaration: Arc<DatasetDeclaration>,
     log: TableLog,
     removed: Vec<Arc<LiveFile>>,
-    added: Vec<LiveFile>,
+    added: Vec<Arc<LiveFile>>,
     /// What the log calls it.
     operation: &'static str,
     now_ms: i64,
+    /// Whether an entry is on its way.
+    sent: bool,
 }
 
 /// What a job gives back to its actor.
 #[derive(Debug)]
 pub(crate) struct ReplaceOutcome {
-    declaration: Arc<DatasetDeclaration>,
-    log: TableLog,
-    removed: Vec<Arc<LiveFile>>,
-    added: Vec<LiveFile>,
+    job: ReplaceJob,
     result: Result<(), CommitFailure>,
 }
 
 impl ReplaceOutcome {
     /// The dataset whose files changed.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
-        &self.declaration
+        &self.job.declaration
     }
 
     /// What it exchanges.
     pub(crate) fn counts(&self) -> Compacted {
+        let (removed, added) = (&self.job.removed, &self.job.added);
         Compacted {
-            files_before: self.removed.len() as u64,
-            files_after: self.added.len() as u64,
-            rows: self.added.iter().map(|file| file.rows).sum(),
+            files_before: removed.len() as u64,
+            files_after: added.len() as u64,
+            rows: added.iter().map(|file| file.rows).sum(),
             ..Compacted::default()
         }
     }
@@ -104,9 +104,10 @@ impl DatasetActor {
             declaration: Arc::clone(&self.declaration),
             log: self.log.take()?,
             removed,
-            added,
+            added: added.into_iter().map(Arc::new).collect(),
             operation,
             now_ms,
+            sent: false,
         })
     }
 
@@ -114,38 +115,47 @@ impl DatasetActor {
     pub(crate) fn admit_replaced(
         &mut self,
         outcome: ReplaceOutcome,
-    ) -> Result<Option<LakeError>, LakeError> {
-        self.version = outcome.log.version();
-        self.log = Some(outcome.log);
-        match outcome.result {
+    ) -> Result<Admitted<ReplaceJob>, LakeError> {
+        let ReplaceOutcome { job, result } = outcome;
+        match result {
             Ok(()) => {}
-            Err(CommitFailure::Retry(error)) => return Ok(Some(error)),
+            Err(CommitFailure::Unsettled(error)) => return Ok(Admitted::Again(job, error)),
+            Err(CommitFailure::Retry(error)) => {
+                self.take_back(job.log)?;
+                return Ok(Admitted::Failed(error));
+            }
             Err(CommitFailure::Fatal(error)) => return Err(error),
         }
-        let paths = outcome.removed.iter().map(|file| Arc::clone(&file.path));
-        let added: Vec<Arc<LiveFile>> = outcome.added.into_iter().map(Arc::new).collect();
-        let removed = self.swap_files(&paths.collect(), &added);
-        let moved = self.take_masks(&removed, |_| true)?;
-        self.map_masks(moved, &added)?;
-        self.dirty = true;
-        Ok(None)
+        let removed = job.removed.iter().map(|file| Arc::clone(&file.path));
+        if let Err(error) = self.exchange(&removed.collect(), &job.added, None) {
+            return Ok(Admitted::Again(job, error));
+        }
+        self.version = job.log.version();
+        self.log = Some(job.log);
+        Ok(Admitted::Done)
     }
 }
 
 impl ReplaceJob {
-    /// Commits the exchange. Every error leaves the table as it was, or changed whole.
+    /// Commits the exchange; a job that has been run before finds out what became of its entry.
     pub(crate) fn run(mut self) -> ReplaceOutcome {
         let result = self.commit();
-        ReplaceOutcome {
-            declaration: self.declaration,
-            log: self.log,
-            removed: self.removed,
-            added: self.added,
-            result,
-        }
+        ReplaceOutcome { job: self, result }
     }
 
     fn commit(&mut self) -> Result<(), CommitFailure> {
+        let committed = match self.sent {
+            true => self.log.settle(self.now_ms),
+            false => {
+                let actions = self.actions();
+                self.sent = true;
+                self.log.commit(actions, self.now_ms)
+            }
+        };
+        settled(&mut self.log, committed, &self.added)
+    }
+
+    fn actions(&self) -> Vec<Action> {
         // Files that come hold the rows of those that go: for readers of the log nothing changes.
         let data_change = self.added.is_empty();
         let info = json!({ "removed": self.removed.len(), "added": self.added.len() });
@@ -160,6 +170,6 @@ impl ReplaceJob {
             add.data_change = data_change;
             actions.push(Action::Add(add));
         }
-        commit_once(&mut self.log, &actions, &self.added, self.now_ms)
+        actions
     }
 }

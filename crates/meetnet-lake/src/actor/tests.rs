@@ -23,6 +23,10 @@ const APP: &str = "meetnet/journal/test";
 /// 2026-01-31T23:00:00Z: an hour before a month ends, so that schedules cross partitions.
 const START: i64 = 1_769_900_400_000_000;
 const MINUTE: i64 = 60_000_000;
+const UNLIMITED: CommitLimits = CommitLimits {
+    revised_files_max: usize::MAX,
+    partitions_max: usize::MAX,
+};
 
 fn declaration() -> Arc<DatasetDeclaration> {
     let column = |name: &str, column_type, required| ColumnDeclaration {
@@ -303,7 +307,10 @@ fn place(actor: &mut DatasetActor, merge: MergeOutcome) -> Option<MergeOutcome> 
     let before = rows(actor.files());
     let files = merge.result.unwrap().unwrap();
     let job = actor.replace(merge.inputs, files, "OPTIMIZE", 0).unwrap();
-    assert!(actor.admit_replaced(job.run()).unwrap().is_none());
+    assert!(matches!(
+        actor.admit_replaced(job.run()),
+        Ok(Admitted::Done)
+    ));
     assert_eq!(rows(actor.files()), before);
     None
 }
@@ -332,16 +339,19 @@ fn schedule(seed: u64) {
             5 | 6 => {
                 if job.is_none() && outcome.is_none() {
                     let through = Sequence(frames.len() as u64);
-                    // Often fewer files than were revised: then the barrier is lower.
-                    let revised_files_max = random.random_range(1..6);
-                    job = actor.freeze(APP, through, 0, revised_files_max, 0);
+                    // Often fewer files and partitions than are touched: then the barrier is lower.
+                    let limits = CommitLimits {
+                        revised_files_max: random.random_range(1..6),
+                        partitions_max: random.random_range(1..6),
+                    };
+                    job = actor.freeze(through, 0, limits, 0);
                     assert!(job.is_some());
                 }
             }
             7 => outcome = job.take().map(CommitJob::run).or(outcome),
             8 => {
                 if let Some(outcome) = outcome.take() {
-                    assert!(actor.admit(outcome).unwrap().is_none());
+                    assert!(matches!(actor.admit(outcome), Ok(Admitted::Done)));
                 }
                 let oldest = actor
                     .oldest_uncommitted()
@@ -400,10 +410,8 @@ fn row(sequence: u64, minute: i64, value: Option<f64>) -> Row {
 }
 
 fn commit(actor: &mut DatasetActor, through: u64) {
-    let job = actor
-        .freeze(APP, Sequence(through), 0, usize::MAX, 0)
-        .unwrap();
-    assert!(actor.admit(job.run()).unwrap().is_none());
+    let job = actor.freeze(Sequence(through), 0, UNLIMITED, 0).unwrap();
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
 }
 
 #[test]
@@ -414,8 +422,10 @@ fn a_failed_commit_keeps_the_rows_hot_and_the_next_one_takes_them() {
     apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 1, Some(2.0))]);
     let blocked = root.join("licence=CC0-1.0");
     std::fs::write(&blocked, "a file where a folder must be").unwrap();
-    let job = actor.freeze(APP, Sequence(2), 0, usize::MAX, 0).unwrap();
-    let error = actor.admit(job.run()).unwrap().unwrap();
+    let job = actor.freeze(Sequence(2), 0, UNLIMITED, 0).unwrap();
+    let Ok(Admitted::Failed(error)) = actor.admit(job.run()) else {
+        panic!("a file is in the way");
+    };
     assert!(error.to_string().contains("licence=CC0-1.0"), "{error}");
     assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
     std::fs::remove_file(blocked).unwrap();
@@ -432,7 +442,7 @@ fn a_commit_seen_as_failed_counts_once() {
     let root = folder.path().join("d");
     let mut actor = open(&root, 0);
     apply(&mut actor, &[row(1, 0, Some(1.0))]);
-    let job = actor.freeze(APP, Sequence(1), 0, usize::MAX, 0).unwrap();
+    let job = actor.freeze(Sequence(1), 0, UNLIMITED, 0).unwrap();
     drop(job.run());
     // The outcome never reached the actor: the process ended. The frames come again.
     let mut actor = open(&root, 0);
@@ -590,8 +600,12 @@ fn a_commit_of_too_many_revised_files_stops_before_the_frame_that_touches_one_mo
         .collect();
     apply(&mut actor, &revisions);
     assert_eq!(actor.revised_files(), 4);
-    let job = actor.freeze(APP, Sequence(9), 1_000, 2, 0).unwrap();
-    assert!(actor.admit(job.run()).unwrap().is_none());
+    let two_files = CommitLimits {
+        revised_files_max: 2,
+        ..UNLIMITED
+    };
+    let job = actor.freeze(Sequence(9), 1_000, two_files, 0).unwrap();
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
     assert_eq!(
         (actor.committed_through(), actor.hot_rows()),
         (Sequence(6), 2)
@@ -602,12 +616,58 @@ fn a_commit_of_too_many_revised_files_stops_before_the_frame_that_touches_one_mo
     assert_eq!(recorded_through.txn(RECORDED_THROUGH), Some(START + 7 - 1));
     let (current, history) = read(&actor.snapshot(Sequence(9), 0));
     assert_eq!((current.len(), history.len()), (4, 4));
-    let job = actor.freeze(APP, Sequence(9), 1_000, 2, 0).unwrap();
-    assert!(actor.admit(job.run()).unwrap().is_none());
+    let job = actor.freeze(Sequence(9), 1_000, two_files, 0).unwrap();
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
     assert_eq!(
         (actor.committed_through(), actor.hot_rows()),
         (Sequence(9), 0)
     );
+}
+
+#[test]
+fn a_commit_of_too_many_partitions_stops_before_the_frame_that_touches_one_more() {
+    const MONTH: i64 = 31 * 24 * 60;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    // A row in a month of its own per frame, but for frame 3, which alone holds rows of ten years.
+    let in_month = |sequence, month: i64| row(sequence, month * MONTH, Some(1.0));
+    apply(&mut actor, &[in_month(1, 0), in_month(2, 1)]);
+    let spread: Vec<Row> = (0..120).map(|month| in_month(3, -month)).collect();
+    apply(&mut actor, &spread);
+    apply(
+        &mut actor,
+        &[in_month(4, 2), in_month(5, 3), in_month(6, 3)],
+    );
+    let before = read(&actor.snapshot(Sequence(6), 0));
+    let limits = CommitLimits {
+        partitions_max: 4,
+        ..UNLIMITED
+    };
+    let check = |actor: &mut DatasetActor, through: u64, recorded_through: i64| {
+        let version = actor.version();
+        let job = actor.freeze(Sequence(6), 1_000, limits, 0).unwrap();
+        assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
+        assert_eq!(actor.committed_through(), Sequence(through));
+        assert_eq!(actor.version(), version + 1);
+        let log = TableLog::open(&table_folder(&root)).unwrap().unwrap();
+        assert_eq!(log.txn(RECORDED_THROUGH), Some(recorded_through));
+        assert_eq!(read(&actor.snapshot(Sequence(6), 0)), before);
+    };
+    check(&mut actor, 2, START + 3 - 1);
+    check(&mut actor, 3, START + 4 - 1);
+    check(&mut actor, 6, 1_000);
+    assert_eq!(actor.hot_rows(), 0);
+    // A row that is replaced needs a partition for the row it was.
+    for sequence in 7..=9 {
+        let month = sequence as i64 - 7;
+        apply(&mut actor, &[row(sequence, month * MONTH, Some(2.0))]);
+    }
+    let job = actor.freeze(Sequence(9), 1_000, limits, 0).unwrap();
+    assert_eq!(job.through(), Sequence(8));
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
+    let (current, history) = read(&actor.snapshot(Sequence(9), 0));
+    assert_eq!((current.len(), history.len()), (before.0.len(), 3));
 }
 
 #[test]
@@ -658,19 +718,60 @@ fn row_groups_without_replaced_rows_are_copied_byte_for_byte() {
     assert_eq!(bounds(&kept.statistics), Some(Float(58.0)));
 }
 
-/// A store that took a commit after it had reported an error: what is hot is in the table already.
+/// A slow store took an entry of a process that had ended, after the next one had opened the table and replayed.
 #[test]
-fn a_commit_that_came_through_later_stops_the_actor() {
+fn an_entry_that_came_through_after_a_restart_is_taken_in() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");
-    let mut actor = open(&root, 0);
-    apply(&mut actor, &[row(1, 0, Some(1.0))]);
-    let mut other = open(&root, 0);
-    apply(&mut other, &[row(1, 0, Some(1.0))]);
-    commit(&mut other, 1);
-    apply(&mut actor, &[row(2, 1, Some(1.0))]);
-    let job = actor.freeze(APP, Sequence(2), 0, usize::MAX, 0).unwrap();
+    let mut ended = open(&root, 0);
+    let rows = [row(1, 0, Some(1.0)), row(2, 1, Some(1.0))];
+    apply(&mut ended, &rows);
+    commit(&mut ended, 2);
+    // Frame 3 replaces a row in a file, 4 one of frame 2.
+    let late = [
+        row(3, 0, Some(2.0)),
+        row(4, 1, Some(3.0)),
+        row(5, 2, Some(1.0)),
+    ];
+    apply(&mut ended, &late[..1]);
+    let mut actor = open(&root, 2);
+    apply(&mut actor, &late);
+    let before = read(&actor.snapshot(Sequence(5), 0));
+    commit(&mut ended, 3);
+    let job = actor.freeze(Sequence(4), 0, UNLIMITED, 0).unwrap();
+    let written = {
+        let outcome = job.run();
+        let Ok(Admitted::Failed(error)) = actor.admit(outcome) else {
+            panic!("the version is taken");
+        };
+        assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
+        actor.folder().list("licence=CC0-1.0").unwrap().len()
+    };
+    // What the job had written is gone; frame 3 is no longer hot, the others are.
+    assert_eq!(
+        (actor.committed_through(), actor.hot_rows()),
+        (Sequence(3), 2)
+    );
+    assert_eq!(written, 4);
+    assert_eq!(read(&actor.snapshot(Sequence(5), 0)), before);
+    commit(&mut actor, 5);
+    assert_eq!(read(&actor.snapshot(Sequence(5), 0)), before);
+    assert_eq!(read(&open(&root, 5).snapshot(Sequence(5), 0)), before);
+}
+
+#[test]
+fn an_import_that_came_through_after_a_restart_stops_the_actor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let (mut ended, mut actor) = (open(&root, 0), open(&root, 0));
+    apply(&mut ended, &[row(1, 0, Some(1.0))]);
+    let txns = vec![(format!("{IMPORT_APP}x"), 1)];
+    let job = ended.freeze_through(Sequence(1), 0, txns, 0).unwrap();
+    assert!(matches!(ended.admit(job.run()), Ok(Admitted::Done)));
+    // Nobody has compared this row with those of the import.
+    apply(&mut actor, &[row(2, 0, Some(2.0))]);
+    let job = actor.freeze(Sequence(2), 0, UNLIMITED, 0).unwrap();
     assert!(actor.admit(job.run()).is_err());
-    let actor = open(&root, 0);
-    assert_eq!(read(&actor.snapshot(Sequence(1), 0)).0.len(), 1);
+    let mut actor = open(&root, 1);
+    assert_eq!(apply(&mut actor, &[row(2, 0, Some(2.0))]).revised, 1);
 }

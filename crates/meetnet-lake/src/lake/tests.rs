@@ -40,7 +40,11 @@ fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, In
 
 /// Rows of `heat`: `sensors` sensors at one time.
 fn rows(sensors: u32, time: i64, value: f64) -> DatasetRows {
-    let declaration = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
+    rows_of("heat", sensors, time, value)
+}
+
+fn rows_of(dataset: &str, sensors: u32, time: i64, value: f64) -> DatasetRows {
+    let declaration = Arc::clone(&declarations().datasets[&DatasetId::new(dataset)]);
     let index = |name: &str| declaration.column_index(name).unwrap();
     let columns = ["sensor_id", "property", "time", "value"].map(index);
     let mut builder = RowsBuilder::new(declaration);
@@ -56,6 +60,10 @@ fn rows(sensors: u32, time: i64, value: f64) -> DatasetRows {
 
 /// Applies one frame.
 fn take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) {
+    try_take(lake, sequence, rows).unwrap();
+}
+
+fn try_take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) -> Result<Applied, LakeError> {
     let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
     let lineage = [Lineage {
         sequence: Sequence(sequence),
@@ -65,8 +73,9 @@ fn take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) {
         licence: "CC0-1.0".into(),
         precedence: 0,
     }];
-    lake.apply(rows, &lineage, &mut flag).unwrap();
+    let applied = lake.apply(rows, &lineage, &mut flag)?;
     lake.advance(Sequence(sequence), recorded_at);
+    Ok(applied)
 }
 
 fn heat(lake: &mut Lake) -> Arc<TableSnapshot> {
@@ -279,6 +288,226 @@ fn a_refused_declaration_changes_no_table() {
         "{error}"
     );
     assert_eq!(["air", "heat"].map(log), before);
+}
+
+#[test]
+fn a_stop_while_a_commit_is_under_way_commits_each_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        options.limits.commit_rows_max = 1;
+    });
+    for round in 0..20 {
+        let sequence = 2 * round + 1;
+        take(&mut lake, sequence, &rows(50, START, round as f64));
+        lake.tick().unwrap();
+        // The commit runs on its own thread; these rows replace those that it writes.
+        take(
+            &mut lake,
+            sequence + 1,
+            &rows(50, START, round as f64 + 0.5),
+        );
+        if round % 4 == 3 {
+            lake.commit_all().unwrap();
+            drop(lake);
+            lake = open(folder.path(), |options| {
+                options.limits.compaction = false;
+                options.limits.commit_rows_max = 1;
+            });
+        }
+    }
+    let snapshot = heat(&mut lake);
+    assert!(snapshot.hot.is_empty() && snapshot.masks.is_empty());
+    let rows_of = |superseded| {
+        let files = snapshot.files.iter().filter(|f| f.superseded == superseded);
+        files.map(|file| file.rows).sum::<u64>()
+    };
+    assert_eq!((rows_of(false), rows_of(true)), (50, 39 * 50));
+}
+
+/// Something that may happen to a file on the disk, and how it is named.
+type Harm = (&'static str, fn(&Path));
+
+fn damages() -> [Harm; 3] {
+    [
+        ("is missing", |path| std::fs::remove_file(path).unwrap()),
+        ("bytes instead of", |path| {
+            let content = std::fs::read(path).unwrap();
+            std::fs::write(path, &content[..20]).unwrap();
+        }),
+        ("has other bytes than were written", |path| {
+            let mut content = std::fs::read(path).unwrap();
+            let middle = content.len() / 2;
+            content[4..middle].fill(0xff);
+            std::fs::write(path, content).unwrap();
+        }),
+    ]
+}
+
+/// The repair: a commit that takes the file out of the table.
+fn take_out(lake: &mut Lake, file: &Arc<LiveFile>) {
+    let table = lake.tables.get_mut(&DatasetId::new("heat")).unwrap();
+    let job = table
+        .actor
+        .replace(vec![Arc::clone(file)], Vec::new(), "REPAIR", now_ms())
+        .unwrap();
+    lake.admit(Outcome::Replace(job.run())).unwrap().unwrap();
+}
+
+#[test]
+fn a_broken_file_stops_commits_and_look_ups_of_its_rows_until_it_is_repaired() {
+    const MONTH: i64 = 31 * 24 * 60 * MINUTE;
+    for (what, damage) in damages() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+        take(&mut lake, 1, &rows(20, START, 1.0));
+        take(&mut lake, 2, &rows(20, START + MONTH, 1.0));
+        take(&mut lake, 3, &rows_of("air", 5, START, 1.0));
+        lake.commit_all().unwrap();
+        let january = Arc::clone(&heat(&mut lake).files[0]);
+        let path = folder.path().join("heat").join(&*january.path);
+        // A row of it is replaced before the damage: the commit has to write the file again.
+        take(&mut lake, 4, &rows(1, START, 50.0));
+        damage(&path);
+        take(&mut lake, 5, &rows(1, START + MONTH, 60.0));
+        take(&mut lake, 6, &rows_of("air", 5, START + MINUTE, 1.0));
+        let named = |error: &LakeError| {
+            let text = error.to_string();
+            for part in [&*path.to_string_lossy(), what, "meetnet check --repair"] {
+                assert!(text.contains(part), "{text} should say {part}");
+            }
+            assert!(error.needs_a_person() && error.is_of_reading());
+        };
+        for _ in 0..3 {
+            named(&lake.commit_all().unwrap_err());
+        }
+        // The other dataset has committed; nothing of this one is lost, and nothing was left behind on the disk.
+        let air = Arc::clone(&lake.shared().load().tables[&DatasetId::new("air")]);
+        assert_eq!((air.files.len(), air.hot.len()), (2, 0));
+        assert_eq!(heat(&mut lake).hot.len(), 2);
+        let left = 2 - usize::from(what == "is missing");
+        assert_eq!(parquet_files(folder.path()), left, "{what}");
+        // Rows that must be compared with it wait; others do not.
+        let before = heat(&mut lake);
+        named(&try_take(&mut lake, 7, &rows(20, START, 2.0)).unwrap_err());
+        let after = heat(&mut lake);
+        assert_eq!(before.hot.len(), after.hot.len());
+        assert_eq!(before.masks, after.masks);
+        let applied = try_take(&mut lake, 7, &rows(20, START + MONTH, 2.0)).unwrap();
+        assert_eq!(applied.revised, 20);
+
+        take_out(&mut lake, &january);
+        lake.commit_all().unwrap();
+        let applied = try_take(&mut lake, 8, &rows(20, START, 2.0)).unwrap();
+        assert_eq!((applied.revised, applied.inserted), (1, 19));
+        lake.commit_all().unwrap();
+        assert_eq!(lake.trim_point(), Sequence(8));
+        let current = heat(&mut lake);
+        let current = current.files.iter().filter(|file| !file.superseded);
+        assert_eq!(current.map(|file| file.rows).sum::<u64>(), 40);
+    }
+}
+
+#[test]
+fn a_merge_that_meets_a_broken_file_is_given_up_and_others_are_made() {
+    for (what, damage) in damages() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+        for minute in 0..10 {
+            let time = START + minute as i64 * MINUTE;
+            take(&mut lake, 2 * minute + 1, &rows(5, time, 1.0));
+            take(&mut lake, 2 * minute + 2, &rows_of("noise", 5, time, 1.0));
+            lake.commit_all().unwrap();
+        }
+        let broken = Arc::clone(&heat(&mut lake).files[3]);
+        damage(&folder.path().join("heat").join(&*broken.path));
+        compact(&mut lake);
+        let files = |lake: &mut Lake, dataset: &str| {
+            lake.publish();
+            lake.shared().load().tables[&DatasetId::new(dataset)]
+                .files
+                .len()
+        };
+        assert_eq!(files(&mut lake, "heat"), 10, "{what}");
+        assert_eq!(files(&mut lake, "noise"), 1, "{what}");
+        assert_eq!(lake.compacted().given_up, 1);
+        take_out(&mut lake, &broken);
+        compact(&mut lake);
+        let merged = heat(&mut lake);
+        assert_eq!(
+            (merged.files.len(), merged.files[0].rows),
+            (1, 45),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    take(&mut lake, 1, &rows(2, START, 1.0));
+    let waiting = rows(2, START + MINUTE, 1.0);
+    let lineage = |sequence: u64| Lineage {
+        sequence: Sequence(sequence),
+        received_at: 10_000 + sequence as i64,
+        recorded_at: 10_000 + sequence as i64,
+        source: "garden".into(),
+        licence: "CC0-1.0".into(),
+        precedence: 0,
+    };
+    lake.hold(&waiting, &[lineage(3)]);
+    take(&mut lake, 4, &rows_of("air", 2, START, 1.0));
+    lake.commit_all().unwrap();
+    let through = |lake: &mut Lake, dataset: &str| {
+        lake.publish();
+        let shared = lake.shared().load_full();
+        let table = &shared.tables[&DatasetId::new(dataset)];
+        (table.through.0, table.stable_time == 10_002)
+    };
+    assert_eq!(through(&mut lake, "heat"), (2, true));
+    assert_eq!(through(&mut lake, "air"), (4, false));
+    let positions = lake.positions();
+    assert_eq!(positions[&DatasetId::new("heat")].1, Sequence(2));
+    assert_eq!(positions[&DatasetId::new("air")].1, Sequence(4));
+    // The journal keeps what waits.
+    assert_eq!(lake.trim_point(), Sequence(2));
+    lake.apply(&waiting, &[lineage(3)], &mut flag).unwrap();
+    lake.release(&DatasetId::new("heat"));
+    lake.commit_all().unwrap();
+    assert_eq!(through(&mut lake, "heat"), (4, false));
+    assert_eq!(lake.trim_point(), Sequence(4));
+}
+
+#[test]
+fn rows_of_ten_years_are_committed_a_few_partitions_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        options.limits.commit_partitions_max = 8;
+        options.limits.commit_rows_max = 100;
+    });
+    let month = 31 * 24 * 60 * MINUTE;
+    for sequence in 1..=120 {
+        let time = START - sequence as i64 * month;
+        take(&mut lake, sequence, &rows(1, time, 1.0));
+    }
+    let before = heat(&mut lake).version;
+    // The last of them are few and young: they do not wait for their age.
+    let heat_id = DatasetId::new("heat");
+    tick_until(&mut lake, "all is committed", |lake| {
+        lake.tables[&heat_id].actor.hot_rows() == 0
+    });
+    let snapshot = heat(&mut lake);
+    assert_eq!((snapshot.files.len(), snapshot.version - before), (120, 15));
+    // Somebody who wants everything committed gets the same commits.
+    for sequence in 121..=140 {
+        let time = START - sequence as i64 * month;
+        take(&mut lake, sequence, &rows(1, time, 1.0));
+    }
+    lake.commit_all().unwrap();
+    assert_eq!(heat(&mut lake).version - snapshot.version, 3);
+    assert_eq!(lake.trim_point(), Sequence(140));
 }
 
 /// A commit a minute for a year, sizes only: how many files a partition has, and how often a byte is written again.

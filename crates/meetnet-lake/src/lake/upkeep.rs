@@ -14,21 +14,24 @@ use std::time::{Duration, Instant};
 use meetnet_model::calendar;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::worker::Worker;
-use super::{Job, Lake, Table, now_ms};
-use crate::actor::ReplaceOutcome;
+use super::{Job, Lake, Table, now_ms, unknown};
+use crate::actor::{Admitted, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
+use crate::table::files::Partition;
 use crate::table::vacuum::{VacuumJob, Vacuumed};
 
 /// A commit that would write an input of a running merge again waits for it this long at most: else the merge would be
 /// in vain, and in a dataset with many revisions so would each after it.
 const MERGE_WAIT_MAX: Duration = Duration::from_secs(30);
-/// Pause after a merge that failed or came too late.
+/// Pause of a dataset after a merge that failed or came too late.
 const MERGE_PAUSE: Duration = Duration::from_secs(60);
+/// How long the partition of a broken file is left alone.
+const BROKEN_PAUSE: Duration = Duration::from_secs(3_600);
 /// Between two looks for periods past their retention.
 const RETENTION_PERIOD: Duration = Duration::from_secs(3_600);
 /// Between two vacuums; the first comes this much later than the start, when nobody waits for it.
@@ -106,7 +109,10 @@ pub(super) struct Upkeep {
     due: BTreeSet<DatasetId>,
     /// Datasets that somebody wants compacted whole.
     wanted: BTreeSet<DatasetId>,
-    paused_until: Option<Instant>,
+    /// Datasets whose last merge failed, and until when they are left alone.
+    paused: BTreeMap<DatasetId, Instant>,
+    /// Broken files that a merge has met, and until when their partitions are left alone.
+    broken: BTreeMap<Arc<str>, Instant>,
     compacted: Compacted,
     next_retention: Instant,
     next_vacuum: Instant,
@@ -124,7 +130,8 @@ impl Upkeep {
             merged: None,
             due: declarations.datasets.keys().cloned().collect(),
             wanted: BTreeSet::new(),
-            paused_until: None,
+            paused: BTreeMap::new(),
+            broken: BTreeMap::new(),
             compacted: Compacted::default(),
             next_retention: now,
             next_vacuum: now + FIRST_VACUUM,
@@ -155,44 +162,91 @@ impl Upkeep {
         &mut self,
         tables: &BTreeMap<DatasetId, Table>,
         background: bool,
-        now_ms: i64,
+        now: Instant,
     ) -> Option<MergeJob> {
-        let mut next = |ids: &mut BTreeSet<DatasetId>, effort| {
-            while let Some(id) = ids.first().cloned() {
-                let choice = tables
-                    .get(&id)
-                    .and_then(|table| Some((table, choose(table.actor.files(), effort, now_ms)?)));
-                let Some((table, choice)) = choice else {
-                    ids.remove(&id);
-                    continue;
-                };
-                self.merging = Some((id, choice.files()));
-                return Some(MergeJob {
-                    folder: table.actor.folder().clone(),
-                    declaration: Arc::clone(table.actor.declaration()),
-                    codec: Arc::clone(table.actor.codec()),
-                    choice,
-                    cancelled: Arc::clone(&self.cancelled),
-                    now_ms,
+        self.paused.retain(|_, until| now < *until);
+        self.broken.retain(|_, until| now < *until);
+        let (paused, broken) = (&self.paused, &self.broken);
+        let now_ms = now_ms();
+        let next = |ids: &mut BTreeSet<DatasetId>, effort| {
+            while let Some(id) = ids.iter().find(|id| !paused.contains_key(*id)).cloned() {
+                let choice = tables.get(&id).and_then(|table| {
+                    let files = without_partitions_of(broken, table.actor.files());
+                    Some((table, choose(&files, effort, now_ms)?))
                 });
+                match choice {
+                    Some((table, choice)) => return Some((id, table, choice)),
+                    None => ids.remove(&id),
+                };
             }
             None
         };
-        if let Some(job) = next(&mut self.wanted, Effort::Full) {
-            return Some(job);
+        let found = next(&mut self.wanted, Effort::Full).or_else(|| {
+            background
+                .then(|| next(&mut self.due, Effort::Steady))
+                .flatten()
+        });
+        let (id, table, choice) = found?;
+        self.merging = Some((id, choice.files()));
+        Some(MergeJob {
+            folder: table.actor.folder().clone(),
+            declaration: Arc::clone(table.actor.declaration()),
+            codec: Arc::clone(table.actor.codec()),
+            choice,
+            cancelled: Arc::clone(&self.cancelled),
+            now_ms,
+        })
+    }
+
+    /// Takes note of a merge that failed: a broken file costs the merges of its partition, another error those of its
+    /// dataset for a while.
+    fn note_failure(&mut self, outcome: &MergeOutcome, error: &LakeError, now: Instant) {
+        let id = &outcome.declaration.id;
+        let is_broken = |file: &&Arc<LiveFile>| {
+            let shown = outcome.folder.shown(&file.path);
+            matches!(error, LakeError::BrokenFile { path, .. } if *path == shown)
+        };
+        let error: &dyn std::error::Error = error;
+        if let Some(file) = outcome.inputs.iter().find(is_broken) {
+            error!(dataset = %id, error, "cannot merge the files of a period: one of them is broken");
+            self.broken
+                .insert(Arc::clone(&file.path), now + BROKEN_PAUSE);
+            self.merging = None;
+            self.compacted.given_up += 1;
+            return;
         }
-        background
-            .then(|| next(&mut self.due, Effort::Steady))
-            .flatten()
+        warn!(dataset = %id, error, "failed to merge files, trying again later");
+        self.wanted.remove(id);
+        self.give_up(id, now);
     }
 
     fn give_up(&mut self, id: &DatasetId, now: Instant) {
         self.merging = None;
         self.compacted.given_up += 1;
-        self.paused_until = Some(now + MERGE_PAUSE);
+        self.paused.insert(id.clone(), now + MERGE_PAUSE);
         metrics::counter!("meetnet_merges_given_up_total", "dataset" => id.to_string())
             .increment(1);
     }
+}
+
+/// Leaves out the files of partitions that hold a broken one.
+fn without_partitions_of(
+    broken: &BTreeMap<Arc<str>, Instant>,
+    files: &Arc<Vec<Arc<LiveFile>>>,
+) -> Arc<Vec<Arc<LiveFile>>> {
+    let is_broken = |file: &&Arc<LiveFile>| broken.contains_key(&file.path);
+    let partitions: BTreeSet<Partition> = files
+        .iter()
+        .filter(is_broken)
+        .map(|file| Partition::of(file))
+        .collect();
+    if partitions.is_empty() {
+        return Arc::clone(files);
+    }
+    let whole = files
+        .iter()
+        .filter(|file| !partitions.contains(&Partition::of(file)));
+    Arc::new(whole.cloned().collect())
 }
 
 impl Drop for Upkeep {
@@ -210,14 +264,14 @@ impl Lake {
         match request {
             UpkeepRequest::Compact(None) => {
                 self.upkeep.wanted.extend(self.tables.keys().cloned());
-                self.upkeep.paused_until = None;
+                self.upkeep.paused.clear();
             }
             UpkeepRequest::Compact(Some(id)) => {
                 if !self.tables.contains_key(&id) {
-                    return Err(super::unknown(&id));
+                    return Err(unknown(&id));
                 }
+                self.upkeep.paused.remove(&id);
                 self.upkeep.wanted.insert(id);
-                self.upkeep.paused_until = None;
             }
             UpkeepRequest::Vacuum => self.upkeep.next_vacuum = Instant::now(),
         }
@@ -262,10 +316,9 @@ impl Lake {
         if now >= self.upkeep.next_vacuum && self.start_vacuum()? {
             self.upkeep.next_vacuum = now + VACUUM_PERIOD;
         }
-        let paused = self.upkeep.paused_until.is_some_and(|until| now < until);
-        if !paused && self.upkeep.merging.is_none() {
+        if self.upkeep.merging.is_none() {
             let background = self.options.limits.compaction;
-            if let Some(job) = self.upkeep.next_merge(&self.tables, background, now_ms()) {
+            if let Some(job) = self.upkeep.next_merge(&self.tables, background, now) {
                 debug!(dataset = %job.declaration.id, runs = job.choice.runs.len(), "merging");
                 self.upkeep.worker.send(Task::Merge(job))?;
             }
@@ -281,9 +334,7 @@ impl Lake {
             return Ok(());
         };
         if let Err(error) = &outcome.result {
-            warn!(dataset = %id, error = error as &dyn std::error::Error, "failed to merge files, trying again later");
-            self.upkeep.wanted.remove(&id);
-            self.upkeep.give_up(&id, now);
+            self.upkeep.note_failure(&outcome, error, now);
             return Ok(());
         }
         if !table.actor.holds(&outcome.inputs) {
@@ -308,24 +359,33 @@ impl Lake {
         Ok(())
     }
 
-    /// Admits an exchange of files; returns true where it was a success.
-    pub(super) fn admit_replaced(&mut self, outcome: ReplaceOutcome) -> Result<bool, LakeError> {
+    /// Admits an exchange of files. The inner error is the attempt's, which has been noted.
+    pub(super) fn admit_replaced(
+        &mut self,
+        outcome: ReplaceOutcome,
+    ) -> Result<Result<(), LakeError>, LakeError> {
         let id = outcome.declaration().id.clone();
-        let Some(table) = self.tables.get_mut(&id) else {
-            return Ok(false);
-        };
+        let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let counts = outcome.counts();
-        let failed = table.actor.admit_replaced(outcome)?;
-        let version = table.actor.version();
         let is_merge = counts.files_after > 0;
-        if let Some(error) = failed {
-            warn!(dataset = %id, error = &error as &dyn std::error::Error, "failed to exchange files, trying again later");
-            if is_merge {
-                self.upkeep.wanted.remove(&id);
-                self.upkeep.give_up(&id, Instant::now());
+        let now = Instant::now();
+        match table.actor.admit_replaced(outcome)? {
+            Admitted::Done => table.note_success(&id),
+            Admitted::Again(job, error) => {
+                table.again = Some(Job::Replace(job));
+                table.note_failure(&id, &error, now);
+                return Ok(Err(error));
             }
-            return Ok(false);
+            Admitted::Failed(error) => {
+                table.note_failure(&id, &error, now);
+                if is_merge {
+                    self.upkeep.wanted.remove(&id);
+                    self.upkeep.give_up(&id, now);
+                }
+                return Ok(Err(error));
+            }
         }
+        let version = table.actor.version();
         self.upkeep.note_change(&id);
         if is_merge {
             self.upkeep.merging = None;
@@ -335,7 +395,7 @@ impl Lake {
         } else {
             info!(dataset = %id, version, files = counts.files_before, "dropped periods past their retention");
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 
     fn drop_old_periods(&mut self) -> Result<(), LakeError> {
@@ -363,8 +423,15 @@ impl Lake {
         Ok(())
     }
 
-    /// Starts a vacuum of all tables whose log is at hand; false where none is.
+    /// Starts a vacuum of all tables; false while a job has the log of one.
     fn start_vacuum(&mut self) -> Result<bool, LakeError> {
+        if self
+            .tables
+            .values()
+            .any(|table| table.actor.is_committing())
+        {
+            return Ok(false);
+        }
         let vacuum_after = millis(self.options.limits.vacuum_after);
         let jobs: Vec<(DatasetId, VacuumJob)> = self
             .tables
@@ -376,9 +443,6 @@ impl Lake {
                 Some((id.clone(), job))
             })
             .collect();
-        if jobs.len() < self.tables.len() {
-            return Ok(false);
-        }
         self.upkeep.vacuums_running += 1;
         self.upkeep.worker.send(Task::Vacuum(jobs))?;
         Ok(true)

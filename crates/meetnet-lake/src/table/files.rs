@@ -205,7 +205,10 @@ impl<'a> PartitionWriter<'a> {
 }
 
 /// Removes files that no log names; what cannot be removed is an orphan, which vacuum finds.
-pub(crate) fn remove_files(folder: &TableFolder, files: &[LiveFile]) {
+pub(crate) fn remove_files<'a>(
+    folder: &TableFolder,
+    files: impl IntoIterator<Item = &'a LiveFile>,
+) {
     for file in files {
         let _ = folder.remove(&file.path);
     }

@@ -3,13 +3,16 @@
 //! Invariants:
 //! - a version is created with a hard link, so that exactly one writer gets it; it is synced, with its folder, before
 //!   anybody is told;
-//! - nothing is retried or rebased here: a writer that loses gets [`LakeError::Conflict`], refreshes, and decides;
+//! - nothing is rebased here: a writer that loses a version refreshes and decides anew ([`Committed::Lost`]);
+//! - an error says nothing about its entry, which may be there or come yet (a slow object store). It is kept and put
+//!   again, the same bytes at the same version, until one or another is found there: each has an id that no other has;
 //! - the state in memory is the fold of all versions, so a commit costs what it writes, however old the table is.
 
 use std::collections::BTreeMap;
 
 use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::actions::{Action, Add, Format, MetaData, Protocol, Remove, Txn};
@@ -37,6 +40,28 @@ pub(crate) struct TableLog {
     tombstones: BTreeMap<String, Remove>,
     tombstone_retention_ms: i64,
     txns: BTreeMap<String, Txn>,
+    last_checkpoint: u64,
+    /// An entry of which nobody knows whether it is there.
+    unsettled: Option<Entry>,
+}
+
+/// An entry on its way into the log.
+#[derive(Debug)]
+struct Entry {
+    version: u64,
+    bytes: Vec<u8>,
+    actions: Vec<Action>,
+}
+
+/// What became of an entry.
+#[derive(Debug)]
+pub(crate) enum Committed {
+    /// It is there, on disk with its name, and folded.
+    Done,
+    /// Another one has its version: it is not there, and never will be.
+    Lost(LakeError),
+    /// Nobody can say: [`TableLog::settle`] finds out, and nothing else is committed before.
+    Unsettled(LakeError),
 }
 
 impl TableLog {
@@ -54,11 +79,14 @@ impl TableLog {
             tombstones: BTreeMap::new(),
             tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
             txns: BTreeMap::new(),
+            last_checkpoint: 0,
+            unsettled: None,
         };
         let next = match checkpoint::read_last(folder)? {
             Some((version, actions)) => {
                 actions.into_iter().for_each(|action| log.fold(action));
                 log.version = version;
+                log.last_checkpoint = version;
                 version + 1
             }
             None => 0,
@@ -98,14 +126,19 @@ impl TableLog {
             tombstones: BTreeMap::new(),
             tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
             txns: BTreeMap::new(),
+            last_checkpoint: 0,
+            unsettled: None,
         };
         let actions = vec![
             commit_info("CREATE TABLE", now_ms, json!({})),
             Action::Protocol(protocol),
             Action::MetaData(metadata),
         ];
-        log.put(0, &actions)?;
-        Ok(log)
+        if log.place(&Entry::new(0, actions))? {
+            Ok(log)
+        } else {
+            Err(log.conflict(0))
+        }
     }
 
     /// Newest version that this value has folded.
@@ -135,23 +168,22 @@ impl TableLog {
         self.tombstone_retention_ms = TOMBSTONE_RETENTION_MS.max(retention_ms);
     }
 
-    /// Returns true where `path` is live.
-    pub(crate) fn is_live(&self, path: &str) -> bool {
-        self.adds.contains_key(path)
-    }
-
     /// How far an application has come.
     pub(crate) fn txn(&self, app_id: &str) -> Option<i64> {
         self.txns.get(app_id).map(|txn| txn.version)
     }
 
-    /// The greatest position among applications whose id starts with `prefix`.
-    pub(crate) fn txn_max(&self, prefix: &str) -> Option<i64> {
+    /// How far each application has come whose id starts with `prefix`.
+    pub(crate) fn txns<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, i64)> {
         self.txns
             .range(prefix.to_owned()..)
-            .take_while(|(id, _)| id.starts_with(prefix))
-            .map(|(_, txn)| txn.version)
-            .max()
+            .take_while(move |(id, _)| id.starts_with(prefix))
+            .map(|(id, txn)| (id.as_str(), txn.version))
+    }
+
+    /// The greatest position among applications whose id starts with `prefix`.
+    pub(crate) fn txn_max(&self, prefix: &str) -> Option<i64> {
+        self.txns(prefix).map(|(_, version)| version).max()
     }
 
     /// The declaration the table was made with, or last changed to.
@@ -177,20 +209,75 @@ impl TableLog {
         ))
     }
 
-    /// Commits `actions` as the next version. On a conflict nothing is written and this value is unchanged: call
-    /// [`TableLog::refresh`] and decide anew. Any other error may come after the commit: refresh as well.
-    pub(crate) fn commit(&mut self, actions: &[Action], now_ms: i64) -> Result<u64, LakeError> {
-        let version = self.version + 1;
-        self.put(version, actions)?;
-        actions.iter().cloned().for_each(|action| self.fold(action));
-        self.version = version;
-        if version.is_multiple_of(CHECKPOINT_INTERVAL) {
-            let kept_since_ms = now_ms - self.tombstone_retention_ms;
-            self.tombstones
-                .retain(|_, remove| remove.deletion_timestamp.unwrap_or(0) > kept_since_ms);
-            checkpoint::write(&self.folder, version, &self.actions())?;
+    /// Commits `actions`, a [`commit_info`] among them, as the next version.
+    pub(crate) fn commit(&mut self, actions: Vec<Action>, now_ms: i64) -> Committed {
+        debug_assert!(self.unsettled.is_none(), "an open entry is settled first");
+        self.attempt(Entry::new(self.version + 1, actions), now_ms)
+    }
+
+    /// Finds out what became of an unsettled entry, and puts it again where there is none yet.
+    pub(crate) fn settle(&mut self, now_ms: i64) -> Committed {
+        match self.unsettled.take() {
+            Some(entry) => self.attempt(entry, now_ms),
+            None => Committed::Done,
         }
-        Ok(version)
+    }
+
+    fn attempt(&mut self, entry: Entry, now_ms: i64) -> Committed {
+        match self.place(&entry) {
+            Ok(true) => {}
+            Ok(false) => return Committed::Lost(self.conflict(entry.version)),
+            Err(error) => {
+                self.unsettled = Some(entry);
+                return Committed::Unsettled(error);
+            }
+        }
+        self.version = entry.version;
+        entry
+            .actions
+            .into_iter()
+            .for_each(|action| self.fold(action));
+        if self.version >= self.last_checkpoint + CHECKPOINT_INTERVAL {
+            self.write_checkpoint(now_ms);
+        }
+        Committed::Done
+    }
+
+    /// Puts an entry at its version. True: it is there, by this attempt or one before, on disk with its name. False:
+    /// another one is. An error says neither.
+    fn place(&self, entry: &Entry) -> Result<bool, LakeError> {
+        let path = entry_path(entry.version);
+        let put = self.folder.put_if_absent(&path, &entry.bytes);
+        if let Ok(Put::Done) = put {
+            return Ok(true);
+        }
+        match self.folder.read(&path) {
+            Ok(Some(found)) if found == entry.bytes => self.sync().map(|()| true),
+            Ok(Some(_)) => Ok(false),
+            Ok(None) => Err(put.err().unwrap_or_else(|| self.conflict(entry.version))),
+            Err(error) => Err(put.err().unwrap_or(error)),
+        }
+    }
+
+    /// A checkpoint only saves time: where it cannot be written, the next commit tries again.
+    fn write_checkpoint(&mut self, now_ms: i64) {
+        let kept_since_ms = now_ms - self.tombstone_retention_ms;
+        self.tombstones
+            .retain(|_, remove| remove.deletion_timestamp.unwrap_or(0) > kept_since_ms);
+        match checkpoint::write(&self.folder, self.version, &self.actions()) {
+            Ok(()) => self.last_checkpoint = self.version,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "failed to write a checkpoint of a table log");
+            }
+        }
+    }
+
+    fn conflict(&self, version: u64) -> LakeError {
+        LakeError::Conflict {
+            table: self.folder.shown(""),
+            version,
+        }
     }
 
     /// Syncs the folder of the log: an entry that is seen but whose name is not on disk yet could vanish with the
@@ -202,21 +289,6 @@ impl TableLog {
     /// Folds versions that others have committed since.
     pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
         self.fold_from(self.version + 1).map(drop)
-    }
-
-    fn put(&self, version: u64, actions: &[Action]) -> Result<(), LakeError> {
-        let mut bytes = Vec::with_capacity(512 * actions.len());
-        for action in actions {
-            serde_json::to_writer(&mut bytes, action).expect("actions have string keys only");
-            bytes.push(b'\n');
-        }
-        match self.folder.put_if_absent(&entry_path(version), &bytes)? {
-            Put::Done => Ok(()),
-            Put::Exists => Err(LakeError::Conflict {
-                table: self.folder.shown(""),
-                version,
-            }),
-        }
     }
 
     /// Folds every entry from `version` on; returns how many there were.
@@ -272,11 +344,27 @@ impl TableLog {
     }
 }
 
-/// Returns a `commitInfo` with meetnet's own fields beside the usual ones.
+impl Entry {
+    fn new(version: u64, actions: Vec<Action>) -> Self {
+        let mut bytes = Vec::with_capacity(512 * actions.len());
+        for action in &actions {
+            serde_json::to_writer(&mut bytes, action).expect("actions have string keys only");
+            bytes.push(b'\n');
+        }
+        Self {
+            version,
+            bytes,
+            actions,
+        }
+    }
+}
+
+/// Returns a `commitInfo` with meetnet's own fields beside the usual ones. Its `txnId` makes the entry one of its kind.
 pub(crate) fn commit_info(operation: &str, now_ms: i64, meetnet: serde_json::Value) -> Action {
     Action::CommitInfo(json!({
         "timestamp": now_ms,
         "operation": operation,
+        "txnId": Uuid::new_v4().to_string(),
         "engineInfo": concat!("meetnet/", env!("CARGO_PKG_VERSION")),
         "meetnet": meetnet,
     }))

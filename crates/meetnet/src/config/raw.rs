@@ -18,6 +18,7 @@ pub(super) struct Lake {
     pub(super) hot_bytes_max: Option<Spanned<SizeText>>,
     pub(super) stable_age_max: Option<DurationText>,
     pub(super) revised_files_max: Option<NonZeroUsize>,
+    pub(super) commit_partitions_max: Option<NonZeroUsize>,
     pub(super) compaction: Option<bool>,
     pub(super) vacuum_after: Option<Spanned<DurationText>>,
 }

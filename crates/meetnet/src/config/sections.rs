@@ -167,6 +167,9 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfi
             revised_files_max: raw
                 .revised_files_max
                 .map_or(defaults.revised_files_max, usize::from),
+            commit_partitions_max: raw
+                .commit_partitions_max
+                .map_or(defaults.commit_partitions_max, usize::from),
             compaction: raw.compaction.unwrap_or(defaults.compaction),
             vacuum_after: at_least(
                 document,

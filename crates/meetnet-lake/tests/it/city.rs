@@ -1,0 +1,176 @@
+//! A lake of one small dataset over a faulty disk, and what is answered from it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int8Array, Int64Array, RecordBatch};
+use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
+use meetnet_lake::storage::FolderStorage;
+use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{DatasetId, Sequence};
+use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::schemas;
+use meetnet_testkit::files::FaultyFiles;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use uuid::Uuid;
+
+/// Where the lake lies.
+pub(crate) const LAKE: &str = "/city/lake";
+/// 2026-01-01T00:00:00Z.
+const START: i64 = 1_767_225_600_000_000;
+const MINUTE: i64 = 60_000_000;
+
+/// A row of `heat`: sensor, minute since the start, value.
+pub(crate) type Row = (u8, i64, f64);
+
+/// What is answered: current rows, and replaced ones. Each is sensor, minute and value in hundredths.
+pub(crate) type Answers = (BTreeSet<(String, i64, i64)>, BTreeSet<(String, i64, i64)>);
+
+pub(crate) fn declarations() -> Declarations {
+    let mut declarations = schemas::builtin().into_declarations([]);
+    let heat = DatasetId::new("heat");
+    declarations.datasets.retain(|id, _| *id == heat);
+    declarations
+}
+
+/// Opens the lake; rows up to `trimmed` are taken to be in its tables.
+pub(crate) fn open(
+    files: &FaultyFiles,
+    trimmed: u64,
+    change: impl FnOnce(&mut LakeOptions),
+) -> Result<Lake, LakeError> {
+    let storage = FolderStorage::with_files(LAKE, Arc::new(files.clone()));
+    let mut options = LakeOptions::new(Arc::new(storage), Uuid::nil());
+    options.limits.compaction = false;
+    change(&mut options);
+    Lake::open(options, &declarations(), Sequence(trimmed))
+}
+
+/// Applies one frame.
+pub(crate) fn apply(lake: &mut Lake, sequence: u64, rows: &[Row]) -> Result<(), LakeError> {
+    let recorded_at = recorded_at(sequence);
+    lake.apply(&decoded(rows, false), &[lineage(sequence)], &mut flag)?;
+    lake.advance(Sequence(sequence), recorded_at);
+    Ok(())
+}
+
+/// Imports one chunk, which stands behind frame `sequence`; `consumed` rows of the import are done then.
+pub(crate) fn import(
+    lake: &mut Lake,
+    sequence: u64,
+    consumed: u64,
+    rows: &[Row],
+) -> Result<Applied, LakeError> {
+    let lineage: Vec<Lineage> = rows.iter().map(|_| lineage(sequence)).collect();
+    lake.import(
+        "an import",
+        consumed,
+        &decoded(rows, true),
+        &lineage,
+        &mut flag,
+    )
+}
+
+fn recorded_at(sequence: u64) -> i64 {
+    START + 400 * 24 * 60 * MINUTE + sequence as i64
+}
+
+fn lineage(sequence: u64) -> Lineage {
+    Lineage {
+        sequence: Sequence(sequence),
+        received_at: recorded_at(sequence),
+        recorded_at: recorded_at(sequence),
+        source: "garden".into(),
+        licence: "CC0-1.0".into(),
+        precedence: 0,
+    }
+}
+
+/// Rows as decoded from one envelope, or each from one of its own.
+fn decoded(rows: &[Row], apart: bool) -> DatasetRows {
+    let heat = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
+    let index = |name: &str| heat.column_index(name).expect("a column of `heat`");
+    let columns = ["sensor_id", "property", "time", "value"].map(index);
+    let mut builder = RowsBuilder::new(Arc::clone(&heat));
+    for (row, (sensor, minute, value)) in rows.iter().enumerate() {
+        builder.set_text(columns[0], &format!("garden-{sensor}"));
+        builder.set_text(columns[1], "air_temperature");
+        builder.set_int(columns[2], START + minute * MINUTE);
+        builder.set_float(columns[3], *value);
+        let envelope = if apart { row as u32 } else { 0 };
+        builder.finish_row(envelope).expect("a whole row");
+    }
+    builder.take()
+}
+
+fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
+    (
+        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
+        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
+    )
+}
+
+/// Returns the newest snapshot of the table.
+pub(crate) fn heat(lake: &mut Lake) -> Arc<TableSnapshot> {
+    lake.publish();
+    Arc::clone(&lake.shared().load().tables[&DatasetId::new("heat")])
+}
+
+/// Reads everything that is answered; panics where a key is answered twice.
+pub(crate) fn answers(files: &FaultyFiles, lake: &mut Lake) -> Answers {
+    let snapshot = heat(lake);
+    let (mut current, mut replaced) = (BTreeSet::new(), BTreeSet::new());
+    let mut add = |batch: &RecordBatch, is_replaced: &dyn Fn(usize) -> bool| {
+        let column = |name: &str| batch.column_by_name(name).expect("a column");
+        let times = |name: &str| column(name).as_primitive::<TimestampMicrosecondType>();
+        let values = column("value").as_primitive::<Float64Type>();
+        for row in 0..batch.num_rows() {
+            let sensor = column("sensor_id").as_string::<i32>().value(row).to_owned();
+            let minute = (times("time").value(row) - START) / MINUTE;
+            let answer = (sensor, minute, (values.value(row) * 100.0) as i64);
+            let set = if is_replaced(row) || !times("superseded_at").is_null(row) {
+                &mut replaced
+            } else {
+                &mut current
+            };
+            assert!(set.insert(answer.clone()), "{answer:?} is answered twice");
+        }
+    };
+    for file in snapshot.files.iter() {
+        let path = Path::new(LAKE).join("heat").join(&*file.path);
+        let content = files.content(&path).expect("a live file is there");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(content));
+        let reader = reader.and_then(|reader| reader.build()).expect("Parquet");
+        let mask = snapshot.masks.get(&file.path);
+        let mut start = 0;
+        for batch in reader {
+            let batch = batch.expect("readable");
+            add(&batch, &|row| {
+                mask.is_some_and(|mask| mask.rows.contains_key(&((start + row) as u32)))
+            });
+            start += batch.num_rows();
+        }
+    }
+    for hot in snapshot.hot.iter() {
+        add(&hot.batch, &|row| {
+            let marks = hot.superseded.as_ref();
+            marks.is_some_and(|marks| marks[row] != HotBatch::LIVE)
+        });
+    }
+    let keys: BTreeSet<_> = current
+        .iter()
+        .map(|(sensor, minute, _)| (sensor, minute))
+        .collect();
+    assert_eq!(
+        keys.len(),
+        current.len(),
+        "a key is answered twice: {current:?}"
+    );
+    (current, replaced)
+}
