@@ -7,7 +7,9 @@
 //! fills, and at its limit the sources withhold their acknowledgements.
 
 mod group;
+mod import;
 mod run;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

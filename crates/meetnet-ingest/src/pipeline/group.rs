@@ -56,7 +56,7 @@ pub(super) struct Taken {
     /// Rows per dataset, rejects among them.
     pub(super) rows: Vec<DatasetRows>,
     /// By envelope: what its rows carry.
-    pub(super) lineage: Vec<Lineage>,
+    pub(super) lineage: Arc<[Lineage]>,
     /// What could not become a row, in the order of the envelopes.
     pub(super) rejects: Vec<Reject>,
     /// By envelope: whether the clock was off when it was received. Empty where it never was.
@@ -80,7 +80,7 @@ impl Taken {
 pub(super) struct GroupDecoder {
     decoders: Decoders,
     group: Group,
-    pub(super) rules: QualityRules,
+    pub(super) rules: Arc<QualityRules>,
     rejects: Option<RowsBuilder>,
     sources: HashMap<Box<str>, SourceFacts>,
     lineage: Vec<Lineage>,
@@ -112,7 +112,7 @@ impl GroupDecoder {
         Ok(Self {
             group: decoders.group(),
             decoders,
-            rules: QualityRules::new(declarations),
+            rules: Arc::new(QualityRules::new(declarations)),
             rejects: declarations.dataset(REJECTS).cloned().map(RowsBuilder::new),
             sources,
             lineage: Vec::new(),
@@ -234,7 +234,7 @@ impl GroupDecoder {
         }
         Taken {
             rows,
-            lineage: std::mem::take(&mut self.lineage),
+            lineage: self.lineage.drain(..).collect(),
             rejects,
             clock_steps,
         }

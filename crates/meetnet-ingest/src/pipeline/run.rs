@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
 use meetnet_lake::lake::Lake;
-use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::rows::DatasetRows;
 use tracing::{error, info, warn};
 
 use super::group::{GroupDecoder, RejectCounts, Taken};
-use super::{Command, ImportChunk, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
+use super::waiting::{DecodedRows, WaitingRows};
+use super::{Command, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry};
 
@@ -29,10 +27,11 @@ const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) struct Runner {
     options: PipelineOptions,
-    journal: Journal,
+    pub(super) journal: Journal,
     reader: JournalReader,
-    lake: Lake,
-    decoder: GroupDecoder,
+    pub(super) lake: Lake,
+    pub(super) decoder: GroupDecoder,
+    pub(super) waiting: WaitingRows,
     key: PrivacyKey,
     outcomes: OutcomeRegistry,
     dup_windows: DupWindows,
@@ -92,6 +91,7 @@ impl Runner {
             journal,
             lake,
             decoder,
+            waiting: WaitingRows::default(),
             key,
             outcomes,
             dup_windows,
@@ -111,7 +111,9 @@ impl Runner {
         let mut replayed = Replayed::default();
         while self.reader.position() < last {
             self.lake.tick()?;
-            if self.lake.is_full() {
+            self.give_reserve();
+            self.retry_waiting()?;
+            if self.is_full() {
                 std::thread::sleep(FULL_PAUSE);
                 continue;
             }
@@ -148,12 +150,16 @@ impl Runner {
                 }
             }
             let admitted = self.lake.tick()?;
+            self.give_reserve();
             if admitted > 0 {
                 self.lake.publish();
                 self.checkpoint()?;
             }
+            if self.retry_waiting()? {
+                self.lake.publish();
+            }
             self.answer_tended();
-            if self.lake.is_full() {
+            if self.is_full() {
                 std::thread::sleep(FULL_PAUSE);
                 continue;
             }
@@ -234,13 +240,21 @@ impl Runner {
 
     /// Applies everything up to `through` that is durable now. The outer error is the pipeline's; the inner one says
     /// that hot rows are full and cannot be committed now.
-    fn drain(&mut self, through: Sequence) -> Result<Result<(), LakeError>, PipelineError> {
+    pub(super) fn drain(
+        &mut self,
+        through: Sequence,
+    ) -> Result<Result<(), LakeError>, PipelineError> {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
-            if self.lake.is_full()
-                && let Err(error) = self.lake.commit_all()
-            {
-                return Ok(Err(error));
+            if self.is_full() {
+                if let Err(error) = self.lake.commit_all() {
+                    return Ok(Err(error));
+                }
+                if self.is_full() {
+                    let message =
+                        "rows that wait for a file fill the memory: the log names the file";
+                    return Ok(Err(LakeError::Usage(message.to_owned())));
+                }
             }
             let Some(group) = self.reader.read_group_through(through, bytes_max)? else {
                 break;
@@ -251,10 +265,16 @@ impl Runner {
     }
 
     fn finish(&mut self) -> Result<(), PipelineError> {
-        self.drain(self.journal.durable().0)??;
-        self.lake.commit_all()?;
+        // What cannot be applied or committed now stays in the journal for the next start.
+        let drained = self.drain(self.journal.durable().0)?;
+        let mut committed = self.lake.commit_all();
+        if committed.as_ref().is_err_and(LakeError::is_disk_full) {
+            self.give_reserve();
+            committed = self.lake.commit_all();
+        }
         self.last_checkpoint = Instant::now() - self.options.limits.checkpoint_pause;
-        self.checkpoint()
+        self.checkpoint()?;
+        Ok(drained.and(committed)?)
     }
 
     /// Decodes and applies a group; a declarations frame divides it.
@@ -306,19 +326,33 @@ impl Runner {
         let taken = self.decoder.take();
         let mut applied = Applied::default();
         for rows in &taken.rows {
-            let rules = &self.decoder.rules;
-            let clock_steps = taken.clock_steps_of(rows);
-            let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
-                let of_inserted = |position: &u32| clock_steps.get(*position as usize).copied();
-                let clock_steps: Vec<bool> = positions.iter().map_while(of_inserted).collect();
-                rules.flag(declaration, batch, &clock_steps)
+            let decoded = DecodedRows {
+                clock_steps: taken.clock_steps_of(rows),
+                rows: rows.clone(),
+                lineage: Arc::clone(&taken.lineage),
+                rules: Arc::clone(&self.decoder.rules),
             };
-            let of_dataset = self.lake.apply(rows, &taken.lineage, flag)?;
-            count_applied(rows, of_dataset);
+            let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
+            count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
         }
         self.report_outcomes(&taken);
         Ok(applied)
+    }
+
+    /// Tries rows again that wait for a file; returns whether some have been applied.
+    fn retry_waiting(&mut self) -> Result<bool, PipelineError> {
+        let applied = self.waiting.retry(&mut self.lake, Instant::now())?;
+        for (dataset, applied) in &applied {
+            count_applied(dataset, *applied);
+        }
+        Ok(!applied.is_empty())
+    }
+
+    /// Returns true where no more may be decoded until rows are committed, or applied.
+    fn is_full(&self) -> bool {
+        let bytes_max = self.options.lake.limits.hot_bytes_max;
+        self.lake.hot_bytes() + self.waiting.bytes() >= bytes_max
     }
 
     /// Tells waiting pushes what became of their body.
@@ -363,10 +397,28 @@ impl Runner {
         }
         self.last_frame = Instant::now();
         match self.journal.append_tick() {
-            Ok(_) | Err(AppendError::Full { .. }) => Ok(()),
+            Ok(_) | Err(AppendError::Full { .. } | AppendError::DiskFull) => Ok(()),
             Err(error) => {
                 warn!(error = &error as &dyn std::error::Error, "no tick frame");
                 Ok(())
+            }
+        }
+    }
+
+    /// Gives the journal's reserve to a commit that found no space: rows in files make room in memory, and the journal
+    /// can be trimmed.
+    fn give_reserve(&mut self) {
+        if !self.lake.take_short_of_space() {
+            return;
+        }
+        match self.journal.release_reserve() {
+            Ok(true) => info!(
+                "gave the journal's reserve to the tables: messages are refused until there is room"
+            ),
+            Ok(false) => {}
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "failed to release the journal's reserve");
             }
         }
     }
@@ -409,73 +461,12 @@ impl Runner {
         }
         Ok(())
     }
-
-    /// Takes one chunk of an import. The outer error is the pipeline's, the inner one the chunk's.
-    fn import(&mut self, chunk: ImportChunk) -> Result<Result<Applied, LakeError>, PipelineError> {
-        // What was recorded before the chunk comes before it in every answer AS OF: it is applied first, up to a frame
-        // that stands for the chunk, and nothing after that frame is.
-        let tick = match self.journal.append_tick() {
-            Ok(tick) => tick,
-            Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
-        };
-        self.journal.wait_durable(tick.sequence)?;
-        if let Err(error) = self.drain(tick.sequence)? {
-            return Ok(Err(error));
-        }
-        let ImportChunk {
-            import_id,
-            consumed,
-            mut rows,
-            source,
-            licence,
-            received_at,
-        } = chunk;
-        let received_at = match received_at {
-            Some(times) => times,
-            None => {
-                let name = rows.declaration.time_column();
-                let times = rows
-                    .batch
-                    .column_by_name(name)
-                    .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
-                match times {
-                    Some(times) => times.values().to_vec(),
-                    None => {
-                        let message = format!("import of `{}`: no times", rows.declaration.id);
-                        return Ok(Err(LakeError::Usage(message)));
-                    }
-                }
-            }
-        };
-        let precedence = self.decoder.precedence(&source);
-        let lineage: Vec<Lineage> = received_at
-            .into_iter()
-            .map(|received_at| Lineage {
-                sequence: tick.sequence,
-                received_at,
-                recorded_at: tick.recorded_at,
-                source: source.clone(),
-                licence: licence.clone(),
-                precedence,
-            })
-            .collect();
-        rows.envelopes = (0..lineage.len() as u32).collect();
-        let rules = &self.decoder.rules;
-        let flag = &mut |declaration: &_, batch: &_, _: &[u32]| rules.flag(declaration, batch, &[]);
-        let applied = self
-            .lake
-            .import(&import_id, consumed, &rows, &lineage, flag);
-        if let Ok(applied) = &applied {
-            count_applied(&rows, *applied);
-        }
-        Ok(applied)
-    }
 }
 
-fn count_applied(rows: &DatasetRows, applied: Applied) {
+pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
     let count = |outcome: &'static str, number: u64| {
         if number > 0 {
-            let dataset = rows.declaration.id.to_string();
+            let dataset = dataset.to_string();
             metrics::counter!("meetnet_rows_total", "dataset" => dataset, "outcome" => outcome)
                 .increment(number);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int8Type, Int64Type};
-use meetnet_lake::journal::{JournalOptions, NewEnvelope, Original};
+use meetnet_lake::journal::{AppendError, JournalOptions, NewEnvelope, Original};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::rows::RowsBuilder;
@@ -15,6 +15,7 @@ use meetnet_model::source::{
 };
 
 use meetnet_testkit::clock::ManualClock;
+use meetnet_testkit::files::FaultyFiles;
 
 use super::*;
 use crate::outcomes::Outcome;
@@ -84,11 +85,9 @@ fn start_as(
         ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
     };
     change(&mut options);
+    let storage = FolderStorage::with_files(folder.join("lake"), Arc::clone(&options.files));
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
-    let lake = LakeOptions::new(
-        Arc::new(FolderStorage::new(folder.join("lake"))),
-        journal.id(),
-    );
+    let lake = LakeOptions::new(Arc::new(storage), journal.id());
     let outcomes = OutcomeRegistry::new(16);
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
@@ -350,6 +349,116 @@ fn a_replay_goes_by_the_precedences_that_were_in_force() {
     drop(daemon);
     let daemon = start(copy.path(), declared(5, 0));
     assert_eq!(values(&daemon.wait(last)), before);
+}
+
+#[test]
+fn rows_that_must_be_compared_with_a_broken_file_wait_and_other_datasets_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let last = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5}}"));
+    daemon.wait(last);
+    daemon.pipeline.commands().commit_all().unwrap();
+    let snapshot = daemon.wait(last);
+    let file = &snapshot.tables[&DatasetId::new("heat")].files[0].path;
+    let file = Path::new("lake/heat").join(&**file);
+    let whole = std::fs::read(folder.path().join(&file)).unwrap();
+    std::fs::write(folder.path().join(&file), b"PAR1").unwrap();
+    // A revision of the row in the file, a row behind it that would need no file, and a row of another dataset.
+    let revision = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":22}}"));
+    let later = ts + 1_000;
+    daemon.append("timed", &format!("{{\"ts\":{later},\"t\":23}}"));
+    let last = daemon.append("timed", "{");
+    let waits = |daemon: &Daemon| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let snapshot = daemon.pipeline.shared().load_full();
+            if snapshot.tables[&DatasetId::new("rejects")].through >= last {
+                let heat = &snapshot.tables[&DatasetId::new("heat")];
+                assert_eq!(heat.through, Sequence(revision.0 - 1));
+                assert_eq!(rows(&snapshot, "heat"), (0, 1));
+                assert_eq!(rows(&snapshot, "rejects"), (1, 0));
+                break;
+            }
+            assert!(Instant::now() < deadline, "the other dataset goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    waits(&daemon);
+    // Neither a commit nor an import gets past them, and a restart comes to the same.
+    daemon.pipeline.commands().commit_all().unwrap();
+    let error = daemon
+        .pipeline
+        .commands()
+        .import(chunk(ts, 1, 1.0))
+        .unwrap_err();
+    let error = std::error::Error::source(&error)
+        .map(ToString::to_string)
+        .unwrap_or(error.to_string());
+    assert!(error.contains("rows wait for a file"), "{error}");
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let daemon = start(copy.path());
+    let snapshot = daemon.pipeline.shared().load_full();
+    assert_eq!(
+        snapshot.tables[&DatasetId::new("heat")].through,
+        Sequence(revision.0 - 1)
+    );
+    // Repaired: everything goes on in the same process.
+    std::fs::write(copy.path().join(&file), whole).unwrap();
+    let snapshot = daemon.wait(last);
+    assert_eq!(rows(&snapshot, "heat"), (2, 1));
+    assert_eq!(snapshot.tables[&DatasetId::new("heat")].masks.len(), 1);
+    daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
+fn on_a_full_disk_rows_get_into_files_and_everything_goes_on_when_there_is_room() {
+    let disk = FaultyFiles::new();
+    let on_disk = |options: &mut JournalOptions| {
+        options.files = Arc::new(disk.clone());
+        options.reserve_bytes = 1 << 20;
+    };
+    let daemon = start_as(Path::new("/city"), &declarations(), on_disk, |_| {});
+    let ts = now_ms();
+    let at = |second: i64| format!("{{\"ts\":{},\"t\":21.5}}", ts + 1_000 * second);
+    let last = daemon.append("timed", &at(0));
+    daemon.wait(last);
+    disk.set_bytes_max(Some(disk.bytes_used()));
+    // Taken, and not yet on disk: it is not acknowledged.
+    let waiting = daemon.append("timed", &at(1));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let wait_for = |what: &str, done: &dyn Fn() -> bool| {
+        while !done() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for("the disk is full", &|| daemon.journal.is_disk_full());
+    assert!(daemon.journal.durable().0 < waiting);
+    assert_eq!(rows(&daemon.pipeline.shared().load_full(), "heat"), (1, 0));
+    let envelope = NewEnvelope::default();
+    let refused = || daemon.journal.append(&envelope) == Err(AppendError::DiskFull);
+    assert!(refused());
+    // The first attempt finds no room and gets the reserve.
+    let commands = daemon.pipeline.commands();
+    commands.commit_all().unwrap_err();
+    wait_for("rows get into files", &|| commands.commit_all().is_ok());
+    wait_for("what was taken is on disk", &|| {
+        daemon.journal.durable().0 >= waiting
+    });
+    let snapshot = daemon.wait(waiting);
+    let (hot, stored) = rows(&snapshot, "heat");
+    assert!(hot + stored == 2 && stored > 0, "{hot} {stored}");
+    // Still no room for new messages, until somebody makes some.
+    assert!(refused());
+    disk.set_bytes_max(None);
+    wait_for("messages are taken again", &|| !refused());
+    let last = daemon.append("timed", &at(2));
+    let (hot, stored) = rows(&daemon.wait(last), "heat");
+    assert_eq!(hot + stored, 3);
+    daemon.pipeline.shutdown().unwrap();
 }
 
 /// Per hot row of a dataset: its value (none in `rejects`), quality and quality tests.

@@ -1,0 +1,92 @@
+//! Imports: chunks of rows that go past the journal, one at a time, between two frames.
+
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use meetnet_lake::{Applied, LakeError, Lineage};
+
+use super::run::{Runner, count_applied};
+use super::{ImportChunk, PipelineError};
+
+/// How long a chunk waits for the journal's disk: everything else waits with it.
+const SYNC_WAIT_MAX: Duration = Duration::from_secs(10);
+
+impl Runner {
+    /// Takes one chunk of an import. The outer error is the pipeline's, the inner one the chunk's.
+    pub(super) fn import(
+        &mut self,
+        chunk: ImportChunk,
+    ) -> Result<Result<Applied, LakeError>, PipelineError> {
+        // What was recorded before the chunk comes before it in every answer AS OF: it is applied first, up to a frame
+        // that stands for the chunk, and nothing after that frame is.
+        let tick = match self.journal.append_tick() {
+            Ok(tick) => tick,
+            Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
+        };
+        if !self
+            .journal
+            .wait_durable_for(tick.sequence, SYNC_WAIT_MAX)?
+        {
+            let message = "import: the journal cannot be synced now, its log says why";
+            return Ok(Err(LakeError::Usage(message.to_owned())));
+        }
+        if let Err(error) = self.drain(tick.sequence)? {
+            return Ok(Err(error));
+        }
+        let id = &chunk.rows.declaration.id;
+        if self.waiting.holds(id) {
+            let message = format!(
+                "import of `{id}`: rows wait for a file that cannot be read; the log names it"
+            );
+            return Ok(Err(LakeError::Usage(message)));
+        }
+        let ImportChunk {
+            import_id,
+            consumed,
+            mut rows,
+            source,
+            licence,
+            received_at,
+        } = chunk;
+        let received_at = match received_at {
+            Some(times) => times,
+            None => {
+                let name = rows.declaration.time_column();
+                let times = rows
+                    .batch
+                    .column_by_name(name)
+                    .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+                match times {
+                    Some(times) => times.values().to_vec(),
+                    None => {
+                        let message = format!("import of `{}`: no times", rows.declaration.id);
+                        return Ok(Err(LakeError::Usage(message)));
+                    }
+                }
+            }
+        };
+        let precedence = self.decoder.precedence(&source);
+        let lineage: Vec<Lineage> = received_at
+            .into_iter()
+            .map(|received_at| Lineage {
+                sequence: tick.sequence,
+                received_at,
+                recorded_at: tick.recorded_at,
+                source: source.clone(),
+                licence: licence.clone(),
+                precedence,
+            })
+            .collect();
+        rows.envelopes = (0..lineage.len() as u32).collect();
+        let rules = &self.decoder.rules;
+        let flag = &mut |declaration: &_, batch: &_, _: &[u32]| rules.flag(declaration, batch, &[]);
+        let applied = self
+            .lake
+            .import(&import_id, consumed, &rows, &lineage, flag);
+        if let Ok(applied) = &applied {
+            count_applied(&rows.declaration.id, *applied);
+        }
+        Ok(applied)
+    }
+}

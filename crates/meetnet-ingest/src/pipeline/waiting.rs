@@ -1,0 +1,149 @@
+//! Rows that cannot be compared with what is stored, because a file cannot be read: they wait in memory, in order, and
+//! with them all later rows of their dataset. Other datasets go on.
+//!
+//! Nothing is lost where the process ends: the journal keeps their frames until they are applied and committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meetnet_lake::lake::Lake;
+use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_model::ids::DatasetId;
+use meetnet_model::rows::DatasetRows;
+use meetnet_quality::QualityRules;
+use tracing::{error, info};
+
+/// First pause before rows are tried again; doubled with each failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause: a file that was repaired is noticed this late.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Decoded rows of one dataset, with everything that applying them needs.
+#[derive(Clone)]
+pub(super) struct DecodedRows {
+    pub(super) rows: DatasetRows,
+    /// By envelope position.
+    pub(super) lineage: Arc<[Lineage]>,
+    /// Per row: whether its time is a receive time that may be wrong. Empty where none is.
+    pub(super) clock_steps: Vec<bool>,
+    pub(super) rules: Arc<QualityRules>,
+}
+
+impl DecodedRows {
+    /// Applies the rows. Where that fails because stored rows cannot be read, nothing has changed.
+    pub(super) fn apply(&self, lake: &mut Lake) -> Result<Applied, LakeError> {
+        let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
+            let of_inserted = |position: &u32| self.clock_steps.get(*position as usize).copied();
+            let clock_steps: Vec<bool> = positions.iter().map_while(of_inserted).collect();
+            self.rules.flag(declaration, batch, &clock_steps)
+        };
+        lake.apply(&self.rows, &self.lineage, flag)
+    }
+
+    fn bytes(&self) -> usize {
+        let lineage = self.lineage.len() * size_of::<Lineage>();
+        self.rows.batch.get_array_memory_size() + 4 * self.rows.envelopes.len() + lineage
+    }
+}
+
+/// The rows of one dataset that wait.
+struct Queue {
+    rows: VecDeque<DecodedRows>,
+    failures: u32,
+    retry_at: Instant,
+}
+
+/// Rows that wait, by dataset.
+#[derive(Default)]
+pub(super) struct WaitingRows {
+    queues: BTreeMap<DatasetId, Queue>,
+    bytes: usize,
+}
+
+impl WaitingRows {
+    /// Memory of the rows, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Applies rows, or lets them wait: behind those of their dataset that do already, or because of `Err` in reading.
+    ///
+    /// # Errors
+    /// Any other error of applying them.
+    pub(super) fn apply(
+        &mut self,
+        lake: &mut Lake,
+        rows: DecodedRows,
+    ) -> Result<Applied, LakeError> {
+        let id = rows.rows.declaration.id.clone();
+        if let Some(queue) = self.queues.get_mut(&id) {
+            self.bytes += rows.bytes();
+            queue.rows.push_back(rows);
+            return Ok(Applied::default());
+        }
+        match rows.apply(lake) {
+            Err(error) if error.is_of_reading() => {
+                error!(dataset = %id, error = &error as &dyn std::error::Error, "rows of a dataset wait: what is stored of them cannot be read");
+                metrics::gauge!("meetnet_dataset_waiting", "dataset" => id.to_string()).set(1.0);
+                lake.hold(&rows.rows, &rows.lineage);
+                self.bytes += rows.bytes();
+                let queue = Queue {
+                    rows: VecDeque::from([rows]),
+                    failures: 1,
+                    retry_at: Instant::now() + RETRY_PAUSE,
+                };
+                self.queues.insert(id, queue);
+                Ok(Applied::default())
+            }
+            applied => applied,
+        }
+    }
+
+    /// Tries the rows again whose time has come; returns what has been applied, by dataset.
+    ///
+    /// # Errors
+    /// As [`WaitingRows::apply`].
+    pub(super) fn retry(
+        &mut self,
+        lake: &mut Lake,
+        now: Instant,
+    ) -> Result<Vec<(DatasetId, Applied)>, LakeError> {
+        let mut applied = Vec::new();
+        for (id, queue) in &mut self.queues {
+            if now < queue.retry_at {
+                continue;
+            }
+            while let Some(rows) = queue.rows.front() {
+                match rows.apply(lake) {
+                    Ok(of_rows) => applied.push((id.clone(), of_rows)),
+                    Err(error) if error.is_of_reading() => {
+                        let pause = RETRY_PAUSE * 2_u32.saturating_pow(queue.failures.min(8));
+                        queue.failures += 1;
+                        queue.retry_at = now + pause.min(RETRY_PAUSE_MAX);
+                        lake.hold(&rows.rows, &rows.lineage);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+                self.bytes -= rows.bytes();
+                queue.rows.pop_front();
+            }
+        }
+        self.queues.retain(|id, queue| {
+            let waits = !queue.rows.is_empty();
+            if !waits {
+                info!(dataset = %id, failures = queue.failures, "rows of a dataset wait no more");
+                metrics::gauge!("meetnet_dataset_waiting", "dataset" => id.to_string()).set(0.0);
+                lake.release(id);
+            }
+            waits
+        });
+        Ok(applied)
+    }
+
+    /// Returns true where rows of a dataset wait.
+    pub(super) fn holds(&self, dataset: &DatasetId) -> bool {
+        self.queues.contains_key(dataset)
+    }
+}
