@@ -1,5 +1,6 @@
 //! Why the program did not do what it was asked, and the exit code for it.
 
+use std::io;
 use std::process::ExitCode;
 
 /// A failed command.
@@ -15,6 +16,27 @@ impl Failure {
     /// Wraps what a person has to correct before the next try.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self::Usage(error.into())
+    }
+
+    /// Wraps an error of a folder or file that cannot be used, with what to do where that is known.
+    pub(crate) fn place(error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        let kind = error
+            .chain()
+            .find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+        let advice = match kind {
+            Some(io::ErrorKind::PermissionDenied) => {
+                "meetnet may not write there; give its folders to the user that runs it (chown -R)"
+            }
+            Some(io::ErrorKind::ReadOnlyFilesystem) => {
+                "the file system may not be written; mount it for writing, and look whether its disk fails (dmesg)"
+            }
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                "the disk is full; make room"
+            }
+            _ => return Self::Usage(error),
+        };
+        Self::Usage(error.context(advice))
     }
 
     /// Wraps what went wrong at work.
@@ -37,3 +59,6 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

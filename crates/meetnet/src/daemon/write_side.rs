@@ -97,7 +97,7 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
     journal::report(&recovery);
-    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::Usage)?;
+    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let lake = LakeOptions {
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
@@ -141,14 +141,14 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
 /// A folder that is held or cannot be written is for the operator to correct; damage is not.
 fn journal_failure(error: JournalError) -> Failure {
     match error {
-        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::usage(error),
+        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::place(error),
         error => Failure::work(error),
     }
 }
 
 fn lake_failure(error: LakeError) -> Failure {
     match error {
-        LakeError::ForbiddenChange { .. } | LakeError::Io { .. } => Failure::usage(error),
+        LakeError::ForbiddenChange { .. } | LakeError::Io { .. } => Failure::place(error),
         error => Failure::work(error),
     }
 }
