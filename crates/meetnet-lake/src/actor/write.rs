@@ -148,7 +148,7 @@ impl CommitJob {
         let failed = || LakeError::arrow("rewrite", &self.declaration.id);
         let partition = Partition::of(file);
         let folder = self.log.folder();
-        let source = folder.open(&file.path, Access::Whole)?;
+        let source = folder.open(file, Access::Whole)?;
         let unreadable = || LakeError::parquet("read", &folder.shown(&file.path));
         let footer = load_footer(&source).map_err(unreadable())?;
         let schema = self.declaration.file_schema();

@@ -206,9 +206,7 @@ impl<'a> PartitionWriter<'a> {
 
 /// Removes files that no log names; what cannot be removed is an orphan, which vacuum finds.
 pub(crate) fn remove_files(folder: &TableFolder, files: &[LiveFile]) {
-    for file in files {
-        let _ = folder.remove(&file.path);
-    }
+    let _ = folder.remove_all(files.iter().map(|file| &*file.path));
 }
 
 /// Returns a name that nothing has; the time in it tells how old an orphan is.

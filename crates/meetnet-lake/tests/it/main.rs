@@ -1,4 +1,10 @@
 //! Tests of the lake through its public face, with faults injected below it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and says what it skips"
+)]
 
 mod journal_damage;
 mod journal_faults;
+mod s3;
