@@ -38,6 +38,7 @@ struct Inner {
 struct Steps {
     journal_replayed: bool,
     history_loaded: bool,
+    lake_reachable: Option<bool>,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
 
@@ -56,6 +57,10 @@ pub struct ReadinessReport {
     pub journal_replayed: bool,
     /// Whether the history to load at the start is loaded.
     pub history_loaded: bool,
+    /// Of a process that follows the tables of another: whether the last look at them succeeded. Where it did not,
+    /// answers are from the last one that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lake_reachable: Option<bool>,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -90,6 +95,7 @@ impl Readiness {
             steps: Mutex::new(Steps {
                 journal_replayed: false,
                 history_loaded: false,
+                lake_reachable: None,
                 sources,
             }),
         }))
@@ -103,6 +109,11 @@ impl Readiness {
     /// Reports that the history is loaded; without history to load, call it at once.
     pub fn history_loaded(&self) {
         self.change(|steps| steps.history_loaded = true);
+    }
+
+    /// Reports whether a look at the tables of another process succeeded.
+    pub fn lake_reachable(&self, reachable: bool) {
+        self.change(|steps| steps.lake_reachable = Some(reachable));
     }
 
     /// Reports a granted subscription of a broker source.
@@ -129,6 +140,7 @@ impl Readiness {
             ready: steps.journal_replayed && steps.history_loaded && (subscribed || waited),
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
+            lake_reachable: steps.lake_reachable,
             sources: steps
                 .sources
                 .iter()
