@@ -1,4 +1,7 @@
-"""Reads tables with Python deltalake and with Polars; prints their current rows, times as microseconds."""
+"""Reads tables with Python deltalake and with Polars; prints their current rows, times as microseconds.
+
+For a lake in a bucket STORAGE_OPTIONS holds the readers' options, as JSON.
+"""
 import json
 import os
 import sys
@@ -23,14 +26,16 @@ def rows(table, columns):
 
 
 def main(lake):
+    options = json.loads(os.environ.get("STORAGE_OPTIONS", "null"))
     answer = {}
     for dataset, key in KEYS.items():
         path = os.path.join(lake, dataset)
-        whole = pyarrow.table(deltalake.DeltaTable(path).to_pyarrow_table())
+        whole = pyarrow.table(deltalake.DeltaTable(path, storage_options=options).to_pyarrow_table())
         order = [(name, "ascending") for name in key]
         current = whole.filter(pyarrow.compute.field("superseded") == False).sort_by(order)  # noqa: E712
         columns = [name for name in current.column_names if name not in LEFT_OUT]
-        with_polars = polars.read_delta(path).filter(~polars.col("superseded")).sort(key).to_arrow()
+        with_polars = polars.read_delta(path, storage_options=options)
+        with_polars = with_polars.filter(~polars.col("superseded")).sort(key).to_arrow()
         answer[dataset] = {
             "columns": columns,
             "deltalake": rows(current, columns),

@@ -19,10 +19,19 @@ pub struct Installation {
     client: reqwest::Client,
 }
 
-/// A running `meetnet run`; killed when dropped.
+/// A running `meetnet`; killed when dropped.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
+}
+
+/// A bucket, and where its store is reached.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// Address of the store.
+    pub endpoint: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// Value of the token that test configurations read from the environment.
@@ -34,12 +43,30 @@ impl Installation {
     /// # Errors
     /// Where the folder cannot be written.
     pub fn new(lake: &str, sources: &str) -> Result<Self> {
+        Self::with_lake(&format!("url = \"lake\"\n{lake}"), sources)
+    }
+
+    /// Makes an installation with its tables in a bucket; `lake` are further lines of `[lake]`, `s3` of `[s3]`.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn in_bucket(bucket: &Bucket, lake: &str, s3: &str, sources: &str) -> Result<Self> {
+        let Bucket { endpoint, name } = bucket;
+        let lake = format!(
+            "url = \"s3://{name}/lake\"\n{lake}\n\n[s3]\nendpoint = \"{endpoint}\"\nallow_http = true\n\
+             access_key_id = {{ env = \"MEETNET_TEST_TOKEN\" }}\n\
+             secret_access_key = {{ env = \"MEETNET_TEST_TOKEN\" }}\n{s3}"
+        );
+        Self::with_lake(&lake, sources)
+    }
+
+    fn with_lake(lake: &str, sources: &str) -> Result<Self> {
         // More than one TLS provider may be linked: name ours once.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir()?;
         let (http, ingest_http) = (crate::free_port()?, crate::free_port()?);
         let config = format!(
-            "[lake]\nurl = \"lake\"\n{lake}\n\n[journal]\ndir = \"journal\"\n\n\
+            "[lake]\n{lake}\n\n[journal]\ndir = \"journal\"\n\n\
              [http]\nlisten = \"127.0.0.1:{http}\"\n\n\
              [ingest_http]\nlisten = \"127.0.0.1:{ingest_http}\"\nbody_bytes_max = \"16MiB\"\n\n{sources}\n"
         );
@@ -78,16 +105,20 @@ impl Installation {
     /// # Errors
     /// Where it cannot be started.
     pub fn spawn(&self) -> Result<Daemon> {
+        self.spawn_as("run")
+    }
+
+    fn spawn_as(&self, role: &str) -> Result<Daemon> {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.path().join("meetnet.log"))?;
         let child = self
-            .command(&["run"])?
+            .command(&[role])?
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("start meetnet run")?;
+            .with_context(|| format!("start meetnet {role}"))?;
         Ok(Daemon { child })
     }
 
@@ -96,7 +127,15 @@ impl Installation {
     /// # Errors
     /// Where it ends, or is not ready within 30 s; the end of its log is in the message.
     pub async fn start(&self) -> Result<Daemon> {
-        let mut daemon = self.spawn()?;
+        self.start_as("run").await
+    }
+
+    /// As [`Installation::start`], as another part than everything: `serve`.
+    ///
+    /// # Errors
+    /// As [`Installation::start`].
+    pub async fn start_as(&self, role: &str) -> Result<Daemon> {
+        let mut daemon = self.spawn_as(role)?;
         let deadline = Instant::now() + Duration::from_secs(30);
         let url = format!("http://127.0.0.1:{}/readyz", self.http);
         loop {
@@ -113,6 +152,16 @@ impl Installation {
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Returns what `/readyz` says.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn readiness(&self) -> Result<Value> {
+        let url = format!("http://127.0.0.1:{}/readyz", self.http);
+        let text = self.client.get(url).send().await?.text().await?;
+        serde_json::from_str(&text).context(text)
     }
 
     /// Returns the end of the daemon's log.
@@ -247,8 +296,8 @@ impl Daemon {
         loop {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("meetnet run ended with {status}"),
-                None => ensure!(Instant::now() < deadline, "meetnet run does not stop"),
+                Some(status) => bail!("meetnet ended with {status}"),
+                None => ensure!(Instant::now() < deadline, "meetnet does not stop"),
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -11,12 +11,21 @@ use serde_json::Value;
 /// # Errors
 /// Where it fails; what it printed is in the message.
 pub fn run(script: &str, arguments: &[&Path]) -> Result<Value> {
+    run_with(script, arguments, &[])
+}
+
+/// The same with environment variables.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(script: &str, arguments: &[&Path], variables: &[(&str, String)]) -> Result<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("python")
         .join(script);
     let output = Command::new(interpreter())
         .arg(&path)
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .with_context(|| format!("run {script}"))?;
     ensure!(

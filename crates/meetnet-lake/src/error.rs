@@ -75,6 +75,28 @@ pub enum LakeError {
         /// One sentence per forbidden change.
         problems: Vec<String>,
     },
+    /// Another journal writes to the lake.
+    #[error(
+        "{lake} belongs to the journal {journal}, and this daemon has another one; stop the other daemon or choose \
+         another prefix, or, where that journal is lost for good, remove {mark}"
+    )]
+    OtherWriter {
+        /// The lake.
+        lake: String,
+        /// Id of the journal that writes to it.
+        journal: String,
+        /// Object that says so.
+        mark: String,
+    },
+    /// The store of the lake cannot make commits atomic.
+    #[error(
+        "{lake} overwrites objects that were to be written only if absent (`If-None-Match: *`), so two commits could \
+         take one version; use a store that has conditional writes"
+    )]
+    NoConditionalWrites {
+        /// The lake.
+        lake: String,
+    },
     /// The lake is used in a way that its state does not allow.
     #[error("{0}")]
     Usage(String),

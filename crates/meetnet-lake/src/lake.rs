@@ -35,7 +35,7 @@ use crate::actor::{
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
-use crate::storage::{LakeStorage, TableFolder};
+use crate::storage::{self, LakeStorage, TableFolder};
 pub use crate::table::vacuum::Vacuumed;
 
 /// Prefix of the Delta application id of a journal.
@@ -158,6 +158,7 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         // Before anything is written: a table that refuses its declaration must not leave others half changed.
         check_declarations(&options.storage, declarations)?;
+        storage::claim(&*options.storage, options.journal_id)?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let mut tables = BTreeMap::new();
         for (id, declaration) in &declarations.datasets {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! table log, Parquet writer, key look-up, compaction, vacuum ─▶ [TableFolder ─▶ LakeStorage] ─┬▶ folder (own fsync)
-//!                                                                                            └▶ object store
+//!                                                                                            └▶ object store ◀─ s3
 //! ```
 //!
 //! It knows nothing of tables: a path is relative to the lake and written with `/`.
@@ -12,10 +12,10 @@
 //!   that nothing refers to;
 //! - bytes are durable when [`NewFile::finish`] returns, and the name is when [`LakeStorage::sync_names`] on its folder
 //!   has returned too; [`LakeStorage::put_if_absent`] and [`LakeStorage::replace`] do both;
-//! - of any number of writers that put the same name if it is absent, exactly one succeeds. An error says nothing: the
-//!   file may be there.
+//! - of any number of writers that put different bytes under the same name if it is absent, exactly one succeeds. An
+//!   error says nothing: the file may be there.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,15 +23,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::file::reader::{ChunkReader, Length};
 
+mod claim;
 mod folder;
 mod objects;
+mod s3;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use claim::claim;
 pub use folder::FolderStorage;
 pub use objects::ObjectStorage;
+pub use s3::{ROLE_VARIABLES, S3Credentials, S3Limits, S3Options, S3OptionsError, S3Url};
 
 use crate::error::LakeError;
+use crate::snapshot::LiveFile;
 
 /// Bytes that a sequential read fetches at once.
 const READ_BYTES: usize = 64 << 10;
@@ -46,6 +51,17 @@ pub trait LakeStorage: Debug + Send + Sync {
     fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// Opens a file for reading at any place; [`io::ErrorKind::NotFound`] where there is none.
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>>;
+    /// The same where its length is known, so that a store need not be asked for it: a file that is missing or shorter
+    /// may be noticed only when it is read.
+    fn open_known(
+        &self,
+        path: &str,
+        bytes: u64,
+        access: Access,
+    ) -> io::Result<Arc<dyn StoredFile>> {
+        let _ = bytes;
+        self.open(path, access)
+    }
     /// Reads a whole file; [`io::ErrorKind::NotFound`] where there is none.
     fn read(&self, path: &str) -> io::Result<Bytes>;
     /// Returns every file below a folder at any depth, by path; nothing where there is no such folder.
@@ -54,10 +70,21 @@ pub trait LakeStorage: Debug + Send + Sync {
     fn folders(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Removes a file; [`io::ErrorKind::NotFound`] where there is none, if the storage can tell.
     fn remove(&self, path: &str) -> io::Result<()>;
+    /// Removes files; those that are gone already are no error. Where it fails, some may be gone.
+    fn remove_all(&self, paths: &[String]) -> io::Result<()> {
+        paths.iter().try_for_each(|path| match self.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io::Error::new(error.kind(), format!("{path}: {error}")))
+            }
+            _ => Ok(()),
+        })
+    }
     /// Makes the names in a folder durable.
     fn sync_names(&self, folder: &str) -> io::Result<()>;
     /// Returns where other readers find the files.
     fn location(&self) -> LakeLocation;
+    /// Says that nobody has time any more: calls that wait for a storage that is away give up.
+    fn stop_waiting(&self) {}
 }
 
 /// A file that is being written.
@@ -102,7 +129,7 @@ pub struct ListedObject {
 }
 
 /// Where other readers find the files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum LakeLocation {
     /// A local folder, absolute.
     Folder(PathBuf),
@@ -124,6 +151,13 @@ impl LakeLocation {
             Self::Folder(path) => path.to_string_lossy().into_owned(),
             Self::Objects { url, .. } => url.to_string(),
         }
+    }
+}
+
+impl Debug for LakeLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A store's own form may hold credentials.
+        f.debug_tuple("LakeLocation").field(&self.name()).finish()
     }
 }
 
@@ -207,11 +241,12 @@ impl TableFolder {
         }
     }
 
-    pub(crate) fn open(&self, path: &str, access: Access) -> Result<FileChunks, LakeError> {
+    /// Opens a file of which the table log knows the length.
+    pub(crate) fn open(&self, file: &LiveFile, access: Access) -> Result<FileChunks, LakeError> {
         self.storage
-            .open(&self.full(path), access)
+            .open_known(&self.full(&file.path), file.bytes, access)
             .map(FileChunks)
-            .map_err(self.failed("open", path))
+            .map_err(self.failed("open", &file.path))
     }
 
     /// Returns every file below a subfolder, paths relative to the table's folder.
@@ -232,14 +267,18 @@ impl TableFolder {
             .collect())
     }
 
-    /// Removes a file; one that is gone already is no error.
-    pub(crate) fn remove(&self, path: &str) -> Result<(), LakeError> {
-        match self.storage.remove(&self.full(path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.failed("remove", path)(error))
-            }
-            _ => Ok(()),
+    /// Removes files; those that are gone already are no error.
+    pub(crate) fn remove_all<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), LakeError> {
+        let paths: Vec<String> = paths.into_iter().map(|path| self.full(path)).collect();
+        if paths.is_empty() {
+            return Ok(());
         }
+        self.storage
+            .remove_all(&paths)
+            .map_err(self.failed("remove files of", ""))
     }
 
     pub(crate) fn sync_names(&self, folder: &str) -> Result<(), LakeError> {

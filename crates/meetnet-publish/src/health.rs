@@ -39,6 +39,7 @@ struct Steps {
     journal_replayed: bool,
     history_loaded: bool,
     journal_disk_full: bool,
+    lake_reachable: Option<bool>,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
 
@@ -59,6 +60,10 @@ pub struct ReadinessReport {
     pub history_loaded: bool,
     /// Whether messages are refused because the journal's disk is full. Detail: what is stored is answered.
     pub journal_disk_full: bool,
+    /// Of a process that follows the tables of another: whether the last look at them succeeded. Where it did not,
+    /// answers are from the last one that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lake_reachable: Option<bool>,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -94,6 +99,7 @@ impl Readiness {
                 journal_replayed: false,
                 history_loaded: false,
                 journal_disk_full: false,
+                lake_reachable: None,
                 sources,
             }),
         }))
@@ -107,6 +113,11 @@ impl Readiness {
     /// Reports that the history is loaded; without history to load, call it at once.
     pub fn history_loaded(&self) {
         self.change(|steps| steps.history_loaded = true);
+    }
+
+    /// Reports whether a look at the tables of another process succeeded.
+    pub fn lake_reachable(&self, reachable: bool) {
+        self.change(|steps| steps.lake_reachable = Some(reachable));
     }
 
     /// Reports a granted subscription of a broker source.
@@ -139,6 +150,7 @@ impl Readiness {
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
             journal_disk_full: steps.journal_disk_full,
+            lake_reachable: steps.lake_reachable,
             sources: steps
                 .sources
                 .iter()

@@ -61,6 +61,10 @@ struct ConfigOption {
     config: PathBuf,
 }
 
+/// The client of a bucket logs each request that it sends again: `meetnet_s3_requests_total` counts them, and what
+/// comes of an outage is logged where it matters.
+const QUIET: &str = "object_store=warn";
+
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -98,14 +102,15 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
 
 fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), Failure> {
     let (config, secrets) = match role {
-        // Who only reads needs no credentials.
-        Role::Serve => (
-            Config::load(file, environment).map_err(Failure::usage)?,
-            Secrets::default(),
-        ),
+        // Who only reads needs no credentials of sources.
+        Role::Serve => {
+            let config = Config::load(file, environment).map_err(Failure::usage)?;
+            let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+            (config, secrets)
+        }
         Role::Run | Role::Ingest => load(file, environment)?,
     };
-    telemetry::start_logging(&config.log, environment, "info", &[]).map_err(Failure::Usage)?;
+    telemetry::start_logging(&config.log, environment, "info", &[QUIET]).map_err(Failure::Usage)?;
     let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
     let start = Start {
         role,

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use meetnet_ingest::http::PushLimits;
 use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::lake::LakeLimits;
@@ -29,11 +30,13 @@ use meetnet_model::ids::DatasetId;
 use meetnet_model::source::SecretRef;
 use meetnet_publish::{PublishSettings, ServeLimits};
 use meetnet_query::QueryOptions;
+use tokio::runtime::Handle;
 
 mod check;
 mod document;
 mod hint;
 mod raw;
+mod s3;
 mod secrets;
 mod sections;
 mod source;
@@ -42,6 +45,7 @@ mod source_keys;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::Secrets;
 pub(crate) use self::source::{SourceConfig, Transport};
 
@@ -120,16 +124,43 @@ impl<T> Located<T> {
 /// `[lake]`: where the tables lie and when they commit.
 #[derive(Clone, Debug)]
 pub(crate) struct LakeConfig {
-    pub(crate) root: PathBuf,
+    pub(crate) place: LakePlace,
+    /// How often a separate `serve` looks for commits.
+    pub(crate) poll_interval: Duration,
     pub(crate) limits: LakeLimits,
     /// How long old periods of a dataset are kept; without an entry: for ever.
     pub(crate) retention: BTreeMap<DatasetId, Duration>,
 }
 
+/// Where the tables lie.
+#[derive(Clone, Debug)]
+pub(crate) enum LakePlace {
+    /// A local folder.
+    Folder(PathBuf),
+    /// A bucket.
+    S3(Box<S3Config>),
+}
+
 impl LakeConfig {
-    /// Returns the storage that holds the tables.
-    pub(crate) fn storage(&self) -> Arc<dyn LakeStorage> {
-        Arc::new(FolderStorage::new(&self.root))
+    /// Returns the storage that holds the tables; nothing is connected yet. Requests to a bucket run on `runtime`.
+    ///
+    /// # Errors
+    /// Where `[s3]` contradicts itself in a way that only its client notices.
+    pub(crate) fn storage(
+        &self,
+        secrets: &Secrets,
+        runtime: Handle,
+    ) -> anyhow::Result<Arc<dyn LakeStorage>> {
+        let storage: Arc<dyn LakeStorage> = match &self.place {
+            LakePlace::Folder(root) => Arc::new(FolderStorage::new(root)),
+            LakePlace::S3(s3) => {
+                let credentials = secrets.s3.clone();
+                let credentials = credentials.context("the credentials of [s3] were not read")?;
+                let storage = s3.options(credentials).storage(runtime);
+                Arc::new(storage.context("[s3] cannot be used")?)
+            }
+        };
+        Ok(storage)
     }
 }
 
@@ -263,5 +294,13 @@ impl Config {
     /// Each secret that is not there.
     pub(crate) fn secrets(&self, environment: &Environment) -> Result<Secrets, ConfigError> {
         secrets::read(self, environment)
+    }
+
+    /// Reads the secrets that reading the lake takes: for who answers queries and writes nothing.
+    ///
+    /// # Errors
+    /// Each of them that is not there.
+    pub(crate) fn lake_secrets(&self, environment: &Environment) -> Result<Secrets, ConfigError> {
+        secrets::read_lake(self, environment)
     }
 }

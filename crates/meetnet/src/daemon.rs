@@ -20,6 +20,7 @@ use meetnet_publish::{
 };
 use meetnet_query::QueryService;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -131,8 +132,10 @@ impl Daemon {
             opened = Some(write_side);
             snapshot
         } else {
-            let storage = config.lake.storage();
-            let started = blocking(move || Follower::start(storage))
+            let storage = config.lake.storage(&secrets, Handle::current());
+            let storage = storage.map_err(Failure::Usage)?;
+            let (poll_interval, readiness) = (config.lake.poll_interval, readiness.clone());
+            let started = blocking(move || Follower::start(storage, poll_interval, readiness))
                 .await?
                 .map_err(Failure::Work)?;
             let snapshot = started.shared();
@@ -253,10 +256,17 @@ impl Daemon {
                     "sources did not stop in time: what they still hold is sent again by its senders"
                 );
             }
-            let pipeline = writing.pipeline;
+            let (pipeline, storage) = (writing.pipeline, writing.storage);
+            let patience = self.stop_time_max;
+            // A bucket that is away must not hold the end up: what is not in it stays in the journal.
+            let waits = tokio::spawn(async move {
+                tokio::time::sleep(patience).await;
+                storage.stop_waiting();
+            });
             result = blocking(move || pipeline.shutdown())
                 .await
                 .and_then(|ended| ended.map_err(Failure::work));
+            waits.abort();
             journal = Some(writing.journal);
         }
         self.stop_serving.cancel();
@@ -264,7 +274,7 @@ impl Daemon {
         while self.servers.join_next().await.is_some() {}
         self.monitor.abort();
         if let Some(follower) = self.follower.take() {
-            follower.stop().await;
+            follower.stop(self.stop_time_max).await;
         }
         if let Some(journal) = journal {
             let stopped = blocking(move || journal.shutdown())

@@ -25,8 +25,9 @@ use meetnet_lake::storage::LakeLocation;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
 use serde::Deserialize;
+use tokio::runtime::Handle;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::failure::Failure;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -97,7 +98,8 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
     if let Some(address) = daemon_address(&config) {
         return ask(&format!("http://{address}"), &question).await;
     }
-    read(&config, question).await
+    let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+    read(&config, &secrets, question).await
 }
 
 /// What is asked, whoever answers.
@@ -201,8 +203,11 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
 }
 
 /// Answers from committed files, rejects included.
-async fn read(config: &Config, question: Question) -> Result<(), Failure> {
-    let storage = config.lake.storage();
+async fn read(config: &Config, secrets: &Secrets, question: Question) -> Result<(), Failure> {
+    let storage = config
+        .lake
+        .storage(secrets, Handle::current())
+        .map_err(Failure::Usage)?;
     let location = storage.location();
     let lake = location.name();
     let snapshot = tokio::task::spawn_blocking(move || {

@@ -9,3 +9,4 @@ mod crashes;
 mod declarations;
 mod readers;
 mod recordings;
+mod s3;

@@ -152,7 +152,7 @@ impl CommitJob {
         let folder = self.log.folder();
         // The new file has a hash of its own: damage in groups that are copied could not be told any more.
         damage::verify(folder, file)?;
-        let source = folder.open(&file.path, Access::Whole)?;
+        let source = folder.open(file, Access::Whole)?;
         let unreadable = |error: ParquetError| {
             let error = LakeError::parquet("read", &folder.shown(&file.path))(error);
             damage::diagnose(folder, file, error)

@@ -37,7 +37,8 @@ impl LakeReader {
             let lake = self.storage.location().name();
             LakeError::io("list", lake.as_ref())(error)
         })?;
-        for name in names {
+        // What begins with `_` is the lake's own and no table.
+        for name in names.into_iter().filter(|name| !name.starts_with('_')) {
             let id = DatasetId::new(&name);
             match self.tables.get_mut(&id) {
                 Some((log, snapshot)) => {

@@ -5,46 +5,62 @@
 //! be called from a task of an async runtime.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{
-    Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::runtime::Handle;
 
+use self::patience::Patience;
+use self::remote_file::RemoteFile;
+use self::upload::Upload;
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile};
 
-/// Size of the parts of a large upload: S3 takes no smaller ones (5 MiB), and memory holds one.
-const PART_BYTES: usize = 8 << 20;
-/// Bytes fetched at once for a footer or a page.
-const PAGES_BLOCK_BYTES: u64 = 256 << 10;
-/// Bytes fetched at once by who reads everything.
-const WHOLE_BLOCK_BYTES: u64 = 4 << 20;
-/// Blocks of one open file that are kept.
-const BLOCKS_KEPT: usize = 4;
+mod patience;
+mod remote_file;
+mod upload;
 
 /// A lake in an object store.
 pub struct ObjectStorage {
     url: Arc<str>,
-    store: Arc<dyn ObjectStore>,
     prefix: Path,
+    on: Arc<Connection>,
+}
+
+/// The store, and how to wait for it.
+struct Connection {
+    store: Arc<dyn ObjectStore>,
     runtime: Handle,
+    patience: Patience,
 }
 
 impl ObjectStorage {
     /// Returns the lake below `prefix`. `url` names it for people; `runtime` is where requests run, with network and
     /// time enabled.
     pub fn new(url: &str, store: Arc<dyn ObjectStore>, prefix: Path, runtime: Handle) -> Self {
+        Self::with_patience(url, store, prefix, runtime, Duration::ZERO)
+    }
+
+    /// The same for a store that may be away for a while: reads of files wait for it up to `outage_time_max`.
+    pub fn with_patience(
+        url: &str,
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        runtime: Handle,
+        outage_time_max: Duration,
+    ) -> Self {
         Self {
             url: Arc::from(url.trim_end_matches('/')),
-            store,
             prefix,
-            runtime,
+            on: Arc::new(Connection {
+                store,
+                runtime,
+                patience: Patience::new(outage_time_max),
+            }),
         }
     }
 
@@ -74,8 +90,8 @@ impl ObjectStorage {
             mode,
             ..PutOptions::default()
         };
-        let put = self.store.put_opts(&path, payload, options);
-        self.runtime.block_on(put).map(drop).map_err(io_error)
+        let put = self.on.store.put_opts(&path, payload, options);
+        self.on.runtime.block_on(put).map(drop).map_err(io_error)
     }
 }
 
@@ -90,19 +106,21 @@ impl fmt::Debug for ObjectStorage {
 
 impl LakeStorage for ObjectStorage {
     fn create(&self, path: &str) -> io::Result<Box<dyn NewFile>> {
-        Ok(Box::new(Upload {
-            store: Arc::clone(&self.store),
-            runtime: self.runtime.clone(),
-            path: self.path(path)?,
-            buffer: Vec::new(),
-            parts: None,
-        }))
+        let path = self.path(path)?;
+        Ok(Box::new(Upload::new(Arc::clone(&self.on), path)))
     }
 
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> io::Result<Put> {
         match self.put(path, bytes, PutMode::Create) {
             Ok(()) => Ok(Put::Done),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Exists),
+            // The client sends a request again whose answer got lost, and then meets what the first one wrote.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.read(path) {
+                Ok(there) if there == bytes => Ok(Put::Done),
+                Ok(_) => Ok(Put::Exists),
+                // Two requests at a time: the store has refused both, or one is under way.
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(error),
+                Err(unknown) => Err(unknown),
+            },
             Err(error) => Err(error),
         }
     }
@@ -112,34 +130,34 @@ impl LakeStorage for ObjectStorage {
     }
 
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>> {
+        let full = self.path(path)?;
+        let head = || self.on.store.head(&full);
+        let bytes = self.on.read_patiently(&full, head)?.size;
+        self.open_known(path, bytes, access)
+    }
+
+    fn open_known(
+        &self,
+        path: &str,
+        bytes: u64,
+        access: Access,
+    ) -> io::Result<Arc<dyn StoredFile>> {
         let path = self.path(path)?;
-        let meta = self
-            .runtime
-            .block_on(self.store.head(&path))
-            .map_err(io_error)?;
-        Ok(Arc::new(RemoteFile {
-            store: Arc::clone(&self.store),
-            runtime: self.runtime.clone(),
-            path,
-            bytes: meta.size,
-            block_bytes: match access {
-                Access::Pages => PAGES_BLOCK_BYTES,
-                Access::Whole => WHOLE_BLOCK_BYTES,
-            },
-            blocks: Mutex::default(),
-        }))
+        let file = RemoteFile::new(Arc::clone(&self.on), path, bytes, access);
+        Ok(Arc::new(file))
     }
 
     fn read(&self, path: &str) -> io::Result<Bytes> {
         let path = self.path(path)?;
-        let read = async { self.store.get(&path).await?.bytes().await };
-        self.runtime.block_on(read).map_err(io_error)
+        let read = async { self.on.store.get(&path).await?.bytes().await };
+        self.on.runtime.block_on(read).map_err(io_error)
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<ListedObject>> {
         let path = self.path(folder)?;
-        let listing = self.store.list(Some(&path)).try_collect::<Vec<_>>();
+        let listing = self.on.store.list(Some(&path)).try_collect::<Vec<_>>();
         let mut listed: Vec<ListedObject> = self
+            .on
             .runtime
             .block_on(listing)
             .map_err(io_error)?
@@ -155,8 +173,9 @@ impl LakeStorage for ObjectStorage {
 
     fn folders(&self, folder: &str) -> io::Result<Vec<String>> {
         let path = self.path(folder)?;
-        let listing = self.store.list_with_delimiter(Some(&path));
+        let listing = self.on.store.list_with_delimiter(Some(&path));
         let mut names: Vec<String> = self
+            .on
             .runtime
             .block_on(listing)
             .map_err(io_error)?
@@ -169,9 +188,26 @@ impl LakeStorage for ObjectStorage {
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let path = self.path(path)?;
-        let removal = self.store.delete(&path);
-        self.runtime.block_on(removal).map_err(io_error)
+        self.remove_all(&[path.to_owned()])
+    }
+
+    fn remove_all(&self, paths: &[String]) -> io::Result<()> {
+        let paths = paths
+            .iter()
+            .map(|path| self.path(path))
+            .collect::<io::Result<Vec<_>>>()?;
+        let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
+        // A thousand names per request where the store can.
+        let removal =
+            self.on
+                .store
+                .delete_stream(paths)
+                .filter_map(async |removed| match removed {
+                    Ok(_) | Err(Error::NotFound { .. }) => None,
+                    Err(error) => Some(Err(error)),
+                });
+        let removal = removal.try_collect::<()>();
+        self.on.runtime.block_on(removal).map_err(io_error)
     }
 
     fn sync_names(&self, _: &str) -> io::Result<()> {
@@ -181,9 +217,23 @@ impl LakeStorage for ObjectStorage {
     fn location(&self) -> LakeLocation {
         LakeLocation::Objects {
             url: Arc::clone(&self.url),
-            store: Arc::clone(&self.store),
+            store: Arc::clone(&self.on.store),
             prefix: self.prefix.clone(),
         }
+    }
+
+    fn stop_waiting(&self) {
+        self.on.patience.end();
+    }
+}
+
+impl Connection {
+    /// Reads something of a file that must be there, for as long as it is worth waiting.
+    fn read_patiently<T, F>(&self, path: &Path, request: impl Fn() -> F) -> io::Result<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        self.patience.read(&self.runtime, path, request)
     }
 }
 
@@ -198,159 +248,4 @@ fn io_error(error: Error) -> io::Error {
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)
-}
-
-/// A file on its way up: one put where it is small, parts where it is large.
-struct Upload {
-    store: Arc<dyn ObjectStore>,
-    runtime: Handle,
-    path: Path,
-    buffer: Vec<u8>,
-    parts: Option<Box<dyn MultipartUpload>>,
-}
-
-impl Upload {
-    fn send_part(&mut self) -> io::Result<()> {
-        if self.parts.is_none() {
-            let start = self.store.put_multipart(&self.path);
-            self.parts = Some(self.runtime.block_on(start).map_err(io_error)?);
-        }
-        let part = std::mem::take(&mut self.buffer);
-        if let Some(parts) = &mut self.parts {
-            let sent = parts.put_part(PutPayload::from(Bytes::from(part)));
-            self.runtime.block_on(sent).map_err(io_error)?;
-        }
-        Ok(())
-    }
-}
-
-impl Write for Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART_BYTES {
-            self.send_part()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl NewFile for Upload {
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
-        if self.parts.is_none() {
-            let whole = PutPayload::from(Bytes::from(std::mem::take(&mut self.buffer)));
-            let put = self.store.put(&self.path, whole);
-            return self.runtime.block_on(put).map(drop).map_err(io_error);
-        }
-        if !self.buffer.is_empty() {
-            self.send_part()?;
-        }
-        let Some(mut parts) = self.parts.take() else {
-            return Ok(());
-        };
-        let completed = self.runtime.block_on(parts.complete()).map_err(io_error);
-        if completed.is_err() {
-            self.parts = Some(parts);
-        }
-        completed.map(drop)
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if let Some(mut parts) = self.parts.take() {
-            // Parts that are never completed cost money until the store's own rules remove them.
-            let _ = self.runtime.block_on(parts.abort());
-        }
-    }
-}
-
-/// Number of a block, and its bytes; the newest last.
-type Blocks = Vec<(u64, Bytes)>;
-
-/// A file in the store, read in blocks: pages are small and lie beside each other, requests are slow.
-struct RemoteFile {
-    store: Arc<dyn ObjectStore>,
-    runtime: Handle,
-    path: Path,
-    bytes: u64,
-    block_bytes: u64,
-    blocks: Mutex<Blocks>,
-}
-
-impl RemoteFile {
-    fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let wanted = range.end - range.start;
-        let bytes = self
-            .runtime
-            .block_on(self.store.get_range(&self.path, range))
-            .map_err(io_error)?;
-        if bytes.len() as u64 != wanted {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(bytes)
-    }
-
-    fn block(&self, number: u64) -> io::Result<Bytes> {
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = blocks.iter().position(|(held, _)| *held == number) {
-            let found = blocks.remove(at);
-            let bytes = found.1.clone();
-            blocks.push(found);
-            return Ok(bytes);
-        }
-        let start = number * self.block_bytes;
-        let bytes = self.fetch(start..(start + self.block_bytes).min(self.bytes))?;
-        if blocks.len() >= BLOCKS_KEPT {
-            blocks.remove(0);
-        }
-        blocks.push((number, bytes.clone()));
-        Ok(bytes)
-    }
-}
-
-impl fmt::Debug for RemoteFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteFile")
-            .field("path", &self.path)
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
-    }
-}
-
-impl StoredFile for RemoteFile {
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let end = offset.saturating_add(length as u64);
-        if end > self.bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if length == 0 {
-            return Ok(Bytes::new());
-        }
-        let (first, last) = (offset / self.block_bytes, (end - 1) / self.block_bytes);
-        if last - first >= BLOCKS_KEPT as u64 {
-            return self.fetch(offset..end);
-        }
-        let cut = |number: u64, block: &Bytes| {
-            let start = number * self.block_bytes;
-            let from = offset.saturating_sub(start) as usize;
-            let to = (end - start).min(block.len() as u64) as usize;
-            block.slice(from..to)
-        };
-        if first == last {
-            return Ok(cut(first, &self.block(first)?));
-        }
-        let mut joined = Vec::with_capacity(length);
-        for number in first..=last {
-            joined.extend_from_slice(&cut(number, &self.block(number)?));
-        }
-        Ok(joined.into())
-    }
 }

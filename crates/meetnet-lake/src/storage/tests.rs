@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use meetnet_testkit::s3::S3Server;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
@@ -79,6 +80,9 @@ fn check(storage: &dyn LakeStorage) {
 
     storage.remove("t/log/last").unwrap();
     assert_eq!(listed("t"), all[..2]);
+    let both = ["t/a/x.parquet".to_owned(), "t/gone".to_owned()];
+    storage.remove_all(&both).unwrap();
+    assert_eq!(listed("t"), all[1..2]);
 }
 
 /// Of many writers that put one name, one wins, and its bytes are there.
@@ -109,6 +113,29 @@ fn objects() {
         let store = Arc::new(InMemory::new());
         let prefix = Path::parse(prefix).unwrap();
         let storage = ObjectStorage::new("memory://city", store, prefix, runtime.handle().clone());
+        check(&storage);
+        check_race(&(Arc::new(storage) as Arc<dyn LakeStorage>));
+    }
+}
+
+#[test]
+fn s3() {
+    let Some(server) = S3Server::shared().unwrap() else {
+        return;
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for prefix in ["", "city/lake"] {
+        let bucket = server.new_bucket().unwrap();
+        let url = format!("s3://{bucket}/{prefix}").parse().unwrap();
+        let keys = S3Credentials::Keys {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+            session_token: None,
+        };
+        let mut options = S3Options::new(url, keys);
+        options.endpoint = Some(server.endpoint());
+        options.allow_http = true;
+        let storage = options.storage(runtime.handle().clone()).unwrap();
         check(&storage);
         check_race(&(Arc::new(storage) as Arc<dyn LakeStorage>));
     }

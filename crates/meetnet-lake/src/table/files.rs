@@ -209,9 +209,7 @@ pub(crate) fn remove_files<'a>(
     folder: &TableFolder,
     files: impl IntoIterator<Item = &'a LiveFile>,
 ) {
-    for file in files {
-        let _ = folder.remove(&file.path);
-    }
+    let _ = folder.remove_all(files.into_iter().map(|file| &*file.path));
 }
 
 /// Returns a name that nothing has; the time in it tells how old an orphan is.

@@ -159,7 +159,7 @@ impl KeyReader {
             return Ok(());
         }
         let total = file.rows as usize;
-        let input = self.folder.open(&file.path, Access::Pages)?;
+        let input = self.folder.open(file, Access::Pages)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
         let mask = ProjectionMask::roots(
             builder.parquet_schema(),
@@ -363,7 +363,7 @@ impl KeyReader {
         schema: &SchemaRef,
     ) -> Result<RecordBatch, LakeError> {
         let footer = self.footer(file)?;
-        let input = self.folder.open(&file.path, Access::Pages)?;
+        let input = self.folder.open(file, Access::Pages)?;
         let selection = RowSelection::from_consecutive_ranges(
             rows.iter().map(|row| *row as usize..*row as usize + 1),
             file.rows as usize,
@@ -384,7 +384,7 @@ impl KeyReader {
         if let Some(footer) = self.footers.get(&file.path) {
             return Ok(footer.clone());
         }
-        let input = self.folder.open(&file.path, Access::Pages)?;
+        let input = self.folder.open(file, Access::Pages)?;
         let footer = load_footer(&input).map_err(LakeError::parquet(
             "read the footer of",
             &self.folder.shown(&file.path),
@@ -416,7 +416,7 @@ pub(crate) fn read_file(
         let (folder, file) = (folder.clone(), Arc::clone(file));
         move |error| damage::diagnose(&folder, &file, error)
     };
-    let input = folder.open(&file.path, Access::Whole).map_err(&diagnose)?;
+    let input = folder.open(file, Access::Whole).map_err(&diagnose)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
         .and_then(|builder| builder.with_batch_size(batch_rows).build())
         .map_err(LakeError::parquet("read", &folder.shown(&file.path)))

@@ -101,6 +101,7 @@ impl VacuumJob {
         let mut vacuumed = Vacuumed::default();
         let mut checkpoints = Vec::new();
         let mut entries = Vec::new();
+        let mut useless = Vec::new();
         for object in self.folder.list("")? {
             let path = object.path.as_str();
             if path.starts_with(LOG_FOLDER)
@@ -123,17 +124,18 @@ impl VacuumJob {
             } else {
                 continue;
             };
-            self.folder.remove(path)?;
             *counted += 1;
-            vacuumed.bytes += object.bytes;
+            useless.push(object);
         }
         if let Some(kept) = self.oldest_needed(checkpoints)? {
-            for (_, object) in entries.iter().filter(|(version, _)| *version < kept) {
-                self.folder.remove(&object.path)?;
-                vacuumed.log_files += 1;
-                vacuumed.bytes += object.bytes;
-            }
+            let before = entries.into_iter().filter(|(version, _)| *version < kept);
+            let count = useless.len();
+            useless.extend(before.map(|(_, object)| object));
+            vacuumed.log_files = (useless.len() - count) as u64;
         }
+        vacuumed.bytes = useless.iter().map(|object| object.bytes).sum();
+        self.folder
+            .remove_all(useless.iter().map(|object| object.path.as_str()))?;
         Ok(vacuumed)
     }
 

@@ -1,7 +1,13 @@
 //! Tests of the lake through its public face, with faults injected below it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and says what it skips"
+)]
 
 mod city;
 mod journal_damage;
 mod journal_faults;
 mod lake_faults;
+mod s3;
 mod storage_faults;

@@ -44,3 +44,15 @@ fn a_later_outage_is_detail() {
         }
     );
 }
+
+#[test]
+fn a_lake_that_cannot_be_followed_is_detail_too() {
+    let readiness = Readiness::new([]);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    assert_eq!(readiness.report().lake_reachable, None);
+    readiness.lake_reachable(false);
+    let report = readiness.report();
+    assert!(report.ready, "answers are from the last snapshot");
+    assert_eq!(report.lake_reachable, Some(false));
+}

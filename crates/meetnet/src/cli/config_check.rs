@@ -7,7 +7,7 @@ use meetnet_model::licence::datasets_of;
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::source::WireFormat;
 
-use crate::config::{Config, Transport};
+use crate::config::{Config, LakePlace, Transport};
 
 /// Returns what is in effect.
 pub(super) fn describe(config: &Config) -> String {
@@ -23,7 +23,7 @@ pub(super) fn describe(config: &Config) -> String {
 fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
     let off = || "off".to_owned();
     let journal = &config.journal;
-    writeln!(out, "\n  lake         {}", config.lake.root.display())?;
+    writeln!(out, "\n  lake         {}", lake(&config.lake.place))?;
     writeln!(
         out,
         "  journal      {}, at most {}",
@@ -67,6 +67,20 @@ fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
         SizeText(config.query.memory_bytes_max as u64),
         config.query.row_limit
     )
+}
+
+fn lake(place: &LakePlace) -> String {
+    match place {
+        LakePlace::Folder(root) => root.display().to_string(),
+        LakePlace::S3(s3) => {
+            let endpoint = s3.endpoint.as_deref().unwrap_or("AWS");
+            let credentials = s3.credentials.as_str();
+            format!(
+                "{} at {endpoint}, region {}, credentials: {credentials}",
+                s3.url, s3.region
+            )
+        }
+    }
 }
 
 fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {

@@ -21,6 +21,33 @@ pub(super) struct Lake {
     pub(super) commit_partitions_max: Option<NonZeroUsize>,
     pub(super) compaction: Option<bool>,
     pub(super) vacuum_after: Option<Spanned<DurationText>>,
+    pub(super) poll_interval: Option<Spanned<DurationText>>,
+}
+
+/// `[s3]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct S3 {
+    pub(super) endpoint: Option<Spanned<String>>,
+    pub(super) region: Option<String>,
+    pub(super) credentials: Option<S3CredentialsKind>,
+    pub(super) access_key_id: Option<Spanned<Secret>>,
+    pub(super) secret_access_key: Option<Spanned<Secret>>,
+    pub(super) session_token: Option<Spanned<Secret>>,
+    pub(super) allow_http: Option<bool>,
+    pub(super) virtual_hosted: Option<bool>,
+    pub(super) request_time_max: Option<Spanned<DurationText>>,
+    pub(super) retry_time_max: Option<DurationText>,
+    pub(super) retries_max: Option<usize>,
+    pub(super) outage_time_max: Option<DurationText>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum S3CredentialsKind {
+    Keys,
+    Role,
+    Anonymous,
 }
 
 /// `[journal]`

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use meetnet_lake::storage::{ROLE_VARIABLES, S3Credentials};
 use meetnet_model::declarations::DeclarationError;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SecretRef;
 
 use super::source::Transport;
-use super::{Config, ConfigError, Environment, Located};
+use super::{Config, ConfigError, Environment, LakePlace, Located, S3CredentialsFrom};
 
 /// Largest secret file, bytes: what is larger is another file by mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -20,6 +21,8 @@ pub(crate) struct Secrets {
     pub(crate) privacy: Option<String>,
     /// Per source.
     pub(crate) sources: BTreeMap<SourceId, SourceSecrets>,
+    /// Credentials of `[s3]`; none where the lake is a folder.
+    pub(crate) s3: Option<S3Credentials>,
 }
 
 /// The secret of one source.
@@ -29,38 +32,102 @@ pub(crate) struct SourceSecrets {
     pub(crate) credential: Option<String>,
 }
 
+/// Looks secrets up and notes those that are not there.
+struct Finder<'a> {
+    folder: &'a Path,
+    environment: &'a Environment,
+    problems: Vec<DeclarationError>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(config: &'a Config, environment: &'a Environment) -> Self {
+        Self {
+            folder: config.file.parent().unwrap_or(Path::new("")),
+            environment,
+            problems: Vec::new(),
+        }
+    }
+
+    fn find(&mut self, secret: &Located<SecretRef>) -> Option<String> {
+        read_one(&secret.value, self.folder, self.environment)
+            .map_err(|message| self.problems.push(secret.problem(message)))
+            .ok()
+    }
+
+    /// Finds what `[s3]` names; with a role, what the environment says about it.
+    fn find_s3(&mut self, place: &LakePlace) -> Option<S3Credentials> {
+        let LakePlace::S3(s3) = place else {
+            return None;
+        };
+        match &s3.credentials {
+            S3CredentialsFrom::Keys(keys) => {
+                let access_key_id = self.find(&keys.access_key_id);
+                let secret_access_key = self.find(&keys.secret_access_key);
+                let token = keys.session_token.as_ref();
+                let session_token = token.and_then(|token| self.find(token));
+                Some(S3Credentials::Keys {
+                    access_key_id: access_key_id?,
+                    secret_access_key: secret_access_key?,
+                    session_token,
+                })
+            }
+            S3CredentialsFrom::Role => {
+                let variables = ROLE_VARIABLES.iter().filter_map(|name| {
+                    let value = self.environment.get(name)?;
+                    Some(((*name).to_owned(), value.to_owned()))
+                });
+                Some(S3Credentials::Role(variables.collect()))
+            }
+            S3CredentialsFrom::Anonymous => Some(S3Credentials::Anonymous),
+        }
+    }
+
+    fn end(self, secrets: Secrets) -> Result<Secrets, ConfigError> {
+        match self.problems {
+            problems if problems.is_empty() => Ok(secrets),
+            problems => Err(ConfigError { problems }),
+        }
+    }
+}
+
 /// Reads every secret that `config` names.
 pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets, ConfigError> {
-    let folder = config.file.parent().unwrap_or(Path::new(""));
-    let mut problems = Vec::new();
-    let mut find = |secret: &Located<SecretRef>| match read_one(&secret.value, folder, environment)
-    {
-        Ok(text) => Some(text),
-        Err(message) => {
-            problems.push(secret.problem(message));
-            None
-        }
-    };
-    let privacy = config.privacy_secret.as_ref().and_then(&mut find);
+    let mut finder = Finder::new(config, environment);
+    let s3 = finder.find_s3(&config.lake.place);
+    let named = config.privacy_secret.as_ref();
+    let privacy = named.and_then(|secret| finder.find(secret));
     let mut sources = BTreeMap::new();
     for source in &config.sources {
         let named = match &source.transport {
             Transport::Mqtt(mqtt) => &mqtt.password,
             Transport::Http(http) => &http.token,
         };
-        let credential = named.as_ref().and_then(&mut find);
+        let credential = named.as_ref().and_then(|secret| finder.find(secret));
         sources.insert(source.declaration.id.clone(), SourceSecrets { credential });
     }
     if let (Some(text), Some(secret)) = (&privacy, &config.privacy_secret)
         && text.len() < PRIVACY_BYTES_MIN
     {
-        problems.push(weak(secret));
+        finder.problems.push(weak(secret));
     }
-    if problems.is_empty() {
-        Ok(Secrets { privacy, sources })
-    } else {
-        Err(ConfigError { problems })
-    }
+    finder.end(Secrets {
+        privacy,
+        sources,
+        s3,
+    })
+}
+
+/// Reads the secrets that reading the lake takes.
+pub(super) fn read_lake(
+    config: &Config,
+    environment: &Environment,
+) -> Result<Secrets, ConfigError> {
+    let mut finder = Finder::new(config, environment);
+    let s3 = finder.find_s3(&config.lake.place);
+    finder.end(Secrets {
+        s3,
+        ..Secrets::default()
+    })
 }
 
 /// With fewer bytes the ids of devices could be guessed by trying every secret.

@@ -18,13 +18,14 @@ use toml::Spanned;
 use super::document::Document;
 use super::hint::did_you_mean;
 use super::{
-    AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LimitsConfig,
-    LogConfig, LogFormat, check, raw, source,
+    AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
+    LimitsConfig, LogConfig, LogFormat, check, raw, s3, source,
 };
 
 /// Sections of this version, for messages.
 const SECTIONS: &[&str] = &[
     "lake",
+    "s3",
     "journal",
     "http",
     "portal",
@@ -43,6 +44,10 @@ const LATER_SECTIONS: &[&str] = &["pg", "flight"];
 
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
+/// How often a separate `serve` looks for commits: listings and reads of a bucket are paid for one by one.
+const POLL_INTERVAL_FOLDER: Duration = Duration::from_secs(1);
+const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
 /// A stored folder name, not a setting: the archive lies in the journal's folder unless it is named.
@@ -53,7 +58,14 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     if document.is_unreadable() {
         return None;
     }
-    let lake = optional::<raw::Lake>(document, "lake").map(|raw| lake(document, raw, folder));
+    let lake = match optional::<raw::Lake>(document, "lake") {
+        Some(raw) => lake(document, raw, folder),
+        None => {
+            // Without [lake] nothing can be said about [s3].
+            document.take("s3");
+            None
+        }
+    };
     let journal =
         optional::<raw::Journal>(document, "journal").map(|raw| journal(document, raw, folder));
     let portal = optional::<raw::Portal>(document, "portal");
@@ -140,23 +152,21 @@ fn unknown_sections(document: &mut Document<'_>) {
     }
 }
 
-fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfig {
+fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> Option<LakeConfig> {
     let defaults = LakeLimits::default();
-    let mut root = folder.join(LAKE_DEFAULT);
-    if let Some(url) = &raw.url {
-        match url.get_ref().split_once("://") {
-            None => root = folder.join(url.get_ref()),
-            Some(("file", path)) => root = PathBuf::from(path),
-            Some((scheme, _)) => {
-                let message = format!(
-                    "lake storage `{scheme}://` is not in this version; name a local folder"
-                );
-                document.problem(url.span(), message);
-            }
-        }
-    }
-    LakeConfig {
-        root,
+    let place = lake_place(document, raw.url, folder);
+    let poll_interval = match place {
+        Some(LakePlace::S3(_)) => POLL_INTERVAL_S3,
+        _ => POLL_INTERVAL_FOLDER,
+    };
+    let poll_interval = at_least(
+        document,
+        raw.poll_interval,
+        poll_interval,
+        POLL_INTERVAL_MIN,
+    );
+    let config = LakeConfig {
+        poll_interval,
         limits: LakeLimits {
             commit_age_max: duration(raw.commit_age_max, defaults.commit_age_max),
             commit_rows_max: raw
@@ -179,7 +189,40 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> LakeConfi
             ),
         },
         retention: BTreeMap::new(),
+        place: place?,
+    };
+    Some(config)
+}
+
+/// Where the tables lie; None where nobody can say.
+fn lake_place(
+    document: &mut Document<'_>,
+    url: Option<Spanned<String>>,
+    folder: &Path,
+) -> Option<LakePlace> {
+    let url = url.unwrap_or_else(|| Spanned::new(0..0, LAKE_DEFAULT.to_owned()));
+    let root = match url.get_ref().split_once("://") {
+        None => folder.join(url.get_ref()),
+        Some(("file", path)) => PathBuf::from(path),
+        Some(("s3", _)) => {
+            let s3 = s3::read(document, &url)?;
+            return Some(LakePlace::S3(Box::new(s3)));
+        }
+        Some((scheme, _)) => {
+            let message = format!(
+                "there is no lake storage `{scheme}://`; name a local folder or s3://BUCKET/PREFIX"
+            );
+            document.problem(url.span(), message);
+            document.take("s3");
+            return None;
+        }
+    };
+    if let Some(section) = document.take("s3") {
+        let message =
+            "[s3] is for a lake on s3://BUCKET/PREFIX; set [lake] url, or remove the section";
+        document.problem(section.span(), message);
     }
+    Some(LakePlace::Folder(root))
 }
 
 fn journal(document: &mut Document<'_>, raw: raw::Journal, folder: &Path) -> JournalConfig {
@@ -403,7 +446,7 @@ pub(super) fn at_least(
     duration
 }
 
-fn duration(raw: Option<DurationText>, default: Duration) -> Duration {
+pub(super) fn duration(raw: Option<DurationText>, default: Duration) -> Duration {
     raw.map_or(default, |text| text.0)
 }
 

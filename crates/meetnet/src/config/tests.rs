@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use super::{Config, ConfigError, Environment, LogFormat, Transport};
+use super::{Config, ConfigError, Environment, LakePlace, LogFormat, Transport};
 
 mod bad;
 mod examples;
+mod s3;
 mod secrets;
 
 /// A source that is right; what a test adds to it goes before.
@@ -35,10 +36,17 @@ fn right(text: &str, pairs: &[(&str, &str)]) -> Config {
     parse(text, pairs).unwrap_or_else(|error| panic!("{error}\nin\n{text}"))
 }
 
+fn lake_folder(config: &Config) -> &Path {
+    match &config.lake.place {
+        LakePlace::Folder(root) => root,
+        LakePlace::S3(s3) => panic!("{}", s3.url),
+    }
+}
+
 #[test]
 fn an_empty_file_has_defaults_and_listens_nowhere() {
     let config = right("", &[]);
-    assert_eq!(config.lake.root, Path::new("city/data/lake"));
+    assert_eq!(lake_folder(&config), Path::new("city/data/lake"));
     assert_eq!(config.journal.dir, Path::new("city/data/journal"));
     assert_eq!(
         config.journal.archive_dir,
@@ -56,7 +64,7 @@ fn absolute_paths_stay() {
         "[lake]\nurl = \"/var/lake\"\n[journal]\ndir = \"/var/journal\"\n",
         &[],
     );
-    assert_eq!(config.lake.root, Path::new("/var/lake"));
+    assert_eq!(lake_folder(&config), Path::new("/var/lake"));
     assert_eq!(
         config.journal.archive_dir,
         Path::new("/var/journal/archive")

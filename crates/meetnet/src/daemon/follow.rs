@@ -1,7 +1,8 @@
-//! Following the table logs from another process: a separate `serve` sees commits a second later, and no hot rows.
+//! Following the table logs from another process: a separate `serve` sees commits within its poll interval, and no hot
+//! rows. Where the logs cannot be read, answers go on from the last snapshot.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,10 +11,8 @@ use arc_swap::ArcSwap;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
-use tracing::warn;
-
-/// How often the logs are looked at.
-const PERIOD: Duration = Duration::from_secs(1);
+use meetnet_publish::Readiness;
+use tracing::{info, warn};
 
 /// The thread that follows a lake.
 pub(super) struct Follower {
@@ -28,7 +27,11 @@ impl Follower {
     ///
     /// # Errors
     /// Where the lake cannot be read now; later errors are logged and tried again.
-    pub(super) fn start(storage: Arc<dyn LakeStorage>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        storage: Arc<dyn LakeStorage>,
+        poll_interval: Duration,
+        readiness: Readiness,
+    ) -> anyhow::Result<Self> {
         let lake = storage.location().name();
         let mut reader = LakeReader::open(storage).context("failed to open the tables")?;
         let snapshot = reader.refresh().context("failed to read the tables")?;
@@ -36,12 +39,20 @@ impl Follower {
             !snapshot.tables.is_empty(),
             "there is no lake in {lake}; start `meetnet ingest` first, it makes the tables"
         );
+        readiness.lake_reachable(true);
         let shared: SharedSnapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let published = Arc::clone(&shared);
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("lake-follow".to_owned())
-            .spawn(move || follow(&mut reader, &published, &stopped))
+            .spawn(move || {
+                while matches!(
+                    stopped.recv_timeout(poll_interval),
+                    Err(RecvTimeoutError::Timeout)
+                ) {
+                    look(&mut reader, &published, &readiness);
+                }
+            })
             .context("failed to start a thread")?;
         Ok(Self {
             shared,
@@ -55,32 +66,34 @@ impl Follower {
         Arc::clone(&self.shared)
     }
 
-    /// Stops following.
-    pub(super) async fn stop(self) {
+    /// Stops following; waits up to `time_max` for a look that is under way.
+    pub(super) async fn stop(self, time_max: Duration) {
         let Self { stop, thread, .. } = self;
         drop(stop);
-        // It ends within one look at the logs; what it was doing changes nothing.
-        drop(tokio::task::spawn_blocking(move || thread.join()).await);
+        // What it is doing changes nothing, and a bucket that does not answer takes its time.
+        let ended = tokio::task::spawn_blocking(move || thread.join());
+        drop(tokio::time::timeout(time_max, ended).await);
     }
 }
 
-fn follow(reader: &mut LakeReader, shared: &SharedSnapshot, stopped: &Receiver<()>) {
-    let mut failing = false;
-    while matches!(stopped.recv_timeout(PERIOD), Err(RecvTimeoutError::Timeout)) {
-        match reader.refresh() {
-            Ok(snapshot) => {
-                failing = false;
-                shared.store(Arc::new(snapshot));
-            }
-            Err(error) => {
-                // One line per outage; answers go on from the last snapshot.
-                if !std::mem::replace(&mut failing, true) {
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "failed to follow the lake, trying again"
-                    );
-                }
+/// Looks at the logs once.
+fn look(reader: &mut LakeReader, shared: &SharedSnapshot, readiness: &Readiness) {
+    let was_reachable = readiness.report().lake_reachable == Some(true);
+    let seen = reader.refresh();
+    readiness.lake_reachable(seen.is_ok());
+    metrics::gauge!("meetnet_lake_reachable").set(if seen.is_ok() { 1.0 } else { 0.0 });
+    match seen {
+        Ok(snapshot) => {
+            shared.store(Arc::new(snapshot));
+            if !was_reachable {
+                info!("following the lake again");
             }
         }
+        // One line per outage.
+        Err(error) if was_reachable => warn!(
+            error = &error as &dyn std::error::Error,
+            "failed to follow the lake: answers go on from the last snapshot, trying again"
+        ),
+        Err(_) => {}
     }
 }

@@ -10,8 +10,10 @@ use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::lake::{LakeOptions, check_declarations};
+use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -23,6 +25,7 @@ use crate::failure::Failure;
 /// Journal and pipeline, before sources.
 pub(super) struct Opened {
     pub(super) journal: Journal,
+    pub(super) storage: Arc<dyn LakeStorage>,
     pub(super) pipeline: Pipeline,
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
@@ -33,6 +36,7 @@ pub(super) struct Opened {
 /// The running write side.
 pub(super) struct Writing {
     pub(super) journal: Journal,
+    pub(super) storage: Arc<dyn LakeStorage>,
     pub(super) pipeline: Pipeline,
     pub(super) sources: Handles,
     pub(super) key: PrivacyKey,
@@ -47,7 +51,9 @@ impl Opened {
     pub(super) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
         let config = config.clone();
         let privacy = secrets.privacy.clone();
-        blocking(move || open_blocking(&config, privacy)).await?
+        let storage = config.lake.storage(secrets, Handle::current());
+        let storage = storage.map_err(Failure::Usage)?;
+        blocking(move || open_blocking(&config, privacy, storage)).await?
     }
 
     /// Starts the sources: from here on messages are taken.
@@ -74,6 +80,7 @@ impl Opened {
         let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
         let Opened {
             journal,
+            storage,
             pipeline,
             key,
             ..
@@ -81,6 +88,7 @@ impl Opened {
         let stopped = pipeline.watch_stopped();
         Ok(Writing {
             journal,
+            storage,
             pipeline,
             sources: handles,
             key,
@@ -89,9 +97,12 @@ impl Opened {
     }
 }
 
-fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Failure> {
+fn open_blocking(
+    config: &Config,
+    privacy: Option<String>,
+    storage: Arc<dyn LakeStorage>,
+) -> Result<Opened, Failure> {
     let declarations = Arc::clone(&config.declarations);
-    let storage = config.lake.storage();
     check_declarations(&storage, &declarations).map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
@@ -101,7 +112,7 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     let lake = LakeOptions {
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
-        ..LakeOptions::new(storage, journal.id())
+        ..LakeOptions::new(Arc::clone(&storage), journal.id())
     };
     let options = PipelineOptions {
         lake,
@@ -130,6 +141,7 @@ fn open_blocking(config: &Config, privacy: Option<String>) -> Result<Opened, Fai
     let intake = Intake::from_journal(&journal);
     Ok(Opened {
         journal,
+        storage,
         pipeline,
         intake,
         outcomes,
@@ -148,7 +160,10 @@ fn journal_failure(error: JournalError) -> Failure {
 
 fn lake_failure(error: LakeError) -> Failure {
     match error {
-        LakeError::ForbiddenChange { .. } | LakeError::Io { .. } => Failure::place(error),
+        LakeError::ForbiddenChange { .. }
+        | LakeError::OtherWriter { .. }
+        | LakeError::NoConditionalWrites { .. }
+        | LakeError::Io { .. } => Failure::place(error),
         error => Failure::work(error),
     }
 }

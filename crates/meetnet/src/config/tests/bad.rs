@@ -57,16 +57,75 @@ fn what_comes_later_is_said_to_come_later() {
         "city/meetnet.toml:1: [flight] is not in this version; remove the section",
     );
     check(
-        "[lake]\nurl = \"s3://bucket/lake\"\n",
-        "city/meetnet.toml:2: lake storage `s3://` is not in this version; name a local folder",
-    );
-    check(
         "[[source]]\nid = \"t\"\nkind = \"telraam\"\nsegments = [1]\n",
         "city/meetnet.toml:3: kind `telraam` is not in this version, which knows mqtt and http; remove the source",
     );
     check(
         &source("\"json\"", "\"influx\""),
         "city/meetnet.toml:7: format `influx` is not in this version, which knows telraam, airrohr, tts-v3, json",
+    );
+}
+
+#[test]
+fn a_lake_lies_in_a_folder_or_in_a_bucket_that_can_be_reached() {
+    let s3 = |lines: &str| format!("[lake]\nurl = \"s3://city/lake\"\n[s3]\n{lines}");
+    let keys = "access_key_id = { env = \"ID\" }\nsecret_access_key = { env = \"SECRET\" }\n";
+    check(
+        "[lake]\nurl = \"gs://bucket/lake\"\n",
+        "city/meetnet.toml:2: there is no lake storage `gs://`; name a local folder or s3://BUCKET/PREFIX",
+    );
+    check(
+        "[lake]\nurl = \"s3://city/lake\"\n",
+        "city/meetnet.toml:2: a lake on s3:// needs a section [s3] with region and credentials; see config/s3.toml",
+    );
+    check(
+        "[s3]\nregion = \"eu-west-1\"\ncredentials = \"role\"\n",
+        "city/meetnet.toml:1: [s3] is for a lake on s3://BUCKET/PREFIX; set [lake] url, or remove the section",
+    );
+    check(
+        "[lake]\nurl = \"s3:///lake\"\n[s3]\nregion = \"eu-west-1\"\ncredentials = \"role\"\n",
+        "city/meetnet.toml:2: a bucket's name has letters, digits, `.`, `-` and `_` only; write s3://BUCKET/PREFIX",
+    );
+    check(
+        &s3("region = \"eu-west-1\"\n"),
+        "city/meetnet.toml:3: name access_key_id and secret_access_key, each as { env = \"NAME\" } or { file = \"path\" }; \
+         or set credentials = \"role\"",
+    );
+    check(
+        &s3(keys),
+        "city/meetnet.toml:3: name the region of the bucket, or the endpoint of another store than AWS",
+    );
+    check(
+        &s3(&format!(
+            "region = \"eu-west-1\"\ncredentials = \"role\"\n{keys}"
+        )),
+        "city/meetnet.toml:3: keys are for credentials = \"keys\"; remove them or that line",
+    );
+    check(
+        &s3("region = \"eu-west-1\"\ncredentials = \"profile\"\n"),
+        "city/meetnet.toml:5: unknown value `profile`; there are `keys`, `role`, `anonymous`",
+    );
+    check(
+        &s3("region = \"eu-west-1\"\naccess_key = 1\n"),
+        "city/meetnet.toml:5: unknown key `access_key`; did you mean `access_key_id`?",
+    );
+    check(
+        &s3(&format!("endpoint = \"http://127.0.0.1:9000\"\n{keys}")),
+        "city/meetnet.toml:4: whoever listens on the way to an http:// endpoint reads the data; use https://, or set allow_http = true",
+    );
+    check(
+        &s3(&format!("endpoint = \"https://id:hidden@store\"\n{keys}")),
+        "city/meetnet.toml:4: the endpoint is https://HOST, without user, query or fragment",
+    );
+    check(
+        &s3(&format!(
+            "region = \"eu-west-1\"\nrequest_time_max = \"10ms\"\n{keys}"
+        )),
+        "city/meetnet.toml:5: is less than 1s, the least that is safe",
+    );
+    check(
+        &s3("region = \"eu-west-1\"\naccess_key_id = \"AKIA\"\n"),
+        "city/meetnet.toml:5: a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }",
     );
 }
 

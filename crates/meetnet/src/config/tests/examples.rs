@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::environment;
-use crate::config::{Config, raw};
+use crate::config::{Config, LakePlace, raw};
 
 fn example(name: &str) -> (PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,6 +33,27 @@ fn the_demo_example_is_what_the_demo_writes() {
     let config = load("demo.toml");
     assert_eq!(config.sources.len(), 5);
     assert_eq!(example("demo.toml").1, crate::demo::default_config_toml());
+}
+
+#[test]
+fn the_s3_example_is_in_order_and_names_every_key() {
+    let config = load("s3.toml");
+    let secrets = [("MEETNET_S3_KEY_ID", "id"), ("MEETNET_S3_SECRET", "secret")];
+    assert!(config.secrets(&environment(&secrets)).is_ok());
+    let (path, text) = example("s3.toml");
+    names_keys("s3.toml", &text, "s3", fields::<raw::S3>());
+    // What it shows beside the required keys are the defaults.
+    let bare = "[lake]\nurl = \"s3://leuven-data/lake\"\n[s3]\nregion = \"eu-west-1\"\n\
+                access_key_id = { env = \"MEETNET_S3_KEY_ID\" }\nsecret_access_key = { env = \"MEETNET_S3_SECRET\" }\n";
+    let bare = Config::parse(&path, bare, &environment(&[])).unwrap();
+    let text = |config: &Config| {
+        let LakePlace::S3(s3) = &config.lake.place else {
+            panic!("a folder")
+        };
+        let lake = (&config.lake.limits, config.lake.poll_interval);
+        format!("{:?} {} {} {:?}", s3.limits, s3.url, s3.region, lake)
+    };
+    assert_eq!(text(&config), text(&bare));
 }
 
 #[test]
@@ -78,23 +99,28 @@ fn the_full_example_names_every_key() {
         ("[source]", fields::<raw::Source>()),
     ];
     for (section, keys) in sections {
-        assert!(!keys.is_empty(), "[{section}] has keys");
-        let parts: Vec<&str> = text
-            .split(&format!("\n[{section}]"))
-            .skip(1)
-            .map(|rest| rest.split("\n[").next().unwrap_or(rest))
-            .collect();
-        for key in keys {
-            let is_named = parts.iter().flat_map(|part| part.lines()).any(|line| {
-                let line = line.trim_start_matches("# ");
-                line.strip_prefix(key)
-                    .is_some_and(|rest| rest.starts_with(" = "))
-            });
-            assert!(
-                is_named,
-                "config/full.toml does not mention `{key}` of [{section}]"
-            );
-        }
+        names_keys("full.toml", &text, section, keys);
+    }
+}
+
+/// Checks that an example mentions every key of a section.
+fn names_keys(name: &str, text: &str, section: &str, keys: &[&str]) {
+    assert!(!keys.is_empty(), "[{section}] has keys");
+    let parts: Vec<&str> = text
+        .split(&format!("\n[{section}]"))
+        .skip(1)
+        .map(|rest| rest.split("\n[").next().unwrap_or(rest))
+        .collect();
+    for key in keys {
+        let is_named = parts.iter().flat_map(|part| part.lines()).any(|line| {
+            let line = line.trim_start_matches("# ");
+            line.strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with(" = "))
+        });
+        assert!(
+            is_named,
+            "config/{name} does not mention `{key}` of [{section}]"
+        );
     }
 }
 

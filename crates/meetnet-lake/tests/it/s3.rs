@@ -1,0 +1,544 @@
+//! A lake in a bucket: a real S3 server (moto), and a proxy before it that fails on purpose.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
+use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use meetnet_lake::lake::{Lake, LakeOptions, LakeReader, UpkeepRequest};
+use meetnet_lake::storage::{
+    LakeLocation, LakeStorage, Put, S3Credentials, S3Limits, S3Options, S3Url,
+};
+use meetnet_lake::{LakeError, Lineage};
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{DatasetId, Sequence};
+use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_testkit::http_proxy::{HttpFault, HttpProxy, SeenRequest};
+use meetnet_testkit::s3::S3Server;
+use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// 2026-01-01T00:00:00Z.
+const START: i64 = 1_767_225_600_000_000;
+const MINUTE: i64 = 60_000_000;
+const KEY: &str = "AKIAHIDDEN";
+const SECRET: &str = "hidden-secret";
+
+/// A bucket of a test's own.
+struct Bucket {
+    server: &'static S3Server,
+    runtime: Runtime,
+    name: String,
+}
+
+impl Bucket {
+    /// None where there is no server.
+    fn new() -> Option<Self> {
+        let server = S3Server::shared().unwrap()?;
+        let name = server.new_bucket().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Some(Self {
+            server,
+            runtime,
+            name,
+        })
+    }
+
+    fn storage(&self) -> Arc<dyn LakeStorage> {
+        self.storage_at(&self.server.endpoint(), S3Limits::default())
+    }
+
+    fn storage_at(&self, endpoint: &str, limits: S3Limits) -> Arc<dyn LakeStorage> {
+        let url: S3Url = format!("s3://{}/lake", self.name).parse().unwrap();
+        let credentials = S3Credentials::Keys {
+            access_key_id: KEY.to_owned(),
+            secret_access_key: SECRET.to_owned(),
+            session_token: None,
+        };
+        let mut options = S3Options::new(url, credentials);
+        options.endpoint = Some(endpoint.to_owned());
+        options.allow_http = true;
+        options.limits = limits;
+        Arc::new(options.storage(self.runtime.handle().clone()).unwrap())
+    }
+
+    fn proxy(&self, plan: impl FnMut(&SeenRequest) -> HttpFault + Send + 'static) -> HttpProxy {
+        HttpProxy::start(self.server.port, plan).unwrap()
+    }
+
+    /// The current rows of `heat` as another process reads them.
+    fn rows(&self) -> BTreeMap<(String, i64), f64> {
+        let mut reader = LakeReader::open(self.storage()).unwrap();
+        let snapshot = reader.refresh().unwrap();
+        let table = &snapshot.tables[&DatasetId::new("heat")];
+        let LakeLocation::Objects { store, prefix, .. } = table.folder.location() else {
+            panic!("no object store")
+        };
+        let mut rows = BTreeMap::new();
+        for file in table.files.iter().filter(|file| !file.superseded) {
+            let path = format!("{prefix}/heat/{}", file.path);
+            let path = object_store::path::Path::parse(path).unwrap();
+            let read = async { store.get(&path).await?.bytes().await };
+            let bytes = self.runtime.block_on(read).unwrap();
+            let batches = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+            for batch in batches.build().unwrap() {
+                let batch = batch.unwrap();
+                let column = |name: &str| Arc::clone(batch.column_by_name(name).unwrap());
+                let (sensor, time, value) = (column("sensor_id"), column("time"), column("value"));
+                let sensor = arrow::compute::cast(&sensor, &arrow::datatypes::DataType::Utf8);
+                let sensor = sensor.unwrap();
+                for row in 0..batch.num_rows() {
+                    let key = (
+                        sensor.as_string::<i32>().value(row).to_owned(),
+                        time.as_primitive::<TimestampMicrosecondType>().value(row),
+                    );
+                    let value = value.as_primitive::<Float64Type>().value(row);
+                    assert_eq!(rows.insert(key.clone(), value), None, "{key:?} twice");
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// Limits under which an outage is over in no time.
+fn hasty(retries_max: usize) -> S3Limits {
+    S3Limits {
+        request_time_max: Duration::from_secs(1),
+        retry_time_max: Duration::from_secs(5),
+        retries_max,
+        outage_time_max: Duration::ZERO,
+    }
+}
+
+fn declarations() -> Declarations {
+    let mut declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    declarations.datasets.retain(|id, _| id.as_str() == "heat");
+    declarations
+}
+
+fn open(storage: &Arc<dyn LakeStorage>, journal: Uuid) -> Result<Lake, LakeError> {
+    let mut options = LakeOptions::new(Arc::clone(storage), journal);
+    options.limits.compaction = false;
+    options.limits.commit_age_max = Duration::ZERO;
+    options.limits.vacuum_after = Duration::ZERO;
+    Lake::open(options, &declarations(), Sequence::ZERO)
+}
+
+fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
+    (
+        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
+        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
+    )
+}
+
+/// What one frame says: five sensors at one minute.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    minute: i64,
+    value: f64,
+}
+
+const SENSORS: u32 = 5;
+
+impl Frame {
+    fn rows(self) -> DatasetRows {
+        let declaration = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
+        let index = |name: &str| declaration.column_index(name).unwrap();
+        let columns = ["sensor_id", "property", "time", "value"].map(index);
+        let mut builder = RowsBuilder::new(declaration);
+        for sensor in 0..SENSORS {
+            builder.set_text(columns[0], &format!("garden-{sensor}"));
+            builder.set_text(columns[1], "air_temperature");
+            builder.set_int(columns[2], START + self.minute * MINUTE);
+            builder.set_float(columns[3], self.value + f64::from(sensor));
+            builder.finish_row(0).unwrap();
+        }
+        builder.take()
+    }
+}
+
+/// Applies frames from `first` on, as a journal hands them over; those that are in the table are skipped.
+fn take(lake: &mut Lake, frames: &[Frame], first: u64) -> Result<(), LakeError> {
+    for (frame, sequence) in frames.iter().zip(first..) {
+        let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
+        let lineage = [Lineage {
+            sequence: Sequence(sequence),
+            received_at: recorded_at,
+            recorded_at,
+            source: "garden".into(),
+            licence: "CC0-1.0".into(),
+            precedence: 0,
+        }];
+        lake.apply(&frame.rows(), &lineage, &mut flag)?;
+        lake.advance(Sequence(sequence), recorded_at);
+    }
+    Ok(())
+}
+
+/// What the frames say in the end.
+fn expected(frames: &[Frame]) -> BTreeMap<(String, i64), f64> {
+    let mut rows = BTreeMap::new();
+    for frame in frames {
+        for sensor in 0..SENSORS {
+            let key = (format!("garden-{sensor}"), START + frame.minute * MINUTE);
+            rows.insert(key, frame.value + f64::from(sensor));
+        }
+    }
+    rows
+}
+
+fn minutes(minutes: std::ops::Range<i64>, value: f64) -> Vec<Frame> {
+    minutes.map(|minute| Frame { minute, value }).collect()
+}
+
+fn tend(lake: &mut Lake, request: UpkeepRequest) {
+    lake.request(request).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while lake.is_tending() {
+        assert!(Instant::now() < deadline, "the upkeep ends");
+        lake.tick().unwrap();
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn is_log_entry(request: &SeenRequest) -> bool {
+    request.method == "PUT" && request.is_conditional && request.path.contains("_delta_log")
+}
+
+#[test]
+fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    let journal = Uuid::new_v4();
+    let mut lake = open(&storage, journal).unwrap();
+    let mut frames = Vec::new();
+    for round in 0..4 {
+        let first = frames.len() as u64 + 1;
+        let mut new = minutes(round * 10..round * 10 + 10, 1.0);
+        // The first minutes of the round before once more, with other values.
+        new.extend(
+            minutes((round - 1).max(0) * 10..round * 10, 2.0)
+                .into_iter()
+                .take(3),
+        );
+        take(&mut lake, &new, first).unwrap();
+        frames.extend(new);
+        lake.commit_all().unwrap();
+        assert_eq!(bucket.rows(), expected(&frames), "round {round}");
+    }
+    tend(&mut lake, UpkeepRequest::Compact(None));
+    assert!(lake.compacted().files_before > lake.compacted().files_after);
+    thread::sleep(Duration::from_millis(5));
+    tend(&mut lake, UpkeepRequest::Vacuum);
+    assert!(lake.vacuumed().replaced_files > 0);
+    drop(lake);
+    let listed = storage.list("heat").unwrap();
+    let data = listed
+        .iter()
+        .filter(|o| o.path.ends_with(".parquet"))
+        .count();
+    assert_eq!(data, 2, "one file of current rows and one of replaced ones");
+    assert!(
+        storage.read("_meetnet/writer.json").is_ok(),
+        "vacuum leaves it"
+    );
+
+    let mut lake = open(&storage, journal).unwrap();
+    take(&mut lake, &frames, 1).unwrap();
+    assert_eq!(lake.hot_bytes(), 0, "everything is in the table already");
+    assert_eq!(bucket.rows(), expected(&frames));
+}
+
+#[test]
+fn another_journal_is_refused_and_the_same_one_may_come_back() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    let journal = Uuid::new_v4();
+    drop(open(&storage, journal).unwrap());
+    let error = open(&storage, Uuid::new_v4()).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("belongs to the journal {journal}")),
+        "{error}"
+    );
+    assert!(
+        error.ends_with(&format!(
+            "remove s3://{}/lake/_meetnet/writer.json",
+            bucket.name
+        )),
+        "{error}"
+    );
+    assert!(open(&storage, journal).is_ok());
+    // What the message says to do.
+    storage.remove("_meetnet/writer.json").unwrap();
+    assert!(open(&storage, Uuid::new_v4()).is_ok());
+    // Readers take the lake's own folder for no table.
+    let snapshot = LakeReader::open(storage).unwrap().refresh().unwrap();
+    assert_eq!(snapshot.tables.len(), 1);
+}
+
+#[test]
+fn a_store_without_conditional_writes_is_refused() {
+    let Some(bucket) = Bucket::new() else { return };
+    let proxy = bucket.proxy(|_| HttpFault::Unconditional);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(0));
+    let error = open(&storage, Uuid::new_v4()).unwrap_err().to_string();
+    assert!(
+        error.contains("use a store that has conditional writes"),
+        "{error}"
+    );
+    assert_eq!(storage.list("").unwrap(), [], "nothing is left behind");
+}
+
+#[test]
+fn of_two_writers_of_one_version_the_second_learns_it() {
+    let Some(bucket) = Bucket::new() else { return };
+    let journal = Uuid::new_v4();
+    let mut one = open(&bucket.storage(), journal).unwrap();
+    // A copy of the journal on another machine: it has the same id.
+    let mut two = open(&bucket.storage(), journal).unwrap();
+    take(&mut one, &minutes(0..3, 1.0), 1).unwrap();
+    take(&mut two, &minutes(0..3, 1.0), 1).unwrap();
+    one.commit_all().unwrap();
+    let error = two.commit_all().unwrap_err();
+    assert!(error.to_string().contains("exists already"), "{error}");
+    assert_eq!(bucket.rows(), expected(&minutes(0..3, 1.0)));
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_counts_once() {
+    // The client asks again after a lost connection, and not after silence.
+    for fault in [
+        HttpFault::DropAnswer,
+        HttpFault::DelayAnswer(Duration::from_millis(1_500)),
+    ] {
+        let Some(bucket) = Bucket::new() else { return };
+        let proxy = bucket.proxy(|_| HttpFault::Pass);
+        let storage = bucket.storage_at(&proxy.endpoint(), hasty(3));
+        let mut lake = open(&storage, Uuid::nil()).unwrap();
+        let frames = minutes(0..20, 1.0);
+        for (round, part) in frames.chunks(5).enumerate() {
+            let mut is_done = false;
+            proxy.set_plan(move |request| {
+                if is_log_entry(request) && !std::mem::replace(&mut is_done, true) {
+                    fault
+                } else {
+                    HttpFault::Pass
+                }
+            });
+            take(&mut lake, part, round as u64 * 5 + 1).unwrap();
+            lake.commit_all().unwrap();
+            let so_far = (round + 1) * 5;
+            assert_eq!(bucket.rows(), expected(&frames[..so_far]), "{fault:?}");
+        }
+        assert_eq!(lake.hot_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_version_is_ours_only_with_our_bytes() {
+    let Some(bucket) = Bucket::new() else { return };
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(3));
+    let lose_first_answer = || {
+        let mut is_done = false;
+        proxy.set_plan(move |_| match std::mem::replace(&mut is_done, true) {
+            false => HttpFault::DropAnswer,
+            true => HttpFault::Pass,
+        });
+    };
+    lose_first_answer();
+    let before = proxy.requests();
+    assert_eq!(storage.put_if_absent("a", b"mine").unwrap(), Put::Done);
+    assert_eq!(proxy.requests() - before, 3, "put, put again, read");
+    lose_first_answer();
+    assert_eq!(storage.put_if_absent("a", b"other").unwrap(), Put::Exists);
+    assert_eq!(storage.read("a").unwrap(), b"mine".as_slice());
+}
+
+#[test]
+fn throttling_is_waited_out_and_an_outage_leaves_the_rows_hot() {
+    let Some(bucket) = Bucket::new() else { return };
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(3));
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let frames = minutes(0..10, 1.0);
+    let slow_down = HttpFault::Answer(503, "SlowDown");
+    proxy.set_plan(move |request| match request.number % 3 {
+        0 => HttpFault::Pass,
+        1 => slow_down,
+        _ => HttpFault::Drop,
+    });
+    take(&mut lake, &frames[..5], 1).unwrap();
+    lake.commit_all().unwrap();
+    assert_eq!(bucket.rows(), expected(&frames[..5]));
+
+    proxy.set_plan(move |_| slow_down);
+    take(&mut lake, &frames[5..], 6).unwrap();
+    let error = lake.commit_all().unwrap_err();
+    let said = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(
+        said.contains("503") && said.contains("SlowDown: planned"),
+        "{said}"
+    );
+    assert!(!said.contains(KEY) && !said.contains(SECRET), "{said}");
+    assert!(lake.hot_bytes() > 0);
+    assert_eq!(bucket.rows(), expected(&frames[..5]));
+
+    proxy.set_plan(|_| HttpFault::Pass);
+    lake.commit_all().unwrap();
+    assert_eq!(bucket.rows(), expected(&frames));
+    assert_eq!(lake.hot_bytes(), 0);
+}
+
+#[test]
+fn a_look_up_waits_for_a_store_that_is_away() {
+    let Some(bucket) = Bucket::new() else { return };
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let patient = S3Limits {
+        outage_time_max: Duration::from_secs(60),
+        ..hasty(0)
+    };
+    let storage = bucket.storage_at(&proxy.endpoint(), patient);
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let frames = minutes(0..5, 1.0);
+    take(&mut lake, &frames, 1).unwrap();
+    lake.commit_all().unwrap();
+    drop(lake);
+
+    // Opened again, it knows nothing of the files: a row of old time is looked up.
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut failures = 3;
+    proxy.set_plan(move |_| {
+        failures -= 1;
+        if failures >= 0 {
+            HttpFault::Answer(500, "InternalError")
+        } else {
+            HttpFault::Pass
+        }
+    });
+    let revised = minutes(2..3, 9.0);
+    take(&mut lake, &revised, 6).unwrap();
+    lake.commit_all().unwrap();
+    let all: Vec<Frame> = frames.iter().chain(&revised).copied().collect();
+    assert_eq!(bucket.rows(), expected(&all));
+
+    // Nobody waits for ever: the daemon says so when it stops.
+    drop(lake);
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    proxy.set_plan(|_| HttpFault::Drop);
+    let begun = Instant::now();
+    let stopping = Arc::clone(&storage);
+    let stop = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        stopping.stop_waiting();
+    });
+    let error = take(&mut lake, &minutes(3..4, 9.0), 7).unwrap_err();
+    stop.join().unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+}
+
+#[test]
+fn a_broken_file_is_no_outage() {
+    let Some(bucket) = Bucket::new() else { return };
+    let patient = S3Limits {
+        outage_time_max: Duration::from_secs(60),
+        ..hasty(0)
+    };
+    let storage = bucket.storage_at(&bucket.server.endpoint(), patient);
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    take(&mut lake, &minutes(0..5, 1.0), 1).unwrap();
+    lake.commit_all().unwrap();
+    let snapshot = LakeReader::open(bucket.storage())
+        .unwrap()
+        .refresh()
+        .unwrap();
+    let path = format!(
+        "heat/{}",
+        snapshot.tables[&DatasetId::new("heat")].files[0].path
+    );
+    let check = |expect: &str| {
+        let mut lake = open(&storage, Uuid::nil()).unwrap();
+        let begun = Instant::now();
+        let error = take(&mut lake, &minutes(2..3, 9.0), 6).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{expect}");
+        let said = format!("{error}: {:?}", std::error::Error::source(&error));
+        assert!(said.contains(expect), "{said}");
+    };
+    storage.replace(&path, b"short").unwrap();
+    check(&path);
+    storage.remove(&path).unwrap();
+    check("404");
+}
+
+/// One run of the schedule that `seed` makes: requests fail in every way, the daemon restarts where it must, and in the
+/// end every frame is there once.
+fn run(bucket: &Bucket, seed: u64) {
+    println!("seed {seed}");
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(2));
+    let mut faults = StdRng::seed_from_u64(seed);
+    proxy.set_plan(move |_| match faults.random_range(0..40) {
+        0 => HttpFault::Answer(503, "SlowDown"),
+        1 => HttpFault::Answer(500, "InternalError"),
+        2 => HttpFault::Drop,
+        3 | 4 => HttpFault::DropAnswer,
+        5 => HttpFault::DelayAnswer(Duration::from_millis(1_200)),
+        6 => HttpFault::Delay(Duration::from_millis(1_200)),
+        _ => HttpFault::Pass,
+    });
+    let mut random = StdRng::seed_from_u64(seed);
+    let frames: Vec<Frame> = (0..24)
+        .map(|number| Frame {
+            minute: random.random_range(0..=number / 2),
+            value: f64::from(random.random_range(0..3_u8)) * 10.0,
+        })
+        .collect();
+    let mut restarts = 0;
+    let mut known = 0;
+    'restart: loop {
+        assert!(restarts < 200, "seed {seed}: it never gets anywhere");
+        restarts += 1;
+        let Ok(mut lake) = open(&storage, Uuid::nil()) else {
+            continue;
+        };
+        let mut done = 0;
+        while done < frames.len() {
+            let next = (done + 4).min(frames.len());
+            if take(&mut lake, &frames[done..next], done as u64 + 1).is_err() {
+                continue 'restart;
+            }
+            done = next;
+            // What has been committed once is not committed again.
+            if done > known {
+                if lake.commit_all().is_err() {
+                    continue 'restart;
+                }
+                known = done;
+            }
+        }
+        break;
+    }
+    proxy.set_plan(|_| HttpFault::Pass);
+    assert_eq!(bucket.rows(), expected(&frames), "seed {seed}");
+}
+
+#[test]
+fn whatever_requests_meet_every_frame_counts_once() {
+    for seed in 0..4 {
+        let Some(bucket) = Bucket::new() else { return };
+        run(&bucket, seed);
+    }
+}
