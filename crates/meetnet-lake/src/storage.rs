@@ -29,6 +29,7 @@ mod objects;
 mod tests;
 
 pub use folder::FolderStorage;
+pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;
 
 use crate::error::LakeError;

@@ -59,6 +59,8 @@ pub struct Compacted {
     pub rows: u64,
     /// Merges given up: an input was written again meanwhile, or an error.
     pub given_up: u64,
+    /// How many of these for an error, which is in the log; a request to merge their dataset is given up too.
+    pub failed: u64,
 }
 
 #[derive(Debug)]
@@ -193,6 +195,12 @@ impl Upkeep {
         metrics::counter!("meetnet_merges_given_up_total", "dataset" => id.to_string())
             .increment(1);
     }
+
+    fn fail(&mut self, id: &DatasetId, now: Instant) {
+        self.wanted.remove(id);
+        self.compacted.failed += 1;
+        self.give_up(id, now);
+    }
 }
 
 impl Drop for Upkeep {
@@ -282,8 +290,7 @@ impl Lake {
         };
         if let Err(error) = &outcome.result {
             warn!(dataset = %id, error = error as &dyn std::error::Error, "failed to merge files, trying again later");
-            self.upkeep.wanted.remove(&id);
-            self.upkeep.give_up(&id, now);
+            self.upkeep.fail(&id, now);
             return Ok(());
         }
         if !table.actor.holds(&outcome.inputs) {
@@ -321,8 +328,7 @@ impl Lake {
         if let Some(error) = failed {
             warn!(dataset = %id, error = &error as &dyn std::error::Error, "failed to exchange files, trying again later");
             if is_merge {
-                self.upkeep.wanted.remove(&id);
-                self.upkeep.give_up(&id, Instant::now());
+                self.upkeep.fail(&id, Instant::now());
             }
             return Ok(false);
         }
@@ -387,6 +393,7 @@ impl Lake {
     fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[(DatasetId, LakeError)]) {
         self.upkeep.vacuums_running -= 1;
         self.upkeep.vacuumed += vacuumed;
+        self.upkeep.vacuumed.failed_tables += failed.len() as u64;
         for (id, error) in failed {
             warn!(dataset = %id, error = error as &dyn std::error::Error, "failed to remove old files, trying again tomorrow");
         }
@@ -397,6 +404,7 @@ impl Lake {
                 orphans,
                 log_files,
                 bytes,
+                failed_tables: _,
             } = vacuumed;
             info!(
                 replaced_files,
@@ -416,6 +424,7 @@ impl std::ops::Sub for Compacted {
             files_after: self.files_after - before.files_after,
             rows: self.rows - before.rows,
             given_up: self.given_up - before.given_up,
+            failed: self.failed - before.failed,
         }
     }
 }

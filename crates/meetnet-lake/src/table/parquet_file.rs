@@ -294,7 +294,8 @@ fn bounds(statistics: &Statistics) -> (Option<StatisticsValue>, Option<Statistic
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Returns bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()

@@ -1,4 +1,5 @@
 //! Tests of the lake through its public face, with faults injected below it.
 
+mod backup;
 mod journal_damage;
 mod journal_faults;
