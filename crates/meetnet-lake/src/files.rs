@@ -77,6 +77,28 @@ pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Makes the name of a folder durable, and those of its parents: one that is there already may owe its existence to a
+/// process that ended before it had synced them.
+pub(crate) fn sync_parents(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    for parent in dir.ancestors().skip(1) {
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        match files
+            .sync_dir(parent)
+            .map_err(|error| (error.kind(), error))
+        {
+            Ok(()) => {}
+            // From here up nothing was made by us: it may not be read, or not be written.
+            Err((PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported, _)) => break,
+            Err((_, error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// The real file system, and who may read what is made in it.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskFiles {

@@ -113,6 +113,8 @@ use error::IoContext;
 use shared::{Shared, locked};
 use writer::Writer;
 
+use crate::files::sync_parents;
+
 /// How often the archive is looked after when nothing is trimmed: raw messages must go when their time is up.
 const ARCHIVE_PERIOD: Duration = Duration::from_secs(3600);
 
@@ -167,9 +169,7 @@ impl Journal {
         let files = files.as_ref();
         for dir in [&options.dir, &options.archive_dir] {
             files.create_dir(dir).context("create", dir)?;
-            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                files.sync_dir(parent).context("sync", parent)?;
-            }
+            sync_parents(files, dir).context("sync the parents of", dir)?;
         }
         let dir = options.dir.as_path();
         let folder = FolderLock::acquire(files, dir)?;

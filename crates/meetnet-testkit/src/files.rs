@@ -8,7 +8,7 @@
 //!
 //! Operations that change something are counted, so that a schedule of faults is a list of numbers and replays exactly.
 //! It is harsh where a real disk may be: after a failed sync, later syncs of the same file report success and keep
-//! nothing more of it; entries that were not synced survive a power loss each by itself.
+//! nothing more of it; entries that were not synced, folders among them, survive a power loss each by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -63,6 +63,7 @@ struct State {
     /// Changes of entries that no sync of their folder has made durable, in order.
     unsynced: Vec<EntryChange>,
     dirs: BTreeSet<PathBuf>,
+    durable_dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
@@ -80,6 +81,7 @@ struct Node {
 
 #[derive(Clone, Debug)]
 enum EntryChange {
+    Folder(PathBuf),
     Link(PathBuf, usize),
     Unlink(PathBuf),
     Rename(PathBuf, PathBuf, usize),
@@ -88,13 +90,18 @@ enum EntryChange {
 impl EntryChange {
     fn touches(&self, dir: &Path) -> bool {
         match self {
-            Self::Link(path, _) | Self::Unlink(path) => path.parent() == Some(dir),
+            Self::Folder(path) | Self::Link(path, _) | Self::Unlink(path) => {
+                path.parent() == Some(dir)
+            }
             Self::Rename(from, to, _) => from.parent() == Some(dir) || to.parent() == Some(dir),
         }
     }
 
-    fn apply(&self, entries: &mut BTreeMap<PathBuf, usize>) {
+    fn apply(&self, dirs: &mut BTreeSet<PathBuf>, entries: &mut BTreeMap<PathBuf, usize>) {
         match self {
+            Self::Folder(path) => {
+                dirs.insert(path.clone());
+            }
             Self::Link(path, node) => {
                 entries.insert(path.clone(), *node);
             }
@@ -151,12 +158,11 @@ impl FaultyFiles {
     pub fn restart(&self, crash: Crash) -> Self {
         let mut state = self.state();
         state.off = true;
-        let mut next = State {
-            dirs: state.dirs.clone(),
-            ..State::default()
-        };
+        let mut next = State::default();
         match crash {
             Crash::Kill => {
+                next.dirs = state.dirs.clone();
+                next.durable_dirs = state.durable_dirs.clone();
                 next.nodes = state.nodes.clone();
                 next.entries = state.entries.clone();
                 next.durable_entries = state.durable_entries.clone();
@@ -164,13 +170,24 @@ impl FaultyFiles {
             }
             Crash::PowerLoss { seed } => {
                 let mut rng = StdRng::seed_from_u64(seed);
+                let mut dirs = state.durable_dirs.clone();
                 let mut entries = state.durable_entries.clone();
                 for change in &state.unsynced {
                     if rng.random_bool(0.5) {
-                        change.apply(&mut entries);
+                        change.apply(&mut dirs, &mut entries);
                     }
                 }
+                // What lies in a folder whose name is lost is lost with it.
+                next.dirs = dirs
+                    .iter()
+                    .filter(|dir| is_rooted(dir, &dirs))
+                    .cloned()
+                    .collect();
+                next.durable_dirs = next.dirs.clone();
                 for (path, node) in entries {
+                    if !path.parent().is_some_and(|dir| is_rooted(dir, &dirs)) {
+                        continue;
+                    }
                     let content = surviving(&state.nodes[node], &mut rng);
                     let durable = content.clone();
                     next.entries.insert(path.clone(), next.nodes.len());
@@ -219,6 +236,12 @@ impl FaultyFiles {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns true where a folder and all its parents are in `dirs`; those without a parent always are.
+fn is_rooted(dir: &Path, dirs: &BTreeSet<PathBuf>) -> bool {
+    let mut named = dir.ancestors().filter(|dir| dir.parent().is_some());
+    named.all(|dir| dirs.contains(dir))
 }
 
 /// Chooses what of a file is on the disk after a power loss.
@@ -283,7 +306,7 @@ impl State {
     }
 
     fn change(&mut self, change: EntryChange) {
-        change.apply(&mut self.entries);
+        change.apply(&mut self.dirs, &mut self.entries);
         self.unsynced.push(change);
     }
 
@@ -345,12 +368,13 @@ impl Files for FaultyFiles {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         state.operate_plainly()?;
         let unsynced = std::mem::take(&mut state.unsynced);
         for change in unsynced {
             if change.touches(dir) {
-                change.apply(&mut state.durable_entries);
+                change.apply(&mut state.durable_dirs, &mut state.durable_entries);
             } else {
                 state.unsynced.push(change);
             }
@@ -399,7 +423,13 @@ impl Files for FaultyFiles {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.check_on()?;
-        state.dirs.extend(dir.ancestors().map(Path::to_path_buf));
+        let missing: Vec<&Path> = dir
+            .ancestors()
+            .take_while(|dir| !state.dirs.contains(*dir))
+            .collect();
+        for dir in missing.into_iter().rev() {
+            state.change(EntryChange::Folder(dir.to_path_buf()));
+        }
         Ok(())
     }
 

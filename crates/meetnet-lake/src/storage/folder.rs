@@ -10,7 +10,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile, folder_of};
-use crate::files::{DiskFiles, FileHandle, Files};
+use crate::files::{DiskFiles, FileHandle, Files, sync_parents};
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 256 << 10;
@@ -58,13 +58,9 @@ impl FolderStorage {
         let mut synced = Vec::new();
         let mut name = folder;
         loop {
-            // The lake's own name is in its parent.
-            let parent = match name {
-                "" => self.root.parent().map(Path::to_path_buf),
-                name => Some(self.path(folder_of(name))),
-            };
-            if let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) {
-                self.files.sync_dir(&parent)?;
+            match name {
+                "" => sync_parents(self.files.as_ref(), &self.root)?,
+                name => self.files.sync_dir(&self.path(folder_of(name)))?,
             }
             synced.push(name.to_owned());
             if name.is_empty() || durable.contains(folder_of(name)) {

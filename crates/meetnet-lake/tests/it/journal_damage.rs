@@ -400,6 +400,19 @@ fn a_tail_that_only_memory_holds_is_made_durable_by_opening() {
 }
 
 #[test]
+fn a_new_journal_with_its_folders_survives_a_power_loss() {
+    for seed in 0..20 {
+        let files = FaultyFiles::new();
+        let (journal, _) = open(&files);
+        append(&journal, &[b"first"]);
+        journal.write_group().expect("written");
+        let files = files.restart(Crash::PowerLoss { seed });
+        let (journal, _) = open(&files);
+        assert_eq!(read(&journal, 0), envelopes(&[0]), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_full_disk_still_has_room_for_the_checkpoint() {
     let files = FaultyFiles::new();
     let with_reserve = JournalOptions {

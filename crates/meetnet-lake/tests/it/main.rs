@@ -3,3 +3,4 @@
 mod backup;
 mod journal_damage;
 mod journal_faults;
+mod storage_faults;
