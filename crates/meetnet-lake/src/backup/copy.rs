@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, ManifestFile, amount};
-use crate::files::Files;
+use crate::files::{Files, sync_parents};
 use crate::storage::{OpenFile, StoredFile};
 use crate::table::parquet_file::hex;
 
@@ -100,13 +100,13 @@ impl<'a> Copier<'a> {
 
     /// Makes every name durable; returns what was written, by path.
     pub(super) fn finish(mut self) -> Result<Vec<ManifestFile>, BackupError> {
-        let above = self.root.parent();
-        let above = above.filter(|parent| !parent.as_os_str().is_empty());
-        for folder in self.folders.iter().map(PathBuf::as_path).chain(above) {
+        for folder in &self.folders {
             self.files
                 .sync_dir(folder)
                 .map_err(BackupError::io("sync", folder))?;
         }
+        sync_parents(self.files, self.root)
+            .map_err(BackupError::io("sync the parents of", self.root))?;
         self.written.sort();
         Ok(self.written)
     }

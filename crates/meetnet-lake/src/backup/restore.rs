@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::copy::{open, pass, write};
 use super::manifest::{ARCHIVE, JOURNAL, LAKE, Manifest, ManifestFile};
 use super::{BackupError, Progress, amount};
-use crate::files::Files;
+use crate::files::{Files, sync_parents};
 use crate::journal::FolderLock;
 use crate::journal::opening::{LOCK, RESTORING};
 use crate::storage::{LakeStorage, folder_of};
@@ -72,7 +72,10 @@ pub fn restore(
             .sync_dir(folder)
             .map_err(BackupError::io("sync", folder))
     };
-    sync(journal_dir)?;
+    for folder in [journal_dir, archive_dir] {
+        sync(folder)?;
+        sync_parents(files, folder).map_err(BackupError::io("sync the parents of", folder))?;
+    }
     restore_lake(storage, files, dir, &manifest)?;
     progress("restored the lake".to_owned());
     for (part, to) in [(ARCHIVE, archive_dir), (JOURNAL, journal_dir)] {
@@ -85,9 +88,6 @@ pub fn restore(
             })?;
         }
         sync(to)?;
-        if let Some(above) = to.parent().filter(|above| !above.as_os_str().is_empty()) {
-            sync(above)?;
-        }
     }
     // The one thing that still says that it is not whole.
     files
