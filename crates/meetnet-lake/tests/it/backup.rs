@@ -1,6 +1,8 @@
 //! Backup and restore on a file system that loses what was not synced: what was acknowledged before a backup is in the
 //! restored lake exactly once, with every earlier version, and a folder that is no whole backup is not taken for one.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
