@@ -18,6 +18,7 @@
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
+//! | `restoring` | there while a backup is restored into the folder: it cannot be opened |
 //! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
 //!
@@ -46,7 +47,8 @@
 //!    segments with a later sequence are void. A segment is started only when nothing after `follows` has been
 //!    acknowledged (writer), or when its copy of it is complete and synced before its name appears (recovery), so an
 //!    override never hides an acknowledged frame.
-//! 5. Whole segments leave by rename into the archive once T covers them; the newest stays.
+//! 5. Whole segments leave by rename into the archive once T covers them; the newest stays. While a copy is made
+//!    (`hold`), all stay.
 //! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
 //!    `aside_bytes_max`.
 //!
@@ -77,13 +79,14 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use meetnet_model::ids::Sequence;
 use uuid::Uuid;
 
-mod archive;
+pub(crate) mod archive;
 mod aside;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod clock;
 mod error;
 mod frame;
-mod opening;
+pub(crate) mod hold;
+pub(crate) mod opening;
 mod options;
 mod reader;
 mod recovery;
@@ -171,6 +174,7 @@ impl Journal {
         }
         let dir = options.dir.as_path();
         let folder = FolderLock::acquire(files, dir)?;
+        opening::check_restored(files, dir)?;
         let names = recovery::segment_names(files, dir)?;
         let identity = opening::identity(files, dir, &names)?;
         let mut checkpoint_damaged = None;
@@ -530,10 +534,13 @@ fn report_opening(report: &Recovery) {
     }
     if let Some(older) = report.older_decoder_tail {
         tracing::warn!(
+            from = older.first.0,
+            to = older.last.0,
+            messages = older.frames,
             decoder_version = older.decoder_version,
-            first = older.first.0,
-            frames = older.frames,
-            "uncommitted messages were journalled under older decoders: this version's will decode them"
+            this_version = meetnet_model::declarations::DECODER_VERSION,
+            "uncommitted messages were journalled under an older version, and this one decodes them: \
+             stop the old version cleanly before an upgrade to keep each message with its own"
         );
     }
     tracing::info!(

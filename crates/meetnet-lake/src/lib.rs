@@ -4,6 +4,7 @@
 //!
 //! It knows nothing of HTTP, MQTT or DataFusion.
 
+pub mod backup;
 pub mod damage;
 pub mod files;
 pub mod journal;

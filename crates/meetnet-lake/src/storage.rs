@@ -32,6 +32,7 @@ mod tests;
 
 pub(crate) use claim::claim;
 pub use folder::FolderStorage;
+pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;
 pub use s3::{ROLE_VARIABLES, S3Credentials, S3Limits, S3Options, S3OptionsError, S3Url};
 

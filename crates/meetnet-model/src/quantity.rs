@@ -188,6 +188,24 @@ impl DurationText {
     }
 }
 
+impl SizeText {
+    /// Returns the size for people who want to know about how much: `512 B`, `1.5 MiB`.
+    pub fn rounded(self) -> String {
+        const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+        if self.0 < 1024 {
+            return format!("{} B", self.0);
+        }
+        let mut size = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        // What would be written as 1024.0 is one of the next unit.
+        while size >= 1023.95 && unit + 1 < UNITS.len() {
+            size /= 1024.0;
+            unit += 1;
+        }
+        format!("{size:.1} {}", UNITS[unit])
+    }
+}
+
 impl FromStr for DurationText {
     type Err = QuantityError;
 

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use meetnet_model::ids::DatasetId;
 
+use crate::commands::{self, Request};
 use crate::config::{Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
@@ -41,6 +43,14 @@ enum Command {
     Serve(ConfigOption),
     /// Answers one SQL query
     Sql(sql::SqlOptions),
+    /// Merges the files of each partition into one run, in the daemon if one runs
+    Compact(CompactOptions),
+    /// Removes files that nothing needs any more, in the daemon if one runs
+    Vacuum(ConfigOption),
+    /// Copies lake and journal into a new folder, in the daemon if one runs
+    Backup(BackupOptions),
+    /// Puts a backup where the configuration says; nothing may be there
+    Restore(RestoreOptions),
     /// Looks at a configuration
     Config {
         #[command(subcommand)]
@@ -64,6 +74,36 @@ struct ConfigOption {
 /// The client of a bucket logs each request that it sends again: `meetnet_s3_requests_total` counts them, and what
 /// comes of an outage is logged where it matters.
 const QUIET: &str = "object_store=warn";
+
+#[derive(Debug, Args)]
+struct CompactOptions {
+    /// Only this dataset
+    #[arg(long, value_name = "ID")]
+    dataset: Option<String>,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+#[derive(Debug, Args)]
+struct BackupOptions {
+    /// The folder to make; data files in it are links where it is on the lake's file system
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Copies the raw archive, too
+    #[arg(long)]
+    with_archive: bool,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+#[derive(Debug, Args)]
+struct RestoreOptions {
+    /// The folder of the backup
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    config: ConfigOption,
+}
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
@@ -96,8 +136,31 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
         Command::Sql(options) => block_on(sql::run(options, &environment)),
+        Command::Compact(CompactOptions { dataset, config }) => {
+            let dataset = dataset.map(DatasetId::new);
+            ask(Request::Compact { dataset }, &config, &environment)
+        }
+        Command::Vacuum(config) => ask(Request::Vacuum, &config, &environment),
+        Command::Backup(BackupOptions {
+            dir,
+            with_archive,
+            config,
+        }) => {
+            let dir = std::path::absolute(&dir)
+                .with_context(|| format!("`{}` is no folder", dir.display()))
+                .map_err(Failure::Usage)?;
+            ask(Request::Backup { dir, with_archive }, &config, &environment)
+        }
+        Command::Restore(RestoreOptions { dir, config }) => {
+            block_on(commands::restore(dir, &config.config, &environment))
+        }
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }
+}
+
+/// Has a request carried out, by the daemon or here.
+fn ask(request: Request, option: &ConfigOption, environment: &Environment) -> Result<(), Failure> {
+    block_on(commands::run(request, &option.config, environment))
 }
 
 fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), Failure> {

@@ -193,7 +193,8 @@ pub(crate) struct IngestHttpConfig {
     pub(crate) limits: PushLimits,
 }
 
-/// `[admin]`: metrics and the operations page.
+/// `[admin]`: metrics and the operations page. The socket for commands is there without the section: see
+/// [`Config::socket`].
 #[derive(Clone, Debug)]
 pub(crate) struct AdminConfig {
     /// Of the process that writes.
@@ -239,6 +240,8 @@ pub(crate) struct Config {
     pub(crate) http: Option<HttpConfig>,
     pub(crate) ingest_http: Option<IngestHttpConfig>,
     pub(crate) admin: Option<AdminConfig>,
+    /// The Unix socket on which a daemon that writes takes commands.
+    pub(crate) socket: PathBuf,
     pub(crate) privacy_secret: Option<Located<SecretRef>>,
     pub(crate) query: QueryOptions,
     pub(crate) limits: LimitsConfig,

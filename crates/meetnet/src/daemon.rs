@@ -1,11 +1,12 @@
 //! The daemon: every part put together in one process, from bound listeners to a clean end.
 //!
 //! ```text
-//! bind ─▶ journal (lock, recovery) ─▶ pipeline (replay) ─▶ query ─▶ http ─▶ sources ─▶ … ─▶ stop in reverse
+//! bind ─▶ journal (lock, recovery) ─▶ pipeline (replay) ─▶ commands ─▶ query ─▶ http ─▶ sources ─▶ … ─▶ stop in reverse
 //! ```
 //!
-//! Listeners are bound first: a taken port must not cost a recovery. Sources start last and stop first, so that
-//! nothing is acknowledged that the rest is not there to take.
+//! Listeners are bound first: a taken port must not cost a recovery. Only the admin socket waits for the lock of the
+//! folder, which says that nobody else answers on it. Sources start last and stop first, so that nothing is
+//! acknowledged that the rest is not there to take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::commands::{self, AdminSocket};
 use crate::config::{Config, Secrets};
 use crate::failure::Failure;
 
@@ -38,10 +40,12 @@ mod sources;
 mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
+pub(crate) use privacy_key::FILE as PRIVACY_KEY_FILE;
 pub(crate) use signals::StopSignal;
+pub(crate) use write_side::Opened;
 
 use follow::Follower;
-use write_side::{Opened, Writing};
+use write_side::{Writing, stop_journal, stop_pipeline};
 
 /// Which part of the daemon a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +149,13 @@ impl Daemon {
         readiness.journal_replayed();
 
         let mut servers = JoinSet::new();
+        if let Some(opened) = &opened {
+            let socket = AdminSocket::bind(&config.socket)
+                .await
+                .map_err(Failure::Usage)?;
+            let context = commands::Context::new(&config, opened);
+            servers.spawn(socket.serve(context, stop_serving.clone()));
+        }
         if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
             let router = public_router(publish_state(&config, http, &snapshot, &readiness)?);
             let stop = stop_serving.clone().cancelled_owned();
@@ -263,9 +274,7 @@ impl Daemon {
                 tokio::time::sleep(patience).await;
                 storage.stop_waiting();
             });
-            result = blocking(move || pipeline.shutdown())
-                .await
-                .and_then(|ended| ended.map_err(Failure::work));
+            result = stop_pipeline(pipeline).await;
             waits.abort();
             journal = Some(writing.journal);
         }
@@ -277,14 +286,7 @@ impl Daemon {
             follower.stop(self.stop_time_max).await;
         }
         if let Some(journal) = journal {
-            let stopped = blocking(move || journal.shutdown())
-                .await
-                .and_then(|ended| {
-                    ended
-                        .context("failed to stop the journal")
-                        .map_err(Failure::Work)
-                });
-            result = result.and(stopped);
+            result = result.and(stop_journal(journal).await);
         }
         if result.is_ok() {
             info!("stopped");

@@ -3,6 +3,7 @@
 //! ```text
 //! cli ─▶ config ─▶ daemon ─▶ ingest ─▶ lake ─▶ query ─▶ publish
 //!          demo ──┘ (broker, simulator, history)
+//!      commands ──┘ (compact, vacuum, backup: in a daemon, or alone)
 //! ```
 //!
 //! It holds no data logic: every step of a message's way lives in a library crate, and is put together here.
@@ -10,6 +11,7 @@
 use std::process::ExitCode;
 
 mod cli;
+mod commands;
 mod config;
 mod daemon;
 mod demo;

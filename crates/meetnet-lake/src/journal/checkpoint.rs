@@ -76,11 +76,7 @@ pub(crate) fn write_sealed<T: Serialize>(
     value: &T,
 ) -> Result<(), JournalError> {
     let path = dir.join(name);
-    let mut content = serde_json::to_vec(value)
-        .map_err(io::Error::other)
-        .context("encode", &path)?;
-    let checksum = crc32c::crc32c(&content);
-    content.extend_from_slice(format!("\ncrc32c {checksum:08x}\n").as_bytes());
+    let content = seal(value).context("encode", &path)?;
     let unfinished = dir.join(format!("{name}{UNFINISHED}"));
     let handle = files.create(&unfinished).context("create", &unfinished)?;
     handle.append(&content).context("write", &unfinished)?;
@@ -89,6 +85,14 @@ pub(crate) fn write_sealed<T: Serialize>(
         .rename(&unfinished, &path)
         .context("rename into place", &path)?;
     files.sync_dir(dir).context("sync", dir)
+}
+
+/// Returns the content of a sealed file.
+pub(crate) fn seal<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    let mut content = serde_json::to_vec(value).map_err(io::Error::other)?;
+    let checksum = crc32c::crc32c(&content);
+    content.extend_from_slice(format!("\ncrc32c {checksum:08x}\n").as_bytes());
+    Ok(content)
 }
 
 /// Reads a file that [`write_sealed`] wrote.

@@ -28,6 +28,12 @@ pub enum JournalError {
         /// The pid in the lock file, or `unknown`.
         holder: String,
     },
+    /// A restore into the folder was interrupted: parts of the journal or of the lake are missing.
+    #[error("the restore into journal folder `{}` was not finished: remove it and the lake folder, and restore again", dir.display())]
+    Restoring {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The files were written by a newer version, which this one must not guess at.
     #[error("`{}` has format version {version}, which this version cannot read: run the newer meetnet", path.display())]
     NewerFormat {

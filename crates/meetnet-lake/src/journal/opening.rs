@@ -16,8 +16,10 @@ use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
 use crate::files::{self, Files, LockGuard};
 
-const IDENTITY: &str = "identity";
-const LOCK: &str = "lock";
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const LOCK: &str = "lock";
+/// There while a backup is being restored into the folder: what lies in it is not whole.
+pub(crate) const RESTORING: &str = "restoring";
 const COPY_BYTES: usize = 1 << 20;
 
 /// Exclusive use of a journal folder until it is dropped.
@@ -64,6 +66,18 @@ impl FolderLock {
         } else {
             pid.to_owned()
         })
+    }
+}
+
+/// Refuses a folder that a restore has not finished: it would open as a journal with less in it.
+pub(crate) fn check_restored(files: &dyn Files, dir: &Path) -> Result<(), JournalError> {
+    let path = dir.join(RESTORING);
+    match files.open_to_read(&path) {
+        Ok(_) => Err(JournalError::Restoring {
+            dir: dir.to_path_buf(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).context("open", &path),
     }
 }
 

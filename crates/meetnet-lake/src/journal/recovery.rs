@@ -32,7 +32,7 @@ pub struct Recovery {
     pub skipped: Vec<SkippedRegion>,
     /// Bytes cut from the end: groups that were being written when the process ended, never acknowledged.
     pub cut_bytes: u64,
-    /// Frames after T written under an older decoder: they are decoded by this version's.
+    /// Messages after T journalled under older decoders: they are decoded by this version's.
     pub older_decoder_tail: Option<OlderDecoderTail>,
     /// The declarations in force at T: what a replay starts with. Empty: none yet.
     pub declarations: Vec<u8>,
@@ -59,13 +59,15 @@ pub struct SkippedRegion {
     pub kept_aside: Option<PathBuf>,
 }
 
-/// Uncommitted frames of an older version.
+/// Uncommitted messages of an older version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OlderDecoderTail {
     /// The oldest decoder version among them.
     pub decoder_version: u32,
     /// The first such frame.
     pub first: Sequence,
+    /// The last such frame.
+    pub last: Sequence,
     /// How many there are.
     pub frames: u64,
 }
@@ -510,15 +512,22 @@ impl Walk<'_> {
     }
 
     fn count_older(&mut self, frame: &FrameRef<'_>) {
-        if frame.decoder_version >= DECODER_VERSION {
+        // Nothing else is decoded.
+        let is_message = matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay);
+        if !is_message || frame.decoder_version >= DECODER_VERSION {
             return;
         }
         let older = self.older.get_or_insert(OlderDecoderTail {
             decoder_version: frame.decoder_version,
             first: frame.sequence,
+            last: frame.sequence,
             frames: 0,
         });
         older.decoder_version = older.decoder_version.min(frame.decoder_version);
+        older.last = frame.sequence;
         older.frames += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ pub(crate) struct Catalog {
     durable: (Sequence, i64),
     /// Readers that have not come this far have lost frames.
     trimmed: Sequence,
+    /// Copies under way: while there are any, nothing is trimmed.
+    holds: u32,
 }
 
 /// State behind every handle of one journal.
@@ -117,6 +119,7 @@ impl Shared {
                 segments,
                 durable,
                 trimmed,
+                holds: 0,
             }),
             durable_changed: Condvar::new(),
             callbacks: Mutex::new(Arc::new([])),
@@ -221,9 +224,26 @@ impl Shared {
         self.count_stored(&catalog);
     }
 
-    /// Returns the segments, but the newest, that hold nothing after `through`, oldest first.
+    /// Returns the segments, oldest first.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        locked(&self.catalog).segments.values().cloned().collect()
+    }
+
+    /// Keeps every segment until [`Shared::release_segments`] has been called as often as this.
+    pub(crate) fn hold_segments(&self) {
+        locked(&self.catalog).holds += 1;
+    }
+
+    pub(crate) fn release_segments(&self) {
+        locked(&self.catalog).holds -= 1;
+    }
+
+    /// Returns the segments, but the newest, that hold nothing after `through`, oldest first; none while they are held.
     pub(crate) fn trimmable(&self, through: Sequence) -> Vec<Segment> {
         let catalog = locked(&self.catalog);
+        if catalog.holds > 0 {
+            return Vec::new();
+        }
         let sealed = catalog.segments.len().saturating_sub(1);
         let segments = catalog.segments.values().take(sealed);
         segments

@@ -62,6 +62,8 @@ pub struct Compacted {
     pub rows: u64,
     /// Merges given up: an input was written again meanwhile, or an error.
     pub given_up: u64,
+    /// How many of these for an error, which is in the log; a request to merge their dataset is given up too.
+    pub failed: u64,
 }
 
 #[derive(Debug)]
@@ -213,11 +215,11 @@ impl Upkeep {
                 .insert(Arc::clone(&file.path), now + BROKEN_PAUSE);
             self.merging = None;
             self.compacted.given_up += 1;
+            self.compacted.failed += 1;
             return;
         }
         warn!(dataset = %id, error, "failed to merge files, trying again later");
-        self.wanted.remove(id);
-        self.give_up(id, now);
+        self.fail(id, now);
     }
 
     fn give_up(&mut self, id: &DatasetId, now: Instant) {
@@ -226,6 +228,12 @@ impl Upkeep {
         self.paused.insert(id.clone(), now + MERGE_PAUSE);
         metrics::counter!("meetnet_merges_given_up_total", "dataset" => id.to_string())
             .increment(1);
+    }
+
+    fn fail(&mut self, id: &DatasetId, now: Instant) {
+        self.wanted.remove(id);
+        self.compacted.failed += 1;
+        self.give_up(id, now);
     }
 }
 
@@ -379,8 +387,7 @@ impl Lake {
             Admitted::Failed(error) => {
                 table.note_failure(&id, &error, now);
                 if is_merge {
-                    self.upkeep.wanted.remove(&id);
-                    self.upkeep.give_up(&id, now);
+                    self.upkeep.fail(&id, now);
                 }
                 return Ok(Err(error));
             }
@@ -451,6 +458,7 @@ impl Lake {
     fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[(DatasetId, LakeError)]) {
         self.upkeep.vacuums_running -= 1;
         self.upkeep.vacuumed += vacuumed;
+        self.upkeep.vacuumed.failed_tables += failed.len() as u64;
         for (id, error) in failed {
             warn!(dataset = %id, error = error as &dyn std::error::Error, "failed to remove old files, trying again tomorrow");
         }
@@ -461,6 +469,7 @@ impl Lake {
                 orphans,
                 log_files,
                 bytes,
+                failed_tables: _,
             } = vacuumed;
             info!(
                 replaced_files,
@@ -480,6 +489,7 @@ impl std::ops::Sub for Compacted {
             files_after: self.files_after - before.files_after,
             rows: self.rows - before.rows,
             given_up: self.given_up - before.given_up,
+            failed: self.failed - before.failed,
         }
     }
 }

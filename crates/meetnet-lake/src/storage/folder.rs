@@ -144,7 +144,7 @@ impl LakeStorage for FolderStorage {
     fn open(&self, path: &str, _: Access) -> io::Result<Arc<dyn StoredFile>> {
         let handle = self.files.open_to_read(&self.path(path))?;
         let bytes = handle.bytes()?;
-        Ok(Arc::new(OpenFile { handle, bytes }))
+        Ok(Arc::new(OpenFile::new(handle, bytes)))
     }
 
     fn read(&self, path: &str) -> io::Result<Bytes> {
@@ -226,10 +226,18 @@ impl Drop for FolderFile {
     }
 }
 
+/// The first bytes of an open file: as many as it had when it was opened, or as many as count.
 #[derive(Debug)]
-struct OpenFile {
+pub(crate) struct OpenFile {
     handle: Arc<dyn FileHandle>,
     bytes: u64,
+}
+
+impl OpenFile {
+    /// Returns the first `bytes` of a file.
+    pub(crate) fn new(handle: Arc<dyn FileHandle>, bytes: u64) -> Self {
+        Self { handle, bytes }
+    }
 }
 
 impl StoredFile for OpenFile {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::json::{LineDelimitedWriter, ReaderBuilder};
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use crate::error::LakeError;
 use crate::storage::TableFolder;
 
 /// Names the newest checkpoint.
-const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
+pub(crate) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
 /// Content of [`LAST_CHECKPOINT`].
 #[derive(Serialize, Deserialize)]
@@ -51,17 +52,44 @@ fn checkpoint_path(version: u64) -> String {
     format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet")
 }
 
-/// Reads the newest checkpoint; None where there is none.
-pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>)>, LakeError> {
-    let Some(text) = folder.read(LAST_CHECKPOINT)? else {
+/// The newest checkpoint of a table.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    /// Its version.
+    pub(crate) version: u64,
+    /// Content of [`LAST_CHECKPOINT`].
+    pub(crate) pointer: Bytes,
+}
+
+impl Newest {
+    /// Path of the checkpoint in the table's folder.
+    pub(crate) fn path(&self) -> String {
+        checkpoint_path(self.version)
+    }
+}
+
+/// Returns which checkpoint is the newest; None where there is none.
+pub(crate) fn newest(folder: &TableFolder) -> Result<Option<Newest>, LakeError> {
+    let Some(pointer) = folder.read(LAST_CHECKPOINT)? else {
         return Ok(None);
     };
     let last: LastCheckpoint =
-        serde_json::from_slice(&text).map_err(|error| LakeError::BrokenLog {
+        serde_json::from_slice(&pointer).map_err(|error| LakeError::BrokenLog {
             path: folder.shown(LAST_CHECKPOINT),
             reason: error.to_string(),
         })?;
-    let path = checkpoint_path(last.version);
+    Ok(Some(Newest {
+        version: last.version,
+        pointer,
+    }))
+}
+
+/// Reads the newest checkpoint; None where there is none.
+pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>)>, LakeError> {
+    let Some(newest) = newest(folder)? else {
+        return Ok(None);
+    };
+    let path = newest.path();
     let broken = |reason: String| LakeError::BrokenLog {
         path: folder.shown(&path),
         reason,
@@ -84,7 +112,7 @@ pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>
         .into_iter::<Action>()
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| broken(error.to_string()))?;
-    Ok(Some((last.version, actions)))
+    Ok(Some((newest.version, actions)))
 }
 
 fn to_parquet(actions: &[Action]) -> Result<Vec<u8>, parquet::errors::ParquetError> {

@@ -294,6 +294,7 @@ fn bounds(statistics: &Statistics) -> (Option<StatisticsValue>, Option<Statistic
     }
 }
 
+/// Returns bytes as lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes

@@ -43,6 +43,8 @@ pub struct Vacuumed {
     pub log_files: u64,
     /// Bytes of all.
     pub bytes: u64,
+    /// Tables that were not looked through to the end, for an error that is in the log.
+    pub failed_tables: u64,
 }
 
 impl std::ops::AddAssign for Vacuumed {
@@ -51,6 +53,7 @@ impl std::ops::AddAssign for Vacuumed {
         self.orphans += other.orphans;
         self.log_files += other.log_files;
         self.bytes += other.bytes;
+        self.failed_tables += other.failed_tables;
     }
 }
 
@@ -63,6 +66,7 @@ impl std::ops::Sub for Vacuumed {
             orphans: self.orphans - before.orphans,
             log_files: self.log_files - before.log_files,
             bytes: self.bytes - before.bytes,
+            failed_tables: self.failed_tables - before.failed_tables,
         }
     }
 }

@@ -5,6 +5,7 @@
     reason = "a test may panic, and says what it skips"
 )]
 
+mod backup;
 mod city;
 mod journal_damage;
 mod journal_faults;

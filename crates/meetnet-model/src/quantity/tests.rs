@@ -107,3 +107,18 @@ fn they_read_and_write_themselves() {
         "{bare}"
     );
 }
+
+#[test]
+fn sizes_for_people_are_rounded() {
+    for (bytes, expect) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1_500_000, "1.4 MiB"),
+        ((1 << 20) - 1, "1.0 MiB"),
+        (3 << 30, "3.0 GiB"),
+        (5_000 << 40, "5000.0 TiB"),
+    ] {
+        assert_eq!(SizeText(bytes).rounded(), expect);
+    }
+}

@@ -49,6 +49,7 @@ fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "  http         {}", http.unwrap_or_else(off))?;
     writeln!(out, "  ingest_http  {}", push.unwrap_or_else(off))?;
     writeln!(out, "  admin        {}", admin.unwrap_or_else(off))?;
+    writeln!(out, "  commands     through {}", config.socket.display())?;
     let privacy = match &config.privacy_secret {
         Some(_) => "configured".to_owned(),
         None => format!("generated in {} at the first start", journal.dir.display()),

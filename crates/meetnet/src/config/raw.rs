@@ -107,9 +107,10 @@ pub(super) struct IngestHttp {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
-    pub(super) listen: Spanned<String>,
+    pub(super) listen: Option<Spanned<String>>,
     pub(super) serve_listen: Option<Spanned<String>>,
     pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) socket: Option<Spanned<String>>,
 }
 
 /// `[privacy]`

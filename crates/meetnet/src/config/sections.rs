@@ -50,6 +50,10 @@ const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
+/// In the journal's folder: whoever holds that one holds the socket.
+const SOCKET_DEFAULT: &str = "meetnet.sock";
+/// What `sockaddr_un` has room for, with the zero at the end left out.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// A stored folder name, not a setting: the archive lies in the journal's folder unless it is named.
 const ARCHIVE_DEFAULT: &str = "archive";
 
@@ -74,15 +78,12 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let ingest_section = document.has("ingest_http");
     let ingest_http =
         section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
-    let admin = section::<raw::Admin>(document, "admin").and_then(|raw| {
-        let serve_listen = raw.serve_listen.as_ref();
-        let serve_listen = serve_listen.and_then(|listen| address(document, listen));
-        Some(AdminConfig {
-            listen: address(document, &raw.listen)?,
-            serve_listen,
-            limits: with_connections(raw.connections_max),
-        })
-    });
+    let admin = section::<raw::Admin>(document, "admin");
+    let socket = admin.as_ref().and_then(|raw| raw.socket.as_ref());
+    let socket = journal
+        .as_ref()
+        .map(|journal| admin_socket(document, socket, &journal.dir, folder));
+    let admin = admin.and_then(|raw| self::admin(document, raw));
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")
         .and_then(|raw| raw.secret)
         .map(|secret| document.located(secret.get_ref().0.clone(), secret.span()));
@@ -113,6 +114,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         http,
         ingest_http,
         admin,
+        socket: socket?,
         privacy_secret,
         query: query?,
         limits: limits?,
@@ -373,6 +375,48 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
         ),
         ..defaults
     }
+}
+
+fn admin(document: &mut Document<'_>, raw: raw::Admin) -> Option<AdminConfig> {
+    let Some(listen) = &raw.listen else {
+        let is_of_listener = raw.serve_listen.is_some() || raw.connections_max.is_some();
+        if raw.socket.is_none() || is_of_listener {
+            document.general_problem("[admin] has no `listen`; add it".to_owned());
+        }
+        return None;
+    };
+    let serve_listen = raw.serve_listen.as_ref();
+    let serve_listen = serve_listen.and_then(|listen| address(document, listen));
+    Some(AdminConfig {
+        listen: address(document, listen)?,
+        serve_listen,
+        limits: with_connections(raw.connections_max),
+    })
+}
+
+/// Returns the path of the admin socket; one that the system would refuse is found here, not after a recovery.
+fn admin_socket(
+    document: &mut Document<'_>,
+    raw: Option<&Spanned<String>>,
+    journal_dir: &Path,
+    folder: &Path,
+) -> PathBuf {
+    let path = match raw {
+        Some(socket) => folder.join(socket.get_ref()),
+        None => journal_dir.join(SOCKET_DEFAULT),
+    };
+    let bytes = path.as_os_str().len();
+    if bytes > SOCKET_PATH_BYTES_MAX {
+        let message = format!(
+            "the path of the admin socket has {bytes} bytes, a Unix socket at most {SOCKET_PATH_BYTES_MAX}; \
+             name a shorter one with [admin] socket, such as /run/meetnet.sock"
+        );
+        match raw {
+            Some(socket) => document.problem(socket.span(), message),
+            None => document.general_problem(message),
+        }
+    }
+    path
 }
 
 fn limits(document: &mut Document<'_>, raw: raw::Limits) -> LimitsConfig {

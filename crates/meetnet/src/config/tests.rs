@@ -53,9 +53,22 @@ fn an_empty_file_has_defaults_and_listens_nowhere() {
         Path::new("city/data/journal/archive")
     );
     assert!(config.http.is_none() && config.ingest_http.is_none() && config.admin.is_none());
+    assert_eq!(config.socket, Path::new("city/data/journal/meetnet.sock"));
     assert_eq!(config.query.query_time_max.as_secs(), 30);
     assert!(config.declarations.dataset("traffic").is_some());
     assert!(config.sources.is_empty());
+}
+
+#[test]
+fn the_socket_needs_no_listener_and_lies_where_it_is_told() {
+    let config = right("[admin]\nsocket = \"run/city.sock\"\n", &[]);
+    assert!(config.admin.is_none());
+    assert_eq!(config.socket, Path::new("city/run/city.sock"));
+    let config = right("", &[("MEETNET_ADMIN__SOCKET", "/run/city.sock")]);
+    assert_eq!(config.socket, Path::new("/run/city.sock"));
+    let longest = format!("/{}", "s".repeat(106));
+    let config = right(&format!("[admin]\nsocket = \"{longest}\"\n"), &[]);
+    assert_eq!(config.socket, Path::new(&longest));
 }
 
 #[test]

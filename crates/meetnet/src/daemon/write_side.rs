@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
 use meetnet_ingest::status::Statuses;
@@ -23,10 +24,10 @@ use crate::config::{Config, Secrets};
 use crate::failure::Failure;
 
 /// Journal and pipeline, before sources.
-pub(super) struct Opened {
-    pub(super) journal: Journal,
-    pub(super) storage: Arc<dyn LakeStorage>,
-    pub(super) pipeline: Pipeline,
+pub(crate) struct Opened {
+    pub(crate) storage: Arc<dyn LakeStorage>,
+    pub(crate) journal: Journal,
+    pub(crate) pipeline: Pipeline,
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
@@ -48,12 +49,24 @@ impl Opened {
     ///
     /// # Errors
     /// See [`Daemon::start`](super::Daemon::start).
-    pub(super) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
+    pub(crate) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
         let config = config.clone();
         let privacy = secrets.privacy.clone();
         let storage = config.lake.storage(secrets, Handle::current());
         let storage = storage.map_err(Failure::Usage)?;
         blocking(move || open_blocking(&config, privacy, storage)).await?
+    }
+
+    /// Commits everything, trims, and frees the folder: for who never had sources.
+    ///
+    /// # Errors
+    /// Why the pipeline failed, or what could not be written any more.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        let Self {
+            journal, pipeline, ..
+        } = self;
+        let committed = stop_pipeline(pipeline).await;
+        committed.and(stop_journal(journal).await)
     }
 
     /// Starts the sources: from here on messages are taken.
@@ -140,8 +153,8 @@ fn open_blocking(
     );
     let intake = Intake::from_journal(&journal);
     Ok(Opened {
-        journal,
         storage,
+        journal,
         pipeline,
         intake,
         outcomes,
@@ -150,10 +163,30 @@ fn open_blocking(
     })
 }
 
+/// Commits everything and trims.
+pub(super) async fn stop_pipeline(pipeline: Pipeline) -> Result<(), Failure> {
+    blocking(move || pipeline.shutdown())
+        .await
+        .and_then(|ended| ended.map_err(Failure::work))
+}
+
+/// Writes what is pending and frees the folder.
+pub(super) async fn stop_journal(journal: Journal) -> Result<(), Failure> {
+    blocking(move || journal.shutdown())
+        .await
+        .and_then(|ended| {
+            ended
+                .context("failed to stop the journal")
+                .map_err(Failure::Work)
+        })
+}
+
 /// A folder that is held or cannot be written is for the operator to correct; damage is not.
 fn journal_failure(error: JournalError) -> Failure {
     match error {
-        JournalError::Locked { .. } | JournalError::Io { .. } => Failure::place(error),
+        JournalError::Locked { .. } | JournalError::Restoring { .. } | JournalError::Io { .. } => {
+            Failure::place(error)
+        }
         error => Failure::work(error),
     }
 }

@@ -5,5 +5,6 @@
 mod as_of;
 mod commands;
 mod demo;
+mod maintenance;
 mod process;
 mod split;

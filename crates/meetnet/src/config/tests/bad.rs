@@ -176,6 +176,24 @@ fn values_are_checked() {
         "city/meetnet.toml: [admin] and [admin] serve_listen both listen on 127.0.0.1:80; give one another port",
     );
     check(
+        "[admin]\n",
+        "city/meetnet.toml: [admin] has no `listen`; add it",
+    );
+    check(
+        "[admin]\nsocket = \"s\"\nconnections_max = 5\n",
+        "city/meetnet.toml: [admin] has no `listen`; add it",
+    );
+    check(
+        &format!("[admin]\nsocket = \"/{}\"\n", "s".repeat(107)),
+        "city/meetnet.toml:2: the path of the admin socket has 108 bytes, a Unix socket at most 107; \
+         name a shorter one with [admin] socket, such as /run/meetnet.sock",
+    );
+    check(
+        &format!("[journal]\ndir = \"/{}\"\n", "j".repeat(100)),
+        "city/meetnet.toml: the path of the admin socket has 114 bytes, a Unix socket at most 107; \
+         name a shorter one with [admin] socket, such as /run/meetnet.sock",
+    );
+    check(
         "[admin]\nlisten = \"127.0.0.1:80\"\nserve_listen = \"8082\"\n",
         "city/meetnet.toml:3: `8082` is no address to listen on; write ADDRESS:PORT such as 127.0.0.1:8080 or [::]:8080",
     );

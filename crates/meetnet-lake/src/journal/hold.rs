@@ -1,0 +1,98 @@
+//! Holding the journal still while it is copied: messages come in and commits go on, but nothing is trimmed, so that
+//! one checkpoint and every frame after it stay in the folder.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Journal;
+use super::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
+use super::error::{IoContext, JournalError};
+use super::segment::Segment;
+use super::shared::{Shared, locked};
+use crate::files::{self, Files};
+
+/// A journal whose segments stay until this is dropped. They go on to count against `journal_bytes_max`: a hold that
+/// lasts makes sources wait.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    journal: Journal,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Journal {
+    /// Starts a hold.
+    ///
+    /// # Errors
+    /// Where the journal is stopped, or its checkpoint cannot be read.
+    pub(crate) fn hold(&self) -> Result<Hold, JournalError> {
+        // Who writes a checkpoint and trims for it has this lock: both are done, or neither has begun.
+        let folder = locked(&self.inner.folder);
+        if folder.is_none() {
+            return Err(JournalError::Stopped);
+        }
+        let options = &self.inner.shared.options;
+        let files = options.files.as_ref();
+        let checkpoint = match checkpoint::read_sealed(files, &options.dir, CHECKPOINT)? {
+            Sealed::Valid(checkpoint) => Some(checkpoint),
+            Sealed::Missing => None,
+            Sealed::Damaged => {
+                let damaged = io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong");
+                return Err(damaged).context("read", &options.dir.join(CHECKPOINT));
+            }
+        };
+        self.inner.shared.hold_segments();
+        Ok(Hold {
+            journal: self.clone(),
+            checkpoint,
+        })
+    }
+}
+
+impl Hold {
+    /// The checkpoint when the hold began: what a copy goes on from.
+    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Returns the segments as they are now, oldest first; each is durable up to its `readable_bytes`.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        self.shared().segments()
+    }
+
+    /// Reads a small file of the journal's folder; None where there is none.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let options = &self.shared().options;
+        let path = options.dir.join(name);
+        match files::read_all(options.files.as_ref(), &path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("read", &path),
+        }
+    }
+
+    /// Folder of the raw archive: nothing is moved in meanwhile, but files are compressed, and go when their time is up.
+    pub(crate) fn archive_dir(&self) -> &Path {
+        &self.journal.inner.archive.dir
+    }
+
+    /// The file operations of the journal.
+    pub(crate) fn files(&self) -> &dyn Files {
+        self.shared().options.files.as_ref()
+    }
+
+    /// What time it is, µs since 1970 UTC.
+    pub(crate) fn now(&self) -> i64 {
+        (self.shared().options.clock)()
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.journal.inner.shared
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shared().release_segments();
+    }
+}

@@ -1,0 +1,186 @@
+//! Commands on what is stored: the daemon that holds the folder carries them out, or the command itself where none runs.
+//!
+//! ```text
+//! meetnet compact ─▶ Request ─┬─ a daemon answers on the admin socket ─▶ execute, in the daemon
+//!                             └─ nobody does ─▶ lock, journal, pipeline ─▶ execute, here ─▶ commit, trim, stop
+//! ```
+//!
+//! Both ways lead to one [`execute`] over journal and pipeline, so a command cannot do anything else while a daemon
+//! runs. A new command is a variant of [`Request`] and an arm of [`execute`]. One is carried out at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use anyhow::anyhow;
+use meetnet_ingest::pipeline::PipelineCommands;
+use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::storage::LakeStorage;
+use meetnet_model::ids::DatasetId;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::print;
+use crate::config::{Config, Environment};
+use crate::daemon::{Opened, StopSignal};
+use crate::failure::Failure;
+use crate::telemetry;
+
+mod backup;
+mod client;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod wire;
+
+pub(crate) use backup::restore;
+pub(crate) use socket::AdminSocket;
+
+/// What can be asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// Merge the files of each partition of a dataset, or of all.
+    Compact {
+        /// None: all.
+        dataset: Option<DatasetId>,
+    },
+    /// Remove files that nothing needs any more.
+    Vacuum,
+    /// Copy lake and journal.
+    Backup {
+        /// Where to: absolute, for the daemon has a folder of its own to be in.
+        dir: PathBuf,
+        /// Whether the raw archive is copied too.
+        with_archive: bool,
+    },
+}
+
+impl Request {
+    /// Name of the command.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Compact { .. } => "compact",
+            Self::Vacuum => "vacuum",
+            Self::Backup { .. } => "backup",
+        }
+    }
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// For the person who asked.
+    pub(crate) report: String,
+}
+
+/// What commands work with; clones share one turn.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) config: Arc<Config>,
+    pub(crate) storage: Arc<dyn LakeStorage>,
+    pub(crate) journal: Journal,
+    pub(crate) pipeline: PipelineCommands,
+    /// Held by the command that is carried out: a backup must not see a vacuum remove what it copies.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Context {
+    pub(crate) fn new(config: &Config, opened: &Opened) -> Self {
+        Self {
+            config: Arc::new(config.clone()),
+            storage: Arc::clone(&opened.storage),
+            journal: opened.journal.clone(),
+            pipeline: opened.pipeline.commands(),
+            turn: Arc::default(),
+        }
+    }
+}
+
+/// Told how a command gets on, one line at a time.
+pub(crate) type Progress<'a> = dyn FnMut(String) + 'a;
+
+/// Carries a request out; blocking, for as long as it takes.
+///
+/// # Errors
+/// `Usage` where what was asked for does not exist or cannot be, `Work` where it failed.
+pub(crate) fn execute(
+    request: &Request,
+    context: &Context,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome, Failure> {
+    let _turn = match context.turn.try_lock() {
+        Ok(turn) => turn,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            progress("waiting until another command is done".to_owned());
+            context.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    };
+    match request {
+        Request::Compact { dataset } => upkeep::compact(context, dataset.as_ref(), progress),
+        Request::Vacuum => upkeep::vacuum(context, progress),
+        Request::Backup { dir, with_archive } => {
+            backup::write(context, dir, *with_archive, progress)
+        }
+    }
+}
+
+/// Has a request carried out by whoever can, and prints what it did.
+///
+/// # Errors
+/// As [`execute`], and where neither a daemon answers nor the folder can be opened.
+pub(crate) async fn run(
+    request: Request,
+    file: &Path,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let config = Config::load(file, environment).map_err(Failure::usage)?;
+    let signal = StopSignal::listen().map_err(Failure::Work)?;
+    let outcome = match client::connect(&config.socket).await? {
+        Some(daemon) => client::ask(daemon, &request, &signal).await?,
+        None => alone(request, &config, environment, &signal).await?,
+    };
+    print(&outcome.report)
+}
+
+/// Opens the folder as a daemon would, without sources, and carries the request out here.
+async fn alone(
+    request: Request,
+    config: &Config,
+    environment: &Environment,
+    signal: &StopSignal,
+) -> Result<Outcome, Failure> {
+    let secrets = config.secrets(environment).map_err(Failure::usage)?;
+    telemetry::start_logging(&config.log, environment, "warn", &[]).map_err(Failure::Usage)?;
+    let opened = Opened::open(config, &secrets)
+        .await
+        .map_err(|failure| explain_lock(failure, &config.socket))?;
+    let context = Context::new(config, &opened);
+    let name = request.name();
+    let work = tokio::task::spawn_blocking(move || execute(&request, &context, &mut client::show));
+    let outcome = tokio::select! {
+        ended = work => ended.unwrap_or_else(|error| Err(Failure::work(error))),
+        () = signal.stopped() => Err(Failure::Work(anyhow!(
+            "`{name}` was interrupted; what it has finished stays, and it can be asked for again"
+        ))),
+    };
+    // Also after a failure: what was replayed is committed, and the folder is free again.
+    let stopped = opened.stop().await;
+    let outcome = outcome?;
+    stopped.map(|()| outcome)
+}
+
+/// Says more where another process holds the folder although nobody answered.
+fn explain_lock(failure: Failure, socket: &Path) -> Failure {
+    let is_locked = matches!(
+        failure.error().downcast_ref::<JournalError>(),
+        Some(JournalError::Locked { .. })
+    );
+    match failure {
+        Failure::Usage(error) if is_locked => Failure::Usage(error.context(format!(
+            "nobody answers on the admin socket {} (a daemon that is still starting does not yet)",
+            socket.display()
+        ))),
+        failure => failure,
+    }
+}

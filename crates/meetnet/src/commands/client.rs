@@ -1,0 +1,92 @@
+//! Asking the daemon that holds the folder.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+
+use super::wire::{self, Ask, REPLY_BYTES_MAX, Reply};
+use super::{Outcome, Request};
+use crate::daemon::StopSignal;
+use crate::failure::Failure;
+
+/// Connects to the daemon; None where nobody listens.
+///
+/// # Errors
+/// Where somebody does and does not let us.
+pub(super) async fn connect(socket: &Path) -> Result<Option<UnixStream>, Failure> {
+    match UnixStream::connect(socket).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::usage(anyhow::Error::new(error).context(format!(
+            "cannot connect to the admin socket {}; run the command as the daemon's user",
+            socket.display()
+        )))),
+    }
+}
+
+/// Sends a request and waits for its outcome; shows how it gets on.
+///
+/// # Errors
+/// What the daemon says, or that it said no more. An interrupt ends the waiting, not the work.
+pub(super) async fn ask(
+    stream: UnixStream,
+    request: &Request,
+    signal: &StopSignal,
+) -> Result<Outcome, Failure> {
+    let name = request.name();
+    let ask = Ask {
+        version: wire::VERSION,
+        request: serde_json::to_value(request)
+            .context("failed to write the request")
+            .map_err(Failure::Work)?,
+    };
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    wire::send(&mut write, &ask)
+        .await
+        .context("the daemon does not take the request")
+        .map_err(Failure::Work)?;
+    loop {
+        let received = tokio::select! {
+            received = wire::receive::<Reply>(&mut read, REPLY_BYTES_MAX) => received,
+            () = signal.stopped() => return Err(Failure::Work(anyhow!(
+                "no longer waiting: the daemon goes on with `{name}`, and its log says how it ended"
+            ))),
+        };
+        let said = received
+            .context("the daemon's answer cannot be read")
+            .map_err(Failure::Work)?;
+        match said {
+            Some(Reply::Progress(line)) => show(line),
+            Some(Reply::Done(outcome)) => return Ok(outcome),
+            Some(Reply::Failed(refusal)) => {
+                let error = anyhow!(refusal.message);
+                return Err(if refusal.is_usage {
+                    Failure::Usage(error)
+                } else {
+                    Failure::Work(error)
+                });
+            }
+            None => {
+                return Err(Failure::Work(anyhow!(
+                    "the daemon ended before `{name}` was done; its log says why"
+                )));
+            }
+        }
+    }
+}
+
+/// Shows a line of progress to the person who waits; stdout is for the outcome.
+pub(super) fn show(line: String) {
+    eprintln!("{line}");
+}
