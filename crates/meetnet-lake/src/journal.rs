@@ -79,18 +79,19 @@ use uuid::Uuid;
 
 mod archive;
 mod aside;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod clock;
-mod error;
-mod frame;
-mod opening;
+pub(crate) mod error;
+pub(crate) mod frame;
+pub(crate) mod opening;
 mod options;
 mod reader;
 mod recovery;
 mod reserve;
-mod scan;
-mod segment;
+pub(crate) mod scan;
+pub(crate) mod segment;
 mod shared;
+pub(crate) mod stored;
 mod writer;
 
 pub use archive::ArchiveStep;
@@ -103,6 +104,7 @@ pub use options::{Clock, JournalOptions, system_clock, system_monotonic_clock};
 pub use reader::{FrameGroup, JournalReader};
 pub use recovery::{OlderDecoderTail, Recovery, SkippedRegion};
 pub use shared::{Appended, DurableCallback};
+pub use stored::JournalPlace;
 
 use archive::Archive;
 use checkpoint::{CHECKPOINT, Sealed};

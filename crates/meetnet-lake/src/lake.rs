@@ -8,6 +8,7 @@
 
 mod declared;
 mod reader;
+mod repairs;
 mod upkeep;
 mod worker;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use self::declared::check_declarations;
 pub use self::reader::LakeReader;
+use self::repairs::Repairs;
 use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
@@ -115,6 +117,7 @@ pub struct Lake {
     published_through: Sequence,
     worker: Worker<Job, Outcome>,
     upkeep: Upkeep,
+    repairs: Repairs,
 }
 
 /// An actor and the state of its commits.
@@ -187,6 +190,7 @@ impl Lake {
             published_through: Sequence::ZERO,
             worker: Worker::start("lake-commit", Job::run)?,
             upkeep: Upkeep::start(declarations)?,
+            repairs: Repairs::default(),
         };
         lake.set_sources(declarations);
         Ok(lake)

@@ -4,9 +4,11 @@
 //!
 //! It knows nothing of HTTP, MQTT or DataFusion.
 
+pub mod check;
 pub mod files;
 pub mod journal;
 pub mod lake;
+pub mod repair;
 pub mod snapshot;
 pub mod storage;
 
@@ -16,6 +18,8 @@ mod error;
 mod hot;
 mod keys;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use actor::{Applied, Flag, Lineage};
 pub use error::LakeError;

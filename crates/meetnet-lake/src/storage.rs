@@ -54,6 +54,11 @@ pub trait LakeStorage: Debug + Send + Sync {
     fn folders(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Removes a file; [`io::ErrorKind::NotFound`] where there is none, if the storage can tell.
     fn remove(&self, path: &str) -> io::Result<()>;
+    /// Gives a file another name, which nothing has; durable. After a crash it has the old name, the new one or both.
+    fn move_file(&self, from: &str, to: &str) -> io::Result<()> {
+        self.replace(to, &self.read(from)?)?;
+        self.remove(from)
+    }
     /// Makes the names in a folder durable.
     fn sync_names(&self, folder: &str) -> io::Result<()>;
     /// Returns where other readers find the files.
@@ -237,6 +242,16 @@ impl TableFolder {
         match self.storage.remove(&self.full(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves a file within the folder; durable. One that is gone already is no error.
+    pub(crate) fn move_file(&self, from: &str, to: &str) -> Result<(), LakeError> {
+        match self.storage.move_file(&self.full(from), &self.full(to)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("move", from)(error))
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Replacing files by others without changing what is answered (compaction), or by nothing (retention).
+//! Replacing files by others without changing what is answered (compaction), or by nothing (retention, repair).
 //!
 //! ```text
 //! files to go, files to come -> replace (actor) -> ReplaceJob::run (any thread) -> admit_replaced (actor)
@@ -17,10 +17,12 @@ use super::DatasetActor;
 use super::commit::{CommitFailure, commit_once};
 use crate::error::LakeError;
 use crate::lake::Compacted;
+use crate::repair;
 use crate::snapshot::LiveFile;
 use crate::table::actions::Action;
 use crate::table::files::{add_action, remove_action};
 use crate::table::log::{TableLog, commit_info};
+use crate::table::quarantine::{self, REPAIR};
 use crate::table::vacuum::VacuumJob;
 
 /// Files that change places.
@@ -49,6 +51,14 @@ impl ReplaceOutcome {
     /// The dataset whose files changed.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
         &self.declaration
+    }
+
+    /// Returns what became of it, where no actor takes the files.
+    pub(crate) fn into_result(self) -> Result<(), LakeError> {
+        match self.result {
+            Ok(()) => Ok(()),
+            Err(CommitFailure::Retry(error) | CommitFailure::Fatal(error)) => Err(error),
+        }
     }
 
     /// What it exchanges.
@@ -83,6 +93,11 @@ impl DatasetActor {
     ) -> Option<VacuumJob> {
         let log = self.log.as_ref()?;
         Some(VacuumJob::new(log, vacuum_after_ms, orphan_age_ms, now_ms))
+    }
+
+    /// Files that a repair has taken out and may not have moved; none while a job has the table log.
+    pub(crate) fn unmoved(&self) -> Vec<String> {
+        self.log.as_ref().map(repair::unmoved).unwrap_or_default()
     }
 
     /// Keeps tombstones for at least this long, ms.
@@ -125,14 +140,39 @@ impl DatasetActor {
         let paths = outcome.removed.iter().map(|file| Arc::clone(&file.path));
         let added: Vec<Arc<LiveFile>> = outcome.added.into_iter().map(Arc::new).collect();
         let removed = self.swap_files(&paths.collect(), &added);
-        let moved = self.take_masks(&removed, |_| true)?;
-        self.map_masks(moved, &added)?;
+        if added.is_empty() {
+            // Masks go with their rows. Their files are not read: they may be gone because they cannot be.
+            for file in &removed {
+                self.masks.remove(&file.path);
+            }
+        } else {
+            let moved = self.take_masks(&removed, |_| true)?;
+            self.map_masks(moved, &added)?;
+        }
         self.dirty = true;
         Ok(None)
     }
 }
 
 impl ReplaceJob {
+    /// Prepares to take files out of a table that no actor has.
+    pub(crate) fn without_actor(
+        log: TableLog,
+        declaration: Arc<DatasetDeclaration>,
+        removed: Vec<Arc<LiveFile>>,
+        operation: &'static str,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            declaration,
+            log,
+            removed,
+            added: Vec::new(),
+            operation,
+            now_ms,
+        }
+    }
+
     /// Commits the exchange. Every error leaves the table as it was, or changed whole.
     pub(crate) fn run(mut self) -> ReplaceOutcome {
         let result = self.commit();
@@ -153,6 +193,9 @@ impl ReplaceJob {
         for file in &self.removed {
             let mut remove = remove_action(&self.declaration, file, self.now_ms);
             remove.data_change = data_change;
+            if self.operation == REPAIR {
+                remove.tags = Some(quarantine::tags());
+            }
             actions.push(Action::Remove(remove));
         }
         for file in &self.added {

@@ -4,6 +4,7 @@
 //! a commit was admitted -> choose -> [upkeep thread: merge] -> inputs still live? -> replace -> [commit thread] -> admit
 //! once an hour          -> periods past their retention ----------------------------> replace by nothing
 //! once a day            -> [upkeep thread: vacuum]
+//! on request            -> repair, see `repairs`
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use super::{Job, Lake, Table, now_ms};
 use crate::actor::ReplaceOutcome;
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
+use crate::repair::{InspectJob, Inspected, Repaired};
 use crate::snapshot::LiveFile;
 use crate::table::vacuum::{VacuumJob, Vacuumed};
 
@@ -62,15 +64,19 @@ pub struct Compacted {
 }
 
 #[derive(Debug)]
-enum Task {
+pub(super) enum Task {
     Merge(MergeJob),
     Vacuum(Vec<(DatasetId, VacuumJob)>),
+    Inspect(Vec<InspectJob>),
+    Quarantine(Inspected),
 }
 
 #[derive(Debug)]
 enum Done {
     Merge(MergeOutcome),
     Vacuum(Vacuumed, Vec<(DatasetId, LakeError)>),
+    Inspect(Vec<Inspected>),
+    Quarantine(Repaired),
 }
 
 impl Task {
@@ -87,6 +93,12 @@ impl Task {
                     }
                 }
                 Done::Vacuum(sum, failed)
+            }
+            Self::Inspect(jobs) => Done::Inspect(jobs.into_iter().map(InspectJob::run).collect()),
+            Self::Quarantine(inspected) => {
+                let mut repaired = Repaired::default();
+                inspected.quarantine(&mut repaired);
+                Done::Quarantine(repaired)
             }
         }
     }
@@ -131,6 +143,11 @@ impl Upkeep {
             vacuumed: Vacuumed::default(),
             vacuums_running: 0,
         })
+    }
+
+    /// Hands a task to the upkeep thread.
+    pub(super) fn send(&mut self, task: Task) -> Result<(), LakeError> {
+        self.worker.send(task)
     }
 
     /// Notes that the files of a dataset have changed.
@@ -231,6 +248,7 @@ impl Lake {
             || upkeep.merging.is_some()
             || upkeep.vacuums_running > 0
             || upkeep.next_vacuum <= Instant::now()
+            || self.repairs.is_busy()
     }
 
     /// What merging has done since the start.
@@ -249,11 +267,14 @@ impl Lake {
             match done {
                 Done::Merge(outcome) => self.upkeep.merged = Some(outcome),
                 Done::Vacuum(vacuumed, failed) => self.report_vacuum(vacuumed, &failed),
+                Done::Inspect(found) => self.repairs.take_inspected(found),
+                Done::Quarantine(repaired) => self.repairs.take_quarantined(repaired),
             }
         }
         if let Some(outcome) = self.upkeep.merged.take() {
             self.place(outcome)?;
         }
+        self.go_on_repairing()?;
         let now = Instant::now();
         if now >= self.upkeep.next_retention {
             self.upkeep.next_retention = now + RETENTION_PERIOD;
@@ -318,6 +339,7 @@ impl Lake {
         let failed = table.actor.admit_replaced(outcome)?;
         let version = table.actor.version();
         let is_merge = counts.files_after > 0;
+        let is_repair = self.admit_repaired(&id, failed.as_ref())?;
         if let Some(error) = failed {
             warn!(dataset = %id, error = &error as &dyn std::error::Error, "failed to exchange files, trying again later");
             if is_merge {
@@ -332,7 +354,7 @@ impl Lake {
             self.upkeep.compacted.add(counts);
             metrics::counter!("meetnet_merges_total", "dataset" => id.to_string()).increment(1);
             info!(dataset = %id, version, files_before = counts.files_before, files_after = counts.files_after, rows = counts.rows, "merged files");
-        } else {
+        } else if !is_repair {
             info!(dataset = %id, version, files = counts.files_before, "dropped periods past their retention");
         }
         Ok(true)

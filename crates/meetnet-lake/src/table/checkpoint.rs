@@ -17,7 +17,7 @@ use crate::error::LakeError;
 use crate::storage::TableFolder;
 
 /// Names the newest checkpoint.
-const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
+pub(crate) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
 /// Content of [`LAST_CHECKPOINT`].
 #[derive(Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub(crate) fn write(
     folder.replace(LAST_CHECKPOINT, &text)
 }
 
-fn checkpoint_path(version: u64) -> String {
+pub(crate) fn checkpoint_path(version: u64) -> String {
     format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet")
 }
 
@@ -61,14 +61,23 @@ pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>
             path: folder.shown(LAST_CHECKPOINT),
             reason: error.to_string(),
         })?;
-    let path = checkpoint_path(last.version);
+    let actions = read(folder, last.version)?.ok_or_else(|| LakeError::BrokenLog {
+        path: folder.shown(&checkpoint_path(last.version)),
+        reason: "it is missing, though `_last_checkpoint` names it".to_owned(),
+    })?;
+    Ok(Some((last.version, actions)))
+}
+
+/// Reads the checkpoint of `version`; None where there is none.
+pub(crate) fn read(folder: &TableFolder, version: u64) -> Result<Option<Vec<Action>>, LakeError> {
+    let path = checkpoint_path(version);
     let broken = |reason: String| LakeError::BrokenLog {
         path: folder.shown(&path),
         reason,
     };
-    let file = folder
-        .read(&path)?
-        .ok_or_else(|| broken("it is missing, though `_last_checkpoint` names it".to_owned()))?;
+    let Some(file) = folder.read(&path)? else {
+        return Ok(None);
+    };
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.build())
         .map_err(LakeError::parquet("read", &folder.shown(&path)))?;
@@ -84,7 +93,7 @@ pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>
         .into_iter::<Action>()
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| broken(error.to_string()))?;
-    Ok(Some((last.version, actions)))
+    Ok(Some(actions))
 }
 
 fn to_parquet(actions: &[Action]) -> Result<Vec<u8>, parquet::errors::ParquetError> {
@@ -152,6 +161,7 @@ fn checkpoint_schema() -> SchemaRef {
                 flag("extendedFileMetadata"),
                 map("partitionValues"),
                 long("size"),
+                map("tags"),
             ],
         ),
         group(

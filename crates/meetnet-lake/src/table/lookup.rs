@@ -14,7 +14,8 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderBuilder, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    RowSelection,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -358,9 +359,7 @@ impl KeyReader {
             file.rows as usize,
         );
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
-        let stored = builder.schema().fields().iter().enumerate();
-        let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index));
+        let mask = columns_of(&builder, schema);
         let reader = builder
             .with_projection(mask)
             .with_row_selection(selection)
@@ -401,17 +400,40 @@ pub(crate) fn read_file(
     file: &LiveFile,
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
+    let schema = declaration.file_schema();
+    read_file_columns(folder, declaration, file, &schema, batch_rows)
+}
+
+/// Reads the columns of `schema`, some of the file schema's in their order, of a whole file.
+pub(crate) fn read_file_columns(
+    folder: &TableFolder,
+    declaration: &DatasetDeclaration,
+    file: &LiveFile,
+    schema: &SchemaRef,
+    batch_rows: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
     let input = folder.open(&file.path, Access::Whole)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
-        .and_then(|builder| builder.with_batch_size(batch_rows).build())
+        .and_then(|builder| {
+            let mask = columns_of(&builder, schema);
+            let builder = builder.with_projection(mask);
+            builder.with_batch_size(batch_rows).build()
+        })
         .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
-    let schema = declaration.file_schema();
+    let schema = Arc::clone(schema);
     let dataset = declaration.id.clone();
     Ok(reader.map(move |batch| {
         batch
             .and_then(|batch| conform(&batch, &schema))
             .map_err(LakeError::arrow("read", &dataset))
     }))
+}
+
+/// Returns the columns of a file that are in `schema`: files of an earlier declaration lack some.
+pub(crate) fn columns_of<T>(builder: &ArrowReaderBuilder<T>, schema: &SchemaRef) -> ProjectionMask {
+    let stored = builder.schema().fields().iter().enumerate();
+    let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
+    ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index))
 }
 
 fn collect(
