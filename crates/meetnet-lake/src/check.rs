@@ -89,7 +89,7 @@ pub fn check(options: &CheckOptions) -> Result<Report, CheckError> {
     if let Some(known) = &known {
         journal::check(known, &tables, options.depth, &mut report)?;
     }
-    for table in &mut tables {
+    for table in &tables {
         table::check(table, options.depth, &mut report)?;
     }
     report.finish();

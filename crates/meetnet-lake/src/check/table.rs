@@ -12,11 +12,12 @@ use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
 use crate::table::files::Partition;
+use crate::table::log::TableLog;
 use crate::table::quarantine::QUARANTINE_FOLDER;
 
 /// Verifies the files that the log of `table` named when it was read.
 pub(super) fn check(
-    table: &mut CheckedTable,
+    table: &CheckedTable,
     depth: Depth,
     report: &mut Report,
 ) -> Result<(), LakeError> {
@@ -26,34 +27,34 @@ pub(super) fn check(
     report.counts.quarantined += folder.list(QUARANTINE_FOLDER)?.len() as u64;
     let mut sound = Vec::new();
     let mut ends: HashMap<Arc<str>, Ends> = HashMap::new();
-    for live in table.files.clone() {
+    for live in &table.files {
         report.counts.files += 1;
         report.counts.rows += live.rows;
-        let footer = match examine(&folder, &declaration, &live, depth) {
+        let footer = match examine(&folder, &declaration, live, depth) {
             Verdict::Sound(footer) => footer,
             Verdict::Broken(fault) => {
-                if table.names_still(&live) {
-                    file::report_fault(&fault, &declaration, &live, report);
+                if table.names_still(live) {
+                    file::report_fault(&fault, &declaration, live, report);
                 }
                 continue;
             }
             Verdict::Unknown(error) => {
-                file::report_unknown(&error, &declaration, &live, report);
+                file::report_unknown(&error, &declaration, live, report);
                 continue;
             }
         };
-        let fits = file::check_footer(&footer, &declaration, &live, report);
+        let fits = file::check_footer(&footer, &declaration, live, report);
         if depth == Depth::Quick || !fits {
             continue;
         }
         report.counts.bytes += live.bytes;
-        match rows::check(&folder, &declaration, &codec, &live, report) {
+        match rows::check(&folder, &declaration, &codec, live, report) {
             Ok(found) => {
                 ends.extend(found.map(|found| (Arc::clone(&live.path), found)));
-                sound.push(live);
+                sound.push(Arc::clone(live));
             }
-            Err(error) if table.names_still(&live) => {
-                file::report_unknown(&error, &declaration, &live, report);
+            Err(error) if table.names_still(live) => {
+                file::report_unknown(&error, &declaration, live, report);
             }
             Err(_) => {}
         }
@@ -75,10 +76,10 @@ pub(super) fn check(
 impl CheckedTable {
     /// Whether the newest version of the log still names a file: a daemon may have replaced it since, and a vacuum
     /// removed it.
-    fn names_still(&mut self, file: &LiveFile) -> bool {
-        // Where the log cannot be read on, what was read of it counts.
-        let _ = self.log.refresh();
-        self.log.is_live(&file.path)
+    fn names_still(&self, file: &LiveFile) -> bool {
+        // Read anew, not on: a vacuum may have cut off what came next. Where that fails, what was read counts.
+        let newest = TableLog::open(self.log.folder()).ok().flatten();
+        newest.is_none_or(|log| log.is_live(&file.path))
     }
 }
 
