@@ -169,14 +169,16 @@ impl City {
     pub(crate) fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Self {
         let folders = Folders(root.to_path_buf());
         let place = folders.place();
+        let declarations = declarations();
+        let declared = declarations.to_bytes();
         let options = JournalOptions {
             reserve_bytes: 0,
-            segment_bytes_max: 4_000,
+            // Every segment starts with the declarations; some nine messages follow.
+            segment_bytes_max: declared.len() as u64 + 1_200,
             background: false,
             ..JournalOptions::new(place.dir, place.archive_dir)
         };
-        let declarations = declarations();
-        let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
+        let (journal, recovery) = Journal::open(options, &declared).unwrap();
         let trimmed = recovery
             .checkpoint
             .map_or(Sequence::ZERO, |checkpoint| checkpoint.trimmed_through);

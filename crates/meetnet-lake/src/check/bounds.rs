@@ -41,16 +41,15 @@ impl Bounds {
     }
 
     /// Returns the columns of which `stated` says something else.
-    pub(crate) fn differing(&self, stated: &FileStatistics) -> impl Iterator<Item = &str> {
-        let differs = |(name, (least, greatest)): &(&String, &(_, _))| {
+    pub(crate) fn differing(&self, stated: &FileStatistics) -> Vec<&str> {
+        let mut differing = Vec::new();
+        for (name, (least, greatest)) in &self.0 {
             let stated = stated.get(name.as_str());
-            !stated.is_some_and(|stated| agree(stated, least, greatest))
-        };
-        let differing = self.0.iter().filter(differs);
+            if !stated.is_some_and(|stated| agree(stated, least, greatest)) {
+                differing.push(name.as_str());
+            }
+        }
         differing
-            .map(|(name, _)| name.as_str())
-            .collect::<Vec<_>>()
-            .into_iter()
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) enum Verdict {
 }
 
 /// Finds out whether a file is what was written. Its content is hashed in a full check, and in a quick one where its
-/// footer says something else than the log.
+/// footer contradicts the log.
 pub(crate) fn examine(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
@@ -107,7 +107,7 @@ pub(crate) fn examine(
     };
     let footer = load_footer(&input);
     let is_doubtful = match &footer {
-        Ok(footer) => !agrees(footer.metadata(), declaration, file),
+        Ok(footer) => !contradictions(footer, declaration, file).is_empty(),
         Err(_) => true,
     };
     if depth == Depth::Full || is_doubtful {
@@ -164,6 +164,41 @@ pub(crate) fn agrees(
         .is_some_and(|(rows, statistics)| rows == file.rows && statistics == file.statistics)
 }
 
+/// Returns what a footer says that its log entry, or the declaration of the table, does not.
+fn contradictions(
+    footer: &ArrowReaderMetadata,
+    declaration: &DatasetDeclaration,
+    file: &LiveFile,
+) -> Vec<(FindingKind, &'static str)> {
+    let mut found = Vec::new();
+    if !agrees(footer.metadata(), declaration, file) {
+        found.push((
+            FindingKind::FileStatistics,
+            "its rows, least or greatest values are not those of its log entry",
+        ));
+    }
+    let metadata = footer.metadata().file_metadata();
+    let value = |key: &str| {
+        let pairs = metadata.key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+    };
+    let mut add = |what| found.push((FindingKind::FileMetadata, what));
+    if value(DATASET_METADATA) != Some(declaration.id.as_str()) {
+        add("it does not say that it is of this dataset");
+    }
+    if value(LICENCE) != Some(file.licence.as_str()) {
+        add("it does not state the licence of its partition");
+    }
+    let version = value(VERSION_METADATA).and_then(|version| version.parse::<u32>().ok());
+    if version.is_none_or(|version| version > declaration.version) {
+        add("it is of a later declaration than the table, or of none");
+    }
+    if !has_columns_of(footer.schema(), &declaration.file_schema()) {
+        add("its columns are not those of the declaration");
+    }
+    found
+}
+
 /// Verifies what a sound file says of itself; returns whether its columns can be read as the table's.
 pub(super) fn check_footer(
     footer: &ArrowReaderMetadata,
@@ -171,44 +206,17 @@ pub(super) fn check_footer(
     file: &LiveFile,
     report: &mut Report,
 ) -> bool {
-    let place = || Place::table(&declaration.id, Some(&file.path));
-    if !agrees(footer.metadata(), declaration, file) {
-        report.add(
-            FindingKind::FileStatistics,
-            place(),
-            "its rows, least or greatest values are not those of its log entry",
-            "report it: queries may skip rows of this file that they should return",
-        );
+    for (kind, what) in contradictions(footer, declaration, file) {
+        let to_do = match kind {
+            FindingKind::FileStatistics => {
+                "report it: queries may skip rows of this file that they should return"
+            }
+            _ => "report it, and do not publish the file until it is clear where it comes from",
+        };
+        let place = Place::table(&declaration.id, Some(&file.path));
+        report.add(kind, place, what, to_do);
     }
-    let metadata = footer.metadata().file_metadata();
-    let value = |key: &str| {
-        let pairs = metadata.key_value_metadata()?;
-        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
-    };
-    let mut problems = Vec::new();
-    if value(DATASET_METADATA) != Some(declaration.id.as_str()) {
-        problems.push("it does not say that it is of this dataset");
-    }
-    if value(LICENCE) != Some(file.licence.as_str()) {
-        problems.push("it does not state the licence of its partition");
-    }
-    let version = value(VERSION_METADATA).and_then(|version| version.parse::<u32>().ok());
-    if version.is_none_or(|version| version > declaration.version) {
-        problems.push("it is of a later declaration than the table, or of none");
-    }
-    let fits = has_columns_of(footer.schema(), &declaration.file_schema());
-    if !fits {
-        problems.push("its columns are not those of the declaration");
-    }
-    for problem in problems {
-        report.add(
-            FindingKind::FileMetadata,
-            place(),
-            problem,
-            "report it, and do not publish the file until it is clear where it comes from",
-        );
-    }
-    fits
+    has_columns_of(footer.schema(), &declaration.file_schema())
 }
 
 /// Returns true where a file has the declared columns, but for nullable ones that came later.

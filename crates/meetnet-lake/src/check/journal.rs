@@ -9,10 +9,9 @@ use super::report::{FindingKind, Place, Report};
 use super::segments::Walk;
 use super::{CheckError, Depth};
 use crate::journal::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
-use crate::journal::error::IoContext;
 use crate::journal::opening::stored_identity;
 use crate::journal::segment::{Identity, ReadHeader};
-use crate::journal::stored::{self, StoredSegment};
+use crate::journal::stored::{self, LocatedSegment};
 use crate::journal::{JournalError, JournalPlace};
 use crate::lake::JOURNAL_APP;
 
@@ -84,7 +83,7 @@ fn read_identity(
         Err(error @ JournalError::NoIdentity { .. }) => error.to_string(),
         Err(error) => return Err(error),
     };
-    let segments = stored::list(place)?;
+    let segments = stored::locate(place, None)?;
     if segments.is_empty() {
         return Ok(None);
     }
@@ -95,14 +94,10 @@ fn read_identity(
         "start the daemon: it restores the file from the header of a segment",
     );
     // Every segment header repeats it.
-    for segment in &segments {
-        if let Some(open) = segment.open(place)?
-            && let Ok(ReadHeader::Valid(header)) = open.header()
-        {
-            return Ok(Some(header.identity));
-        }
-    }
-    Ok(None)
+    Ok(segments.iter().find_map(|segment| match segment.header {
+        ReadHeader::Valid(header) => Some(header.identity),
+        _ => None,
+    }))
 }
 
 fn in_journal(file: &str) -> Place {
@@ -121,12 +116,13 @@ pub(super) fn check(
 ) -> Result<(), CheckError> {
     let place = known.place;
     check_aside(place, report)?;
-    let listed = stored::list(place)?;
+    let id = known.identity.map(|identity| identity.id);
+    let segments = stored::locate(place, id)?;
     let Some(identity) = known.identity else {
         let positions = tables
             .iter()
             .filter_map(|table| table.log.txn_max(JOURNAL_APP));
-        if listed.is_empty() && positions.max().is_some() {
+        if segments.is_empty() && positions.max().is_some() {
             let dir = place.dir.display();
             report.add(
                 FindingKind::JournalIdentity,
@@ -137,18 +133,10 @@ pub(super) fn check(
         }
         return Ok(());
     };
-    let mut segments = Vec::new();
-    for segment in listed {
-        if let Some(open) = segment.open(place)? {
-            let header = open.header().context("read", &place.dir)?;
-            segments.push((segment, header));
-        }
-    }
     check_checkpoint(known, &segments, report)?;
     let mut walk = Walk::new(place, identity, depth, known.trimmed_through(), report);
-    for (index, (segment, header)) in segments.iter().enumerate() {
-        let void_after = segments[index + 1..].iter().map(follows).min();
-        if !walk.segment(segment, header, void_after)? {
+    for segment in &segments {
+        if !walk.segment(segment)? {
             // What a newer version wrote cannot be judged.
             return Ok(());
         }
@@ -161,14 +149,6 @@ pub(super) fn check(
     walk.finish(positions.max().unwrap_or_default());
     check_positions(known, tables, report);
     Ok(())
-}
-
-/// Where the journal ended when a segment was started; where its header is damaged, by its name.
-fn follows((segment, header): &(StoredSegment, ReadHeader)) -> Sequence {
-    match header {
-        ReadHeader::Valid(header) => header.follows,
-        ReadHeader::Damaged | ReadHeader::Newer(_) => Sequence(segment.first.0.saturating_sub(1)),
-    }
 }
 
 /// Copies of damage that earlier openings reported.
@@ -188,7 +168,7 @@ fn check_aside(place: &JournalPlace, report: &mut Report) -> Result<(), JournalE
 /// Trimming writes the checkpoint first, then moves segments: what is archived is covered by it.
 fn check_checkpoint(
     known: &Known<'_>,
-    segments: &[(StoredSegment, ReadHeader)],
+    segments: &[LocatedSegment],
     report: &mut Report,
 ) -> Result<(), JournalError> {
     // Read again: segments may have been archived since it was read first.
@@ -196,9 +176,9 @@ fn check_checkpoint(
         Sealed::Valid(checkpoint) => checkpoint.trimmed_through,
         Sealed::Damaged => return Ok(()),
         Sealed::Missing => {
-            let trimmed = segments
-                .first()
-                .is_some_and(|first| first.0.archived.is_some() || follows(first) > Sequence::ZERO);
+            let trimmed = segments.first().is_some_and(|first| {
+                first.segment.archived.is_some() || first.follows() > Sequence::ZERO
+            });
             if trimmed {
                 report.add(
                     FindingKind::JournalCheckpoint,
@@ -211,8 +191,9 @@ fn check_checkpoint(
             return Ok(());
         }
     };
-    for (segment, _) in segments {
-        if let Some(name) = segment.archived.filter(|name| name.last > trimmed_through) {
+    for located in segments {
+        let archived = located.segment.archived;
+        if let Some(name) = archived.filter(|name| name.last > trimmed_through) {
             report.add(
                 FindingKind::ArchiveAhead,
                 Place::Archive {

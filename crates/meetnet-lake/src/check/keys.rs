@@ -104,7 +104,7 @@ impl Seen {
         runs: &[Vec<Arc<LiveFile>>],
         sees_all: bool,
     ) -> Result<(), LakeError> {
-        let (declaration, codec) = (input.declaration, input.codec);
+        let declaration = input.declaration;
         let encode = MergeInput {
             schema: Arc::clone(&input.schema),
             ..input
@@ -123,7 +123,7 @@ impl Seen {
                     _ => {
                         self.close(group.take(), declaration, sees_all);
                         group = Some(Group {
-                            wanted: wanted(declaration, codec, &batch, row, key),
+                            wanted: wanted(declaration, &batch, row, key),
                             versions: vec![version],
                         });
                     }
@@ -211,12 +211,10 @@ impl Seen {
 /// Returns a key as look-ups want it.
 fn wanted(
     declaration: &DatasetDeclaration,
-    codec: &KeyCodec,
     batch: &RecordBatch,
     row: usize,
     key: &[u8],
 ) -> WantedKey {
-    debug_assert_eq!(codec.key_columns.len(), declaration.key.len());
     let column = |name: &str| batch.column_by_name(name);
     let columns = declaration.key.iter();
     WantedKey {

@@ -287,8 +287,8 @@ impl Context<'_> {
         };
         report.counts.log_entries += 1;
         let mut problems = Vec::new();
-        for action in &actions {
-            match action {
+        for action in actions {
+            match &action {
                 Action::Add(add) if log.is_live(&add.path) => {
                     problems.push(format!("it adds {}, which is live already", add.path));
                 }
@@ -306,6 +306,7 @@ impl Context<'_> {
                 }
                 _ => {}
             }
+            log.fold_version(version, vec![action]);
         }
         for problem in problems {
             report.add(
@@ -316,7 +317,6 @@ impl Context<'_> {
                  with the raw archive",
             );
         }
-        log.fold_version(version, actions);
         Ok(())
     }
 

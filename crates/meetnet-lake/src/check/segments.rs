@@ -14,7 +14,7 @@ use crate::journal::frame::{FrameKind, FrameRef};
 use crate::journal::opening::FolderLock;
 use crate::journal::scan::Scanned;
 use crate::journal::segment::{HEADER_BYTES, Header, Identity, ReadHeader};
-use crate::journal::stored::{OpenSegment, StoredSegment};
+use crate::journal::stored::{LocatedSegment, OpenSegment, StoredSegment};
 use crate::journal::{JournalError, JournalPlace};
 
 const RESTORE_HEAD: &str =
@@ -67,13 +67,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks one segment; its frames after `void_after` are void. Returns false where a newer version wrote it.
-    pub(super) fn segment(
-        &mut self,
-        segment: &StoredSegment,
-        header: &ReadHeader,
-        void_after: Option<Sequence>,
-    ) -> Result<bool, JournalError> {
+    /// Walks one segment. Returns false where a newer version wrote it.
+    pub(super) fn segment(&mut self, located: &LocatedSegment) -> Result<bool, JournalError> {
+        let LocatedSegment {
+            segment,
+            header,
+            void_after,
+        } = located;
         let Some(open) = segment.open(self.place)? else {
             return Ok(true);
         };
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         let mut is_ours = true;
         if is_read {
             self.report.counts.bytes += open.bytes;
-            is_ours = self.frames(segment, &open, void_after)?;
+            is_ours = self.frames(segment, &open, *void_after)?;
         }
         if let Some(name) = segment
             .archived
@@ -178,9 +178,8 @@ impl<'a> Walk<'a> {
         &mut self,
         segment: &StoredSegment,
         open: &OpenSegment,
-        void_after: Option<Sequence>,
+        void_after: Sequence,
     ) -> Result<bool, JournalError> {
-        let void_after = void_after.unwrap_or(Sequence(u64::MAX));
         let mut scanner = open.scanner(self.identity.key());
         let mut expected = segment.first;
         let mut has_head = false;

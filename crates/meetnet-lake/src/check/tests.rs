@@ -72,6 +72,17 @@ fn flip(path: &Path, at: i64) {
     std::fs::write(path, content).unwrap();
 }
 
+/// Flips a byte near the start of a Parquet file's footer, where its columns are named.
+fn flip_footer(path: &Path) {
+    let content = std::fs::read(path).unwrap();
+    let end = content.len() - 8;
+    let length: [u8; 4] = content[end..end + 4].try_into().unwrap();
+    flip(
+        path,
+        (end - u32::from_le_bytes(length) as usize + 30) as i64,
+    );
+}
+
 fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
@@ -150,7 +161,7 @@ fn a_quick_check_sees_lengths_and_footers_but_no_pages() {
         assert_eq!(kinds, expected, "{:#?}", report.findings);
     };
     quick(&|city| flip(&city.largest(), 100), &[]);
-    quick(&|city| flip(&city.largest(), -40), &[FileHash]);
+    quick(&|city| flip_footer(&city.largest()), &[FileHash]);
     quick(&|city| flip(&city.largest(), -1), &[FileHash]);
     quick(
         &|city| std::fs::remove_file(city.largest()).unwrap(),
@@ -283,13 +294,13 @@ fn a_segment_is_followed_into_the_archive() {
     let folder = tempfile::tempdir().unwrap();
     let copy = city().copy_to(folder.path());
     let place = copy.place();
-    let listed = stored::list(&place).unwrap();
+    let listed = stored::locate(&place, None).unwrap();
     let mut city = City::open(&copy.0, |_| {});
     city.commit();
     city.checkpoint();
     let open = listed
         .iter()
-        .filter_map(|segment| segment.open(&place).unwrap());
+        .filter_map(|located| located.segment.open(&place).unwrap());
     let archived = open.filter(|open| open.archived).count();
     assert!(
         archived >= listed.len() - 1,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use meetnet_model::ids::Sequence;
+use uuid::Uuid;
 
 use super::archive::ArchiveName;
 use super::error::{IoContext, JournalError};
@@ -44,6 +45,15 @@ pub(crate) struct StoredSegment {
     pub(crate) archived: Option<ArchiveName>,
 }
 
+/// A segment and which of its frames count.
+#[derive(Debug)]
+pub(crate) struct LocatedSegment {
+    pub(crate) segment: StoredSegment,
+    pub(crate) header: ReadHeader,
+    /// A later segment begins here: frames after this one are void.
+    pub(crate) void_after: Sequence,
+}
+
 /// A segment that can be read.
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
@@ -58,7 +68,7 @@ pub(crate) struct OpenSegment {
 }
 
 /// Returns all segments, oldest first, each once.
-pub(crate) fn list(place: &JournalPlace) -> Result<Vec<StoredSegment>, JournalError> {
+fn list(place: &JournalPlace) -> Result<Vec<StoredSegment>, JournalError> {
     let mut segments = BTreeMap::new();
     // In this order: a segment that moves meanwhile is seen twice rather than never.
     for name in names(place.files.as_ref(), &place.dir)? {
@@ -80,6 +90,48 @@ pub(crate) fn list(place: &JournalPlace) -> Result<Vec<StoredSegment>, JournalEr
         segments.insert(name.number, segment);
     }
     Ok(segments.into_values().collect())
+}
+
+/// Returns all segments with their headers, oldest first. Those of another journal than `id` make nothing void.
+pub(crate) fn locate(
+    place: &JournalPlace,
+    id: Option<Uuid>,
+) -> Result<Vec<LocatedSegment>, JournalError> {
+    let mut located = Vec::new();
+    for segment in list(place)? {
+        if let Some(open) = segment.open(place)? {
+            let header = open.header().context("read", &place.dir)?;
+            located.push(LocatedSegment {
+                segment,
+                header,
+                void_after: Sequence(u64::MAX),
+            });
+        }
+    }
+    let mut void_after = Sequence(u64::MAX);
+    for located in located.iter_mut().rev() {
+        located.void_after = void_after;
+        let is_foreign = match located.header {
+            ReadHeader::Valid(header) => id.is_some_and(|id| header.identity.id != id),
+            ReadHeader::Damaged | ReadHeader::Newer(_) => false,
+        };
+        if !is_foreign {
+            void_after = void_after.min(located.follows());
+        }
+    }
+    Ok(located)
+}
+
+impl LocatedSegment {
+    /// Where the journal ended when it was started; where its header is damaged, by its name.
+    pub(crate) fn follows(&self) -> Sequence {
+        match self.header {
+            ReadHeader::Valid(header) => header.follows,
+            ReadHeader::Damaged | ReadHeader::Newer(_) => {
+                Sequence(self.segment.first.0.saturating_sub(1))
+            }
+        }
+    }
 }
 
 fn archive_names(place: &JournalPlace) -> Result<Vec<ArchiveName>, JournalError> {

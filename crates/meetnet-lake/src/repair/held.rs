@@ -331,12 +331,12 @@ impl ReadGroup<'_> {
     }
 
     fn is_sound(&self, statistics: &FileStatistics) -> bool {
-        self.is_in_order && self.bounds.differing(statistics).next().is_none()
+        self.is_in_order && self.bounds.differing(statistics).is_empty()
     }
 
     fn parts(self) -> impl Iterator<Item = HeldPart> {
         let declaration = self.declaration;
-        self.series.into_iter().map(|((_, source), series)| {
+        self.series.into_iter().map(move |((_, source), series)| {
             let columns = declaration
                 .key
                 .iter()

@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::QuarantinedFile;
 use super::held::{SourceRange, TimeRange};
+use crate::journal::checkpoint::Sealed;
 use crate::journal::error::IoContext;
 use crate::journal::frame::{FrameKey, FrameKind, FrameRef};
+use crate::journal::opening::stored_identity;
 use crate::journal::scan::Scanned;
 use crate::journal::segment::ReadHeader;
-use crate::journal::stored::{self, OpenSegment, StoredSegment};
+use crate::journal::stored::{self, LocatedSegment, OpenSegment};
 use crate::journal::{JournalError, JournalPlace};
 
 /// Raw messages that are still there for rows that are gone.
@@ -60,81 +62,67 @@ pub(super) fn find(
     if raw.is_empty() {
         return Ok(());
     }
-    let mut search = Search {
-        key: None,
-        last: Sequence::ZERO,
+    let id = match stored_identity(place.files.as_ref(), &place.dir) {
+        Ok(Sealed::Valid(identity)) => Some(identity.id),
+        // The segments say it themselves.
+        _ => None,
     };
-    for (index, segment) in stored::list(place)?.iter().enumerate() {
-        search.segment(place, segment, index == 0, &mut raw)?;
+    let segments = stored::locate(place, id)?;
+    let mut key = None;
+    for (index, located) in segments.iter().enumerate() {
+        if let ReadHeader::Valid(header) = located.header {
+            key = Some(header.identity.key());
+        }
+        if index == 0 {
+            let begins_at = begins_at(located);
+            for raw in &mut raw {
+                raw.begins_later = begins_at.is_none_or(|begins_at| begins_at > raw.wanted.first);
+            }
+        }
+        let may_hold = |raw: &RawFrames| {
+            located.segment.archived.is_none_or(|name| {
+                name.first_recorded_at <= raw.wanted.last
+                    && raw.wanted.first <= name.last_recorded_at
+            })
+        };
+        if let Some(key) = key
+            && raw.iter().any(|raw| may_hold(raw))
+            && let Some(open) = located.segment.open(place)?
+        {
+            count_frames(place, &open, key, located.void_after, &mut raw)?;
+        }
     }
     Ok(())
 }
 
-struct Search {
-    key: Option<FrameKey>,
-    /// Frames up to here have been seen: a later segment may repeat void ones.
-    last: Sequence,
+/// When the first frame of a segment was recorded, at the earliest.
+fn begins_at(located: &LocatedSegment) -> Option<i64> {
+    match (located.segment.archived, located.header) {
+        (Some(name), _) => Some(name.first_recorded_at),
+        (None, ReadHeader::Valid(header)) => Some(header.recorded_after.saturating_add(1)),
+        (None, ReadHeader::Damaged | ReadHeader::Newer(_)) => None,
+    }
 }
 
-impl Search {
-    fn segment(
-        &mut self,
-        place: &JournalPlace,
-        segment: &StoredSegment,
-        is_oldest: bool,
-        raw: &mut [&mut RawFrames],
-    ) -> Result<(), JournalError> {
-        if let Some(name) = segment.archived {
-            for raw in raw.iter_mut().filter(|_| is_oldest) {
-                raw.begins_later = name.first_recorded_at > raw.wanted.first;
-            }
-            let overlaps = |raw: &&mut RawFrames| {
-                name.first_recorded_at <= raw.wanted.last
-                    && raw.wanted.first <= name.last_recorded_at
-            };
-            if !raw.iter().any(overlaps) {
-                self.last = self.last.max(name.last);
-                return Ok(());
-            }
-        }
-        let Some(open) = segment.open(place)? else {
-            return Ok(());
-        };
-        if let ReadHeader::Valid(header) = open.header().context("read", &place.dir)? {
-            self.key = Some(header.identity.key());
-            if segment.archived.is_none() && is_oldest {
-                for raw in raw.iter_mut() {
-                    raw.begins_later = header.recorded_after >= raw.wanted.first;
-                }
-            }
-        }
-        self.frames(place, &open, raw)
-    }
-
-    fn frames(
-        &mut self,
-        place: &JournalPlace,
-        open: &OpenSegment,
-        raw: &mut [&mut RawFrames],
-    ) -> Result<(), JournalError> {
-        let Some(key) = self.key else {
-            return Ok(());
-        };
-        let mut scanner = open.scanner(key);
-        loop {
-            match scanner.next().context("read", &place.dir)? {
-                Scanned::End | Scanned::Newer(_) => return Ok(()),
-                // A check says what is lost there.
-                Scanned::Damage { .. } => {}
-                Scanned::Frame { frame, .. } => {
-                    if frame.head || frame.sequence <= self.last {
-                        continue;
-                    }
-                    self.last = frame.sequence;
-                    if matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay) {
-                        for raw in raw.iter_mut() {
-                            raw.count(&frame, &open.name);
-                        }
+fn count_frames(
+    place: &JournalPlace,
+    open: &OpenSegment,
+    key: FrameKey,
+    void_after: Sequence,
+    raw: &mut [&mut RawFrames],
+) -> Result<(), JournalError> {
+    let mut scanner = open.scanner(key);
+    loop {
+        match scanner.next().context("read", &place.dir)? {
+            Scanned::End | Scanned::Newer(_) => return Ok(()),
+            // A check says what is lost there.
+            Scanned::Damage { .. } => {}
+            Scanned::Frame { frame, .. } if frame.head => {}
+            Scanned::Frame { frame, .. } if frame.sequence > void_after => return Ok(()),
+            Scanned::Frame { frame, .. } => {
+                if matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay) {
+                    for raw in raw.iter_mut() {
+                        raw.count(&frame, &open.name);
                     }
                 }
             }

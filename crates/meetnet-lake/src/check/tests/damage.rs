@@ -341,7 +341,7 @@ fn damage_to_a_table_log_is_found_and_nothing_else() {
 fn damage_to_files_is_found_and_nothing_else() {
     use FindingKind::*;
     expect("a page", |city| flip(&city.largest(), 100), &[FileHash]);
-    expect("a footer", |city| flip(&city.largest(), -40), &[FileHash]);
+    expect("a footer", |city| flip_footer(&city.largest()), &[FileHash]);
     expect(
         "the end of a file",
         |city| flip(&city.largest(), -1),
