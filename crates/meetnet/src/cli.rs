@@ -14,7 +14,7 @@ use crate::config::{Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
-use crate::{sql, telemetry};
+use crate::{check, sql, telemetry};
 
 mod config_check;
 #[cfg(test)]
@@ -41,6 +41,8 @@ enum Command {
     Serve(ConfigOption),
     /// Answers one SQL query
     Sql(sql::SqlOptions),
+    /// Verifies what is stored, and says what to do about what is wrong
+    Check(check::CheckArguments),
     /// Looks at a configuration
     Config {
         #[command(subcommand)]
@@ -91,6 +93,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
+        Command::Check(arguments) => check::run(&arguments, &environment),
         Command::Sql(options) => block_on(sql::run(options, &environment)),
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }

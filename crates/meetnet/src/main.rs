@@ -9,6 +9,7 @@
 
 use std::process::ExitCode;
 
+mod check;
 mod cli;
 mod config;
 mod daemon;

@@ -124,7 +124,7 @@ pub(crate) fn examine(
 }
 
 /// Returns true where an error says nothing about the bytes.
-pub(crate) fn is_of_storage(error: &ParquetError) -> bool {
+fn is_of_storage(error: &ParquetError) -> bool {
     let ParquetError::External(source) = error else {
         return false;
     };

@@ -488,7 +488,7 @@ impl State {
 }
 
 /// Returns an error with its sources, as one line.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

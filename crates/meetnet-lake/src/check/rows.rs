@@ -15,7 +15,7 @@ use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::storage::TableFolder;
-use crate::table::lookup::read_file_columns;
+use crate::table::lookup::read_file;
 
 /// Rows in memory.
 const BATCH_ROWS: usize = 8_192;
@@ -196,7 +196,7 @@ fn read(
         schema: checked_schema(declaration)?,
     };
     let mut seen = Seen::default();
-    for batch in read_file_columns(folder, declaration, file, &input.schema, BATCH_ROWS)? {
+    for batch in read_file(folder, declaration, file, &input.schema, BATCH_ROWS)? {
         let batch = batch?;
         let keys = input.keys(&batch)?;
         let versions = Versions::of(&batch);

@@ -311,7 +311,7 @@ impl RunReader {
                 self.batches = None;
                 return Ok(false);
             };
-            let rows = lookup::read_file_columns(
+            let rows = lookup::read_file(
                 input.folder,
                 input.declaration,
                 &file,

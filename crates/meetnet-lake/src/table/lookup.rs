@@ -393,19 +393,9 @@ pub(crate) fn load_footer(
     ArrowReaderMetadata::load(file, options)
 }
 
-/// Reads a whole file in batches of the declaration's file schema, `batch_rows` rows each.
+/// Reads a whole file in batches of `schema`, `batch_rows` rows each: the declaration's file schema, or some of its
+/// columns in their order.
 pub(crate) fn read_file(
-    folder: &TableFolder,
-    declaration: &DatasetDeclaration,
-    file: &LiveFile,
-    batch_rows: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
-    let schema = declaration.file_schema();
-    read_file_columns(folder, declaration, file, &schema, batch_rows)
-}
-
-/// Reads the columns of `schema`, some of the file schema's in their order, of a whole file.
-pub(crate) fn read_file_columns(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &LiveFile,

@@ -47,9 +47,10 @@ impl Folders {
     ) {
         let declaration = declaration();
         let folder = self.table_folder();
-        let batches = read_file(&folder, &declaration, file, 100_000).unwrap();
+        let schema = declaration.file_schema();
+        let batches = read_file(&folder, &declaration, file, &schema, 100_000).unwrap();
         let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
-        let rows = concat_batches(&declaration.file_schema(), &batches).unwrap();
+        let rows = concat_batches(&schema, &batches).unwrap();
         let mut writer = PartitionWriter::new(&folder, &declaration, partition, None, 0);
         writer.write(&change(rows)).unwrap();
         let added = writer.finish().unwrap();
