@@ -44,7 +44,7 @@ fn a_city_that_has_been_through_everything_is_clean() {
             quarantined,
         } = report.counts;
         assert!(
-            segments > 10 && files > 10 && rows > 700 && bytes > 10_000,
+            segments > 5 && files > 10 && rows > 700 && bytes > 10_000,
             "{report:?}"
         );
         assert_eq!((tables, quarantined), (1, 0));

@@ -104,6 +104,11 @@ fn a_broken_file_goes_to_quarantine_and_the_rest_answers() {
 fn what_a_missing_file_held_is_said_by_its_log_entry_and_its_raw_messages_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut city = city(folder.path());
+    // So many that the first segments are archived.
+    for minute in 6..46 {
+        city.take(1, START + minute * MINUTE, 1.0);
+    }
+    city.commit();
     city.checkpoint();
     let folders = stop(city);
     let file = Arc::clone(&live(&folders)[3]);

@@ -7,7 +7,7 @@ use meetnet_lake::repair::{HeldPart, QuarantinedFile, RawFrames, Repaired, TimeR
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::format_rfc3339;
 
-use super::{Answer, counted};
+use super::Answer;
 
 /// Parts of one file that are listed; the JSON report has all.
 const PARTS_SHOWN_MAX: usize = 20;
@@ -95,11 +95,7 @@ fn repair(file: &QuarantinedFile, out: &mut String) -> std::fmt::Result {
     }
     let more = file.held.len().saturating_sub(PARTS_SHOWN_MAX);
     if more > 0 {
-        writeln!(
-            out,
-            "    and {}; --format json lists all",
-            counted(more, "part more")
-        )?;
+        writeln!(out, "    and {more} more; --format json lists all")?;
     }
     for raw in &file.raw {
         writeln!(out, "  {}", describe_raw(raw))?;
