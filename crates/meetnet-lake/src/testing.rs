@@ -227,10 +227,11 @@ impl City {
             time,
             value,
         };
+        let payload = message.payload();
         let envelope = NewEnvelope {
             source: "garden",
             topic: "t",
-            payload: message.payload().as_bytes(),
+            payload: payload.as_bytes(),
             ..NewEnvelope::default()
         };
         let appended = self.journal.append(&envelope).unwrap();

@@ -94,12 +94,15 @@ impl<'a> Walk<'a> {
             }
             ReadHeader::Valid(header) => self.start(segment, header, &open),
             ReadHeader::Damaged => {
-                self.report.add(
-                    FindingKind::SegmentHeader,
-                    place_of(&open, Some(0)),
-                    "its header does not match its checksum",
-                    "nothing: what it says is also known from elsewhere; look after the disk",
-                );
+                // Where a file cannot be unpacked, that is said below.
+                if open.broken.is_none() {
+                    self.report.add(
+                        FindingKind::SegmentHeader,
+                        place_of(&open, Some(0)),
+                        "its header does not match its checksum",
+                        "nothing: what it says is also known from elsewhere; look after the disk",
+                    );
+                }
                 let before = Sequence(segment.first.0.saturating_sub(1));
                 self.end.get_or_insert(before);
             }

@@ -21,8 +21,8 @@ use super::segment::{HEADER_BYTES, Header, ReadHeader, SegmentName};
 use super::shared::locked;
 use crate::files::{FileHandle, Files};
 
-/// Bytes unpacked at once.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes unpacked at once: where the file is damaged, those of one step are lost.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Where a journal and its raw archive lie.
 #[derive(Clone, Debug)]
@@ -217,6 +217,9 @@ impl OpenSegment {
     /// Reads its header.
     pub(crate) fn header(&self) -> io::Result<ReadHeader> {
         let mut bytes = [0; HEADER_BYTES];
+        if self.bytes < HEADER_BYTES as u64 {
+            return Ok(ReadHeader::Damaged);
+        }
         let read = self.handle.read_at(0, &mut bytes)?;
         Ok(Header::decode(&bytes[..read]))
     }
