@@ -18,8 +18,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use meetnet_decode::DecodeSetupError;
+use meetnet_lake::check::Depth;
 use meetnet_lake::journal::{Journal, JournalError, Recovery};
 use meetnet_lake::lake::{Compacted, Lake, LakeOptions, UpkeepRequest, Vacuumed};
+use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
@@ -135,6 +137,7 @@ enum Command {
     ImportPosition(DatasetId, String, Sender<Option<u64>>),
     CommitAll(Sender<Result<(), LakeError>>),
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
+    Repair(Depth, Sender<Repaired>),
     Shutdown,
 }
 
@@ -308,6 +311,16 @@ impl PipelineCommands {
         let (reply, answer) = bounded(1);
         self.ask(Command::Upkeep(request, reply), &answer)?
             .map_err(PipelineError::Lake)
+    }
+
+    /// Takes broken files out of the tables and waits for it; messages are taken in meanwhile. What raw messages there
+    /// are for their rows is not looked up: [`Repaired::find_raw`] does, on the caller's thread.
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn repair(&self, depth: Depth) -> Result<Repaired, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Repair(depth, reply), &answer)
     }
 
     fn ask<T>(&self, command: Command, answer: &Receiver<T>) -> Result<T, PipelineError> {

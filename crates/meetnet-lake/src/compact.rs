@@ -10,5 +10,5 @@
 mod merge;
 mod policy;
 
-pub(crate) use merge::{MergeJob, MergeOutcome};
-pub(crate) use policy::{Effort, choose};
+pub(crate) use merge::{Merge, MergeInput, MergeJob, MergeOutcome};
+pub(crate) use policy::{Effort, choose, files_by_run};

@@ -8,6 +8,7 @@
 
 mod declared;
 mod reader;
+mod repairs;
 mod table;
 mod upkeep;
 mod worker;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 pub use self::declared::check_declarations;
 pub use self::reader::LakeReader;
+use self::repairs::Repairs;
 use self::table::Table;
 use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
@@ -122,6 +124,7 @@ pub struct Lake {
     stable_time: i64,
     worker: Worker<Job, Outcome>,
     upkeep: Upkeep,
+    repairs: Repairs,
     /// A commit found no space, and nobody has been told.
     short_of_space: bool,
 }
@@ -182,6 +185,7 @@ impl Lake {
             stable_time: 0,
             worker: Worker::start("lake-commit", Job::run)?,
             upkeep: Upkeep::start(declarations)?,
+            repairs: Repairs::default(),
             short_of_space: false,
         })
     }

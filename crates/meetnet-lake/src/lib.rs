@@ -5,10 +5,12 @@
 //! It knows nothing of HTTP, MQTT or DataFusion.
 
 pub mod backup;
+pub mod check;
 pub mod damage;
 pub mod files;
 pub mod journal;
 pub mod lake;
+pub mod repair;
 pub mod snapshot;
 pub mod storage;
 
@@ -18,6 +20,8 @@ mod error;
 mod hot;
 mod keys;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use actor::{Applied, Flag, Lineage};
 pub use error::LakeError;

@@ -80,6 +80,11 @@ pub trait LakeStorage: Debug + Send + Sync {
             _ => Ok(()),
         })
     }
+    /// Gives a file another name, which nothing has; durable. After a crash it has the old name, the new one or both.
+    fn move_file(&self, from: &str, to: &str) -> io::Result<()> {
+        self.replace(to, &self.read(from)?)?;
+        self.remove(from)
+    }
     /// Makes the names in a folder durable.
     fn sync_names(&self, folder: &str) -> io::Result<()>;
     /// Returns where other readers find the files.
@@ -280,6 +285,16 @@ impl TableFolder {
         self.storage
             .remove_all(&paths)
             .map_err(self.failed("remove files of", ""))
+    }
+
+    /// Moves a file within the folder; durable. One that is gone already is no error.
+    pub(crate) fn move_file(&self, from: &str, to: &str) -> Result<(), LakeError> {
+        match self.storage.move_file(&self.full(from), &self.full(to)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("move", from)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn sync_names(&self, folder: &str) -> Result<(), LakeError> {

@@ -10,5 +10,6 @@ pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod lookup;
 pub(crate) mod parquet_file;
+pub(crate) mod quarantine;
 pub(crate) mod schema;
 pub(crate) mod vacuum;

@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
-use crate::{sql, telemetry};
+use crate::{check, sql, telemetry};
 
 mod config_check;
 #[cfg(test)]
@@ -51,6 +51,8 @@ enum Command {
     Backup(BackupOptions),
     /// Puts a backup where the configuration says; nothing may be there
     Restore(RestoreOptions),
+    /// Verifies what is stored, and says what to do about what is wrong
+    Check(check::CheckArguments),
     /// Looks at a configuration
     Config {
         #[command(subcommand)]
@@ -135,6 +137,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
+        Command::Check(arguments) => check::run(&arguments, &environment),
         Command::Sql(options) => block_on(sql::run(options, &environment)),
         Command::Compact(CompactOptions { dataset, config }) => {
             let dataset = dataset.map(DatasetId::new);

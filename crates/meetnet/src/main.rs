@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod check;
 mod cli;
 mod commands;
 mod config;

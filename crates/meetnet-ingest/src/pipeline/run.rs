@@ -8,6 +8,7 @@ use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
 use meetnet_lake::lake::Lake;
+use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
@@ -43,6 +44,8 @@ pub(super) struct Runner {
     last_frame: Instant,
     replaying: bool,
     tending: Vec<Tending>,
+    /// Who waits for the repair.
+    repairing: Vec<Sender<Repaired>>,
 }
 
 /// Who waits for the upkeep, and what had been done before.
@@ -103,6 +106,7 @@ impl Runner {
             last_frame: Instant::now(),
             replaying: true,
             tending: Vec::new(),
+            repairing: Vec::new(),
         })
     }
 
@@ -211,6 +215,10 @@ impl Runner {
                     Err(error) => drop(reply.send(Err(error))),
                 }
             }
+            Command::Repair(depth, reply) => {
+                self.lake.request_repair(depth);
+                self.repairing.push(reply);
+            }
             Command::Shutdown => return Ok(true),
         }
         Ok(false)
@@ -223,8 +231,13 @@ impl Runner {
         }
     }
 
-    /// Tells those who wait for the upkeep what has been done, once it is.
+    /// Tells those who wait for the upkeep or a repair what has been done, once it is.
     fn answer_tended(&mut self) {
+        if let Some(repaired) = self.lake.take_repaired() {
+            for reply in self.repairing.drain(..) {
+                let _ = reply.send(repaired.clone());
+            }
+        }
         if self.tending.is_empty() || self.lake.is_tending() {
             return;
         }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int8Type, Int64Type};
-use meetnet_lake::journal::{AppendError, JournalOptions, NewEnvelope, Original};
+use meetnet_lake::check::{CheckOptions, check};
+use meetnet_lake::files::DiskFiles;
+use meetnet_lake::journal::{AppendError, JournalOptions, JournalPlace, NewEnvelope, Original};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::rows::RowsBuilder;
@@ -542,4 +544,49 @@ fn rows_with_only_a_receive_time_are_suspect_under_a_clock_step_and_after_a_repl
     let snapshot = daemon.wait(last);
     assert_eq!(flags(&snapshot, "heat"), heat);
     assert_eq!(flags(&snapshot, "rejects"), [(None, 3, bit)]);
+}
+
+#[test]
+fn a_broken_file_is_taken_out_of_a_running_lake_and_its_raw_messages_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let commands = daemon.pipeline.commands();
+    let ts = now_ms();
+    let lost = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":1}}"));
+    daemon.wait(lost);
+    commands.commit_all().unwrap();
+    let snapshot = daemon.pipeline.shared().load_full();
+    let file = Arc::clone(&snapshot.tables[&DatasetId::new("heat")].files[0]);
+    let path = folder.path().join("lake/heat").join(&*file.path);
+    let mut content = std::fs::read(&path).unwrap();
+    content[10] ^= 0x55;
+    std::fs::write(&path, content).unwrap();
+
+    assert_eq!(commands.repair(Depth::Quick).unwrap(), Repaired::default());
+    let mut repaired = commands.repair(Depth::Full).unwrap();
+    assert_eq!((repaired.files.len(), &*repaired.left), (1, &[][..]));
+    assert_eq!(
+        (&*repaired.files[0].path, repaired.files[0].rows),
+        (&*file.path, 1)
+    );
+    let place = JournalPlace {
+        dir: folder.path().join("journal"),
+        archive_dir: folder.path().join("archive"),
+        files: Arc::new(DiskFiles::PRIVATE),
+    };
+    repaired.find_raw(&place).unwrap();
+    let raw = &repaired.files[0].raw[0];
+    assert_eq!((raw.frames, raw.sequences), (1, Some((lost, lost))));
+
+    // Messages go on being taken, and a restart finds a table that is whole.
+    let next = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", ts + 1));
+    assert_eq!(rows(&daemon.wait(next), "heat"), (1, 0));
+    daemon.pipeline.shutdown().unwrap();
+    let options = CheckOptions {
+        storage: Arc::new(FolderStorage::new(folder.path().join("lake"))),
+        journal: Some(place),
+        depth: Depth::Full,
+    };
+    let report = check(&options).unwrap();
+    assert_eq!((report.findings, report.counts.quarantined), (vec![], 1));
 }

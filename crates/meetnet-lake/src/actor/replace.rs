@@ -1,4 +1,4 @@
-//! Replacing files by others without changing what is answered (compaction), or by nothing (retention).
+//! Replacing files by others without changing what is answered (compaction), or by nothing (retention, repair).
 //!
 //! ```text
 //! files to go, files to come -> replace (actor) -> ReplaceJob::run (any thread) -> admit_replaced (actor)
@@ -17,10 +17,12 @@ use super::DatasetActor;
 use super::commit::{Admitted, CommitFailure, settled};
 use crate::error::LakeError;
 use crate::lake::Compacted;
+use crate::repair;
 use crate::snapshot::LiveFile;
 use crate::table::actions::Action;
 use crate::table::files::{add_action, remove_action};
 use crate::table::log::{TableLog, commit_info};
+use crate::table::quarantine::{self, REPAIR};
 use crate::table::vacuum::VacuumJob;
 
 /// Files that change places.
@@ -48,6 +50,18 @@ impl ReplaceOutcome {
     /// The dataset whose files changed.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
         &self.job.declaration
+    }
+
+    /// Returns what became of it, where no actor takes the files.
+    pub(crate) fn into_result(self) -> Result<(), LakeError> {
+        match self.result {
+            Ok(()) => Ok(()),
+            Err(
+                CommitFailure::Retry(error)
+                | CommitFailure::Unsettled(error)
+                | CommitFailure::Fatal(error),
+            ) => Err(error),
+        }
     }
 
     /// What it exchanges.
@@ -83,6 +97,11 @@ impl DatasetActor {
     ) -> Option<VacuumJob> {
         let log = self.log.as_ref()?;
         Some(VacuumJob::new(log, vacuum_after_ms, orphan_age_ms, now_ms))
+    }
+
+    /// Files that a repair has taken out and may not have moved; none while a job has the table log.
+    pub(crate) fn unmoved(&self) -> Vec<String> {
+        self.log.as_ref().map(repair::unmoved).unwrap_or_default()
     }
 
     /// Keeps tombstones for at least this long, ms.
@@ -137,6 +156,25 @@ impl DatasetActor {
 }
 
 impl ReplaceJob {
+    /// Prepares to take files out of a table that no actor has.
+    pub(crate) fn without_actor(
+        log: TableLog,
+        declaration: Arc<DatasetDeclaration>,
+        removed: Vec<Arc<LiveFile>>,
+        operation: &'static str,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            declaration,
+            log,
+            removed,
+            added: Vec::new(),
+            operation,
+            now_ms,
+            sent: false,
+        }
+    }
+
     /// Commits the exchange; a job that has been run before finds out what became of its entry.
     pub(crate) fn run(mut self) -> ReplaceOutcome {
         let result = self.commit();
@@ -163,6 +201,9 @@ impl ReplaceJob {
         for file in &self.removed {
             let mut remove = remove_action(&self.declaration, file, self.now_ms);
             remove.data_change = data_change;
+            if self.operation == REPAIR {
+                remove.tags = Some(quarantine::tags());
+            }
             actions.push(Action::Remove(remove));
         }
         for file in &self.added {

@@ -175,8 +175,14 @@ fn read(snapshot: &TableSnapshot) -> (BTreeSet<Answer>, BTreeSet<Answer>) {
         let mut start = 0_u32;
         let mut last: Option<Vec<u8>> = None;
         let codec = KeyCodec::new(&snapshot.declaration).unwrap();
-        for rows in
-            lookup::read_file(&snapshot.folder, &snapshot.declaration, file, 65_536).unwrap()
+        for rows in lookup::read_file(
+            &snapshot.folder,
+            &snapshot.declaration,
+            file,
+            &snapshot.declaration.file_schema(),
+            65_536,
+        )
+        .unwrap()
         {
             let rows = rows.unwrap();
             let mask = snapshot.masks.get(&file.path);

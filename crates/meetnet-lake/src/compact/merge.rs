@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::SchemaRef;
 use arrow::row::Rows;
 use meetnet_model::dataset::DatasetDeclaration;
 
@@ -80,7 +81,14 @@ impl MergeJob {
             None,
             self.now_ms,
         );
-        let mut merge = Merge::new(self)?;
+        let input = MergeInput {
+            folder: &self.folder,
+            declaration: &self.declaration,
+            codec: &self.codec,
+            schema: self.declaration.file_schema(),
+            verify: true,
+        };
+        let mut merge = Merge::new(input, &self.choice.runs)?;
         while let Some(batch) = merge.next_batch()? {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -91,9 +99,34 @@ impl MergeJob {
     }
 }
 
+/// What runs are read by.
+pub(crate) struct MergeInput<'a> {
+    pub(crate) folder: &'a TableFolder,
+    pub(crate) declaration: &'a DatasetDeclaration,
+    pub(crate) codec: &'a KeyCodec,
+    /// The columns to read, the key's among them: the file schema, or some of it in its order.
+    pub(crate) schema: SchemaRef,
+    /// Compares each file with its hash before it is read. What is written from it has a hash of its own: what is wrong
+    /// with this one could not be told any more.
+    pub(crate) verify: bool,
+}
+
+impl MergeInput<'_> {
+    /// Returns the keys of rows in the schema.
+    pub(crate) fn keys(&self, rows: &RecordBatch) -> Result<Rows, LakeError> {
+        let columns = self.declaration.key.iter();
+        let columns: Vec<_> = columns
+            .filter_map(|name| rows.column_by_name(name).cloned())
+            .collect();
+        self.codec
+            .keys_of(&columns)
+            .map_err(LakeError::arrow("encode keys of", &self.declaration.id))
+    }
+}
+
 /// The rows of several runs in key order.
-struct Merge<'a> {
-    job: &'a MergeJob,
+pub(crate) struct Merge<'a> {
+    input: MergeInput<'a>,
     /// Runs that have rows left; the heap below holds their positions.
     runs: Vec<RunReader>,
     /// A binary heap: the run with the least key first.
@@ -109,21 +142,25 @@ struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(job: &'a MergeJob) -> Result<Self, LakeError> {
+    /// Starts with the first rows of `of_runs`, each the files of a run in key order.
+    pub(crate) fn new(
+        input: MergeInput<'a>,
+        of_runs: &[Vec<Arc<LiveFile>>],
+    ) -> Result<Self, LakeError> {
         let mut runs = Vec::new();
-        for files in &job.choice.runs {
+        for files in of_runs {
             let mut run = RunReader {
                 files: files.clone().into_iter(),
                 batches: None,
                 batch: None,
                 at: 0,
             };
-            if run.load(job)? {
+            if run.load(&input)? {
                 runs.push(run);
             }
         }
         let mut merge = Self {
-            job,
+            input,
             heap: (0..runs.len()).collect(),
             slots: vec![None; runs.len()],
             runs,
@@ -137,7 +174,8 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, LakeError> {
+    /// Returns the next rows; None at the end.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, LakeError> {
         if let Some(stretch) = self.stretch.take() {
             return Ok(Some(stretch));
         }
@@ -166,7 +204,7 @@ impl<'a> Merge<'a> {
             }
             if self.runs[least].is_at_end() {
                 self.slots[least] = None;
-                if !self.runs[least].load(self.job)? {
+                if !self.runs[least].load(&self.input)? {
                     self.heap.swap_remove(0);
                 }
             }
@@ -179,7 +217,7 @@ impl<'a> Merge<'a> {
         }
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         let gathered = interleave_record_batch(&batches, &self.gathered)
-            .map_err(LakeError::arrow("merge", &self.job.declaration.id))?;
+            .map_err(LakeError::arrow("merge", &self.input.declaration.id))?;
         self.batches.clear();
         self.gathered.clear();
         self.slots.fill(None);
@@ -261,7 +299,7 @@ struct RunReader {
 
 impl RunReader {
     /// Reads the next batch that has rows; false at the end of the run.
-    fn load(&mut self, job: &MergeJob) -> Result<bool, LakeError> {
+    fn load(&mut self, input: &MergeInput<'_>) -> Result<bool, LakeError> {
         self.batch = None;
         self.at = 0;
         loop {
@@ -270,10 +308,7 @@ impl RunReader {
                 if batch.num_rows() == 0 {
                     continue;
                 }
-                let keys = job
-                    .codec
-                    .keys(&batch)
-                    .map_err(LakeError::arrow("encode keys of", &job.declaration.id))?;
+                let keys = input.keys(&batch)?;
                 self.batch = Some((batch, keys));
                 return Ok(true);
             }
@@ -281,9 +316,16 @@ impl RunReader {
                 self.batches = None;
                 return Ok(false);
             };
-            // The merged file has a hash of its own: what is wrong with this one could not be told any more.
-            damage::verify(&job.folder, &file)?;
-            let rows = lookup::read_file(&job.folder, &job.declaration, &file, RUN_BATCH_ROWS)?;
+            if input.verify {
+                damage::verify(input.folder, &file)?;
+            }
+            let rows = lookup::read_file(
+                input.folder,
+                input.declaration,
+                &file,
+                &input.schema,
+                RUN_BATCH_ROWS,
+            )?;
             self.batches = Some(Box::new(rows));
         }
     }

@@ -66,21 +66,27 @@ struct Run {
     committed_at_ms: i64,
 }
 
-fn runs_of(files: &[Arc<LiveFile>]) -> Vec<Run> {
+/// Returns the files of one partition by run, each in key order; runs by name.
+pub(crate) fn files_by_run(files: &[Arc<LiveFile>]) -> Vec<Vec<Arc<LiveFile>>> {
     let mut by_name: BTreeMap<&str, Vec<Arc<LiveFile>>> = BTreeMap::new();
     for file in files {
         by_name.entry(&file.run).or_default().push(Arc::clone(file));
     }
-    let mut runs: Vec<Run> = by_name
-        .into_values()
-        .map(|mut files| {
-            // A part that was cut in two when it was written again has its pieces in the order of their names.
-            files.sort_by(|a, b| (a.part, &a.path).cmp(&(b.part, &b.path)));
-            Run {
-                bytes: files.iter().map(|file| file.bytes).sum(),
-                committed_at_ms: files.iter().map(|f| f.committed_at_ms).max().unwrap_or(0),
-                files,
-            }
+    let mut runs: Vec<_> = by_name.into_values().collect();
+    for files in &mut runs {
+        // A part that was cut in two when it was written again has its pieces in the order of their names.
+        files.sort_by(|a, b| (a.part, &a.path).cmp(&(b.part, &b.path)));
+    }
+    runs
+}
+
+fn runs_of(files: &[Arc<LiveFile>]) -> Vec<Run> {
+    let mut runs: Vec<Run> = files_by_run(files)
+        .into_iter()
+        .map(|files| Run {
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            committed_at_ms: files.iter().map(|f| f.committed_at_ms).max().unwrap_or(0),
+            files,
         })
         .collect();
     // Equal keys, which only superseded rows have, stay in the order of their commits.

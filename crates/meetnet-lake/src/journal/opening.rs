@@ -88,26 +88,38 @@ struct IdentityFile {
     salt: String,
 }
 
-/// Returns the identity in the folder; makes one where the folder holds no journal yet.
-pub(crate) fn identity(
+/// Reads the identity file of a journal folder.
+pub(crate) fn stored_identity(
     files: &dyn Files,
     dir: &Path,
-    names: &[SegmentName],
-) -> Result<Identity, JournalError> {
+) -> Result<Sealed<Identity>, JournalError> {
     match checkpoint::read_sealed::<IdentityFile>(files, dir, IDENTITY)? {
         Sealed::Valid(file) if file.format > 1 => Err(JournalError::NewerFormat {
             path: dir.join(IDENTITY),
             version: file.format,
         }),
         Sealed::Valid(file) => match (Uuid::parse_str(&file.id), Uuid::parse_str(&file.salt)) {
-            (Ok(id), Ok(salt)) => Ok(Identity {
+            (Ok(id), Ok(salt)) => Ok(Sealed::Valid(Identity {
                 id,
                 salt: salt.into_bytes(),
-            }),
+            })),
             _ => Err(JournalError::NoIdentity {
                 dir: dir.to_path_buf(),
             }),
         },
+        Sealed::Missing => Ok(Sealed::Missing),
+        Sealed::Damaged => Ok(Sealed::Damaged),
+    }
+}
+
+/// Returns the identity in the folder; makes one where the folder holds no journal yet.
+pub(crate) fn identity(
+    files: &dyn Files,
+    dir: &Path,
+    names: &[SegmentName],
+) -> Result<Identity, JournalError> {
+    match stored_identity(files, dir)? {
+        Sealed::Valid(identity) => Ok(identity),
         Sealed::Missing if names.is_empty() => {
             let identity = Identity {
                 id: Uuid::new_v4(),

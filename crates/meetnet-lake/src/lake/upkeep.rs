@@ -4,6 +4,7 @@
 //! a commit was admitted -> choose -> [upkeep thread: merge] -> inputs still live? -> replace -> [commit thread] -> admit
 //! once an hour          -> periods past their retention ----------------------------> replace by nothing
 //! once a day            -> [upkeep thread: vacuum]
+//! on request            -> repair, see `repairs`
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use super::{Job, Lake, Table, now_ms, unknown};
 use crate::actor::{Admitted, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
+use crate::repair::{InspectJob, Inspected, Repaired};
 use crate::snapshot::LiveFile;
 use crate::table::files::Partition;
 use crate::table::vacuum::{VacuumJob, Vacuumed};
@@ -67,15 +69,19 @@ pub struct Compacted {
 }
 
 #[derive(Debug)]
-enum Task {
+pub(super) enum Task {
     Merge(MergeJob),
     Vacuum(Vec<(DatasetId, VacuumJob)>),
+    Inspect(Vec<InspectJob>),
+    Quarantine(Inspected),
 }
 
 #[derive(Debug)]
 enum Done {
     Merge(MergeOutcome),
     Vacuum(Vacuumed, Vec<(DatasetId, LakeError)>),
+    Inspect(Vec<Inspected>),
+    Quarantine(Repaired),
 }
 
 impl Task {
@@ -92,6 +98,12 @@ impl Task {
                     }
                 }
                 Done::Vacuum(sum, failed)
+            }
+            Self::Inspect(jobs) => Done::Inspect(jobs.into_iter().map(InspectJob::run).collect()),
+            Self::Quarantine(inspected) => {
+                let mut repaired = Repaired::default();
+                inspected.quarantine(&mut repaired);
+                Done::Quarantine(repaired)
             }
         }
     }
@@ -140,6 +152,11 @@ impl Upkeep {
             vacuumed: Vacuumed::default(),
             vacuums_running: 0,
         })
+    }
+
+    /// Hands a task to the upkeep thread.
+    pub(super) fn send(&mut self, task: Task) -> Result<(), LakeError> {
+        self.worker.send(task)
     }
 
     /// Notes that the files of a dataset have changed.
@@ -293,6 +310,7 @@ impl Lake {
             || upkeep.merging.is_some()
             || upkeep.vacuums_running > 0
             || upkeep.next_vacuum <= Instant::now()
+            || self.repairs.is_busy()
     }
 
     /// What merging has done since the start.
@@ -311,11 +329,14 @@ impl Lake {
             match done {
                 Done::Merge(outcome) => self.upkeep.merged = Some(outcome),
                 Done::Vacuum(vacuumed, failed) => self.report_vacuum(vacuumed, &failed),
+                Done::Inspect(found) => self.repairs.take_inspected(found),
+                Done::Quarantine(repaired) => self.repairs.take_quarantined(repaired),
             }
         }
         if let Some(outcome) = self.upkeep.merged.take() {
             self.place(outcome)?;
         }
+        self.go_on_repairing()?;
         let now = Instant::now();
         if now >= self.upkeep.next_retention {
             self.upkeep.next_retention = now + RETENTION_PERIOD;
@@ -377,8 +398,11 @@ impl Lake {
         let counts = outcome.counts();
         let is_merge = counts.files_after > 0;
         let now = Instant::now();
-        match table.actor.admit_replaced(outcome)? {
-            Admitted::Done => table.note_success(&id),
+        let failed = match table.actor.admit_replaced(outcome)? {
+            Admitted::Done => {
+                table.note_success(&id);
+                None
+            }
             Admitted::Again(job, error) => {
                 table.again = Some(Job::Replace(job));
                 table.note_failure(&id, &error, now);
@@ -386,20 +410,24 @@ impl Lake {
             }
             Admitted::Failed(error) => {
                 table.note_failure(&id, &error, now);
-                if is_merge {
-                    self.upkeep.fail(&id, now);
-                }
-                return Ok(Err(error));
+                Some(error)
             }
-        }
+        };
         let version = table.actor.version();
+        let is_repair = self.admit_repaired(&id, failed.as_ref())?;
+        if let Some(error) = failed {
+            if is_merge {
+                self.upkeep.fail(&id, now);
+            }
+            return Ok(Err(error));
+        }
         self.upkeep.note_change(&id);
         if is_merge {
             self.upkeep.merging = None;
             self.upkeep.compacted.add(counts);
             metrics::counter!("meetnet_merges_total", "dataset" => id.to_string()).increment(1);
             info!(dataset = %id, version, files_before = counts.files_before, files_after = counts.files_after, rows = counts.rows, "merged files");
-        } else {
+        } else if !is_repair {
             info!(dataset = %id, version, files = counts.files_before, "dropped periods past their retention");
         }
         Ok(Ok(()))

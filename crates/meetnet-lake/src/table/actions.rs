@@ -87,6 +87,8 @@ pub(crate) struct Remove {
     pub(crate) partition_values: Option<BTreeMap<String, Option<String>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// How far an application has come.

@@ -48,7 +48,7 @@ pub(crate) fn write(
     folder.replace(LAST_CHECKPOINT, &text)
 }
 
-fn checkpoint_path(version: u64) -> String {
+pub(crate) fn checkpoint_path(version: u64) -> String {
     format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet")
 }
 
@@ -89,14 +89,23 @@ pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>
     let Some(newest) = newest(folder)? else {
         return Ok(None);
     };
-    let path = newest.path();
+    let actions = read(folder, newest.version)?.ok_or_else(|| LakeError::BrokenLog {
+        path: folder.shown(&newest.path()),
+        reason: "it is missing, though `_last_checkpoint` names it".to_owned(),
+    })?;
+    Ok(Some((newest.version, actions)))
+}
+
+/// Reads the checkpoint of `version`; None where there is none.
+pub(crate) fn read(folder: &TableFolder, version: u64) -> Result<Option<Vec<Action>>, LakeError> {
+    let path = checkpoint_path(version);
     let broken = |reason: String| LakeError::BrokenLog {
         path: folder.shown(&path),
         reason,
     };
-    let file = folder
-        .read(&path)?
-        .ok_or_else(|| broken("it is missing, though `_last_checkpoint` names it".to_owned()))?;
+    let Some(file) = folder.read(&path)? else {
+        return Ok(None);
+    };
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.build())
         .map_err(LakeError::parquet("read", &folder.shown(&path)))?;
@@ -112,7 +121,7 @@ pub(crate) fn read_last(folder: &TableFolder) -> Result<Option<(u64, Vec<Action>
         .into_iter::<Action>()
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| broken(error.to_string()))?;
-    Ok(Some((newest.version, actions)))
+    Ok(Some(actions))
 }
 
 fn to_parquet(actions: &[Action]) -> Result<Vec<u8>, parquet::errors::ParquetError> {
@@ -180,6 +189,7 @@ fn checkpoint_schema() -> SchemaRef {
                 flag("extendedFileMetadata"),
                 map("partitionValues"),
                 long("size"),
+                map("tags"),
             ],
         ),
         group(

@@ -50,7 +50,7 @@ impl Partition {
     }
 
     /// Returns the folder of the partition, relative to the table's.
-    fn folder(&self, grain_column: &str) -> String {
+    pub(crate) fn folder(&self, grain_column: &str) -> String {
         format!(
             "{LICENCE}={}/{SUPERSEDED}={}/{grain_column}={}",
             self.licence, self.superseded, self.period
@@ -266,6 +266,7 @@ pub(crate) fn remove_action(
         extended_file_metadata: Some(true),
         partition_values: Some(add.partition_values),
         size: Some(add.size),
+        tags: None,
     }
 }
 

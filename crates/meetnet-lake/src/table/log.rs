@@ -67,7 +67,25 @@ pub(crate) enum Committed {
 impl TableLog {
     /// Opens the table in `folder`; None where there is none.
     pub(crate) fn open(folder: &TableFolder) -> Result<Option<Self>, LakeError> {
-        let mut log = Self {
+        let mut log = Self::empty(folder);
+        let next = match checkpoint::read_last(folder)? {
+            Some((version, actions)) => {
+                log.fold_version(version, actions);
+                log.last_checkpoint = version;
+                version + 1
+            }
+            None => 0,
+        };
+        if log.fold_from(next)? == 0 && next == 0 {
+            return Ok(None);
+        }
+        log.check_protocol()?;
+        Ok(Some(log))
+    }
+
+    /// Returns the log of `folder` before its first version: [`TableLog::fold_version`] goes on from here.
+    pub(crate) fn empty(folder: &TableFolder) -> Self {
+        Self {
             folder: folder.clone(),
             version: 0,
             protocol: Protocol {
@@ -81,29 +99,21 @@ impl TableLog {
             txns: BTreeMap::new(),
             last_checkpoint: 0,
             unsettled: None,
-        };
-        let next = match checkpoint::read_last(folder)? {
-            Some((version, actions)) => {
-                actions.into_iter().for_each(|action| log.fold(action));
-                log.version = version;
-                log.last_checkpoint = version;
-                version + 1
-            }
-            None => 0,
-        };
-        if log.fold_from(next)? == 0 && next == 0 {
-            return Ok(None);
         }
-        if log.protocol.min_reader_version != 1 || log.protocol.min_writer_version > 2 {
-            return Err(LakeError::BrokenLog {
-                path: folder.shown(LOG_FOLDER),
-                reason: format!(
-                    "it asks for reader {} and writer {}, meetnet speaks 1 and 2",
-                    log.protocol.min_reader_version, log.protocol.min_writer_version
-                ),
-            });
+    }
+
+    /// Refuses a table that another program has changed to a protocol that this one does not know.
+    pub(crate) fn check_protocol(&self) -> Result<(), LakeError> {
+        if self.protocol.min_reader_version == 1 && self.protocol.min_writer_version <= 2 {
+            return Ok(());
         }
-        Ok(Some(log))
+        Err(LakeError::BrokenLog {
+            path: self.folder.shown(LOG_FOLDER),
+            reason: format!(
+                "it asks for reader {} and writer {}, meetnet speaks 1 and 2",
+                self.protocol.min_reader_version, self.protocol.min_writer_version
+            ),
+        })
     }
 
     /// Creates the table of a declaration in `folder`.
@@ -118,16 +128,9 @@ impl TableLog {
         };
         let metadata = metadata_of(declaration, Uuid::new_v4().to_string(), Some(now_ms));
         let log = Self {
-            folder: folder.clone(),
-            version: 0,
             protocol: protocol.clone(),
             metadata: metadata.clone(),
-            adds: BTreeMap::new(),
-            tombstones: BTreeMap::new(),
-            tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
-            txns: BTreeMap::new(),
-            last_checkpoint: 0,
-            unsettled: None,
+            ..Self::empty(folder)
         };
         let actions = vec![
             commit_info("CREATE TABLE", now_ms, json!({})),
@@ -156,11 +159,9 @@ impl TableLog {
         self.adds.values()
     }
 
-    /// Files that are no longer live, with the time they were removed, ms since 1970; forgotten some time later.
-    pub(crate) fn tombstones(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.tombstones
-            .values()
-            .map(|remove| (remove.path.as_str(), remove.deletion_timestamp.unwrap_or(0)))
+    /// Files that are no longer live; forgotten some time later.
+    pub(crate) fn tombstones(&self) -> impl Iterator<Item = &Remove> {
+        self.tombstones.values()
     }
 
     /// Keeps tombstones for at least this long, ms.
@@ -198,6 +199,11 @@ impl TableLog {
             .get(DECLARATION)
             .ok_or_else(|| broken(format!("its metadata has no `{DECLARATION}`")))?;
         serde_json::from_str(text).map_err(|error| broken(error.to_string()))
+    }
+
+    /// Schema of the table, in Delta's form.
+    pub(crate) fn schema_string(&self) -> &str {
+        &self.metadata.schema_string
     }
 
     /// Returns the metadata action for a changed declaration.
@@ -295,21 +301,19 @@ impl TableLog {
     fn fold_from(&mut self, version: u64) -> Result<u64, LakeError> {
         let mut next = version;
         loop {
-            let path = entry_path(next);
-            let Some(text) = self.folder.read(&path)? else {
+            let Some(actions) = read_entry(&self.folder, next)? else {
                 break;
             };
-            for action in serde_json::Deserializer::from_slice(&text).into_iter() {
-                let action = action.map_err(|error| LakeError::BrokenLog {
-                    path: self.folder.shown(&path),
-                    reason: error.to_string(),
-                })?;
-                self.fold(action);
-            }
-            self.version = next;
+            self.fold_version(next, actions);
             next += 1;
         }
         Ok(next - version)
+    }
+
+    /// Folds the actions of a version, or of its checkpoint.
+    pub(crate) fn fold_version(&mut self, version: u64, actions: Vec<Action>) {
+        actions.into_iter().for_each(|action| self.fold(action));
+        self.version = version;
     }
 
     fn fold(&mut self, action: Action) {
@@ -332,7 +336,7 @@ impl TableLog {
     }
 
     /// The state as actions: what a checkpoint holds.
-    fn actions(&self) -> Vec<Action> {
+    pub(crate) fn actions(&self) -> Vec<Action> {
         let mut actions = vec![
             Action::Protocol(self.protocol.clone()),
             Action::MetaData(self.metadata.clone()),
@@ -368,6 +372,25 @@ pub(crate) fn commit_info(operation: &str, now_ms: i64, meetnet: serde_json::Val
         "engineInfo": concat!("meetnet/", env!("CARGO_PKG_VERSION")),
         "meetnet": meetnet,
     }))
+}
+
+/// Reads the actions of a version; None where there is no entry.
+pub(crate) fn read_entry(
+    folder: &TableFolder,
+    version: u64,
+) -> Result<Option<Vec<Action>>, LakeError> {
+    let path = entry_path(version);
+    let Some(text) = folder.read(&path)? else {
+        return Ok(None);
+    };
+    serde_json::Deserializer::from_slice(&text)
+        .into_iter()
+        .collect::<Result<Vec<Action>, _>>()
+        .map(Some)
+        .map_err(|error| LakeError::BrokenLog {
+            path: folder.shown(&path),
+            reason: error.to_string(),
+        })
 }
 
 pub(crate) fn entry_path(version: u64) -> String {

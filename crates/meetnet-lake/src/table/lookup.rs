@@ -14,7 +14,8 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderBuilder, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    RowSelection,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -369,9 +370,7 @@ impl KeyReader {
             file.rows as usize,
         );
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
-        let stored = builder.schema().fields().iter().enumerate();
-        let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index));
+        let mask = columns_of(&builder, schema);
         let reader = builder
             .with_projection(mask)
             .with_row_selection(selection)
@@ -405,11 +404,13 @@ pub(crate) fn load_footer(
     ArrowReaderMetadata::load(file, options)
 }
 
-/// Reads a whole file in batches of the declaration's file schema, `batch_rows` rows each.
+/// Reads a whole file in batches of `schema`, `batch_rows` rows each: the declaration's file schema, or some of its
+/// columns in their order.
 pub(crate) fn read_file(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &Arc<LiveFile>,
+    schema: &SchemaRef,
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
     let diagnose = {
@@ -418,10 +419,14 @@ pub(crate) fn read_file(
     };
     let input = folder.open(file, Access::Whole).map_err(&diagnose)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input)
-        .and_then(|builder| builder.with_batch_size(batch_rows).build())
+        .and_then(|builder| {
+            let mask = columns_of(&builder, schema);
+            let builder = builder.with_projection(mask);
+            builder.with_batch_size(batch_rows).build()
+        })
         .map_err(LakeError::parquet("read", &folder.shown(&file.path)))
         .map_err(&diagnose)?;
-    let schema = declaration.file_schema();
+    let schema = Arc::clone(schema);
     let dataset = declaration.id.clone();
     Ok(reader.map(move |batch| {
         batch
@@ -429,6 +434,13 @@ pub(crate) fn read_file(
             .map_err(LakeError::arrow("read", &dataset))
             .map_err(&diagnose)
     }))
+}
+
+/// Returns the columns of a file that are in `schema`: files of an earlier declaration lack some.
+pub(crate) fn columns_of<T>(builder: &ArrowReaderBuilder<T>, schema: &SchemaRef) -> ProjectionMask {
+    let stored = builder.schema().fields().iter().enumerate();
+    let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
+    ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index))
 }
 
 fn collect(

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
@@ -31,6 +32,11 @@ use crate::storage::{FileChunks, NewFile};
 /// Rows per row group: enough to compress well, few enough that two cores can share a file. Tests have small ones, so
 /// that every schedule copies some and reads others.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
+
+/// Names the dataset in a file's metadata.
+pub(crate) const DATASET_METADATA: &str = "meetnet.dataset";
+/// Names the version of the declaration in a file's metadata.
+pub(crate) const VERSION_METADATA: &str = "meetnet.declaration_version";
 
 /// Statistics by column name.
 pub(crate) type FileStatistics = BTreeMap<Arc<str>, ColumnStatistics>;
@@ -206,12 +212,9 @@ fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) ->
         })
         .collect();
     let mut metadata = vec![
-        ("meetnet.dataset", declaration.id.to_string()),
-        (
-            "meetnet.declaration_version",
-            declaration.version.to_string(),
-        ),
-        ("licence", partition.licence.to_string()),
+        (DATASET_METADATA, declaration.id.to_string()),
+        (VERSION_METADATA, declaration.version.to_string()),
+        (LICENCE, partition.licence.to_string()),
     ];
     if let Some(attribution) = &declaration.attribution {
         metadata.push(("attribution", attribution.clone()));
@@ -228,7 +231,7 @@ fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) ->
 }
 
 /// Folds the statistics of row groups; columns with a nested type have none.
-fn statistics_of(groups: &[RowGroupMetaData]) -> FileStatistics {
+pub(crate) fn statistics_of(groups: &[RowGroupMetaData]) -> FileStatistics {
     let mut columns = FileStatistics::new();
     let mut bounded: BTreeMap<Arc<str>, bool> = BTreeMap::new();
     for group in groups {

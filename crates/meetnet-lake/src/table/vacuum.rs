@@ -4,6 +4,7 @@
 //! |---|---|
 //! | no longer live, with a tombstone | some time after it was removed: readers and links may still hold it |
 //! | named by nobody: left by a crash, or its tombstone is forgotten | some time after it was begun (its name says when) |
+//! | broken, and taken out of the table by a repair | never: it is in the quarantine, or moves there now |
 //! | log entries and checkpoints before a checkpoint | when that checkpoint is old enough |
 //!
 //! Names are never used twice, so what is removed here can never be wanted again. It runs beside commits: what they add
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use super::files::begun_at_ms;
 use super::log::{LOG_FOLDER, TableLog, entry_path};
+use super::quarantine;
 use crate::error::LakeError;
 use crate::storage::TableFolder;
 
@@ -26,6 +28,8 @@ pub(crate) struct VacuumJob {
     wanted: HashSet<String>,
     /// Files whose tombstone is old enough.
     expired: HashSet<String>,
+    /// Files that a repair took out of the table.
+    quarantined: HashSet<String>,
     /// What is older than this, ms since 1970, may go.
     before_ms: i64,
     /// Files that nobody ever named go when they are older than this, ms since 1970.
@@ -82,19 +86,22 @@ impl VacuumJob {
     ) -> Self {
         let before_ms = now_ms - vacuum_after_ms;
         let mut wanted: HashSet<String> = log.adds().map(|add| add.path.clone()).collect();
-        let mut expired = HashSet::new();
-        for (path, removed_at_ms) in log.tombstones() {
-            let set = if removed_at_ms > before_ms {
+        let (mut expired, mut quarantined) = (HashSet::new(), HashSet::new());
+        for remove in log.tombstones() {
+            let set = if quarantine::is_kept(remove) {
+                &mut quarantined
+            } else if remove.deletion_timestamp.unwrap_or(0) > before_ms {
                 &mut wanted
             } else {
                 &mut expired
             };
-            set.insert(path.to_owned());
+            set.insert(remove.path.clone());
         }
         Self {
             folder: log.folder().clone(),
             wanted,
             expired,
+            quarantined,
             before_ms,
             orphans_before_ms: now_ms - orphan_age_ms,
         }
@@ -115,6 +122,14 @@ impl VacuumJob {
                     checkpoints.push(version);
                 }
                 entries.push((version, object));
+                continue;
+            }
+            if quarantine::holds(path) {
+                continue;
+            }
+            if self.quarantined.contains(path) {
+                // A crash came between its removal and this.
+                quarantine::keep(&self.folder, path)?;
                 continue;
             }
             let ours = path.ends_with(".parquet") || path.ends_with(".tmp");
@@ -166,7 +181,7 @@ impl VacuumJob {
 }
 
 /// Version of a log entry or checkpoint.
-fn version_of(path: &str) -> Option<u64> {
+pub(crate) fn version_of(path: &str) -> Option<u64> {
     let name = path.rsplit('/').next()?;
     let (version, kind) = name.split_once('.')?;
     matches!(kind, "json" | "checkpoint.parquet")

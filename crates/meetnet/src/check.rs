@@ -1,0 +1,157 @@
+//! `meetnet check`: verifies what is stored, and takes broken files out where it is asked to.
+//!
+//! ```text
+//! --repair ─▶ under the journal's lock: broken files ─▶ quarantine ─┐
+//!             └────────────────────────────────────────────────────▶ check ─▶ stdout; exit 1 where something is wrong
+//! ```
+//!
+//! A check only reads: it runs here, whether a daemon runs or not.
+
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use meetnet_lake::check::{CheckOptions, Depth, Report, check};
+use meetnet_lake::files::DiskFiles;
+use meetnet_lake::journal::JournalPlace;
+use meetnet_lake::repair::{RepairError, RepairOptions, Repaired, repair};
+use serde::Serialize;
+
+use crate::cli::print;
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+
+/// The options of `meetnet check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "MEETNET_CONFIG")]
+    config: PathBuf,
+
+    /// Reads no contents of data files and of the raw archive: logs, journal, lengths and footers
+    #[arg(long)]
+    quick: bool,
+
+    /// First takes broken files out of the tables, into `_quarantine/`, and says what they held
+    #[arg(long)]
+    repair: bool,
+
+    /// What the report looks like
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// What a report looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Everything that is said.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// What a repair did; none where none was asked for.
+    repaired: Option<Repaired>,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// Checks, and prints what was found.
+///
+/// # Errors
+/// `Usage` where the configuration is wrong or a daemon is in the way of a repair, `Work` where something is wrong with
+/// what is stored, or it cannot be read.
+pub(crate) fn run(arguments: &CheckArguments, environment: &Environment) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config, environment).map_err(Failure::usage)?;
+    let depth = if arguments.quick {
+        Depth::Quick
+    } else {
+        Depth::Full
+    };
+    let repaired = if arguments.repair {
+        Some(repair_here(&config, depth)?)
+    } else {
+        None
+    };
+    let options = CheckOptions {
+        storage: config.lake.storage(),
+        journal: Some(place(&config)),
+        depth,
+    };
+    let answer = Answer {
+        repaired,
+        report: check(&options).map_err(Failure::work)?,
+    };
+    let text = match arguments.format {
+        ReportFormat::Text => text::describe(&answer),
+        ReportFormat::Json => serde_json::to_string_pretty(&answer)
+            .context("failed to write the report")
+            .map_err(Failure::Work)?,
+    };
+    print(&text)?;
+    answer.judge()
+}
+
+impl Answer {
+    /// An error where a person has something to do.
+    fn judge(&self) -> Result<(), Failure> {
+        let findings = self.report.findings.len();
+        let left = self
+            .repaired
+            .as_ref()
+            .map_or(0, |repaired| repaired.left.len());
+        match (findings, left) {
+            (0, 0) => Ok(()),
+            (findings, 0) => Err(Failure::Work(anyhow!(
+                "{} found",
+                counted(findings, "problem")
+            ))),
+            (findings, left) => Err(Failure::Work(anyhow!(
+                "{} found, {} not repaired",
+                counted(findings, "problem"),
+                counted(left, "place")
+            ))),
+        }
+    }
+}
+
+/// Takes broken files out of the tables, here.
+fn repair_here(config: &Config, depth: Depth) -> Result<Repaired, Failure> {
+    let options = RepairOptions {
+        storage: config.lake.storage(),
+        journal: place(config),
+        depth,
+    };
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| {
+            i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+        });
+    repair(&options, now_ms).map_err(|error| match error {
+        // It names the process.
+        RepairError::Journal(error) => Failure::usage(error),
+        error => Failure::work(error),
+    })
+}
+
+fn place(config: &Config) -> JournalPlace {
+    JournalPlace {
+        dir: config.journal.dir.clone(),
+        archive_dir: config.journal.archive_dir.clone(),
+        files: Arc::new(DiskFiles::PRIVATE),
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
