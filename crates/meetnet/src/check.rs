@@ -21,7 +21,9 @@ use meetnet_lake::check::{CheckOptions, Depth, Report, check};
 use meetnet_lake::files::DiskFiles;
 use meetnet_lake::journal::JournalPlace;
 use meetnet_lake::repair::{RepairError, RepairOptions, Repaired, repair};
+use meetnet_lake::storage::LakeStorage;
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use crate::cli::print;
 use crate::config::{Config, Environment};
@@ -70,20 +72,34 @@ struct Answer {
 /// # Errors
 /// `Usage` where the configuration is wrong or a daemon is in the way of a repair, `Work` where something is wrong with
 /// what is stored, or it cannot be read.
-pub(crate) fn run(arguments: &CheckArguments, environment: &Environment) -> Result<(), Failure> {
+pub(crate) async fn run(
+    arguments: CheckArguments,
+    environment: Environment,
+) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(move || run_blocking(&arguments, &environment))
+        .await
+        .unwrap_or_else(|error| Err(Failure::work(error)))
+}
+
+fn run_blocking(arguments: &CheckArguments, environment: &Environment) -> Result<(), Failure> {
     let config = Config::load(&arguments.config, environment).map_err(Failure::usage)?;
+    let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+    let storage = config
+        .lake
+        .storage(&secrets, Handle::current())
+        .map_err(Failure::Usage)?;
     let depth = if arguments.quick {
         Depth::Quick
     } else {
         Depth::Full
     };
     let repaired = if arguments.repair {
-        Some(repair_here(&config, depth)?)
+        Some(repair_here(&config, Arc::clone(&storage), depth)?)
     } else {
         None
     };
     let options = CheckOptions {
-        storage: config.lake.storage(),
+        storage,
         journal: Some(place(&config)),
         depth,
     };
@@ -125,9 +141,13 @@ impl Answer {
 }
 
 /// Takes broken files out of the tables, here.
-fn repair_here(config: &Config, depth: Depth) -> Result<Repaired, Failure> {
+fn repair_here(
+    config: &Config,
+    storage: Arc<dyn LakeStorage>,
+    depth: Depth,
+) -> Result<Repaired, Failure> {
     let options = RepairOptions {
-        storage: config.lake.storage(),
+        storage,
         journal: place(config),
         depth,
     };

@@ -137,7 +137,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
-        Command::Check(arguments) => check::run(&arguments, &environment),
+        Command::Check(arguments) => block_on(check::run(arguments, environment)),
         Command::Sql(options) => block_on(sql::run(options, &environment)),
         Command::Compact(CompactOptions { dataset, config }) => {
             let dataset = dataset.map(DatasetId::new);
