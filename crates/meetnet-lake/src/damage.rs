@@ -50,7 +50,7 @@ impl fmt::Display for Damage {
 /// # Errors
 /// Where the storage does not answer: that says nothing about the file.
 pub fn examine(folder: &TableFolder, file: &LiveFile) -> Result<Option<Damage>, LakeError> {
-    let stored = match folder.open(file, Access::Whole) {
+    let stored = match folder.open_as_stored(&file.path, Access::Whole) {
         Ok(stored) => stored,
         Err(LakeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(Some(Damage::Missing));

@@ -255,6 +255,18 @@ impl TableFolder {
             .map_err(self.failed("open", &file.path))
     }
 
+    /// Opens a file as it is stored, whatever the table log knows of it.
+    pub(crate) fn open_as_stored(
+        &self,
+        path: &str,
+        access: Access,
+    ) -> Result<FileChunks, LakeError> {
+        self.storage
+            .open(&self.full(path), access)
+            .map(FileChunks)
+            .map_err(self.failed("open", path))
+    }
+
     /// Returns every file below a subfolder, paths relative to the table's folder.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<ListedObject>, LakeError> {
         let prefix = format!("{}/", self.name);

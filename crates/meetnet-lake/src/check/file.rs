@@ -89,7 +89,7 @@ pub(crate) fn examine(
         Depth::Quick => Access::Pages,
         Depth::Full => Access::Whole,
     };
-    let input = match folder.open(&file.path, access) {
+    let input = match folder.open_as_stored(&file.path, access) {
         Ok(input) => input,
         Err(LakeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Verdict::Broken(Fault::Missing);

@@ -187,7 +187,7 @@ fn read(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     codec: &KeyCodec,
-    file: &LiveFile,
+    file: &Arc<LiveFile>,
 ) -> Result<Seen, LakeError> {
     let input = MergeInput {
         folder,

@@ -130,7 +130,7 @@ fn open(
     declaration: &DatasetDeclaration,
     file: &LiveFile,
 ) -> Option<(FileChunks, ArrowReaderMetadata)> {
-    let input = folder.open(&file.path, Access::Whole).ok()?;
+    let input = folder.open(file, Access::Whole).ok()?;
     let footer = load_footer(&input).ok()?;
     agrees(footer.metadata(), declaration, file).then_some((input, footer))
 }

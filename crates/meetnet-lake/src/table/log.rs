@@ -169,6 +169,11 @@ impl TableLog {
         self.tombstone_retention_ms = TOMBSTONE_RETENTION_MS.max(retention_ms);
     }
 
+    /// Returns true where `path` is live.
+    pub(crate) fn is_live(&self, path: &str) -> bool {
+        self.adds.contains_key(path)
+    }
+
     /// How far an application has come.
     pub(crate) fn txn(&self, app_id: &str) -> Option<i64> {
         self.txns.get(app_id).map(|txn| txn.version)
