@@ -119,7 +119,7 @@ pub(super) fn check(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     codec: &KeyCodec,
-    file: &LiveFile,
+    file: &Arc<LiveFile>,
     report: &mut Report,
 ) -> Result<Option<Ends>, LakeError> {
     let seen = read(folder, declaration, codec, file)?;
