@@ -14,7 +14,7 @@ use crate::lake::UpkeepRequest;
 use crate::snapshot::{LiveFile, TableSnapshot};
 use crate::table::actions::Action;
 use crate::table::files::{Partition, add_action, remove_action};
-use crate::table::log::{TableLog, commit_info};
+use crate::table::log::{Committed, TableLog, commit_info};
 use crate::testing::{City, Folders, MINUTE, START, declaration, seasoned};
 
 fn city() -> &'static Folders {
@@ -129,7 +129,8 @@ impl Folders {
     fn commit(&self, actions: Vec<Action>) {
         let info = commit_info("BY HAND", 0, serde_json::json!({}));
         let actions: Vec<Action> = std::iter::once(info).chain(actions).collect();
-        self.log().commit(&actions, 0).unwrap();
+        let committed = self.log().commit(actions, 0);
+        assert!(matches!(committed, Committed::Done), "{committed:?}");
     }
 }
 

@@ -175,7 +175,7 @@ fn of_a_file_that_is_readable_in_part_the_keys_are_exact() {
     let footer = crate::table::lookup::load_footer(
         &folders
             .table_folder()
-            .open(&file.path, crate::storage::Access::Whole)
+            .open(file, crate::storage::Access::Whole)
             .unwrap(),
     )
     .unwrap();
