@@ -7,8 +7,10 @@ use anyhow::anyhow;
 use meetnet_lake::backup::{self, BackupError, BackupOptions, Manifest, RestoreOptions};
 use meetnet_lake::files::DiskFiles;
 use meetnet_lake::journal::JournalError;
+use meetnet_lake::storage::LakeStorage;
 use meetnet_model::calendar::format_rfc3339;
 use meetnet_model::quantity::SizeText;
+use tokio::runtime::Handle;
 
 use super::{Context, Outcome, Progress, client};
 use crate::cli::print;
@@ -57,13 +59,16 @@ pub(crate) async fn restore(
     environment: &Environment,
 ) -> Result<(), Failure> {
     let config = Config::load(file, environment).map_err(Failure::usage)?;
-    let report = tokio::task::spawn_blocking(move || restore_to(&config, &dir))
+    let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+    let storage = config.lake.storage(&secrets, Handle::current());
+    let storage = storage.map_err(Failure::Usage)?;
+    let report = tokio::task::spawn_blocking(move || restore_to(&config, storage.as_ref(), &dir))
         .await
         .unwrap_or_else(|error| Err(Failure::work(error)))?;
     print(&report)
 }
 
-fn restore_to(config: &Config, dir: &Path) -> Result<String, Failure> {
+fn restore_to(config: &Config, storage: &dyn LakeStorage, dir: &Path) -> Result<String, Failure> {
     let files = DiskFiles::PRIVATE;
     let manifest = Manifest::read(&files, dir).map_err(failure)?;
     if config.privacy_secret.is_none() && !manifest.has_journal_file(PRIVACY_KEY_FILE) {
@@ -80,9 +85,7 @@ fn restore_to(config: &Config, dir: &Path) -> Result<String, Failure> {
         archive_dir: config.journal.archive_dir.clone(),
         files: Arc::new(files),
     };
-    let storage = config.lake.storage();
-    let manifest =
-        backup::restore(storage.as_ref(), &options, &mut client::show).map_err(failure)?;
+    let manifest = backup::restore(storage, &options, &mut client::show).map_err(failure)?;
     Ok(format!(
         "restored the backup of {}: {}\nstart the daemon with `meetnet run --config {}`",
         format_rfc3339(manifest.made_at),
