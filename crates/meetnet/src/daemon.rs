@@ -267,15 +267,8 @@ impl Daemon {
                     "sources did not stop in time: what they still hold is sent again by its senders"
                 );
             }
-            let (pipeline, storage) = (writing.pipeline, writing.storage);
-            let patience = self.stop_time_max;
-            // A bucket that is away must not hold the end up: what is not in it stays in the journal.
-            let waits = tokio::spawn(async move {
-                tokio::time::sleep(patience).await;
-                storage.stop_waiting();
-            });
+            let pipeline = writing.pipeline;
             result = stop_pipeline(pipeline).await;
-            waits.abort();
             journal = Some(writing.journal);
         }
         self.stop_serving.cancel();
