@@ -37,7 +37,6 @@ pub(crate) struct Opened {
 /// The running write side.
 pub(super) struct Writing {
     pub(super) journal: Journal,
-    pub(super) storage: Arc<dyn LakeStorage>,
     pub(super) pipeline: Pipeline,
     pub(super) sources: Handles,
     pub(super) key: PrivacyKey,
@@ -97,7 +96,6 @@ impl Opened {
         let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
         let Opened {
             journal,
-            storage,
             pipeline,
             key,
             ..
@@ -105,7 +103,6 @@ impl Opened {
         let stopped = pipeline.watch_stopped();
         Ok(Writing {
             journal,
-            storage,
             pipeline,
             sources: handles,
             key,
