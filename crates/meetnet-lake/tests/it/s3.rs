@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_lake::lake::{Lake, LakeOptions, LakeReader, UpkeepRequest};
-use meetnet_lake::storage::{
-    LakeLocation, LakeStorage, Put, S3Credentials, S3Limits, S3Options, S3Url,
-};
+use meetnet_lake::storage::{LakeLocation, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
 use meetnet_lake::{LakeError, Lineage};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
