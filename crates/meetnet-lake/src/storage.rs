@@ -12,8 +12,8 @@
 //!   that nothing refers to;
 //! - bytes are durable when [`NewFile::finish`] returns, and the name is when [`LakeStorage::sync_names`] on its folder
 //!   has returned too; [`LakeStorage::put_if_absent`] and [`LakeStorage::replace`] do both;
-//! - of any number of writers that put different bytes under the same name if it is absent, exactly one succeeds. An
-//!   error says nothing: the file may be there.
+//! - of any number of writers that put the same name if it is absent, at most one succeeds. An error says nothing, the
+//!   file may be there; nor, in an object store, does a name that exists already: the file may be the writer's own.
 
 use std::fmt::{self, Debug};
 use std::io::{self, Read, Write};
@@ -89,8 +89,6 @@ pub trait LakeStorage: Debug + Send + Sync {
     fn sync_names(&self, folder: &str) -> io::Result<()>;
     /// Returns where other readers find the files.
     fn location(&self) -> LakeLocation;
-    /// Says that nobody has time any more: calls that wait for a storage that is away give up.
-    fn stop_waiting(&self) {}
 }
 
 /// A file that is being written.
@@ -121,7 +119,7 @@ pub enum Access {
 pub enum Put {
     /// The file is there, with these bytes.
     Done,
-    /// Another file had the name.
+    /// A file has the name.
     Exists,
 }
 

@@ -75,7 +75,7 @@ struct ConfigOption {
 
 /// The client of a bucket logs each request that it sends again: `meetnet_s3_requests_total` counts them, and what
 /// comes of an outage is logged where it matters.
-const QUIET: &str = "object_store=warn";
+pub(crate) const QUIET: &str = "object_store=warn";
 
 #[derive(Debug, Args)]
 struct CompactOptions {

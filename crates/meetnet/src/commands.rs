@@ -18,7 +18,7 @@ use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::DatasetId;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::print;
+use crate::cli::{QUIET, print};
 use crate::config::{Config, Environment};
 use crate::daemon::{Opened, StopSignal};
 use crate::failure::Failure;
@@ -173,7 +173,7 @@ async fn alone(
     signal: &StopSignal,
 ) -> Result<Outcome, Failure> {
     let secrets = config.secrets(environment).map_err(Failure::usage)?;
-    telemetry::start_logging(&config.log, environment, "warn", &[]).map_err(Failure::Usage)?;
+    telemetry::start_logging(&config.log, environment, "warn", &[QUIET]).map_err(Failure::Usage)?;
     let opened = Opened::open(config, &secrets)
         .await
         .map_err(|failure| explain_lock(failure, &config.socket))?;
@@ -187,7 +187,7 @@ async fn alone(
         ))),
     };
     // Also after a failure: what was replayed is committed, and the folder is free again.
-    let stopped = opened.stop().await;
+    let stopped = opened.stop(config.limits.stop_time_max).await;
     let outcome = outcome?;
     stopped.map(|()| outcome)
 }

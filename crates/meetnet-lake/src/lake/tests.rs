@@ -408,6 +408,33 @@ fn a_broken_file_stops_commits_and_look_ups_of_its_rows_until_it_is_repaired() {
     }
 }
 
+/// A commit copies the row groups that it does not touch as bytes, under a hash of its own.
+#[test]
+fn damage_in_a_row_group_that_would_be_copied_is_not_passed_on() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    take(&mut lake, 1, &rows(50, START, 1.0));
+    lake.commit_all().unwrap();
+    let file = Arc::clone(&heat(&mut lake).files[0]);
+    let path = folder.path().join("heat").join(&*file.path);
+    let mut content = std::fs::read(&path).unwrap();
+    let reader = SerializedFileReader::new(bytes::Bytes::from(content.clone())).unwrap();
+    let last = reader.metadata().row_groups().last().unwrap().clone();
+    let (start, length) = last.columns().last().unwrap().byte_range();
+    content[(start + length - 1) as usize] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    // The first row is in the first group.
+    take(&mut lake, 2, &rows(1, START, 50.0));
+    let error = lake.commit_all().unwrap_err();
+    assert!(error.to_string().contains("has other bytes"), "{error}");
+    assert_eq!(heat(&mut lake).files.len(), 1);
+    content[(start + length - 1) as usize] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    lake.commit_all().unwrap();
+}
+
 #[test]
 fn a_merge_that_meets_a_broken_file_is_given_up_and_others_are_made() {
     for (what, damage) in damages() {

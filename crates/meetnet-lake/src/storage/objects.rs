@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -15,12 +14,10 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::runtime::Handle;
 
-use self::patience::Patience;
 use self::remote_file::RemoteFile;
 use self::upload::Upload;
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile};
 
-mod patience;
 mod remote_file;
 mod upload;
 
@@ -31,36 +28,20 @@ pub struct ObjectStorage {
     on: Arc<Connection>,
 }
 
-/// The store, and how to wait for it.
+/// The store, and where requests to it run.
 struct Connection {
     store: Arc<dyn ObjectStore>,
     runtime: Handle,
-    patience: Patience,
 }
 
 impl ObjectStorage {
     /// Returns the lake below `prefix`. `url` names it for people; `runtime` is where requests run, with network and
     /// time enabled.
     pub fn new(url: &str, store: Arc<dyn ObjectStore>, prefix: Path, runtime: Handle) -> Self {
-        Self::with_patience(url, store, prefix, runtime, Duration::ZERO)
-    }
-
-    /// The same for a store that may be away for a while: reads of files wait for it up to `outage_time_max`.
-    pub fn with_patience(
-        url: &str,
-        store: Arc<dyn ObjectStore>,
-        prefix: Path,
-        runtime: Handle,
-        outage_time_max: Duration,
-    ) -> Self {
         Self {
             url: Arc::from(url.trim_end_matches('/')),
             prefix,
-            on: Arc::new(Connection {
-                store,
-                runtime,
-                patience: Patience::new(outage_time_max),
-            }),
+            on: Arc::new(Connection { store, runtime }),
         }
     }
 
@@ -113,14 +94,9 @@ impl LakeStorage for ObjectStorage {
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> io::Result<Put> {
         match self.put(path, bytes, PutMode::Create) {
             Ok(()) => Ok(Put::Done),
-            // The client sends a request again whose answer got lost, and then meets what the first one wrote.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.read(path) {
-                Ok(there) if there == bytes => Ok(Put::Done),
-                Ok(_) => Ok(Put::Exists),
-                // Two requests at a time: the store has refused both, or one is under way.
-                Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(error),
-                Err(unknown) => Err(unknown),
-            },
+            // The client sends a request again whose answer got lost, and then meets what the first one wrote: whoever
+            // must know whose file it is reads it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Exists),
             Err(error) => Err(error),
         }
     }
@@ -131,9 +107,8 @@ impl LakeStorage for ObjectStorage {
 
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>> {
         let full = self.path(path)?;
-        let head = || self.on.store.head(&full);
-        let bytes = self.on.read_patiently(&full, head)?.size;
-        self.open_known(path, bytes, access)
+        let head = self.on.runtime.block_on(self.on.store.head(&full));
+        self.open_known(path, head.map_err(io_error)?.size, access)
     }
 
     fn open_known(
@@ -220,20 +195,6 @@ impl LakeStorage for ObjectStorage {
             store: Arc::clone(&self.on.store),
             prefix: self.prefix.clone(),
         }
-    }
-
-    fn stop_waiting(&self) {
-        self.on.patience.end();
-    }
-}
-
-impl Connection {
-    /// Reads something of a file that must be there, for as long as it is worth waiting.
-    fn read_patiently<T, F>(&self, path: &Path, request: impl Fn() -> F) -> io::Result<T>
-    where
-        F: Future<Output = object_store::Result<T>>,
-    {
-        self.patience.read(&self.runtime, path, request)
     }
 }
 

@@ -9,9 +9,8 @@
 //! and reads that see every put that was answered, ranges, and deletion. Every request body is signed with its SHA-256,
 //! which the store checks before it keeps anything.
 //!
-//! Limits nest: a request has `request_time_max`, its repetitions end after `retry_time_max`, and reads that the lake
-//! cannot do without wait out an outage of up to `outage_time_max`. `AWS_…` variables of the environment count for
-//! nothing here unless the caller passes them on.
+//! Limits nest: a request has `request_time_max`, and its repetitions end after `retry_time_max`; whoever asked then tries
+//! again later. `AWS_…` variables of the environment count for nothing here unless the caller passes them on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -84,8 +83,6 @@ pub struct S3Limits {
     pub retry_time_max: Duration,
     /// A request that failed is sent again at most so many times.
     pub retries_max: usize,
-    /// A key look-up waits for a store that does not answer for at most this long.
-    pub outage_time_max: Duration,
 }
 
 impl Default for S3Limits {
@@ -94,7 +91,6 @@ impl Default for S3Limits {
             request_time_max: Duration::from_secs(60),
             retry_time_max: Duration::from_secs(30),
             retries_max: 10,
-            outage_time_max: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -240,13 +236,8 @@ impl S3Options {
         let failed = |error: object_store::Error| S3OptionsError(error.to_string());
         let store = builder.build().map_err(failed)?;
         let prefix = Path::parse(&self.url.prefix).map_err(|error| failed(error.into()))?;
-        Ok(ObjectStorage::with_patience(
-            &self.url.to_string(),
-            Arc::new(store),
-            prefix,
-            runtime,
-            limits.outage_time_max,
-        ))
+        let url = self.url.to_string();
+        Ok(ObjectStorage::new(&url, Arc::new(store), prefix, runtime))
     }
 }
 

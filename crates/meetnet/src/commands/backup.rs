@@ -60,10 +60,8 @@ pub(crate) async fn restore(
 ) -> Result<(), Failure> {
     let config = Config::load(file, environment).map_err(Failure::usage)?;
     let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
-    let storage = config
-        .lake
-        .storage(&secrets, Handle::current())
-        .map_err(Failure::Usage)?;
+    let storage = config.lake.storage(&secrets, Handle::current());
+    let storage = storage.map_err(Failure::Usage)?;
     let report = tokio::task::spawn_blocking(move || restore_to(&config, storage.as_ref(), &dir))
         .await
         .unwrap_or_else(|error| Err(Failure::work(error)))?;

@@ -39,7 +39,6 @@ pub(super) struct S3 {
     pub(super) request_time_max: Option<Spanned<DurationText>>,
     pub(super) retry_time_max: Option<DurationText>,
     pub(super) retries_max: Option<usize>,
-    pub(super) outage_time_max: Option<DurationText>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

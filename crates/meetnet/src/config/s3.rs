@@ -109,7 +109,6 @@ pub(super) fn read(document: &mut Document<'_>, url: &Spanned<String>) -> Option
         ),
         retry_time_max: duration(raw.retry_time_max, defaults.retry_time_max),
         retries_max: raw.retries_max.unwrap_or(defaults.retries_max),
-        outage_time_max: duration(raw.outage_time_max, defaults.outage_time_max),
     };
     let credentials = credentials(
         document,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::Connection;
+use super::{Connection, io_error};
 use crate::storage::{Access, StoredFile};
 
 /// Bytes fetched at once for a footer or a page.
@@ -48,9 +48,8 @@ impl RemoteFile {
 
     fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
         let wanted = range.end - range.start;
-        let bytes = self.on.read_patiently(&self.path, || {
-            self.on.store.get_range(&self.path, range.clone())
-        })?;
+        let read = self.on.store.get_range(&self.path, range);
+        let bytes = self.on.runtime.block_on(read).map_err(io_error)?;
         if bytes.len() as u64 != wanted {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
