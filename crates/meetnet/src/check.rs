@@ -82,9 +82,10 @@ pub(crate) async fn run(
     let request = Request::Repair {
         quick: arguments.quick,
     };
-    let repaired = match arguments.repair {
-        true => commands::ask_daemon(&request, &config).await?,
-        false => None,
+    let repaired = if arguments.repair {
+        commands::ask_daemon(&request, &config).await?
+    } else {
+        None
     };
     let repaired = repaired
         .map(|outcome| serde_json::from_str::<Repaired>(&outcome.report))
