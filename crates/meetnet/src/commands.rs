@@ -187,7 +187,7 @@ async fn alone(
         ))),
     };
     // Also after a failure: what was replayed is committed, and the folder is free again.
-    let stopped = opened.stop(config.limits.stop_time_max).await;
+    let stopped = opened.stop().await;
     let outcome = outcome?;
     stopped.map(|()| outcome)
 }

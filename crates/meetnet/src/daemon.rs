@@ -267,22 +267,7 @@ impl Daemon {
                     "sources did not stop in time: what they still hold is sent again by its senders"
                 );
             }
-<<<<<<< HEAD
-            result = stop_pipeline(writing.pipeline, writing.storage, self.stop_time_max).await;
-||||||| bec04d4
-            let (pipeline, storage) = (writing.pipeline, writing.storage);
-            let patience = self.stop_time_max;
-            // A bucket that is away must not hold the end up: what is not in it stays in the journal.
-            let waits = tokio::spawn(async move {
-                tokio::time::sleep(patience).await;
-                storage.stop_waiting();
-            });
-            result = stop_pipeline(pipeline).await;
-            waits.abort();
-=======
-            let pipeline = writing.pipeline;
-            result = stop_pipeline(pipeline).await;
->>>>>>> s3
+            result = stop_pipeline(writing.pipeline).await;
             journal = Some(writing.journal);
         }
         self.stop_serving.cancel();

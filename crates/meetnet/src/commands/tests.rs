@@ -109,7 +109,7 @@ impl Scene {
 
     async fn end(self) {
         self.stop.cancel();
-        self.opened.stop(Duration::from_secs(10)).await.unwrap();
+        self.opened.stop().await.unwrap();
     }
 }
 

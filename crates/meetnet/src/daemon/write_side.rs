@@ -1,7 +1,7 @@
 //! The write side: journal and pipeline opened, then the sources that feed them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use meetnet_ingest::outcomes::OutcomeRegistry;
@@ -56,19 +56,15 @@ impl Opened {
         blocking(move || open_blocking(&config, privacy, storage)).await?
     }
 
-    /// Commits everything, trims, and frees the folder: for who never had sources. A bucket that is away is waited for
-    /// as long as `patience`.
+    /// Commits everything, trims, and frees the folder: for who never had sources.
     ///
     /// # Errors
     /// Why the pipeline failed, or what could not be written any more.
-    pub(crate) async fn stop(self, patience: Duration) -> Result<(), Failure> {
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
         let Self {
-            journal,
-            storage,
-            pipeline,
-            ..
+            journal, pipeline, ..
         } = self;
-        let committed = stop_pipeline(pipeline, storage, patience).await;
+        let committed = stop_pipeline(pipeline).await;
         committed.and(stop_journal(journal).await)
     }
 
@@ -165,19 +161,10 @@ fn open_blocking(
 }
 
 /// Commits everything and trims.
-pub(super) async fn stop_pipeline(
-    pipeline: Pipeline,
-    storage: Arc<dyn LakeStorage>,
-    patience: Duration,
-) -> Result<(), Failure> {
-    // A bucket that is away must not hold the end up: what is not in it stays in the journal.
-    let waits = tokio::spawn(async move {
-        tokio::time::sleep(patience).await;
-        storage.stop_waiting();
-    });
-    let ended = blocking(move || pipeline.shutdown()).await;
-    waits.abort();
-    ended.and_then(|ended| ended.map_err(Failure::work))
+pub(super) async fn stop_pipeline(pipeline: Pipeline) -> Result<(), Failure> {
+    blocking(move || pipeline.shutdown())
+        .await
+        .and_then(|ended| ended.map_err(Failure::work))
 }
 
 /// Writes what is pending and frees the folder.
