@@ -26,7 +26,7 @@ mod tests;
 use std::sync::Arc;
 
 pub(crate) use self::bounds::Bounds;
-pub(crate) use self::file::{Fault, Verdict, agrees, examine};
+pub(crate) use self::file::{Verdict, agrees, examine, kind_of};
 pub(crate) use self::keys::value_text;
 pub(crate) use self::log::with_sources;
 pub use self::report::{Counts, Finding, FindingKind, Place, Report, Severity};

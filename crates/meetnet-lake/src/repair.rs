@@ -21,12 +21,13 @@ use std::sync::Arc;
 
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::held::{HeldPart, KeyRange, SourceRange, TimeRange};
 pub use self::raw::RawFrames;
 use crate::actor::{ReplaceJob, live_files};
-use crate::check::{Depth, Fault, FindingKind, Verdict, examine, table_folders, with_sources};
+use crate::check::{Depth, FindingKind, Verdict, examine, kind_of, table_folders, with_sources};
+use crate::damage::Damage;
 use crate::error::LakeError;
 use crate::journal::{FolderLock, JournalError, JournalPlace};
 use crate::snapshot::LiveFile;
@@ -57,7 +58,7 @@ pub enum RepairError {
 }
 
 /// What a repair did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Repaired {
     /// Files that were taken out.
     pub files: Vec<QuarantinedFile>,
@@ -66,7 +67,7 @@ pub struct Repaired {
 }
 
 /// A file that was taken out of its table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuarantinedFile {
     /// The dataset.
     pub dataset: DatasetId,
@@ -89,7 +90,7 @@ pub struct QuarantinedFile {
 }
 
 /// A table or file that a repair left as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAlone {
     /// The dataset.
     pub dataset: DatasetId,
@@ -190,7 +191,7 @@ pub(crate) struct Inspected {
 #[derive(Debug)]
 pub(crate) struct BrokenFile {
     pub(crate) file: Arc<LiveFile>,
-    fault: Fault,
+    damage: Damage,
     held: Vec<HeldPart>,
 }
 
@@ -212,10 +213,10 @@ impl InspectJob {
         for file in self.files.iter() {
             match examine(folder, declaration, file, self.depth) {
                 Verdict::Sound(_) => {}
-                Verdict::Broken(fault) => inspected.broken.push(BrokenFile {
-                    held: held::read(folder, declaration, file, &fault),
+                Verdict::Broken(damage) => inspected.broken.push(BrokenFile {
+                    held: held::read(folder, declaration, file, damage),
                     file: Arc::clone(file),
-                    fault,
+                    damage,
                 }),
                 Verdict::Unknown(error) => {
                     inspected
@@ -237,7 +238,7 @@ impl Inspected {
 
     /// Moves the broken files, which the log no longer names, and says what they were.
     pub(crate) fn quarantine(self, repaired: &mut Repaired) {
-        for BrokenFile { file, fault, held } in self.broken {
+        for BrokenFile { file, damage, held } in self.broken {
             if let Err(error) = quarantine::keep(&self.folder, &file.path) {
                 // It stays where it is; the next repair or vacuum moves it.
                 let left = LeftAlone::file(&self.folder, &file.path, &error);
@@ -246,9 +247,9 @@ impl Inspected {
             repaired.files.push(QuarantinedFile {
                 dataset: self.declaration.id.clone(),
                 path: file.path.to_string(),
-                kept_as: (fault != Fault::Missing).then(|| quarantine::kept_path(&file.path)),
-                fault: fault.kind(),
-                what: fault.what(&file),
+                kept_as: (damage != Damage::Missing).then(|| quarantine::kept_path(&file.path)),
+                fault: kind_of(damage),
+                what: format!("it {damage}"),
                 rows: file.rows,
                 superseded: file.superseded,
                 held,

@@ -1,11 +1,12 @@
 //! `meetnet check`: verifies what is stored, and takes broken files out where it is asked to.
 //!
 //! ```text
-//! --repair ─▶ under the journal's lock: broken files ─▶ quarantine ─┐
-//!             └────────────────────────────────────────────────────▶ check ─▶ stdout; exit 1 where something is wrong
+//! --repair ─┬─ a daemon answers on the admin socket ─▶ broken files ─▶ quarantine, in the daemon ─┐
+//!           └─ nobody does ─▶ under the journal's lock ─▶ the same, here ───────────────────────┤
+//! else ─────────────────────────────────────────────────────────────────────────────────────────┴▶ check ─▶ stdout
 //! ```
 //!
-//! A check only reads: it runs here, whether a daemon runs or not.
+//! A check only reads: it runs here, whether a daemon runs or not. Exit code 1: something is wrong.
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::cli::print;
+use crate::commands::{self, Request};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 
@@ -76,13 +78,32 @@ pub(crate) async fn run(
     arguments: CheckArguments,
     environment: Environment,
 ) -> Result<(), Failure> {
-    tokio::task::spawn_blocking(move || run_blocking(&arguments, &environment))
+    let config = Config::load(&arguments.config, &environment).map_err(Failure::usage)?;
+    let request = Request::Repair {
+        quick: arguments.quick,
+    };
+    let repaired = if arguments.repair {
+        commands::ask_daemon(&request, &config).await?
+    } else {
+        None
+    };
+    let repaired = repaired
+        .map(|outcome| serde_json::from_str::<Repaired>(&outcome.report))
+        .transpose()
+        .context("the daemon's answer cannot be read")
+        .map_err(Failure::Work)?;
+    tokio::task::spawn_blocking(move || run_here(&arguments, &environment, &config, repaired))
         .await
         .unwrap_or_else(|error| Err(Failure::work(error)))
 }
 
-fn run_blocking(arguments: &CheckArguments, environment: &Environment) -> Result<(), Failure> {
-    let config = Config::load(&arguments.config, environment).map_err(Failure::usage)?;
+/// Repairs where no daemon has, and checks. `repaired` is what a daemon did.
+fn run_here(
+    arguments: &CheckArguments,
+    environment: &Environment,
+    config: &Config,
+    mut repaired: Option<Repaired>,
+) -> Result<(), Failure> {
     let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
     let storage = config
         .lake
@@ -93,14 +114,12 @@ fn run_blocking(arguments: &CheckArguments, environment: &Environment) -> Result
     } else {
         Depth::Full
     };
-    let repaired = if arguments.repair {
-        Some(repair_here(&config, Arc::clone(&storage), depth)?)
-    } else {
-        None
-    };
+    if arguments.repair && repaired.is_none() {
+        repaired = Some(repair_here(config, Arc::clone(&storage), depth)?);
+    }
     let options = CheckOptions {
         storage,
-        journal: Some(place(&config)),
+        journal: Some(place(config)),
         depth,
     };
     let answer = Answer {
@@ -158,12 +177,15 @@ fn repair_here(
         });
     repair(&options, now_ms).map_err(|error| match error {
         // It names the process.
-        RepairError::Journal(error) => Failure::usage(error),
+        RepairError::Journal(error) => {
+            commands::explain_lock(Failure::usage(error), &config.socket)
+        }
         error => Failure::work(error),
     })
 }
 
-fn place(config: &Config) -> JournalPlace {
+/// Where the journal and its archive lie.
+pub(crate) fn place(config: &Config) -> JournalPlace {
     JournalPlace {
         dir: config.journal.dir.clone(),
         archive_dir: config.journal.archive_dir.clone(),

@@ -53,6 +53,11 @@ pub(crate) enum Request {
         /// Whether the raw archive is copied too.
         with_archive: bool,
     },
+    /// Take broken files out of the tables.
+    Repair {
+        /// Whether contents are not read: only length and footer tell.
+        quick: bool,
+    },
 }
 
 impl Request {
@@ -62,6 +67,7 @@ impl Request {
             Self::Compact { .. } => "compact",
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
+            Self::Repair { .. } => "repair",
         }
     }
 }
@@ -122,6 +128,7 @@ pub(crate) fn execute(
         Request::Backup { dir, with_archive } => {
             backup::write(context, dir, *with_archive, progress)
         }
+        Request::Repair { quick } => upkeep::repair(context, *quick, progress),
     }
 }
 
@@ -141,6 +148,21 @@ pub(crate) async fn run(
         None => alone(request, &config, environment, &signal).await?,
     };
     print(&outcome.report)
+}
+
+/// Has a request carried out by the daemon; None where none answers.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) async fn ask_daemon(
+    request: &Request,
+    config: &Config,
+) -> Result<Option<Outcome>, Failure> {
+    let signal = StopSignal::listen().map_err(Failure::Work)?;
+    match client::connect(&config.socket).await? {
+        Some(daemon) => client::ask(daemon, request, &signal).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Opens the folder as a daemon would, without sources, and carries the request out here.
@@ -171,7 +193,7 @@ async fn alone(
 }
 
 /// Says more where another process holds the folder although nobody answered.
-fn explain_lock(failure: Failure, socket: &Path) -> Failure {
+pub(crate) fn explain_lock(failure: Failure, socket: &Path) -> Failure {
     let is_locked = matches!(
         failure.error().downcast_ref::<JournalError>(),
         Some(JournalError::Locked { .. })

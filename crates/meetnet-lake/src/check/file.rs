@@ -8,63 +8,20 @@ use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::{ChunkReader, Length};
-use sha2::{Digest, Sha256};
+use parquet::file::reader::Length;
 
 use super::Depth;
 use super::log::with_sources;
 use super::report::{FindingKind, Place, Report};
+use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
-use crate::storage::{Access, FileChunks, TableFolder};
+use crate::storage::{Access, TableFolder};
 use crate::table::lookup::load_footer;
 use crate::table::parquet_file::{
-    DATASET_METADATA, FileStatistics, VERSION_METADATA, hex, statistics_of,
+    DATASET_METADATA, FileStatistics, VERSION_METADATA, statistics_of,
 };
 use crate::table::schema::{read_stats, stats_text};
-
-/// Bytes that are hashed at once.
-const CHUNK_BYTES: usize = 4 << 20;
-
-/// Why a file is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is not there.
-    Missing,
-    /// It has another length.
-    Length {
-        /// The one it has, bytes.
-        found: u64,
-    },
-    /// It has another hash.
-    Hash,
-    /// It is no Parquet.
-    Unreadable(String),
-}
-
-impl Fault {
-    /// The finding that says so.
-    pub(crate) fn kind(&self) -> FindingKind {
-        match self {
-            Self::Missing => FindingKind::FileMissing,
-            Self::Length { .. } => FindingKind::FileLength,
-            Self::Hash => FindingKind::FileHash,
-            Self::Unreadable(_) => FindingKind::FileUnreadable,
-        }
-    }
-
-    /// Says it as a sentence.
-    pub(crate) fn what(&self, file: &LiveFile) -> String {
-        match self {
-            Self::Missing => "it is missing".to_owned(),
-            Self::Length { found } => {
-                format!("it has {found} bytes, its log entry says {}", file.bytes)
-            }
-            Self::Hash => "its content does not have the SHA-256 of its log entry".to_owned(),
-            Self::Unreadable(reason) => format!("it is not readable: {reason}"),
-        }
-    }
-}
 
 /// What a file is found to be.
 #[derive(Debug)]
@@ -72,7 +29,7 @@ pub(crate) enum Verdict {
     /// What was written; this is its footer.
     Sound(ArrowReaderMetadata),
     /// Not what was written.
-    Broken(Fault),
+    Broken(Damage),
     /// The storage failed: nobody can say.
     Unknown(LakeError),
 }
@@ -85,41 +42,59 @@ pub(crate) fn examine(
     file: &LiveFile,
     depth: Depth,
 ) -> Verdict {
-    let access = match depth {
-        Depth::Quick => Access::Pages,
-        Depth::Full => Access::Whole,
-    };
-    let input = match folder.open_as_stored(&file.path, access) {
+    if depth == Depth::Full
+        && let Some(verdict) = compare(folder, file)
+    {
+        return verdict;
+    }
+    let input = match folder.open_as_stored(&file.path, Access::Pages) {
         Ok(input) => input,
         Err(LakeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Verdict::Broken(Fault::Missing);
+            return Verdict::Broken(Damage::Missing);
         }
         Err(error) => return Verdict::Unknown(error),
     };
-    if input.len() != file.bytes {
-        return Verdict::Broken(Fault::Length { found: input.len() });
+    let (bytes, expected) = (input.len(), file.bytes);
+    if bytes != expected {
+        return Verdict::Broken(Damage::WrongLength { bytes, expected });
     }
-    let judge = |error: ParquetError, operation| match is_of_storage(&error) {
-        true => Verdict::Unknown(LakeError::parquet(operation, &folder.shown(&file.path))(
-            error,
-        )),
-        false => Verdict::Broken(Fault::Unreadable(error.to_string())),
-    };
     let footer = load_footer(&input);
     let is_doubtful = match &footer {
         Ok(footer) => !contradictions(footer, declaration, file).is_empty(),
         Err(_) => true,
     };
-    if depth == Depth::Full || is_doubtful {
-        match sha256(&input) {
-            Ok(hash) if *hash == *file.sha256 => {}
-            Ok(_) => return Verdict::Broken(Fault::Hash),
-            Err(error) => return judge(error, "read"),
-        }
+    if depth == Depth::Quick
+        && is_doubtful
+        && let Some(verdict) = compare(folder, file)
+    {
+        return verdict;
     }
     match footer {
         Ok(footer) => Verdict::Sound(footer),
-        Err(error) => judge(error, "read the footer of"),
+        Err(error) if is_of_storage(&error) => Verdict::Unknown(LakeError::parquet(
+            "read the footer of",
+            &folder.shown(&file.path),
+        )(error)),
+        Err(_) => Verdict::Broken(Damage::Unreadable),
+    }
+}
+
+/// Compares a file with its length and hash; None: it is what was written.
+fn compare(folder: &TableFolder, file: &LiveFile) -> Option<Verdict> {
+    match damage::examine(folder, file) {
+        Ok(None) => None,
+        Ok(Some(damage)) => Some(Verdict::Broken(damage)),
+        Err(error) => Some(Verdict::Unknown(error)),
+    }
+}
+
+/// Returns the finding that says what is wrong with a file.
+pub(crate) fn kind_of(damage: Damage) -> FindingKind {
+    match damage {
+        Damage::Missing => FindingKind::FileMissing,
+        Damage::WrongLength { .. } => FindingKind::FileLength,
+        Damage::WrongChecksum => FindingKind::FileHash,
+        Damage::Unreadable => FindingKind::FileUnreadable,
     }
 }
 
@@ -131,18 +106,6 @@ fn is_of_storage(error: &ParquetError) -> bool {
     source
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() != io::ErrorKind::UnexpectedEof)
-}
-
-fn sha256(input: &FileChunks) -> Result<String, ParquetError> {
-    let mut hash = Sha256::new();
-    let mut at = 0;
-    while at < input.len() {
-        let left = usize::try_from(input.len() - at).unwrap_or(CHUNK_BYTES);
-        let bytes = input.get_bytes(at, left.min(CHUNK_BYTES))?;
-        hash.update(&bytes);
-        at += bytes.len() as u64;
-    }
-    Ok(hex(&hash.finalize()))
 }
 
 /// Returns whether a footer says what the log says: rows, and least and greatest values.
@@ -239,16 +202,16 @@ fn has_columns_of(stored: &Schema, declared: &Schema) -> bool {
 }
 
 /// Reports a broken file.
-pub(super) fn report_fault(
-    fault: &Fault,
+pub(super) fn report_damage(
+    damage: Damage,
     declaration: &DatasetDeclaration,
     file: &LiveFile,
     report: &mut Report,
 ) {
     report.add(
-        fault.kind(),
+        kind_of(damage),
         Place::table(&declaration.id, Some(&file.path)),
-        fault.what(file),
+        format!("it {damage}"),
         "restore the file from a backup, byte for byte, or run `meetnet check --repair`: it takes the file out of the \
          table and says what it held; look after the disk",
     );

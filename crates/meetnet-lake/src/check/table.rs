@@ -32,9 +32,9 @@ pub(super) fn check(
         report.counts.rows += live.rows;
         let footer = match examine(&folder, &declaration, live, depth) {
             Verdict::Sound(footer) => footer,
-            Verdict::Broken(fault) => {
+            Verdict::Broken(damage) => {
                 if table.names_still(live) {
-                    file::report_fault(&fault, &declaration, live, report);
+                    file::report_damage(damage, &declaration, live, report);
                 }
                 continue;
             }

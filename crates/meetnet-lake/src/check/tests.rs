@@ -33,6 +33,7 @@ fn a_city_that_has_been_through_everything_is_clean() {
         let before = city().content();
         let report = city().check(depth);
         assert_eq!(report.findings, [], "{depth:?}");
+        assert_eq!(report, city().check(depth), "the same each time");
         let Counts {
             segments,
             frames,

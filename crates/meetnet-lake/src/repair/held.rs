@@ -11,11 +11,13 @@ use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_model::calendar;
 use meetnet_model::common::{RECEIVED_AT, RECORDED_AT, SOURCE};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::time::parse_rfc3339;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::check::{Bounds, Fault, agrees, key_schema, value_text};
+use crate::check::{Bounds, agrees, key_schema, value_text};
 use crate::compact::MergeInput;
+use crate::damage::Damage;
 use crate::error::LakeError;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
@@ -25,11 +27,13 @@ use crate::table::parquet_file::{FileStatistics, statistics_of};
 
 /// Parts that are told apart per file; the rows of more are one part by their bounds.
 const PARTS_MAX: usize = 10_000;
+/// 9999-12-31T23:59:59.999999Z: later than any time that a row can have.
+const LAST_TIME: i64 = 253_402_300_799_999_999;
 /// Rows in memory.
 const BATCH_ROWS: usize = 8_192;
 
 /// Rows that a file held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldPart {
     /// How many.
     pub rows: u64,
@@ -46,7 +50,7 @@ pub struct HeldPart {
 }
 
 /// Least and greatest value of a key column, as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRange {
     /// The column.
     pub column: String,
@@ -57,7 +61,7 @@ pub struct KeyRange {
 }
 
 /// Sources from one name to another; one source where they are the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceRange {
     /// Least name.
     pub least: String,
@@ -66,18 +70,28 @@ pub struct SourceRange {
 }
 
 /// A span of time, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeRange {
     /// First instant, µs since 1970 UTC.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(with = "rfc3339")]
     pub first: i64,
     /// Last instant, µs since 1970 UTC.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(with = "rfc3339")]
     pub last: i64,
 }
 
-fn rfc3339<S: Serializer>(micros: &i64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&calendar::format_rfc3339(*micros))
+mod rfc3339 {
+    use super::{Deserialize, Deserializer, Serializer, calendar, parse_rfc3339};
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(micros: &i64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&calendar::format_rfc3339(*micros))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(from)?;
+        parse_rfc3339(&text).map_err(D::Error::custom)
+    }
 }
 
 impl TimeRange {
@@ -95,10 +109,10 @@ pub(super) fn read(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &LiveFile,
-    fault: &Fault,
+    damage: Damage,
 ) -> Vec<HeldPart> {
     let whole = || vec![by_statistics(declaration, file.rows, &file.statistics)];
-    if *fault == Fault::Missing {
+    if damage == Damage::Missing {
         return whole();
     }
     // The reader is made for what was written; of bytes that were not, it may make anything.
@@ -181,8 +195,8 @@ fn by_statistics(
         _ => None,
     };
     let received_at = times(RECEIVED_AT).unwrap_or(TimeRange {
-        first: i64::MIN,
-        last: i64::MAX,
+        first: 0,
+        last: LAST_TIME,
     });
     // Without a time of its own a row was recorded when it was received.
     let has_own = statistics.get(RECORDED_AT).and_then(|column| column.nulls) == Some(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use meetnet_model::ids::Sequence;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::QuarantinedFile;
 use super::held::{SourceRange, TimeRange};
@@ -17,7 +17,7 @@ use crate::journal::stored::{self, LocatedSegment, OpenSegment};
 use crate::journal::{JournalError, JournalPlace};
 
 /// Raw messages that are still there for rows that are gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawFrames {
     /// Sources of the rows.
     pub sources: SourceRange,

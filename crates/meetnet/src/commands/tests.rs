@@ -38,6 +38,10 @@ fn requests_keep_the_form_they_have() {
         },
         json!({"command": "backup", "dir": "/mnt/backup", "with_archive": true}),
     );
+    check(
+        Request::Repair { quick: false },
+        json!({"command": "repair", "quick": false}),
+    );
 }
 
 #[tokio::test]

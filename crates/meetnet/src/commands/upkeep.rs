@@ -3,11 +3,13 @@
 use anyhow::anyhow;
 use meetnet_ingest::pipeline::PipelineError;
 use meetnet_lake::LakeError;
+use meetnet_lake::check::Depth;
 use meetnet_lake::lake::{Compacted, UpkeepRequest, Vacuumed};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::quantity::{DurationText, SizeText};
 
 use super::{Context, Outcome, Progress};
+use crate::check;
 use crate::failure::Failure;
 
 /// Merges the files of every partition of a dataset, or of all, into one run each.
@@ -50,6 +52,23 @@ pub(super) fn vacuum(context: &Context, progress: &mut Progress<'_>) -> Result<O
         )));
     }
     Ok(Outcome { report: done })
+}
+
+/// Takes broken files out of the tables. The report is the whole of it as JSON: who asked says it in their own way.
+pub(super) fn repair(
+    context: &Context,
+    quick: bool,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome, Failure> {
+    progress("looking for broken files".to_owned());
+    let depth = if quick { Depth::Quick } else { Depth::Full };
+    let mut repaired = context.pipeline.repair(depth).map_err(Failure::work)?;
+    progress("looking for the raw messages of what they held".to_owned());
+    repaired
+        .find_raw(&check::place(&context.config))
+        .map_err(Failure::work)?;
+    let report = serde_json::to_string(&repaired).map_err(Failure::work)?;
+    Ok(Outcome { report })
 }
 
 fn describe_compacted(compacted: Compacted) -> String {
