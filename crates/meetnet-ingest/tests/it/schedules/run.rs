@@ -647,7 +647,7 @@ impl Schedule {
         self.check_times(&snapshot, 5);
     }
 
-    /// Nothing is there but live files and the log: a day later vacuum has found what crashes left.
+    /// Of data files only live ones are there: a day later vacuum has found what crashes left.
     fn check_listing(&mut self, snapshot: &LakeSnapshot) {
         let storage = self.machine.stored();
         let listed: BTreeSet<String> = storage
@@ -655,7 +655,7 @@ impl Schedule {
             .unwrap()
             .into_iter()
             .map(|object| object.path)
-            .filter(|path| !path.contains("_delta_log/"))
+            .filter(|path| path.contains("/licence=") || path.ends_with(".tmp"))
             .collect();
         let mut live = BTreeSet::new();
         for (id, table) in &snapshot.tables {
