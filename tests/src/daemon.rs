@@ -279,19 +279,23 @@ impl Daemon {
         Ok(())
     }
 
+    /// Asks the daemon to stop, as a service manager does, and does not wait for it.
+    ///
+    /// # Errors
+    /// Where there is no process to ask.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status()?;
+        ensure!(asked.success(), "kill {id}");
+        Ok(())
+    }
+
     /// Asks the daemon to stop and waits for it; it must exit with 0.
     ///
     /// # Errors
     /// Where it does not within 60 s, or exits with another code.
     pub fn stop(mut self) -> Result<()> {
-        let id = self.child.id().to_string();
-        ensure!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()?
-                .success(),
-            "kill {id}"
-        );
+        self.ask_to_stop()?;
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             match self.child.try_wait()? {

@@ -31,7 +31,8 @@ use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
 pub use self::group::RejectCounts;
-use self::run::Runner;
+use self::run::FULL_PAUSE;
+pub use self::run::{Runner, Step};
 use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 
@@ -183,26 +184,18 @@ impl Pipeline {
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
     ) -> Result<(Self, Replayed), PipelineError> {
-        let trimmed_through = recovery
-            .checkpoint
-            .as_ref()
-            .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
-        journal.raise_sequence_floor(lake.sequence_floor());
-        let shared = lake.shared();
-        let rejects = RejectCounts::default();
-        let mut runner = Runner::new(
+        let mut runner = Runner::open(
             options,
             journal,
-            lake,
             recovery,
             declarations,
             key,
             outcomes,
             dup_windows,
-            rejects.clone(),
         )?;
-        let replayed = runner.replay(recovery.last_sequence)?;
+        let (shared, rejects) = (runner.lake().shared(), runner.rejects());
+        let pause = |_: &mut Lake| std::thread::sleep(FULL_PAUSE);
+        let replayed = runner.replay(recovery, pause)?;
         let (commands, inbox) = bounded(16);
         let (announce, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new()

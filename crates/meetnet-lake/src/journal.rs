@@ -323,6 +323,10 @@ impl Journal {
         sequence: Sequence,
         wait_max: Duration,
     ) -> Result<bool, JournalError> {
+        // Where no thread writes, the caller does.
+        while self.durable().0 < sequence && locked(&self.inner.writer).is_some() {
+            self.write_group()?;
+        }
         self.inner.shared.wait_durable(sequence, wait_max)
     }
 

@@ -6,6 +6,7 @@
 //!            -> upkeep: [upkeep thread: merge, vacuum] -> replace -> [commit thread] -> admit -> publish
 //! ```
 
+mod clock;
 mod declared;
 mod reader;
 mod repairs;
@@ -15,7 +16,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use meetnet_model::declarations::Declarations;
@@ -24,6 +25,7 @@ use meetnet_model::rows::DatasetRows;
 use tracing::info;
 use uuid::Uuid;
 
+pub use self::clock::LakeClock;
 pub use self::declared::check_declarations;
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
@@ -54,6 +56,11 @@ pub struct LakeOptions {
     pub limits: LakeLimits,
     /// Datasets whose old periods are dropped, and how long one stays after it has ended.
     pub retention: BTreeMap<DatasetId, Duration>,
+    /// What time it is.
+    pub clock: LakeClock,
+    /// True: threads of the lake's own commit, merge and remove files. False: its owner calls [`Lake::run_commit_job`]
+    /// and [`Lake::run_upkeep_job`], so that a test decides every step.
+    pub background: bool,
 }
 
 /// When the lake commits, and how much it holds.
@@ -85,6 +92,8 @@ impl LakeOptions {
             journal_id,
             limits: LakeLimits::default(),
             retention: BTreeMap::new(),
+            clock: LakeClock::system(),
+            background: true,
         }
     }
 }
@@ -163,6 +172,7 @@ impl Lake {
         check_declarations(&options.storage, declarations)?;
         storage::claim(&*options.storage, options.journal_id)?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
+        let now = options.clock.instant();
         let mut tables = BTreeMap::new();
         for (id, declaration) in &declarations.datasets {
             let folder = TableFolder::new(Arc::clone(&options.storage), id.as_str());
@@ -171,20 +181,26 @@ impl Lake {
                 Arc::clone(declaration),
                 &app_id,
                 trimmed_through,
-                now_ms(),
+                options.clock.now_ms(),
             )?;
             actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
-            tables.insert(id.clone(), Table::new(actor, options.limits.commit_age_max));
+            let table = Table::new(actor, options.limits.commit_age_max, now);
+            tables.insert(id.clone(), table);
         }
+        let worker = if options.background {
+            Worker::start("lake-commit", Job::run)?
+        } else {
+            Worker::by_hand(Job::run)
+        };
         Ok(Self {
+            upkeep: Upkeep::start(declarations, options.background, now)?,
             options,
             app_id,
             tables,
             shared: Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())),
             through: trimmed_through,
             stable_time: 0,
-            worker: Worker::start("lake-commit", Job::run)?,
-            upkeep: Upkeep::start(declarations)?,
+            worker,
             repairs: Repairs::default(),
             short_of_space: false,
         })
@@ -231,7 +247,7 @@ impl Lake {
         let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
         let applied = table.actor.apply(rows, lineage, true, flag)?;
         if table.hot_since.is_none() && table.actor.hot_rows() > 0 {
-            table.hot_since = Some(Instant::now());
+            table.hot_since = Some(self.options.clock.instant());
         }
         Ok(applied)
     }
@@ -341,7 +357,7 @@ impl Lake {
         while let Some(outcome) = self.worker.finished() {
             admitted += usize::from(self.admit(outcome)?.is_ok());
         }
-        let now = Instant::now();
+        let (now, now_ms) = (self.now(), self.options.clock.now_ms());
         for table in self.tables.values_mut() {
             if table.retry_at.is_none_or(|at| at <= now)
                 && let Some(job) = table.again.take()
@@ -362,7 +378,7 @@ impl Lake {
             let is_pressed = pressed && table.actor.hot_bytes() == largest;
             if table.is_due(&limits, applied, is_pressed, now)
                 && (is_pressed || !self.upkeep.holds_up(id, table, now))
-                && let Some(job) = table.freeze(applied, limits.of_commit())
+                && let Some(job) = table.freeze(applied, limits.of_commit(), now_ms)
             {
                 self.worker.send(Job::Commit(job))?;
             }
@@ -449,7 +465,8 @@ impl Lake {
         loop {
             let limits = self.options.limits.of_commit();
             let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
-            let job = table.freeze(applied, limits);
+            let now_ms = self.options.clock.now_ms();
+            let job = table.freeze(applied, limits, now_ms);
             let job = job.ok_or_else(|| is_committing(id))?;
             let is_last = !table.left_behind;
             self.admit(Outcome::Commit(job.run()))??;
@@ -470,13 +487,30 @@ impl Lake {
 
     /// Commits one dataset on this thread, whatever it touches, together with positions of imports.
     fn commit_import(&mut self, id: &DatasetId, txns: Vec<(String, i64)>) -> Result<(), LakeError> {
+        let now_ms = self.options.clock.now_ms();
         let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
         let job = table
             .actor
-            .freeze_through(self.through, self.stable_time, txns, now_ms())
+            .freeze_through(self.through, self.stable_time, txns, now_ms)
             .ok_or_else(|| is_committing(id))?;
         table.hot_since = None;
         self.admit(Outcome::Commit(job.run()))?
+    }
+
+    /// Without background threads: carries out the oldest commit or exchange of files that waits, and returns false where
+    /// none does. It counts with the next [`Lake::tick`], as if a thread had done it.
+    pub fn run_commit_job(&mut self) -> bool {
+        self.worker.run_one()
+    }
+
+    /// The same for the oldest merge or vacuum that waits.
+    pub fn run_upkeep_job(&mut self) -> bool {
+        self.upkeep.run_job()
+    }
+
+    /// The present moment by the lake's clock: what pauses are measured by.
+    pub fn now(&self) -> Instant {
+        self.options.clock.instant()
     }
 
     /// Waits for the jobs under way; what became of them is in the tables.
@@ -497,7 +531,7 @@ impl Lake {
         let id = outcome.declaration().id.clone();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let admitted = table.actor.admit(outcome)?;
-        let now = Instant::now();
+        let now = self.options.clock.instant();
         table.last_commit = now;
         table.hot_since = (table.actor.hot_rows() > 0).then_some(now);
         let error = match admitted {
@@ -532,12 +566,6 @@ fn unknown(id: &DatasetId) -> LakeError {
 
 fn is_committing(id: &DatasetId) -> LakeError {
     LakeError::Usage(format!("dataset `{id}` is being committed"))
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_millis() as i64)
 }
 
 #[cfg(test)]

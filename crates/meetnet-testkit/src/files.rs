@@ -68,6 +68,8 @@ struct State {
     durable_dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     operations: u64,
+    /// Operations that failed.
+    failed: u64,
     faults: BTreeMap<u64, Fault>,
     bytes_max: Option<u64>,
     read_only: bool,
@@ -128,6 +130,20 @@ impl FaultyFiles {
     /// Returns how many operations that change something have been tried.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// Returns how many of them have failed: by a fault, for want of space, or because the machine was off.
+    pub fn failed(&self) -> u64 {
+        self.state().failed
+    }
+
+    /// Makes a folder with its parents, durable: what was there before anybody came.
+    pub fn make_dir(&self, dir: &Path) {
+        let mut state = self.state();
+        for dir in dir.ancestors() {
+            state.dirs.insert(dir.to_path_buf());
+            state.durable_dirs.insert(dir.to_path_buf());
+        }
     }
 
     /// Lets the operation with this number (0 first) fail.
@@ -291,12 +307,17 @@ fn surviving(node: &Node, rng: &mut StdRng) -> Vec<u8> {
 impl State {
     /// Counts an operation and returns the fault that hits it, if it is one that the caller gives shape to.
     fn operate(&mut self) -> io::Result<Option<Fault>> {
-        self.check_on()?;
+        if let Err(error) = self.check_on() {
+            self.failed += 1;
+            return Err(error);
+        }
         if self.read_only {
+            self.failed += 1;
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
         let fault = self.faults.remove(&self.operations);
         self.operations += 1;
+        self.failed += u64::from(fault.is_some());
         match fault {
             Some(Fault::PowerLoss) => {
                 self.off = true;
@@ -526,7 +547,10 @@ impl FileHandle for FaultyFile {
         node.content.extend_from_slice(&bytes[..stored.min(room)]);
         match error {
             Some(error) => Err(error),
-            None if stored > room => Err(io::ErrorKind::StorageFull.into()),
+            None if stored > room => {
+                state.failed += 1;
+                Err(io::ErrorKind::StorageFull.into())
+            }
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Helpers that more than one crate's tests need: a clock that is set by hand, a file layer that fails on purpose
-//! (feature `files`), a Mosquitto of a test's own (feature `mosquitto`), an S3 server, a proxy that fails on purpose, and
-//! the place of the program under test.
+//! (feature `files`), an object store that does (`objects`), a Mosquitto of a test's own (`mosquitto`), an S3 server, a
+//! proxy that fails on purpose, and the place of the program under test.
 //!
 //! Production code never depends on it. The faulty file layer implements a trait of `meetnet-lake`; nothing else here
 //! knows another crate of the workspace.
@@ -12,4 +12,6 @@ pub mod files;
 pub mod http_proxy;
 #[cfg(feature = "mosquitto")]
 pub mod mosquitto;
+#[cfg(feature = "objects")]
+pub mod objects;
 pub mod s3;

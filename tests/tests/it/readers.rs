@@ -1,8 +1,18 @@
-//! Other readers open the tables as they lie: Python `deltalake` and Polars see the same rows as SQL.
+//! Other readers open the tables as they lie: Python `deltalake`, Polars and pyarrow see the same rows as SQL, whatever
+//! has been done to the files.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use meetnet_lake::lake::{Lake, LakeOptions, UpkeepRequest};
+use meetnet_lake::storage::FolderStorage;
+use meetnet_model::ids::Sequence;
 use meetnet_tests::daemon::Installation;
 use meetnet_tests::python;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Two push sources: traffic that is revised, and noise.
 pub(crate) const SOURCES: &str = r#"
@@ -51,59 +61,123 @@ pub(crate) async fn push_noise(installation: &Installation, number: u32) {
     assert_eq!(answer.0, 204, "{answer:?}");
 }
 
-/// Checks that what Python has read is what SQL reads, row by row.
+/// One life of the daemon: traffic, twenty noise levels, and a commit of both.
+async fn live(installation: &Installation, factor: f64) {
+    let daemon = installation.start().await.unwrap();
+    push_traffic(installation, factor).await;
+    for number in 0..20 {
+        push_noise(installation, number).await;
+    }
+    daemon.stop().unwrap();
+}
+
+/// Looks after the tables while no daemon runs; files that were replaced go at once.
+fn tend(lake: &Path, request: UpkeepRequest) -> Result<()> {
+    let mut options = LakeOptions::new(Arc::new(FolderStorage::new(lake)), Uuid::nil());
+    options.limits.compaction = false;
+    options.limits.vacuum_after = Duration::ZERO;
+    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    let mut lake = Lake::open(options, &declarations, Sequence::ZERO)?;
+    lake.request(request)?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while lake.is_tending() {
+        ensure!(Instant::now() < deadline, "the upkeep comes to no end");
+        lake.tick()?;
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Asks for columns of a table as the Python readers print them.
+fn ask(installation: &Installation, table: &str, columns: &[&str], order: &str) -> Value {
+    let cells: Vec<String> = columns
+        .iter()
+        .map(|name| match *name {
+            "time" | "received_at" | "recorded_at" | "superseded_at" => {
+                format!("cast(round(extract(epoch FROM {name}) * 1000000) AS bigint)")
+            }
+            name => format!("\"{name}\""),
+        })
+        .collect();
+    let query = format!("SELECT {} FROM {table} ORDER BY {order}", cells.join(", "));
+    json!(installation.sql_on_files(&query).unwrap())
+}
+
+/// Checks that what Python has read is what SQL reads, row by row: what is current, and all versions.
 pub(crate) fn check(installation: &Installation, tables: &Value) {
-    for (dataset, order) in [
+    for (dataset, key) in [
         ("traffic", "segment_id, interval_s, time"),
         ("noise", "sensor_id, property, time"),
     ] {
-        let columns: Vec<&str> = tables[dataset]["columns"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|c| c.as_str().unwrap())
-            .collect();
-        let cells: Vec<String> = columns
-            .iter()
-            .map(|name| match *name {
-                "time" | "received_at" | "recorded_at" => {
-                    format!("cast(extract(epoch FROM {name}) * 1000000 AS bigint)")
-                }
-                name => format!("\"{name}\""),
-            })
-            .collect();
-        let query = format!(
-            "SELECT {} FROM {dataset} ORDER BY {order}",
-            cells.join(", ")
+        let table = &tables[dataset];
+        let columns = table["columns"].as_array().unwrap().iter();
+        let mut columns: Vec<&str> = columns.map(|name| name.as_str().unwrap()).collect();
+        let current = ask(installation, dataset, &columns, key);
+        columns.push("superseded_at");
+        let history = format!("{dataset}_history");
+        let every = ask(
+            installation,
+            &history,
+            &columns,
+            &format!("{key}, recorded_at"),
         );
-        let sql = json!(installation.sql_on_files(&query).unwrap());
-        assert_eq!(tables[dataset]["deltalake"], sql, "deltalake, {dataset}");
-        assert_eq!(tables[dataset]["polars"], sql, "polars, {dataset}");
-        assert!(!sql.as_array().unwrap().is_empty());
+        for reader in ["deltalake", "polars", "pyarrow"] {
+            assert_eq!(table["current"][reader], current, "{reader}, {dataset}");
+            assert_eq!(table["every"][reader], every, "{reader}, {history}");
+        }
+        assert!(!current.as_array().unwrap().is_empty());
     }
 }
 
+/// Reads the tables of an installation, checks them, and returns live files and versions of traffic and of noise.
+fn read(installation: &Installation) -> [(u64, usize); 2] {
+    let tables = python::run("tables.py", &[&installation.lake()]).unwrap();
+    check(installation, &tables);
+    ["traffic", "noise"].map(|dataset| {
+        let versions = tables[dataset]["every"]["polars"].as_array().unwrap().len();
+        (tables[dataset]["files"].as_u64().unwrap(), versions)
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_deltalake_and_polars_see_what_sql_sees() {
+async fn python_readers_see_what_sql_sees_in_every_state_of_the_tables() {
     if !python::has_readers() {
         return;
     }
     let installation = Installation::new("", SOURCES).unwrap();
-    let daemon = installation.start().await.unwrap();
-    push_traffic(&installation, 1.0).await;
-    for number in 0..50 {
-        push_noise(&installation, number).await;
-    }
-    daemon.stop().unwrap();
-    // A second run revises rows, so that superseded files and removed ones lie there too.
-    let daemon = installation.start().await.unwrap();
-    push_traffic(&installation, 2.0).await;
-    daemon.stop().unwrap();
+    live(&installation, 1.0).await;
+    assert_eq!(read(&installation), [(1, 72), (1, 20)], "fresh");
+    // Revised: superseded files and removed ones lie there too.
+    live(&installation, 2.0).await;
+    let versions = |read: [(u64, usize); 2]| read.map(|(_, versions)| versions);
+    assert_eq!(versions(read(&installation)), [72 + 69, 40], "revised");
+    live(&installation, 3.0).await;
+    let revised = [72 + 2 * 69, 60];
+    assert_eq!(versions(read(&installation)), revised, "revised again");
+
+    tend(&installation.lake(), UpkeepRequest::Compact(None)).unwrap();
+    // One file per partition: current and replaced rows of traffic, the one month of noise.
+    let merged = [(2, revised[0]), (1, revised[1])];
+    assert_eq!(read(&installation), merged, "merged");
+    let before = files_below(&installation.lake());
+    tend(&installation.lake(), UpkeepRequest::Vacuum).unwrap();
+    let after = files_below(&installation.lake());
+    assert!(after < before, "vacuum removes what was merged");
+    assert_eq!(read(&installation), merged, "vacuumed");
+
+    live(&installation, 4.0).await;
+    let revised = [72 + 3 * 69, 80];
+    assert_eq!(versions(read(&installation)), revised, "goes on from there");
     let tables = python::run("tables.py", &[&installation.lake()]).unwrap();
-    check(&installation, &tables);
-    assert_eq!(
-        tables["traffic"]["superseded"], 69,
-        "the replaced versions stay readable"
-    );
     assert_eq!(tables["traffic"]["licences"], json!(["CC-BY-NC-4.0"]));
+}
+
+/// Returns the number of files below a folder.
+fn files_below(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let counts = entries.map(|entry| match entry.unwrap().path() {
+        path if path.is_dir() => files_below(&path),
+        _ => 1,
+    });
+    counts.sum()
 }

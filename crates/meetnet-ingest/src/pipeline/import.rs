@@ -14,7 +14,10 @@ const SYNC_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Runner {
     /// Takes one chunk of an import. The outer error is the pipeline's, the inner one the chunk's.
-    pub(super) fn import(
+    ///
+    /// # Errors
+    /// Where the journal has stopped, or only a restart can tell what the tables hold.
+    pub fn import(
         &mut self,
         chunk: ImportChunk,
     ) -> Result<Result<Applied, LakeError>, PipelineError> {

@@ -24,9 +24,11 @@ use crate::outcomes::{Outcome, OutcomeRegistry};
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
 /// Pause while hot rows are full and a commit is under way.
-const FULL_PAUSE: Duration = Duration::from_millis(5);
+pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
-pub(super) struct Runner {
+/// The pipeline without its thread: whoever has it makes each step. [`Pipeline`](super::Pipeline) does so in a loop; a
+/// test decides what comes between two of them.
+pub struct Runner {
     options: PipelineOptions,
     pub(super) journal: Journal,
     reader: JournalReader,
@@ -48,6 +50,17 @@ pub(super) struct Runner {
     repairing: Vec<Sender<Repaired>>,
 }
 
+/// What a step of the pipeline did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A group of frames was applied.
+    Took,
+    /// Hot rows are full: nothing is taken until a commit ends.
+    Full,
+    /// The journal has nothing more.
+    Idle,
+}
+
 /// Who waits for the upkeep, and what had been done before.
 struct Tending {
     reply: Sender<Result<UpkeepReport, LakeError>>,
@@ -55,30 +68,32 @@ struct Tending {
 }
 
 impl Runner {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one caller, which has just taken them itself"
-    )]
-    pub(super) fn new(
+    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next.
+    /// `declarations` are those in force from the end of the recovered journal on.
+    ///
+    /// # Errors
+    /// Where tables or declarations do not allow a start.
+    pub fn open(
         options: PipelineOptions,
         journal: Journal,
-        mut lake: Lake,
         recovery: &Recovery,
         declarations: Arc<Declarations>,
         key: PrivacyKey,
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
-        rejects: RejectCounts,
     ) -> Result<Self, PipelineError> {
         let trimmed_through = recovery
             .checkpoint
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
+        let mut lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        journal.raise_sequence_floor(lake.sequence_floor());
         let in_force = if recovery.declarations.is_empty() {
             declarations
         } else {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
+        let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
         // As it was then, not as it is declared today: the frames between the two say when it changed.
         lake.set_sources(&in_force);
@@ -110,15 +125,34 @@ impl Runner {
         })
     }
 
-    /// Applies every frame up to `last`.
-    pub(super) fn replay(&mut self, last: Sequence) -> Result<Replayed, PipelineError> {
+    /// The lake that it drives.
+    pub fn lake(&mut self) -> &mut Lake {
+        &mut self.lake
+    }
+
+    /// Rejects counted since the start, by source and reason.
+    pub fn rejects(&self) -> RejectCounts {
+        self.rejects.clone()
+    }
+
+    /// Applies every frame that was recovered, then lets readers see them. `pause` is called where hot rows are full and
+    /// a commit has to end first.
+    ///
+    /// # Errors
+    /// Where journal or tables cannot be read or written; only a restart helps.
+    pub fn replay(
+        &mut self,
+        recovery: &Recovery,
+        mut pause: impl FnMut(&mut Lake),
+    ) -> Result<Replayed, PipelineError> {
+        let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
         while self.reader.position() < last {
             self.lake.tick()?;
             self.give_reserve();
             self.retry_waiting()?;
             if self.is_full() {
-                std::thread::sleep(FULL_PAUSE);
+                pause(&mut self.lake);
                 continue;
             }
             let Some(group) = self
@@ -131,6 +165,10 @@ impl Runner {
             replayed.applied += self.take_group(&group)?;
         }
         self.replaying = false;
+        if self.lake.through() == last {
+            // Also where everything was trimmed and nothing had to be replayed.
+            self.lake.advance(last, recovery.last_recorded_at);
+        }
         self.lake.publish();
         Ok(replayed)
     }
@@ -153,32 +191,10 @@ impl Runner {
                     return self.finish();
                 }
             }
-            let admitted = self.lake.tick()?;
-            self.give_reserve();
-            if admitted > 0 {
-                self.lake.publish();
-                self.checkpoint()?;
-            }
-            if self.retry_waiting()? {
-                self.lake.publish();
-            }
-            self.answer_tended();
-            if self.is_full() {
-                std::thread::sleep(FULL_PAUSE);
-                continue;
-            }
-            self.wake.clear();
-            match self
-                .reader
-                .read_group(self.options.limits.group_bytes_max)?
-            {
-                Some(group) => {
-                    self.last_frame = Instant::now();
-                    self.take_group(&group)?;
-                    self.lake.publish();
-                }
-                None => {
-                    self.tick_if_idle()?;
+            match self.step()? {
+                Step::Took => {}
+                Step::Full => std::thread::sleep(FULL_PAUSE),
+                Step::Idle => {
                     select! {
                         recv(self.heard) -> _ => {}
                         recv(inbox) -> command => {
@@ -194,6 +210,38 @@ impl Runner {
         }
     }
 
+    /// Admits and starts commits, and takes the next group of frames, without waiting for anything.
+    ///
+    /// # Errors
+    /// Where journal or tables cannot be read, or a commit left a state that only a restart can tell apart.
+    pub fn step(&mut self) -> Result<Step, PipelineError> {
+        let admitted = self.lake.tick()?;
+        self.give_reserve();
+        if admitted > 0 {
+            self.lake.publish();
+            self.checkpoint()?;
+        }
+        if self.retry_waiting()? {
+            self.lake.publish();
+        }
+        self.answer_tended();
+        if self.is_full() {
+            return Ok(Step::Full);
+        }
+        self.wake.clear();
+        let next = self
+            .reader
+            .read_group(self.options.limits.group_bytes_max)?;
+        let Some(group) = next else {
+            self.tick_if_idle()?;
+            return Ok(Step::Idle);
+        };
+        self.last_frame = Instant::now();
+        self.take_group(&group)?;
+        self.lake.publish();
+        Ok(Step::Took)
+    }
+
     /// Carries a command out; true means: finish.
     fn obey(&mut self, command: Command) -> Result<bool, PipelineError> {
         // A caller that has gone away does not want its answer.
@@ -205,8 +253,7 @@ impl Runner {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
             Command::CommitAll(reply) => {
-                let drained = self.drain(self.journal.durable().0)?;
-                let _ = reply.send(drained.and_then(|()| self.lake.commit_all()));
+                let _ = reply.send(self.commit_all()?);
             }
             Command::Upkeep(request, reply) => {
                 let before = self.tended();
@@ -277,7 +324,20 @@ impl Runner {
         Ok(Ok(()))
     }
 
-    fn finish(&mut self) -> Result<(), PipelineError> {
+    /// Applies and commits everything that is durable now. The outer error is the pipeline's, the inner one the commit's.
+    ///
+    /// # Errors
+    /// As [`Runner::step`].
+    pub fn commit_all(&mut self) -> Result<Result<(), LakeError>, PipelineError> {
+        let drained = self.drain(self.journal.durable().0)?;
+        Ok(drained.and_then(|()| self.lake.commit_all()))
+    }
+
+    /// Applies what the journal holds, commits everything and trims: a clean end.
+    ///
+    /// # Errors
+    /// As [`Runner::step`], and where the commit fails.
+    pub fn finish(&mut self) -> Result<(), PipelineError> {
         // What cannot be applied or committed now stays in the journal for the next start.
         let drained = self.drain(self.journal.durable().0)?;
         let mut committed = self.lake.commit_all();
@@ -355,7 +415,7 @@ impl Runner {
 
     /// Tries rows again that wait for a file; returns whether some have been applied.
     fn retry_waiting(&mut self) -> Result<bool, PipelineError> {
-        let applied = self.waiting.retry(&mut self.lake, Instant::now())?;
+        let applied = self.waiting.retry(&mut self.lake)?;
         for (dataset, applied) in &applied {
             count_applied(dataset, *applied);
         }

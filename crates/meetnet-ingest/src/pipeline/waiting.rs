@@ -91,7 +91,7 @@ impl WaitingRows {
                 let queue = Queue {
                     rows: VecDeque::from([rows]),
                     failures: 1,
-                    retry_at: Instant::now() + RETRY_PAUSE,
+                    retry_at: lake.now() + RETRY_PAUSE,
                 };
                 self.queues.insert(id, queue);
                 Ok(Applied::default())
@@ -107,8 +107,8 @@ impl WaitingRows {
     pub(super) fn retry(
         &mut self,
         lake: &mut Lake,
-        now: Instant,
     ) -> Result<Vec<(DatasetId, Applied)>, LakeError> {
+        let now = lake.now();
         let mut applied = Vec::new();
         for (id, queue) in &mut self.queues {
             if now < queue.retry_at {

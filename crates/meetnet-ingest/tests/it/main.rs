@@ -1,5 +1,6 @@
-//! MQTT sources against a real Mosquitto and a real journal. Without `mosquitto` on the machine the tests say so and
-//! pass; `MEETNET_REQUIRE_MOSQUITTO=1` (CI) makes that a failure.
+//! MQTT sources against a real Mosquitto and a real journal; schedules of faults against journal, pipeline and lake.
+//! Without `mosquitto` on the machine the tests that need it say so and pass; `MEETNET_REQUIRE_MOSQUITTO=1` (CI) makes
+//! that a failure.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,5 +12,6 @@ mod client_library;
 mod daemon;
 mod mqtt_source;
 mod scene;
+mod schedules;
 mod station;
 mod tls;

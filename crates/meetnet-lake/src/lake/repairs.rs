@@ -11,7 +11,7 @@ use meetnet_model::ids::DatasetId;
 use tracing::warn;
 
 use super::upkeep::Task;
-use super::{Job, Lake, now_ms};
+use super::{Job, Lake};
 use crate::check::Depth;
 use crate::error::LakeError;
 use crate::repair::{InspectJob, Inspected, LeftAlone, Repaired};
@@ -93,6 +93,7 @@ impl Lake {
             self.upkeep.send(Task::Inspect(jobs.collect()))?;
             self.repairs.running += 1;
         }
+        let now_ms = self.options.clock.now_ms();
         for (dataset, mut inspected) in std::mem::take(&mut self.repairs.waiting) {
             let Some(table) = self.tables.get_mut(&dataset) else {
                 continue;
@@ -107,7 +108,7 @@ impl Lake {
                 .retain(|broken| table.actor.holds(std::slice::from_ref(&broken.file)));
             let files = inspected.files();
             if !files.is_empty()
-                && let Some(job) = table.actor.replace(files, Vec::new(), REPAIR, now_ms())
+                && let Some(job) = table.actor.replace(files, Vec::new(), REPAIR, now_ms)
             {
                 self.worker.send(Job::Replace(job))?;
                 self.repairs.committing.insert(dataset, inspected);

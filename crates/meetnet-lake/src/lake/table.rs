@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use meetnet_model::ids::{DatasetId, Sequence};
 use tracing::{debug, error, info, warn};
 
-use super::{Job, LakeLimits, now_ms};
+use super::{Job, LakeLimits};
 use crate::actor::{CommitJob, CommitLimits, DatasetActor};
 use crate::error::LakeError;
 use crate::snapshot::TableSnapshot;
@@ -40,13 +40,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(actor: DatasetActor, commit_wait: Duration) -> Self {
+    pub(super) fn new(actor: DatasetActor, commit_wait: Duration, now: Instant) -> Self {
         Self {
             commit_wait,
             actor,
             published: None,
             hot_since: None,
-            last_commit: Instant::now(),
+            last_commit: now,
             failures: 0,
             retry_at: None,
             held: None,
@@ -65,9 +65,10 @@ impl Table {
         &mut self,
         applied: (Sequence, i64),
         limits: CommitLimits,
+        now_ms: i64,
     ) -> Option<CommitJob> {
         let (through, stable_time) = self.position(applied);
-        let job = self.actor.freeze(through, stable_time, limits, now_ms())?;
+        let job = self.actor.freeze(through, stable_time, limits, now_ms)?;
         self.hot_since = None;
         self.left_behind = job.through() < through;
         Some(job)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
@@ -238,7 +238,7 @@ fn vacuum_cuts_the_log_before_an_old_checkpoint_and_the_table_opens_as_before() 
 #[test]
 fn periods_past_their_retention_go_and_later_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
-    let now = now_ms() * 1_000;
+    let now = (crate::journal::system_clock())();
     let month = 31 * 24 * 60 * MINUTE;
     {
         let mut lake = open(folder.path(), |options| options.limits.compaction = false);
@@ -346,10 +346,11 @@ fn damages() -> [Harm; 3] {
 
 /// The repair: a commit that takes the file out of the table.
 fn take_out(lake: &mut Lake, file: &Arc<LiveFile>) {
+    let now_ms = lake.options.clock.now_ms();
     let table = lake.tables.get_mut(&DatasetId::new("heat")).unwrap();
     let job = table
         .actor
-        .replace(vec![Arc::clone(file)], Vec::new(), "REPAIR", now_ms())
+        .replace(vec![Arc::clone(file)], Vec::new(), "REPAIR", now_ms)
         .unwrap();
     lake.admit(Outcome::Replace(job.run())).unwrap().unwrap();
 }

@@ -18,7 +18,7 @@ use meetnet_model::ids::DatasetId;
 use tracing::{debug, error, info, warn};
 
 use super::worker::Worker;
-use super::{Job, Lake, Table, now_ms, unknown};
+use super::{Job, Lake, Table, unknown};
 use crate::actor::{Admitted, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
@@ -135,10 +135,17 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn start(declarations: &Declarations) -> Result<Self, LakeError> {
-        let now = Instant::now();
+    pub(super) fn start(
+        declarations: &Declarations,
+        background: bool,
+        now: Instant,
+    ) -> Result<Self, LakeError> {
         Ok(Self {
-            worker: Worker::start("lake-upkeep", Task::run)?,
+            worker: if background {
+                Worker::start("lake-upkeep", Task::run)?
+            } else {
+                Worker::by_hand(Task::run)
+            },
             cancelled: Arc::default(),
             merging: None,
             merged: None,
@@ -157,6 +164,11 @@ impl Upkeep {
     /// Hands a task to the upkeep thread.
     pub(super) fn send(&mut self, task: Task) -> Result<(), LakeError> {
         self.worker.send(task)
+    }
+
+    /// Without a thread: carries out the oldest task that waits; false where none does.
+    pub(super) fn run_job(&mut self) -> bool {
+        self.worker.run_one()
     }
 
     /// Notes that the files of a dataset have changed.
@@ -182,11 +194,11 @@ impl Upkeep {
         tables: &BTreeMap<DatasetId, Table>,
         background: bool,
         now: Instant,
+        now_ms: i64,
     ) -> Option<MergeJob> {
         self.paused.retain(|_, until| now < *until);
         self.broken.retain(|_, until| now < *until);
         let (paused, broken) = (&self.paused, &self.broken);
-        let now_ms = now_ms();
         let next = |ids: &mut BTreeSet<DatasetId>, effort| {
             while let Some(id) = ids.iter().find(|id| !paused.contains_key(*id)).cloned() {
                 let choice = tables.get(&id).and_then(|table| {
@@ -298,7 +310,7 @@ impl Lake {
                 self.upkeep.paused.remove(&id);
                 self.upkeep.wanted.insert(id);
             }
-            UpkeepRequest::Vacuum => self.upkeep.next_vacuum = Instant::now(),
+            UpkeepRequest::Vacuum => self.upkeep.next_vacuum = self.now(),
         }
         Ok(())
     }
@@ -309,7 +321,7 @@ impl Lake {
         !upkeep.wanted.is_empty()
             || upkeep.merging.is_some()
             || upkeep.vacuums_running > 0
-            || upkeep.next_vacuum <= Instant::now()
+            || upkeep.next_vacuum <= self.now()
             || self.repairs.is_busy()
     }
 
@@ -337,7 +349,7 @@ impl Lake {
             self.place(outcome)?;
         }
         self.go_on_repairing()?;
-        let now = Instant::now();
+        let now = self.now();
         if now >= self.upkeep.next_retention {
             self.upkeep.next_retention = now + RETENTION_PERIOD;
             self.drop_old_periods()?;
@@ -347,7 +359,11 @@ impl Lake {
         }
         if self.upkeep.merging.is_none() {
             let background = self.options.limits.compaction;
-            if let Some(job) = self.upkeep.next_merge(&self.tables, background, now) {
+            let now_ms = self.options.clock.now_ms();
+            if let Some(job) = self
+                .upkeep
+                .next_merge(&self.tables, background, now, now_ms)
+            {
                 debug!(dataset = %job.declaration.id, runs = job.choice.runs.len(), "merging");
                 self.upkeep.worker.send(Task::Merge(job))?;
             }
@@ -358,7 +374,7 @@ impl Lake {
     /// Puts merged files in the place of their inputs, if those are all still live.
     fn place(&mut self, outcome: MergeOutcome) -> Result<(), LakeError> {
         let id = outcome.declaration.id.clone();
-        let now = Instant::now();
+        let (now, now_ms) = (self.now(), self.options.clock.now_ms());
         let Some(table) = self.tables.get_mut(&id) else {
             return Ok(());
         };
@@ -382,7 +398,7 @@ impl Lake {
             self.upkeep.merging = None;
             return Ok(());
         };
-        if let Some(job) = table.actor.replace(inputs, files, "OPTIMIZE", now_ms()) {
+        if let Some(job) = table.actor.replace(inputs, files, "OPTIMIZE", now_ms) {
             self.worker.send(Job::Replace(job))?;
         }
         Ok(())
@@ -394,10 +410,10 @@ impl Lake {
         outcome: ReplaceOutcome,
     ) -> Result<Result<(), LakeError>, LakeError> {
         let id = outcome.declaration().id.clone();
+        let now = self.now();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let counts = outcome.counts();
         let is_merge = counts.files_after > 0;
-        let now = Instant::now();
         let failed = match table.actor.admit_replaced(outcome)? {
             Admitted::Done => {
                 table.note_success(&id);
@@ -434,12 +450,13 @@ impl Lake {
     }
 
     fn drop_old_periods(&mut self) -> Result<(), LakeError> {
+        let now_ms = self.options.clock.now_ms();
         for (id, kept) in &self.options.retention {
             let Some(table) = self.tables.get_mut(id) else {
                 continue;
             };
             let grain = table.actor.declaration().grain;
-            let oldest_us = (now_ms() - millis(*kept)) * 1_000;
+            let oldest_us = (now_ms - millis(*kept)) * 1_000;
             // Names of periods have the order of time. The period that holds the oldest time to keep stays whole.
             let oldest = calendar::period(oldest_us, grain);
             let old: Vec<Arc<LiveFile>> = table
@@ -450,7 +467,7 @@ impl Lake {
                 .cloned()
                 .collect();
             if !old.is_empty()
-                && let Some(job) = table.actor.replace(old, Vec::new(), "RETENTION", now_ms())
+                && let Some(job) = table.actor.replace(old, Vec::new(), "RETENTION", now_ms)
             {
                 self.worker.send(Job::Replace(job))?;
             }
@@ -468,13 +485,14 @@ impl Lake {
             return Ok(false);
         }
         let vacuum_after = millis(self.options.limits.vacuum_after);
+        let now_ms = self.options.clock.now_ms();
         let jobs: Vec<(DatasetId, VacuumJob)> = self
             .tables
             .iter()
             .filter_map(|(id, table)| {
                 let job = table
                     .actor
-                    .vacuum(vacuum_after, millis(ORPHAN_AGE), now_ms())?;
+                    .vacuum(vacuum_after, millis(ORPHAN_AGE), now_ms)?;
                 Some((id.clone(), job))
             })
             .collect();
