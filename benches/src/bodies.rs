@@ -30,12 +30,7 @@ pub const FORMATS: [WireFormat; 4] = [
 
 /// Returns what a format is called in the configuration.
 pub fn name(format: WireFormat) -> &'static str {
-    match format {
-        WireFormat::Telraam => "telraam",
-        WireFormat::Airrohr => "airrohr",
-        WireFormat::TtsV3 => "tts-v3",
-        WireFormat::Json => "json",
-    }
+    format.as_str()
 }
 
 /// The bodies of one format.
@@ -114,6 +109,7 @@ impl Bodies {
                     payload: body.into_bytes(),
                 }
             }
+            other => bail!("the city sends nothing as `{}`", other.as_str()),
         })
     }
 }
@@ -148,7 +144,7 @@ pub fn declarations(format: WireFormat) -> Declarations {
         WireFormat::Telraam => "telraam/+/report",
         WireFormat::Airrohr => "airrohr/+",
         WireFormat::TtsV3 => "v3/+/devices/+/up",
-        WireFormat::Json => "bench/{device}",
+        _ => "bench/{device}",
     };
     meetnet_model::schemas::builtin().into_declarations([SourceDeclaration {
         id: "bench".into(),

@@ -12,6 +12,8 @@ use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::sensor_community::SensorCommunityDecoder;
+use crate::format::series::SeriesDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -43,6 +45,8 @@ enum Format {
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
     Json(JsonDecoder),
+    SensorCommunity(SensorCommunityDecoder),
+    Series(SeriesDecoder),
 }
 
 impl Decoders {
@@ -172,6 +176,8 @@ impl Source {
             Format::Airrohr(decoder) => decoder.decode(&body, group),
             Format::Tts(decoder) => decoder.decode(&body, group),
             Format::Json(decoder) => decoder.decode(&body, group),
+            Format::SensorCommunity(decoder) => decoder.decode(&body, group),
+            Format::Series(decoder) => decoder.decode(&body, group),
         }
     }
 }
@@ -194,6 +200,12 @@ impl Format {
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
+            WireFormat::SensorCommunity => {
+                Self::SensorCommunity(SensorCommunityDecoder::compile(source, declarations)?)
+            }
+            WireFormat::Ircel | WireFormat::Opensensemap => {
+                Self::Series(SeriesDecoder::compile(source, declarations)?)
+            }
         })
     }
 }

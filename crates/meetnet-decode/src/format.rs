@@ -1,5 +1,6 @@
 //! The wire formats, one module each. A format finds the documents in a body, the time and the sensor of each, and
-//! hands them to the mapping (Telraam, whose rows are wide and fixed, fills its dataset itself).
+//! hands them to the mapping (Telraam, whose rows are wide and fixed, and time series, which say beside the body what they
+//! are, fill their datasets themselves).
 //!
 //! A decoder fails only where the body as a whole cannot be read, and then before it has made any row, so that the
 //! caller can try again leniently or make one reject of the whole body.
@@ -7,6 +8,8 @@
 pub(crate) mod airrohr;
 mod declared;
 pub(crate) mod json;
+pub(crate) mod sensor_community;
+pub(crate) mod series;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 

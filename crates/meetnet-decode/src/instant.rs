@@ -51,6 +51,16 @@ impl TimeFault {
     }
 }
 
+impl TimeFault {
+    /// A time at `name` that cannot be read.
+    pub(crate) fn unreadable(name: impl Display, error: &TimeError) -> Self {
+        Self::new(
+            RejectReason::BadTime,
+            format!("the time at {name}: {error}"),
+        )
+    }
+}
+
 /// Returns `time` if a message received at `received_at` can speak of it.
 pub(crate) fn check_window(
     time: i64,
@@ -95,12 +105,10 @@ pub(crate) fn read(
 ) -> Result<Option<i64>, TimeFault> {
     match read::text(raw) {
         Reading::Missing => Ok(None),
-        Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
-            TimeFault::new(
-                RejectReason::BadTime,
-                format!("the time at {name}: {error}"),
-            )
-        }),
+        Reading::Value(text) => reader
+            .read_text(&text)
+            .map(Some)
+            .map_err(|error| TimeFault::unreadable(name, &error)),
         Reading::Wrong => Err(TimeFault::new(
             RejectReason::BadTime,
             format!("the time at {name} is neither a text nor a number"),

@@ -186,8 +186,11 @@ pub fn is_licence_id(id: &str) -> bool {
 /// names.
 pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
-        WireFormat::Telraam => &["traffic"],
+        WireFormat::Telraam => &["traffic", "segments"],
         WireFormat::Airrohr => &["air", "heat"],
+        WireFormat::SensorCommunity | WireFormat::Ircel | WireFormat::Opensensemap => {
+            &["air", "heat", "noise"]
+        }
         WireFormat::TtsV3 | WireFormat::Json => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());

@@ -30,6 +30,12 @@ pub enum WireFormat {
     TtsV3,
     /// JSON objects, read by the declared mapping.
     Json,
+    /// Readings of sensor.community, and days of its archive.
+    SensorCommunity,
+    /// Time series and layers of IRCEL-CELINE.
+    Ircel,
+    /// Measurements of single sensors of openSenseMap.
+    Opensensemap,
 }
 
 impl WireFormat {
@@ -40,6 +46,9 @@ impl WireFormat {
             Self::Airrohr => "airrohr",
             Self::TtsV3 => "tts-v3",
             Self::Json => "json",
+            Self::SensorCommunity => "sensor-community",
+            Self::Ircel => "ircel",
+            Self::Opensensemap => "opensensemap",
         }
     }
 }

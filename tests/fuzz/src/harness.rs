@@ -17,8 +17,10 @@ pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("telraam", telraam),
+    ("sensor_community", sensor_community),
+    ("series", series),
     ("airrohr", airrohr),
     ("tts", tts),
     ("json", json),
@@ -52,7 +54,13 @@ fn fixed(declaration: &str) -> Decoders {
 
 /// Decodes `body` twice and checks what must hold for any bytes. Returns the number of rows and rejects.
 pub fn check(decoders: &Decoders, topic: &str, body: &[u8]) -> (usize, usize) {
-    let meta = [("x-sensor".into(), "esp8266-1234567".into())];
+    let meta = [
+        ("x-sensor".into(), "esp8266-1234567".into()),
+        ("sensor".into(), "42R803".into()),
+        ("property".into(), "pm2_5".into()),
+        ("unit".into(), "mg/m3".into()),
+        ("interval-s".into(), "3600".into()),
+    ];
     let envelope = EnvelopeRef {
         sequence: 1,
         source: "test",
@@ -91,6 +99,20 @@ pub fn check(decoders: &Decoders, topic: &str, body: &[u8]) -> (usize, usize) {
 fn telraam(body: &[u8]) {
     static DECODERS: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'telraam'"));
     check(&DECODERS, "", body);
+}
+
+fn sensor_community(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> =
+        LazyLock::new(|| fixed("format = 'sensor-community'\nkind = 'poll'"));
+    check(&DECODERS, "", body);
+}
+
+fn series(body: &[u8]) {
+    static IRCEL: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'ircel'\nkind = 'poll'"));
+    static SENSE: LazyLock<Decoders> =
+        LazyLock::new(|| fixed("format = 'opensensemap'\nkind = 'poll'\nsentinels = [-127]"));
+    check(&IRCEL, "", body);
+    check(&SENSE, "", body);
 }
 
 fn airrohr(body: &[u8]) {

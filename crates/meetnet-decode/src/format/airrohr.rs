@@ -175,7 +175,7 @@ impl AirrohrDecoder {
         let mut value_types: HashMap<Box<str>, Option<Slot>> = HashMap::new();
         let mut value_slots = 0;
         let mut entries = source.map.clone();
-        entries.extend(built_in(declarations));
+        entries.extend(built_in(declarations, &VALUE_TYPES));
         let mapping = Mapping::compile(&entries, declarations, |pointer| {
             let parsed = Pointer::parse(pointer)?;
             let [name] = parsed.tokens() else {
@@ -342,42 +342,43 @@ impl AirrohrDecoder {
 /// The kind of hardware id, as the HMAC takes it.
 const CHIP: &str = "chip";
 
-/// Returns the built-in mapping, as far as its properties are declared.
-fn built_in(declarations: &Declarations) -> impl Iterator<Item = MapEntry> {
-    VALUE_TYPES
-        .into_iter()
-        .filter_map(|(value_type, name, unit)| {
-            let property = declarations
-                .properties
-                .iter()
-                .find(|property| property.name == name)?;
-            Some(MapEntry {
-                dataset: property.dataset.clone(),
-                property: Some(name.to_owned()),
-                column: None,
-                pointer: format!("/{value_type}"),
-                unit: Some(unit.to_owned()),
-                interval_s: None,
-            })
+/// Returns the mapping of value types that are known: `(value type, property, unit as sent)`, as far as the properties
+/// are declared.
+pub(super) fn built_in(
+    declarations: &Declarations,
+    value_types: &[(&str, &str, &str)],
+) -> Vec<MapEntry> {
+    let entry = |(value_type, name, unit): &(&str, &str, &str)| {
+        let mut properties = declarations.properties.iter();
+        let property = properties.find(|property| property.name == *name)?;
+        Some(MapEntry {
+            dataset: property.dataset.clone(),
+            property: Some((*name).to_owned()),
+            column: None,
+            pointer: format!("/{value_type}"),
+            unit: Some((*unit).to_owned()),
+            interval_s: None,
         })
+    };
+    value_types.iter().filter_map(entry).collect()
 }
 
 /// Value types that are in no list.
 #[derive(Default)]
-struct Unknown<'a> {
-    count: usize,
+pub(super) struct Unknown<'a> {
+    pub(super) count: usize,
     listed: Vec<&'a str>,
 }
 
 impl<'a> Unknown<'a> {
-    fn add(&mut self, name: &'a str) {
+    pub(super) fn add(&mut self, name: &'a str) {
         self.count += 1;
         if self.listed.len() < UNKNOWN_LISTED_MAX && !self.listed.contains(&name) {
             self.listed.push(name);
         }
     }
 
-    fn reject(&self, nothing_mapped: bool, excerpt: &str, output: &mut Output) {
+    pub(super) fn reject(&self, nothing_mapped: bool, excerpt: &str, output: &mut Output) {
         let name_of = |name: &&str| -> String {
             // A name that could be anything (a MAC, a token) is only repeated where it looks like a value type.
             let is_name = name

@@ -1,4 +1,5 @@
-//! Telraam traffic reports, as `POST /v1/reports/traffic` and the advanced API answer: rows of `traffic`.
+//! Telraam traffic reports, as `POST /v1/reports/traffic` and the advanced API answer: rows of `traffic`. A list of road
+//! segments is recognised, too ([`segments`]).
 //!
 //! The body is the whole answer (`{"status_code": 200, "message": "ok", "report": [row, …]}`), a collected file
 //! (`{"device_id": …, "month": …, "data": [row, …]}`), a bare array of rows, or one row.
@@ -11,6 +12,8 @@
 //! - Each other float column of the dataset is a count, filled from the field of its name; what the device or the API
 //!   does not report (`night` before S2, `mode_…` in the plain API) is missing.
 
+mod segments;
+
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
@@ -18,6 +21,7 @@ use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
+use crate::format::telraam::segments::Segments;
 use crate::format::{Body, Common, reject_time};
 use crate::group::{Group, Output, Scratch};
 use crate::instant;
@@ -66,12 +70,15 @@ pub(crate) struct TelraamDecoder {
     counts: Vec<Count>,
     histograms: Vec<Histogram>,
     date: TimeReader,
+    /// None where the dataset of segments is not declared.
+    segments: Option<Segments>,
 }
 
 #[derive(Clone, Debug)]
 struct Slots {
     report: Slot,
     data: Slot,
+    features: Slot,
     status_code: Slot,
     message: Slot,
     segment_id: Slot,
@@ -173,6 +180,7 @@ impl TelraamDecoder {
             message: want("message")?,
             report: want("report")?,
             data: want("data")?,
+            features: want("features")?,
         };
         Ok(Self {
             shape,
@@ -182,6 +190,7 @@ impl TelraamDecoder {
             counts,
             histograms,
             date: instant::utc_reader()?,
+            segments: Segments::compile(declarations)?,
         })
     }
 
@@ -198,6 +207,11 @@ impl TelraamDecoder {
                 whole: text,
                 spans: &scratch.spans,
             };
+            if let (Some(segments), Some(features)) =
+                (&self.segments, fields.raw(self.slots.features))
+            {
+                return segments.decode(features, output);
+            }
             let rows = fields
                 .raw(self.slots.report)
                 .or_else(|| fields.raw(self.slots.data));

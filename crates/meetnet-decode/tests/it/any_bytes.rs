@@ -34,7 +34,7 @@ proptest! {
     }
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 28] = [
     "t",
     "ts",
     "s",
@@ -57,6 +57,12 @@ const NAMES: [&str; 22] = [
     "decoded_payload",
     "end_device_ids",
     "dev_eui",
+    "sensor",
+    "timestamp",
+    "values",
+    "features",
+    "properties",
+    "createdAt",
 ];
 
 /// Pieces of JSON that seldom fit together.

@@ -38,6 +38,16 @@ pub struct SensorCommunityOptions {
     pub archive_url: Option<Url>,
 }
 
+impl SensorCommunityOptions {
+    /// Reads the address of an archive.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn archive_at(url: &str) -> Result<Url, PollOptionsError> {
+        read_url(url)
+    }
+}
+
 /// What of IRCEL-CELINE is polled.
 #[derive(Clone, Debug, Default)]
 pub struct IrcelOptions {
@@ -82,6 +92,8 @@ pub struct TelraamOptions {
     pub segments: Vec<i64>,
     /// Whether the advanced API is asked, which counts per quarter of an hour and by finer modes; it has to be paid for.
     pub advanced: bool,
+    /// Whether the segments themselves are asked for, once a week: their lines.
+    pub geometry: bool,
 }
 
 /// How a source is polled.
@@ -139,14 +151,7 @@ impl PollOptions {
     /// # Errors
     /// Where the URL is none that can be polled.
     pub fn new(api: Api, url: &str) -> Result<Self, PollOptionsError> {
-        let parsed = Url::parse(url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| PollOptionsError::Url(url.to_owned()))?;
-        let has_user = !parsed.username().is_empty() || parsed.password().is_some();
-        if has_user || parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(PollOptionsError::UrlParts);
-        }
+        let parsed = read_url(url)?;
         let defaults = api.defaults();
         Ok(Self {
             api,
@@ -206,6 +211,18 @@ impl PollOptions {
             chunk_max: api.chunk_max,
         }
     }
+}
+
+fn read_url(url: &str) -> Result<Url, PollOptionsError> {
+    let parsed = Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| PollOptionsError::Url(url.to_owned()))?;
+    let has_user = !parsed.username().is_empty() || parsed.password().is_some();
+    if has_user || parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(PollOptionsError::UrlParts);
+    }
+    Ok(parsed)
 }
 
 /// What an API says of its periods; see [`WindowRule`].

@@ -1,4 +1,5 @@
-//! Telraam: traffic reports of road segments, per hour, or per quarter of an hour where the advanced API is paid for.
+//! Telraam: traffic reports of road segments, per hour, or per quarter of an hour where the advanced API is paid for, and
+//! once a week the segments themselves (`GET /v1/segments/id/N`): their lines.
 //!
 //! `POST /v1/reports/traffic {level, format, id, time_start, time_end}` answers `{status_code, message, report: [row]}`
 //! for `[time_start, time_end)`, at most three months. A row is served some time after its hour has ended, so windows
@@ -27,6 +28,11 @@ mod tests;
 
 /// Whose counter it is, and its hardware address.
 pub(super) const PERSONAL_MEMBERS: [&str; 2] = ["mac", "user_id"];
+
+/// Begins the target names of segments themselves.
+const SEGMENT: &str = "segment:";
+/// Streets seldom move.
+const SEGMENT_INTERVAL_US: i64 = 7 * DAY_US;
 
 /// A period is served a quarter of an hour after its end at the earliest.
 const CLOSED_AFTER_US: i64 = 15 * 60 * SECOND_US;
@@ -80,7 +86,13 @@ pub(super) fn targets(telraam: &TelraamOptions, options: &PollOptions) -> Vec<Ta
             chunk_max,
         })),
     };
-    telraam.segments.iter().map(target).collect()
+    let places = telraam.segments.iter().filter(|_| telraam.geometry);
+    let places = places.map(|segment| Target {
+        name: format!("{SEGMENT}{segment}"),
+        interval: Some(SEGMENT_INTERVAL_US),
+        windows: None,
+    });
+    telraam.segments.iter().map(target).chain(places).collect()
 }
 
 pub(super) fn request(
@@ -89,6 +101,12 @@ pub(super) fn request(
     target: &Target,
     window: Option<Window>,
 ) -> Request {
+    if let Some(segment) = target.name.strip_prefix(SEGMENT) {
+        return Request {
+            url: options.endpoint(&format!("/v1/segments/id/{segment}")),
+            json: None,
+        };
+    }
     let Window { from, to } = window.unwrap_or(Window { from: 0, to: 0 });
     let (path, format) = if telraam.advanced {
         ("/advanced/reports/traffic", "per-quarter")
@@ -132,6 +150,7 @@ struct Body<'a> {
     #[serde(borrow)]
     message: Option<Cow<'a, str>>,
     report: Option<Vec<IgnoredAny>>,
+    features: Option<Vec<IgnoredAny>>,
     #[serde(borrow)]
     download_url: Option<Cow<'a, str>>,
 }
@@ -164,9 +183,15 @@ pub(super) fn read(answer: &Answer) -> Verdict {
     }
     match body {
         Err(error) => broken("Telraam report", &error),
-        Ok(Body {
-            report: Some(rows), ..
-        }) => Verdict::Take {
+        Ok(
+            Body {
+                report: Some(rows), ..
+            }
+            | Body {
+                features: Some(rows),
+                ..
+            },
+        ) => Verdict::Take {
             items: rows.len() as u64,
         },
         Ok(Body {

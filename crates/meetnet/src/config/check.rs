@@ -17,6 +17,7 @@ use meetnet_model::schemas::{self, Schemas};
 use super::document::Document;
 use super::hint::did_you_mean;
 use super::source::{ReadSource, Transport};
+use super::source_poll::check_properties;
 use super::{AdminConfig, HttpConfig, IngestHttpConfig, raw, sections};
 
 /// Less would drop a period before its last rows have come.
@@ -148,6 +149,7 @@ pub(super) fn declarations(
         let declaration = Arc::new(source.config.declaration.clone());
         let mut alone = none.clone();
         alone.sources.insert(declaration.id.clone(), declaration);
+        check_properties(document, &source.named_properties, &alone);
         for error in check_licences(&alone) {
             document.problem(source.licence_span.clone(), error.message);
         }

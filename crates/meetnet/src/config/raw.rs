@@ -240,6 +240,38 @@ pub(super) struct Source {
     // kind = "telraam"
     pub(super) segments: Option<Spanned<Vec<i64>>>,
     pub(super) advanced: Option<bool>,
+    pub(super) geometry: Option<bool>,
+    // kind = "sensor-community"
+    pub(super) area: Option<[f64; 3]>,
+    #[serde(rename = "box")]
+    pub(super) within: Option<[f64; 4]>,
+    pub(super) country: Option<String>,
+    pub(super) archive: Option<Vec<String>>,
+    pub(super) archive_url: Option<Spanned<String>>,
+    // kind = "ircel", kind = "opensensemap"
+    pub(super) series: Option<Spanned<Vec<Series>>>,
+    pub(super) layers: Option<Spanned<Vec<Layer>>>,
+}
+
+/// One time series of an API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Series {
+    pub(super) id: String,
+    pub(super) sensor: Option<String>,
+    pub(super) property: Spanned<String>,
+    pub(super) unit: Option<Spanned<String>>,
+    pub(super) interval_s: Option<i64>,
+}
+
+/// One layer of the newest values of all stations.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Layer {
+    pub(super) id: String,
+    pub(super) property: Spanned<String>,
+    pub(super) unit: Option<Spanned<String>>,
+    pub(super) interval_s: Option<i64>,
 }
 
 /// Accepted times relative to the receive time.

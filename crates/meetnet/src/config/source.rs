@@ -15,7 +15,7 @@ use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::bytes;
 use super::source_keys::{FORMATS, KIND_KEYS, LATER_FORMATS, LATER_KINDS, is_of_other_kind};
-use super::source_poll::{self, PollTransport, PolledKind};
+use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
 /// Most requests per second of a push source that does not say otherwise.
@@ -80,6 +80,7 @@ pub(super) struct ReadSource {
     pub(super) id_span: Range<usize>,
     pub(super) licence_span: Range<usize>,
     pub(super) map_spans: Vec<Range<usize>>,
+    pub(super) named_properties: Vec<NamedProperty>,
 }
 
 /// Reads every source.
@@ -167,6 +168,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         },
     };
     let licence_span = raw.licence.span();
+    let named_properties = source_poll::named_properties(&raw);
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let declaration = SourceDeclaration {
         namespace: raw
@@ -203,6 +205,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         id_span: raw.id.span(),
         licence_span,
         map_spans,
+        named_properties,
     })
 }
 
@@ -236,6 +239,9 @@ fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFor
         "airrohr" => Some(WireFormat::Airrohr),
         "tts-v3" => Some(WireFormat::TtsV3),
         "json" => Some(WireFormat::Json),
+        "sensor-community" => Some(WireFormat::SensorCommunity),
+        "ircel" => Some(WireFormat::Ircel),
+        "opensensemap" => Some(WireFormat::Opensensemap),
         _ => None,
     };
     if format.is_none() {

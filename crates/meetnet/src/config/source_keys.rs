@@ -5,6 +5,9 @@ pub(super) const KIND_KEYS: &[(&str, &[&[&str]])] = &[
     ("mqtt", &[MQTT_KEYS]),
     ("http", &[HTTP_KEYS]),
     ("telraam", &[POLL_KEYS, TELRAAM_KEYS]),
+    ("sensor-community", &[POLL_KEYS, SENSOR_COMMUNITY_KEYS]),
+    ("ircel", &[POLL_KEYS, &["series", "layers"]]),
+    ("opensensemap", &[POLL_KEYS, &["series"]]),
 ];
 
 /// Returns true where `key` belongs to other kinds than `kind`.
@@ -53,13 +56,24 @@ const POLL_KEYS: &[&str] = &[
 ];
 
 /// Keys of `kind = "telraam"`.
-const TELRAAM_KEYS: &[&str] = &["segments", "advanced"];
+const TELRAAM_KEYS: &[&str] = &["segments", "advanced", "geometry"];
+
+/// Keys of `kind = "sensor-community"`.
+const SENSOR_COMMUNITY_KEYS: &[&str] = &["area", "box", "country", "archive", "archive_url"];
 
 /// Kinds that are planned.
-pub(super) const LATER_KINDS: &[&str] = &["poll", "sensor-community", "opensensemap", "ircel"];
+pub(super) const LATER_KINDS: &[&str] = &["poll"];
 
 /// Formats of this version.
-pub(super) const FORMATS: &[&str] = &["telraam", "airrohr", "tts-v3", "json"];
+pub(super) const FORMATS: &[&str] = &[
+    "telraam",
+    "airrohr",
+    "tts-v3",
+    "json",
+    "sensor-community",
+    "ircel",
+    "opensensemap",
+];
 /// Formats that are planned.
 pub(super) const LATER_FORMATS: &[&str] = &[
     "chirpstack-v4",

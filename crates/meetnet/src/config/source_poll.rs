@@ -2,12 +2,18 @@
 
 use std::ops::Range;
 
-use meetnet_ingest::poll::{Api, PollOptions, PollOptionsError, TelraamOptions};
+use meetnet_ingest::poll::{
+    Api, IrcelOptions, Layer, PollOptions, PollOptionsError, SensorCommunityOptions, Series,
+    TelraamOptions,
+};
+use meetnet_model::declarations::Declarations;
 use meetnet_model::source::{SecretRef, WireFormat};
 use meetnet_model::time::parse_rfc3339;
+use meetnet_model::units::Conversion;
 use toml::Spanned;
 
 use super::document::Document;
+use super::hint::did_you_mean;
 use super::sections::bytes;
 use super::{Located, raw};
 
@@ -25,12 +31,18 @@ pub(crate) struct PollTransport {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PolledKind {
     Telraam,
+    SensorCommunity,
+    Ircel,
+    OpenSenseMap,
 }
 
 impl PolledKind {
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
             "telraam" => Some(Self::Telraam),
+            "sensor-community" => Some(Self::SensorCommunity),
+            "ircel" => Some(Self::Ircel),
+            "opensensemap" => Some(Self::OpenSenseMap),
             _ => None,
         }
     }
@@ -39,6 +51,9 @@ impl PolledKind {
     pub(super) fn format(self) -> WireFormat {
         match self {
             Self::Telraam => WireFormat::Telraam,
+            Self::SensorCommunity => WireFormat::SensorCommunity,
+            Self::Ircel => WireFormat::Ircel,
+            Self::OpenSenseMap => WireFormat::Opensensemap,
         }
     }
 
@@ -46,6 +61,9 @@ impl PolledKind {
     fn url(self) -> &'static str {
         match self {
             Self::Telraam => "https://telraam-api.net",
+            Self::SensorCommunity => "https://data.sensor.community",
+            Self::Ircel => "https://geo.irceline.be/sos/api/v1",
+            Self::OpenSenseMap => "https://api.opensensemap.org",
         }
     }
 
@@ -53,10 +71,11 @@ impl PolledKind {
     fn wanted_key(self) -> Option<&'static str> {
         match self {
             Self::Telraam => Some("api_key = { env = \"TELRAAM_API_KEY\" }"),
+            Self::SensorCommunity | Self::Ircel | Self::OpenSenseMap => None,
         }
     }
 
-    fn api(self, raw: &raw::Source) -> Api {
+    fn api(self, document: &mut Document<'_>, raw: &raw::Source) -> Api {
         match self {
             Self::Telraam => Api::Telraam(TelraamOptions {
                 segments: raw
@@ -65,14 +84,39 @@ impl PolledKind {
                     .map(|segments| segments.get_ref().clone())
                     .unwrap_or_default(),
                 advanced: raw.advanced.unwrap_or(false),
+                geometry: raw.geometry.unwrap_or(true),
             }),
+            Self::SensorCommunity => Api::SensorCommunity(SensorCommunityOptions {
+                area: raw.area,
+                within: raw.within,
+                country: raw.country.clone(),
+                archive: raw.archive.clone().unwrap_or_default(),
+                archive_url: raw.archive_url.as_ref().and_then(|url| {
+                    let parsed = SensorCommunityOptions::archive_at(url.get_ref());
+                    parsed
+                        .map_err(|error| document.problem(url.span(), error.to_string()))
+                        .ok()
+                }),
+            }),
+            Self::Ircel => Api::Ircel(IrcelOptions {
+                series: series(raw, |id| id),
+                layers: layers(raw),
+            }),
+            // Rows carry the number of the sensor; that of its box says nothing more.
+            Self::OpenSenseMap => Api::OpenSenseMap(series(raw, |id| {
+                id.split_once('/').map_or(id, |(_, sensor)| sensor)
+            })),
         }
     }
 
     /// Where the things to poll are named.
     fn named_at(self, raw: &raw::Source) -> Option<Range<usize>> {
+        let series = raw.series.as_ref().map(Spanned::span);
         match self {
             Self::Telraam => raw.segments.as_ref().map(Spanned::span),
+            Self::SensorCommunity => None,
+            Self::Ircel => series.or_else(|| raw.layers.as_ref().map(Spanned::span)),
+            Self::OpenSenseMap => series,
         }
     }
 }
@@ -85,7 +129,8 @@ pub(super) fn read(
     section: &Range<usize>,
 ) -> Option<PollTransport> {
     let url = raw.url.as_ref().map_or(kind.url(), |url| url.get_ref());
-    let mut options = match PollOptions::new(kind.api(raw), url) {
+    let api = kind.api(document, raw);
+    let mut options = match PollOptions::new(api, url) {
         Ok(options) => options,
         Err(error) => {
             let span = raw.url.as_ref().map_or(section.clone(), Spanned::span);
@@ -137,6 +182,86 @@ pub(super) fn read(
         options,
         api_key: api_key.map(|key| document.located(key.get_ref().0.clone(), key.span())),
     })
+}
+
+/// Reads the declared time series; `sensor_of` names the sensor of one that names none.
+fn series(raw: &raw::Source, sensor_of: impl Fn(&str) -> &str) -> Vec<Series> {
+    let declared = raw.series.as_ref().map(Spanned::get_ref);
+    let read = |of: &raw::Series| Series {
+        sensor: of
+            .sensor
+            .clone()
+            .unwrap_or_else(|| sensor_of(&of.id).to_owned()),
+        id: of.id.clone(),
+        property: of.property.get_ref().clone(),
+        unit: of.unit.as_ref().map(|unit| unit.get_ref().clone()),
+        interval_s: of.interval_s,
+    };
+    declared.into_iter().flatten().map(read).collect()
+}
+
+fn layers(raw: &raw::Source) -> Vec<Layer> {
+    let declared = raw.layers.as_ref().map(Spanned::get_ref);
+    let read = |of: &raw::Layer| Layer {
+        id: of.id.clone(),
+        property: of.property.get_ref().clone(),
+        unit: of.unit.as_ref().map(|unit| unit.get_ref().clone()),
+        interval_s: of.interval_s,
+    };
+    declared.into_iter().flatten().map(read).collect()
+}
+
+/// A property that a source names outside its map, with the unit of its values, and where both stand.
+#[derive(Clone, Debug)]
+pub(super) struct NamedProperty {
+    property: Spanned<String>,
+    unit: Option<Spanned<String>>,
+}
+
+/// Returns the properties that a source's series and layers name.
+pub(super) fn named_properties(raw: &raw::Source) -> Vec<NamedProperty> {
+    let series = raw.series.as_ref().map(Spanned::get_ref);
+    let series = series
+        .into_iter()
+        .flatten()
+        .map(|of| (&of.property, &of.unit));
+    let layers = raw.layers.as_ref().map(Spanned::get_ref);
+    let layers = layers
+        .into_iter()
+        .flatten()
+        .map(|of| (&of.property, &of.unit));
+    let named = |(property, unit): (&Spanned<String>, &Option<Spanned<String>>)| NamedProperty {
+        property: property.clone(),
+        unit: unit.clone(),
+    };
+    series.chain(layers).map(named).collect()
+}
+
+/// Checks them against what is declared: decoding would find out with the first body.
+pub(super) fn check_properties(
+    document: &mut Document<'_>,
+    named: &[NamedProperty],
+    declarations: &Declarations,
+) {
+    for NamedProperty { property, unit } in named {
+        let name = property.get_ref().as_str();
+        let mut declared = declarations.properties.iter();
+        let Some(found) = declared.find(|declared| declared.name == name) else {
+            let known = declarations.properties.iter();
+            let known: Vec<&str> = known.map(|property| property.name.as_str()).collect();
+            let message = format!(
+                "there is no property `{name}`{}",
+                did_you_mean(name, &known)
+            );
+            document.problem(property.span(), message);
+            continue;
+        };
+        let Some(unit) = unit else { continue };
+        let conversion = Conversion::between(unit.get_ref(), &found.unit, found.molar_mass);
+        if let Err(error) = conversion {
+            document.problem(unit.span(), error.to_string());
+        }
+    }
 }
 
 /// Reads a day (its begin, UTC) or an instant, µs since 1970 UTC.

@@ -452,3 +452,64 @@ fn a_time_in_the_window_that_was_asked_for_is_never_too_old() {
         assert_eq!(decode(date, window), expect, "{date} {window:?}");
     }
 }
+
+/// A body of one segment; `properties` and `coordinates` as JSON.
+fn segment(properties: &str, coordinates: &str) -> String {
+    decoded(&format!(
+        r#"{{"status_code": 200, "message": "ok", "type": "FeatureCollection", "features": [{{"type": "Feature",
+            "geometry": {{"type": "MultiLineString", "coordinates": {coordinates}}}, "properties": {properties}}}]}}"#
+    ))
+}
+
+const STREET: &str = "[[[4.7001, 50.8801], [4.7003, 50.8801], [4.7101, 50.8801]]]";
+const SINCE: &str = r#"{"oidn": 9000001463, "first_data_package": "2024-05-05T11:45:18.061Z",
+    "last_data_package": "2026-05-21T15:30:26.044Z", "timezone": "Europe/Brussels"}"#;
+
+#[test]
+fn a_segment_has_its_line_and_the_middle_of_it_on_the_grid() {
+    let place = meetnet_model::privacy::snap_place(4.7055, 50.88).unwrap();
+    let expect = format!(
+        "segments id=9000001463 valid_from=2024-05-05T11:45:18.061Z lon=4.7055 lat=50.88 h3_r7={} h3_r9={} \
+         geometry=LINESTRING (4.7001 50.8801, 4.7003 50.8801, 4.7101 50.8801)\n",
+        place.h3_r7, place.h3_r9
+    );
+    assert_eq!(segment(SINCE, STREET), expect);
+    // Of several lines the longest has the middle.
+    let two = segment(
+        SINCE,
+        "[[[4.0, 50.0], [4.0001, 50.0]], [[4.7001, 50.8801], [4.7101, 50.8801]]]",
+    );
+    assert!(two.contains(" lon=4.7055 lat=50.88 "), "{two}");
+    assert!(
+        two.contains("MULTILINESTRING ((4 50, 4.0001 50), (4.7001 50.8801, 4.7101 50.8801))"),
+        "{two}"
+    );
+}
+
+#[test]
+fn a_segment_that_is_none_is_explained() {
+    let check = |properties: &str, coordinates: &str, expect: &str| {
+        let made = segment(properties, coordinates);
+        assert!(made.starts_with(expect), "{made}");
+    };
+    check(
+        r#"{"segment_id": 9000001463}"#,
+        STREET,
+        "missing_field: the segment has no `first_data_package`",
+    );
+    check(
+        r#"{"oidn": 1, "first_data_package": "long ago"}"#,
+        STREET,
+        "bad_time: `first_data_package` is not an RFC 3339 time",
+    );
+    for nowhere in [
+        "[]",
+        "[[]]",
+        "[[[4.7, 50.8]]]",
+        "[[[4700.1, 50.8], [4700.2, 50.8]]]",
+    ] {
+        check(SINCE, nowhere, "unexpected_shape: the segment has no line");
+    }
+    check(SINCE, "7", "unexpected_shape: no road segment: expected ");
+    check("{}", STREET, "unexpected_shape: no road segment: ");
+}

@@ -5,6 +5,7 @@ fn options(segments: &[i64], advanced: bool) -> PollOptions {
     let telraam = TelraamOptions {
         segments: segments.to_vec(),
         advanced,
+        geometry: true,
     };
     PollOptions::new(Api::Telraam(telraam), "https://telraam-api.net").unwrap()
 }
@@ -78,12 +79,34 @@ fn windows_are_at_most_three_months() {
     for (advanced, align, days) in [(false, 3_600, 90), (true, 900, 20)] {
         let options = options(&[1, 2], advanced);
         let targets = options.api.targets(&options);
-        assert_eq!(targets.len(), 2);
+        // Those of reports, and the segments themselves.
+        assert_eq!(targets.len(), 4);
         let rule = targets[0].windows.unwrap();
         assert_eq!(rule.align, align * SECOND_US);
         assert_eq!(rule.chunk_max, days * DAY_US);
         assert_eq!(rule.reask, 3 * DAY_US);
     }
+}
+
+#[test]
+fn the_line_of_a_segment_is_asked_for_once_a_week() {
+    let options = options(&[9_000_001_463], false);
+    let targets = options.api.targets(&options);
+    assert_eq!(targets[1].windows, None);
+    assert_eq!(targets[1].interval, Some(7 * DAY_US));
+    let request = options.api.request(&options, &targets[1], None);
+    assert_eq!(
+        request.url.as_str(),
+        "https://telraam-api.net/v1/segments/id/9000001463"
+    );
+    assert_eq!(request.json, None);
+    assert_eq!(
+        verdict(
+            200,
+            r#"{"status_code":200,"type":"FeatureCollection","features":[{}]}"#
+        ),
+        "take 1"
+    );
 }
 
 #[test]

@@ -31,12 +31,18 @@ fn polled(text: &str) -> (WireFormat, PollOptions) {
 
 #[test]
 fn the_pages_have_examples_that_load() {
-    for name in ["telraam.md"] {
+    for name in [
+        "telraam.md",
+        "sensor-community.md",
+        "ircel.md",
+        "opensensemap.md",
+    ] {
         let examples = page(name);
-        assert!(!examples.is_empty(), "{name} has no example");
-        for example in examples {
-            polled(&example);
-        }
+        // Pages of what can be pushed, too, have other examples beside.
+        let polled_ones = examples
+            .iter()
+            .filter(|text| !text.contains("kind = \"http\""));
+        assert!(polled_ones.map(|text| polled(text)).count() > 0, "{name}");
     }
 }
 
@@ -63,7 +69,7 @@ fn a_short_declaration_keeps_to_what_the_api_is_used_to() {
         panic!("{:?}", options.api)
     };
     assert_eq!(telraam.segments, [9_000_001_463, 9_000_002_453]);
-    assert!(!telraam.advanced);
+    assert!(!telraam.advanced && telraam.geometry);
     let config = right(TELRAAM, &[]);
     let secrets = config
         .secrets(&environment(&[("TELRAAM_API_KEY", "k")]))
@@ -148,4 +154,69 @@ fn wrong_declarations_are_told_where_they_stand() {
         "\"abc\"",
         "city/meetnet.toml:5: a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }",
     );
+}
+
+/// Checks what is said of a source that is polled without a key; its first line is line 1.
+fn check_source(kind: &str, lines: &str, expect: &str) {
+    let text = format!(
+        "[[source]]\nid = \"s\"\nkind = \"{kind}\"\nlicence = \"CC0-1.0\"\ncontact = \"a@b.example\"\n{lines}\n"
+    );
+    let problems = match parse(&text, &[]) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+    };
+    let expect: Vec<String> = expect.lines().map(str::to_owned).collect();
+    assert_eq!(problems, expect, "in\n{text}");
+}
+
+#[test]
+fn what_is_polled_of_an_api_is_checked() {
+    check_source("sensor-community", "area = [50.88, 4.7, 5.0]", "");
+    check_source(
+        "sensor-community",
+        "country = \"BE\"\nbox = [50.8, 4.6, 50.9, 4.8]",
+        "city/meetnet.toml:1: area, box and country exclude each other; keep one",
+    );
+    check_source(
+        "sensor-community",
+        "country = \"BE\"\nseries = []",
+        "city/meetnet.toml:7: `series` has no meaning for kind = \"sensor-community\"; remove it",
+    );
+    check_source(
+        "ircel",
+        "series = [{ id = \"10744\", property = \"pm2_5\", unit = \"ug/m3\" }]",
+        "",
+    );
+    check_source(
+        "ircel",
+        "series = [{ id = \"10744\", property = \"pm25\" }]",
+        "city/meetnet.toml:6: there is no property `pm25`; did you mean `pm2_5`?",
+    );
+    check_source(
+        "ircel",
+        "layers = [{ id = \"no2_hmean_station\", property = \"no2\", unit = \"Cel\" }]",
+        "city/meetnet.toml:6: `Cel` cannot become `ug/m3`: they measure different things",
+    );
+    check_source(
+        "opensensemap",
+        "series = [{ id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"pm10\" }]",
+        "",
+    );
+    check_source(
+        "opensensemap",
+        "series = [{ id = \"539c00c2a83415541578eaf5\", property = \"pm10\" }]",
+        "city/meetnet.toml:6: `539c00c2a83415541578eaf5` is no sensor of a box; write BOX/SENSOR, each of 24 hexadecimal digits",
+    );
+}
+
+#[test]
+fn rows_of_a_box_carry_the_number_of_the_sensor() {
+    let text = "[[source]]\nid = \"s\"\nkind = \"opensensemap\"\nlicence = \"PDDL-1.0\"\n\
+                series = [{ id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"pm10\" }]\n";
+    let (format, options) = polled(text);
+    assert_eq!(format, WireFormat::Opensensemap);
+    let Api::OpenSenseMap(series) = &options.api else {
+        panic!("{:?}", options.api)
+    };
+    assert_eq!(series[0].sensor, "539c00c2a83415541578eaf6");
 }

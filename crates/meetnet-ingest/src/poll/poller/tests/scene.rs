@@ -126,6 +126,7 @@ impl Scene {
         let api = Api::Telraam(TelraamOptions {
             segments: segments.to_vec(),
             advanced: false,
+            geometry: false,
         });
         let mut options = PollOptions::new(api, &server.url).unwrap();
         options.limits = HostLimits {

@@ -1,0 +1,304 @@
+//! One time series per body: which sensor and property it is stands beside the body, where the poll that asked for it
+//! has put it (`sensor`, `property`, `unit`, `interval-s`).
+//!
+//! - 52°North, as IRCEL-CELINE answers: `{"values": [{"timestamp": 1556056800000, "value": 18.5}, …]}`; -99.99 and
+//!   `"NaN"` are missing.
+//! - A layer of IRCEL's WFS: GeoJSON whose features name their station (`ab_eoi_code`); `sensor` is not needed then.
+//! - openSenseMap: `[{"createdAt": "2026-06-01T09:00:00.123Z", "value": "4.2"}, …]`.
+//!
+//! Times are taken as they are: whether the time of a mean is its begin or its end is the publisher's word.
+
+use std::collections::BTreeMap;
+
+use meetnet_model::column::ColumnType;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
+use meetnet_model::time::TimeReader;
+use meetnet_model::units::Conversion;
+
+use crate::error::SetupProblem;
+use crate::format::{Body, reject_id, reject_malformed, reject_time};
+use crate::group::{Group, Output};
+use crate::identity::IdFault;
+use crate::instant;
+use crate::json::Fields;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::{Shape, Slot};
+use crate::json::walk::{elements, walk};
+use crate::mapping::{MappingFault, dataset_position, filled_column};
+
+/// What IRCEL-CELINE writes where there is no value.
+const IRCEL_SENTINEL: f64 = -99.99;
+
+/// The decoder of one source of time series.
+#[derive(Clone, Debug)]
+pub(crate) struct SeriesDecoder {
+    is_ircel: bool,
+    whole: Shape,
+    values: Slot,
+    features: Slot,
+    point: Shape,
+    slots: PointSlots,
+    properties: BTreeMap<Box<str>, Property>,
+    millis: TimeReader,
+    text: TimeReader,
+}
+
+/// Where the parts of one point stand, in whichever form it comes.
+#[derive(Clone, Copy, Debug)]
+struct PointSlots {
+    timestamp: Slot,
+    created_at: Slot,
+    feature_timestamp: Slot,
+    value: Slot,
+    feature_value: Slot,
+    station: Slot,
+}
+
+/// A property of a long dataset and the columns of its rows.
+#[derive(Clone, Debug)]
+struct Property {
+    dataset: usize,
+    unit: Box<str>,
+    molar_mass: Option<f64>,
+    sensor_id: usize,
+    property: usize,
+    time: usize,
+    value: usize,
+    interval_s: Option<usize>,
+}
+
+/// What stands beside a body.
+struct Beside<'a> {
+    name: &'a str,
+    property: &'a Property,
+    conversion: Conversion,
+    interval_s: Option<i64>,
+    sensor: Option<&'a str>,
+}
+
+impl SeriesDecoder {
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        if !source.map.is_empty() {
+            return Err((None, SetupProblem::MapNotWanted(source.format.as_str())));
+        }
+        Self::compile_fixed(source, declarations).map_err(|problem| (None, problem))
+    }
+
+    fn compile_fixed(
+        source: &SourceDeclaration,
+        declarations: &Declarations,
+    ) -> Result<Self, SetupProblem> {
+        let mut whole = Shape::new();
+        let (values, features) = (whole.want_member("values")?, whole.want_member("features")?);
+        let mut point = Shape::new();
+        let mut want = |pointer: &str| point.want(&Pointer::parse(pointer)?);
+        let slots = PointSlots {
+            timestamp: want("/timestamp")?,
+            created_at: want("/createdAt")?,
+            feature_timestamp: want("/properties/timestamp")?,
+            value: want("/value")?,
+            feature_value: want("/properties/value")?,
+            station: want("/properties/ab_eoi_code")?,
+        };
+        let mut properties = BTreeMap::new();
+        for declared in &declarations.properties {
+            let (number, dataset) = dataset_position(declarations, declared.dataset.as_str())?;
+            let interval_s = dataset.column_index("interval_s").is_some();
+            let property = Property {
+                dataset: number,
+                unit: declared.unit.as_str().into(),
+                molar_mass: declared.molar_mass,
+                sensor_id: filled_column(dataset, "sensor_id", ColumnType::Text)?,
+                property: filled_column(dataset, "property", ColumnType::Text)?,
+                time: filled_column(dataset, "time", ColumnType::Timestamp)?,
+                value: filled_column(dataset, "value", ColumnType::Float)?,
+                interval_s: interval_s
+                    .then(|| filled_column(dataset, "interval_s", ColumnType::Int))
+                    .transpose()?,
+            };
+            properties.insert(declared.name.as_str().into(), property);
+        }
+        let zone = |error: meetnet_model::time::TimeError| SetupProblem::Zone(error.to_string());
+        Ok(Self {
+            is_ircel: source.format == WireFormat::Ircel,
+            whole,
+            values,
+            features,
+            point,
+            slots,
+            properties,
+            millis: TimeReader::with(TimeFormat::UnixMs, None, None).map_err(zone)?,
+            text: instant::utc_reader()?,
+        })
+    }
+
+    pub(crate) fn decode(
+        &self,
+        body: &Body<'_>,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        let text = body.text;
+        if !elements(text, text, &mut scratch.elements)? {
+            walk(&self.whole, text, text, &mut scratch.spans)?;
+            let fields = Fields {
+                whole: text,
+                spans: &scratch.spans,
+            };
+            let list = fields
+                .raw(self.values)
+                .or_else(|| fields.raw(self.features));
+            let is_list = match list {
+                Some(list) => elements(list, text, &mut scratch.elements)?,
+                None => false,
+            };
+            if !is_list {
+                output.reject(
+                    RejectReason::UnexpectedShape,
+                    "no time series: neither a list, nor `values` or `features` that are one",
+                    text,
+                );
+                return Ok(());
+            }
+        }
+        let beside = match self.beside(body) {
+            Ok(beside) => beside,
+            Err((reason, message)) => {
+                output.reject(reason, message, text);
+                return Ok(());
+            }
+        };
+        for at in 0..scratch.elements.len() {
+            let part = scratch.elements[at].text(text).unwrap_or_default();
+            if let Err(error) = walk(&self.point, part, text, &mut scratch.spans) {
+                reject_malformed(&error, part, output);
+                continue;
+            }
+            let fields = Fields {
+                whole: text,
+                spans: &scratch.spans,
+            };
+            self.point(body, &beside, &fields, part, &mut scratch.sensor_id, output);
+        }
+        Ok(())
+    }
+
+    /// Reads what stands beside the body.
+    fn beside<'a>(&'a self, body: &Body<'a>) -> Result<Beside<'a>, (RejectReason, String)> {
+        let name = body.envelope.meta("property").ok_or_else(|| {
+            let message =
+                "nothing beside the body says which property it is; only a poll of the source does";
+            (RejectReason::MissingField, message.to_owned())
+        })?;
+        let property = self.properties.get(name).ok_or_else(|| {
+            let message = format!("there is no property `{name}`; correct the source's `series`");
+            (RejectReason::NoMappedValue, message)
+        })?;
+        let unit = body.envelope.meta("unit").unwrap_or(&property.unit);
+        let conversion =
+            Conversion::between(unit, &property.unit, property.molar_mass).map_err(|error| {
+                (
+                    RejectReason::WrongType,
+                    format!("the unit of the series: {error}"),
+                )
+            })?;
+        Ok(Beside {
+            name,
+            property,
+            conversion,
+            interval_s: body
+                .envelope
+                .meta("interval-s")
+                .and_then(|seconds| seconds.parse().ok()),
+            sensor: body.envelope.meta("sensor"),
+        })
+    }
+
+    /// Makes the row of one point; a missing value makes none.
+    fn point(
+        &self,
+        body: &Body<'_>,
+        beside: &Beside<'_>,
+        fields: &Fields<'_, '_>,
+        excerpt: &str,
+        sensor_id: &mut String,
+        output: &mut Output,
+    ) {
+        let slots = &self.slots;
+        let raw_value = fields
+            .raw(slots.value)
+            .or_else(|| fields.raw(slots.feature_value));
+        let value = match read::number(raw_value) {
+            Reading::Value(value) if self.is_missing(body, value) => return,
+            Reading::Value(value) => beside.conversion.apply(value),
+            Reading::Missing => return,
+            Reading::Wrong => {
+                output.reject(RejectReason::WrongType, "`value` is not a number", excerpt);
+                return;
+            }
+        };
+        let time = match self.time(body, fields) {
+            Ok(Some(time)) => time,
+            Ok(None) => {
+                let message = "the point has no `timestamp` (or `createdAt`)";
+                output.reject(RejectReason::MissingField, message, excerpt);
+                return;
+            }
+            Err(fault) => return reject_time(&fault, excerpt, output),
+        };
+        let station = match read::text(fields.raw(slots.station)) {
+            Reading::Value(station) => Some(station),
+            _ => beside.sensor.map(std::borrow::Cow::Borrowed),
+        };
+        let named = station
+            .ok_or(IdFault::Missing)
+            .and_then(|station| body.common.naming.plain(&station, sensor_id));
+        if let Err(fault) = named {
+            let missing = "neither the point nor the poll says which station it is of";
+            return reject_id(fault, missing, excerpt, output);
+        }
+        let property = beside.property;
+        let draft = output.draft(property.dataset);
+        draft.set_text(property.sensor_id, sensor_id);
+        draft.set_text(property.property, beside.name);
+        draft.set_int(property.time, time);
+        draft.set_float(property.value, value);
+        if let (Some(column), Some(interval_s)) = (property.interval_s, beside.interval_s) {
+            draft.set_int(column, interval_s);
+        }
+        output.finish_row(property.dataset, excerpt);
+    }
+
+    fn is_missing(&self, body: &Body<'_>, value: f64) -> bool {
+        (self.is_ircel && value == IRCEL_SENTINEL) || body.common.sentinels.contains(&value)
+    }
+
+    /// Returns the time of a point, µs UTC.
+    fn time(
+        &self,
+        body: &Body<'_>,
+        fields: &Fields<'_, '_>,
+    ) -> Result<Option<i64>, instant::TimeFault> {
+        let slots = &self.slots;
+        let millis = instant::read(&self.millis, fields.raw(slots.timestamp), "`timestamp`")?;
+        let time = match millis {
+            Some(time) => Some(time),
+            None => {
+                let raw = fields
+                    .raw(slots.created_at)
+                    .or_else(|| fields.raw(slots.feature_timestamp));
+                instant::read(&self.text, raw, "`createdAt` or `timestamp`")?
+            }
+        };
+        time.map(|time| body.check_time(time)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests;
