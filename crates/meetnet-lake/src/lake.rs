@@ -26,7 +26,7 @@ use tracing::info;
 use uuid::Uuid;
 
 pub use self::clock::LakeClock;
-pub use self::declared::check_declarations;
+pub use self::declared::DeclaredTables;
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
 use self::table::Table;
@@ -39,17 +39,15 @@ use crate::actor::{
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
-use crate::storage::{self, LakeStorage, TableFolder};
+use crate::storage;
 pub use crate::table::vacuum::Vacuumed;
 
 /// Prefix of the Delta application id of a journal.
 pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 
-/// Where the lake lies and when it commits.
+/// Whose the lake is, and when it commits.
 #[derive(Clone, Debug)]
 pub struct LakeOptions {
-    /// Where the tables lie.
-    pub storage: Arc<dyn LakeStorage>,
     /// The journal whose positions the tables record.
     pub journal_id: Uuid,
     /// When it commits.
@@ -85,10 +83,9 @@ pub struct LakeLimits {
 }
 
 impl LakeOptions {
-    /// Returns the defaults for a place and a journal.
-    pub fn new(storage: Arc<dyn LakeStorage>, journal_id: Uuid) -> Self {
+    /// Returns the defaults for a journal.
+    pub fn new(journal_id: Uuid) -> Self {
         Self {
-            storage,
             journal_id,
             limits: LakeLimits::default(),
             retention: BTreeMap::new(),
@@ -163,29 +160,27 @@ impl Job {
 impl Lake {
     /// Opens the tables of all declared datasets, creating those that are missing. Rows up to `trimmed_through` are
     /// taken to be in every table.
+    ///
+    /// # Errors
+    /// [`LakeError::ForbiddenChange`] where a table has been changed since it was read and now refuses its declaration;
+    /// others where the lake is somebody else's, or cannot be read or written.
     pub fn open(
         options: LakeOptions,
-        declarations: &Declarations,
+        declared: DeclaredTables,
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
-        // Before anything is written: a table that refuses its declaration must not leave others half changed.
-        check_declarations(&options.storage, declarations)?;
-        storage::claim(&*options.storage, options.journal_id)?;
+        let (storage, declared) = declared.into_current()?;
+        storage::claim(&*storage, options.journal_id)?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let now = options.clock.instant();
         let mut tables = BTreeMap::new();
-        for (id, declaration) in &declarations.datasets {
-            let folder = TableFolder::new(Arc::clone(&options.storage), id.as_str());
-            let mut actor = DatasetActor::open(
-                folder,
-                Arc::clone(declaration),
-                &app_id,
-                trimmed_through,
-                options.clock.now_ms(),
-            )?;
+        for table in declared {
+            let now_ms = options.clock.now_ms();
+            let mut actor = DatasetActor::open(table, &app_id, trimmed_through, now_ms)?;
             actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
+            let id = actor.declaration().id.clone();
             let table = Table::new(actor, options.limits.commit_age_max, now);
-            tables.insert(id.clone(), table);
+            tables.insert(id, table);
         }
         let worker = if options.background {
             Worker::start("lake-commit", Job::run)?
@@ -193,7 +188,7 @@ impl Lake {
             Worker::by_hand(Job::run)
         };
         Ok(Self {
-            upkeep: Upkeep::start(declarations, options.background, now)?,
+            upkeep: Upkeep::start(tables.keys(), options.background, now)?,
             options,
             app_id,
             tables,

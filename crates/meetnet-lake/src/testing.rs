@@ -18,7 +18,7 @@ use crate::files::DiskFiles;
 use crate::journal::{
     Checkpoint, FrameKind, Journal, JournalOptions, JournalPlace, JournalReader, NewEnvelope,
 };
-use crate::lake::{Lake, LakeOptions, UpkeepRequest};
+use crate::lake::{DeclaredTables, Lake, LakeOptions, UpkeepRequest};
 use crate::snapshot::TableSnapshot;
 use crate::storage::{FolderStorage, LakeStorage, TableFolder};
 
@@ -169,7 +169,7 @@ impl City {
     pub(crate) fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Self {
         let folders = Folders(root.to_path_buf());
         let place = folders.place();
-        let declarations = declarations();
+        let declarations = Arc::new(declarations());
         let declared = declarations.to_bytes();
         let options = JournalOptions {
             reserve_bytes: 0,
@@ -178,14 +178,15 @@ impl City {
             background: false,
             ..JournalOptions::new(place.dir, place.archive_dir)
         };
+        let tables = DeclaredTables::read(folders.storage(), declarations).unwrap();
         let (journal, recovery) = Journal::open(options, &declared).unwrap();
         let trimmed = recovery
             .checkpoint
             .map_or(Sequence::ZERO, |checkpoint| checkpoint.trimmed_through);
-        let mut options = LakeOptions::new(folders.storage(), journal.id());
+        let mut options = LakeOptions::new(journal.id());
         options.limits.compaction = false;
         change(&mut options);
-        let lake = Lake::open(options, &declarations, trimmed).unwrap();
+        let lake = Lake::open(options, tables, trimmed).unwrap();
         journal.raise_sequence_floor(lake.sequence_floor());
         let mut city = Self {
             reader: journal.reader(trimmed),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use meetnet_lake::lake::{Lake, LakeOptions, UpkeepRequest};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, UpkeepRequest};
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::ids::Sequence;
 use meetnet_tests::daemon::Installation;
@@ -73,11 +73,13 @@ async fn live(installation: &Installation, factor: f64) {
 
 /// Looks after the tables while no daemon runs; files that were replaced go at once.
 fn tend(lake: &Path, request: UpkeepRequest) -> Result<()> {
-    let mut options = LakeOptions::new(Arc::new(FolderStorage::new(lake)), Uuid::nil());
+    let storage = Arc::new(FolderStorage::new(lake));
+    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    let tables = DeclaredTables::read(storage, Arc::new(declarations))?;
+    let mut options = LakeOptions::new(Uuid::nil());
     options.limits.compaction = false;
     options.limits.vacuum_after = Duration::ZERO;
-    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
-    let mut lake = Lake::open(options, &declarations, Sequence::ZERO)?;
+    let mut lake = Lake::open(options, tables, Sequence::ZERO)?;
     lake.request(request)?;
     let deadline = Instant::now() + Duration::from_secs(60);
     while lake.is_tending() {

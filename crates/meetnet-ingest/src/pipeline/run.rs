@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
-use meetnet_lake::lake::Lake;
+use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
@@ -68,8 +68,8 @@ struct Tending {
 }
 
 impl Runner {
-    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next.
-    /// `declarations` are those in force from the end of the recovered journal on.
+    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next. The
+    /// declarations of `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
     /// Where tables or declarations do not allow a start.
@@ -77,7 +77,7 @@ impl Runner {
         options: PipelineOptions,
         journal: Journal,
         recovery: &Recovery,
-        declarations: Arc<Declarations>,
+        tables: DeclaredTables,
         key: PrivacyKey,
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
@@ -86,7 +86,8 @@ impl Runner {
             .checkpoint
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let mut lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        let declarations = Arc::clone(tables.declarations());
+        let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         let in_force = if recovery.declarations.is_empty() {
             declarations

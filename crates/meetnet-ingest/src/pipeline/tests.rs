@@ -10,6 +10,7 @@ use meetnet_lake::files::DiskFiles;
 use meetnet_lake::journal::{AppendError, JournalOptions, JournalPlace, NewEnvelope, Original};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{
     MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
@@ -88,8 +89,9 @@ fn start_as(
     };
     change(&mut options);
     let storage = FolderStorage::with_files(folder.join("lake"), Arc::clone(&options.files));
+    let tables = DeclaredTables::read(Arc::new(storage), Arc::clone(declarations)).unwrap();
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
-    let lake = LakeOptions::new(Arc::new(storage), journal.id());
+    let lake = LakeOptions::new(journal.id());
     let outcomes = OutcomeRegistry::new(16);
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
@@ -97,7 +99,7 @@ fn start_as(
         options,
         journal.clone(),
         &recovery,
-        Arc::clone(declarations),
+        tables,
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
         DupWindows::default(),

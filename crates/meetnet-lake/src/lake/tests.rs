@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Int8Array, Int64Array, RecordBatch};
+use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use meetnet_model::schemas;
+use meetnet_testkit::objects::FaultyStore;
 
 use super::*;
 use crate::actor::insert_files;
 use crate::compact::{Effort, choose};
 use crate::snapshot::LiveFile;
-use crate::storage::FolderStorage;
+use crate::storage::{FolderStorage, LakeStorage, ObjectStorage};
 
 /// 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600_000_000;
@@ -26,9 +28,19 @@ fn declarations() -> Declarations {
 }
 
 fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Lake {
-    let mut options = LakeOptions::new(Arc::new(FolderStorage::new(root)), Uuid::nil());
+    let mut options = LakeOptions::new(Uuid::nil());
     change(&mut options);
-    Lake::open(options, &declarations(), Sequence::ZERO).unwrap()
+    Lake::open(
+        options,
+        tables(root, declarations()).unwrap(),
+        Sequence::ZERO,
+    )
+    .unwrap()
+}
+
+fn tables(root: &Path, declarations: Declarations) -> Result<DeclaredTables, LakeError> {
+    let storage = Arc::new(FolderStorage::new(root));
+    DeclaredTables::read(storage, Arc::new(declarations))
 }
 
 fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
@@ -281,13 +293,67 @@ fn a_refused_declaration_changes_no_table() {
     };
     change("air", |air| air.title.en.push_str(" of the city"));
     change("heat", |heat| heat.grain = Grain::Day);
-    let options = LakeOptions::new(Arc::new(FolderStorage::new(folder.path())), Uuid::nil());
-    let error = Lake::open(options, &declarations, Sequence::ZERO).unwrap_err();
+    let error = tables(folder.path(), declarations).unwrap_err();
     assert!(
         matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "heat"),
         "{error}"
     );
     assert_eq!(["air", "heat"].map(log), before);
+}
+
+#[test]
+fn a_declaration_is_checked_against_what_was_committed_after_the_logs_were_read() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), |_| {}));
+    let read_early = tables(folder.path(), declarations()).unwrap();
+    // Who has the folder until its lock is free makes a column of one table, which may not go again.
+    let mut declarations = declarations();
+    let heat = declarations.datasets.get_mut(&DatasetId::new("heat"));
+    let heat = Arc::make_mut(heat.unwrap());
+    heat.columns.push(ColumnDeclaration {
+        name: "note".to_owned(),
+        required: false,
+        column_type: ColumnType::Text,
+        ..heat.columns[0].clone()
+    });
+    let newer = tables(folder.path(), declarations).unwrap();
+    drop(Lake::open(LakeOptions::new(Uuid::nil()), newer, Sequence::ZERO).unwrap());
+    let files = || FolderStorage::new(folder.path()).list("").unwrap();
+    let before = files();
+    let error = Lake::open(LakeOptions::new(Uuid::nil()), read_early, Sequence::ZERO).unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "heat"),
+        "{error}"
+    );
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_start_asks_for_each_entry_of_a_table_log_once() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = FaultyStore::new();
+    let objects = Arc::new(store.clone());
+    let handle = runtime.handle().clone();
+    let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
+    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+    let mut declarations = declarations();
+    declarations.datasets.retain(|id, _| id.as_str() == "heat");
+    let declarations = Arc::new(declarations);
+    let open = || {
+        let before = store.requests();
+        let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations)).unwrap();
+        let lake = Lake::open(LakeOptions::new(Uuid::nil()), tables, Sequence::ZERO).unwrap();
+        (lake, store.requests() - before)
+    };
+    drop(open());
+    let (mut lake, of_a_short_log) = open();
+    for sequence in 1..=40 {
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+        lake.commit_all().unwrap();
+    }
+    drop(lake);
+    let (_, of_a_long_log) = open();
+    assert_eq!(of_a_long_log - of_a_short_log, 40);
 }
 
 #[test]

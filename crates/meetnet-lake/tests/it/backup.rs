@@ -18,7 +18,7 @@ use meetnet_lake::files::{DiskFiles, FileHandle, Files, ListedFile, LockGuard};
 use meetnet_lake::journal::{
     Checkpoint, FrameKind, Journal, JournalError, JournalOptions, NewEnvelope,
 };
-use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
 use meetnet_lake::snapshot::HotBatch;
 use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_model::dataset::DatasetDeclaration;
@@ -66,14 +66,15 @@ impl Scene {
     fn open(files: &Arc<dyn Files>, root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let options = journal_options(files, &root);
+        let tables = DeclaredTables::read(storage(files, &root), Arc::new(declarations())).unwrap();
         let (journal, recovery) = Journal::open(options, b"declared").unwrap();
         assert!(recovery.skipped.is_empty(), "{:?}", recovery.skipped);
         let applied = recovery
             .checkpoint
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let mut options = LakeOptions::new(storage(files, &root), journal.id());
+        let mut options = LakeOptions::new(journal.id());
         options.limits.compaction = false;
-        let lake = Lake::open(options, &declarations(), applied).unwrap();
+        let lake = Lake::open(options, tables, applied).unwrap();
         journal.raise_sequence_floor(lake.sequence_floor());
         let mut scene = Self {
             files: Arc::clone(files),

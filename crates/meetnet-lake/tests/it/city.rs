@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
 use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
 use meetnet_lake::storage::FolderStorage;
 use meetnet_lake::{Applied, LakeError, Lineage};
@@ -46,10 +46,11 @@ pub(crate) fn open(
     change: impl FnOnce(&mut LakeOptions),
 ) -> Result<Lake, LakeError> {
     let storage = FolderStorage::with_files(LAKE, Arc::new(files.clone()));
-    let mut options = LakeOptions::new(Arc::new(storage), Uuid::nil());
+    let tables = DeclaredTables::read(Arc::new(storage), Arc::new(declarations()))?;
+    let mut options = LakeOptions::new(Uuid::nil());
     options.limits.compaction = false;
     change(&mut options);
-    Lake::open(options, &declarations(), Sequence(trimmed))
+    Lake::open(options, tables, Sequence(trimmed))
 }
 
 /// Applies one frame.

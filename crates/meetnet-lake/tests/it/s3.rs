@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
-use meetnet_lake::lake::{Lake, LakeOptions, LakeReader, UpkeepRequest};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader, UpkeepRequest};
 use meetnet_lake::storage::{LakeLocation, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
 use meetnet_lake::{LakeError, Lineage};
 use meetnet_model::dataset::DatasetDeclaration;
@@ -126,11 +126,12 @@ fn declarations() -> Declarations {
 }
 
 fn open(storage: &Arc<dyn LakeStorage>, journal: Uuid) -> Result<Lake, LakeError> {
-    let mut options = LakeOptions::new(Arc::clone(storage), journal);
+    let tables = DeclaredTables::read(Arc::clone(storage), Arc::new(declarations()))?;
+    let mut options = LakeOptions::new(journal);
     options.limits.compaction = false;
     options.limits.commit_age_max = Duration::ZERO;
     options.limits.vacuum_after = Duration::ZERO;
-    Lake::open(options, &declarations(), Sequence::ZERO)
+    Lake::open(options, tables, Sequence::ZERO)
 }
 
 fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {

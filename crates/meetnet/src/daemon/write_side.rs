@@ -10,7 +10,7 @@ use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
-use meetnet_lake::lake::{LakeOptions, check_declarations};
+use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
@@ -113,7 +113,8 @@ fn open_blocking(
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Opened, Failure> {
     let declarations = Arc::clone(&config.declarations);
-    check_declarations(&storage, &declarations).map_err(lake_failure)?;
+    let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
+        .map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
@@ -122,7 +123,7 @@ fn open_blocking(
     let lake = LakeOptions {
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
-        ..LakeOptions::new(Arc::clone(&storage), journal.id())
+        ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {
         lake,
@@ -135,7 +136,7 @@ fn open_blocking(
         options,
         journal.clone(),
         &recovery,
-        declarations,
+        tables,
         key.clone(),
         outcomes.clone(),
         dup_windows.clone(),
