@@ -112,15 +112,17 @@ pub(crate) struct DatasetActor {
 }
 
 impl DatasetActor {
-    /// Opens a table, creating it where there is none. `now_ms`: ms since 1970 UTC.
+    /// Opens a table, creating it where there is none. `opening` is the number of this opening of the lake, where it has
+    /// one; `now_ms`: ms since 1970 UTC.
     pub(crate) fn open(
         table: DeclaredTable,
         app_id: &str,
         trimmed_through: Sequence,
+        opening: Option<i64>,
         now_ms: i64,
     ) -> Result<Self, LakeError> {
         let declaration = Arc::clone(table.declaration());
-        let log = table.open(now_ms)?;
+        let log = table.open(opening, now_ms)?;
         let folder = log.folder().clone();
         let committed = Sequence(log.txn(app_id).unwrap_or(0).max(0) as u64);
         let codec = Arc::new(KeyCodec::new(&declaration)?);

@@ -38,6 +38,7 @@ use crate::actor::{
     Lineage, ReplaceJob, ReplaceOutcome,
 };
 use crate::error::LakeError;
+use crate::journal::Openings;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use crate::storage;
 pub use crate::table::vacuum::Vacuumed;
@@ -50,6 +51,8 @@ pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 pub struct LakeOptions {
     /// The journal whose positions the tables record.
     pub journal_id: Uuid,
+    /// What that journal remembers of opening the lake; a lake in an object store is not opened without.
+    pub openings: Option<Openings>,
     /// When it commits.
     pub limits: LakeLimits,
     /// Datasets whose old periods are dropped, and how long one stays after it has ended.
@@ -87,6 +90,7 @@ impl LakeOptions {
     pub fn new(journal_id: Uuid) -> Self {
         Self {
             journal_id,
+            openings: None,
             limits: LakeLimits::default(),
             retention: BTreeMap::new(),
             clock: LakeClock::system(),
@@ -170,13 +174,14 @@ impl Lake {
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
         let (storage, declared) = declared.into_current()?;
-        storage::claim(&*storage, options.journal_id)?;
+        let (id, openings) = (options.journal_id, options.openings.as_ref());
+        let opening = storage::claim(&*storage, id, openings, options.clock.now_ms())?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let now = options.clock.instant();
         let mut tables = BTreeMap::new();
         for table in declared {
             let now_ms = options.clock.now_ms();
-            let mut actor = DatasetActor::open(table, &app_id, trimmed_through, now_ms)?;
+            let mut actor = DatasetActor::open(table, &app_id, trimmed_through, opening, now_ms)?;
             actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
             let id = actor.declaration().id.clone();
             let table = Table::new(actor, options.limits.commit_age_max, now);

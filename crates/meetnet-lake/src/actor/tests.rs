@@ -126,7 +126,7 @@ fn open_as(
     trimmed: u64,
 ) -> Result<DatasetActor, LakeError> {
     let table = DeclaredTable::read(table_folder(root), declaration)?;
-    DatasetActor::open(table, APP, Sequence(trimmed), 0)
+    DatasetActor::open(table, APP, Sequence(trimmed), None, 0)
 }
 
 /// A version as an answer has it: key, value as bits, revision, received_at, superseded_at.

@@ -9,6 +9,9 @@ use super::log::{Committed, TableLog, commit_info};
 use crate::error::LakeError;
 use crate::storage::TableFolder;
 
+/// How often the log of a table that others write too is tried: each attempt is lost to another entry.
+const ATTEMPTS: usize = 8;
+
 /// A declared dataset with the log of its table, where there is one; the log allows the declaration.
 #[derive(Debug)]
 pub(crate) struct DeclaredTable {
@@ -73,23 +76,41 @@ impl DeclaredTable {
     }
 
     /// Makes the table where there is none, gives it the declaration where it has an older form, and returns its log.
+    /// Where openings of the lake have a number, an entry makes `opening` known: no earlier one can commit after it.
     ///
     /// # Errors
-    /// Where the log cannot be written, or somebody else has.
-    pub(crate) fn open(self, now_ms: i64) -> Result<TableLog, LakeError> {
-        let Some(mut log) = self.log else {
-            return TableLog::create(&self.folder, &self.declaration, now_ms);
-        };
-        log.sync()?;
-        if self.is_changed {
-            let metadata = log.changed_metadata(&self.declaration);
-            let info = commit_info("SET DECLARATION", now_ms, json!({}));
-            match log.commit(vec![info, metadata], now_ms) {
-                Committed::Done => {}
+    /// Where the log cannot be written, or others keep writing it.
+    pub(crate) fn open(mut self, opening: Option<i64>, now_ms: i64) -> Result<TableLog, LakeError> {
+        for _ in 0..ATTEMPTS {
+            let mut log = match self.log.take() {
+                Some(log) => {
+                    log.sync()?;
+                    log
+                }
+                None => TableLog::create(&self.folder, &self.declaration, now_ms)?,
+            };
+            log.set_opening(opening);
+            let operation = match (self.is_changed, opening) {
+                (true, _) => "SET DECLARATION",
+                (false, Some(_)) => "OPEN",
+                (false, None) => return Ok(log),
+            };
+            let mut actions = vec![commit_info(operation, now_ms, json!({}))];
+            if self.is_changed {
+                actions.push(log.changed_metadata(&self.declaration));
+            }
+            match log.commit(actions, now_ms) {
+                Committed::Done => return Ok(log),
+                // From a process that has ended, and on its way until now; or from one that is about to lose its version.
+                Committed::Lost(_) if opening.is_some() => {}
                 // The next start finds out.
                 Committed::Lost(error) | Committed::Unsettled(error) => return Err(error),
             }
+            self.log = Some(log);
+            self.refresh()?;
         }
-        Ok(log)
+        Err(LakeError::TakenOver {
+            table: self.folder.shown(""),
+        })
     }
 }

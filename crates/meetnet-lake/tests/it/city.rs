@@ -1,15 +1,16 @@
 //! A lake of one small dataset over a faulty disk, and what is answered from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
+use meetnet_lake::journal::Openings;
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader};
 use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
-use meetnet_lake::storage::FolderStorage;
+use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_lake::{Applied, LakeError, Lineage};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
@@ -76,6 +77,38 @@ pub(crate) fn import(
         &lineage,
         &mut flag,
     )
+}
+
+/// Returns the memory of a journal of which only that is needed.
+pub(crate) fn openings(folder: &FaultyFiles) -> Openings {
+    let dir = Path::new("/journal");
+    folder.make_dir(dir);
+    Openings::new(Arc::new(folder.clone()), dir.to_path_buf())
+}
+
+/// Reads the current rows of `heat` as another process finds them in files: value by sensor and time.
+pub(crate) fn committed(storage: &Arc<dyn LakeStorage>) -> BTreeMap<(String, i64), f64> {
+    let mut reader = LakeReader::open(Arc::clone(storage)).expect("a lake");
+    let snapshot = reader.refresh().expect("readable logs");
+    let table = &snapshot.tables[&DatasetId::new("heat")];
+    let mut rows = BTreeMap::new();
+    for file in table.files.iter().filter(|file| !file.superseded) {
+        let content = storage.read(&format!("heat/{}", file.path));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(content.expect("a live file"));
+        for batch in reader.and_then(|reader| reader.build()).expect("Parquet") {
+            let batch = batch.expect("readable");
+            let column = |name: &str| batch.column_by_name(name).expect("a column");
+            let sensors = column("sensor_id").as_string::<i32>();
+            let times = column("time").as_primitive::<TimestampMicrosecondType>();
+            let values = column("value").as_primitive::<Float64Type>();
+            for row in 0..batch.num_rows() {
+                let key = (sensors.value(row).to_owned(), times.value(row));
+                let before = rows.insert(key.clone(), values.value(row));
+                assert_eq!(before, None, "{key:?} twice");
+            }
+        }
+    }
+    rows
 }
 
 fn recorded_at(sequence: u64) -> i64 {

@@ -7,6 +7,7 @@
 
 mod backup;
 mod city;
+mod copied_journal;
 mod journal_damage;
 mod journal_faults;
 mod lake_faults;

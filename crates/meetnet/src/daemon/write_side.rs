@@ -121,6 +121,7 @@ fn open_blocking(
     journal::report(&recovery);
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let lake = LakeOptions {
+        openings: Some(journal.openings()),
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
         ..LakeOptions::new(journal.id())
@@ -193,8 +194,10 @@ fn lake_failure(error: LakeError) -> Failure {
     match error {
         LakeError::ForbiddenChange { .. }
         | LakeError::OtherWriter { .. }
+        | LakeError::OtherCopy { .. }
         | LakeError::NoConditionalWrites { .. }
         | LakeError::Io { .. } => Failure::place(error),
+        LakeError::Journal(error) => journal_failure(error),
         error => Failure::work(error),
     }
 }

@@ -198,6 +198,7 @@ impl Life {
         let tables = DeclaredTables::read(machine.storage(), Arc::clone(&declarations))?;
         let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
         let lake = LakeOptions {
+            openings: Some(journal.openings()),
             limits,
             retention: machine.retention.clone(),
             clock: LakeClock::new(
