@@ -46,6 +46,8 @@ pub struct OperationsStatus {
     pub sources: Vec<SourceRow>,
     /// The journal.
     pub journal: JournalStatus,
+    /// The disks that it writes to.
+    pub disks: Vec<DiskStatus>,
     /// Rejects since the start, by reason.
     pub rejects: Vec<RejectCount>,
 }
@@ -78,6 +80,17 @@ pub struct JournalStatus {
     pub last: Sequence,
     /// Every frame up to this sequence is on disk.
     pub durable: Sequence,
+}
+
+/// The disk under a folder that the daemon writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// What the folder holds: `journal` or `lake`.
+    pub folder: &'static str,
+    /// Bytes that may still be written; None where that cannot be measured.
+    pub free_bytes: Option<u64>,
+    /// Whether there is little space left.
+    pub is_low: bool,
 }
 
 /// Rejects of one reason.
@@ -143,6 +156,7 @@ struct OperationsPage {
 
 struct WriteSideText {
     journal: JournalText,
+    disks: Vec<DiskText>,
     sources: Vec<SourceText>,
     rejects: Vec<RejectText>,
 }
@@ -151,6 +165,13 @@ struct JournalText {
     last: String,
     durable: String,
     bytes: String,
+}
+
+struct DiskText {
+    folder: &'static str,
+    free: String,
+    state: &'static str,
+    state_class: &'static str,
 }
 
 struct SourceText {
@@ -188,6 +209,7 @@ fn write_side_text(status: &OperationsStatus) -> WriteSideText {
             durable: count(status.journal.durable.0),
             bytes: count(status.journal.bytes),
         },
+        disks: status.disks.iter().map(disk_text).collect(),
         sources: status.sources.iter().map(source_text).collect(),
         rejects: status
             .rejects
@@ -198,6 +220,20 @@ fn write_side_text(status: &OperationsStatus) -> WriteSideText {
                 total: count(reject.total),
             })
             .collect(),
+    }
+}
+
+fn disk_text(disk: &DiskStatus) -> DiskText {
+    let (state, state_class) = match (disk.free_bytes, disk.is_low) {
+        (_, true) => ("little space left", "fail"),
+        (Some(_), false) => ("enough space", "pass"),
+        (None, false) => ("unknown", "plain"),
+    };
+    DiskText {
+        folder: disk.folder,
+        free: disk.free_bytes.map_or_else(|| "–".into(), count),
+        state,
+        state_class,
     }
 }
 

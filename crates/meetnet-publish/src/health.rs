@@ -39,6 +39,7 @@ struct Steps {
     journal_replayed: bool,
     history_loaded: bool,
     journal_disk_full: bool,
+    disks_low: Vec<&'static str>,
     lake_reachable: Option<bool>,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
@@ -60,6 +61,8 @@ pub struct ReadinessReport {
     pub history_loaded: bool,
     /// Whether messages are refused because the journal's disk is full. Detail: what is stored is answered.
     pub journal_disk_full: bool,
+    /// Folders (`journal`, `lake`) on disks with little space left. Detail: nothing is refused for that.
+    pub disks_low: Vec<&'static str>,
     /// Of a process that follows the tables of another: whether the last look at them succeeded. Where it did not,
     /// answers are from the last one that did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +102,7 @@ impl Readiness {
                 journal_replayed: false,
                 history_loaded: false,
                 journal_disk_full: false,
+                disks_low: Vec::new(),
                 lake_reachable: None,
                 sources,
             }),
@@ -139,6 +143,11 @@ impl Readiness {
         self.change(|steps| steps.journal_disk_full = is_full);
     }
 
+    /// Reports which folders lie on disks with little space left.
+    pub fn disks_low(&self, folders: Vec<&'static str>) {
+        self.change(|steps| steps.disks_low = folders);
+    }
+
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
         let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
@@ -150,6 +159,7 @@ impl Readiness {
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
             journal_disk_full: steps.journal_disk_full,
+            disks_low: steps.disks_low.clone(),
             lake_reachable: steps.lake_reachable,
             sources: steps
                 .sources

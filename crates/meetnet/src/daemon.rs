@@ -37,6 +37,7 @@ mod monitor;
 mod privacy_key;
 mod signals;
 mod sources;
+mod space;
 mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
@@ -85,7 +86,8 @@ pub(crate) struct Daemon {
     writing: Option<Writing>,
     follower: Option<Follower>,
     servers: JoinSet<std::io::Result<()>>,
-    monitor: JoinHandle<()>,
+    /// Tasks that only watch.
+    watchers: Vec<JoinHandle<()>>,
     stop_intake: CancellationToken,
     stop_serving: CancellationToken,
     stop_time_max: Duration,
@@ -149,6 +151,7 @@ impl Daemon {
         readiness.journal_replayed();
 
         let mut servers = JoinSet::new();
+        let disks = space::Measured::default();
         if let Some(opened) = &opened {
             let socket = AdminSocket::bind(&config.socket)
                 .await
@@ -171,7 +174,7 @@ impl Daemon {
                 snapshot: Arc::clone(&snapshot),
                 status: opened
                     .as_ref()
-                    .map(|opened| monitor::operations(&statuses, opened)),
+                    .map(|opened| monitor::operations(&statuses, &disks, opened)),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
@@ -183,6 +186,10 @@ impl Daemon {
 
         let journal = opened.as_ref().map(|opened| opened.journal.clone());
         let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal);
+        let mut watchers = vec![monitor];
+        if opened.is_some() {
+            watchers.push(space::start(&config, disks, readiness.clone()));
+        }
         let mut writing = None;
         if let Some(opened) = opened {
             let push_listener = listeners.ingest_http.take();
@@ -200,7 +207,7 @@ impl Daemon {
             writing,
             follower,
             servers,
-            monitor,
+            watchers,
             stop_intake,
             stop_serving,
             stop_time_max: config.limits.stop_time_max,
@@ -273,7 +280,7 @@ impl Daemon {
         self.stop_serving.cancel();
         // Each cuts its own connections off in time.
         while self.servers.join_next().await.is_some() {}
-        self.monitor.abort();
+        self.watchers.iter().for_each(JoinHandle::abort);
         if let Some(follower) = self.follower.take() {
             follower.stop(self.stop_time_max).await;
         }

@@ -38,6 +38,18 @@ fn status() -> OperationsStatus {
             last: Sequence(43),
             durable: Sequence(42),
         },
+        disks: vec![
+            DiskStatus {
+                folder: "journal",
+                free_bytes: Some(1_234_567),
+                is_low: true,
+            },
+            DiskStatus {
+                folder: "lake",
+                free_bytes: Some(7_000_000_000),
+                is_low: false,
+            },
+        ],
         rejects: vec![
             RejectCount {
                 reason: RejectReason::BadTime,
@@ -77,6 +89,10 @@ async fn the_page_says_how_the_daemon_is() {
         "12,345",
         "2026-11-22T02:46:20Z",
         "1,000,000",
+        "1,234,567",
+        "little space left",
+        "7,000,000,000",
+        "enough space",
         "bad_time",
         "heat",
         "rejects", // private tables too: this page is the operator's

@@ -146,6 +146,7 @@ pub(super) struct Limits {
     pub(super) checkpoint_pause: Option<DurationText>,
     pub(super) pushes_waiting_max: Option<NonZeroUsize>,
     pub(super) stop_time_max: Option<DurationText>,
+    pub(super) free_bytes_min: Option<SizeText>,
 }
 
 /// `[schemas]`

@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 use tracing::info;
 
+use super::space::Measured;
 use super::write_side::Opened;
 
 /// How often the parts are looked at.
@@ -60,9 +61,10 @@ pub(super) fn start(
 /// Returns what the operations page asks for.
 pub(super) fn operations(
     statuses: &Statuses,
+    disks: &Measured,
     opened: &Opened,
 ) -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
-    let statuses = statuses.clone();
+    let (statuses, disks) = (statuses.clone(), disks.clone());
     let journal = opened.journal.clone();
     let rejects = opened.pipeline.rejects();
     Arc::new(move || {
@@ -103,6 +105,7 @@ pub(super) fn operations(
                 last: durable,
                 durable,
             },
+            disks: disks.read(),
             rejects: RejectReason::ALL
                 .into_iter()
                 .map(|reason| RejectCount {
