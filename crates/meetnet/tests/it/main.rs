@@ -5,6 +5,8 @@
 mod as_of;
 mod commands;
 mod demo;
+mod desk;
 mod maintenance;
 mod process;
+mod space;
 mod split;
