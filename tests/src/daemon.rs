@@ -164,9 +164,14 @@ impl Installation {
         serde_json::from_str(&text).context(text)
     }
 
-    /// Returns the end of the daemon's log.
+    /// Returns the log of every daemon so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("meetnet.log")).unwrap_or_default()
+    }
+
+    /// Returns its end.
     pub fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("meetnet.log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
@@ -221,6 +226,16 @@ impl Installation {
     /// Where it cannot be started.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
         Ok(self.command(arguments)?.output()?)
+    }
+
+    /// Starts a command of the binary on this installation and does not wait for it; what it says goes nowhere.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn begin(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(arguments)?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.spawn()?)
     }
 
     /// Pushes a body to a source; returns status and answer.
