@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
-use meetnet_model::schemas;
+use meetnet_model::ids::Sequence;
+use meetnet_model::rows::DatasetRows;
+use meetnet_testkit::garden;
+pub(crate) use meetnet_testkit::garden::{MINUTE, START, declarations, flag, heat};
 
 use crate::actor::Lineage;
 use crate::check::{CheckOptions, Depth, Report, check};
@@ -22,34 +21,20 @@ use crate::lake::{DeclaredTables, Lake, LakeOptions, UpkeepRequest};
 use crate::snapshot::TableSnapshot;
 use crate::storage::{FolderStorage, LakeStorage, TableFolder};
 
-/// 2026-01-01T00:00:00Z.
-pub(crate) const START: i64 = 1_767_225_600_000_000;
-pub(crate) const MINUTE: i64 = 60_000_000;
-
-/// The dataset.
-pub(crate) fn heat() -> DatasetId {
-    DatasetId::new("heat")
-}
-
-pub(crate) fn declarations() -> Declarations {
-    let mut declarations = schemas::builtin().into_declarations([]);
-    declarations.datasets.retain(|id, _| *id == heat());
-    declarations
-}
-
 pub(crate) fn declaration() -> Arc<DatasetDeclaration> {
     Arc::clone(&declarations().datasets[&heat()])
 }
 
-pub(crate) fn flag(
-    _: &DatasetDeclaration,
-    rows: &RecordBatch,
-    _: &[u32],
-) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
+/// Where a row of a garden comes from.
+pub(crate) fn lineage(sequence: Sequence, recorded_at: i64) -> Lineage {
+    Lineage {
+        sequence,
+        received_at: recorded_at,
+        recorded_at,
+        source: "garden".into(),
+        licence: "CC0-1.0".into(),
+        precedence: 0,
+    }
 }
 
 /// What a message of the tests says: the rows of some sensors at one time.
@@ -76,18 +61,8 @@ impl Message {
     }
 
     fn rows(self) -> DatasetRows {
-        let declaration = declaration();
-        let index = |name: &str| declaration.column_index(name).unwrap();
-        let columns = ["sensor_id", "property", "time", "value"].map(index);
-        let mut builder = RowsBuilder::new(declaration);
-        for sensor in 0..self.sensors {
-            builder.set_text(columns[0], &format!("garden-{sensor:04}"));
-            builder.set_text(columns[1], "air_temperature");
-            builder.set_int(columns[2], self.time);
-            builder.set_float(columns[3], self.value + f64::from(sensor));
-            builder.finish_row(0).unwrap();
-        }
-        builder.take()
+        let sensors = 0..self.sensors;
+        garden::rows(sensors.map(|sensor| (sensor, self.time, self.value + f64::from(sensor))))
     }
 }
 
@@ -204,14 +179,7 @@ impl City {
                 if frame.kind != FrameKind::Envelope {
                     continue;
                 }
-                let lineage = [Lineage {
-                    sequence: frame.sequence,
-                    received_at: frame.received_at,
-                    recorded_at: frame.recorded_at,
-                    source: frame.source.into(),
-                    licence: "CC0-1.0".into(),
-                    precedence: 0,
-                }];
+                let lineage = [lineage(frame.sequence, frame.recorded_at)];
                 let rows = Message::parse(frame.payload).rows();
                 self.lake.apply(&rows, &lineage, &mut flag).unwrap();
             }

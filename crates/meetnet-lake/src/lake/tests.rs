@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::rows::DatasetRows;
 use meetnet_model::schemas;
+use meetnet_testkit::garden::{self, MINUTE, START, flag};
 use meetnet_testkit::objects::FaultyStore;
 
 use super::*;
@@ -19,10 +19,7 @@ use crate::compact::{Effort, choose};
 use crate::files::DiskFiles;
 use crate::snapshot::LiveFile;
 use crate::storage::{FolderStorage, LakeStorage, ObjectStorage};
-
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
+use crate::testing::lineage;
 
 fn declarations() -> Declarations {
     schemas::builtin().into_declarations([])
@@ -44,31 +41,14 @@ fn tables(root: &Path, declarations: Declarations) -> Result<DeclaredTables, Lak
     DeclaredTables::read(storage, Arc::new(declarations))
 }
 
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
-}
-
 /// Rows of `heat`: `sensors` sensors at one time.
 fn rows(sensors: u32, time: i64, value: f64) -> DatasetRows {
     rows_of("heat", sensors, time, value)
 }
 
 fn rows_of(dataset: &str, sensors: u32, time: i64, value: f64) -> DatasetRows {
-    let declaration = Arc::clone(&declarations().datasets[&DatasetId::new(dataset)]);
-    let index = |name: &str| declaration.column_index(name).unwrap();
-    let columns = ["sensor_id", "property", "time", "value"].map(index);
-    let mut builder = RowsBuilder::new(declaration);
-    for sensor in 0..sensors {
-        builder.set_text(columns[0], &format!("garden-{sensor:04}"));
-        builder.set_text(columns[1], "air_temperature");
-        builder.set_int(columns[2], time);
-        builder.set_float(columns[3], value + f64::from(sensor % 7));
-        builder.finish_row(0).unwrap();
-    }
-    builder.take()
+    let readings = (0..sensors).map(|sensor| (sensor, time, value + f64::from(sensor % 7)));
+    garden::rows_of(dataset, readings)
 }
 
 /// Applies one frame.
@@ -78,14 +58,7 @@ fn take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) {
 
 fn try_take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) -> Result<Applied, LakeError> {
     let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
-    let lineage = [Lineage {
-        sequence: Sequence(sequence),
-        received_at: recorded_at,
-        recorded_at,
-        source: "garden".into(),
-        licence: "CC0-1.0".into(),
-        precedence: 0,
-    }];
+    let lineage = [lineage(Sequence(sequence), recorded_at)];
     let applied = lake.apply(rows, &lineage, &mut flag)?;
     lake.advance(Sequence(sequence), recorded_at);
     Ok(applied)
@@ -548,15 +521,8 @@ fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
     let mut lake = open(folder.path(), |options| options.limits.compaction = false);
     take(&mut lake, 1, &rows(2, START, 1.0));
     let waiting = rows(2, START + MINUTE, 1.0);
-    let lineage = |sequence: u64| Lineage {
-        sequence: Sequence(sequence),
-        received_at: 10_000 + sequence as i64,
-        recorded_at: 10_000 + sequence as i64,
-        source: "garden".into(),
-        licence: "CC0-1.0".into(),
-        precedence: 0,
-    };
-    lake.hold(&waiting, &[lineage(3)]);
+    let from = |sequence: u64| lineage(Sequence(sequence), 10_000 + sequence as i64);
+    lake.hold(&waiting, &[from(3)]);
     take(&mut lake, 4, &rows_of("air", 2, START, 1.0));
     lake.commit_all().unwrap();
     let through = |lake: &mut Lake, dataset: &str| {
@@ -572,7 +538,7 @@ fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
     assert_eq!(positions[&DatasetId::new("air")].1, Sequence(4));
     // The journal keeps what waits.
     assert_eq!(lake.trim_point(), Sequence(2));
-    lake.apply(&waiting, &[lineage(3)], &mut flag).unwrap();
+    lake.apply(&waiting, &[from(3)], &mut flag).unwrap();
     lake.release(&DatasetId::new("heat"));
     lake.commit_all().unwrap();
     assert_eq!(through(&mut lake, "heat"), (4, false));

@@ -9,10 +9,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, Int8Array, Int64Array, RecordBatch};
+use arrow::array::{Array, Int64Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
-use meetnet_lake::Lineage;
 use meetnet_lake::backup::{self, BackupError, BackupOptions, Manifest, RestoreOptions};
 use meetnet_lake::files::{DiskFiles, FileHandle, Files, ListedFile, LockGuard};
 use meetnet_lake::journal::{
@@ -21,16 +20,14 @@ use meetnet_lake::journal::{
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
 use meetnet_lake::snapshot::HotBatch;
 use meetnet_lake::storage::{FolderStorage, LakeStorage};
-use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::ids::Sequence;
+use meetnet_model::rows::DatasetRows;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+use meetnet_testkit::garden::{self, MINUTE, START, flag};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
+use super::city::lineage_at;
 
 /// One installation: journal, lake, and the pipeline between them in its simplest form.
 struct Scene {
@@ -41,6 +38,7 @@ struct Scene {
     applied: Sequence,
 }
 
+/// Many tables, so that something happens between two of them.
 fn declarations() -> Declarations {
     meetnet_model::schemas::builtin().into_declarations([])
 }
@@ -95,14 +93,7 @@ impl Scene {
                 .frames()
                 .filter(|frame| frame.kind == FrameKind::Envelope);
             for frame in envelopes {
-                let lineage = [Lineage {
-                    sequence: frame.sequence,
-                    received_at: frame.received_at,
-                    recorded_at: frame.recorded_at,
-                    source: "garden".into(),
-                    licence: "CC0-1.0".into(),
-                    precedence: 0,
-                }];
+                let lineage = [lineage_at(frame.sequence, frame.recorded_at)];
                 let rows = decode(std::str::from_utf8(frame.payload).unwrap());
                 self.lake.apply(&rows, &lineage, &mut flag).unwrap();
             }
@@ -174,7 +165,7 @@ impl Scene {
     /// Every version of every row of `heat`, sorted: sensor, time, value, revision, when it was recorded and replaced.
     fn versions(&self) -> Vec<Vec<String>> {
         let snapshot = self.lake.shared().load_full();
-        let table = &snapshot.tables[&DatasetId::new("heat")];
+        let table = &snapshot.tables[&garden::heat()];
         let mut versions = Vec::new();
         for file in table.files.iter() {
             let path = table.folder.shown(&file.path);
@@ -205,7 +196,7 @@ impl Scene {
     /// Hot rows and masked rows of `heat`.
     fn uncommitted(&self) -> (usize, usize) {
         let snapshot = self.lake.shared().load_full();
-        let table = &snapshot.tables[&DatasetId::new("heat")];
+        let table = &snapshot.tables[&garden::heat()];
         (
             table.hot.iter().map(|hot| hot.batch.num_rows()).sum(),
             table.masks.values().map(|mask| mask.rows.len()).sum(),
@@ -213,27 +204,12 @@ impl Scene {
     }
 }
 
+/// Reads garden, minute and value.
 fn decode(payload: &str) -> DatasetRows {
     let mut parts = payload.split(' ');
     let mut part = || parts.next().unwrap();
-    let declaration = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
-    let index = |name: &str| declaration.column_index(name).unwrap();
-    let columns = ["sensor_id", "property", "time", "value"].map(index);
-    let mut builder = RowsBuilder::new(declaration);
-    builder.set_text(columns[0], &format!("garden-{}", part()));
-    builder.set_text(columns[1], "air_temperature");
-    builder.set_int(columns[2], START + part().parse::<i64>().unwrap() * MINUTE);
-    builder.set_float(columns[3], part().parse().unwrap());
-    builder.finish_row(0).unwrap();
-    builder.take()
-}
-
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    let rows = rows.num_rows();
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows)),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows)),
-    )
+    let (sensor, minute): (u32, i64) = (part().parse().unwrap(), part().parse().unwrap());
+    garden::rows([(sensor, START + minute * MINUTE, part().parse().unwrap())])
 }
 
 fn version(batch: &RecordBatch, row: usize, superseded_at: Option<i64>) -> Vec<String> {
@@ -492,7 +468,7 @@ fn a_data_file_that_is_not_what_was_committed_stops_the_backup() {
     let base = filled(2);
     let scene = Scene::open(&shared(&base.restart(Crash::Kill)), "/data");
     let snapshot = scene.lake.shared().load_full();
-    let table = &snapshot.tables[&DatasetId::new("heat")];
+    let table = &snapshot.tables[&garden::heat()];
     let path = table.folder.shown(&table.files[0].path);
     let check = |change: &dyn Fn(&FaultyFiles), expect: &str| {
         let files = base.restart(Crash::Kill);

@@ -12,12 +12,13 @@ use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
 use meetnet_lake::storage::{LakeStorage, ObjectStorage};
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+use meetnet_testkit::garden::declarations;
 use meetnet_testkit::objects::{FaultyStore, StoreFault};
 use object_store::path::Path;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::city::{apply, committed, declarations, openings};
+use super::city::{apply, committed, openings};
 use super::s3::Bucket;
 
 const MARK: &str = "_meetnet/writer.json";

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Int8Array, Int64Array, RecordBatch};
+use meetnet_lake::LakeError;
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader, UpkeepRequest};
 use meetnet_lake::storage::{LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
-use meetnet_lake::{LakeError, Lineage};
-use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::FaultyFiles;
+use meetnet_testkit::garden::{self, MINUTE, START, declarations};
 use meetnet_testkit::http_proxy::{HttpFault, HttpProxy, SeenRequest};
 use meetnet_testkit::s3::S3Server;
 use rand::rngs::StdRng;
@@ -21,11 +18,8 @@ use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::city::{committed, openings};
+use super::city::{Row, apply, committed, openings};
 
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
 const KEY: &str = "AKIAHIDDEN";
 const SECRET: &str = "hidden-secret";
 
@@ -107,12 +101,6 @@ fn hasty(retries_max: usize) -> S3Limits {
     }
 }
 
-fn declarations() -> Declarations {
-    let mut declarations = meetnet_model::schemas::builtin().into_declarations([]);
-    declarations.datasets.retain(|id, _| id.as_str() == "heat");
-    declarations
-}
-
 /// Opens the lake of a journal that has a copy nowhere.
 fn open(storage: &Arc<dyn LakeStorage>, journal: &Journal) -> Result<Lake, LakeError> {
     let tables = DeclaredTables::read(Arc::clone(storage), Arc::new(declarations()))?;
@@ -122,13 +110,6 @@ fn open(storage: &Arc<dyn LakeStorage>, journal: &Journal) -> Result<Lake, LakeE
     options.limits.commit_age_max = Duration::ZERO;
     options.limits.vacuum_after = Duration::ZERO;
     Lake::open(options, tables, Sequence::ZERO)
-}
-
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
 }
 
 /// What one frame says: five sensors at one minute.
@@ -141,36 +122,18 @@ struct Frame {
 const SENSORS: u32 = 5;
 
 impl Frame {
-    fn rows(self) -> DatasetRows {
-        let declaration = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
-        let index = |name: &str| declaration.column_index(name).unwrap();
-        let columns = ["sensor_id", "property", "time", "value"].map(index);
-        let mut builder = RowsBuilder::new(declaration);
-        for sensor in 0..SENSORS {
-            builder.set_text(columns[0], &format!("garden-{sensor}"));
-            builder.set_text(columns[1], "air_temperature");
-            builder.set_int(columns[2], START + self.minute * MINUTE);
-            builder.set_float(columns[3], self.value + f64::from(sensor));
-            builder.finish_row(0).unwrap();
-        }
-        builder.take()
+    fn rows(self) -> Vec<Row> {
+        let sensors = 0..SENSORS;
+        sensors
+            .map(|sensor| (sensor, self.minute, self.value + f64::from(sensor)))
+            .collect()
     }
 }
 
 /// Applies frames from `first` on, as a journal hands them over; those that are in the table are skipped.
 fn take(lake: &mut Lake, frames: &[Frame], first: u64) -> Result<(), LakeError> {
     for (frame, sequence) in frames.iter().zip(first..) {
-        let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
-        let lineage = [Lineage {
-            sequence: Sequence(sequence),
-            received_at: recorded_at,
-            recorded_at,
-            source: "garden".into(),
-            licence: "CC0-1.0".into(),
-            precedence: 0,
-        }];
-        lake.apply(&frame.rows(), &lineage, &mut flag)?;
-        lake.advance(Sequence(sequence), recorded_at);
+        apply(lake, sequence, &frame.rows())?;
     }
     Ok(())
 }
@@ -180,7 +143,7 @@ fn expected(frames: &[Frame]) -> BTreeMap<(String, i64), f64> {
     let mut rows = BTreeMap::new();
     for frame in frames {
         for sensor in 0..SENSORS {
-            let key = (format!("garden-{sensor}"), START + frame.minute * MINUTE);
+            let key = (garden::sensor(sensor), START + frame.minute * MINUTE);
             rows.insert(key, frame.value + f64::from(sensor));
         }
     }
@@ -403,7 +366,7 @@ fn a_broken_file_is_told_from_an_outage() {
         .unwrap()
         .refresh()
         .unwrap();
-    let file = Arc::clone(&snapshot.tables[&DatasetId::new("heat")].files[0]);
+    let file = Arc::clone(&snapshot.tables[&garden::heat()].files[0]);
     let path = format!("heat/{}", file.path);
     let check = |expect: &str| {
         let mut lake = open(&storage, &bucket.journal).unwrap();
