@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use meetnet_testkit::binary::meetnet_binary;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -309,15 +309,24 @@ impl Daemon {
     ///
     /// # Errors
     /// Where it does not within 60 s, or exits with another code.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
         self.ask_to_stop()?;
+        let status = self.ended()?;
+        ensure!(status.success(), "meetnet ended with {status}");
+        Ok(())
+    }
+
+    /// Waits until the daemon ends by itself; returns how.
+    ///
+    /// # Errors
+    /// Where it does not within 60 s.
+    pub fn ended(mut self) -> Result<ExitStatus> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("meetnet ended with {status}"),
-                None => ensure!(Instant::now() < deadline, "meetnet does not stop"),
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
+            ensure!(Instant::now() < deadline, "meetnet does not stop");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
