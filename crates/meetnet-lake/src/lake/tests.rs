@@ -12,11 +12,13 @@ use meetnet_model::rows::DatasetRows;
 use meetnet_model::schemas;
 use meetnet_testkit::garden::{self, MINUTE, START, flag};
 use meetnet_testkit::objects::FaultyStore;
+use uuid::Uuid;
 
 use super::*;
 use crate::actor::insert_files;
 use crate::compact::{Effort, choose};
 use crate::files::DiskFiles;
+use crate::journal::Openings;
 use crate::snapshot::LiveFile;
 use crate::storage::{FolderStorage, LakeStorage, ObjectStorage};
 use crate::testing::lineage;
