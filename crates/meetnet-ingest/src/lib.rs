@@ -12,6 +12,7 @@ mod intake;
 pub mod mqtt;
 pub mod outcomes;
 pub mod pipeline;
+pub mod replay;
 mod service;
 pub mod status;
 

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::{check, sql, telemetry};
 
 mod config_check;
+mod rejects;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,11 @@ enum Command {
     Restore(RestoreOptions),
     /// Verifies what is stored, and says what to do about what is wrong
     Check(check::CheckArguments),
+    /// Messages that could not become rows: lists them, shows one, replays or drops them
+    Rejects {
+        #[command(subcommand)]
+        command: rejects::RejectsCommand,
+    },
     /// Looks at a configuration
     Config {
         #[command(subcommand)]
@@ -157,6 +163,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Restore(RestoreOptions { dir, config }) => {
             block_on(commands::restore(dir, &config.config, &environment))
         }
+        Command::Rejects { command } => rejects::run(command, &environment),
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }
 }

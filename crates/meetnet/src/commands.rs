@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use anyhow::anyhow;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::DatasetId;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ use crate::telemetry;
 
 mod backup;
 mod client;
+pub(crate) mod rejects;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,12 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// List what could not become a row.
+    Rejects(rejects::Listing),
+    /// Decode messages again by the declarations now in force.
+    Replay(rejects::Replaying),
+    /// Close rejects without rows.
+    DropRejects(rejects::Selection),
 }
 
 impl Request {
@@ -68,6 +76,9 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Rejects(_) => "rejects list",
+            Self::Replay(_) => "rejects replay",
+            Self::DropRejects(_) => "rejects drop",
         }
     }
 }
@@ -86,6 +97,7 @@ pub(crate) struct Context {
     pub(crate) storage: Arc<dyn LakeStorage>,
     pub(crate) journal: Journal,
     pub(crate) pipeline: PipelineCommands,
+    pub(crate) shared: SharedSnapshot,
     /// Held by the command that is carried out: a backup must not see a vacuum remove what it copies.
     turn: Arc<Mutex<()>>,
 }
@@ -97,6 +109,7 @@ impl Context {
             storage: Arc::clone(&opened.storage),
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
+            shared: opened.pipeline.shared(),
             turn: Arc::default(),
         }
     }
@@ -129,6 +142,9 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Rejects(listing) => rejects::list(context, listing),
+        Request::Replay(replaying) => rejects::replay_chosen(context, replaying, progress),
+        Request::DropRejects(selection) => rejects::drop_chosen(context, selection, progress),
     }
 }
 

@@ -23,7 +23,14 @@ use meetnet_testkit::files::FaultyFiles;
 use super::*;
 use crate::outcomes::Outcome;
 
+mod replay;
+
 fn declarations() -> Arc<Declarations> {
+    declarations_reading("/t")
+}
+
+/// Declarations that find the temperature at `temperature`.
+fn declarations_reading(temperature: &str) -> Arc<Declarations> {
     let map = |property: &str, pointer: &str, unit: &str| MapEntry {
         dataset: "heat".into(),
         property: Some(property.to_owned()),
@@ -47,7 +54,7 @@ fn declarations() -> Arc<Declarations> {
         sentinels: Vec::new(),
         lenient: false,
         map: vec![
-            map("air_temperature", "/t", "Cel"),
+            map("air_temperature", temperature, "Cel"),
             map("relative_humidity", "/h", "%"),
         ],
         precedence: 0,
