@@ -8,5 +8,6 @@ mod demo;
 mod desk;
 mod maintenance;
 mod process;
+mod rejects;
 mod space;
 mod split;
