@@ -8,6 +8,7 @@
 mod dup_window;
 mod epoch;
 pub mod http;
+pub mod import;
 mod intake;
 pub mod mqtt;
 pub mod outcomes;

@@ -17,6 +17,7 @@ use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::DatasetId;
+use meetnet_model::privacy::PrivacyKey;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{QUIET, print};
@@ -27,6 +28,7 @@ use crate::telemetry;
 
 mod backup;
 mod client;
+mod import;
 pub(crate) mod rejects;
 mod socket;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod upkeep;
 mod wire;
 
 pub(crate) use backup::restore;
+pub(crate) use import::Importing;
 pub(crate) use socket::AdminSocket;
 
 /// What can be asked for.
@@ -60,6 +63,8 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// Bring files into the tables.
+    Import(Importing),
     /// List what could not become a row.
     Rejects(rejects::Listing),
     /// Decode messages again by the declarations now in force.
@@ -76,6 +81,7 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Import(_) => "import",
             Self::Rejects(_) => "rejects list",
             Self::Replay(_) => "rejects replay",
             Self::DropRejects(_) => "rejects drop",
@@ -98,6 +104,8 @@ pub(crate) struct Context {
     pub(crate) journal: Journal,
     pub(crate) pipeline: PipelineCommands,
     pub(crate) shared: SharedSnapshot,
+    /// Makes pseudonyms of hardware ids.
+    pub(crate) key: PrivacyKey,
     /// Held by the command that is carried out: a backup must not see a vacuum remove what it copies.
     turn: Arc<Mutex<()>>,
 }
@@ -110,6 +118,7 @@ impl Context {
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
             shared: opened.pipeline.shared(),
+            key: opened.key.clone(),
             turn: Arc::default(),
         }
     }
@@ -142,6 +151,7 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Import(importing) => import::import(context, importing, progress),
         Request::Rejects(listing) => rejects::list(context, listing),
         Request::Replay(replaying) => rejects::replay_chosen(context, replaying, progress),
         Request::DropRejects(selection) => rejects::drop_chosen(context, selection, progress),
@@ -163,6 +173,7 @@ pub(crate) async fn run(
         Some(daemon) => client::ask(daemon, &request, &signal).await?,
         None => alone(request, &config, environment, &signal).await?,
     };
+    client::end_bar();
     print(&outcome.report)
 }
 

@@ -23,6 +23,7 @@ use meetnet_testkit::files::FaultyFiles;
 use super::*;
 use crate::outcomes::Outcome;
 
+mod import;
 mod replay;
 
 fn declarations() -> Arc<Declarations> {

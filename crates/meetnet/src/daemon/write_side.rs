@@ -31,7 +31,7 @@ pub(crate) struct Opened {
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
-    pub(super) key: PrivacyKey,
+    pub(crate) key: PrivacyKey,
 }
 
 /// The running write side.

@@ -6,6 +6,7 @@ mod as_of;
 mod commands;
 mod demo;
 mod desk;
+mod import;
 mod maintenance;
 mod process;
 mod rejects;
