@@ -29,7 +29,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
-pub use self::group::RejectCounts;
+pub use self::group::{RejectCounts, RejectTally};
 use self::run::FULL_PAUSE;
 pub use self::run::{Runner, Step};
 use crate::dup_window::DupWindows;

@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
-use meetnet_lake::snapshot::{SharedSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceKind;
@@ -48,8 +48,8 @@ pub struct OperationsStatus {
     pub journal: JournalStatus,
     /// The disks that it writes to.
     pub disks: Vec<DiskStatus>,
-    /// Rejects since the start, by reason.
-    pub rejects: Vec<RejectCount>,
+    /// Rejects since the start, by source and reason.
+    pub rejects: Vec<RejectRow>,
 }
 
 /// One source.
@@ -61,8 +61,14 @@ pub struct SourceRow {
     pub kind: SourceKind,
     /// Whether it can deliver now; None where nothing is to be connected (a push endpoint).
     pub connected: Option<bool>,
+    /// It has said nothing for longer than it may.
+    pub silent: bool,
     /// Messages since the start.
     pub messages_total: u64,
+    /// Messages per minute, over the last one; None where it cannot be said yet.
+    pub messages_per_minute: Option<f64>,
+    /// Messages that are taken and not yet acknowledged.
+    pub unacked: u64,
     /// When the last one was received, µs since 1970 UTC.
     pub last_message_at: Option<i64>,
     /// Rejects since the start.
@@ -76,10 +82,12 @@ pub struct SourceRow {
 pub struct JournalStatus {
     /// Bytes of the segments that are not trimmed.
     pub bytes: u64,
-    /// The last sequence that was given.
-    pub last: Sequence,
     /// Every frame up to this sequence is on disk.
     pub durable: Sequence,
+    /// Messages are refused for want of space.
+    pub disk_full: bool,
+    /// The clock is not to be believed.
+    pub clock_step: bool,
 }
 
 /// The disk under a folder that the daemon writes to.
@@ -93,13 +101,21 @@ pub struct DiskStatus {
     pub is_low: bool,
 }
 
-/// Rejects of one reason.
-#[derive(Clone, Copy, Debug)]
-pub struct RejectCount {
+/// Rejects of one source for one reason.
+#[derive(Clone, Debug)]
+pub struct RejectRow {
+    /// The source.
+    pub source: SourceId,
     /// The reason.
     pub reason: RejectReason,
     /// How many since the start.
     pub total: u64,
+    /// Sequence of the message of the example.
+    pub sequence: Sequence,
+    /// What was wrong with it.
+    pub message: String,
+    /// A redacted excerpt of it.
+    pub excerpt: String,
 }
 
 /// Returns the routes of the admin listener.
@@ -126,7 +142,9 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
         now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
-        write_side: state.status.map(|status| write_side_text(&status())),
+        write_side: state
+            .status
+            .map(|status| write_side_text(&status(), applied_through(&snapshot))),
         tables: snapshot
             .tables
             .values()
@@ -162,9 +180,10 @@ struct WriteSideText {
 }
 
 struct JournalText {
-    last: String,
     durable: String,
+    behind: String,
     bytes: String,
+    troubles: Vec<&'static str>,
 }
 
 struct DiskText {
@@ -180,6 +199,8 @@ struct SourceText {
     state: &'static str,
     state_class: &'static str,
     messages: String,
+    per_minute: String,
+    unacked: String,
     last_message: String,
     rejects: String,
     last_error: String,
@@ -198,26 +219,48 @@ struct TableText {
 }
 
 struct RejectText {
+    source: String,
     reason: &'static str,
     total: String,
+    sequence: u64,
+    message: String,
+    excerpt: String,
 }
 
-fn write_side_text(status: &OperationsStatus) -> WriteSideText {
+/// The position that every table has reached.
+fn applied_through(snapshot: &LakeSnapshot) -> Option<Sequence> {
+    snapshot.tables.values().map(|table| table.through).min()
+}
+
+fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> WriteSideText {
+    let journal = &status.journal;
+    let behind = applied.map_or(0, |applied| journal.durable.0.saturating_sub(applied.0));
+    let mut troubles = Vec::new();
+    if journal.disk_full {
+        troubles.push("The disk is full: nothing is taken in until somebody makes room.");
+    }
+    if journal.clock_step {
+        troubles.push("The clock was set: rows without a time of their own are suspect until it can be believed.");
+    }
     WriteSideText {
         journal: JournalText {
-            last: count(status.journal.last.0),
-            durable: count(status.journal.durable.0),
-            bytes: count(status.journal.bytes),
+            durable: count(journal.durable.0),
+            behind: count(behind),
+            bytes: count(journal.bytes),
+            troubles,
         },
         disks: status.disks.iter().map(disk_text).collect(),
         sources: status.sources.iter().map(source_text).collect(),
         rejects: status
             .rejects
             .iter()
-            .filter(|reject| reject.total > 0)
             .map(|reject| RejectText {
+                source: reject.source.to_string(),
                 reason: reject.reason.as_str(),
                 total: count(reject.total),
+                sequence: reject.sequence.0,
+                message: reject.message.clone(),
+                excerpt: reject.excerpt.clone(),
             })
             .collect(),
     }
@@ -239,8 +282,9 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
 
 fn source_text(source: &SourceRow) -> SourceText {
     let (state, state_class) = match source.connected {
-        Some(true) => ("connected", "pass"),
         Some(false) => ("not connected", "fail"),
+        _ if source.silent => ("silent", "suspect"),
+        Some(true) => ("connected", "pass"),
         None => ("listening", "plain"),
     };
     SourceText {
@@ -252,6 +296,10 @@ fn source_text(source: &SourceRow) -> SourceText {
         state,
         state_class,
         messages: count(source.messages_total),
+        per_minute: source
+            .messages_per_minute
+            .map_or_else(|| "–".into(), |rate| count(rate.round() as u64)),
+        unacked: count(source.unacked),
         last_message: source
             .last_message_at
             .map_or_else(|| "–".into(), |at| format_rfc3339(whole_seconds(at))),

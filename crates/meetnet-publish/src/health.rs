@@ -41,6 +41,7 @@ struct Steps {
     journal_disk_full: bool,
     disks_low: Vec<&'static str>,
     lake_reachable: Option<bool>,
+    silent: Vec<SourceId>,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
 
@@ -67,6 +68,8 @@ pub struct ReadinessReport {
     /// answers are from the last one that did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lake_reachable: Option<bool>,
+    /// Sources that have said nothing for longer than they may. Detail: what is stored is answered.
+    pub silent_sources: Vec<SourceId>,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -104,6 +107,7 @@ impl Readiness {
                 journal_disk_full: false,
                 disks_low: Vec::new(),
                 lake_reachable: None,
+                silent: Vec::new(),
                 sources,
             }),
         }))
@@ -148,6 +152,11 @@ impl Readiness {
         self.change(|steps| steps.disks_low = folders);
     }
 
+    /// Reports which sources have said nothing for longer than they may.
+    pub fn silent(&self, sources: Vec<SourceId>) {
+        self.change(|steps| steps.silent = sources);
+    }
+
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
         let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
@@ -161,6 +170,7 @@ impl Readiness {
             journal_disk_full: steps.journal_disk_full,
             disks_low: steps.disks_low.clone(),
             lake_reachable: steps.lake_reachable,
+            silent_sources: steps.silent.clone(),
             sources: steps
                 .sources
                 .iter()

@@ -44,7 +44,7 @@ mod telemetry;
 mod fixture;
 
 pub use admin::{
-    AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectCount, SourceRow, admin_router,
+    AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
 };
 pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};

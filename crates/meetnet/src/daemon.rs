@@ -150,6 +150,7 @@ impl Daemon {
         };
         readiness.journal_replayed();
 
+        let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
         let disks = space::Measured::default();
         if let Some(opened) = &opened {
@@ -174,7 +175,7 @@ impl Daemon {
                 snapshot: Arc::clone(&snapshot),
                 status: opened
                     .as_ref()
-                    .map(|opened| monitor::operations(&statuses, &disks, opened)),
+                    .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
@@ -185,7 +186,8 @@ impl Daemon {
         }
 
         let journal = opened.as_ref().map(|opened| opened.journal.clone());
-        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal);
+        let monitor =
+            monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
         let mut watchers = vec![monitor];
         if opened.is_some() {
             watchers.push(space::start(&config, disks, readiness.clone()));

@@ -26,21 +26,42 @@ const REJECTS: &str = "rejects";
 /// Rejects by source and reason since the start; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct RejectCounts {
-    counts: Arc<Mutex<BTreeMap<(SourceId, RejectReason), u64>>>,
+    counts: Arc<Mutex<BTreeMap<(SourceId, RejectReason), RejectTally>>>,
+}
+
+/// Rejects of one source for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectTally {
+    /// How many since the start.
+    pub total: u64,
+    /// Sequence of the message that one of the last was of.
+    pub sequence: Sequence,
+    /// What was wrong with it.
+    pub message: String,
+    /// A redacted excerpt of its bytes.
+    pub excerpt: String,
 }
 
 impl RejectCounts {
     /// Returns the counts.
-    pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), u64> {
+    pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), RejectTally> {
         self.counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn add(&self, source: &SourceId, reason: RejectReason) {
+    fn add(&self, source: &SourceId, sequence: Sequence, reject: &Reject) {
+        let reason = reject.reason;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((source.clone(), reason)).or_default() += 1;
+        let tally = counts.entry((source.clone(), reason)).or_default();
+        tally.total += 1;
+        // A flood of rejects is not copied one by one: the example is younger than half of them.
+        if tally.total.is_power_of_two() {
+            tally.sequence = sequence;
+            tally.message.clone_from(&reject.message);
+            tally.excerpt.clone_from(&reject.excerpt);
+        }
         metrics::counter!("meetnet_rejects_total", "source" => source.to_string(), "reason" => reason.as_str())
             .increment(1);
     }
@@ -236,8 +257,8 @@ impl GroupDecoder {
     pub(super) fn take(&mut self) -> Taken {
         let Decoded { mut rows, rejects } = self.group.take();
         for reject in &rejects {
-            let source = &self.lineage[reject.envelope as usize].source;
-            self.counts.add(source, reject.reason);
+            let lineage = &self.lineage[reject.envelope as usize];
+            self.counts.add(&lineage.source, lineage.sequence, reject);
         }
         rows.extend(self.reject_rows(&rejects));
         self.topics.clear();

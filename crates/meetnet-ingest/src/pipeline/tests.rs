@@ -194,7 +194,10 @@ fn frames_become_rows_and_rejects_once_also_after_restarts() {
     assert_eq!(rows(&snapshot, "heat"), (3, 0));
     assert_eq!(rows(&snapshot, "rejects"), (1, 0));
     let counts = daemon.pipeline.rejects().read();
-    assert_eq!(counts.values().sum::<u64>(), 1, "{counts:?}");
+    let tallies: Vec<_> = counts.values().collect();
+    assert_eq!(tallies.len(), 1, "{counts:?}");
+    assert_eq!((tallies[0].total, tallies[0].sequence), (1, last));
+    assert_eq!(tallies[0].excerpt, "{\"t\":");
     // A crash, seen on a copy of the disk: nothing was committed, so everything comes from the journal again.
     let copy = tempfile::tempdir().unwrap();
     copy_folder(folder.path(), copy.path());

@@ -35,9 +35,11 @@ fn a_later_outage_is_detail() {
     readiness.disconnected(&lora);
     readiness.journal_disk_full(true);
     readiness.disks_low(vec!["journal"]);
+    readiness.silent(vec![lora.clone()]);
     let report = readiness.report();
     assert!(report.ready && report.journal_disk_full);
     assert_eq!(report.disks_low, ["journal"]);
+    assert_eq!(report.silent_sources, [lora.clone()]);
     assert_eq!(
         report.sources[&lora],
         BrokerReport {

@@ -207,6 +207,7 @@ pub(super) struct Source {
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
     pub(super) precedence: i32,
+    pub(super) silent_after: Option<DurationText>,
     // kind = "mqtt"
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,

@@ -80,6 +80,10 @@ impl Opened {
         statuses: &Statuses,
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
+        for source in &config.sources {
+            let declaration = &source.declaration;
+            statuses.expect(&declaration.id, declaration.kind, source.silent_after);
+        }
         let mqtt = sources::mqtt(config, secrets, &self, statuses);
         let push = config
             .ingest_http
