@@ -11,6 +11,7 @@ mod declared;
 mod import;
 mod options;
 mod reader;
+mod redeclare;
 mod repairs;
 mod table;
 mod upkeep;
@@ -42,6 +43,7 @@ use crate::actor::{
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use crate::storage;
+use crate::table::declared::DeclaredTable;
 pub use crate::table::vacuum::Vacuumed;
 
 /// Prefix of the Delta application id of a journal.
@@ -52,6 +54,8 @@ pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 pub struct Lake {
     options: LakeOptions,
     app_id: String,
+    /// Number of this opening, where openings have one.
+    opening: Option<i64>,
     tables: BTreeMap<DatasetId, Table>,
     shared: SharedSnapshot,
     through: Sequence,
@@ -104,11 +108,8 @@ impl Lake {
         let now = options.clock.instant();
         let mut tables = BTreeMap::new();
         for table in declared {
-            let now_ms = options.clock.now_ms();
-            let mut actor = DatasetActor::open(table, &app_id, trimmed_through, opening, now_ms)?;
-            actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
-            let id = actor.declaration().id.clone();
-            let table = Table::new(actor, options.limits.commit_age_max, now);
+            let id = table.declaration().id.clone();
+            let table = open_table(table, &options, &app_id, trimmed_through, opening)?;
             tables.insert(id, table);
         }
         let worker = if options.background {
@@ -120,6 +121,7 @@ impl Lake {
             upkeep: Upkeep::start(tables.keys(), options.background, now)?,
             options,
             app_id,
+            opening,
             tables,
             shared: Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())),
             through: trimmed_through,
@@ -212,6 +214,10 @@ impl Lake {
         let mut tables = BTreeMap::new();
         let mut changed = false;
         for (id, table) in &mut self.tables {
+            if !table.is_declared {
+                changed |= table.published.take().is_some();
+                continue;
+            }
             let dirty = table.actor.take_dirty();
             let (through, stable_time) = table.position(applied);
             let moved = |snapshot: &TableSnapshot| {
@@ -424,6 +430,20 @@ impl Lake {
     pub fn take_short_of_space(&mut self) -> bool {
         std::mem::take(&mut self.short_of_space)
     }
+}
+
+/// Opens one table.
+fn open_table(
+    table: DeclaredTable,
+    options: &LakeOptions,
+    app_id: &str,
+    applied: Sequence,
+    opening: Option<i64>,
+) -> Result<Table, LakeError> {
+    let (now, now_ms) = (options.clock.instant(), options.clock.now_ms());
+    let mut actor = DatasetActor::open(table, app_id, applied, opening, now_ms)?;
+    actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
+    Ok(Table::new(actor, options.limits.commit_age_max, now))
 }
 
 fn unknown(id: &DatasetId) -> LakeError {

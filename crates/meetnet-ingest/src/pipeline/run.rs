@@ -32,6 +32,8 @@ pub struct Runner {
     options: PipelineOptions,
     pub(super) journal: Journal,
     reader: JournalReader,
+    /// In force behind everything that was recovered, or since.
+    declarations: Arc<Declarations>,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
@@ -90,12 +92,13 @@ impl Runner {
         let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         let in_force = if recovery.declarations.is_empty() {
-            declarations
+            Arc::clone(&declarations)
         } else {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        lake.open_missing(&in_force)?;
         // As it was then, not as it is declared today: the frames between the two say when it changed.
         lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -106,6 +109,7 @@ impl Runner {
         journal.on_durable(Box::new(move |_, _| ring.ring()));
         Ok(Self {
             reader: journal.reader(trimmed_through),
+            declarations,
             options,
             journal,
             lake,
@@ -166,6 +170,7 @@ impl Runner {
             replayed.applied += self.take_group(&group)?;
         }
         self.replaying = false;
+        self.lake.redeclare(&self.declarations)?;
         if self.lake.through() == last {
             // Also where everything was trimmed and nothing had to be replayed.
             self.lake.advance(last, recovery.last_recorded_at);
@@ -354,6 +359,7 @@ impl Runner {
     /// Decodes and applies a group; a declarations frame divides it.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
+        let mut before = None;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
@@ -367,6 +373,17 @@ impl Runner {
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder =
                         new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
+                    if self.replaying {
+                        // The tables have the newest form of their declarations already.
+                        self.lake.open_missing(&declarations)?;
+                    } else {
+                        // Rows of this group, too, belong to what is committed in the old form.
+                        if let Some((sequence, recorded_at)) = before {
+                            self.lake.advance(sequence, recorded_at);
+                        }
+                        self.lake.redeclare(&declarations)?;
+                        self.declarations = Arc::clone(&declarations);
+                    }
                     self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
@@ -376,6 +393,7 @@ impl Runner {
                     });
                 }
             }
+            before = Some((frame.sequence, frame.recorded_at));
         }
         applied += self.apply_decoded()?;
         self.lake

@@ -24,6 +24,7 @@ use super::*;
 use crate::outcomes::Outcome;
 
 mod import;
+mod redeclare;
 mod replay;
 
 fn declarations() -> Arc<Declarations> {
