@@ -50,4 +50,4 @@ pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
 pub use serve::{ServeLimits, serve, serve_with};
-pub use state::{PublishSettings, PublishState};
+pub use state::{PublishSettings, PublishState, SharedDeclarations};

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
-    AdminState, PublishState, Readiness, ServeLimits, admin_router, public_router, serve_with,
+    AdminState, PublishState, Readiness, ServeLimits, SharedDeclarations, admin_router,
+    public_router, serve_with,
 };
 use meetnet_query::QueryService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -150,6 +152,7 @@ impl Daemon {
         };
         readiness.journal_replayed();
 
+        let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
         let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
         let disks = space::Measured::default();
@@ -161,7 +164,13 @@ impl Daemon {
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
         if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
-            let router = public_router(publish_state(&config, http, &snapshot, &readiness)?);
+            let router = public_router(publish_state(
+                &config,
+                &declarations,
+                http,
+                &snapshot,
+                &readiness,
+            )?);
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
                 drain_time_max: config.limits.stop_time_max,
@@ -324,6 +333,7 @@ pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure>
 
 fn publish_state(
     config: &Config,
+    declarations: &SharedDeclarations,
     http: &crate::config::HttpConfig,
     snapshot: &SharedSnapshot,
     readiness: &Readiness,
@@ -333,7 +343,7 @@ fn publish_state(
         .map_err(Failure::Work)?;
     Ok(PublishState::new(
         query,
-        Arc::clone(&config.declarations),
+        Arc::clone(declarations),
         readiness.clone(),
         http.settings.clone(),
     ))
