@@ -24,7 +24,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -465,14 +464,5 @@ impl Summary {
                     + applied.skipped
             })
             .sum()
-    }
-}
-
-/// A path and a document in it, for messages.
-fn document_name(path: &PathBuf, inner: Option<&str>) -> Arc<str> {
-    let path = path.display();
-    match inner {
-        Some(inner) => format!("{path}:{inner}").into(),
-        None => path.to_string().into(),
     }
 }

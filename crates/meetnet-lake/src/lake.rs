@@ -42,7 +42,7 @@ use crate::actor::{
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
-use crate::storage;
+use crate::storage::{self, LakeStorage};
 use crate::table::declared::DeclaredTable;
 pub use crate::table::vacuum::Vacuumed;
 
@@ -53,6 +53,7 @@ pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 #[derive(Debug)]
 pub struct Lake {
     options: LakeOptions,
+    storage: Arc<dyn LakeStorage>,
     app_id: String,
     /// Number of this opening, where openings have one.
     opening: Option<i64>,
@@ -120,6 +121,7 @@ impl Lake {
         Ok(Self {
             upkeep: Upkeep::start(tables.keys(), options.background, now)?,
             options,
+            storage,
             app_id,
             opening,
             tables,

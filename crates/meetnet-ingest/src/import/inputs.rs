@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::{ImportError, document_name};
+use super::ImportError;
 
 const BUFFER_BYTES: usize = 1 << 18;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -68,7 +68,7 @@ fn add_pattern(path: &Path, found: &mut Vec<Input>) -> Result<(), ImportError> {
     for matched in matches {
         let matched = matched.map_err(|error| {
             let path = error.path().display().to_string();
-            ImportError::io("list", path)(error.into_error())
+            ImportError::io("list", path)(error.into())
         })?;
         add(&matched, found)?;
     }
@@ -133,8 +133,8 @@ impl Input {
         read: &Arc<AtomicU64>,
         visit: &mut Visit<'_>,
     ) -> Result<bool, ImportError> {
-        let shown = document_name(&self.path, None);
-        let file = File::open(&self.path).map_err(ImportError::io("open", &*shown))?;
+        let shown = self.path.display().to_string();
+        let file = File::open(&self.path).map_err(ImportError::io("open", shown.as_str()))?;
         let counted = Counted {
             file,
             read: Arc::clone(read),

@@ -1,6 +1,7 @@
 //! Files as they come: packed, cut off, imported twice, resumed.
 
 use std::io::{Cursor, Write};
+use std::path::PathBuf;
 
 use super::inputs::Input;
 use super::pieces::Split;

@@ -77,7 +77,7 @@ impl Lake {
     }
 
     fn folder_of(&self, id: &DatasetId) -> TableFolder {
-        TableFolder::new(Arc::clone(&self.options.storage), id.as_str())
+        TableFolder::new(Arc::clone(&self.storage), id.as_str())
     }
 
     fn read_table(

@@ -39,7 +39,7 @@ fn a_later_outage_is_detail() {
     let report = readiness.report();
     assert!(report.ready && report.journal_disk_full);
     assert_eq!(report.disks_low, ["journal"]);
-    assert_eq!(report.silent_sources, [lora.clone()]);
+    assert_eq!(report.silent_sources, std::slice::from_ref(&lora));
     assert_eq!(
         report.sources[&lora],
         BrokerReport {

@@ -25,9 +25,12 @@ const RATE_ROUNDS: u32 = 20;
 /// Time that a rate is measured over.
 const RATE_SPAN: Duration = Duration::from_secs(60);
 
+/// Moments, and how many messages there had been.
+type Counts = VecDeque<(Instant, u64)>;
+
 /// How many messages each source had at some moments of the last minute; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rates(Arc<Mutex<BTreeMap<SourceId, VecDeque<(Instant, u64)>>>>);
+pub(super) struct Rates(Arc<Mutex<BTreeMap<SourceId, Counts>>>);
 
 impl Rates {
     fn note(&self, statuses: &[SourceStatus], now: Instant) {

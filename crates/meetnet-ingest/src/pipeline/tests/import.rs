@@ -9,11 +9,11 @@ fn import(source: &str, inputs: &[PathBuf]) -> Import {
     let declarations = declarations();
     let source = SourceDeclaration::clone(&declarations.sources[&SourceId::new(source)]);
     Import {
-        source,
         declarations,
         key: PrivacyKey::new("a key for tests"),
         inputs: find(inputs).unwrap(),
-        topic: "timed/garden".to_owned(),
+        topic: format!("{}/garden", source.id),
+        source,
         correct: false,
         now: now_ms() * 1_000,
     }
@@ -28,13 +28,13 @@ fn of_heat(summary: &Summary) -> Applied {
     heat.copied().unwrap_or_default()
 }
 
-/// Lines of an hour each, as the source `timed` sends them.
+/// Lines of a minute each, as the source `timed` sends them.
 fn lines(from: i64, count: i64, temperature: f64) -> String {
     (0..count)
         .map(|at| {
             format!(
                 "{{\"ts\":{},\"t\":{}}}\n",
-                from + at * 3_600_000,
+                from + at * 60_000,
                 temperature
             )
         })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::Array;
 use meetnet_lake::snapshot::HotBatch;
 use meetnet_model::reject::RejectReason;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::files::DiskFiles;
+use crate::files::{DiskFiles, Files};
 use crate::journal::{Checkpoint, Journal, JournalOptions, NewEnvelope, Original};
 
 const NOW: i64 = 1_700_000_000_000_000;

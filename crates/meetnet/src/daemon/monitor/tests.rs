@@ -43,7 +43,7 @@ fn silence_is_reported_until_it_ends() {
     let silent = check(false, Vec::new());
     assert!(silent.is_empty());
     let silent = check(true, silent);
-    assert_eq!(silent, [quiet.clone()]);
+    assert_eq!(silent, std::slice::from_ref(&quiet));
     let silent = check(true, silent);
     let silent = check(false, silent);
     assert!(silent.is_empty());
