@@ -31,13 +31,7 @@ fn of_heat(summary: &Summary) -> Applied {
 /// Lines of a minute each, as the source `timed` sends them.
 fn lines(from: i64, count: i64, temperature: f64) -> String {
     (0..count)
-        .map(|at| {
-            format!(
-                "{{\"ts\":{},\"t\":{}}}\n",
-                from + at * 60_000,
-                temperature
-            )
-        })
+        .map(|at| format!("{{\"ts\":{},\"t\":{}}}\n", from + at * 60_000, temperature))
         .collect()
 }
 
