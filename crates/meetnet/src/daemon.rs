@@ -195,8 +195,7 @@ impl Daemon {
         }
 
         let journal = opened.as_ref().map(|opened| opened.journal.clone());
-        let monitor =
-            monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
+        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
         let mut watchers = vec![monitor];
         if opened.is_some() {
             watchers.push(space::start(&config, disks, readiness.clone()));

@@ -79,7 +79,10 @@ fn a_live_row_wins_over_an_imported_one_unless_it_corrects() {
     daemon.wait(live);
     let file = folder.path().join("late.json");
     std::fs::write(&file, lines(ts, 1, 2.0)).unwrap();
-    let heat = of_heat(&imported(&daemon, import("timed", &[file.clone()])));
+    let heat = of_heat(&imported(
+        &daemon,
+        import("timed", std::slice::from_ref(&file)),
+    ));
     assert_eq!((heat.revised, heat.history), (0, 1), "{heat:?}");
     let correcting = Import {
         correct: true,
