@@ -281,17 +281,20 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
 }
 
 fn source_text(source: &SourceRow) -> SourceText {
-    let (state, state_class) = match source.connected {
-        Some(false) => ("not connected", "fail"),
+    let (state, state_class) = match (source.kind, source.connected) {
+        (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
+        (_, Some(false)) => ("not connected", "fail"),
         _ if source.silent => ("silent", "suspect"),
-        Some(true) => ("connected", "pass"),
-        None => ("listening", "plain"),
+        (SourceKind::Poll, Some(true)) => ("answering", "pass"),
+        (_, Some(true)) => ("connected", "pass"),
+        (_, None) => ("listening", "plain"),
     };
     SourceText {
         id: source.id.to_string(),
         kind: match source.kind {
             SourceKind::Mqtt => "mqtt",
             SourceKind::Http => "http",
+            SourceKind::Poll => "poll",
         },
         state,
         state_class,

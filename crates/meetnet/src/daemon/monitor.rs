@@ -158,7 +158,7 @@ pub(super) fn operations(
             .read()
             .into_iter()
             .map(|status| SourceRow {
-                connected: (status.kind == SourceKind::Mqtt).then_some(status.connected),
+                connected: (status.kind != SourceKind::Http).then_some(status.connected),
                 kind: status.kind,
                 silent: status.silent,
                 messages_total: status.messages_total,
