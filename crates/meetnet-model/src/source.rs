@@ -40,7 +40,15 @@ pub enum WireFormat {
 
 impl WireFormat {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Telraam, Self::Airrohr, Self::TtsV3, Self::Json];
+    pub const ALL: [Self; 7] = [
+        Self::Telraam,
+        Self::Airrohr,
+        Self::TtsV3,
+        Self::Json,
+        Self::SensorCommunity,
+        Self::Ircel,
+        Self::Opensensemap,
+    ];
 
     /// Returns the format of this name, as [`WireFormat::as_str`] writes it.
     pub fn from_name(name: &str) -> Option<Self> {

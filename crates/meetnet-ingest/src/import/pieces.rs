@@ -24,16 +24,21 @@ pub(super) enum Split {
     /// Blocks of lines.
     Lines,
     /// Blocks of lines under the first one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no format is a table yet"))]
     Table,
 }
 
 impl Split {
-    pub(super) fn of(format: WireFormat) -> Self {
+    pub(super) fn of(format: WireFormat, document: &str) -> Self {
         match format {
-            WireFormat::Telraam | WireFormat::Airrohr | WireFormat::TtsV3 | WireFormat::Json => {
-                Self::Json
-            }
+            // Lists from its API, tables from its archive.
+            WireFormat::SensorCommunity if document.contains(".csv") => Self::Table,
+            WireFormat::Telraam
+            | WireFormat::Airrohr
+            | WireFormat::TtsV3
+            | WireFormat::Json
+            | WireFormat::SensorCommunity
+            | WireFormat::Ircel
+            | WireFormat::Opensensemap => Self::Json,
         }
     }
 }
@@ -54,7 +59,7 @@ pub(super) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     pub(super) fn new(format: WireFormat, document: &str, bytes: &'a mut dyn BufRead) -> Self {
-        Self::cut(Split::of(format), document, bytes)
+        Self::cut(Split::of(format, document), document, bytes)
     }
 
     pub(super) fn cut(split: Split, document: &str, bytes: &'a mut dyn BufRead) -> Self {
