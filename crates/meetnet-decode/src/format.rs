@@ -5,8 +5,8 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
-mod declared;
 pub(crate) mod json;
+pub(crate) mod mapped;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 
