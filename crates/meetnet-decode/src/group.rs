@@ -108,6 +108,8 @@ pub(crate) struct RowScratch {
     pub(crate) sensor_id: String,
     /// A list of numbers.
     pub(crate) floats: Vec<f64>,
+    /// Date and time of day of a message that has them apart.
+    pub(crate) time: String,
     /// HMAC ids met so far.
     pub(crate) hardware_ids: HardwareIds,
 }

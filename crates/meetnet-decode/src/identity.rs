@@ -95,7 +95,8 @@ impl Naming {
     }
 }
 
-fn check_raw(raw: &str) -> Result<&str, IdFault> {
+/// Returns the part of a text that names a device or station.
+pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     let raw = raw.trim();
     if raw.is_empty() {
         return Err(IdFault::Missing);

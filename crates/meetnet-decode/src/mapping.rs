@@ -7,16 +7,16 @@
 
 mod compile;
 mod emit;
+mod steps;
 
-pub(crate) use compile::{MappingFault, dataset_position, filled_column};
+pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column};
 pub(crate) use emit::{Emitted, Observation};
-
-use std::sync::Arc;
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::units::Conversion;
 
 use crate::fields::Slot;
+use crate::sentinels::Sentinels;
 
 /// A compiled mapping.
 #[derive(Clone, Debug)]
@@ -51,10 +51,12 @@ struct Origin {
     slot: Slot,
     /// The pointer or name, for messages.
     name: Box<str>,
-    conversion: Option<Conversion>,
-    /// Numbers that mean "no value".
-    sentinels: Arc<[f64]>,
+    /// What makes the canonical value of the one sent, in this order: scale, unit, calibration.
+    steps: Box<[Conversion]>,
+    sentinels: Sentinels,
     interval_s: Option<i64>,
+    /// How long before its time the observation began, in seconds; 0 where the time is the start.
+    began_s: i64,
 }
 
 /// One row of a wide dataset per message.
@@ -63,9 +65,25 @@ struct WideRow {
     dataset: usize,
     time: usize,
     sensor_id: Option<usize>,
-    /// The column `interval_s`, where the map gives it a constant.
-    interval_s: Option<(usize, i64)>,
+    /// The column `interval_s`, where its value lies between the time of a message and the start.
+    end_interval: Option<usize>,
+    constants: Vec<ConstantCell>,
     cells: Vec<WideCell>,
+}
+
+/// A value that every row has, unless the message has another.
+#[derive(Clone, Debug)]
+struct ConstantCell {
+    column: usize,
+    value: ConstantValue,
+}
+
+#[derive(Clone, Debug)]
+enum ConstantValue {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(Box<str>),
 }
 
 #[derive(Clone, Debug)]

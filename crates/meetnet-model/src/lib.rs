@@ -17,6 +17,7 @@ pub mod property;
 pub mod quality;
 pub mod quantity;
 pub mod redact;
+pub mod registry;
 pub mod reject;
 pub mod rows;
 pub mod schemas;

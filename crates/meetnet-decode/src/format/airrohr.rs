@@ -21,6 +21,7 @@ use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 
+use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot, Span};
 use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
@@ -174,7 +175,7 @@ impl AirrohrDecoder {
             names: &mut names,
         };
         let mapped = Mapped::compile(
-            &with_value_types(source),
+            &with_value_types(source)?,
             topics,
             declarations,
             built_in(declarations, &VALUE_TYPES),
@@ -323,17 +324,24 @@ impl AirrohrDecoder {
 /// The kind of hardware id, as the HMAC takes it.
 const CHIP: &str = "chip";
 
-/// Returns the source with every pointer of one step as the value type that it names.
-fn with_value_types(source: &SourceDeclaration) -> SourceDeclaration {
+/// Returns the source with every pointer of its map as the value type that it names: `/SDS_P1` is `SDS_P1`.
+fn with_value_types(source: &SourceDeclaration) -> Result<SourceDeclaration, MappingFault> {
     let mut source = source.clone();
-    for entry in &mut source.map {
-        let parsed = entry.pointer.as_deref().map(Pointer::parse);
-        if let Some(Ok([name])) = parsed.as_ref().map(|p| p.as_ref().map(Pointer::tokens)) {
-            entry.field = Some(name.to_string());
-            entry.pointer = None;
+    let of_devices = source.devices.iter_mut().flat_map(|device| &mut device.map);
+    let entries = source.map.iter_mut().enumerate();
+    let entries = entries.map(|(position, entry)| (Some(position), entry));
+    for (position, entry) in entries.chain(of_devices.map(|entry| (None, entry))) {
+        let Some(pointer) = entry.pointer.take() else {
+            continue;
+        };
+        let fault = |problem| (position, problem);
+        match Pointer::parse(&pointer).map_err(fault)?.tokens() {
+            [name] if entry.field.is_none() => entry.field = Some(name.to_string()),
+            [_] => return Err(fault(SetupProblem::OnePlace)),
+            _ => return Err(fault(SetupProblem::FieldWanted(pointer))),
         }
     }
-    source
+    Ok(source)
 }
 
 /// Value types that are in no list.

@@ -17,13 +17,14 @@ use std::borrow::Cow;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::source::{MapEntry, SourceDeclaration};
 
+use crate::devices::Devices;
 use crate::error::SetupProblem;
 use crate::fields::{Fields, WantedPlaces};
 use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Output, RowScratch};
 use crate::identity::{DeclaredId, IdFault};
 use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
-use crate::mapping::{Emitted, Mapping, MappingFault, Observation};
+use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Plan};
 use crate::topic::TopicPattern;
 
 /// The compiled declaration of one source.
@@ -32,6 +33,7 @@ pub(crate) struct Mapped {
     sensor_id: Option<DeclaredId>,
     time: Option<DeclaredTime>,
     mapping: Mapping,
+    devices: Devices,
 }
 
 /// Whether a format finds out by itself which sensor a message is from.
@@ -83,7 +85,12 @@ impl Mapped {
         let of_source = |problem| (None, problem);
         let sensor_id = DeclaredId::compile(source, topics, places).map_err(of_source)?;
         let time = DeclaredTime::compile(source, places).map_err(of_source)?;
-        let mapping = Mapping::compile(source, built_in, declarations, places)?;
+        let plan = Plan::of_source(source, declarations, &built_in);
+        let mapping = Mapping::compile(&plan, places)?;
+        let devices = Devices::compile(source, |device| {
+            Mapping::compile(&plan.of_device(device), places).map_err(|(_, problem)| problem)
+        });
+        let devices = devices.map_err(of_source)?;
         if finds == Finds::Nothing
             && sensor_id.is_none()
             && let Some(dataset) = mapping.needs_sensor_id(declarations)
@@ -94,6 +101,7 @@ impl Mapped {
             sensor_id,
             time,
             mapping,
+            devices,
         })
     }
 
@@ -110,24 +118,8 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) -> Option<Emitted> {
-        if let Err(fault) = self.name(body, document, found_id, scratch) {
-            reject_id(fault, document.missing_id, document.excerpt, output);
-            return None;
-        }
-        let time = match self.time(body, document, found_time) {
-            Ok(time) => time,
-            Err(fault) => {
-                reject_time(&fault, document.excerpt, output);
-                return None;
-            }
-        };
-        let observation = Observation {
-            fields: document.fields,
-            time,
-            sensor_id: &scratch.sensor_id,
-            excerpt: document.excerpt,
-        };
-        Some(self.mapping.emit(&observation, &mut scratch.floats, output))
+        self.emit_by_device(body, document, found_id, found_time, scratch, output)
+            .map(|(emitted, _)| emitted)
     }
 
     /// Does the same; a document without any of the mapped values becomes a reject.
@@ -140,11 +132,47 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) {
-        let emitted = self.emit(body, document, found_id, found_time, scratch, output);
-        if emitted.is_some_and(Emitted::is_nothing) {
-            self.mapping
-                .reject_nothing(document.what, document.excerpt, output);
+        let emitted = self.emit_by_device(body, document, found_id, found_time, scratch, output);
+        if let Some((emitted, mapping)) = emitted
+            && emitted.is_nothing()
+        {
+            mapping.reject_nothing(document.what, document.excerpt, output);
         }
+    }
+
+    /// Returns the mapping of the device, too.
+    fn emit_by_device<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        found_time: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) -> Option<(Emitted, &Mapping)> {
+        if let Err(fault) = self.name(body, document, found_id, scratch) {
+            reject_id(fault, document.missing_id, document.excerpt, output);
+            return None;
+        }
+        let time = match self.time(body, document, found_time, scratch) {
+            Ok(time) => time,
+            Err(fault) => {
+                reject_time(&fault, document.excerpt, output);
+                return None;
+            }
+        };
+        let device = self.devices.find(&scratch.sensor_id);
+        let station = device.and_then(|device| device.sensor_id.as_deref());
+        let mapping = device.and_then(|device| device.mapping.as_ref());
+        let mapping = mapping.unwrap_or(&self.mapping);
+        let observation = Observation {
+            fields: document.fields,
+            time,
+            sensor_id: station.unwrap_or(&scratch.sensor_id),
+            excerpt: document.excerpt,
+        };
+        let emitted = mapping.emit(&observation, &mut scratch.floats, output);
+        Some((emitted, mapping))
     }
 
     /// Writes the sensor id of a document into the scratch; where nothing names a sensor, it is empty.
@@ -181,9 +209,10 @@ impl Mapped {
         body: &Body<'_>,
         document: &Document<'_>,
         found: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+        scratch: &mut RowScratch,
     ) -> Result<ObservedAt, TimeFault> {
         let time = match &self.time {
-            Some(declared) => Some(declared.resolve(&document.fields)?),
+            Some(declared) => Some(declared.resolve(&document.fields, &mut scratch.time)?),
             None => found()?,
         };
         let received_at = body.envelope.received_at;

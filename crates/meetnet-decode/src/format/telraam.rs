@@ -114,6 +114,9 @@ impl TelraamDecoder {
         if !source.map.is_empty() {
             return Err((None, SetupProblem::MapNotWanted("telraam")));
         }
+        if !source.devices.is_empty() || !source.constants.is_empty() {
+            return Err((None, SetupProblem::DevicesNotWanted("telraam")));
+        }
         Self::compile_fixed(declarations).map_err(|problem| (None, problem))
     }
 
@@ -317,7 +320,7 @@ impl TelraamDecoder {
         output: &mut Output,
     ) -> Result<(), Fault> {
         let number = |slot, name: &str| match read::number(fields.raw(slot)) {
-            Reading::Value(value) if common.sentinels.contains(&value) => Ok(None),
+            Reading::Value(value) if common.sentinels.has(value) => Ok(None),
             Reading::Value(value) => Ok(Some(value)),
             Reading::Missing => Ok(None),
             Reading::Wrong => Err(Fault::wrong(name, "a number")),

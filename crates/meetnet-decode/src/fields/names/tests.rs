@@ -92,7 +92,7 @@ fn named_fields_become_rows() {
     );
     check(
         &["station=s1&at=1780315200&humidity="],
-        "no_mapped_value: the form has no value at `tempc`, `humidity`, `tempf`\n",
+        "no_mapped_value: the form has no value at `tempc`, `tempf`, `humidity`\n",
     );
     check(
         &["tempc=20&at=1780315200"],
