@@ -8,6 +8,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, WireFormat};
 
+use crate::devices::source_with_pseudonyms;
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
@@ -53,6 +54,8 @@ impl Decoders {
     ) -> Result<Self, DecodeSetupError> {
         let mut sources = HashMap::with_capacity(declarations.sources.len());
         for source in declarations.sources.values() {
+            let hidden = source_with_pseudonyms(source, key);
+            let source = hidden.as_ref().unwrap_or(source);
             let format = Format::compile(source, declarations).map_err(|(entry, problem)| {
                 DecodeSetupError {
                     source_id: source.id.clone(),
@@ -187,6 +190,9 @@ impl Format {
             .map(|topic| TopicPattern::parse(topic))
             .collect::<Result<_, SetupProblem>>()
             .map_err(|problem| (None, problem))?;
+        if source.pairs.is_some() && source.format != WireFormat::Json {
+            return Err((None, SetupProblem::PairsNotHere));
+        }
         Ok(match source.format {
             WireFormat::Telraam => Self::Telraam(TelraamDecoder::compile(source, declarations)?),
             WireFormat::Airrohr => {

@@ -16,6 +16,7 @@ use crate::config::{self, Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
+use crate::source::{self, SourceCommand};
 use crate::{check, sql, telemetry};
 
 mod config_check;
@@ -63,6 +64,11 @@ enum Command {
     Rejects {
         #[command(subcommand)]
         command: rejects::RejectsCommand,
+    },
+    /// Tries a source on sample messages, or proposes one for them
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
     },
     /// Looks at a configuration
     Config {
@@ -166,6 +172,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             let (config, _) = load(&option.config, &environment)?;
             print(&config_check::describe(&config))
         }
+        Command::Source { command } => source::run(command, &environment),
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
