@@ -7,6 +7,7 @@
 //! ```
 
 mod declared;
+mod erase;
 mod reader;
 mod repairs;
 mod table;
@@ -25,6 +26,7 @@ use tracing::info;
 use uuid::Uuid;
 
 pub use self::declared::check_declarations;
+pub use self::erase::FoundRows;
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
 use self::table::Table;
