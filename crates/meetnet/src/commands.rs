@@ -26,6 +26,7 @@ use crate::telemetry;
 
 mod backup;
 mod client;
+mod erase;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ mod upkeep;
 mod wire;
 
 pub(crate) use backup::restore;
+pub(crate) use erase::Named;
 pub(crate) use socket::AdminSocket;
 
 /// What can be asked for.
@@ -53,6 +55,8 @@ pub(crate) enum Request {
         /// Whether the raw archive is copied too.
         with_archive: bool,
     },
+    /// Take sensors and segments out of every file.
+    Erase(Named),
 }
 
 impl Request {
@@ -62,6 +66,7 @@ impl Request {
             Self::Compact { .. } => "compact",
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
+            Self::Erase(_) => "erase",
         }
     }
 }
@@ -122,6 +127,7 @@ pub(crate) fn execute(
         Request::Backup { dir, with_archive } => {
             backup::write(context, dir, *with_archive, progress)
         }
+        Request::Erase(named) => erase::erase(context, named, progress),
     }
 }
 
