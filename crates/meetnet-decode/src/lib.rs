@@ -40,7 +40,7 @@ mod json;
 mod mapping;
 mod topic;
 
-pub use decoders::Decoders;
+pub use decoders::{Decoders, Subject};
 pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};
 pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};

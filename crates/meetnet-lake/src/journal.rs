@@ -31,7 +31,8 @@
 //!           frames, each: magic u32 | length u32 | CRC-32C u32 | body (see `frame`)
 //! ```
 //!
-//! Frames are of the kinds envelope, declarations, replay, tick and erase. Each names its sequence, its recorded_at,
+//! Frames are of the kinds envelope, declarations, replay, tick and erase; an envelope whose content was erased is a tick
+//! (`erase` says how). Each names its sequence, its recorded_at,
 //! whether the clock was off then (`clock` says when it is), and the decoder version of the binary that wrote it.
 //!
 //! # Invariants
@@ -83,6 +84,7 @@ pub(crate) mod archive;
 mod aside;
 pub(crate) mod checkpoint;
 mod clock;
+mod erase;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod hold;
@@ -101,6 +103,7 @@ mod writer;
 pub use archive::ArchiveStep;
 pub use checkpoint::{Checkpoint, DupEntry};
 pub use clock::ClockStep;
+pub use erase::{ErasedFrames, FoundFrames, Judge};
 pub use error::{AppendError, FullLimit, JournalError};
 pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, Original, fuzz_frame};
 pub use opening::FolderLock;
@@ -217,6 +220,7 @@ impl Journal {
             raw_retention: options.raw_retention,
             bytes_max: options.archive_bytes_max,
             clock: Arc::clone(&options.clock),
+            working: Arc::default(),
         };
         let background = options.background;
         let shared = Arc::new(Shared::new(options, identity, segments, durable, trimmed));
@@ -290,6 +294,39 @@ impl Journal {
             ..NewEnvelope::default()
         };
         self.inner.shared.append(FrameKind::Erase, None, &envelope)
+    }
+
+    /// Takes a tick that begins a new segment: once it is durable, every frame before it stands in a segment that
+    /// nothing is appended to any more.
+    ///
+    /// # Errors
+    /// [`JournalError::Seal`] where nothing more is taken now.
+    pub fn seal(&self) -> Result<Appended, JournalError> {
+        self.inner.shared.begin_segment();
+        self.append_tick()
+            .map_err(|source| JournalError::Seal { source })
+    }
+
+    /// Looks for messages to erase among the envelopes and replays up to `through`, in the archive and in sealed
+    /// segments. Changes nothing.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is of a newer version.
+    pub fn find_frames(
+        &self,
+        through: Sequence,
+        judge: &mut Judge<'_>,
+    ) -> Result<FoundFrames, JournalError> {
+        erase::find(&self.inner.shared, &self.inner.archive, through, judge)
+    }
+
+    /// Takes the content of the frames out of every file for good, together with everything that nobody can read. What
+    /// is left of a frame is a tick ([`FrameRef::erased`]). Nothing may be trimmed since they were found.
+    ///
+    /// # Errors
+    /// Where a file cannot be written. Some of the frames may be erased then: find and erase them again.
+    pub fn erase_frames(&self, found: &FoundFrames) -> Result<ErasedFrames, JournalError> {
+        erase::erase(&self.inner.shared, &self.inner.archive, found)
     }
 
     /// Lets sequences go on after `floor` at least: the highest that a table has already applied.

@@ -8,6 +8,7 @@
 
 mod clock;
 mod declared;
+mod erase;
 mod reader;
 mod repairs;
 mod table;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 pub use self::clock::LakeClock;
 pub use self::declared::check_declarations;
+pub use self::erase::FoundRows;
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
 use self::table::Table;

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, SourceId};
 
-use crate::commands::{self, Request};
+use crate::commands::{self, Named, Request};
 use crate::config::{Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
@@ -51,6 +51,8 @@ enum Command {
     Backup(BackupOptions),
     /// Puts a backup where the configuration says; nothing may be there
     Restore(RestoreOptions),
+    /// Takes a sensor or road segment out of every file for good, in the daemon if one runs
+    Erase(EraseOptions),
     /// Verifies what is stored, and says what to do about what is wrong
     Check(check::CheckArguments),
     /// Looks at a configuration
@@ -107,6 +109,27 @@ struct RestoreOptions {
     config: ConfigOption,
 }
 
+#[derive(Debug, Args)]
+struct EraseOptions {
+    /// A sensor, by its published id; may be repeated
+    #[arg(long, value_name = "ID")]
+    sensor: Vec<String>,
+    /// A road segment; may be repeated
+    #[arg(long, value_name = "ID")]
+    segment: Vec<i64>,
+    /// A device, by what it calls itself at --source (chip id, DevEUI, name); may be repeated
+    #[arg(long, value_name = "ID", requires = "source")]
+    hardware_id: Vec<String>,
+    /// The source of the devices
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+    /// Does not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -153,6 +176,23 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
                 .with_context(|| format!("`{}` is no folder", dir.display()))
                 .map_err(Failure::Usage)?;
             ask(Request::Backup { dir, with_archive }, &config, &environment)
+        }
+        Command::Erase(EraseOptions {
+            sensor,
+            segment,
+            hardware_id,
+            source,
+            yes,
+            config,
+        }) => {
+            let named = Named {
+                sensors: sensor,
+                segments: segment,
+                hardware_ids: hardware_id,
+                source: source.map(SourceId::new),
+            };
+            named.confirm(yes)?;
+            ask(Request::Erase(named), &config, &environment)
         }
         Command::Restore(RestoreOptions { dir, config }) => {
             block_on(commands::restore(dir, &config.config, &environment))

@@ -26,6 +26,7 @@ use crate::telemetry;
 
 mod backup;
 mod client;
+mod erase;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ mod upkeep;
 mod wire;
 
 pub(crate) use backup::restore;
+pub(crate) use erase::Named;
 pub(crate) use socket::AdminSocket;
 
 /// What can be asked for.
@@ -58,6 +60,8 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// Take sensors and segments out of every file.
+    Erase(Named),
 }
 
 impl Request {
@@ -68,6 +72,7 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Erase(_) => "erase",
         }
     }
 }
@@ -129,6 +134,7 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Erase(named) => erase::erase(context, named, progress),
     }
 }
 

@@ -62,6 +62,11 @@ impl Declared {
         self.sensor_id.is_some()
     }
 
+    /// Returns the declared `sensor_id`.
+    pub(crate) fn sensor_id(&self) -> Option<&DeclaredId> {
+        self.sensor_id.as_ref()
+    }
+
     /// Writes the sensor id of a document into `id`. `found` gives the hardware id that the format finds where nothing
     /// is declared; where it finds none, the id is empty.
     pub(crate) fn name<'t>(

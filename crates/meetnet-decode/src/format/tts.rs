@@ -28,6 +28,11 @@ use crate::json::walk::walk;
 use crate::mapping::{Mapping, MappingFault, Observation};
 use crate::topic::TopicPattern;
 
+/// The kinds of hardware id, as the HMAC takes them: a DevEUI, and what stands for it where a device has none, its
+/// application and name.
+pub(crate) const DEV_EUI: &str = "dev_eui";
+pub(crate) const DEVICE_OF_APPLICATION: &str = "tts_device";
+
 /// The decoder of one source of The Things Stack uplinks.
 #[derive(Clone, Debug)]
 pub(crate) struct TtsDecoder {
@@ -78,6 +83,11 @@ impl TtsDecoder {
             mapping,
             received_at: instant::utc_reader().map_err(of_source)?,
         })
+    }
+
+    /// Returns what the source declares of sensor and time.
+    pub(crate) fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     pub(crate) fn decode(
@@ -189,7 +199,7 @@ impl TtsDecoder {
 
     fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<HardwareId<'t>, IdFault> {
         match read::text(fields.raw(self.slots.dev_eui)) {
-            Reading::Value(dev_eui) => return Ok(("dev_eui", dev_eui)),
+            Reading::Value(dev_eui) => return Ok((DEV_EUI, dev_eui)),
             Reading::Wrong => return Err(IdFault::Wrong),
             Reading::Missing => {}
         }
@@ -197,10 +207,11 @@ impl TtsDecoder {
             read::text(fields.raw(self.slots.application_id)),
             read::text(fields.raw(self.slots.device_id)),
         ) {
-            (Reading::Value(application), Reading::Value(device)) => {
-                Ok(("tts_device", format!("{application}/{device}").into()))
-            }
-            (Reading::Missing, Reading::Value(device)) => Ok(("tts_device", device)),
+            (Reading::Value(application), Reading::Value(device)) => Ok((
+                DEVICE_OF_APPLICATION,
+                format!("{application}/{device}").into(),
+            )),
+            (Reading::Missing, Reading::Value(device)) => Ok((DEVICE_OF_APPLICATION, device)),
             (_, Reading::Missing) => Err(IdFault::Missing),
             _ => Err(IdFault::Wrong),
         }

@@ -1,11 +1,13 @@
 //! The pipeline's loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
-    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
+    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalError, JournalReader,
+    Recovery,
 };
 use meetnet_lake::lake::Lake;
 use meetnet_lake::repair::Repaired;
@@ -15,9 +17,13 @@ use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use tracing::{error, info, warn};
 
+use super::erase::Journalled;
 use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
+use super::{
+    Command, EraseReport, EraseRequest, PipelineError, PipelineOptions, Replayed, UpkeepReport,
+    Wake,
+};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry};
 
@@ -35,19 +41,23 @@ pub struct Runner {
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
-    key: PrivacyKey,
+    pub(super) key: PrivacyKey,
     outcomes: OutcomeRegistry,
-    dup_windows: DupWindows,
+    pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
     wake: Wake,
     heard: Receiver<()>,
     trimmed_through: Sequence,
     last_checkpoint: Instant,
     last_frame: Instant,
-    replaying: bool,
+    pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
     repairing: Vec<Sender<Repaired>>,
+    /// Who waits for an erasure, by its frame.
+    pub(super) erasing: BTreeMap<Sequence, Sender<Result<EraseReport, PipelineError>>>,
+    /// When the erase frame that comes next is tried again, after it failed.
+    pub(super) erase_retry_at: Option<Instant>,
 }
 
 /// What a step of the pipeline did.
@@ -122,6 +132,8 @@ impl Runner {
             replaying: true,
             tending: Vec::new(),
             repairing: Vec::new(),
+            erasing: BTreeMap::new(),
+            erase_retry_at: None,
         })
     }
 
@@ -229,9 +241,12 @@ impl Runner {
             return Ok(Step::Full);
         }
         self.wake.clear();
-        let next = self
-            .reader
-            .read_group(self.options.limits.group_bytes_max)?;
+        let next = if self.waits_to_erase() {
+            None
+        } else {
+            self.reader
+                .read_group(self.options.limits.group_bytes_max)?
+        };
         let Some(group) = next else {
             self.tick_if_idle()?;
             return Ok(Step::Idle);
@@ -266,9 +281,30 @@ impl Runner {
                 self.lake.request_repair(depth);
                 self.repairing.push(reply);
             }
+            Command::Erase(request, reply) => self.request_erasure(&request, reply),
             Command::Shutdown => return Ok(true),
         }
         Ok(false)
+    }
+
+    /// Journals a request to erase; its frame is carried out when it is met.
+    fn request_erasure(
+        &mut self,
+        request: &EraseRequest,
+        reply: Sender<Result<EraseReport, PipelineError>>,
+    ) {
+        let appended = Journalled::new(request, self.decoder.decoders(), &self.key)
+            .map_err(|source| PipelineError::UnknownSource { source_id: source })
+            .and_then(|journalled| Ok(self.journal.append_erase(&journalled.to_bytes())?));
+        match appended {
+            Ok(appended) => drop(self.erasing.insert(appended.sequence, reply)),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    /// Whether the next frame is an erasure that failed and is not to be tried again yet.
+    fn waits_to_erase(&self) -> bool {
+        self.erase_retry_at.is_some_and(|at| Instant::now() < at)
     }
 
     fn tended(&self) -> UpkeepReport {
@@ -299,13 +335,17 @@ impl Runner {
     }
 
     /// Applies everything up to `through` that is durable now. The outer error is the pipeline's; the inner one says
-    /// that hot rows are full and cannot be committed now.
+    /// that hot rows are full and cannot be committed now, or that an erasure on the way failed.
     pub(super) fn drain(
         &mut self,
         through: Sequence,
     ) -> Result<Result<(), LakeError>, PipelineError> {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
+            if self.waits_to_erase() {
+                let message = "an erasure is not complete, and nothing behind it is applied";
+                return Ok(Err(LakeError::Usage(message.to_owned())));
+            }
             if self.is_full() {
                 if let Err(error) = self.lake.commit_all() {
                     return Ok(Err(error));
@@ -350,9 +390,11 @@ impl Runner {
         Ok(drained.and(committed)?)
     }
 
-    /// Decodes and applies a group; a declarations frame divides it.
+    /// Decodes and applies a group; a declarations frame divides it. An erasure that fails ends it: its frame and those
+    /// behind it are read again.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
+        let mut before = None;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
@@ -370,11 +412,17 @@ impl Runner {
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
-                    return Err(PipelineError::Erase {
-                        sequence: frame.sequence,
-                    });
+                    applied += self.apply_decoded()?;
+                    if let Some((sequence, recorded_at)) = before {
+                        self.lake.advance(sequence, recorded_at);
+                    }
+                    if !self.carry_out_erasure(&frame)? {
+                        self.reader = self.journal.reader(Sequence(frame.sequence.0 - 1));
+                        return Ok(applied);
+                    }
                 }
             }
+            before = Some((frame.sequence, frame.recorded_at));
         }
         applied += self.apply_decoded()?;
         self.lake
@@ -504,7 +552,18 @@ impl Runner {
         {
             return Ok(());
         }
+        // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
+        if let Err(error) = self.save_checkpoint() {
+            let error: &dyn std::error::Error = &error;
+            warn!(error, "checkpoint failed");
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint and trims, whether it is time for it or not.
+    pub(super) fn save_checkpoint(&mut self) -> Result<(), JournalError> {
         self.last_checkpoint = Instant::now();
+        let through = self.lake.trim_point().max(self.trimmed_through);
         let (last_sequence, last_recorded_at) = self.journal.durable();
         let checkpoint = Checkpoint {
             trimmed_through: through,
@@ -513,24 +572,14 @@ impl Runner {
             datasets: self.lake.positions(),
             dup_windows: self.dup_windows.snapshot(through),
         };
-        match self.journal.checkpoint_and_trim(&checkpoint) {
-            Ok(trimmed) => {
-                self.trimmed_through = through;
-                if trimmed.segments > 0 {
-                    info!(
-                        through = through.0,
-                        segments = trimmed.segments,
-                        "trimmed the journal"
-                    );
-                }
-            }
-            // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "checkpoint failed"
-                );
-            }
+        let trimmed = self.journal.checkpoint_and_trim(&checkpoint)?;
+        self.trimmed_through = through;
+        if trimmed.segments > 0 {
+            info!(
+                through = through.0,
+                segments = trimmed.segments,
+                "trimmed the journal"
+            );
         }
         Ok(())
     }

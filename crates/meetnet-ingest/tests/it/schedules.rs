@@ -10,6 +10,7 @@
 //! `MEETNET_SCHEDULES=n` runs more of them, `MEETNET_SEED=s` one again. A failure prints its seed and everything that was
 //! done up to it.
 
+mod compare;
 mod model;
 mod reading;
 mod run;

@@ -72,6 +72,12 @@ pub enum JournalError {
         /// The position before the oldest frame that is still there.
         first: Sequence,
     },
+    /// The newest segment cannot be ended, because nothing more is taken.
+    #[error("failed to begin a new segment of the journal")]
+    Seal {
+        /// Why nothing is taken.
+        source: AppendError,
+    },
     /// The journal was shut down (or dropped) before this became durable.
     #[error("the journal is stopped")]
     Stopped,

@@ -218,7 +218,8 @@ impl Shared {
         self.count_stored(&catalog);
     }
 
-    pub(crate) fn add_segment(&self, segment: Segment) {
+    /// Adds a segment, or puts what has been written again in its place; readers that are in it start over.
+    pub(crate) fn put_segment(&self, segment: Segment) {
         let mut catalog = locked(&self.catalog);
         catalog.segments.insert(segment.name.number, segment);
         self.count_stored(&catalog);
@@ -240,16 +241,20 @@ impl Shared {
 
     /// Returns the segments, but the newest, that hold nothing after `through`, oldest first; none while they are held.
     pub(crate) fn trimmable(&self, through: Sequence) -> Vec<Segment> {
-        let catalog = locked(&self.catalog);
-        if catalog.holds > 0 {
+        if locked(&self.catalog).holds > 0 {
             return Vec::new();
         }
-        let sealed = catalog.segments.len().saturating_sub(1);
-        let segments = catalog.segments.values().take(sealed);
-        segments
+        let sealed = self.sealed().into_iter();
+        sealed
             .take_while(|segment| segment.last <= through)
-            .cloned()
             .collect()
+    }
+
+    /// Returns the segments that nothing is appended to any more, oldest first.
+    pub(crate) fn sealed(&self) -> Vec<Segment> {
+        let catalog = locked(&self.catalog);
+        let sealed = catalog.segments.len().saturating_sub(1);
+        catalog.segments.values().take(sealed).cloned().collect()
     }
 
     pub(crate) fn forget_segment(&self, number: u64) {

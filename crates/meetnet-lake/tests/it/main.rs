@@ -8,6 +8,7 @@
 mod backup;
 mod city;
 mod journal_damage;
+mod journal_erase;
 mod journal_faults;
 mod lake_faults;
 mod s3;

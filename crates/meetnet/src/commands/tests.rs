@@ -42,6 +42,16 @@ fn requests_keep_the_form_they_have() {
         Request::Repair { quick: false },
         json!({"command": "repair", "quick": false}),
     );
+    check(
+        Request::Erase(Named {
+            sensors: vec!["garden-porch".to_owned()],
+            segments: vec![9_000_001_463],
+            hardware_ids: Vec::new(),
+            source: None,
+        }),
+        json!({"command": "erase", "sensors": ["garden-porch"], "segments": [9_000_001_463_i64],
+            "hardware_ids": [], "source": null}),
+    );
 }
 
 #[tokio::test]
