@@ -16,7 +16,6 @@ use arrow::array::RecordBatch;
 
 use super::rewrite::rewrite_without;
 use super::{DatasetActor, ReplaceJob};
-use crate::damage;
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::folder_of;

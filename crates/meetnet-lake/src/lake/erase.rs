@@ -16,7 +16,7 @@ use meetnet_model::ids::DatasetId;
 use tracing::info;
 
 use super::upkeep::Done;
-use super::{Job, Lake, now_ms, unknown};
+use super::{Job, Lake, unknown};
 use crate::actor::{Admitted, ErasedRows, FoundInFile};
 use crate::error::LakeError;
 use crate::table::select::Select;
@@ -126,8 +126,9 @@ impl Lake {
         select: &mut Select<'_>,
     ) -> Result<Result<ErasedRows, LakeError>, LakeError> {
         let id = &found.dataset;
+        let now_ms = self.options.clock.now_ms();
         let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
-        let job = match table.actor.erase_job(&found.files, now_ms()) {
+        let job = match table.actor.erase_job(&found.files, now_ms) {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
