@@ -10,7 +10,6 @@
 //! `MEETNET_SCHEDULES=n` runs more of them, `MEETNET_SEED=s` one again. A failure prints its seed and everything that was
 //! done up to it.
 
-mod compare;
 mod model;
 mod reading;
 mod run;
@@ -27,7 +26,7 @@ use self::run::{Did, Schedule};
 use self::scene::Place;
 
 /// Schedules of one run, where nobody asks for more.
-const SCHEDULES: u64 = 200;
+const SCHEDULES: u64 = 100;
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()

@@ -158,7 +158,7 @@ impl DatasetActor {
             } else {
                 continue;
             };
-            self.folder.remove(path)?;
+            self.folder.remove_all([path])?;
             *counted += 1;
             changed.insert(folder_of(path).to_owned());
         }

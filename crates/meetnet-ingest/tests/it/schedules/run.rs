@@ -1,13 +1,15 @@
-//! One schedule: lives of the daemon on one machine, and what survives between them.
+//! One schedule: lives of the daemon on one machine, and the comparison with the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use meetnet_lake::journal::FrameKind;
-use meetnet_lake::lake::LakeLimits;
-use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_lake::lake::{LakeLimits, LakeReader};
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_model::calendar;
+use meetnet_model::dataset::Grain;
 use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_testkit::clock::ManualClock;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
@@ -16,8 +18,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::model::{Event, Fold};
-use super::reading::Cache;
+use super::model::{Event, Fold, Version};
+use super::reading::{self, Cache};
 use super::scene::{Life, Machine, Place, declarations};
 
 /// 2026-01-31T23:00:00Z: an hour before a month ends, so that rows cross partitions.
@@ -108,6 +110,23 @@ pub(super) struct Imported {
     pub(super) events: Vec<Event>,
 }
 
+/// What nobody can know of imports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    /// Those right after the last frame have been taken: a table says how far it has come in the journal alone.
+    pub(super) at_end: bool,
+    /// One that was reported as failed has been taken all the same.
+    pub(super) failed: bool,
+}
+
+impl Doubt {
+    /// What was reported is so.
+    pub(super) const NONE: Self = Self {
+        at_end: true,
+        failed: false,
+    };
+}
+
 pub(super) struct Schedule {
     pub(super) rng: StdRng,
     pub(super) machine: Machine,
@@ -121,19 +140,19 @@ pub(super) struct Schedule {
     pub(super) failed_imports: Vec<Imported>,
     pub(super) numbered: u64,
     /// The rows up to `folded_through`.
-    pub(super) fold: Fold,
-    pub(super) folded_through: u64,
+    fold: Fold,
+    folded_through: u64,
     /// What readers have seen, by dataset: `through` and stable time; in this life, and before it.
-    pub(super) seen: BTreeMap<DatasetId, (u64, i64)>,
-    pub(super) seen_before: BTreeMap<DatasetId, (u64, i64)>,
+    seen: BTreeMap<DatasetId, (u64, i64)>,
+    seen_before: BTreeMap<DatasetId, (u64, i64)>,
     /// The same of a separate `serve`; forgotten with the machine's power.
-    pub(super) served: BTreeMap<DatasetId, (u64, i64)>,
-    pub(super) last_checked: Option<Arc<LakeSnapshot>>,
+    served: BTreeMap<DatasetId, (u64, i64)>,
+    last_checked: Option<Arc<LakeSnapshot>>,
     /// How long commits may have waited by now, µs of the lake's clock.
     pub(super) waited: i64,
     /// Snapshots that readers hold, and when they were taken, ms.
     pub(super) held: Vec<(i64, Arc<LakeSnapshot>)>,
-    pub(super) cache: Cache,
+    cache: Cache,
     log: String,
     pub(super) did: Did,
 }
@@ -437,6 +456,181 @@ impl Schedule {
         self.folded_through = 0;
     }
 
+    /// Events of frames up to `through`, and of imports taken by then.
+    pub(super) fn events(&self, through: u64, doubt: Doubt) -> Vec<&Event> {
+        let mut imports: Vec<&Imported> = self.imported.iter().collect();
+        if doubt.failed {
+            imports.extend(&self.failed_imports);
+        }
+        imports.sort_by_key(|imported| imported.after);
+        let mut imports = imports.into_iter().peekable();
+        let mut events = Vec::new();
+        for (sequence, frame) in self.durable.range(..=through) {
+            while let Some(import) = imports.next_if(|import| import.after < *sequence) {
+                events.extend(&import.events);
+            }
+            events.extend(&frame.event);
+        }
+        let is_in =
+            |import: &&Imported| import.after < through || import.after == through && doubt.at_end;
+        while let Some(import) = imports.next_if(is_in) {
+            events.extend(&import.events);
+        }
+        events
+    }
+
+    /// Compares what readers of this process see with the model.
+    pub(super) fn check(&mut self, life: &mut Life) {
+        self.acknowledge(life);
+        let snapshot = life.shared.load_full();
+        let is_new = self
+            .last_checked
+            .as_ref()
+            .is_none_or(|last| !Arc::ptr_eq(last, &snapshot));
+        if snapshot.tables.is_empty() || !is_new || self.machine.is_off() {
+            return;
+        }
+        let (last, _) = life.journal.durable();
+        let applied = life.runner.lake().through();
+        for (id, table) in &snapshot.tables {
+            let position = (table.through.0, table.stable_time);
+            let seen = self.seen.entry(id.clone()).or_default();
+            let before = self.seen_before.get(id).copied().unwrap_or_default();
+            // After a start, rows of a dataset may wait for a file that cannot be read now; it says so then.
+            let waits = table.through < applied;
+            assert!(
+                waits || position.0 >= before.0 && position.1 >= before.1,
+                "readers went back from {before:?} to {position:?} in {id} by a restart"
+            );
+            assert!(
+                position.0 >= seen.0 && position.1 >= seen.1,
+                "readers went back from {seen:?} to {position:?} in {id}"
+            );
+            *seen = position;
+            assert!(
+                position.0 <= last.0,
+                "readers see frames that are not durable"
+            );
+            if position.0 != self.folded_through || self.folded_through == 0 {
+                self.fold = Fold::of(self.events(position.0, Doubt::NONE));
+                self.folded_through = position.0;
+            }
+            let shown = self.read(table);
+            let perhaps = || {
+                let failed = Doubt {
+                    failed: true,
+                    ..Doubt::NONE
+                };
+                self.of(id, Fold::of(self.events(position.0, failed)).all())
+            };
+            if self.failed_imports.is_empty() || shown != perhaps() {
+                same("rows", &shown, &self.of(id, self.fold.all()));
+            }
+        }
+        self.last_checked = Some(snapshot);
+    }
+
+    /// Makes the model take the rows in again: an import has come between.
+    pub(super) fn forget_fold(&mut self) {
+        self.folded_through = 0;
+    }
+
+    fn read(&mut self, table: &TableSnapshot) -> BTreeSet<Version> {
+        let storage = self.machine.stored();
+        let versions = reading::read(table, storage.as_ref(), &mut self.cache);
+        self.kept(versions)
+    }
+
+    /// Leaves out what retention may have dropped.
+    fn kept(&self, mut versions: BTreeSet<Version>) -> BTreeSet<Version> {
+        let kept = self.machine.retention[&DatasetId::new("heat")].as_micros() as i64;
+        let oldest = self.machine.lake_clock.now() - kept;
+        let from = calendar::period_start(oldest, Grain::Month);
+        versions.retain(|version| version.key.dataset != "heat" || version.key.time >= from);
+        versions
+    }
+
+    /// Compares what a separate `serve` sees with the model.
+    pub(super) fn check_served(&mut self) {
+        let Ok(mut reader) = LakeReader::open(self.machine.stored()) else {
+            assert!(self.machine.is_off());
+            return;
+        };
+        let snapshot = reader.refresh().unwrap();
+        for (id, table) in &snapshot.tables {
+            let position = (table.through.0, table.stable_time);
+            let seen = self.served.entry(id.clone()).or_default();
+            assert!(
+                position.0 >= seen.0 && position.1 >= seen.1,
+                "serve went back from {seen:?} to {position:?} in {id}"
+            );
+            *seen = position;
+            let shown = self.read(table);
+            let at = self.rng.random_range(START..=table.stable_time.max(START));
+            let doubts = [(true, false), (false, false), (true, true), (false, true)];
+            let candidates = doubts.map(|(at_end, failed)| {
+                let events = self.events(table.through.0, Doubt { at_end, failed });
+                (
+                    self.of(id, Fold::of(events.iter().copied()).all()),
+                    self.of(id, Fold::as_of(events, at).current.into_values().collect()),
+                )
+            });
+            let shown_at = visible(&shown, at);
+            let fits = |(all, as_of): &(BTreeSet<Version>, BTreeSet<Version>)| {
+                *all == shown && visible(as_of, at) == shown_at
+            };
+            if !candidates.iter().any(fits) {
+                same("rows of serve", &shown, &candidates[0].0);
+                same(
+                    "rows of serve AS OF",
+                    &shown_at,
+                    &visible(&candidates[0].1, at),
+                );
+            }
+        }
+    }
+
+    fn of(&self, id: &DatasetId, mut versions: BTreeSet<Version>) -> BTreeSet<Version> {
+        versions.retain(|version| version.key.dataset == id.as_str());
+        self.kept(versions)
+    }
+
+    /// Compares AS OF at random times up to the stable time with what had been recorded by then.
+    fn check_times(&mut self, snapshot: &LakeSnapshot, times: usize) {
+        let stable = snapshot.tables.values();
+        let (through, stable_time) = stable
+            .map(|table| (table.through.0, table.stable_time))
+            .min()
+            .unwrap();
+        let mut shown = BTreeSet::new();
+        for table in snapshot.tables.values() {
+            shown.append(&mut self.read(table));
+        }
+        let recorded: Vec<i64> = shown.iter().map(|version| version.recorded_at).collect();
+        for _ in 0..times {
+            // Mostly right at, or right before, something recorded.
+            let at = match recorded.choose(&mut self.rng) {
+                Some(at) if self.rng.random_bool(0.7) => at - self.rng.random_range(0..2),
+                _ => self.rng.random_range(START + 2 * HOUR..=stable_time),
+            };
+            let at = at.min(stable_time);
+            let shown_at = visible(&shown, at);
+            let owed = |doubt| {
+                let events = self.events(through, doubt);
+                let owed = Fold::as_of(events, at).current.into_values().collect();
+                visible(&self.kept(owed), at)
+            };
+            let failed = Doubt {
+                failed: true,
+                ..Doubt::NONE
+            };
+            if self.failed_imports.is_empty() || shown_at != owed(failed) {
+                same(&format!("rows AS OF {at}"), &shown_at, &owed(Doubt::NONE));
+            }
+            self.did.times += 1;
+        }
+    }
+
     /// Without faults: everything durable, applied, committed; then merged, vacuumed and opened again.
     fn end(&mut self) {
         self.note("no more faults");
@@ -458,6 +652,23 @@ impl Schedule {
         let snapshot = life.shared.load_full();
         self.check_times(&snapshot, 5);
     }
+
+    /// Of data files only live ones are there: a day later vacuum has found what crashes left.
+    fn check_listing(&mut self, snapshot: &LakeSnapshot) {
+        let storage = self.machine.stored();
+        let listed: BTreeSet<String> = storage
+            .list("")
+            .unwrap()
+            .into_iter()
+            .map(|object| object.path)
+            .filter(|path| path.contains("/licence=") || path.ends_with(".tmp"))
+            .collect();
+        let mut live = BTreeSet::new();
+        for (id, table) in &snapshot.tables {
+            live.extend(table.files.iter().map(|file| format!("{id}/{}", file.path)));
+        }
+        assert_eq!(listed, live, "files on the disk, and live files");
+    }
 }
 
 /// Reads a declarations frame that opening the journal wrote.
@@ -473,5 +684,27 @@ fn declared(payload: &[u8], recorded_at: i64) -> Frame {
             recorded_at,
             of: BTreeMap::from([("official", precedence)]),
         }),
+    }
+}
+
+/// The rows that were current at `at`, without what says how long.
+fn visible(versions: &BTreeSet<Version>, at: i64) -> BTreeSet<Version> {
+    let visible = versions.iter().filter(|version| {
+        version.recorded_at <= at && version.superseded_at.is_none_or(|until| until > at)
+    });
+    visible
+        .cloned()
+        .map(|version| Version {
+            superseded_at: None,
+            ..version
+        })
+        .collect()
+}
+
+fn same(what: &str, shown: &BTreeSet<Version>, owed: &BTreeSet<Version>) {
+    if shown != owed {
+        let missing: Vec<&Version> = owed.difference(shown).take(5).collect();
+        let wrong: Vec<&Version> = shown.difference(owed).take(5).collect();
+        panic!("{what}: missing {missing:#?}\nnot owed {wrong:#?}");
     }
 }
