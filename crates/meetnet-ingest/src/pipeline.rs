@@ -117,6 +117,15 @@ pub enum PipelineError {
         #[source]
         source: serde_json::Error,
     },
+    /// An erase frame was made with another privacy secret: by this one, what is to go has another name.
+    #[error(
+        "the request to erase at sequence {sequence} was made with another privacy secret: start with that one until it is \
+         done"
+    )]
+    EraseSecret {
+        /// The frame.
+        sequence: Sequence,
+    },
     /// An erasure was not completed. What is behind it is not applied before it is.
     #[error(
         "the erasure asked for at sequence {sequence} is not complete, and is tried again until it is"

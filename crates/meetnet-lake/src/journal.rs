@@ -287,46 +287,13 @@ impl Journal {
             .append(FrameKind::Tick, None, &NewEnvelope::default())
     }
 
-    /// Records a request to erase.
+    /// Records a request to erase; it is carried out when its frame is met ([`Journal::begin_erasure`]).
     pub fn append_erase(&self, request: &[u8]) -> Result<Appended, AppendError> {
         let envelope = NewEnvelope {
             payload: request,
             ..NewEnvelope::default()
         };
         self.inner.shared.append(FrameKind::Erase, None, &envelope)
-    }
-
-    /// Takes a tick that begins a new segment: once it is durable, every frame before it stands in a segment that
-    /// nothing is appended to any more.
-    ///
-    /// # Errors
-    /// [`JournalError::Seal`] where nothing more is taken now.
-    pub fn seal(&self) -> Result<Appended, JournalError> {
-        self.inner.shared.begin_segment();
-        self.append_tick()
-            .map_err(|source| JournalError::Seal { source })
-    }
-
-    /// Looks for messages to erase among the envelopes and replays up to `through`, in the archive and in sealed
-    /// segments. Changes nothing.
-    ///
-    /// # Errors
-    /// Where a file cannot be read, or is of a newer version.
-    pub fn find_frames(
-        &self,
-        through: Sequence,
-        judge: &mut Judge<'_>,
-    ) -> Result<FoundFrames, JournalError> {
-        erase::find(&self.inner.shared, &self.inner.archive, through, judge)
-    }
-
-    /// Takes the content of the frames out of every file for good, together with everything that nobody can read. What
-    /// is left of a frame is a tick ([`FrameRef::erased`]). Nothing may be trimmed since they were found.
-    ///
-    /// # Errors
-    /// Where a file cannot be written. Some of the frames may be erased then: find and erase them again.
-    pub fn erase_frames(&self, found: &FoundFrames) -> Result<ErasedFrames, JournalError> {
-        erase::erase(&self.inner.shared, &self.inner.archive, found)
     }
 
     /// Lets sequences go on after `floor` at least: the highest that a table has already applied.

@@ -17,13 +17,10 @@ use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use tracing::{error, info, warn};
 
-use super::erase::Journalled;
+use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{
-    Command, EraseReport, EraseRequest, PipelineError, PipelineOptions, Replayed, UpkeepReport,
-    Wake,
-};
+use super::{Command, EraseReport, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry};
 
@@ -35,9 +32,9 @@ pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// The pipeline without its thread: whoever has it makes each step. [`Pipeline`](super::Pipeline) does so in a loop; a
 /// test decides what comes between two of them.
 pub struct Runner {
-    options: PipelineOptions,
+    pub(super) options: PipelineOptions,
     pub(super) journal: Journal,
-    reader: JournalReader,
+    pub(super) reader: JournalReader,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
@@ -160,6 +157,10 @@ impl Runner {
         let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
         while self.reader.position() < last {
+            if self.erase_retry_at.is_some() {
+                self.observe_behind(last)?;
+                break;
+            }
             self.lake.tick()?;
             self.give_reserve();
             self.retry_waiting()?;
@@ -287,26 +288,6 @@ impl Runner {
         Ok(false)
     }
 
-    /// Journals a request to erase; its frame is carried out when it is met.
-    fn request_erasure(
-        &mut self,
-        request: &EraseRequest,
-        reply: Sender<Result<EraseReport, PipelineError>>,
-    ) {
-        let appended = Journalled::new(request, self.decoder.decoders(), &self.key)
-            .map_err(|source| PipelineError::UnknownSource { source_id: source })
-            .and_then(|journalled| Ok(self.journal.append_erase(&journalled.to_bytes())?));
-        match appended {
-            Ok(appended) => drop(self.erasing.insert(appended.sequence, reply)),
-            Err(error) => drop(reply.send(Err(error))),
-        }
-    }
-
-    /// Whether the next frame is an erasure that failed and is not to be tried again yet.
-    fn waits_to_erase(&self) -> bool {
-        self.erase_retry_at.is_some_and(|at| Instant::now() < at)
-    }
-
     fn tended(&self) -> UpkeepReport {
         UpkeepReport {
             compacted: self.lake.compacted(),
@@ -343,8 +324,7 @@ impl Runner {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
             if self.waits_to_erase() {
-                let message = "an erasure is not complete, and nothing behind it is applied";
-                return Ok(Err(LakeError::Usage(message.to_owned())));
+                return Ok(Err(LakeError::Usage(EARLIER.to_owned())));
             }
             if self.is_full() {
                 if let Err(error) = self.lake.commit_all() {
@@ -378,7 +358,8 @@ impl Runner {
     /// # Errors
     /// As [`Runner::step`], and where the commit fails.
     pub fn finish(&mut self) -> Result<(), PipelineError> {
-        // What cannot be applied or committed now stays in the journal for the next start.
+        // What cannot be applied or committed now stays in the journal for the next start. An erasure gets its last chance.
+        self.erase_retry_at = None;
         let drained = self.drain(self.journal.durable().0)?;
         let mut committed = self.lake.commit_all();
         if committed.as_ref().is_err_and(LakeError::is_disk_full) {
@@ -394,7 +375,6 @@ impl Runner {
     /// behind it are read again.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
-        let mut before = None;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
@@ -413,16 +393,15 @@ impl Runner {
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
                     applied += self.apply_decoded()?;
-                    if let Some((sequence, recorded_at)) = before {
-                        self.lake.advance(sequence, recorded_at);
-                    }
+                    // Everything recorded before it has been applied.
+                    let before = Sequence(frame.sequence.0 - 1);
+                    self.lake.advance(before, frame.recorded_at - 1);
                     if !self.carry_out_erasure(&frame)? {
-                        self.reader = self.journal.reader(Sequence(frame.sequence.0 - 1));
+                        self.reader = self.journal.reader(before);
                         return Ok(applied);
                     }
                 }
             }
-            before = Some((frame.sequence, frame.recorded_at));
         }
         applied += self.apply_decoded()?;
         self.lake
@@ -430,7 +409,7 @@ impl Runner {
         Ok(applied)
     }
 
-    fn observe_recovered(&self, frame: &FrameRef<'_>) {
+    pub(super) fn observe_recovered(&self, frame: &FrameRef<'_>) {
         if frame.kind == FrameKind::Envelope {
             self.dup_windows.observe_recovered(
                 &SourceId::new(frame.source),

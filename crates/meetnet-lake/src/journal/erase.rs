@@ -10,7 +10,7 @@
 //! zeros take their place: the damage is reported as before, and nothing can be read from it.
 //!
 //! One segment at a time is in memory, where it is a compressed one. The caller sees to it that nothing is trimmed
-//! meanwhile, and that what is to go stands in sealed segments ([`Journal::seal`](super::Journal::seal)).
+//! meanwhile, and that what is to go stands in sealed segments ([`Journal::seal`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -28,6 +28,7 @@ use super::reader::FrameGroup;
 use super::scan::{Scanned, Scanner};
 use super::segment::{HEADER_BYTES, Segment};
 use super::shared::{Shared, locked};
+use super::{Appended, Journal};
 use crate::files::{self, FileHandle};
 
 /// Bytes of frames that are judged together.
@@ -80,8 +81,49 @@ pub struct ErasedFrames {
     pub unreadable_files: u64,
 }
 
+impl Journal {
+    /// Whether every durable frame up to `through` stands in a segment that nothing is appended to any more.
+    pub fn is_sealed(&self, through: Sequence) -> bool {
+        let sealed = self.inner.shared.sealed();
+        sealed.last().is_some_and(|segment| segment.last >= through)
+    }
+
+    /// Takes a tick that begins a new segment: once it is durable, every frame before it is sealed. It is taken above
+    /// `journal_bytes_max` too: a full journal must not keep an erasure from making room.
+    ///
+    /// # Errors
+    /// [`JournalError::Seal`] where nothing more is taken now.
+    pub fn seal(&self) -> Result<Appended, JournalError> {
+        self.inner.shared.begin_segment();
+        self.append_tick()
+            .map_err(|source| JournalError::Seal { source })
+    }
+
+    /// Looks for messages to erase among the envelopes and replays up to `through`, in the archive and in sealed
+    /// segments. Changes nothing.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is of a newer version.
+    pub fn find_frames(
+        &self,
+        through: Sequence,
+        judge: &mut Judge<'_>,
+    ) -> Result<FoundFrames, JournalError> {
+        find(&self.inner.shared, &self.inner.archive, through, judge)
+    }
+
+    /// Takes the content of the frames out of every file for good, together with everything that nobody can read. What
+    /// is left of a frame is a tick ([`FrameRef::erased`]). Nothing may be trimmed since they were found.
+    ///
+    /// # Errors
+    /// Where a file cannot be written. Some of the frames may be erased then: find and erase them again.
+    pub fn erase_frames(&self, found: &FoundFrames) -> Result<ErasedFrames, JournalError> {
+        erase(&self.inner.shared, &self.inner.archive, found)
+    }
+}
+
 /// Asks `judge` about every envelope and replay up to `through` that is still on the disk.
-pub(crate) fn find(
+fn find(
     shared: &Shared,
     archive: &Archive,
     through: Sequence,
@@ -122,7 +164,7 @@ pub(crate) fn find(
 }
 
 /// Writes the segments that hold something of `found` again without it, and empties `aside/`.
-pub(crate) fn erase(
+fn erase(
     shared: &Shared,
     archive: &Archive,
     found: &FoundFrames,

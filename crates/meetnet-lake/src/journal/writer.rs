@@ -155,7 +155,8 @@ impl Shared {
             );
         }
         let stored = self.stored_bytes.load(Ordering::Relaxed) + unsynced;
-        if stored > self.options.journal_bytes_max {
+        let seals = kind == FrameKind::Tick && pending.group.begins_segment;
+        if stored > self.options.journal_bytes_max && !seals {
             return full(
                 FullLimit::JournalBytes,
                 stored,

@@ -19,6 +19,8 @@ use super::upkeep::Done;
 use super::{Job, Lake, unknown};
 use crate::actor::{Admitted, ErasedRows, FoundInFile};
 use crate::error::LakeError;
+use crate::storage::TableFolder;
+use crate::table::log::TableLog;
 use crate::table::select::Select;
 
 /// Rows of one dataset that were found in its live files.
@@ -42,6 +44,31 @@ impl Lake {
         tables
             .map(|table| Arc::clone(table.actor.declaration()))
             .collect()
+    }
+
+    /// Says whether the lake has tables of datasets that are not declared any more: nobody looks into those.
+    ///
+    /// # Errors
+    /// Where there is one; it is named.
+    pub fn refuse_former_tables(&self) -> Result<(), LakeError> {
+        let storage = &self.options.storage;
+        let names = storage.folders("").map_err(|error| {
+            let lake = storage.location().name();
+            LakeError::io("list", lake.as_ref())(error)
+        })?;
+        // What begins with `_` is the lake's own and no table.
+        for name in names.into_iter().filter(|name| !name.starts_with('_')) {
+            let folder = TableFolder::new(Arc::clone(storage), &name);
+            if !self.tables.contains_key(&DatasetId::new(&name))
+                && TableLog::open(&folder)?.is_some()
+            {
+                return Err(LakeError::Usage(format!(
+                    "table `{name}` of the lake is not declared any more, so nothing can be erased from it: declare it \
+                     again, or remove its folder"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Commits everything that has been applied, and ends what runs in the background: nothing is hot afterwards, and
@@ -134,7 +161,8 @@ impl Lake {
         };
         if let Some(job) = job {
             match table.actor.admit_replaced(job.run())? {
-                Admitted::Done => {}
+                // Readers must not look any more for what is removed next.
+                Admitted::Done => self.publish(),
                 Admitted::Failed(error) => return Ok(Err(error)),
                 Admitted::Again(job, error) => {
                     table.again = Some(Job::Replace(job));
@@ -142,6 +170,7 @@ impl Lake {
                 }
             }
         }
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
         let mut erased = match table.actor.forget_rows(columns, select) {
             Ok(erased) => erased,
             Err(error) => return Ok(Err(error)),

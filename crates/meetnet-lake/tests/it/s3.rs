@@ -1,14 +1,17 @@
 //! A lake in a bucket: a real S3 server (moto), and a proxy before it that fails on purpose.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
+use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_lake::lake::{Lake, LakeOptions, LakeReader, UpkeepRequest};
-use meetnet_lake::storage::{LakeLocation, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
+use meetnet_lake::storage::{
+    Access, LakeLocation, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url,
+};
 use meetnet_lake::{LakeError, Lineage};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
@@ -93,12 +96,10 @@ impl Bucket {
             for batch in batches.build().unwrap() {
                 let batch = batch.unwrap();
                 let column = |name: &str| Arc::clone(batch.column_by_name(name).unwrap());
-                let (sensor, time, value) = (column("sensor_id"), column("time"), column("value"));
-                let sensor = arrow::compute::cast(&sensor, &arrow::datatypes::DataType::Utf8);
-                let sensor = sensor.unwrap();
+                let (sensor, time, value) = (sensors(&batch), column("time"), column("value"));
                 for row in 0..batch.num_rows() {
                     let key = (
-                        sensor.as_string::<i32>().value(row).to_owned(),
+                        sensor.value(row).to_owned(),
                         time.as_primitive::<TimestampMicrosecondType>().value(row),
                     );
                     let value = value.as_primitive::<Float64Type>().value(row);
@@ -108,6 +109,13 @@ impl Bucket {
         }
         rows
     }
+}
+
+/// The sensors of the rows of a file.
+fn sensors(rows: &RecordBatch) -> StringArray {
+    let column = rows.column_by_name("sensor_id").unwrap();
+    let text = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).unwrap();
+    text.as_string::<i32>().clone()
 }
 
 /// Limits under which an outage is over in no time.
@@ -256,6 +264,58 @@ fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
     take(&mut lake, &frames, 1).unwrap();
     assert_eq!(lake.hot_bytes(), 0, "everything is in the table already");
     assert_eq!(bucket.rows(), expected(&frames));
+}
+
+#[test]
+fn an_erased_sensor_is_in_no_object_of_the_bucket() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut frames = Vec::new();
+    for new in [
+        minutes(0..10, 1.0),
+        minutes(10..20, 1.0),
+        minutes(0..3, 2.0),
+    ] {
+        take(&mut lake, &new, frames.len() as u64 + 1).unwrap();
+        frames.extend(new);
+        lake.commit_all().unwrap();
+    }
+    tend(&mut lake, UpkeepRequest::Compact(None));
+    let (id, columns) = (DatasetId::new("heat"), ["sensor_id"]);
+    let select = &mut |rows: &RecordBatch| -> Vec<bool> {
+        let sensors = sensors(rows);
+        sensors.iter().map(|id| id == Some("garden-3")).collect()
+    };
+    lake.settle().unwrap();
+    let found = lake.find_rows(&id, &columns, select).unwrap();
+    assert_eq!(found.count(), 23);
+    let erased = lake.erase_rows(&found, &columns, select).unwrap().unwrap();
+    assert!(erased.rows == 23 && erased.log_files > 0, "{erased:?}");
+    drop(lake);
+    let mut expect = expected(&frames);
+    expect.retain(|(sensor, _), _| sensor != "garden-3");
+    assert_eq!(bucket.rows(), expect);
+    let (log, data): (Vec<_>, Vec<_>) = storage
+        .list("heat")
+        .unwrap()
+        .into_iter()
+        .map(|object| object.path)
+        .partition(|path| path.starts_with("heat/_delta_log/"));
+    let entries = log.iter().filter(|path| path.ends_with(".json")).count();
+    assert_eq!(
+        entries, 1,
+        "statistics of earlier versions are gone: {log:?}"
+    );
+    for path in data {
+        let file = ParquetRecordBatchReaderBuilder::try_new(storage.read(&path).unwrap()).unwrap();
+        for batch in file.build().unwrap() {
+            let is_there = sensors(&batch.unwrap())
+                .iter()
+                .any(|id| id == Some("garden-3"));
+            assert!(!is_there, "{path}");
+        }
+    }
 }
 
 #[test]
@@ -443,6 +503,21 @@ fn a_broken_file_is_told_from_an_outage() {
     check(&format!("has 5 bytes instead of {}", file.bytes));
     storage.remove(&path).unwrap();
     check("is missing");
+}
+
+#[test]
+fn an_object_that_is_too_short_ends_early_wherever_it_is_read() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    storage.replace("heat/short", &[7; 1_000]).unwrap();
+    let file = storage
+        .open_known("heat/short", 1 << 20, Access::Pages)
+        .unwrap();
+    // The store answers the first range with less, and refuses the second, which begins behind the end.
+    for offset in [0, 600_000] {
+        let error = file.read_at(offset, 2_000).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+    }
 }
 
 /// One run of the schedule that `seed` makes: requests fail in every way, the daemon restarts where it must, and in the

@@ -1,6 +1,6 @@
 //! `meetnet erase`: a sensor or road segment leaves every file. What is done, and in which order, stands in the pipeline.
 //!
-//! Nothing here repeats what was named: reports go to the log.
+//! What was named is repeated to who named it, and nowhere else: reports go to the log.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -28,34 +28,30 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Has a person say that it is meant; with `yes` nobody is asked.
+    /// Says what will go and has a person say that it is meant; with `yes` nobody is asked.
     ///
     /// # Errors
     /// Where nothing is named, nobody can be asked, or the answer is no.
     pub(crate) fn confirm(&self, yes: bool) -> Result<(), Failure> {
-        let count = self.sensors.len() + self.segments.len() + self.hardware_ids.len();
-        if count == 0 {
+        if self.sensors.is_empty() && self.segments.is_empty() && self.hardware_ids.is_empty() {
             return Err(Failure::Usage(anyhow!(
                 "name what is to be erased: --sensor, --segment, or --hardware-id with --source"
             )));
         }
-        if yes {
-            return Ok(());
-        }
         let mut input = std::io::stdin().lock();
-        if !input.is_terminal() {
+        if !yes && !input.is_terminal() {
             return Err(Failure::Usage(anyhow!(
                 "an erasure cannot be undone, and nobody can be asked here: add --yes"
             )));
         }
         let mut question = std::io::stderr().lock();
-        let asked = write!(
-            question,
-            "{} will be erased from every table, file and raw message. This cannot be undone.\nType yes to go on: ",
-            counted(count as u64, "sensor or segment")
-        );
+        let said = writeln!(question, "{}", self.announce());
+        if yes {
+            // Nobody waits for it.
+            return Ok(());
+        }
         let mut answer = String::new();
-        asked
+        said.and_then(|()| write!(question, "Type yes to go on: "))
             .and_then(|()| question.flush())
             .and_then(|()| input.read_line(&mut answer))
             .context("failed to ask")
@@ -64,6 +60,22 @@ impl Named {
             "yes" => Ok(()),
             _ => Err(Failure::Usage(anyhow!("nothing was erased"))),
         }
+    }
+
+    /// Says what will be erased.
+    fn announce(&self) -> String {
+        let source = self.source.as_ref().map_or("", SourceId::as_str);
+        let sensors = self.sensors.iter().map(|id| format!("  sensor {id}\n"));
+        let segments = self.segments.iter().map(|id| format!("  segment {id}\n"));
+        let devices = self.hardware_ids.iter();
+        let devices = devices.map(|id| format!("  device {id} of source {source}\n"));
+        let subjects: String = sensors.chain(segments).chain(devices).collect();
+        format!(
+            "To be erased:\n{subjects}\
+             These go from tables, journal and archive: all rows, replaced versions and rejects included; the raw messages;\n\
+             statistics of earlier versions; and files that nobody can read. A raw message that also holds others goes\n\
+             whole, and the rows of those stay. Backups and downloads are not reached. This cannot be undone."
+        )
     }
 
     fn request(&self) -> Result<EraseRequest, Failure> {

@@ -1,7 +1,8 @@
 //! Which raw messages, and which rejects, belong to what is erased.
 //!
 //! A message is decoded again, by the declarations that were in force where it stands. It goes if one of its rows is
-//! about a wanted subject, or if it has no row, or a reject, and its bytes may name one ([`Decoders::mention`]).
+//! about a wanted subject; if rows that are erased came from it, whatever it decodes to today (by another secret a device
+//! has another id); or if it has no row, or a reject, and its bytes may name one ([`Decoders::mention`]).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::request::Wanted;
 /// Judges the frames of the journal.
 pub(super) struct FrameJudge<'a> {
     wanted: &'a mut Wanted,
+    origins: &'a Origins,
     key: &'a PrivacyKey,
     /// None where the declarations in force are not readable: then only the bytes can tell.
     decoders: Option<(Decoders, Group)>,
@@ -40,9 +42,15 @@ struct Messages<'f> {
 }
 
 impl<'a> FrameJudge<'a> {
-    pub(super) fn new(wanted: &'a mut Wanted, key: &'a PrivacyKey, current: &'a Decoders) -> Self {
+    pub(super) fn new(
+        wanted: &'a mut Wanted,
+        origins: &'a Origins,
+        key: &'a PrivacyKey,
+        current: &'a Decoders,
+    ) -> Self {
         Self {
             wanted,
+            origins,
             key,
             decoders: None,
             declared: Vec::new(),
@@ -126,7 +134,10 @@ impl<'a> FrameJudge<'a> {
             }
         }
         for ((frame, (wanted, others)), is_doubtful) in frames.iter().zip(counts).zip(is_doubtful) {
-            if wanted > 0 || (is_doubtful && self.mentions(frame)) {
+            if wanted > 0
+                || is_origin(self.origins, frame.source, frame.received_at)
+                || (is_doubtful && self.mentions(frame))
+            {
                 gone.push(frame.sequence);
                 self.mixed += u64::from(others > 0);
             }
@@ -152,6 +163,11 @@ pub(super) type Origins = HashMap<Box<str>, HashSet<i64>>;
 
 /// Columns that [`note_origins`] reads.
 pub(super) const ORIGIN_COLUMNS: [&str; 2] = [common::SOURCE, common::RECEIVED_AT];
+
+fn is_origin(origins: &Origins, source: &str, received_at: i64) -> bool {
+    let times = origins.get(source);
+    times.is_some_and(|times| times.contains(&received_at))
+}
 
 /// Notes which messages rows came from.
 pub(super) fn note_origins(rows: &RecordBatch, origins: &mut Origins) {
@@ -219,8 +235,7 @@ impl RejectJudge<'_> {
                 self.sequences.contains(&sequence)
             });
             let of_message = origins.is_some_and(|(sources, times)| {
-                let received = self.origins.get(sources.value(row));
-                received.is_some_and(|received| received.contains(&times.value(row)))
+                is_origin(self.origins, sources.value(row), times.value(row))
             });
             if of_frame || of_message {
                 return true;

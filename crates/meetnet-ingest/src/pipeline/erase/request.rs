@@ -11,7 +11,8 @@ use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
 use serde::{Deserialize, Serialize};
 
-/// Kinds of pseudonyms.
+/// Kinds of pseudonyms; that of the secret has the empty text.
+const SECRET: &str = "secret of erasures";
 const SENSOR: &str = "erased sensor";
 const SEGMENT: &str = "erased segment";
 /// Subjects whose answer is remembered; then it starts afresh.
@@ -29,13 +30,14 @@ pub struct EraseRequest {
 }
 
 /// The same as the payload of an erase frame, in JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Journalled {
+    /// Tells which privacy secret the others were made with: with another one nothing would be found, and nobody told.
+    secret: String,
     /// Pseudonyms of sensor ids.
-    #[serde(default)]
     sensors: BTreeSet<String>,
     /// Pseudonyms of segment ids, in decimal.
-    #[serde(default)]
     segments: BTreeSet<String>,
 }
 
@@ -59,6 +61,7 @@ impl Journalled {
         }
         let segments = request.segment_ids.iter();
         Ok(Self {
+            secret: key.pseudonym(SECRET, ""),
             sensors,
             segments: segments
                 .map(|id| key.pseudonym(SEGMENT, &id.to_string()))
@@ -82,14 +85,19 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the payload of an erase frame.
-    pub(crate) fn read(payload: &[u8], key: &PrivacyKey) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            request: serde_json::from_slice(payload)?,
+    /// Reads the payload of an erase frame; None where it was made with another privacy secret.
+    pub(crate) fn read(
+        payload: &[u8],
+        key: &PrivacyKey,
+    ) -> Result<Option<Self>, serde_json::Error> {
+        let request: Journalled = serde_json::from_slice(payload)?;
+        let is_same = request.secret == key.pseudonym(SECRET, "");
+        Ok(is_same.then(|| Self {
+            request,
             key: key.clone(),
             sensors: HashMap::new(),
             segments: HashMap::new(),
-        })
+        }))
     }
 
     pub(crate) fn holds(&mut self, subject: Subject<'_>) -> bool {

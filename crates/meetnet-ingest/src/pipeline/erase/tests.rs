@@ -29,6 +29,9 @@ use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 use crate::pipeline::{Pipeline, PipelineOptions};
 
+mod complete;
+mod failures;
+
 /// 2026-06-01T12:00:00Z.
 const NOW: i64 = 1_780_315_200_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -90,7 +93,11 @@ fn declarations() -> Arc<Declarations> {
 }
 
 fn sensor_of(chip: &str) -> String {
-    let key = PrivacyKey::new(KEY);
+    sensor_by(KEY, chip)
+}
+
+fn sensor_by(key: &str, chip: &str) -> String {
+    let key = PrivacyKey::new(key);
     format!(
         "boxes-{}",
         key.hardware_id("chip", &format!("esp8266-{chip}"))
@@ -129,6 +136,10 @@ struct Daemon {
 
 impl Daemon {
     fn start(files: &FaultyFiles, now: i64) -> Result<Self, PipelineError> {
+        Self::start_with(files, now, KEY)
+    }
+
+    fn start_with(files: &FaultyFiles, now: i64, key: &str) -> Result<Self, PipelineError> {
         let clock = ManualClock::new(now);
         let options = JournalOptions {
             files: Arc::new(files.clone()),
@@ -153,7 +164,7 @@ impl Daemon {
             journal.clone(),
             &recovery,
             declarations,
-            PrivacyKey::new(KEY),
+            PrivacyKey::new(key),
             OutcomeRegistry::new(16),
             dup_windows.clone(),
         );
@@ -456,184 +467,4 @@ fn expected(scene: &Scene) -> BTreeSet<String> {
     );
     daemon.stop();
     left
-}
-
-#[test]
-fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
-    let scene = scene();
-    let expect = expected(&scene);
-    let places: BTreeSet<String> = tainted(&scene.files)
-        .into_iter()
-        .filter_map(|(path, _)| {
-            let ending = path.extension().or(path.file_name())?;
-            Some(ending.to_str()?.to_owned())
-        })
-        .collect();
-    let all = ["checkpoint", "journal", "json", "parquet", "zst"].map(str::to_owned);
-    assert_eq!(
-        places,
-        all.into(),
-        "the scene is not what it is thought to be"
-    );
-
-    let files = scene.files.restart(Crash::Kill);
-    let daemon = Daemon::start(&files, scene.now).unwrap();
-    daemon.wait(scene.last);
-    let report = daemon.pipeline.commands().erase(request()).unwrap();
-    assert_eq!(tainted(&daemon.files), []);
-    assert_eq!(rows(&daemon), expect);
-    assert_eq!(report.frames.frames, scene.gone.len() as u64, "{report:?}");
-    assert_eq!(report.mixed_frames, 4, "{report:?}");
-    let datasets: Vec<&str> = report.datasets.keys().map(DatasetId::as_str).collect();
-    assert_eq!(datasets, ["air", "heat", "rejects", "traffic"]);
-    assert!(report.tables.replaced_files > 0, "{report:?}");
-    for table in daemon.pipeline.shared().load_full().tables.values() {
-        let folder = Path::new("/lake").join(table.declaration.id.as_str());
-        for file in table.files.iter() {
-            assert!(!table.is_gone(&file.path));
-            assert!(daemon.files.content(&folder.join(&*file.path)).is_some());
-        }
-    }
-    // Once more changes nothing.
-    let again = daemon.pipeline.commands().erase(request()).unwrap();
-    assert_eq!(
-        (again.tables.rows, again.frames),
-        (0, ErasedFrames::default()),
-        "{again:?}"
-    );
-    assert_eq!(rows(&daemon), expect);
-    // Who speaks again is heard again.
-    let last = daemon.measure(CHIP, "1", "2");
-    let heat = DatasetId::new("heat");
-    assert_eq!(
-        daemon.wait(last).tables[&heat]
-            .hot
-            .iter()
-            .map(|hot| hot.batch.num_rows())
-            .sum::<usize>(),
-        1
-    );
-    let now = daemon.clock.now();
-    daemon.stop();
-    let daemon = Daemon::start(&files, now).unwrap();
-    assert_eq!(rows(&daemon).len(), expect.len() + 2);
-    assert_eq!(others(rows(&daemon), &BTreeSet::new()), expect);
-    daemon.stop();
-}
-
-/// Asks for the erasure and lets the power fail at an operation; returns whether it was done before.
-fn erase_until(daemon: Daemon, operation: u64) -> bool {
-    let Daemon {
-        files,
-        journal,
-        pipeline,
-        ..
-    } = daemon;
-    files.fail_at(files.operations() + operation, Fault::PowerLoss);
-    let commands = pipeline.commands();
-    let asking = std::thread::spawn(move || commands.erase(request()).is_ok());
-    while !files.is_off() && !asking.is_finished() {
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    // Whoever waits for the disk waits in vain.
-    let _ = journal.shutdown();
-    let _ = pipeline.shutdown();
-    asking.join().unwrap()
-}
-
-#[test]
-fn a_power_loss_at_any_moment_is_made_good_by_the_restart() {
-    let scene = scene();
-    let expect = expected(&scene);
-    let step = std::env::var("MEETNET_ERASE_STEP").ok();
-    let step = step.and_then(|step| step.parse().ok()).unwrap_or(7);
-    let (mut operation, mut finished_by_restart) = (0, 0);
-    loop {
-        let files = scene.files.restart(Crash::Kill);
-        let daemon = Daemon::start(&files, scene.now).unwrap();
-        daemon.wait(scene.last);
-        let done = erase_until(daemon, operation);
-        let files = files.restart(Crash::PowerLoss { seed: operation });
-        let daemon = Daemon::start(&files, scene.now).unwrap();
-        let told = format!("operation {operation}, done: {done}");
-        daemon.wait(scene.last);
-        let is_clean = tainted(&files).is_empty();
-        assert!(is_clean || !done, "{told}: {:?}", tainted(&files));
-        finished_by_restart += u64::from(is_clean && !done);
-        if !is_clean {
-            // The request itself had not reached the disk.
-            assert!(operation < 20, "{told}: {:?}", tainted(&files));
-            daemon.pipeline.commands().erase(request()).unwrap();
-        }
-        daemon.pipeline.commands().commit_all().unwrap();
-        assert_eq!(tainted(&files), [], "{told}");
-        assert_eq!(rows(&daemon), expect, "{told}");
-        daemon.stop();
-        if done {
-            break;
-        }
-        operation += step;
-    }
-    eprintln!("{operation} operations, {finished_by_restart} times the restart finished it");
-    assert!(
-        operation > 100 && finished_by_restart > 10,
-        "{operation} {finished_by_restart}"
-    );
-}
-
-/// Starts the scene again and breaks a file that the erasure must read; returns it with its content.
-fn with_broken_file(scene: &Scene) -> (Daemon, PathBuf, Vec<u8>) {
-    let files = scene.files.restart(Crash::Kill);
-    let daemon = Daemon::start(&files, scene.now).unwrap();
-    daemon.wait(scene.last);
-    daemon.pipeline.commands().commit_all().unwrap();
-    let snapshot = daemon.pipeline.shared().load_full();
-    let file = &snapshot.tables[&DatasetId::new("heat")].files[0];
-    let path = Path::new("/lake/heat").join(&*file.path);
-    let content = files.content(&path).unwrap();
-    files.put(&path, vec![0; content.len()]);
-    let error = daemon.pipeline.commands().erase(request()).unwrap_err();
-    assert!(matches!(error, PipelineError::Erase { .. }), "{error}");
-    (daemon, path, content)
-}
-
-#[test]
-fn an_erasure_that_fails_is_tried_again_and_nothing_behind_it_is_applied_before() {
-    let scene = scene();
-    let expect = expected(&scene);
-    let (daemon, path, content) = with_broken_file(&scene);
-    let behind = daemon.measure(OTHER_CHIP, "14", "20");
-    std::thread::sleep(3 * RETRY_PAUSE);
-    let snapshot = daemon.pipeline.shared().load_full();
-    assert!(
-        snapshot
-            .tables
-            .values()
-            .all(|table| table.through < Sequence(behind))
-    );
-    daemon.files.put(&path, content);
-    daemon.wait(behind);
-    assert_eq!(tainted(&daemon.files), []);
-    daemon.pipeline.commands().commit_all().unwrap();
-    assert_eq!(rows(&daemon).len(), expect.len() + 2);
-    daemon.stop();
-}
-
-#[test]
-fn an_erasure_that_failed_goes_on_after_a_restart_or_stops_it() {
-    let scene = scene();
-    let expect = expected(&scene);
-    let (daemon, path, content) = with_broken_file(&scene);
-    let (files, now) = (daemon.files.clone(), daemon.clock.now());
-    assert!(daemon.pipeline.shutdown().is_err());
-    daemon.journal.shutdown().unwrap();
-    let error = Daemon::start(&files, now)
-        .err()
-        .expect("the file is broken");
-    assert!(matches!(error, PipelineError::Erase { .. }), "{error}");
-    files.put(&path, content);
-    let daemon = Daemon::start(&files, now).unwrap();
-    assert_eq!(tainted(&files), []);
-    assert_eq!(rows(&daemon), expect);
-    daemon.stop();
 }

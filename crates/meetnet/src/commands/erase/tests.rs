@@ -23,6 +23,16 @@ fn a_device_is_known_by_its_source() {
 }
 
 #[test]
+fn who_asks_is_told_what_will_go() {
+    let told = named(&["4711"], Some("boxes")).announce();
+    let subjects = "To be erased:\n  sensor garden-porch\n  segment 9000001463\n  device 4711 of source boxes\n";
+    assert!(told.starts_with(subjects), "{told}");
+    assert!(told.contains("raw messages") && told.ends_with("This cannot be undone."));
+    // Without a name there is nothing to ask for.
+    assert!(Named::default().confirm(true).is_err());
+}
+
+#[test]
 fn a_report_says_what_went_and_names_nobody() {
     let nothing = describe(&EraseReport::default());
     assert!(nothing.starts_with("nothing was found"), "{nothing}");
