@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use meetnet_lake::journal::{
-    ArchiveStep, Checkpoint, ErasedFrames, FoundFrames, FrameGroup, FrameKind, Journal,
-    JournalOptions, NewEnvelope, Recovery,
+    AppendError, ArchiveStep, Checkpoint, ErasedFrames, FoundFrames, FrameGroup, FrameKind,
+    Journal, JournalOptions, NewEnvelope, Recovery,
 };
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::clock::ManualClock;
@@ -190,6 +190,36 @@ fn erased_messages_are_in_no_file_and_the_others_stay_as_they_are() {
         "{recovery:?}"
     );
     assert_eq!(seen(&journal, 20), expect);
+}
+
+#[test]
+fn a_full_journal_can_be_sealed_for_an_erasure() {
+    let files = FaultyFiles::new();
+    let options = JournalOptions {
+        journal_bytes_max: 3_000,
+        segment_bytes_max: 1 << 20,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(options, b"declared").expect("opens");
+    let mut last = Sequence::ZERO;
+    let refused = loop {
+        let envelope = NewEnvelope {
+            source: "air",
+            payload: SECRET,
+            ..NewEnvelope::default()
+        };
+        match journal.append(&envelope) {
+            Ok(appended) => last = appended.sequence,
+            Err(error) => break error,
+        }
+        assert!(journal.write_group().expect("written"));
+    };
+    assert!(matches!(refused, AppendError::Full { .. }), "{refused}");
+    assert!(journal.append_tick().is_err());
+    assert!(!journal.is_sealed(last));
+    seal(&journal);
+    assert!(journal.is_sealed(last));
+    assert!(journal.append_tick().is_err(), "it is as full as before");
 }
 
 #[test]
