@@ -52,6 +52,17 @@ fn requests_keep_the_form_they_have() {
         json!({"command": "erase", "sensors": ["garden-porch"], "segments": [9_000_001_463_i64],
             "hardware_ids": [], "source": null}),
     );
+    check(
+        Request::Backfill {
+            source: SourceId::new("telraam"),
+            from: 1_769_817_600_000_000,
+            to: 1_769_904_000_000_000,
+        },
+        json!({
+            "command": "backfill", "source": "telraam", "from": 1_769_817_600_000_000_i64,
+            "to": 1_769_904_000_000_000_i64,
+        }),
+    );
 }
 
 #[tokio::test]
