@@ -9,7 +9,7 @@ use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalError, JournalReader,
     Recovery,
 };
-use meetnet_lake::lake::Lake;
+use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
@@ -35,6 +35,8 @@ pub struct Runner {
     pub(super) options: PipelineOptions,
     pub(super) journal: Journal,
     pub(super) reader: JournalReader,
+    /// In force behind everything that was recovered, or since.
+    declarations: Arc<Declarations>,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
@@ -75,8 +77,8 @@ struct Tending {
 }
 
 impl Runner {
-    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next.
-    /// `declarations` are those in force from the end of the recovered journal on.
+    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next. The
+    /// declarations of `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
     /// Where tables or declarations do not allow a start.
@@ -84,7 +86,7 @@ impl Runner {
         options: PipelineOptions,
         journal: Journal,
         recovery: &Recovery,
-        declarations: Arc<Declarations>,
+        tables: DeclaredTables,
         key: PrivacyKey,
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
@@ -93,15 +95,17 @@ impl Runner {
             .checkpoint
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let mut lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        let declarations = Arc::clone(tables.declarations());
+        let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         let in_force = if recovery.declarations.is_empty() {
-            declarations
+            Arc::clone(&declarations)
         } else {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        lake.open_missing(&in_force)?;
         // As it was then, not as it is declared today: the frames between the two say when it changed.
         lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -112,6 +116,7 @@ impl Runner {
         journal.on_durable(Box::new(move |_, _| ring.ring()));
         Ok(Self {
             reader: journal.reader(trimmed_through),
+            declarations,
             options,
             journal,
             lake,
@@ -178,6 +183,7 @@ impl Runner {
             replayed.applied += self.take_group(&group)?;
         }
         self.replaying = false;
+        self.lake.redeclare(&self.declarations)?;
         if self.lake.through() == last {
             // Also where everything was trimmed and nothing had to be replayed.
             self.lake.advance(last, recovery.last_recorded_at);
@@ -375,6 +381,7 @@ impl Runner {
     /// behind it are read again.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
+        let mut before = None;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
@@ -388,20 +395,32 @@ impl Runner {
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder =
                         new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
+                    if self.replaying {
+                        // The tables have the newest form of their declarations already.
+                        self.lake.open_missing(&declarations)?;
+                    } else {
+                        // Rows of this group, too, belong to what is committed in the old form.
+                        if let Some((sequence, recorded_at)) = before {
+                            self.lake.advance(sequence, recorded_at);
+                        }
+                        self.lake.redeclare(&declarations)?;
+                        self.declarations = Arc::clone(&declarations);
+                    }
                     self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
                     applied += self.apply_decoded()?;
                     // Everything recorded before it has been applied.
-                    let before = Sequence(frame.sequence.0 - 1);
-                    self.lake.advance(before, frame.recorded_at - 1);
+                    let position = Sequence(frame.sequence.0 - 1);
+                    self.lake.advance(position, frame.recorded_at - 1);
                     if !self.carry_out_erasure(&frame)? {
-                        self.reader = self.journal.reader(before);
+                        self.reader = self.journal.reader(position);
                         return Ok(applied);
                     }
                 }
             }
+            before = Some((frame.sequence, frame.recorded_at));
         }
         applied += self.apply_decoded()?;
         self.lake

@@ -51,7 +51,7 @@ impl Lake {
     /// # Errors
     /// Where there is one; it is named.
     pub fn refuse_former_tables(&self) -> Result<(), LakeError> {
-        let storage = &self.options.storage;
+        let storage = &self.storage;
         let names = storage.folders("").map_err(|error| {
             let lake = storage.location().name();
             LakeError::io("list", lake.as_ref())(error)

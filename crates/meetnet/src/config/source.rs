@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
@@ -28,6 +29,8 @@ pub(crate) struct SourceConfig {
     pub(crate) declaration: SourceDeclaration,
     /// How it is connected.
     pub(crate) transport: Transport,
+    /// How long it may say nothing; None: as long as it likes.
+    pub(crate) silent_after: Option<Duration>,
 }
 
 /// How the messages of a source arrive.
@@ -166,6 +169,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             ahead_us: window(raw.ahead, default_window.ahead_us),
         },
     };
+    let silent_after = raw.silent_after.map(|after| after.0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let declaration = SourceDeclaration {
@@ -199,6 +203,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         config: SourceConfig {
             declaration,
             transport: transport?,
+            silent_after,
         },
         id_span: raw.id.span(),
         licence_span,

@@ -10,7 +10,7 @@ use arrow::array::ArrayRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use meetnet_lake::journal::{Journal, JournalOptions, NewEnvelope};
-use meetnet_lake::lake::{LakeOptions, UpkeepRequest};
+use meetnet_lake::lake::{DeclaredTables, LakeOptions, UpkeepRequest};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::declarations::Declarations;
@@ -150,9 +150,10 @@ impl Daemon {
             ..JournalOptions::new("/journal", "/archive")
         };
         let declarations = declarations();
-        let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
         let storage = FolderStorage::with_files("/lake", Arc::new(files.clone()));
-        let mut lake = LakeOptions::new(Arc::new(storage), journal.id());
+        let tables = DeclaredTables::read(Arc::new(storage), Arc::clone(&declarations))?;
+        let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
+        let mut lake = LakeOptions::new(journal.id());
         lake.limits.commit_age_max = Duration::from_secs(3_600);
         lake.limits.compaction = false;
         let mut options = PipelineOptions::new(lake);
@@ -163,7 +164,7 @@ impl Daemon {
             options,
             journal.clone(),
             &recovery,
-            declarations,
+            tables,
             PrivacyKey::new(key),
             OutcomeRegistry::new(16),
             dup_windows.clone(),
