@@ -6,8 +6,10 @@
 mod apply;
 mod barrier;
 mod commit;
+mod erase;
 mod frontier;
 mod replace;
+mod rewrite;
 mod stored;
 mod write;
 
@@ -20,6 +22,8 @@ use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::barrier::CommitLimits;
 pub(crate) use self::commit::{Admitted, CommitJob, CommitOutcome, IMPORT_APP, RECORDED_THROUGH};
+pub use self::erase::ErasedRows;
+pub(crate) use self::erase::FoundInFile;
 use self::frontier::Frontier;
 pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;

@@ -8,6 +8,7 @@
 
 mod clock;
 mod declared;
+mod erase;
 mod import;
 mod options;
 mod reader;
@@ -29,6 +30,7 @@ use tracing::info;
 
 pub use self::clock::LakeClock;
 pub use self::declared::DeclaredTables;
+pub use self::erase::FoundRows;
 pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;

@@ -21,7 +21,7 @@ use crate::replay::{Decision, Handled, REPLAY_META};
 /// Licence of rejects whose source is not declared any more: SPDX's form of "ask the publisher".
 const UNKNOWN_LICENCE: &str = "LicenseRef-unknown";
 /// The private dataset that rejects become.
-const REJECTS: &str = "rejects";
+pub(super) const REJECTS: &str = "rejects";
 
 /// Rejects by source and reason since the start; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -169,6 +169,11 @@ impl GroupDecoder {
             meta: Vec::new(),
             counts,
         })
+    }
+
+    /// Returns the decoders.
+    pub(super) fn decoders(&self) -> &Decoders {
+        &self.decoders
     }
 
     /// Decodes one envelope or replay frame.
