@@ -136,14 +136,14 @@ impl Runner {
     }
 
     /// Applies every frame that was recovered, then lets readers see them. `pause` is called where hot rows are full and
-    /// a commit has to end first.
+    /// a commit has to end first; its error ends the replay, for who knows that none will.
     ///
     /// # Errors
     /// Where journal or tables cannot be read or written; only a restart helps.
     pub fn replay(
         &mut self,
         recovery: &Recovery,
-        mut pause: impl FnMut(&mut Lake),
+        mut pause: impl FnMut(&mut Lake) -> Result<(), PipelineError>,
     ) -> Result<Replayed, PipelineError> {
         let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
@@ -152,7 +152,7 @@ impl Runner {
             self.give_reserve();
             self.retry_waiting()?;
             if self.is_full() {
-                pause(&mut self.lake);
+                pause(&mut self.lake)?;
                 continue;
             }
             let Some(group) = self
