@@ -136,6 +136,8 @@ pub struct Lake {
     repairs: Repairs,
     /// A commit found no space, and nobody has been told.
     short_of_space: bool,
+    /// A dataset whose actor is no longer usable: see [`Lake::tick`].
+    lost: Option<DatasetId>,
 }
 
 /// What changes a table log.
@@ -203,6 +205,7 @@ impl Lake {
             worker,
             repairs: Repairs::default(),
             short_of_space: false,
+            lost: None,
         })
     }
 
@@ -352,7 +355,16 @@ impl Lake {
     }
 
     /// Admits finished commits and starts those that are due; returns how many were admitted.
+    ///
+    /// # Errors
+    /// Where what a dataset has in memory and what is in its table cannot be told apart any more, whoever found that out:
+    /// only a restart, which rebuilds the one from the other and the journal, helps.
     pub fn tick(&mut self) -> Result<usize, LakeError> {
+        if let Some(id) = &self.lost {
+            return Err(LakeError::Usage(format!(
+                "dataset `{id}` cannot go on: restart the daemon"
+            )));
+        }
         let mut admitted = 0;
         while let Some(outcome) = self.worker.finished() {
             admitted += usize::from(self.admit(outcome)?.is_ok());
@@ -530,7 +542,8 @@ impl Lake {
         };
         let id = outcome.declaration().id.clone();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        let admitted = table.actor.admit(outcome)?;
+        let admitted = table.actor.admit(outcome);
+        let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
         let now = self.options.clock.instant();
         table.last_commit = now;
         table.hot_since = (table.actor.hot_rows() > 0).then_some(now);
