@@ -14,13 +14,13 @@ mod table;
 mod upkeep;
 mod worker;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence, SourceId};
+use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 use tracing::info;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
 use crate::actor::{
     Admitted, Applied, CommitJob, CommitLimits, CommitOutcome, DatasetActor, Flag, IMPORT_APP,
-    Lineage, ReplaceJob, ReplaceOutcome,
+    Lineage, Precedences, ReplaceJob, ReplaceOutcome,
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
@@ -209,17 +209,11 @@ impl Lake {
         })
     }
 
-    /// Takes the declared precedence of sources, as it is in force for what is applied next: all are equal before.
-    pub fn set_sources(&mut self, declarations: &Declarations) {
-        let precedences: HashMap<SourceId, i32> = declarations
-            .sources
-            .values()
-            .filter(|source| source.precedence != 0)
-            .map(|source| (source.id.clone(), source.precedence))
-            .collect();
-        let precedences = Arc::new(precedences);
-        for table in self.tables.values_mut() {
-            table.actor.set_precedences(Arc::clone(&precedences));
+    /// Takes the declared precedence of sources, as it is in force for the rows that a dataset is given next: all are
+    /// equal before. Rows may wait while the declarations change, so each dataset has its own.
+    pub fn set_precedences(&mut self, dataset: &DatasetId, precedences: &Precedences) {
+        if let Some(table) = self.tables.get_mut(dataset) {
+            table.actor.set_precedences(precedences);
         }
     }
 

@@ -23,5 +23,5 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use actor::{Applied, Flag, Lineage};
+pub use actor::{Applied, Flag, Lineage, Precedences};
 pub use error::LakeError;

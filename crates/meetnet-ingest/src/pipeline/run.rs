@@ -86,8 +86,9 @@ impl Runner {
             .checkpoint
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let mut lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        let lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
+        // As it was then, not as it is declared today: the frames between the two say when it changed.
         let in_force = if recovery.declarations.is_empty() {
             declarations
         } else {
@@ -95,8 +96,6 @@ impl Runner {
         };
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
-        // As it was then, not as it is declared today: the frames between the two say when it changed.
-        lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
             dup_windows.restore(checkpoint.dup_windows.clone());
         }
@@ -366,7 +365,6 @@ impl Runner {
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder =
                         new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
-                    self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
@@ -404,6 +402,7 @@ impl Runner {
                 rows: rows.clone(),
                 lineage: Arc::clone(&taken.lineage),
                 rules: Arc::clone(&self.decoder.rules),
+                precedences: Arc::clone(&self.decoder.precedences),
             };
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
