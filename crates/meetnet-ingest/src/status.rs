@@ -1,6 +1,6 @@
 //! What each source is doing: counters and connection state for pages, `/metrics` and `/readyz`.
 //!
-//! `mqtt, http -> [status] -> admin pages, metrics, readyz`
+//! `mqtt, http, poll -> [status] -> admin pages, metrics, readyz`
 //!
 //! Updating costs a few relaxed atomics per message; texts change only when a connection does. Every counter is
 //! published twice, here and through the `metrics` facade, so that pages need no metrics server. It decides nothing.
@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
@@ -56,6 +56,9 @@ pub(crate) struct SourceState {
     subscribed: AtomicBool,
     session_present: AtomicBool,
     last_message_at: AtomicI64,
+    registered_at: i64,
+    /// µs; 0: silence is nothing unusual.
+    silent_after: AtomicI64,
     unacked: AtomicU64,
     unacked_metric: Gauge,
     texts: Mutex<Texts>,
@@ -70,6 +73,8 @@ pub(crate) struct SourceState {
     pub(crate) broker_dropped: Tally,
     pub(crate) refused: Tally,
     pub(crate) reconnects: Tally,
+    pub(crate) polls: Tally,
+    pub(crate) poll_failures: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -95,11 +100,12 @@ pub struct SourceStatus {
     pub source: SourceId,
     /// How messages arrive.
     pub kind: SourceKind,
-    /// Whether the broker has accepted the connection; a push endpoint is connected while it listens.
+    /// Whether the broker has accepted the connection; a push endpoint is connected while it listens, a polled API while
+    /// it answers.
     pub connected: bool,
     /// Whether every filter was granted at least once since start-up; the first moment a source is ready.
     pub subscribed: bool,
-    /// Protocol of the connection: `mqtt-5`, `mqtt-3.1.1` or `http`; none before the first.
+    /// Protocol of the connection: `mqtt-5`, `mqtt-3.1.1`, `http` or `https`; none before the first.
     pub protocol: Option<&'static str>,
     /// Whether the broker resumed an earlier session at the last connection.
     pub session_present: bool,
@@ -107,6 +113,10 @@ pub struct SourceStatus {
     pub since: i64,
     /// When the last message came, µs since 1970.
     pub last_message_at: Option<i64>,
+    /// How long it may say nothing, µs; None: as long as it likes.
+    pub silent_after: Option<i64>,
+    /// Whether it has said nothing for longer, since the start where it never has.
+    pub silent: bool,
     /// Messages received, redelivered ones included.
     pub messages_total: u64,
     /// Payload bytes received.
@@ -131,6 +141,10 @@ pub struct SourceStatus {
     pub refused_total: u64,
     /// Connections after the first.
     pub reconnects_total: u64,
+    /// Questions to a polled API.
+    pub polls_total: u64,
+    /// Questions to a polled API that were not answered with data.
+    pub poll_failures_total: u64,
     /// The last thing that went wrong.
     pub last_error: Option<ErrorNote>,
 }
@@ -148,6 +162,8 @@ impl SourceState {
             subscribed: AtomicBool::new(false),
             session_present: AtomicBool::new(false),
             last_message_at: AtomicI64::new(0),
+            registered_at: now_us(),
+            silent_after: AtomicI64::new(0),
             unacked: AtomicU64::new(0),
             unacked_metric: gauge("meetnet_source_unacked"),
             texts: Mutex::new(Texts {
@@ -165,6 +181,8 @@ impl SourceState {
             broker_dropped: tally("meetnet_source_broker_dropped_total"),
             refused: tally("meetnet_source_refused_total"),
             reconnects: tally("meetnet_source_reconnects_total"),
+            polls: tally("meetnet_source_polls_total"),
+            poll_failures: tally("meetnet_source_poll_failures_total"),
         }
     }
 
@@ -187,6 +205,13 @@ impl SourceState {
         self.session_present.store(session_present, Relaxed);
         lock(&self.texts).protocol = Some(protocol);
         self.turn(true);
+    }
+
+    /// Notes that a polled API has answered.
+    pub(crate) fn reached(&self, protocol: &'static str) {
+        if !self.connected.load(Relaxed) {
+            self.set_connected(protocol, false);
+        }
     }
 
     pub(crate) fn set_disconnected(&self) {
@@ -212,9 +237,11 @@ impl SourceState {
         }
     }
 
-    fn read(&self, source: &SourceId) -> SourceStatus {
+    fn read(&self, source: &SourceId, now: i64) -> SourceStatus {
         let texts = lock(&self.texts);
         let last_message_at = self.last_message_at.load(Relaxed);
+        let silent_after = Some(self.silent_after.load(Relaxed)).filter(|after| *after > 0);
+        let silence = now.saturating_sub(last_message_at.max(self.registered_at));
         SourceStatus {
             source: source.clone(),
             kind: self.kind,
@@ -224,6 +251,8 @@ impl SourceState {
             session_present: self.session_present.load(Relaxed),
             since: texts.since,
             last_message_at: (last_message_at != 0).then_some(last_message_at),
+            silent_after,
+            silent: silent_after.is_some_and(|after| silence > after),
             messages_total: self.messages.get(),
             bytes_total: self.bytes.get(),
             acked_total: self.acked.get(),
@@ -236,6 +265,8 @@ impl SourceState {
             broker_dropped_total: self.broker_dropped.get(),
             refused_total: self.refused.get(),
             reconnects_total: self.reconnects.get(),
+            polls_total: self.polls.get(),
+            poll_failures_total: self.poll_failures.get(),
             last_error: texts.last_error.clone(),
         }
     }
@@ -250,17 +281,31 @@ pub struct Statuses {
 impl Statuses {
     /// Returns every source's state, in order of id.
     pub fn read(&self) -> Vec<SourceStatus> {
+        self.read_at(now_us())
+    }
+
+    /// Returns every source's state as it is judged at `now`, µs since 1970.
+    fn read_at(&self, now: i64) -> Vec<SourceStatus> {
         lock(&self.sources)
             .iter()
-            .map(|(source, state)| state.read(source))
+            .map(|(source, state)| state.read(source, now))
             .collect()
+    }
+
+    /// Says how long a source may say nothing before it counts as silent; None: as long as it likes.
+    pub fn expect(&self, source: &SourceId, kind: SourceKind, silent_after: Option<Duration>) {
+        let micros = silent_after.map_or(0, |after| {
+            i64::try_from(after.as_micros()).unwrap_or(i64::MAX)
+        });
+        let state = self.register(source, kind);
+        state.silent_after.store(micros, Relaxed);
     }
 
     /// Returns one source's state.
     pub fn read_one(&self, source: &SourceId) -> Option<SourceStatus> {
         lock(&self.sources)
             .get(source)
-            .map(|state| state.read(source))
+            .map(|state| state.read(source, now_us()))
     }
 
     /// Whether every source has subscribed once: the ingest part of `/readyz`. Later outages do not undo it.

@@ -14,6 +14,8 @@ pub enum SourceKind {
     Mqtt,
     /// A push endpoint: `POST /ingest/v1/{source}`.
     Http,
+    /// An API that is polled.
+    Poll,
 }
 
 /// The wire format of a source's messages.
@@ -31,6 +33,14 @@ pub enum WireFormat {
 }
 
 impl WireFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Telraam, Self::Airrohr, Self::TtsV3, Self::Json];
+
+    /// Returns the format of this name, as [`WireFormat::as_str`] writes it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
     /// Returns the name, as configuration and messages write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -100,10 +100,7 @@ impl Declared {
         };
         let received_at = body.envelope.received_at;
         match time {
-            Ok(Some(time)) => body
-                .common
-                .check_time(time, received_at)
-                .map(ObservedAt::Own),
+            Ok(Some(time)) => body.check_time(time).map(ObservedAt::Own),
             Ok(None) => Ok(ObservedAt::Received(received_at)),
             Err(fault) => Err(fault),
         }

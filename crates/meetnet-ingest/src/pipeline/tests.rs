@@ -1,6 +1,6 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
@@ -10,6 +10,7 @@ use meetnet_lake::files::DiskFiles;
 use meetnet_lake::journal::{AppendError, JournalOptions, JournalPlace, NewEnvelope, Original};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{
     MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
@@ -22,9 +23,17 @@ use meetnet_testkit::files::FaultyFiles;
 use super::*;
 use crate::outcomes::Outcome;
 
+mod import;
 mod precedences;
+mod redeclare;
+mod replay;
 
 fn declarations() -> Arc<Declarations> {
+    declarations_reading("/t")
+}
+
+/// Declarations that find the temperature at `temperature`.
+fn declarations_reading(temperature: &str) -> Arc<Declarations> {
     let map = |property: &str, pointer: &str, unit: &str| MapEntry {
         dataset: "heat".into(),
         property: Some(property.to_owned()),
@@ -48,7 +57,7 @@ fn declarations() -> Arc<Declarations> {
         sentinels: Vec::new(),
         lenient: false,
         map: vec![
-            map("air_temperature", "/t", "Cel"),
+            map("air_temperature", temperature, "Cel"),
             map("relative_humidity", "/h", "%"),
         ],
         precedence: 0,
@@ -90,8 +99,9 @@ fn start_as(
     };
     change(&mut options);
     let storage = FolderStorage::with_files(folder.join("lake"), Arc::clone(&options.files));
+    let tables = DeclaredTables::read(Arc::new(storage), Arc::clone(declarations)).unwrap();
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
-    let lake = LakeOptions::new(Arc::new(storage), journal.id());
+    let lake = LakeOptions::new(journal.id());
     let outcomes = OutcomeRegistry::new(16);
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
@@ -99,7 +109,7 @@ fn start_as(
         options,
         journal.clone(),
         &recovery,
-        Arc::clone(declarations),
+        tables,
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
         DupWindows::default(),
@@ -177,6 +187,18 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Commits everything and breaks the only file of `heat`; returns its path and what it held.
+fn break_file(daemon: &Daemon, folder: &Path) -> (PathBuf, Vec<u8>) {
+    daemon.pipeline.commands().commit_all().unwrap();
+    let snapshot = daemon.pipeline.shared().load_full();
+    let files = &snapshot.tables[&DatasetId::new("heat")].files;
+    assert_eq!(files.len(), 1);
+    let path = folder.join("lake/heat").join(&*files[0].path);
+    let content = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"PAR1").unwrap();
+    (path, content)
+}
+
 fn now_ms() -> i64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -197,7 +219,10 @@ fn frames_become_rows_and_rejects_once_also_after_restarts() {
     assert_eq!(rows(&snapshot, "heat"), (3, 0));
     assert_eq!(rows(&snapshot, "rejects"), (1, 0));
     let counts = daemon.pipeline.rejects().read();
-    assert_eq!(counts.values().sum::<u64>(), 1, "{counts:?}");
+    let tallies: Vec<_> = counts.values().collect();
+    assert_eq!(tallies.len(), 1, "{counts:?}");
+    assert_eq!((tallies[0].total, tallies[0].sequence), (1, last));
+    assert_eq!(tallies[0].excerpt, "{\"t\":");
     // A crash, seen on a copy of the disk: nothing was committed, so everything comes from the journal again.
     let copy = tempfile::tempdir().unwrap();
     copy_folder(folder.path(), copy.path());

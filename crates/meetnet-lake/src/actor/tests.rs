@@ -122,8 +122,16 @@ fn table_folder(root: &std::path::Path) -> TableFolder {
 }
 
 fn open(root: &std::path::Path, trimmed: u64) -> DatasetActor {
-    let folder = table_folder(root);
-    DatasetActor::open(folder, declaration(), APP, Sequence(trimmed), 0).unwrap()
+    open_as(root, declaration(), trimmed).unwrap()
+}
+
+fn open_as(
+    root: &std::path::Path,
+    declaration: Arc<DatasetDeclaration>,
+    trimmed: u64,
+) -> Result<DatasetActor, LakeError> {
+    let table = DeclaredTable::read(table_folder(root), declaration)?;
+    DatasetActor::open(table, APP, Sequence(trimmed), None, 0)
 }
 
 /// A version as an answer has it: key, value as bits, revision, received_at, superseded_at.

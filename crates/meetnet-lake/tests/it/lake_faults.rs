@@ -6,6 +6,7 @@ use std::path::Path;
 use meetnet_lake::LakeError;
 use meetnet_lake::lake::Lake;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+use meetnet_testkit::garden;
 
 use crate::city::{Answers, answers, apply, import, open};
 
@@ -25,9 +26,9 @@ fn after_the_fault(lake: &mut Lake) {
 }
 
 fn expected() -> Answers {
-    let rows = |rows: &[(u8, i64)]| {
+    let rows = |rows: &[(u32, i64)]| {
         let rows = rows.iter();
-        rows.map(|(sensor, value)| (format!("garden-{sensor}"), 0, value * 100))
+        rows.map(|(sensor, value)| (garden::sensor(*sensor), 0, value * 100))
             .collect()
     };
     let current = [(1, 10), (2, 20), (3, 3), (4, 40), (5, 5)];
@@ -224,7 +225,7 @@ fn an_import_whose_version_is_taken_in_the_end_stops_the_lake() {
     assert_eq!(lake.import_position(&"heat".into(), "an import"), None);
     let (current, replaced) = answers(&next, &mut lake);
     let sensors: Vec<&str> = current.iter().map(|(sensor, ..)| sensor.as_str()).collect();
-    assert_eq!(sensors, ["garden-1", "garden-2", "garden-4"]);
+    assert_eq!(sensors, [1, 2, 4].map(garden::sensor));
     assert!(replaced.is_empty(), "{replaced:?}");
     let applied = import(&mut lake, 3, 2, &chunk).expect("imported");
     assert_eq!((applied.inserted, applied.unchanged), (1, 1));

@@ -28,7 +28,7 @@ pub(crate) struct Secrets {
 /// The secret of one source.
 #[derive(Clone, Default)]
 pub(crate) struct SourceSecrets {
-    /// Password of the broker, or token of the push endpoint.
+    /// Password of the broker, token of the push endpoint, or key of the API.
     pub(crate) credential: Option<String>,
 }
 
@@ -101,6 +101,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         let named = match &source.transport {
             Transport::Mqtt(mqtt) => &mqtt.password,
             Transport::Http(http) => &http.token,
+            Transport::Poll(poll) => &poll.api_key,
         };
         let credential = named.as_ref().and_then(|secret| finder.find(secret));
         sources.insert(source.declaration.id.clone(), SourceSecrets { credential });
@@ -173,7 +174,7 @@ fn read_one(
 }
 
 impl Secrets {
-    /// Returns the password or token of a source, if one is configured.
+    /// Returns the password, token or API key of a source, if one is configured.
     pub(crate) fn credential(&self, source: &SourceId) -> Option<String> {
         self.sources.get(source)?.credential.clone()
     }

@@ -6,12 +6,14 @@ use std::time::Instant;
 use anyhow::Context;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
+use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
-use meetnet_lake::lake::{LakeOptions, check_declarations};
+use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -31,7 +33,9 @@ pub(crate) struct Opened {
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
-    pub(super) key: PrivacyKey,
+    pub(super) hosts: Hosts,
+    pub(crate) backfills: Backfills,
+    pub(crate) key: PrivacyKey,
 }
 
 /// The running write side.
@@ -68,6 +72,23 @@ impl Opened {
         committed.and(stop_journal(journal).await)
     }
 
+    /// Starts the poller of one source, which asks for nothing but backfills; None where the source is not polled.
+    ///
+    /// # Errors
+    /// Where it cannot work.
+    pub(crate) fn poll_for_backfill(
+        &self,
+        config: &Config,
+        secrets: &Secrets,
+        source: &SourceId,
+        stop: &CancellationToken,
+    ) -> Result<Option<PollHandle>, Failure> {
+        let polls = sources::polls(config, secrets, self, &Statuses::default());
+        let poll = polls.into_iter().find(|poll| poll.id == *source);
+        let spawn = |poll| poll::spawn(poll, Polling::BackfillsOnly, stop.clone());
+        poll.map(spawn).transpose().map_err(Failure::usage)
+    }
+
     /// Starts the sources: from here on messages are taken.
     ///
     /// # Errors
@@ -80,6 +101,10 @@ impl Opened {
         statuses: &Statuses,
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
+        for source in &config.sources {
+            let declaration = &source.declaration;
+            statuses.expect(&declaration.id, declaration.kind, source.silent_after);
+        }
         let mqtt = sources::mqtt(config, secrets, &self, statuses);
         let push = config
             .ingest_http
@@ -89,7 +114,8 @@ impl Opened {
                 listener,
                 state: sources::push(config, secrets, ingest.limits, &self, statuses),
             });
-        let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
+        let polls = sources::polls(config, secrets, &self, statuses);
+        let handles = meetnet_ingest::start(mqtt, polls, push, stop).map_err(Failure::usage)?;
         let Opened {
             journal,
             pipeline,
@@ -113,16 +139,18 @@ fn open_blocking(
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Opened, Failure> {
     let declarations = Arc::clone(&config.declarations);
-    check_declarations(&storage, &declarations).map_err(lake_failure)?;
+    let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
+        .map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
     journal::report(&recovery);
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let lake = LakeOptions {
+        openings: Some(journal.openings()),
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
-        ..LakeOptions::new(Arc::clone(&storage), journal.id())
+        ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {
         lake,
@@ -135,7 +163,7 @@ fn open_blocking(
         options,
         journal.clone(),
         &recovery,
-        declarations,
+        tables,
         key.clone(),
         outcomes.clone(),
         dup_windows.clone(),
@@ -156,6 +184,8 @@ fn open_blocking(
         intake,
         outcomes,
         dup_windows,
+        hosts: Hosts::default(),
+        backfills: Backfills::default(),
         key,
     })
 }
@@ -192,8 +222,10 @@ fn lake_failure(error: LakeError) -> Failure {
     match error {
         LakeError::ForbiddenChange { .. }
         | LakeError::OtherWriter { .. }
+        | LakeError::OtherCopy { .. }
         | LakeError::NoConditionalWrites { .. }
         | LakeError::Io { .. } => Failure::place(error),
+        LakeError::Journal(error) => journal_failure(error),
         error => Failure::work(error),
     }
 }

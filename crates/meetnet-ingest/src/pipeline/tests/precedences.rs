@@ -65,12 +65,7 @@ fn rows_that_wait_go_by_the_precedences_that_were_in_force() {
     let daemon = start(folder.path(), &declared(0, 5));
     let last = daemon.append("timeless", &body(1));
     daemon.wait(last);
-    daemon.pipeline.commands().commit_all().unwrap();
-    let snapshot = daemon.wait(last);
-    let file = &snapshot.tables[&DatasetId::new("heat")].files[0].path;
-    let file = folder.path().join("lake/heat").join(&**file);
-    let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, b"PAR1").unwrap();
+    let (file, content) = break_file(&daemon, folder.path());
     // The row of the other waits; meanwhile the precedences are exchanged.
     let waiting = daemon.append("timed", &body(2));
     let exchanged = declared(5, 0).to_bytes();
@@ -78,7 +73,7 @@ fn rows_that_wait_go_by_the_precedences_that_were_in_force() {
     let snapshot = daemon.wait_for_dataset("rejects", last.sequence);
     let heat = &snapshot.tables[&DatasetId::new("heat")];
     assert_eq!(heat.through, Sequence(waiting.0 - 1));
-    std::fs::write(&file, whole).unwrap();
+    std::fs::write(&file, content).unwrap();
     assert_eq!(values(&daemon.wait(last.sequence)), ((1, 1), 0));
     // A row that comes now goes by those that are in force now.
     let last = daemon.append("timed", &body(3));

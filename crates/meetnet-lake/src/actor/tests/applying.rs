@@ -74,8 +74,7 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
     drop(open(&root, 0));
     let mut changed = DatasetDeclaration::clone(&declaration());
     changed.grain = Grain::Day;
-    let error = DatasetActor::open(table_folder(&root), Arc::new(changed), APP, Sequence(0), 0)
-        .unwrap_err();
+    let error = open_as(&root, Arc::new(changed), 0).unwrap_err();
     assert!(
         matches!(error, LakeError::ForbiddenChange { .. }),
         "{error}"
@@ -87,7 +86,6 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
         column_type: ColumnType::Text,
         ..allowed.columns[0].clone()
     });
-    let mut actor =
-        DatasetActor::open(table_folder(&root), Arc::new(allowed), APP, Sequence(0), 0).unwrap();
+    let mut actor = open_as(&root, Arc::new(allowed), 0).unwrap();
     assert_eq!(apply(&mut actor, &[row(1, 0, Some(1.0))]).inserted, 1);
 }
