@@ -228,7 +228,10 @@ impl Pipeline {
             dup_windows,
         )?;
         let (shared, rejects) = (runner.lake().shared(), runner.rejects());
-        let pause = |_: &mut Lake| std::thread::sleep(FULL_PAUSE);
+        let pause = |_: &mut Lake| {
+            std::thread::sleep(FULL_PAUSE);
+            Ok(())
+        };
         let replayed = runner.replay(recovery, pause)?;
         let (commands, inbox) = bounded(16);
         let (announce, stopped) = watch::channel(false);

@@ -23,6 +23,6 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use actor::{Applied, ErasedRows, Flag, Lineage};
+pub use actor::{Applied, ErasedRows, Flag, Lineage, Precedences};
 pub use error::LakeError;
 pub use table::select::Select;

@@ -98,6 +98,7 @@ impl Runner {
         let declarations = Arc::clone(tables.declarations());
         let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
+        // As it was then, not as it is declared today: the frames between the two say when it changed.
         let in_force = if recovery.declarations.is_empty() {
             Arc::clone(&declarations)
         } else {
@@ -106,8 +107,6 @@ impl Runner {
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
         lake.open_missing(&in_force)?;
-        // As it was then, not as it is declared today: the frames between the two say when it changed.
-        lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
             dup_windows.restore(checkpoint.dup_windows.clone());
         }
@@ -150,14 +149,14 @@ impl Runner {
     }
 
     /// Applies every frame that was recovered, then lets readers see them. `pause` is called where hot rows are full and
-    /// a commit has to end first.
+    /// a commit has to end first; its error ends the replay, for who knows that none will.
     ///
     /// # Errors
     /// Where journal or tables cannot be read or written; only a restart helps.
     pub fn replay(
         &mut self,
         recovery: &Recovery,
-        mut pause: impl FnMut(&mut Lake),
+        mut pause: impl FnMut(&mut Lake) -> Result<(), PipelineError>,
     ) -> Result<Replayed, PipelineError> {
         let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
@@ -170,7 +169,7 @@ impl Runner {
             self.give_reserve();
             self.retry_waiting()?;
             if self.is_full() {
-                pause(&mut self.lake);
+                pause(&mut self.lake)?;
                 continue;
             }
             let Some(group) = self
@@ -406,7 +405,6 @@ impl Runner {
                         self.lake.redeclare(&declarations)?;
                         self.declarations = Arc::clone(&declarations);
                     }
-                    self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
@@ -450,6 +448,7 @@ impl Runner {
                 rows: rows.clone(),
                 lineage: Arc::clone(&taken.lineage),
                 rules: Arc::clone(&self.decoder.rules),
+                precedences: Arc::clone(&self.decoder.precedences),
             };
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);

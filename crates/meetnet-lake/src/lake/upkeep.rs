@@ -413,7 +413,9 @@ impl Lake {
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let counts = outcome.counts();
         let is_merge = counts.files_after > 0;
-        let failed = match table.actor.admit_replaced(outcome)? {
+        let admitted = table.actor.admit_replaced(outcome);
+        let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
+        let failed = match admitted {
             Admitted::Done => {
                 table.note_success(&id);
                 None
