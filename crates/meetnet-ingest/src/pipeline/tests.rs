@@ -1,5 +1,7 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
+mod restarts;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,6 +77,7 @@ struct Daemon {
     journal: Journal,
     pipeline: Pipeline,
     outcomes: OutcomeRegistry,
+    windows: DupWindows,
     replayed: Replayed,
 }
 
@@ -102,6 +105,7 @@ fn start_as(
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
     let lake = LakeOptions::new(journal.id());
     let outcomes = OutcomeRegistry::new(16);
+    let windows = DupWindows::default();
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
     let (pipeline, replayed) = Pipeline::start(
@@ -111,13 +115,14 @@ fn start_as(
         tables,
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
-        DupWindows::default(),
+        windows.clone(),
     )
     .unwrap();
     Daemon {
         journal,
         pipeline,
         outcomes,
+        windows,
         replayed,
     }
 }
