@@ -1,6 +1,14 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
+<<<<<<< HEAD
 use std::path::{Path, PathBuf};
+||||||| f7e3aa2
+use std::path::Path;
+=======
+mod restarts;
+
+use std::path::Path;
+>>>>>>> wmut
 use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
@@ -57,6 +65,7 @@ struct Daemon {
     journal: Journal,
     pipeline: Pipeline,
     outcomes: OutcomeRegistry,
+    windows: DupWindows,
     replayed: Replayed,
 }
 
@@ -84,6 +93,7 @@ fn start_as(
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
     let lake = LakeOptions::new(journal.id());
     let outcomes = OutcomeRegistry::new(16);
+    let windows = DupWindows::default();
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
     let (pipeline, replayed) = Pipeline::start(
@@ -93,13 +103,14 @@ fn start_as(
         tables,
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
-        DupWindows::default(),
+        windows.clone(),
     )
     .unwrap();
     Daemon {
         journal,
         pipeline,
         outcomes,
+        windows,
         replayed,
     }
 }
