@@ -1,5 +1,7 @@
 //! All decoders of one declarations frame: the way in.
 
+mod mention;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, WireFormat};
 
+use crate::devices::source_with_pseudonyms;
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
@@ -21,6 +24,8 @@ use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
+
+pub use self::mention::Subject;
 
 /// Bytes of a body that can be decoded: positions in it are 32 bits wide. Sources set far lower limits.
 const BODY_BYTES_MAX: usize = u32::MAX as usize;
@@ -57,6 +62,8 @@ impl Decoders {
     ) -> Result<Self, DecodeSetupError> {
         let mut sources = HashMap::with_capacity(declarations.sources.len());
         for source in declarations.sources.values() {
+            let hidden = source_with_pseudonyms(source, key);
+            let source = hidden.as_ref().unwrap_or(source);
             let format = Format::compile(source, declarations).map_err(|(entry, problem)| {
                 DecodeSetupError {
                     source_id: source.id.clone(),
@@ -193,6 +200,9 @@ impl Format {
             .map(|topic| TopicPattern::parse(topic))
             .collect::<Result<_, SetupProblem>>()
             .map_err(|problem| (None, problem))?;
+        if source.pairs.is_some() && source.format != WireFormat::Json {
+            return Err((None, SetupProblem::PairsNotHere));
+        }
         Ok(match source.format {
             WireFormat::Telraam => Self::Telraam(TelraamDecoder::compile(source, declarations)?),
             WireFormat::Airrohr => {
@@ -200,9 +210,11 @@ impl Format {
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
-            WireFormat::SensorCommunity => {
-                Self::SensorCommunity(SensorCommunityDecoder::compile(source, declarations)?)
-            }
+            WireFormat::SensorCommunity => Self::SensorCommunity(SensorCommunityDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?),
             WireFormat::Ircel | WireFormat::Opensensemap => {
                 Self::Series(SeriesDecoder::compile(source, declarations)?)
             }

@@ -104,6 +104,17 @@ pub enum SetupProblem {
         "`{0}` is not a JSON Pointer; it is empty (the whole body) or starts with `/`, with ~0 for ~ and ~1 for /"
     )]
     Pointer(String),
+    /// An entry, a time or an id must say where it stands.
+    #[error("name one place: `pointer` (a JSON Pointer) or `field` (a name)")]
+    OnePlace,
+    /// A pointer of several steps in a format whose fields have plain names.
+    #[error(
+        "the fields of this format have names and no structure; write `field = \"…\"` instead of `{0}`"
+    )]
+    FieldWanted(String),
+    /// An interval that is none.
+    #[error("`interval_s` is a number of seconds above 0")]
+    Interval,
     /// A topic pattern that cannot be read.
     #[error("topic pattern `{pattern}`: {reason}")]
     Topic {
@@ -134,9 +145,90 @@ pub enum SetupProblem {
     /// A map for a format that has its own.
     #[error("format `{0}` has a fixed mapping; remove `map`")]
     MapNotWanted(&'static str),
-    /// A declared zone that is not known.
-    #[error("time zone `{0}` is not an IANA name (for example `Europe/Brussels`)")]
-    Zone(String),
+    /// Devices or constants for a format that has a fixed mapping.
+    #[error("format `{0}` has a fixed mapping; remove `device`, `registry` and `constants`")]
+    DevicesNotWanted(&'static str),
+    /// A declared time that cannot be read: its zone, or its format.
+    #[error("`time`: {0}")]
+    Time(String),
+    /// A factor that says nothing.
+    #[error("`scale` is a number other than 0, and `offset` a number")]
+    Scale,
+    /// A temperature that no volume of air is told at.
+    #[error(
+        "`reference_temperature` is in Cel, between -50 and 60; write 20 (Europe) or 25 (US EPA)"
+    )]
+    ReferenceTemperature,
+    /// Times are ends of intervals whose length nobody says.
+    #[error(
+        "with `time_is = \"end\"` the start is the time minus the interval; add `interval_s` to the source or the entry, \
+         or map the column `interval_s`"
+    )]
+    EndWithoutInterval,
+    /// A constant as an observation.
+    #[error(
+        "a constant is no observation of `{0}`; write `pointer` or `field`: constants are for columns of wide datasets"
+    )]
+    ConstantObservation(String),
+    /// A constant of another type than its column.
+    #[error("the constant for column `{column}` must be of type {column_type}")]
+    WrongConstant {
+        /// The column.
+        column: String,
+        /// Its type.
+        column_type: &'static str,
+    },
+    /// A constant for a column that no mapped dataset has.
+    #[error(
+        "`constants`: no wide dataset that the map fills has a column `{0}`; correct the name (of long datasets only \
+         `interval_s` is the same everywhere: it is a key of the source)"
+    )]
+    UnusedConstant(String),
+    /// A calibration of what is not mapped.
+    #[error(
+        "`calibration`: the map fills no property or column `{0}`; correct the name, or map it"
+    )]
+    UnusedCalibration(String),
+    /// Something about one device.
+    #[error("device {}: {problem}", .index + 1)]
+    Device {
+        /// Its position in the declaration, 0 first.
+        index: usize,
+        /// What is wrong and what to do.
+        problem: Box<SetupProblem>,
+    },
+    /// A device that has no id.
+    #[error("the id is empty; write what the device calls itself")]
+    DeviceWithoutId,
+    /// Two devices with one id.
+    #[error("another device of the source has the same id; join the two")]
+    DeviceTwice,
+    /// A pattern where only HMACs are kept.
+    #[error(
+        "its id is a hardware id, which is known by its HMAC only: `*` cannot stand in it; name each device"
+    )]
+    HardwarePattern,
+    /// A station that cannot be part of a sensor id.
+    #[error("`station` is a name of at most 200 bytes without control characters")]
+    Station,
+    /// A pointer into the elements of an array, where the format has none.
+    #[error(
+        "`{0}`: `*` stands for the position in an array once in a pointer, in format `json` only, and not beside `pairs`"
+    )]
+    ArrayNotHere(String),
+    /// Pointers into two arrays.
+    #[error(
+        "`{0}` and `{1}` are two arrays; the elements of one array are read as messages, so use two sources or positions"
+    )]
+    TwoArrays(String, String),
+    /// Pairs whose name and value do not lie side by side.
+    #[error(
+        "`pairs`: `name` and `value` point into the elements of one array, such as `/values/*/type` and `/values/*/value`"
+    )]
+    Pairs,
+    /// Pairs in a format that has none.
+    #[error("`pairs` is for format `json`; remove it")]
+    PairsNotHere,
     /// More wanted values than a message's index can number.
     #[error("the map names more than {0} different values")]
     TooManyValues(usize),

@@ -6,8 +6,8 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
-mod declared;
 pub(crate) mod json;
+pub(crate) mod mapped;
 pub(crate) mod sensor_community;
 pub(crate) mod series;
 pub(crate) mod telraam;
@@ -23,13 +23,14 @@ use crate::identity::{IdFault, Naming};
 use crate::instant::{TimeFault, check_window};
 use crate::json::shape::Shape;
 use crate::json::walk::walk;
+use crate::sentinels::Sentinels;
 
 /// What every format needs of its source's declaration.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) naming: Naming,
     pub(crate) time_window: TimeWindow,
-    pub(crate) sentinels: Vec<f64>,
+    pub(crate) sentinels: Sentinels,
 }
 
 impl Common {
@@ -37,7 +38,7 @@ impl Common {
         Self {
             naming: Naming::new(source, key),
             time_window: source.time_window,
-            sentinels: source.sentinels.clone(),
+            sentinels: Sentinels::of(&source.sentinels, &[]),
         }
     }
 

@@ -1,18 +1,19 @@
 //! Which sensor a row is from: `<namespace>-<id>`, the id taken from the topic or the body, hardware ids replaced by
 //! their HMAC before anything else sees them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::source::{SourceDeclaration, ValueRef};
+use meetnet_model::source::{Place, SourceDeclaration, ValueRef};
 
 use crate::error::SetupProblem;
-use crate::json::Fields;
-use crate::json::pointer::Pointer;
+use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
 use crate::topic::{Captures, TopicPattern};
 
+/// The kind of a declared hardware id, as the HMAC takes it.
+pub(crate) const DEVICE: &str = "device";
 /// Longest id that a device may call itself by, in bytes: it stands in every row.
 const RAW_ID_BYTES_MAX: usize = 200;
 /// Hardware ids whose HMAC a group remembers; then it starts afresh.
@@ -97,7 +98,8 @@ impl Naming {
     }
 }
 
-fn check_raw(raw: &str) -> Result<&str, IdFault> {
+/// Returns the part of a text that names a device or station.
+pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     let raw = raw.trim();
     if raw.is_empty() {
         return Err(IdFault::Missing);
@@ -131,7 +133,7 @@ impl Part {
 #[derive(Clone, Debug)]
 enum Origin {
     Template(Vec<Part>),
-    Pointer(Slot),
+    Value(Slot),
 }
 
 /// The declared `sensor_id` of a source.
@@ -143,18 +145,18 @@ pub(crate) struct DeclaredId {
 }
 
 impl DeclaredId {
-    /// Returns the declared rule, if there is one; pointers are relative to `root` in `shape`.
+    /// Returns the declared rule, if there is one; `places` gives the slot of its place.
     pub(crate) fn compile(
         source: &SourceDeclaration,
         topics: &[TopicPattern],
-        shape: &mut Shape,
-        root: &Pointer,
+        places: &mut dyn WantedPlaces,
     ) -> Result<Option<Self>, SetupProblem> {
         let origin = match &source.sensor_id {
             None => return Ok(None),
             Some(ValueRef::Pointer { pointer }) => {
-                Origin::Pointer(shape.want(&root.join(&Pointer::parse(pointer)?))?)
+                Origin::Value(places.want(Place::Pointer(pointer))?)
             }
+            Some(ValueRef::Field { field }) => Origin::Value(places.want(Place::Field(field))?),
             Some(ValueRef::Template(template)) => Origin::Template(parts(template, topics)?),
         };
         Ok(Some(Self {
@@ -176,7 +178,7 @@ impl DeclaredId {
         let text;
         let joined;
         let raw: &str = match &self.origin {
-            Origin::Pointer(slot) => match read::text(fields.raw(*slot)) {
+            Origin::Value(slot) => match read::text(fields.raw(*slot)) {
                 Reading::Value(value) => {
                     text = value;
                     &text
@@ -185,29 +187,52 @@ impl DeclaredId {
                 Reading::Wrong => return Err(IdFault::Wrong),
             },
             Origin::Template(parts) => {
-                let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
-                let (pattern, captures) = if uses_captures {
-                    let mut found = self.topics.iter().enumerate();
-                    found
-                        .find_map(|(at, pattern)| Some((at, pattern.matches(topic)?)))
-                        .ok_or(IdFault::UnknownTopic)?
-                } else {
-                    Default::default()
-                };
-                let part_text = |part| Part::text(part, pattern, &captures);
-                match parts.as_slice() {
-                    [part] => part_text(part)?,
-                    parts => {
-                        joined = parts.iter().map(part_text).collect::<Result<String, _>>()?;
-                        &joined
-                    }
-                }
+                joined = self.in_topic(parts, topic)?;
+                &joined
             }
         };
         if self.hardware {
-            naming.hardware("device", raw, ids, id)
+            naming.hardware(DEVICE, raw, ids, id)
         } else {
             naming.plain(raw, id)
+        }
+    }
+
+    /// Writes the sensor id that the topic alone gives into `id`; false where it takes more, or none.
+    pub(crate) fn resolve_topic(
+        &self,
+        naming: &Naming,
+        topic: &str,
+        ids: &mut HardwareIds,
+        id: &mut String,
+    ) -> bool {
+        let nothing = Fields {
+            whole: "",
+            spans: &[],
+        };
+        matches!(self.origin, Origin::Template(_))
+            && self.resolve(naming, topic, &nothing, ids, id).is_ok()
+    }
+
+    /// Returns the raw id that a template makes of a topic.
+    fn in_topic<'t>(&'t self, parts: &'t [Part], topic: &'t str) -> Result<Cow<'t, str>, IdFault> {
+        let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
+        let (pattern, captures) = if uses_captures {
+            let mut found = self.topics.iter().enumerate();
+            found
+                .find_map(|(at, pattern)| Some((at, pattern.matches(topic)?)))
+                .ok_or(IdFault::UnknownTopic)?
+        } else {
+            Default::default()
+        };
+        let part_text = |part: &'t Part| part.text(pattern, &captures);
+        match parts {
+            [part] => part_text(part).map(Cow::Borrowed),
+            parts => parts
+                .iter()
+                .map(part_text)
+                .collect::<Result<String, _>>()
+                .map(Cow::Owned),
         }
     }
 }

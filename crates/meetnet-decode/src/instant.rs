@@ -2,16 +2,15 @@
 
 use std::fmt::Display;
 
+use meetnet_model::calendar::SECOND_US;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, TimeWindow};
-use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
+use meetnet_model::time::{TimeReader, format_rfc3339};
 
 use crate::error::SetupProblem;
-use crate::json::Fields;
-use crate::json::pointer::Pointer;
+use crate::fields::{Fields, Raw, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
 
 /// 2015-01-01T00:00:00Z in µs: a clock before this was never set (they start in 1970 or 2000).
 const CLOCK_MIN_US: i64 = 1_420_070_400_000_000;
@@ -26,6 +25,14 @@ pub(crate) enum ObservedAt {
 }
 
 impl ObservedAt {
+    /// Returns the time `seconds` before. A receive time stays what it is: that of the message, not of an interval.
+    pub(crate) fn before(self, seconds: i64) -> Self {
+        match self {
+            Self::Own(time) => Self::Own(time.saturating_sub(seconds.saturating_mul(SECOND_US))),
+            Self::Received(time) => Self::Received(time),
+        }
+    }
+
     /// Sets the time of a draft.
     pub(crate) fn set(self, column: usize, row: &mut RowsBuilder) {
         match self {
@@ -48,16 +55,6 @@ impl TimeFault {
             reason,
             message: message.into(),
         }
-    }
-}
-
-impl TimeFault {
-    /// A time at `name` that cannot be read.
-    pub(crate) fn unreadable(name: impl Display, error: &TimeError) -> Self {
-        Self::new(
-            RejectReason::BadTime,
-            format!("the time at {name}: {error}"),
-        )
     }
 }
 
@@ -94,21 +91,23 @@ pub(crate) fn check_window(
 /// Returns the reader of RFC 3339 times that are UTC where they carry no offset.
 pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
     TimeReader::with(TimeFormat::Rfc3339, Some("UTC"), None)
-        .map_err(|error| SetupProblem::Zone(error.to_string()))
+        .map_err(|error| SetupProblem::Time(error.to_string()))
 }
 
-/// Reads the raw JSON text of a time; none where it is missing.
+/// Reads a time as it stands in a message; none where it is missing.
 pub(crate) fn read(
     reader: &TimeReader,
-    raw: Option<&str>,
+    raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<i64>, TimeFault> {
     match read::text(raw) {
         Reading::Missing => Ok(None),
-        Reading::Value(text) => reader
-            .read_text(&text)
-            .map(Some)
-            .map_err(|error| TimeFault::unreadable(name, &error)),
+        Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
+            TimeFault::new(
+                RejectReason::BadTime,
+                format!("the time at {name}: {error}"),
+            )
+        }),
         Reading::Wrong => Err(TimeFault::new(
             RejectReason::BadTime,
             format!("the time at {name} is neither a text nor a number"),
@@ -120,45 +119,66 @@ pub(crate) fn read(
 #[derive(Clone, Debug)]
 pub(crate) struct DeclaredTime {
     slot: Slot,
+    /// The time of day, where it stands apart from the date.
+    clock: Option<Slot>,
     reader: TimeReader,
-    pointer: Box<str>,
+    name: Box<str>,
 }
 
 impl DeclaredTime {
-    /// Returns the declared rule, if there is one; the pointer is relative to `root` in `shape`.
+    /// Returns the declared rule, if there is one; `places` gives the slot of its place.
     pub(crate) fn compile(
         source: &SourceDeclaration,
-        shape: &mut Shape,
-        root: &Pointer,
+        places: &mut dyn WantedPlaces,
     ) -> Result<Option<Self>, SetupProblem> {
         let Some(time) = &source.time else {
             return Ok(None);
         };
-        let reader = TimeReader::new(time).map_err(|error| match error {
-            TimeError::UnknownZone(zone) => SetupProblem::Zone(zone),
-            other => SetupProblem::Zone(other.to_string()),
-        })?;
+        let reader =
+            TimeReader::new(time).map_err(|error| SetupProblem::Time(error.to_string()))?;
+        let place = time.place().ok_or(SetupProblem::OnePlace)?;
+        let is_apart = time.clock_pointer.is_some() || time.clock_field.is_some();
+        let clock = if is_apart {
+            let place = time.clock_place().ok_or(SetupProblem::OnePlace)?;
+            Some(places.want(place)?)
+        } else {
+            None
+        };
         Ok(Some(Self {
-            slot: shape.want(&root.join(&Pointer::parse(&time.pointer)?))?,
+            slot: places.want(place)?,
+            clock,
             reader,
-            pointer: time.pointer.as_str().into(),
+            name: place.to_string().into(),
         }))
     }
 
-    /// Returns the time of an observation. A declared time that is missing is a fault: with the receive time in its
-    /// place, a message that is delivered twice would become two observations.
-    pub(crate) fn resolve(&self, fields: &Fields<'_, '_>) -> Result<i64, TimeFault> {
-        read(
-            &self.reader,
-            fields.raw(self.slot),
-            format_args!("`{}`", self.pointer),
-        )?
-        .ok_or_else(|| {
+    /// Returns the time of an observation; `joined` is a buffer. A declared time that is missing is a fault: with the
+    /// receive time in its place, a message that is delivered twice would become two observations.
+    pub(crate) fn resolve(
+        &self,
+        fields: &Fields<'_, '_>,
+        joined: &mut String,
+    ) -> Result<i64, TimeFault> {
+        let mut raw = fields.raw(self.slot);
+        if let Some(clock) = self.clock {
+            raw = match (read::text(raw), read::text(fields.raw(clock))) {
+                (Reading::Value(date), Reading::Value(clock)) => {
+                    joined.clear();
+                    joined.push_str(&date);
+                    joined.push(' ');
+                    joined.push_str(&clock);
+                    Some(Raw::Text(joined))
+                }
+                _ => None,
+            };
+        }
+        let time = read(&self.reader, raw, format_args!("`{}`", self.name))?;
+        time.ok_or_else(|| {
             TimeFault::new(
                 RejectReason::MissingField,
                 format!(
                     "the message has no time at `{}`, where the source declares it",
-                    self.pointer
+                    self.name
                 ),
             )
         })

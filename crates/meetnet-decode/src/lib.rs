@@ -30,20 +30,26 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod decoders;
+mod devices;
 mod envelope;
 mod error;
+mod fields;
 mod format;
 mod group;
 mod identity;
 mod instant;
 mod json;
+mod learn;
 mod mapping;
+mod sentinels;
 mod topic;
 
-pub use decoders::Decoders;
+pub use decoders::{Decoders, Subject};
+pub use devices::with_pseudonyms;
 pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};
 pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};
+pub use learn::{LearnError, learn};
 pub use topic::TopicPattern;
 
 #[cfg(test)]

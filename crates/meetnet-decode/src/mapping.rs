@@ -2,19 +2,21 @@
 //!
 //! fields of a message + time + sensor id → rows of long and wide datasets
 //!
-//! Every format that maps ends here: JSON and TTS by JSON Pointer, airRohr by value type. The property table says
+//! Formats come here by way of [`crate::format::mapped`]. The property table says
 //! which dataset a property belongs to; no code does.
 
 mod compile;
 mod emit;
+mod steps;
 
-pub(crate) use compile::{MappingFault, dataset_position, filled_column};
-pub(crate) use emit::Observation;
+pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column};
+pub(crate) use emit::{Emitted, Observation};
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::units::Conversion;
 
-use crate::json::shape::Slot;
+use crate::fields::Slot;
+use crate::sentinels::Sentinels;
 
 /// A compiled mapping.
 #[derive(Clone, Debug)]
@@ -47,10 +49,14 @@ struct LongColumns {
 #[derive(Clone, Debug)]
 struct Origin {
     slot: Slot,
-    /// The pointer or value type, for messages.
+    /// The pointer or name, for messages.
     name: Box<str>,
-    conversion: Option<Conversion>,
+    /// What makes the canonical value of the one sent, in this order: scale, unit, calibration.
+    steps: Box<[Conversion]>,
+    sentinels: Sentinels,
     interval_s: Option<i64>,
+    /// How long before its time the observation began, in seconds; 0 where the time is the start.
+    began_s: i64,
 }
 
 /// One row of a wide dataset per message.
@@ -59,9 +65,25 @@ struct WideRow {
     dataset: usize,
     time: usize,
     sensor_id: Option<usize>,
-    /// The column `interval_s`, where the map gives it a constant.
-    interval_s: Option<(usize, i64)>,
+    /// The column `interval_s`, where its value lies between the time of a message and the start.
+    end_interval: Option<usize>,
+    constants: Vec<ConstantCell>,
     cells: Vec<WideCell>,
+}
+
+/// A value that every row has, unless the message has another.
+#[derive(Clone, Debug)]
+struct ConstantCell {
+    column: usize,
+    value: ConstantValue,
+}
+
+#[derive(Clone, Debug)]
+enum ConstantValue {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(Box<str>),
 }
 
 #[derive(Clone, Debug)]

@@ -127,6 +127,14 @@ impl RowsBuilder {
         self.draft[column] = Cell::Int(value);
     }
 
+    /// Returns an integer of the draft; none where it is not set.
+    pub fn draft_int(&self, column: usize) -> Option<i64> {
+        match self.draft[column] {
+            Cell::Int(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Sets a time in the draft to the receive time of its envelope, µs since 1970 UTC: the row has none of its own.
     pub fn set_receive_time(&mut self, column: usize, received_at: i64) {
         self.set_int(column, received_at);

@@ -4,6 +4,7 @@
 //! not here: the caller holds them. Calendar arithmetic and text output are in [`crate::calendar`].
 
 use jiff::civil;
+use jiff::fmt::strtime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use thiserror::Error;
 
@@ -23,9 +24,18 @@ pub enum TimeError {
     /// Not a number where seconds or milliseconds since 1970 are declared.
     #[error("not a number of {unit} since 1970")]
     NotUnix {
-        /// `seconds` or `milliseconds`.
+        /// `seconds`, `milliseconds` …
         unit: &'static str,
     },
+    /// Not as the declared pattern says.
+    #[error("not a time of the form `{0}`")]
+    NotPattern(String),
+    /// A pattern that cannot be a time.
+    #[error(
+        "the format `{0}` is no time; use rfc3339, unix, unix-ms, unix-us, unix-ns, or a pattern that has year, month \
+         and day (or %j), such as `%Y-%m-%d %H:%M:%S` or `%d/%m/%Y %H:%M`"
+    )]
+    WrongPattern(String),
     /// A local time without an offset, and no zone is declared.
     #[error(
         "the time has no offset and the source declares no zone; add `zone = \"UTC\"` or its IANA name to `time`"
@@ -88,10 +98,10 @@ impl TimeReader {
         doubled_hour: DoubledHour::Reject,
     };
 
-    /// Returns the reader that `declaration` asks for, or [`TimeError::UnknownZone`].
+    /// Returns the reader that `declaration` asks for, or [`TimeError::UnknownZone`] or [`TimeError::WrongPattern`].
     pub fn new(declaration: &TimeDeclaration) -> Result<Self, TimeError> {
         Self::with(
-            declaration.format,
+            declaration.format.clone(),
             declaration.zone.as_deref(),
             declaration.doubled_hour,
         )
@@ -111,6 +121,9 @@ impl TimeReader {
                 TimeZone::get(name).map_err(|_| TimeError::UnknownZone(name.to_owned()))?,
             ),
         };
+        if let TimeFormat::Pattern(pattern) = &format {
+            check_pattern(pattern)?;
+        }
         Ok(Self {
             format,
             zone,
@@ -121,7 +134,7 @@ impl TimeReader {
     /// Reads a time from text; numbers of seconds or milliseconds may come as text too.
     pub fn read_text(&self, text: &str) -> Result<i64, TimeError> {
         let text = text.trim();
-        match self.format {
+        match &self.format {
             TimeFormat::Rfc3339 => match read_iso(text.as_bytes()) {
                 Some((local_us, Some(offset_s))) => in_range(local_us - offset_s * SECOND_US),
                 Some((local_us, None)) => self.resolve(local_us),
@@ -129,31 +142,20 @@ impl TimeReader {
             },
             TimeFormat::Unix => read_decimal(text, 6, "seconds"),
             TimeFormat::UnixMs => read_decimal(text, 3, "milliseconds"),
+            TimeFormat::UnixUs => read_decimal(text, 0, "microseconds"),
+            TimeFormat::UnixNs => read_nanoseconds(text),
+            TimeFormat::Pattern(pattern) => self.read_pattern(pattern, text),
         }
     }
 
-    /// Reads a time from a JSON integer.
-    pub fn read_integer(&self, value: i64) -> Result<i64, TimeError> {
-        let factor = match self.format {
-            TimeFormat::Rfc3339 => return Err(TimeError::NotRfc3339),
-            TimeFormat::Unix => SECOND_US,
-            TimeFormat::UnixMs => 1000,
-        };
-        in_range(value.checked_mul(factor).ok_or(TimeError::OutOfRange)?)
-    }
-
-    /// Reads a time from a JSON number with a fraction, to the nearest microsecond.
-    pub fn read_float(&self, value: f64) -> Result<i64, TimeError> {
-        let (factor, unit) = match self.format {
-            TimeFormat::Rfc3339 => return Err(TimeError::NotRfc3339),
-            TimeFormat::Unix => (1e6, "seconds"),
-            TimeFormat::UnixMs => (1e3, "milliseconds"),
-        };
-        if !value.is_finite() {
-            return Err(TimeError::NotUnix { unit });
+    fn read_pattern(&self, pattern: &str, text: &str) -> Result<i64, TimeError> {
+        let wrong = || TimeError::NotPattern(pattern.to_owned());
+        let parts = strtime::parse(pattern, text).map_err(|_| wrong())?;
+        let local = local_micros(parts.to_datetime().map_err(|_| wrong())?);
+        match parts.offset() {
+            Some(offset) => in_range(local - i64::from(offset.seconds()) * SECOND_US),
+            None => self.resolve(local),
         }
-        // The cast saturates, and both ends are out of range.
-        in_range((value * factor).round() as i64)
     }
 
     /// The forms that real sources rarely use: basic format, no seconds, leap seconds, a zone in brackets.
@@ -162,16 +164,7 @@ impl TimeReader {
             return in_range(floor_micros(timestamp));
         }
         let local: civil::DateTime = text.parse().map_err(|_| TimeError::NotRfc3339)?;
-        let date = Date {
-            year: i64::from(local.year()),
-            month: i64::from(local.month()),
-            day: i64::from(local.day()),
-        };
-        let seconds = i64::from(local.hour()) * 3600
-            + i64::from(local.minute()) * 60
-            + i64::from(local.second());
-        let micros = i64::from(local.subsec_nanosecond()).div_euclid(1000);
-        self.resolve(date.days() * DAY_US + seconds * SECOND_US + micros)
+        self.resolve(local_micros(local))
     }
 
     /// Turns a local time, written as if it were UTC, into an instant by the declared zone.
@@ -195,6 +188,51 @@ impl TimeReader {
             },
         };
         in_range(local_us - i64::from(offset.seconds()) * SECOND_US)
+    }
+}
+
+/// Checks that a pattern reads what it writes, and that a date comes of it.
+fn check_pattern(pattern: &str) -> Result<(), TimeError> {
+    let sample = civil::datetime(2026, 1, 31, 13, 14, 15, 0).to_zoned(TimeZone::UTC);
+    let reads = || {
+        let written = strtime::format(pattern, &sample.ok()?).ok()?;
+        let read = strtime::parse(pattern, written).ok()?;
+        read.to_datetime().ok()
+    };
+    let is_date = reads().is_some_and(|read| read.date() == civil::date(2026, 1, 31));
+    if is_date {
+        Ok(())
+    } else {
+        Err(TimeError::WrongPattern(pattern.to_owned()))
+    }
+}
+
+/// Returns a local time as microseconds, as if it were UTC; digits after the sixth of a second are cut.
+fn local_micros(local: civil::DateTime) -> i64 {
+    let date = Date {
+        year: i64::from(local.year()),
+        month: i64::from(local.month()),
+        day: i64::from(local.day()),
+    };
+    let seconds =
+        i64::from(local.hour()) * 3600 + i64::from(local.minute()) * 60 + i64::from(local.second());
+    let micros = i64::from(local.subsec_nanosecond()).div_euclid(1000);
+    date.days() * DAY_US + seconds * SECOND_US + micros
+}
+
+/// Reads whole nanoseconds; what is below a microsecond is cut towards the past.
+fn read_nanoseconds(text: &str) -> Result<i64, TimeError> {
+    let unit = "nanoseconds";
+    match text.parse::<i128>() {
+        Ok(nanos) => {
+            let micros = i64::try_from(nanos.div_euclid(1000));
+            in_range(micros.map_err(|_| TimeError::OutOfRange)?)
+        }
+        // A fraction or an exponent.
+        Err(_) => match text.parse::<f64>() {
+            Ok(nanos) if nanos.is_finite() => in_range((nanos / 1e3).floor() as i64),
+            _ => Err(TimeError::NotUnix { unit }),
+        },
     }
 }
 

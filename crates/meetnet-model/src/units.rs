@@ -4,9 +4,11 @@
 //! is linear. Factors are kept as fractions of whole numbers, so that Pa to hPa divides by 100 and
 //! stays as exact as the reading.
 //!
-//! A volume fraction (`[ppb]`) converts to a mass concentration (`ug/m3`) by the gas's molar mass at 25 Cel and
-//! 1013.25 hPa, where one mole of an ideal gas fills 24.465 l. European reporting of NO2, O3 and SO2 uses 20 Cel: a
-//! source that must follow it converts itself and sends `ug/m3`.
+//! A volume fraction (`[ppb]`) converts to a mass concentration (`ug/m3`) by the gas's molar mass at 1013.25 hPa and
+//! a reference temperature, which a source may declare. Where it does not, it is 20 Cel, as in European reporting
+//! (Directive 2008/50/EC, annex VI C, and its successor (EU) 2024/2881: gases at 293 K and 101.3 kPa): one mole of an
+//! ideal gas fills 24.055 l then, and 1 ppb of NO2 is 1.9125 ug/m3. Where 25 Cel is the custom (24.465 l; US EPA,
+//! 40 CFR 50.3), it is 1.8804.
 
 use thiserror::Error;
 
@@ -14,8 +16,27 @@ mod table;
 
 use table::{ALIASES, UNITS};
 
-/// Cubic metres that one mole of an ideal gas fills at 25 Cel and 1013.25 hPa: R T / p.
-const MOLAR_VOLUME_M3: f64 = 8.314_462_618 * 298.15 / 101_325.0;
+/// Temperature in Cel at which masses of gases in a volume of air are told, where a source declares no other.
+pub const REFERENCE_TEMPERATURE: f64 = 20.0;
+
+/// A gas, for conversions between shares of a volume and masses in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gas {
+    /// Molar mass in g/mol.
+    pub molar_mass: f64,
+    /// Temperature in Cel that the volume of the mass concentration has.
+    pub temperature: f64,
+}
+
+impl Gas {
+    /// Returns the mass of the gas alone in a volume, in g/m3, at 1013.25 hPa: M p / (R T). None for what is no gas.
+    fn grams_per_m3(self) -> Option<f64> {
+        const GAS_CONSTANT: f64 = 8.314_462_618;
+        let kelvin = self.temperature + 273.15;
+        let density = self.molar_mass * 101_325.0 / (GAS_CONSTANT * kelvin);
+        (self.molar_mass > 0.0 && kelvin > 0.0 && density.is_finite()).then_some(density)
+    }
+}
 
 /// Why a value cannot be converted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -121,9 +142,9 @@ impl Conversion {
     /// Leaves every value as it is, bit by bit.
     pub const IDENTITY: Self = Self(None);
 
-    /// Returns the conversion from one unit to another; `molar_mass` in g/mol is needed between volume fractions and
-    /// mass concentrations of a gas only.
-    pub fn between(from: &str, to: &str, molar_mass: Option<f64>) -> Result<Self, UnitError> {
+    /// Returns the conversion from one unit to another; `gas` is needed between volume fractions and mass
+    /// concentrations only.
+    pub fn between(from: &str, to: &str, gas: Option<Gas>) -> Result<Self, UnitError> {
         let (source, target) = (find(from)?, find(to)?);
         if source.code == target.code {
             return Ok(Self::IDENTITY);
@@ -142,14 +163,13 @@ impl Conversion {
             (a, b) if a == b => {}
             (Dimension::Fraction, Dimension::MassConcentration)
             | (Dimension::MassConcentration, Dimension::Fraction) => {
-                let Some(molar_mass) = molar_mass.filter(|mass| *mass > 0.0) else {
+                let Some(grams_per_m3) = gas.and_then(Gas::grams_per_m3) else {
                     return Err(UnitError::NeedsMolarMass {
                         from: from.to_owned(),
                         to: to.to_owned(),
                     });
                 };
                 // Base units are 1 and g/m3.
-                let grams_per_m3 = molar_mass / MOLAR_VOLUME_M3;
                 if source.dimension == Dimension::Fraction {
                     linear.multiply *= grams_per_m3;
                 } else {
@@ -164,6 +184,19 @@ impl Conversion {
             }
         }
         Ok(Self(Some(linear)))
+    }
+
+    /// Returns the conversion `value * scale + offset`.
+    pub fn linear(scale: f64, offset: f64) -> Self {
+        if scale == 1.0 && offset == 0.0 {
+            return Self::IDENTITY;
+        }
+        Self(Some(Linear {
+            before: 0.0,
+            multiply: scale,
+            divide: 1.0,
+            after: offset,
+        }))
     }
 
     /// Returns true where values stay as they are.

@@ -11,11 +11,12 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meetnet_model::ids::{DatasetId, SourceId};
 
-use crate::commands::{self, Request};
+use crate::commands::{self, Named, Request};
 use crate::config::{self, Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
+use crate::source::{self, SourceCommand};
 use crate::{check, sql, telemetry};
 
 mod config_check;
@@ -53,6 +54,8 @@ enum Command {
     Backup(BackupOptions),
     /// Puts a backup where the configuration says; nothing may be there
     Restore(RestoreOptions),
+    /// Takes a sensor or road segment out of every file for good, in the daemon if one runs
+    Erase(EraseOptions),
     /// Asks a polled source for its past, in the daemon if one runs
     Backfill(BackfillOptions),
     /// Verifies what is stored, and says what to do about what is wrong
@@ -63,6 +66,11 @@ enum Command {
     Rejects {
         #[command(subcommand)]
         command: rejects::RejectsCommand,
+    },
+    /// Tries a source on sample messages, or proposes one for them
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
     },
     /// Looks at a configuration
     Config {
@@ -119,6 +127,27 @@ struct RestoreOptions {
 }
 
 #[derive(Debug, Args)]
+struct EraseOptions {
+    /// A sensor, by its published id; may be repeated
+    #[arg(long, value_name = "ID")]
+    sensor: Vec<String>,
+    /// A road segment; may be repeated
+    #[arg(long, value_name = "ID")]
+    segment: Vec<i64>,
+    /// A device, by what it calls itself at --source (chip id, DevEUI, name); may be repeated
+    #[arg(long, value_name = "ID", requires = "source")]
+    hardware_id: Vec<String>,
+    /// The source of the devices
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+    /// Does not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+#[derive(Debug, Args)]
 struct BackfillOptions {
     /// The source: its id in the configuration
     #[arg(value_name = "SOURCE")]
@@ -166,6 +195,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             let (config, _) = load(&option.config, &environment)?;
             print(&config_check::describe(&config))
         }
+        Command::Source { command } => source::run(command, &environment),
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
@@ -185,6 +215,23 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
                 .with_context(|| format!("`{}` is no folder", dir.display()))
                 .map_err(Failure::Usage)?;
             ask(Request::Backup { dir, with_archive }, &config, &environment)
+        }
+        Command::Erase(EraseOptions {
+            sensor,
+            segment,
+            hardware_id,
+            source,
+            yes,
+            config,
+        }) => {
+            let named = Named {
+                sensors: sensor,
+                segments: segment,
+                hardware_ids: hardware_id,
+                source: source.map(SourceId::new),
+            };
+            named.confirm(yes)?;
+            ask(Request::Erase(named), &config, &environment)
         }
         Command::Backfill(BackfillOptions {
             source,

@@ -115,6 +115,16 @@ pub(crate) struct Located<T> {
 }
 
 impl<T> Located<T> {
+    /// Returns a value that stands in another file than the configuration.
+    fn in_file(value: T, file: &str, line: usize) -> Self {
+        let place = DeclarationError {
+            file: file.to_owned(),
+            line: Some(line),
+            message: String::new(),
+        };
+        Self { value, place }
+    }
+
     fn problem(&self, message: impl Into<String>) -> DeclarationError {
         DeclarationError {
             message: message.into(),

@@ -3,6 +3,7 @@
 //! ```text
 //! cli ─▶ config ─▶ daemon ─▶ ingest ─▶ lake ─▶ query ─▶ publish
 //!          demo ──┘ (broker, simulator, history)
+//!        source ──┘ (samples: what they become)
 //!      commands ──┘ (compact, vacuum, backup: in a daemon, or alone)
 //! ```
 //!
@@ -17,6 +18,7 @@ mod config;
 mod daemon;
 mod demo;
 mod failure;
+mod source;
 mod sql;
 mod telemetry;
 

@@ -17,7 +17,7 @@ pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("telraam", telraam),
     ("sensor_community", sensor_community),
     ("series", series),
@@ -25,6 +25,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("tts", tts),
     ("json", json),
     ("mapping", mapping),
+    ("language", language),
 ];
 
 /// Reads a source; what it leaves out is filled.
@@ -149,6 +150,33 @@ fn json(body: &[u8]) {
     assert_ne!(made, (0, 0), "dropped silently");
 }
 
+/// What the mapping language can say, on one body: elements of an array, pairs, devices, constants, times in two fields.
+fn language(body: &[u8]) {
+    static EACH: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'json'\nsensor_id = { pointer = '/r/*/id' }\nsentinels = [-999, 'off']\n\
+             time = { pointer = '/date', clock_pointer = '/r/*/clock', format = '%d/%m/%Y %H:%M', zone = 'Europe/Brussels' }\n\
+             time_is = 'end'\ninterval_s = 600\nconstants = { segment_id = 7 }\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/r/*/t', scale = 0.1, unit = '[degF]' },\n\
+             { dataset = 'air', property = 'no2', pointer = '/r/*/a/b', unit = 'ppb' },\n\
+             { dataset = 'traffic', column = 'bike', pointer = '/n' } ]\n\
+             [[devices]]\nid = 'a*'\nstation = 'sa'\ncalibration = { air_temperature = { scale = 2, offset = 1 } }",
+        )
+    });
+    static PAIRS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'json'\nlenient = true\nsensor_id = { field = 'id' }\n\
+             pairs = { name = '/r/*/id', value = '/r/*/t' }\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', field = 't' },\n\
+             { dataset = 'heat', property = 'air_pressure', pointer = '/n', sentinels = ['x'] } ]",
+        )
+    });
+    for decoders in [&EACH, &PAIRS] {
+        let made = check(decoders, "", body);
+        assert_ne!(made, (0, 0), "dropped silently");
+    }
+}
+
 /// The bytes also say how to decode: lines with topic pattern, topic, sensor id template, pointer, pointer of the
 /// time, unit; then the body. Most of it is turned away when the decoder is built, which must not panic either.
 fn mapping(bytes: &[u8]) {
@@ -167,10 +195,10 @@ fn mapping(bytes: &[u8]) {
     };
     declared.topics = vec![pattern];
     declared.sensor_id = Some(meetnet_model::source::ValueRef::Template(template));
-    declared.map[0].pointer = pointer;
+    declared.map[0].pointer = Some(pointer);
     declared.map[0].unit = (!unit.is_empty()).then_some(unit);
     match &mut declared.time {
-        Some(declared) if !time.is_empty() => declared.pointer = time,
+        Some(declared) if !time.is_empty() => declared.pointer = Some(time),
         _ => declared.time = None,
     }
     match decoders(declared) {

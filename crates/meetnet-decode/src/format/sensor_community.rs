@@ -13,11 +13,10 @@
 //! - Time: UTC without a zone, from the server's clock.
 //! - Value types say what they measure without the device in front (`P1`, `temperature`), except that `P1` and `P2` of a
 //!   PPD42NS are counts, not PM10 and PM2.5: they make no rows.
-//! - `map` adds value types (`pointer = "/NAME"`) and comes before the built-in ones.
+//! - `map` adds value types (`field = "NAME"`) and comes before the built-in ones.
 //! - Value types that nobody knows become one reject for the whole body, which names them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
@@ -25,17 +24,19 @@ use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
-use crate::format::airrohr::{Unknown, built_in};
-use crate::format::{Body, reject_id, reject_malformed, reject_time};
+use crate::fields::{FieldNames, Fields, Raw, Slot, Span};
+use crate::format::airrohr::Unknown;
+use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
+use crate::format::{Body, reject_malformed};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
-use crate::instant::{self, ObservedAt, TimeFault};
-use crate::json::Fields;
+use crate::instant;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
-use crate::json::walk::{Span, elements, walk};
-use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::json::shape::Shape;
+use crate::json::walk::{elements, walk};
+use crate::mapping::{Emitted, MappingFault};
+use crate::topic::TopicPattern;
 
 /// Value types by the property they measure, with the unit in which they come.
 const VALUE_TYPES: [(&str, &str, &str); 13] = [
@@ -106,9 +107,8 @@ const COLUMNS_MAX: usize = 64;
 /// The decoder of one source of sensor.community's data.
 #[derive(Clone, Debug)]
 pub(crate) struct SensorCommunityDecoder {
-    mapping: Mapping,
-    /// Per value type that is wanted: the slot of its value.
-    value_types: HashMap<Box<str>, Slot>,
+    mapped: Mapped,
+    names: FieldNames,
     reading: Shape,
     slots: Slots,
     element: Shape,
@@ -128,19 +128,19 @@ struct Slots {
 impl SensorCommunityDecoder {
     pub(crate) fn compile(
         source: &SourceDeclaration,
+        topics: &[TopicPattern],
         declarations: &Declarations,
     ) -> Result<Self, MappingFault> {
-        let mut value_types: HashMap<Box<str>, Slot> = HashMap::new();
-        let mut entries = source.map.clone();
-        entries.extend(built_in(declarations, &VALUE_TYPES));
-        let mapping = Mapping::compile(&entries, declarations, |pointer| {
-            let parsed = Pointer::parse(pointer)?;
-            let [name] = parsed.tokens() else {
-                return Err(SetupProblem::Pointer(pointer.to_owned()));
-            };
-            let next = Slot(value_types.len() as u16);
-            Ok(*value_types.entry(name.clone()).or_insert(next))
-        })?;
+        let mut names = FieldNames::default();
+        let entries = built_in(declarations, &VALUE_TYPES);
+        let mapped = Mapped::compile(
+            source,
+            topics,
+            declarations,
+            entries,
+            Finds::Sensor,
+            &mut names,
+        )?;
         let compile_shapes = || -> Result<_, SetupProblem> {
             let mut reading = Shape::new();
             let slots = Slots {
@@ -164,8 +164,8 @@ impl SensorCommunityDecoder {
         let (reading, slots, element, value_type, value, timestamp) =
             compile_shapes().map_err(|problem| (None, problem))?;
         Ok(Self {
-            mapping,
-            value_types,
+            mapped,
+            names,
             reading,
             slots,
             element,
@@ -196,7 +196,16 @@ impl SensorCommunityDecoder {
         scratch: &mut Scratch,
     ) -> Result<(), serde_json::Error> {
         let text = body.text;
-        if !elements(text, text, &mut scratch.elements)? {
+        let Scratch {
+            spans,
+            part_spans,
+            elements: readings,
+            part_elements,
+            values,
+            row,
+            ..
+        } = scratch;
+        if !elements(text, text, readings)? {
             output.reject(
                 RejectReason::UnexpectedShape,
                 "no list of readings, and no file of the archive",
@@ -206,135 +215,67 @@ impl SensorCommunityDecoder {
         }
         let mut unknown = Unknown::default();
         let mut known = false;
-        for at in 0..scratch.elements.len() {
-            let reading = scratch.elements[at].text(text).unwrap_or_default();
-            match self.reading(body, reading, &mut unknown, output, scratch) {
-                Ok(has_rows) => known |= has_rows,
-                Err(error) => reject_malformed(&error, reading, output),
+        for reading in readings.iter() {
+            let reading = reading.text(text).unwrap_or_default();
+            if let Err(error) = walk(&self.reading, reading, text, spans) {
+                reject_malformed(&error, reading, output);
+                continue;
             }
+            let fields = Fields::json(text, spans);
+            let is_list = match fields.source_text(self.slots.values) {
+                Some(list) => elements(list, text, part_elements)?,
+                None => false,
+            };
+            if !is_list {
+                output.reject(
+                    RejectReason::UnexpectedShape,
+                    "the reading has no list `sensordatavalues`",
+                    reading,
+                );
+                continue;
+            }
+            let is_counter = matches!(
+                read::text(fields.raw(self.slots.sensor_type)),
+                Reading::Value(name) if name == COUNTER
+            );
+            values.begin(&self.names);
+            for element in part_elements.iter() {
+                let element = element.text(text).unwrap_or_default();
+                let read = walk(&self.element, element, text, part_spans);
+                let pair = Fields::json(text, part_spans);
+                let (Ok(()), Reading::Value(name)) = (read, read::text(pair.raw(self.value_type)))
+                else {
+                    unknown.add("(no value_type)");
+                    continue;
+                };
+                match self.place_of(&name, is_counter) {
+                    Place::Slot(slot) => {
+                        if let Reading::Value(value) = read::text(pair.raw(self.value)) {
+                            values.set(slot, &value);
+                        }
+                    }
+                    Place::Ignored => {}
+                    Place::Unknown => unknown.add(match name {
+                        Cow::Borrowed(name) => name,
+                        Cow::Owned(_) => "(escaped name)",
+                    }),
+                }
+            }
+            let document = document(values.fields(), reading);
+            let found_id = || plain_id(fields.raw(self.slots.sensor_id));
+            let found_time = || {
+                let raw = fields.raw(self.slots.timestamp);
+                instant::read(&self.timestamp, raw, "`timestamp`")
+            };
+            let emitted = self
+                .mapped
+                .emit(body, &document, found_id, found_time, row, output);
+            known |= emitted.is_some_and(|emitted| !emitted.is_nothing());
         }
         if unknown.count > 0 {
             unknown.reject(!known, text, output);
         }
         Ok(())
-    }
-
-    /// Decodes one reading; returns whether it has any of the wanted values.
-    fn reading<'t>(
-        &self,
-        body: &Body<'t>,
-        reading: &'t str,
-        unknown: &mut Unknown<'t>,
-        output: &mut Output,
-        scratch: &mut Scratch,
-    ) -> Result<bool, serde_json::Error> {
-        let text = body.text;
-        let Scratch {
-            spans,
-            part_spans,
-            part_elements,
-            sensor_id,
-            floats,
-            ..
-        } = scratch;
-        walk(&self.reading, reading, text, spans)?;
-        let fields = Fields { whole: text, spans };
-        let is_list = match fields.raw(self.slots.values) {
-            Some(list) => elements(list, text, part_elements)?,
-            None => false,
-        };
-        if !is_list {
-            let message = "the reading has no list `sensordatavalues`";
-            output.reject(RejectReason::UnexpectedShape, message, reading);
-            return Ok(false);
-        }
-        let of = Origin {
-            id: read::text(fields.raw(self.slots.sensor_id)),
-            time: instant::read(
-                &self.timestamp,
-                fields.raw(self.slots.timestamp),
-                "`timestamp`",
-            ),
-            excerpt: reading,
-        };
-        let is_counter = matches!(
-            read::text(fields.raw(self.slots.sensor_type)),
-            Reading::Value(name) if name == COUNTER
-        );
-        let mut values = vec![Span::default(); self.value_types.len()];
-        for element in part_elements.iter() {
-            let element = element.text(text).unwrap_or_default();
-            let read = walk(&self.element, element, text, part_spans);
-            let pair = Fields {
-                whole: text,
-                spans: part_spans,
-            };
-            let (Ok(()), Reading::Value(name)) = (read, read::text(pair.raw(self.value_type)))
-            else {
-                unknown.add("(no value_type)");
-                continue;
-            };
-            match self.place_of(&name, is_counter) {
-                Place::Slot(slot) => {
-                    let value = pair.raw(self.value);
-                    values[usize::from(slot.0)] =
-                        value.map(|raw| Span::of(raw, text)).unwrap_or_default();
-                }
-                Place::Ignored => {}
-                Place::Unknown => unknown.add(match name {
-                    Cow::Borrowed(name) => name,
-                    Cow::Owned(_) => "(escaped name)",
-                }),
-            }
-        }
-        Ok(self.rows(body, of, &values, sensor_id, floats, output))
-    }
-
-    /// Makes the rows of one reading; returns whether it has any of the wanted values.
-    fn rows(
-        &self,
-        body: &Body<'_>,
-        origin: Origin<'_>,
-        values: &[Span],
-        sensor_id: &mut String,
-        floats: &mut Vec<f64>,
-        output: &mut Output,
-    ) -> bool {
-        let Origin { id, time, excerpt } = origin;
-        let named = match id {
-            Reading::Value(id) => body.common.naming.plain(&id, sensor_id),
-            Reading::Missing => Err(IdFault::Missing),
-            Reading::Wrong => Err(IdFault::Wrong),
-        };
-        if let Err(fault) = named {
-            let missing =
-                "the reading does not say in `sensor.id` (`sensor_id`) which sensor it is from";
-            reject_id(fault, missing, excerpt, output);
-            return false;
-        }
-        let time = match time.and_then(|time| time.map(|time| body.check_time(time)).transpose()) {
-            Ok(Some(time)) => time,
-            Ok(None) => {
-                let message = "the reading has no `timestamp`";
-                output.reject(RejectReason::MissingField, message, excerpt);
-                return false;
-            }
-            Err(fault) => {
-                reject_time(&fault, excerpt, output);
-                return false;
-            }
-        };
-        let observation = Observation {
-            fields: Fields {
-                whole: body.text,
-                spans: values,
-            },
-            time: ObservedAt::Own(time),
-            sensor_id,
-            sentinels: &body.common.sentinels,
-            excerpt,
-        };
-        !self.mapping.emit(&observation, floats, output).is_nothing()
     }
 
     /// Decodes a file of the archive. A cell has no quotes there, so a line is split at every `;`.
@@ -362,10 +303,9 @@ impl SensorCommunityDecoder {
         };
         let (usual, of_counter) = (places(false), places(true));
         let Scratch {
-            spans: values,
+            spans,
             part_spans: cells,
-            sensor_id,
-            floats,
+            row,
             ..
         } = scratch;
         let mut known = false;
@@ -384,23 +324,23 @@ impl SensorCommunityDecoder {
             let cell = |at: usize| cells[at].text(text);
             let is_counter = cell(SENSOR_TYPE) == Some(COUNTER);
             let slots = if is_counter { &of_counter } else { &usual };
-            values.clear();
-            values.resize(self.value_types.len(), Span::default());
-            // A number in a cell reads as it would in JSON.
+            spans.clear();
+            spans.resize(self.names.slots(), Span::default());
             for (slot, cell) in slots.iter().zip(&cells[HEAD.len()..]) {
                 if let Some(slot) = slot {
-                    values[usize::from(slot.0)] = *cell;
+                    spans[usize::from(slot.0)] = *cell;
                 }
             }
-            let time = cell(TIMESTAMP)
-                .map(|time| self.timestamp.read_text(time))
-                .transpose();
-            let origin = Origin {
-                id: cell(SENSOR_ID).map_or(Reading::Missing, |id| Reading::Value(id.into())),
-                time: time.map_err(|error| TimeFault::unreadable("`timestamp`", &error)),
-                excerpt: line,
+            let document = document(Fields::text(text, spans), line);
+            let found_id = || plain_id(cell(SENSOR_ID).map(Raw::Text));
+            let found_time = || {
+                let raw = cell(TIMESTAMP).map(Raw::Text);
+                instant::read(&self.timestamp, raw, "`timestamp`")
             };
-            known |= self.rows(body, origin, values, sensor_id, floats, output);
+            let emitted = self
+                .mapped
+                .emit(body, &document, found_id, found_time, row, output);
+            known |= emitted.is_some_and(|emitted| !emitted.is_nothing());
         }
         if unknown.count > 0 {
             unknown.reject(!known, text, output);
@@ -411,8 +351,8 @@ impl SensorCommunityDecoder {
         if is_counter && matches!(value_type, "P1" | "P2") {
             return Place::Ignored;
         }
-        match self.value_types.get(value_type) {
-            Some(slot) => Place::Slot(*slot),
+        match self.names.slot(value_type) {
+            Some(slot) => Place::Slot(slot),
             None if NOT_OBSERVATIONS.contains(&value_type) => Place::Ignored,
             None => Place::Unknown,
         }
@@ -426,11 +366,21 @@ enum Place {
     Unknown,
 }
 
-/// Whose reading it is, when it was made, and what a reject shows.
-struct Origin<'a> {
-    id: Reading<Cow<'a, str>>,
-    time: Result<Option<i64>, TimeFault>,
-    excerpt: &'a str,
+fn document<'a>(fields: Fields<'a, 'a>, excerpt: &'a str) -> Document<'a> {
+    Document {
+        fields,
+        excerpt,
+        what: "the reading",
+        missing_id: "the reading does not say in `sensor.id` (`sensor_id`) which sensor it is from",
+    }
+}
+
+fn plain_id(raw: Option<Raw<'_>>) -> Result<FoundId<'_>, IdFault> {
+    match read::text(raw) {
+        Reading::Value(id) => Ok(FoundId::Plain(id)),
+        Reading::Missing => Err(IdFault::Missing),
+        Reading::Wrong => Err(IdFault::Wrong),
+    }
 }
 
 #[cfg(test)]

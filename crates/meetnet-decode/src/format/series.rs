@@ -18,14 +18,14 @@ use meetnet_model::time::TimeReader;
 use meetnet_model::units::Conversion;
 
 use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot};
 use crate::format::{Body, reject_id, reject_malformed, reject_time};
-use crate::group::{Group, Output};
+use crate::group::{Group, Output, RowScratch};
 use crate::identity::IdFault;
 use crate::instant;
-use crate::json::Fields;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
+use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
 use crate::mapping::{MappingFault, dataset_position, filled_column};
 
@@ -124,7 +124,7 @@ impl SeriesDecoder {
             };
             properties.insert(declared.name.as_str().into(), property);
         }
-        let zone = |error: meetnet_model::time::TimeError| SetupProblem::Zone(error.to_string());
+        let problem = |error: meetnet_model::time::TimeError| SetupProblem::Time(error.to_string());
         Ok(Self {
             is_ircel: source.format == WireFormat::Ircel,
             whole,
@@ -133,7 +133,7 @@ impl SeriesDecoder {
             point,
             slots,
             properties,
-            millis: TimeReader::with(TimeFormat::UnixMs, None, None).map_err(zone)?,
+            millis: TimeReader::with(TimeFormat::UnixMs, None, None).map_err(problem)?,
             text: instant::utc_reader()?,
         })
     }
@@ -147,13 +147,10 @@ impl SeriesDecoder {
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.whole, text, text, &mut scratch.spans)?;
-            let fields = Fields {
-                whole: text,
-                spans: &scratch.spans,
-            };
+            let fields = Fields::json(text, &scratch.spans);
             let list = fields
-                .raw(self.values)
-                .or_else(|| fields.raw(self.features));
+                .source_text(self.values)
+                .or_else(|| fields.source_text(self.features));
             let is_list = match list {
                 Some(list) => elements(list, text, &mut scratch.elements)?,
                 None => false,
@@ -180,11 +177,8 @@ impl SeriesDecoder {
                 reject_malformed(&error, part, output);
                 continue;
             }
-            let fields = Fields {
-                whole: text,
-                spans: &scratch.spans,
-            };
-            self.point(body, &beside, &fields, part, &mut scratch.sensor_id, output);
+            let fields = Fields::json(text, &scratch.spans);
+            self.point(body, &beside, &fields, part, &mut scratch.row, output);
         }
         Ok(())
     }
@@ -227,7 +221,7 @@ impl SeriesDecoder {
         beside: &Beside<'_>,
         fields: &Fields<'_, '_>,
         excerpt: &str,
-        sensor_id: &mut String,
+        row: &mut RowScratch,
         output: &mut Output,
     ) {
         let slots = &self.slots;
@@ -258,14 +252,14 @@ impl SeriesDecoder {
         };
         let named = station
             .ok_or(IdFault::Missing)
-            .and_then(|station| body.common.naming.plain(&station, sensor_id));
+            .and_then(|station| body.common.naming.plain(&station, &mut row.sensor_id));
         if let Err(fault) = named {
             let missing = "neither the point nor the poll says which station it is of";
             return reject_id(fault, missing, excerpt, output);
         }
         let property = beside.property;
         let draft = output.draft(property.dataset);
-        draft.set_text(property.sensor_id, sensor_id);
+        draft.set_text(property.sensor_id, &row.sensor_id);
         draft.set_text(property.property, beside.name);
         draft.set_int(property.time, time);
         draft.set_float(property.value, value);
@@ -276,7 +270,7 @@ impl SeriesDecoder {
     }
 
     fn is_missing(&self, body: &Body<'_>, value: f64) -> bool {
-        (self.is_ircel && value == IRCEL_SENTINEL) || body.common.sentinels.contains(&value)
+        (self.is_ircel && value == IRCEL_SENTINEL) || body.common.sentinels.has(value)
     }
 
     /// Returns the time of a point, µs UTC.

@@ -21,13 +21,13 @@ use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot};
 use crate::format::telraam::segments::Segments;
 use crate::format::{Body, Common, reject_time};
 use crate::group::{Group, Output, Scratch};
 use crate::instant;
-use crate::json::Fields;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
+use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
 use crate::mapping::{MappingFault, dataset_position, filled_column};
 
@@ -121,6 +121,9 @@ impl TelraamDecoder {
         if !source.map.is_empty() {
             return Err((None, SetupProblem::MapNotWanted("telraam")));
         }
+        if !source.devices.is_empty() || !source.constants.is_empty() {
+            return Err((None, SetupProblem::DevicesNotWanted("telraam")));
+        }
         Self::compile_fixed(declarations).map_err(|problem| (None, problem))
     }
 
@@ -203,18 +206,15 @@ impl TelraamDecoder {
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;
-            let fields = Fields {
-                whole: text,
-                spans: &scratch.spans,
-            };
+            let fields = Fields::json(text, &scratch.spans);
             if let (Some(segments), Some(features)) =
-                (&self.segments, fields.raw(self.slots.features))
+                (&self.segments, fields.source_text(self.slots.features))
             {
                 return segments.decode(features, output);
             }
             let rows = fields
-                .raw(self.slots.report)
-                .or_else(|| fields.raw(self.slots.data));
+                .source_text(self.slots.report)
+                .or_else(|| fields.source_text(self.slots.data));
             let Some(rows) = rows else {
                 if let Some((reason, message)) = self.no_row(&fields) {
                     output.reject(reason, message, text);
@@ -269,13 +269,10 @@ impl TelraamDecoder {
 
     /// Decodes one row, whose wanted values stand in `scratch.spans`.
     fn row(&self, body: &Body<'_>, row: &str, output: &mut Output, scratch: &mut Scratch) {
-        let fields = Fields {
-            whole: body.text,
-            spans: &scratch.spans,
-        };
+        let fields = Fields::json(body.text, &scratch.spans);
         let key = self.key(body, &fields);
         let filled = key.and_then(|(segment_id, interval_s, time)| {
-            self.fill(body.common, &fields, &mut scratch.floats, output)?;
+            self.fill(body.common, &fields, &mut scratch.row.floats, output)?;
             Ok((segment_id, interval_s, time))
         });
         match filled {
@@ -337,7 +334,7 @@ impl TelraamDecoder {
         output: &mut Output,
     ) -> Result<(), Fault> {
         let number = |slot, name: &str| match read::number(fields.raw(slot)) {
-            Reading::Value(value) if common.sentinels.contains(&value) => Ok(None),
+            Reading::Value(value) if common.sentinels.has(value) => Ok(None),
             Reading::Value(value) => Ok(Some(value)),
             Reading::Missing => Ok(None),
             Reading::Wrong => Err(Fault::wrong(name, "a number")),

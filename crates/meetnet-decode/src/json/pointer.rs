@@ -31,6 +31,13 @@ impl Pointer {
         }
     }
 
+    /// Returns the pointer of some steps.
+    pub(crate) fn from_tokens(tokens: &[Box<str>]) -> Self {
+        Self {
+            tokens: tokens.to_vec(),
+        }
+    }
+
     /// Returns `inner` as seen from the document that holds it at this pointer.
     pub(crate) fn join(&self, inner: &Self) -> Self {
         Self {

@@ -1,9 +1,11 @@
-//! What a wanted value says: devices write one and the same field as `21.5`, `"21.5"`, `""` or `null`, or leave it
+//! What a wanted value says, in JSON or as plain text: devices write one and the same field as `21.5`, `"21.5"`, `""` or `null`, or leave it
 //! out, so every reader knows three answers: a value, missing, wrong.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+
+use crate::fields::Raw;
 
 /// What the raw text of a wanted value says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +19,7 @@ pub(crate) enum Reading<T> {
 }
 
 /// Reads a number, or a text that is one.
-pub(crate) fn number(raw: Option<&str>) -> Reading<f64> {
+pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => number_text(text),
@@ -41,7 +43,7 @@ pub(crate) fn number(raw: Option<&str>) -> Reading<f64> {
 }
 
 /// Reads a whole number, or a text that is one; `3.0` is 3, `3.5` is wrong.
-pub(crate) fn integer(raw: Option<&str>) -> Reading<i64> {
+pub(crate) fn integer(raw: Option<Raw<'_>>) -> Reading<i64> {
     /// The last whole number up to which floats are exact.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match scalar(raw) {
@@ -67,7 +69,7 @@ pub(crate) fn integer(raw: Option<&str>) -> Reading<i64> {
 }
 
 /// Reads a text; a number counts as the text it is written as. White space around it is dropped.
-pub(crate) fn text(raw: Option<&str>) -> Reading<Cow<'_, str>> {
+pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
@@ -87,7 +89,7 @@ pub(crate) fn text(raw: Option<&str>) -> Reading<Cow<'_, str>> {
 }
 
 /// Reads `true` or `false`, also as 1 or 0 and as text.
-pub(crate) fn boolean(raw: Option<&str>) -> Reading<bool> {
+pub(crate) fn boolean(raw: Option<Raw<'_>>) -> Reading<bool> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Bool(value) => Reading::Value(value),
@@ -104,19 +106,21 @@ pub(crate) fn boolean(raw: Option<&str>) -> Reading<bool> {
 }
 
 /// Reads an array of numbers into `values`. An array with a hole is missing as a whole: a list column has no holes.
-pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
+pub(crate) fn list(raw: Option<Raw<'_>>, values: &mut Vec<f64>) -> Reading<()> {
     values.clear();
-    let Some(raw) = raw else {
+    let (Some(Raw::Json(text)) | Some(Raw::Text(text))) = raw else {
         return Reading::Missing;
     };
-    if !raw.starts_with('[') {
-        return match scalar(Some(raw)) {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let Some(inner) = inner else {
+        return match scalar(raw) {
             Scalar::Missing => Reading::Missing,
             Scalar::Text(text) if text.is_empty() => Reading::Missing,
             _ => Reading::Wrong,
         };
-    }
-    let inner = &raw[1..raw.len() - 1];
+    };
     if inner.trim().is_empty() {
         return Reading::Missing;
     }
@@ -126,7 +130,7 @@ pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
     // Texts may hold commas, so they take the way through the parser.
     let parsed: Vec<&RawValue>;
     let elements: &mut dyn Iterator<Item = &str> = if inner.contains('"') {
-        match serde_json::from_str(raw) {
+        match serde_json::from_str(text) {
             Ok(elements) => parsed = elements,
             Err(_) => return Reading::Wrong,
         }
@@ -136,7 +140,7 @@ pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
     };
     let mut hole = false;
     for element in elements {
-        match number(Some(element)) {
+        match number(Some(Raw::Json(element))) {
             Reading::Value(value) => values.push(value),
             Reading::Missing => hole = true,
             Reading::Wrong => return Reading::Wrong,
@@ -158,9 +162,11 @@ enum Scalar<'a> {
     Nested,
 }
 
-fn scalar(raw: Option<&str>) -> Scalar<'_> {
-    let Some(raw) = raw else {
-        return Scalar::Missing;
+fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
+    let raw = match raw {
+        None => return Scalar::Missing,
+        Some(Raw::Text(text)) => return Scalar::Text(Cow::Borrowed(text)),
+        Some(Raw::Json(raw)) => raw,
     };
     match raw.as_bytes().first() {
         None | Some(b'n') => Scalar::Missing,

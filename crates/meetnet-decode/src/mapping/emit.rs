@@ -2,13 +2,14 @@
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
+use meetnet_model::rows::RowsBuilder;
 use meetnet_model::time::parse_rfc3339;
 
+use crate::fields::{Fields, Raw};
 use crate::group::Output;
 use crate::instant::ObservedAt;
-use crate::json::Fields;
 use crate::json::read::{self, Reading};
-use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
+use crate::mapping::{ConstantCell, ConstantValue, LongValue, Mapping, Origin, WideCell, WideRow};
 
 /// One message (or one element of its body) with everything that is not in the mapping resolved.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +18,6 @@ pub(crate) struct Observation<'a> {
     pub(crate) time: ObservedAt,
     /// Empty where no row needs one.
     pub(crate) sensor_id: &'a str,
-    /// Numbers that mean "no value".
-    pub(crate) sentinels: &'a [f64],
     /// The part of the body that a reject shows.
     pub(crate) excerpt: &'a str,
 }
@@ -47,9 +46,11 @@ impl Emitted {
 
 impl Observation<'_> {
     fn number(&self, origin: &Origin) -> Reading<f64> {
-        match read::number(self.fields.raw(origin.slot)) {
-            Reading::Value(value) if self.sentinels.contains(&value) => Reading::Missing,
+        let raw = self.fields.raw(origin.slot);
+        match read::number(raw) {
+            Reading::Value(value) if origin.sentinels.has(value) => Reading::Missing,
             Reading::Value(value) => Reading::Value(origin.converted(value)),
+            Reading::Wrong if origin.is_text_sentinel(raw) => Reading::Missing,
             other => other,
         }
     }
@@ -65,9 +66,17 @@ impl Observation<'_> {
 
 impl Origin {
     fn converted(&self, value: f64) -> f64 {
-        self.conversion
-            .as_ref()
-            .map_or(value, |conversion| conversion.apply(value))
+        self.steps
+            .iter()
+            .fold(value, |value, step| step.apply(value))
+    }
+
+    /// Returns true where a value that is not of the wanted kind is one of the texts that mean "no value".
+    fn is_text_sentinel(&self, raw: Option<Raw<'_>>) -> bool {
+        if self.sentinels.has_no_texts() {
+            return false;
+        }
+        matches!(read::text(raw), Reading::Value(text) if self.sentinels.has_text(&text))
     }
 }
 
@@ -89,21 +98,13 @@ impl Mapping {
         emitted
     }
 
-    /// Does the same; a message without any of the mapped values becomes a reject, which calls it `what`.
-    pub(crate) fn emit_or_reject(
-        &self,
-        observation: &Observation<'_>,
-        what: &str,
-        floats: &mut Vec<f64>,
-        output: &mut Output,
-    ) {
-        if self.emit(observation, floats, output).is_nothing() {
-            output.reject(
-                RejectReason::NoMappedValue,
-                format_args!("{what} has no value at {}", self.wanted()),
-                observation.excerpt,
-            );
-        }
+    /// Makes the reject of a message without any of the mapped values, which it calls `what`.
+    pub(crate) fn reject_nothing(&self, what: &str, excerpt: &str, output: &mut Output) {
+        output.reject(
+            RejectReason::NoMappedValue,
+            format_args!("{what} has no value at {}", self.wanted()),
+            excerpt,
+        );
     }
 }
 
@@ -122,7 +123,8 @@ impl LongValue {
             let row = output.draft(self.dataset);
             row.set_text(self.columns.sensor_id, observation.sensor_id);
             row.set_text(self.columns.property, &self.property);
-            observation.time.set(self.columns.time, row);
+            let start = observation.time.before(origin.began_s);
+            start.set(self.columns.time, row);
             row.set_float(self.columns.value, value);
             if let (Some(column), Some(interval_s)) = (self.columns.interval_s, origin.interval_s) {
                 row.set_int(column, interval_s);
@@ -142,6 +144,10 @@ impl WideRow {
         emitted: &mut Emitted,
     ) {
         let mut has_value = false;
+        let row = output.draft(self.dataset);
+        for constant in &self.constants {
+            constant.set(row);
+        }
         for cell in &self.cells {
             match cell.set(observation, floats, output, self.dataset) {
                 Reading::Value(()) => has_value |= !cell.in_key,
@@ -159,16 +165,25 @@ impl WideRow {
             row.discard_row();
             return;
         }
-        observation.time.set(self.time, row);
+        // Without an interval the row has no key, so that it becomes a reject below.
+        let interval_s = self.end_interval.and_then(|column| row.draft_int(column));
+        let start = observation.time.before(interval_s.unwrap_or(0));
+        start.set(self.time, row);
         if let Some(column) = self.sensor_id {
             row.set_text(column, observation.sensor_id);
         }
-        if let Some((column, interval_s)) = self.interval_s
-            && !self.cells.iter().any(|cell| cell.column == column)
-        {
-            row.set_int(column, interval_s);
-        }
         emitted.count(output.finish_row(self.dataset, observation.excerpt));
+    }
+}
+
+impl ConstantCell {
+    fn set(&self, row: &mut RowsBuilder) {
+        match &self.value {
+            ConstantValue::Int(value) => row.set_int(self.column, *value),
+            ConstantValue::Float(value) => row.set_float(self.column, *value),
+            ConstantValue::Bool(value) => row.set_bool(self.column, *value),
+            ConstantValue::Text(value) => row.set_text(self.column, value),
+        }
     }
 }
 
@@ -193,12 +208,12 @@ impl WideCell {
     ) -> Reading<()> {
         let raw = observation.fields.raw(self.origin.slot);
         let row = output.draft(dataset);
-        match self.column_type {
+        let reading = match self.column_type {
             ColumnType::Float => set(observation.number(&self.origin), |value| {
                 row.set_float(self.column, value);
             }),
-            ColumnType::Int if self.origin.conversion.is_none() => match read::integer(raw) {
-                Reading::Value(value) if observation.sentinels.contains(&(value as f64)) => {
+            ColumnType::Int if self.origin.steps.is_empty() => match read::integer(raw) {
+                Reading::Value(value) if self.origin.sentinels.has(value as f64) => {
                     Reading::Missing
                 }
                 reading => set(reading, |value| row.set_int(self.column, value)),
@@ -212,7 +227,10 @@ impl WideCell {
                 Reading::Missing => Reading::Missing,
                 _ => Reading::Wrong,
             },
-            ColumnType::Text => set(read::text(raw), |value| row.set_text(self.column, &value)),
+            ColumnType::Text => match read::text(raw) {
+                Reading::Value(value) if self.origin.sentinels.has_text(&value) => Reading::Missing,
+                reading => set(reading, |value| row.set_text(self.column, &value)),
+            },
             ColumnType::Bool => set(read::boolean(raw), |value| row.set_bool(self.column, value)),
             ColumnType::Timestamp => match read::text(raw) {
                 Reading::Value(text) => match parse_rfc3339(&text) {
@@ -231,6 +249,10 @@ impl WideCell {
                 }
                 row.set_list(self.column, floats);
             }),
+        };
+        match reading {
+            Reading::Wrong if self.origin.is_text_sentinel(raw) => Reading::Missing,
+            reading => reading,
         }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::column::ColumnType;
 use crate::licence::is_licence_id;
 use crate::quality::Quality;
-use crate::units::Conversion;
+use crate::units::{Conversion, Gas, REFERENCE_TEMPERATURE};
 
 /// A long dataset without a fault; the tests below change one line each.
 const WATER: &str = r#"id = "water"
@@ -116,8 +116,12 @@ fn built_in_properties_are_those_of_the_design() {
             property.dataset, property.name, property.unit
         ));
         assert!(!property.title.en.is_empty() && !property.title.fr.is_empty());
-        if property.molar_mass.is_some() {
-            assert!(Conversion::between("[ppb]", &property.unit, property.molar_mass).is_ok());
+        if let Some(molar_mass) = property.molar_mass {
+            let gas = Some(Gas {
+                molar_mass,
+                temperature: REFERENCE_TEMPERATURE,
+            });
+            assert!(Conversion::between("[ppb]", &property.unit, gas).is_ok());
         }
     }
     let expect = "air pm1 ug/m3\nair pm2_5 ug/m3\nair pm4 ug/m3\nair pm10 ug/m3\nair no2 ug/m3\nair no ug/m3\nair o3 ug/m3\n\

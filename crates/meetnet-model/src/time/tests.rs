@@ -181,30 +181,99 @@ fn seconds_and_milliseconds_since_1970() {
     ] {
         assert_eq!(reader.read_text(text), expect, "{text:?}");
     }
-    assert_eq!(
-        seconds.read_integer(1_718_190_000),
-        Ok(1_718_190_000_000_000)
-    );
-    assert_eq!(
-        millis.read_integer(1_718_190_000_123),
-        Ok(1_718_190_000_123_000)
-    );
-    assert_eq!(seconds.read_integer(i64::MAX), Err(TimeError::OutOfRange));
-    assert_eq!(
-        seconds.read_float(1_718_190_000.123_456),
-        Ok(1_718_190_000_123_456)
-    );
-    assert_eq!(millis.read_float(-0.5), Ok(-500));
-    assert_eq!(millis.read_float(f64::NAN), not("milliseconds"));
-    assert_eq!(millis.read_float(f64::MAX), Err(TimeError::OutOfRange));
-    assert_eq!(
-        TimeReader::RFC3339.read_integer(1),
-        Err(TimeError::NotRfc3339)
-    );
-    assert_eq!(
-        TimeReader::RFC3339.read_float(1.0),
-        Err(TimeError::NotRfc3339)
-    );
+    let micros = reader(TimeFormat::UnixUs, None, None);
+    let nanos = reader(TimeFormat::UnixNs, None, None);
+    for (reader, text, expect) in [
+        (&micros, "1718190000123456", Ok(1_718_190_000_123_456)),
+        (&micros, "-1", Ok(-1)),
+        (&micros, "x", not("microseconds")),
+        (&nanos, "1718190000123456789", Ok(1_718_190_000_123_456)),
+        (&nanos, "-1", Ok(-1)),
+        (&nanos, "1.5e18", Ok(1_500_000_000_000_000)),
+        (
+            &nanos,
+            "99999999999999999999999999",
+            Err(TimeError::OutOfRange),
+        ),
+        (&nanos, "1e300", Err(TimeError::OutOfRange)),
+        (&nanos, "nan", not("nanoseconds")),
+        (&nanos, "", not("nanoseconds")),
+    ] {
+        assert_eq!(reader.read_text(text), expect, "{text:?}");
+    }
+}
+
+#[test]
+fn times_by_a_pattern() {
+    let with =
+        |pattern: &str, zone, doubled| reader(TimeFormat::from(pattern.to_owned()), zone, doubled);
+    let wrong = |pattern: &str| Err(TimeError::NotPattern(pattern.to_owned()));
+    let belgian = "%d/%m/%Y %H:%M";
+    let brussels = with(belgian, Some("Europe/Brussels"), None);
+    for (text, expect) in [
+        ("12/06/2024 13:00", Ok("2024-06-12T11:00:00Z")),
+        (" 1/6/2024 13:00 ", Ok("2024-06-01T11:00:00Z")),
+        ("06/13/2024 13:00", wrong(belgian)),
+        ("2024-06-12 13:00", wrong(belgian)),
+        ("12/06/2024 13:00:00", wrong(belgian)),
+        ("12/06/2024 24:00", wrong(belgian)),
+        ("", wrong(belgian)),
+        // The hour that is skipped, and the one that is doubled.
+        ("31/03/2024 02:30", Err(TimeError::Skipped)),
+        ("27/10/2024 02:30", Err(TimeError::Doubled)),
+    ] {
+        check(&brussels, text, expect);
+    }
+    let second = with(belgian, Some("Europe/Brussels"), Some(DoubledHour::Second));
+    check(&second, "27/10/2024 02:30", Ok("2024-10-27T01:30:00Z"));
+    for (pattern, zone, text, expect) in [
+        (
+            "%Y%m%d%H%M%S",
+            Some("UTC"),
+            "20240612110000",
+            Ok("2024-06-12T11:00:00Z"),
+        ),
+        (
+            "%m/%d/%Y %I:%M %p",
+            Some("UTC"),
+            "06/12/2024 11:30 PM",
+            Ok("2024-06-12T23:30:00Z"),
+        ),
+        (
+            "%d %b %Y %H:%M:%S%.f",
+            Some("UTC"),
+            "12 Jun 2024 11:00:00.25",
+            Ok("2024-06-12T11:00:00.250Z"),
+        ),
+        // An offset in the text needs no zone, and counts before a declared one.
+        (
+            "%Y-%m-%d %H:%M %z",
+            None,
+            "2024-06-12 13:00 +0200",
+            Ok("2024-06-12T11:00:00Z"),
+        ),
+        (
+            "%Y-%m-%d %H:%M %z",
+            Some("UTC"),
+            "2024-06-12 13:00 +0200",
+            Ok("2024-06-12T11:00:00Z"),
+        ),
+        (
+            "%Y-%m-%d",
+            Some("UTC"),
+            "2024-06-12",
+            Ok("2024-06-12T00:00:00Z"),
+        ),
+        ("%Y-%m-%d", None, "2024-06-12", Err(TimeError::NoZone)),
+    ] {
+        check(&with(pattern, zone, None), text, expect);
+    }
+    for pattern in ["", "unix_ms", "%H:%M", "%Y-%m", "%d/%m", "%Q", "%Y-%d-%m-%"] {
+        assert_eq!(
+            TimeReader::with(TimeFormat::Pattern(pattern.to_owned()), None, None).unwrap_err(),
+            TimeError::WrongPattern(pattern.to_owned())
+        );
+    }
 }
 
 proptest! {
@@ -230,7 +299,8 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "\\PC{0,40}", zone in prop::option::of(Just("Europe/Brussels"))) {
-        for format in [TimeFormat::Rfc3339, TimeFormat::Unix, TimeFormat::UnixMs] {
+        for format in ["rfc3339", "unix", "unix-ms", "unix-us", "unix-ns", "%d/%m/%y %I%p"] {
+            let format = TimeFormat::from(format.to_owned());
             let _ = reader(format, zone, None).read_text(&text);
         }
     }

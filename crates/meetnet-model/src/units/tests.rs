@@ -51,15 +51,30 @@ fn values_convert_to_sane_decimals() {
     }
 }
 
+fn gas(molar_mass: f64) -> Gas {
+    Gas {
+        molar_mass,
+        temperature: REFERENCE_TEMPERATURE,
+    }
+}
+
 #[test]
 fn gases_convert_by_their_molar_mass() {
-    for (value, from, to, molar_mass, expect) in [
-        (1.0, "[ppb]", "ug/m3", 46.0055, 1.880_432),
-        (1.0, "[ppb]", "ug/m3", 47.998, 1.961_873),
-        (1.0, "[ppm]", "mg/m3", 28.010, 1.144_884),
-        (100.0, "ug/m3", "[ppb]", 46.0055, 53.179_295),
+    // At 20 Cel the factors of European reporting (1.91 for NO2, 2.00 for O3, 1.16 for CO), at 25 Cel the US EPA's.
+    for (value, from, to, molar_mass, temperature, expect) in [
+        (1.0, "[ppb]", "ug/m3", 46.0055, 20.0, 1.912_51),
+        (1.0, "[ppb]", "ug/m3", 47.998, 20.0, 1.995_34),
+        (1.0, "[ppm]", "mg/m3", 28.010, 20.0, 1.164_41),
+        (1.0, "[ppb]", "ug/m3", 46.0055, 25.0, 1.880_432),
+        (1.0, "[ppb]", "ug/m3", 47.998, 25.0, 1.961_873),
+        (1.0, "[ppm]", "mg/m3", 28.010, 25.0, 1.144_884),
+        (100.0, "ug/m3", "[ppb]", 46.0055, 25.0, 53.179_295),
     ] {
-        let result = Conversion::between(from, to, Some(molar_mass))
+        let gas = Gas {
+            molar_mass,
+            temperature,
+        };
+        let result = Conversion::between(from, to, Some(gas))
             .unwrap()
             .apply(value);
         assert!(
@@ -67,6 +82,19 @@ fn gases_convert_by_their_molar_mass() {
             "{value} {from} -> {result} {to}"
         );
     }
+}
+
+#[test]
+fn a_linear_conversion_leaves_no_noise() {
+    for (scale, offset, value, expect) in [
+        (0.1, 0.0, 215.0, 21.5),
+        (0.1, -40.0, 615.0, 21.5),
+        (1.0, 0.0, 0.1, 0.1),
+        (-1.0, 100.0, 30.0, 70.0),
+    ] {
+        assert_eq!(Conversion::linear(scale, offset).apply(value), expect);
+    }
+    assert!(Conversion::linear(1.0, 0.0).is_identity());
 }
 
 #[test]
@@ -104,7 +132,7 @@ fn what_cannot_be_converted() {
         ),
     ] {
         assert_eq!(
-            Conversion::between(from, to, molar_mass)
+            Conversion::between(from, to, molar_mass.map(gas))
                 .unwrap_err()
                 .to_string(),
             expect

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_decode::Decoders;
+use meetnet_decode::{Decoders, SetupProblem};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::{check_licences, is_licence_id};
@@ -154,6 +154,14 @@ pub(super) fn declarations(
             document.problem(source.licence_span.clone(), error.message);
         }
         if let Err(error) = Decoders::new(&Arc::new(alone), &key) {
+            let device = match &error.problem {
+                SetupProblem::Device { index, .. } => source.device_places.get(*index),
+                _ => None,
+            };
+            if let Some(place) = device {
+                document.problems([place.problem(error.to_string())]);
+                continue;
+            }
             let entry = error.entry.and_then(|entry| source.map_spans.get(entry));
             let span = entry.unwrap_or(&source.id_span).clone();
             document.problem(span, error.to_string());

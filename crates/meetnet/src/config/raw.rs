@@ -1,9 +1,13 @@
 //! The sections as they are written. Values that can be wrong on their own keep their place in the text.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_model::source::{MapEntry, SecretRef, TimeDeclaration, ValueRef};
+use meetnet_model::registry::WrittenDevice;
+use meetnet_model::source::{
+    Constant, MapEntry, PairsDeclaration, SecretRef, Sentinel, TimeDeclaration, TimeIs, ValueRef,
+};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
@@ -201,11 +205,21 @@ pub(super) struct Source {
     pub(super) time: Option<TimeDeclaration>,
     pub(super) time_window: Option<TimeWindow>,
     #[serde(default)]
-    pub(super) sentinels: Vec<f64>,
+    pub(super) time_is: TimeIs,
+    pub(super) interval_s: Option<i64>,
+    #[serde(default)]
+    pub(super) sentinels: Vec<Sentinel>,
+    #[serde(default)]
+    pub(super) constants: BTreeMap<String, Constant>,
+    pub(super) reference_temperature: Option<f64>,
+    pub(super) pairs: Option<PairsDeclaration>,
     #[serde(default)]
     pub(super) lenient: bool,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
+    #[serde(default)]
+    pub(super) device: Vec<Spanned<WrittenDevice>>,
+    pub(super) registry: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) precedence: i32,
     pub(super) silent_after: Option<DurationText>,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
+use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
 use meetnet_model::source::{
-    MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
+    DeviceDeclaration, MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
 };
 use toml::Spanned;
 
@@ -84,6 +85,8 @@ pub(super) struct ReadSource {
     pub(super) licence_span: Range<usize>,
     pub(super) map_spans: Vec<Range<usize>>,
     pub(super) named_properties: Vec<NamedProperty>,
+    /// Where each device stands: in the file, or in a registry.
+    pub(super) device_places: Vec<Located<()>>,
 }
 
 /// Reads every source.
@@ -174,6 +177,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     let licence_span = raw.licence.span();
     let named_properties = source_poll::named_properties(&raw);
     let map_spans = raw.map.iter().map(Spanned::span).collect();
+    let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
     let declaration = SourceDeclaration {
         namespace: raw
             .namespace
@@ -192,13 +196,19 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         hardware_id: raw.hardware_id,
         time: raw.time,
         time_window,
+        time_is: raw.time_is,
+        interval_s: raw.interval_s,
         sentinels: raw.sentinels,
+        constants: raw.constants,
+        reference_temperature: raw.reference_temperature,
+        pairs: raw.pairs,
         lenient: raw.lenient,
         map: raw
             .map
             .into_iter()
             .map(Spanned::<MapEntry>::into_inner)
             .collect(),
+        devices,
         precedence: raw.precedence,
     };
     Some(ReadSource {
@@ -211,7 +221,52 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         licence_span,
         map_spans,
         named_properties,
+        device_places,
     })
+}
+
+/// Reads the devices of a source: those of its section first, then those of its registry.
+fn devices(
+    document: &mut Document<'_>,
+    written: Vec<Spanned<WrittenDevice>>,
+    registry: Option<Spanned<String>>,
+    folder: &Path,
+) -> (Vec<DeviceDeclaration>, Vec<Located<()>>) {
+    let mut devices = Vec::new();
+    let mut places = Vec::new();
+    for device in written {
+        let span = device.span();
+        match device.into_inner().declare() {
+            Ok(device) => {
+                devices.push(device);
+                places.push(document.located((), span));
+            }
+            Err(message) => document.problem(span, message),
+        }
+    }
+    let Some(registry) = registry else {
+        return (devices, places);
+    };
+    let file = folder.join(registry.get_ref());
+    let name = file.display().to_string();
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("cannot read the registry {name}: {error}");
+            document.problem(registry.span(), message);
+            return (devices, places);
+        }
+    };
+    match registry::read(&name, &text) {
+        Ok(registered) => {
+            for RegisteredDevice { device, line } in registered {
+                devices.push(device);
+                places.push(Located::in_file((), &name, line));
+            }
+        }
+        Err(faults) => document.problems(faults),
+    }
+    (devices, places)
 }
 
 /// Reads the kind first: another version's kind has keys that this one does not know.

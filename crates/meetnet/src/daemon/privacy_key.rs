@@ -1,8 +1,8 @@
 //! The secret under which hardware ids become pseudonyms: configured, or generated once beside the journal.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -50,13 +50,16 @@ pub(super) fn find(configured: Option<String>, dir: &Path) -> anyhow::Result<Pri
     }
 }
 
-/// Writes a fresh secret; it is on disk under its name, complete, or not there at all.
-fn generate(path: &Path, dir: &Path) -> anyhow::Result<[u8; BYTES]> {
+/// Writes a fresh secret and returns the one that is there then: nobody has locked the folder yet, so another process
+/// may have been faster. It is on disk under its name, complete, or not there at all.
+fn generate(path: &Path, dir: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = [0; BYTES];
     OsRng
         .try_fill_bytes(&mut bytes)
         .context("the system gives no random bytes")?;
-    let unfinished = dir.join(format!("{FILE}.tmp"));
+    // As the journal makes it.
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let unfinished = dir.join(format!("{FILE}.{}.tmp", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -65,7 +68,12 @@ fn generate(path: &Path, dir: &Path) -> anyhow::Result<[u8; BYTES]> {
         .open(&unfinished)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    fs::File::open(dir)?.sync_all()?;
-    Ok(bytes)
+    // Unlike a rename, a link replaces nothing.
+    let linked = fs::hard_link(&unfinished, path);
+    fs::remove_file(&unfinished)?;
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => fs::File::open(dir)?.sync_all()?,
+    }
+    Ok(fs::read(path)?)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
 use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
@@ -138,14 +139,15 @@ fn open_blocking(
     privacy: Option<String>,
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Opened, Failure> {
-    let declarations = Arc::clone(&config.declarations);
+    // Before the journal is opened: what it keeps of the declarations names no hardware id.
+    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
+    let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
         .map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
     journal::report(&recovery);
-    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,

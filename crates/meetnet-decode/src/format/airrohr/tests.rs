@@ -154,7 +154,7 @@ fn a_missing_value_makes_no_row() {
         &[("SDS_P1", "\"broken\""), ("SDS_P2", "2")],
         expect![[r#"
         air sensor_id=ns-box property=pm2_5 time=2026-06-01T12:00:00Z value=2
-        wrong_type: the value at `/SDS_P1` is not a number
+        wrong_type: the value at `SDS_P1` is not a number
     "#]],
     );
 }
@@ -229,7 +229,7 @@ fn the_map_adds_value_types_and_comes_first() {
         ("DS18B20_temperature", "22"),
     ]);
     expect![[r#"
-        air sensor_id=ns-box property=no2 time=2026-06-01T12:00:00Z value=18.804308554
+        air sensor_id=ns-box property=no2 time=2026-06-01T12:00:00Z value=19.125036996
         heat sensor_id=ns-box property=air_temperature time=2026-06-01T12:00:00Z value=22
     "#]]
     .assert_eq(&testing::decode(&source, "", &values));

@@ -1,5 +1,6 @@
 mod bodies;
 mod declarations;
+mod language;
 mod sensor_and_time;
 mod values;
 

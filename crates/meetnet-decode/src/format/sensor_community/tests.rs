@@ -121,7 +121,7 @@ fn one_bad_reading_takes_no_other_with_it() {
             missing_field: the reading does not say in `sensor.id` (`sensor_id`) which sensor it is from
             unexpected_shape: the reading has no list `sensordatavalues`
             bad_time: the time at `timestamp`: not an RFC 3339 / ISO 8601 time such as 2026-01-31T12:00:00Z
-            wrong_type: the value at `/P1` is not a number
+            wrong_type: the value at `P1` is not a number
         "#]],
     );
 }

@@ -240,6 +240,93 @@ fn sources_are_checked() {
 }
 
 #[test]
+fn the_mapping_is_checked_where_it_stands() {
+    check(
+        &source("pointer = \"/t\", ", ""),
+        "city/meetnet.toml:10: source `balcony`, map entry 1: name one place: `pointer` (a JSON Pointer) or `field` (a name)",
+    );
+    check(
+        &source("licence", "constants = { uptime = 1 }\nlicence"),
+        "city/meetnet.toml:3: source `balcony`: `constants`: no wide dataset that the map fills has a column `uptime`; \
+         correct the name (of long datasets only `interval_s` is the same everywhere: it is a key of the source)",
+    );
+    check(
+        &source(
+            "licence",
+            "time = { field = \"at\", format = \"unix_ms\" }\nlicence",
+        ),
+        "city/meetnet.toml:3: source `balcony`: `time`: the format `unix_ms` is no time; use rfc3339, unix, unix-ms, unix-us, \
+         unix-ns, or a pattern that has year, month and day (or %j), such as `%Y-%m-%d %H:%M:%S` or `%d/%m/%Y %H:%M`",
+    );
+    check(
+        &source("licence", "sentinel = [1]\nlicence"),
+        "city/meetnet.toml:9: unknown key `sentinel`; did you mean `sentinels`?",
+    );
+}
+
+#[test]
+fn devices_are_checked_where_they_stand() {
+    let device = |lines: &str| format!("{SOURCE}[[source.device]]\nid = \"a\"\n{lines}");
+    check(
+        &device("[[source.device]]\nid = \"a\"\n"),
+        "city/meetnet.toml:13: source `balcony`: device 2: another device of the source has the same id; join the two",
+    );
+    check(
+        &device("calibration = { pm10 = { scale = 2 } }\n"),
+        "city/meetnet.toml:11: source `balcony`: device 1: `calibration`: the map fills no property or column `pm10`; correct \
+         the name, or map it",
+    );
+    check(
+        &device("longitude = 4.7\n"),
+        "city/meetnet.toml:11: a place needs `longitude` and `latitude`; add the other",
+    );
+    check(
+        &device("pseudonyms = [\"0123456789abcdef\"]\n"),
+        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `longitude`, `latitude`, `map`, \
+         `constants`, `calibration`",
+    );
+    check(
+        &source("licence", "registry = \"devices.csv\"\nlicence"),
+        "city/meetnet.toml:9: cannot read the registry city/devices.csv: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn a_registry_is_checked_by_its_own_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |registry: &str, expect: &[&str]| {
+        std::fs::write(folder.path().join("devices.csv"), registry).unwrap();
+        let text = source("licence", "registry = \"devices.csv\"\nlicence");
+        let file = folder.path().join("meetnet.toml");
+        let environment = super::environment(&[]);
+        let problems = match crate::config::Config::parse(&file, &text, &environment) {
+            Ok(config) => {
+                let devices = &config.sources[0].declaration.devices;
+                vec![format!("{} devices", devices.len())]
+            }
+            Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+        };
+        let folder = format!("{}/", folder.path().display());
+        let problems: Vec<String> = problems
+            .iter()
+            .map(|problem| problem.replace(&folder, ""))
+            .collect();
+        assert_eq!(problems, expect, "{registry}");
+    };
+    check("id,station\na,shed\nb,\n", &["2 devices"]);
+    check(
+        "id,station,latitude\na,shed,50.8\n",
+        &["devices.csv:2: a place needs `longitude` and `latitude`; add the other"],
+    );
+    check(
+        "id,scale.air_temperature\n\na,0.9\nb,0\n",
+        &[
+            "devices.csv:4: source `balcony`: device 2: `scale` is a number other than 0, and `offset` a number",
+        ],
+    );
+}
+
+#[test]
 fn a_dataset_may_not_promise_more_than_its_sources_allow() {
     let text = format!(
         "[[dataset]]\nid = \"heat\"\nlicence = \"CC0-1.0\"\n{}",

@@ -78,7 +78,7 @@ fn a_wrong_declaration_names_source_and_entry() {
     check(
         "sentinels = [-999, -9999]",
         "time = { pointer = '/t', format = 'rfc3339', zone = 'Leuven' }",
-        "source `test`: time zone `Leuven` is not an IANA name (for example `Europe/Brussels`)",
+        "source `test`: `time`: unknown time zone `Leuven`; use an IANA name such as `Europe/Brussels` or `UTC`",
     );
     let unmapped = COUNTER.replacen(
         "{ dataset = 'traffic', column = 'segment_id', pointer = '/segment' },",

@@ -1,0 +1,282 @@
+//! Proposes the declaration of a source for messages that nobody has described: which values are which properties, in
+//! which unit, when and by whom they were measured, and how sure that is.
+//!
+//! samples → [`leaves`] (named values) → guesses by name and range of values → TOML to paste
+//!
+//! It repeats names and ranges of numbers, and no text of a message: ids and tokens stay where they are.
+
+mod leaves;
+mod names;
+mod render;
+mod times;
+mod values;
+
+use meetnet_model::declarations::Declarations;
+use serde_json::Value;
+use thiserror::Error;
+
+use leaves::{Form, Leaf, LeafPlace, Leaves};
+use times::TimeGuess;
+use values::ValueGuess;
+
+/// Why nothing can be proposed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LearnError {
+    /// No sample, or an empty one.
+    #[error("there is nothing to learn from; name files with messages as the device sends them")]
+    Nothing,
+    /// No form that is known.
+    #[error(
+        "the samples are neither JSON, nor lines of JSON, nor a table with a header, nor a form such as `a=1&b=2`"
+    )]
+    UnknownForm,
+    /// Bytes that are no text.
+    #[error(
+        "sample {0} is not text (UTF-8); devices that send bytes need a decoder before they come here"
+    )]
+    NotText(usize),
+}
+
+/// Returns a proposal as TOML for messages of one kind of device, received under `topic` where that is known.
+pub fn learn(
+    samples: &[&[u8]],
+    topic: Option<&str>,
+    declarations: &Declarations,
+) -> Result<String, LearnError> {
+    let mut texts = Vec::new();
+    for (at, sample) in samples.iter().enumerate() {
+        let text = std::str::from_utf8(sample).map_err(|_| LearnError::NotText(at + 1))?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if !text.is_empty() {
+            texts.push(text);
+        }
+    }
+    if texts.is_empty() {
+        return Err(LearnError::Nothing);
+    }
+    let leaves = leaves::leaves(&texts).ok_or(LearnError::UnknownForm)?;
+    if let Some(known) = known_format(&leaves) {
+        return Ok(render::known(known, topic));
+    }
+    Ok(render::proposal(&propose(leaves, topic, declarations)))
+}
+
+/// What a proposal says.
+#[derive(Clone, Debug)]
+struct Proposal {
+    leaves: Leaves,
+    topic: Option<TopicGuess>,
+    sensor: Option<SensorGuess>,
+    time: Option<TimeGuess>,
+    /// The values that are something, by position among the leaves.
+    values: Vec<(usize, ValueGuess)>,
+    /// Those that are not.
+    unmapped: Vec<usize>,
+}
+
+/// A topic, the level that names the device as a capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TopicGuess {
+    pattern: String,
+    is_hardware: bool,
+}
+
+/// The value that names the sensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SensorGuess {
+    leaf: usize,
+    is_hardware: bool,
+}
+
+/// A format that this shape of message is known by, and needs no map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Telraam,
+    Airrohr,
+    Tts,
+    Ecowitt,
+    Wunderground,
+    Influx,
+}
+
+fn known_format(leaves: &Leaves) -> Option<Known> {
+    let has =
+        |document: &Value, names: &[&str]| names.iter().all(|name| document.get(name).is_some());
+    if !leaves.documents.is_empty() {
+        let all = |names: &[&str]| leaves.documents.iter().all(|document| has(document, names));
+        return if all(&["end_device_ids"]) {
+            Some(Known::Tts)
+        } else if all(&["sensordatavalues", "esp8266id"]) || all(&["sensordatavalues", "esp32id"]) {
+            Some(Known::Airrohr)
+        } else if all(&["segment_id", "uptime", "date"]) || all(&["report"]) {
+            Some(Known::Telraam)
+        } else {
+            None
+        };
+    }
+    let has = |name: &str| {
+        let mut names = leaves.leaves.iter().map(|leaf| leaf.name.as_str());
+        names.any(|known| known.eq_ignore_ascii_case(name))
+    };
+    match leaves.form {
+        Form::LineProtocol => Some(Known::Influx),
+        Form::Urlencoded if has("PASSKEY") => Some(Known::Ecowitt),
+        Form::Urlencoded if has("ID") && has("PASSWORD") => Some(Known::Wunderground),
+        _ => None,
+    }
+}
+
+fn propose(leaves: Leaves, topic: Option<&str>, declarations: &Declarations) -> Proposal {
+    let topic = topic.map(topic_guess);
+    let time = times::time(&leaves.leaves);
+    let sensor = sensor(&leaves.leaves);
+    let mut values: Vec<(usize, ValueGuess)> = Vec::new();
+    let mut unmapped = Vec::new();
+    for (at, leaf) in leaves.leaves.iter().enumerate() {
+        let is_taken = time
+            .as_ref()
+            .is_some_and(|time| time.leaf == at || time.clock == Some(at))
+            || sensor.as_ref().is_some_and(|sensor| sensor.leaf == at);
+        if is_taken {
+            continue;
+        }
+        match values::guess(leaf, declarations) {
+            Some(guess) => values.push((at, guess)),
+            None => unmapped.push(at),
+        }
+    }
+    // Two values of one property in one message: the surer one stays, since a row is known by its property.
+    let mut kept: Vec<(usize, ValueGuess)> = Vec::new();
+    for (at, guess) in values {
+        match kept
+            .iter_mut()
+            .find(|(_, known)| known.property == guess.property)
+        {
+            None => kept.push((at, guess)),
+            Some(known) if guess.certainty < known.1.certainty => {
+                unmapped.push(known.0);
+                *known = (at, guess);
+            }
+            Some(_) => unmapped.push(at),
+        }
+    }
+    unmapped.sort_unstable();
+    Proposal {
+        leaves,
+        topic,
+        sensor,
+        time,
+        values: kept,
+        unmapped,
+    }
+}
+
+/// Names that a sensor id goes by, the likelier first.
+const SENSOR_NAMES: [&str; 18] = [
+    "sensorid",
+    "deviceid",
+    "stationid",
+    "nodeid",
+    "sensor",
+    "device",
+    "station",
+    "devicename",
+    "sensorname",
+    "node",
+    "serial",
+    "serialnumber",
+    "deveui",
+    "mac",
+    "macaddress",
+    "imei",
+    "id",
+    "name",
+];
+
+fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
+    let candidates = leaves.iter().enumerate().filter_map(|(at, leaf)| {
+        let name = names::plain(&leaf.name);
+        let rank = SENSOR_NAMES.iter().position(|known| *known == name)?;
+        let texts: Vec<&str> = leaf
+            .values
+            .iter()
+            .filter_map(|value| value.text())
+            .collect();
+        // A value of the message itself comes before one that lies deep in it.
+        let depth = match &leaf.place {
+            LeafPlace::Pointer(pointer) => pointer.matches('/').count(),
+            LeafPlace::Field(_) => 1,
+        };
+        let is_hardware = matches!(
+            name.as_str(),
+            "deveui" | "mac" | "macaddress" | "imei" | "serial" | "serialnumber"
+        ) || texts.iter().any(|text| is_hardware_id(text));
+        (!texts.is_empty()).then_some((
+            depth,
+            rank,
+            SensorGuess {
+                leaf: at,
+                is_hardware,
+            },
+        ))
+    });
+    let best = candidates.min_by_key(|(depth, rank, _)| (*depth, *rank));
+    best.map(|(_, _, guess)| guess)
+}
+
+/// Returns true for what looks like a MAC, an EUI or another number that hardware carries.
+fn is_hardware_id(text: &str) -> bool {
+    let text = text.strip_prefix("0x").unwrap_or(text);
+    let digits: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
+    matches!(digits.len(), 12 | 16)
+        && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        && (digits.bytes().any(|b| b.is_ascii_alphabetic()) || digits.len() != text.len())
+}
+
+/// Levels of topics that say what a message is, not whose.
+const TOPIC_WORDS: [&str; 18] = [
+    "sensor",
+    "sensors",
+    "state",
+    "status",
+    "up",
+    "uplink",
+    "data",
+    "telemetry",
+    "tele",
+    "stat",
+    "event",
+    "events",
+    "devices",
+    "device",
+    "json",
+    "values",
+    "measurements",
+    "readings",
+];
+
+fn topic_guess(topic: &str) -> TopicGuess {
+    let levels: Vec<&str> = topic.split('/').collect();
+    let is_device = |level: &&str| {
+        let level = level.to_lowercase();
+        !level.is_empty() && !TOPIC_WORDS.contains(&level.as_str())
+    };
+    // The last level that can be a name; the first one is mostly the system's.
+    let last = levels
+        .iter()
+        .rposition(is_device)
+        .filter(|at| *at > 0 || levels.len() == 1);
+    let at = last.unwrap_or(levels.len() - 1);
+    let pattern: Vec<&str> = levels
+        .iter()
+        .enumerate()
+        .map(|(level, text)| if level == at { "{device}" } else { text })
+        .collect();
+    TopicGuess {
+        pattern: pattern.join("/"),
+        is_hardware: is_hardware_id(levels[at]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

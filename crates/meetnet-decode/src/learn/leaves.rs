@@ -1,0 +1,295 @@
+//! Sample messages as lists of named values: what JSON, tables and forms have in common.
+
+use std::collections::BTreeMap;
+
+use meetnet_model::registry::split_cells;
+use serde_json::Value;
+
+/// Values of one name that are looked at.
+const VALUES_MAX: usize = 1_000;
+/// Different names that are looked at.
+const LEAVES_MAX: usize = 500;
+/// Names of the member of a pair that holds the name of a value, and of the one that holds the value.
+const PAIR_NAMES: [&str; 9] = [
+    "value_type",
+    "name",
+    "type",
+    "key",
+    "property",
+    "parameter",
+    "phenomenon",
+    "n",
+    "quantity",
+];
+const PAIR_VALUES: [&str; 6] = ["value", "val", "v", "result", "reading", "data"];
+
+/// How the samples are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON document per sample.
+    Json,
+    /// One JSON document per line.
+    JsonLines,
+    /// A header and rows.
+    Csv {
+        /// Between the cells.
+        delimiter: char,
+    },
+    /// `a=1&b=2`.
+    Urlencoded,
+    /// `measurement,tag=x field=1 1700000000`.
+    LineProtocol,
+}
+
+/// One name under which the samples have values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Leaf {
+    /// How a map entry writes the place.
+    pub(super) place: LeafPlace,
+    /// What the place is called, for guessing: the last name of it.
+    pub(super) name: String,
+    /// The names on the way to it, which may say what it is.
+    pub(super) path: String,
+    /// Its values, in the order of the samples.
+    pub(super) values: Vec<LeafValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LeafPlace {
+    Pointer(String),
+    Field(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum LeafValue {
+    Number(f64, String),
+    Text(String),
+    Other,
+}
+
+impl LeafValue {
+    fn of_text(text: &str) -> Self {
+        match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Self::Number(number, text.trim().to_owned()),
+            _ => Self::Text(text.trim().to_owned()),
+        }
+    }
+
+    /// Returns the value as it is written.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Number(_, text) | Self::Text(text) => Some(text),
+            Self::Other => None,
+        }
+    }
+
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number, _) => Some(*number),
+            Self::Text(_) | Self::Other => None,
+        }
+    }
+}
+
+/// The samples, taken apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Leaves {
+    pub(super) form: Form,
+    pub(super) leaves: Vec<Leaf>,
+    /// Pointers to the names and values of pairs, where the values stand in some.
+    pub(super) pairs: Option<(String, String)>,
+    /// The documents, where they are JSON.
+    pub(super) documents: Vec<Value>,
+}
+
+/// Takes samples apart; none where they are in no form that is known.
+pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
+    let mut found = Collected::default();
+    let whole: Option<Vec<Value>> = samples
+        .iter()
+        .map(|sample| serde_json::from_str(sample).ok())
+        .collect();
+    let (form, documents) = match whole {
+        Some(documents) => (Form::Json, documents),
+        None => match json_lines(samples) {
+            Some(documents) => (Form::JsonLines, documents),
+            None => {
+                let form = text_leaves(samples, &mut found)?;
+                return Some(Leaves {
+                    form,
+                    leaves: found.into_leaves(),
+                    pairs: None,
+                    documents: Vec::new(),
+                });
+            }
+        },
+    };
+    let documents: Vec<Value> = documents
+        .into_iter()
+        .flat_map(|document| match document {
+            // Each element of an array is a message.
+            Value::Array(elements) => elements,
+            document => vec![document],
+        })
+        .collect();
+    for document in &documents {
+        found.add_json(document, "", "", "");
+    }
+    Some(Leaves {
+        form,
+        pairs: found.pairs.clone(),
+        leaves: found.into_leaves(),
+        documents,
+    })
+}
+
+fn json_lines(samples: &[&str]) -> Option<Vec<Value>> {
+    let lines = samples.iter().flat_map(|sample| sample.lines());
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    lines.map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn text_leaves(samples: &[&str], found: &mut Collected) -> Option<Form> {
+    let is_line = |line: &str| {
+        let parts: Vec<&str> = line.split(' ').collect();
+        matches!(parts.len(), 2 | 3) && parts[1].contains('=') && !parts[0].contains('&')
+    };
+    if samples.iter().all(|sample| sample.lines().all(is_line)) {
+        return Some(Form::LineProtocol);
+    }
+    let is_form = |sample: &&str| {
+        let sample = sample.trim();
+        !sample.contains('\n') && sample.split('&').all(|pair| pair.contains('='))
+    };
+    if samples.iter().all(is_form) {
+        for sample in samples {
+            for (name, value) in sample.trim().split('&').filter_map(|p| p.split_once('=')) {
+                found.add_text(name, &value.replace('+', " ").replace("%20", " "));
+            }
+        }
+        return Some(Form::Urlencoded);
+    }
+    let header = samples.first()?.lines().next()?;
+    let count = |delimiter: &char| header.matches(*delimiter).count();
+    let delimiter = [',', ';', '\t'].into_iter().max_by_key(count)?;
+    if count(&delimiter) == 0 {
+        return None;
+    }
+    for sample in samples {
+        let mut lines = sample.lines().filter(|line| !line.trim().is_empty());
+        let names = split_cells(lines.next()?, delimiter).ok()?;
+        for line in lines.take(VALUES_MAX) {
+            // A row of another length says nothing about the columns.
+            let cells = split_cells(line, delimiter).unwrap_or_default();
+            if cells.len() == names.len() {
+                for (name, cell) in names.iter().zip(&cells) {
+                    found.add_text(name, cell);
+                }
+            }
+        }
+    }
+    Some(Form::Csv { delimiter })
+}
+
+/// Leaves by place, in the order in which they were met.
+#[derive(Default)]
+struct Collected {
+    leaves: Vec<Leaf>,
+    known: BTreeMap<LeafPlace, usize>,
+    pairs: Option<(String, String)>,
+}
+
+impl Collected {
+    fn add(&mut self, place: LeafPlace, name: &str, path: &str, value: LeafValue) {
+        let at = match self.known.get(&place) {
+            Some(at) => *at,
+            None if self.leaves.len() == LEAVES_MAX => return,
+            None => {
+                self.known.insert(place.clone(), self.leaves.len());
+                self.leaves.push(Leaf {
+                    place,
+                    name: name.to_owned(),
+                    path: path.to_owned(),
+                    values: Vec::new(),
+                });
+                self.leaves.len() - 1
+            }
+        };
+        let values = &mut self.leaves[at].values;
+        if values.len() < VALUES_MAX {
+            values.push(value);
+        }
+    }
+
+    fn add_text(&mut self, name: &str, value: &str) {
+        let place = LeafPlace::Field(name.to_owned());
+        self.add(place, name, name, LeafValue::of_text(value));
+    }
+
+    fn add_json(&mut self, value: &Value, pointer: &str, name: &str, path: &str) {
+        let leaf = match value {
+            Value::Object(members) => {
+                for (member, value) in members {
+                    let escaped = member.replace('~', "~0").replace('/', "~1");
+                    let path = format!("{path} {member}");
+                    self.add_json(value, &format!("{pointer}/{escaped}"), member, path.trim());
+                }
+                return;
+            }
+            Value::Array(elements) if elements.iter().any(Value::is_object) => {
+                if !self.add_pairs(elements, pointer) && !pointer.contains("/*") {
+                    for element in elements {
+                        self.add_json(element, &format!("{pointer}/*"), name, path);
+                    }
+                }
+                return;
+            }
+            Value::Number(number) => {
+                let value = number.as_f64().unwrap_or(f64::NAN);
+                LeafValue::Number(value, number.to_string())
+            }
+            Value::String(text) => LeafValue::of_text(text),
+            Value::Null => return,
+            Value::Bool(_) | Value::Array(_) => LeafValue::Other,
+        };
+        self.add(LeafPlace::Pointer(pointer.to_owned()), name, path, leaf);
+    }
+
+    /// Takes an array as pairs of name and value, if it is one.
+    fn add_pairs(&mut self, elements: &[Value], pointer: &str) -> bool {
+        let member = |names: &'static [&'static str]| {
+            let has = |name: &&&str| {
+                let mut values = elements.iter().map(|element| element.get(**name));
+                values.all(|value| value.is_some_and(|value| !value.is_object()))
+            };
+            names.iter().find(has).copied()
+        };
+        let (Some(name), Some(value)) = (member(&PAIR_NAMES), member(&PAIR_VALUES)) else {
+            return false;
+        };
+        let pairs = (
+            format!("{pointer}/*/{name}"),
+            format!("{pointer}/*/{value}"),
+        );
+        // One array of pairs can be declared.
+        if *self.pairs.get_or_insert_with(|| pairs.clone()) != pairs {
+            return false;
+        }
+        for element in elements {
+            let Some(name) = element.get(name).and_then(Value::as_str) else {
+                continue;
+            };
+            let value = match element.get(value) {
+                Some(Value::Number(number)) => LeafValue::of_text(&number.to_string()),
+                Some(Value::String(text)) => LeafValue::of_text(text),
+                _ => continue,
+            };
+            self.add(LeafPlace::Field(name.to_owned()), name, name, value);
+        }
+        true
+    }
+
+    fn into_leaves(self) -> Vec<Leaf> {
+        self.leaves
+    }
+}

@@ -1,0 +1,292 @@
+//! What the names of values say: which property, which unit.
+
+/// Words for properties, in the order in which they are tried: `(property, words)`. A word is a name without separators
+/// and in lower case, or one of the parts of a name.
+const PROPERTIES: &[(&str, &[&str])] = &[
+    ("pm2_5", &["pm25", "pm2p5", "sdsp2", "sps30p2", "pmsp2"]),
+    ("pm10", &["pm10", "pm100", "sdsp1", "sps30p1", "pmsp1"]),
+    ("pm1", &["pm1", "pm010", "pm1p0", "pm01"]),
+    ("pm4", &["pm4", "pm4p0", "pm40"]),
+    ("no2", &["no2", "nitrogendioxide", "stikstofdioxide"]),
+    ("no", &["no", "nitricoxide", "nitrogenmonoxide"]),
+    ("o3", &["o3", "ozone", "ozon"]),
+    ("so2", &["so2", "sulphurdioxide", "sulfurdioxide"]),
+    ("black_carbon", &["bc", "blackcarbon", "soot"]),
+    ("co2", &["co2", "eco2", "carbondioxide"]),
+    ("co", &["co", "carbonmonoxide"]),
+    ("voc_index", &["vocindex", "voc", "tvoc"]),
+    (
+        "dew_point",
+        &["dewpoint", "dewpt", "dewptf", "dewptc", "dew", "dauwpunt"],
+    ),
+    (
+        "globe_temperature",
+        &[
+            "globetemperature",
+            "blackglobe",
+            "globe",
+            "bgt",
+            "bgtf",
+            "bgtc",
+        ],
+    ),
+    ("wbgt", &["wbgt"]),
+    (
+        "air_temperature",
+        &[
+            "airtemperature",
+            "temperature",
+            "temp",
+            "tempc",
+            "tempf",
+            "ta",
+            "t2m",
+            "temperatuur",
+            "temperatur",
+            "tempout",
+            "outdoortemp",
+            "airtemp",
+            "t",
+        ],
+    ),
+    (
+        "relative_humidity",
+        &[
+            "relativehumidity",
+            "humidity",
+            "hum",
+            "rh",
+            "humid",
+            "vochtigheid",
+            "luftfeuchte",
+            "h",
+            "relhum",
+        ],
+    ),
+    (
+        "sea_level_pressure",
+        &[
+            "sealevelpressure",
+            "baromrel",
+            "baromrelin",
+            "mslp",
+            "slp",
+            "msl",
+            "baromin",
+            "pressuresealevel",
+        ],
+    ),
+    (
+        "air_pressure",
+        &[
+            "airpressure",
+            "pressure",
+            "press",
+            "barometer",
+            "baromabs",
+            "baromabsin",
+            "baro",
+            "luchtdruk",
+            "luftdruck",
+            "p",
+        ],
+    ),
+    (
+        "wind_gust",
+        &[
+            "windgust",
+            "gust",
+            "windgustmph",
+            "gustspeed",
+            "windgustkmh",
+        ],
+    ),
+    (
+        "wind_direction",
+        &["winddirection", "winddir", "wdir", "winddeg", "windangle"],
+    ),
+    (
+        "wind_speed",
+        &[
+            "windspeed",
+            "wind",
+            "windspeedmph",
+            "windspeedkmh",
+            "ws",
+            "windsnelheid",
+        ],
+    ),
+    (
+        "rain_rate",
+        &[
+            "rainrate",
+            "rainratein",
+            "precipitationrate",
+            "rainintensity",
+        ],
+    ),
+    (
+        "rainfall",
+        &[
+            "rainfall",
+            "rain",
+            "rainin",
+            "precipitation",
+            "precip",
+            "neerslag",
+        ],
+    ),
+    (
+        "solar_irradiance",
+        &[
+            "solarirradiance",
+            "solarradiation",
+            "solar",
+            "radiation",
+            "irradiance",
+            "globalradiation",
+            "ghi",
+        ],
+    ),
+    ("uv_index", &["uvindex", "uv", "uvi"]),
+    (
+        "laeq",
+        &[
+            "laeq",
+            "leq",
+            "noiselaeq",
+            "noise",
+            "sound",
+            "soundlevel",
+            "db",
+            "dba",
+            "spl",
+        ],
+    ),
+    ("lamin", &["lamin", "noiselamin", "lafmin"]),
+    ("lamax", &["lamax", "noiselamax", "lafmax"]),
+    ("la10", &["la10"]),
+    ("la50", &["la50"]),
+    ("la90", &["la90"]),
+];
+
+/// Words that say which unit a value has, at the end of its name.
+const UNITS: &[(&str, &[&str])] = &[
+    ("[degF]", &["f", "degf", "fahrenheit", "tempf"]),
+    ("Cel", &["c", "degc", "celsius", "tempc"]),
+    ("K", &["k", "kelvin"]),
+    ("[in_i'Hg]", &["inhg"]),
+    ("hPa", &["hpa"]),
+    ("mbar", &["mbar", "mb"]),
+    ("kPa", &["kpa"]),
+    ("Pa", &["pa"]),
+    ("[mi_i]/h", &["mph"]),
+    ("km/h", &["kmh", "kph"]),
+    ("m/s", &["ms", "mps"]),
+    ("[kn_i]", &["knots", "kn", "kt"]),
+    ("[in_i]", &["in", "inch", "inches"]),
+    ("mm", &["mm"]),
+    ("[ppb]", &["ppb"]),
+    ("[ppm]", &["ppm"]),
+    ("ug/m3", &["ugm3", "ug"]),
+    ("mg/m3", &["mgm3", "mg"]),
+];
+
+/// How well a name says what a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// It is the name of the property, or a word for nothing else.
+    Whole,
+    /// One part of it is.
+    Part,
+    /// A single letter, or the way to the value.
+    Hint,
+}
+
+/// Returns a name in lower case without separators: `Wind_Speed` is `windspeed`.
+pub(super) fn plain(name: &str) -> String {
+    let kept = name.chars().filter(|c| c.is_alphanumeric());
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// Returns the parts of a name: `BME280_tempC` is `bme280`, `temp`, `c`.
+pub(super) fn tokens(name: &str) -> Vec<String> {
+    let mut tokens = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        let starts = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
+        if starts && tokens.last().is_some_and(|token| !token.is_empty()) {
+            tokens.push(String::new());
+        }
+        was_lower = c.is_lowercase();
+        if let Some(token) = tokens.last_mut().filter(|_| c.is_alphanumeric()) {
+            token.extend(c.to_lowercase());
+        }
+    }
+    tokens.retain(|token| !token.is_empty());
+    tokens
+}
+
+/// Returns the properties that a name can be of, the likeliest first.
+pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
+    let whole = plain(name);
+    let parts = tokens(name);
+    let on_the_way: Vec<String> = tokens(path);
+    let mut found: Vec<(&'static str, Fit)> = PROPERTIES
+        .iter()
+        .filter_map(|(property, words)| {
+            let is = |text: &String| words.contains(&text.as_str()) || *text == plain(property);
+            // `serial_no` is no nitric oxide.
+            let is_short = |text: &String| text == "no";
+            let fit = if is(&whole) {
+                if whole.len() < 2 {
+                    Fit::Hint
+                } else {
+                    Fit::Whole
+                }
+            } else if neighbours(&parts)
+                .iter()
+                .any(|text| is(text) && !is_short(text))
+            {
+                Fit::Part
+            } else if neighbours(&on_the_way)
+                .iter()
+                .any(|text| is(text) && !is_short(text))
+            {
+                Fit::Hint
+            } else {
+                return None;
+            };
+            Some((*property, fit))
+        })
+        .collect();
+    // Stable: of equal fits the earlier in the table, which has the longer words first.
+    found.sort_by_key(|(_, fit)| *fit);
+    found
+}
+
+/// Returns the parts of a name, and each with the one behind it: `wind`, `speed`, `windspeed`.
+fn neighbours(parts: &[String]) -> Vec<String> {
+    let pairs = parts.windows(2).map(|pair| pair.concat());
+    let triples = parts.windows(3).map(|three| three.concat());
+    triples
+        .chain(pairs)
+        .chain(parts.iter().filter(|part| part.len() > 1).cloned())
+        .collect()
+}
+
+/// Returns the unit that a name ends in.
+pub(super) fn unit(name: &str) -> Option<&'static str> {
+    let parts = tokens(name);
+    let last = parts.last()?;
+    let whole = plain(name);
+    UNITS.iter().find_map(|(unit, words)| {
+        let says = |word: &&str| {
+            (parts.len() > 1 && last == *word)
+                || (word.len() > 2 && whole.ends_with(*word) && whole.len() > word.len())
+        };
+        let exact =
+            words.iter().any(says) || words.iter().any(|word| word.len() > 2 && whole == **word);
+        exact.then_some(*unit)
+    })
+}

@@ -1,0 +1,238 @@
+use meetnet_model::schemas;
+
+use super::*;
+use crate::testing::{self, source};
+
+fn proposal(samples: &[&str], topic: Option<&str>) -> String {
+    let declarations = schemas::builtin().into_declarations([]);
+    let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
+    learn(&samples, topic, &declarations).unwrap()
+}
+
+/// Checks what a proposal says, and that the sample becomes `rows` by it.
+fn check(sample: &str, topic: Option<&str>, says: &[&str], rows: &str) {
+    let proposal = proposal(&[sample], topic);
+    for text in says {
+        assert!(proposal.contains(text), "no {text} in\n{proposal}");
+    }
+    let file: toml::Table = toml::from_str(&proposal).unwrap();
+    let mut section = file["source"][0].as_table().unwrap().clone();
+    // What configuration keeps to itself, and what the tests' source fills.
+    for key in ["url", "id"] {
+        section.remove(key);
+    }
+    let declared = source(&section.to_string());
+    let declarations = schemas::builtin().into_declarations([declared]);
+    let decoders = crate::Decoders::new(&declarations.into(), &testing::key()).unwrap();
+    let envelope = testing::envelope(topic.unwrap_or_default(), sample.as_bytes());
+    let decoded = testing::render(&decoders.decode_body(&envelope));
+    // The members of a JSON object come in no certain order.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&decoded), sorted(rows), "{proposal}");
+}
+
+#[test]
+fn a_device_on_a_topic() {
+    check(
+        r#"{"temperature": 21.5, "humidity": 44, "battery": 91, "state": "on", "last_seen": 5}"#,
+        Some("zigbee2mqtt/kitchen"),
+        &[
+            "topics = [\"zigbee2mqtt/{device}\"]",
+            "sensor_id = \"{device}\"",
+            "# No time was found",
+            "# likely: 21.5 … 21.5: the numbers would fit other units, too\n",
+            "# sure: 44 … 44: the numbers fit no other unit\n",
+            "#   pointer = \"/battery\" (91 … 91)",
+            "#   pointer = \"/state\" (text)",
+        ],
+        "heat sensor_id=ns-kitchen property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-kitchen property=relative_humidity time=2026-06-01T12:00:00Z value=44\n",
+    );
+}
+
+#[test]
+fn units_show_in_names_and_numbers() {
+    check(
+        r#"{"id": "roof", "ts": 1780311600000, "tempF": 68, "pressure": 101325, "windspeedmph": 10, "no2_ppb": 10}"#,
+        None,
+        &[
+            "time = { pointer = \"/ts\", format = \"unix-ms\" }  # sure",
+            "sensor_id = { pointer = \"/id\" }",
+            "unit = \"[degF]\"",
+            "unit = \"Pa\"",
+            "unit = \"[mi_i]/h\"",
+            "unit = \"[ppb]\"",
+        ],
+        "air sensor_id=ns-roof property=no2 time=2026-06-01T11:00:00Z value=19.125036996\n\
+         heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:00:00Z value=20\n\
+         heat sensor_id=ns-roof property=air_pressure time=2026-06-01T11:00:00Z value=1013.25\n\
+         heat sensor_id=ns-roof property=wind_speed time=2026-06-01T11:00:00Z value=4.4704\n",
+    );
+}
+
+#[test]
+fn pairs_and_arrays() {
+    check(
+        r#"{"station": "s1", "timestamp": "2026-06-01T11:00:00Z",
+            "values": [{"value_type": "PM10", "value": "12.5"}, {"value_type": "pm2.5", "value": "7"}]}"#,
+        None,
+        &[
+            "pairs = { name = \"/values/*/value_type\", value = \"/values/*/value\" }",
+            "time = { pointer = \"/timestamp\", format = \"rfc3339\" }  # sure",
+        ],
+        "air sensor_id=ns-s1 property=pm10 time=2026-06-01T11:00:00Z value=12.5\n\
+         air sensor_id=ns-s1 property=pm2_5 time=2026-06-01T11:00:00Z value=7\n",
+    );
+    check(
+        r#"{"readings": [{"sensor": "a", "time": 1780311600, "co2": 450}, {"sensor": "b", "time": 1780311600, "co2": 500}]}"#,
+        None,
+        &[
+            "pointer = \"/readings/*/co2\"",
+            "sensor_id = { pointer = \"/readings/*/sensor\" }",
+        ],
+        "air sensor_id=ns-a property=co2 time=2026-06-01T11:00:00Z value=450\n\
+         air sensor_id=ns-b property=co2 time=2026-06-01T11:00:00Z value=500\n",
+    );
+}
+
+#[test]
+fn hardware_ids_are_hidden_and_no_text_is_repeated() {
+    let sample = r#"{"mac": "00:15:8D:00:01:A2", "token": "s3cret", "laeq": 55.5}"#;
+    let proposal = proposal(&[sample], None);
+    assert!(proposal.contains("hardware_id = true"), "{proposal}");
+    assert!(
+        !proposal.contains("s3cret") && !proposal.contains("8D"),
+        "{proposal}"
+    );
+}
+
+#[test]
+fn tables() {
+    let says = |sample: &str, expect: &[&str]| {
+        let proposal = proposal(&[sample], None);
+        for text in expect {
+            assert!(proposal.contains(text), "no {text} in\n{proposal}");
+        }
+    };
+    says(
+        "Station;Datum;Tijd;PM10;Opmerking\nbad row\nA;01/06/2026;13:00;12.5;\"een; twee\"\nA;02/06/2026;14:00;13;\n",
+        &[
+            "format = \"csv\"",
+            "csv = { delimiter = \";\" }",
+            "sensor_id = { field = \"Station\" }",
+            "time = { field = \"Datum\", clock_field = \"Tijd\", format = \"%d/%m/%Y %H:%M\", zone = \"Europe/Brussels\", \
+             doubled_hour = \"reject\" }  # likely",
+            "# The times could also be \"%m/%d/%Y %H:%M\"",
+            "# sure: 12.5 … 13: the numbers fit no other unit",
+            "field = \"PM10\", unit = \"ug/m3\"",
+        ],
+    );
+    says(
+        "{\"t\": 1}\n{\"t\": 2}\n",
+        &[
+            "format = \"ndjson\"",
+            "# a guess: 1 … 2",
+            "property = \"air_temperature\", pointer = \"/t\"",
+        ],
+    );
+}
+
+#[test]
+fn formats_that_need_no_map_are_recognised() {
+    for (sample, format) in [
+        (r#"{"end_device_ids": {}, "uplink_message": {}}"#, "tts-v3"),
+        (r#"{"esp8266id": "1", "sensordatavalues": []}"#, "airrohr"),
+        (r#"{"status_code": 200, "report": []}"#, "telraam"),
+        ("PASSKEY=X&stationtype=EasyWeather&tempf=68", "ecowitt"),
+        ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
+        ("weather,site=a temp=1,rh=2 1780311600", "influx"),
+    ] {
+        let proposal = proposal(&[sample], None);
+        let line = format!("format = \"{format}\"");
+        assert!(proposal.contains(&line), "{proposal}");
+        assert!(proposal.starts_with("# Sure"), "{proposal}");
+    }
+}
+
+#[test]
+fn what_cannot_be_learnt_from() {
+    let declarations = schemas::builtin().into_declarations([]);
+    let check = |samples: &[&[u8]], expect: LearnError| {
+        assert_eq!(learn(samples, None, &declarations), Err(expect));
+    };
+    check(&[], LearnError::Nothing);
+    check(&[b" \n"], LearnError::Nothing);
+    check(&[b"{}", b"\xff\xfe"], LearnError::NotText(2));
+    check(&[b"hello world"], LearnError::UnknownForm);
+    // Whatever comes becomes a proposal that is TOML.
+    for sample in [
+        r#"{"a\"b\\\n": 1, "temp\u0007": 2}"#,
+        "[]",
+        "21.5",
+        "[[1]]",
+        "{\"a\": [{}]}",
+    ] {
+        let proposal = proposal(&[sample], Some("a/b"));
+        assert!(
+            toml::from_str::<toml::Table>(&proposal).is_ok(),
+            "{proposal}"
+        );
+    }
+}
+
+#[test]
+fn names_say_properties() {
+    for (name, path, expect) in [
+        ("Temperature", "", Some("air_temperature")),
+        ("outdoor_temp_c", "", Some("air_temperature")),
+        ("BME280_humidity", "", Some("relative_humidity")),
+        ("pm2.5", "", Some("pm2_5")),
+        ("PM25", "", Some("pm2_5")),
+        ("windDirection", "", Some("wind_direction")),
+        ("wind_gust_ms", "", Some("wind_gust")),
+        ("dew_point", "", Some("dew_point")),
+        ("value", "air temperature value", Some("air_temperature")),
+        ("serial_no", "", None),
+        ("battery", "", None),
+        ("rssi", "", None),
+    ] {
+        let found = names::properties(name, path);
+        assert_eq!(
+            found.first().map(|(name, _)| *name),
+            expect,
+            "{name}: {found:?}"
+        );
+    }
+    for (name, expect) in [
+        ("tempf", Some("[degF]")),
+        ("temp_c", Some("Cel")),
+        ("wind_speed_kmh", Some("km/h")),
+        ("pressure_hPa", Some("hPa")),
+        ("no2_ppb", Some("[ppb]")),
+        ("humidity", None),
+        ("c", None),
+    ] {
+        assert_eq!(names::unit(name), expect, "{name}");
+    }
+}
+
+#[test]
+fn topics_name_devices() {
+    for (topic, expect) in [
+        ("zigbee2mqtt/kitchen", "zigbee2mqtt/{device}"),
+        ("tele/bridge-7/SENSOR", "tele/{device}/SENSOR"),
+        (
+            "v3/app@ttn/devices/roof/up",
+            "v3/app@ttn/devices/{device}/up",
+        ),
+        ("weather", "{device}"),
+    ] {
+        assert_eq!(topic_guess(topic).pattern, expect, "{topic}");
+    }
+    assert!(topic_guess("z/0x00158d0001a2b3c4").is_hardware);
+    assert!(!topic_guess("z/kitchen").is_hardware);
+}

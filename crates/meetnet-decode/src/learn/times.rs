@@ -1,0 +1,191 @@
+//! Which value is a time, and how it is written.
+
+use meetnet_model::source::{DoubledHour, TimeFormat};
+use meetnet_model::time::TimeReader;
+
+use super::leaves::Leaf;
+use super::names;
+
+/// Names that a time goes by, the likelier first.
+const NAMES: [&str; 20] = [
+    "phenomenontime",
+    "resulttime",
+    "measuredat",
+    "observedat",
+    "recordedat",
+    "timestamp",
+    "datetime",
+    "dateutc",
+    "dateobserved",
+    "created",
+    "createdat",
+    "sampledat",
+    "time",
+    "date",
+    "at",
+    "ts",
+    "when",
+    "receivedat",
+    "uhrzeit",
+    "tijd",
+];
+/// Patterns of tables and stations.
+const PATTERNS: [&str; 12] = [
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d-%m-%Y %H:%M:%S",
+    "%d-%m-%Y %H:%M",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y%m%d%H%M%S",
+    "%Y-%m-%d",
+];
+/// 2015-01-01 and 2100-01-01 in seconds: between them a number can be a time.
+const SECONDS: std::ops::Range<f64> = 1_420_070_400.0..4_102_444_800.0;
+
+/// A value that can be the time.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TimeGuess {
+    /// Position among the leaves.
+    pub(super) leaf: usize,
+    /// Position of the time of day, where `leaf` is the date alone.
+    pub(super) clock: Option<usize>,
+    pub(super) format: String,
+    /// The texts carry no offset, so that a zone must be declared.
+    pub(super) is_naive: bool,
+    /// Another format that reads every value, too.
+    pub(super) or: Option<String>,
+    /// How well the name goes with a time: 0 best.
+    rank: usize,
+}
+
+/// Returns the best guess.
+pub(super) fn time(leaves: &[Leaf]) -> Option<TimeGuess> {
+    if let Some(guess) = apart(leaves) {
+        return Some(guess);
+    }
+    let guesses = leaves
+        .iter()
+        .enumerate()
+        .filter_map(|(at, leaf)| guess(at, leaf));
+    guesses.min_by_key(|guess| guess.rank)
+}
+
+fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
+    let name = names::plain(&leaf.name);
+    let by_name = NAMES.iter().position(|known| *known == name);
+    let rank = by_name.or_else(|| {
+        let parts = names::tokens(&leaf.name);
+        let says_time =
+            |part: &String| matches!(part.as_str(), "time" | "date" | "timestamp" | "at");
+        parts.iter().any(says_time).then_some(NAMES.len())
+    })?;
+    let texts: Vec<&str> = leaf
+        .values
+        .iter()
+        .filter_map(|value| value.text())
+        .collect();
+    if texts.is_empty() || texts.len() < leaf.values.len() {
+        return None;
+    }
+    if let Some(format) = counted(leaf) {
+        return Some(TimeGuess {
+            leaf: at,
+            clock: None,
+            format: format.to_owned(),
+            is_naive: false,
+            or: None,
+            rank,
+        });
+    }
+    let mut formats = std::iter::once("rfc3339")
+        .chain(PATTERNS)
+        .filter(|format| reads(format, &texts, true));
+    let format = formats.next()?;
+    Some(TimeGuess {
+        leaf: at,
+        clock: None,
+        format: format.to_owned(),
+        is_naive: !reads(format, &texts, false),
+        or: formats.next().map(str::to_owned),
+        rank,
+    })
+}
+
+/// Returns a date and a time of day that stand apart.
+fn apart(leaves: &[Leaf]) -> Option<TimeGuess> {
+    let named = |words: [&str; 3]| {
+        let is_word = |leaf: &Leaf| {
+            names::tokens(&leaf.name)
+                .iter()
+                .any(|part| words.contains(&part.as_str()))
+        };
+        leaves.iter().position(is_word)
+    };
+    let date = named(["date", "datum", "day"])?;
+    let clock = named(["time", "clock", "tijd"]).filter(|clock| *clock != date)?;
+    let texts = |at: usize| -> Vec<&str> {
+        leaves[at]
+            .values
+            .iter()
+            .filter_map(|value| value.text())
+            .collect()
+    };
+    let (dates, clocks) = (texts(date), texts(clock));
+    if dates.is_empty() || dates.len() != clocks.len() {
+        return None;
+    }
+    let joined: Vec<String> = dates
+        .iter()
+        .zip(&clocks)
+        .map(|(date, clock)| format!("{date} {clock}"))
+        .collect();
+    let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
+    let formats = std::iter::once("rfc3339").chain(PATTERNS);
+    // A date that is a time already needs no other field.
+    if formats
+        .clone()
+        .any(|format| format != "%Y-%m-%d" && reads(format, &dates, true))
+    {
+        return None;
+    }
+    let mut formats = formats.filter(|format| reads(format, &joined, true));
+    let format = formats.next()?;
+    Some(TimeGuess {
+        leaf: date,
+        clock: Some(clock),
+        format: format.to_owned(),
+        is_naive: true,
+        or: formats.next().map(str::to_owned),
+        rank: 0,
+    })
+}
+
+/// Returns the format of times that count from 1970, by their size.
+fn counted(leaf: &Leaf) -> Option<&'static str> {
+    let numbers: Option<Vec<f64>> = leaf.values.iter().map(|value| value.number()).collect();
+    let numbers = numbers?;
+    let fits = |per_second: f64| {
+        numbers
+            .iter()
+            .all(|number| SECONDS.contains(&(number / per_second)))
+    };
+    [
+        (1.0, "unix"),
+        (1e3, "unix-ms"),
+        (1e6, "unix-us"),
+        (1e9, "unix-ns"),
+    ]
+    .into_iter()
+    .find_map(|(per_second, format)| fits(per_second).then_some(format))
+}
+
+fn reads(format: &str, texts: &[&str], with_zone: bool) -> bool {
+    let format = TimeFormat::from(format.to_owned());
+    let reader = TimeReader::with(format, with_zone.then_some("UTC"), Some(DoubledHour::First));
+    reader.is_ok_and(|reader| texts.iter().all(|text| reader.read_text(text).is_ok()))
+}

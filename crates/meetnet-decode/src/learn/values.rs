@@ -1,0 +1,147 @@
+//! Which property a value is of, and in which unit: by its name, and by whether the numbers can be that.
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::property::PropertyDeclaration;
+use meetnet_model::units::{Conversion, Gas, REFERENCE_TEMPERATURE};
+
+use super::leaves::Leaf;
+use super::names::{self, Fit};
+
+/// Units that devices send each kind of value in, the canonical one aside. Which it is shows in the numbers.
+const OTHER_UNITS: &[(&str, &[&str])] = &[
+    ("Cel", &["[degF]", "K"]),
+    ("hPa", &["Pa", "kPa", "[in_i'Hg]"]),
+    ("m/s", &["km/h", "[mi_i]/h"]),
+    ("%", &["1"]),
+    ("ug/m3", &["[ppb]"]),
+];
+/// Ranges in which a city's weather is, tighter than what a sensor may say: they tell units apart.
+const USUAL: &[(&str, std::ops::RangeInclusive<f64>)] = &[
+    ("air_temperature", -20.0..=45.0),
+    ("air_pressure", 900.0..=1080.0),
+    ("sea_level_pressure", 940.0..=1060.0),
+];
+
+/// How sure a guess is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Certainty {
+    Sure,
+    Likely,
+    Guess,
+}
+
+impl Certainty {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sure => "sure",
+            Self::Likely => "likely",
+            Self::Guess => "a guess",
+        }
+    }
+}
+
+/// What a value may be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ValueGuess {
+    pub(super) dataset: String,
+    pub(super) property: String,
+    pub(super) unit: String,
+    pub(super) certainty: Certainty,
+    /// Why, for people.
+    pub(super) reason: String,
+}
+
+/// Returns the smallest and largest number of a leaf; none where it has none, or something else as well.
+pub(super) fn range(leaf: &Leaf) -> Option<(f64, f64)> {
+    let mut range: Option<(f64, f64)> = None;
+    for value in &leaf.values {
+        let number = value.number()?;
+        let (low, high) = range.unwrap_or((number, number));
+        range = Some((low.min(number), high.max(number)));
+    }
+    range
+}
+
+/// Returns the best guess for a leaf; none where its name says nothing.
+pub(super) fn guess(leaf: &Leaf, declarations: &Declarations) -> Option<ValueGuess> {
+    let numbers = range(leaf)?;
+    let by_name = names::properties(&leaf.name, &leaf.path);
+    let guesses = by_name.iter().filter_map(|(name, fit)| {
+        let mut properties = declarations.properties.iter();
+        let property = properties.find(|property| property.name == *name)?;
+        Some(guess_unit(leaf, numbers, property, *fit))
+    });
+    // The first of the surest: names stand in the order of their likelihood.
+    guesses.min_by_key(|guess| guess.certainty)
+}
+
+fn guess_unit(
+    leaf: &Leaf,
+    numbers: (f64, f64),
+    property: &PropertyDeclaration,
+    fit: Fit,
+) -> ValueGuess {
+    let canonical = property.unit.as_str();
+    let said = names::unit(&leaf.name).filter(|unit| conversion(unit, property).is_some());
+    let others = OTHER_UNITS.iter().find(|(unit, _)| *unit == canonical);
+    let candidates = std::iter::once(canonical).chain(
+        others
+            .into_iter()
+            .flat_map(|(_, units)| units.iter().copied()),
+    );
+    let fitting: Vec<&str> = candidates
+        .filter(|unit| fits(numbers, unit, property))
+        .collect();
+    let (unit, certainty, why) = match (said, fitting.as_slice()) {
+        (Some(unit), _) if fits(numbers, unit, property) => {
+            (unit, Certainty::Sure, "name and numbers say so")
+        }
+        (Some(unit), _) => (
+            unit,
+            Certainty::Guess,
+            "the name says so, but the numbers are unusual",
+        ),
+        (None, [unit]) => (*unit, Certainty::Sure, "the numbers fit no other unit"),
+        (None, [unit, ..]) => (
+            *unit,
+            Certainty::Likely,
+            "the numbers would fit other units, too",
+        ),
+        (None, []) => (
+            canonical,
+            Certainty::Guess,
+            "the numbers are unusual in every unit",
+        ),
+    };
+    let by_name = match fit {
+        Fit::Whole => Certainty::Sure,
+        Fit::Part => Certainty::Likely,
+        Fit::Hint => Certainty::Guess,
+    };
+    ValueGuess {
+        dataset: property.dataset.to_string(),
+        property: property.name.clone(),
+        unit: unit.to_owned(),
+        certainty: certainty.max(by_name),
+        reason: format!("{} … {}: {why}", numbers.0, numbers.1),
+    }
+}
+
+fn conversion(unit: &str, property: &PropertyDeclaration) -> Option<Conversion> {
+    let gas = property.molar_mass.map(|molar_mass| Gas {
+        molar_mass,
+        temperature: REFERENCE_TEMPERATURE,
+    });
+    Conversion::between(unit, &property.unit, gas).ok()
+}
+
+/// Returns true where all numbers, told in a unit, are what the property usually is.
+fn fits((low, high): (f64, f64), unit: &str, property: &PropertyDeclaration) -> bool {
+    let Some(conversion) = conversion(unit, property) else {
+        return false;
+    };
+    let [least, most] = property.range;
+    let usual = USUAL.iter().find(|(name, _)| *name == property.name);
+    let range = usual.map_or(least..=most, |(_, range)| range.clone());
+    range.contains(&conversion.apply(low)) && range.contains(&conversion.apply(high))
+}

@@ -1,0 +1,87 @@
+use std::path::Path;
+
+use super::answer::{Answer, AnswerFormat};
+use super::trial::Trial;
+use super::*;
+
+const CONFIG: &str = r#"
+[[source]]
+id = "balcony"
+kind = "mqtt"
+url = "mqtt://127.0.0.1:1883"
+topics = ["zigbee2mqtt/{device}"]
+format = "json"
+sensor_id = "{device}"
+licence = "CC0-1.0"
+map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
+"#;
+
+/// 2026-06-01T12:00:00Z.
+const RECEIVED_AT: i64 = 1_780_315_200_000_000;
+
+fn config(text: &str) -> Config {
+    Config::parse(Path::new("city.toml"), text, &Environment::default()).unwrap()
+}
+
+fn answer(format: AnswerFormat, bodies: &[&str]) -> String {
+    let trial = Trial::new(&config(CONFIG), "balcony").unwrap();
+    let mut answer = Answer::new(format);
+    for body in bodies {
+        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+        answer.add("kitchen.json", &decoded);
+    }
+    answer.note(trial.note());
+    answer.finish()
+}
+
+#[test]
+fn a_table_shows_rows_and_rejects() {
+    assert_eq!(
+        answer(AnswerFormat::Table, &[r#"[{"t": 21.5}, {"t": "x"}]"#]),
+        "kitchen.json\n  \
+           heat\n    \
+             sensor_id   property         time                  value\n    \
+             balcony-a1  air_temperature  2026-06-01T12:00:00Z  21.5\n  \
+           rejected: wrong_type: the value at `/t` is not a number\n    \
+             {\"t\": \"x\"}\n\
+         \n\
+         1 message: 1 row, 1 reject; nothing was stored"
+    );
+}
+
+#[test]
+fn json_is_an_object_per_row_and_reject() {
+    let lines = answer(AnswerFormat::Json, &[r#"{"t": 21.5}"#, "{}"]);
+    let objects: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        objects,
+        [
+            serde_json::json!({"file": "kitchen.json", "dataset": "heat", "row": {
+                "sensor_id": "balcony-a1", "property": "air_temperature", "time": "2026-06-01T12:00:00Z", "value": 21.5}}),
+            serde_json::json!({"file": "kitchen.json", "reject": "no_mapped_value",
+                "message": "the message has no value at `/t`", "excerpt": "{}"}),
+        ]
+    );
+}
+
+#[test]
+fn hardware_ids_are_not_those_of_stored_rows() {
+    let hidden = CONFIG.replace("licence", "hardware_id = true\nlicence");
+    let trial = Trial::new(&config(&hidden), "balcony").unwrap();
+    assert!(trial.note().unwrap().contains("a key for this test"));
+    let error = Trial::new(&config(CONFIG), "garden").err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "city.toml has no source `garden`; it has balcony"
+    );
+}
+
+#[test]
+fn headers_are_names_and_values() {
+    let header = parse_header("X-Sensor = esp8266-1").unwrap();
+    assert_eq!((&*header.0, &*header.1), ("x-sensor", "esp8266-1"));
+    assert!(parse_header("X-Sensor").is_err());
+}

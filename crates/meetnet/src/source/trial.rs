@@ -1,0 +1,82 @@
+//! Decoding by a configured source, as the pipeline would, into nothing.
+
+use anyhow::{Context, bail};
+use meetnet_decode::{Decoded, Decoders, EnvelopeRef};
+use meetnet_model::ids::SourceId;
+use meetnet_model::privacy::PrivacyKey;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+
+use crate::config::Config;
+
+/// The decoders of a configuration, and one source of it.
+pub(super) struct Trial {
+    decoders: Decoders,
+    source: SourceId,
+    has_hardware_ids: bool,
+}
+
+impl Trial {
+    /// Returns the trial of a source.
+    ///
+    /// # Errors
+    /// Where the configuration has no such source.
+    pub(super) fn new(config: &Config, source: &str) -> anyhow::Result<Self> {
+        let id = SourceId::new(source);
+        let Some(declaration) = config.declarations.sources.get(&id) else {
+            let known: Vec<&str> = config
+                .declarations
+                .sources
+                .keys()
+                .map(|known| known.as_str())
+                .collect();
+            bail!(
+                "{} has no source `{source}`; it has {}",
+                config.file.display(),
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            );
+        };
+        // The city's own key is not needed to see what a message becomes, and need not be read for it.
+        let mut secret = [0_u8; 32];
+        OsRng
+            .try_fill_bytes(&mut secret)
+            .context("the system gives no random bytes")?;
+        let decoders = Decoders::new(&config.declarations, &PrivacyKey::new(secret))
+            .context("the declarations cannot be decoded by")?;
+        Ok(Self {
+            has_hardware_ids: !declaration.hardware_kinds().is_empty(),
+            source: id,
+            decoders,
+        })
+    }
+
+    /// Returns what one message becomes.
+    pub(super) fn decode(
+        &self,
+        topic: &str,
+        headers: &[(Box<str>, Box<str>)],
+        payload: &[u8],
+        received_at: i64,
+    ) -> Decoded {
+        self.decoders.decode_body(&EnvelopeRef {
+            sequence: 1,
+            source: self.source.as_str(),
+            topic,
+            meta: headers,
+            payload,
+            received_at,
+            truncated: false,
+        })
+    }
+
+    /// Returns what a person must know to read the answer.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.has_hardware_ids.then_some(
+            "sensor ids are HMACs of hardware ids under a key for this test: stored rows have others",
+        )
+    }
+}
