@@ -15,6 +15,7 @@ use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::mapped::Mapped;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -184,6 +185,16 @@ impl Source {
 }
 
 impl Format {
+    /// The compiled declaration of the source; none where the format maps nothing.
+    fn mapped(&self) -> Option<&Mapped> {
+        match self {
+            Self::Telraam(_) => None,
+            Self::Airrohr(decoder) => Some(decoder.mapped()),
+            Self::Tts(decoder) => Some(decoder.mapped()),
+            Self::Json(decoder) => Some(decoder.mapped()),
+        }
+    }
+
     fn compile(
         source: &SourceDeclaration,
         declarations: &Declarations,
