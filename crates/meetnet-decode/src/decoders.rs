@@ -15,6 +15,7 @@ use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::mapped::Mapped;
 use crate::format::sensor_community::SensorCommunityDecoder;
 use crate::format::series::SeriesDecoder;
 use crate::format::telraam::TelraamDecoder;
@@ -190,6 +191,17 @@ impl Source {
 }
 
 impl Format {
+    /// The compiled declaration of the source; none where the format maps nothing.
+    fn mapped(&self) -> Option<&Mapped> {
+        match self {
+            Self::Telraam(_) | Self::Series(_) => None,
+            Self::SensorCommunity(decoder) => Some(decoder.mapped()),
+            Self::Airrohr(decoder) => Some(decoder.mapped()),
+            Self::Tts(decoder) => Some(decoder.mapped()),
+            Self::Json(decoder) => Some(decoder.mapped()),
+        }
+    }
+
     fn compile(
         source: &SourceDeclaration,
         declarations: &Declarations,

@@ -175,6 +175,11 @@ impl SensorCommunityDecoder {
         })
     }
 
+    /// Returns the compiled declaration of its source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,
