@@ -11,6 +11,7 @@ use meetnet_model::source::{SourceDeclaration, WireFormat};
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
+use crate::format::chirpstack::ChirpstackDecoder;
 use crate::format::json::JsonDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
@@ -42,6 +43,7 @@ enum Format {
     Telraam(TelraamDecoder),
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
+    Chirpstack(ChirpstackDecoder),
     Json(JsonDecoder),
 }
 
@@ -171,6 +173,7 @@ impl Source {
             Format::Telraam(decoder) => decoder.decode(&body, group),
             Format::Airrohr(decoder) => decoder.decode(&body, group),
             Format::Tts(decoder) => decoder.decode(&body, group),
+            Format::Chirpstack(decoder) => decoder.decode(&body, group),
             Format::Json(decoder) => decoder.decode(&body, group),
         }
     }
@@ -193,6 +196,9 @@ impl Format {
                 Self::Airrohr(AirrohrDecoder::compile(source, &topics, declarations)?)
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
+            WireFormat::ChirpstackV4 => {
+                Self::Chirpstack(ChirpstackDecoder::compile(source, &topics, declarations)?)
+            }
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
         })
     }

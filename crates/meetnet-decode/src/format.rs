@@ -5,6 +5,7 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
+pub(crate) mod chirpstack;
 mod declared;
 pub(crate) mod json;
 pub(crate) mod telraam;

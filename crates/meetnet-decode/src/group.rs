@@ -53,6 +53,7 @@ impl Group {
             output: Output {
                 builders,
                 rejects: Vec::new(),
+                ignored: 0,
                 envelope: 0,
                 rejected: 0,
             },
@@ -68,6 +69,11 @@ impl Group {
     /// Returns the number of rejects since the last [`Group::take`].
     pub fn rejects(&self) -> usize {
         self.output.rejects.len()
+    }
+
+    /// Returns the number of messages since the group was made that are known and have nothing for a table.
+    pub fn ignored(&self) -> u64 {
+        self.output.ignored
     }
 
     /// Takes what was decoded and leaves the group empty for the next envelopes.
@@ -98,6 +104,8 @@ pub(crate) struct Scratch {
     pub(crate) sensor_id: String,
     /// A list of numbers.
     pub(crate) floats: Vec<f64>,
+    /// A text that had to be unescaped, where there is a document in it.
+    pub(crate) text: String,
     /// HMAC ids met so far.
     pub(crate) hardware_ids: HardwareIds,
 }
@@ -107,6 +115,7 @@ pub(crate) struct Scratch {
 pub(crate) struct Output {
     builders: Vec<RowsBuilder>,
     rejects: Vec<Reject>,
+    ignored: u64,
     envelope: u32,
     /// Rejects of the current envelope.
     rejected: u32,
@@ -144,6 +153,12 @@ impl Output {
             excerpt,
         );
         false
+    }
+
+    /// Counts a message that its format knows and that never carries an observation, such as a device's join: it is no
+    /// row, and nobody has to look into it, so it is no reject either.
+    pub(crate) fn ignore(&mut self) {
+        self.ignored += 1;
     }
 
     /// Notes that the envelope, or the part of it in `excerpt`, is no row. `message` must repeat nothing of the body.

@@ -188,7 +188,7 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic"],
         WireFormat::Airrohr => &["air", "heat"],
-        WireFormat::TtsV3 | WireFormat::Json => &[],
+        WireFormat::TtsV3 | WireFormat::ChirpstackV4 | WireFormat::Json => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
     by_format.iter().map(DatasetId::new).chain(mapped).collect()

@@ -26,17 +26,34 @@ pub enum WireFormat {
     Airrohr,
     /// The Things Stack v3 uplinks.
     TtsV3,
+    /// ChirpStack v4 uplinks.
+    ChirpstackV4,
     /// JSON objects, read by the declared mapping.
     Json,
 }
 
 impl WireFormat {
+    /// Every format, in the order in which messages list them.
+    pub const ALL: [Self; 5] = [
+        Self::Telraam,
+        Self::Airrohr,
+        Self::TtsV3,
+        Self::ChirpstackV4,
+        Self::Json,
+    ];
+
+    /// Returns the format of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
     /// Returns the name, as configuration and messages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Telraam => "telraam",
             Self::Airrohr => "airrohr",
             Self::TtsV3 => "tts-v3",
+            Self::ChirpstackV4 => "chirpstack-v4",
             Self::Json => "json",
         }
     }

@@ -148,6 +148,7 @@ impl GroupDecoder {
                 .map(|(name, value)| (name.into(), value.into())),
         );
         let rejects = self.group.rejects();
+        let ignored = self.group.ignored();
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
             source: frame.source,
@@ -158,6 +159,10 @@ impl GroupDecoder {
             truncated: frame.truncated,
         };
         self.decoders.decode(index, &envelope, &mut self.group);
+        if self.group.ignored() > ignored {
+            metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
+                .increment(self.group.ignored() - ignored);
+        }
         // Only rejects need the topic again.
         let topic = if self.group.rejects() > rejects {
             frame.topic

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::bytes;
-use super::source_keys::{FORMATS, HTTP_KEYS, KINDS, LATER_FORMATS, LATER_KINDS, MQTT_KEYS};
+use super::source_keys::{HTTP_KEYS, KINDS, LATER_FORMATS, LATER_KINDS, MQTT_KEYS};
 use super::{Located, raw};
 
 /// Most requests per second of a push source that does not say otherwise.
@@ -211,21 +211,16 @@ fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<SourceKind
 
 fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFormat> {
     let name = text.get_ref().as_str();
-    let format = match name {
-        "telraam" => Some(WireFormat::Telraam),
-        "airrohr" => Some(WireFormat::Airrohr),
-        "tts-v3" => Some(WireFormat::TtsV3),
-        "json" => Some(WireFormat::Json),
-        _ => None,
-    };
+    let format = WireFormat::of_name(name);
     if format.is_none() {
+        let known = WireFormat::ALL.map(WireFormat::as_str);
         let message = if LATER_FORMATS.contains(&name) {
             format!(
                 "format `{name}` is not in this version, which knows {}",
-                FORMATS.join(", ")
+                known.join(", ")
             )
         } else {
-            format!("unknown format `{name}`{}", did_you_mean(name, FORMATS))
+            format!("unknown format `{name}`{}", did_you_mean(name, &known))
         };
         document.problem(text.span(), message);
     }

@@ -35,11 +35,8 @@ pub(super) const LATER_KINDS: &[&str] = &[
     "ircel",
 ];
 
-/// Formats of this version.
-pub(super) const FORMATS: &[&str] = &["telraam", "airrohr", "tts-v3", "json"];
 /// Formats that are planned.
 pub(super) const LATER_FORMATS: &[&str] = &[
-    "chirpstack-v4",
     "influx",
     "ecowitt",
     "wunderground",
