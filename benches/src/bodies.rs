@@ -7,8 +7,7 @@ use meetnet_demo::sensors::{Uplink, WeatherStation};
 use meetnet_demo::traffic::QUARTER_S;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::source::{
-    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
-    WireFormat,
+    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, ValueRef, WireFormat,
 };
 
 use crate::{message, now_ms};
@@ -126,13 +125,10 @@ fn turn(number: u64, devices: usize) -> (usize, u64) {
 
 /// Returns the built-in datasets with one source `bench` that sends a format.
 pub fn declarations(format: WireFormat) -> Declarations {
-    let heat = |property: &str, pointer: &str, unit: &str| MapEntry {
-        dataset: "heat".into(),
-        property: Some(property.to_owned()),
-        column: None,
-        pointer: pointer.to_owned(),
-        unit: Some(unit.to_owned()),
-        interval_s: None,
+    let heat = |property: &str, pointer: &str, unit: &str| {
+        MapEntry::property("heat", property)
+            .at_pointer(pointer)
+            .in_unit(unit)
     };
     let mut map = Vec::new();
     if matches!(format, WireFormat::TtsV3 | WireFormat::Json) {
@@ -151,25 +147,10 @@ pub fn declarations(format: WireFormat) -> Declarations {
         WireFormat::Json => "bench/{device}",
     };
     meetnet_model::schemas::builtin().into_declarations([SourceDeclaration {
-        id: "bench".into(),
-        kind: SourceKind::Mqtt,
-        format,
-        namespace: "bench".to_owned(),
-        licence: "CC0-1.0".into(),
-        attribution: None,
         topics: vec![topic.to_owned()],
         sensor_id: is_json.then(|| ValueRef::Template("{device}".to_owned())),
-        hardware_id: false,
-        time: is_json.then(|| TimeDeclaration {
-            pointer: "/ts".to_owned(),
-            format: TimeFormat::UnixMs,
-            zone: None,
-            doubled_hour: None,
-        }),
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
+        time: is_json.then(|| TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs)),
         map,
-        precedence: 0,
+        ..SourceDeclaration::new("bench", SourceKind::Mqtt, format, "CC0-1.0")
     }])
 }

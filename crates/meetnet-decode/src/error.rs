@@ -104,6 +104,17 @@ pub enum SetupProblem {
         "`{0}` is not a JSON Pointer; it is empty (the whole body) or starts with `/`, with ~0 for ~ and ~1 for /"
     )]
     Pointer(String),
+    /// An entry, a time or an id must say where it stands.
+    #[error("name one place: `pointer` (a JSON Pointer) or `field` (a name)")]
+    OnePlace,
+    /// A pointer of several steps in a format whose fields have plain names.
+    #[error(
+        "the fields of this format have names and no structure; write `field = \"…\"` instead of `{0}`"
+    )]
+    FieldWanted(String),
+    /// An interval that is none.
+    #[error("`interval_s` is a number of seconds above 0")]
+    Interval,
     /// A topic pattern that cannot be read.
     #[error("topic pattern `{pattern}`: {reason}")]
     Topic {

@@ -6,8 +6,8 @@
 
 pub(crate) mod airrohr;
 pub(crate) mod chirpstack;
-mod declared;
 pub(crate) mod json;
+pub(crate) mod mapped;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 

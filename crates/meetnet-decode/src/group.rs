@@ -7,8 +7,8 @@ use meetnet_model::privacy;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
+use crate::fields::{Span, TextValues};
 use crate::identity::HardwareIds;
-use crate::json::walk::Span;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
 /// become a gigabyte of explanations.
@@ -100,6 +100,16 @@ pub(crate) struct Scratch {
     pub(crate) elements: Vec<Span>,
     /// The elements of an array within an element.
     pub(crate) part_elements: Vec<Span>,
+    /// The values of a flat message.
+    #[allow(dead_code, reason = "for flat formats; none is here yet")]
+    pub(crate) values: TextValues,
+    /// What making a row takes.
+    pub(crate) row: RowScratch,
+}
+
+/// Buffers for one row.
+#[derive(Debug, Default)]
+pub(crate) struct RowScratch {
     /// The sensor id.
     pub(crate) sensor_id: String,
     /// A list of numbers.

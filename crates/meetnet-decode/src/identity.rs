@@ -4,13 +4,11 @@
 use std::collections::HashMap;
 
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::source::{SourceDeclaration, ValueRef};
+use meetnet_model::source::{Place, SourceDeclaration, ValueRef};
 
 use crate::error::SetupProblem;
-use crate::json::Fields;
-use crate::json::pointer::Pointer;
+use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
 use crate::topic::{Captures, TopicPattern};
 
 /// Longest id that a device may call itself by, in bytes: it stands in every row.
@@ -131,7 +129,7 @@ impl Part {
 #[derive(Clone, Debug)]
 enum Origin {
     Template(Vec<Part>),
-    Pointer(Slot),
+    Value(Slot),
 }
 
 /// The declared `sensor_id` of a source.
@@ -143,18 +141,18 @@ pub(crate) struct DeclaredId {
 }
 
 impl DeclaredId {
-    /// Returns the declared rule, if there is one; pointers are relative to `root` in `shape`.
+    /// Returns the declared rule, if there is one; `places` gives the slot of its place.
     pub(crate) fn compile(
         source: &SourceDeclaration,
         topics: &[TopicPattern],
-        shape: &mut Shape,
-        root: &Pointer,
+        places: &mut dyn WantedPlaces,
     ) -> Result<Option<Self>, SetupProblem> {
         let origin = match &source.sensor_id {
             None => return Ok(None),
             Some(ValueRef::Pointer { pointer }) => {
-                Origin::Pointer(shape.want(&root.join(&Pointer::parse(pointer)?))?)
+                Origin::Value(places.want(Place::Pointer(pointer))?)
             }
+            Some(ValueRef::Field { field }) => Origin::Value(places.want(Place::Field(field))?),
             Some(ValueRef::Template(template)) => Origin::Template(parts(template, topics)?),
         };
         Ok(Some(Self {
@@ -176,7 +174,7 @@ impl DeclaredId {
         let text;
         let joined;
         let raw: &str = match &self.origin {
-            Origin::Pointer(slot) => match read::text(fields.raw(*slot)) {
+            Origin::Value(slot) => match read::text(fields.raw(*slot)) {
                 Reading::Value(value) => {
                     text = value;
                     &text

@@ -8,10 +8,8 @@ use meetnet_model::source::{SourceDeclaration, TimeFormat, TimeWindow};
 use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
 
 use crate::error::SetupProblem;
-use crate::json::Fields;
-use crate::json::pointer::Pointer;
+use crate::fields::{Fields, Raw, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
 
 /// 2015-01-01T00:00:00Z in µs: a clock before this was never set (they start in 1970 or 2000).
 const CLOCK_MIN_US: i64 = 1_420_070_400_000_000;
@@ -87,10 +85,10 @@ pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
         .map_err(|error| SetupProblem::Zone(error.to_string()))
 }
 
-/// Reads the raw JSON text of a time; none where it is missing.
+/// Reads a time as it stands in a message; none where it is missing.
 pub(crate) fn read(
     reader: &TimeReader,
-    raw: Option<&str>,
+    raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<i64>, TimeFault> {
     match read::text(raw) {
@@ -113,15 +111,14 @@ pub(crate) fn read(
 pub(crate) struct DeclaredTime {
     slot: Slot,
     reader: TimeReader,
-    pointer: Box<str>,
+    name: Box<str>,
 }
 
 impl DeclaredTime {
-    /// Returns the declared rule, if there is one; the pointer is relative to `root` in `shape`.
+    /// Returns the declared rule, if there is one; `places` gives the slot of its place.
     pub(crate) fn compile(
         source: &SourceDeclaration,
-        shape: &mut Shape,
-        root: &Pointer,
+        places: &mut dyn WantedPlaces,
     ) -> Result<Option<Self>, SetupProblem> {
         let Some(time) = &source.time else {
             return Ok(None);
@@ -130,10 +127,11 @@ impl DeclaredTime {
             TimeError::UnknownZone(zone) => SetupProblem::Zone(zone),
             other => SetupProblem::Zone(other.to_string()),
         })?;
+        let place = time.place().ok_or(SetupProblem::OnePlace)?;
         Ok(Some(Self {
-            slot: shape.want(&root.join(&Pointer::parse(&time.pointer)?))?,
+            slot: places.want(place)?,
             reader,
-            pointer: time.pointer.as_str().into(),
+            name: place.to_string().into(),
         }))
     }
 
@@ -143,14 +141,14 @@ impl DeclaredTime {
         read(
             &self.reader,
             fields.raw(self.slot),
-            format_args!("`{}`", self.pointer),
+            format_args!("`{}`", self.name),
         )?
         .ok_or_else(|| {
             TimeFault::new(
                 RejectReason::MissingField,
                 format!(
                     "the message has no time at `{}`, where the source declares it",
-                    self.pointer
+                    self.name
                 ),
             )
         })

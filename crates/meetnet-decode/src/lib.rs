@@ -32,6 +32,7 @@
 mod decoders;
 mod envelope;
 mod error;
+mod fields;
 mod format;
 mod group;
 mod identity;

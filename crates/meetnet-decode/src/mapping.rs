@@ -2,19 +2,21 @@
 //!
 //! fields of a message + time + sensor id → rows of long and wide datasets
 //!
-//! Every format that maps ends here: JSON and TTS by JSON Pointer, airRohr by value type. The property table says
+//! Formats come here by way of [`crate::format::mapped`]. The property table says
 //! which dataset a property belongs to; no code does.
 
 mod compile;
 mod emit;
 
 pub(crate) use compile::{MappingFault, dataset_position, filled_column};
-pub(crate) use emit::Observation;
+pub(crate) use emit::{Emitted, Observation};
+
+use std::sync::Arc;
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::units::Conversion;
 
-use crate::json::shape::Slot;
+use crate::fields::Slot;
 
 /// A compiled mapping.
 #[derive(Clone, Debug)]
@@ -47,9 +49,11 @@ struct LongColumns {
 #[derive(Clone, Debug)]
 struct Origin {
     slot: Slot,
-    /// The pointer or value type, for messages.
+    /// The pointer or name, for messages.
     name: Box<str>,
     conversion: Option<Conversion>,
+    /// Numbers that mean "no value".
+    sentinels: Arc<[f64]>,
     interval_s: Option<i64>,
 }
 

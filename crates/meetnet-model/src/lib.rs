@@ -21,7 +21,6 @@ pub mod reject;
 pub mod rows;
 pub mod schemas;
 pub mod source;
-pub mod source_rules;
 pub mod texts;
 pub mod time;
 pub mod units;

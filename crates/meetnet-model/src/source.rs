@@ -2,6 +2,8 @@
 //!
 //! It is part of the journalled declarations, so it names secrets (`{ env = "NAME" }`) and never holds them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DatasetId, LicenceId, SourceId};
@@ -69,7 +71,37 @@ pub enum SecretRef {
     File(String),
 }
 
-/// Where a value stands in a message.
+/// Where a value stands in a message: what a declaration writes as `pointer` or `field`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A JSON Pointer (RFC 6901) into the body; empty for the whole of it.
+    Pointer(&'a str),
+    /// A field by its name, taken literally: a CSV column, a form or query field, a field or tag of the line protocol,
+    /// a SenML name, a value type, a member of a JSON object.
+    Field(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// Returns the place that a declaration names; none unless it names exactly one.
+    pub fn of(pointer: Option<&'a str>, field: Option<&'a str>) -> Option<Self> {
+        match (pointer, field) {
+            (Some(pointer), None) => Some(Self::Pointer(pointer)),
+            (None, Some(field)) => Some(Self::Field(field)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pointer("") => f.write_str("(the whole body)"),
+            Self::Pointer(text) | Self::Field(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Where the name of a sensor comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ValueRef {
@@ -79,6 +111,11 @@ pub enum ValueRef {
     Pointer {
         /// The pointer, for example `/id`.
         pointer: String,
+    },
+    /// A named field.
+    Field {
+        /// Its name, for example `station`.
+        field: String,
     },
 }
 
@@ -110,8 +147,12 @@ pub enum DoubledHour {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeDeclaration {
-    /// JSON Pointer to the time.
-    pub pointer: String,
+    /// JSON Pointer to the time; either this or `field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Name of the field that holds the time; either this or `pointer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Its text form.
     pub format: TimeFormat,
     /// IANA zone of naive times (`"UTC"`, `"Europe/Brussels"`); required where times have no offset.
@@ -120,6 +161,24 @@ pub struct TimeDeclaration {
     /// Rule for the doubled autumn hour of naive local times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubled_hour: Option<DoubledHour>,
+}
+
+impl TimeDeclaration {
+    /// Returns the declaration of a time at a JSON Pointer, in UTC where it has no offset of its own.
+    pub fn at_pointer(pointer: impl Into<String>, format: TimeFormat) -> Self {
+        Self {
+            pointer: Some(pointer.into()),
+            field: None,
+            format,
+            zone: None,
+            doubled_hour: None,
+        }
+    }
+
+    /// Returns where the time stands; none unless exactly one place is named.
+    pub fn place(&self) -> Option<Place<'_>> {
+        Place::of(self.pointer.as_deref(), self.field.as_deref())
+    }
 }
 
 /// One mapped field: which decoded field becomes which property (long) or column (wide).
@@ -134,14 +193,77 @@ pub struct MapEntry {
     /// The column of a wide dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// JSON Pointer to the value.
-    pub pointer: String,
+    /// JSON Pointer to the value; either this or `field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Name of the field that holds the value; either this or `pointer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// UCUM unit of the value as sent; converted to the canonical unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Length of the averaging interval in seconds, where the value is an average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_s: Option<i64>,
+}
+
+impl MapEntry {
+    /// Returns an entry that fills a property of a long dataset, from nowhere yet.
+    pub fn property(dataset: impl Into<DatasetId>, property: impl Into<String>) -> Self {
+        Self {
+            property: Some(property.into()),
+            ..Self::of(dataset.into())
+        }
+    }
+
+    /// Returns an entry that fills a column of a wide dataset, from nowhere yet.
+    pub fn column(dataset: impl Into<DatasetId>, column: impl Into<String>) -> Self {
+        Self {
+            column: Some(column.into()),
+            ..Self::of(dataset.into())
+        }
+    }
+
+    fn of(dataset: DatasetId) -> Self {
+        Self {
+            dataset,
+            property: None,
+            column: None,
+            pointer: None,
+            field: None,
+            unit: None,
+            interval_s: None,
+        }
+    }
+
+    /// Returns the entry with the value at a JSON Pointer.
+    pub fn at_pointer(self, pointer: impl Into<String>) -> Self {
+        Self {
+            pointer: Some(pointer.into()),
+            ..self
+        }
+    }
+
+    /// Returns the entry with the value in a named field.
+    pub fn in_field(self, field: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into()),
+            ..self
+        }
+    }
+
+    /// Returns the entry with the unit in which the value is sent.
+    pub fn in_unit(self, unit: impl Into<String>) -> Self {
+        Self {
+            unit: Some(unit.into()),
+            ..self
+        }
+    }
+
+    /// Returns where the value stands; none unless exactly one place is named.
+    pub fn place(&self) -> Option<Place<'_>> {
+        Place::of(self.pointer.as_deref(), self.field.as_deref())
+    }
 }
 
 /// The span around the receive time in which an observation's time is accepted, in microseconds.
@@ -207,4 +329,34 @@ pub struct SourceDeclaration {
     /// Order among sources that share a namespace: a higher one wins over a lower one.
     #[serde(default)]
     pub precedence: i32,
+}
+
+impl SourceDeclaration {
+    /// Returns a source that declares nothing but what every source must: its namespace is its id, its messages have
+    /// the receive time, and nothing is mapped.
+    pub fn new(
+        id: impl Into<SourceId>,
+        kind: SourceKind,
+        format: WireFormat,
+        licence: impl Into<LicenceId>,
+    ) -> Self {
+        let id = id.into();
+        Self {
+            namespace: id.to_string(),
+            id,
+            kind,
+            format,
+            licence: licence.into(),
+            attribution: None,
+            topics: Vec::new(),
+            sensor_id: None,
+            hardware_id: false,
+            time: None,
+            time_window: TimeWindow::default(),
+            sentinels: Vec::new(),
+            lenient: false,
+            map: Vec::new(),
+            precedence: 0,
+        }
+    }
 }

@@ -9,7 +9,7 @@
 //! - Sensor: the HMAC of the chip id in the body, else of the header `X-Sensor`, unless `sensor_id` is declared.
 //! - A property that two sensors of one box measure is taken from the first in the order of [`VALUE_TYPES`] that has
 //!   a value: a row is known by box, property and time.
-//! - `map` adds value types (`pointer = "/NAME"`) and comes before the built-in ones.
+//! - `map` adds value types (`field = "NAME"`, also `pointer = "/NAME"`) and comes before the built-in ones.
 //! - Value types in neither list become one reject that names them; the other values stay.
 //!
 //! It is not the push format of api.sensor.community, whose `P1` means another thing for each `X-PIN`.
@@ -19,19 +19,19 @@ use std::collections::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{MapEntry, SourceDeclaration};
+use meetnet_model::source::SourceDeclaration;
 
-use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot, Span};
 use crate::format::Body;
-use crate::format::declared::{Declared, HardwareId};
+use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
-use crate::json::Fields;
+use crate::json::places::PairPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
-use crate::json::walk::{Span, elements, walk};
-use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::json::shape::Shape;
+use crate::json::walk::{elements, walk};
+use crate::mapping::{Emitted, MappingFault};
 use crate::topic::TopicPattern;
 
 /// Value types by the property they measure, with the unit in which the firmware sends them; the better sensor first.
@@ -138,15 +138,13 @@ pub(crate) struct AirrohrDecoder {
     shape: Shape,
     chip_ids: [(Slot, &'static str); 3],
     values: Slot,
-    declared: Declared,
+    mapped: Mapped,
     /// One element of `sensordatavalues`.
     element: Shape,
     value_type: Slot,
     value: Slot,
-    /// Per known value type: its slot among the values, none where it makes no row.
+    /// Per known value type: the slot of its value, none where it makes no row.
     value_types: HashMap<Box<str>, Option<Slot>>,
-    value_slots: usize,
-    mapping: Mapping,
 }
 
 impl AirrohrDecoder {
@@ -166,27 +164,27 @@ impl AirrohrDecoder {
             (shape.want_member("raspiid").map_err(of_source)?, "raspi-"),
         ];
         let values = shape.want_member("sensordatavalues").map_err(of_source)?;
-        let declared = Declared::compile(source, topics, &mut shape, &Pointer::default())
-            .map_err(of_source)?;
         let mut element = Shape::new();
         let value_type = element.want_member("value_type").map_err(of_source)?;
         let value = element.want_member("value").map_err(of_source)?;
 
-        let mut value_types: HashMap<Box<str>, Option<Slot>> = HashMap::new();
-        let mut value_slots = 0;
-        let mut entries = source.map.clone();
-        entries.extend(built_in(declarations));
-        let mapping = Mapping::compile(&entries, declarations, |pointer| {
-            let parsed = Pointer::parse(pointer)?;
-            let [name] = parsed.tokens() else {
-                return Err(SetupProblem::Pointer(pointer.to_owned()));
-            };
-            let slot = value_types.entry(name.clone()).or_insert_with(|| {
-                value_slots += 1;
-                Some(Slot(value_slots - 1))
-            });
-            Ok(slot.expect("every value type of the map has a slot"))
-        })?;
+        let mut names = HashMap::new();
+        let mut places = PairPlaces {
+            shape: &mut shape,
+            names: &mut names,
+        };
+        let mapped = Mapped::compile(
+            &with_value_types(source),
+            topics,
+            declarations,
+            built_in(declarations, &VALUE_TYPES),
+            Finds::Sensor,
+            &mut places,
+        )?;
+        let mut value_types: HashMap<Box<str>, Option<Slot>> = names
+            .into_iter()
+            .map(|(name, slot)| (name, Some(slot)))
+            .collect();
         for name in NOT_OBSERVATIONS {
             value_types.entry(name.into()).or_insert(None);
         }
@@ -194,13 +192,11 @@ impl AirrohrDecoder {
             shape,
             chip_ids,
             values,
-            declared,
+            mapped,
             element,
             value_type,
             value,
             value_types,
-            value_slots: usize::from(value_slots),
-            mapping,
         })
     }
 
@@ -216,13 +212,10 @@ impl AirrohrDecoder {
             spans,
             part_spans,
             elements: list,
-            sensor_id,
-            floats,
-            hardware_ids,
+            row,
             ..
         } = scratch;
-        let fields = Fields { whole: text, spans };
-        let is_list = match fields.raw(self.values) {
+        let is_list = match Fields::json(text, spans).source_text(self.values) {
             Some(raw) => elements(raw, text, list)?,
             None => false,
         };
@@ -242,42 +235,31 @@ impl AirrohrDecoder {
             );
             return Ok(());
         }
-        let found_id = || self.chip_id(body, &fields).map(Some);
-        let named = self
-            .declared
-            .name(body, &fields, found_id, hardware_ids, sensor_id);
-        let time = match named.and_then(|()| self.declared.time(body, &fields, || Ok(None))) {
-            Ok(time) => time,
-            Err(fault) => {
-                let missing = "the message says in neither `esp8266id`, `esp32id` nor the header X-Sensor which box \
-                               it is from; declare `sensor_id` where boxes cannot send it";
-                fault.reject(missing, text, output);
-                return Ok(());
-            }
-        };
-        let mut values = std::mem::take(&mut scratch.part_elements);
-        let unknown = self.sort_values(text, list, part_spans, &mut values);
-        let observation = Observation {
-            fields: Fields {
-                whole: text,
-                spans: &values,
-            },
-            time,
-            sensor_id,
-            sentinels: &body.common.sentinels,
+        let unknown = self.sort_values(text, list, part_spans, spans);
+        let fields = Fields::json(text, spans);
+        let document = Document {
+            fields,
             excerpt: text,
+            what: "the message",
+            missing_id: "the message says in neither `esp8266id`, `esp32id` nor the header X-Sensor which box \
+                         it is from; declare `sensor_id` where boxes cannot send it",
         };
-        let emitted = self.mapping.emit(&observation, floats, output);
+        let found_id = || self.chip_id(body, &fields);
+        let emitted = self
+            .mapped
+            .emit(body, &document, found_id, || Ok(None), row, output);
+        let Some(nothing_mapped) = emitted.map(Emitted::is_nothing) else {
+            return Ok(());
+        };
         if unknown.count > 0 {
-            unknown.reject(emitted.is_nothing(), text, output);
-        } else if emitted.is_nothing() {
+            unknown.reject(nothing_mapped, text, output);
+        } else if nothing_mapped {
             output.reject(
                 RejectReason::NoMappedValue,
                 "none of the message's values belongs to a property",
                 text,
             );
         }
-        scratch.part_elements = values;
         Ok(())
     }
 
@@ -286,37 +268,36 @@ impl AirrohrDecoder {
         &self,
         body: &Body<'t>,
         fields: &Fields<'t, '_>,
-    ) -> Result<HardwareId<'t>, IdFault> {
+    ) -> Result<FoundId<'t>, IdFault> {
         for (slot, kind) in self.chip_ids {
             match read::text(fields.raw(slot)) {
                 Reading::Missing => {}
                 Reading::Wrong => return Err(IdFault::Wrong),
-                Reading::Value(chip) if chip.starts_with(kind) => return Ok((CHIP, chip)),
-                Reading::Value(chip) => return Ok((CHIP, format!("{kind}{chip}").into())),
+                Reading::Value(chip) if chip.starts_with(kind) => {
+                    return Ok(FoundId::Hardware(CHIP, chip));
+                }
+                Reading::Value(chip) => {
+                    return Ok(FoundId::Hardware(CHIP, format!("{kind}{chip}").into()));
+                }
             }
         }
         let header = body.envelope.meta("x-sensor").ok_or(IdFault::Missing)?;
-        Ok((CHIP, header.into()))
+        Ok(FoundId::Hardware(CHIP, header.into()))
     }
 
-    /// Sorts the values of a message by slot; returns the value types that nobody knows.
+    /// Notes the values of a message in their slots; returns the value types that nobody knows.
     fn sort_values<'a>(
         &self,
         text: &'a str,
         list: &[Span],
         element_spans: &mut Vec<Span>,
-        values: &mut Vec<Span>,
+        values: &mut [Span],
     ) -> Unknown<'a> {
-        values.clear();
-        values.resize(self.value_slots, Span::default());
         let mut unknown = Unknown::default();
         for span in list {
             let element = span.text(text).unwrap_or_default();
             let read = walk(&self.element, element, text, element_spans);
-            let fields = Fields {
-                whole: text,
-                spans: element_spans,
-            };
+            let fields = Fields::json(text, element_spans);
             let (Ok(()), Reading::Value(name)) = (read, read::text(fields.raw(self.value_type)))
             else {
                 unknown.add("(no value_type)");
@@ -325,7 +306,7 @@ impl AirrohrDecoder {
             match self.value_types.get(&*name) {
                 Some(None) => {}
                 Some(Some(slot)) => {
-                    let value = fields.raw(self.value);
+                    let value = fields.source_text(self.value);
                     values[usize::from(slot.0)] =
                         value.map(|raw| Span::of(raw, text)).unwrap_or_default();
                 }
@@ -342,24 +323,17 @@ impl AirrohrDecoder {
 /// The kind of hardware id, as the HMAC takes it.
 const CHIP: &str = "chip";
 
-/// Returns the built-in mapping, as far as its properties are declared.
-fn built_in(declarations: &Declarations) -> impl Iterator<Item = MapEntry> {
-    VALUE_TYPES
-        .into_iter()
-        .filter_map(|(value_type, name, unit)| {
-            let property = declarations
-                .properties
-                .iter()
-                .find(|property| property.name == name)?;
-            Some(MapEntry {
-                dataset: property.dataset.clone(),
-                property: Some(name.to_owned()),
-                column: None,
-                pointer: format!("/{value_type}"),
-                unit: Some(unit.to_owned()),
-                interval_s: None,
-            })
-        })
+/// Returns the source with every pointer of one step as the value type that it names.
+fn with_value_types(source: &SourceDeclaration) -> SourceDeclaration {
+    let mut source = source.clone();
+    for entry in &mut source.map {
+        let parsed = entry.pointer.as_deref().map(Pointer::parse);
+        if let Some(Ok([name])) = parsed.as_ref().map(|p| p.as_ref().map(Pointer::tokens)) {
+            entry.field = Some(name.to_string());
+            entry.pointer = None;
+        }
+    }
+    source
 }
 
 /// Value types that are in no list.

@@ -23,17 +23,18 @@ use meetnet_model::time::TimeReader;
 
 use crate::envelope::EnvelopeRef;
 use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot};
 use crate::format::Body;
-use crate::format::declared::{Declared, HardwareId};
+use crate::format::mapped::{Document, Finds, FoundId, Mapped};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, TimeFault};
-use crate::json::Fields;
+use crate::json::places::JsonPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
+use crate::json::shape::Shape;
 use crate::json::walk::walk;
-use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
 /// Events that are no uplinks, as topics and the query `event=` name them.
@@ -54,18 +55,11 @@ pub(crate) struct ChirpstackDecoder {
     shape: Shape,
     slots: Slots,
     /// What is declared, relative to `object`.
-    payload: Payload,
+    payload: Mapped,
     /// The same relative to the document in `objectJSON`.
     text_shape: Shape,
-    text_payload: Payload,
+    text_payload: Mapped,
     time: TimeReader,
-}
-
-/// What the source declares of a decoded payload.
-#[derive(Clone, Debug)]
-struct Payload {
-    declared: Declared,
-    mapping: Mapping,
 }
 
 /// The parts of an uplink that are the same for every device.
@@ -93,11 +87,21 @@ impl ChirpstackDecoder {
         let of_source = |problem| (None, problem);
         let mut shape = Shape::new();
         let slots = Slots::want(&mut shape).map_err(of_source)?;
-        let object = Pointer::member("object");
-        let payload = Payload::compile(source, topics, declarations, &mut shape, &object)?;
+        let compile = |shape: &mut Shape, root: &Pointer| {
+            let mut places = JsonPlaces { shape, root };
+            let built_in = Vec::new();
+            Mapped::compile(
+                source,
+                topics,
+                declarations,
+                built_in,
+                Finds::Sensor,
+                &mut places,
+            )
+        };
+        let payload = compile(&mut shape, &Pointer::member("object"))?;
         let mut text_shape = Shape::new();
-        let root = Pointer::default();
-        let text_payload = Payload::compile(source, topics, declarations, &mut text_shape, &root)?;
+        let text_payload = compile(&mut text_shape, &Pointer::default())?;
         Ok(Self {
             shape,
             slots,
@@ -129,16 +133,11 @@ impl ChirpstackDecoder {
             spans,
             part_spans,
             text,
-            sensor_id,
-            floats,
-            hardware_ids,
+            row,
             ..
         } = scratch;
-        let uplink = Fields {
-            whole: body.text,
-            spans,
-        };
-        let (payload, fields) = if uplink.has(self.slots.object) {
+        let uplink = Fields::json(body.text, spans);
+        let (mapped, fields) = if uplink.has(self.slots.object) {
             (&self.payload, uplink)
         } else {
             match read::text_into(uplink.raw(self.slots.object_json), text) {
@@ -153,33 +152,22 @@ impl ChirpstackDecoder {
                 let message = format!("the text in `objectJSON` is not JSON: {error}");
                 return output.reject(RejectReason::Malformed, message, body.text);
             }
-            let fields = Fields {
-                whole: text,
-                spans: part_spans,
-            };
-            (&self.text_payload, fields)
+            (&self.text_payload, Fields::json(text, part_spans))
         };
-        let declared = &payload.declared;
-        let found_id = || self.hardware_id(&uplink).map(Some);
-        let named = declared.name(body, &fields, found_id, hardware_ids, sensor_id);
-        let found_time = || self.received_at(&uplink);
-        let time = match named.and_then(|()| declared.time(body, &fields, found_time)) {
-            Ok(time) => time,
-            Err(fault) => {
-                let missing = "the uplink has no `deviceInfo.devEui`";
-                return fault.reject(missing, body.text, output);
-            }
-        };
-        let observation = Observation {
+        let document = Document {
             fields,
-            time,
-            sensor_id,
-            sentinels: &body.common.sentinels,
             excerpt: body.text,
+            what: "the decoded payload",
+            missing_id: "the uplink has no `deviceInfo.devEui`",
         };
-        payload
-            .mapping
-            .emit_or_reject(&observation, "the decoded payload", floats, output);
+        mapped.emit_or_reject(
+            body,
+            &document,
+            || self.hardware_id(&uplink),
+            || self.received_at(&uplink),
+            row,
+            output,
+        );
     }
 
     /// Says why a message without a decoded payload has none.
@@ -212,12 +200,12 @@ impl ChirpstackDecoder {
         }
     }
 
-    fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<HardwareId<'t>, IdFault> {
+    fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<FoundId<'t>, IdFault> {
         for slot in [self.slots.dev_eui, self.slots.v3_dev_eui] {
             match read::text(fields.raw(slot)) {
                 Reading::Value(dev_eui) => {
                     let hexadecimal = hexadecimal_of_base64(&dev_eui).map(Cow::Owned);
-                    return Ok(("dev_eui", hexadecimal.unwrap_or(dev_eui)));
+                    return Ok(FoundId::Hardware("dev_eui", hexadecimal.unwrap_or(dev_eui)));
                 }
                 Reading::Wrong => return Err(IdFault::Wrong),
                 Reading::Missing => {}
@@ -238,23 +226,6 @@ impl ChirpstackDecoder {
             }
         }
         Ok(None)
-    }
-}
-
-impl Payload {
-    /// Compiles what is declared, relative to `root` in `shape`.
-    fn compile(
-        source: &SourceDeclaration,
-        topics: &[TopicPattern],
-        declarations: &Declarations,
-        shape: &mut Shape,
-        root: &Pointer,
-    ) -> Result<Self, MappingFault> {
-        let declared = Declared::compile(source, topics, shape, root);
-        Ok(Self {
-            declared: declared.map_err(|problem| (None, problem))?,
-            mapping: Mapping::of_pointers(source, declarations, shape, root)?,
-        })
     }
 }
 

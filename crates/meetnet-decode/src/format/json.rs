@@ -7,23 +7,22 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 
-use crate::error::SetupProblem;
+use crate::fields::Fields;
 use crate::format::Body;
-use crate::format::declared::Declared;
+use crate::format::mapped::{Document, Finds, FoundId, Mapped};
 use crate::group::{Group, Output, Scratch};
-use crate::json::Fields;
+use crate::json::places::JsonPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
-use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
 /// The decoder of one source of generic JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonDecoder {
     shape: Shape,
-    declared: Declared,
-    mapping: Mapping,
+    mapped: Mapped,
 }
 
 impl JsonDecoder {
@@ -33,21 +32,19 @@ impl JsonDecoder {
         declarations: &Declarations,
     ) -> Result<Self, MappingFault> {
         let mut shape = Shape::new();
-        let root = Pointer::default();
-        let declared = Declared::compile(source, topics, &mut shape, &root)
-            .map_err(|problem| (None, problem))?;
-        let mapping = Mapping::of_pointers(source, declarations, &mut shape, &root)?;
-        if let (false, Some(dataset)) = (
-            declared.names_sensor(),
-            mapping.needs_sensor_id(declarations),
-        ) {
-            return Err((None, SetupProblem::NoSensorId(dataset.id.to_string())));
-        }
-        Ok(Self {
-            shape,
-            declared,
-            mapping,
-        })
+        let mut places = JsonPlaces {
+            shape: &mut shape,
+            root: &Pointer::default(),
+        };
+        let mapped = Mapped::compile(
+            source,
+            topics,
+            declarations,
+            Vec::new(),
+            Finds::Nothing,
+            &mut places,
+        )?;
+        Ok(Self { shape, mapped })
     }
 
     pub(crate) fn decode(
@@ -83,17 +80,6 @@ impl JsonDecoder {
         output: &mut Output,
         scratch: &mut Scratch,
     ) {
-        let Scratch {
-            spans,
-            sensor_id,
-            floats,
-            hardware_ids,
-            ..
-        } = scratch;
-        let fields = Fields {
-            whole: body.text,
-            spans,
-        };
         if self.shape.root().slot.is_none() && !document.starts_with(['{', '[']) {
             output.reject(
                 RejectReason::UnexpectedShape,
@@ -102,25 +88,20 @@ impl JsonDecoder {
             );
             return;
         }
-        let named = self
-            .declared
-            .name(body, &fields, || Ok(None), hardware_ids, sensor_id);
-        let time = match named.and_then(|()| self.declared.time(body, &fields, || Ok(None))) {
-            Ok(time) => time,
-            Err(fault) => {
-                let missing = "the message has no sensor id where the source's `sensor_id` says";
-                return fault.reject(missing, document, output);
-            }
-        };
-        let observation = Observation {
-            fields,
-            time,
-            sensor_id,
-            sentinels: &body.common.sentinels,
+        let document = Document {
+            fields: Fields::json(body.text, &scratch.spans),
             excerpt: document,
+            what: "the message",
+            missing_id: "the message has no sensor id where the source's `sensor_id` says",
         };
-        self.mapping
-            .emit_or_reject(&observation, "the message", floats, output);
+        self.mapped.emit_or_reject(
+            body,
+            &document,
+            || Ok(FoundId::Nobody),
+            || Ok(None),
+            &mut scratch.row,
+            output,
+        );
     }
 }
 

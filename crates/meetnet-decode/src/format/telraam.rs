@@ -18,12 +18,12 @@ use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot};
 use crate::format::{Body, Common, reject_time};
 use crate::group::{Group, Output, Scratch};
 use crate::instant;
-use crate::json::Fields;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
+use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
 use crate::mapping::{MappingFault, dataset_position, filled_column};
 
@@ -194,13 +194,10 @@ impl TelraamDecoder {
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;
-            let fields = Fields {
-                whole: text,
-                spans: &scratch.spans,
-            };
+            let fields = Fields::json(text, &scratch.spans);
             let rows = fields
-                .raw(self.slots.report)
-                .or_else(|| fields.raw(self.slots.data));
+                .source_text(self.slots.report)
+                .or_else(|| fields.source_text(self.slots.data));
             let Some(rows) = rows else {
                 if let Some((reason, message)) = self.no_row(&fields) {
                     output.reject(reason, message, text);
@@ -255,13 +252,10 @@ impl TelraamDecoder {
 
     /// Decodes one row, whose wanted values stand in `scratch.spans`.
     fn row(&self, body: &Body<'_>, row: &str, output: &mut Output, scratch: &mut Scratch) {
-        let fields = Fields {
-            whole: body.text,
-            spans: &scratch.spans,
-        };
+        let fields = Fields::json(body.text, &scratch.spans);
         let key = self.key(body, &fields);
         let filled = key.and_then(|(segment_id, interval_s, time)| {
-            self.fill(body.common, &fields, &mut scratch.floats, output)?;
+            self.fill(body.common, &fields, &mut scratch.row.floats, output)?;
             Ok((segment_id, interval_s, time))
         });
         match filled {

@@ -15,17 +15,18 @@ use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
+use crate::fields::{Fields, Slot};
 use crate::format::Body;
-use crate::format::declared::{Declared, HardwareId};
+use crate::format::mapped::{Document, Finds, FoundId, Mapped};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, TimeFault};
-use crate::json::Fields;
+use crate::json::places::JsonPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
-use crate::json::shape::{Shape, Slot};
+use crate::json::shape::Shape;
 use crate::json::walk::walk;
-use crate::mapping::{Mapping, MappingFault, Observation};
+use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
 /// The decoder of one source of The Things Stack uplinks.
@@ -33,8 +34,7 @@ use crate::topic::TopicPattern;
 pub(crate) struct TtsDecoder {
     shape: Shape,
     slots: Slots,
-    declared: Declared,
-    mapping: Mapping,
+    mapped: Mapped,
     received_at: TimeReader,
 }
 
@@ -65,17 +65,25 @@ impl TtsDecoder {
         let mut shape = Shape::new();
         let payload = Pointer::parse("/uplink_message/decoded_payload").map_err(of_source)?;
         let slots = Slots::want(&mut shape).map_err(of_source)?;
-        let declared =
-            Declared::compile(source, topics, &mut shape, &payload).map_err(of_source)?;
-        let mapping = Mapping::of_pointers(source, declarations, &mut shape, &payload)?;
+        let mut places = JsonPlaces {
+            shape: &mut shape,
+            root: &payload,
+        };
+        let mapped = Mapped::compile(
+            source,
+            topics,
+            declarations,
+            Vec::new(),
+            Finds::Sensor,
+            &mut places,
+        )?;
         shape
             .unwrap_members(&["result", "data"])
             .map_err(of_source)?;
         Ok(Self {
             shape,
             slots,
-            declared,
-            mapping,
+            mapped,
             received_at: instant::utc_reader().map_err(of_source)?,
         })
     }
@@ -117,42 +125,25 @@ impl TtsDecoder {
 
     /// Decodes one message, whose wanted values stand in `scratch.spans`.
     fn uplink(&self, body: &Body<'_>, document: &str, output: &mut Output, scratch: &mut Scratch) {
-        let Scratch {
-            spans,
-            sensor_id,
-            floats,
-            hardware_ids,
-            ..
-        } = scratch;
-        let fields = Fields {
-            whole: body.text,
-            spans,
-        };
+        let fields = Fields::json(body.text, &scratch.spans);
         if let Some((reason, message)) = self.no_payload(&fields) {
             output.reject(reason, message, document);
             return;
         }
-        let found_id = || self.hardware_id(&fields).map(Some);
-        let named = self
-            .declared
-            .name(body, &fields, found_id, hardware_ids, sensor_id);
-        let found_time = || self.received_at(&fields);
-        let time = match named.and_then(|()| self.declared.time(body, &fields, found_time)) {
-            Ok(time) => time,
-            Err(fault) => {
-                let missing = "the uplink has neither `end_device_ids.dev_eui` nor a device id";
-                return fault.reject(missing, document, output);
-            }
-        };
-        let observation = Observation {
+        let document = Document {
             fields,
-            time,
-            sensor_id,
-            sentinels: &body.common.sentinels,
             excerpt: document,
+            what: "the decoded payload",
+            missing_id: "the uplink has neither `end_device_ids.dev_eui` nor a device id",
         };
-        self.mapping
-            .emit_or_reject(&observation, "the decoded payload", floats, output);
+        self.mapped.emit_or_reject(
+            body,
+            &document,
+            || self.hardware_id(&fields),
+            || self.received_at(&fields),
+            &mut scratch.row,
+            output,
+        );
     }
 
     /// Returns why the message has no decoded payload to read, if it has none.
@@ -187,9 +178,9 @@ impl TtsDecoder {
         None
     }
 
-    fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<HardwareId<'t>, IdFault> {
+    fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<FoundId<'t>, IdFault> {
         match read::text(fields.raw(self.slots.dev_eui)) {
-            Reading::Value(dev_eui) => return Ok(("dev_eui", dev_eui)),
+            Reading::Value(dev_eui) => return Ok(FoundId::Hardware("dev_eui", dev_eui)),
             Reading::Wrong => return Err(IdFault::Wrong),
             Reading::Missing => {}
         }
@@ -198,9 +189,12 @@ impl TtsDecoder {
             read::text(fields.raw(self.slots.device_id)),
         ) {
             (Reading::Value(application), Reading::Value(device)) => {
-                Ok(("tts_device", format!("{application}/{device}").into()))
+                let device = format!("{application}/{device}");
+                Ok(FoundId::Hardware("tts_device", device.into()))
             }
-            (Reading::Missing, Reading::Value(device)) => Ok(("tts_device", device)),
+            (Reading::Missing, Reading::Value(device)) => {
+                Ok(FoundId::Hardware("tts_device", device))
+            }
             (_, Reading::Missing) => Err(IdFault::Missing),
             _ => Err(IdFault::Wrong),
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fields::FieldNames;
 use crate::testing::{key, source};
 
 fn naming() -> Naming {
@@ -63,12 +64,9 @@ fn a_template_is_literals_and_captures() {
     let check = |template: &str, topic: &str, expect: Result<&str, IdFault>| {
         let mut declared = source("format = 'json'");
         declared.sensor_id = Some(ValueRef::Template(template.to_owned()));
-        let rule = DeclaredId::compile(&declared, &topics, &mut Shape::new(), &Pointer::default());
+        let rule = DeclaredId::compile(&declared, &topics, &mut FieldNames::default());
         let rule = rule.unwrap().unwrap();
-        let fields = Fields {
-            whole: "",
-            spans: &[],
-        };
+        let fields = Fields::text("", &[]);
         let mut id = String::new();
         let ids = &mut HardwareIds::default();
         let result = rule

@@ -1,4 +1,4 @@
-//! What a wanted value says: devices write one and the same field as `21.5`, `"21.5"`, `""` or `null`, or leave it
+//! What a wanted value says, in JSON or as plain text: devices write one and the same field as `21.5`, `"21.5"`, `""` or `null`, or leave it
 //! out, so every reader knows three answers: a value, missing, wrong.
 
 use std::borrow::Cow;
@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
+
+use crate::fields::Raw;
 
 /// What the raw text of a wanted value says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +21,7 @@ pub(crate) enum Reading<T> {
 }
 
 /// Reads a number, or a text that is one.
-pub(crate) fn number(raw: Option<&str>) -> Reading<f64> {
+pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => number_text(text),
@@ -43,7 +45,7 @@ pub(crate) fn number(raw: Option<&str>) -> Reading<f64> {
 }
 
 /// Reads a whole number, or a text that is one; `3.0` is 3, `3.5` is wrong.
-pub(crate) fn integer(raw: Option<&str>) -> Reading<i64> {
+pub(crate) fn integer(raw: Option<Raw<'_>>) -> Reading<i64> {
     /// The last whole number up to which floats are exact.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match scalar(raw) {
@@ -69,7 +71,7 @@ pub(crate) fn integer(raw: Option<&str>) -> Reading<i64> {
 }
 
 /// Reads a text; a number counts as the text it is written as. White space around it is dropped.
-pub(crate) fn text(raw: Option<&str>) -> Reading<Cow<'_, str>> {
+pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
@@ -89,7 +91,7 @@ pub(crate) fn text(raw: Option<&str>) -> Reading<Cow<'_, str>> {
 }
 
 /// Reads a text with its escapes resolved into `buffer`, where it can be decoded as a document of its own.
-pub(crate) fn text_into(raw: Option<&str>, buffer: &mut String) -> Reading<()> {
+pub(crate) fn text_into(raw: Option<Raw<'_>>, buffer: &mut String) -> Reading<()> {
     /// Appends a text to a buffer.
     struct Append<'b>(&'b mut String);
 
@@ -107,21 +109,26 @@ pub(crate) fn text_into(raw: Option<&str>, buffer: &mut String) -> Reading<()> {
     }
 
     buffer.clear();
-    let raw = match raw {
-        None => return Reading::Missing,
-        Some(raw) if raw.starts_with('n') => return Reading::Missing,
-        Some(raw) => raw,
-    };
-    let mut deserializer = serde_json::Deserializer::from_str(raw);
-    match (&mut deserializer).deserialize_str(Append(buffer)) {
-        Ok(()) if buffer.trim().is_empty() => Reading::Missing,
-        Ok(()) => Reading::Value(()),
-        Err(_) => Reading::Wrong,
+    match raw {
+        None => {}
+        Some(Raw::Text(text)) => buffer.push_str(text),
+        Some(Raw::Json(raw)) if raw.starts_with('n') => {}
+        Some(Raw::Json(raw)) => {
+            let mut deserializer = serde_json::Deserializer::from_str(raw);
+            if (&mut deserializer).deserialize_str(Append(buffer)).is_err() {
+                return Reading::Wrong;
+            }
+        }
+    }
+    if buffer.trim().is_empty() {
+        Reading::Missing
+    } else {
+        Reading::Value(())
     }
 }
 
 /// Reads `true` or `false`, also as 1 or 0 and as text.
-pub(crate) fn boolean(raw: Option<&str>) -> Reading<bool> {
+pub(crate) fn boolean(raw: Option<Raw<'_>>) -> Reading<bool> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Bool(value) => Reading::Value(value),
@@ -138,19 +145,21 @@ pub(crate) fn boolean(raw: Option<&str>) -> Reading<bool> {
 }
 
 /// Reads an array of numbers into `values`. An array with a hole is missing as a whole: a list column has no holes.
-pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
+pub(crate) fn list(raw: Option<Raw<'_>>, values: &mut Vec<f64>) -> Reading<()> {
     values.clear();
-    let Some(raw) = raw else {
+    let (Some(Raw::Json(text)) | Some(Raw::Text(text))) = raw else {
         return Reading::Missing;
     };
-    if !raw.starts_with('[') {
-        return match scalar(Some(raw)) {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let Some(inner) = inner else {
+        return match scalar(raw) {
             Scalar::Missing => Reading::Missing,
             Scalar::Text(text) if text.is_empty() => Reading::Missing,
             _ => Reading::Wrong,
         };
-    }
-    let inner = &raw[1..raw.len() - 1];
+    };
     if inner.trim().is_empty() {
         return Reading::Missing;
     }
@@ -160,7 +169,7 @@ pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
     // Texts may hold commas, so they take the way through the parser.
     let parsed: Vec<&RawValue>;
     let elements: &mut dyn Iterator<Item = &str> = if inner.contains('"') {
-        match serde_json::from_str(raw) {
+        match serde_json::from_str(text) {
             Ok(elements) => parsed = elements,
             Err(_) => return Reading::Wrong,
         }
@@ -170,7 +179,7 @@ pub(crate) fn list(raw: Option<&str>, values: &mut Vec<f64>) -> Reading<()> {
     };
     let mut hole = false;
     for element in elements {
-        match number(Some(element)) {
+        match number(Some(Raw::Json(element))) {
             Reading::Value(value) => values.push(value),
             Reading::Missing => hole = true,
             Reading::Wrong => return Reading::Wrong,
@@ -192,9 +201,11 @@ enum Scalar<'a> {
     Nested,
 }
 
-fn scalar(raw: Option<&str>) -> Scalar<'_> {
-    let Some(raw) = raw else {
-        return Scalar::Missing;
+fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
+    let raw = match raw {
+        None => return Scalar::Missing,
+        Some(Raw::Text(text)) => return Scalar::Text(Cow::Borrowed(text)),
+        Some(Raw::Json(raw)) => raw,
     };
     match raw.as_bytes().first() {
         None | Some(b'n') => Scalar::Missing,

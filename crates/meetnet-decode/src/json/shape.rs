@@ -1,14 +1,11 @@
 //! The values wanted from a message, compiled into a tree: one walk over the body finds them all.
 
 use crate::error::SetupProblem;
+use crate::fields::Slot;
 use crate::json::pointer::{Pointer, array_index};
 
 /// Number of values that one shape can want.
 const SLOTS_MAX: usize = 4096;
-
-/// The place of one wanted value among the fields of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot(pub(crate) u16);
 
 /// One step of a pointer: the member (or array position) and the node behind it.
 #[derive(Clone, Debug)]
@@ -52,7 +49,7 @@ impl Shape {
         if let Some(slot) = self.nodes[at].slot {
             return Ok(slot);
         }
-        let slot = self.next_slot()?;
+        let slot = self.reserve()?;
         self.nodes[at].slot = Some(slot);
         Ok(slot)
     }
@@ -61,7 +58,7 @@ impl Shape {
     /// what is wanted from within it is found in the same pass.
     pub(crate) fn want_object(&mut self, pointer: &Pointer) -> Result<Slot, SetupProblem> {
         let at = self.node_at(pointer)?;
-        let slot = self.next_slot()?;
+        let slot = self.reserve()?;
         self.nodes[at].object = Some(slot);
         Ok(slot)
     }
@@ -92,7 +89,8 @@ impl Shape {
         Ok(at)
     }
 
-    fn next_slot(&mut self) -> Result<Slot, SetupProblem> {
+    /// Returns a slot that no pointer has: for a value that is found otherwise.
+    pub(crate) fn reserve(&mut self) -> Result<Slot, SetupProblem> {
         if usize::from(self.slots) == SLOTS_MAX {
             return Err(SetupProblem::TooManyValues(SLOTS_MAX));
         }

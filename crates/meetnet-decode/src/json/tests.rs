@@ -5,6 +5,7 @@ use super::read::{Reading, boolean, integer, list, number, text};
 use super::shape::Shape;
 use super::walk::{elements, walk};
 use super::*;
+use crate::fields::{Fields, Raw, Slot};
 
 /// Walks `body` for `pointers` and returns the raw texts found.
 fn found<'a>(pointers: &[&str], body: &'a str) -> Result<Vec<Option<&'a str>>, String> {
@@ -15,11 +16,11 @@ fn found<'a>(pointers: &[&str], body: &'a str) -> Result<Vec<Option<&'a str>>, S
         .collect();
     let mut spans = Vec::new();
     walk(&shape, body, body, &mut spans).map_err(|error| error.to_string())?;
-    let fields = Fields {
-        whole: body,
-        spans: &spans,
-    };
-    Ok(slots.into_iter().map(|slot| fields.raw(slot)).collect())
+    let fields = Fields::json(body, &spans);
+    Ok(slots
+        .into_iter()
+        .map(|slot| fields.source_text(slot))
+        .collect())
 }
 
 #[test]
@@ -102,10 +103,7 @@ fn a_wrapper_is_opened_once() {
     let check = |body: &str, has_a: bool, has_object: bool| {
         let mut spans = Vec::new();
         walk(&shape, body, body, &mut spans).unwrap();
-        let fields = Fields {
-            whole: body,
-            spans: &spans,
-        };
+        let fields = Fields::json(body, &spans);
         assert_eq!(
             (fields.has(a), fields.has(object)),
             (has_a, has_object),
@@ -151,7 +149,7 @@ fn pointers_follow_rfc_6901() {
 
 #[test]
 fn numbers_come_in_every_dress() {
-    let check = |raw: &str, expect| assert_eq!(number(Some(raw)), expect, "{raw}");
+    let check = |raw: &str, expect| assert_eq!(number(Some(Raw::Json(raw))), expect, "{raw}");
     for (raw, value) in [
         ("0", 0.0),
         ("0.0", 0.0),
@@ -209,7 +207,7 @@ fn whole_numbers_texts_and_booleans() {
         ("null", Reading::Missing),
         ("\"\"", Reading::Missing),
     ] {
-        assert_eq!(integer(Some(raw)), expect, "{raw}");
+        assert_eq!(integer(Some(Raw::Json(raw))), expect, "{raw}");
     }
     for (raw, expect) in [
         ("\"abc\"", Some("abc")),
@@ -221,10 +219,10 @@ fn whole_numbers_texts_and_booleans() {
         ("null", None),
     ] {
         let expect = expect.map_or(Reading::Missing, |text| Reading::Value(Cow::Borrowed(text)));
-        assert_eq!(text(Some(raw)), expect, "{raw}");
+        assert_eq!(text(Some(Raw::Json(raw))), expect, "{raw}");
     }
-    assert_eq!(text(Some("true")), Reading::Wrong);
-    assert_eq!(text(Some("{}")), Reading::Wrong);
+    assert_eq!(text(Some(Raw::Json("true"))), Reading::Wrong);
+    assert_eq!(text(Some(Raw::Json("{}"))), Reading::Wrong);
     for (raw, expect) in [
         ("true", Reading::Value(true)),
         ("\"false\"", Reading::Value(false)),
@@ -233,7 +231,43 @@ fn whole_numbers_texts_and_booleans() {
         ("2", Reading::Wrong),
         ("\"on\"", Reading::Wrong),
     ] {
-        assert_eq!(boolean(Some(raw)), expect, "{raw}");
+        assert_eq!(boolean(Some(Raw::Json(raw))), expect, "{raw}");
+    }
+}
+
+#[test]
+fn plain_text_is_read_as_what_it_says() {
+    let numbers = [
+        ("21.5", Reading::Value(21.5)),
+        (" -3 ", Reading::Value(-3.0)),
+        ("", Reading::Missing),
+        ("nan", Reading::Missing),
+        ("null", Reading::Wrong),
+        ("true", Reading::Wrong),
+        ("\"21.5\"", Reading::Wrong),
+        ("[1]", Reading::Wrong),
+    ];
+    for (raw, expect) in numbers {
+        assert_eq!(number(Some(Raw::Text(raw))), expect, "{raw}");
+    }
+    assert_eq!(integer(Some(Raw::Text("17"))), Reading::Value(17));
+    assert_eq!(boolean(Some(Raw::Text("true"))), Reading::Value(true));
+    for (raw, expect) in [("null", "null"), ("{}", "{}"), ("a\\b", "a\\b")] {
+        assert_eq!(
+            text(Some(Raw::Text(raw))),
+            Reading::Value(Cow::Borrowed(expect))
+        );
+    }
+    let mut values = Vec::new();
+    for (raw, expect) in [
+        ("[1, 2.5]", Reading::Value(())),
+        ("[", Reading::Wrong),
+        ("[\"", Reading::Wrong),
+        ("[\"]", Reading::Wrong),
+        ("1", Reading::Wrong),
+        ("", Reading::Missing),
+    ] {
+        assert_eq!(list(Some(Raw::Text(raw)), &mut values), expect, "{raw}");
     }
 }
 
@@ -241,7 +275,7 @@ fn whole_numbers_texts_and_booleans() {
 fn a_list_with_a_hole_is_missing() {
     let check = |raw: &str, expect: Reading<&[f64]>| {
         let mut values = Vec::new();
-        let reading = match list(Some(raw), &mut values) {
+        let reading = match list(Some(Raw::Json(raw)), &mut values) {
             Reading::Value(()) => Reading::Value(values.as_slice()),
             Reading::Missing => Reading::Missing,
             Reading::Wrong => Reading::Wrong,

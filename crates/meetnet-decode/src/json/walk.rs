@@ -12,32 +12,8 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use crate::json::shape::{Child, Node, Shape, Slot};
-
-/// The raw text of a value: bytes `start..end` of the body. Empty: the value is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-}
-
-impl Span {
-    /// Returns the span of `part`, which must be a slice of `whole`.
-    pub(crate) fn of(part: &str, whole: &str) -> Self {
-        let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-        debug_assert!(start + part.len() <= whole.len(), "a span outside its text");
-        // Bodies beyond 4 GiB are turned away before they are walked.
-        Self {
-            start: start as u32,
-            end: (start + part.len()) as u32,
-        }
-    }
-
-    /// Returns the raw text of the value, none where it is absent.
-    pub(crate) fn text(self, whole: &str) -> Option<&str> {
-        (self.start < self.end).then(|| whole.get(self.start as usize..self.end as usize))?
-    }
-}
+use crate::fields::{Slot, Span};
+use crate::json::shape::{Child, Node, Shape};
 
 /// Stands for "there is an object"; its text is not kept.
 const OBJECT_NOTED: Span = Span { start: 0, end: 1 };

@@ -9,8 +9,7 @@ use meetnet_model::source::{MapEntry, SourceDeclaration};
 use meetnet_model::units::Conversion;
 
 use crate::error::SetupProblem;
-use crate::json::pointer::Pointer;
-use crate::json::shape::{Shape, Slot};
+use crate::fields::WantedPlaces;
 use crate::mapping::{LongColumns, LongValue, Mapping, Origin, WideCell, WideRow};
 
 /// Returns the number of a dataset, as [`crate::group::Output`] counts them, and its declaration.
@@ -55,41 +54,33 @@ fn optional_column(
 pub(crate) type MappingFault = (Option<usize>, SetupProblem);
 
 impl Mapping {
-    /// Compiles `entries`; `want` gives the slot of a pointer (or value type).
+    /// Compiles the map of a source, and behind it the `built_in` entries of its format whose fields the map does not
+    /// name; `places` gives the slots. Without any entry its messages would say nothing.
     pub(crate) fn compile(
-        entries: &[MapEntry],
+        source: &SourceDeclaration,
+        built_in: Vec<MapEntry>,
         declarations: &Declarations,
-        mut want: impl FnMut(&str) -> Result<Slot, SetupProblem>,
+        places: &mut dyn WantedPlaces,
     ) -> Result<Self, MappingFault> {
+        if source.map.is_empty() && built_in.is_empty() {
+            return Err((None, SetupProblem::NoMap(source.format.as_str())));
+        }
+        let sentinels: Arc<[f64]> = source.sentinels.as_slice().into();
         let mut mapping = Self {
             values: Vec::new(),
             rows: Vec::new(),
         };
-        for (position, entry) in entries.iter().enumerate() {
-            want(&entry.pointer)
-                .and_then(|slot| mapping.add(entry, slot, declarations))
+        let is_new = |entry: &&MapEntry| source.map.iter().all(|own| own.place() != entry.place());
+        let built_in = built_in.iter().filter(is_new);
+        for (position, entry) in source.map.iter().chain(built_in).enumerate() {
+            mapping
+                .add(entry, &sentinels, declarations, places)
                 .map_err(|problem| (Some(position), problem))?;
         }
         mapping
             .check_keys(declarations)
             .map_err(|problem| (None, problem))?;
         Ok(mapping)
-    }
-
-    /// Compiles the map of a source whose entries are JSON Pointers, relative to `root` in `shape`. Without entries its
-    /// messages would say nothing.
-    pub(crate) fn of_pointers(
-        source: &SourceDeclaration,
-        declarations: &Declarations,
-        shape: &mut Shape,
-        root: &Pointer,
-    ) -> Result<Self, MappingFault> {
-        if source.map.is_empty() {
-            return Err((None, SetupProblem::NoMap(source.format.as_str())));
-        }
-        Self::compile(&source.map, declarations, |pointer| {
-            shape.want(&root.join(&Pointer::parse(pointer)?))
-        })
     }
 
     /// Returns a dataset whose rows need a sensor id, if the mapping fills one.
@@ -110,13 +101,25 @@ impl Mapping {
     fn add(
         &mut self,
         entry: &MapEntry,
-        slot: Slot,
+        sentinels: &Arc<[f64]>,
         declarations: &Declarations,
+        places: &mut dyn WantedPlaces,
     ) -> Result<(), SetupProblem> {
+        let place = entry.place().ok_or(SetupProblem::OnePlace)?;
         let (number, dataset) = dataset_position(declarations, entry.dataset.as_str())?;
+        if entry.interval_s.is_some_and(|seconds| seconds <= 0) {
+            return Err(SetupProblem::Interval);
+        }
+        let origin = Origin {
+            slot: places.want(place)?,
+            name: place.to_string().into(),
+            conversion: None,
+            sentinels: Arc::clone(sentinels),
+            interval_s: entry.interval_s,
+        };
         match dataset.kind {
-            DatasetKind::Long => self.add_long(entry, slot, number, dataset, declarations),
-            DatasetKind::Wide => self.add_wide(entry, slot, number, dataset),
+            DatasetKind::Long => self.add_long(entry, origin, number, dataset, declarations),
+            DatasetKind::Wide => self.add_wide(entry, origin, number, dataset),
             DatasetKind::Places | DatasetKind::Private => {
                 Err(SetupProblem::NotMappable(dataset.id.to_string()))
             }
@@ -126,7 +129,7 @@ impl Mapping {
     fn add_long(
         &mut self,
         entry: &MapEntry,
-        slot: Slot,
+        mut origin: Origin,
         number: usize,
         dataset: &DatasetDeclaration,
         declarations: &Declarations,
@@ -144,12 +147,7 @@ impl Mapping {
                 dataset: dataset.id.to_string(),
                 property: name.clone(),
             })?;
-        let origin = Origin {
-            slot,
-            name: origin_name(entry),
-            conversion: conversion(entry, &property.unit, property.molar_mass)?,
-            interval_s: entry.interval_s,
-        };
+        origin.conversion = conversion(entry, &property.unit, property.molar_mass)?;
         let known = self
             .values
             .iter_mut()
@@ -177,7 +175,7 @@ impl Mapping {
     fn add_wide(
         &mut self,
         entry: &MapEntry,
-        slot: Slot,
+        mut origin: Origin,
         number: usize,
         dataset: &DatasetDeclaration,
     ) -> Result<(), SetupProblem> {
@@ -198,7 +196,7 @@ impl Mapping {
                 column: name.clone(),
             })?;
         let declared = &dataset.columns[column];
-        let conversion = match (&declared.unit, &entry.unit) {
+        origin.conversion = match (&declared.unit, &entry.unit) {
             (Some(unit), _) => conversion(entry, unit, None)?,
             (None, None) => None,
             (None, Some(_)) => return Err(SetupProblem::UnitNotWanted(name.clone())),
@@ -226,12 +224,7 @@ impl Mapping {
             column,
             column_type: declared.column_type,
             in_key: dataset.key.contains(name),
-            origin: Origin {
-                slot,
-                name: origin_name(entry),
-                conversion,
-                interval_s: None,
-            },
+            origin,
         });
         Ok(())
     }
@@ -257,15 +250,6 @@ impl Mapping {
             }
         }
         Ok(())
-    }
-}
-
-/// Returns what messages call the place of a value.
-fn origin_name(entry: &MapEntry) -> Box<str> {
-    if entry.pointer.is_empty() {
-        "(the whole body)".into()
-    } else {
-        entry.pointer.as_str().into()
     }
 }
 

@@ -4,9 +4,9 @@ use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::time::parse_rfc3339;
 
+use crate::fields::Fields;
 use crate::group::Output;
 use crate::instant::ObservedAt;
-use crate::json::Fields;
 use crate::json::read::{self, Reading};
 use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
 
@@ -17,8 +17,6 @@ pub(crate) struct Observation<'a> {
     pub(crate) time: ObservedAt,
     /// Empty where no row needs one.
     pub(crate) sensor_id: &'a str,
-    /// Numbers that mean "no value".
-    pub(crate) sentinels: &'a [f64],
     /// The part of the body that a reject shows.
     pub(crate) excerpt: &'a str,
 }
@@ -48,7 +46,7 @@ impl Emitted {
 impl Observation<'_> {
     fn number(&self, origin: &Origin) -> Reading<f64> {
         match read::number(self.fields.raw(origin.slot)) {
-            Reading::Value(value) if self.sentinels.contains(&value) => Reading::Missing,
+            Reading::Value(value) if origin.sentinels.contains(&value) => Reading::Missing,
             Reading::Value(value) => Reading::Value(origin.converted(value)),
             other => other,
         }
@@ -89,21 +87,13 @@ impl Mapping {
         emitted
     }
 
-    /// Does the same; a message without any of the mapped values becomes a reject, which calls it `what`.
-    pub(crate) fn emit_or_reject(
-        &self,
-        observation: &Observation<'_>,
-        what: &str,
-        floats: &mut Vec<f64>,
-        output: &mut Output,
-    ) {
-        if self.emit(observation, floats, output).is_nothing() {
-            output.reject(
-                RejectReason::NoMappedValue,
-                format_args!("{what} has no value at {}", self.wanted()),
-                observation.excerpt,
-            );
-        }
+    /// Makes the reject of a message without any of the mapped values, which it calls `what`.
+    pub(crate) fn reject_nothing(&self, what: &str, excerpt: &str, output: &mut Output) {
+        output.reject(
+            RejectReason::NoMappedValue,
+            format_args!("{what} has no value at {}", self.wanted()),
+            excerpt,
+        );
     }
 }
 
@@ -198,7 +188,7 @@ impl WideCell {
                 row.set_float(self.column, value);
             }),
             ColumnType::Int if self.origin.conversion.is_none() => match read::integer(raw) {
-                Reading::Value(value) if observation.sentinels.contains(&(value as f64)) => {
+                Reading::Value(value) if self.origin.sentinels.contains(&(value as f64)) => {
                     Reading::Missing
                 }
                 reading => set(reading, |value| row.set_int(self.column, value)),

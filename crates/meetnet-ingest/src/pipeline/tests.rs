@@ -12,8 +12,7 @@ use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{
-    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
-    WireFormat,
+    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, ValueRef, WireFormat,
 };
 
 use meetnet_testkit::clock::ManualClock;
@@ -23,40 +22,22 @@ use super::*;
 use crate::outcomes::Outcome;
 
 fn declarations() -> Arc<Declarations> {
-    let map = |property: &str, pointer: &str, unit: &str| MapEntry {
-        dataset: "heat".into(),
-        property: Some(property.to_owned()),
-        column: None,
-        pointer: pointer.to_owned(),
-        unit: Some(unit.to_owned()),
-        interval_s: None,
+    let map = |property: &str, pointer: &str, unit: &str| {
+        MapEntry::property("heat", property)
+            .at_pointer(pointer)
+            .in_unit(unit)
     };
     let source = |id: &str, time| SourceDeclaration {
-        id: id.into(),
-        kind: SourceKind::Mqtt,
-        format: WireFormat::Json,
-        namespace: id.to_owned(),
-        licence: "CC0-1.0".into(),
-        attribution: None,
         topics: vec![format!("{id}/{{device}}")],
         sensor_id: Some(ValueRef::Template("{device}".to_owned())),
-        hardware_id: false,
         time,
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
         map: vec![
             map("air_temperature", "/t", "Cel"),
             map("relative_humidity", "/h", "%"),
         ],
-        precedence: 0,
+        ..SourceDeclaration::new(id, SourceKind::Mqtt, WireFormat::Json, "CC0-1.0")
     };
-    let time = TimeDeclaration {
-        pointer: "/ts".to_owned(),
-        format: TimeFormat::UnixMs,
-        zone: None,
-        doubled_hour: None,
-    };
+    let time = TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs);
     let sources = [source("timed", Some(time)), source("timeless", None)];
     Arc::new(meetnet_model::schemas::builtin().into_declarations(sources))
 }
@@ -314,12 +295,7 @@ fn a_replay_goes_by_the_precedences_that_were_in_force() {
             let source = declarations.sources.get_mut(&SourceId::new(id)).unwrap();
             let source = Arc::make_mut(source);
             source.namespace = "shared".to_owned();
-            source.time = Some(TimeDeclaration {
-                pointer: "/ts".to_owned(),
-                format: TimeFormat::UnixMs,
-                zone: None,
-                doubled_hour: None,
-            });
+            source.time = Some(TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs));
             source.precedence = precedence;
         }
         Arc::new(declarations)

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::declarations::DECODER_VERSION;
-use crate::ids::{LicenceId, SourceId};
+use crate::ids::LicenceId;
 use crate::schemas;
-use crate::source::{MapEntry, SourceKind, TimeWindow};
+use crate::source::{MapEntry, SourceKind};
 
 #[test]
 fn a_dataset_asks_for_no_less_than_its_sources() {
@@ -57,31 +57,11 @@ fn every_licence_can_be_a_partition_value() {
 
 fn source(id: &str, format: WireFormat, licence: &str, mapped: &[&str]) -> SourceDeclaration {
     SourceDeclaration {
-        id: SourceId::new(id),
-        kind: SourceKind::Http,
-        format,
-        namespace: id.to_owned(),
-        licence: LicenceId::new(licence),
-        attribution: None,
-        topics: Vec::new(),
-        sensor_id: None,
-        hardware_id: false,
-        time: None,
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
         map: mapped
             .iter()
-            .map(|dataset| MapEntry {
-                dataset: DatasetId::new(dataset),
-                property: Some("p".to_owned()),
-                column: None,
-                pointer: "/p".to_owned(),
-                unit: None,
-                interval_s: None,
-            })
+            .map(|dataset| MapEntry::property(*dataset, "p").at_pointer("/p"))
             .collect(),
-        precedence: 0,
+        ..SourceDeclaration::new(id, SourceKind::Http, format, licence)
     }
 }
 

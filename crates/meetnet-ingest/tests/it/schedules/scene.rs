@@ -15,8 +15,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{
-    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
-    WireFormat,
+    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, ValueRef, WireFormat,
 };
 use meetnet_testkit::clock::ManualClock;
 use meetnet_testkit::files::{Crash, FaultyFiles};
@@ -35,38 +34,22 @@ pub(super) const SOURCES: [(&str, &str); 3] = [
 
 /// Declarations in which `official` has a precedence of `precedence`.
 pub(super) fn declarations(precedence: i32) -> Arc<Declarations> {
-    let map = |dataset: &str, property: &str, pointer: &str, unit: &str| MapEntry {
-        dataset: dataset.into(),
-        property: Some(property.to_owned()),
-        column: None,
-        pointer: pointer.to_owned(),
-        unit: Some(unit.to_owned()),
-        interval_s: None,
+    let map = |dataset: &str, property: &str, pointer: &str, unit: &str| {
+        MapEntry::property(dataset, property)
+            .at_pointer(pointer)
+            .in_unit(unit)
     };
     let source = |(id, licence): (&str, &str)| SourceDeclaration {
-        id: id.into(),
-        kind: SourceKind::Mqtt,
-        format: WireFormat::Json,
         namespace: if id == "timeless" { "t" } else { "g" }.to_owned(),
-        licence: licence.into(),
-        attribution: None,
         topics: vec![format!("{id}/{{device}}")],
         sensor_id: Some(ValueRef::Template("{device}".to_owned())),
-        hardware_id: false,
-        time: (id != "timeless").then(|| TimeDeclaration {
-            pointer: "/ts".to_owned(),
-            format: TimeFormat::UnixMs,
-            zone: None,
-            doubled_hour: None,
-        }),
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
+        time: (id != "timeless").then(|| TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs)),
         map: vec![
             map("heat", "air_temperature", "/t", "Cel"),
             map("air", "co2", "/c", "[ppm]"),
         ],
         precedence: if id == "official" { precedence } else { 0 },
+        ..SourceDeclaration::new(id, SourceKind::Mqtt, WireFormat::Json, licence)
     };
     let sources = SOURCES.map(source);
     let mut declarations = meetnet_model::schemas::builtin().into_declarations(sources);

@@ -1,0 +1,216 @@
+//! What a source declares of its messages, compiled, and how a document becomes rows by it: which sensor, when, which
+//! values. Every format that maps ends here.
+//!
+//! values of a document ([`Fields`]) → sensor id + time → [`crate::mapping`] → rows and rejects
+//!
+//! A flat format needs little more than this:
+//!
+//! ```text
+//! compile  let mut names = FieldNames::default();
+//!          Mapped::compile(source, topics, declarations, built_in, Finds::Sensor, &mut names)
+//! decode   values.begin(&names); for each field { if let Some(slot) = names.slot(name) { values.set(slot, value) } }
+//!          mapped.emit_or_reject(&body, &Document { fields: values.fields(), … }, found_id, found_time, …)
+//! ```
+
+use std::borrow::Cow;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::source::{MapEntry, SourceDeclaration};
+
+use crate::error::SetupProblem;
+use crate::fields::{Fields, WantedPlaces};
+use crate::format::{Body, reject_id, reject_time};
+use crate::group::{Output, RowScratch};
+use crate::identity::{DeclaredId, IdFault};
+use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
+use crate::mapping::{Emitted, Mapping, MappingFault, Observation};
+use crate::topic::TopicPattern;
+
+/// The compiled declaration of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapped {
+    sensor_id: Option<DeclaredId>,
+    time: Option<DeclaredTime>,
+    mapping: Mapping,
+}
+
+/// Whether a format finds out by itself which sensor a message is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finds {
+    /// It does, where the source declares no `sensor_id`.
+    Sensor,
+    /// It does not: the source must say.
+    Nothing,
+}
+
+/// The sensor that a format finds in a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FoundId<'t> {
+    /// None.
+    Nobody,
+    /// A public number or name.
+    #[allow(
+        dead_code,
+        reason = "for formats whose stations have public numbers; none is here yet"
+    )]
+    Plain(Cow<'t, str>),
+    /// A hardware id and its kind, which keeps ids of different kinds apart; it is replaced by its HMAC.
+    Hardware(&'static str, Cow<'t, str>),
+}
+
+/// One document of a body: an object, a row, a line, a form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Document<'a> {
+    pub(crate) fields: Fields<'a, 'a>,
+    /// The part of the body that a reject shows.
+    pub(crate) excerpt: &'a str,
+    /// What a reject calls it, for example `the message`.
+    pub(crate) what: &'static str,
+    /// What a reject says where nothing names the sensor.
+    pub(crate) missing_id: &'static str,
+}
+
+impl Mapped {
+    /// Compiles what `source` declares, and `built_in` entries behind the source's own; `places` gives the slots.
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        declarations: &Declarations,
+        built_in: Vec<MapEntry>,
+        finds: Finds,
+        places: &mut dyn WantedPlaces,
+    ) -> Result<Self, MappingFault> {
+        let of_source = |problem| (None, problem);
+        let sensor_id = DeclaredId::compile(source, topics, places).map_err(of_source)?;
+        let time = DeclaredTime::compile(source, places).map_err(of_source)?;
+        let mapping = Mapping::compile(source, built_in, declarations, places)?;
+        if finds == Finds::Nothing
+            && sensor_id.is_none()
+            && let Some(dataset) = mapping.needs_sensor_id(declarations)
+        {
+            return Err(of_source(SetupProblem::NoSensorId(dataset.id.to_string())));
+        }
+        Ok(Self {
+            sensor_id,
+            time,
+            mapping,
+        })
+    }
+
+    /// Appends the rows of one document. What the source does not declare comes from the format: `found_id` gives the
+    /// sensor, `found_time` the time in µs UTC; where it gives none, the document was made when it was received.
+    ///
+    /// Returns what the document became; none where it is a reject as a whole.
+    pub(crate) fn emit<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        found_time: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) -> Option<Emitted> {
+        if let Err(fault) = self.name(body, document, found_id, scratch) {
+            reject_id(fault, document.missing_id, document.excerpt, output);
+            return None;
+        }
+        let time = match self.time(body, document, found_time) {
+            Ok(time) => time,
+            Err(fault) => {
+                reject_time(&fault, document.excerpt, output);
+                return None;
+            }
+        };
+        let observation = Observation {
+            fields: document.fields,
+            time,
+            sensor_id: &scratch.sensor_id,
+            excerpt: document.excerpt,
+        };
+        Some(self.mapping.emit(&observation, &mut scratch.floats, output))
+    }
+
+    /// Does the same; a document without any of the mapped values becomes a reject.
+    pub(crate) fn emit_or_reject<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        found_time: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) {
+        let emitted = self.emit(body, document, found_id, found_time, scratch, output);
+        if emitted.is_some_and(Emitted::is_nothing) {
+            self.mapping
+                .reject_nothing(document.what, document.excerpt, output);
+        }
+    }
+
+    /// Writes the sensor id of a document into the scratch; where nothing names a sensor, it is empty.
+    fn name<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        scratch: &mut RowScratch,
+    ) -> Result<(), IdFault> {
+        let naming = &body.common.naming;
+        let RowScratch {
+            sensor_id,
+            hardware_ids,
+            ..
+        } = scratch;
+        if let Some(declared) = &self.sensor_id {
+            let topic = body.envelope.topic;
+            return declared.resolve(naming, topic, &document.fields, hardware_ids, sensor_id);
+        }
+        match found()? {
+            FoundId::Plain(raw) => naming.plain(&raw, sensor_id),
+            FoundId::Hardware(kind, raw) => naming.hardware(kind, &raw, hardware_ids, sensor_id),
+            FoundId::Nobody => {
+                sensor_id.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the time of a document.
+    fn time(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'_>,
+        found: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+    ) -> Result<ObservedAt, TimeFault> {
+        let time = match &self.time {
+            Some(declared) => Some(declared.resolve(&document.fields)?),
+            None => found()?,
+        };
+        let received_at = body.envelope.received_at;
+        match time {
+            Some(time) => body
+                .common
+                .check_time(time, received_at)
+                .map(ObservedAt::Own),
+            None => Ok(ObservedAt::Received(received_at)),
+        }
+    }
+}
+
+/// Returns map entries for the fields that a format knows by itself: `(field, property, unit as sent)`, as far as the
+/// properties are declared. The better of two fields for one property comes first.
+pub(crate) fn built_in(
+    declarations: &Declarations,
+    fields: &[(&str, &str, &str)],
+) -> Vec<MapEntry> {
+    let entry = |(field, name, unit): &(&str, &str, &str)| {
+        let mut properties = declarations.properties.iter();
+        let property = properties.find(|property| property.name == *name)?;
+        Some(
+            MapEntry::property(property.dataset.clone(), *name)
+                .in_field(*field)
+                .in_unit(*unit),
+        )
+    };
+    fields.iter().filter_map(entry).collect()
+}
