@@ -8,6 +8,7 @@ use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::fields::{Span, TextValues};
+use crate::format::csv::CsvScratch;
 use crate::identity::HardwareIds;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
@@ -54,6 +55,7 @@ impl Group {
                 builders,
                 rejects: Vec::new(),
                 ignored: 0,
+                item: None,
                 envelope: 0,
                 rejected: 0,
             },
@@ -100,9 +102,17 @@ pub(crate) struct Scratch {
     pub(crate) elements: Vec<Span>,
     /// The elements of an array within an element.
     pub(crate) part_elements: Vec<Span>,
+    /// The cells of an array within an element of an element.
+    pub(crate) cells: Vec<Span>,
+    /// By cell: the member that it is.
+    pub(crate) members: Vec<Option<usize>>,
+    /// A text that had to be unescaped, where there is a document in it.
+    pub(crate) text: String,
     /// The values of a flat message.
     #[allow(dead_code, reason = "for flat formats; none is here yet")]
     pub(crate) values: TextValues,
+    /// The record of a table.
+    pub(crate) csv: CsvScratch,
     /// What making a row takes.
     pub(crate) row: RowScratch,
 }
@@ -114,8 +124,6 @@ pub(crate) struct RowScratch {
     pub(crate) sensor_id: String,
     /// A list of numbers.
     pub(crate) floats: Vec<f64>,
-    /// A text that had to be unescaped, where there is a document in it.
-    pub(crate) text: String,
     /// HMAC ids met so far.
     pub(crate) hardware_ids: HardwareIds,
 }
@@ -127,6 +135,8 @@ pub(crate) struct Output {
     rejects: Vec<Reject>,
     ignored: u64,
     envelope: u32,
+    /// The message of a body of several that is being decoded.
+    item: Option<u32>,
     /// Rejects of the current envelope.
     rejected: u32,
 }
@@ -136,6 +146,18 @@ impl Output {
     pub(crate) fn begin(&mut self, envelope: u32) {
         self.envelope = envelope;
         self.rejected = 0;
+        self.item = None;
+    }
+
+    /// Says that what follows is about the message at that position of the body, until the next one or
+    /// [`Output::end_items`]: rejects carry it.
+    pub(crate) fn begin_item(&mut self, position: u32) {
+        self.item = Some(position);
+    }
+
+    /// Says that what follows is about the body as a whole.
+    pub(crate) fn end_items(&mut self) {
+        self.item = None;
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -189,6 +211,7 @@ impl Output {
             self.rejects.push(Reject {
                 envelope: self.envelope,
                 ordinal,
+                item: self.item,
                 reason,
                 message: message.to_string(),
                 excerpt: excerpt_of(excerpt),

@@ -7,9 +7,11 @@
 
 mod compile;
 mod emit;
+mod stated;
 
 pub(crate) use compile::{MappingFault, dataset_position, filled_column};
 pub(crate) use emit::{Emitted, Observation};
+pub(crate) use stated::{Stated, UnitCodes, Units};
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use meetnet_model::column::ColumnType;
 use meetnet_model::units::Conversion;
 
 use crate::fields::Slot;
+use crate::mapping::stated::StatedUnits;
 
 /// A compiled mapping.
 #[derive(Clone, Debug)]
@@ -52,6 +55,8 @@ struct Origin {
     /// The pointer or name, for messages.
     name: Box<str>,
     conversion: Option<Conversion>,
+    /// How it is converted where the message states its unit; none in formats that state none.
+    stated: Option<StatedUnits>,
     /// Numbers that mean "no value".
     sentinels: Arc<[f64]>,
     interval_s: Option<i64>,

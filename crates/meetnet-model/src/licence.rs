@@ -188,7 +188,15 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic"],
         WireFormat::Airrohr => &["air", "heat"],
-        WireFormat::TtsV3 | WireFormat::ChirpstackV4 | WireFormat::Json => &[],
+        // What its default mappings fill.
+        WireFormat::Ngsi => &["air", "heat", "traffic"],
+        WireFormat::TtsV3
+        | WireFormat::ChirpstackV4
+        | WireFormat::SensorThings
+        | WireFormat::Senml
+        | WireFormat::Json
+        | WireFormat::Ndjson
+        | WireFormat::Csv => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
     by_format.iter().map(DatasetId::new).chain(mapped).collect()

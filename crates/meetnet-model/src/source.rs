@@ -30,18 +30,34 @@ pub enum WireFormat {
     TtsV3,
     /// ChirpStack v4 uplinks.
     ChirpstackV4,
+    /// Observations of the OGC SensorThings API 1.1.
+    #[serde(rename = "sensorthings")]
+    SensorThings,
+    /// Notifications of context brokers: NGSIv2 and NGSI-LD.
+    Ngsi,
+    /// SenML packs (RFC 8428) in JSON.
+    Senml,
     /// JSON objects, read by the declared mapping.
     Json,
+    /// The same, one document per line.
+    Ndjson,
+    /// Tables as text, read by the declared mapping.
+    Csv,
 }
 
 impl WireFormat {
     /// Every format, in the order in which messages list them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Telraam,
         Self::Airrohr,
         Self::TtsV3,
         Self::ChirpstackV4,
+        Self::SensorThings,
+        Self::Ngsi,
+        Self::Senml,
         Self::Json,
+        Self::Ndjson,
+        Self::Csv,
     ];
 
     /// Returns the format of that name.
@@ -56,7 +72,12 @@ impl WireFormat {
             Self::Airrohr => "airrohr",
             Self::TtsV3 => "tts-v3",
             Self::ChirpstackV4 => "chirpstack-v4",
+            Self::SensorThings => "sensorthings",
+            Self::Ngsi => "ngsi",
+            Self::Senml => "senml",
             Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
         }
     }
 }
@@ -266,6 +287,29 @@ impl MapEntry {
     }
 }
 
+/// How a source writes its tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvDeclaration {
+    /// What stands between two cells: one ASCII character, a comma unless declared.
+    pub delimiter: String,
+    /// The columns in their order; none where the first row names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// Whether numbers are written with a comma (`21,5`).
+    pub decimal_comma: bool,
+}
+
+impl Default for CsvDeclaration {
+    fn default() -> Self {
+        Self {
+            delimiter: ",".to_owned(),
+            columns: None,
+            decimal_comma: false,
+        }
+    }
+}
+
 /// The span around the receive time in which an observation's time is accepted, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeWindow {
@@ -323,6 +367,9 @@ pub struct SourceDeclaration {
     /// Whether literal `nan` in JSON is read as a missing value.
     #[serde(default)]
     pub lenient: bool,
+    /// How tables are written, for format `csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDeclaration>,
     /// The mapping of fields to properties and columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<MapEntry>,
@@ -355,6 +402,7 @@ impl SourceDeclaration {
             time_window: TimeWindow::default(),
             sentinels: Vec::new(),
             lenient: false,
+            csv: None,
             map: Vec::new(),
             precedence: 0,
         }

@@ -17,12 +17,17 @@ pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("telraam", telraam),
     ("airrohr", airrohr),
     ("tts", tts),
     ("chirpstack", chirpstack),
+    ("sensorthings", sensorthings),
+    ("ngsi", ngsi),
+    ("senml", senml),
     ("json", json),
+    ("ndjson", ndjson),
+    ("csv", csv),
     ("mapping", mapping),
 ];
 
@@ -71,7 +76,10 @@ impl Made {
 
 /// Decodes `body` twice and checks what must hold for any bytes.
 pub fn check(decoders: &Decoders, topic: &str, body: &[u8]) -> Made {
-    let meta = [("x-sensor".into(), "esp8266-1234567".into())];
+    let meta = [
+        ("x-sensor".into(), "esp8266-1234567".into()),
+        ("ngsiv2-attrsformat".into(), "normalized".into()),
+    ];
     let envelope = EnvelopeRef {
         sequence: 1,
         source: "test",
@@ -148,6 +156,89 @@ fn chirpstack(body: &[u8]) {
     assert_ne!(made.count(), 0, "dropped silently");
     let other = check(&DECODERS, "application/1/device/2/event/status", body);
     assert_eq!(other.rows, 0, "a status became a row");
+}
+
+fn sensorthings(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'sensorthings'\nsensor_id = { pointer = '/parameters/station' }\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', field = '1', unit = 'K' },\n\
+             { dataset = 'air', property = 'pm10', field = 'a b' } ]",
+        )
+    });
+    static PLAIN: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'sensorthings'\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', field = '1' } ]",
+        )
+    });
+    for decoders in [&DECODERS, &PLAIN] {
+        let made = check(decoders, "v1.1/Datastreams(1)/Observations", body);
+        // A data array of no rows is nothing, and says so itself.
+        let is_empty_array = body.windows(11).any(|part| part == b"\"dataArray\"");
+        assert!(made.count() > 0 || is_empty_array, "dropped silently");
+    }
+}
+
+fn ngsi(body: &[u8]) {
+    static MODELS: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'ngsi'"));
+    static MAPPED: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'ngsi'\nsensor_id = { field = 'refDevice' }\n\
+             time = { field = 'dateObserved', format = 'rfc3339', zone = 'Europe/Madrid' }\n\
+             map = [ { dataset = 'noise', property = 'laeq', pointer = '/levels/0' },\n\
+             { dataset = 'heat', property = 'air_temperature', field = 'temperature', unit = '[degF]' } ]",
+        )
+    });
+    for decoders in [&MODELS, &MAPPED] {
+        let made = check(decoders, "", body);
+        assert_ne!(made.count(), 0, "dropped silently");
+    }
+}
+
+fn senml(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'senml'\nlenient = true\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', field = 'temp' },\n\
+             { dataset = 'heat', property = 'rainfall', field = 'rain#sum' },\n\
+             { dataset = 'noise', property = 'laeq', field = '' } ]",
+        )
+    });
+    // Records that only set base fields are nothing.
+    check(&DECODERS, "", body);
+}
+
+fn csv(body: &[u8]) {
+    static HEADER: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'csv'\ncsv = { delimiter = ';', decimal_comma = true }\nsensor_id = { field = 'id' }\n\
+             time = { field = 'at', format = 'rfc3339', zone = 'Europe/Brussels' }\nsentinels = [-999]\n\
+             map = [ { dataset = 'air', property = 'pm10', field = 'P1' },\n\
+             { dataset = 'heat', property = 'air_temperature', field = 't', unit = 'K' } ]",
+        )
+    });
+    static COLUMNS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'csv'\ncsv = { columns = ['id', 'P1'] }\nsensor_id = { field = 'id' }\n\
+             map = [ { dataset = 'air', property = 'pm10', field = 'P1' } ]",
+        )
+    });
+    for decoders in [&HEADER, &COLUMNS] {
+        let made = check(decoders, "", body);
+        assert_ne!(made.count(), 0, "dropped silently");
+    }
+}
+
+fn ndjson(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'ndjson'\nlenient = true\nsensor_id = { pointer = '/id' }\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' } ]",
+        )
+    });
+    let made = check(&DECODERS, "", body);
+    assert_ne!(made.count(), 0, "dropped silently");
 }
 
 fn json(body: &[u8]) {

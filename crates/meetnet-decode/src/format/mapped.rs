@@ -23,7 +23,7 @@ use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Output, RowScratch};
 use crate::identity::{DeclaredId, IdFault};
 use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
-use crate::mapping::{Emitted, Mapping, MappingFault, Observation};
+use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Stated, UnitCodes};
 use crate::topic::TopicPattern;
 
 /// The compiled declaration of one source.
@@ -110,11 +110,28 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) -> Option<Emitted> {
+        let time = || self.time(body, document, found_time);
+        let stated = Stated::default();
+        self.emit_at(body, document, found_id, time, stated, scratch, output)
+    }
+
+    /// Does the same for formats that find the time in their own way, and whose messages state interval and units.
+    #[expect(clippy::too_many_arguments, reason = "each comes from another place")]
+    pub(crate) fn emit_at<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        time: impl FnOnce() -> Result<ObservedAt, TimeFault>,
+        stated: Stated<'t>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) -> Option<Emitted> {
         if let Err(fault) = self.name(body, document, found_id, scratch) {
             reject_id(fault, document.missing_id, document.excerpt, output);
             return None;
         }
-        let time = match self.time(body, document, found_time) {
+        let time = match time() {
             Ok(time) => time,
             Err(fault) => {
                 reject_time(&fault, document.excerpt, output);
@@ -125,6 +142,7 @@ impl Mapped {
             fields: document.fields,
             time,
             sensor_id: &scratch.sensor_id,
+            stated,
             excerpt: document.excerpt,
         };
         Some(self.mapping.emit(&observation, &mut scratch.floats, output))
@@ -175,8 +193,39 @@ impl Mapped {
         }
     }
 
+    /// Returns the names of the wanted values, for a message that has none of them.
+    pub(crate) fn wanted(&self) -> String {
+        self.mapping.wanted()
+    }
+
+    /// Turns wide datasets away, for a format whose messages have one value each: every value would be a row that says
+    /// of the other columns that nothing was measured.
+    pub(crate) fn check_long(
+        &self,
+        format: &'static str,
+        declarations: &Declarations,
+    ) -> Result<(), SetupProblem> {
+        match self.mapping.wide_dataset(declarations) {
+            None => Ok(()),
+            Some(dataset) => Err(SetupProblem::LongOnly {
+                format,
+                dataset: dataset.id.to_string(),
+            }),
+        }
+    }
+
+    /// Prepares for messages that state their units by `codes`.
+    pub(crate) fn state_units(&mut self, codes: &UnitCodes, declarations: &Declarations) {
+        self.mapping.state_units(codes, declarations);
+    }
+
+    /// Returns whether the source declares where the time stands.
+    pub(crate) fn declares_time(&self) -> bool {
+        self.time.is_some()
+    }
+
     /// Returns the time of a document.
-    fn time(
+    pub(crate) fn time(
         &self,
         body: &Body<'_>,
         document: &Document<'_>,

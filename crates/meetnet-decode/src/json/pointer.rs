@@ -31,6 +31,13 @@ impl Pointer {
         }
     }
 
+    /// Returns the pointer of these steps.
+    pub(crate) fn of_tokens(tokens: impl IntoIterator<Item = Box<str>>) -> Self {
+        Self {
+            tokens: tokens.into_iter().collect(),
+        }
+    }
+
     /// Returns `inner` as seen from the document that holds it at this pointer.
     pub(crate) fn join(&self, inner: &Self) -> Self {
         Self {

@@ -98,6 +98,15 @@ impl Mapping {
         declarations.datasets.values().nth(number).map(Arc::as_ref)
     }
 
+    /// Returns a wide dataset that the mapping fills, if there is one.
+    pub(crate) fn wide_dataset<'d>(
+        &self,
+        declarations: &'d Declarations,
+    ) -> Option<&'d DatasetDeclaration> {
+        let number = self.rows.first()?.dataset;
+        declarations.datasets.values().nth(number).map(Arc::as_ref)
+    }
+
     fn add(
         &mut self,
         entry: &MapEntry,
@@ -114,6 +123,7 @@ impl Mapping {
             slot: places.want(place)?,
             name: place.to_string().into(),
             conversion: None,
+            stated: None,
             sentinels: Arc::clone(sentinels),
             interval_s: entry.interval_s,
         };

@@ -8,7 +8,8 @@ use crate::fields::Fields;
 use crate::group::Output;
 use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
-use crate::mapping::{LongValue, Mapping, Origin, WideCell, WideRow};
+use crate::mapping::stated::UnitFault;
+use crate::mapping::{LongValue, Mapping, Origin, Stated, WideCell, WideRow};
 
 /// One message (or one element of its body) with everything that is not in the mapping resolved.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Observation<'a> {
     pub(crate) time: ObservedAt,
     /// Empty where no row needs one.
     pub(crate) sensor_id: &'a str,
+    pub(crate) stated: Stated<'a>,
     /// The part of the body that a reject shows.
     pub(crate) excerpt: &'a str,
 }
@@ -47,25 +49,28 @@ impl Observation<'_> {
     fn number(&self, origin: &Origin) -> Reading<f64> {
         match read::number(self.fields.raw(origin.slot)) {
             Reading::Value(value) if origin.sentinels.contains(&value) => Reading::Missing,
-            Reading::Value(value) => Reading::Value(origin.converted(value)),
+            Reading::Value(value) => match origin.converted(value, &self.stated) {
+                Ok(value) => Reading::Value(value),
+                Err(UnitFault { .. }) => Reading::Wrong,
+            },
             other => other,
         }
     }
 
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
-        output.reject(
-            RejectReason::WrongType,
-            format_args!("the value at `{}` is not {wanted}", origin.name),
-            self.excerpt,
-        );
-    }
-}
-
-impl Origin {
-    fn converted(&self, value: f64) -> f64 {
-        self.conversion
-            .as_ref()
-            .map_or(value, |conversion| conversion.apply(value))
+        let name = &origin.name;
+        // Said here and not where it was found: only rejects need it.
+        let unit_fault = match read::number(self.fields.raw(origin.slot)) {
+            Reading::Value(value) => origin.converted(value, &self.stated).err(),
+            _ => None,
+        };
+        let message = match unit_fault {
+            Some(UnitFault { canonical }) => format!(
+                "the message states a unit for the value at `{name}` that is not known or does not become `{canonical}`"
+            ),
+            None => format!("the value at `{name}` is not {wanted}"),
+        };
+        output.reject(RejectReason::WrongType, message, self.excerpt);
     }
 }
 
@@ -114,7 +119,8 @@ impl LongValue {
             row.set_text(self.columns.property, &self.property);
             observation.time.set(self.columns.time, row);
             row.set_float(self.columns.value, value);
-            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, origin.interval_s) {
+            let interval_s = observation.stated.interval_s.or(origin.interval_s);
+            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, interval_s) {
                 row.set_int(column, interval_s);
             }
             emitted.count(output.finish_row(self.dataset, observation.excerpt));
@@ -153,10 +159,10 @@ impl WideRow {
         if let Some(column) = self.sensor_id {
             row.set_text(column, observation.sensor_id);
         }
-        if let Some((column, interval_s)) = self.interval_s
+        if let Some((column, declared)) = self.interval_s
             && !self.cells.iter().any(|cell| cell.column == column)
         {
-            row.set_int(column, interval_s);
+            row.set_int(column, observation.stated.interval_s.unwrap_or(declared));
         }
         emitted.count(output.finish_row(self.dataset, observation.excerpt));
     }
@@ -216,8 +222,10 @@ impl WideCell {
                 Reading::Wrong => Reading::Wrong,
             },
             ColumnType::FloatList => set(read::list(raw, floats), |()| {
-                for value in floats.iter_mut() {
-                    *value = self.origin.converted(*value);
+                if let Some(conversion) = self.origin.conversion {
+                    for value in floats.iter_mut() {
+                        *value = conversion.apply(*value);
+                    }
                 }
                 row.set_list(self.column, floats);
             }),

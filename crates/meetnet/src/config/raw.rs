@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_model::source::{MapEntry, SecretRef, TimeDeclaration, ValueRef};
+use meetnet_model::source::{CsvDeclaration, MapEntry, SecretRef, TimeDeclaration, ValueRef};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
@@ -202,6 +202,7 @@ pub(super) struct Source {
     pub(super) sentinels: Vec<f64>,
     #[serde(default)]
     pub(super) lenient: bool,
+    pub(super) csv: Option<Spanned<CsvDeclaration>>,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
@@ -223,6 +224,8 @@ pub(super) struct Source {
     pub(super) watch_broker_drops: Option<bool>,
     pub(super) backoff_max: Option<DurationText>,
     pub(super) tls_ca: Option<Spanned<String>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<Secret>>,
     // kind = "http"
     pub(super) token: Option<Spanned<Secret>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,

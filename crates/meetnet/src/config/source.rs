@@ -38,12 +38,14 @@ pub(crate) enum Transport {
     Http(HttpTransport),
 }
 
-/// The broker connection, without its password.
+/// The broker connection, without its password and key.
 #[derive(Clone, Debug)]
 pub(crate) struct MqttTransport {
     /// The client id is empty where it follows from the journal.
     pub(crate) options: MqttOptions,
     pub(crate) password: Option<Located<SecretRef>>,
+    /// The client's certificate (PEM), and where its key is found.
+    pub(crate) identity: Option<(Vec<u8>, Located<SecretRef>)>,
 }
 
 /// The push endpoint, without its token.
@@ -121,6 +123,12 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     }
     let id = SourceId::new(raw.id.get_ref());
     let format = format(document, &raw.format);
+    if let Some(csv) = &raw.csv
+        && format.is_some_and(|format| format != WireFormat::Csv)
+    {
+        let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
+        document.problem(csv.span(), message);
+    }
     let transport = match kind {
         SourceKind::Mqtt => mqtt(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
@@ -163,6 +171,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         time_window,
         sentinels: raw.sentinels,
         lenient: raw.lenient,
+        csv: raw.csv.map(Spanned::into_inner),
         map: raw
             .map
             .into_iter()
@@ -325,16 +334,22 @@ fn mqtt(
     }
     options.retained = raw.retained.unwrap_or(options.retained);
     options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
-    if let Some(path) = &raw.tls_ca {
-        let file = folder.join(path.get_ref());
-        match std::fs::read(&file) {
-            Ok(pem) => options.tls_roots = TlsRoots::Pem(pem),
-            Err(error) => {
-                document.problem(
-                    path.span(),
-                    format!("cannot read {}: {error}", file.display()),
-                );
-            }
+    if let Some(path) = &raw.tls_ca
+        && let Some(pem) = read_file(document, path, folder)
+    {
+        options.tls_roots = TlsRoots::Pem(pem);
+    }
+    let identity = identity(document, raw, folder);
+    for (key, span) in [
+        ("tls_ca", raw.tls_ca.as_ref().map(Spanned::span)),
+        ("tls_cert", raw.tls_cert.as_ref().map(Spanned::span)),
+    ] {
+        if let Some(span) = span
+            && !options.url.tls
+        {
+            let message =
+                format!("`{key}` has no meaning for this url; write mqtts://, or remove it");
+            document.problem(span, message);
         }
     }
     if let Err(error) = options.filters() {
@@ -353,5 +368,47 @@ fn mqtt(
         options,
         password: password
             .map(|secret| document.located(secret.get_ref().0.clone(), secret.span())),
+        identity,
     })
+}
+
+/// Reads the certificate by which the broker knows us; its key is a secret and read later.
+fn identity(
+    document: &mut Document<'_>,
+    raw: &raw::Source,
+    folder: &Path,
+) -> Option<(Vec<u8>, Located<SecretRef>)> {
+    match (&raw.tls_cert, &raw.tls_key) {
+        (None, None) => None,
+        (Some(path), Some(key)) => {
+            let key = document.located(key.get_ref().0.clone(), key.span());
+            Some((read_file(document, path, folder)?, key))
+        }
+        (Some(path), None) => {
+            let message = "`tls_cert` needs its key; add `tls_key = { file = \"…\" }`";
+            document.problem(path.span(), message);
+            None
+        }
+        (None, Some(key)) => {
+            let message = "`tls_key` needs its certificate; add `tls_cert = \"…\"`";
+            document.problem(key.span(), message);
+            None
+        }
+    }
+}
+
+fn read_file(
+    document: &mut Document<'_>,
+    path: &Spanned<String>,
+    folder: &Path,
+) -> Option<Vec<u8>> {
+    let file = folder.join(path.get_ref());
+    std::fs::read(&file)
+        .inspect_err(|error| {
+            document.problem(
+                path.span(),
+                format!("cannot read {}: {error}", file.display()),
+            );
+        })
+        .ok()
 }

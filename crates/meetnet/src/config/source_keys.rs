@@ -19,6 +19,8 @@ pub(super) const MQTT_KEYS: &[&str] = &[
     "watch_broker_drops",
     "backoff_max",
     "tls_ca",
+    "tls_cert",
+    "tls_key",
 ];
 
 /// Keys of `kind = "http"` alone.
@@ -36,12 +38,4 @@ pub(super) const LATER_KINDS: &[&str] = &[
 ];
 
 /// Formats that are planned.
-pub(super) const LATER_FORMATS: &[&str] = &[
-    "influx",
-    "ecowitt",
-    "wunderground",
-    "sensorthings",
-    "ngsi",
-    "senml",
-    "csv",
-];
+pub(super) const LATER_FORMATS: &[&str] = &["influx", "ecowitt", "wunderground"];

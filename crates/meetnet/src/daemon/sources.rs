@@ -1,7 +1,7 @@
 //! From configured sources to what ingest starts.
 
 use meetnet_ingest::http::{PushLimits, PushSource, PushState};
-use meetnet_ingest::mqtt::{MqttOptions, MqttSource};
+use meetnet_ingest::mqtt::{MqttOptions, MqttSource, TlsIdentity};
 use meetnet_ingest::status::Statuses;
 use meetnet_model::ids::SourceId;
 
@@ -33,6 +33,14 @@ pub(super) fn mqtt(
         let id = source.declaration.id.clone();
         let mut options = mqtt.options.clone();
         options.password = secrets.credential(&id);
+        options.tls_identity =
+            mqtt.identity
+                .as_ref()
+                .zip(secrets.tls_key(&id))
+                .map(|((certificates, _), key)| TlsIdentity {
+                    certificates: certificates.clone(),
+                    key: key.into_bytes(),
+                });
         if options.client_id.is_empty() {
             options.client_id = MqttOptions::default_client_id(&journal_id, &id);
         }
