@@ -5,6 +5,7 @@
 
 mod any_bytes;
 mod corpus;
+mod documentation;
 mod recordings;
 
 #[allow(
@@ -14,3 +15,6 @@ mod recordings;
 )]
 #[path = "../../../../tests/fuzz/src/harness.rs"]
 mod harness;
+
+#[path = "../../src/testing/render.rs"]
+mod render;

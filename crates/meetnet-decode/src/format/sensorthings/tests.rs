@@ -4,7 +4,7 @@ use crate::testing::{decode, decoders, envelope, try_decoders};
 
 const CITY: &str = r#"
     format = 'sensorthings'
-    topics = ['v1.1/Datastreams(+)/Observations', 'v1.1/Observations']
+    topics = ['v1.1/+/Observations', 'v1.1/Observations']
     sentinels = [-999]
     map = [
       { dataset = 'heat', property = 'air_temperature', field = '1', unit = 'Cel' },
