@@ -23,7 +23,7 @@ use std::collections::HashMap;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{Place, SourceDeclaration, ValueRef};
+use meetnet_model::source::{MapEntry, Place, SourceDeclaration, ValueRef};
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
@@ -172,7 +172,7 @@ impl NgsiDecoder {
             time: None,
             ..source.clone()
         };
-        let mut compile = |built_in| {
+        let mut compile = |built_in: Vec<MapEntry>| -> Result<Mapped, MappingFault> {
             let mut mapped = Mapped::compile(
                 &timeless,
                 topics,

@@ -73,6 +73,10 @@ fn decoders(text: &str) -> Decoders {
     for key in TRANSPORT_KEYS {
         source.remove(key);
     }
+    // What is journalled has the devices of `[[source.device]]` in a list of that name.
+    if let Some(devices) = source.remove("device") {
+        source.insert("devices".to_owned(), devices);
+    }
     let id = source["id"].as_str().unwrap().to_owned();
     source.entry("namespace").or_insert(id.into());
     // The harness knows its source by this id.
