@@ -81,7 +81,7 @@ impl CsvDecoder {
             &mut names,
         )?;
         let delimiter = delimiter(&declared).map_err(|problem| (None, problem))?;
-        let mut required = Vec::new();
+        let mut required: Vec<(Slot, Box<str>)> = Vec::new();
         let sensor_place = match &source.sensor_id {
             Some(ValueRef::Field { field }) => Some(Place::Field(field)),
             Some(ValueRef::Pointer { pointer }) => Some(Place::Pointer(pointer)),

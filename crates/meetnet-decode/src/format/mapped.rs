@@ -219,13 +219,8 @@ impl Mapped {
         self.mapping.state_units(codes, declarations);
     }
 
-    /// Returns whether the source declares where the time stands.
-    pub(crate) fn declares_time(&self) -> bool {
-        self.time.is_some()
-    }
-
     /// Returns the time of a document.
-    pub(crate) fn time(
+    fn time(
         &self,
         body: &Body<'_>,
         document: &Document<'_>,

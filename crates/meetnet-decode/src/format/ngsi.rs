@@ -305,11 +305,6 @@ impl NgsiDecoder {
             return output.reject(RejectReason::NoMappedValue, message, part);
         };
         let received_at = body.envelope.received_at;
-        let found_id = || match read::text(fields.raw(self.id)) {
-            Reading::Value(id) => Ok(FoundId::Plain(sensor_of(id, entity_type))),
-            Reading::Missing => Err(IdFault::Missing),
-            Reading::Wrong => Err(IdFault::Wrong),
-        };
         // Returns whether anything came of the values.
         let mut emit = |values: &[Span], period: Result<Option<Period>, TimeFault>| {
             let interval_s = match &period {
@@ -322,6 +317,11 @@ impl NgsiDecoder {
                     .check_time(start, received_at)
                     .map(ObservedAt::Own),
                 None => Ok(ObservedAt::Received(received_at)),
+            };
+            let found_id = || match read::text(fields.raw(self.id)) {
+                Reading::Value(id) => Ok(FoundId::Plain(sensor_of(id, entity_type))),
+                Reading::Missing => Err(IdFault::Missing),
+                Reading::Wrong => Err(IdFault::Wrong),
             };
             let document = Document {
                 fields: Fields::json(body.text, values),

@@ -202,7 +202,10 @@ impl Traffic {
     ) -> Result<(), (RejectReason, String)> {
         let fault = |reason, message: &str| (reason, message.to_owned());
         let segment_id = match read::text(id) {
-            Reading::Value(id) => id.rsplit(':').next().and_then(|number| number.parse::<i64>().ok()),
+            Reading::Value(id) => id
+                .rsplit(':')
+                .next()
+                .and_then(|number| number.parse::<i64>().ok()),
             Reading::Missing | Reading::Wrong => None,
         };
         let segment_id: i64 = segment_id.filter(|number| *number > 0).ok_or_else(|| {
