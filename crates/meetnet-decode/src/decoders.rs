@@ -11,7 +11,9 @@ use meetnet_model::source::{SourceDeclaration, WireFormat};
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
+use crate::format::influx::InfluxDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::station::StationDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -43,6 +45,8 @@ enum Format {
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
     Json(JsonDecoder),
+    Station(StationDecoder),
+    Influx(InfluxDecoder),
 }
 
 impl Decoders {
@@ -172,6 +176,14 @@ impl Source {
             Format::Airrohr(decoder) => decoder.decode(&body, group),
             Format::Tts(decoder) => decoder.decode(&body, group),
             Format::Json(decoder) => decoder.decode(&body, group),
+            Format::Station(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Influx(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
         }
     }
 }
@@ -194,6 +206,12 @@ impl Format {
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
+            WireFormat::Ecowitt | WireFormat::Wunderground => {
+                Self::Station(StationDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Influx => {
+                Self::Influx(InfluxDecoder::compile(source, &topics, declarations)?)
+            }
         })
     }
 }

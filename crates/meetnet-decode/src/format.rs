@@ -5,8 +5,10 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
+pub(crate) mod influx;
 pub(crate) mod json;
 pub(crate) mod mapped;
+pub(crate) mod station;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 

@@ -8,6 +8,7 @@ use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::fields::{Span, TextValues};
+use crate::format::influx::LineKeys;
 use crate::identity::HardwareIds;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
@@ -25,6 +26,9 @@ pub struct Decoded {
     pub rows: Vec<DatasetRows>,
     /// What could not become a row, in the order of the envelopes.
     pub rejects: Vec<Reject>,
+    /// How many rejects of an envelope are beyond [`REJECTS_PER_ENVELOPE_MAX`] and not listed, by its position in the
+    /// group, in ascending order; envelopes without such rejects are not here.
+    pub unlisted: Vec<(u32, u32)>,
 }
 
 impl Decoded {
@@ -53,6 +57,8 @@ impl Group {
             output: Output {
                 builders,
                 rejects: Vec::new(),
+                unlisted: Vec::new(),
+                item: None,
                 envelope: 0,
                 rejected: 0,
             },
@@ -79,6 +85,7 @@ impl Group {
                 .map(RowsBuilder::take)
                 .collect(),
             rejects: std::mem::take(&mut self.output.rejects),
+            unlisted: std::mem::take(&mut self.output.unlisted),
         }
     }
 }
@@ -92,11 +99,10 @@ pub(crate) struct Scratch {
     pub(crate) part_spans: Vec<Span>,
     /// The elements of an array.
     pub(crate) elements: Vec<Span>,
-    /// The elements of an array within an element.
-    pub(crate) part_elements: Vec<Span>,
     /// The values of a flat message.
-    #[allow(dead_code, reason = "for flat formats; none is here yet")]
     pub(crate) values: TextValues,
+    /// The keys of lines before.
+    pub(crate) line_keys: LineKeys,
     /// What making a row takes.
     pub(crate) row: RowScratch,
 }
@@ -117,7 +123,10 @@ pub(crate) struct RowScratch {
 pub(crate) struct Output {
     builders: Vec<RowsBuilder>,
     rejects: Vec<Reject>,
+    unlisted: Vec<(u32, u32)>,
     envelope: u32,
+    /// The message of a body of several that is being decoded.
+    item: Option<u32>,
     /// Rejects of the current envelope.
     rejected: u32,
 }
@@ -127,6 +136,18 @@ impl Output {
     pub(crate) fn begin(&mut self, envelope: u32) {
         self.envelope = envelope;
         self.rejected = 0;
+        self.item = None;
+    }
+
+    /// Says that what follows is about the message at that position of the body, until the next one or
+    /// [`Output::end_items`]: rejects carry it.
+    pub(crate) fn begin_item(&mut self, position: u32) {
+        self.item = Some(position);
+    }
+
+    /// Says that what follows is about the body as a whole.
+    pub(crate) fn end_items(&mut self) {
+        self.item = None;
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -174,6 +195,7 @@ impl Output {
             self.rejects.push(Reject {
                 envelope: self.envelope,
                 ordinal,
+                item: self.item,
                 reason,
                 message: message.to_string(),
                 excerpt: excerpt_of(excerpt),
@@ -185,6 +207,7 @@ impl Output {
     pub(crate) fn end(&mut self) {
         let beyond = self.rejected.saturating_sub(REJECTS_PER_ENVELOPE_MAX);
         if let (1.., Some(last)) = (beyond, self.rejects.last_mut()) {
+            self.unlisted.push((self.envelope, beyond));
             last.message = format!(
                 "{} (and {beyond} more rejects of this envelope, which are not listed; its bytes are in the journal)",
                 last.message

@@ -187,8 +187,12 @@ pub fn is_licence_id(id: &str) -> bool {
 pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic"],
-        WireFormat::Airrohr => &["air", "heat"],
-        WireFormat::TtsV3 | WireFormat::Json => &[],
+        WireFormat::Airrohr => &["air", "heat", "noise"],
+        // Without a map the fields are airRohr's.
+        WireFormat::Influx if source.map.is_empty() => &["air", "heat", "noise"],
+        WireFormat::Ecowitt => &["heat"],
+        WireFormat::Wunderground => &["air", "heat"],
+        WireFormat::TtsV3 | WireFormat::Json | WireFormat::Influx => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
     by_format.iter().map(DatasetId::new).chain(mapped).collect()

@@ -30,6 +30,12 @@ pub enum WireFormat {
     TtsV3,
     /// JSON objects, read by the declared mapping.
     Json,
+    /// Form fields of Ecowitt weather stations and their other brands.
+    Ecowitt,
+    /// Query strings of stations that upload to Weather Underground.
+    Wunderground,
+    /// InfluxDB line protocol.
+    Influx,
 }
 
 impl WireFormat {
@@ -40,8 +46,19 @@ impl WireFormat {
             Self::Airrohr => "airrohr",
             Self::TtsV3 => "tts-v3",
             Self::Json => "json",
+            Self::Ecowitt => "ecowitt",
+            Self::Wunderground => "wunderground",
+            Self::Influx => "influx",
         }
     }
+}
+
+/// The units in which a station sends its values, where their names do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StationUnits {
+    /// °C, hPa, km/h and mm, under names that say °F, inHg, mph and in.
+    Metric,
 }
 
 /// The name of a secret: where its value is found at run time.
@@ -306,6 +323,9 @@ pub struct SourceDeclaration {
     /// Whether literal `nan` in JSON is read as a missing value.
     #[serde(default)]
     pub lenient: bool,
+    /// The units of the format's built-in fields, where they are not those that the names say (format `ecowitt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<StationUnits>,
     /// The mapping of fields to properties and columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<MapEntry>,
@@ -338,6 +358,7 @@ impl SourceDeclaration {
             time_window: TimeWindow::default(),
             sentinels: Vec::new(),
             lenient: false,
+            units: None,
             map: Vec::new(),
             precedence: 0,
         }

@@ -6,6 +6,7 @@
 mod any_bytes;
 mod corpus;
 mod recordings;
+mod recordings_push;
 
 #[allow(
     unreachable_pub,

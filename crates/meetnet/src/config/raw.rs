@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_model::source::{MapEntry, SecretRef, TimeDeclaration, ValueRef};
+use meetnet_model::source::{MapEntry, SecretRef, StationUnits, TimeDeclaration, ValueRef};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
@@ -202,6 +202,7 @@ pub(super) struct Source {
     pub(super) sentinels: Vec<f64>,
     #[serde(default)]
     pub(super) lenient: bool,
+    pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
@@ -225,6 +226,9 @@ pub(super) struct Source {
     pub(super) tls_ca: Option<Spanned<String>>,
     // kind = "http"
     pub(super) token: Option<Spanned<Secret>>,
+    pub(super) database: Option<Spanned<String>>,
+    pub(super) station: Option<Spanned<String>>,
+    pub(super) path: Option<Spanned<String>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,
 }
 

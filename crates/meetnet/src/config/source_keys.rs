@@ -22,7 +22,13 @@ pub(super) const MQTT_KEYS: &[&str] = &[
 ];
 
 /// Keys of `kind = "http"` alone.
-pub(super) const HTTP_KEYS: &[&str] = &["token", "requests_per_second_max"];
+pub(super) const HTTP_KEYS: &[&str] = &[
+    "token",
+    "database",
+    "station",
+    "path",
+    "requests_per_second_max",
+];
 
 /// Kinds of this version.
 pub(super) const KINDS: &[&str] = &["mqtt", "http"];
@@ -36,15 +42,15 @@ pub(super) const LATER_KINDS: &[&str] = &[
 ];
 
 /// Formats of this version.
-pub(super) const FORMATS: &[&str] = &["telraam", "airrohr", "tts-v3", "json"];
-/// Formats that are planned.
-pub(super) const LATER_FORMATS: &[&str] = &[
-    "chirpstack-v4",
-    "influx",
+pub(super) const FORMATS: &[&str] = &[
+    "telraam",
+    "airrohr",
+    "tts-v3",
+    "json",
     "ecowitt",
     "wunderground",
-    "sensorthings",
-    "ngsi",
-    "senml",
-    "csv",
+    "influx",
 ];
+/// Formats that are planned.
+pub(super) const LATER_FORMATS: &[&str] =
+    &["chirpstack-v4", "sensorthings", "ngsi", "senml", "csv"];
