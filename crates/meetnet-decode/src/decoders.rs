@@ -13,10 +13,12 @@ use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
 use crate::format::chirpstack::ChirpstackDecoder;
 use crate::format::csv::CsvDecoder;
+use crate::format::influx::InfluxDecoder;
 use crate::format::json::JsonDecoder;
 use crate::format::ngsi::NgsiDecoder;
 use crate::format::senml::SenmlDecoder;
 use crate::format::sensorthings::SensorThingsDecoder;
+use crate::format::station::StationDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -55,6 +57,8 @@ enum Format {
     /// One document of JSON per line.
     Ndjson(JsonDecoder),
     Csv(Box<CsvDecoder>),
+    Station(StationDecoder),
+    Influx(InfluxDecoder),
 }
 
 impl Decoders {
@@ -200,6 +204,14 @@ impl Source {
                 decoder.decode(&body, group);
                 Ok(())
             }
+            Format::Station(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Influx(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
         }
     }
 }
@@ -248,6 +260,12 @@ impl Format {
                 &topics,
                 declarations,
             )?)),
+            WireFormat::Ecowitt | WireFormat::Wunderground => {
+                Self::Station(StationDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Influx => {
+                Self::Influx(InfluxDecoder::compile(source, &topics, declarations)?)
+            }
         })
     }
 }

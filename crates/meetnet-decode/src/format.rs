@@ -7,11 +7,13 @@
 pub(crate) mod airrohr;
 pub(crate) mod chirpstack;
 pub(crate) mod csv;
+pub(crate) mod influx;
 pub(crate) mod json;
 pub(crate) mod mapped;
 pub(crate) mod ngsi;
 pub(crate) mod senml;
 pub(crate) mod sensorthings;
+pub(crate) mod station;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 

@@ -9,6 +9,7 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::fields::{Span, TextValues};
 use crate::format::csv::CsvScratch;
+use crate::format::influx::LineKeys;
 use crate::identity::HardwareIds;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
@@ -26,6 +27,9 @@ pub struct Decoded {
     pub rows: Vec<DatasetRows>,
     /// What could not become a row, in the order of the envelopes.
     pub rejects: Vec<Reject>,
+    /// How many rejects of an envelope are beyond [`REJECTS_PER_ENVELOPE_MAX`] and not listed, by its position in the
+    /// group, in ascending order; envelopes without such rejects are not here.
+    pub unlisted: Vec<(u32, u32)>,
 }
 
 impl Decoded {
@@ -55,6 +59,7 @@ impl Group {
                 builders,
                 rejects: Vec::new(),
                 ignored: 0,
+                unlisted: Vec::new(),
                 item: None,
                 envelope: 0,
                 rejected: 0,
@@ -87,6 +92,7 @@ impl Group {
                 .map(RowsBuilder::take)
                 .collect(),
             rejects: std::mem::take(&mut self.output.rejects),
+            unlisted: std::mem::take(&mut self.output.unlisted),
         }
     }
 }
@@ -109,10 +115,11 @@ pub(crate) struct Scratch {
     /// A text that had to be unescaped, where there is a document in it.
     pub(crate) text: String,
     /// The values of a flat message.
-    #[allow(dead_code, reason = "for flat formats; none is here yet")]
     pub(crate) values: TextValues,
     /// The record of a table.
     pub(crate) csv: CsvScratch,
+    /// The keys of lines before.
+    pub(crate) line_keys: LineKeys,
     /// What making a row takes.
     pub(crate) row: RowScratch,
 }
@@ -134,6 +141,7 @@ pub(crate) struct Output {
     builders: Vec<RowsBuilder>,
     rejects: Vec<Reject>,
     ignored: u64,
+    unlisted: Vec<(u32, u32)>,
     envelope: u32,
     /// The message of a body of several that is being decoded.
     item: Option<u32>,
@@ -223,6 +231,7 @@ impl Output {
     pub(crate) fn end(&mut self) {
         let beyond = self.rejected.saturating_sub(REJECTS_PER_ENVELOPE_MAX);
         if let (1.., Some(last)) = (beyond, self.rejects.last_mut()) {
+            self.unlisted.push((self.envelope, beyond));
             last.message = format!(
                 "{} (and {beyond} more rejects of this envelope, which are not listed; its bytes are in the journal)",
                 last.message

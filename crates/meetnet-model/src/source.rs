@@ -43,11 +43,17 @@ pub enum WireFormat {
     Ndjson,
     /// Tables as text, read by the declared mapping.
     Csv,
+    /// Form fields of Ecowitt weather stations and their other brands.
+    Ecowitt,
+    /// Query strings of stations that upload to Weather Underground.
+    Wunderground,
+    /// InfluxDB line protocol.
+    Influx,
 }
 
 impl WireFormat {
     /// Every format, in the order in which messages list them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Telraam,
         Self::Airrohr,
         Self::TtsV3,
@@ -58,6 +64,9 @@ impl WireFormat {
         Self::Json,
         Self::Ndjson,
         Self::Csv,
+        Self::Ecowitt,
+        Self::Wunderground,
+        Self::Influx,
     ];
 
     /// Returns the format of that name.
@@ -78,8 +87,19 @@ impl WireFormat {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
+            Self::Ecowitt => "ecowitt",
+            Self::Wunderground => "wunderground",
+            Self::Influx => "influx",
         }
     }
+}
+
+/// The units in which a station sends its values, where their names do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StationUnits {
+    /// °C, hPa, km/h and mm, under names that say °F, inHg, mph and in.
+    Metric,
 }
 
 /// The name of a secret: where its value is found at run time.
@@ -370,6 +390,9 @@ pub struct SourceDeclaration {
     /// How tables are written, for format `csv`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvDeclaration>,
+    /// The units of the format's built-in fields, where they are not those that the names say (format `ecowitt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<StationUnits>,
     /// The mapping of fields to properties and columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<MapEntry>,
@@ -403,6 +426,7 @@ impl SourceDeclaration {
             sentinels: Vec::new(),
             lenient: false,
             csv: None,
+            units: None,
             map: Vec::new(),
             precedence: 0,
         }

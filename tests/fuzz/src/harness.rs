@@ -17,7 +17,7 @@ pub const RECEIVED_AT: i64 = 1_780_315_200_000_000;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("telraam", telraam),
     ("airrohr", airrohr),
     ("tts", tts),
@@ -28,6 +28,9 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("json", json),
     ("ndjson", ndjson),
     ("csv", csv),
+    ("ecowitt", ecowitt),
+    ("wunderground", wunderground),
+    ("influx", influx),
     ("mapping", mapping),
 ];
 
@@ -254,6 +257,40 @@ fn json(body: &[u8]) {
     });
     let made = check(&DECODERS, "", body);
     assert_ne!(made.count(), 0, "dropped silently");
+}
+
+fn ecowitt(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'ecowitt'\n\
+             map = [ { dataset = 'air', property = 'pm2_5', field = 'pm25_ch1' } ]",
+        )
+    });
+    let made = check(&DECODERS, "", body);
+    assert_ne!(made.count(), 0, "dropped silently");
+}
+
+fn wunderground(body: &[u8]) {
+    static DECODERS: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'wunderground'"));
+    let made = check(&DECODERS, "", body);
+    assert_ne!(made.count(), 0, "dropped silently");
+}
+
+fn influx(body: &[u8]) {
+    static AIRROHR: LazyLock<Decoders> = LazyLock::new(|| fixed("format = 'influx'"));
+    static MAPPED: LazyLock<Decoders> = LazyLock::new(|| {
+        fixed(
+            "format = 'influx'\nsensor_id = { field = 'station' }\n\
+             map = [ { dataset = 'heat', property = 'air_temperature', field = 'weather.temp' },\n\
+             { dataset = 'heat', property = 'relative_humidity', field = 'hum', unit = '%' },\n\
+             { dataset = 'traffic', column = 'segment_id', pointer = '/count/segment' },\n\
+             { dataset = 'traffic', column = 'car', pointer = '/count/car', interval_s = 60 } ]",
+        )
+    });
+    for decoders in [&AIRROHR, &MAPPED] {
+        let made = check(decoders, "", body);
+        assert_ne!(made.count(), 0, "dropped silently");
+    }
 }
 
 /// The bytes also say how to decode: lines with topic pattern, topic, sensor id template, pointer, pointer of the

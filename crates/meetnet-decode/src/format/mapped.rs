@@ -49,10 +49,6 @@ pub(crate) enum FoundId<'t> {
     /// None.
     Nobody,
     /// A public number or name.
-    #[allow(
-        dead_code,
-        reason = "for formats whose stations have public numbers; none is here yet"
-    )]
     Plain(Cow<'t, str>),
     /// A hardware id and its kind, which keeps ids of different kinds apart; it is replaced by its HMAC.
     Hardware(&'static str, Cow<'t, str>),

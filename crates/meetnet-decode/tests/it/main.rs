@@ -7,6 +7,7 @@ mod any_bytes;
 mod corpus;
 mod documentation;
 mod recordings;
+mod recordings_push;
 
 #[allow(
     unreachable_pub,

@@ -14,7 +14,7 @@ use crate::harness::{self, RECEIVED_AT};
 /// Everything that was ever recorded.
 const WIDE: &str = "time_window = { back_us = 400000000000000000, ahead_us = 400000000000000000 }";
 
-fn folder(variable: &str) -> Option<PathBuf> {
+pub(crate) fn folder(variable: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(variable).map(PathBuf::from);
     if folder.is_none() {
         println!("{variable} is not set: recordings are not tested");
@@ -22,7 +22,7 @@ fn folder(variable: &str) -> Option<PathBuf> {
     folder
 }
 
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -34,11 +34,11 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn decoders(declaration: &str) -> Decoders {
+pub(crate) fn decoders(declaration: &str) -> Decoders {
     harness::decoders(harness::source(&format!("{declaration}\n{WIDE}")).unwrap()).unwrap()
 }
 
-fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> Decoded {
+pub(crate) fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> Decoded {
     decoders.decode_body(&EnvelopeRef {
         sequence: 1,
         source: "test",
@@ -50,7 +50,7 @@ fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> De
     })
 }
 
-fn reasons(decoded: &Decoded) -> BTreeMap<&'static str, usize> {
+pub(crate) fn reasons(decoded: &Decoded) -> BTreeMap<&'static str, usize> {
     let mut reasons = BTreeMap::new();
     for reject in &decoded.rejects {
         *reasons.entry(reject.reason.as_str()).or_default() += 1;

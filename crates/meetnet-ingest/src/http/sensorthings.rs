@@ -47,7 +47,10 @@ pub(super) fn routes() -> Router<PushState> {
         router = router
             .route(&format!("{version}/Observations"), post(create_one))
             // `Datastreams(id)` is one segment.
-            .route(&format!("{version}/{{datastream}}/Observations"), post(create_one))
+            .route(
+                &format!("{version}/{{datastream}}/Observations"),
+                post(create_one),
+            )
             .route(&format!("{version}/CreateObservations"), post(create_many));
     }
     router
@@ -97,8 +100,8 @@ async fn take(
 ) -> Result<(Vec<u8>, Sequence, Answer), Answer> {
     let (Parts { uri, headers, .. }, body) = request.into_parts();
     let query = Fields::split(uri.query().unwrap_or(""), &[TOKEN]);
-    let token = credentials::from_headers(&headers)
-        .or_else(|| query.secret(TOKEN).map(str::to_owned));
+    let token =
+        credentials::from_headers(&headers).or_else(|| query.secret(TOKEN).map(str::to_owned));
     let wanted = Wanted::Format(WireFormat::SensorThings);
     let endpoint = inner.choose(wanted, None, token.as_deref())?;
     let mut journalled = None;

@@ -3,7 +3,9 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_model::source::{CsvDeclaration, MapEntry, SecretRef, TimeDeclaration, ValueRef};
+use meetnet_model::source::{
+    CsvDeclaration, MapEntry, SecretRef, StationUnits, TimeDeclaration, ValueRef,
+};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
@@ -203,6 +205,7 @@ pub(super) struct Source {
     #[serde(default)]
     pub(super) lenient: bool,
     pub(super) csv: Option<Spanned<CsvDeclaration>>,
+    pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
@@ -228,6 +231,9 @@ pub(super) struct Source {
     pub(super) tls_key: Option<Spanned<Secret>>,
     // kind = "http"
     pub(super) token: Option<Spanned<Secret>>,
+    pub(super) database: Option<Spanned<String>>,
+    pub(super) station: Option<Spanned<String>>,
+    pub(super) path: Option<Spanned<String>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,
 }
 

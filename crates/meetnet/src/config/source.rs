@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use meetnet_ingest::http::is_fixed_path;
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::source::{
@@ -14,7 +15,7 @@ use toml::Spanned;
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::bytes;
-use super::source_keys::{HTTP_KEYS, KINDS, LATER_FORMATS, LATER_KINDS, MQTT_KEYS};
+use super::source_keys::{HTTP_KEYS, KINDS, LATER_KINDS, MQTT_KEYS};
 use super::{Located, raw};
 
 /// Most requests per second of a push source that does not say otherwise.
@@ -52,6 +53,10 @@ pub(crate) struct MqttTransport {
 #[derive(Clone, Debug)]
 pub(crate) struct HttpTransport {
     pub(crate) token: Option<Located<SecretRef>>,
+    /// The database, bucket or station that requests name.
+    pub(crate) name: Option<String>,
+    /// A path of its own.
+    pub(crate) path: Option<String>,
     pub(crate) requests_per_second_max: u32,
 }
 
@@ -91,9 +96,25 @@ pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSo
             );
             document.problem(source.id_span.clone(), message);
         }
+        if let Transport::Http(HttpTransport {
+            path: Some(path), ..
+        }) = &source.config.transport
+            && let Some(other) = owner_of_path(&sources, path)
+        {
+            let message = format!("source `{other}` has the path {path} already");
+            document.problem(source.id_span.clone(), message);
+        }
         sources.push(source);
     }
     sources
+}
+
+fn owner_of_path<'s>(sources: &'s [ReadSource], path: &str) -> Option<&'s SourceId> {
+    let mut configs = sources.iter().map(|source| &source.config);
+    let owner = configs.find(|config| {
+        matches!(&config.transport, Transport::Http(http) if http.path.as_deref() == Some(path))
+    });
+    owner.map(|config| &config.declaration.id)
 }
 
 fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Option<ReadSource> {
@@ -129,18 +150,17 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
         document.problem(csv.span(), message);
     }
+    if let Some(units) = &raw.units
+        && format.is_some_and(|format| format != WireFormat::Ecowitt)
+    {
+        let message =
+            "`units` is for format = \"ecowitt\" only; write the unit of each field in `map`";
+        document.problem(units.span(), message);
+    }
     let transport = match kind {
         SourceKind::Mqtt => mqtt(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
-        SourceKind::Http => Some(Transport::Http(HttpTransport {
-            token: raw
-                .token
-                .as_ref()
-                .map(|token| document.located(token.get_ref().0.clone(), token.span())),
-            requests_per_second_max: raw
-                .requests_per_second_max
-                .map_or(REQUESTS_PER_SECOND_DEFAULT, u32::from),
-        })),
+        SourceKind::Http => Some(Transport::Http(http(document, &raw, format))),
     };
     let default_window = TimeWindow::default();
     let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
@@ -172,6 +192,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         sentinels: raw.sentinels,
         lenient: raw.lenient,
         csv: raw.csv.map(Spanned::into_inner),
+        units: raw.units.map(Spanned::into_inner),
         map: raw
             .map
             .into_iter()
@@ -223,14 +244,7 @@ fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFor
     let format = WireFormat::of_name(name);
     if format.is_none() {
         let known = WireFormat::ALL.map(WireFormat::as_str);
-        let message = if LATER_FORMATS.contains(&name) {
-            format!(
-                "format `{name}` is not in this version, which knows {}",
-                known.join(", ")
-            )
-        } else {
-            format!("unknown format `{name}`{}", did_you_mean(name, &known))
-        };
+        let message = format!("unknown format `{name}`{}", did_you_mean(name, &known));
         document.problem(text.span(), message);
     }
     format
@@ -252,6 +266,57 @@ fn name(document: &mut Document<'_>, key: &str, text: &Spanned<String>) {
             "{key} `{value}` must be lower-case letters, digits, - and _, begin with a letter or digit, and have at most {BYTES_MAX} characters"
         );
         document.problem(text.span(), message);
+    }
+}
+
+/// Reads what belongs to a push endpoint, some of it to one format only.
+fn http(
+    document: &mut Document<'_>,
+    raw: &raw::Source,
+    format: Option<WireFormat>,
+) -> HttpTransport {
+    for (key, value, owner) in [
+        ("database", &raw.database, WireFormat::Influx),
+        ("station", &raw.station, WireFormat::Wunderground),
+    ] {
+        if let Some(value) = value
+            && format.is_some_and(|format| format != owner)
+        {
+            let message = format!(
+                "`{key}` is for format = \"{}\" only; remove it",
+                owner.as_str()
+            );
+            document.problem(value.span(), message);
+        }
+    }
+    if let Some(path) = &raw.path {
+        own_path(document, path);
+    }
+    let name = raw.database.as_ref().or(raw.station.as_ref());
+    HttpTransport {
+        token: raw
+            .token
+            .as_ref()
+            .map(|token| document.located(token.get_ref().0.clone(), token.span())),
+        name: name.map(|name| name.get_ref().clone()),
+        path: raw.path.as_ref().map(|path| path.get_ref().clone()),
+        requests_per_second_max: raw
+            .requests_per_second_max
+            .map_or(REQUESTS_PER_SECOND_DEFAULT, u32::from),
+    }
+}
+
+/// Checks a path that a source takes beside its `/ingest/v1/ID`.
+fn own_path(document: &mut Document<'_>, path: &Spanned<String>) {
+    let text = path.get_ref().as_str();
+    let is_path_byte = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+    let is_path = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_path_byte);
+    if !is_path {
+        let message = "a path begins with / and goes on with letters, digits and / - _ . ~ only";
+        document.problem(path.span(), message);
+    } else if is_fixed_path(text) || text.starts_with("/ingest/") {
+        let message = "this path is there already; leave `path` out, or choose one that is not";
+        document.problem(path.span(), message);
     }
 }
 

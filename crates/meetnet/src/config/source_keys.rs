@@ -1,4 +1,4 @@
-//! Which keys of `[[source]]` belong to one kind only, and the kinds and formats that this version does not have yet.
+//! Which keys of `[[source]]` belong to one kind only, and the kinds that this version does not have yet.
 
 /// Keys of `kind = "mqtt"` alone.
 pub(super) const MQTT_KEYS: &[&str] = &[
@@ -24,7 +24,13 @@ pub(super) const MQTT_KEYS: &[&str] = &[
 ];
 
 /// Keys of `kind = "http"` alone.
-pub(super) const HTTP_KEYS: &[&str] = &["token", "requests_per_second_max"];
+pub(super) const HTTP_KEYS: &[&str] = &[
+    "token",
+    "database",
+    "station",
+    "path",
+    "requests_per_second_max",
+];
 
 /// Kinds of this version.
 pub(super) const KINDS: &[&str] = &["mqtt", "http"];
@@ -36,6 +42,3 @@ pub(super) const LATER_KINDS: &[&str] = &[
     "opensensemap",
     "ircel",
 ];
-
-/// Formats that are planned.
-pub(super) const LATER_FORMATS: &[&str] = &["influx", "ecowitt", "wunderground"];

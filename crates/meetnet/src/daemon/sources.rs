@@ -70,7 +70,10 @@ pub(super) fn push(
         };
         sources.push(PushSource {
             id: source.declaration.id.clone(),
+            format: source.declaration.format,
             token: secrets.credential(&source.declaration.id),
+            name: http.name.clone(),
+            path: http.path.clone(),
             requests_per_second_max: http.requests_per_second_max,
         });
     }
@@ -80,5 +83,6 @@ pub(super) fn push(
         opened.intake.clone(),
         opened.outcomes.clone(),
         statuses,
+        opened.key.clone(),
     )
 }

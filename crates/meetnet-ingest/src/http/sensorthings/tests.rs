@@ -47,7 +47,10 @@ async fn an_observation_is_created_and_its_path_is_journalled() {
         let location = format!("location: /v1.1/observations('{}.0')", at + 1);
         assert!(reply.headers.contains(&location), "{}", reply.headers);
         let taken = &server.sink.taken()[at];
-        assert_eq!((taken.topic.as_str(), taken.payload.as_slice()), (path, BODY));
+        assert_eq!(
+            (taken.topic.as_str(), taken.payload.as_slice()),
+            (path, BODY)
+        );
     }
 }
 
@@ -69,13 +72,20 @@ async fn what_is_no_observation_is_told_why() {
         rejects: vec![reject(None)],
         ..accepted(1)
     });
-    assert_eq!(server.post("/v1.1/Observations", &[JSON], BODY).await.status, 201);
+    assert_eq!(
+        server
+            .post("/v1.1/Observations", &[JSON], BODY)
+            .await
+            .status,
+        201
+    );
 }
 
 #[tokio::test]
 async fn each_row_of_a_data_array_is_answered() {
     let server = server().await;
-    let body = br#"[{"Datastream": {"@iot.id": 1}, "components": ["result"], "dataArray": [[1], ["x"]]},
+    let body =
+        br#"[{"Datastream": {"@iot.id": 1}, "components": ["result"], "dataArray": [[1], ["x"]]},
         {"Datastream": {"@iot.id": 2}, "components": ["result"], "dataArray": [[3]]}]"#;
     server.decode_next(Outcome {
         rejects: vec![reject(Some(1))],
@@ -94,12 +104,17 @@ async fn each_row_of_a_data_array_is_answered() {
         ..accepted(1)
     });
     let reply = server.post("/v1.1/CreateObservations", &[JSON], body).await;
-    assert_eq!((reply.status, reply.body.as_str()), (201, r#"["error","error","error"]"#));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (201, r#"["error","error","error"]"#)
+    );
     server.decode_next(Outcome {
         rejects: vec![reject(None)],
         ..Outcome::default()
     });
-    let reply = server.post("/v1.1/CreateObservations", &[JSON], b"[{\"dataArray\":").await;
+    let reply = server
+        .post("/v1.1/CreateObservations", &[JSON], b"[{\"dataArray\":")
+        .await;
     assert_eq!(reply.status, 400, "{}", reply.body);
 }
 
@@ -112,23 +127,44 @@ async fn credentials_choose_the_source() {
     let server = serving(vec![open("a", "one"), open("b", "two")]).await;
     let bearer = "Authorization: Bearer two";
     server.decode_next(accepted(1));
-    assert_eq!(server.post("/v1.1/Observations", &[JSON, bearer], BODY).await.status, 201);
+    assert_eq!(
+        server
+            .post("/v1.1/Observations", &[JSON, bearer], BODY)
+            .await
+            .status,
+        201
+    );
     assert_eq!(server.sink.taken()[0].source, "b");
     server.decode_next(accepted(1));
-    let reply = server.post("/v1.1/Observations?token=one", &[JSON], BODY).await;
-    assert_eq!((reply.status, server.sink.taken()[1].source.as_str()), (201, "a"));
+    let reply = server
+        .post("/v1.1/Observations?token=one", &[JSON], BODY)
+        .await;
+    assert_eq!(
+        (reply.status, server.sink.taken()[1].source.as_str()),
+        (201, "a")
+    );
     assert!(!server.journalled().contains("token"));
     let reply = server.post("/v1.1/Observations", &[JSON], BODY).await;
     assert_eq!(reply.status, 401);
-    assert!(reply.headers.contains("www-authenticate: basic"), "{}", reply.headers);
+    assert!(
+        reply.headers.contains("www-authenticate: basic"),
+        "{}",
+        reply.headers
+    );
     let none = serving(vec![source("json", WireFormat::Json)]).await;
-    assert_eq!(none.post("/v1.1/Observations", &[JSON], BODY).await.status, 404);
+    assert_eq!(
+        none.post("/v1.1/Observations", &[JSON], BODY).await.status,
+        404
+    );
 }
 
 #[test]
 fn rows_are_counted_as_the_decoder_numbers_them() {
     for (body, expect) in [
-        (r#"[{"dataArray": [[1], [2]]}, {"dataArray": []}, {"dataArray": 5}, {"result": 1}, 7]"#, Some(5)),
+        (
+            r#"[{"dataArray": [[1], [2]]}, {"dataArray": []}, {"dataArray": 5}, {"result": 1}, 7]"#,
+            Some(5),
+        ),
         (r#"{"dataArray": [[1], [2]]}"#, Some(2)),
         (r#"{"result": 1}"#, Some(1)),
         ("[]", Some(0)),
@@ -142,7 +178,11 @@ fn rows_are_counted_as_the_decoder_numbers_them() {
 
 #[test]
 fn the_paths_of_the_standard_are_fixed() {
-    for path in ["/v1.1/Observations", "/v1.0/Datastreams(1)/Observations", "/v1.1/CreateObservations"] {
+    for path in [
+        "/v1.1/Observations",
+        "/v1.0/Datastreams(1)/Observations",
+        "/v1.1/CreateObservations",
+    ] {
         assert!(is_path(path), "{path}");
     }
     for path in ["/v1.1/Things", "/v2/Observations", "/Observations"] {
