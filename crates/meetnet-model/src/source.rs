@@ -16,6 +16,8 @@ pub enum SourceKind {
     Mqtt,
     /// A push endpoint: `POST /ingest/v1/{source}`.
     Http,
+    /// An API that is polled.
+    Poll,
 }
 
 /// The wire format of a source's messages.

@@ -228,10 +228,7 @@ impl Mapped {
         };
         let received_at = body.envelope.received_at;
         match time {
-            Some(time) => body
-                .common
-                .check_time(time, received_at)
-                .map(ObservedAt::Own),
+            Some(time) => body.check_time(time).map(ObservedAt::Own),
             None => Ok(ObservedAt::Received(received_at)),
         }
     }

@@ -312,10 +312,7 @@ impl NgsiDecoder {
                 Ok(None) | Err(_) => None,
             };
             let time = || match period? {
-                Some(Period { start, .. }) => body
-                    .common
-                    .check_time(start, received_at)
-                    .map(ObservedAt::Own),
+                Some(Period { start, .. }) => body.check_time(start).map(ObservedAt::Own),
                 None => Ok(ObservedAt::Received(received_at)),
             };
             let found_id = || match read::text(fields.raw(self.id)) {

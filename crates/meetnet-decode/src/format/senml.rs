@@ -377,12 +377,12 @@ impl SenmlDecoder {
         let time = base.time_us.saturating_add(own.unwrap_or(0));
         let received_at = body.envelope.received_at;
         if time >= RELATIVE_BELOW_US {
-            let time = body.common.check_time(time, received_at)?;
+            let time = body.check_time(time)?;
             return Ok(ObservedAt::Own(time));
         }
         // A time that is told from now is as good as our clock.
         let time = received_at.saturating_add(time);
-        let time = body.common.check_time(time, received_at)?;
+        let time = body.check_time(time)?;
         Ok(ObservedAt::Received(time))
     }
 }

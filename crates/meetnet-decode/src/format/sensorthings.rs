@@ -326,10 +326,7 @@ impl SensorThingsDecoder {
         };
         let received_at = body.envelope.received_at;
         let time = || match period? {
-            Some(Period { start, .. }) => body
-                .common
-                .check_time(start, received_at)
-                .map(ObservedAt::Own),
+            Some(Period { start, .. }) => body.check_time(start).map(ObservedAt::Own),
             None => Ok(ObservedAt::Received(received_at)),
         };
         let document = Document {

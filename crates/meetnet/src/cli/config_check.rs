@@ -129,6 +129,10 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
                 let topics = declaration.topics.join("  ");
                 writeln!(out, "               {}  {topics}", mqtt.options.url)?;
             }
+            Transport::Poll(poll) => {
+                let interval = DurationText(poll.options.interval);
+                writeln!(out, "               {}  every {interval}", poll.options.url)?;
+            }
             Transport::Http(http) => {
                 let token = if http.token.is_some() {
                     "with a token"

@@ -190,7 +190,8 @@ pub(super) struct Source {
     // Checked before the section is read, since other kinds have other keys.
     #[serde(rename = "kind")]
     pub(super) _kind: String,
-    pub(super) format: Spanned<String>,
+    // What a polled API answers is known; the other kinds must say.
+    pub(super) format: Option<Spanned<String>>,
     pub(super) namespace: Option<Spanned<String>>,
     pub(super) licence: Spanned<String>,
     pub(super) attribution: Option<String>,
@@ -210,7 +211,7 @@ pub(super) struct Source {
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
     pub(super) precedence: i32,
-    // kind = "mqtt"
+    // kind = "mqtt"; `url` of polled kinds, too
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,
     pub(super) password: Option<Spanned<Secret>>,
@@ -235,6 +236,19 @@ pub(super) struct Source {
     pub(super) station: Option<Spanned<String>>,
     pub(super) path: Option<Spanned<String>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,
+    // Kinds that are polled
+    pub(super) api_key: Option<Spanned<Secret>>,
+    pub(super) interval: Option<Spanned<DurationText>>,
+    pub(super) reask: Option<DurationText>,
+    pub(super) since: Option<Spanned<String>>,
+    pub(super) request_pause: Option<DurationText>,
+    pub(super) requests_per_day_max: Option<NonZeroU32>,
+    pub(super) request_time_max: Option<DurationText>,
+    pub(super) answer_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) contact: Option<String>,
+    // kind = "telraam"
+    pub(super) segments: Option<Spanned<Vec<i64>>>,
+    pub(super) advanced: Option<bool>,
 }
 
 /// Accepted times relative to the receive time.

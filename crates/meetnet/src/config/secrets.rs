@@ -28,7 +28,7 @@ pub(crate) struct Secrets {
 /// The secret of one source.
 #[derive(Clone, Default)]
 pub(crate) struct SourceSecrets {
-    /// Password of the broker, or token of the push endpoint.
+    /// Password of the broker, token of the push endpoint, or key of the API.
     pub(crate) credential: Option<String>,
     /// Private key of the client's certificate, PEM.
     pub(crate) tls_key: Option<String>,
@@ -103,6 +103,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         let (named, key) = match &source.transport {
             Transport::Mqtt(mqtt) => (&mqtt.password, mqtt.identity.as_ref()),
             Transport::Http(http) => (&http.token, None),
+            Transport::Poll(poll) => (&poll.api_key, None),
         };
         let credential = named.as_ref().and_then(|secret| finder.find(secret));
         let tls_key = key.and_then(|(_, secret)| finder.find(secret));
@@ -185,7 +186,7 @@ impl Secrets {
         self.sources.get(source)?.tls_key.clone()
     }
 
-    /// Returns the password or token of a source, if one is configured.
+    /// Returns the password, token or API key of a source, if one is configured.
     pub(crate) fn credential(&self, source: &SourceId) -> Option<String> {
         self.sources.get(source)?.credential.clone()
     }

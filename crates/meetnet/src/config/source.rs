@@ -15,7 +15,8 @@ use toml::Spanned;
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::bytes;
-use super::source_keys::{HTTP_KEYS, KINDS, LATER_KINDS, MQTT_KEYS};
+use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
+use super::source_poll::{self, PollTransport, PolledKind};
 use super::{Located, raw};
 
 /// Most requests per second of a push source that does not say otherwise.
@@ -37,6 +38,26 @@ pub(crate) enum Transport {
     Mqtt(Box<MqttTransport>),
     /// A push endpoint.
     Http(HttpTransport),
+    /// A polled API.
+    Poll(Box<PollTransport>),
+}
+
+/// What `kind` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Mqtt,
+    Http,
+    Polled(PolledKind),
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "mqtt" => Some(Self::Mqtt),
+            "http" => Some(Self::Http),
+            other => PolledKind::parse(other).map(Self::Polled),
+        }
+    }
 }
 
 /// The broker connection, without its password and key.
@@ -118,21 +139,10 @@ fn owner_of_path<'s>(sources: &'s [ReadSource], path: &str) -> Option<&'s Source
 }
 
 fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Option<ReadSource> {
-    let kind = kind(document, &section)?;
-    let others: &[&str] = match kind {
-        SourceKind::Mqtt => HTTP_KEYS,
-        SourceKind::Http => MQTT_KEYS,
-    };
+    let (kind, kind_name) = kind(document, &section)?;
     for (key, span) in section.keys() {
-        if others.contains(&key.as_str()) {
-            let message = format!(
-                "`{key}` has no meaning for kind = \"{}\"; remove it",
-                if kind == SourceKind::Mqtt {
-                    "mqtt"
-                } else {
-                    "http"
-                }
-            );
+        if is_of_other_kind(&key, &kind_name) {
+            let message = format!("`{key}` has no meaning for kind = \"{kind_name}\"; remove it");
             document.problem(span, message);
         }
     }
@@ -143,7 +153,16 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         name(document, "namespace", namespace);
     }
     let id = SourceId::new(raw.id.get_ref());
-    let format = format(document, &raw.format);
+    let format = match (&raw.format, kind) {
+        (Some(text), _) => format(document, text),
+        // What an API answers is known.
+        (None, Kind::Polled(polled)) => Some(polled.format()),
+        (None, Kind::Mqtt | Kind::Http) => {
+            let message = "the key `format` is missing; add it";
+            document.problem(section_span.clone(), message);
+            None
+        }
+    };
     if let Some(csv) = &raw.csv
         && format.is_some_and(|format| format != WireFormat::Csv)
     {
@@ -158,9 +177,11 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         document.problem(units.span(), message);
     }
     let transport = match kind {
-        SourceKind::Mqtt => mqtt(document, &raw, folder, &section_span)
+        Kind::Polled(polled) => source_poll::read(document, polled, &raw, &section_span)
+            .map(|transport| Transport::Poll(Box::new(transport))),
+        Kind::Mqtt => mqtt(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
-        SourceKind::Http => Some(Transport::Http(http(document, &raw, format))),
+        Kind::Http => Some(Transport::Http(http(document, &raw, format))),
     };
     let default_window = TimeWindow::default();
     let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
@@ -180,7 +201,11 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .namespace
             .map_or_else(|| id.to_string(), Spanned::into_inner),
         id,
-        kind,
+        kind: match kind {
+            Kind::Mqtt => SourceKind::Mqtt,
+            Kind::Http => SourceKind::Http,
+            Kind::Polled(_) => SourceKind::Poll,
+        },
         format: format?,
         licence: LicenceId::new(raw.licence.get_ref()),
         attribution: raw.attribution,
@@ -212,31 +237,26 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
 }
 
 /// Reads the kind first: another version's kind has keys that this one does not know.
-fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<SourceKind> {
-    let Some((kind, span)) = section.text("kind") else {
+fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<(Kind, String)> {
+    let Some((name, span)) = section.text("kind") else {
         let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription) or kind = \"http\" (a push endpoint)";
         document.problem(section.span(), message);
         return None;
     };
-    match kind.as_str() {
-        "mqtt" => Some(SourceKind::Mqtt),
-        "http" => Some(SourceKind::Http),
-        later if LATER_KINDS.contains(&later) => {
-            let message = format!(
-                "kind `{later}` is not in this version, which knows {}; remove the source",
-                KINDS.join(" and ")
-            );
-            document.problem(span, message);
-            None
-        }
-        other => {
-            document.problem(
-                span,
-                format!("unknown kind `{other}`{}", did_you_mean(other, KINDS)),
-            );
-            None
-        }
+    if let Some(kind) = Kind::parse(&name) {
+        return Some((kind, name));
     }
+    let known: Vec<&str> = KIND_KEYS.iter().map(|(name, _)| *name).collect();
+    let message = if LATER_KINDS.contains(&name.as_str()) {
+        format!(
+            "kind `{name}` is not in this version, which knows {}; remove the source",
+            known.join(", ")
+        )
+    } else {
+        format!("unknown kind `{name}`{}", did_you_mean(&name, &known))
+    };
+    document.problem(span, message);
+    None
 }
 
 fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFormat> {

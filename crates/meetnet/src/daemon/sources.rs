@@ -2,11 +2,15 @@
 
 use meetnet_ingest::http::{PushLimits, PushSource, PushState};
 use meetnet_ingest::mqtt::{MqttOptions, MqttSource, TlsIdentity};
+use meetnet_ingest::poll::PollSource;
 use meetnet_ingest::status::Statuses;
 use meetnet_model::ids::SourceId;
 
 use super::write_side::Opened;
 use crate::config::{Config, Secrets, Transport};
+
+/// Folder of the cursors of polled sources, in the journal's.
+const CURSORS_DIR: &str = "polled";
 
 /// Returns the ids of the broker subscriptions, which `/readyz` waits for.
 pub(super) fn brokers(config: &Config) -> Vec<SourceId> {
@@ -50,6 +54,33 @@ pub(super) fn mqtt(
             intake: opened.intake.clone(),
             windows: opened.dup_windows.clone(),
             statuses: statuses.clone(),
+        });
+    }
+    sources
+}
+
+/// Returns the polled APIs with their keys.
+pub(super) fn polls(
+    config: &Config,
+    secrets: &Secrets,
+    opened: &Opened,
+    statuses: &Statuses,
+) -> Vec<PollSource> {
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        let Transport::Poll(poll) = &source.transport else {
+            continue;
+        };
+        sources.push(PollSource {
+            id: source.declaration.id.clone(),
+            options: poll.options.clone(),
+            api_key: secrets.credential(&source.declaration.id),
+            intake: opened.intake.clone(),
+            statuses: statuses.clone(),
+            hosts: opened.hosts.clone(),
+            backfills: opened.backfills.clone(),
+            cursors_dir: config.journal.dir.join(CURSORS_DIR),
+            journal_id: opened.journal.id().to_string(),
         });
     }
     sources

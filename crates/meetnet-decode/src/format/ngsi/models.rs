@@ -230,8 +230,7 @@ impl Traffic {
             }
         };
         let time = body
-            .common
-            .check_time(start, body.envelope.received_at)
+            .check_time(start)
             .map_err(|fault| (fault.reason, fault.message))?;
         let vehicle = match read::text(values.raw(self.vehicle_type)) {
             Reading::Value(vehicle) => self.vehicles.iter().find(|(name, _)| **name == *vehicle),

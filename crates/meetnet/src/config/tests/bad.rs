@@ -57,8 +57,8 @@ fn what_comes_later_is_said_to_come_later() {
         "city/meetnet.toml:1: [flight] is not in this version; remove the section",
     );
     check(
-        "[[source]]\nid = \"t\"\nkind = \"telraam\"\nsegments = [1]\n",
-        "city/meetnet.toml:3: kind `telraam` is not in this version, which knows mqtt and http; remove the source",
+        "[[source]]\nid = \"t\"\nkind = \"poll\"\nsegments = [1]\n",
+        "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, telraam; remove the source",
     );
     check(
         &source("\"json\"", "\"influx\""),
