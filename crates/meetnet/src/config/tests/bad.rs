@@ -60,10 +60,6 @@ fn what_comes_later_is_said_to_come_later() {
         "[[source]]\nid = \"t\"\nkind = \"poll\"\nsegments = [1]\n",
         "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, telraam; remove the source",
     );
-    check(
-        &source("\"json\"", "\"influx\""),
-        "city/meetnet.toml:7: format `influx` is not in this version, which knows telraam, airrohr, tts-v3, json",
-    );
 }
 
 #[test]
