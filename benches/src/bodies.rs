@@ -19,23 +19,13 @@ const TELRAAM_BACK_S: i64 = 390 * 86_400;
 /// How long ago the first uplink is.
 const UPLINK_BACK_S: i64 = 60 * 86_400;
 
-/// The wire formats.
+/// The wire formats that the city of the demo sends.
 pub const FORMATS: [WireFormat; 4] = [
     WireFormat::Telraam,
     WireFormat::Airrohr,
     WireFormat::TtsV3,
     WireFormat::Json,
 ];
-
-/// Returns what a format is called in the configuration.
-pub fn name(format: WireFormat) -> &'static str {
-    match format {
-        WireFormat::Telraam => "telraam",
-        WireFormat::Airrohr => "airrohr",
-        WireFormat::TtsV3 => "tts-v3",
-        WireFormat::Json => "json",
-    }
-}
 
 /// The bodies of one format.
 #[derive(Debug)]
@@ -113,6 +103,7 @@ impl Bodies {
                     payload: body.into_bytes(),
                 }
             }
+            other => bail!("the city of the demo sends no `{}`", other.as_str()),
         })
     }
 }
@@ -144,7 +135,7 @@ pub fn declarations(format: WireFormat) -> Declarations {
         WireFormat::Telraam => "telraam/+/report",
         WireFormat::Airrohr => "airrohr/+",
         WireFormat::TtsV3 => "v3/+/devices/+/up",
-        WireFormat::Json => "bench/{device}",
+        _ => "bench/{device}",
     };
     meetnet_model::schemas::builtin().into_declarations([SourceDeclaration {
         topics: vec![topic.to_owned()],

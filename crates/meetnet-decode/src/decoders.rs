@@ -12,7 +12,14 @@ use crate::devices::source_with_pseudonyms;
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
+use crate::format::chirpstack::ChirpstackDecoder;
+use crate::format::csv::CsvDecoder;
+use crate::format::influx::InfluxDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::ngsi::NgsiDecoder;
+use crate::format::senml::SenmlDecoder;
+use crate::format::sensorthings::SensorThingsDecoder;
+use crate::format::station::StationDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -43,7 +50,16 @@ enum Format {
     Telraam(TelraamDecoder),
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
+    Chirpstack(ChirpstackDecoder),
+    SensorThings(Box<SensorThingsDecoder>),
+    Ngsi(Box<NgsiDecoder>),
+    Senml(Box<SenmlDecoder>),
     Json(JsonDecoder),
+    /// One document of JSON per line.
+    Ndjson(JsonDecoder),
+    Csv(Box<CsvDecoder>),
+    Station(StationDecoder),
+    Influx(InfluxDecoder),
 }
 
 impl Decoders {
@@ -128,7 +144,15 @@ impl Decoders {
         if text.is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");
         }
-        source.decode(envelope, text, group);
+        if !matches!(source.format, Format::Ndjson(_)) {
+            return source.decode(envelope, text, group);
+        }
+        // Each line by itself: one that is cut, or has a bare `nan`, says nothing about the others.
+        for line in text.lines().map(str::trim_ascii) {
+            if !line.is_empty() {
+                source.decode(envelope, line, group);
+            }
+        }
     }
 }
 
@@ -174,7 +198,23 @@ impl Source {
             Format::Telraam(decoder) => decoder.decode(&body, group),
             Format::Airrohr(decoder) => decoder.decode(&body, group),
             Format::Tts(decoder) => decoder.decode(&body, group),
-            Format::Json(decoder) => decoder.decode(&body, group),
+            Format::Chirpstack(decoder) => decoder.decode(&body, group),
+            Format::SensorThings(decoder) => decoder.decode(&body, group),
+            Format::Ngsi(decoder) => decoder.decode(&body, group),
+            Format::Senml(decoder) => decoder.decode(&body, group),
+            Format::Json(decoder) | Format::Ndjson(decoder) => decoder.decode(&body, group),
+            Format::Csv(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Station(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Influx(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
         }
     }
 }
@@ -190,7 +230,8 @@ impl Format {
             .map(|topic| TopicPattern::parse(topic))
             .collect::<Result<_, SetupProblem>>()
             .map_err(|problem| (None, problem))?;
-        if source.pairs.is_some() && source.format != WireFormat::Json {
+        let takes_pairs = matches!(source.format, WireFormat::Json | WireFormat::Ndjson);
+        if source.pairs.is_some() && !takes_pairs {
             return Err((None, SetupProblem::PairsNotHere));
         }
         Ok(match source.format {
@@ -199,7 +240,39 @@ impl Format {
                 Self::Airrohr(AirrohrDecoder::compile(source, &topics, declarations)?)
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
+            WireFormat::ChirpstackV4 => {
+                Self::Chirpstack(ChirpstackDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::SensorThings => Self::SensorThings(Box::new(SensorThingsDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Ngsi => Self::Ngsi(Box::new(NgsiDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Senml => Self::Senml(Box::new(SenmlDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
+            WireFormat::Ndjson => {
+                Self::Ndjson(JsonDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Csv => Self::Csv(Box::new(CsvDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Ecowitt | WireFormat::Wunderground => {
+                Self::Station(StationDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Influx => {
+                Self::Influx(InfluxDecoder::compile(source, &topics, declarations)?)
+            }
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The envelope as a decoder sees it: borrowed from the journal's group, never copied.
 
+use meetnet_model::time::parse_rfc3339;
+
 /// One raw message as received.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvelopeRef<'a> {
@@ -26,5 +28,16 @@ impl<'a> EnvelopeRef<'a> {
             .iter()
             .find(|(key, _)| &**key == name)
             .map(|(_, value)| &**value)
+    }
+    /// Returns true where `time` (µs UTC) lies in the window of the poll that brought the envelope: `window` beside the
+    /// body, `FROM/TO` without its end.
+    pub(crate) fn is_asked_for(&self, time: i64) -> bool {
+        let window = self
+            .meta("window")
+            .and_then(|window| window.split_once('/'));
+        window.is_some_and(|(from, to)| {
+            let from = parse_rfc3339(from).is_ok_and(|from| from <= time);
+            from && parse_rfc3339(to).is_ok_and(|to| time < to)
+        })
     }
 }

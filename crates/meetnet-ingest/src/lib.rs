@@ -1,6 +1,6 @@
-//! Sources: MQTT subscriptions and HTTP push, from the wire to the journal, acknowledged after its sync.
+//! Sources: MQTT subscriptions, HTTP push and polled APIs, from the wire to the journal, acknowledged after its sync.
 //!
-//! `sensor -> [mqtt | http] -> intake -> journal -> pipeline (decode, quality) -> lake`
+//! `sensor -> [mqtt | http | poll] -> intake -> journal -> pipeline (decode, quality) -> lake`
 //!
 //! It knows nothing of SQL or DataFusion, and what an envelope means is decided behind the journal: only the answer to
 //! a push looks there, through [`outcomes`].
@@ -12,6 +12,7 @@ mod intake;
 pub mod mqtt;
 pub mod outcomes;
 pub mod pipeline;
+pub mod poll;
 mod service;
 pub mod status;
 

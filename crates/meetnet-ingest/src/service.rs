@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::http::{self, PushState, push_router};
 use crate::mqtt::{self, MqttSource, OptionsError, SourceHandle};
+use crate::poll::{PollHandle, PollOptionsError, PollSource, Polling, Prepared};
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,14 @@ pub enum StartError {
         /// What is wrong with it.
         source: OptionsError,
     },
+    /// A polled source's options cannot work.
+    #[error("source `{source_id}`")]
+    Poll {
+        /// The source.
+        source_id: SourceId,
+        /// What is wrong with it.
+        source: PollOptionsError,
+    },
     /// Two sources would throw each other out at the broker.
     #[error(
         "sources `{first}` and `{second}` use the same client id at {broker}: give one its own `client_id`"
@@ -56,6 +65,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Handles {
     mqtt: Vec<SourceHandle>,
+    polls: Vec<PollHandle>,
     push: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -65,10 +75,15 @@ pub struct Handles {
 /// [`StartError`] when one cannot work; then none is started.
 pub fn start(
     sources: Vec<MqttSource>,
+    polled: Vec<PollSource>,
     push: Option<PushServer>,
     shutdown: &CancellationToken,
 ) -> Result<Handles, StartError> {
     let options_error = |source_id: &SourceId, source| StartError::Options {
+        source_id: source_id.clone(),
+        source,
+    };
+    let poll_error = |source_id: &SourceId, source| StartError::Poll {
         source_id: source_id.clone(),
         source,
     };
@@ -88,6 +103,12 @@ pub fn start(
             });
         }
     }
+    let mut prepared = Vec::with_capacity(polled.len());
+    for source in polled {
+        let id = source.id.clone();
+        let source = Prepared::new(source, Polling::Live);
+        prepared.push(source.map_err(|error| poll_error(&id, error))?);
+    }
     let mut running = Vec::with_capacity(sources.len());
     for source in sources {
         let id = source.id.clone();
@@ -95,9 +116,12 @@ pub fn start(
             mqtt::spawn(source, shutdown.clone()).map_err(|error| options_error(&id, error))?;
         running.push(handle);
     }
+    let spawn = |source: Prepared| source.spawn(shutdown.clone());
+    let polls = prepared.into_iter().map(spawn).collect();
     let push = push.map(|server| tokio::spawn(serve(server, shutdown.clone())));
     Ok(Handles {
         mqtt: running,
+        polls,
         push,
     })
 }
@@ -124,6 +148,9 @@ impl Handles {
     /// Waits until every source has stopped after the token was cancelled.
     pub async fn stopped(self) {
         for source in self.mqtt {
+            source.join().await;
+        }
+        for source in self.polls {
             source.join().await;
         }
         let Some(push) = self.push else { return };

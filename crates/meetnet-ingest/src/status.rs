@@ -1,6 +1,6 @@
 //! What each source is doing: counters and connection state for pages, `/metrics` and `/readyz`.
 //!
-//! `mqtt, http -> [status] -> admin pages, metrics, readyz`
+//! `mqtt, http, poll -> [status] -> admin pages, metrics, readyz`
 //!
 //! Updating costs a few relaxed atomics per message; texts change only when a connection does. Every counter is
 //! published twice, here and through the `metrics` facade, so that pages need no metrics server. It decides nothing.
@@ -70,6 +70,8 @@ pub(crate) struct SourceState {
     pub(crate) broker_dropped: Tally,
     pub(crate) refused: Tally,
     pub(crate) reconnects: Tally,
+    pub(crate) polls: Tally,
+    pub(crate) poll_failures: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -95,11 +97,12 @@ pub struct SourceStatus {
     pub source: SourceId,
     /// How messages arrive.
     pub kind: SourceKind,
-    /// Whether the broker has accepted the connection; a push endpoint is connected while it listens.
+    /// Whether the broker has accepted the connection; a push endpoint is connected while it listens, a polled API while
+    /// it answers.
     pub connected: bool,
     /// Whether every filter was granted at least once since start-up; the first moment a source is ready.
     pub subscribed: bool,
-    /// Protocol of the connection: `mqtt-5`, `mqtt-3.1.1` or `http`; none before the first.
+    /// Protocol of the connection: `mqtt-5`, `mqtt-3.1.1`, `http` or `https`; none before the first.
     pub protocol: Option<&'static str>,
     /// Whether the broker resumed an earlier session at the last connection.
     pub session_present: bool,
@@ -131,6 +134,10 @@ pub struct SourceStatus {
     pub refused_total: u64,
     /// Connections after the first.
     pub reconnects_total: u64,
+    /// Questions to a polled API.
+    pub polls_total: u64,
+    /// Questions to a polled API that were not answered with data.
+    pub poll_failures_total: u64,
     /// The last thing that went wrong.
     pub last_error: Option<ErrorNote>,
 }
@@ -165,6 +172,8 @@ impl SourceState {
             broker_dropped: tally("meetnet_source_broker_dropped_total"),
             refused: tally("meetnet_source_refused_total"),
             reconnects: tally("meetnet_source_reconnects_total"),
+            polls: tally("meetnet_source_polls_total"),
+            poll_failures: tally("meetnet_source_poll_failures_total"),
         }
     }
 
@@ -187,6 +196,13 @@ impl SourceState {
         self.session_present.store(session_present, Relaxed);
         lock(&self.texts).protocol = Some(protocol);
         self.turn(true);
+    }
+
+    /// Notes that a polled API has answered.
+    pub(crate) fn reached(&self, protocol: &'static str) {
+        if !self.connected.load(Relaxed) {
+            self.set_connected(protocol, false);
+        }
     }
 
     pub(crate) fn set_disconnected(&self) {
@@ -236,6 +252,8 @@ impl SourceState {
             broker_dropped_total: self.broker_dropped.get(),
             refused_total: self.refused.get(),
             reconnects_total: self.reconnects.get(),
+            polls_total: self.polls.get(),
+            poll_failures_total: self.poll_failures.get(),
             last_error: texts.last_error.clone(),
         }
     }

@@ -11,6 +11,7 @@ pub mod common;
 pub mod dataset;
 pub mod declarations;
 pub mod ids;
+pub mod lambert72;
 pub mod licence;
 pub mod privacy;
 pub mod property;

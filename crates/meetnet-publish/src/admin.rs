@@ -202,16 +202,19 @@ fn write_side_text(status: &OperationsStatus) -> WriteSideText {
 }
 
 fn source_text(source: &SourceRow) -> SourceText {
-    let (state, state_class) = match source.connected {
-        Some(true) => ("connected", "pass"),
-        Some(false) => ("not connected", "fail"),
-        None => ("listening", "plain"),
+    let (state, state_class) = match (source.kind, source.connected) {
+        (SourceKind::Poll, Some(true)) => ("answering", "pass"),
+        (SourceKind::Poll, _) => ("not answering", "fail"),
+        (_, Some(true)) => ("connected", "pass"),
+        (_, Some(false)) => ("not connected", "fail"),
+        (_, None) => ("listening", "plain"),
     };
     SourceText {
         id: source.id.to_string(),
         kind: match source.kind {
             SourceKind::Mqtt => "mqtt",
             SourceKind::Http => "http",
+            SourceKind::Poll => "poll",
         },
         state,
         state_class,

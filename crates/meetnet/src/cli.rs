@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, SourceId};
 
 use crate::commands::{self, Request};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{self, Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
@@ -52,6 +52,8 @@ enum Command {
     Backup(BackupOptions),
     /// Puts a backup where the configuration says; nothing may be there
     Restore(RestoreOptions),
+    /// Asks a polled source for its past, in the daemon if one runs
+    Backfill(BackfillOptions),
     /// Verifies what is stored, and says what to do about what is wrong
     Check(check::CheckArguments),
     /// Tries a source on sample messages, or proposes one for them
@@ -113,6 +115,27 @@ struct RestoreOptions {
     config: ConfigOption,
 }
 
+#[derive(Debug, Args)]
+struct BackfillOptions {
+    /// The source: its id in the configuration
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// From when: a day (its begin, UTC), or a time with its offset
+    #[arg(long, value_name = "DAY", value_parser = day_or_time)]
+    from: i64,
+    /// Until when, itself not; left out: until now
+    #[arg(long, value_name = "DAY", value_parser = day_or_time)]
+    to: Option<i64>,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+/// Reads an instant for flags, µs since 1970 UTC.
+fn day_or_time(text: &str) -> Result<i64, String> {
+    config::day_or_time(text)
+        .ok_or_else(|| "write a day (2026-01-31) or a time (2026-01-31T12:00:00Z)".to_owned())
+}
+
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -160,6 +183,24 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
                 .with_context(|| format!("`{}` is no folder", dir.display()))
                 .map_err(Failure::Usage)?;
             ask(Request::Backup { dir, with_archive }, &config, &environment)
+        }
+        Command::Backfill(BackfillOptions {
+            source,
+            from,
+            to,
+            config,
+        }) => {
+            let to = to.unwrap_or(i64::MAX);
+            if from >= to {
+                let error = anyhow::anyhow!("--from must lie before --to");
+                return Err(Failure::Usage(error));
+            }
+            let source = SourceId::new(&source);
+            ask(
+                Request::Backfill { source, from, to },
+                &config,
+                &environment,
+            )
         }
         Command::Restore(RestoreOptions { dir, config }) => {
             block_on(commands::restore(dir, &config.config, &environment))

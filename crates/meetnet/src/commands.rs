@@ -6,17 +6,20 @@
 //! ```
 //!
 //! Both ways lead to one [`execute`] over journal and pipeline, so a command cannot do anything else while a daemon
-//! runs. A new command is a variant of [`Request`] and an arm of [`execute`]. One is carried out at a time.
+//! runs. A new command is a variant of [`Request`] and an arm of [`execute`]. One is carried out at a time, but for
+//! backfills.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use anyhow::anyhow;
 use meetnet_ingest::pipeline::PipelineCommands;
+use meetnet_ingest::poll::{Backfills, Window};
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::storage::LakeStorage;
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, SourceId};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{QUIET, print};
 use crate::config::{Config, Environment};
@@ -24,6 +27,7 @@ use crate::daemon::{Opened, StopSignal};
 use crate::failure::Failure;
 use crate::telemetry;
 
+mod backfill;
 mod backup;
 mod client;
 mod socket;
@@ -58,6 +62,15 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// Ask a polled API for its past.
+    Backfill {
+        /// Which source.
+        source: SourceId,
+        /// From when, µs since 1970 UTC.
+        from: i64,
+        /// Until when, µs since 1970 UTC; itself not.
+        to: i64,
+    },
 }
 
 impl Request {
@@ -68,7 +81,14 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Backfill { .. } => "backfill",
         }
+    }
+
+    /// Whether it changes or copies what is stored, and so must be alone. A backfill only takes messages in, as a daemon
+    /// does all the time, and can take days.
+    fn takes_turn(&self) -> bool {
+        !matches!(self, Self::Backfill { .. })
     }
 }
 
@@ -86,6 +106,7 @@ pub(crate) struct Context {
     pub(crate) storage: Arc<dyn LakeStorage>,
     pub(crate) journal: Journal,
     pub(crate) pipeline: PipelineCommands,
+    pub(crate) backfills: Backfills,
     /// Held by the command that is carried out: a backup must not see a vacuum remove what it copies.
     turn: Arc<Mutex<()>>,
 }
@@ -97,6 +118,7 @@ impl Context {
             storage: Arc::clone(&opened.storage),
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
+            backfills: opened.backfills.clone(),
             turn: Arc::default(),
         }
     }
@@ -114,14 +136,14 @@ pub(crate) fn execute(
     context: &Context,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
-    let _turn = match context.turn.try_lock() {
+    let _turn = request.takes_turn().then(|| match context.turn.try_lock() {
         Ok(turn) => turn,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => {
             progress("waiting until another command is done".to_owned());
             context.turn.lock().unwrap_or_else(PoisonError::into_inner)
         }
-    };
+    });
     match request {
         Request::Compact { dataset } => upkeep::compact(context, dataset.as_ref(), progress),
         Request::Vacuum => upkeep::vacuum(context, progress),
@@ -129,6 +151,10 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Backfill { source, from, to } => {
+            let (from, to) = (*from, *to);
+            backfill::run(context, source, Window { from, to }, progress)
+        }
     }
 }
 
@@ -179,6 +205,13 @@ async fn alone(
         .map_err(|failure| explain_lock(failure, &config.socket))?;
     let context = Context::new(config, &opened);
     let name = request.name();
+    let stop = CancellationToken::new();
+    let poller = match &request {
+        Request::Backfill { source, .. } => {
+            opened.poll_for_backfill(config, &secrets, source, &stop)?
+        }
+        _ => None,
+    };
     let work = tokio::task::spawn_blocking(move || execute(&request, &context, &mut client::show));
     let outcome = tokio::select! {
         ended = work => ended.unwrap_or_else(|error| Err(Failure::work(error))),
@@ -186,6 +219,10 @@ async fn alone(
             "`{name}` was interrupted; what it has finished stays, and it can be asked for again"
         ))),
     };
+    stop.cancel();
+    if let Some(poller) = poller {
+        poller.join().await;
+    }
     // Also after a failure: what was replayed is committed, and the folder is free again.
     let stopped = opened.stop().await;
     let outcome = outcome?;

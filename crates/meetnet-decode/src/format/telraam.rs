@@ -294,7 +294,7 @@ impl TelraamDecoder {
         };
         let time = instant::read(&self.date, fields.raw(self.slots.date), "`date`")?
             .ok_or_else(|| Fault::missing("date"))?;
-        let time = body.common.check_time(time, body.envelope.received_at)?;
+        let time = body.check_time(time)?;
         let interval_s = match read::text(fields.raw(self.slots.interval)) {
             Reading::Value(interval) => match &*interval {
                 "quarterly" => 900,

@@ -59,6 +59,8 @@ pub(super) struct Taken {
     pub(super) lineage: Arc<[Lineage]>,
     /// What could not become a row, in the order of the envelopes.
     pub(super) rejects: Vec<Reject>,
+    /// How many more rejects envelopes have, in the order of the envelopes.
+    pub(super) unlisted: Vec<(u32, u32)>,
     /// By envelope: whether the clock was off when it was received. Empty where it never was.
     clock_steps: Vec<bool>,
 }
@@ -148,6 +150,7 @@ impl GroupDecoder {
                 .map(|(name, value)| (name.into(), value.into())),
         );
         let rejects = self.group.rejects();
+        let ignored = self.group.ignored();
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
             source: frame.source,
@@ -158,6 +161,10 @@ impl GroupDecoder {
             truncated: frame.truncated,
         };
         self.decoders.decode(index, &envelope, &mut self.group);
+        if self.group.ignored() > ignored {
+            metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
+                .increment(self.group.ignored() - ignored);
+        }
         // Only rejects need the topic again.
         let topic = if self.group.rejects() > rejects {
             frame.topic
@@ -189,7 +196,11 @@ impl GroupDecoder {
 
     /// Takes what has been decoded and leaves room for the next group.
     pub(super) fn take(&mut self) -> Taken {
-        let Decoded { mut rows, rejects } = self.group.take();
+        let Decoded {
+            mut rows,
+            rejects,
+            unlisted,
+        } = self.group.take();
         if let Some(builder) = &mut self.rejects {
             for reject in &rejects {
                 let lineage = &self.lineage[reject.envelope as usize];
@@ -236,6 +247,7 @@ impl GroupDecoder {
             rows,
             lineage: self.lineage.drain(..).collect(),
             rejects,
+            unlisted,
             clock_steps,
         }
     }

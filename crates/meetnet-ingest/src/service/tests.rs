@@ -24,6 +24,7 @@ async fn wrong_options_start_nothing() {
     let shutdown = CancellationToken::new();
     let error = start(
         vec![source("a", "c", "x"), source("b", "c", "y")],
+        Vec::new(),
         None,
         &shutdown,
     )
@@ -32,7 +33,7 @@ async fn wrong_options_start_nothing() {
         matches!(error, StartError::SharedClientId { .. }),
         "{error}"
     );
-    let error = start(vec![source("a", "c", "x/{")], None, &shutdown).unwrap_err();
+    let error = start(vec![source("a", "c", "x/{")], Vec::new(), None, &shutdown).unwrap_err();
     assert!(matches!(error, StartError::Options { .. }), "{error}");
 }
 
@@ -41,7 +42,7 @@ async fn an_unreachable_broker_is_reported_and_does_not_delay_the_end() {
     let shutdown = CancellationToken::new();
     let source = source("a", "c", "x");
     let statuses = source.statuses.clone();
-    let handles = start(vec![source], None, &shutdown).unwrap();
+    let handles = start(vec![source], Vec::new(), None, &shutdown).unwrap();
     let id = SourceId::new("a");
     let error = loop {
         if let Some(note) = statuses.read_one(&id).unwrap().last_error {

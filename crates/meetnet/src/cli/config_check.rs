@@ -5,7 +5,6 @@ use std::fmt::Write;
 use meetnet_model::dataset::{DatasetKind, Grain};
 use meetnet_model::licence::datasets_of;
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_model::source::WireFormat;
 
 use crate::config::{Config, LakePlace, Transport};
 
@@ -113,12 +112,7 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\n{} source{plural}", config.sources.len())?;
     for source in &config.sources {
         let declaration = &source.declaration;
-        let format = match declaration.format {
-            WireFormat::Telraam => "telraam",
-            WireFormat::Airrohr => "airrohr",
-            WireFormat::TtsV3 => "tts-v3",
-            WireFormat::Json => "json",
-        };
+        let format = declaration.format.as_str();
         let targets: Vec<String> = datasets_of(declaration)
             .iter()
             .map(|dataset| dataset.to_string())
@@ -134,6 +128,10 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
             Transport::Mqtt(mqtt) => {
                 let topics = declaration.topics.join("  ");
                 writeln!(out, "               {}  {topics}", mqtt.options.url)?;
+            }
+            Transport::Poll(poll) => {
+                let interval = DurationText(poll.options.interval);
+                writeln!(out, "               {}  every {interval}", poll.options.url)?;
             }
             Transport::Http(http) => {
                 let token = if http.token.is_some() {

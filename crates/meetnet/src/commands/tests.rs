@@ -42,6 +42,17 @@ fn requests_keep_the_form_they_have() {
         Request::Repair { quick: false },
         json!({"command": "repair", "quick": false}),
     );
+    check(
+        Request::Backfill {
+            source: SourceId::new("telraam"),
+            from: 1_769_817_600_000_000,
+            to: 1_769_904_000_000_000,
+        },
+        json!({
+            "command": "backfill", "source": "telraam", "from": 1_769_817_600_000_000_i64,
+            "to": 1_769_904_000_000_000_i64,
+        }),
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
-    Constant, MapEntry, PairsDeclaration, SecretRef, Sentinel, TimeDeclaration, TimeIs, ValueRef,
+    Constant, CsvDeclaration, MapEntry, PairsDeclaration, SecretRef, Sentinel, StationUnits,
+    TimeDeclaration, TimeIs, ValueRef,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -192,7 +193,8 @@ pub(super) struct Source {
     // Checked before the section is read, since other kinds have other keys.
     #[serde(rename = "kind")]
     pub(super) _kind: String,
-    pub(super) format: Spanned<String>,
+    // What a polled API answers is known; the other kinds must say.
+    pub(super) format: Option<Spanned<String>>,
     pub(super) namespace: Option<Spanned<String>>,
     pub(super) licence: Spanned<String>,
     pub(super) attribution: Option<String>,
@@ -213,6 +215,8 @@ pub(super) struct Source {
     pub(super) pairs: Option<PairsDeclaration>,
     #[serde(default)]
     pub(super) lenient: bool,
+    pub(super) csv: Option<Spanned<CsvDeclaration>>,
+    pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
@@ -220,7 +224,7 @@ pub(super) struct Source {
     pub(super) registry: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) precedence: i32,
-    // kind = "mqtt"
+    // kind = "mqtt"; `url` of polled kinds, too
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,
     pub(super) password: Option<Spanned<Secret>>,
@@ -237,9 +241,27 @@ pub(super) struct Source {
     pub(super) watch_broker_drops: Option<bool>,
     pub(super) backoff_max: Option<DurationText>,
     pub(super) tls_ca: Option<Spanned<String>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<Secret>>,
     // kind = "http"
     pub(super) token: Option<Spanned<Secret>>,
+    pub(super) database: Option<Spanned<String>>,
+    pub(super) station: Option<Spanned<String>>,
+    pub(super) path: Option<Spanned<String>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,
+    // Kinds that are polled
+    pub(super) api_key: Option<Spanned<Secret>>,
+    pub(super) interval: Option<Spanned<DurationText>>,
+    pub(super) reask: Option<DurationText>,
+    pub(super) since: Option<Spanned<String>>,
+    pub(super) request_pause: Option<DurationText>,
+    pub(super) requests_per_day_max: Option<NonZeroU32>,
+    pub(super) request_time_max: Option<DurationText>,
+    pub(super) answer_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) contact: Option<String>,
+    // kind = "telraam"
+    pub(super) segments: Option<Spanned<Vec<i64>>>,
+    pub(super) advanced: Option<bool>,
 }
 
 /// Accepted times relative to the receive time.

@@ -1,7 +1,21 @@
-//! Which keys of `[[source]]` belong to one kind only, and the kinds and formats that this version does not have yet.
+//! Which keys of `[[source]]` belong to some kinds only, and the kinds that this version does not have yet.
 
-/// Keys of `kind = "mqtt"` alone.
-pub(super) const MQTT_KEYS: &[&str] = &[
+/// The kinds of this version, as they are written, and the keys that not every kind has.
+pub(super) const KIND_KEYS: &[(&str, &[&[&str]])] = &[
+    ("mqtt", &[MQTT_KEYS]),
+    ("http", &[HTTP_KEYS]),
+    ("telraam", &[POLL_KEYS, TELRAAM_KEYS]),
+];
+
+/// Returns true where `key` belongs to other kinds than `kind`.
+pub(super) fn is_of_other_kind(key: &str, kind: &str) -> bool {
+    let has = |lists: &[&[&str]]| lists.iter().any(|keys| keys.contains(&key));
+    let own = KIND_KEYS.iter().find(|(name, _)| *name == kind);
+    KIND_KEYS.iter().any(|(_, lists)| has(lists)) && !own.is_some_and(|(_, lists)| has(lists))
+}
+
+/// Keys of `kind = "mqtt"`.
+const MQTT_KEYS: &[&str] = &[
     "url",
     "topics",
     "username",
@@ -19,32 +33,35 @@ pub(super) const MQTT_KEYS: &[&str] = &[
     "watch_broker_drops",
     "backoff_max",
     "tls_ca",
+    "tls_cert",
+    "tls_key",
 ];
 
-/// Keys of `kind = "http"` alone.
-pub(super) const HTTP_KEYS: &[&str] = &["token", "requests_per_second_max"];
+/// Keys of `kind = "http"`.
+const HTTP_KEYS: &[&str] = &[
+    "token",
+    "database",
+    "station",
+    "path",
+    "requests_per_second_max",
+];
 
-/// Kinds of this version.
-pub(super) const KINDS: &[&str] = &["mqtt", "http"];
+/// Keys of every kind that is polled.
+const POLL_KEYS: &[&str] = &[
+    "url",
+    "api_key",
+    "interval",
+    "reask",
+    "since",
+    "request_pause",
+    "requests_per_day_max",
+    "request_time_max",
+    "answer_bytes_max",
+    "contact",
+];
+
+/// Keys of `kind = "telraam"`.
+const TELRAAM_KEYS: &[&str] = &["segments", "advanced"];
+
 /// Kinds that are planned.
-pub(super) const LATER_KINDS: &[&str] = &[
-    "telraam",
-    "poll",
-    "sensor-community",
-    "opensensemap",
-    "ircel",
-];
-
-/// Formats of this version.
-pub(super) const FORMATS: &[&str] = &["telraam", "airrohr", "tts-v3", "json"];
-/// Formats that are planned.
-pub(super) const LATER_FORMATS: &[&str] = &[
-    "chirpstack-v4",
-    "influx",
-    "ecowitt",
-    "wunderground",
-    "sensorthings",
-    "ngsi",
-    "senml",
-    "csv",
-];
+pub(super) const LATER_KINDS: &[&str] = &["poll", "sensor-community", "opensensemap", "ircel"];

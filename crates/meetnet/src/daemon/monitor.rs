@@ -78,7 +78,7 @@ pub(super) fn operations(
             .read()
             .into_iter()
             .map(|status| SourceRow {
-                connected: (status.kind == SourceKind::Mqtt).then_some(status.connected),
+                connected: (status.kind != SourceKind::Http).then_some(status.connected),
                 kind: status.kind,
                 messages_total: status.messages_total,
                 last_message_at: status.last_message_at,

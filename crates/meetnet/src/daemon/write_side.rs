@@ -7,12 +7,14 @@ use anyhow::Context;
 use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
+use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::lake::{LakeOptions, check_declarations};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -32,6 +34,8 @@ pub(crate) struct Opened {
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
+    pub(super) hosts: Hosts,
+    pub(crate) backfills: Backfills,
     pub(super) key: PrivacyKey,
 }
 
@@ -69,6 +73,23 @@ impl Opened {
         committed.and(stop_journal(journal).await)
     }
 
+    /// Starts the poller of one source, which asks for nothing but backfills; None where the source is not polled.
+    ///
+    /// # Errors
+    /// Where it cannot work.
+    pub(crate) fn poll_for_backfill(
+        &self,
+        config: &Config,
+        secrets: &Secrets,
+        source: &SourceId,
+        stop: &CancellationToken,
+    ) -> Result<Option<PollHandle>, Failure> {
+        let polls = sources::polls(config, secrets, self, &Statuses::default());
+        let poll = polls.into_iter().find(|poll| poll.id == *source);
+        let spawn = |poll| poll::spawn(poll, Polling::BackfillsOnly, stop.clone());
+        poll.map(spawn).transpose().map_err(Failure::usage)
+    }
+
     /// Starts the sources: from here on messages are taken.
     ///
     /// # Errors
@@ -90,7 +111,8 @@ impl Opened {
                 listener,
                 state: sources::push(config, secrets, ingest.limits, &self, statuses),
             });
-        let handles = meetnet_ingest::start(mqtt, push, stop).map_err(Failure::usage)?;
+        let polls = sources::polls(config, secrets, &self, statuses);
+        let handles = meetnet_ingest::start(mqtt, polls, push, stop).map_err(Failure::usage)?;
         let Opened {
             journal,
             pipeline,
@@ -158,6 +180,8 @@ fn open_blocking(
         intake,
         outcomes,
         dup_windows,
+        hosts: Hosts::default(),
+        backfills: Backfills::default(),
         key,
     })
 }

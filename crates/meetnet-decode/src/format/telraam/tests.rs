@@ -410,3 +410,45 @@ fn telraam_takes_no_map() {
     expect!["source `test`: format `telraam` has a fixed mapping; remove `map`"]
         .assert_eq(&try_decoders(&source).unwrap_err().to_string());
 }
+
+#[test]
+fn a_time_in_the_window_that_was_asked_for_is_never_too_old() {
+    let decoders = testing::decoders(SOURCE);
+    let decode = |date: &str, window: Option<&str>| {
+        let body = row(&[("date", &format!("\"{date}\""))]);
+        let meta: Vec<(Box<str>, Box<str>)> = window
+            .into_iter()
+            .map(|window| ("window".into(), window.into()))
+            .collect();
+        let envelope = crate::EnvelopeRef {
+            meta: &meta,
+            ..testing::envelope("/v1/reports/traffic", body.as_bytes())
+        };
+        let decoded = decoders.decode_body(&envelope);
+        match decoded.rejects.first() {
+            None => "row",
+            Some(reject) => reject.reason.as_str(),
+        }
+    };
+    let asked = "2013-12-31T00:00:00Z/2020-03-31T00:00:00Z";
+    for (date, window, expect) in [
+        ("2020-01-22T01:00:00.000Z", None, "time_out_of_window"),
+        ("2020-01-22T01:00:00.000Z", Some(asked), "row"),
+        ("2013-12-31T00:00:00.000Z", Some(asked), "row"),
+        ("2013-12-30T23:00:00.000Z", Some(asked), "bad_time"),
+        (
+            "2020-03-31T00:00:00.000Z",
+            Some(asked),
+            "time_out_of_window",
+        ),
+        (
+            "2020-01-22T01:00:00.000Z",
+            Some("last year"),
+            "time_out_of_window",
+        ),
+        // What is plausible by itself needs no window.
+        ("2026-06-01T09:00:00.000Z", Some(asked), "row"),
+    ] {
+        assert_eq!(decode(date, window), expect, "{date} {window:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! How fast: what a host allows, over all sources that ask it, and the pauses after failures.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use meetnet_model::calendar::{DAY_US, SECOND_US};
+
+use super::plan::HOUR_US;
+use crate::dup_window::lock;
+
+#[cfg(test)]
+mod tests;
+
+/// The first pause after a failure.
+const PAUSE_US_FIRST: i64 = 5 * SECOND_US;
+/// The longest pause after failures in a row.
+pub(crate) const PAUSE_US_MAX: i64 = HOUR_US;
+
+/// Returns the pause after the `failures`-th failure in a row: doubling, capped, times `jitter` (0.5 to 1).
+pub(crate) fn backoff(failures: u32, jitter: f64) -> i64 {
+    let doublings = failures.saturating_sub(1).min(16);
+    let step = (PAUSE_US_FIRST << doublings).min(PAUSE_US_MAX);
+    (step as f64 * jitter.clamp(0.5, 1.0)) as i64
+}
+
+/// How fast a host may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Shortest time from one request to the next.
+    pub pause: Duration,
+    /// Most requests in a day (UTC); none: as many as the pause allows.
+    pub requests_per_day_max: Option<u32>,
+}
+
+/// Requests of one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The day: days since 1970, UTC.
+    pub(crate) day: i64,
+    /// Requests in it.
+    pub(crate) count: u32,
+}
+
+/// The hosts that are asked, shared by all sources.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    hosts: Arc<Mutex<BTreeMap<String, Host>>>,
+}
+
+#[derive(Debug)]
+struct Host {
+    limits: HostLimits,
+    next_at: i64,
+    asked: Asked,
+}
+
+impl Hosts {
+    /// Notes what a source says of a host, and how often it was asked as far as the source remembers. Of several sources
+    /// the strictest limits hold: the host sees one city.
+    pub(crate) fn declare(&self, host: &str, limits: HostLimits, asked: Asked) {
+        let mut hosts = lock(&self.hosts);
+        let known = hosts.entry(host.to_owned()).or_insert(Host {
+            limits,
+            next_at: i64::MIN,
+            asked,
+        });
+        let per_day = [
+            known.limits.requests_per_day_max,
+            limits.requests_per_day_max,
+        ];
+        known.limits = HostLimits {
+            pause: known.limits.pause.max(limits.pause),
+            requests_per_day_max: per_day.into_iter().flatten().min(),
+        };
+        // Each source remembers the requests of all: the largest is the newest.
+        if (asked.day, asked.count) > (known.asked.day, known.asked.count) {
+            known.asked = asked;
+        }
+    }
+
+    /// Takes one request of what the host allows.
+    ///
+    /// # Errors
+    /// When it can be asked again, µs since 1970 UTC; nothing was taken.
+    pub(crate) fn take(&self, host: &str, now: i64) -> Result<Asked, i64> {
+        let mut hosts = lock(&self.hosts);
+        let Some(host) = hosts.get_mut(host) else {
+            return Ok(Asked::default());
+        };
+        let pause = i64::try_from(host.limits.pause.as_micros()).unwrap_or(DAY_US);
+        // A clock that was set back: the pause counts from now.
+        host.next_at = host.next_at.min(now.saturating_add(pause));
+        if host.next_at > now {
+            return Err(host.next_at);
+        }
+        let day = now.div_euclid(DAY_US);
+        if host.asked.day != day {
+            host.asked = Asked { day, count: 0 };
+        }
+        if let Some(most) = host.limits.requests_per_day_max
+            && host.asked.count >= most
+        {
+            return Err((day + 1) * DAY_US);
+        }
+        host.asked.count += 1;
+        host.next_at = now.saturating_add(pause);
+        Ok(host.asked)
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use meetnet_model::calendar::{DAY_US, SECOND_US};
+
+use super::*;
+
+const DAY: i64 = 20_785;
+const MIDNIGHT: i64 = DAY * DAY_US;
+
+fn limits(pause_s: u64, per_day: Option<u32>) -> HostLimits {
+    HostLimits {
+        pause: Duration::from_secs(pause_s),
+        requests_per_day_max: per_day,
+    }
+}
+
+fn hosts(limits: HostLimits, asked: Asked) -> Hosts {
+    let hosts = Hosts::default();
+    hosts.declare("api", limits, asked);
+    hosts
+}
+
+#[test]
+fn requests_keep_their_distance() {
+    let hosts = hosts(limits(1, None), Asked::default());
+    assert!(hosts.take("api", MIDNIGHT).is_ok());
+    assert_eq!(hosts.take("api", MIDNIGHT), Err(MIDNIGHT + SECOND_US));
+    assert_eq!(
+        hosts.take("api", MIDNIGHT + SECOND_US - 1),
+        Err(MIDNIGHT + SECOND_US)
+    );
+    assert!(hosts.take("api", MIDNIGHT + SECOND_US).is_ok());
+    // A clock that was set back by an hour costs one pause.
+    let back = MIDNIGHT - 3_600 * SECOND_US;
+    assert_eq!(hosts.take("api", back), Err(back + SECOND_US));
+    assert!(hosts.take("api", back + SECOND_US).is_ok());
+}
+
+#[test]
+fn a_day_has_so_many_requests_and_the_next_day_as_many_again() {
+    let hosts = hosts(limits(0, Some(3)), Asked::default());
+    for count in 1..=3 {
+        assert_eq!(
+            hosts.take("api", MIDNIGHT + 5),
+            Ok(Asked { day: DAY, count })
+        );
+    }
+    assert_eq!(hosts.take("api", MIDNIGHT + 5), Err(MIDNIGHT + DAY_US));
+    let tomorrow = Asked {
+        day: DAY + 1,
+        count: 1,
+    };
+    assert_eq!(hosts.take("api", MIDNIGHT + DAY_US), Ok(tomorrow));
+}
+
+#[test]
+fn a_restart_does_not_give_the_day_anew() {
+    let remembered = Asked { day: DAY, count: 3 };
+    let hosts = hosts(limits(0, Some(4)), remembered);
+    assert!(hosts.take("api", MIDNIGHT).is_ok());
+    assert_eq!(hosts.take("api", MIDNIGHT), Err(MIDNIGHT + DAY_US));
+}
+
+#[test]
+fn sources_of_one_host_share_what_the_strictest_says() {
+    let hosts = hosts(limits(1, Some(10)), Asked { day: DAY, count: 2 });
+    hosts.declare(
+        "api",
+        limits(5, None),
+        Asked {
+            day: DAY - 1,
+            count: 900,
+        },
+    );
+    hosts.declare("api", limits(2, Some(4)), Asked { day: DAY, count: 3 });
+    hosts.declare("elsewhere", limits(0, None), Asked::default());
+    assert_eq!(
+        hosts.take("api", MIDNIGHT),
+        Ok(Asked { day: DAY, count: 4 })
+    );
+    assert_eq!(hosts.take("api", MIDNIGHT), Err(MIDNIGHT + 5 * SECOND_US));
+    assert_eq!(
+        hosts.take("api", MIDNIGHT + 5 * SECOND_US),
+        Err(MIDNIGHT + DAY_US)
+    );
+    assert!(hosts.take("elsewhere", MIDNIGHT).is_ok());
+}
+
+#[test]
+fn pauses_double_up_to_an_hour() {
+    let seconds: Vec<i64> = (1..=12)
+        .map(|failures| backoff(failures, 1.0) / SECOND_US)
+        .collect();
+    assert_eq!(
+        seconds,
+        [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
+    );
+    assert_eq!(backoff(u32::MAX, 1.0), PAUSE_US_MAX);
+    assert_eq!(backoff(1, 0.5), 5 * SECOND_US / 2);
+    // Whatever is passed, a pause is a pause.
+    assert_eq!(backoff(0, 0.0), 5 * SECOND_US / 2);
+}

@@ -1,0 +1,476 @@
+//! What a polled source asks next: a function of its rules, its cursors and the time.
+//!
+//! A source has *targets* that are asked one by one: a road segment, a time series, a filter. A target without windows
+//! is asked for what it says now; one with windows for spans of time that are closed. Live polling of a windowed target
+//! is a *pass*: from a little before its cursor, or once in a while from days before, up to the newest closed period,
+//! in chunks that the API allows. A backfill asks for older windows of every target whenever nothing is due.
+//!
+//! Times are µs since 1970, UTC. It owns no clock and no randomness: the caller passes both.
+
+use std::collections::VecDeque;
+
+use meetnet_model::calendar::{DAY_US, SECOND_US};
+use meetnet_model::time::format_rfc3339;
+
+use super::pace::backoff;
+use super::state::Cursor;
+use super::verdict::{Failure, FailureKind};
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
+
+/// A target that was refused (unknown, no rights) is asked again after this at the earliest: somebody has to act.
+const REFUSED_PAUSE_US: i64 = HOUR_US;
+/// Longest pause that an API can ask for with `Retry-After`.
+const RETRY_AFTER_US_MAX: i64 = DAY_US;
+/// Failures in a row of one window after which a backfill gives up.
+const BACKFILL_FAILURES_MAX: u32 = 8;
+
+/// A span of time, `[from, to)`, µs since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first instant.
+    pub from: i64,
+    /// The first instant after it.
+    pub to: i64,
+}
+
+impl Window {
+    pub(crate) fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+
+    fn length(self) -> i64 {
+        self.to.saturating_sub(self.from)
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}/{}",
+            format_rfc3339(self.from),
+            format_rfc3339(self.to)
+        )
+    }
+}
+
+/// How a target with windows is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WindowRule {
+    /// Windows begin and end on multiples of this.
+    pub(crate) align: i64,
+    /// A period is asked for this long after its end: earlier it would be incomplete.
+    pub(crate) closed_after: i64,
+    /// How much before its cursor a pass begins: periods that were late.
+    pub(crate) overlap: i64,
+    /// How far back the first pass of a day begins: values that were corrected.
+    pub(crate) reask: i64,
+    /// Where the first pass of all begins; none: `reask` before its end.
+    pub(crate) since: Option<i64>,
+    /// Longest window of one request.
+    pub(crate) chunk_max: i64,
+}
+
+impl WindowRule {
+    fn floor(self, at: i64) -> i64 {
+        at.div_euclid(self.align) * self.align
+    }
+
+    fn ceil(self, at: i64) -> i64 {
+        self.floor(at.saturating_add(self.align - 1))
+    }
+
+    /// Returns the end of the newest closed period.
+    fn closed_until(self, now: i64) -> i64 {
+        self.floor(now - self.closed_after)
+    }
+}
+
+/// One thing that is asked for by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Its name within the source; cursors are kept by it.
+    pub(crate) name: String,
+    /// How often it is asked; none: for backfills only.
+    pub(crate) interval: Option<i64>,
+    /// None: it is asked for what it says now.
+    pub(crate) windows: Option<WindowRule>,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The position of its target.
+    pub(crate) target: usize,
+    /// The span asked for, where the target has windows.
+    pub(crate) window: Option<Window>,
+    /// Whether it belongs to a backfill.
+    pub(crate) is_backfill: bool,
+}
+
+/// What the plan says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Ask this now.
+    Ask(Ask),
+    /// There is nothing to ask before this time.
+    Wait(i64),
+}
+
+/// How a backfill stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BackfillState {
+    pub(crate) windows_done: u64,
+    pub(crate) windows_left: u64,
+    /// What was refused, and why: the first few.
+    pub(crate) refused: Vec<String>,
+    pub(crate) refused_total: u64,
+    /// Why it was given up.
+    pub(crate) given_up: Option<String>,
+}
+
+impl BackfillState {
+    pub(crate) fn is_over(&self) -> bool {
+        self.windows_left == 0 || self.given_up.is_some()
+    }
+}
+
+/// Refusals that are told one by one.
+const REFUSED_LISTED_MAX: usize = 5;
+
+#[derive(Debug)]
+struct Course {
+    target: Target,
+    cursor: Cursor,
+    due: i64,
+    failures: u32,
+    /// What is left of the pass that is under way, and whether it re-asks.
+    pass: Option<(Window, bool)>,
+    chunk_max: i64,
+}
+
+#[derive(Debug)]
+struct Backfill {
+    left: VecDeque<(usize, Window)>,
+    failures: u32,
+    state: BackfillState,
+}
+
+/// The plan of one source.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    courses: Vec<Course>,
+    is_live: bool,
+    paused_until: i64,
+    failures: u32,
+    backfill: Option<Backfill>,
+}
+
+impl Plan {
+    /// Makes a plan; `cursor` gives what is known of a target, `is_live` whether anything but backfills is asked.
+    pub(crate) fn new(
+        targets: Vec<Target>,
+        mut cursor: impl FnMut(&str) -> Cursor,
+        is_live: bool,
+    ) -> Self {
+        let course = |target: Target| {
+            let cursor = cursor(&target.name);
+            // Asked at once where it never was, else when its time has come.
+            let due = match (cursor.polled_at, target.interval) {
+                (Some(polled_at), Some(interval)) => polled_at.saturating_add(interval),
+                _ => i64::MIN,
+            };
+            Course {
+                chunk_max: target.windows.map_or(0, |rule| rule.chunk_max),
+                target,
+                cursor,
+                due,
+                failures: 0,
+                pass: None,
+            }
+        };
+        Self {
+            courses: targets.into_iter().map(course).collect(),
+            is_live,
+            paused_until: i64::MIN,
+            failures: 0,
+            backfill: None,
+        }
+    }
+
+    pub(crate) fn target(&self, ask: &Ask) -> &Target {
+        &self.courses[ask.target].target
+    }
+
+    pub(crate) fn cursor(&self, ask: &Ask) -> &Cursor {
+        &self.courses[ask.target].cursor
+    }
+
+    /// Returns every target's name with its cursor, to be saved.
+    pub(crate) fn cursors(&self) -> impl Iterator<Item = (&str, &Cursor)> {
+        self.courses
+            .iter()
+            .map(|course| (course.target.name.as_str(), &course.cursor))
+    }
+
+    /// Says what to ask, or until when to wait.
+    pub(crate) fn next(&mut self, now: i64) -> Next {
+        // A clock that was set back must not make anything wait for longer than it ever would.
+        self.paused_until = self
+            .paused_until
+            .min(now.saturating_add(RETRY_AFTER_US_MAX));
+        if self.paused_until > now {
+            return Next::Wait(self.paused_until);
+        }
+        let mut soonest = i64::MAX;
+        if self.is_live {
+            let mut order: Vec<(i64, usize)> = Vec::with_capacity(self.courses.len());
+            for (at, course) in self.courses.iter_mut().enumerate() {
+                if let Some(interval) = course.target.interval {
+                    let latest = now.saturating_add(interval.max(RETRY_AFTER_US_MAX));
+                    course.due = course.due.min(latest);
+                    order.push((course.due, at));
+                }
+            }
+            order.sort_unstable();
+            for (due, at) in order {
+                if due > now {
+                    soonest = due;
+                    break;
+                }
+                if let Some(ask) = self.courses[at].ask(at, now) {
+                    return Next::Ask(ask);
+                }
+                soonest = soonest.min(self.courses[at].due);
+            }
+        }
+        match self
+            .backfill
+            .as_ref()
+            .and_then(|backfill| backfill.left.front())
+        {
+            Some(&(target, window)) => Next::Ask(Ask {
+                target,
+                window: Some(self.courses[target].chunk(window)),
+                is_backfill: true,
+            }),
+            None => Next::Wait(soonest),
+        }
+    }
+
+    /// The answer is in the journal, on disk, or said nothing new.
+    pub(crate) fn taken(&mut self, ask: &Ask, now: i64) {
+        self.failures = 0;
+        if ask.is_backfill {
+            return self.backfill_goes_on(ask, None);
+        }
+        let course = &mut self.courses[ask.target];
+        course.failures = 0;
+        let interval = course.target.interval.unwrap_or(DAY_US);
+        let Some(window) = ask.window else {
+            course.cursor.polled_at = Some(now);
+            course.due = now.saturating_add(interval);
+            return;
+        };
+        course.cursor.through = course.cursor.through.max(Some(window.to));
+        let Some((left, reasks)) = &mut course.pass else {
+            return;
+        };
+        left.from = window.to;
+        if left.is_empty() {
+            course.cursor.polled_at = Some(now);
+            if *reasks {
+                course.cursor.reasked_at = Some(now);
+            }
+            course.pass = None;
+            course.due = now.saturating_add(interval);
+        }
+    }
+
+    /// Notes the validators of an answer: the next request asks only for what has changed since.
+    pub(crate) fn validators(
+        &mut self,
+        ask: &Ask,
+        etag: Option<String>,
+        last_modified: Option<String>,
+    ) {
+        let cursor = &mut self.courses[ask.target].cursor;
+        cursor.etag = etag;
+        cursor.last_modified = last_modified;
+    }
+
+    /// The question failed; `jitter` between 0.5 and 1 keeps sources from coming back in step.
+    pub(crate) fn failed(&mut self, ask: &Ask, failure: &Failure, now: i64, jitter: f64) {
+        let asked_for = failure
+            .retry_after
+            .unwrap_or(0)
+            .clamp(0, RETRY_AFTER_US_MAX);
+        if failure.kind == FailureKind::Refused {
+            // It is about this target or window alone; the others go on.
+            self.failures = 0;
+            if ask.is_backfill {
+                return self.backfill_goes_on(ask, Some(&failure.message));
+            }
+            let course = &mut self.courses[ask.target];
+            let interval = course.target.interval.unwrap_or(DAY_US);
+            course.pass = None;
+            course.due = now.saturating_add(interval.max(REFUSED_PAUSE_US).max(asked_for));
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let pause = backoff(self.failures, jitter).max(asked_for);
+        self.paused_until = now.saturating_add(pause);
+        if ask.is_backfill {
+            if let Some(backfill) = &mut self.backfill {
+                backfill.failures += 1;
+                if backfill.failures >= BACKFILL_FAILURES_MAX {
+                    backfill.left.clear();
+                    backfill.state.given_up = Some(failure.message.clone());
+                }
+            }
+            return;
+        }
+        let course = &mut self.courses[ask.target];
+        course.failures = course.failures.saturating_add(1);
+        // Behind the others: one target whose answers are broken must not stand in their way.
+        course.due = now.saturating_add(pause.max(backoff(course.failures, jitter)));
+    }
+
+    /// The answer would be too large: asks for half of the window from now on. False where it cannot be halved.
+    pub(crate) fn split(&mut self, ask: &Ask) -> bool {
+        let course = &mut self.courses[ask.target];
+        let (Some(rule), Some(window)) = (course.target.windows, ask.window) else {
+            return false;
+        };
+        let half = rule.floor(window.length() / 2);
+        if half < rule.align {
+            return false;
+        }
+        course.chunk_max = half;
+        true
+    }
+
+    /// Begins to ask for `span` of every target with windows, one target after the other. Returns the number of windows.
+    ///
+    /// A backfill that is under way is replaced: the caller has one at a time.
+    pub(crate) fn begin_backfill(&mut self, span: Window, now: i64) -> u64 {
+        let mut left = VecDeque::new();
+        let mut windows = 0;
+        for (at, course) in self.courses.iter().enumerate() {
+            let Some(rule) = course.target.windows else {
+                continue;
+            };
+            let window = Window {
+                from: rule.floor(span.from),
+                to: rule.ceil(span.to).min(rule.closed_until(now)),
+            };
+            if !window.is_empty() {
+                windows += course.chunks(window);
+                left.push_back((at, window));
+            }
+        }
+        self.backfill = Some(Backfill {
+            left,
+            failures: 0,
+            state: BackfillState {
+                windows_left: windows,
+                ..BackfillState::default()
+            },
+        });
+        windows
+    }
+
+    /// How the backfill stands; none where none is under way.
+    pub(crate) fn backfill(&self) -> Option<&BackfillState> {
+        self.backfill.as_ref().map(|backfill| &backfill.state)
+    }
+
+    /// Forgets the backfill.
+    pub(crate) fn end_backfill(&mut self) {
+        self.backfill = None;
+    }
+
+    fn backfill_goes_on(&mut self, ask: &Ask, refused: Option<&str>) {
+        let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
+            return;
+        };
+        backfill.failures = 0;
+        backfill.state.windows_done += 1;
+        if let Some(why) = refused {
+            backfill.state.refused_total += 1;
+            if backfill.state.refused.len() < REFUSED_LISTED_MAX {
+                let name = &self.courses[ask.target].target.name;
+                backfill
+                    .state
+                    .refused
+                    .push(format!("{name} {window}: {why}"));
+            }
+        }
+        if let Some((_, left)) = backfill.left.front_mut() {
+            left.from = window.to;
+            if left.is_empty() {
+                backfill.left.pop_front();
+            }
+        }
+        let chunks = |(target, window): &(usize, Window)| self.courses[*target].chunks(*window);
+        backfill.state.windows_left = backfill.left.iter().map(chunks).sum();
+    }
+}
+
+impl Course {
+    /// Returns the question that is due; none where no period has been closed yet.
+    fn ask(&mut self, target: usize, now: i64) -> Option<Ask> {
+        let window = match self.target.windows {
+            None => None,
+            Some(rule) => {
+                let (left, _) = *self.pass.get_or_insert_with(|| self.cursor.pass(rule, now));
+                if left.is_empty() {
+                    self.pass = None;
+                    self.due = now.saturating_add(rule.align);
+                    return None;
+                }
+                Some(self.chunk(left))
+            }
+        };
+        Some(Ask {
+            target,
+            window,
+            is_backfill: false,
+        })
+    }
+
+    fn chunk(&self, window: Window) -> Window {
+        Window {
+            to: window.to.min(window.from.saturating_add(self.chunk_max)),
+            ..window
+        }
+    }
+
+    fn chunks(&self, window: Window) -> u64 {
+        let chunk = self.chunk_max.max(1);
+        u64::try_from((window.length() + chunk - 1) / chunk).unwrap_or(0)
+    }
+}
+
+impl Cursor {
+    /// Returns the pass that is due now, and whether it asks again for what was answered days ago.
+    fn pass(&self, rule: WindowRule, now: i64) -> (Window, bool) {
+        let to = rule.closed_until(now);
+        let Some(through) = self.through else {
+            let from = rule
+                .since
+                .map_or(to - rule.reask, |since| rule.floor(since));
+            return (Window { from, to }, true);
+        };
+        let reasks = self
+            .reasked_at
+            .is_none_or(|at| now.saturating_sub(at) >= DAY_US || at > now);
+        let back = if reasks { rule.reask } else { rule.overlap };
+        let from = rule.floor(through.min(to - back));
+        (Window { from, to }, reasks)
+    }
+}

@@ -1,0 +1,395 @@
+use super::*;
+
+/// 2026-11-28T00:00:00Z.
+const MIDNIGHT: i64 = 1_795_824_000 * SECOND_US;
+const MINUTE_US: i64 = 60 * SECOND_US;
+
+fn hourly() -> WindowRule {
+    WindowRule {
+        align: HOUR_US,
+        closed_after: 15 * MINUTE_US,
+        overlap: 6 * HOUR_US,
+        reask: 3 * DAY_US,
+        since: None,
+        chunk_max: 90 * DAY_US,
+    }
+}
+
+fn windowed(name: &str, rule: WindowRule) -> Target {
+    Target {
+        name: name.to_owned(),
+        interval: Some(HOUR_US),
+        windows: Some(rule),
+    }
+}
+
+fn latest(name: &str) -> Target {
+    Target {
+        name: name.to_owned(),
+        interval: Some(5 * MINUTE_US),
+        windows: None,
+    }
+}
+
+fn fresh(targets: Vec<Target>) -> Plan {
+    Plan::new(targets, |_| Cursor::default(), true)
+}
+
+/// Shows hours since midnight of the 28th.
+fn show(plan: &Plan, next: &Next) -> String {
+    let hours = |at: i64| (at - MIDNIGHT) as f64 / HOUR_US as f64;
+    match next {
+        Next::Wait(i64::MAX) => "wait".to_owned(),
+        Next::Wait(until) => format!("wait until {:.2}", hours(*until)),
+        Next::Ask(ask) => {
+            let kind = if ask.is_backfill { " backfill" } else { "" };
+            let name = &plan.target(ask).name;
+            match ask.window {
+                None => format!("{name}{kind}"),
+                Some(Window { from, to }) => format!("{name}{kind} {}..{}", hours(from), hours(to)),
+            }
+        }
+    }
+}
+
+/// Takes every answer until there is nothing to ask; returns what was asked and until when it waits.
+fn drain(plan: &mut Plan, now: i64) -> Vec<String> {
+    let mut shown = Vec::new();
+    for _ in 0..100 {
+        let next = plan.next(now);
+        shown.push(show(plan, &next));
+        match next {
+            Next::Ask(ask) => plan.taken(&ask, now),
+            Next::Wait(_) => return shown,
+        }
+    }
+    panic!("it never rests: {shown:?}");
+}
+
+#[track_caller]
+fn check(plan: &mut Plan, now: i64, expect: &[&str]) {
+    assert_eq!(drain(plan, now), expect);
+}
+
+#[test]
+fn a_pass_asks_for_closed_periods_only() {
+    let first = |minutes: i64| {
+        let mut plan = fresh(vec![windowed("a", hourly())]);
+        let next = plan.next(MIDNIGHT + minutes * MINUTE_US);
+        show(&plan, &next)
+    };
+    assert_eq!(first(0), "a -73..-1");
+    assert_eq!(first(14), "a -73..-1");
+    assert_eq!(first(15), "a -72..0");
+    assert_eq!(first(59), "a -72..0");
+    assert_eq!(first(75), "a -71..1");
+}
+
+#[test]
+fn passes_begin_a_little_before_the_cursor_and_once_a_day_days_before() {
+    let mut plan = fresh(vec![windowed("a", hourly())]);
+    let at = |hours: i64| MIDNIGHT + hours * HOUR_US + 20 * MINUTE_US;
+    check(&mut plan, at(0), &["a -72..0", "wait until 1.33"]);
+    check(&mut plan, at(0) + 5, &["wait until 1.33"]);
+    check(&mut plan, at(1), &["a -5..1", "wait until 2.33"]);
+    check(&mut plan, at(23), &["a 1..23", "wait until 24.33"]);
+    check(&mut plan, at(24), &["a -48..24", "wait until 25.33"]);
+    check(&mut plan, at(25), &["a 19..25", "wait until 26.33"]);
+}
+
+#[test]
+fn a_first_pass_goes_back_to_the_declared_day_in_chunks() {
+    let rule = WindowRule {
+        since: Some(MIDNIGHT - 200 * DAY_US),
+        ..hourly()
+    };
+    let mut plan = fresh(vec![windowed("a", rule)]);
+    check(
+        &mut plan,
+        MIDNIGHT + 20 * MINUTE_US,
+        &[
+            "a -4800..-2640",
+            "a -2640..-480",
+            "a -480..0",
+            "wait until 1.33",
+        ],
+    );
+}
+
+#[test]
+fn a_cursor_goes_on_where_it_stood() {
+    let cursor = Cursor {
+        through: Some(MIDNIGHT - 100 * DAY_US),
+        polled_at: Some(MIDNIGHT - 100 * DAY_US),
+        reasked_at: Some(MIDNIGHT - 100 * DAY_US),
+        ..Cursor::default()
+    };
+    let mut plan = Plan::new(vec![windowed("a", hourly())], |_| cursor.clone(), true);
+    check(
+        &mut plan,
+        MIDNIGHT + 20 * MINUTE_US,
+        &["a -2400..-240", "a -240..0", "wait until 1.33"],
+    );
+    let cursors: Vec<_> = plan.cursors().collect();
+    assert_eq!(cursors[0].1.through, Some(MIDNIGHT));
+    assert_eq!(cursors[0].1.reasked_at, Some(MIDNIGHT + 20 * MINUTE_US));
+}
+
+#[test]
+fn a_failed_chunk_is_asked_again_and_its_cursor_stays() {
+    let rule = WindowRule {
+        chunk_max: DAY_US,
+        ..hourly()
+    };
+    let mut plan = fresh(vec![windowed("a", rule)]);
+    let now = MIDNIGHT + 20 * MINUTE_US;
+    let Next::Ask(first) = plan.next(now) else {
+        panic!()
+    };
+    plan.taken(&first, now);
+    let Next::Ask(second) = plan.next(now) else {
+        panic!()
+    };
+    assert_eq!(show(&plan, &Next::Ask(second.clone())), "a -48..-24");
+    plan.failed(&second, &Failure::new(FailureKind::Fault, "500"), now, 1.0);
+    assert_eq!(plan.cursor(&second).through, Some(MIDNIGHT - 2 * DAY_US));
+    assert_eq!(plan.cursor(&second).polled_at, None);
+    let waits = plan.next(now);
+    assert_eq!(waits, Next::Wait(now + 5 * SECOND_US));
+    check(
+        &mut plan,
+        now + 5 * SECOND_US,
+        &["a -48..-24", "a -24..0", "wait until 1.33"],
+    );
+}
+
+/// What waits after a failure, in seconds: the source, the target that failed.
+fn pauses(kind: FailureKind, retry_after_s: Option<i64>) -> (i64, i64) {
+    let mut plan = fresh(vec![latest("a"), latest("b")]);
+    let Next::Ask(a) = plan.next(MIDNIGHT) else {
+        panic!()
+    };
+    let failure = Failure {
+        retry_after: retry_after_s.map(|s| s * SECOND_US),
+        ..Failure::new(kind, "no")
+    };
+    plan.failed(&a, &failure, MIDNIGHT, 1.0);
+    let source = match plan.next(MIDNIGHT) {
+        Next::Wait(until) => until - MIDNIGHT,
+        Next::Ask(_) => 0,
+    };
+    let mut now = MIDNIGHT + source;
+    loop {
+        match plan.next(now) {
+            Next::Ask(ask) if ask.target == a.target => break,
+            Next::Ask(ask) => plan.taken(&ask, now),
+            Next::Wait(until) => now = until,
+        }
+    }
+    (source / SECOND_US, (now - MIDNIGHT) / SECOND_US)
+}
+
+#[test]
+fn what_waits_after_a_failure() {
+    use FailureKind::{Busy, Denied, Fault, Journal, Refused};
+    for (kind, retry_after_s, expect) in [
+        (Fault, None, (5, 5)),
+        (Busy, None, (5, 5)),
+        (Busy, Some(120), (120, 120)),
+        (Busy, Some(1_000_000), (86_400, 86_400)),
+        (Busy, Some(-1), (5, 5)),
+        (Denied, None, (5, 5)),
+        (Journal, None, (5, 5)),
+        // Nobody else waits for it; it comes again after an hour.
+        (Refused, None, (0, 3_600)),
+    ] {
+        assert_eq!(
+            pauses(kind, retry_after_s),
+            expect,
+            "{kind:?} {retry_after_s:?}"
+        );
+    }
+}
+
+#[test]
+fn a_target_that_keeps_failing_does_not_hold_the_others_up() {
+    let mut plan = fresh(vec![latest("bad"), latest("good")]);
+    let (mut now, mut bad, mut good) = (MIDNIGHT, 0, 0);
+    while now < MIDNIGHT + DAY_US {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) if ask.target == 0 => {
+                bad += 1;
+                plan.failed(&ask, &Failure::new(FailureKind::Fault, "500"), now, 1.0);
+            }
+            Next::Ask(ask) => {
+                good += 1;
+                plan.taken(&ask, now);
+            }
+        }
+    }
+    // Every five minutes, a few seconds late at most; the bad one hourly in the end.
+    assert!((280..=288).contains(&good), "{good}");
+    assert!((24..=36).contains(&bad), "{bad}");
+}
+
+#[test]
+fn a_dead_api_is_asked_less_and_less() {
+    let mut plan = fresh((0..100).map(|n| latest(&n.to_string())).collect());
+    let (mut now, mut asked) = (MIDNIGHT, 0);
+    while now < MIDNIGHT + DAY_US {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                asked += 1;
+                plan.failed(&ask, &Failure::new(FailureKind::Fault, "down"), now, 1.0);
+            }
+        }
+    }
+    assert!((24..=36).contains(&asked), "{asked}");
+}
+
+#[test]
+fn too_large_answers_are_asked_for_in_halves_until_there_is_no_half() {
+    let mut plan = fresh(vec![windowed("a", hourly())]);
+    let now = MIDNIGHT + 20 * MINUTE_US;
+    let mut lengths = Vec::new();
+    loop {
+        let Next::Ask(ask) = plan.next(now) else {
+            panic!()
+        };
+        let window = ask.window.unwrap();
+        lengths.push((window.to - window.from) / HOUR_US);
+        if !plan.split(&ask) {
+            break;
+        }
+    }
+    assert_eq!(lengths, [72, 36, 18, 9, 4, 2, 1]);
+    let mut plan = fresh(vec![latest("a")]);
+    let Next::Ask(ask) = plan.next(now) else {
+        panic!()
+    };
+    assert!(!plan.split(&ask));
+}
+
+#[test]
+fn a_backfill_fills_the_time_when_nothing_is_due() {
+    let mut plan = fresh(vec![
+        windowed("a", hourly()),
+        latest("now"),
+        windowed("b", hourly()),
+    ]);
+    let now = MIDNIGHT + 20 * MINUTE_US;
+    let span = Window {
+        from: MIDNIGHT - 400 * DAY_US + 1,
+        to: MIDNIGHT - 300 * DAY_US - 1,
+    };
+    assert_eq!(plan.begin_backfill(span, now), 4);
+    check(
+        &mut plan,
+        now,
+        &[
+            "a -72..0",
+            "now",
+            "b -72..0",
+            "a backfill -9600..-7440",
+            "a backfill -7440..-7200",
+            "b backfill -9600..-7440",
+            "b backfill -7440..-7200",
+            "wait until 0.42",
+        ],
+    );
+    let state = plan.backfill().unwrap();
+    assert_eq!((state.windows_done, state.windows_left), (4, 0));
+    assert!(state.is_over());
+    // It is not live polling: cursors have not moved with it.
+    assert!(
+        plan.cursors()
+            .all(|(_, cursor)| cursor.through.is_none_or(|at| at == MIDNIGHT))
+    );
+}
+
+#[test]
+fn a_backfill_ends_with_the_closed_periods_and_asks_for_nothing_of_the_future() {
+    let mut plan = Plan::new(vec![windowed("a", hourly())], |_| Cursor::default(), false);
+    let span = |from: i64, to: i64| Window {
+        from: MIDNIGHT + from * DAY_US,
+        to: MIDNIGHT + to * DAY_US,
+    };
+    assert_eq!(plan.begin_backfill(span(1, 2), MIDNIGHT), 0);
+    assert!(plan.backfill().unwrap().is_over());
+    assert_eq!(plan.begin_backfill(span(-1, 30), MIDNIGHT), 1);
+    // Without live polling there is nothing else.
+    check(&mut plan, MIDNIGHT, &["a backfill -24..-1", "wait"]);
+}
+
+#[test]
+fn a_refused_window_of_a_backfill_is_noted_and_passed_over() {
+    let mut plan = Plan::new(
+        vec![windowed("a", hourly()), windowed("b", hourly())],
+        |_| Cursor::default(),
+        false,
+    );
+    let span = Window {
+        from: MIDNIGHT - DAY_US,
+        to: MIDNIGHT,
+    };
+    plan.begin_backfill(span, MIDNIGHT + DAY_US);
+    let Next::Ask(ask) = plan.next(MIDNIGHT) else {
+        panic!()
+    };
+    plan.failed(
+        &ask,
+        &Failure::new(FailureKind::Refused, "no rights"),
+        MIDNIGHT,
+        1.0,
+    );
+    check(&mut plan, MIDNIGHT, &["b backfill -24..0", "wait"]);
+    let state = plan.backfill().unwrap();
+    assert_eq!(
+        state.refused,
+        ["a 2026-11-27T00:00:00Z/2026-11-28T00:00:00Z: no rights"]
+    );
+    assert_eq!((state.windows_done, state.refused_total), (2, 1));
+    assert_eq!(state.given_up, None);
+}
+
+#[test]
+fn a_backfill_gives_up_after_failures_in_a_row() {
+    let mut plan = Plan::new(vec![windowed("a", hourly())], |_| Cursor::default(), false);
+    let span = Window {
+        from: MIDNIGHT - DAY_US,
+        to: MIDNIGHT,
+    };
+    plan.begin_backfill(span, MIDNIGHT + DAY_US);
+    let mut now = MIDNIGHT;
+    let mut asked = 0;
+    while !plan.backfill().unwrap().is_over() {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                asked += 1;
+                plan.failed(&ask, &Failure::new(FailureKind::Fault, "500"), now, 1.0);
+            }
+        }
+    }
+    assert_eq!(asked, BACKFILL_FAILURES_MAX);
+    assert_eq!(plan.backfill().unwrap().given_up.as_deref(), Some("500"));
+}
+
+#[test]
+fn a_clock_that_was_set_back_delays_nothing_for_long() {
+    let mut plan = fresh(vec![windowed("a", hourly()), latest("b")]);
+    let ahead = MIDNIGHT + 365 * DAY_US + 20 * MINUTE_US;
+    drain(&mut plan, ahead);
+    let Next::Wait(until) = plan.next(MIDNIGHT) else {
+        panic!()
+    };
+    assert!(until <= MIDNIGHT + DAY_US, "{}", until - MIDNIGHT);
+    // A cursor that lies ahead asks for what is closed, and goes no further back.
+    check(
+        &mut plan,
+        MIDNIGHT + DAY_US + 20 * MINUTE_US,
+        &["a -48..24", "b", "wait until 24.42"],
+    );
+}

@@ -1,0 +1,151 @@
+//! Polled sources: the examples of their pages, what a source that says little has, and what is said of wrong ones.
+
+use std::time::Duration;
+
+use meetnet_ingest::poll::{Api, PollOptions};
+use meetnet_model::source::{SourceKind, WireFormat};
+
+use super::{environment, parse, right};
+use crate::config::Transport;
+
+/// Returns the `toml` blocks of a page of `docs/sources`.
+fn page(name: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/sources")
+        .join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let blocks = text.split("```toml\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split("\n```").next().unwrap_or(rest).to_owned());
+    blocks.collect()
+}
+
+fn polled(text: &str) -> (WireFormat, PollOptions) {
+    let config = right(text, &[]);
+    let source = &config.sources[0];
+    assert_eq!(source.declaration.kind, SourceKind::Poll);
+    let Transport::Poll(poll) = &source.transport else {
+        panic!("not polled: {text}")
+    };
+    (source.declaration.format, poll.options.clone())
+}
+
+#[test]
+fn the_pages_have_examples_that_load() {
+    for name in ["telraam.md"] {
+        let examples = page(name);
+        assert!(!examples.is_empty(), "{name} has no example");
+        for example in examples {
+            polled(&example);
+        }
+    }
+}
+
+/// What it takes at least.
+const TELRAAM: &str = r#"
+[[source]]
+id = "telraam"
+kind = "telraam"
+api_key = { env = "TELRAAM_API_KEY" }
+segments = [9000001463, 9000002453]
+licence = "CC-BY-NC-4.0"
+"#;
+
+#[test]
+fn a_short_declaration_keeps_to_what_the_api_is_used_to() {
+    let (format, options) = polled(TELRAAM);
+    assert_eq!(format, WireFormat::Telraam);
+    assert_eq!(options.url.as_str(), "https://telraam-api.net/");
+    assert_eq!(options.interval, Duration::from_secs(3_600));
+    assert_eq!(options.reask, Duration::from_secs(3 * 86_400));
+    assert_eq!(options.limits.pause, Duration::from_secs(1));
+    assert_eq!(options.limits.requests_per_day_max, Some(1_000));
+    let Api::Telraam(telraam) = &options.api else {
+        panic!("{:?}", options.api)
+    };
+    assert_eq!(telraam.segments, [9_000_001_463, 9_000_002_453]);
+    assert!(!telraam.advanced);
+    let config = right(TELRAAM, &[]);
+    let secrets = config
+        .secrets(&environment(&[("TELRAAM_API_KEY", "k")]))
+        .unwrap();
+    let id = &config.sources[0].declaration.id;
+    assert_eq!(secrets.credential(id).as_deref(), Some("k"));
+    assert!(config.secrets(&environment(&[])).is_err());
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = format!(
+        "{TELRAAM}url = \"http://proxy.lan/telraam/\"\nadvanced = true\ninterval = \"15m\"\nreask = \"1d\"\n\
+         since = \"2026-01-31\"\nrequest_pause = \"2s\"\nrequests_per_day_max = 50\nrequest_time_max = \"20s\"\n\
+         answer_bytes_max = \"1MiB\"\ncontact = \"data@leuven.example\"\n"
+    );
+    let (_, options) = polled(&text);
+    assert_eq!(options.url.as_str(), "http://proxy.lan/telraam/");
+    assert_eq!(options.interval, Duration::from_secs(900));
+    assert_eq!(options.reask, Duration::from_secs(86_400));
+    assert_eq!(options.since, Some(1_769_817_600_000_000));
+    assert_eq!(options.limits.pause, Duration::from_secs(2));
+    assert_eq!(options.limits.requests_per_day_max, Some(50));
+    assert_eq!(options.request_time_max, Duration::from_secs(20));
+    assert_eq!(options.body_bytes_max, 1 << 20);
+    assert_eq!(options.contact.as_deref(), Some("data@leuven.example"));
+}
+
+/// Checks what is said of the source with one line changed; its first line is line 2.
+fn check(from: &str, to: &str, expect: &str) {
+    assert!(TELRAAM.contains(from), "{from}");
+    let text = TELRAAM.replacen(from, to, 1);
+    let problems = parse(&text, &[]).map(|_| ()).unwrap_err().problems;
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, [expect.to_owned()], "in\n{text}");
+}
+
+#[test]
+fn wrong_declarations_are_told_where_they_stand() {
+    check(
+        "api_key = { env = \"TELRAAM_API_KEY\" }\n",
+        "",
+        "city/meetnet.toml:2: the key `api_key` is missing; add api_key = { env = \"TELRAAM_API_KEY\" }",
+    );
+    check(
+        "segments = [9000001463, 9000002453]\n",
+        "",
+        "city/meetnet.toml:2: there is nothing to poll; name the road segments: segments = [9000001463]",
+    );
+    check(
+        "[9000001463, 9000002453]",
+        "[7, 7]",
+        "city/meetnet.toml:6: the segment 7 is named twice; remove one",
+    );
+    check(
+        "licence",
+        "interval = \"1s\"\nlicence",
+        "city/meetnet.toml:7: an interval below 10 s is no polling; write \"1m\" or more",
+    );
+    check(
+        "licence",
+        "since = \"last year\"\nlicence",
+        "city/meetnet.toml:7: write a day (\"2026-01-31\") or a time with its offset",
+    );
+    check(
+        "licence",
+        "url = \"https://key@telraam-api.net\"\nlicence",
+        "city/meetnet.toml:7: the url is https://HOST or https://HOST/PATH, without user, query or fragment",
+    );
+    check(
+        "licence",
+        "url = \"telraam-api.net\"\nlicence",
+        "city/meetnet.toml:7: `telraam-api.net` is no address of an API; write https://HOST",
+    );
+    check(
+        "licence",
+        "topics = [\"a\"]\nlicence",
+        "city/meetnet.toml:7: `topics` has no meaning for kind = \"telraam\"; remove it",
+    );
+    check(
+        "{ env = \"TELRAAM_API_KEY\" }",
+        "\"abc\"",
+        "city/meetnet.toml:5: a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }",
+    );
+}
