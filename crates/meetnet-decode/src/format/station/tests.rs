@@ -350,6 +350,22 @@ fn the_station_is_who_the_key_says_and_the_key_stays_here() {
 }
 
 #[test]
+fn a_file_of_messages_has_one_a_line() {
+    let file = "ID=A&dateutc=2026-06-01 11:00:00&tempf=50\r\n\nno form\nID=B&dateutc=2026-06-01 11:00:16&tempf=59\n";
+    check(
+        WUNDERGROUND,
+        file,
+        expect![[r#"
+            heat sensor_id=ns-A property=air_temperature time=2026-06-01T11:00:00Z value=10
+            heat sensor_id=ns-B property=air_temperature time=2026-06-01T11:00:16Z value=15
+            unexpected_shape: no form fields: a station sends `name=value` pairs with `&` between them
+        "#]],
+    );
+    let decoded = decoders(WUNDERGROUND).decode_body(&envelope("", file.as_bytes()));
+    assert_eq!(decoded.rejects[0].item, Some(2));
+}
+
+#[test]
 fn wrong_maps_are_turned_away() {
     let check = |entry: &str, expect: &str| {
         let error = try_decoders(&format!("{ECOWITT}\nmap = [ {{ {entry} }} ]")).unwrap_err();
