@@ -20,6 +20,8 @@ use crate::source::{self, SourceCommand};
 use crate::{check, sql, telemetry};
 
 mod config_check;
+mod import;
+mod rejects;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +62,13 @@ enum Command {
     Source {
         #[command(subcommand)]
         command: SourceCommand,
+    },
+    /// Brings recorded files into the tables, in the daemon if one runs
+    Import(import::ImportOptions),
+    /// Messages that could not become rows: lists them, shows one, replays or drops them
+    Rejects {
+        #[command(subcommand)]
+        command: rejects::RejectsCommand,
     },
     /// Looks at a configuration
     Config {
@@ -205,6 +214,8 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Restore(RestoreOptions { dir, config }) => {
             block_on(commands::restore(dir, &config.config, &environment))
         }
+        Command::Import(options) => import::run(options, &environment),
+        Command::Rejects { command } => rejects::run(command, &environment),
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }
 }
