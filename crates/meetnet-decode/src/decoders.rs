@@ -1,5 +1,7 @@
 //! All decoders of one declarations frame: the way in.
 
+mod mention;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
+
+pub use self::mention::Subject;
 
 /// Bytes of a body that can be decoded: positions in it are 32 bits wide. Sources set far lower limits.
 const BODY_BYTES_MAX: usize = u32::MAX as usize;

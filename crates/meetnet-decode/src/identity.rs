@@ -1,6 +1,7 @@
 //! Which sensor a row is from: `<namespace>-<id>`, the id taken from the topic or the body, hardware ids replaced by
 //! their HMAC before anything else sees them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use meetnet_model::privacy::PrivacyKey;
@@ -11,6 +12,8 @@ use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
 use crate::topic::{Captures, TopicPattern};
 
+/// The kind of a declared hardware id, as the HMAC takes it.
+pub(crate) const DEVICE: &str = "device";
 /// Longest id that a device may call itself by, in bytes: it stands in every row.
 const RAW_ID_BYTES_MAX: usize = 200;
 /// Hardware ids whose HMAC a group remembers; then it starts afresh.
@@ -184,29 +187,52 @@ impl DeclaredId {
                 Reading::Wrong => return Err(IdFault::Wrong),
             },
             Origin::Template(parts) => {
-                let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
-                let (pattern, captures) = if uses_captures {
-                    let mut found = self.topics.iter().enumerate();
-                    found
-                        .find_map(|(at, pattern)| Some((at, pattern.matches(topic)?)))
-                        .ok_or(IdFault::UnknownTopic)?
-                } else {
-                    Default::default()
-                };
-                let part_text = |part| Part::text(part, pattern, &captures);
-                match parts.as_slice() {
-                    [part] => part_text(part)?,
-                    parts => {
-                        joined = parts.iter().map(part_text).collect::<Result<String, _>>()?;
-                        &joined
-                    }
-                }
+                joined = self.in_topic(parts, topic)?;
+                &joined
             }
         };
         if self.hardware {
-            naming.hardware("device", raw, ids, id)
+            naming.hardware(DEVICE, raw, ids, id)
         } else {
             naming.plain(raw, id)
+        }
+    }
+
+    /// Writes the sensor id that the topic alone gives into `id`; false where it takes more, or none.
+    pub(crate) fn resolve_topic(
+        &self,
+        naming: &Naming,
+        topic: &str,
+        ids: &mut HardwareIds,
+        id: &mut String,
+    ) -> bool {
+        let nothing = Fields {
+            whole: "",
+            spans: &[],
+        };
+        matches!(self.origin, Origin::Template(_))
+            && self.resolve(naming, topic, &nothing, ids, id).is_ok()
+    }
+
+    /// Returns the raw id that a template makes of a topic.
+    fn in_topic<'t>(&'t self, parts: &'t [Part], topic: &'t str) -> Result<Cow<'t, str>, IdFault> {
+        let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
+        let (pattern, captures) = if uses_captures {
+            let mut found = self.topics.iter().enumerate();
+            found
+                .find_map(|(at, pattern)| Some((at, pattern.matches(topic)?)))
+                .ok_or(IdFault::UnknownTopic)?
+        } else {
+            Default::default()
+        };
+        let part_text = |part: &'t Part| part.text(pattern, &captures);
+        match parts {
+            [part] => part_text(part).map(Cow::Borrowed),
+            parts => parts
+                .iter()
+                .map(part_text)
+                .collect::<Result<String, _>>()
+                .map(Cow::Owned),
         }
     }
 }

@@ -44,7 +44,7 @@ mod mapping;
 mod sentinels;
 mod topic;
 
-pub use decoders::Decoders;
+pub use decoders::{Decoders, Subject};
 pub use devices::with_pseudonyms;
 pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};

@@ -17,7 +17,7 @@
 //!
 //! It is not a general deduplication: equal messages with different ids are different messages.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meetnet_lake::journal::DupEntry;
@@ -196,6 +196,18 @@ impl DupWindow {
         self.run = None;
     }
 
+    /// Removes the entries of frames that are erased.
+    fn forget(&mut self, sequences: &BTreeSet<Sequence>) {
+        let entries = (self.first..).zip(&self.entries);
+        let gone: Vec<u64> = entries
+            .filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
+            .filter(|(_, entry)| sequences.contains(&entry.sequence))
+            .map(|(index, _)| index)
+            .collect();
+        gone.into_iter().for_each(|index| self.remove(index));
+        self.drop_empty_front();
+    }
+
     /// Returns how many entries are live.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -272,6 +284,14 @@ impl DupWindows {
             .map(|(source, window)| (source.clone(), of(window)))
             .filter(|(_, entries)| !entries.is_empty())
             .collect()
+    }
+
+    /// Forgets the frames that are erased: an entry holds the topic. A broker that delivers one of them again is not
+    /// recognised.
+    pub(crate) fn forget(&self, sequences: &BTreeSet<Sequence>) {
+        for window in lock(&self.windows).values() {
+            lock(window).forget(sequences);
+        }
     }
 
     /// Starts from a checkpoint's windows; before any source connects and before

@@ -6,6 +6,7 @@
 //! are one path and the tables are a function of the journal. Where hot rows are full it stops reading; the journal
 //! fills, and at its limit the sources withhold their acknowledgements.
 
+mod erase;
 mod group;
 mod import;
 mod run;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use meetnet_decode::DecodeSetupError;
 use meetnet_lake::check::Depth;
-use meetnet_lake::journal::{Journal, JournalError, Recovery};
+use meetnet_lake::journal::{AppendError, Journal, JournalError, Recovery};
 use meetnet_lake::lake::{Compacted, DeclaredTables, Lake, LakeOptions, UpkeepRequest, Vacuumed};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
@@ -29,6 +30,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
+pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
 use self::run::FULL_PAUSE;
 pub use self::run::{Runner, Step};
@@ -105,12 +107,44 @@ pub enum PipelineError {
         #[source]
         source: serde_json::Error,
     },
-    /// A frame asks for something that this version cannot do.
-    #[error("frame {sequence} asks for an erasure, which this version cannot do; run a newer one")]
-    Erase {
+    /// An erase frame is not readable.
+    #[error("the request to erase at sequence {sequence} is not readable; run a newer version")]
+    EraseRequest {
+        /// The frame.
+        sequence: Sequence,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An erase frame was made with another privacy secret: by this one, what is to go has another name.
+    #[error(
+        "the request to erase at sequence {sequence} was made with another privacy secret: start with that one until it is \
+         done"
+    )]
+    EraseSecret {
         /// The frame.
         sequence: Sequence,
     },
+    /// An erasure was not completed. What is behind it is not applied before it is.
+    #[error(
+        "the erasure asked for at sequence {sequence} is not complete, and is tried again until it is"
+    )]
+    Erase {
+        /// The frame.
+        sequence: Sequence,
+        /// What it failed at.
+        #[source]
+        source: Box<PipelineError>,
+    },
+    /// A request names a source that is not declared.
+    #[error("source `{source_id}` is not declared")]
+    UnknownSource {
+        /// The source.
+        source_id: SourceId,
+    },
+    /// The journal takes nothing more for now.
+    #[error("failed to journal the request")]
+    NotTaken(#[from] AppendError),
     /// The thread is gone.
     #[error("the pipeline has stopped")]
     Stopped,
@@ -138,6 +172,7 @@ enum Command {
     CommitAll(Sender<Result<(), LakeError>>),
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
     Repair(Depth, Sender<Repaired>),
+    Erase(EraseRequest, Sender<Result<EraseReport, PipelineError>>),
     Shutdown,
 }
 
@@ -193,7 +228,10 @@ impl Pipeline {
             dup_windows,
         )?;
         let (shared, rejects) = (runner.lake().shared(), runner.rejects());
-        let pause = |_: &mut Lake| std::thread::sleep(FULL_PAUSE);
+        let pause = |_: &mut Lake| {
+            std::thread::sleep(FULL_PAUSE);
+            Ok(())
+        };
         let replayed = runner.replay(recovery, pause)?;
         let (commands, inbox) = bounded(16);
         let (announce, stopped) = watch::channel(false);
@@ -313,6 +351,17 @@ impl PipelineCommands {
     pub fn repair(&self, depth: Depth) -> Result<Repaired, PipelineError> {
         let (reply, answer) = bounded(1);
         self.ask(Command::Repair(depth, reply), &answer)
+    }
+
+    /// Erases sensors and segments from every file, and waits for it; messages are journalled meanwhile, and applied
+    /// afterwards. What of them arrives later is stored.
+    ///
+    /// # Errors
+    /// Where the request is not journalled, or an attempt failed ([`PipelineError::Erase`]: it is tried again by itself),
+    /// or the pipeline has stopped (after a restart it goes on with a request that has been journalled).
+    pub fn erase(&self, request: EraseRequest) -> Result<EraseReport, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Erase(request, reply), &answer)?
     }
 
     fn ask<T>(&self, command: Command, answer: &Receiver<T>) -> Result<T, PipelineError> {

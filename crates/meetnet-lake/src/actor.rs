@@ -6,8 +6,10 @@
 mod apply;
 mod barrier;
 mod commit;
+mod erase;
 mod frontier;
 mod replace;
+mod rewrite;
 mod stored;
 mod write;
 
@@ -20,6 +22,8 @@ use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::barrier::CommitLimits;
 pub(crate) use self::commit::{Admitted, CommitJob, CommitOutcome, IMPORT_APP, RECORDED_THROUGH};
+pub use self::erase::ErasedRows;
+pub(crate) use self::erase::FoundInFile;
 use self::frontier::Frontier;
 pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
@@ -48,6 +52,9 @@ pub struct Lineage {
     /// Declared precedence of its source.
     pub precedence: i32,
 }
+
+/// Declared precedence by source; one that is not named has 0.
+pub type Precedences = Arc<HashMap<SourceId, i32>>;
 
 /// Sets the quality flags of rows that are about to be inserted: the columns `quality` and `quality_tests`. The numbers
 /// are the positions of the rows among those that were to be applied.
@@ -104,7 +111,7 @@ pub(crate) struct DatasetActor {
     hot: HotRows,
     frontier: Frontier,
     /// Declared precedence by source, for stored rows.
-    precedences: Arc<HashMap<SourceId, i32>>,
+    precedences: Precedences,
     /// Rows up to here are in the table: they are skipped when met again.
     applied: Sequence,
     committed_through: Sequence,
@@ -147,8 +154,8 @@ impl DatasetActor {
     }
 
     /// Sets the declared precedence of sources.
-    pub(crate) fn set_precedences(&mut self, precedences: Arc<HashMap<SourceId, i32>>) {
-        self.precedences = precedences;
+    pub(crate) fn set_precedences(&mut self, precedences: &Precedences) {
+        self.precedences = Arc::clone(precedences);
     }
 
     pub(crate) fn version(&self) -> u64 {

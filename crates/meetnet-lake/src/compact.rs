@@ -9,6 +9,8 @@
 
 mod merge;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use merge::{Merge, MergeInput, MergeJob, MergeOutcome};
 pub(crate) use policy::{Effort, choose, files_by_run};

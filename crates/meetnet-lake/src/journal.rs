@@ -32,7 +32,8 @@
 //!           frames, each: magic u32 | length u32 | CRC-32C u32 | body (see `frame`)
 //! ```
 //!
-//! Frames are of the kinds envelope, declarations, replay, tick and erase. Each names its sequence, its recorded_at,
+//! Frames are of the kinds envelope, declarations, replay, tick and erase; an envelope whose content was erased is a tick
+//! (`erase` says how). Each names its sequence, its recorded_at,
 //! whether the clock was off then (`clock` says when it is), and the decoder version of the binary that wrote it.
 //!
 //! # Invariants
@@ -84,6 +85,7 @@ pub(crate) mod archive;
 mod aside;
 pub(crate) mod checkpoint;
 mod clock;
+mod erase;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod hold;
@@ -104,6 +106,7 @@ mod writer;
 pub use archive::ArchiveStep;
 pub use checkpoint::{Checkpoint, DupEntry};
 pub use clock::ClockStep;
+pub use erase::{ErasedFrames, FoundFrames, Judge};
 pub use error::{AppendError, FullLimit, JournalError};
 pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, Original, fuzz_frame};
 pub use messages::{Sequences, visit_messages};
@@ -222,6 +225,7 @@ impl Journal {
             raw_retention: options.raw_retention,
             bytes_max: options.archive_bytes_max,
             clock: Arc::clone(&options.clock),
+            working: Arc::default(),
         };
         let background = options.background;
         let shared = Arc::new(Shared::new(options, identity, segments, durable, trimmed));
@@ -288,7 +292,7 @@ impl Journal {
             .append(FrameKind::Tick, None, &NewEnvelope::default())
     }
 
-    /// Records a request to erase.
+    /// Records a request to erase; it is carried out when its frame is met ([`Journal::begin_erasure`]).
     pub fn append_erase(&self, request: &[u8]) -> Result<Appended, AppendError> {
         let envelope = NewEnvelope {
             payload: request,

@@ -8,6 +8,7 @@
 
 mod clock;
 mod declared;
+mod erase;
 mod import;
 mod options;
 mod reader;
@@ -17,18 +18,18 @@ mod table;
 mod upkeep;
 mod worker;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence, SourceId};
+use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 use tracing::info;
 
 pub use self::clock::LakeClock;
 pub use self::declared::DeclaredTables;
+pub use self::erase::FoundRows;
 pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
@@ -37,8 +38,8 @@ use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
 use crate::actor::{
-    Admitted, Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, ReplaceJob,
-    ReplaceOutcome,
+    Admitted, Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, Precedences,
+    ReplaceJob, ReplaceOutcome,
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
@@ -66,6 +67,8 @@ pub struct Lake {
     repairs: Repairs,
     /// A commit found no space, and nobody has been told.
     short_of_space: bool,
+    /// A dataset whose actor is no longer usable: see [`Lake::tick`].
+    lost: Option<DatasetId>,
 }
 
 /// What changes a table log.
@@ -131,20 +134,15 @@ impl Lake {
             worker,
             repairs: Repairs::default(),
             short_of_space: false,
+            lost: None,
         })
     }
 
-    /// Takes the declared precedence of sources, as it is in force for what is applied next: all are equal before.
-    pub fn set_sources(&mut self, declarations: &Declarations) {
-        let precedences: HashMap<SourceId, i32> = declarations
-            .sources
-            .values()
-            .filter(|source| source.precedence != 0)
-            .map(|source| (source.id.clone(), source.precedence))
-            .collect();
-        let precedences = Arc::new(precedences);
-        for table in self.tables.values_mut() {
-            table.actor.set_precedences(Arc::clone(&precedences));
+    /// Takes the declared precedence of sources, as it is in force for the rows that a dataset is given next: all are
+    /// equal before. Rows may wait while the declarations change, so each dataset has its own.
+    pub fn set_precedences(&mut self, dataset: &DatasetId, precedences: &Precedences) {
+        if let Some(table) = self.tables.get_mut(dataset) {
+            table.actor.set_precedences(precedences);
         }
     }
 
@@ -284,7 +282,16 @@ impl Lake {
     }
 
     /// Admits finished commits and starts those that are due; returns how many were admitted.
+    ///
+    /// # Errors
+    /// Where what a dataset has in memory and what is in its table cannot be told apart any more, whoever found that out:
+    /// only a restart, which rebuilds the one from the other and the journal, helps.
     pub fn tick(&mut self) -> Result<usize, LakeError> {
+        if let Some(id) = &self.lost {
+            return Err(LakeError::Usage(format!(
+                "dataset `{id}` cannot go on: restart the daemon"
+            )));
+        }
         let mut admitted = 0;
         while let Some(outcome) = self.worker.finished() {
             admitted += usize::from(self.admit(outcome)?.is_ok());
@@ -404,7 +411,8 @@ impl Lake {
         };
         let id = outcome.declaration().id.clone();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        let admitted = table.actor.admit(outcome)?;
+        let admitted = table.actor.admit(outcome);
+        let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
         let now = self.options.clock.instant();
         table.last_commit = now;
         table.hot_since = (table.actor.hot_rows() > 0).then_some(now);

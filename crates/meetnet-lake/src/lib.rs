@@ -23,5 +23,6 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use actor::{Applied, Flag, Lineage};
+pub use actor::{Applied, ErasedRows, Flag, Lineage, Precedences};
 pub use error::LakeError;
+pub use table::select::Select;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
+use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 
 use crate::storage::TableFolder;
+use crate::table::files::begun_at_ms;
 
 /// The pointer that writers swap and readers load.
 pub type SharedSnapshot = Arc<ArcSwap<LakeSnapshot>>;
@@ -39,6 +41,26 @@ pub struct TableSnapshot {
     pub masks: Arc<HashMap<Arc<str>, Arc<Mask>>>,
     /// Rows not yet committed, in the order they were applied.
     pub hot: Arc<Vec<HotBatch>>,
+}
+
+impl TableSnapshot {
+    /// Returns true where `path` is a name that the table gave to a data file which is live no longer: replaced, erased
+    /// or removed for good, never to come back. Names are told by their shape; nobody keeps a list of them.
+    pub fn is_gone(&self, path: &str) -> bool {
+        let grain = self.declaration.grain.column();
+        let folders = [common::LICENCE, common::SUPERSEDED, grain];
+        let mut parts = path.split('/');
+        let is_partition = folders.iter().all(|name| {
+            let value = parts.next().and_then(|part| part.strip_prefix(name));
+            value.is_some_and(|value| value.len() > 1 && value.starts_with('='))
+        });
+        let is_file = parts.next().is_some_and(|name| name.ends_with(".parquet"));
+        is_partition
+            && is_file
+            && parts.next().is_none()
+            && begun_at_ms(path).is_some()
+            && !self.files.iter().any(|file| *file.path == *path)
+    }
 }
 
 /// One live Parquet file of a table.

@@ -13,4 +13,5 @@ pub(crate) mod lookup;
 pub(crate) mod parquet_file;
 pub(crate) mod quarantine;
 pub(crate) mod schema;
+pub(crate) mod select;
 pub(crate) mod vacuum;

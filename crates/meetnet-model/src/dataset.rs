@@ -127,6 +127,21 @@ impl DatasetDeclaration {
         }
     }
 
+    /// Returns the column that says what a row is about: a sensor (text) or a road segment (integer). It is the key column
+    /// `sensor_id` or `segment_id`, or the `id` of places; private datasets have none.
+    pub fn subject_column(&self) -> Option<&ColumnDeclaration> {
+        let names: &[&str] = match self.kind {
+            DatasetKind::Wide | DatasetKind::Long => &["sensor_id", "segment_id"],
+            DatasetKind::Places => &["id"],
+            DatasetKind::Private => &[],
+        };
+        let key = self
+            .key
+            .iter()
+            .find(|name| names.contains(&name.as_str()))?;
+        self.columns.iter().find(|column| column.name == *key)
+    }
+
     /// Returns true where anybody may read the dataset.
     pub fn is_public(&self) -> bool {
         self.kind != DatasetKind::Private

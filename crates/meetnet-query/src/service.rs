@@ -131,7 +131,10 @@ impl QueryService {
                 options.queued_max,
                 options.queue_time_max,
             ),
-            prepared: Arc::new(PreparedTables::new(Arc::clone(sessions.registry()))),
+            prepared: Arc::new(PreparedTables::new(
+                Arc::clone(sessions.registry()),
+                sessions.metadata_cache(),
+            )),
             sessions,
             snapshot,
             options,

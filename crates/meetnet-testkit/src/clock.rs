@@ -1,13 +1,14 @@
 //! A wall clock that moves only when a test says so, and the monotonic clock beside it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A settable clock in µs since 1970 UTC; clones show the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     wall_us: Arc<AtomicI64>,
     monotonic_us: Arc<AtomicI64>,
+    readings_left: Arc<AtomicU64>,
 }
 
 impl ManualClock {
@@ -16,6 +17,7 @@ impl ManualClock {
         Self {
             wall_us: Arc::new(AtomicI64::new(now)),
             monotonic_us: Arc::default(),
+            readings_left: Arc::new(AtomicU64::new(u64::MAX)),
         }
     }
 
@@ -41,15 +43,33 @@ impl ManualClock {
         self.monotonic_us.fetch_add(by_us, Ordering::SeqCst);
     }
 
+    /// Lets the code under test read the clock so often from here on; the next reading panics. What reads it again and
+    /// again waits for something that does not come.
+    pub fn limit_readings(&self, readings_max: u64) {
+        self.readings_left.store(readings_max, Ordering::SeqCst);
+    }
+
+    fn count_reading(&self) {
+        // From zero it starts anew at the greatest number: what reads the clock while the panic unwinds must not panic.
+        let left = self.readings_left.fetch_sub(1, Ordering::SeqCst);
+        assert!(left > 0, "the clock was read too often: it comes to no end");
+    }
+
     /// Returns the wall clock as a function, the form in which code takes its clock.
     pub fn function(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
         let clock = self.clone();
-        Arc::new(move || clock.now())
+        Arc::new(move || {
+            clock.count_reading();
+            clock.now()
+        })
     }
 
     /// Returns the monotonic clock, µs since [`ManualClock::new`], as a function.
     pub fn monotonic_function(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
-        let monotonic_us = Arc::clone(&self.monotonic_us);
-        Arc::new(move || monotonic_us.load(Ordering::SeqCst))
+        let clock = self.clone();
+        Arc::new(move || {
+            clock.count_reading();
+            clock.monotonic_us.load(Ordering::SeqCst)
+        })
     }
 }

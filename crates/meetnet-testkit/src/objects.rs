@@ -89,6 +89,11 @@ impl FaultyStore {
         self.state().failed
     }
 
+    /// Returns how many puts are on their way: see [`StoreFault::Late`].
+    pub fn late_puts(&self) -> usize {
+        self.state().late.len()
+    }
+
     /// Returns true once [`StoreFault::Off`] has happened.
     pub fn is_off(&self) -> bool {
         self.state().off

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meetnet_model::ids::{DatasetId, SourceId};
 
-use crate::commands::{self, Request};
+use crate::commands::{self, Named, Request};
 use crate::config::{self, Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
@@ -54,21 +54,23 @@ enum Command {
     Backup(BackupOptions),
     /// Puts a backup where the configuration says; nothing may be there
     Restore(RestoreOptions),
+    /// Takes a sensor or road segment out of every file for good, in the daemon if one runs
+    Erase(EraseOptions),
     /// Asks a polled source for its past, in the daemon if one runs
     Backfill(BackfillOptions),
     /// Verifies what is stored, and says what to do about what is wrong
     Check(check::CheckArguments),
-    /// Tries a source on sample messages, or proposes one for them
-    Source {
-        #[command(subcommand)]
-        command: SourceCommand,
-    },
     /// Brings recorded files into the tables, in the daemon if one runs
     Import(import::ImportOptions),
     /// Messages that could not become rows: lists them, shows one, replays or drops them
     Rejects {
         #[command(subcommand)]
         command: rejects::RejectsCommand,
+    },
+    /// Tries a source on sample messages, or proposes one for them
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
     },
     /// Looks at a configuration
     Config {
@@ -120,6 +122,27 @@ struct RestoreOptions {
     /// The folder of the backup
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    #[command(flatten)]
+    config: ConfigOption,
+}
+
+#[derive(Debug, Args)]
+struct EraseOptions {
+    /// A sensor, by its published id; may be repeated
+    #[arg(long, value_name = "ID")]
+    sensor: Vec<String>,
+    /// A road segment; may be repeated
+    #[arg(long, value_name = "ID")]
+    segment: Vec<i64>,
+    /// A device, by what it calls itself at --source (chip id, DevEUI, name); may be repeated
+    #[arg(long, value_name = "ID", requires = "source")]
+    hardware_id: Vec<String>,
+    /// The source of the devices
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+    /// Does not ask
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     config: ConfigOption,
 }
@@ -192,6 +215,23 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
                 .with_context(|| format!("`{}` is no folder", dir.display()))
                 .map_err(Failure::Usage)?;
             ask(Request::Backup { dir, with_archive }, &config, &environment)
+        }
+        Command::Erase(EraseOptions {
+            sensor,
+            segment,
+            hardware_id,
+            source,
+            yes,
+            config,
+        }) => {
+            let named = Named {
+                sensors: sensor,
+                segments: segment,
+                hardware_ids: hardware_id,
+                source: source.map(SourceId::new),
+            };
+            named.confirm(yes)?;
+            ask(Request::Erase(named), &config, &environment)
         }
         Command::Backfill(BackfillOptions {
             source,

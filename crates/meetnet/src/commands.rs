@@ -32,6 +32,7 @@ use crate::telemetry;
 mod backfill;
 mod backup;
 mod client;
+mod erase;
 mod import;
 pub(crate) mod rejects;
 mod socket;
@@ -41,6 +42,7 @@ mod upkeep;
 mod wire;
 
 pub(crate) use backup::restore;
+pub(crate) use erase::Named;
 pub(crate) use import::Importing;
 pub(crate) use socket::AdminSocket;
 
@@ -67,6 +69,8 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// Take sensors and segments out of every file.
+    Erase(Named),
     /// Bring files into the tables.
     Import(Importing),
     /// List what could not become a row.
@@ -94,6 +98,7 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Erase(_) => "erase",
             Self::Import(_) => "import",
             Self::Rejects(_) => "rejects list",
             Self::Replay(_) => "rejects replay",
@@ -173,6 +178,7 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Erase(named) => erase::erase(context, named, progress),
         Request::Import(importing) => import::import(context, importing, progress),
         Request::Rejects(listing) => rejects::list(context, listing),
         Request::Replay(replaying) => rejects::replay_chosen(context, replaying, progress),

@@ -7,6 +7,7 @@
 
 mod crashes;
 mod declarations;
+mod erase;
 mod readers;
 mod recordings;
 mod s3;

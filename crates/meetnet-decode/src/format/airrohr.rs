@@ -163,13 +163,11 @@ impl AirrohrDecoder {
     ) -> Result<Self, MappingFault> {
         let of_source = |problem| (None, problem);
         let mut shape = Shape::new();
+        let [esp8266, esp32, raspi] = CHIP_PREFIXES;
         let chip_ids = [
-            (
-                shape.want_member("esp8266id").map_err(of_source)?,
-                "esp8266-",
-            ),
-            (shape.want_member("esp32id").map_err(of_source)?, "esp32-"),
-            (shape.want_member("raspiid").map_err(of_source)?, "raspi-"),
+            (shape.want_member("esp8266id").map_err(of_source)?, esp8266),
+            (shape.want_member("esp32id").map_err(of_source)?, esp32),
+            (shape.want_member("raspiid").map_err(of_source)?, raspi),
         ];
         let values = shape.want_member("sensordatavalues").map_err(of_source)?;
         let mut element = Shape::new();
@@ -214,6 +212,11 @@ impl AirrohrDecoder {
             value,
             value_types,
         })
+    }
+
+    /// Returns what the source declares of sensor and time.
+    pub(crate) fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     pub(crate) fn decode(
@@ -340,7 +343,9 @@ impl AirrohrDecoder {
 }
 
 /// The kind of hardware id, as the HMAC takes it.
-pub(super) const CHIP: &str = "chip";
+pub(crate) const CHIP: &str = "chip";
+/// What stands before the number of a chip id, by kind of board.
+pub(crate) const CHIP_PREFIXES: [&str; 3] = ["esp8266-", "esp32-", "raspi-"];
 
 /// Returns the source with every pointer of its map as the value type that it names: `/SDS_P1` is `SDS_P1`.
 fn with_value_types(source: &SourceDeclaration) -> Result<SourceDeclaration, MappingFault> {

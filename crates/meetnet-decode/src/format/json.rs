@@ -82,6 +82,11 @@ impl JsonDecoder {
         })
     }
 
+    /// Returns what the source declares of sensor and time.
+    pub(crate) fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,

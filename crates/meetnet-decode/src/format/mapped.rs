@@ -263,10 +263,9 @@ impl Mapped {
             Some(declared) => Some(declared.resolve(&document.fields, joined)?),
             None => found()?,
         };
-        let received_at = body.envelope.received_at;
         match time {
             Some(time) => body.check_time(time).map(ObservedAt::Own),
-            None => Ok(ObservedAt::Received(received_at)),
+            None => Ok(ObservedAt::Received(body.envelope.received_at)),
         }
     }
 }

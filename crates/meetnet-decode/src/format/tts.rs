@@ -29,6 +29,11 @@ use crate::json::walk::walk;
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
+/// The kinds of hardware id, as the HMAC takes them: a DevEUI, and what stands for it where a device has none, its
+/// application and name.
+pub(crate) const DEV_EUI: &str = "dev_eui";
+pub(crate) const DEVICE_OF_APPLICATION: &str = "tts_device";
+
 /// The decoder of one source of The Things Stack uplinks.
 #[derive(Clone, Debug)]
 pub(crate) struct TtsDecoder {
@@ -86,6 +91,11 @@ impl TtsDecoder {
             mapped,
             received_at: instant::utc_reader().map_err(of_source)?,
         })
+    }
+
+    /// Returns what the source declares of sensor and time.
+    pub(crate) fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     pub(crate) fn decode(
@@ -180,7 +190,7 @@ impl TtsDecoder {
 
     fn hardware_id<'t>(&self, fields: &Fields<'t, '_>) -> Result<FoundId<'t>, IdFault> {
         match read::text(fields.raw(self.slots.dev_eui)) {
-            Reading::Value(dev_eui) => return Ok(FoundId::Hardware("dev_eui", dev_eui)),
+            Reading::Value(dev_eui) => return Ok(FoundId::Hardware(DEV_EUI, dev_eui)),
             Reading::Wrong => return Err(IdFault::Wrong),
             Reading::Missing => {}
         }
@@ -190,10 +200,10 @@ impl TtsDecoder {
         ) {
             (Reading::Value(application), Reading::Value(device)) => {
                 let device = format!("{application}/{device}");
-                Ok(FoundId::Hardware("tts_device", device.into()))
+                Ok(FoundId::Hardware(DEVICE_OF_APPLICATION, device.into()))
             }
             (Reading::Missing, Reading::Value(device)) => {
-                Ok(FoundId::Hardware("tts_device", device))
+                Ok(FoundId::Hardware(DEVICE_OF_APPLICATION, device))
             }
             (_, Reading::Missing) => Err(IdFault::Missing),
             _ => Err(IdFault::Wrong),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
-use meetnet_lake::Lineage;
 use meetnet_lake::journal::{FrameKind, FrameRef};
+use meetnet_lake::{Lineage, Precedences};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
@@ -21,7 +21,7 @@ use crate::replay::{Decision, Handled, REPLAY_META};
 /// Licence of rejects whose source is not declared any more: SPDX's form of "ask the publisher".
 const UNKNOWN_LICENCE: &str = "LicenseRef-unknown";
 /// The private dataset that rejects become.
-const REJECTS: &str = "rejects";
+pub(super) const REJECTS: &str = "rejects";
 
 /// Rejects by source and reason since the start; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +128,7 @@ pub(super) struct GroupDecoder {
     decoders: Decoders,
     group: Group,
     pub(super) rules: Arc<QualityRules>,
+    pub(super) precedences: Precedences,
     rejects: Option<RowsBuilder>,
     sources: HashMap<Box<str>, SourceFacts>,
     lineage: Vec<Lineage>,
@@ -158,10 +159,15 @@ impl GroupDecoder {
                 (Box::from(source.id.as_str()), facts)
             })
             .collect();
+        let declared = declarations.sources.values();
+        let precedences = declared
+            .filter(|source| source.precedence != 0)
+            .map(|source| (source.id.clone(), source.precedence));
         Ok(Self {
             group: decoders.group(),
             decoders,
             rules: Arc::new(QualityRules::new(declarations)),
+            precedences: Arc::new(precedences.collect()),
             rejects: declarations.dataset(REJECTS).cloned().map(RowsBuilder::new),
             sources,
             lineage: Vec::new(),
@@ -171,6 +177,11 @@ impl GroupDecoder {
             meta: Vec::new(),
             counts,
         })
+    }
+
+    /// Returns the decoders.
+    pub(super) fn decoders(&self) -> &Decoders {
+        &self.decoders
     }
 
     /// Decodes one envelope or replay frame.
@@ -238,12 +249,6 @@ impl GroupDecoder {
             ""
         };
         self.topics.push(topic.into());
-    }
-
-    /// Returns the declared precedence of a source.
-    pub(super) fn precedence(&self, source: &SourceId) -> i32 {
-        let facts = self.sources.get(source.as_str());
-        facts.map_or(0, |facts| facts.precedence)
     }
 
     /// Returns what rows of a source carry; a source that is not declared any more is remembered when it is first met.

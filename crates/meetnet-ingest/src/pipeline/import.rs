@@ -69,7 +69,9 @@ impl Runner {
                 }
             }
         };
-        let precedence = self.decoder.precedence(&source);
+        let precedences = &self.decoder.precedences;
+        let precedence = precedences.get(&source).copied().unwrap_or(0);
+        self.lake.set_precedences(&rows.declaration.id, precedences);
         let lineage: Vec<Lineage> = received_at
             .into_iter()
             .map(|received_at| Lineage {

@@ -1,11 +1,13 @@
 //! The pipeline's loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
-    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
+    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalError, JournalReader,
+    Recovery,
 };
 use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
@@ -15,9 +17,10 @@ use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use tracing::{error, info, warn};
 
+use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
+use super::{Command, EraseReport, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
 
@@ -29,27 +32,31 @@ pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 /// The pipeline without its thread: whoever has it makes each step. [`Pipeline`](super::Pipeline) does so in a loop; a
 /// test decides what comes between two of them.
 pub struct Runner {
-    options: PipelineOptions,
+    pub(super) options: PipelineOptions,
     pub(super) journal: Journal,
-    reader: JournalReader,
+    pub(super) reader: JournalReader,
     /// In force behind everything that was recovered, or since.
     declarations: Arc<Declarations>,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
-    key: PrivacyKey,
+    pub(super) key: PrivacyKey,
     outcomes: OutcomeRegistry,
-    dup_windows: DupWindows,
+    pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
     wake: Wake,
     heard: Receiver<()>,
     trimmed_through: Sequence,
     last_checkpoint: Instant,
     last_frame: Instant,
-    replaying: bool,
+    pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
     repairing: Vec<Sender<Repaired>>,
+    /// Who waits for an erasure, by its frame.
+    pub(super) erasing: BTreeMap<Sequence, Sender<Result<EraseReport, PipelineError>>>,
+    /// When the erase frame that comes next is tried again, after it failed.
+    pub(super) erase_retry_at: Option<Instant>,
 }
 
 /// What a step of the pipeline did.
@@ -91,6 +98,7 @@ impl Runner {
         let declarations = Arc::clone(tables.declarations());
         let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
+        // As it was then, not as it is declared today: the frames between the two say when it changed.
         let in_force = if recovery.declarations.is_empty() {
             Arc::clone(&declarations)
         } else {
@@ -99,8 +107,6 @@ impl Runner {
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
         lake.open_missing(&in_force)?;
-        // As it was then, not as it is declared today: the frames between the two say when it changed.
-        lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
             dup_windows.restore(checkpoint.dup_windows.clone());
         }
@@ -127,6 +133,8 @@ impl Runner {
             replaying: true,
             tending: Vec::new(),
             repairing: Vec::new(),
+            erasing: BTreeMap::new(),
+            erase_retry_at: None,
         })
     }
 
@@ -141,23 +149,27 @@ impl Runner {
     }
 
     /// Applies every frame that was recovered, then lets readers see them. `pause` is called where hot rows are full and
-    /// a commit has to end first.
+    /// a commit has to end first; its error ends the replay, for who knows that none will.
     ///
     /// # Errors
     /// Where journal or tables cannot be read or written; only a restart helps.
     pub fn replay(
         &mut self,
         recovery: &Recovery,
-        mut pause: impl FnMut(&mut Lake),
+        mut pause: impl FnMut(&mut Lake) -> Result<(), PipelineError>,
     ) -> Result<Replayed, PipelineError> {
         let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
         while self.reader.position() < last {
+            if self.erase_retry_at.is_some() {
+                self.observe_behind(last)?;
+                break;
+            }
             self.lake.tick()?;
             self.give_reserve();
             self.retry_waiting()?;
             if self.is_full() {
-                pause(&mut self.lake);
+                pause(&mut self.lake)?;
                 continue;
             }
             let Some(group) = self
@@ -235,9 +247,12 @@ impl Runner {
             return Ok(Step::Full);
         }
         self.wake.clear();
-        let next = self
-            .reader
-            .read_group(self.options.limits.group_bytes_max)?;
+        let next = if self.waits_to_erase() {
+            None
+        } else {
+            self.reader
+                .read_group(self.options.limits.group_bytes_max)?
+        };
         let Some(group) = next else {
             self.tick_if_idle()?;
             return Ok(Step::Idle);
@@ -272,6 +287,7 @@ impl Runner {
                 self.lake.request_repair(depth);
                 self.repairing.push(reply);
             }
+            Command::Erase(request, reply) => self.request_erasure(&request, reply),
             Command::Shutdown => return Ok(true),
         }
         Ok(false)
@@ -305,13 +321,16 @@ impl Runner {
     }
 
     /// Applies everything up to `through` that is durable now. The outer error is the pipeline's; the inner one says
-    /// that hot rows are full and cannot be committed now.
+    /// that hot rows are full and cannot be committed now, or that an erasure on the way failed.
     pub(super) fn drain(
         &mut self,
         through: Sequence,
     ) -> Result<Result<(), LakeError>, PipelineError> {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
+            if self.waits_to_erase() {
+                return Ok(Err(LakeError::Usage(EARLIER.to_owned())));
+            }
             if self.is_full() {
                 if let Err(error) = self.lake.commit_all() {
                     return Ok(Err(error));
@@ -344,7 +363,8 @@ impl Runner {
     /// # Errors
     /// As [`Runner::step`], and where the commit fails.
     pub fn finish(&mut self) -> Result<(), PipelineError> {
-        // What cannot be applied or committed now stays in the journal for the next start.
+        // What cannot be applied or committed now stays in the journal for the next start. An erasure gets its last chance.
+        self.erase_retry_at = None;
         let drained = self.drain(self.journal.durable().0)?;
         let mut committed = self.lake.commit_all();
         if committed.as_ref().is_err_and(LakeError::is_disk_full) {
@@ -356,7 +376,8 @@ impl Runner {
         Ok(drained.and(committed)?)
     }
 
-    /// Decodes and applies a group; a declarations frame divides it.
+    /// Decodes and applies a group; a declarations frame divides it. An erasure that fails ends it: its frame and those
+    /// behind it are read again.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
         let mut before = None;
@@ -384,13 +405,17 @@ impl Runner {
                         self.lake.redeclare(&declarations)?;
                         self.declarations = Arc::clone(&declarations);
                     }
-                    self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
-                    return Err(PipelineError::Erase {
-                        sequence: frame.sequence,
-                    });
+                    applied += self.apply_decoded()?;
+                    // Everything recorded before it has been applied.
+                    let position = Sequence(frame.sequence.0 - 1);
+                    self.lake.advance(position, frame.recorded_at - 1);
+                    if !self.carry_out_erasure(&frame)? {
+                        self.reader = self.journal.reader(position);
+                        return Ok(applied);
+                    }
                 }
             }
             before = Some((frame.sequence, frame.recorded_at));
@@ -401,7 +426,7 @@ impl Runner {
         Ok(applied)
     }
 
-    fn observe_recovered(&self, frame: &FrameRef<'_>) {
+    pub(super) fn observe_recovered(&self, frame: &FrameRef<'_>) {
         if frame.kind == FrameKind::Envelope {
             self.dup_windows.observe_recovered(
                 &SourceId::new(frame.source),
@@ -423,6 +448,7 @@ impl Runner {
                 rows: rows.clone(),
                 lineage: Arc::clone(&taken.lineage),
                 rules: Arc::clone(&self.decoder.rules),
+                precedences: Arc::clone(&self.decoder.precedences),
             };
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
@@ -532,7 +558,18 @@ impl Runner {
         {
             return Ok(());
         }
+        // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
+        if let Err(error) = self.save_checkpoint() {
+            let error: &dyn std::error::Error = &error;
+            warn!(error, "checkpoint failed");
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint and trims, whether it is time for it or not.
+    pub(super) fn save_checkpoint(&mut self) -> Result<(), JournalError> {
         self.last_checkpoint = Instant::now();
+        let through = self.lake.trim_point().max(self.trimmed_through);
         let (last_sequence, last_recorded_at) = self.journal.durable();
         let checkpoint = Checkpoint {
             trimmed_through: through,
@@ -541,24 +578,14 @@ impl Runner {
             datasets: self.lake.positions(),
             dup_windows: self.dup_windows.snapshot(through),
         };
-        match self.journal.checkpoint_and_trim(&checkpoint) {
-            Ok(trimmed) => {
-                self.trimmed_through = through;
-                if trimmed.segments > 0 {
-                    info!(
-                        through = through.0,
-                        segments = trimmed.segments,
-                        "trimmed the journal"
-                    );
-                }
-            }
-            // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "checkpoint failed"
-                );
-            }
+        let trimmed = self.journal.checkpoint_and_trim(&checkpoint)?;
+        self.trimmed_through = through;
+        if trimmed.segments > 0 {
+            info!(
+                through = through.0,
+                segments = trimmed.segments,
+                "trimmed the journal"
+            );
         }
         Ok(())
     }

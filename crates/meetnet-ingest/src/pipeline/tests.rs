@@ -1,6 +1,14 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
+<<<<<<< HEAD
+use std::path::{Path, PathBuf};
+||||||| f7e3aa2
 use std::path::Path;
+=======
+mod restarts;
+
+use std::path::Path;
+>>>>>>> wmut
 use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
@@ -23,6 +31,7 @@ use super::*;
 use crate::outcomes::Outcome;
 
 mod import;
+mod precedences;
 mod redeclare;
 mod replay;
 
@@ -56,6 +65,7 @@ struct Daemon {
     journal: Journal,
     pipeline: Pipeline,
     outcomes: OutcomeRegistry,
+    windows: DupWindows,
     replayed: Replayed,
 }
 
@@ -83,6 +93,7 @@ fn start_as(
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes()).unwrap();
     let lake = LakeOptions::new(journal.id());
     let outcomes = OutcomeRegistry::new(16);
+    let windows = DupWindows::default();
     let mut options = PipelineOptions::new(lake);
     limit(&mut options);
     let (pipeline, replayed) = Pipeline::start(
@@ -92,13 +103,14 @@ fn start_as(
         tables,
         PrivacyKey::new("a key for tests"),
         outcomes.clone(),
-        DupWindows::default(),
+        windows.clone(),
     )
     .unwrap();
     Daemon {
         journal,
         pipeline,
         outcomes,
+        windows,
         replayed,
     }
 }
@@ -115,18 +127,29 @@ impl Daemon {
         self.journal.append(&envelope).unwrap().sequence
     }
 
+    /// Waits until every dataset has come to a frame.
     fn wait(&self, sequence: Sequence) -> Arc<LakeSnapshot> {
+        self.wait_for("the frame is applied", |snapshot| {
+            let mut tables = snapshot.tables.values();
+            tables.all(|table| table.through >= sequence)
+        })
+    }
+
+    /// Waits until one dataset has come to a frame.
+    fn wait_for_dataset(&self, dataset: &str, sequence: Sequence) -> Arc<LakeSnapshot> {
+        self.wait_for("a dataset goes on", |snapshot| {
+            snapshot.tables[&DatasetId::new(dataset)].through >= sequence
+        })
+    }
+
+    fn wait_for(&self, what: &str, is_there: impl Fn(&LakeSnapshot) -> bool) -> Arc<LakeSnapshot> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let snapshot = self.pipeline.shared().load_full();
-            if snapshot
-                .tables
-                .values()
-                .all(|table| table.through >= sequence)
-            {
+            if is_there(&snapshot) {
                 return snapshot;
             }
-            assert!(Instant::now() < deadline, "frame {sequence} is not applied");
+            assert!(Instant::now() < deadline, "{what}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -154,6 +177,18 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Commits everything and breaks the only file of `heat`; returns its path and what it held.
+fn break_file(daemon: &Daemon, folder: &Path) -> (PathBuf, Vec<u8>) {
+    daemon.pipeline.commands().commit_all().unwrap();
+    let snapshot = daemon.pipeline.shared().load_full();
+    let files = &snapshot.tables[&DatasetId::new("heat")].files;
+    assert_eq!(files.len(), 1);
+    let path = folder.join("lake/heat").join(&*files[0].path);
+    let content = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"PAR1").unwrap();
+    (path, content)
 }
 
 fn now_ms() -> i64 {
@@ -305,48 +340,6 @@ fn what_was_recorded_before_a_chunk_of_an_import_is_applied_before_it() {
 }
 
 #[test]
-fn a_replay_goes_by_the_precedences_that_were_in_force() {
-    let declared = |first: i32, second: i32| {
-        let mut declarations = Declarations::clone(&declarations());
-        for (id, precedence) in [("timed", first), ("timeless", second)] {
-            let source = declarations.sources.get_mut(&SourceId::new(id)).unwrap();
-            let source = Arc::make_mut(source);
-            source.namespace = "shared".to_owned();
-            source.time = Some(TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs));
-            source.precedence = precedence;
-        }
-        Arc::new(declarations)
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let start = |folder: &Path, declarations| start_as(folder, &declarations, |_| {}, |_| {});
-    let ts = now_ms();
-    let body = |value| format!("{{\"ts\":{ts},\"t\":{value}}}");
-    // The row of the source that counts more is in a file, and the journal trimmed up to there.
-    let daemon = start(folder.path(), declared(0, 5));
-    let last = daemon.append("timeless", &body(1));
-    daemon.wait(last);
-    let journal = daemon.journal.clone();
-    daemon.pipeline.shutdown().unwrap();
-    drop(daemon.journal);
-    journal.shutdown().unwrap();
-    let daemon = start(folder.path(), declared(0, 5));
-    let last = daemon.append("timed", &body(2));
-    let values = |snapshot: &LakeSnapshot| {
-        let masked: usize = snapshot.tables[&DatasetId::new("heat")].masks.len();
-        (rows(snapshot, "heat"), masked)
-    };
-    // It stays the answer: the later one of the other source is history.
-    let before = values(&daemon.wait(last));
-    assert_eq!(before, ((1, 1), 0));
-    // A crash, seen on a copy of the disk; meanwhile the precedences were exchanged.
-    let copy = tempfile::tempdir().unwrap();
-    copy_folder(folder.path(), copy.path());
-    drop(daemon);
-    let daemon = start(copy.path(), declared(5, 0));
-    assert_eq!(values(&daemon.wait(last)), before);
-}
-
-#[test]
 fn rows_that_must_be_compared_with_a_broken_file_wait_and_other_datasets_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
@@ -364,22 +357,11 @@ fn rows_that_must_be_compared_with_a_broken_file_wait_and_other_datasets_go_on()
     let later = ts + 1_000;
     daemon.append("timed", &format!("{{\"ts\":{later},\"t\":23}}"));
     let last = daemon.append("timed", "{");
-    let waits = |daemon: &Daemon| {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let snapshot = daemon.pipeline.shared().load_full();
-            if snapshot.tables[&DatasetId::new("rejects")].through >= last {
-                let heat = &snapshot.tables[&DatasetId::new("heat")];
-                assert_eq!(heat.through, Sequence(revision.0 - 1));
-                assert_eq!(rows(&snapshot, "heat"), (0, 1));
-                assert_eq!(rows(&snapshot, "rejects"), (1, 0));
-                break;
-            }
-            assert!(Instant::now() < deadline, "the other dataset goes on");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    };
-    waits(&daemon);
+    let snapshot = daemon.wait_for_dataset("rejects", last);
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    assert_eq!(heat.through, Sequence(revision.0 - 1));
+    assert_eq!(rows(&snapshot, "heat"), (0, 1));
+    assert_eq!(rows(&snapshot, "rejects"), (1, 0));
     // Neither a commit nor an import gets past them, and a restart comes to the same.
     daemon.pipeline.commands().commit_all().unwrap();
     let error = daemon

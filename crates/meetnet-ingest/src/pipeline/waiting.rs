@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meetnet_lake::lake::Lake;
-use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_lake::{Applied, LakeError, Lineage, Precedences};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::rows::DatasetRows;
 use meetnet_quality::QualityRules;
@@ -28,6 +28,8 @@ pub(super) struct DecodedRows {
     /// Per row: whether its time is a receive time that may be wrong. Empty where none is.
     pub(super) clock_steps: Vec<bool>,
     pub(super) rules: Arc<QualityRules>,
+    /// As they were in force when the rows were decoded.
+    pub(super) precedences: Precedences,
 }
 
 impl DecodedRows {
@@ -38,6 +40,7 @@ impl DecodedRows {
             let clock_steps: Vec<bool> = positions.iter().map_while(of_inserted).collect();
             self.rules.flag(declaration, batch, &clock_steps)
         };
+        lake.set_precedences(&self.rows.declaration.id, &self.precedences);
         lake.apply(&self.rows, &self.lineage, flag)
     }
 

@@ -10,6 +10,7 @@
 //! `MEETNET_SCHEDULES=n` runs more of them, `MEETNET_SEED=s` one again. A failure prints its seed and everything that was
 //! done up to it.
 
+mod compare;
 mod model;
 mod reading;
 mod run;
@@ -26,7 +27,7 @@ use self::run::{Did, Schedule};
 use self::scene::Place;
 
 /// Schedules of one run, where nobody asks for more.
-const SCHEDULES: u64 = 100;
+const SCHEDULES: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
@@ -77,4 +78,16 @@ fn the_same_seed_is_the_same_schedule() {
         let store = || Place::Store(FaultyStore::new());
         assert_eq!(log(seed, store()), log(seed, store()));
     }
+}
+
+#[test]
+fn a_schedule_that_comes_to_no_end_fails_and_has_its_log() {
+    let mut schedule = Schedule::new(3, Place::Folder);
+    // So few readings that an ordinary schedule looks like one without an end.
+    schedule.machine.lake_clock.limit_readings(50);
+    let outcome = catch_unwind(AssertUnwindSafe(|| schedule.run()));
+    let panic = outcome.unwrap_err();
+    let message = panic.downcast_ref::<&str>().unwrap();
+    assert!(message.contains("comes to no end"), "{message}");
+    assert!(schedule.log().contains("open, precedence"));
 }

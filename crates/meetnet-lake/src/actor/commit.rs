@@ -66,7 +66,7 @@ pub(super) enum CommitFailure {
     Retry(LakeError),
     /// The entry may be in the table or not: the job is to be run again.
     Unsettled(LakeError),
-    /// The table holds what the actor cannot know: only a restart may go on.
+    /// The table holds what the actor cannot know, or lacks what it has built on: only a restart may go on.
     Fatal(LakeError),
 }
 
@@ -370,6 +370,7 @@ impl CommitJob {
     }
 
     fn commit(&mut self) -> Result<(), CommitFailure> {
+        let is_again = self.written.is_some();
         let committed = match &self.written {
             Some(_) => self.log.settle(self.now_ms),
             None => {
@@ -382,7 +383,17 @@ impl CommitJob {
             }
         };
         let added = self.written.as_deref().unwrap_or_default();
-        settled(&mut self.log, committed, added)
+        match settled(&mut self.log, committed, added) {
+            // No frame holds the rows of an import, and what was applied since has been compared with them.
+            Err(CommitFailure::Retry(error)) if is_again && self.is_import() => {
+                Err(CommitFailure::Fatal(error))
+            }
+            settled => settled,
+        }
+    }
+
+    fn is_import(&self) -> bool {
+        self.txns.iter().any(|(id, _)| id.starts_with(IMPORT_APP))
     }
 
     fn actions(&self, added: &[LiveFile]) -> Vec<Action> {

@@ -1,4 +1,5 @@
-//! Replacing files by others without changing what is answered (compaction), or by nothing (retention, repair).
+//! Replacing files by others without changing what is answered (compaction), by nothing (retention, repair), or by the
+//! same without some rows (erasure).
 //!
 //! ```text
 //! files to go, files to come -> replace (actor) -> ReplaceJob::run (any thread) -> admit_replaced (actor)
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::DatasetActor;
 use super::commit::{Admitted, CommitFailure, settled};
+use super::erase::ERASE;
 use crate::error::LakeError;
 use crate::lake::Compacted;
 use crate::repair;
@@ -194,8 +196,8 @@ impl ReplaceJob {
     }
 
     fn actions(&self) -> Vec<Action> {
-        // Files that come hold the rows of those that go: for readers of the log nothing changes.
-        let data_change = self.added.is_empty();
+        // Files of a merge hold the rows of those that go: for readers of the log nothing changes.
+        let data_change = self.added.is_empty() || self.operation == ERASE;
         let info = json!({ "removed": self.removed.len(), "added": self.added.len() });
         let mut actions = vec![commit_info(self.operation, self.now_ms, info)];
         for file in &self.removed {

@@ -15,20 +15,14 @@ use meetnet_model::calendar;
 use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
 
 use super::commit::CommitJob;
-use crate::damage;
+use super::rewrite::rewrite_without;
 use crate::error::LakeError;
 use crate::hot::{Chunk, take_rows};
 use crate::snapshot::{HotBatch, LiveFile};
-use crate::storage::Access;
 use crate::table::files::{Partition, PartitionWriter, remove_files};
-use crate::table::lookup::{conform, load_footer};
-
-/// Rows decoded at once.
-const BATCH_ROWS: usize = 65_536;
+use crate::table::lookup::conform;
 
 impl CommitJob {
     /// Writes live rows, superseded rows and the rewritten files.
@@ -78,20 +72,13 @@ impl CommitJob {
         for (partition, positions) in self.partitions(&rows, &order, superseded) {
             let sorted = take_rows(&rows, &positions).map_err(failed())?;
             let sorted = conform(&sorted, &self.declaration.file_schema()).map_err(failed())?;
-            let mut writer = self.writer(&partition, None);
+            let (folder, declaration) = (self.log.folder(), &self.declaration);
+            let mut writer =
+                PartitionWriter::new(folder, declaration, &partition, None, self.now_ms);
             writer.write(&sorted)?;
             files.extend(writer.finish()?);
         }
         Ok(())
-    }
-
-    fn writer<'a>(
-        &'a self,
-        partition: &'a Partition,
-        again: Option<&LiveFile>,
-    ) -> PartitionWriter<'a> {
-        let folder = self.log.folder();
-        PartitionWriter::new(folder, &self.declaration, partition, again, self.now_ms)
     }
 
     /// Splits positions by licence and period, keeping their order.
@@ -141,65 +128,28 @@ impl CommitJob {
     }
 
     /// Writes a file again without its masked rows (row -> `superseded_at`); returns the new files and the masked rows
-    /// (row schema). Row groups without masked rows are copied as bytes.
+    /// (row schema).
     fn rewrite(
         &self,
         file: &LiveFile,
         masked: &BTreeMap<u32, i64>,
     ) -> Result<(Vec<LiveFile>, RecordBatch), LakeError> {
-        let failed = || LakeError::arrow("rewrite", &self.declaration.id);
-        let partition = Partition::of(file);
-        let folder = self.log.folder();
-        // The new file has a hash of its own: damage in groups that are copied could not be told any more.
-        damage::verify(folder, file)?;
-        let source = folder.open(file, Access::Whole)?;
-        let unreadable = |error: ParquetError| {
-            let error = LakeError::parquet("read", &folder.shown(&file.path))(error);
-            damage::diagnose(folder, file, error)
-        };
-        let footer = load_footer(&source).map_err(unreadable)?;
-        let schema = self.declaration.file_schema();
-        let mut writer = self.writer(&partition, Some(file));
+        let (folder, declaration) = (self.log.folder(), &self.declaration);
+        let rows: Vec<u32> = masked.keys().copied().collect();
         let mut replaced = Vec::new();
-        let mut start = 0_u32;
-        for (index, group) in footer.metadata().row_groups().iter().enumerate() {
-            let end = start + group.num_rows() as u32;
-            let is_touched = masked.range(start..end).next().is_some();
-            if !is_touched && writer.copy_group(&source, footer.metadata(), index)? {
-                start = end;
-                continue;
+        let take = |batch: &RecordBatch, start: u32| {
+            let mut at = vec![HotBatch::LIVE; batch.num_rows()];
+            for (row, when) in masked.range(start..start + batch.num_rows() as u32) {
+                at[(row - start) as usize] = *when;
             }
-            writer.end_group()?;
-            let batches =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(source.clone(), footer.clone())
-                    .with_row_groups(vec![index])
-                    .with_batch_size(BATCH_ROWS)
-                    .build()
-                    .map_err(unreadable)?;
-            for batch in batches {
-                let batch = batch.map_err(|error| unreadable(error.into()))?;
-                let batch = conform(&batch, &schema).map_err(failed())?;
-                let mut at = vec![HotBatch::LIVE; batch.num_rows()];
-                let next = start + batch.num_rows() as u32;
-                for (row, when) in masked.range(start..next) {
-                    at[(row - start) as usize] = *when;
-                }
-                start = next;
-                let is_live: BooleanArray =
-                    at.iter().map(|at| Some(*at == HotBatch::LIVE)).collect();
-                writer.write(&filter_record_batch(&batch, &is_live).map_err(failed())?)?;
-                if is_live.false_count() > 0 {
-                    let rows = with_licence(&batch, &self.declaration, &file.licence)
-                        .and_then(|rows| superseded_rows(&rows, &at))
-                        .map_err(failed())?;
-                    replaced.push(rows);
-                }
-            }
-            writer.end_group()?;
-        }
-        let replaced =
-            concat_batches(&self.declaration.row_schema(), &replaced).map_err(failed())?;
-        Ok((writer.finish()?, replaced))
+            let rows = with_licence(batch, declaration, &file.licence)?;
+            replaced.push(superseded_rows(&rows, &at)?);
+            Ok(())
+        };
+        let files = rewrite_without(folder, declaration, file, &rows, self.now_ms, take)?;
+        let replaced = concat_batches(&declaration.row_schema(), &replaced)
+            .map_err(LakeError::arrow("rewrite", &declaration.id))?;
+        Ok((files, replaced))
     }
 }
 

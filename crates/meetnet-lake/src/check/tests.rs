@@ -1,6 +1,7 @@
 //! One city that has been through everything is clean; each kind of damage to a copy of it is found, and nothing else.
 
 mod damage;
+mod rare;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

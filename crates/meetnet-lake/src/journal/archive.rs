@@ -4,7 +4,7 @@
 //! found by its `source` and `received_at` through the times in the names. The files stay private to their owner (0600).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use meetnet_model::ids::Sequence;
@@ -13,6 +13,7 @@ use super::Clock;
 use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
 use super::segment::{EXTENSION, Segment};
+use super::shared::locked;
 use crate::files::{FileHandle, Files, ListedFile};
 
 const COMPRESSED: &str = ".zst";
@@ -95,6 +96,8 @@ pub(crate) struct Archive {
     pub(crate) raw_retention: Duration,
     pub(crate) bytes_max: u64,
     pub(crate) clock: Clock,
+    /// Held by whoever writes, renames or removes files of the archive.
+    pub(crate) working: Arc<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -119,19 +122,8 @@ impl Archive {
         &self,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<ArchiveStep>, JournalError> {
-        let listed = self.files.list(&self.dir).context("list", &self.dir)?;
-        let mut entries = Vec::new();
-        for ListedFile { name, bytes } in listed {
-            if name.ends_with(UNFINISHED) {
-                let path = self.dir.join(&name);
-                self.files
-                    .remove(&path)
-                    .context("remove unfinished", &path)?;
-            } else if let Some(parsed) = ArchiveName::parse(&name) {
-                entries.push((parsed, bytes));
-            }
-        }
-        entries.sort();
+        let _working = locked(&self.working);
+        let entries = self.entries()?;
         let bytes: u64 = entries.iter().map(|(_, bytes)| bytes).sum();
         metrics::gauge!("meetnet_journal_archive_bytes").set(bytes as f64);
         let retention_us = i64::try_from(self.raw_retention.as_micros()).unwrap_or(i64::MAX);
@@ -159,7 +151,25 @@ impl Archive {
         }
     }
 
-    fn remove(&self, name: &ArchiveName) -> Result<PathBuf, JournalError> {
+    /// Returns the files and their bytes, oldest first, and removes what is not complete; under the lock.
+    pub(crate) fn entries(&self) -> Result<Vec<(ArchiveName, u64)>, JournalError> {
+        let listed = self.files.list(&self.dir).context("list", &self.dir)?;
+        let mut entries = Vec::new();
+        for ListedFile { name, bytes } in listed {
+            if name.ends_with(UNFINISHED) {
+                let path = self.dir.join(&name);
+                self.files
+                    .remove(&path)
+                    .context("remove unfinished", &path)?;
+            } else if let Some(parsed) = ArchiveName::parse(&name) {
+                entries.push((parsed, bytes));
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    pub(crate) fn remove(&self, name: &ArchiveName) -> Result<PathBuf, JournalError> {
         let path = self.dir.join(name.to_string());
         self.files.remove(&path).context("remove", &path)?;
         self.files.sync_dir(&self.dir).context("sync", &self.dir)?;
@@ -205,12 +215,7 @@ impl Archive {
             .files
             .create(unfinished)
             .context("create", unfinished)?;
-        let sink = Appender {
-            handle: to.as_ref(),
-        };
-        let mut encoder =
-            zstd::stream::write::Encoder::new(sink, ZSTD_LEVEL).context("compress", raw)?;
-        encoder.include_checksum(true).context("compress", raw)?;
+        let mut encoder = encoder(to.as_ref()).context("compress", raw)?;
         let mut buffer = vec![0; CHUNK_BYTES];
         let mut offset = 0;
         loop {
@@ -231,8 +236,18 @@ impl Archive {
     }
 }
 
-struct Appender<'a> {
-    handle: &'a dyn FileHandle,
+/// Returns what compresses into `handle`.
+pub(crate) fn encoder(
+    handle: &dyn FileHandle,
+) -> std::io::Result<zstd::stream::write::Encoder<'static, Appender<'_>>> {
+    let mut encoder = zstd::stream::write::Encoder::new(Appender { handle }, ZSTD_LEVEL)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
+/// Appends what is written to a file.
+pub(crate) struct Appender<'a> {
+    pub(crate) handle: &'a dyn FileHandle,
 }
 
 impl std::io::Write for Appender<'_> {

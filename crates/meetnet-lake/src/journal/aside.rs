@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::CHECKPOINT;
 use super::error::{IoContext, JournalError};
 use super::recovery::SkippedRegion;
 use super::segment::SegmentName;
@@ -36,6 +37,9 @@ impl CopyName {
         })
     }
 }
+
+/// Ending of a damaged checkpoint that was moved here.
+pub(crate) const DAMAGED: &str = ".damaged";
 
 /// Returns the folder, created where it is missing.
 pub(crate) fn folder(files: &dyn Files, dir: &Path) -> Result<PathBuf, JournalError> {
@@ -123,6 +127,24 @@ fn make_room(
         dropped.push(path);
     }
     Ok(dropped)
+}
+
+/// Removes every copy, a damaged checkpoint too: nobody can say what is in them. Returns how many there were.
+pub(crate) fn clear(files: &dyn Files, dir: &Path) -> Result<u64, JournalError> {
+    let aside = folder(files, dir)?;
+    let mut removed = 0;
+    for listed in files.list(&aside).context("list", &aside)? {
+        let is_checkpoint = listed.name.strip_suffix(DAMAGED) == Some(CHECKPOINT);
+        if is_checkpoint || CopyName::parse(&listed.name).is_some() {
+            let path = aside.join(&listed.name);
+            files.remove(&path).context("remove", &path)?;
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        files.sync_dir(&aside).context("sync", &aside)?;
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]

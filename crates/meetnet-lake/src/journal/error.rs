@@ -72,6 +72,23 @@ pub enum JournalError {
         /// The position before the oldest frame that is still there.
         first: Sequence,
     },
+    /// The newest segment cannot be ended, because nothing more is taken.
+    #[error("failed to begin a new segment of the journal")]
+    Seal {
+        /// Why nothing is taken.
+        source: AppendError,
+    },
+    /// A copy of the journal would hold half of what is being erased.
+    #[error(
+        "the erasure asked for at sequence {sequence} is not complete: make the backup when it is"
+    )]
+    Erasing {
+        /// The frame that asks for it.
+        sequence: Sequence,
+    },
+    /// The journal is being copied, and what is erased meanwhile would be in half of the copy.
+    #[error("a backup is being made: the erasure begins when it is done")]
+    Held,
     /// The journal was shut down (or dropped) before this became durable.
     #[error("the journal is stopped")]
     Stopped,

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Integers are little-endian, times are µs since 1970 UTC, texts are UTF-8. Flags: 1 DUP, 2 retain, 4 truncated, 8 head
-//! of a segment, 16 the clock was off (`clock`); others are ignored. The checksum starts from a private random
-//! key, so that bytes which somebody sent as a payload are never taken for a frame when a damaged region is searched.
+//! of a segment, 16 the clock was off (`clock`), 32 erased; others are ignored. An erased frame is a tick that keeps
+//! place, time and source of the envelope whose content is gone. The checksum starts from a private random key, so that bytes which somebody sent as a payload are never taken for a frame when a damaged region is searched.
 //! The place in the group (0 first) says which frames were synced together: recovery tells a torn write from damage by it.
 
 use meetnet_model::ids::Sequence;
@@ -33,6 +33,8 @@ const FLAG_TRUNCATED: u8 = 4;
 const FLAG_HEAD: u8 = 8;
 /// Frames of versions that did not look for it are without it.
 const FLAG_CLOCK_STEP: u8 = 16;
+/// To versions that do not know it, the frame is any tick.
+const FLAG_ERASED: u8 = 32;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +132,8 @@ pub struct FrameRef<'a> {
     pub epoch: u32,
     /// The raw bytes.
     pub payload: &'a [u8],
+    /// A tick that was an envelope: its content has been erased, and nobody can decode it again.
+    pub erased: bool,
     /// How many frames of its group stand before it.
     pub(crate) in_group: u32,
     /// A copy of the declarations in force at the head of a segment: readers never see it.
@@ -202,6 +206,8 @@ pub(crate) struct Stamp {
     pub(crate) recorded_at: i64,
     /// The clock is off; in a replay, what the original says counts.
     pub(crate) clock_step: bool,
+    /// What remains of an envelope whose content is gone.
+    pub(crate) erased: bool,
     pub(crate) decoder_version: u32,
     /// How many frames of its group stand before it.
     pub(crate) in_group: u32,
@@ -257,7 +263,8 @@ pub(crate) fn encode(
         | flag(envelope.retain, FLAG_RETAIN)
         | flag(envelope.truncated, FLAG_TRUNCATED)
         | flag(stamp.head, FLAG_HEAD)
-        | flag(clock_step, FLAG_CLOCK_STEP);
+        | flag(clock_step, FLAG_CLOCK_STEP)
+        | flag(stamp.erased, FLAG_ERASED);
     // One fixed block instead of a dozen small writes: this runs under the append lock.
     let mut fixed = [0_u8; PREFIX_BYTES + FIXED_BYTES];
     fixed[..4].copy_from_slice(&MAGIC);
@@ -292,6 +299,26 @@ pub(crate) fn encode(
     let checksum = key.checksum(length, &buffer[start + PREFIX_BYTES..]);
     buffer[start + 4..start + 8].copy_from_slice(&length);
     buffer[start + 8..start + 12].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Appends what remains of an envelope when its content is erased: its place in the journal, its time and its source.
+pub(crate) fn encode_erased(buffer: &mut Vec<u8>, key: FrameKey, frame: &FrameRef<'_>) {
+    let stamp = Stamp {
+        kind: FrameKind::Tick,
+        head: false,
+        sequence: frame.sequence,
+        recorded_at: frame.recorded_at,
+        clock_step: frame.clock_step,
+        erased: true,
+        decoder_version: frame.decoder_version,
+        in_group: frame.in_group,
+        original: None,
+    };
+    let envelope = NewEnvelope {
+        source: frame.source,
+        ..NewEnvelope::default()
+    };
+    encode(buffer, key, &stamp, &envelope);
 }
 
 /// What stands at the start of some bytes.
@@ -393,6 +420,7 @@ pub(crate) fn parse_body(body: &[u8]) -> Option<FrameRef<'_>> {
         truncated: flags & FLAG_TRUNCATED != 0,
         epoch,
         payload: rest,
+        erased: flags & FLAG_ERASED != 0,
         in_group,
         head: flags & FLAG_HEAD != 0,
     })
@@ -443,6 +471,7 @@ pub fn fuzz_frame(bytes: &[u8]) {
         sequence: frame.sequence,
         recorded_at: frame.recorded_at,
         clock_step: frame.clock_step,
+        erased: frame.erased,
         decoder_version: frame.decoder_version,
         in_group: frame.in_group,
         original: frame.original_sequence.map(|sequence| Original {

@@ -1,9 +1,14 @@
 //! Holding the journal still while it is copied: messages come in and commits go on, but nothing is trimmed, so that
 //! one checkpoint and every frame after it stay in the folder.
+//!
+//! A copy and an erasure never overlap: half of the copy would hold what is erased, and nobody would know. Whichever
+//! comes second waits, or is refused.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+use meetnet_model::ids::Sequence;
 
 use super::Journal;
 use super::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
@@ -24,7 +29,7 @@ impl Journal {
     /// Starts a hold.
     ///
     /// # Errors
-    /// Where the journal is stopped, or its checkpoint cannot be read.
+    /// Where the journal is stopped, its checkpoint cannot be read, or an erasure is not complete.
     pub(crate) fn hold(&self) -> Result<Hold, JournalError> {
         // Who writes a checkpoint and trims for it has this lock: both are done, or neither has begun.
         let folder = locked(&self.inner.folder);
@@ -41,11 +46,33 @@ impl Journal {
                 return Err(damaged).context("read", &options.dir.join(CHECKPOINT));
             }
         };
-        self.inner.shared.hold_segments();
+        self.inner
+            .shared
+            .hold_segments()
+            .map_err(|sequence| JournalError::Erasing { sequence })?;
         Ok(Hold {
             journal: self.clone(),
             checkpoint,
         })
+    }
+}
+
+impl Journal {
+    /// Begins the erasure that the frame at `sequence` asks for: no copy of the journal begins before
+    /// [`Journal::end_erasure`]. Again after a failure.
+    ///
+    /// # Errors
+    /// [`JournalError::Held`] while a copy is under way: try again when it is done. No other one begins meanwhile.
+    pub fn begin_erasure(&self, sequence: Sequence) -> Result<(), JournalError> {
+        if self.inner.shared.note_erasure(sequence) {
+            return Err(JournalError::Held);
+        }
+        Ok(())
+    }
+
+    /// Says that an erasure is complete.
+    pub fn end_erasure(&self, sequence: Sequence) {
+        self.inner.shared.end_erasure(sequence);
     }
 }
 

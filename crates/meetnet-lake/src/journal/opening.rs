@@ -257,6 +257,7 @@ pub(crate) fn start_segment(
             sequence: next,
             recorded_at,
             clock_step: false,
+            erased: false,
             decoder_version: DECODER_VERSION,
             in_group: 0,
             original: None,

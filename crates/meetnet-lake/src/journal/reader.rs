@@ -95,7 +95,7 @@ impl FrameGroup {
         self.bytes.len()
     }
 
-    fn push(&mut self, encoded: &[u8], frame_sequence: Sequence, recorded_at: i64) {
+    pub(crate) fn push(&mut self, encoded: &[u8], frame_sequence: Sequence, recorded_at: i64) {
         self.bytes.extend_from_slice(encoded);
         self.ends.push(self.bytes.len());
         self.last_sequence = frame_sequence;
@@ -147,9 +147,16 @@ impl JournalReader {
             };
             let position = self.shared.position(at.segment.name.number);
             // A segment that was trimmed while it is being read stays open: its last known end is final.
-            if let Some(segment) = position.segment {
-                at.scanner.extend_to(segment.readable_bytes);
-                at.segment = segment;
+            match position.segment {
+                // Written again meanwhile: its frames stand elsewhere.
+                Some(segment) if !Arc::ptr_eq(&segment.handle, &at.segment.handle) => {
+                    at = self.enter(segment);
+                }
+                Some(segment) => {
+                    at.scanner.extend_to(segment.readable_bytes);
+                    at.segment = segment;
+                }
+                None => {}
             }
             let finished = match self.read_segment(&mut at, through, bytes_max, &mut group) {
                 Ok(finished) => finished,

@@ -298,7 +298,7 @@ pub(crate) fn keep_damaged_checkpoint(
     dir: &Path,
 ) -> Result<PathBuf, JournalError> {
     let aside = aside::folder(files, dir)?;
-    let kept = aside.join(format!("{CHECKPOINT}.damaged"));
+    let kept = aside.join(format!("{CHECKPOINT}{}", aside::DAMAGED));
     let path = dir.join(CHECKPOINT);
     files.rename(&path, &kept).context("move aside", &path)?;
     Ok(kept)

@@ -156,6 +156,7 @@ pub(crate) fn encode_start(buffer: &mut Vec<u8>, header: &Header, in_force: &InF
         sequence: in_force.sequence,
         recorded_at: in_force.recorded_at,
         clock_step: false,
+        erased: false,
         decoder_version: in_force.decoder_version,
         in_group: 0,
         original: None,

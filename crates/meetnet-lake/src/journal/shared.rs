@@ -1,6 +1,6 @@
 //! What appends, the writer, readers and trimming share: the catalogue of segments and the durable position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -53,6 +53,8 @@ pub(crate) struct Catalog {
     trimmed: Sequence,
     /// Copies under way: while there are any, nothing is trimmed.
     holds: u32,
+    /// Frames that ask for an erasure which is not complete: while there are any, no copy is begun.
+    erasing: BTreeSet<Sequence>,
 }
 
 /// State behind every handle of one journal.
@@ -120,6 +122,7 @@ impl Shared {
                 durable,
                 trimmed,
                 holds: 0,
+                erasing: BTreeSet::new(),
             }),
             durable_changed: Condvar::new(),
             callbacks: Mutex::new(Arc::new([])),
@@ -218,7 +221,8 @@ impl Shared {
         self.count_stored(&catalog);
     }
 
-    pub(crate) fn add_segment(&self, segment: Segment) {
+    /// Adds a segment, or puts what has been written again in its place; readers that are in it start over.
+    pub(crate) fn put_segment(&self, segment: Segment) {
         let mut catalog = locked(&self.catalog);
         catalog.segments.insert(segment.name.number, segment);
         self.count_stored(&catalog);
@@ -229,27 +233,48 @@ impl Shared {
         locked(&self.catalog).segments.values().cloned().collect()
     }
 
-    /// Keeps every segment until [`Shared::release_segments`] has been called as often as this.
-    pub(crate) fn hold_segments(&self) {
-        locked(&self.catalog).holds += 1;
+    /// Keeps every segment until [`Shared::release_segments`] has been called as often as this; not while an erasure is
+    /// not complete: its frame is the error.
+    pub(crate) fn hold_segments(&self) -> Result<(), Sequence> {
+        let mut catalog = locked(&self.catalog);
+        if let Some(sequence) = catalog.erasing.first() {
+            return Err(*sequence);
+        }
+        catalog.holds += 1;
+        Ok(())
     }
 
     pub(crate) fn release_segments(&self) {
         locked(&self.catalog).holds -= 1;
     }
 
+    /// Notes a request to erase; returns whether segments are held now.
+    pub(crate) fn note_erasure(&self, sequence: Sequence) -> bool {
+        let mut catalog = locked(&self.catalog);
+        catalog.erasing.insert(sequence);
+        catalog.holds > 0
+    }
+
+    pub(crate) fn end_erasure(&self, sequence: Sequence) {
+        locked(&self.catalog).erasing.remove(&sequence);
+    }
+
     /// Returns the segments, but the newest, that hold nothing after `through`, oldest first; none while they are held.
     pub(crate) fn trimmable(&self, through: Sequence) -> Vec<Segment> {
-        let catalog = locked(&self.catalog);
-        if catalog.holds > 0 {
+        if locked(&self.catalog).holds > 0 {
             return Vec::new();
         }
-        let sealed = catalog.segments.len().saturating_sub(1);
-        let segments = catalog.segments.values().take(sealed);
-        segments
+        let sealed = self.sealed().into_iter();
+        sealed
             .take_while(|segment| segment.last <= through)
-            .cloned()
             .collect()
+    }
+
+    /// Returns the segments that nothing is appended to any more, oldest first.
+    pub(crate) fn sealed(&self) -> Vec<Segment> {
+        let catalog = locked(&self.catalog);
+        let sealed = catalog.segments.len().saturating_sub(1);
+        catalog.segments.values().take(sealed).cloned().collect()
     }
 
     pub(crate) fn forget_segment(&self, number: u64) {

@@ -35,6 +35,8 @@ pub(crate) struct Group {
     last_recorded_at: i64,
     /// The last declarations in it.
     declared: Option<InForce>,
+    /// It begins a segment: what is before it is wanted in one that nothing is appended to any more.
+    begins_segment: bool,
 }
 
 /// What appends change, under one lock.
@@ -153,7 +155,8 @@ impl Shared {
             );
         }
         let stored = self.stored_bytes.load(Ordering::Relaxed) + unsynced;
-        if stored > self.options.journal_bytes_max {
+        let seals = kind == FrameKind::Tick && pending.group.begins_segment;
+        if stored > self.options.journal_bytes_max && !seals {
             return full(
                 FullLimit::JournalBytes,
                 stored,
@@ -170,6 +173,7 @@ impl Shared {
             sequence,
             recorded_at,
             clock_step: pending.clock_step.is_some(),
+            erased: false,
             decoder_version: DECODER_VERSION,
             in_group: u32::try_from(pending.group.frames).unwrap_or(u32::MAX),
             original,
@@ -200,6 +204,11 @@ impl Shared {
             sequence,
             recorded_at,
         })
+    }
+
+    /// Lets the frames that are pending, or else the next one, begin a segment.
+    pub(crate) fn begin_segment(&self) {
+        locked(&self.pending).group.begins_segment = true;
     }
 
     /// Takes the pending group, leaving `spare` to be filled; none where nothing is pending.
@@ -373,9 +382,10 @@ impl Writer {
         let bytes = group.bytes.len() as u64;
         // A group is never split; a segment takes at least one.
         let bytes_max = self.shared.options.segment_bytes_max;
-        let active = self
-            .active
-            .take_if(|active| !active.holds_frames || active.bytes + bytes <= bytes_max);
+        let active = self.active.take_if(|active| {
+            let fits = active.bytes + bytes <= bytes_max && !group.begins_segment;
+            fits || !active.holds_frames
+        });
         let Some(mut active) = active else {
             self.active = Some(self.start_segment(group)?);
             return Ok(());
@@ -442,7 +452,7 @@ impl Writer {
             stored_bytes: 0,
         };
         extend(&mut segment, group, bytes);
-        shared.add_segment(segment);
+        shared.put_segment(segment);
         Ok(Active {
             handle,
             bytes,

@@ -42,7 +42,7 @@ impl LakeReader {
             let id = DatasetId::new(&name);
             match self.tables.get_mut(&id) {
                 Some((log, snapshot)) => {
-                    log.refresh()?;
+                    log.catch_up()?;
                     if log.version() != snapshot.version {
                         *snapshot = Arc::new(snapshot_of(log)?);
                     }

@@ -105,13 +105,9 @@ impl Lake {
             // The commit is in the log now.
             declared.refresh()?;
         }
-        let mut table = open_table(
-            declared,
-            &self.options,
-            &self.app_id,
-            self.through,
-            self.opening,
-        )?;
+        // Rows that wait are not in the table, though their frames have been taken.
+        let applied = held.map_or(self.through, |(through, _)| through);
+        let mut table = open_table(declared, &self.options, &self.app_id, applied, self.opening)?;
         table.held = held;
         info!(dataset = %id, version = table.actor.version(), "opened with a new declaration");
         self.tables.insert(id.clone(), table);

@@ -1,10 +1,14 @@
 //! A lake as the pipeline drives it: upkeep in the background, files that stay few, and files that go.
 
+mod commits;
+mod merges;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arrow::array::{AsArray, RecordBatch};
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::declarations::Declarations;
@@ -58,8 +62,13 @@ fn take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) {
     try_take(lake, sequence, rows).unwrap();
 }
 
+/// When the frames of [`take`] are recorded.
+fn recorded_at(sequence: u64) -> i64 {
+    START + 400 * 24 * 60 * MINUTE + sequence as i64
+}
+
 fn try_take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) -> Result<Applied, LakeError> {
-    let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
+    let recorded_at = recorded_at(sequence);
     let lineage = [lineage(Sequence(sequence), recorded_at)];
     let applied = lake.apply(rows, &lineage, &mut flag)?;
     lake.advance(Sequence(sequence), recorded_at);
@@ -225,31 +234,32 @@ fn vacuum_cuts_the_log_before_an_old_checkpoint_and_the_table_opens_as_before() 
 
 #[test]
 fn periods_past_their_retention_go_and_later_ones_stay() {
+    const DAY: i64 = 24 * 60 * MINUTE;
     let folder = tempfile::tempdir().unwrap();
-    let now = (crate::journal::system_clock())();
-    let month = 31 * 24 * 60 * MINUTE;
     {
         let mut lake = open(folder.path(), |options| options.limits.compaction = false);
-        for (sequence, age) in (1..).zip([20, 10, 1, 0]) {
-            take(&mut lake, sequence, &rows(3, now - age * month, 1.0));
+        // 2024-05, the last minute of 2025-01, the first of 2025-02, and 2026-02.
+        let times = [-600 * DAY, -334 * DAY - MINUTE, -334 * DAY, 31 * DAY];
+        for (sequence, time) in (1..).zip(times) {
+            take(&mut lake, sequence, &rows(3, START + time, 1.0));
         }
         lake.commit_all().unwrap();
         assert_eq!(heat(&mut lake).files.len(), 4);
     }
     let year = Duration::from_secs(365 * 24 * 3_600);
+    // 2026-02-15: what is older than 2025-02-15 may go, and the month that holds that day stays whole.
+    let now = START + 45 * DAY;
     let mut lake = open(folder.path(), |options| {
+        let monotonic = crate::journal::system_monotonic_clock();
+        options.clock = LakeClock::new(Arc::new(move || now), monotonic);
         options.retention.insert(DatasetId::new("heat"), year);
     });
-    tick_until(&mut lake, "the old period goes", |lake| {
-        lake.tables[&DatasetId::new("heat")].actor.files().len() == 3
+    tick_until(&mut lake, "the old periods go", |lake| {
+        lake.tables[&DatasetId::new("heat")].actor.files().len() < 4
     });
     let snapshot = heat(&mut lake);
-    let oldest = snapshot
-        .files
-        .iter()
-        .map(|file| file.period.to_string())
-        .min();
-    assert!(oldest.unwrap() > meetnet_model::calendar::period(now - 19 * month, Grain::Month));
+    let periods: Vec<&str> = snapshot.files.iter().map(|file| &*file.period).collect();
+    assert_eq!(periods, ["2025-02", "2026-02"]);
 }
 
 #[test]
@@ -576,6 +586,79 @@ fn rows_of_ten_years_are_committed_a_few_partitions_at_a_time() {
     lake.commit_all().unwrap();
     assert_eq!(heat(&mut lake).version - snapshot.version, 3);
     assert_eq!(lake.trim_point(), Sequence(140));
+}
+
+#[test]
+fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    let id = DatasetId::new("heat");
+    for minute in 0..12 {
+        take(
+            &mut lake,
+            minute + 1,
+            &rows(20, START + minute as i64 * MINUTE, 1.0),
+        );
+        lake.commit_all().unwrap();
+    }
+    take(&mut lake, 13, &rows(20, START, 50.0));
+    lake.commit_all().unwrap();
+    compact(&mut lake);
+    let mut reader = LakeReader::open(Arc::new(FolderStorage::new(folder.path()))).unwrap();
+    let before = heat(&mut lake);
+    take(&mut lake, 14, &rows(20, START + 20 * MINUTE, 1.0));
+    lake.commit_all().unwrap();
+    // A merge is under way, and there are hot rows.
+    lake.request(UpkeepRequest::Compact(None)).unwrap();
+    lake.tick().unwrap();
+    take(&mut lake, 15, &rows(20, START + 21 * MINUTE, 1.0));
+
+    lake.settle().unwrap();
+    let select = &mut |batch: &RecordBatch| -> Vec<bool> {
+        assert_eq!(batch.num_columns(), 1);
+        let ids = batch.column(0).as_string::<i32>().iter();
+        ids.map(|id| id == Some("garden-0003")).collect()
+    };
+    let columns = ["sensor_id"];
+    let found = lake.find_rows(&id, &columns, select).unwrap();
+    // 14 times, and one that was replaced.
+    assert_eq!(found.count(), 15);
+    let read = lake.read_found(&found, &["value", "source"]).unwrap();
+    assert_eq!(read.iter().map(RecordBatch::num_rows).sum::<usize>(), 15);
+    let erased = lake.erase_rows(&found, &columns, select).unwrap().unwrap();
+    assert_eq!((erased.rows, erased.files), (15, 4), "{erased:?}");
+    // Inputs of the first merge and the file that lost all its rows.
+    assert_eq!(erased.replaced_files, 13, "{erased:?}");
+    assert!(erased.log_files > 14, "{erased:?}");
+    let paths = |snapshot: &TableSnapshot| -> Vec<Arc<str>> {
+        snapshot.files.iter().map(|f| Arc::clone(&f.path)).collect()
+    };
+    let rows_of =
+        |snapshot: &TableSnapshot| snapshot.files.iter().map(|file| file.rows).sum::<u64>();
+    let after = heat(&mut lake);
+    assert_eq!(rows_of(&after), 15 * 19);
+    for path in before.files.iter().map(|file| &*file.path) {
+        assert!(after.is_gone(path) && !before.is_gone(path), "{path}");
+    }
+    for foreign in [
+        "heat.parquet",
+        "licence=CC0-1.0/superseded=false/month=2026-01/notes.parquet",
+    ] {
+        assert!(!after.is_gone(foreign), "{foreign}");
+    }
+    // It was at a version whose successors are not in the log any more.
+    let followed = reader.refresh().unwrap();
+    assert_eq!(followed.tables[&id].version, after.version);
+    assert_eq!(paths(&followed.tables[&id]), paths(&after));
+    // What was given up is begun anew, and a second time there is nothing to do.
+    tick_until(&mut lake, "compaction ends", |lake| !lake.is_tending());
+    lake.settle().unwrap();
+    let found = lake.find_rows(&id, &columns, select).unwrap();
+    let again = lake.erase_rows(&found, &columns, select).unwrap().unwrap();
+    assert_eq!((again.rows, again.replaced_files), (0, 0), "{again:?}");
+    drop(lake);
+    let mut lake = open(folder.path(), |_| {});
+    assert_eq!(rows_of(&heat(&mut lake)), 15 * 19);
 }
 
 /// A commit a minute for a year, sizes only: how many files a partition has, and how often a byte is written again.

@@ -76,7 +76,7 @@ pub(super) enum Task {
 }
 
 #[derive(Debug)]
-enum Done {
+pub(super) enum Done {
     Merge(MergeOutcome),
     Vacuum(Vacuumed, Vec<(DatasetId, LakeError)>),
     Inspect(Vec<Inspected>),
@@ -111,13 +111,13 @@ impl Task {
 /// State of the upkeep.
 #[derive(Debug)]
 pub(super) struct Upkeep {
-    worker: Worker<Task, Done>,
-    /// Stops a merge when the lake is dropped.
-    cancelled: Arc<AtomicBool>,
+    pub(super) worker: Worker<Task, Done>,
+    /// Stops a merge that is not wanted any more.
+    pub(super) cancelled: Arc<AtomicBool>,
     /// Dataset and inputs of the merge under way, until its outcome is admitted or given up.
-    merging: Option<(DatasetId, Vec<Arc<LiveFile>>)>,
+    pub(super) merging: Option<(DatasetId, Vec<Arc<LiveFile>>)>,
     /// A merge that waits for the table log.
-    merged: Option<MergeOutcome>,
+    pub(super) merged: Option<MergeOutcome>,
     /// Datasets whose files have changed since they were looked at.
     due: BTreeSet<DatasetId>,
     /// Datasets that somebody wants compacted whole.
@@ -413,7 +413,9 @@ impl Lake {
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let counts = outcome.counts();
         let is_merge = counts.files_after > 0;
-        let failed = match table.actor.admit_replaced(outcome)? {
+        let admitted = table.actor.admit_replaced(outcome);
+        let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
+        let failed = match admitted {
             Admitted::Done => {
                 table.note_success(&id);
                 None
@@ -500,7 +502,7 @@ impl Lake {
         Ok(true)
     }
 
-    fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[(DatasetId, LakeError)]) {
+    pub(super) fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[(DatasetId, LakeError)]) {
         self.upkeep.vacuums_running -= 1;
         self.upkeep.vacuumed += vacuumed;
         self.upkeep.vacuumed.failed_tables += failed.len() as u64;

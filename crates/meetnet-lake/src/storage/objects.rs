@@ -206,6 +206,10 @@ fn io_error(error: Error) -> io::Error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             io::ErrorKind::PermissionDenied
         }
+        // A range behind the end: the object is shorter than the log says. The client's own error type is private.
+        Error::Generic { .. } if error.to_string().contains("status code: 416") => {
+            io::ErrorKind::UnexpectedEof
+        }
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)

@@ -81,36 +81,47 @@ impl DeclaredTable {
     /// # Errors
     /// Where the log cannot be written, or others keep writing it.
     pub(crate) fn open(mut self, opening: Option<i64>, now_ms: i64) -> Result<TableLog, LakeError> {
+        // What has the version that was to be written comes from a process that has ended, and was on its way until now; or
+        // from one that is about to lose the next.
+        let is_lost =
+            |error: &LakeError| opening.is_some() && matches!(error, LakeError::Conflict { .. });
         for _ in 0..ATTEMPTS {
-            let mut log = match self.log.take() {
-                Some(log) => {
-                    log.sync()?;
-                    log
-                }
-                None => TableLog::create(&self.folder, &self.declaration, now_ms)?,
-            };
-            log.set_opening(opening);
-            let operation = match (self.is_changed, opening) {
-                (true, _) => "SET DECLARATION",
-                (false, Some(_)) => "OPEN",
-                (false, None) => return Ok(log),
-            };
-            let mut actions = vec![commit_info(operation, now_ms, json!({}))];
-            if self.is_changed {
-                actions.push(log.changed_metadata(&self.declaration));
+            match self.try_open(opening, now_ms) {
+                Err(error) if is_lost(&error) => self.refresh()?,
+                opened => return opened,
             }
-            match log.commit(actions, now_ms) {
-                Committed::Done => return Ok(log),
-                // From a process that has ended, and on its way until now; or from one that is about to lose its version.
-                Committed::Lost(_) if opening.is_some() => {}
-                // The next start finds out.
-                Committed::Lost(error) | Committed::Unsettled(error) => return Err(error),
-            }
-            self.log = Some(log);
-            self.refresh()?;
         }
         Err(LakeError::TakenOver {
             table: self.folder.shown(""),
         })
+    }
+
+    fn try_open(&mut self, opening: Option<i64>, now_ms: i64) -> Result<TableLog, LakeError> {
+        let mut log = match self.log.take() {
+            Some(log) => {
+                log.sync()?;
+                log
+            }
+            None => TableLog::create(&self.folder, &self.declaration, now_ms)?,
+        };
+        log.set_opening(opening);
+        let operation = match (self.is_changed, opening) {
+            (true, _) => "SET DECLARATION",
+            (false, Some(_)) => "OPEN",
+            (false, None) => return Ok(log),
+        };
+        let mut actions = vec![commit_info(operation, now_ms, json!({}))];
+        if self.is_changed {
+            actions.push(log.changed_metadata(&self.declaration));
+        }
+        match log.commit(actions, now_ms) {
+            Committed::Done => Ok(log),
+            Committed::Lost(error) => {
+                self.log = Some(log);
+                Err(error)
+            }
+            // The next start finds out.
+            Committed::Unsettled(error) => Err(error),
+        }
     }
 }

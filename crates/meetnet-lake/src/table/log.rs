@@ -18,6 +18,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::actions::{Action, Add, Format, MetaData, Protocol, Remove, Txn};
+use super::vacuum::version_of;
 use super::{checkpoint, schema};
 use crate::error::LakeError;
 use crate::storage::{Put, TableFolder};
@@ -332,6 +333,37 @@ impl TableLog {
     /// Folds versions that others have committed since.
     pub(crate) fn refresh(&mut self) -> Result<(), LakeError> {
         self.fold_from(self.version + 1).map(drop)
+    }
+
+    /// Does the same also where the entries after this version have been cut away behind a checkpoint.
+    pub(crate) fn catch_up(&mut self) -> Result<(), LakeError> {
+        if self.fold_from(self.version + 1)? > 0 {
+            return Ok(());
+        }
+        let is_behind =
+            checkpoint::newest(&self.folder)?.is_some_and(|at| at.version > self.version);
+        if is_behind && let Some(log) = Self::open(&self.folder)? {
+            *self = log;
+        }
+        Ok(())
+    }
+
+    /// Removes the entries and checkpoints of every earlier version, behind a checkpoint of this one: what they say of
+    /// files that are gone is gone as well. Returns how many there were.
+    pub(crate) fn cut(&mut self) -> Result<u64, LakeError> {
+        let is_earlier =
+            |path: &str| version_of(path).is_some_and(|version| version < self.version);
+        let listed = self.folder.list(LOG_FOLDER)?.into_iter();
+        let earlier: Vec<_> = listed.filter(|object| is_earlier(&object.path)).collect();
+        if earlier.is_empty() {
+            return Ok(0);
+        }
+        checkpoint::write(&self.folder, self.version, &self.actions())?;
+        self.last_checkpoint = self.version;
+        self.folder
+            .remove_all(earlier.iter().map(|object| object.path.as_str()))?;
+        self.folder.sync_names(LOG_FOLDER)?;
+        Ok(earlier.len() as u64)
     }
 
     /// Folds every entry from `version` on; returns how many there were.

@@ -379,6 +379,11 @@ impl KeyReader {
         collect(&self.declaration, schema, reader)
     }
 
+    /// Forgets a file that is live no longer.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.footers.remove(path);
+    }
+
     fn footer(&mut self, file: &Arc<LiveFile>) -> Result<ArrowReaderMetadata, LakeError> {
         if let Some(footer) = self.footers.get(&file.path) {
             return Ok(footer.clone());

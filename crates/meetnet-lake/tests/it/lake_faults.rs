@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use meetnet_lake::LakeError;
 use meetnet_lake::lake::Lake;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 use meetnet_testkit::garden;
@@ -181,4 +182,51 @@ fn a_chunk_of_an_import_that_cannot_be_committed_leaves_nothing() {
         (current.len(), replaced.len()),
         (before.0.len() + 1, before.1.len() + 1)
     );
+}
+
+/// An entry of a process that had ended takes the version of an import of which nobody knew yet what had become. No
+/// frame holds the rows of an import, and later ones have been compared with them.
+#[test]
+fn an_import_whose_version_is_taken_in_the_end_stops_the_lake() {
+    let files = FaultyFiles::new();
+    let mut ended = open(&files, 0, |_| {}).expect("opens");
+    apply(&mut ended, 1, &[(1, 0, 1.0)]).expect("applied");
+    ended.commit_all().expect("committed");
+    let chunk = [(2, 0, 2.0), (3, 0, 3.0)];
+    let later = [(2, 0, 2.0), (4, 0, 4.0)];
+    let next_process = || {
+        let files = files.copy_after(Crash::Kill);
+        let mut lake = open(&files, 1, |_| {}).expect("opens");
+        apply(&mut lake, 2, &[]).expect("applied");
+        (files, lake)
+    };
+    let (next, mut lake) = next_process();
+    let start = next.operations();
+    import(&mut lake, 2, 2, &chunk).expect("imported");
+    let link = (next.operations() - start)
+        .checked_sub(3)
+        .expect("link, remove, sync");
+
+    let (next, mut lake) = next_process();
+    next.fail_at(next.operations() + link, Fault::ShortWrite { bytes: 0 });
+    import(&mut lake, 2, 2, &chunk).expect_err("nobody knows");
+    // Of these rows, one is the import's and changes nothing.
+    apply(&mut lake, 3, &later).expect("applied");
+    apply(&mut ended, 2, &[]).expect("applied");
+    ended.commit_all().expect("committed");
+    let entry = Path::new("/city/lake/heat/_delta_log/00000000000000000002.json");
+    next.put(entry, files.content(entry).expect("it is there"));
+    let error = lake.commit_all().expect_err("its version is taken");
+    assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
+    lake.tick().expect_err("only a restart helps");
+
+    let mut lake = open(&next, 1, |_| {}).expect("opens");
+    apply(&mut lake, 3, &later).expect("applied");
+    assert_eq!(lake.import_position(&"heat".into(), "an import"), None);
+    let (current, replaced) = answers(&next, &mut lake);
+    let sensors: Vec<&str> = current.iter().map(|(sensor, ..)| sensor.as_str()).collect();
+    assert_eq!(sensors, [1, 2, 4].map(garden::sensor));
+    assert!(replaced.is_empty(), "{replaced:?}");
+    let applied = import(&mut lake, 3, 2, &chunk).expect("imported");
+    assert_eq!((applied.inserted, applied.unchanged), (1, 1));
 }

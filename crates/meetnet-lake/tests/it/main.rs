@@ -10,6 +10,7 @@ mod city;
 mod copied_journal;
 mod journal_damage;
 mod journal_disk;
+mod journal_erase;
 mod journal_faults;
 mod journal_scene;
 mod lake_faults;

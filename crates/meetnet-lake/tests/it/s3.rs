@@ -1,18 +1,22 @@
 //! A lake in a bucket: a real S3 server (moto), and a proxy before it that fails on purpose.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use meetnet_lake::LakeError;
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader, UpkeepRequest};
-use meetnet_lake::storage::{LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
+use meetnet_lake::storage::{Access, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::FaultyFiles;
 use meetnet_testkit::garden::{self, MINUTE, START, declarations};
 use meetnet_testkit::http_proxy::{HttpFault, HttpProxy, SeenRequest};
 use meetnet_testkit::s3::S3Server;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
@@ -213,6 +217,57 @@ fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
 }
 
 #[test]
+fn an_erased_sensor_is_in_no_object_of_the_bucket() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    let mut lake = open(&storage, &bucket.journal).unwrap();
+    let mut frames = Vec::new();
+    for new in [
+        minutes(0..10, 1.0),
+        minutes(10..20, 1.0),
+        minutes(0..3, 2.0),
+    ] {
+        take(&mut lake, &new, frames.len() as u64 + 1).unwrap();
+        frames.extend(new);
+        lake.commit_all().unwrap();
+    }
+    tend(&mut lake, UpkeepRequest::Compact(None));
+    let gone = garden::sensor(3);
+    let of_gone = |rows: &RecordBatch| -> Vec<bool> {
+        let ids = rows.column_by_name("sensor_id").unwrap();
+        let ids = arrow::compute::cast(ids, &DataType::Utf8).unwrap();
+        let ids = ids.as_string::<i32>().iter();
+        ids.map(|id| id == Some(gone.as_str())).collect()
+    };
+    let (id, columns, select) = (garden::heat(), ["sensor_id"], &mut { &of_gone });
+    lake.settle().unwrap();
+    let found = lake.find_rows(&id, &columns, select).unwrap();
+    assert_eq!(found.count(), 23);
+    let erased = lake.erase_rows(&found, &columns, select).unwrap().unwrap();
+    assert!(erased.rows == 23 && erased.log_files > 0, "{erased:?}");
+    drop(lake);
+    let mut expect = expected(&frames);
+    expect.retain(|(sensor, _), _| *sensor != gone);
+    assert_eq!(bucket.rows(), expect);
+    let listed = storage.list("heat").unwrap().into_iter();
+    let (log, data): (Vec<_>, Vec<_>) = listed
+        .map(|object| object.path)
+        .partition(|path| path.starts_with("heat/_delta_log/"));
+    let entries = log.iter().filter(|path| path.ends_with(".json")).count();
+    assert_eq!(
+        entries, 1,
+        "statistics of earlier versions are gone: {log:?}"
+    );
+    for path in data {
+        let bytes = storage.read(&path).unwrap();
+        let file = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        for batch in file.build().unwrap() {
+            assert!(!of_gone(&batch.unwrap()).contains(&true), "{path}");
+        }
+    }
+}
+
+#[test]
 fn another_journal_is_refused_and_the_same_one_may_come_back() {
     let Some(bucket) = Bucket::new() else { return };
     let storage = bucket.storage();
@@ -382,6 +437,21 @@ fn a_broken_file_is_told_from_an_outage() {
     check(&format!("has 5 bytes instead of {}", file.bytes));
     storage.remove(&path).unwrap();
     check("is missing");
+}
+
+#[test]
+fn an_object_that_is_too_short_ends_early_wherever_it_is_read() {
+    let Some(bucket) = Bucket::new() else { return };
+    let storage = bucket.storage();
+    storage.replace("heat/short", &[7; 1_000]).unwrap();
+    let file = storage
+        .open_known("heat/short", 1 << 20, Access::Pages)
+        .unwrap();
+    // The store answers the first range with less, and refuses the second, which begins behind the end.
+    for offset in [0, 600_000] {
+        let error = file.read_at(offset, 2_000).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+    }
 }
 
 /// One run of the schedule that `seed` makes: requests fail in every way, the daemon restarts where it must, and in the

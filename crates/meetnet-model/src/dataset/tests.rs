@@ -58,3 +58,19 @@ fn keys_and_values_part_the_columns() {
         assert!(time.required, "every row of `{id}` has a partition");
     }
 }
+
+#[test]
+fn rows_are_about_a_sensor_or_a_segment() {
+    for (id, expect) in [
+        ("heat", Some("sensor_id text")),
+        ("traffic", Some("segment_id int")),
+        ("stations", Some("id text")),
+        ("segments", Some("id int")),
+        ("rejects", None),
+    ] {
+        let dataset = dataset(id);
+        let column = dataset.subject_column();
+        let text = column.map(|c| format!("{} {}", c.name, c.column_type.as_str()));
+        assert_eq!(text.as_deref(), expect, "{id}");
+    }
+}

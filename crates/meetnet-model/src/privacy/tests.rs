@@ -44,6 +44,22 @@ fn pseudonyms_never_change() {
 }
 
 #[test]
+fn a_text_has_one_pseudonym_per_kind_and_spelling() {
+    let key = PrivacyKey::new("a secret for tests only");
+    let pseudonym = key.pseudonym("sensor", "ns-Balcony");
+    assert_eq!(pseudonym, key.pseudonym("sensor", "ns-Balcony"));
+    assert!(pseudonym.len() == 32 && pseudonym.bytes().all(|b| b.is_ascii_hexdigit()));
+    let others = [
+        key.pseudonym("sensor", "ns-balcony"),
+        key.pseudonym("sensor", "nsBalcony"),
+        key.pseudonym("segment", "ns-Balcony"),
+        PrivacyKey::new("another").pseudonym("sensor", "ns-Balcony"),
+    ];
+    assert!(!others.contains(&pseudonym));
+    assert!(!pseudonym.starts_with(&key.hardware_id("sensor", "ns-Balcony")));
+}
+
+#[test]
 fn places_are_snapped() {
     for (lon, lat, expect) in [
         (4.700_5, 50.879_8, (4.7010, 50.880)),

@@ -1,6 +1,6 @@
 //! What only changes with a commit, converted once for DataFusion and kept between queries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{Field, SchemaRef};
@@ -8,6 +8,7 @@ use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use datafusion::physical_expr::LexOrdering;
 use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
@@ -68,6 +69,11 @@ impl PreparedTable {
         })
     }
 
+    /// All files, current rows first.
+    fn all_files(&self) -> impl Iterator<Item = &Arc<PreparedFile>> {
+        self.files.iter().chain(&self.superseded_files)
+    }
+
     /// The key's order over the scan schema.
     pub(crate) fn file_ordering(&self) -> Option<LexOrdering> {
         super::key_ordering(&self.declaration.key, self.scan_schema.table_schema())
@@ -85,14 +91,20 @@ pub(crate) struct PreparedTables {
     tables: Mutex<HashMap<DatasetId, Arc<PreparedTable>>>,
     stores: Mutex<HashMap<String, ObjectStoreUrl>>,
     registry: Arc<dyn ObjectStoreRegistry>,
+    /// Footers of files, for as long as these are live.
+    metadata_cache: Arc<FileMetadataCache>,
 }
 
 impl PreparedTables {
-    pub(crate) fn new(registry: Arc<dyn ObjectStoreRegistry>) -> Self {
+    pub(crate) fn new(
+        registry: Arc<dyn ObjectStoreRegistry>,
+        metadata_cache: Arc<FileMetadataCache>,
+    ) -> Self {
         Self {
             tables: Mutex::default(),
             stores: Mutex::default(),
             registry,
+            metadata_cache,
         }
     }
 
@@ -112,11 +124,27 @@ impl PreparedTables {
             return Ok(Arc::clone(known));
         }
         let prepared = Arc::new(self.prepare(table, known.as_deref())?);
+        if let Some(known) = &known {
+            self.forget_gone(known, &prepared);
+        }
         self.tables
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.clone(), Arc::clone(&prepared));
         Ok(prepared)
+    }
+
+    /// Drops the footers of files that are live no longer: their statistics may say what has been erased. A query that
+    /// still reads an older snapshot may bring one back, until the cache needs the room.
+    fn forget_gone(&self, known: &PreparedTable, prepared: &PreparedTable) {
+        let live: HashSet<&str> = prepared.all_files().map(|file| &*file.live.path).collect();
+        for file in known
+            .all_files()
+            .filter(|file| !live.contains(&*file.live.path))
+        {
+            self.metadata_cache
+                .remove(&file.partitioned.object_meta.location);
+        }
     }
 
     fn prepare(
@@ -144,12 +172,8 @@ impl PreparedTables {
         let reusable: HashMap<&str, &Arc<PreparedFile>> = known
             .filter(same_columns)
             .map(|known| {
-                known
-                    .files
-                    .iter()
-                    .chain(&known.superseded_files)
-                    .map(|file| (&*file.live.path, file))
-                    .collect()
+                let files = known.all_files();
+                files.map(|file| (&*file.live.path, file)).collect()
             })
             .unwrap_or_default();
         let (store_url, folder) = if table.files.is_empty() {

@@ -1,6 +1,7 @@
 //! Reads Parquet files through DataFusion's metadata cache and notices files that are gone, and which were opened.
 //!
-//! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes.
+//! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes, and
+//! loses the footers of files that are live no longer (`prepared`).
 
 use std::collections::VecDeque;
 use std::ops::Range;

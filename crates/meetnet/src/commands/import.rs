@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
+use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::import::{Import, ImportError, Progress as Done, Summary, find, run};
 use meetnet_lake::Applied;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::{SourceDeclaration, WireFormat};
 use serde::{Deserialize, Serialize};
 
 use super::client::BAR;
 use super::{Context, Outcome, Progress};
-use crate::config::Config;
 use crate::failure::Failure;
 
 /// Characters of the bar.
@@ -42,7 +43,9 @@ pub(super) fn import(
     importing: &Importing,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
-    let source = source_of(importing, &context.config)?;
+    // As the journal has them: devices are known by their pseudonyms.
+    let declarations = with_pseudonyms(&context.config.declarations, &context.key);
+    let source = source_of(importing, &declarations)?;
     let inputs = find(&importing.paths).map_err(failure)?;
     if importing.dry_run {
         let bytes: u64 = inputs.iter().map(|input| input.bytes()).sum();
@@ -60,7 +63,7 @@ pub(super) fn import(
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let import = Import {
         source,
-        declarations: context.config.declarations.clone(),
+        declarations,
         key: context.key.clone(),
         inputs,
         topic: importing.topic.clone().unwrap_or_default(),
@@ -75,7 +78,10 @@ pub(super) fn import(
 }
 
 /// Finds the source that the rows are of.
-fn source_of(importing: &Importing, config: &Config) -> Result<SourceDeclaration, Failure> {
+fn source_of(
+    importing: &Importing,
+    declarations: &Declarations,
+) -> Result<SourceDeclaration, Failure> {
     let usage = |message: String| Failure::Usage(anyhow!(message));
     let format = WireFormat::from_name(&importing.format).ok_or_else(|| {
         usage(format!(
@@ -84,7 +90,7 @@ fn source_of(importing: &Importing, config: &Config) -> Result<SourceDeclaration
             WireFormat::ALL.map(WireFormat::as_str).join(", ")
         ))
     })?;
-    let sources = || config.declarations.sources.values();
+    let sources = || declarations.sources.values();
     let Some(id) = &importing.source else {
         let mut of_format = sources().filter(|source| source.format == format);
         return match (of_format.next(), of_format.next()) {

@@ -43,6 +43,16 @@ fn requests_keep_the_form_they_have() {
         json!({"command": "repair", "quick": false}),
     );
     check(
+        Request::Erase(Named {
+            sensors: vec!["garden-porch".to_owned()],
+            segments: vec![9_000_001_463],
+            hardware_ids: Vec::new(),
+            source: None,
+        }),
+        json!({"command": "erase", "sensors": ["garden-porch"], "segments": [9_000_001_463_i64],
+            "hardware_ids": [], "source": null}),
+    );
+    check(
         Request::Backfill {
             source: SourceId::new("telraam"),
             from: 1_769_817_600_000_000,

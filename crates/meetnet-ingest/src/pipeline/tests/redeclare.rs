@@ -165,3 +165,23 @@ fn a_dataset_that_goes_is_hidden_and_its_rows_are_kept() {
     let daemon = crash(daemon, &mut folder, &declarations());
     assert_eq!(heat_rows(&daemon.wait(second)), 2);
 }
+
+#[test]
+fn rows_that_wait_for_a_file_are_not_lost_where_their_dataset_gets_a_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let body = |value| format!("{{\"ts\":{ts},\"t\":{value}}}");
+    daemon.wait(daemon.append("timed", &body(21)));
+    let (file, content) = break_file(&daemon, folder.path());
+    let waiting = daemon.append("timed", &body(22));
+    let last = redeclare(&daemon, &with_a_column());
+    let snapshot = daemon.wait_for_dataset("rejects", last);
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    assert_eq!(heat.through, Sequence(waiting.0 - 1));
+    std::fs::write(&file, content).unwrap();
+    let snapshot = daemon.wait(last);
+    assert_eq!(rows(&snapshot, "heat"), (1, 1));
+    assert!(columns(&snapshot, "heat").contains(&"calibration".to_owned()));
+    daemon.pipeline.shutdown().unwrap();
+}

@@ -11,6 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use meetnet_model::ids::DatasetId;
+
 /// Datasets of the schedules; `rejects` is keyed by frame.
 pub(super) const DATASETS: [&str; 3] = ["air", "heat", "rejects"];
 
@@ -68,8 +70,8 @@ impl Event {
 /// The rows after some events.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fold {
-    pub(super) current: BTreeMap<Key, Version>,
-    pub(super) history: BTreeSet<Version>,
+    current: BTreeMap<Key, Version>,
+    history: BTreeSet<Version>,
     precedences: BTreeMap<String, i32>,
 }
 
@@ -86,7 +88,7 @@ impl Fold {
         Self::of(by_then.filter(|event| event.recorded_at() <= time))
     }
 
-    pub(super) fn apply(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         match event {
             Event::Precedences { of, .. } => {
                 let named = of.iter().map(|(source, of)| ((*source).to_owned(), *of));
@@ -147,12 +149,16 @@ impl Fold {
         self.current.insert(new.key.clone(), new);
     }
 
-    /// All versions.
-    pub(super) fn all(&self) -> BTreeSet<Version> {
-        self.current
-            .values()
-            .chain(&self.history)
+    /// All versions of a dataset.
+    pub(super) fn versions(&self, dataset: &DatasetId) -> BTreeSet<Version> {
+        let all = self.current.values().chain(&self.history);
+        all.filter(|version| version.key.dataset == dataset.as_str())
             .cloned()
             .collect()
+    }
+
+    /// How many versions there are.
+    pub(super) fn count(&self) -> usize {
+        self.current.len() + self.history.len()
     }
 }

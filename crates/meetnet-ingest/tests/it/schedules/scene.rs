@@ -135,6 +135,16 @@ impl Machine {
         self.files.is_off() || matches!(&self.place, Place::Store(store) if store.is_off())
     }
 
+    /// Whether the tables lie in a store, where what a process has sent may arrive after its end.
+    pub(super) fn is_store(&self) -> bool {
+        matches!(&self.place, Place::Store(_))
+    }
+
+    /// Whether something is on its way.
+    pub(super) fn awaits_puts(&self) -> bool {
+        matches!(&self.place, Place::Store(store) if store.late_puts() > 0)
+    }
+
     /// Nothing fails from here on.
     pub(super) fn heal(&self) {
         self.files.clear_faults();

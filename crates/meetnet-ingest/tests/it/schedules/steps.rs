@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use meetnet_ingest::pipeline::{ImportChunk, Step};
+use meetnet_lake::LakeError;
 use meetnet_lake::journal::{AppendError, FrameKind, NewEnvelope, Original};
 use meetnet_lake::lake::UpkeepRequest;
 use meetnet_model::ids::{DatasetId, Sequence};
@@ -12,7 +13,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::model::{Event, Key};
-use super::run::{Frame, HOUR, Imported, MINUTE, SECOND, START, Schedule, VACUUM_AFTER};
+use super::run::{Frame, HOUR, Imported, MINUTE, SECOND, START, Schedule};
 use super::scene::{Life, SOURCES, declarations};
 
 /// Sequences of messages that are replayed: no schedule gives out as many.
@@ -155,6 +156,7 @@ impl Schedule {
         };
         let frame = Frame {
             kind,
+            recorded_at: appended.recorded_at,
             payload: payload.into_bytes(),
             event: Some(Event::Rows {
                 source,
@@ -310,7 +312,8 @@ impl Schedule {
         // The frame that the import wrote says when it was recorded.
         let (tick, recorded_at) = life.journal.durable();
         if tick > before {
-            self.durable.entry(tick.0).or_insert_with(Frame::tick);
+            let frame = self.durable.entry(tick.0);
+            frame.or_insert_with(|| Frame::tick(recorded_at));
         }
         let events = rows
             .into_iter()
@@ -360,7 +363,8 @@ impl Schedule {
         self.machine.journal_clock.advance(SECOND);
         match life.journal.append_tick() {
             Ok(appended) => {
-                self.appended.insert(appended.sequence.0, Frame::tick());
+                let frame = Frame::tick(appended.recorded_at);
+                self.appended.insert(appended.sequence.0, frame);
                 self.note("tick");
             }
             Err(error) => self.refuse("a tick", &error),
@@ -381,6 +385,7 @@ impl Schedule {
         self.precedence = -self.precedence;
         let frame = Frame {
             kind: FrameKind::Declarations,
+            recorded_at: appended.recorded_at,
             payload,
             event: Some(Event::Precedences {
                 recorded_at: appended.recorded_at,
@@ -421,27 +426,6 @@ impl Schedule {
         true
     }
 
-    /// Files of a snapshot that a reader holds stay for as long as vacuum has to wait.
-    fn check_held(&mut self) {
-        if self.machine.is_off() {
-            return;
-        }
-        let now_ms = self.machine.lake_clock.now() / 1_000;
-        // A file is marked as removed when its commit begins, which may be a little before the snapshot was taken.
-        let young = VACUUM_AFTER.as_millis() as i64 - 200_000;
-        self.held.retain(|(taken, _)| now_ms - taken < young);
-        let storage = self.machine.stored();
-        for (_, snapshot) in &self.held {
-            for (id, table) in &snapshot.tables {
-                for file in table.files.iter() {
-                    let path = format!("{id}/{}", file.path);
-                    let opened = storage.open(&path, meetnet_lake::storage::Access::Pages);
-                    assert!(opened.is_ok(), "{path} is gone under a reader");
-                }
-            }
-        }
-    }
-
     /// Nothing fails any more, space is there: everything becomes durable, applied and committed without a restart.
     /// False where a fault of before ends the process.
     pub(super) fn settle(&mut self, life: &mut Life) -> bool {
@@ -463,9 +447,17 @@ impl Schedule {
             }
             self.check(life);
         }
-        match life.runner.commit_all() {
-            Ok(committed) => committed.unwrap(),
-            Err(error) => {
+        loop {
+            let stopped = match life.runner.commit_all() {
+                Ok(Ok(())) => break,
+                // What a process before had sent took the version: once more, or the next step asks for a restart.
+                Ok(Err(LakeError::Conflict { .. })) if self.machine.is_store() => {
+                    life.runner.step().map(drop)
+                }
+                Ok(Err(error)) => panic!("not committed: {error}"),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = stopped {
                 self.refuse("the pipeline", &error);
                 return false;
             }

@@ -13,7 +13,7 @@ use crate::table::files::PartitionWriter;
 use crate::table::lookup::read_file;
 
 /// Damages a copy of the city and compares the findings of a full check.
-fn expect(name: &str, damage: impl FnOnce(&Folders), expected: &[FindingKind]) {
+pub(super) fn expect(name: &str, damage: impl FnOnce(&Folders), expected: &[FindingKind]) {
     let folder = tempfile::tempdir().unwrap();
     let copy = city().copy_to(folder.path());
     damage(&copy);

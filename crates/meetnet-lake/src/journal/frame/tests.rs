@@ -17,6 +17,7 @@ fn stamp(kind: FrameKind, sequence: u64) -> Stamp {
         sequence: Sequence(sequence),
         recorded_at: 1_700_000_000_000_000,
         clock_step: false,
+        erased: false,
         decoder_version: 5,
         in_group: 3,
         original,

@@ -31,6 +31,7 @@ fn write_as_older(dir: &Path, key: FrameKey, older: &RangeInclusive<u64>) {
                         sequence: frame.sequence,
                         recorded_at: frame.recorded_at,
                         clock_step: frame.clock_step,
+                        erased: frame.erased,
                         decoder_version: 0,
                         in_group: frame.in_group,
                         original: None,

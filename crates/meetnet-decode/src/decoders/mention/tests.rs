@@ -1,0 +1,133 @@
+use super::*;
+use crate::testing::{decoders, key};
+
+const CHIPS: &str = "format = 'airrohr'\nkind = 'http'";
+const UPLINKS: &str = "format = 'tts-v3'\ntopics = ['v3/+/devices/+/up']";
+const TOPICS: &str =
+    "format = 'json'\ntopics = ['{site}/{device...}']\nsensor_id = '{site}-{device}'";
+const COUNTS: &str = "format = 'telraam'\nkind = 'http'";
+
+/// Whether a message that cannot be decoded mentions the sensor `id` (or the segment, where it is a number).
+fn mentions(declaration: &str, id: &str, topic: &str, text: &str) -> bool {
+    let meant = |subject: Subject<'_>| match subject {
+        Subject::Sensor(sensor) => sensor == id && id.parse::<i64>().is_err(),
+        Subject::Segment(segment) => segment.to_string() == id,
+    };
+    decoders(declaration).mention("test", topic, &[text.as_bytes()], &mut { meant })
+}
+
+fn hardware(kind: &str, raw: &str) -> String {
+    format!("ns-{}", key().hardware_id(kind, raw))
+}
+
+#[test]
+fn a_broken_message_still_says_whose_it_is() {
+    let chip = hardware("chip", "esp8266-4711");
+    let eui = hardware("dev_eui", "70B3D57ED005A1B2");
+    let nameless = hardware("tts_device", "air/balcony-2");
+    let cases = [
+        (
+            CHIPS,
+            chip.as_str(),
+            "",
+            r#"{"esp8266id": "4711", "sensordat"#,
+            true,
+        ),
+        (CHIPS, &chip, "", "{esp8266id:4711}", true),
+        (CHIPS, &chip, "", "X-Sensor: ESP8266-4711", true),
+        (CHIPS, &chip, "", r#"{"esp8266id": "47110"}"#, false),
+        (CHIPS, &chip, "", "47 11", false),
+        (
+            UPLINKS,
+            &eui,
+            "v3/air@ttn/devices/eui-70b3d57ed005a1b2/join",
+            "{}",
+            true,
+        ),
+        (UPLINKS, &eui, "", "70:B3:D5:7E:D0:05:A1:B2", true),
+        (
+            UPLINKS,
+            &eui,
+            "v3/air@ttn/devices/eui-70b3d57ed005a1b3/join",
+            "{}",
+            false,
+        ),
+        (
+            UPLINKS,
+            &nameless,
+            "v3/air@ttn/devices/balcony-2/up",
+            "{",
+            true,
+        ),
+        (
+            UPLINKS,
+            &nameless,
+            "v3/air@ttn/devices/balcony-3/up",
+            "{",
+            false,
+        ),
+        (TOPICS, "ns-park-north/gate", "park/north/gate", "{", true),
+        (TOPICS, "ns-park-north/gate", "park/north/gates", "{", false),
+        (TOPICS, "ns-gate", "other", "[\"gate\"", true),
+        (
+            COUNTS,
+            "9000001463",
+            "",
+            r#"{"segment_id": 9000001463, "date": "#,
+            true,
+        ),
+        (
+            COUNTS,
+            "9000001463",
+            "",
+            r#"{"segment_id": 90000014630}"#,
+            false,
+        ),
+        (
+            CHIPS,
+            "9000001463",
+            "",
+            r#"{"segment_id": 9000001463}"#,
+            false,
+        ),
+    ];
+    for (declaration, id, topic, text, expect) in cases {
+        assert_eq!(
+            mentions(declaration, id, topic, text),
+            expect,
+            "{id}: {topic} {text}"
+        );
+    }
+}
+
+#[test]
+fn every_source_is_asked_where_that_of_the_message_is_gone() {
+    let chip = hardware("chip", "esp8266-4711");
+    let mut meant = |subject: Subject<'_>| subject == Subject::Sensor(&chip);
+    let decoders = decoders(CHIPS);
+    assert!(decoders.mention("gone", "", &[b"esp8266-4711"], &mut meant));
+    assert!(!decoders.mention("gone", "", &[b"esp8266-4712"], &mut meant));
+}
+
+#[test]
+fn the_ids_of_a_device_are_those_that_its_rows_have() {
+    for (declaration, name, expect) in [
+        (CHIPS, "esp8266-4711", hardware("chip", "esp8266-4711")),
+        (CHIPS, "4711", hardware("chip", "esp8266-4711")),
+        (
+            UPLINKS,
+            "70-B3-D5-7E-D0-05-A1-B2",
+            hardware("dev_eui", "70b3d57ed005a1b2"),
+        ),
+        (
+            UPLINKS,
+            "air/balcony",
+            hardware("tts_device", "air/balcony"),
+        ),
+        (TOPICS, "park-gate", "ns-park-gate".to_owned()),
+    ] {
+        let ids = decoders(declaration).sensor_ids("test", name);
+        assert!(ids.contains(&expect), "{name}: {ids:?}");
+    }
+    assert!(decoders(CHIPS).sensor_ids("other", "4711").is_empty());
+}

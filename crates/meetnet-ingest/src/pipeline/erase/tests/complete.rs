@@ -1,0 +1,171 @@
+//! Erasures that are carried out at once, or finished by the restart: what is left, and what is not.
+
+use super::*;
+
+#[test]
+fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
+    let scene = scene();
+    let expect = expected(&scene);
+    let places: BTreeSet<String> = tainted(&scene.files)
+        .into_iter()
+        .filter_map(|(path, _)| {
+            let ending = path.extension().or(path.file_name())?;
+            Some(ending.to_str()?.to_owned())
+        })
+        .collect();
+    let all = ["checkpoint", "journal", "json", "parquet", "zst"].map(str::to_owned);
+    assert_eq!(
+        places,
+        all.into(),
+        "the scene is not what it is thought to be"
+    );
+
+    let files = scene.files.restart(Crash::Kill);
+    let daemon = Daemon::start(&files, scene.now).unwrap();
+    daemon.wait(scene.last);
+    let report = daemon.pipeline.commands().erase(request()).unwrap();
+    assert_eq!(tainted(&daemon.files), []);
+    assert_eq!(rows(&daemon), expect);
+    assert_eq!(report.frames.frames, scene.gone.len() as u64, "{report:?}");
+    assert_eq!(report.mixed_frames, 4, "{report:?}");
+    let datasets: Vec<&str> = report.datasets.keys().map(DatasetId::as_str).collect();
+    assert_eq!(datasets, ["air", "heat", "rejects", "traffic"]);
+    assert!(report.tables.replaced_files > 0, "{report:?}");
+    for table in daemon.pipeline.shared().load_full().tables.values() {
+        let folder = Path::new("/lake").join(table.declaration.id.as_str());
+        for file in table.files.iter() {
+            assert!(!table.is_gone(&file.path));
+            assert!(daemon.files.content(&folder.join(&*file.path)).is_some());
+        }
+    }
+    // Once more changes nothing.
+    let again = daemon.pipeline.commands().erase(request()).unwrap();
+    assert_eq!(
+        (again.tables.rows, again.frames),
+        (0, ErasedFrames::default()),
+        "{again:?}"
+    );
+    assert_eq!(rows(&daemon), expect);
+    // Who speaks again is heard again.
+    let last = daemon.measure(CHIP, "1", "2");
+    let heat = DatasetId::new("heat");
+    assert_eq!(
+        daemon.wait(last).tables[&heat]
+            .hot
+            .iter()
+            .map(|hot| hot.batch.num_rows())
+            .sum::<usize>(),
+        1
+    );
+    let now = daemon.clock.now();
+    daemon.stop();
+    let daemon = Daemon::start(&files, now).unwrap();
+    assert_eq!(rows(&daemon).len(), expect.len() + 2);
+    assert_eq!(others(rows(&daemon), &BTreeSet::new()), expect);
+    daemon.stop();
+}
+
+/// Asks for the erasure and lets the power fail at an operation; returns whether it was done before.
+fn erase_until(daemon: Daemon, operation: u64) -> bool {
+    let Daemon {
+        files,
+        journal,
+        pipeline,
+        ..
+    } = daemon;
+    files.fail_at(files.operations() + operation, Fault::PowerLoss);
+    let commands = pipeline.commands();
+    let asking = std::thread::spawn(move || commands.erase(request()).is_ok());
+    while !files.is_off() && !asking.is_finished() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    // Whoever waits for the disk waits in vain.
+    let _ = journal.shutdown();
+    let _ = pipeline.shutdown();
+    asking.join().unwrap()
+}
+
+#[test]
+fn a_power_loss_at_any_moment_is_made_good_by_the_restart() {
+    let scene = scene();
+    let expect = expected(&scene);
+    let step = std::env::var("MEETNET_ERASE_STEP").ok();
+    let step = step.and_then(|step| step.parse().ok()).unwrap_or(7);
+    let (mut operation, mut finished_by_restart) = (0, 0);
+    loop {
+        let files = scene.files.restart(Crash::Kill);
+        let daemon = Daemon::start(&files, scene.now).unwrap();
+        daemon.wait(scene.last);
+        let done = erase_until(daemon, operation);
+        let files = files.restart(Crash::PowerLoss { seed: operation });
+        let daemon = Daemon::start(&files, scene.now).unwrap();
+        let told = format!("operation {operation}, done: {done}");
+        daemon.wait(scene.last);
+        let is_clean = tainted(&files).is_empty();
+        assert!(is_clean || !done, "{told}: {:?}", tainted(&files));
+        finished_by_restart += u64::from(is_clean && !done);
+        if !is_clean {
+            // The request itself had not reached the disk.
+            assert!(operation < 20, "{told}: {:?}", tainted(&files));
+            daemon.pipeline.commands().erase(request()).unwrap();
+        }
+        daemon.pipeline.commands().commit_all().unwrap();
+        assert_eq!(tainted(&files), [], "{told}");
+        assert_eq!(rows(&daemon), expect, "{told}");
+        daemon.stop();
+        if done {
+            break;
+        }
+        operation += step;
+    }
+    eprintln!("{operation} operations, {finished_by_restart} times the restart finished it");
+    assert!(
+        operation > 100 && finished_by_restart > 10,
+        "{operation} {finished_by_restart}"
+    );
+}
+
+#[test]
+fn a_message_whose_device_has_another_id_today_goes_with_the_rows_that_came_from_it() {
+    let files = FaultyFiles::new();
+    let daemon = Daemon::start_with(&files, NOW, "the secret of then").unwrap();
+    daemon.measure(CHIP, "43.217", "-11.125");
+    daemon.measure(OTHER_CHIP, "12.5", "18.5");
+    daemon.pipeline.commands().commit_all().unwrap();
+    let now = daemon.clock.now();
+    daemon.stop();
+    let daemon = Daemon::start(&files, now).unwrap();
+    let request = EraseRequest {
+        sensor_ids: [sensor_by("the secret of then", CHIP)].into(),
+        ..EraseRequest::default()
+    };
+    let report = daemon.pipeline.commands().erase(request).unwrap();
+    assert_eq!((report.tables.rows, report.frames.frames), (2, 1));
+    assert_eq!(tainted(&files), []);
+    let left = rows(&daemon);
+    let old_id = sensor_by("the secret of then", CHIP);
+    assert!(left.len() == 2 && !left.iter().any(|row| row.contains(&old_id)));
+    daemon.stop();
+}
+
+#[test]
+fn a_table_that_is_not_declared_any_more_is_not_passed_over() {
+    let files = FaultyFiles::new();
+    let daemon = Daemon::start(&files, NOW).unwrap();
+    daemon.measure(CHIP, "43.217", "-11.125");
+    daemon.pipeline.commands().commit_all().unwrap();
+    let log = Path::new("/lake/heat/_delta_log");
+    files.make_dir(Path::new("/lake/former/_delta_log"));
+    for path in files.paths().iter().filter(|path| path.starts_with(log)) {
+        let former = Path::new("/lake/former/_delta_log").join(path.file_name().unwrap());
+        files.put(&former, files.content(path).unwrap());
+    }
+    let before = daemon.journal.durable().0;
+    let error = daemon.pipeline.commands().erase(request()).unwrap_err();
+    let PipelineError::Lake(error) = error else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().contains("`former`"), "{error}");
+    assert_eq!(daemon.journal.durable().0, before, "nothing is journalled");
+    daemon.stop();
+}

@@ -1,0 +1,178 @@
+//! What a restart must know besides the rows, and what happens where more comes than memory may hold.
+
+use super::*;
+use crate::dup_window::{Match, lock, payload_hash};
+
+impl Daemon {
+    /// Ends in good order.
+    fn stop(self) {
+        self.pipeline.shutdown().unwrap();
+        let journal = self.journal.clone();
+        drop(self.journal);
+        journal.shutdown().unwrap();
+    }
+
+    /// Takes a publish, as its source does.
+    fn publish(&self, packet_id: u16, body: &str) -> Sequence {
+        let (source, topic) = ("timeless", "timeless/garden");
+        let envelope = NewEnvelope {
+            source,
+            topic,
+            packet_id,
+            epoch: 2,
+            payload: body.as_bytes(),
+            ..NewEnvelope::default()
+        };
+        let sequence = self.journal.append(&envelope).unwrap().sequence;
+        let window = self.windows.window(&source.into());
+        let hash = payload_hash(body.as_bytes());
+        lock(&window).journalled(packet_id, topic, hash, sequence);
+        sequence
+    }
+
+    /// What the broker's redelivery of a publish is taken for.
+    fn find(&self, packet_id: u16, body: &str) -> Option<Match> {
+        let window = self.windows.window(&"timeless".into());
+        let mut window = lock(&window);
+        window.find(packet_id, "timeless/garden", payload_hash(body.as_bytes()))
+    }
+}
+
+#[test]
+fn what_a_broker_may_send_again_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let bodies = ["{\"t\":1}", "{\"t\":2}"];
+    // One publish is in the checkpoint of a clean end, the other one is not.
+    let daemon = start(folder.path());
+    let first = daemon.publish(1, bodies[0]);
+    daemon.wait(first);
+    daemon.stop();
+    let daemon = start(folder.path());
+    let second = daemon.publish(2, bodies[1]);
+    daemon.wait(second);
+    // A crash, seen on a copy of the disk.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let daemon = start(copy.path());
+    lock(&daemon.windows.window(&"timeless".into())).connected(true);
+    assert_eq!(daemon.find(1, bodies[0]), Some(Match::Redelivered(first)));
+    assert_eq!(daemon.find(2, bodies[1]), Some(Match::Redelivered(second)));
+    assert_eq!(daemon.find(3, bodies[1]), None);
+}
+
+#[test]
+fn a_journal_that_is_behind_its_tables_goes_on_behind_what_they_have_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let mut last = Sequence::ZERO;
+    for value in 0..20 {
+        last = daemon.append("timeless", &format!("{{\"t\":{value}}}"));
+    }
+    daemon.wait(last);
+    daemon.pipeline.commands().commit_all().unwrap();
+    // The disk of the journal is lost but for its identity, seen on a copy.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let journal = copy.path().join("journal");
+    for entry in std::fs::read_dir(&journal).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() != "identity" {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let daemon = start(copy.path());
+    let next = daemon.append("timeless", "{\"t\":20}");
+    assert!(next > last, "{next} is behind {last}");
+    assert_eq!(rows(&daemon.wait(next), "heat"), (1, 20));
+}
+
+/// A journal and a pipeline without threads, just started.
+fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal, Runner) {
+    let journal_options = JournalOptions {
+        reserve_bytes: 0,
+        background: false,
+        ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
+    };
+    let storage = Arc::new(FolderStorage::new(folder.join("lake")));
+    let tables = DeclaredTables::read(storage, declarations()).unwrap();
+    let declared = declarations().to_bytes();
+    let (journal, recovery) = Journal::open(journal_options, &declared).unwrap();
+    let mut lake = LakeOptions::new(journal.id());
+    lake.background = false;
+    let mut options = PipelineOptions::new(lake);
+    change(&mut options);
+    let mut runner = Runner::open(
+        options,
+        journal.clone(),
+        &recovery,
+        tables,
+        PrivacyKey::new("a key for tests"),
+        OutcomeRegistry::new(1),
+        DupWindows::default(),
+    )
+    .unwrap();
+    runner.replay(&recovery, |_| {}).unwrap();
+    (journal, runner)
+}
+
+fn append(journal: &Journal, body: &str) {
+    let envelope = NewEnvelope {
+        source: "timeless",
+        topic: "timeless/garden",
+        payload: body.as_bytes(),
+        ..NewEnvelope::default()
+    };
+    journal.append(&envelope).unwrap();
+}
+
+#[test]
+fn messages_on_both_sides_of_a_reload_are_taken_from_one_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |_| {});
+    append(&journal, "{\"t\":1}");
+    let reloaded = declarations().to_bytes();
+    journal.append_declarations(&reloaded).unwrap();
+    append(&journal, "{\"t\":2}");
+    while journal.write_group().unwrap() {}
+    assert_eq!(runner.step().unwrap(), Step::Took);
+    let snapshot = runner.lake().shared().load_full();
+    assert_eq!(rows(&snapshot, "heat"), (2, 0));
+    assert_eq!(
+        snapshot.tables[&DatasetId::new("heat")].through,
+        journal.durable().0
+    );
+}
+
+#[test]
+fn at_hot_bytes_max_nothing_is_taken_until_a_commit_ends() {
+    const HOT_BYTES_MAX: usize = 64 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.lake.limits.hot_bytes_max = HOT_BYTES_MAX;
+        options.limits.group_bytes_max = 1;
+    });
+    let messages = 2_000;
+    for _ in 0..messages {
+        append(&journal, "{\"t\":1}");
+    }
+    while journal.write_group().unwrap() {}
+    let (mut took, mut full) = (0, 0);
+    loop {
+        match runner.step().unwrap() {
+            Step::Took => took += 1,
+            Step::Full => {
+                full += 1;
+                // No commit has ended: asking again changes nothing.
+                assert_eq!(runner.step().unwrap(), Step::Full);
+                assert!(runner.lake().run_commit_job());
+            }
+            Step::Idle => break,
+        }
+        let hot_bytes = runner.lake().hot_bytes();
+        assert!(hot_bytes < 2 * HOT_BYTES_MAX, "{hot_bytes} after {took}");
+    }
+    assert!(full > 2, "full {full} times, {took} frames");
+    assert_eq!(took, messages, "each is taken all the same");
+}

@@ -1,0 +1,91 @@
+//! What rows do to the table before anything is committed, and rows of a declaration that has changed.
+
+use super::*;
+
+#[test]
+fn identical_rows_change_nothing_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    let rows: Vec<Row> = (0..200)
+        .map(|n| row(n + 1, n as i64, Some(n as f64)))
+        .collect();
+    apply(&mut actor, &rows);
+    commit(&mut actor, 200);
+    let again: Vec<Row> = rows
+        .iter()
+        .map(|row| Row {
+            sequence: row.sequence + 200,
+            received_at: row.received_at + 200,
+            recorded_at: row.recorded_at + 200,
+            ..row.clone()
+        })
+        .collect();
+    let applied = apply(&mut actor, &again);
+    assert_eq!(
+        applied,
+        Applied {
+            unchanged: 200,
+            ..Applied::default()
+        }
+    );
+    assert_eq!(actor.hot_rows(), 0);
+}
+
+#[test]
+fn a_version_that_history_holds_is_not_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    // Three versions of one key, two of them in one file of replaced rows, and a neighbour.
+    let versions: Vec<Row> = (1..=3)
+        .map(|sequence| row(sequence, 0, Some(sequence as f64)))
+        .collect();
+    apply(&mut actor, &versions);
+    apply(&mut actor, &[row(4, 1, Some(4.0))]);
+    commit(&mut actor, 4);
+    let again = |sequence: u64, version: usize| Row {
+        sequence,
+        recorded_at: START + sequence as i64,
+        ..versions[version].clone()
+    };
+    let unchanged = |count| Applied {
+        unchanged: count,
+        ..Applied::default()
+    };
+    let rows: Vec<Row> = (0..3).map(|n| again(5 + n as u64, n)).collect();
+    assert_eq!(apply(&mut actor, &rows), unchanged(3));
+    // An unknown version of that time is history once, in whatever order it comes.
+    let late = Row {
+        sequence: 8,
+        value: Some(7.5),
+        ..again(8, 1)
+    };
+    let applied = apply(&mut actor, &[late.clone(), late, again(8, 1), again(8, 0)]);
+    assert_eq!((applied.history, applied.unchanged), (1, 3), "{applied:?}");
+    commit(&mut actor, 8);
+    assert_eq!(apply(&mut actor, &[again(9, 1)]), unchanged(1));
+    let (current, history) = read(&actor.snapshot(Sequence(9), 0));
+    assert_eq!((current.len(), history.len()), (2, 3));
+}
+
+#[test]
+fn a_forbidden_change_of_the_declaration_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    drop(open(&root, 0));
+    let mut changed = DatasetDeclaration::clone(&declaration());
+    changed.grain = Grain::Day;
+    let error = open_as(&root, Arc::new(changed), 0).unwrap_err();
+    assert!(
+        matches!(error, LakeError::ForbiddenChange { .. }),
+        "{error}"
+    );
+    let mut allowed = DatasetDeclaration::clone(&declaration());
+    allowed.columns.push(ColumnDeclaration {
+        name: "note".to_owned(),
+        required: false,
+        column_type: ColumnType::Text,
+        ..allowed.columns[0].clone()
+    });
+    let mut actor = open_as(&root, Arc::new(allowed), 0).unwrap();
+    assert_eq!(apply(&mut actor, &[row(1, 0, Some(1.0))]).inserted, 1);
+}

@@ -1,0 +1,135 @@
+//! Commits that fail or are met again, what they write, and merges that compete.
+
+use std::collections::BTreeMap;
+
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+
+use super::*;
+use crate::snapshot::ColumnStatistics;
+use crate::snapshot::StatisticsValue::Float;
+
+#[test]
+fn a_failed_commit_keeps_the_rows_hot_and_the_next_one_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 1, Some(2.0))]);
+    let blocked = root.join("licence=CC0-1.0");
+    std::fs::write(&blocked, "a file where a folder must be").unwrap();
+    let job = actor.freeze(Sequence(2), 0, UNLIMITED, 0).unwrap();
+    let Ok(Admitted::Failed(error)) = actor.admit(job.run()) else {
+        panic!("a file is in the way");
+    };
+    assert!(error.to_string().contains("licence=CC0-1.0"), "{error}");
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+    std::fs::remove_file(blocked).unwrap();
+    apply(&mut actor, &[row(3, 1, Some(3.0))]);
+    commit(&mut actor, 3);
+    let (current, history) = read(&actor.snapshot(Sequence(3), 0));
+    assert_eq!((current.len(), history.len()), (2, 1));
+    assert_eq!(actor.hot_rows(), 0);
+}
+
+#[test]
+fn a_commit_seen_as_failed_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    let job = actor.freeze(Sequence(1), 0, UNLIMITED, 0).unwrap();
+    drop(job.run());
+    // The outcome never reached the actor: the process ended. The frames come again.
+    let mut actor = open(&root, 0);
+    let applied = apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 1, Some(1.0))]);
+    assert_eq!((applied.skipped, applied.inserted), (1, 1));
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
+#[test]
+fn the_log_survives_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    for sequence in 1..=205_u64 {
+        apply(
+            &mut actor,
+            &[row(sequence, sequence as i64 % 50, Some(sequence as f64))],
+        );
+        commit(&mut actor, sequence);
+    }
+    let before = read(&actor.snapshot(Sequence(205), 0));
+    assert_eq!((before.0.len(), before.1.len()), (50, 155));
+    assert!(
+        root.join("_delta_log/00000000000000000200.checkpoint.parquet")
+            .is_file()
+    );
+    let actor = open(&root, 205);
+    assert_eq!(actor.version(), 205);
+    assert_eq!(read(&actor.snapshot(Sequence(205), 0)), before);
+}
+
+#[test]
+fn of_two_merges_of_the_same_files_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    for sequence in 1..=4 {
+        apply(&mut actor, &[row(sequence, sequence as i64, Some(1.0))]);
+        commit(&mut actor, sequence);
+    }
+    // Planned from the same state, as two processes or a restart could.
+    let first = merge_job(&actor, Effort::Full).unwrap().run();
+    let second = merge_job(&actor, Effort::Full).unwrap().run();
+    assert!(place(&mut actor, first).is_none());
+    assert!(place(&mut actor, second).is_none());
+    let (current, history) = read(&actor.snapshot(Sequence(4), 0));
+    assert_eq!((current.len(), history.len()), (4, 0));
+    assert_eq!(actor.files().len(), 1);
+    // What the second had written is gone.
+    let listed = actor.folder().list("licence=CC0-1.0").unwrap();
+    assert_eq!(listed.len(), 5);
+}
+
+#[test]
+fn row_groups_without_replaced_rows_are_copied_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    // Up to the end of the month: one file.
+    let rows: Vec<Row> = (1..=59)
+        .map(|sequence| row(sequence, sequence as i64, Some(sequence as f64)))
+        .collect();
+    apply(&mut actor, &rows);
+    commit(&mut actor, 59);
+    let groups = |actor: &DatasetActor| -> Vec<Vec<u8>> {
+        let current = actor.files().iter().find(|file| !file.superseded).unwrap();
+        let bytes = actor.folder().read(&current.path).unwrap().unwrap();
+        let reader = SerializedFileReader::new(bytes.clone()).unwrap();
+        let groups = reader.metadata().row_groups().iter();
+        groups
+            .map(|group| {
+                let columns = group.columns().iter();
+                columns
+                    .flat_map(|column| {
+                        let (start, length) = column.byte_range();
+                        bytes.get_bytes(start, length as usize).unwrap().to_vec()
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    let before = groups(&actor);
+    assert_eq!(before.len(), 8);
+    let statistics = actor.files()[0].statistics.clone();
+    // The greatest value and the latest time go: bounds must follow.
+    apply(&mut actor, &[row(60, 59, Some(-5.0))]);
+    commit(&mut actor, 60);
+    let after = groups(&actor);
+    assert_eq!(before[..7], after[..7]);
+    assert_ne!(before[7], after[7]);
+    let kept = actor.files().iter().find(|file| file.rows == 58).unwrap();
+    let bounds =
+        |statistics: &BTreeMap<Arc<str>, ColumnStatistics>| statistics["value"].max.clone();
+    assert_eq!(bounds(&statistics), Some(Float(59.0)));
+    assert_eq!(bounds(&kept.statistics), Some(Float(58.0)));
+}

@@ -1,0 +1,20 @@
+//! Which look-ups may be spared.
+
+use super::*;
+
+#[test]
+fn a_row_before_everything_stored_says_nothing_about_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 10, Some(1.0))]);
+    commit(&mut actor, 1);
+    let mut actor = open(&root, 1);
+    // No file can hold it, so none is read.
+    assert_eq!(apply(&mut actor, &[row(2, 5, Some(1.0))]).inserted, 1);
+    // Newer than that row, and all the same stored already.
+    let applied = apply(&mut actor, &[row(3, 10, Some(2.0)), row(4, 11, Some(1.0))]);
+    assert_eq!((applied.revised, applied.inserted), (1, 1), "{applied:?}");
+    let (current, history) = read(&actor.snapshot(Sequence(4), 0));
+    assert_eq!((current.len(), history.len()), (3, 1));
+}

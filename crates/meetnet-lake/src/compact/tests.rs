@@ -1,0 +1,76 @@
+//! What a merge holds in memory, however large the partition is.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::keys::KeyCodec;
+use crate::snapshot::LiveFile;
+use crate::testing::{City, MINUTE, START, declaration};
+
+/// Rows of an output batch: those that are gathered, and what the last run adds to them at once.
+const BATCH_ROWS_MAX: usize = 34_000;
+/// Runs of one merge.
+const RUNS_MAX: usize = 64;
+
+/// Merges all files of a city's table; returns its rows.
+fn merged_rows(city: &mut City) -> usize {
+    let declaration = declaration();
+    let codec = KeyCodec::new(&declaration).unwrap();
+    let snapshot = city.snapshot();
+    let input = MergeInput {
+        folder: &snapshot.folder,
+        declaration: &declaration,
+        codec: &codec,
+        schema: declaration.file_schema(),
+        verify: true,
+    };
+    let mut merge = Merge::new(input, &files_by_run(&snapshot.files)).unwrap();
+    let mut rows = 0;
+    while let Some(batch) = merge.next_batch().unwrap() {
+        assert!(batch.num_rows() <= BATCH_ROWS_MAX, "{}", batch.num_rows());
+        rows += batch.num_rows();
+    }
+    rows
+}
+
+#[test]
+fn a_merge_holds_few_rows_of_each_run_in_memory() {
+    // Rows that alternate between two runs, and a long stretch of one.
+    for (of_first, of_second) in [(20_000, 20_000), (40_000, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut city = City::open(folder.path(), |_| {});
+        for (minute, sensors) in [of_first, of_second].into_iter().enumerate() {
+            city.take(sensors, START + minute as i64 * MINUTE, 1.0);
+            city.commit();
+        }
+        assert_eq!(merged_rows(&mut city), (of_first + of_second) as usize);
+    }
+}
+
+#[test]
+fn a_merge_takes_few_runs_and_the_smallest() {
+    let files: Vec<Arc<LiveFile>> = (0..200)
+        .map(|number| {
+            Arc::new(LiveFile {
+                path: number.to_string().into(),
+                run: number.to_string().into(),
+                part: 0,
+                bytes: 1_000 * (1 + number),
+                rows: 1,
+                licence: "CC0-1.0".into(),
+                superseded: false,
+                period: "2026-01".into(),
+                sha256: "".into(),
+                // The largest are the oldest.
+                committed_at_ms: -(number as i64),
+                statistics: Default::default(),
+            })
+        })
+        .collect();
+    let choice = choose(&files, Effort::Full, 0).unwrap();
+    assert_eq!(choice.runs.len(), RUNS_MAX);
+    let largest = choice.files().iter().map(|file| file.bytes).max();
+    assert_eq!(largest, Some(1_000 * RUNS_MAX as u64));
+    let ages = choice.files().into_iter().map(|file| file.committed_at_ms);
+    assert!(ages.is_sorted(), "oldest first");
+}

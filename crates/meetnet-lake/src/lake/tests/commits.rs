@@ -1,0 +1,116 @@
+//! When a commit is due, what it writes where, and how far answers say that they reach.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+
+#[test]
+fn rows_are_committed_at_their_age_and_an_idle_dataset_says_how_far_it_is() {
+    let seconds = Arc::new(AtomicI64::new(0));
+    let clock = Arc::clone(&seconds);
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.background = false;
+        options.clock = LakeClock::new(
+            crate::journal::system_clock(),
+            Arc::new(move || clock.load(Ordering::Relaxed) * 1_000_000),
+        );
+        options.limits.commit_age_max = Duration::from_secs(60);
+        options.limits.stable_age_max = Duration::from_secs(300);
+    });
+    // How many commits are made at a time.
+    let commits = |lake: &mut Lake, at: i64| {
+        seconds.store(at, Ordering::Relaxed);
+        lake.tick().unwrap();
+        let made = (0..).take_while(|_| lake.run_commit_job()).count();
+        lake.tick().unwrap();
+        made
+    };
+    take(&mut lake, 1, &rows(3, START, 1.0));
+    assert_eq!(
+        [0, 59, 60, 299].map(|at| commits(&mut lake, at)),
+        [0, 0, 1, 0]
+    );
+    let through = |lake: &Lake| -> Vec<u64> {
+        let positions = lake.positions().into_values();
+        positions.map(|(_, through)| through.0).collect()
+    };
+    assert_eq!(through(&lake).iter().sum::<u64>(), 1);
+    // All others, whose rows nobody has ever sent.
+    let others = lake.tables.len() - 1;
+    assert_eq!(commits(&mut lake, 300), others);
+    assert!(through(&lake).iter().all(|through| *through == 1));
+    assert_eq!(commits(&mut lake, 900), 0);
+}
+
+#[test]
+fn the_stable_time_is_when_the_last_frame_that_was_applied_was_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    for sequence in 1..=3 {
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+        let snapshot = heat(&mut lake);
+        assert_eq!(
+            (snapshot.through, snapshot.stable_time),
+            (Sequence(sequence), recorded_at(sequence))
+        );
+    }
+    // The same for those who see only commits.
+    lake.commit_all().unwrap();
+    take(&mut lake, 4, &rows(1, START, 4.0));
+    let storage = Arc::new(FolderStorage::new(folder.path()));
+    let committed = LakeReader::open(storage).unwrap().refresh().unwrap();
+    let snapshot = &committed.tables[&DatasetId::new("heat")];
+    assert_eq!(
+        (snapshot.through, snapshot.stable_time),
+        (Sequence(3), recorded_at(3))
+    );
+}
+
+#[test]
+fn each_licence_has_files_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    for (sequence, licence) in (1..).zip(["CC-BY-4.0", "CC0-1.0", "CC-BY-4.0"]) {
+        let lineage = [Lineage {
+            sequence: Sequence(sequence),
+            received_at: recorded_at(sequence),
+            recorded_at: recorded_at(sequence),
+            source: licence.into(),
+            licence: licence.into(),
+            precedence: 0,
+        }];
+        let rows = rows(3, START + sequence as i64 * MINUTE, 1.0);
+        lake.apply(&rows, &lineage, &mut flag).unwrap();
+        lake.advance(Sequence(sequence), recorded_at(sequence));
+    }
+    lake.commit_all().unwrap();
+    let snapshot = heat(&mut lake);
+    let files: Vec<(&str, u64)> = snapshot
+        .files
+        .iter()
+        .map(|file| (file.licence.as_str(), file.rows))
+        .collect();
+    assert_eq!(files, [("CC-BY-4.0", 6), ("CC0-1.0", 3)]);
+    // What a file says of itself is true of each of its rows: the source is named as its licence here.
+    for file in snapshot.files.iter() {
+        let schema = snapshot.declaration.file_schema();
+        let batches = crate::table::lookup::read_file(
+            &snapshot.folder,
+            &snapshot.declaration,
+            file,
+            &schema,
+            100,
+        );
+        for batch in batches.unwrap() {
+            let batch = batch.unwrap();
+            let sources = batch.column_by_name("source").unwrap();
+            let sources = arrow::array::AsArray::as_string::<i32>(sources);
+            assert!(
+                sources
+                    .iter()
+                    .all(|source| source == Some(file.licence.as_str()))
+            );
+        }
+    }
+}

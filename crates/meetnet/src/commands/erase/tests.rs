@@ -1,0 +1,54 @@
+use meetnet_ingest::pipeline::EraseReport;
+
+use super::*;
+
+fn named(hardware_ids: &[&str], source: Option<&str>) -> Named {
+    Named {
+        sensors: vec!["garden-porch".to_owned()],
+        segments: vec![9_000_001_463],
+        hardware_ids: hardware_ids.iter().map(|&id| id.to_owned()).collect(),
+        source: source.map(SourceId::new),
+    }
+}
+
+#[test]
+fn a_device_is_known_by_its_source() {
+    let request = named(&["4711"], Some("boxes")).request().unwrap();
+    assert_eq!(
+        request.devices,
+        [("boxes".into(), "4711".to_owned())].into()
+    );
+    assert!(named(&["4711"], None).request().is_err());
+    assert!(named(&[], None).request().unwrap().devices.is_empty());
+}
+
+#[test]
+fn who_asks_is_told_what_will_go() {
+    let told = named(&["4711"], Some("boxes")).announce();
+    let subjects = "To be erased:\n  sensor garden-porch\n  segment 9000001463\n  device 4711 of source boxes\n";
+    assert!(told.starts_with(subjects), "{told}");
+    assert!(told.contains("raw messages") && told.ends_with("This cannot be undone."));
+    // Without a name there is nothing to ask for.
+    assert!(Named::default().confirm(true).is_err());
+}
+
+#[test]
+fn a_report_says_what_went_and_names_nobody() {
+    let nothing = describe(&EraseReport::default());
+    assert!(nothing.starts_with("nothing was found"), "{nothing}");
+    let mut report = EraseReport {
+        datasets: [("air".into(), 3)].into(),
+        mixed_frames: 1,
+        ..EraseReport::default()
+    };
+    (report.tables.rows, report.tables.files) = (3, 2);
+    (report.frames.frames, report.frames.unreadable_files) = (1, 1);
+    assert_eq!(
+        describe(&report),
+        "erased 3 rows (air 3) and the content of 1 raw message\n\
+         2 files written again, 0 replaced files removed\n\
+         1 raw message also held rows of others: those stay in their tables, and cannot be decoded again\n\
+         1 file or damaged part that nobody could read went as well\n\
+         backups that were made before still hold what was erased"
+    );
+}
