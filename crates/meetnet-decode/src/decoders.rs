@@ -18,6 +18,7 @@ use crate::format::chirpstack::ChirpstackDecoder;
 use crate::format::csv::CsvDecoder;
 use crate::format::influx::InfluxDecoder;
 use crate::format::json::JsonDecoder;
+use crate::format::mapped::Mapped;
 use crate::format::ngsi::NgsiDecoder;
 use crate::format::senml::SenmlDecoder;
 use crate::format::sensorthings::SensorThingsDecoder;
@@ -224,6 +225,23 @@ impl Source {
 }
 
 impl Format {
+    /// The compiled declaration of the source; none where the format maps nothing.
+    fn mapped(&self) -> Option<&Mapped> {
+        match self {
+            Self::Telraam(_) => None,
+            Self::Airrohr(decoder) => Some(decoder.mapped()),
+            Self::Tts(decoder) => Some(decoder.mapped()),
+            Self::Chirpstack(decoder) => Some(decoder.mapped()),
+            Self::SensorThings(decoder) => Some(decoder.mapped()),
+            Self::Ngsi(decoder) => decoder.mapped(),
+            Self::Senml(decoder) => Some(decoder.mapped()),
+            Self::Json(decoder) | Self::Ndjson(decoder) => Some(decoder.mapped()),
+            Self::Csv(decoder) => Some(decoder.mapped()),
+            Self::Station(decoder) => Some(decoder.mapped()),
+            Self::Influx(decoder) => decoder.mapped(),
+        }
+    }
+
     fn compile(
         source: &SourceDeclaration,
         declarations: &Declarations,

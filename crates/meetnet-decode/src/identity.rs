@@ -5,15 +5,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::source::{Place, SourceDeclaration, ValueRef};
+use meetnet_model::source::{DECLARED_HARDWARE_ID, Place, SourceDeclaration, ValueRef};
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
 use crate::topic::{Captures, TopicPattern};
 
-/// The kind of a declared hardware id, as the HMAC takes it.
-pub(crate) const DEVICE: &str = "device";
 /// Longest id that a device may call itself by, in bytes: it stands in every row.
 const RAW_ID_BYTES_MAX: usize = 200;
 /// Hardware ids whose HMAC a group remembers; then it starts afresh.
@@ -192,7 +190,7 @@ impl DeclaredId {
             }
         };
         if self.hardware {
-            naming.hardware(DEVICE, raw, ids, id)
+            naming.hardware(DECLARED_HARDWARE_ID, raw, ids, id)
         } else {
             naming.plain(raw, id)
         }

@@ -9,15 +9,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use meetnet_model::column::ColumnType;
-use meetnet_model::source::WireFormat;
+use meetnet_model::source::{DECLARED_HARDWARE_ID, WireFormat};
 
 use super::{Decoders, Format, Source};
 use crate::format::airrohr::{CHIP, CHIP_PREFIXES};
-use crate::format::tts::{DEV_EUI, DEVICE_OF_APPLICATION};
-use crate::identity::{DEVICE, DeclaredId, HardwareIds, Naming};
+use crate::format::tts::DEVICE_OF_APPLICATION;
+use crate::identity::HardwareIds;
 
-/// Kinds of hardware ids that stand alone.
-const KINDS: [&str; 4] = [CHIP, DEV_EUI, DEVICE_OF_APPLICATION, DEVICE];
 /// What may stand within an id, and between an id and something else.
 const JOINTS: [char; 4] = ['-', '_', '.', ':'];
 /// A run of more parts is no id with something around it.
@@ -69,7 +67,7 @@ impl Decoders {
                     false
                 },
             };
-            search.device(&source.common.naming, name.trim());
+            search.device(source, name.trim());
         }
         found
     }
@@ -82,8 +80,7 @@ impl Decoders {
         texts: &[&[u8]],
         search: &mut Search<'_>,
     ) -> bool {
-        let naming = &source.common.naming;
-        if source.names_topic(topic, search) {
+        if search.topic(source, topic) {
             return true;
         }
         if matches!(source.format, Format::Tts(_)) {
@@ -92,7 +89,7 @@ impl Decoders {
                 let devices = words.iter();
                 devices.map(move |device| format!("{application}/{device}"))
             });
-            if pairs.any(|pair| search.hardware(naming, DEVICE_OF_APPLICATION, &pair)) {
+            if pairs.any(|pair| search.hardware(source, DEVICE_OF_APPLICATION, &pair)) {
                 return true;
             }
         }
@@ -107,7 +104,7 @@ impl Decoders {
                 let segment = word.parse::<i64>().ok().filter(|_| has_segments);
                 if segment.is_some_and(|segment| (search.is_meant)(Subject::Segment(segment)))
                     || (search.is_meant)(Subject::Sensor(word))
-                    || search.device(naming, word)
+                    || search.device(source, word)
                 {
                     return true;
                 }
@@ -133,21 +130,6 @@ impl Decoders {
     }
 }
 
-impl Source {
-    /// Whether the topic alone names a sensor that is meant, by the declared template.
-    fn names_topic(&self, topic: &str, search: &mut Search<'_>) -> bool {
-        let declared = match &self.format {
-            Format::Telraam(_) => return false,
-            Format::Airrohr(decoder) => decoder.declared(),
-            Format::Tts(decoder) => decoder.declared(),
-            Format::Json(decoder) => decoder.declared(),
-        };
-        let naming = &self.common.naming;
-        let declared = declared.sensor_id();
-        declared.is_some_and(|declared| search.topic(naming, declared, topic))
-    }
-}
-
 struct Search<'a> {
     ids: HardwareIds,
     id: String,
@@ -155,26 +137,46 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Asks for every id of a device that calls itself `name`.
-    fn device(&mut self, naming: &Naming, name: &str) -> bool {
-        if KINDS.iter().any(|kind| self.hardware(naming, kind, name)) {
+    /// Asks for every id of a device that calls itself `name`. Ids of another format cost an HMAC and find nobody; a source
+    /// may have had another one.
+    fn device(&mut self, source: &Source, name: &str) -> bool {
+        let of_formats = WireFormat::ALL
+            .iter()
+            .flat_map(|format| format.hardware_kinds());
+        let mut kinds = of_formats.copied().chain([DECLARED_HARDWARE_ID]);
+        if kinds.any(|kind| self.hardware(source, kind, name)) {
             return true;
         }
         let mut chips = CHIP_PREFIXES.iter().map(|prefix| format!("{prefix}{name}"));
-        if chips.any(|chip| self.hardware(naming, CHIP, &chip)) {
+        if chips.any(|chip| self.hardware(source, CHIP, &chip)) {
             return true;
         }
-        naming.plain(name, &mut self.id).is_ok() && (self.is_meant)(Subject::Sensor(&self.id))
+        let named = source.common.naming.plain(name, &mut self.id);
+        named.is_ok() && self.is_named(source)
     }
 
-    fn topic(&mut self, naming: &Naming, declared: &DeclaredId, topic: &str) -> bool {
-        declared.resolve_topic(naming, topic, &mut self.ids, &mut self.id)
-            && (self.is_meant)(Subject::Sensor(&self.id))
+    /// Asks for the id that the topic alone gives, by the declared template.
+    fn topic(&mut self, source: &Source, topic: &str) -> bool {
+        let declared = source.format.mapped().and_then(|mapped| mapped.sensor_id());
+        let naming = &source.common.naming;
+        declared.is_some_and(|id| id.resolve_topic(naming, topic, &mut self.ids, &mut self.id))
+            && self.is_named(source)
     }
 
-    fn hardware(&mut self, naming: &Naming, kind: &str, raw: &str) -> bool {
+    fn hardware(&mut self, source: &Source, kind: &str, raw: &str) -> bool {
+        let naming = &source.common.naming;
         let named = naming.hardware(kind, raw, &mut self.ids, &mut self.id);
-        named.is_ok() && (self.is_meant)(Subject::Sensor(&self.id))
+        named.is_ok() && self.is_named(source)
+    }
+
+    /// Asks for the id that has been made, and for that of the station which stands in its place.
+    fn is_named(&mut self, source: &Source) -> bool {
+        let station = source
+            .format
+            .mapped()
+            .and_then(|mapped| mapped.station_of(&self.id));
+        (self.is_meant)(Subject::Sensor(&self.id))
+            || station.is_some_and(|station| (self.is_meant)(Subject::Sensor(station)))
     }
 }
 

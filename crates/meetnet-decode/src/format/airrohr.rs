@@ -214,9 +214,9 @@ impl AirrohrDecoder {
         })
     }
 
-    /// Returns what the source declares of sensor and time.
-    pub(crate) fn declared(&self) -> &Declared {
-        &self.declared
+    /// Returns the compiled declaration of its source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
     }
 
     pub(crate) fn decode(

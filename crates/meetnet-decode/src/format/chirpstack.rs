@@ -112,6 +112,11 @@ impl ChirpstackDecoder {
         })
     }
 
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.payload
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,

@@ -113,6 +113,11 @@ impl CsvDecoder {
         })
     }
 
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
         let output = &mut group.output;
         let csv = &mut group.scratch.csv;

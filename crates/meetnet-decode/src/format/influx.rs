@@ -111,6 +111,11 @@ impl InfluxDecoder {
         Ok(decoder)
     }
 
+    /// The compiled declaration of the source, as far as it is the same for every measurement.
+    pub(crate) fn mapped(&self) -> Option<&Mapped> {
+        self.plans.first().map(|plan| &plan.mapped)
+    }
+
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
         let Group { output, scratch } = group;
         let text = body.text;

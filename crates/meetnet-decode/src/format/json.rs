@@ -82,9 +82,9 @@ impl JsonDecoder {
         })
     }
 
-    /// Returns what the source declares of sensor and time.
-    pub(crate) fn declared(&self) -> &Declared {
-        &self.declared
+    /// Returns the compiled declaration of its source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
     }
 
     pub(crate) fn decode(

@@ -101,6 +101,16 @@ impl Mapped {
         })
     }
 
+    /// Returns the declared `sensor_id`.
+    pub(crate) fn sensor_id(&self) -> Option<&DeclaredId> {
+        self.sensor_id.as_ref()
+    }
+
+    /// Returns the sensor id that stands in rows of the device with this one, where a station is declared for it.
+    pub(crate) fn station_of(&self, sensor_id: &str) -> Option<&str> {
+        self.devices.find(sensor_id)?.sensor_id.as_deref()
+    }
+
     /// Appends the rows of one document. What the source does not declare comes from the format: `found_id` gives the
     /// sensor, `found_time` the time in µs UTC; where it gives none, the document was made when it was received.
     ///

@@ -223,6 +223,12 @@ impl NgsiDecoder {
         })
     }
 
+    /// The compiled declaration of the source, as far as it is the same for every data model.
+    pub(crate) fn mapped(&self) -> Option<&Mapped> {
+        let models = self.models.iter().map(|(_, mapped)| mapped);
+        self.declared.iter().chain(models).next()
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,

@@ -220,6 +220,11 @@ impl SenmlDecoder {
         })
     }
 
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,

@@ -119,6 +119,11 @@ impl SensorThingsDecoder {
         })
     }
 
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
     pub(crate) fn decode(
         &self,
         body: &Body<'_>,

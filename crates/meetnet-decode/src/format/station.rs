@@ -135,6 +135,11 @@ impl StationDecoder {
     }
 
     /// Decodes the messages of a body: one, or in a file of recorded ones one a line.
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
         let Group { output, scratch } = group;
         for (position, line) in body.text.lines().enumerate() {

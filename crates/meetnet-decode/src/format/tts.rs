@@ -31,7 +31,7 @@ use crate::topic::TopicPattern;
 
 /// The kinds of hardware id, as the HMAC takes them: a DevEUI, and what stands for it where a device has none, its
 /// application and name.
-pub(crate) const DEV_EUI: &str = "dev_eui";
+const DEV_EUI: &str = "dev_eui";
 pub(crate) const DEVICE_OF_APPLICATION: &str = "tts_device";
 
 /// The decoder of one source of The Things Stack uplinks.
@@ -93,9 +93,9 @@ impl TtsDecoder {
         })
     }
 
-    /// Returns what the source declares of sensor and time.
-    pub(crate) fn declared(&self) -> &Declared {
-        &self.declared
+    /// Returns the compiled declaration of its source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
     }
 
     pub(crate) fn decode(

@@ -31,12 +31,13 @@ const TRANSPORT_KEYS: [&str; 13] = [
 ];
 
 /// Pages that must show a message and what it becomes.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "chirpstack.md",
     "csv.md",
     "ecowitt.md",
     "fiware.md",
     "influx.md",
+    "mapping.md",
     "mqtt-json.md",
     "senml.md",
     "sensor-community.md",
@@ -80,6 +81,9 @@ fn decoders(text: &str) -> Decoders {
         source.remove(key);
     }
     // What is journalled has the devices of `[[source.device]]` in a list of that name.
+    if let Some(devices) = source.remove("device") {
+        source.insert("devices".to_owned(), devices);
+    }
     if let Some(devices) = source.remove("device") {
         source.insert("devices".to_owned(), devices);
     }

@@ -101,6 +101,22 @@ fn a_broken_message_still_says_whose_it_is() {
 }
 
 #[test]
+fn a_device_is_known_by_its_station_too() {
+    let declaration = format!("{CHIPS}\n[[devices]]\nid = 'esp8266-4711'\nstation = 'town-hall'");
+    let broken = r#"{"esp8266id": "4711", "sensordat"#;
+    assert!(mentions(&declaration, "ns-town-hall", "", broken));
+    assert!(!mentions(
+        &declaration,
+        "ns-town-hall",
+        "",
+        r#"{"esp8266id": "4712""#
+    ));
+    let ids = decoders(&declaration).sensor_ids("test", "4711");
+    let chip = hardware("chip", "esp8266-4711");
+    assert!(ids.contains(&chip) && ids.contains(&"ns-town-hall".to_owned()));
+}
+
+#[test]
 fn every_source_is_asked_where_that_of_the_message_is_gone() {
     let chip = hardware("chip", "esp8266-4711");
     let mut meant = |subject: Subject<'_>| subject == Subject::Sensor(&chip);

@@ -17,8 +17,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{
-    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, TimeWindow, ValueRef,
-    WireFormat,
+    MapEntry, SourceDeclaration, SourceKind, TimeDeclaration, TimeFormat, ValueRef, WireFormat,
 };
 use meetnet_testkit::clock::ManualClock;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
@@ -44,40 +43,16 @@ const SEGMENT: i64 = 9_000_001_463;
 const OTHER_SEGMENT: i64 = 9_000_007_777;
 
 fn declarations() -> Arc<Declarations> {
-    let source = |id: &str, kind, format| SourceDeclaration {
-        id: id.into(),
-        kind,
-        format,
-        namespace: id.to_owned(),
-        licence: "CC0-1.0".into(),
-        attribution: None,
-        topics: Vec::new(),
-        sensor_id: None,
-        hardware_id: false,
-        time: None,
-        time_window: TimeWindow::default(),
-        sentinels: Vec::new(),
-        lenient: false,
-        map: Vec::new(),
-        precedence: 0,
-    };
-    let map = |property: &str, pointer: &str, unit: &str| MapEntry {
-        dataset: "heat".into(),
-        property: Some(property.to_owned()),
-        column: None,
-        pointer: pointer.to_owned(),
-        unit: Some(unit.to_owned()),
-        interval_s: None,
+    let source = |id: &str, kind, format| SourceDeclaration::new(id, kind, format, "CC0-1.0");
+    let map = |property: &str, pointer: &str, unit: &str| {
+        MapEntry::property("heat", property)
+            .at_pointer(pointer)
+            .in_unit(unit)
     };
     let garden = SourceDeclaration {
         topics: vec!["garden/{device}".to_owned()],
         sensor_id: Some(ValueRef::Template("{device}".to_owned())),
-        time: Some(TimeDeclaration {
-            pointer: "/ts".to_owned(),
-            format: TimeFormat::UnixMs,
-            zone: None,
-            doubled_hour: None,
-        }),
+        time: Some(TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs)),
         map: vec![
             map("air_temperature", "/t", "Cel"),
             map("relative_humidity", "/h", "%"),
