@@ -45,7 +45,7 @@ const GROUP_BYTES: usize = 1 << 20;
 fn main() -> Result<()> {
     let mib: u64 = setting("MIB", 128)?;
     for format in bodies::FORMATS {
-        if is_wanted(bodies::name(format)) {
+        if is_wanted(format.as_str()) {
             run(format, mib << 20)?;
         }
     }
@@ -56,7 +56,7 @@ fn run(format: WireFormat, bytes: u64) -> Result<()> {
     begin(&format!(
         "recovery of {} MiB of {}",
         bytes >> 20,
-        bodies::name(format)
+        format.as_str()
     ));
     let folder = tempfile::tempdir()?;
     let declarations = Arc::new(bodies::declarations(format));

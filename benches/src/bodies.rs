@@ -19,18 +19,13 @@ const TELRAAM_BACK_S: i64 = 390 * 86_400;
 /// How long ago the first uplink is.
 const UPLINK_BACK_S: i64 = 60 * 86_400;
 
-/// The wire formats.
+/// The wire formats that the city of the demo sends.
 pub const FORMATS: [WireFormat; 4] = [
     WireFormat::Telraam,
     WireFormat::Airrohr,
     WireFormat::TtsV3,
     WireFormat::Json,
 ];
-
-/// Returns what a format is called in the configuration.
-pub fn name(format: WireFormat) -> &'static str {
-    format.as_str()
-}
 
 /// The bodies of one format.
 #[derive(Debug)]
@@ -108,7 +103,7 @@ impl Bodies {
                     payload: body.into_bytes(),
                 }
             }
-            other => bail!("the city sends nothing as `{}`", other.as_str()),
+            other => bail!("the city of the demo sends no `{}`", other.as_str()),
         })
     }
 }

@@ -126,6 +126,10 @@ impl Drop for Daemon {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// Returns a port of 127.0.0.1 that was free just now.
+///
+/// # Errors
+/// Where there is none.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -14,10 +14,17 @@ use crate::devices::source_with_pseudonyms;
 use crate::envelope::EnvelopeRef;
 use crate::error::{DecodeSetupError, SetupProblem};
 use crate::format::airrohr::AirrohrDecoder;
+use crate::format::chirpstack::ChirpstackDecoder;
+use crate::format::csv::CsvDecoder;
+use crate::format::influx::InfluxDecoder;
 use crate::format::json::JsonDecoder;
 use crate::format::mapped::Mapped;
+use crate::format::ngsi::NgsiDecoder;
+use crate::format::senml::SenmlDecoder;
 use crate::format::sensor_community::SensorCommunityDecoder;
+use crate::format::sensorthings::SensorThingsDecoder;
 use crate::format::series::SeriesDecoder;
+use crate::format::station::StationDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
@@ -50,7 +57,16 @@ enum Format {
     Telraam(TelraamDecoder),
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
+    Chirpstack(ChirpstackDecoder),
+    SensorThings(Box<SensorThingsDecoder>),
+    Ngsi(Box<NgsiDecoder>),
+    Senml(Box<SenmlDecoder>),
     Json(JsonDecoder),
+    /// One document of JSON per line.
+    Ndjson(JsonDecoder),
+    Csv(Box<CsvDecoder>),
+    Station(StationDecoder),
+    Influx(InfluxDecoder),
     SensorCommunity(SensorCommunityDecoder),
     Series(SeriesDecoder),
 }
@@ -137,7 +153,15 @@ impl Decoders {
         if text.is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");
         }
-        source.decode(envelope, text, group);
+        if !matches!(source.format, Format::Ndjson(_)) {
+            return source.decode(envelope, text, group);
+        }
+        // Each line by itself: one that is cut, or has a bare `nan`, says nothing about the others.
+        for line in text.lines().map(str::trim_ascii) {
+            if !line.is_empty() {
+                source.decode(envelope, line, group);
+            }
+        }
     }
 }
 
@@ -183,7 +207,23 @@ impl Source {
             Format::Telraam(decoder) => decoder.decode(&body, group),
             Format::Airrohr(decoder) => decoder.decode(&body, group),
             Format::Tts(decoder) => decoder.decode(&body, group),
-            Format::Json(decoder) => decoder.decode(&body, group),
+            Format::Chirpstack(decoder) => decoder.decode(&body, group),
+            Format::SensorThings(decoder) => decoder.decode(&body, group),
+            Format::Ngsi(decoder) => decoder.decode(&body, group),
+            Format::Senml(decoder) => decoder.decode(&body, group),
+            Format::Json(decoder) | Format::Ndjson(decoder) => decoder.decode(&body, group),
+            Format::Csv(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Station(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
+            Format::Influx(decoder) => {
+                decoder.decode(&body, group);
+                Ok(())
+            }
             Format::SensorCommunity(decoder) => decoder.decode(&body, group),
             Format::Series(decoder) => decoder.decode(&body, group),
         }
@@ -198,7 +238,14 @@ impl Format {
             Self::SensorCommunity(decoder) => Some(decoder.mapped()),
             Self::Airrohr(decoder) => Some(decoder.mapped()),
             Self::Tts(decoder) => Some(decoder.mapped()),
-            Self::Json(decoder) => Some(decoder.mapped()),
+            Self::Chirpstack(decoder) => Some(decoder.mapped()),
+            Self::SensorThings(decoder) => Some(decoder.mapped()),
+            Self::Ngsi(decoder) => decoder.mapped(),
+            Self::Senml(decoder) => Some(decoder.mapped()),
+            Self::Json(decoder) | Self::Ndjson(decoder) => Some(decoder.mapped()),
+            Self::Csv(decoder) => Some(decoder.mapped()),
+            Self::Station(decoder) => Some(decoder.mapped()),
+            Self::Influx(decoder) => decoder.mapped(),
         }
     }
 
@@ -212,7 +259,8 @@ impl Format {
             .map(|topic| TopicPattern::parse(topic))
             .collect::<Result<_, SetupProblem>>()
             .map_err(|problem| (None, problem))?;
-        if source.pairs.is_some() && source.format != WireFormat::Json {
+        let takes_pairs = matches!(source.format, WireFormat::Json | WireFormat::Ndjson);
+        if source.pairs.is_some() && !takes_pairs {
             return Err((None, SetupProblem::PairsNotHere));
         }
         Ok(match source.format {
@@ -221,7 +269,39 @@ impl Format {
                 Self::Airrohr(AirrohrDecoder::compile(source, &topics, declarations)?)
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
+            WireFormat::ChirpstackV4 => {
+                Self::Chirpstack(ChirpstackDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::SensorThings => Self::SensorThings(Box::new(SensorThingsDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Ngsi => Self::Ngsi(Box::new(NgsiDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Senml => Self::Senml(Box::new(SenmlDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
             WireFormat::Json => Self::Json(JsonDecoder::compile(source, &topics, declarations)?),
+            WireFormat::Ndjson => {
+                Self::Ndjson(JsonDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Csv => Self::Csv(Box::new(CsvDecoder::compile(
+                source,
+                &topics,
+                declarations,
+            )?)),
+            WireFormat::Ecowitt | WireFormat::Wunderground => {
+                Self::Station(StationDecoder::compile(source, &topics, declarations)?)
+            }
+            WireFormat::Influx => {
+                Self::Influx(InfluxDecoder::compile(source, &topics, declarations)?)
+            }
             WireFormat::SensorCommunity => Self::SensorCommunity(SensorCommunityDecoder::compile(
                 source,
                 &topics,

@@ -97,6 +97,13 @@ impl Devices {
         Ok(())
     }
 
+    /// Returns the mappings of devices that have their own.
+    pub(crate) fn mappings_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
+        self.devices
+            .iter_mut()
+            .filter_map(|device| device.mapping.as_mut())
+    }
+
     /// Returns the device that a sensor id is of, if it has anything of its own.
     pub(crate) fn find(&self, sensor_id: &str) -> Option<&Device> {
         if self.devices.is_empty() {

@@ -115,6 +115,30 @@ pub enum SetupProblem {
     /// An interval that is none.
     #[error("`interval_s` is a number of seconds above 0")]
     Interval,
+    /// A delimiter that is none.
+    #[error("`csv.delimiter` is one ASCII character and no quote, not `{0}`")]
+    Delimiter(String),
+    /// A needed column that the declared columns leave out.
+    #[error("`csv.columns` has no column `{0}`, which `sensor_id` or `time` names")]
+    NoCsvColumn(String),
+    /// A dataset whose rows this format cannot fill.
+    #[error(
+        "format `{format}` sends one value at a time, so it fills long datasets; dataset `{dataset}` is wide"
+    )]
+    LongOnly {
+        /// The format.
+        format: &'static str,
+        /// The dataset.
+        dataset: String,
+    },
+    /// A declared time for a format that has its own.
+    #[error("format `{0}` says itself when a value was measured; remove `time`")]
+    TimeNotWanted(&'static str),
+    /// A sensor id inside the body of a format that names sensors in its own way.
+    #[error(
+        "format `{0}` names the sensor in its records; leave `sensor_id` out, or write a text with captures of the topic"
+    )]
+    IdByTemplate(&'static str),
     /// A topic pattern that cannot be read.
     #[error("topic pattern `{pattern}`: {reason}")]
     Topic {
@@ -213,7 +237,7 @@ pub enum SetupProblem {
     Station,
     /// A pointer into the elements of an array, where the format has none.
     #[error(
-        "`{0}`: `*` stands for the position in an array once in a pointer, in format `json` only, and not beside `pairs`"
+        "`{0}`: `*` stands for the position in an array once in a pointer, in the formats `json` and `ndjson`, and not beside `pairs`"
     )]
     ArrayNotHere(String),
     /// Pointers into two arrays.
@@ -227,7 +251,7 @@ pub enum SetupProblem {
     )]
     Pairs,
     /// Pairs in a format that has none.
-    #[error("`pairs` is for format `json`; remove it")]
+    #[error("`pairs` is for the formats `json` and `ndjson`; remove it")]
     PairsNotHere,
     /// More wanted values than a message's index can number.
     #[error("the map names more than {0} different values")]

@@ -8,14 +8,12 @@
 //!
 //! Nothing is built and nothing allocated per message: a span is where the text of a value stands.
 
-#[allow(dead_code, reason = "for flat formats; none is here yet")]
 pub(crate) mod names;
 
 use meetnet_model::source::Place;
 
 use crate::error::SetupProblem;
 
-#[allow(unused_imports, reason = "for flat formats; none is here yet")]
 pub(crate) use names::{FieldNames, TextValues};
 
 /// The number of one wanted value among the fields of a message.

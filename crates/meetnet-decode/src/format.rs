@@ -6,14 +6,21 @@
 //! caller can try again leniently or make one reject of the whole body.
 
 pub(crate) mod airrohr;
+pub(crate) mod chirpstack;
+pub(crate) mod csv;
+pub(crate) mod influx;
 pub(crate) mod json;
 pub(crate) mod mapped;
+pub(crate) mod ngsi;
+pub(crate) mod senml;
 pub(crate) mod sensor_community;
+pub(crate) mod sensorthings;
 pub(crate) mod series;
+pub(crate) mod station;
 pub(crate) mod telraam;
 pub(crate) mod tts;
 
-use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::privacy::{self, PrivacyKey};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeWindow};
 
@@ -128,4 +135,17 @@ pub(crate) fn reject_malformed(error: &serde_json::Error, excerpt: &str, output:
         format_args!("not JSON: {error}"),
         excerpt,
     );
+}
+
+/// Returns a name from a body as a reject may repeat it: what could be anything (a MAC, a token) is not shown.
+pub(crate) fn shown_name(name: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 40;
+    let is_name = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"_()-. ".contains(&b));
+    if !is_name {
+        return "?".to_owned();
+    }
+    let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+    privacy::redact(shown.as_bytes())
 }

@@ -8,6 +8,8 @@ use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::fields::{Span, TextValues};
+use crate::format::csv::CsvScratch;
+use crate::format::influx::LineKeys;
 use crate::identity::HardwareIds;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
@@ -25,6 +27,9 @@ pub struct Decoded {
     pub rows: Vec<DatasetRows>,
     /// What could not become a row, in the order of the envelopes.
     pub rejects: Vec<Reject>,
+    /// How many rejects of an envelope are beyond [`REJECTS_PER_ENVELOPE_MAX`] and not listed, by its position in the
+    /// group, in ascending order; envelopes without such rejects are not here.
+    pub unlisted: Vec<(u32, u32)>,
 }
 
 impl Decoded {
@@ -53,6 +58,9 @@ impl Group {
             output: Output {
                 builders,
                 rejects: Vec::new(),
+                ignored: 0,
+                unlisted: Vec::new(),
+                item: None,
                 envelope: 0,
                 rejected: 0,
             },
@@ -70,6 +78,11 @@ impl Group {
         self.output.rejects.len()
     }
 
+    /// Returns the number of messages since the group was made that are known and have nothing for a table.
+    pub fn ignored(&self) -> u64 {
+        self.output.ignored
+    }
+
     /// Takes what was decoded and leaves the group empty for the next envelopes.
     pub fn take(&mut self) -> Decoded {
         let builders = self.output.builders.iter_mut();
@@ -79,6 +92,7 @@ impl Group {
                 .map(RowsBuilder::take)
                 .collect(),
             rejects: std::mem::take(&mut self.output.rejects),
+            unlisted: std::mem::take(&mut self.output.unlisted),
         }
     }
 }
@@ -94,9 +108,18 @@ pub(crate) struct Scratch {
     pub(crate) elements: Vec<Span>,
     /// The elements of an array within an element.
     pub(crate) part_elements: Vec<Span>,
+    /// The cells of an array within an element of an element.
+    pub(crate) cells: Vec<Span>,
+    /// By cell: the member that it is.
+    pub(crate) members: Vec<Option<usize>>,
+    /// A text that had to be unescaped, where there is a document in it.
+    pub(crate) text: String,
     /// The values of a flat message.
-    #[allow(dead_code, reason = "for flat formats; none is here yet")]
     pub(crate) values: TextValues,
+    /// The record of a table.
+    pub(crate) csv: CsvScratch,
+    /// The keys of lines before.
+    pub(crate) line_keys: LineKeys,
     /// What making a row takes.
     pub(crate) row: RowScratch,
 }
@@ -119,7 +142,11 @@ pub(crate) struct RowScratch {
 pub(crate) struct Output {
     builders: Vec<RowsBuilder>,
     rejects: Vec<Reject>,
+    ignored: u64,
+    unlisted: Vec<(u32, u32)>,
     envelope: u32,
+    /// The message of a body of several that is being decoded.
+    item: Option<u32>,
     /// Rejects of the current envelope.
     rejected: u32,
 }
@@ -129,6 +156,18 @@ impl Output {
     pub(crate) fn begin(&mut self, envelope: u32) {
         self.envelope = envelope;
         self.rejected = 0;
+        self.item = None;
+    }
+
+    /// Says that what follows is about the message at that position of the body, until the next one or
+    /// [`Output::end_items`]: rejects carry it.
+    pub(crate) fn begin_item(&mut self, position: u32) {
+        self.item = Some(position);
+    }
+
+    /// Says that what follows is about the body as a whole.
+    pub(crate) fn end_items(&mut self) {
+        self.item = None;
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -158,6 +197,12 @@ impl Output {
         false
     }
 
+    /// Counts a message that its format knows and that never carries an observation, such as a device's join: it is no
+    /// row, and nobody has to look into it, so it is no reject either.
+    pub(crate) fn ignore(&mut self) {
+        self.ignored += 1;
+    }
+
     /// Notes that the envelope, or the part of it in `excerpt`, is no row. `message` must repeat nothing of the body.
     pub(crate) fn reject(&mut self, reason: RejectReason, message: impl Display, excerpt: &str) {
         self.reject_bytes(reason, message, excerpt.as_bytes());
@@ -176,6 +221,7 @@ impl Output {
             self.rejects.push(Reject {
                 envelope: self.envelope,
                 ordinal,
+                item: self.item,
                 reason,
                 message: message.to_string(),
                 excerpt: excerpt_of(excerpt),
@@ -187,6 +233,7 @@ impl Output {
     pub(crate) fn end(&mut self) {
         let beyond = self.rejected.saturating_sub(REJECTS_PER_ENVELOPE_MAX);
         if let (1.., Some(last)) = (beyond, self.rejects.last_mut()) {
+            self.unlisted.push((self.envelope, beyond));
             last.message = format!(
                 "{} (and {beyond} more rejects of this envelope, which are not listed; its bytes are in the journal)",
                 last.message

@@ -115,6 +115,65 @@ pub(crate) fn read(
     }
 }
 
+/// An instant, or an interval as ISO 8601 writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// The instant, or when the interval begins, µs UTC.
+    pub(crate) start: i64,
+    /// How long the interval is, in seconds; none for an instant.
+    pub(crate) interval_s: Option<i64>,
+}
+
+impl Period {
+    /// Returns the interval between two times; whole seconds are all that a row can say.
+    pub(crate) fn between(start: i64, end: i64, name: impl Display) -> Result<Self, TimeFault> {
+        let seconds = end.saturating_sub(start) / 1_000_000;
+        if end < start {
+            let message = format!("the interval at {name} ends before it begins");
+            return Err(TimeFault::new(RejectReason::BadTime, message));
+        }
+        Ok(Self {
+            start,
+            interval_s: (seconds > 0).then_some(seconds),
+        })
+    }
+}
+
+/// Reads an instant or an interval `start/end`; none where it is missing.
+pub(crate) fn read_period(
+    reader: &TimeReader,
+    raw: Option<Raw<'_>>,
+    name: impl Display,
+) -> Result<Option<Period>, TimeFault> {
+    let text = match read::text(raw) {
+        Reading::Value(text) => text,
+        _ => {
+            let instant = read(reader, raw, name)?;
+            return Ok(instant.map(|start| Period {
+                start,
+                interval_s: None,
+            }));
+        }
+    };
+    let instant = |text: &str| {
+        reader.read_text(text).map_err(|error| {
+            TimeFault::new(
+                RejectReason::BadTime,
+                format!("the time at {name}: {error}"),
+            )
+        })
+    };
+    let Some((start, end)) = text.split_once('/') else {
+        return instant(&text).map(|start| {
+            Some(Period {
+                start,
+                interval_s: None,
+            })
+        });
+    };
+    Period::between(instant(start)?, instant(end)?, &name).map(Some)
+}
+
 /// The declared `time` of a source.
 #[derive(Clone, Debug)]
 pub(crate) struct DeclaredTime {

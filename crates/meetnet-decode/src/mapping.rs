@@ -7,15 +7,18 @@
 
 mod compile;
 mod emit;
+mod stated;
 mod steps;
 
 pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column};
 pub(crate) use emit::{Emitted, Observation};
+pub(crate) use stated::{Stated, UnitCodes, Units};
 
 use meetnet_model::column::ColumnType;
-use meetnet_model::units::Conversion;
 
 use crate::fields::Slot;
+use crate::mapping::stated::StatedUnits;
+use crate::mapping::steps::Steps;
 use crate::sentinels::Sentinels;
 
 /// A compiled mapping.
@@ -51,12 +54,14 @@ struct Origin {
     slot: Slot,
     /// The pointer or name, for messages.
     name: Box<str>,
-    /// What makes the canonical value of the one sent, in this order: scale, unit, calibration.
-    steps: Box<[Conversion]>,
+    /// What makes the canonical value of the one sent.
+    steps: Steps,
+    /// How its unit is converted where the message states it; none in formats that state none.
+    stated: Option<StatedUnits>,
     sentinels: Sentinels,
     interval_s: Option<i64>,
-    /// How long before its time the observation began, in seconds; 0 where the time is the start.
-    began_s: i64,
+    /// Whether the time of a message is the end of that interval.
+    ends: bool,
 }
 
 /// One row of a wide dataset per message.
@@ -65,8 +70,10 @@ struct WideRow {
     dataset: usize,
     time: usize,
     sensor_id: Option<usize>,
-    /// The column `interval_s`, where its value lies between the time of a message and the start.
-    end_interval: Option<usize>,
+    /// The column `interval_s`.
+    interval: Option<usize>,
+    /// Whether the time of a message is the end of that interval.
+    ends: bool,
     constants: Vec<ConstantCell>,
     cells: Vec<WideCell>,
 }

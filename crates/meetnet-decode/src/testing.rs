@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use meetnet_model::schemas;
 use meetnet_model::source::SourceDeclaration;
-use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+use meetnet_model::time::parse_rfc3339;
 
 use crate::{DecodeSetupError, Decoded, Decoders, EnvelopeRef};
 use meetnet_model::privacy::PrivacyKey;
+
+mod render;
 
 /// When every test message is received.
 pub(crate) const RECEIVED: &str = "2026-06-01T12:00:00Z";
@@ -66,43 +66,12 @@ pub(crate) fn render(decoded: &Decoded) -> String {
     let mut text = String::new();
     for rows in &decoded.rows {
         for row in 0..rows.batch.num_rows() {
-            let _ = writeln!(
-                text,
-                "{}{}",
-                rows.declaration.id,
-                render_row(&rows.batch, row)
-            );
+            let row = render::row(&rows.batch, row);
+            let _ = writeln!(text, "{}{row}", rows.declaration.id);
         }
     }
     for reject in &decoded.rejects {
         let _ = writeln!(text, "{}: {}", reject.reason.as_str(), reject.message);
     }
     text
-}
-
-fn render_row(batch: &RecordBatch, row: usize) -> String {
-    let mut text = String::new();
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if !column.is_null(row) {
-            let _ = write!(text, " {}={}", field.name(), render_cell(column, row));
-        }
-    }
-    text
-}
-
-fn render_cell(column: &ArrayRef, row: usize) -> String {
-    match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
-        DataType::Boolean => column.as_boolean().value(row).to_string(),
-        DataType::Timestamp(..) => {
-            format_rfc3339(column.as_primitive::<TimestampMicrosecondType>().value(row))
-        }
-        DataType::List(_) => {
-            let list = column.as_list::<i32>().value(row);
-            format!("{:?}", list.as_primitive::<Float64Type>().values().to_vec())
-        }
-        other => panic!("no declared column has type {other}"),
-    }
 }

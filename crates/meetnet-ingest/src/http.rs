@@ -1,4 +1,5 @@
-//! HTTP push: `POST /ingest/v1/{source}`, for devices and gateways that send their readings themselves.
+//! HTTP push: `POST /ingest/v1/{source}`, for devices and gateways that send their readings themselves, and the paths
+//! that devices have built in (`stations`, `airrohr`, `influx`), where the credential says whose source it is.
 //!
 //! ```text
 //! request ─▶ credentials ─▶ size, inflate ─▶ journal ── sync ──▶ decode (pipeline) ─▶ answer
@@ -8,13 +9,22 @@
 //! After those checks every body is journalled, also one that is no JSON: what it means is decided behind the journal,
 //! once, and the answer tells. It serves no reads and has no sessions or cookies.
 
+mod airrohr;
 mod answer;
 mod body;
 mod credentials;
+mod endpoint;
+mod influx;
 mod limits;
 mod listener;
 mod push;
+mod sensorthings;
+mod stations;
+
+#[cfg(test)]
+mod testing;
 
 pub use limits::PushLimits;
 pub use listener::serve;
 pub use push::{PushSource, PushState, push_router};
+pub use stations::is_fixed_path;

@@ -19,5 +19,5 @@ mod socket;
 mod source;
 mod subscriptions;
 
-pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
+pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsIdentity, TlsRoots, Url};
 pub use source::{MqttSource, SourceHandle, spawn};

@@ -25,7 +25,27 @@ pub struct Outcome {
     /// Rows taken, those equal to stored ones included.
     pub accepted: u64,
     /// Why the rest is no row.
-    pub rejects: Vec<(RejectReason, String)>,
+    pub rejects: Vec<OutcomeReject>,
+    /// Rejects beyond those listed.
+    pub unlisted: u64,
+}
+
+impl Outcome {
+    /// Returns the number of rejects, those that are not listed included.
+    pub fn rejected(&self) -> u64 {
+        self.rejects.len() as u64 + self.unlisted
+    }
+}
+
+/// Why a part of an envelope is no row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeReject {
+    /// Why.
+    pub reason: RejectReason,
+    /// What was wrong, where and what to do.
+    pub message: String,
+    /// The position of the message that it is about, where the body has several.
+    pub item: Option<u32>,
 }
 
 /// The requests that wait for an outcome.

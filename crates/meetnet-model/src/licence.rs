@@ -187,11 +187,24 @@ pub fn is_licence_id(id: &str) -> bool {
 pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic", "segments"],
-        WireFormat::Airrohr => &["air", "heat"],
         WireFormat::SensorCommunity | WireFormat::Ircel | WireFormat::Opensensemap => {
             &["air", "heat", "noise"]
         }
-        WireFormat::TtsV3 | WireFormat::Json => &[],
+        WireFormat::Airrohr => &["air", "heat", "noise"],
+        // Without a map the fields are airRohr's.
+        WireFormat::Influx if source.map.is_empty() => &["air", "heat", "noise"],
+        WireFormat::Ecowitt => &["heat"],
+        WireFormat::Wunderground => &["air", "heat"],
+        // What its default mappings fill.
+        WireFormat::Ngsi => &["air", "heat", "traffic"],
+        WireFormat::TtsV3
+        | WireFormat::ChirpstackV4
+        | WireFormat::SensorThings
+        | WireFormat::Senml
+        | WireFormat::Json
+        | WireFormat::Ndjson
+        | WireFormat::Csv
+        | WireFormat::Influx => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
     by_format.iter().map(DatasetId::new).chain(mapped).collect()

@@ -84,6 +84,9 @@ pub struct Reject {
     pub envelope: u32,
     /// Number of this reject within its envelope, 0 first; with the sequence it is the key of `rejects`.
     pub ordinal: u32,
+    /// What it is about, where a body has several messages: its position in the body, 0 first (of line protocol the
+    /// position of the line). None: all of the envelope.
+    pub item: Option<u32>,
     /// Why.
     pub reason: RejectReason,
     /// What was wrong, where and what to do, without personal data.

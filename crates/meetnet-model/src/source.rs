@@ -31,8 +31,27 @@ pub enum WireFormat {
     Airrohr,
     /// The Things Stack v3 uplinks.
     TtsV3,
+    /// ChirpStack v4 uplinks.
+    ChirpstackV4,
+    /// Observations of the OGC SensorThings API 1.1.
+    #[serde(rename = "sensorthings")]
+    SensorThings,
+    /// Notifications of context brokers: NGSIv2 and NGSI-LD.
+    Ngsi,
+    /// SenML packs (RFC 8428) in JSON.
+    Senml,
     /// JSON objects, read by the declared mapping.
     Json,
+    /// The same, one document per line.
+    Ndjson,
+    /// Tables as text, read by the declared mapping.
+    Csv,
+    /// Form fields of Ecowitt weather stations and their other brands.
+    Ecowitt,
+    /// Query strings of stations that upload to Weather Underground.
+    Wunderground,
+    /// InfluxDB line protocol.
+    Influx,
     /// Readings of sensor.community, and days of its archive.
     SensorCommunity,
     /// Time series and layers of IRCEL-CELINE.
@@ -42,12 +61,43 @@ pub enum WireFormat {
 }
 
 impl WireFormat {
-    /// Every format.
-    pub const ALL: [Self; 7] = [
+    /// Returns the kinds of hardware ids that the format finds in its messages, as their HMACs take them. An id that
+    /// the source declares is of the kind [`DECLARED_HARDWARE_ID`].
+    pub fn hardware_kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Airrohr | Self::Influx => &["chip"],
+            Self::TtsV3 => &["dev_eui", "tts_device"],
+            Self::ChirpstackV4 => &["dev_eui"],
+            Self::Senml => &["mac", "urn_dev"],
+            Self::Ecowitt => &["passkey"],
+            Self::Telraam
+            | Self::SensorThings
+            | Self::Ngsi
+            | Self::Json
+            | Self::Ndjson
+            | Self::Csv
+            | Self::Wunderground
+            | Self::SensorCommunity
+            | Self::Ircel
+            | Self::Opensensemap => &[],
+        }
+    }
+
+    /// Every format, in the order in which messages list them.
+    pub const ALL: [Self; 16] = [
         Self::Telraam,
         Self::Airrohr,
         Self::TtsV3,
+        Self::ChirpstackV4,
+        Self::SensorThings,
+        Self::Ngsi,
+        Self::Senml,
         Self::Json,
+        Self::Ndjson,
+        Self::Csv,
+        Self::Ecowitt,
+        Self::Wunderground,
+        Self::Influx,
         Self::SensorCommunity,
         Self::Ircel,
         Self::Opensensemap,
@@ -58,27 +108,22 @@ impl WireFormat {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
 
-    /// Returns the kinds of hardware ids that the format finds in its messages, as their HMACs take them. An id that
-    /// the source declares is of the kind [`DECLARED_HARDWARE_ID`].
-    pub fn hardware_kinds(self) -> &'static [&'static str] {
-        match self {
-            Self::Airrohr => &["chip"],
-            Self::TtsV3 => &["dev_eui", "tts_device"],
-            Self::Telraam
-            | Self::Json
-            | Self::SensorCommunity
-            | Self::Ircel
-            | Self::Opensensemap => &[],
-        }
-    }
-
     /// Returns the name, as configuration and messages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Telraam => "telraam",
             Self::Airrohr => "airrohr",
             Self::TtsV3 => "tts-v3",
+            Self::ChirpstackV4 => "chirpstack-v4",
+            Self::SensorThings => "sensorthings",
+            Self::Ngsi => "ngsi",
+            Self::Senml => "senml",
             Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Ecowitt => "ecowitt",
+            Self::Wunderground => "wunderground",
+            Self::Influx => "influx",
             Self::SensorCommunity => "sensor-community",
             Self::Ircel => "ircel",
             Self::Opensensemap => "opensensemap",
@@ -88,6 +133,14 @@ impl WireFormat {
 
 /// The kind of a hardware id that a source declares (`sensor_id` with `hardware_id = true`), as its HMAC takes it.
 pub const DECLARED_HARDWARE_ID: &str = "device";
+
+/// The units in which a station sends its values, where their names do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StationUnits {
+    /// °C, hPa, km/h and mm, under names that say °F, inHg, mph and in.
+    Metric,
+}
 
 /// The name of a secret: where its value is found at run time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -457,6 +510,29 @@ impl MapEntry {
     }
 }
 
+/// How a source writes its tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvDeclaration {
+    /// What stands between two cells: one ASCII character, a comma unless declared.
+    pub delimiter: String,
+    /// The columns in their order; none where the first row names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// Whether numbers are written with a comma (`21,5`).
+    pub decimal_comma: bool,
+}
+
+impl Default for CsvDeclaration {
+    fn default() -> Self {
+        Self {
+            delimiter: ",".to_owned(),
+            columns: None,
+            decimal_comma: false,
+        }
+    }
+}
+
 /// The span around the receive time in which an observation's time is accepted, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeWindow {
@@ -529,6 +605,12 @@ pub struct SourceDeclaration {
     /// Whether literal `nan` in JSON is read as a missing value.
     #[serde(default)]
     pub lenient: bool,
+    /// How tables are written, for format `csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDeclaration>,
+    /// The units of the format's built-in fields, where they are not those that the names say (format `ecowitt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<StationUnits>,
     /// The mapping of fields to properties and columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<MapEntry>,
@@ -578,6 +660,8 @@ impl SourceDeclaration {
             reference_temperature: None,
             pairs: None,
             lenient: false,
+            csv: None,
+            units: None,
             map: Vec::new(),
             devices: Vec::new(),
             precedence: 0,

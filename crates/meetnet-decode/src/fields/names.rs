@@ -1,6 +1,7 @@
 //! Fields that have a name and a text: what forms, CSV, the line protocol and SenML come down to.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use meetnet_model::source::Place;
 
@@ -94,6 +95,14 @@ impl TextValues {
     /// Sets a value; of a repeated field the last counts.
     pub(crate) fn set(&mut self, slot: Slot, value: &str) {
         self.set_with(slot, |text| text.push_str(value));
+    }
+
+    /// Sets a number that was computed, with the digits that read back as the same number.
+    pub(crate) fn set_number(&mut self, slot: Slot, value: f64) {
+        self.set_with(slot, |text| {
+            // Writing to a text does not fail.
+            let _ = write!(text, "{value}");
+        });
     }
 
     /// Sets the value that `append` writes to the end of the buffer, for what is decoded on the way.

@@ -12,14 +12,16 @@
 //! - `map` adds value types (`field = "NAME"`, also `pointer = "/NAME"`) and comes before the built-in ones.
 //! - Value types in neither list become one reject that names them; the other values stay.
 //!
-//! It is not the push format of api.sensor.community, whose `P1` means another thing for each `X-PIN`.
+//! A message with the header X-PIN is one sensor's, as api.sensor.community takes them: [`pins`].
+
+mod pins;
 
 use std::collections::HashMap;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::SourceDeclaration;
+use meetnet_model::source::{Place, SourceDeclaration};
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot, Span};
@@ -35,8 +37,10 @@ use crate::json::walk::{elements, walk};
 use crate::mapping::{Emitted, MappingFault};
 use crate::topic::TopicPattern;
 
+use pins::Pins;
+
 /// Value types by the property they measure, with the unit in which the firmware sends them; the better sensor first.
-const VALUE_TYPES: [(&str, &str, &str); 47] = [
+pub(super) const VALUE_TYPES: [(&str, &str, &str); 47] = [
     ("SPS30_P0", "pm1", "ug/m3"),
     ("NPM_P0", "pm1", "ug/m3"),
     ("IPS_P0", "pm1", "ug/m3"),
@@ -129,6 +133,8 @@ const NOT_OBSERVATIONS: [&str; 38] = [
     "PMS_N1",
 ];
 
+/// Beside the body: the pin of the sensor whose values they are.
+const PIN_META: &str = "x-pin";
 /// Names of unknown value types that one reject lists, and the characters it takes of each.
 const UNKNOWN_LISTED_MAX: usize = 8;
 const UNKNOWN_CHARS_MAX: usize = 40;
@@ -146,6 +152,7 @@ pub(crate) struct AirrohrDecoder {
     value: Slot,
     /// Per known value type: the slot of its value, none where it makes no row.
     value_types: HashMap<Box<str>, Option<Slot>>,
+    pins: Pins,
 }
 
 impl AirrohrDecoder {
@@ -172,8 +179,9 @@ impl AirrohrDecoder {
             shape: &mut shape,
             names: &mut names,
         };
+        let source = &with_value_types(source)?;
         let mapped = Mapped::compile(
-            &with_value_types(source)?,
+            source,
             topics,
             declarations,
             built_in(declarations, &VALUE_TYPES),
@@ -187,7 +195,14 @@ impl AirrohrDecoder {
         for name in NOT_OBSERVATIONS {
             value_types.entry(name.into()).or_insert(None);
         }
+        let is_declared = |name: &str| {
+            source
+                .map
+                .iter()
+                .any(|entry| matches!(entry.place(), Some(Place::Field(field)) if field == name))
+        };
         Ok(Self {
+            pins: Pins::of(&value_types, is_declared),
             shape,
             chip_ids,
             values,
@@ -239,7 +254,8 @@ impl AirrohrDecoder {
             );
             return Ok(());
         }
-        let unknown = self.sort_values(text, list, part_spans, spans);
+        let pin = body.envelope.meta(PIN_META);
+        let unknown = self.sort_values(text, list, pin, part_spans, spans);
         let fields = Fields::json(text, spans);
         let document = Document {
             fields,
@@ -294,6 +310,7 @@ impl AirrohrDecoder {
         &self,
         text: &'a str,
         list: &[Span],
+        pin: Option<&str>,
         element_spans: &mut Vec<Span>,
         values: &mut [Span],
     ) -> Unknown<'a> {
@@ -307,7 +324,8 @@ impl AirrohrDecoder {
                 unknown.add("(no value_type)");
                 continue;
             };
-            match self.value_types.get(&*name) {
+            let at_pin = pin.and_then(|pin| self.pins.get(pin, &name));
+            match at_pin.or_else(|| self.value_types.get(&*name).copied()) {
                 Some(None) => {}
                 Some(Some(slot)) => {
                     let value = fields.source_text(self.value);

@@ -24,7 +24,7 @@ use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Output, RowScratch};
 use crate::identity::{DeclaredId, IdFault};
 use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
-use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Plan};
+use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Plan, Stated, UnitCodes};
 use crate::topic::TopicPattern;
 
 /// The compiled declaration of one source.
@@ -51,10 +51,6 @@ pub(crate) enum FoundId<'t> {
     /// None.
     Nobody,
     /// A public number or name.
-    #[allow(
-        dead_code,
-        reason = "for formats whose stations have public numbers; none is here yet"
-    )]
     Plain(Cow<'t, str>),
     /// A hardware id and its kind, which keeps ids of different kinds apart; it is replaced by its HMAC.
     Hardware(&'static str, Cow<'t, str>),
@@ -128,7 +124,26 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) -> Option<Emitted> {
-        self.emit_by_device(body, document, found_id, found_time, scratch, output)
+        let time = |joined: &mut String| self.time(body, document, found_time, joined);
+        let stated = Stated::default();
+        self.emit_by_device(body, document, found_id, time, stated, scratch, output)
+            .map(|(emitted, _)| emitted)
+    }
+
+    /// Does the same for formats that find the time in their own way, and whose messages state interval and units.
+    #[expect(clippy::too_many_arguments, reason = "each comes from another place")]
+    pub(crate) fn emit_at<'t>(
+        &self,
+        body: &Body<'_>,
+        document: &Document<'t>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        time: impl FnOnce() -> Result<ObservedAt, TimeFault>,
+        stated: Stated<'t>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) -> Option<Emitted> {
+        let time = |_: &mut String| time();
+        self.emit_by_device(body, document, found_id, time, stated, scratch, output)
             .map(|(emitted, _)| emitted)
     }
 
@@ -142,7 +157,9 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) {
-        let emitted = self.emit_by_device(body, document, found_id, found_time, scratch, output);
+        let time = |joined: &mut String| self.time(body, document, found_time, joined);
+        let stated = Stated::default();
+        let emitted = self.emit_by_device(body, document, found_id, time, stated, scratch, output);
         if let Some((emitted, mapping)) = emitted
             && emitted.is_nothing()
         {
@@ -150,13 +167,15 @@ impl Mapped {
         }
     }
 
-    /// Returns the mapping of the device, too.
+    /// Returns the mapping of the device, too. `time` gets a buffer.
+    #[expect(clippy::too_many_arguments, reason = "each comes from another place")]
     fn emit_by_device<'t>(
         &self,
         body: &Body<'_>,
         document: &Document<'t>,
         found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
-        found_time: impl FnOnce() -> Result<Option<i64>, TimeFault>,
+        time: impl FnOnce(&mut String) -> Result<ObservedAt, TimeFault>,
+        stated: Stated<'t>,
         scratch: &mut RowScratch,
         output: &mut Output,
     ) -> Option<(Emitted, &Mapping)> {
@@ -164,7 +183,7 @@ impl Mapped {
             reject_id(fault, document.missing_id, document.excerpt, output);
             return None;
         }
-        let time = match self.time(body, document, found_time, scratch) {
+        let time = match time(&mut scratch.time) {
             Ok(time) => time,
             Err(fault) => {
                 reject_time(&fault, document.excerpt, output);
@@ -179,6 +198,7 @@ impl Mapped {
             fields: document.fields,
             time,
             sensor_id: station.unwrap_or(&scratch.sensor_id),
+            stated,
             excerpt: document.excerpt,
         };
         let emitted = mapping.emit(&observation, &mut scratch.floats, output);
@@ -213,16 +233,44 @@ impl Mapped {
         }
     }
 
+    /// Returns the names of the wanted values, for a message that has none of them.
+    pub(crate) fn wanted(&self) -> String {
+        self.mapping.wanted()
+    }
+
+    /// Turns wide datasets away, for a format whose messages have one value each: every value would be a row that says
+    /// of the other columns that nothing was measured.
+    pub(crate) fn check_long(
+        &self,
+        format: &'static str,
+        declarations: &Declarations,
+    ) -> Result<(), SetupProblem> {
+        match self.mapping.wide_dataset(declarations) {
+            None => Ok(()),
+            Some(dataset) => Err(SetupProblem::LongOnly {
+                format,
+                dataset: dataset.id.to_string(),
+            }),
+        }
+    }
+
+    /// Prepares for messages that state their units by `codes`.
+    pub(crate) fn state_units(&mut self, codes: &UnitCodes, declarations: &Declarations) {
+        for mapping in std::iter::once(&mut self.mapping).chain(self.devices.mappings_mut()) {
+            mapping.state_units(codes, declarations);
+        }
+    }
+
     /// Returns the time of a document.
     fn time(
         &self,
         body: &Body<'_>,
         document: &Document<'_>,
         found: impl FnOnce() -> Result<Option<i64>, TimeFault>,
-        scratch: &mut RowScratch,
+        joined: &mut String,
     ) -> Result<ObservedAt, TimeFault> {
         let time = match &self.time {
-            Some(declared) => Some(declared.resolve(&document.fields, &mut scratch.time)?),
+            Some(declared) => Some(declared.resolve(&document.fields, joined)?),
             None => found()?,
         };
         match time {

@@ -35,7 +35,7 @@ use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
-use crate::mapping::{Emitted, MappingFault};
+use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
 /// Value types by the property they measure, with the unit in which they come.

@@ -183,7 +183,7 @@ fn split_at_star(pointer: &Pointer) -> Option<(Pointer, Pointer)> {
     let at = pointer.tokens().iter().position(|token| &**token == "*")?;
     let (array, rest) = pointer.tokens().split_at(at);
     Some((
-        Pointer::from_tokens(array),
-        Pointer::from_tokens(&rest[1..]),
+        Pointer::of_tokens(array.iter().cloned()),
+        Pointer::of_tokens(rest[1..].iter().cloned()),
     ))
 }

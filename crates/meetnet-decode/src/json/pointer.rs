@@ -31,10 +31,10 @@ impl Pointer {
         }
     }
 
-    /// Returns the pointer of some steps.
-    pub(crate) fn from_tokens(tokens: &[Box<str>]) -> Self {
+    /// Returns the pointer of these steps.
+    pub(crate) fn of_tokens(tokens: impl IntoIterator<Item = Box<str>>) -> Self {
         Self {
-            tokens: tokens.to_vec(),
+            tokens: tokens.into_iter().collect(),
         }
     }
 

@@ -2,7 +2,9 @@
 //! out, so every reader knows three answers: a value, missing, wrong.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fields::Raw;
@@ -85,6 +87,43 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
             }
         }
         Scalar::Bool(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Reads a text with its escapes resolved into `buffer`, where it can be decoded as a document of its own.
+pub(crate) fn text_into(raw: Option<Raw<'_>>, buffer: &mut String) -> Reading<()> {
+    /// Appends a text to a buffer.
+    struct Append<'b>(&'b mut String);
+
+    impl Visitor<'_> for Append<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<(), E> {
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+
+    buffer.clear();
+    match raw {
+        None => {}
+        Some(Raw::Text(text)) => buffer.push_str(text),
+        Some(Raw::Json(raw)) if raw.starts_with('n') => {}
+        Some(Raw::Json(raw)) => {
+            let mut deserializer = serde_json::Deserializer::from_str(raw);
+            if (&mut deserializer).deserialize_str(Append(buffer)).is_err() {
+                return Reading::Wrong;
+            }
+        }
+    }
+    if buffer.trim().is_empty() {
+        Reading::Missing
+    } else {
+        Reading::Value(())
     }
 }
 

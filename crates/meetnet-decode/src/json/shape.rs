@@ -16,6 +16,9 @@ pub(crate) struct Child {
     pub(crate) node: u16,
 }
 
+/// Says of a member's name whether it must not go unnoticed.
+pub(crate) type IsOdd = fn(&str) -> bool;
+
 /// One node of the tree.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
@@ -23,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) slot: Option<Slot>,
     /// Where it is noted that an object with at least one member stands here, if that is wanted.
     pub(crate) object: Option<Slot>,
+    /// Where the name of the first member is kept that is no child and that the test holds for, if that is wanted.
+    pub(crate) unknown: Option<(Slot, IsOdd)>,
     /// In the order in which they were added: messages mostly keep one order, and the walk expects it.
     pub(crate) children: Vec<Child>,
 }
@@ -98,9 +103,23 @@ impl Shape {
         Ok(Slot(self.slots - 1))
     }
 
+    /// Wants the name of the first member of the root that nobody wants and that `is_odd` holds for: in some formats a
+    /// member that is not understood changes what the others mean.
+    pub(crate) fn want_unknown(&mut self, is_odd: IsOdd) -> Result<Slot, SetupProblem> {
+        let slot = self.reserve()?;
+        self.nodes[0].unknown = Some((slot, is_odd));
+        Ok(slot)
+    }
+
     /// Wants the value of a member of the root.
     pub(crate) fn want_member(&mut self, name: &str) -> Result<Slot, SetupProblem> {
         self.want(&Pointer::member(name))
+    }
+
+    /// Returns the number of a member of the root, wanted for itself or for what lies in it.
+    pub(crate) fn member(&self, name: &str) -> Option<usize> {
+        let mut children = self.root().children.iter();
+        children.position(|child| &*child.name == name)
     }
 
     /// Reads a document that lies inside a member called `wrapper` as if it were the document itself.

@@ -321,3 +321,24 @@ fn bare_nan_becomes_null_outside_texts_only() {
         Cow::Borrowed(_)
     ));
 }
+
+#[test]
+fn a_member_that_nobody_wants_can_be_noted() {
+    let mut shape = Shape::new();
+    shape.want_member("a").unwrap();
+    let unknown = shape.want_unknown(|name| !name.starts_with('@')).unwrap();
+    let check = |body: &str, expect: Option<&str>| {
+        let mut spans = Vec::new();
+        walk(&shape, body, body, &mut spans).unwrap();
+        let fields = Fields::json(body, &spans);
+        assert_eq!(fields.source_text(unknown), expect, "{body}");
+    };
+    check(r#"{"a": 1}"#, None);
+    check(r#"{"@id": 2, "a": 1}"#, None);
+    // The first one; what lies deeper does not count.
+    check(r#"{"a": {"x": 1}, "b": 1, "c": 1}"#, Some("b"));
+    // A name with escapes is one that nobody wants, too; its text is not kept.
+    check(r#"{"\u0062": 1}"#, Some("{"));
+    check(r#"{"\u0061": 1}"#, None);
+    check("[1]", None);
+}

@@ -38,6 +38,29 @@ pub(crate) fn walk(
     deserializer.end()
 }
 
+/// Notes, beside what `spans` holds, what is wanted of `part` if it were the value of the root's member of that number:
+/// for formats that write an object as a list of names and a list of values.
+pub(crate) fn walk_member(
+    shape: &Shape,
+    member: usize,
+    part: &str,
+    whole: &str,
+    spans: &mut [Span],
+) -> Result<(), serde_json::Error> {
+    let Some(child) = shape.root().children.get(member) else {
+        return Ok(());
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(part);
+    Walk {
+        shape,
+        node: shape.node(child),
+        whole,
+        spans,
+    }
+    .deserialize(&mut deserializer)?;
+    deserializer.end()
+}
+
 /// Notes the spans of the elements of a JSON array; returns false where `part` is no array.
 pub(crate) fn elements(
     part: &str,
@@ -79,10 +102,21 @@ struct Walk<'s, 'f, 'de> {
     shape: &'s Shape,
     node: &'s Node,
     whole: &'de str,
-    spans: &'f mut Vec<Span>,
+    spans: &'f mut [Span],
 }
 
 impl<'de> Walk<'_, '_, 'de> {
+    /// Keeps the name of a member that nobody wants, where that is wanted.
+    fn note_unknown(&mut self, name: Option<&'de str>) {
+        let Some((slot, is_odd)) = self.node.unknown else {
+            return;
+        };
+        let kept = &mut self.spans[usize::from(slot.0)];
+        if *kept == Span::default() && name.is_none_or(is_odd) {
+            *kept = name.map_or(OBJECT_NOTED, |name| Span::of(name, self.whole));
+        }
+    }
+
     fn keep(&mut self, slot: Slot, raw: &'de str) {
         self.spans[usize::from(slot.0)] = Span::of(raw, self.whole);
     }
@@ -114,16 +148,20 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
         f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let children = &self.node.children;
         let mut expected = 0;
         while let Some(found) = map.next_key_seed(Member { children, expected })? {
             if let Some(slot) = self.node.object {
                 self.spans[usize::from(slot.0)] = OBJECT_NOTED;
             }
-            let Some(position) = found else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+            let position = match found {
+                Name::Child(position) => position,
+                Name::Unknown(name) => {
+                    self.note_unknown(name);
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
             };
             expected = position + 1;
             map.next_value_seed(Walk {
@@ -188,28 +226,48 @@ struct Member<'s> {
     expected: usize,
 }
 
+/// The name of a member.
+enum Name<'de> {
+    /// The position among the children.
+    Child(usize),
+    /// A name that is no child; none where it is written with escapes.
+    Unknown(Option<&'de str>),
+}
+
+impl Member<'_> {
+    fn position(&self, name: &str) -> Option<usize> {
+        let (before, after) = self
+            .children
+            .split_at(self.expected.min(self.children.len()));
+        let position = |children: &[Child]| children.iter().position(|c| &*c.name == name);
+        position(after)
+            .map(|at| at + before.len())
+            .or_else(|| position(before))
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Member<'_> {
-    type Value = Option<usize>;
+    type Value = Name<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Member<'_> {
-    type Value = Option<usize>;
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Name<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a member name")
     }
 
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(self
+            .position(name)
+            .map_or(Name::Unknown(Some(name)), Name::Child))
+    }
+
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        let (before, after) = self
-            .children
-            .split_at(self.expected.min(self.children.len()));
-        let position = |children: &[Child]| children.iter().position(|c| &*c.name == name);
-        Ok(position(after)
-            .map(|at| at + before.len())
-            .or_else(|| position(before)))
+        Ok(self.position(name).map_or(Name::Unknown(None), Name::Child))
     }
 }

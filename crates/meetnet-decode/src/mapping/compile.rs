@@ -12,7 +12,7 @@ use meetnet_model::source::{
 
 use crate::error::SetupProblem;
 use crate::fields::WantedPlaces;
-use crate::mapping::steps::{Target, steps};
+use crate::mapping::steps::{Steps, Target};
 use crate::mapping::{
     ConstantCell, ConstantValue, LongColumns, LongValue, Mapping, Origin, WideCell, WideRow,
 };
@@ -182,6 +182,15 @@ impl Mapping {
         declarations.datasets.values().nth(number).map(Arc::as_ref)
     }
 
+    /// Returns a wide dataset that the mapping fills, if there is one.
+    pub(crate) fn wide_dataset<'d>(
+        &self,
+        declarations: &'d Declarations,
+    ) -> Option<&'d DatasetDeclaration> {
+        let number = self.rows.first()?.dataset;
+        declarations.datasets.values().nth(number).map(Arc::as_ref)
+    }
+
     fn add(
         &mut self,
         entry: &MapEntry,
@@ -200,10 +209,11 @@ impl Mapping {
             Some(place) => Some(Origin {
                 slot: places.want(place)?,
                 name: place.to_string().into(),
-                steps: Box::default(),
+                steps: Steps::NONE,
+                stated: None,
                 sentinels: Sentinels::of(&plan.source.sentinels, &entry.sentinels),
                 interval_s,
-                began_s: 0,
+                ends: plan.ends(),
             }),
         };
         match dataset.kind {
@@ -243,9 +253,9 @@ impl Mapping {
             molar_mass: property.molar_mass,
             calibration: plan.calibration(name),
         };
-        origin.steps = steps(entry, &target, plan.source)?;
-        if plan.ends() {
-            origin.began_s = origin.interval_s.ok_or(SetupProblem::EndWithoutInterval)?;
+        origin.steps = Steps::compile(entry, &target, plan.source)?;
+        if origin.ends && origin.interval_s.is_none() {
+            return Err(SetupProblem::EndWithoutInterval);
         }
         let known = self
             .values
@@ -301,7 +311,7 @@ impl Mapping {
             molar_mass: None,
             calibration: plan.calibration(name),
         };
-        let steps = steps(entry, &target, plan.source)?;
+        let steps = Steps::compile(entry, &target, plan.source)?;
         let interval_column = optional_column(dataset, "interval_s", ColumnType::Int)?;
         let row = match self.rows.iter().position(|row| row.dataset == number) {
             Some(at) => &mut self.rows[at],
@@ -310,7 +320,8 @@ impl Mapping {
                     dataset: number,
                     time: filled_column(dataset, "time", ColumnType::Timestamp)?,
                     sensor_id: optional_column(dataset, "sensor_id", ColumnType::Text)?,
-                    end_interval: interval_column.filter(|_| plan.ends()),
+                    interval: interval_column,
+                    ends: plan.ends(),
                     constants: Vec::new(),
                     cells: Vec::new(),
                 });
@@ -394,7 +405,7 @@ impl Mapping {
                     column: dataset.columns[column].name.clone(),
                 });
             }
-            if plan.ends() && !row.end_interval.is_some_and(is_filled) {
+            if row.ends && !row.interval.is_some_and(is_filled) {
                 return Err(SetupProblem::EndWithoutInterval);
             }
         }

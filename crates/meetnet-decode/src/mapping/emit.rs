@@ -9,7 +9,10 @@ use crate::fields::{Fields, Raw};
 use crate::group::Output;
 use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
-use crate::mapping::{ConstantCell, ConstantValue, LongValue, Mapping, Origin, WideCell, WideRow};
+use crate::mapping::stated::UnitFault;
+use crate::mapping::{
+    ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
+};
 
 /// One message (or one element of its body) with everything that is not in the mapping resolved.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,7 @@ pub(crate) struct Observation<'a> {
     pub(crate) time: ObservedAt,
     /// Empty where no row needs one.
     pub(crate) sensor_id: &'a str,
+    pub(crate) stated: Stated<'a>,
     /// The part of the body that a reject shows.
     pub(crate) excerpt: &'a str,
 }
@@ -49,28 +53,33 @@ impl Observation<'_> {
         let raw = self.fields.raw(origin.slot);
         match read::number(raw) {
             Reading::Value(value) if origin.sentinels.has(value) => Reading::Missing,
-            Reading::Value(value) => Reading::Value(origin.converted(value)),
+            Reading::Value(value) => match origin.converted(value, &self.stated) {
+                Ok(value) => Reading::Value(value),
+                Err(UnitFault { .. }) => Reading::Wrong,
+            },
             Reading::Wrong if origin.is_text_sentinel(raw) => Reading::Missing,
             other => other,
         }
     }
 
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
-        output.reject(
-            RejectReason::WrongType,
-            format_args!("the value at `{}` is not {wanted}", origin.name),
-            self.excerpt,
-        );
+        let name = &origin.name;
+        // Said here and not where it was found: only rejects need it.
+        let unit_fault = match read::number(self.fields.raw(origin.slot)) {
+            Reading::Value(value) => origin.converted(value, &self.stated).err(),
+            _ => None,
+        };
+        let message = match unit_fault {
+            Some(UnitFault { canonical }) => format!(
+                "the message states a unit for the value at `{name}` that is not known or does not become `{canonical}`"
+            ),
+            None => format!("the value at `{name}` is not {wanted}"),
+        };
+        output.reject(RejectReason::WrongType, message, self.excerpt);
     }
 }
 
 impl Origin {
-    fn converted(&self, value: f64) -> f64 {
-        self.steps
-            .iter()
-            .fold(value, |value, step| step.apply(value))
-    }
-
     /// Returns true where a value that is not of the wanted kind is one of the texts that mean "no value".
     fn is_text_sentinel(&self, raw: Option<Raw<'_>>) -> bool {
         if self.sentinels.has_no_texts() {
@@ -123,10 +132,12 @@ impl LongValue {
             let row = output.draft(self.dataset);
             row.set_text(self.columns.sensor_id, observation.sensor_id);
             row.set_text(self.columns.property, &self.property);
-            let start = observation.time.before(origin.began_s);
+            let interval_s = observation.stated.interval_s.or(origin.interval_s);
+            let before_s = if origin.ends { interval_s } else { None };
+            let start = observation.time.before(before_s.unwrap_or(0));
             start.set(self.columns.time, row);
             row.set_float(self.columns.value, value);
-            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, origin.interval_s) {
+            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, interval_s) {
                 row.set_int(column, interval_s);
             }
             emitted.count(output.finish_row(self.dataset, observation.excerpt));
@@ -148,6 +159,9 @@ impl WideRow {
         for constant in &self.constants {
             constant.set(row);
         }
+        if let (Some(column), Some(interval_s)) = (self.interval, observation.stated.interval_s) {
+            row.set_int(column, interval_s);
+        }
         for cell in &self.cells {
             match cell.set(observation, floats, output, self.dataset) {
                 Reading::Value(()) => has_value |= !cell.in_key,
@@ -166,7 +180,8 @@ impl WideRow {
             return;
         }
         // Without an interval the row has no key, so that it becomes a reject below.
-        let interval_s = self.end_interval.and_then(|column| row.draft_int(column));
+        let ended = self.interval.filter(|_| self.ends);
+        let interval_s = ended.and_then(|column| row.draft_int(column));
         let start = observation.time.before(interval_s.unwrap_or(0));
         start.set(self.time, row);
         if let Some(column) = self.sensor_id {
@@ -212,7 +227,7 @@ impl WideCell {
             ColumnType::Float => set(observation.number(&self.origin), |value| {
                 row.set_float(self.column, value);
             }),
-            ColumnType::Int if self.origin.steps.is_empty() => match read::integer(raw) {
+            ColumnType::Int if self.origin.steps.is_identity() => match read::integer(raw) {
                 Reading::Value(value) if self.origin.sentinels.has(value as f64) => {
                     Reading::Missing
                 }
@@ -245,7 +260,7 @@ impl WideCell {
             },
             ColumnType::FloatList => set(read::list(raw, floats), |()| {
                 for value in floats.iter_mut() {
-                    *value = self.origin.converted(*value);
+                    *value = self.origin.steps.apply(*value);
                 }
                 row.set_list(self.column, floats);
             }),

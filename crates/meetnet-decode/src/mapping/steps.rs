@@ -16,22 +16,77 @@ pub(super) struct Target<'a> {
     pub(super) calibration: Option<Calibration>,
 }
 
-/// Returns the conversions that change anything, in their order.
-pub(super) fn steps(
-    entry: &MapEntry,
-    target: &Target<'_>,
-    source: &SourceDeclaration,
-) -> Result<Box<[Conversion]>, SetupProblem> {
-    let scale = linear(entry.scale.unwrap_or(1.0), entry.offset.unwrap_or(0.0))?;
-    let unit = unit(entry, target, source)?;
-    let calibration = match target.calibration {
-        Some(Calibration { scale, offset }) => linear(scale, offset)?,
-        None => Conversion::IDENTITY,
+/// What makes the canonical value of the one sent, in this order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    pub(super) scale: Conversion,
+    /// From the declared unit; a message may state another.
+    pub(super) unit: Conversion,
+    pub(super) calibration: Conversion,
+    /// The gas that the property is, for units that a message states.
+    pub(super) gas: Option<Gas>,
+}
+
+impl Steps {
+    /// Leaves every value as it is.
+    pub(super) const NONE: Self = Self {
+        scale: Conversion::IDENTITY,
+        unit: Conversion::IDENTITY,
+        calibration: Conversion::IDENTITY,
+        gas: None,
     };
-    Ok([scale, unit, calibration]
-        .into_iter()
-        .filter(|step| !step.is_identity())
-        .collect())
+
+    /// Returns the steps that an entry declares.
+    pub(super) fn compile(
+        entry: &MapEntry,
+        target: &Target<'_>,
+        source: &SourceDeclaration,
+    ) -> Result<Self, SetupProblem> {
+        let declared = entry.reference_temperature.or(source.reference_temperature);
+        let temperature = declared.unwrap_or(REFERENCE_TEMPERATURE);
+        if !REFERENCE_TEMPERATURES.contains(&temperature) {
+            return Err(SetupProblem::ReferenceTemperature);
+        }
+        let gas = target.molar_mass.map(|molar_mass| Gas {
+            molar_mass,
+            temperature,
+        });
+        let unit = match (entry.unit.as_deref(), target.unit) {
+            (None, _) => Conversion::IDENTITY,
+            (Some(unit), Some(canonical)) => Conversion::between(unit, canonical, gas)
+                .map_err(|error| SetupProblem::Unit(error.to_string()))?,
+            (Some(_), None) => {
+                let column = entry.column.clone().unwrap_or_default();
+                return Err(SetupProblem::UnitNotWanted(column));
+            }
+        };
+        Ok(Self {
+            scale: linear(entry.scale.unwrap_or(1.0), entry.offset.unwrap_or(0.0))?,
+            unit,
+            calibration: match target.calibration {
+                Some(Calibration { scale, offset }) => linear(scale, offset)?,
+                None => Conversion::IDENTITY,
+            },
+            gas,
+        })
+    }
+
+    /// Returns true where values stay as they are.
+    pub(super) fn is_identity(&self) -> bool {
+        [self.scale, self.unit, self.calibration]
+            .iter()
+            .all(|step| step.is_identity())
+    }
+
+    /// Returns the canonical value of one in the declared unit.
+    pub(super) fn apply(&self, value: f64) -> f64 {
+        self.apply_from(self.unit, value)
+    }
+
+    /// Returns the canonical value of one in a unit that `unit` converts.
+    pub(super) fn apply_from(&self, unit: Conversion, value: f64) -> f64 {
+        self.calibration.apply(unit.apply(self.scale.apply(value)))
+    }
 }
 
 fn linear(scale: f64, offset: f64) -> Result<Conversion, SetupProblem> {
@@ -39,31 +94,5 @@ fn linear(scale: f64, offset: f64) -> Result<Conversion, SetupProblem> {
         Ok(Conversion::linear(scale, offset))
     } else {
         Err(SetupProblem::Scale)
-    }
-}
-
-/// Returns the conversion from the unit as sent to the canonical one.
-fn unit(
-    entry: &MapEntry,
-    target: &Target<'_>,
-    source: &SourceDeclaration,
-) -> Result<Conversion, SetupProblem> {
-    let declared = entry.reference_temperature.or(source.reference_temperature);
-    let temperature = declared.unwrap_or(REFERENCE_TEMPERATURE);
-    if !REFERENCE_TEMPERATURES.contains(&temperature) {
-        return Err(SetupProblem::ReferenceTemperature);
-    }
-    let gas = target.molar_mass.map(|molar_mass| Gas {
-        molar_mass,
-        temperature,
-    });
-    match (entry.unit.as_deref(), target.unit) {
-        (None, _) => Ok(Conversion::IDENTITY),
-        (Some(unit), Some(canonical)) => Conversion::between(unit, canonical, gas)
-            .map_err(|error| SetupProblem::Unit(error.to_string())),
-        (Some(_), None) => {
-            let column = entry.column.clone().unwrap_or_default();
-            Err(SetupProblem::UnitNotWanted(column))
-        }
     }
 }

@@ -5,7 +5,9 @@
 
 mod any_bytes;
 mod corpus;
+mod documentation;
 mod recordings;
+mod recordings_push;
 
 #[allow(
     unreachable_pub,
@@ -14,3 +16,6 @@ mod recordings;
 )]
 #[path = "../../../../tests/fuzz/src/harness.rs"]
 mod harness;
+
+#[path = "../../src/testing/render.rs"]
+mod render;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::harness::{self, RECEIVED_AT};
 /// Everything that was ever recorded.
 const WIDE: &str = "time_window = { back_us = 400000000000000000, ahead_us = 400000000000000000 }";
 
-fn folder(variable: &str) -> Option<PathBuf> {
+pub(crate) fn folder(variable: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(variable).map(PathBuf::from);
     if folder.is_none() {
         println!("{variable} is not set: recordings are not tested");
@@ -22,7 +22,7 @@ fn folder(variable: &str) -> Option<PathBuf> {
     folder
 }
 
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -34,11 +34,11 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-fn decoders(declaration: &str) -> Decoders {
+pub(crate) fn decoders(declaration: &str) -> Decoders {
     harness::decoders(harness::source(&format!("{declaration}\n{WIDE}")).unwrap()).unwrap()
 }
 
-fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> Decoded {
+pub(crate) fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> Decoded {
     decoders.decode_body(&EnvelopeRef {
         sequence: 1,
         source: "test",
@@ -50,7 +50,7 @@ fn decode(decoders: &Decoders, meta: &[(Box<str>, Box<str>)], body: &[u8]) -> De
     })
 }
 
-fn reasons(decoded: &Decoded) -> BTreeMap<&'static str, usize> {
+pub(crate) fn reasons(decoded: &Decoded) -> BTreeMap<&'static str, usize> {
     let mut reasons = BTreeMap::new();
     for reject in &decoded.rejects {
         *reasons.entry(reject.reason.as_str()).or_default() += 1;
@@ -208,6 +208,59 @@ fn every_things_stack_uplink_is_an_explained_reject() {
 }
 
 #[test]
+fn every_chirpstack_message_is_a_row_or_says_why_not() {
+    let Some(data) = folder("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'chirpstack-v4'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperatureSensor' },\n\
+         { dataset = 'heat', property = 'relative_humidity', pointer = '/humiditySensor' } ]",
+    );
+    let lines = std::fs::read_to_string(data.join("lorawan/thingsboard_ChirpStack.jsonl")).unwrap();
+    // Counted from the fields alone: 112 have the shape of v3 and a decoded payload, one is a status.
+    let (mut expected, mut found) = (BTreeMap::new(), BTreeMap::new());
+    let (mut values, mut sum) = (Tally::default(), Tally::default());
+    for line in lines.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let payload = &record["payload"];
+        let outcome = match payload["objectJSON"].as_str() {
+            Some(object) => {
+                let object: Value = serde_json::from_str(object).unwrap();
+                for name in ["temperatureSensor", "humiditySensor"] {
+                    values.add(object[name].as_f64());
+                }
+                "rows"
+            }
+            None if payload.get("data").is_some() => "no_decoded_payload",
+            None => "ignored",
+        };
+        *expected.entry(outcome).or_insert(0) += 1;
+        let body = payload.to_string();
+        let made = harness::check(&decoders, "", body.as_bytes());
+        let decoded = decode(&decoders, &[], body.as_bytes());
+        let outcome = match (made.rows, made.rejects, made.ignored) {
+            (2, 0, 0) => "rows",
+            (0, 1, 0) => decoded.rejects[0].reason.as_str(),
+            (0, 0, 1) => "ignored",
+            other => panic!("{other:?}: {body}"),
+        };
+        *found.entry(outcome).or_insert(0) += 1;
+        for rows in &decoded.rows {
+            let column = rows.declaration.column_index("value").unwrap();
+            let column = rows.batch.column(column).as_primitive::<Float64Type>();
+            column.iter().for_each(|value| sum.add(value));
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(sum, values);
+    assert_eq!(
+        expected,
+        BTreeMap::from([("rows", 112), ("no_decoded_payload", 276), ("ignored", 1)])
+    );
+}
+
+#[test]
 fn things_stack_samples() {
     let Some(samples) = folder("MEETNET_SAMPLES") else {
         return;
@@ -317,7 +370,7 @@ fn generic_mqtt_samples_become_rows_or_rejects() {
                  map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperature' } ]",
             );
             let made = harness::check(&lenient, topic.trim(), body.trim().as_bytes());
-            assert_eq!(made.0 + made.1, 1, "{line}");
+            assert_eq!(made.count(), 1, "{line}");
         }
     }
 }
@@ -383,4 +436,257 @@ fn sensor_community_archive_lines_as_json() {
         "{found:?}, {expected:?}"
     );
     assert_eq!(decoded.rejects.len(), lines_without_values);
+}
+
+/// Property, time, value and interval of every row of a long dataset.
+fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> {
+    let mut found = Vec::new();
+    for rows in &decoded.rows {
+        let column = |name: &str| {
+            let at = rows.declaration.column_index(name).unwrap();
+            std::sync::Arc::clone(rows.batch.column(at))
+        };
+        let (sensors, properties, times, values, intervals) = (
+            column("sensor_id"),
+            column("property"),
+            column("time"),
+            column("value"),
+            column("interval_s"),
+        );
+        let intervals = intervals.as_primitive::<Int64Type>();
+        for row in 0..rows.batch.num_rows() {
+            found.push((
+                sensors.as_string::<i32>().value(row).to_owned(),
+                properties.as_string::<i32>().value(row).to_owned(),
+                times.as_primitive::<TimestampMicrosecondType>().value(row),
+                values.as_primitive::<Float64Type>().value(row),
+                intervals.is_valid(row).then(|| intervals.value(row)),
+            ));
+        }
+    }
+    found
+}
+
+#[test]
+fn senml_examples_resolve_as_the_standard_says() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'senml'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', field = '' } ]",
+    );
+    let mut compared = 0;
+    for path in files(&samples.join("senml"), "json") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let decoded = decode(&decoders, &[], &std::fs::read(&path).unwrap());
+        if name.starts_with("ex12") {
+            // Ratios of something: no temperature becomes of them.
+            assert_eq!(
+                reasons(&decoded),
+                BTreeMap::from([("wrong_type", 2)]),
+                "{name}"
+            );
+            continue;
+        }
+        let stem = name.split('.').next().unwrap();
+        let resolved = samples
+            .join("senml")
+            .join(format!("{stem}.gen.resolved.json"));
+        let resolved: Value = serde_json::from_slice(&std::fs::read(resolved).unwrap()).unwrap();
+        let expected: Vec<(i64, f64)> = resolved
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| {
+                // The first example has no time, so its resolution has the time at which it was resolved.
+                let time = record["t"].as_f64().unwrap() * 1e6;
+                let time = if stem == "ex1" && !name.contains("resolved") {
+                    RECEIVED_AT
+                } else {
+                    time as i64
+                };
+                (time, record["v"].as_f64().unwrap())
+            })
+            .collect();
+        let found: Vec<(i64, f64)> = long_rows(&decoded)
+            .into_iter()
+            .map(|(_, _, time, value, _)| (time, value))
+            .collect();
+        assert_eq!((found, decoded.rejects.len()), (expected, 0), "{name}");
+        compared += 1;
+    }
+    assert!(compared >= 9, "{compared} examples");
+}
+
+#[test]
+fn sensorthings_samples() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'sensorthings'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', field = '1' } ]",
+    );
+    let body = std::fs::read(samples.join("sensorthings/create_observation_http.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&body).unwrap();
+    let decoded = decode(&decoders, &[], &body);
+    let rows = long_rows(&decoded);
+    assert_eq!((rows.len(), decoded.rejects.len()), (1, 0));
+    // 2015-02-05T17:00:00Z
+    assert_eq!(
+        (rows[0].2, Some(rows[0].3)),
+        (1_423_155_600_000_000, expected["result"].as_f64())
+    );
+    // A published recording whose member is misspelled: it is not given the time at which it came.
+    let text = std::fs::read_to_string(
+        samples.join("sensorthings/hexoskin-observation-creation-via-mqtt.txt"),
+    )
+    .unwrap();
+    let body = &text[text.find('{').unwrap()..];
+    let body = body.find("{\n").map_or(body, |at| &body[at..]);
+    let decoded = decoders.decode_body(&EnvelopeRef {
+        sequence: 1,
+        source: "test",
+        topic: "v1.0/Datastreams(1)/Observations",
+        meta: &[],
+        payload: body.as_bytes(),
+        received_at: RECEIVED_AT,
+        truncated: false,
+    });
+    assert_eq!(
+        (decoded.row_count(), reasons(&decoded)),
+        (0, BTreeMap::from([("unexpected_shape", 1)]))
+    );
+    assert!(decoded.rejects[0].message.contains("phenonmenonTime"));
+}
+
+#[test]
+fn fiware_examples_become_what_their_attributes_say() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let zoned = decoders(
+        "format = 'ngsi'\ntime = { field = 'dateObserved', format = 'rfc3339', zone = 'UTC' }",
+    );
+    let plain = decoders("format = 'ngsi'");
+    let folder = samples.join("fiware");
+    let mut paths = files(&folder, "json");
+    paths.extend(files(&folder, "jsonld"));
+    for path in paths {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let body = std::fs::read(&path).unwrap();
+        let entity: Value = serde_json::from_slice(&body).unwrap();
+        let decoded = decode(&zoned, &[], &body);
+        if name.starts_with("Traffic") || name.starts_with("Waste") {
+            let reason = if name.starts_with("Traffic") {
+                "unknown_place"
+            } else {
+                "no_mapped_value"
+            };
+            assert_eq!(reasons(&decoded), BTreeMap::from([(reason, 1)]), "{name}");
+            continue;
+        }
+        // Read a second way: the value of an attribute, wherever it is, in the unit that the model or a code says.
+        let value = |attribute: &str| {
+            let of = &entity[attribute];
+            of.as_f64().or_else(|| of["value"].as_f64())
+        };
+        let weather = name.starts_with("Weather");
+        let mut expected = BTreeMap::new();
+        for (attribute, property, factor) in [
+            ("temperature", "air_temperature", 1.0),
+            ("relativeHumidity", "relative_humidity", 100.0),
+            ("windSpeed", "wind_speed", 1.0),
+            ("windDirection", "wind_direction", 1.0),
+            ("atmosphericPressure", "air_pressure", 1.0),
+            ("precipitation", "rainfall", 1.0),
+            ("pm4", "pm4", 1.0),
+            ("no", "no", 1.0),
+            ("no2", "no2", 1.0),
+            ("co2", "co2", 1.0),
+            ("so2", "so2", 1.0),
+            ("co", "co", 1.0),
+        ] {
+            let is_of_model = weather != property.starts_with(['p', 'n', 'c', 's'])
+                && !(attribute == "precipitation" && !weather);
+            let is_shared = [
+                "temperature",
+                "relativeHumidity",
+                "windSpeed",
+                "windDirection",
+            ];
+            if let Some(value) = value(attribute)
+                && (is_of_model || is_shared.contains(&attribute))
+            {
+                expected.insert(property.to_owned(), (value * factor * 1e9).round() / 1e9);
+            }
+        }
+        let found: BTreeMap<String, f64> = long_rows(&decoded)
+            .into_iter()
+            .map(|(_, property, _, value, _)| (property, value))
+            .collect();
+        assert_eq!((found, decoded.rejects.len()), (expected, 0), "{name}");
+        let strict = decode(&plain, &[], &body);
+        if weather {
+            assert_eq!(strict.row_count(), decoded.row_count(), "{name}");
+        } else {
+            // The published examples have no zone.
+            assert_eq!(
+                reasons(&strict),
+                BTreeMap::from([("bad_time", 1)]),
+                "{name}"
+            );
+        }
+        let sensors = long_rows(&decoded);
+        assert!(sensors.iter().all(|row| !row.0.contains("2016-")), "{name}");
+    }
+}
+
+#[test]
+fn sensor_community_archive_as_csv() {
+    let Some(data) = folder("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let decoders = decoders(
+        "format = 'csv'\ncsv = { delimiter = ';' }\nnamespace = 'sc'\nsensor_id = { field = 'sensor_id' }\n\
+         time = { field = 'timestamp', format = 'rfc3339', zone = 'UTC' }\n\
+         map = [ { dataset = 'air', property = 'pm10', field = 'P1' },\n\
+         { dataset = 'air', property = 'pm2_5', field = 'P2' } ]",
+    );
+    let (mut expected, mut found) = (Tally::default(), Tally::default());
+    let (mut cut, mut rejects) = (0, BTreeMap::new());
+    for path in files(&data.join("sensor_community/archive_csv"), "csv") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Counted by splitting lines: no cell of the archive is quoted.
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(';').collect();
+        let column = |name| header.iter().position(|found| *found == name).unwrap();
+        let columns = [column("P1"), column("P2")];
+        for line in lines.filter(|line| !line.is_empty()) {
+            let cells: Vec<&str> = line.split(';').collect();
+            if cells.len() != header.len() {
+                cut += 1;
+                continue;
+            }
+            for at in columns {
+                if let Ok(value) = cells[at].parse() {
+                    expected.add(Some(value));
+                }
+            }
+        }
+        let decoded = decode(&decoders, &[], text.as_bytes());
+        for (_, _, _, value, _) in long_rows(&decoded) {
+            found.add(Some(value));
+        }
+        for (reason, count) in reasons(&decoded) {
+            *rejects.entry(reason).or_insert(0) += count;
+        }
+    }
+    assert_eq!(found.rows, expected.rows);
+    assert!(
+        (found.sum - expected.sum).abs() < 1e-3,
+        "{found:?}, {expected:?}"
+    );
+    assert_eq!((rejects, cut), (BTreeMap::from([("malformed", 1)]), 1));
 }

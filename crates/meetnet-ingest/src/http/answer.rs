@@ -14,7 +14,7 @@ mod tests;
 /// Row errors named in one answer; the counts are always complete.
 const ERRORS_NAMED_MAX: usize = 20;
 /// Says that rows are journalled but not decoded yet.
-const PENDING: HeaderName = HeaderName::from_static("meetnet-pending");
+pub(super) const PENDING: HeaderName = HeaderName::from_static("meetnet-pending");
 
 /// What a push request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(super) enum Answer {
     Unauthorised,
     /// No push source of this name.
     UnknownSource,
+    /// No push source of the format that a path is for.
+    NoSourceOfFormat(&'static str),
+    /// Sources of that format, but none of the database, bucket or station that the request names.
+    UnknownName,
     /// The body was refused.
     Body(BodyError),
     /// Too many requests.
@@ -60,65 +64,117 @@ struct Problem {
 struct RowError {
     reason: &'static str,
     message: String,
+    /// The position of the message in the body, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<u32>,
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Decoded(outcome) if outcome.rejects.is_empty() => {
-                StatusCode::NO_CONTENT.into_response()
-            }
-            Self::Decoded(outcome) => rows_rejected(outcome),
-            Self::Pending => (
-                StatusCode::NO_CONTENT,
-                [(PENDING, HeaderValue::from_static("true"))],
-            )
-                .into_response(),
-            Self::Unauthorised => {
-                let mut response = problem(
-                    StatusCode::UNAUTHORIZED,
-                    "credentials needed",
-                    "send the source's token as `Authorization: Bearer`, as the Basic password, as last path \
-                     segment or as field `token`",
-                );
-                let challenge =
-                    HeaderValue::from_static("Bearer realm=\"meetnet\", Basic realm=\"meetnet\"");
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, challenge);
-                response
-            }
-            Self::UnknownSource => problem(
+/// What there is to say of a request that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+    /// When the sender should come back, where it should.
+    pub(super) retry_after_s: Option<u64>,
+}
+
+impl Answer {
+    /// Returns why the request was not taken; none where it was.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let refusal = |status, title, detail: &str| Refusal {
+            status,
+            title,
+            detail: detail.to_owned(),
+            retry_after_s: None,
+        };
+        let later = |seconds, refusal| Refusal {
+            retry_after_s: Some(seconds),
+            ..refusal
+        };
+        Some(match self {
+            Self::Decoded(_) | Self::Pending => return None,
+            Self::Unauthorised => refusal(
+                StatusCode::UNAUTHORIZED,
+                "credentials needed",
+                "send the source's token as `Authorization: Bearer`, as the Basic password, as last path segment or as \
+                 field `token`; on a path that devices have built in, as they call it (PASSKEY, PASSWORD, …)",
+            ),
+            Self::UnknownSource => refusal(
                 StatusCode::NOT_FOUND,
                 "unknown source",
                 "no source of kind `http` has this name",
             ),
-            Self::Body(error) => body_refused(error),
+            Self::NoSourceOfFormat(format) => refusal(
+                StatusCode::NOT_FOUND,
+                "unknown source",
+                &format!("no source of kind `http` has the format `{format}`"),
+            ),
+            Self::UnknownName => refusal(
+                StatusCode::NOT_FOUND,
+                "unknown source",
+                "no source has the database, bucket or station that the request names",
+            ),
+            Self::Body(error) => body_refusal(error),
             Self::Busy {
                 retry_after_s,
                 detail,
             } => later(
-                problem(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail),
-                retry_after_s,
+                *retry_after_s,
+                refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail),
             ),
             Self::NotJournalled { detail } => later(
-                problem(StatusCode::SERVICE_UNAVAILABLE, "not stored", detail),
                 5,
+                refusal(StatusCode::SERVICE_UNAVAILABLE, "not stored", detail),
             ),
             Self::Unjournallable(detail) => {
-                problem(StatusCode::PAYLOAD_TOO_LARGE, "too large", detail)
+                refusal(StatusCode::PAYLOAD_TOO_LARGE, "too large", detail)
             }
+        })
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let Some(refusal) = self.refusal() else {
+            return match self {
+                Self::Decoded(outcome) if outcome.rejected() > 0 => rows_rejected(outcome),
+                Self::Pending => (
+                    StatusCode::NO_CONTENT,
+                    [(PENDING, HeaderValue::from_static("true"))],
+                )
+                    .into_response(),
+                _ => StatusCode::NO_CONTENT.into_response(),
+            };
+        };
+        let Refusal {
+            status,
+            title,
+            detail,
+            retry_after_s,
+        } = refusal;
+        let mut response = problem(status, title, detail);
+        let headers = response.headers_mut();
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge =
+                HeaderValue::from_static("Bearer realm=\"meetnet\", Basic realm=\"meetnet\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 
 fn rows_rejected(outcome: Outcome) -> Response {
-    let rejected = outcome.rejects.len() as u64;
+    let rejected = outcome.rejected();
     let named = outcome.rejects.into_iter().take(ERRORS_NAMED_MAX);
     let errors = named
-        .map(|(reason, message)| RowError {
-            reason: reason.as_str(),
-            message,
+        .map(|reject| RowError {
+            reason: reject.reason.as_str(),
+            message: reject.message,
+            item: reject.item,
         })
         .collect();
     respond(
@@ -136,40 +192,49 @@ fn rows_rejected(outcome: Outcome) -> Response {
     )
 }
 
-fn body_refused(error: BodyError) -> Response {
-    match error {
-        BodyError::TooLarge { what, bytes_max } => problem(
+fn body_refusal(error: &BodyError) -> Refusal {
+    let (status, title, detail) = match error {
+        BodyError::TooLarge { what, bytes_max } => (
             StatusCode::PAYLOAD_TOO_LARGE,
             "too large",
             format!("the {what} exceeds {bytes_max} bytes: send fewer rows at a time"),
         ),
-        BodyError::NoRoom => {
-            let detail = "the bodies of all requests together exceed their limit";
-            later(
-                problem(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail),
-                1,
-            )
-        }
-        BodyError::UnknownEncoding(name) => problem(
+        BodyError::NoRoom => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests",
+            "the bodies of all requests together exceed their limit".to_owned(),
+        ),
+        BodyError::UnknownEncoding(name) => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported content encoding",
             format!("`Content-Encoding: {name}` is not supported: send gzip or none"),
         ),
-        BodyError::BadGzip => problem(
+        BodyError::BadGzip => (
             StatusCode::BAD_REQUEST,
             "broken body",
-            "the body is no complete gzip; nothing was stored",
+            "the body is no complete gzip; nothing was stored".to_owned(),
         ),
-        BodyError::TooSlow => problem(
+        BodyError::TooSlow => (
             StatusCode::REQUEST_TIMEOUT,
             "too slow",
-            "the body did not arrive in time; nothing was stored",
+            "the body did not arrive in time; nothing was stored".to_owned(),
         ),
-        BodyError::Broken => problem(
+        BodyError::Broken => (
             StatusCode::BAD_REQUEST,
             "broken body",
-            "the body ended early; nothing was stored",
+            "the body ended early; nothing was stored".to_owned(),
         ),
+        BodyError::Empty => (
+            StatusCode::BAD_REQUEST,
+            "empty",
+            "the request has no fields; nothing was stored".to_owned(),
+        ),
+    };
+    Refusal {
+        status,
+        title,
+        detail,
+        retry_after_s: (*error == BodyError::NoRoom).then_some(1),
     }
 }
 
@@ -194,12 +259,5 @@ fn respond(status: StatusCode, problem: Problem) -> Response {
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
-    response
-}
-
-fn later(mut response: Response, seconds: u64) -> Response {
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -32,6 +32,8 @@ pub(super) enum BodyError {
     TooSlow,
     /// The connection broke.
     Broken,
+    /// There are no fields where a message of fields is expected.
+    Empty,
 }
 
 /// Memory that request bodies hold, over all requests.

@@ -1,7 +1,7 @@
 //! The credentials of a push request, wherever the device can put them, and their comparison.
 //!
-//! Bearer and Basic (password = token) headers, a last path segment, a `token` field in the query string or the form.
-//! Found or not, a `token` field never reaches the journal.
+//! Bearer, Token and Basic (password = token) headers, a last path segment, a field in the query string or the form.
+//! Found or not, such a field never reaches the journal.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
@@ -13,14 +13,14 @@ use subtle::ConstantTimeEq;
 mod tests;
 
 /// The name of the field in query strings and forms.
-const FIELD: &str = "token";
+pub(super) const TOKEN: &str = "token";
 
-/// Returns the token of the `Authorization` header: Bearer, or the password of Basic.
+/// Returns the token of the `Authorization` header: Bearer, Token, or the password of Basic.
 pub(super) fn from_headers(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.trim().split_once(' ')?;
     let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") {
+    if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
         return Some(rest.to_owned());
     }
     if scheme.eq_ignore_ascii_case("basic") {
@@ -32,23 +32,56 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Option<String> {
     None
 }
 
-/// Splits a query string or form into the token in it and everything else.
-pub(super) fn split_fields(encoded: &str) -> (Option<String>, String) {
-    let mut token = None;
-    let mut rest = String::with_capacity(encoded.len());
-    for pair in encoded.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // An encoded name (`%74oken`) is the same field.
-        if decode(name).eq_ignore_ascii_case(FIELD) {
-            token = Some(decode(value));
-            continue;
+/// A query string or form without its secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    /// Everything else, encoded as it came.
+    pub(super) rest: String,
+    /// The secrets, decoded, under their names in lower case.
+    secrets: Vec<(String, String)>,
+}
+
+impl Fields {
+    /// Takes the fields out that `secrets` (in lower case) names.
+    pub(super) fn split(encoded: &str, secrets: &[&str]) -> Self {
+        let mut fields = Self {
+            rest: String::with_capacity(encoded.len()),
+            secrets: Vec::new(),
+        };
+        for pair in encoded.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // An encoded name (`%74oken`) is the same field.
+            let name = decode(name).trim().to_ascii_lowercase();
+            if secrets.contains(&name.as_str()) {
+                fields.secrets.push((name, decode(value)));
+                continue;
+            }
+            if !fields.rest.is_empty() {
+                fields.rest.push('&');
+            }
+            fields.rest.push_str(pair);
         }
-        if !rest.is_empty() {
-            rest.push('&');
-        }
-        rest.push_str(pair);
+        fields
     }
-    (token, rest)
+
+    /// Returns the last value of a secret; none where it is absent.
+    pub(super) fn secret(&self, name: &str) -> Option<&str> {
+        let mut found = self.secrets.iter().rev();
+        found
+            .find(|(secret, _)| secret == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the last value of a field that is no secret, decoded; the name counts without regard to case.
+    pub(super) fn field(&self, name: &str) -> Option<String> {
+        let mut pairs = self
+            .rest
+            .rsplit('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(found, _)| decode(found).trim().eq_ignore_ascii_case(name))
+            .map(|(_, value)| decode(value))
+    }
 }
 
 /// Compares in a time that does not tell how much was right: hashes have one length.

@@ -1,6 +1,5 @@
-//! The push endpoint: from a request to its answer.
+//! The push endpoints: their sources, their paths, and the general one, `POST /ingest/v1/{source}`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,24 +9,21 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use meetnet_lake::journal::{AppendError, NewEnvelope};
 use meetnet_model::ids::SourceId;
-use meetnet_model::source::SourceKind;
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::source::{SourceKind, WireFormat};
 use tokio::sync::Semaphore;
 
 use super::answer::Answer;
-use super::body::{self, BodyMemory};
-use super::credentials;
+use super::body::BodyMemory;
+use super::credentials::{self, Fields, TOKEN};
+use super::endpoint::{Endpoint, Inner, Wanted, journalled_headers};
 use super::limits::{PushLimits, RateLimit};
+use super::{airrohr, influx, sensorthings, stations};
 use crate::intake::Intake;
 use crate::outcomes::OutcomeRegistry;
-use crate::status::{SourceState, Statuses, now_us};
+use crate::status::Statuses;
 
-/// Headers that decoding may need; no others are journalled, above all no credentials and no cookies.
-/// `x-sensor` names the device at sensor.community's endpoints, `x-pin` its channel.
-const JOURNALLED_HEADERS: [&str; 3] = ["content-type", "x-sensor", "x-pin"];
-/// Longest header value journalled.
-const HEADER_BYTES_MAX: usize = 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One push source.
@@ -35,8 +31,16 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub struct PushSource {
     /// Its id, the last part of its path.
     pub id: SourceId,
-    /// Its token, already resolved; none takes everyone who reaches the listener.
+    /// The format of its messages: it says which of the paths that devices have built in are its, too.
+    pub format: WireFormat,
+    /// Its token, already resolved; none takes everyone who reaches the listener. Of several lines each is a token: one
+    /// per device. On paths that devices have built in it is what the device calls PASSKEY, PASSWORD or token.
     pub token: Option<String>,
+    /// What requests on such a path must call it, where they call it anything: the database or bucket of line
+    /// protocol, the ID of a Weather Underground station.
+    pub name: Option<String>,
+    /// A further path of its own, for stations whose path can be set.
+    pub path: Option<String>,
     /// Most requests per second, averaged over a second.
     pub requests_per_second_max: u32,
 }
@@ -44,39 +48,27 @@ pub struct PushSource {
 /// What the endpoint works with; cheap to clone.
 #[derive(Clone)]
 pub struct PushState {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    sources: BTreeMap<String, Endpoint>,
-    limits: PushLimits,
-    intake: Intake,
-    outcomes: OutcomeRegistry,
-    requests: Semaphore,
-    memory: BodyMemory,
-}
-
-struct Endpoint {
-    id: SourceId,
-    token: Option<String>,
-    path: String,
-    rate: RateLimit,
-    status: Arc<SourceState>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl PushState {
-    /// Joins the push sources with the journal and the pipeline's outcomes.
+    /// Joins the push sources with the journal and the pipeline's outcomes. Ids of devices that are credentials as well
+    /// become pseudonyms under `key` before they are journalled.
     pub fn new(
         sources: Vec<PushSource>,
         limits: PushLimits,
         intake: Intake,
         outcomes: OutcomeRegistry,
         statuses: &Statuses,
+        key: PrivacyKey,
     ) -> Self {
         let endpoint = |source: PushSource| {
             let status = statuses.register(&source.id, SourceKind::Http);
             let endpoint = Endpoint {
-                token: source.token,
+                format: source.format,
+                tokens: source.token.as_deref().map(lines_of),
+                name: source.name,
+                own_path: source.path,
                 path: format!("/ingest/v1/{}", source.id),
                 rate: RateLimit::new(source.requests_per_second_max, Instant::now()),
                 status,
@@ -95,6 +87,7 @@ impl PushState {
                 outcomes,
                 requests,
                 memory,
+                key,
             }),
         }
     }
@@ -121,11 +114,16 @@ impl PushState {
     }
 }
 
-/// Returns the router of `POST /ingest/v1/{source}` and `POST /ingest/v1/{source}/{token}`.
+/// Returns the router of `POST /ingest/v1/{source}` and `POST /ingest/v1/{source}/{token}`, of the paths that devices
+/// have built in, and of those that sources have declared.
 pub fn push_router(state: PushState) -> Router {
     Router::new()
         .route("/ingest/v1/{source}", post(push))
         .route("/ingest/v1/{source}/{token}", post(push_with_token))
+        .merge(airrohr::routes())
+        .merge(influx::routes())
+        .merge(sensorthings::routes())
+        .merge(stations::routes(&state))
         .with_state(state)
 }
 
@@ -136,7 +134,7 @@ async fn push(
 ) -> Response {
     state
         .inner
-        .answer(&source, None, request)
+        .push(Wanted::Source(&source), None, request)
         .await
         .into_response()
 }
@@ -148,139 +146,72 @@ async fn push_with_token(
 ) -> Response {
     state
         .inner
-        .answer(&source, Some(token), request)
+        .push(Wanted::Source(&source), Some(token), request)
         .await
         .into_response()
 }
 
 impl Inner {
-    async fn answer(
+    /// Takes one request whose body is the message and whose credential may stand anywhere.
+    pub(super) async fn push(
         &self,
-        source: &str,
+        wanted: Wanted<'_>,
         path_token: Option<String>,
         request: Request<Body>,
     ) -> Answer {
-        let Some(endpoint) = self.sources.get(source) else {
-            return Answer::UnknownSource;
-        };
-        let answer = self
-            .take(endpoint, path_token, request)
-            .await
-            .unwrap_or_else(|refusal| refusal);
-        match &answer {
-            Answer::Decoded(_) | Answer::Pending => endpoint.status.acked.add(1),
-            Answer::NotJournalled { detail } => endpoint.status.note_error(detail.as_str()),
-            _ => endpoint.status.refused.add(1),
-        }
-        answer
-    }
-
-    /// Takes one body; an `Err` is an answer too, given before anything was journalled.
-    async fn take(
-        &self,
-        endpoint: &Endpoint,
-        path_token: Option<String>,
-        request: Request<Body>,
-    ) -> Result<Answer, Answer> {
-        let Ok(_place) = self.requests.try_acquire() else {
-            return Err(Answer::Busy {
-                retry_after_s: 1,
-                detail: "more requests at a time than allowed",
-            });
-        };
         let (parts, body) = request.into_parts();
-        let (query_token, query) = credentials::split_fields(parts.uri.query().unwrap_or(""));
+        let query = Fields::split(parts.uri.query().unwrap_or(""), &[TOKEN]);
         let token = credentials::from_headers(&parts.headers)
             .or(path_token)
-            .or(query_token);
-        let form = is_form(&parts.headers);
-        // Before the body is read, unless the credential can only be in it.
-        let early = token.is_some() || !form;
-        if early {
-            endpoint.admit(token.as_deref())?;
-        }
-        let mut share = self.memory.share(self.limits.bodies_bytes_max);
-        let mut payload = body::read(&parts.headers, body, &self.limits, &mut share)
-            .await
-            .map_err(Answer::Body)?;
-        let mut form_token = None;
-        if form && let Ok(text) = std::str::from_utf8(&payload) {
-            let (found, rest) = credentials::split_fields(text);
-            if found.is_some() {
-                payload = rest.into_bytes();
-            }
-            form_token = found;
-        }
-        if !early {
-            endpoint.admit(form_token.as_deref())?;
-        }
-        endpoint.status.message(payload.len(), now_us());
-        self.journal(endpoint, &meta_of(&parts.headers, &query), &payload)
-            .await
-    }
-
-    async fn journal(
-        &self,
-        endpoint: &Endpoint,
-        meta: &[(&str, &str)],
-        payload: &[u8],
-    ) -> Result<Answer, Answer> {
-        let envelope = NewEnvelope {
-            source: endpoint.id.as_str(),
-            topic: &endpoint.path,
-            meta,
-            payload,
-            ..NewEnvelope::default()
+            .or_else(|| query.secret(TOKEN).map(str::to_owned));
+        let endpoint = match self.choose(wanted, None, token.as_deref()) {
+            Ok(endpoint) => endpoint,
+            Err(refusal) => return refusal,
         };
-        let appended = self
-            .outcomes
-            .register_with(|| {
-                self.intake
-                    .append(&envelope)
-                    .map(|appended| appended.sequence)
-            })
-            .map_err(|_| Answer::Busy {
-                retry_after_s: 1,
-                detail: "too many pushes wait for their answer",
-            })?;
-        let mut waiter = appended.map_err(|error| match error {
-            AppendError::FieldTooLong { .. } => Answer::Unjournallable(error.to_string()),
-            error => Answer::NotJournalled {
-                detail: error.to_string(),
-            },
-        })?;
-
-        let synced = self.intake.wait_durable(waiter.sequence());
-        if !matches!(
-            tokio::time::timeout(self.limits.sync_wait, synced).await,
-            Ok(true)
-        ) {
-            let detail = "the journal was not synced in time: send it again".to_owned();
-            return Err(Answer::NotJournalled { detail });
+        // A form that comes here is a station's all the same.
+        if let Some(secrets) = stations::secrets(endpoint.format) {
+            return stations::take(self, endpoint, secrets, token, parts, body).await;
         }
-        // Stored from here on, whatever the decode says.
-        let outcome = tokio::time::timeout(self.limits.outcome_wait, waiter.outcome()).await;
-        Ok(outcome
-            .ok()
-            .flatten()
-            .map_or(Answer::Pending, Answer::Decoded))
+        let topic = match wanted {
+            Wanted::Source(_) => endpoint.path.as_str(),
+            Wanted::OwnPath(_) | Wanted::Format(_) => parts.uri.path(),
+        };
+        let taken = async {
+            let _place = self.place()?;
+            let form = is_form(&parts.headers);
+            // Before the body is read, unless the credential can only be in it.
+            let early = token.is_some() || !form;
+            if early {
+                endpoint.admit(token.as_deref())?;
+            }
+            let (mut payload, _share) = self.read_body(&parts.headers, body).await?;
+            let mut fields = Fields::default();
+            if form && let Ok(text) = std::str::from_utf8(&payload) {
+                fields = Fields::split(text, &[TOKEN]);
+                if fields.secret(TOKEN).is_some() {
+                    payload = fields.rest.clone().into_bytes();
+                }
+            }
+            if !early {
+                endpoint.admit(fields.secret(TOKEN))?;
+            }
+            let mut meta = journalled_headers(&parts.headers);
+            if !query.rest.is_empty() {
+                meta.push(("query", query.rest.as_str()));
+            }
+            self.journal(endpoint, topic, &meta, &payload).await
+        };
+        endpoint.settle(taken.await)
     }
 }
 
-impl Endpoint {
-    /// Checks the credential, then the rate: a stranger cannot use up what the source may send.
-    fn admit(&self, token: Option<&str>) -> Result<(), Answer> {
-        if let Some(expected) = &self.token {
-            let right = token.is_some_and(|given| credentials::equal(given, expected));
-            if !right {
-                return Err(Answer::Unauthorised);
-            }
-        }
-        self.rate.take(Instant::now()).map_err(|wait| Answer::Busy {
-            retry_after_s: wait.as_secs() + 1,
-            detail: "more requests per second than this source may send",
-        })
-    }
+/// Returns the tokens of a secret, one a line.
+fn lines_of(secret: &str) -> Vec<String> {
+    let lines = secret.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -291,21 +222,6 @@ fn is_form(headers: &HeaderMap) -> bool {
         let essence = text.split(';').next().unwrap_or("").trim();
         essence.eq_ignore_ascii_case(FORM)
     })
-}
-
-/// Returns what decoding may need besides the body.
-fn meta_of<'a>(headers: &'a HeaderMap, query: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut meta = Vec::with_capacity(JOURNALLED_HEADERS.len() + 1);
-    for name in JOURNALLED_HEADERS {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(value) = value.filter(|value| value.len() <= HEADER_BYTES_MAX) {
-            meta.push((name, value));
-        }
-    }
-    if !query.is_empty() {
-        meta.push(("query", query));
-    }
-    meta
 }
 
 #[cfg(test)]

@@ -35,10 +35,19 @@ impl Split {
             WireFormat::Telraam
             | WireFormat::Airrohr
             | WireFormat::TtsV3
-            | WireFormat::Json
+            | WireFormat::ChirpstackV4
+            | WireFormat::SensorThings
+            | WireFormat::Ngsi
+            | WireFormat::Senml
             | WireFormat::SensorCommunity
             | WireFormat::Ircel
-            | WireFormat::Opensensemap => Self::Json,
+            | WireFormat::Opensensemap
+            | WireFormat::Json => Self::Json,
+            WireFormat::Ndjson
+            | WireFormat::Ecowitt
+            | WireFormat::Wunderground
+            | WireFormat::Influx => Self::Lines,
+            WireFormat::Csv => Self::Table,
         }
     }
 }

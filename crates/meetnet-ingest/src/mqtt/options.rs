@@ -42,6 +42,22 @@ pub enum TlsRoots {
     Pem(Vec<u8>),
 }
 
+/// The certificate by which a broker knows this client, beside or instead of a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// PEM certificates, the client's own first.
+    pub certificates: Vec<u8>,
+    /// The PEM private key of the first certificate, already resolved.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for TlsIdentity {
+    /// Leaves the key out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsIdentity(…)")
+    }
+}
+
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
@@ -128,6 +144,8 @@ pub struct MqttOptions {
     pub backoff_max: Duration,
     /// Who may sign the broker's certificate.
     pub tls_roots: TlsRoots,
+    /// The client's certificate, where the broker asks for one.
+    pub tls_identity: Option<TlsIdentity>,
 }
 
 /// The head that is kept of an oversized payload.
@@ -154,6 +172,7 @@ impl MqttOptions {
             watch_broker_drops: true,
             backoff_max: Duration::from_secs(30),
             tls_roots: TlsRoots::default(),
+            tls_identity: None,
         }
     }
 

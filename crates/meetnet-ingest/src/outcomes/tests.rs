@@ -1,7 +1,7 @@
 use meetnet_model::ids::Sequence;
 use meetnet_model::reject::RejectReason;
 
-use super::{Outcome, OutcomeRegistry, TooManyWaiting};
+use super::{Outcome, OutcomeRegistry, OutcomeReject, TooManyWaiting};
 
 fn register(registry: &OutcomeRegistry, sequence: u64) -> super::Waiter {
     registry
@@ -18,7 +18,12 @@ async fn an_outcome_reaches_the_request_that_waits() {
     assert!(registry.is_awaited(Sequence(1)) && !registry.is_awaited(Sequence(2)));
     let outcome = Outcome {
         accepted: 2,
-        rejects: vec![(RejectReason::BadTime, "no".to_owned())],
+        rejects: vec![OutcomeReject {
+            reason: RejectReason::BadTime,
+            message: "no".to_owned(),
+            item: Some(3),
+        }],
+        unlisted: 4,
     };
     registry.report(Sequence(1), outcome.clone());
     assert_eq!(waiter.outcome().await, Some(outcome));

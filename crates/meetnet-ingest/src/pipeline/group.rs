@@ -104,6 +104,8 @@ pub(super) struct Taken {
     pub(super) lineage: Arc<[Lineage]>,
     /// What could not become a row, in the order of the envelopes.
     pub(super) rejects: Vec<Reject>,
+    /// How many more rejects envelopes have, in the order of the envelopes.
+    pub(super) unlisted: Vec<(u32, u32)>,
     /// By envelope: whether the clock was off when it was received. Empty where it never was.
     clock_steps: Vec<bool>,
 }
@@ -225,6 +227,7 @@ impl GroupDecoder {
                 .map(|(name, value)| (name.into(), value.into())),
         );
         let rejects = self.group.rejects();
+        let ignored = self.group.ignored();
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
             source: frame.source,
@@ -235,6 +238,10 @@ impl GroupDecoder {
             truncated: frame.truncated,
         };
         self.decoders.decode(index, &envelope, &mut self.group);
+        if self.group.ignored() > ignored {
+            metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
+                .increment(self.group.ignored() - ignored);
+        }
         // Only rejects need the topic again, and rows about them.
         let topic = if self.group.rejects() > rejects || frame.kind == FrameKind::Replay {
             frame.topic
@@ -260,7 +267,11 @@ impl GroupDecoder {
 
     /// Takes what has been decoded and leaves room for the next group.
     pub(super) fn take(&mut self) -> Taken {
-        let Decoded { mut rows, rejects } = self.group.take();
+        let Decoded {
+            mut rows,
+            rejects,
+            unlisted,
+        } = self.group.take();
         for reject in &rejects {
             let lineage = &self.lineage[reject.envelope as usize];
             self.counts.add(&lineage.source, lineage.sequence, reject);
@@ -277,6 +288,7 @@ impl GroupDecoder {
             rows,
             lineage: self.lineage.drain(..).collect(),
             rejects,
+            unlisted,
             clock_steps,
         }
     }

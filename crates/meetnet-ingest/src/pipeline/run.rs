@@ -22,7 +22,7 @@ use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
-use crate::outcomes::{Outcome, OutcomeRegistry};
+use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
 
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
@@ -496,13 +496,22 @@ impl Runner {
                 .rejects
                 .iter()
                 .filter(|reject| reject.envelope == index)
-                .map(|reject| (reject.reason, reject.message.clone()))
+                .map(|reject| OutcomeReject {
+                    reason: reject.reason,
+                    message: reject.message.clone(),
+                    item: reject.item,
+                })
                 .collect();
+            let unlisted = taken
+                .unlisted
+                .binary_search_by_key(&index, |(envelope, _)| *envelope)
+                .map_or(0, |found| u64::from(taken.unlisted[found].1));
             self.outcomes.report(
                 lineage.sequence,
                 Outcome {
                     accepted: accepted as u64,
                     rejects,
+                    unlisted,
                 },
             );
         }

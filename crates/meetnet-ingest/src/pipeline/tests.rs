@@ -252,7 +252,10 @@ fn a_waiting_push_learns_what_became_of_its_body() {
             accepted: got,
             rejects,
         } = runtime.block_on(waiter.outcome()).unwrap();
-        let got_reasons: Vec<&str> = rejects.iter().map(|(reason, _)| reason.as_str()).collect();
+        let got_reasons: Vec<&str> = rejects
+            .iter()
+            .map(|reject| reject.reason.as_str())
+            .collect();
         assert_eq!((got, got_reasons.as_slice()), (accepted, reasons), "{body}");
     };
     check("{\"t\":1,\"h\":2}", 2, &[]);

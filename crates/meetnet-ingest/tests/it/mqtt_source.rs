@@ -357,3 +357,39 @@ fn an_old_broker_is_spoken_to_in_its_version_and_refusals_are_reported() {
     );
     daemon.stop();
 }
+
+#[test]
+fn sources_of_one_share_group_have_each_message_once_between_them() {
+    in_both(|mut scene, _| {
+        let shared = vec!["$share/meetnet/city/{sensor}".to_owned()];
+        scene.options.topics.clone_from(&shared);
+        let mut other = options(scene.broker.port);
+        other.client_id = "meetnet-test-second".to_owned();
+        other.protocol = scene.options.protocol;
+        other.topics = shared;
+        let mut first = scene.subscribe(Sync::Always);
+        let mut disk = Disk::new();
+        let mut second = Daemon::start(&mut disk, other, Sync::Always, |_| {});
+        second.wait_subscribed();
+        scene.publish(0..1_000);
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while first.status().acked_total + second.status().acked_total < 1_000 {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "they did not all come"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let (of_first, of_second) = (first.payloads(), second.payloads());
+        assert!(!of_first.is_empty() && !of_second.is_empty());
+        let mut all: Vec<u32> = of_first
+            .iter()
+            .chain(&of_second)
+            .map(|number| number.parse().unwrap())
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..1_000).collect::<Vec<_>>());
+        first.stop();
+        second.stop();
+    });
+}

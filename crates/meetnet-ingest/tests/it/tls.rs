@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use meetnet_ingest::mqtt::TlsRoots;
+use meetnet_ingest::mqtt::{TlsIdentity, TlsRoots};
 use meetnet_testkit::mosquitto::TUNED;
 use tempfile::TempDir;
 
@@ -27,6 +27,9 @@ keyUsage = critical, keyCertSign, cRLSign
 basicConstraints = critical, CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = IP:127.0.0.1
+[client]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = clientAuth
 [other_name]
 basicConstraints = critical, CA:FALSE
 extendedKeyUsage = serverAuth
@@ -71,9 +74,35 @@ impl Authority {
         TlsRoots::Pem(fs::read(self.folder.path().join("ca.pem")).unwrap())
     }
 
+    /// Makes a certificate for a client, signed by this authority.
+    fn client(&self) -> TlsIdentity {
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -config openssl.cnf";
+        openssl(
+            self.folder.path(),
+            &format!(
+                "req -new {new_key} -subj /CN=meetnet-test -keyout client.key -out client.csr"
+            ),
+        );
+        openssl(
+            self.folder.path(),
+            "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile openssl.cnf \
+             -extensions client -out client.pem",
+        );
+        let read = |name: &str| fs::read(self.folder.path().join(name)).unwrap();
+        TlsIdentity {
+            certificates: read("client.pem"),
+            key: read("client.key"),
+        }
+    }
+
     /// Starts a broker that speaks TLS with the certificate beside its plain listener, which stations use; the source
     /// speaks to the one with TLS.
     fn scene(&self) -> Option<Scene> {
+        self.scene_with("")
+    }
+
+    /// Does the same with further settings of the listener with TLS.
+    fn scene_with(&self, settings: &str) -> Option<Scene> {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -81,7 +110,8 @@ impl Authority {
             .port();
         let folder = self.folder.path().display();
         let mut scene = Scene::new(&format!(
-            "{TUNED}listener {port} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key"
+            "{TUNED}listener {port} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n\
+             {settings}"
         ))?;
         scene.options.url = format!("mqtts://127.0.0.1:{port}").parse().unwrap();
         Some(scene)
@@ -167,4 +197,82 @@ fn a_file_without_a_certificate_is_no_authority() {
     let nothing = TlsRoots::Pem(b"no certificate".to_vec());
     let expected = ["cannot set TLS up: the CA file holds no certificate"];
     check_refused(&authority, &nothing, &expected);
+}
+
+/// Settings of a listener that only takes clients with a certificate of the authority.
+fn require_certificate(authority: &Authority) -> String {
+    let folder = authority.folder.path().display();
+    format!("cafile {folder}/ca.pem\nrequire_certificate true\n")
+}
+
+#[test]
+fn a_broker_that_asks_for_a_certificate_is_shown_one() {
+    let Some(authority) = Authority::new("broker") else {
+        return;
+    };
+    let identity = authority.client();
+    for (protocol, name) in PROTOCOLS {
+        let Some(mut scene) = authority.scene_with(&require_certificate(&authority)) else {
+            return;
+        };
+        scene.options.protocol = protocol;
+        scene.options.tls_roots = authority.pem();
+        scene.options.tls_identity = Some(identity.clone());
+        let mut daemon = scene.subscribe(Sync::Always);
+        scene.publish(0..500);
+        let status = daemon.wait("all acknowledged", |status| status.acked_total == 500);
+        assert_eq!((status.protocol, status.reconnects_total), (Some(name), 0));
+        assert_eq!(daemon.payloads(), numbers(0..500));
+        daemon.stop();
+    }
+}
+
+/// Nothing is ever subscribed to at a broker that asks for a certificate; the error says what `expected` is.
+fn check_identity_refused(authority: &Authority, identity: Option<TlsIdentity>, expected: &str) {
+    let Some(mut scene) = authority.scene_with(&require_certificate(authority)) else {
+        return;
+    };
+    scene.options.tls_roots = authority.pem();
+    scene.options.tls_identity = identity;
+    let mut daemon = scene.start(Sync::Always);
+    let status = daemon.wait("refused", |status| status.last_error.is_some());
+    let message = status.last_error.unwrap().message;
+    assert!(message.contains(expected), "{message}");
+    assert!(!message.contains("PRIVATE"), "{message}");
+    assert!(!status.connected && !status.subscribed);
+    daemon.stop();
+}
+
+#[test]
+fn without_the_right_certificate_the_broker_refuses() {
+    let (Some(authority), Some(other)) = (Authority::new("broker"), Authority::new("broker"))
+    else {
+        return;
+    };
+    check_identity_refused(&authority, None, "");
+    check_identity_refused(&authority, Some(other.client()), "");
+    let own = authority.client();
+    let mixed = TlsIdentity {
+        key: other.client().key,
+        ..own.clone()
+    };
+    check_identity_refused(&authority, Some(mixed), "`tls_key` is not the key of");
+    let no_key = TlsIdentity {
+        key: b"no key".to_vec(),
+        ..own.clone()
+    };
+    check_identity_refused(
+        &authority,
+        Some(no_key),
+        "`tls_key` holds no PEM private key",
+    );
+    let no_certificate = TlsIdentity {
+        certificates: Vec::new(),
+        ..own
+    };
+    check_identity_refused(
+        &authority,
+        Some(no_certificate),
+        "the file of `tls_cert` holds no certificate",
+    );
 }

@@ -6,7 +6,8 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
-    Constant, MapEntry, PairsDeclaration, SecretRef, Sentinel, TimeDeclaration, TimeIs, ValueRef,
+    Constant, CsvDeclaration, MapEntry, PairsDeclaration, SecretRef, Sentinel, StationUnits,
+    TimeDeclaration, TimeIs, ValueRef,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -215,6 +216,8 @@ pub(super) struct Source {
     pub(super) pairs: Option<PairsDeclaration>,
     #[serde(default)]
     pub(super) lenient: bool,
+    pub(super) csv: Option<Spanned<CsvDeclaration>>,
+    pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
@@ -240,8 +243,13 @@ pub(super) struct Source {
     pub(super) watch_broker_drops: Option<bool>,
     pub(super) backoff_max: Option<DurationText>,
     pub(super) tls_ca: Option<Spanned<String>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<Secret>>,
     // kind = "http"
     pub(super) token: Option<Spanned<Secret>>,
+    pub(super) database: Option<Spanned<String>>,
+    pub(super) station: Option<Spanned<String>>,
+    pub(super) path: Option<Spanned<String>>,
     pub(super) requests_per_second_max: Option<NonZeroU32>,
     // Kinds that are polled
     pub(super) api_key: Option<Spanned<Secret>>,

@@ -30,6 +30,8 @@ pub(crate) struct Secrets {
 pub(crate) struct SourceSecrets {
     /// Password of the broker, token of the push endpoint, or key of the API.
     pub(crate) credential: Option<String>,
+    /// Private key of the client's certificate, PEM.
+    pub(crate) tls_key: Option<String>,
 }
 
 /// Looks secrets up and notes those that are not there.
@@ -98,13 +100,18 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
     let privacy = named.and_then(|secret| finder.find(secret));
     let mut sources = BTreeMap::new();
     for source in &config.sources {
-        let named = match &source.transport {
-            Transport::Mqtt(mqtt) => &mqtt.password,
-            Transport::Http(http) => &http.token,
-            Transport::Poll(poll) => &poll.api_key,
+        let (named, key) = match &source.transport {
+            Transport::Mqtt(mqtt) => (&mqtt.password, mqtt.identity.as_ref()),
+            Transport::Http(http) => (&http.token, None),
+            Transport::Poll(poll) => (&poll.api_key, None),
         };
         let credential = named.as_ref().and_then(|secret| finder.find(secret));
-        sources.insert(source.declaration.id.clone(), SourceSecrets { credential });
+        let tls_key = key.and_then(|(_, secret)| finder.find(secret));
+        let found = SourceSecrets {
+            credential,
+            tls_key,
+        };
+        sources.insert(source.declaration.id.clone(), found);
     }
     if let (Some(text), Some(secret)) = (&privacy, &config.privacy_secret)
         && text.len() < PRIVACY_BYTES_MIN
@@ -174,6 +181,11 @@ fn read_one(
 }
 
 impl Secrets {
+    /// Returns the private key (PEM) of a source's certificate, if one is configured.
+    pub(crate) fn tls_key(&self, source: &SourceId) -> Option<String> {
+        self.sources.get(source)?.tls_key.clone()
+    }
+
     /// Returns the password, token or API key of a source, if one is configured.
     pub(crate) fn credential(&self, source: &SourceId) -> Option<String> {
         self.sources.get(source)?.credential.clone()

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use meetnet_ingest::http::is_fixed_path;
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
@@ -16,7 +17,7 @@ use toml::Spanned;
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::bytes;
-use super::source_keys::{FORMATS, KIND_KEYS, LATER_FORMATS, LATER_KINDS, is_of_other_kind};
+use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
@@ -63,18 +64,24 @@ impl Kind {
     }
 }
 
-/// The broker connection, without its password.
+/// The broker connection, without its password and key.
 #[derive(Clone, Debug)]
 pub(crate) struct MqttTransport {
     /// The client id is empty where it follows from the journal.
     pub(crate) options: MqttOptions,
     pub(crate) password: Option<Located<SecretRef>>,
+    /// The client's certificate (PEM), and where its key is found.
+    pub(crate) identity: Option<(Vec<u8>, Located<SecretRef>)>,
 }
 
 /// The push endpoint, without its token.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpTransport {
     pub(crate) token: Option<Located<SecretRef>>,
+    /// The database, bucket or station that requests name.
+    pub(crate) name: Option<String>,
+    /// A path of its own.
+    pub(crate) path: Option<String>,
     pub(crate) requests_per_second_max: u32,
 }
 
@@ -117,9 +124,25 @@ pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSo
             );
             document.problem(source.id_span.clone(), message);
         }
+        if let Transport::Http(HttpTransport {
+            path: Some(path), ..
+        }) = &source.config.transport
+            && let Some(other) = owner_of_path(&sources, path)
+        {
+            let message = format!("source `{other}` has the path {path} already");
+            document.problem(source.id_span.clone(), message);
+        }
         sources.push(source);
     }
     sources
+}
+
+fn owner_of_path<'s>(sources: &'s [ReadSource], path: &str) -> Option<&'s SourceId> {
+    let mut configs = sources.iter().map(|source| &source.config);
+    let owner = configs.find(|config| {
+        matches!(&config.transport, Transport::Http(http) if http.path.as_deref() == Some(path))
+    });
+    owner.map(|config| &config.declaration.id)
 }
 
 fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Option<ReadSource> {
@@ -147,20 +170,25 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             None
         }
     };
+    if let Some(csv) = &raw.csv
+        && format.is_some_and(|format| format != WireFormat::Csv)
+    {
+        let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
+        document.problem(csv.span(), message);
+    }
+    if let Some(units) = &raw.units
+        && format.is_some_and(|format| format != WireFormat::Ecowitt)
+    {
+        let message =
+            "`units` is for format = \"ecowitt\" only; write the unit of each field in `map`";
+        document.problem(units.span(), message);
+    }
     let transport = match kind {
         Kind::Polled(polled) => source_poll::read(document, polled, &raw, &section_span)
             .map(|transport| Transport::Poll(Box::new(transport))),
         Kind::Mqtt => mqtt(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
-        Kind::Http => Some(Transport::Http(HttpTransport {
-            token: raw
-                .token
-                .as_ref()
-                .map(|token| document.located(token.get_ref().0.clone(), token.span())),
-            requests_per_second_max: raw
-                .requests_per_second_max
-                .map_or(REQUESTS_PER_SECOND_DEFAULT, u32::from),
-        })),
+        Kind::Http => Some(Transport::Http(http(document, &raw, format))),
     };
     let default_window = TimeWindow::default();
     let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
@@ -203,6 +231,8 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         reference_temperature: raw.reference_temperature,
         pairs: raw.pairs,
         lenient: raw.lenient,
+        csv: raw.csv.map(Spanned::into_inner),
+        units: raw.units.map(Spanned::into_inner),
         map: raw
             .map
             .into_iter()
@@ -294,25 +324,10 @@ fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<(Kind, Str
 
 fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFormat> {
     let name = text.get_ref().as_str();
-    let format = match name {
-        "telraam" => Some(WireFormat::Telraam),
-        "airrohr" => Some(WireFormat::Airrohr),
-        "tts-v3" => Some(WireFormat::TtsV3),
-        "json" => Some(WireFormat::Json),
-        "sensor-community" => Some(WireFormat::SensorCommunity),
-        "ircel" => Some(WireFormat::Ircel),
-        "opensensemap" => Some(WireFormat::Opensensemap),
-        _ => None,
-    };
+    let format = WireFormat::from_name(name);
     if format.is_none() {
-        let message = if LATER_FORMATS.contains(&name) {
-            format!(
-                "format `{name}` is not in this version, which knows {}",
-                FORMATS.join(", ")
-            )
-        } else {
-            format!("unknown format `{name}`{}", did_you_mean(name, FORMATS))
-        };
+        let known = WireFormat::ALL.map(WireFormat::as_str);
+        let message = format!("unknown format `{name}`{}", did_you_mean(name, &known));
         document.problem(text.span(), message);
     }
     format
@@ -334,6 +349,57 @@ fn name(document: &mut Document<'_>, key: &str, text: &Spanned<String>) {
             "{key} `{value}` must be lower-case letters, digits, - and _, begin with a letter or digit, and have at most {BYTES_MAX} characters"
         );
         document.problem(text.span(), message);
+    }
+}
+
+/// Reads what belongs to a push endpoint, some of it to one format only.
+fn http(
+    document: &mut Document<'_>,
+    raw: &raw::Source,
+    format: Option<WireFormat>,
+) -> HttpTransport {
+    for (key, value, owner) in [
+        ("database", &raw.database, WireFormat::Influx),
+        ("station", &raw.station, WireFormat::Wunderground),
+    ] {
+        if let Some(value) = value
+            && format.is_some_and(|format| format != owner)
+        {
+            let message = format!(
+                "`{key}` is for format = \"{}\" only; remove it",
+                owner.as_str()
+            );
+            document.problem(value.span(), message);
+        }
+    }
+    if let Some(path) = &raw.path {
+        own_path(document, path);
+    }
+    let name = raw.database.as_ref().or(raw.station.as_ref());
+    HttpTransport {
+        token: raw
+            .token
+            .as_ref()
+            .map(|token| document.located(token.get_ref().0.clone(), token.span())),
+        name: name.map(|name| name.get_ref().clone()),
+        path: raw.path.as_ref().map(|path| path.get_ref().clone()),
+        requests_per_second_max: raw
+            .requests_per_second_max
+            .map_or(REQUESTS_PER_SECOND_DEFAULT, u32::from),
+    }
+}
+
+/// Checks a path that a source takes beside its `/ingest/v1/ID`.
+fn own_path(document: &mut Document<'_>, path: &Spanned<String>) {
+    let text = path.get_ref().as_str();
+    let is_path_byte = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+    let is_path = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_path_byte);
+    if !is_path {
+        let message = "a path begins with / and goes on with letters, digits and / - _ . ~ only";
+        document.problem(path.span(), message);
+    } else if is_fixed_path(text) || text.starts_with("/ingest/") {
+        let message = "this path is there already; leave `path` out, or choose one that is not";
+        document.problem(path.span(), message);
     }
 }
 
@@ -416,16 +482,22 @@ fn mqtt(
     }
     options.retained = raw.retained.unwrap_or(options.retained);
     options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
-    if let Some(path) = &raw.tls_ca {
-        let file = folder.join(path.get_ref());
-        match std::fs::read(&file) {
-            Ok(pem) => options.tls_roots = TlsRoots::Pem(pem),
-            Err(error) => {
-                document.problem(
-                    path.span(),
-                    format!("cannot read {}: {error}", file.display()),
-                );
-            }
+    if let Some(path) = &raw.tls_ca
+        && let Some(pem) = read_file(document, path, folder)
+    {
+        options.tls_roots = TlsRoots::Pem(pem);
+    }
+    let identity = identity(document, raw, folder);
+    for (key, span) in [
+        ("tls_ca", raw.tls_ca.as_ref().map(Spanned::span)),
+        ("tls_cert", raw.tls_cert.as_ref().map(Spanned::span)),
+    ] {
+        if let Some(span) = span
+            && !options.url.tls
+        {
+            let message =
+                format!("`{key}` has no meaning for this url; write mqtts://, or remove it");
+            document.problem(span, message);
         }
     }
     if let Err(error) = options.filters() {
@@ -444,5 +516,47 @@ fn mqtt(
         options,
         password: password
             .map(|secret| document.located(secret.get_ref().0.clone(), secret.span())),
+        identity,
     })
+}
+
+/// Reads the certificate by which the broker knows us; its key is a secret and read later.
+fn identity(
+    document: &mut Document<'_>,
+    raw: &raw::Source,
+    folder: &Path,
+) -> Option<(Vec<u8>, Located<SecretRef>)> {
+    match (&raw.tls_cert, &raw.tls_key) {
+        (None, None) => None,
+        (Some(path), Some(key)) => {
+            let key = document.located(key.get_ref().0.clone(), key.span());
+            Some((read_file(document, path, folder)?, key))
+        }
+        (Some(path), None) => {
+            let message = "`tls_cert` needs its key; add `tls_key = { file = \"…\" }`";
+            document.problem(path.span(), message);
+            None
+        }
+        (None, Some(key)) => {
+            let message = "`tls_key` needs its certificate; add `tls_cert = \"…\"`";
+            document.problem(key.span(), message);
+            None
+        }
+    }
+}
+
+fn read_file(
+    document: &mut Document<'_>,
+    path: &Spanned<String>,
+    folder: &Path,
+) -> Option<Vec<u8>> {
+    let file = folder.join(path.get_ref());
+    std::fs::read(&file)
+        .inspect_err(|error| {
+            document.problem(
+                path.span(),
+                format!("cannot read {}: {error}", file.display()),
+            );
+        })
+        .ok()
 }

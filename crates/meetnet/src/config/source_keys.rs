@@ -1,4 +1,4 @@
-//! Which keys of `[[source]]` belong to some kinds only, and the kinds and formats that this version does not have yet.
+//! Which keys of `[[source]]` belong to some kinds only, and the kinds that this version does not have yet.
 
 /// The kinds of this version, as they are written, and the keys that not every kind has.
 pub(super) const KIND_KEYS: &[(&str, &[&[&str]])] = &[
@@ -36,10 +36,18 @@ const MQTT_KEYS: &[&str] = &[
     "watch_broker_drops",
     "backoff_max",
     "tls_ca",
+    "tls_cert",
+    "tls_key",
 ];
 
 /// Keys of `kind = "http"`.
-const HTTP_KEYS: &[&str] = &["token", "requests_per_second_max"];
+const HTTP_KEYS: &[&str] = &[
+    "token",
+    "database",
+    "station",
+    "path",
+    "requests_per_second_max",
+];
 
 /// Keys of every kind that is polled.
 const POLL_KEYS: &[&str] = &[
@@ -63,25 +71,3 @@ const SENSOR_COMMUNITY_KEYS: &[&str] = &["area", "box", "country", "archive", "a
 
 /// Kinds that are planned.
 pub(super) const LATER_KINDS: &[&str] = &["poll"];
-
-/// Formats of this version.
-pub(super) const FORMATS: &[&str] = &[
-    "telraam",
-    "airrohr",
-    "tts-v3",
-    "json",
-    "sensor-community",
-    "ircel",
-    "opensensemap",
-];
-/// Formats that are planned.
-pub(super) const LATER_FORMATS: &[&str] = &[
-    "chirpstack-v4",
-    "influx",
-    "ecowitt",
-    "wunderground",
-    "sensorthings",
-    "ngsi",
-    "senml",
-    "csv",
-];

@@ -1,7 +1,7 @@
 //! From configured sources to what ingest starts.
 
 use meetnet_ingest::http::{PushLimits, PushSource, PushState};
-use meetnet_ingest::mqtt::{MqttOptions, MqttSource};
+use meetnet_ingest::mqtt::{MqttOptions, MqttSource, TlsIdentity};
 use meetnet_ingest::poll::PollSource;
 use meetnet_ingest::status::Statuses;
 use meetnet_model::ids::SourceId;
@@ -37,6 +37,14 @@ pub(super) fn mqtt(
         let id = source.declaration.id.clone();
         let mut options = mqtt.options.clone();
         options.password = secrets.credential(&id);
+        options.tls_identity =
+            mqtt.identity
+                .as_ref()
+                .zip(secrets.tls_key(&id))
+                .map(|((certificates, _), key)| TlsIdentity {
+                    certificates: certificates.clone(),
+                    key: key.into_bytes(),
+                });
         if options.client_id.is_empty() {
             options.client_id = MqttOptions::default_client_id(&journal_id, &id);
         }
@@ -93,7 +101,10 @@ pub(super) fn push(
         };
         sources.push(PushSource {
             id: source.declaration.id.clone(),
+            format: source.declaration.format,
             token: secrets.credential(&source.declaration.id),
+            name: http.name.clone(),
+            path: http.path.clone(),
             requests_per_second_max: http.requests_per_second_max,
         });
     }
@@ -103,5 +114,6 @@ pub(super) fn push(
         opened.intake.clone(),
         opened.outcomes.clone(),
         statuses,
+        opened.key.clone(),
     )
 }

@@ -356,3 +356,91 @@ fn rejects_do_not_show_the_chip() {
         decoded.rejects
     );
 }
+
+/// The property and value of each row of a push to sensor.community, and the reasons of rejects.
+fn pushed(declaration: &str, pin: &str, values: &[(&str, &str)]) -> Vec<String> {
+    let meta = [
+        ("x-sensor".into(), "esp8266-1234567".into()),
+        ("x-pin".into(), pin.into()),
+    ];
+    let body = body(values);
+    let mut envelope = envelope("/v1/push-sensor-data/", body.as_bytes());
+    envelope.meta = &meta;
+    let text = render(&decoders(declaration).decode_body(&envelope));
+    let part = |line: &str, name: &str| {
+        let rest = line.split_once(&format!(" {name}=")).map(|(_, rest)| rest);
+        rest.map(|rest| rest.split(' ').next().unwrap_or(rest).to_owned())
+    };
+    text.lines()
+        .map(|line| match (part(line, "property"), part(line, "value")) {
+            (Some(property), Some(value)) => format!("{property} {value}"),
+            _ => line.split(':').next().unwrap_or(line).to_owned(),
+        })
+        .collect()
+}
+
+#[test]
+fn a_pin_says_what_a_name_means() {
+    let check = |pin: &str, name: &str, expect: &str| {
+        assert_eq!(
+            pushed(BOX, pin, &[(name, "\"3\"")]),
+            [expect],
+            "{pin} {name}"
+        );
+    };
+    check("1", "P0", "pm1 3");
+    check("1", "P1", "pm10 3");
+    check("1", "P2", "pm2_5 3");
+    check("1", "P4", "pm4 3");
+    check("1", "N10", "no_mapped_value");
+    check("3", "temperature", "air_temperature 3");
+    check("3", "pressure", "air_pressure 0.03");
+    check("5", "P1", "no_mapped_value");
+    check("5", "ratioP1", "no_mapped_value");
+    check("7", "temperature", "air_temperature 3");
+    check("7", "humidity", "relative_humidity 3");
+    check("9", "lat", "no_mapped_value");
+    check("11", "temperature", "air_temperature 3");
+    check("11", "humidity", "relative_humidity 3");
+    check("11", "pressure", "air_pressure 0.03");
+    check("13", "temperature", "air_temperature 3");
+    check("15", "noise_LAeq", "laeq 3");
+    check("15", "noise_LA_min", "lamin 3");
+    check("15", "noise_LA_max", "lamax 3");
+    check("17", "co2_ppm", "co2 3");
+    check("17", "temperature", "air_temperature 3");
+    // A pin that nobody knows makes no PM10 of a count.
+    check("2", "P1", "no_mapped_value");
+    check("2", "temperature", "air_temperature 3");
+    check("", "P1", "no_mapped_value");
+    // Names that say it themselves need no pin.
+    check("7", "SDS_P1", "pm10 3");
+}
+
+#[test]
+fn a_box_is_one_sensor_by_header_and_by_body() {
+    let meta = [
+        ("x-sensor".into(), "esp8266-1234567".into()),
+        ("x-pin".into(), "1".into()),
+    ];
+    let pushed = body(&[("P1", "3")]);
+    let mut pushed = envelope("/v1/push-sensor-data/", pushed.as_bytes());
+    pushed.meta = &meta;
+    let declared = decoders("format = 'airrohr'");
+    let by_header = render(&declared.decode_body(&pushed));
+    let own =
+        r#"{"esp8266id": "1234567", "sensordatavalues": [{"value_type": "SDS_P1", "value": "3"}]}"#;
+    assert_eq!(by_header, testing::decode("format = 'airrohr'", "", own));
+    assert!(!by_header.contains("1234567"));
+}
+
+#[test]
+fn a_map_comes_before_the_pins() {
+    let mapped = "format = 'airrohr'\nsensor_id = 'box'\n\
+                  map = [ { dataset = 'air', property = 'pm1', field = 'P1', unit = 'ug/m3' } ]";
+    assert_eq!(
+        pushed(mapped, "1", &[("P1", "3"), ("P2", "2")]),
+        ["pm1 3", "pm2_5 2"]
+    );
+    assert_eq!(pushed(mapped, "5", &[("P1", "3")]), ["pm1 3"]);
+}

@@ -5,16 +5,21 @@ use meetnet_model::reject::RejectReason;
 use serde_json::Value;
 
 use super::{Answer, ERRORS_NAMED_MAX};
-use crate::outcomes::Outcome;
+use crate::outcomes::{Outcome, OutcomeReject};
 
 #[tokio::test]
 async fn rejected_rows_are_counted_in_full_and_named_in_part() {
     let rejects = (0..50)
-        .map(|row| (RejectReason::BadTime, format!("row {row}")))
+        .map(|row| OutcomeReject {
+            reason: RejectReason::BadTime,
+            message: format!("row {row}"),
+            item: Some(row),
+        })
         .collect();
     let response = Answer::Decoded(Outcome {
         accepted: 7,
         rejects,
+        unlisted: 1_000,
     })
     .into_response();
     assert_eq!(response.status(), 400);
@@ -26,10 +31,11 @@ async fn rejected_rows_are_counted_in_full_and_named_in_part() {
         serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
     assert_eq!(
         (&body["accepted"], &body["rejected"]),
-        (&Value::from(7), &Value::from(50))
+        (&Value::from(7), &Value::from(1_050))
     );
     assert_eq!(body["errors"].as_array().unwrap().len(), ERRORS_NAMED_MAX);
     assert_eq!(body["errors"][0]["reason"], "bad_time");
+    assert_eq!(body["errors"][3]["item"], 3);
     assert_eq!(body["status"], 400);
 }
 

@@ -1,6 +1,6 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use super::{decode, equal, from_headers, split_fields};
+use super::{Fields, TOKEN, decode, equal, from_headers};
 
 #[test]
 fn tokens_in_headers() {
@@ -14,7 +14,8 @@ fn tokens_in_headers() {
     check("Basic c2Vuc29yOmFiYw==", Some("abc"));
     check("Basic c2Vuc29y", None);
     check("Basic ???", None);
-    check("Token abc", None);
+    check("Token abc", Some("abc"));
+    check("Digest abc", None);
     check("Bearer", None);
     assert_eq!(from_headers(&HeaderMap::new()), None);
 }
@@ -22,9 +23,10 @@ fn tokens_in_headers() {
 #[test]
 fn token_fields_are_taken_out() {
     let check = |encoded: &str, token: Option<&str>, rest: &str| {
+        let fields = Fields::split(encoded, &[TOKEN]);
         assert_eq!(
-            split_fields(encoded),
-            (token.map(str::to_owned), rest.to_owned()),
+            (fields.secret(TOKEN), fields.rest.as_str()),
+            (token, rest),
             "{encoded}"
         );
     };
@@ -32,8 +34,20 @@ fn token_fields_are_taken_out() {
     check("a=1&b=2", None, "a=1&b=2");
     check("a=1&token=x%2By&b=2", Some("x+y"), "a=1&b=2");
     check("%74oken=x", Some("x"), "");
+    check(" token=x", Some("x"), "");
     check("TOKEN=x&token", Some(""), "");
     check("a=token", None, "a=token");
+}
+
+#[test]
+fn fields_that_are_no_secrets_stay_and_can_be_read() {
+    let fields = Fields::split("ID=a%2Db&PASSWORD=x&tempf=1&id=c", &["password"]);
+    assert_eq!(fields.rest, "ID=a%2Db&tempf=1&id=c");
+    assert_eq!(fields.field("ID").as_deref(), Some("c"));
+    assert_eq!(fields.field("tempf").as_deref(), Some("1"));
+    assert_eq!(fields.field("password"), None);
+    assert_eq!(fields.secret("password"), Some("x"));
+    assert_eq!(fields.secret("passkey"), None);
 }
 
 #[test]

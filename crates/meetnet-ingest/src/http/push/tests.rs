@@ -1,152 +1,36 @@
 //! Every answer, asked for over a real connection.
 
-use std::io::Write;
-use std::sync::Arc;
-use std::time::Duration;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use meetnet_model::source::WireFormat;
 
-use super::{PushLimits, PushSource, PushState, push_router};
-use crate::http::serve;
-use crate::intake::memory::MemorySink;
-use crate::outcomes::{Outcome, OutcomeRegistry};
-use crate::status::Statuses;
-
-struct Server {
-    address: std::net::SocketAddr,
-    sink: Arc<MemorySink>,
-    outcomes: OutcomeRegistry,
-    statuses: Statuses,
-    shutdown: CancellationToken,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
+use super::{PushLimits, PushSource};
+use crate::http::testing::{self, Server, gzip, limits, source};
+use crate::outcomes::{Outcome, OutcomeReject};
 
 async fn server(auto_sync: bool, limits: PushLimits, waiting_max: usize) -> Server {
-    let (sink, intake) = MemorySink::new(auto_sync);
-    let outcomes = OutcomeRegistry::new(waiting_max);
-    let statuses = Statuses::default();
-    let source = |id: &str, token: Option<&str>, requests_per_second_max| PushSource {
-        id: SourceId::new(id),
-        token: token.map(str::to_owned),
+    let with_token = |id: &str, requests_per_second_max| PushSource {
+        token: Some("s3cret".to_owned()),
         requests_per_second_max,
+        ..source(id, WireFormat::Json)
     };
     let sources = vec![
-        source("airrohr", Some("s3cret"), 1_000),
-        source("open", None, 1_000),
-        source("slow", Some("s3cret"), 1),
+        with_token("airrohr", 1_000),
+        source("open", WireFormat::Json),
+        with_token("slow", 1),
     ];
-    let state = PushState::new(sources, limits, intake, outcomes.clone(), &statuses);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = CancellationToken::new();
-    state.listening();
-    tokio::spawn(serve(
-        listener,
-        push_router(state),
-        limits.connections_max,
-        shutdown.clone(),
-    ));
-    Server {
-        address,
-        sink,
-        outcomes,
-        statuses,
-        shutdown,
-    }
-}
-
-fn limits() -> PushLimits {
-    PushLimits {
-        body_bytes_max: 10_000,
-        inflated_bytes_max: 20_000,
-        body_wait: Duration::from_millis(300),
-        sync_wait: Duration::from_millis(300),
-        outcome_wait: Duration::from_millis(300),
-        ..PushLimits::default()
-    }
-}
-
-struct Reply {
-    status: u16,
-    headers: String,
-    body: String,
-}
-
-impl Server {
-    async fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> Reply {
-        let length = format!("Content-Length: {}", body.len());
-        let mut all = headers.to_vec();
-        all.push(&length);
-        self.raw(path, &all, body).await
-    }
-
-    async fn raw(&self, path: &str, headers: &[&str], body: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: meetnet\r\nConnection: close\r\n");
-        for header in headers {
-            head.push_str(header);
-            head.push_str("\r\n");
-        }
-        stream
-            .write_all(format!("{head}\r\n").as_bytes())
-            .await
-            .unwrap();
-        // The answer may come before the body was read.
-        let _ = stream.write_all(body).await;
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes).await;
-        let text = String::from_utf8(bytes).unwrap();
-        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = headers
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .unwrap_or(0);
-        Reply {
-            status,
-            headers: headers.to_ascii_lowercase(),
-            body: body.to_owned(),
-        }
-    }
-
-    /// Plays the pipeline: reports `outcome` for each of the next envelopes.
-    fn decode_next(&self, outcome: Outcome) {
-        let (outcomes, first) = (self.outcomes.clone(), self.sink.taken().len() as u64 + 1);
-        tokio::spawn(async move {
-            while !outcomes.is_awaited(Sequence(first)) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            outcomes.report(Sequence(first), outcome);
-        });
-    }
+    testing::server(sources, auto_sync, limits, waiting_max).await
 }
 
 const BEARER: &str = "Authorization: Bearer s3cret";
 const JSON: &str = "Content-Type: application/json";
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 #[tokio::test]
 async fn all_rows_taken() {
     let server = server(true, limits(), 10).await;
     server.decode_next(Outcome {
         accepted: 2,
-        rejects: Vec::new(),
+        ..Outcome::default()
     });
     let reply = server
         .post(
@@ -197,10 +81,15 @@ async fn all_rows_taken() {
 #[tokio::test]
 async fn some_rows_rejected() {
     let server = server(true, limits(), 10).await;
-    let rejects = vec![(RejectReason::BadTime, "row 1: 25:00 is no time".to_owned())];
+    let rejects = vec![OutcomeReject {
+        reason: RejectReason::BadTime,
+        message: "row 1: 25:00 is no time".to_owned(),
+        item: None,
+    }];
     server.decode_next(Outcome {
         accepted: 3,
         rejects,
+        unlisted: 0,
     });
     let reply = server.post("/ingest/v1/airrohr", &[BEARER], b"[]").await;
     assert_eq!(reply.status, 400);
@@ -281,7 +170,7 @@ async fn credentials_wherever_the_device_can_put_them() {
         [b"1".as_slice(), b"2", b"3", b"4", b"tempf=70", b"6"]
     );
     assert!(
-        !format!("{taken:?}").contains("s3cret"),
+        !server.journalled().contains("s3cret"),
         "no credential is journalled"
     );
     assert_eq!(

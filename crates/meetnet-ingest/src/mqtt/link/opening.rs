@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use rumqttc as v5;
 use rumqttc::tokio_rustls::rustls;
+use rumqttc::tokio_rustls::rustls::pki_types::pem::PemObject;
+use rumqttc::tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rumqttc::tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rumqttc_v4 as v4;
 
 use super::session;
 use super::{Client, Link, LinkError};
-use crate::mqtt::options::{MqttOptions, TlsRoots};
+use crate::mqtt::options::{MqttOptions, TlsIdentity, TlsRoots};
 use crate::mqtt::socket::{JoiningSocket, WriteThrough};
 
 /// Requests that may wait for the event loop: every packet id once, and a few control packets. An acknowledgement is
@@ -148,19 +151,25 @@ fn tls_config(options: &MqttOptions) -> Result<Option<Arc<rustls::ClientConfig>>
     if !options.url.tls {
         return Ok(None);
     }
-    let built = match &options.tls_roots {
-        TlsRoots::System => v5::TlsConfiguration::try_default_rustls(),
-        TlsRoots::Pem(pem) => return pem_config(pem).map(Some),
+    let config = match &options.tls_roots {
+        TlsRoots::System => system_config()?,
+        TlsRoots::Pem(pem) => pem_config(pem)?,
     };
-    match built {
-        Ok(v5::TlsConfiguration::Rustls(config)) => Ok(Some(config)),
+    match &options.tls_identity {
+        None => Ok(Some(config)),
+        Some(identity) => with_identity(&config, identity).map(Some),
+    }
+}
+
+fn system_config() -> Result<Arc<rustls::ClientConfig>, LinkError> {
+    match v5::TlsConfiguration::try_default_rustls() {
+        Ok(v5::TlsConfiguration::Rustls(config)) => Ok(config),
         Ok(_) => Err(tls_error("the system's roots have an unexpected form")),
         Err(error) => Err(tls_error(error)),
     }
 }
 
 fn pem_config(pem: &[u8]) -> Result<Arc<rustls::ClientConfig>, LinkError> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate =
@@ -170,14 +179,41 @@ fn pem_config(pem: &[u8]) -> Result<Arc<rustls::ClientConfig>, LinkError> {
     if roots.is_empty() {
         return Err(tls_error("the CA file holds no certificate"));
     }
-    // Named, not taken from the process: two providers may be linked.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
         .map_err(tls_error)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Returns the configuration with the certificate by which the broker knows us.
+fn with_identity(
+    config: &rustls::ClientConfig,
+    identity: &TlsIdentity,
+) -> Result<Arc<rustls::ClientConfig>, LinkError> {
+    let certificates = CertificateDer::pem_slice_iter(&identity.certificates)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| tls_error(format!("the file of `tls_cert` is no PEM: {error}")))?;
+    if certificates.is_empty() {
+        return Err(tls_error("the file of `tls_cert` holds no certificate"));
+    }
+    // Not even an error may repeat a key.
+    let key = PrivateKeyDer::from_pem_slice(&identity.key)
+        .map_err(|_| tls_error("`tls_key` holds no PEM private key"))?;
+    let certified = CertifiedKey::from_der(certificates, key, &provider()).map_err(|error| {
+        tls_error(format!(
+            "`tls_key` is not the key of the first certificate in `tls_cert`, or of a kind that is not supported: {error}"
+        ))
+    })?;
+    let mut config = config.clone();
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    Ok(Arc::new(config))
+}
+
+/// Returns the crypto provider: named, not taken from the process, because two may be linked.
+fn provider() -> rustls::crypto::CryptoProvider {
+    rustls::crypto::ring::default_provider()
 }
 
 fn tls_error(error: impl fmt::Display) -> LinkError {

@@ -1,6 +1,6 @@
 //! Wrong configurations: what is said about them, and where.
 
-use super::{SOURCE, parse};
+use super::{SOURCE, parse, right};
 
 /// Checks that the one problem of `text` is `expect`.
 fn check(text: &str, expect: &str) {
@@ -59,11 +59,6 @@ fn what_comes_later_is_said_to_come_later() {
     check(
         "[[source]]\nid = \"t\"\nkind = \"poll\"\nsegments = [1]\n",
         "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, telraam, sensor-community, ircel, opensensemap; remove the source",
-    );
-    check(
-        &source("\"json\"", "\"influx\""),
-        "city/meetnet.toml:7: format `influx` is not in this version, which knows telraam, airrohr, tts-v3, json, \
-         sensor-community, ircel, opensensemap",
     );
 }
 
@@ -371,6 +366,69 @@ fn push_sources_need_a_listener_and_outside_a_token() {
     check(
         &format!("{push}[ingest_http]\nlisten = \"0.0.0.0:8081\"\n"),
         "city/meetnet.toml:2: anybody could push to source `a`; add token = { env = \"NAME\" }, or listen on 127.0.0.1",
+    );
+}
+
+#[test]
+fn paths_and_names_of_push_sources() {
+    let pushed = |id: &str, format: &str, keys: &str| {
+        format!(
+            "[[source]]\nid = \"{id}\"\nkind = \"http\"\nformat = \"{format}\"\nlicence = \"CC0-1.0\"\n{keys}\n"
+        )
+    };
+    let listen = "[ingest_http]\nlisten = \"127.0.0.1:8081\"\n";
+    for path in ["weather", "/", "/a b", "/{id}", "/*", ""] {
+        check(
+            &format!(
+                "{listen}{}",
+                pushed("a", "ecowitt", &format!("path = \"{path}\""))
+            ),
+            "city/meetnet.toml:8: a path begins with / and goes on with letters, digits and / - _ . ~ only",
+        );
+    }
+    for path in ["/data/report/", "/write", "/ingest/v1/a", "/airrohr"] {
+        check(
+            &format!(
+                "{listen}{}",
+                pushed("a", "ecowitt", &format!("path = \"{path}\""))
+            ),
+            "city/meetnet.toml:8: this path is there already; leave `path` out, or choose one that is not",
+        );
+    }
+    let roof = "path = \"/roof\"";
+    check(
+        &format!(
+            "{listen}{}{}",
+            pushed("a", "ecowitt", roof),
+            pushed("b", "airrohr", roof)
+        ),
+        "city/meetnet.toml:10: source `a` has the path /roof already",
+    );
+    check(
+        &format!("{listen}{}", pushed("a", "ecowitt", "database = \"x\"")),
+        "city/meetnet.toml:8: `database` is for format = \"influx\" only; remove it",
+    );
+    check(
+        &format!("{listen}{}", pushed("a", "influx", "station = \"x\"")),
+        "city/meetnet.toml:8: `station` is for format = \"wunderground\" only; remove it",
+    );
+    check(
+        &format!(
+            "{listen}{}",
+            pushed("a", "wunderground", "units = \"metric\"")
+        ),
+        "city/meetnet.toml:8: `units` is for format = \"ecowitt\" only; write the unit of each field in `map`",
+    );
+    right(
+        &format!(
+            "{listen}{}",
+            pushed(
+                "a",
+                "ecowitt",
+                "units = \"metric\"\npath = \"/weather/roof-1\""
+            )
+        ),
+        &[],
     );
 }
 

@@ -155,3 +155,26 @@ fn fields<T: DeserializeOwned>() -> &'static [&'static str] {
     drop(T::deserialize(Names(&mut names)));
     names
 }
+
+#[test]
+fn every_source_in_the_documentation_is_in_order() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources");
+    let mut tested = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        let mut rest = page.as_str();
+        while let Some((_, block)) = rest.split_once("\n```toml\n") {
+            let (text, behind) = block.split_once("\n```").unwrap();
+            rest = behind;
+            if !text.contains("[[source]]") {
+                continue;
+            }
+            let text = format!("[ingest_http]\nlisten = \"127.0.0.1:8081\"\n{text}\n");
+            Config::parse(&path, &text, &environment(&[]))
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            tested += 1;
+        }
+    }
+    assert!(tested >= 6, "{tested} examples");
+}

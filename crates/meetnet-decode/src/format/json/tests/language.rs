@@ -399,8 +399,8 @@ fn each_element_of_an_array_is_a_message() {
         ),
         (
             ["/a/*/t", "/a/*/b/*/h"],
-            "s, map entry 2: `/a/*/b/*/h`: `*` stands for the position in an array once in a pointer, in format `json` \
-             only, and not beside `pairs`",
+            "s, map entry 2: `/a/*/b/*/h`: `*` stands for the position in an array once in a pointer, in the \
+             formats `json` and `ndjson`, and not beside `pairs`",
         ),
     ] {
         let [t, h] = pointers;
@@ -462,7 +462,7 @@ fn pairs_of_name_and_value_are_fields() {
             "pairs = { name = '/a/*/n', value = '/a/*/v' }
              map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/b/*/t' } ]"
         ),
-        "s, map entry 1: `/b/*/t`: `*` stands for the position in an array once in a pointer, in format `json` only, and \
-         not beside `pairs`"
+        "s, map entry 1: `/b/*/t`: `*` stands for the position in an array once in a pointer, in the formats `json` and \
+         `ndjson`, and not beside `pairs`"
     );
 }

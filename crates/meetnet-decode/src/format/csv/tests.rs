@@ -1,0 +1,269 @@
+use expect_test::{Expect, expect};
+
+use crate::testing::{decode, try_decoders};
+
+const ARCHIVE: &str = r#"
+    format = 'csv'
+    csv = { delimiter = ';' }
+    sensor_id = { field = 'sensor_id' }
+    time = { field = 'timestamp', format = 'rfc3339', zone = 'UTC' }
+    sentinels = [-999]
+    map = [
+      { dataset = 'air', property = 'pm10', field = 'P1', unit = 'ug/m3' },
+      { dataset = 'air', property = 'pm2_5', field = 'P2', unit = 'ug/m3' },
+    ]"#;
+
+const HEADER: &str = "sensor_id;sensor_type;lat;timestamp;P1;durP1;P2\n";
+
+/// Decodes rows below the header of the archive.
+fn check(rows: &str, expect: Expect) {
+    expect.assert_eq(&decode(ARCHIVE, "", &format!("{HEADER}{rows}")));
+}
+
+fn check_source(source: &str, body: &str, expect: Expect) {
+    expect.assert_eq(&decode(source, "", body));
+}
+
+#[test]
+fn the_header_names_the_columns() {
+    check(
+        "1;SDS011;50.1;2026-06-01T11:59:59;12.3;;4\n2;SDS011;50.1;2026-06-01T11:59:58;1;;0.5",
+        expect![[r#"
+            air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:59Z value=12.3
+            air sensor_id=ns-1 property=pm2_5 time=2026-06-01T11:59:59Z value=4
+            air sensor_id=ns-2 property=pm10 time=2026-06-01T11:59:58Z value=1
+            air sensor_id=ns-2 property=pm2_5 time=2026-06-01T11:59:58Z value=0.5
+        "#]],
+    );
+    // The order of columns and rows, the ends of lines and a byte order mark make no difference.
+    expect![[r#"
+        air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:59Z value=12.3
+        air sensor_id=ns-2 property=pm10 time=2026-06-01T11:00:00Z value=7
+    "#]]
+    .assert_eq(&decode(
+        ARCHIVE,
+        "",
+        "\u{feff}P1; timestamp ;sensor_id\r\n\r\n12.3;2026-06-01T11:59:59;1\r\n\r\n7;2026-06-01T11:00:00;2\r\n",
+    ));
+}
+
+#[test]
+fn what_is_missing_makes_no_row_and_no_zero() {
+    for missing in [
+        "", " ", "NA", "nan", "NaN", "null", "None", "N/A", "\\N", "-999",
+    ] {
+        assert_eq!(
+            decode(
+                ARCHIVE,
+                "",
+                &format!("{HEADER}1;SDS011;;2026-06-01T11:59:59;{missing};;4")
+            ),
+            "air sensor_id=ns-1 property=pm2_5 time=2026-06-01T11:59:59Z value=4\n",
+            "{missing:?}"
+        );
+    }
+    check(
+        "1;SDS011;;2026-06-01T11:59:59;;;\n1;SDS011;;;1;;2\n;SDS011;;2026-06-01T11:59:59;1;;2\n1;;;2026-06-01T11:59:59;-0;;x",
+        expect![[r#"
+            air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:59Z value=-0
+            no_mapped_value: the row has no value at `P1`, `P2`
+            missing_field: the message has no time at `timestamp`, where the source declares it
+            missing_field: the row has no sensor id in the column that the source's `sensor_id` names
+            wrong_type: the value at `P2` is not a number
+        "#]],
+    );
+}
+
+#[test]
+fn a_row_cut_short_takes_no_other_with_it() {
+    check(
+        "1;SDS011;3121;\n2;SDS011;50.1;2026-06-01T11:59:58;1;;0.5\n5331;SDS011;3121;",
+        expect![[r#"
+            air sensor_id=ns-2 property=pm10 time=2026-06-01T11:59:58Z value=1
+            air sensor_id=ns-2 property=pm2_5 time=2026-06-01T11:59:58Z value=0.5
+            malformed: line 2 has 4 cells, and there are 7 columns
+            malformed: line 4 has 4 cells, and there are 7 columns
+        "#]],
+    );
+    // Delimiters at the end of a line are no cells.
+    check(
+        "2;SDS011;50.1;2026-06-01T11:59:58;1;;0.5;;\n2;SDS011;50.1;2026-06-01T11:59:59;1;;0.5;x",
+        expect![[r#"
+            air sensor_id=ns-2 property=pm10 time=2026-06-01T11:59:58Z value=1
+            air sensor_id=ns-2 property=pm2_5 time=2026-06-01T11:59:58Z value=0.5
+            malformed: line 3 has 8 cells, and there are 7 columns
+        "#]],
+    );
+}
+
+#[test]
+fn quotes_hold_delimiters_quotes_and_lines() {
+    check(
+        "\"a;\"\"b\"\"\";\"two\nlines\";;2026-06-01T11:59:58;\"1.5\";;\n3;;;2026-06-01T11:59:58;2;;",
+        expect![[r#"
+            air sensor_id=ns-a;"b" property=pm10 time=2026-06-01T11:59:58Z value=1.5
+            air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
+        "#]],
+    );
+    // A quote that nobody closes costs its own line.
+    check(
+        "1;\"SDS;;2026-06-01T11:59:58;1;;\n3;;;2026-06-01T11:59:58;2;;\n4;;;2026-06-01T11:59:58;2;;",
+        expect![[r#"
+            air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
+            air sensor_id=ns-4 property=pm10 time=2026-06-01T11:59:58Z value=2
+            malformed: line 2 has 2 cells, and there are 7 columns
+        "#]],
+    );
+}
+
+#[test]
+fn declared_columns_need_no_header() {
+    let source = r#"
+        format = 'csv'
+        csv = { columns = ['station', 'at', 't'], decimal_comma = true, delimiter = "\t" }
+        sensor_id = { field = 'station' }
+        time = { pointer = '/at', format = 'unix' }
+        map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' } ]"#;
+    let body = "roof\t1780315199\t21,5\nroof\t1780315198\t-0,25\n";
+    let rows = expect![[r#"
+        heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:59:59Z value=21.5
+        heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:59:58Z value=-0.25
+    "#]];
+    rows.assert_eq(&decode(source, "", body));
+    // A header that only repeats them is no row.
+    rows.assert_eq(&decode(source, "", &format!("station\tat\tt\n{body}")));
+    check_source(
+        source,
+        "roof\t1780315199\t1.234,5\nroof\t1780315198\t1,234,5\nroof\t1780315197\t21.5",
+        expect![[r#"
+            heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:59:57Z value=21.5
+            wrong_type: the value at `/t` is not a number
+            wrong_type: the value at `/t` is not a number
+        "#]],
+    );
+    // Without the declaration a comma is no decimal sign.
+    check_source(
+        &source.replace(", decimal_comma = true", ""),
+        "roof\t1780315199\t21,5",
+        expect![[r#"
+            wrong_type: the value at `/t` is not a number
+        "#]],
+    );
+}
+
+#[test]
+fn local_times_need_the_declared_zone_and_rule() {
+    let source = r#"
+        format = 'csv'
+        sensor_id = '1'
+        time = { field = 'time', format = 'rfc3339', zone = 'Europe/Brussels', doubled_hour = 'second' }
+        map = [ { dataset = 'noise', property = 'laeq', field = 'laeq' } ]"#;
+    check_source(
+        source,
+        "time,laeq\n2026-03-29 02:30:00,40\n2026-03-29 03:30:00,41\n2025-10-26 02:30:00,42",
+        expect![[r#"
+            noise sensor_id=ns-1 property=laeq time=2026-03-29T01:30:00Z value=41
+            noise sensor_id=ns-1 property=laeq time=2025-10-26T01:30:00Z value=42
+            bad_time: the time at `time`: the local time does not exist: clocks skip it in spring
+        "#]],
+    );
+}
+
+#[test]
+fn a_header_for_another_source_is_one_reject() {
+    let check = |body: &str, expect: Expect| expect.assert_eq(&decode(ARCHIVE, "", body));
+    check(
+        "sensor_id,timestamp,P1\n1,2026-06-01T11:59:59,3\n2,2026-06-01T11:59:59,3",
+        expect![[r#"
+            unexpected_shape: the header has no column `sensor_id`, which every row needs; declare `csv.delimiter` where it is not a comma, and `csv.columns` where the body has no header
+        "#]],
+    );
+    check(
+        "sensor_id;timestamp;P0\n1;2026-06-01T11:59:59;3",
+        expect![[r#"
+            no_mapped_value: the row has no value at `P1`, `P2`
+        "#]],
+    );
+    check(
+        "sensor_id;timestamp;P1;P1\n1;2026-06-01T11:59:59;3;4",
+        expect![[r#"
+            unexpected_shape: the header names the column `P1` twice
+        "#]],
+    );
+    check(
+        "sensor_id;timestamp;P1\n",
+        expect![[r#"
+            no_observation: the table has no row
+        "#]],
+    );
+}
+
+#[test]
+fn a_row_of_too_many_cells_is_a_reject() {
+    let wide = format!(
+        "{HEADER}{}\n1;;;2026-06-01T11:59:58;2;;",
+        "1;".repeat(10_000)
+    );
+    expect![[r#"
+        air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:58Z value=2
+        malformed: line 2 has 4096 cells, and there are 7 columns
+    "#]]
+    .assert_eq(&decode(ARCHIVE, "", &wide));
+}
+
+#[test]
+fn declarations_that_cannot_work_are_refused() {
+    let check = |from: &str, to: &str, expect: Expect| {
+        let error = try_decoders(&ARCHIVE.replace(from, to)).unwrap_err();
+        expect.assert_eq(&error.to_string());
+    };
+    check(
+        "delimiter = ';'",
+        "delimiter = ';;'",
+        expect!["source `test`: `csv.delimiter` is one ASCII character and no quote, not `;;`"],
+    );
+    check(
+        "delimiter = ';'",
+        "columns = ['sensor_id', 'P1']",
+        expect![
+            "source `test`: `csv.columns` has no column `timestamp`, which `sensor_id` or `time` names"
+        ],
+    );
+    check(
+        "field = 'P1'",
+        "pointer = '/a/b'",
+        expect![
+            "source `test`, map entry 1: the fields of this format have names and no structure; write `field = \"…\"` instead of `/a/b`"
+        ],
+    );
+}
+
+#[test]
+fn lines_of_json_stand_alone() {
+    let source = r#"
+        format = 'ndjson'
+        lenient = true
+        sensor_id = { pointer = '/id' }
+        map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/t' },
+                { dataset = 'heat', property = 'relative_humidity', pointer = '/h' } ]"#;
+    let lines = [
+        r#"{"id": 1, "t": 20.5}"#,
+        r#"{"id": 2, "t":"#,
+        "",
+        r#"{"id": 3, "t": nan, "h": 40}"#,
+        r#"[{"id": 4, "t": 1}, {"id": 5, "t": 2}]"#,
+        "nonsense",
+    ];
+    check_source(
+        source,
+        &lines.join("\r\n"),
+        expect![[r#"
+            heat sensor_id=ns-1 property=air_temperature time=2026-06-01T12:00:00Z value=20.5
+            heat sensor_id=ns-3 property=relative_humidity time=2026-06-01T12:00:00Z value=40
+            heat sensor_id=ns-4 property=air_temperature time=2026-06-01T12:00:00Z value=1
+            heat sensor_id=ns-5 property=air_temperature time=2026-06-01T12:00:00Z value=2
+            malformed: not JSON: EOF while parsing a value at line 1 column 14
+            malformed: not JSON: expected ident at line 1 column 2
+        "#]],
+    );
+}

@@ -1,0 +1,564 @@
+//! Sensor Measurement Lists (SenML, RFC 8428) in JSON: an array of records, whose base fields hold for the records
+//! behind them.
+//!
+//! ```json
+//! [{"bn": "urn:dev:ow:10e2073a0108006:", "bt": 1780311600, "bu": "Cel", "n": "roof", "v": 21.5},
+//!  {"n": "humidity", "u": "%RH", "v": 40, "t": -5}]
+//! ```
+//!
+//! - A name is `bn` and `n` put together. `map` takes it by its end (`field = "humidity"`), where `:`, `/`, `.` or `_`
+//!   stands before it, the longest that fits first; `field = ""` takes every name that no other entry takes. The sensor
+//!   is what stands before, or the whole name where nothing does. Names that begin with `urn:dev:` hold hardware ids,
+//!   so they are replaced by their HMAC.
+//! - A sum (`s`) is another quantity than a value (`v`): `field = "energy#sum"` takes it. `#` is in no name.
+//! - Time: `bt` and `t` added; below 2²⁸ it is relative to the receive time, and 0 or absent is the receive time.
+//! - The unit of a record (`u`, else `bu`) wins over the one of the map.
+//! - A base field that cannot be read makes rejects of all records that it holds for. Members that end in `_` and are not
+//!   known must be understood, says the RFC: such a record is a reject. All others are ignored.
+//! - Records whose names no entry takes become one reject; the others stay.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{Place, SourceDeclaration, TimeFormat, ValueRef};
+use meetnet_model::time::TimeReader;
+
+use crate::error::SetupProblem;
+use crate::fields::{FieldNames, Fields, Slot, TextValues, WantedPlaces};
+use crate::format::Body;
+use crate::format::mapped::{Document, Finds, FoundId, Mapped};
+use crate::group::{Group, Output, Scratch};
+use crate::instant::{self, ObservedAt, TimeFault};
+use crate::json::read::{self, Reading};
+use crate::json::shape::Shape;
+use crate::json::walk::{elements, walk};
+use crate::mapping::{MappingFault, Stated, UnitCodes, Units};
+use crate::topic::TopicPattern;
+
+/// Unit codes of the SenML registries (RFC 8428, 8798) that measure what a property can be.
+const UNITS: &UnitCodes = &[
+    ("Cel", "Cel"),
+    ("K", "K"),
+    ("%RH", "%"),
+    ("%", "%"),
+    ("/", "1"),
+    ("/100", "%"),
+    ("count", "1"),
+    ("ppm", "[ppm]"),
+    ("ppb", "[ppb]"),
+    ("Pa", "Pa"),
+    ("hPa", "hPa"),
+    ("m/s", "m/s"),
+    ("km/h", "km/h"),
+    ("m", "m"),
+    ("km", "km"),
+    ("cm", "cm"),
+    ("mm", "mm"),
+    ("mm/h", "mm/h"),
+    ("ug/m3", "ug/m3"),
+    ("kg", "kg"),
+    ("g", "g"),
+    ("W/m2", "W/m2"),
+    ("lx", "lx"),
+    ("deg", "deg"),
+    // Registered as a relative level; who maps it to a sound level says what it is.
+    ("dB", "dB[A]"),
+    ("s", "s"),
+    ("ms", "ms"),
+    ("min", "min"),
+    ("h", "h"),
+    ("l", "L"),
+    ("m3", "m3"),
+    ("l/s", "L/s"),
+    ("m3/s", "m3/s"),
+    ("V", "V"),
+    ("mV", "mV"),
+    ("A", "A"),
+    ("mA", "mA"),
+    ("W", "W"),
+    ("kW", "kW"),
+    ("Wh", "W.h"),
+    ("kWh", "kW.h"),
+    ("Hz", "Hz"),
+    ("pH", "[pH]"),
+    ("NTU", "[NTU]"),
+];
+
+/// The newest version of the base fields that is understood.
+const VERSION_MAX: i64 = 10;
+/// Times below are relative to now: 2²⁸ s, in µs.
+const RELATIVE_BELOW_US: i64 = (1 << 28) * 1_000_000;
+/// What an entry of the map ends in that takes sums.
+const SUM: &str = "#sum";
+/// What hardware ids begin with (RFC 9039).
+const DEVICE_URN: &str = "urn:dev:";
+
+/// The decoder of one source of SenML packs.
+#[derive(Clone, Debug)]
+pub(crate) struct SenmlDecoder {
+    record: Shape,
+    slots: Slots,
+    names: FieldNames,
+    /// By the end of a name: the slots of values and of sums.
+    ends: HashMap<Box<str>, Quantity>,
+    mapped: Mapped,
+    seconds: TimeReader,
+}
+
+/// The slots of one mapped quantity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quantity {
+    value: Option<Slot>,
+    sum: Option<Slot>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    base_name: Slot,
+    base_time: Slot,
+    base_unit: Slot,
+    base_value: Slot,
+    base_sum: Slot,
+    base_version: Slot,
+    name: Slot,
+    unit: Slot,
+    value: Slot,
+    text: Slot,
+    boolean: Slot,
+    data: Slot,
+    sum: Slot,
+    time: Slot,
+    /// The name of a member that must be understood and is not.
+    unknown: Slot,
+}
+
+/// The base fields in force.
+#[derive(Clone, Debug)]
+struct Base<'t> {
+    name: Cow<'t, str>,
+    /// Empty where there is none.
+    unit: Cow<'t, str>,
+    time_us: i64,
+    value: f64,
+    sum: f64,
+    /// What is wrong with one of them.
+    fault: Option<Fault>,
+}
+
+/// Why a record is no observation.
+#[derive(Clone, Debug)]
+struct Fault(RejectReason, Cow<'static, str>);
+
+impl From<TimeFault> for Fault {
+    fn from(fault: TimeFault) -> Self {
+        Self(fault.reason, fault.message.into())
+    }
+}
+
+/// Records whose names no entry of the map takes.
+#[derive(Debug, Default)]
+struct Unmapped<'t> {
+    count: u32,
+    first: &'t str,
+}
+
+impl SenmlDecoder {
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        let of_source = |problem| (None, problem);
+        let format = source.format.as_str();
+        if source.time.is_some() {
+            return Err(of_source(SetupProblem::TimeNotWanted(format)));
+        }
+        if matches!(
+            source.sensor_id,
+            Some(ValueRef::Pointer { .. } | ValueRef::Field { .. })
+        ) {
+            return Err(of_source(SetupProblem::IdByTemplate(format)));
+        }
+        let mut record = Shape::new();
+        let slots = Slots::want(&mut record).map_err(of_source)?;
+        let mut names = FieldNames::default();
+        let mut mapped = Mapped::compile(
+            source,
+            topics,
+            declarations,
+            Vec::new(),
+            Finds::Sensor,
+            &mut names,
+        )?;
+        mapped.check_long(format, declarations).map_err(of_source)?;
+        mapped.state_units(UNITS, declarations);
+        let mut ends: HashMap<Box<str>, Quantity> = HashMap::new();
+        for (position, entry) in source.map.iter().enumerate() {
+            let place = entry.place();
+            let slot = place.ok_or(SetupProblem::OnePlace);
+            let slot = slot.and_then(|place| names.want(place));
+            let slot = slot.map_err(|problem| (Some(position), problem))?;
+            let (Some(Place::Field(text)) | Some(Place::Pointer(text))) = place else {
+                continue;
+            };
+            let name = text.strip_prefix('/').unwrap_or(text);
+            match name.strip_suffix(SUM) {
+                Some(name) => ends.entry(name.into()).or_default().sum = Some(slot),
+                None => ends.entry(name.into()).or_default().value = Some(slot),
+            }
+        }
+        Ok(Self {
+            record,
+            slots,
+            names,
+            ends,
+            mapped,
+            seconds: TimeReader::with(TimeFormat::Unix, None, None)
+                .map_err(|error| of_source(SetupProblem::Time(error.to_string())))?,
+        })
+    }
+
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
+    pub(crate) fn decode(
+        &self,
+        body: &Body<'_>,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        let text = body.text;
+        if !elements(text, text, &mut scratch.elements)? {
+            // Read as JSON first: what is none is malformed and has no shape.
+            walk(&self.record, text, text, &mut scratch.spans)?;
+            let message = "no SenML pack: the body is no array of records";
+            output.reject(RejectReason::UnexpectedShape, message, text);
+            return Ok(());
+        }
+        if scratch.elements.is_empty() {
+            output.reject(RejectReason::NoObservation, "the pack has no record", text);
+        }
+        let mut base = Base::new();
+        let mut unmapped = Unmapped::default();
+        for at in 0..scratch.elements.len() {
+            output.begin_item(at as u32);
+            let record = scratch.elements[at].text(text).unwrap_or_default();
+            walk(&self.record, record, text, &mut scratch.spans)?;
+            if !record.starts_with('{') {
+                let message = "a record is no object";
+                output.reject(RejectReason::UnexpectedShape, message, record);
+                continue;
+            }
+            if let Err(Fault(reason, message)) =
+                self.record(body, record, &mut base, &mut unmapped, output, scratch)
+            {
+                output.reject(reason, message, record);
+            }
+        }
+        output.end_items();
+        unmapped.reject(output);
+        Ok(())
+    }
+
+    /// Decodes one record, whose members stand in `scratch.spans`.
+    fn record<'t>(
+        &self,
+        body: &Body<'t>,
+        record: &'t str,
+        base: &mut Base<'t>,
+        unmapped: &mut Unmapped<'t>,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let Scratch {
+            spans,
+            text: name,
+            values,
+            row,
+            ..
+        } = scratch;
+        let slots = &self.slots;
+        let fields = Fields::json(body.text, spans);
+        base.take(slots, &self.seconds, &fields);
+        if let Some(fault) = &base.fault {
+            return Err(fault.clone());
+        }
+        if fields.has(slots.unknown) {
+            return Err(Fault(
+                RejectReason::UnexpectedShape,
+                "the record has a member ending in `_`, which must be understood and is not".into(),
+            ));
+        }
+        let value = [slots.value, slots.text, slots.boolean, slots.data]
+            .into_iter()
+            .find(|slot| fields.has(*slot));
+        let sum = number_of(&fields, slots.sum, "`s`")?;
+        if value.is_none() && sum.is_none() {
+            // It only sets base fields.
+            return Ok(());
+        }
+        name.clear();
+        name.push_str(&base.name);
+        name.push_str(&text_of(&fields, slots.name, "`n`")?);
+        check_name(name)?;
+        let (quantity, device) = self.quantity(name).unwrap_or_default();
+        let (value, sum) = (quantity.value.zip(value), quantity.sum.zip(sum));
+        if value.is_none() && sum.is_none() {
+            unmapped.add(record);
+            return Ok(());
+        }
+        let time = self.time(body, base, &fields)?;
+        let own_unit = text_of(&fields, slots.unit, "`u`")?;
+        let unit = if own_unit.is_empty() {
+            &base.unit
+        } else {
+            &own_unit
+        };
+        let mut emit = |values: &TextValues, stated: Stated<'_>| {
+            let document = Document {
+                fields: values.fields(),
+                excerpt: record,
+                what: "the record",
+                missing_id: "the topic has no sensor id where the source's `sensor_id` says",
+            };
+            let id = || Ok(found_id(device));
+            self.mapped
+                .emit_at(body, &document, id, || Ok(time), stated, row, output);
+        };
+        if let Some((slot, from)) = value {
+            values.begin(&self.names);
+            if from == slots.value && base.value != 0.0 {
+                let value = number_of(&fields, from, "`v`")?.unwrap_or_default();
+                values.set_number(slot, base.value + value);
+            } else if let Reading::Value(text) = read::text(fields.raw(from)) {
+                values.set(slot, &text);
+            } else {
+                return Err(Fault(
+                    RejectReason::WrongType,
+                    "the value of the record is no number".into(),
+                ));
+            }
+            let stated = Stated {
+                interval_s: None,
+                units: (!unit.is_empty()).then_some(Units::Same(unit)),
+            };
+            emit(values, stated);
+        }
+        if let Some((slot, sum)) = sum {
+            values.begin(&self.names);
+            values.set_number(slot, base.sum + sum);
+            // The unit of a record is that of its value; a sum over time has that unit times seconds.
+            emit(values, Stated::default());
+        }
+        Ok(())
+    }
+
+    /// Returns the quantity that a name ends in, and the device before it.
+    fn quantity<'n>(&self, name: &'n str) -> Option<(Quantity, &'n str)> {
+        if let Some(quantity) = self.ends.get(name) {
+            return Some((*quantity, name));
+        }
+        let is_separator = |(_, byte): &(usize, u8)| matches!(byte, b':' | b'/' | b'.' | b'_');
+        let mut separators = name.bytes().enumerate().filter(is_separator);
+        let end = separators.find_map(|(at, _)| {
+            let end = name.get(at + 1..).filter(|end| !end.is_empty())?;
+            Some((*self.ends.get(end)?, name.get(..at)?))
+        });
+        end.or_else(|| Some((*self.ends.get("")?, name)))
+    }
+
+    /// Returns when a record was measured.
+    fn time(
+        &self,
+        body: &Body<'_>,
+        base: &Base<'_>,
+        fields: &Fields<'_, '_>,
+    ) -> Result<ObservedAt, Fault> {
+        let own = instant::read(&self.seconds, fields.raw(self.slots.time), "`t`")?;
+        let time = base.time_us.saturating_add(own.unwrap_or(0));
+        let received_at = body.envelope.received_at;
+        if time >= RELATIVE_BELOW_US {
+            let time = body.check_time(time)?;
+            return Ok(ObservedAt::Own(time));
+        }
+        // A time that is told from now is as good as our clock.
+        let time = received_at.saturating_add(time);
+        let time = body.check_time(time)?;
+        Ok(ObservedAt::Received(time))
+    }
+}
+
+impl<'t> Base<'t> {
+    fn new() -> Self {
+        Self {
+            name: Cow::Borrowed(""),
+            unit: Cow::Borrowed(""),
+            time_us: 0,
+            value: 0.0,
+            sum: 0.0,
+            fault: None,
+        }
+    }
+
+    /// Takes the base fields of a record. After one that cannot be read, nobody knows what the records mean.
+    fn take(&mut self, slots: &Slots, seconds: &TimeReader, fields: &Fields<'t, '_>) {
+        if let Err(Fault(reason, message)) = self.try_take(slots, seconds, fields) {
+            let message = format!("{message}; it holds for all records behind it, too");
+            self.fault.get_or_insert(Fault(reason, message.into()));
+        }
+    }
+
+    fn try_take(
+        &mut self,
+        slots: &Slots,
+        seconds: &TimeReader,
+        fields: &Fields<'t, '_>,
+    ) -> Result<(), Fault> {
+        match read::integer(fields.raw(slots.base_version)) {
+            Reading::Missing | Reading::Value(..=VERSION_MAX) => {}
+            Reading::Value(_) | Reading::Wrong => {
+                return Err(Fault(
+                    RejectReason::UnexpectedShape,
+                    format!("`bver` is not a version up to {VERSION_MAX}").into(),
+                ));
+            }
+        }
+        if fields.has(slots.base_name) {
+            self.name = text_of(fields, slots.base_name, "`bn`")?;
+        }
+        if fields.has(slots.base_unit) {
+            self.unit = text_of(fields, slots.base_unit, "`bu`")?;
+        }
+        if let Some(time) = instant::read(seconds, fields.raw(slots.base_time), "`bt`")? {
+            self.time_us = time;
+        }
+        if let Some(value) = number_of(fields, slots.base_value, "`bv`")? {
+            self.value = value;
+        }
+        if let Some(sum) = number_of(fields, slots.base_sum, "`bs`")? {
+            self.sum = sum;
+        }
+        Ok(())
+    }
+}
+
+impl<'t> Unmapped<'t> {
+    fn add(&mut self, record: &'t str) {
+        self.count += 1;
+        if self.count == 1 {
+            self.first = record;
+        }
+    }
+
+    fn reject(&self, output: &mut Output) {
+        if self.count > 0 {
+            output.reject(
+                RejectReason::NoMappedValue,
+                format_args!(
+                    "{} record(s) have a name that no entry of the `map` takes, the first of them in the excerpt; add an \
+                     entry whose `field` is the end of the name to keep them",
+                    self.count
+                ),
+                self.first,
+            );
+        }
+    }
+}
+
+impl Slots {
+    /// Wants the members of a record, in the order in which most senders write them.
+    fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
+        let mut want = |name: &str| shape.want_member(name);
+        let slots = Self {
+            base_name: want("bn")?,
+            base_time: want("bt")?,
+            base_unit: want("bu")?,
+            base_value: want("bv")?,
+            base_sum: want("bs")?,
+            base_version: want("bver")?,
+            name: want("n")?,
+            unit: want("u")?,
+            value: want("v")?,
+            text: want("vs")?,
+            boolean: want("vb")?,
+            data: want("vd")?,
+            sum: want("s")?,
+            time: want("t")?,
+            unknown: Slot(0),
+        };
+        Ok(Self {
+            unknown: shape.want_unknown(|name| name.ends_with('_'))?,
+            ..slots
+        })
+    }
+}
+
+/// Returns a text; an absent one is empty.
+fn text_of<'t>(
+    fields: &Fields<'t, '_>,
+    slot: Slot,
+    name: &'static str,
+) -> Result<Cow<'t, str>, Fault> {
+    match read::text(fields.raw(slot)) {
+        Reading::Value(text) => Ok(text),
+        Reading::Missing => Ok(Cow::Borrowed("")),
+        Reading::Wrong => Err(Fault(
+            RejectReason::WrongType,
+            format!("{name} is no text").into(),
+        )),
+    }
+}
+
+/// Returns a number, none where it is absent.
+fn number_of(
+    fields: &Fields<'_, '_>,
+    slot: Slot,
+    name: &'static str,
+) -> Result<Option<f64>, Fault> {
+    match read::number(fields.raw(slot)) {
+        Reading::Value(value) => Ok(Some(value)),
+        Reading::Missing => Ok(None),
+        Reading::Wrong => Err(Fault(
+            RejectReason::WrongType,
+            format!("{name} is no number").into(),
+        )),
+    }
+}
+
+/// Checks what a name is made of (RFC 8428, 4.5.1).
+fn check_name(name: &str) -> Result<(), Fault> {
+    let is_name_byte =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.' | b'/' | b'_');
+    let first = name.bytes().next();
+    let (reason, message) = match first {
+        None => (
+            RejectReason::MissingField,
+            "the record has no name: neither `bn` nor `n`",
+        ),
+        Some(first) if !first.is_ascii_alphanumeric() || !name.bytes().all(is_name_byte) => (
+            RejectReason::WrongType,
+            "`bn` and `n` make no SenML name: letters, digits, `-`, `:`, `.`, `/` and `_`, a letter or digit first",
+        ),
+        Some(_) => return Ok(()),
+    };
+    Err(Fault(reason, message.into()))
+}
+
+/// Returns the sensor that a device's name stands for.
+fn found_id(device: &str) -> FoundId<'_> {
+    match device.strip_prefix(DEVICE_URN) {
+        None => FoundId::Plain(device.into()),
+        // The same device under the same id, whichever format it speaks.
+        Some(urn) => match urn.split_once(':') {
+            Some(("mac", mac)) => FoundId::Hardware("mac", mac.into()),
+            _ => FoundId::Hardware("urn_dev", urn.into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+use expect_test::{Expect, expect};
+
+use crate::testing::{decode, try_decoders};
+
+const CITY: &str = r#"
+    format = 'senml'
+    map = [
+      { dataset = 'heat', property = 'air_temperature', field = 'temperature' },
+      { dataset = 'heat', property = 'relative_humidity', field = 'humidity' },
+      { dataset = 'heat', property = 'rainfall', field = 'rain#sum', unit = 'mm' },
+      { dataset = 'heat', property = 'rain_rate', field = 'rain' },
+    ]"#;
+
+fn check(body: &str, expect: Expect) {
+    expect.assert_eq(&decode(CITY, "", body));
+}
+
+#[test]
+fn base_fields_hold_for_the_records_behind_them() {
+    check(
+        r#"[{"bn": "roof-3:", "bt": 1780311600, "bu": "Cel", "bver": 10, "n": "temperature", "v": 21.5},
+            {"n": "humidity", "u": "%RH", "v": 40, "t": -5}, {"n": "temperature", "v": 22, "t": 60.5},
+            {"bn": "roof-4/", "bt": 1.7803116e9, "n": "temperature", "v": "23"}]"#,
+        expect![[r#"
+            heat sensor_id=ns-roof-3 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-roof-3 property=relative_humidity time=2026-06-01T10:59:55Z value=40
+            heat sensor_id=ns-roof-3 property=air_temperature time=2026-06-01T11:01:00.500Z value=22
+            heat sensor_id=ns-roof-4 property=air_temperature time=2026-06-01T11:00:00Z value=23
+        "#]],
+    );
+    // A record may set base fields and measure nothing; a base value is added.
+    check(
+        r#"[{"bn": "a:", "bv": 20, "bt": 1780311600}, {"n": "temperature", "v": 1.5}, {"n": "temperature", "v": -1, "t": 1}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:01Z value=19
+        "#]],
+    );
+}
+
+#[test]
+fn times_below_two_to_the_28_are_relative_to_now() {
+    let at = |times: &str| {
+        decode(
+            CITY,
+            "",
+            &format!(r#"[{{"n": "a:temperature", "v": 1{times}}}]"#),
+        )
+    };
+    let row =
+        |time: &str| format!("heat sensor_id=ns-a property=air_temperature time={time} value=1\n");
+    for (times, expect) in [
+        ("", "2026-06-01T12:00:00Z"),
+        (r#", "t": 0"#, "2026-06-01T12:00:00Z"),
+        (r#", "t": -60"#, "2026-06-01T11:59:00Z"),
+        (r#", "bt": -60, "t": -0.5"#, "2026-06-01T11:58:59.500Z"),
+        (r#", "t": 1780311600"#, "2026-06-01T11:00:00Z"),
+        (r#", "bt": 1780311000, "t": 600"#, "2026-06-01T11:00:00Z"),
+    ] {
+        assert_eq!(at(times), row(expect), "{times}");
+    }
+    // An actuation in the future is no measurement; neither is a clock that was never set.
+    assert!(at(r#", "t": 7200"#).starts_with("time_out_of_window: "));
+    assert!(at(r#", "t": 268435455"#).starts_with("time_out_of_window: "));
+    assert!(
+        at(r#", "t": 268435456"#)
+            .starts_with("bad_time: the time 1978-07-04T21:24:16Z lies before 2015")
+    );
+    assert_eq!(
+        at(r#", "t": "soon""#),
+        "bad_time: the time at `t`: not a number of seconds since 1970\n"
+    );
+}
+
+#[test]
+fn sums_are_another_quantity_than_values() {
+    check(
+        r#"[{"bn": "a:", "bs": 100, "n": "rain", "u": "mm/h", "v": 2.5, "s": 0.5}, {"n": "rain", "s": 1}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=rain_rate time=2026-06-01T12:00:00Z value=2.5
+            heat sensor_id=ns-a property=rainfall time=2026-06-01T12:00:00Z value=100.5
+            heat sensor_id=ns-a property=rainfall time=2026-06-01T12:00:00Z value=101
+        "#]],
+    );
+}
+
+#[test]
+fn the_unit_of_a_record_wins() {
+    let of = |unit: &str, value: &str| {
+        let body = format!(r#"[{{"n": "a:temperature", "v": {value}, "u": "{unit}"}}]"#);
+        decode(CITY, "", &body)
+    };
+    let row = |value: &str| {
+        format!(
+            "heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value={value}\n"
+        )
+    };
+    assert_eq!(of("Cel", "21.5"), row("21.5"));
+    assert_eq!(of("K", "294.65"), row("21.5"));
+    assert_eq!(of("", "21.5"), row("21.5"));
+    for unit in ["lx", "furlong"] {
+        assert_eq!(
+            of(unit, "21.5"),
+            "wrong_type: the message states a unit for the value at `temperature` that is not known or does not become `Cel`\n"
+        );
+    }
+    // Without one it is the unit of the map.
+    let source = CITY.replace("field = 'temperature'", "field = 'temperature', unit = 'K'");
+    assert_eq!(
+        decode(&source, "", r#"[{"n": "a:temperature", "v": 294.65}]"#),
+        row("21.5")
+    );
+}
+
+#[test]
+fn names_are_taken_by_their_end() {
+    let source = r#"
+        format = 'senml'
+        map = [
+          { dataset = 'heat', property = 'air_temperature', field = 'temp' },
+          { dataset = 'heat', property = 'dew_point', field = 'dew/temp' },
+          { dataset = 'noise', property = 'laeq', field = '' },
+        ]"#;
+    let of = |name: &str| decode(source, "", &format!(r#"[{{"n": "{name}", "v": 1}}]"#));
+    let row = |rest: &str| format!("{rest} time=2026-06-01T12:00:00Z value=1\n");
+    for (name, expect) in [
+        (
+            "roof:temp",
+            "heat sensor_id=ns-roof property=air_temperature",
+        ),
+        (
+            "roof_temp",
+            "heat sensor_id=ns-roof property=air_temperature",
+        ),
+        (
+            "roof/1.temp",
+            "heat sensor_id=ns-roof/1 property=air_temperature",
+        ),
+        ("roof:dew/temp", "heat sensor_id=ns-roof property=dew_point"),
+        // The whole name, where nothing stands before.
+        ("temp", "heat sensor_id=ns-temp property=air_temperature"),
+        // Only whole parts count; all others are taken by the empty one.
+        ("rooftemp", "noise sensor_id=ns-rooftemp property=laeq"),
+        ("temp:x", "noise sensor_id=ns-temp:x property=laeq"),
+    ] {
+        assert_eq!(of(name), row(expect), "{name}");
+    }
+}
+
+#[test]
+fn device_urns_are_hardware_ids() {
+    let of = |name: &str| {
+        let text = decode(
+            CITY,
+            "",
+            &format!(r#"[{{"bn": "{name}", "n": "temperature", "v": 1}}]"#),
+        );
+        let rest = text.split(" sensor_id=").nth(1).unwrap_or_default();
+        rest.split(' ').next().unwrap_or_default().to_owned()
+    };
+    let mac = of("urn:dev:mac:0024befffe804ff1_");
+    assert!(mac.starts_with("ns-") && !mac.contains("0024be"), "{mac}");
+    assert_eq!(mac, of("urn:dev:mac:0024BEFFFE804FF1/"));
+    let one_wire = of("urn:dev:ow:10e2073a01080063:");
+    assert!(one_wire.len() == 19 && one_wire != mac, "{one_wire}");
+    assert_eq!(of("station:"), "ns-station");
+}
+
+#[test]
+fn what_is_no_measurement_says_why_and_takes_no_other_with_it() {
+    check(
+        r#"[{"bn": "a:", "n": "temperature", "v": 1}, {"n": "battery", "v": 3}, {"n": "x", "vs": "on"},
+            {"n": "temperature", "vs": "warm"}, {"n": "temperature", "vb": true}, {"n": "temperature", "v": {}},
+            {"n": "temperature", "v": 2, "must_": 1}, {"n": "temperature", "v": 2, "ignored": 1}, 5,
+            {"n": "tempörature", "v": 1}, {"n": 7, "v": 3}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=1
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=2
+            wrong_type: the value at `temperature` is not a number
+            wrong_type: the value of the record is no number
+            wrong_type: the value of the record is no number
+            unexpected_shape: the record has a member ending in `_`, which must be understood and is not
+            unexpected_shape: a record is no object
+            wrong_type: `bn` and `n` make no SenML name: letters, digits, `-`, `:`, `.`, `/` and `_`, a letter or digit first
+            no_mapped_value: 3 record(s) have a name that no entry of the `map` takes, the first of them in the excerpt; add an entry whose `field` is the end of the name to keep them
+        "#]],
+    );
+    check(
+        r#"[{"v": 1}]"#,
+        expect![[r#"
+            missing_field: the record has no name: neither `bn` nor `n`
+        "#]],
+    );
+    check(
+        "[]",
+        expect![[r#"
+            no_observation: the pack has no record
+        "#]],
+    );
+    check(
+        r#"{"n": "a:temperature", "v": 1}"#,
+        expect![[r#"
+            unexpected_shape: no SenML pack: the body is no array of records
+        "#]],
+    );
+    check(
+        r#"[{"n": "a:temperature", "v": 1"#,
+        expect![[r#"
+            malformed: not JSON: EOF while parsing an object at line 1 column 30
+        "#]],
+    );
+}
+
+#[test]
+fn a_base_field_that_cannot_be_read_holds_for_the_records_behind_it() {
+    check(
+        r#"[{"n": "a:temperature", "v": 1}, {"bt": "noon", "n": "a:temperature", "v": 2}, {"n": "a:temperature", "v": 3}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=1
+            bad_time: the time at `bt`: not a number of seconds since 1970; it holds for all records behind it, too
+            bad_time: the time at `bt`: not a number of seconds since 1970; it holds for all records behind it, too
+        "#]],
+    );
+    check(
+        r#"[{"bver": 11, "n": "a:temperature", "v": 1}]"#,
+        expect![[r#"
+            unexpected_shape: `bver` is not a version up to 10; it holds for all records behind it, too
+        "#]],
+    );
+    assert!(decode(CITY, "", r#"[{"bver": 5, "n": "a:temperature", "v": 1}]"#).starts_with("heat"));
+}
+
+#[test]
+fn declarations_that_cannot_work_are_refused() {
+    let check = |more: &str, expect: Expect| {
+        let error = try_decoders(&CITY.replace("map =", &format!("{more}\nmap ="))).unwrap_err();
+        expect.assert_eq(&error.to_string());
+    };
+    check(
+        "time = { pointer = '/t', format = 'unix' }",
+        expect![
+            "source `test`: format `senml` says itself when a value was measured; remove `time`"
+        ],
+    );
+    check(
+        "sensor_id = { pointer = '/bn' }",
+        expect![
+            "source `test`: format `senml` names the sensor in its records; leave `sensor_id` out, or write a text with captures of the topic"
+        ],
+    );
+    let named = CITY.replace(
+        "map =",
+        "topics = ['senml/{device}']\nsensor_id = '{device}'\nmap =",
+    );
+    assert_eq!(
+        decode(&named, "senml/roof", r#"[{"n": "temperature", "v": 1}]"#),
+        "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=1\n"
+    );
+}

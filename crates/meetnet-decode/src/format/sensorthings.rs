@@ -1,0 +1,484 @@
+//! Observations of the OGC SensorThings API 1.1, as clients create them: one object at `Observations` or
+//! `Datastreams(id)/Observations`, or many at `CreateObservations` (the data array extension).
+//!
+//! ```json
+//! {"phenomenonTime": "2026-06-01T11:00:00Z", "result": 21.6, "Datastream": {"@iot.id": 1}}
+//! [{"Datastream": {"@iot.id": 1}, "components": ["phenomenonTime", "result"],
+//!   "dataArray@iot.count": 1, "dataArray": [["2026-06-01T11:00:00Z", 21.6]]}]
+//! ```
+//!
+//! - A datastream is one property of one sensor: `map` names it by its id (`field = "1"`). The id stands in the body, or
+//!   in the topic or path that the message came to, `…/Datastreams(1)/Observations`.
+//! - Sensor: the id of the datastream, unless `sensor_id` is declared.
+//! - Time: declared, else `phenomenonTime`, else `resultTime`, else the receive time. An interval `start/end` gives the
+//!   row its start and its length.
+//! - A member that the standard does not know may be a misspelled one (the standard's own examples have
+//!   `phenonmenonTime`). Where the observation has no time that is understood, that may be it, so the observation is a
+//!   reject; else it is a row, and a reject names the member. Members with `@` are annotations.
+//! - Each row of a data array is decoded by itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::source::{Place, SourceDeclaration};
+use meetnet_model::time::TimeReader;
+
+use crate::error::SetupProblem;
+use crate::fields::{Fields, Raw, Slot, Span, WantedPlaces};
+use crate::format::mapped::{Document, Finds, FoundId, Mapped};
+use crate::format::{Body, shown_name};
+use crate::group::{Group, Output, RowScratch, Scratch};
+use crate::instant::{self, ObservedAt, Period, TimeFault};
+use crate::json::places::PairPlaces;
+use crate::json::pointer::Pointer;
+use crate::json::read::{self, Reading};
+use crate::json::shape::Shape;
+use crate::json::walk::{elements, walk, walk_member};
+use crate::mapping::{MappingFault, Stated};
+use crate::topic::TopicPattern;
+
+/// Members of an observation that are understood and not read.
+const UNREAD: [&str; 5] = [
+    "resultQuality",
+    "validTime",
+    "parameters",
+    "FeatureOfInterest",
+    "dataArray@iot.count",
+];
+
+/// The decoder of one source of SensorThings observations.
+#[derive(Clone, Debug)]
+pub(crate) struct SensorThingsDecoder {
+    shape: Shape,
+    slots: Slots,
+    /// Where the time may stand, with its name; the first that has one counts.
+    times: Vec<(Slot, Box<str>)>,
+    time_is_declared: bool,
+    reader: TimeReader,
+    /// The slot of the result, by datastream.
+    datastreams: HashMap<Box<str>, Slot>,
+    mapped: Mapped,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    result: Slot,
+    datastream: Slot,
+    multi_datastream: Slot,
+    components: Slot,
+    data_array: Slot,
+    /// The name of a member that nobody knows.
+    unknown: Slot,
+}
+
+impl SensorThingsDecoder {
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        topics: &[TopicPattern],
+        declarations: &Declarations,
+    ) -> Result<Self, MappingFault> {
+        let of_source = |problem| (None, problem);
+        let mut shape = Shape::new();
+        let slots = Slots::want(&mut shape).map_err(of_source)?;
+        let mut datastreams = HashMap::new();
+        let mut places = PairPlaces {
+            shape: &mut shape,
+            names: &mut datastreams,
+        };
+        let times = times(source, &mut places).map_err(of_source)?;
+        let reader = match &source.time {
+            Some(declared) => TimeReader::new(declared)
+                .map_err(|error| of_source(SetupProblem::Time(error.to_string())))?,
+            None => TimeReader::RFC3339,
+        };
+        // The time may be an interval, so it is read here.
+        let timeless = SourceDeclaration {
+            time: None,
+            ..source.clone()
+        };
+        let mapped = Mapped::compile(
+            &timeless,
+            topics,
+            declarations,
+            Vec::new(),
+            Finds::Sensor,
+            &mut places,
+        )?;
+        let format = source.format.as_str();
+        mapped.check_long(format, declarations).map_err(of_source)?;
+        Ok(Self {
+            shape,
+            slots,
+            times,
+            time_is_declared: source.time.is_some(),
+            reader,
+            datastreams,
+            mapped,
+        })
+    }
+
+    /// The compiled declaration of the source.
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
+    pub(crate) fn decode(
+        &self,
+        body: &Body<'_>,
+        group: &mut Group,
+    ) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        let text = body.text;
+        let mut items = Items::default();
+        if !elements(text, text, &mut scratch.elements)? {
+            walk(&self.shape, text, text, &mut scratch.spans)?;
+            self.entity(body, text, &mut items, output, scratch);
+            return Ok(());
+        }
+        if scratch.elements.is_empty() {
+            let message = "the body is an empty array";
+            output.reject(RejectReason::NoObservation, message, text);
+        }
+        body.parts(&self.shape, output, scratch, |part, output, scratch| {
+            self.entity(body, part, &mut items, output, scratch);
+        });
+        Ok(())
+    }
+
+    /// Decodes one object, whose wanted values stand in `scratch.spans`: an observation or a data array.
+    fn entity(
+        &self,
+        body: &Body<'_>,
+        part: &str,
+        items: &mut Items,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) {
+        let fields = Fields::json(body.text, &scratch.spans);
+        let datastream = match self.datastream(body, &fields) {
+            Ok(datastream) => datastream,
+            Err(fault) => {
+                self.reject_entity(body, fault, part, items, output, scratch);
+                return;
+            }
+        };
+        if fields.has(self.slots.data_array) {
+            self.data_array(body, &datastream, part, items, output, scratch);
+            return;
+        }
+        items.begin(output);
+        let result = scratch.spans[usize::from(self.slots.result.0)];
+        let Scratch { spans, row, .. } = scratch;
+        self.observation(body, &datastream, result, part, spans, row, output);
+    }
+
+    /// Returns the id of the datastream that an observation belongs to.
+    fn datastream<'t>(
+        &self,
+        body: &Body<'t>,
+        fields: &Fields<'t, '_>,
+    ) -> Result<Cow<'t, str>, Fault> {
+        if fields.has(self.slots.multi_datastream) {
+            return Err(Fault(
+                RejectReason::UnexpectedShape,
+                "an observation of a MultiDatastream has several results; let the sender create one Datastream for each",
+            ));
+        }
+        match read::text(fields.raw(self.slots.datastream)) {
+            Reading::Value(id) => Ok(id),
+            Reading::Missing => of_path(body.envelope.topic).map(Into::into).ok_or(Fault(
+                RejectReason::MissingField,
+                "nothing says which datastream the observation is of: the body has no `Datastream` with an `@iot.id`, \
+                 and the topic or path no `Datastreams(id)`",
+            )),
+            Reading::Wrong => Err(Fault(
+                RejectReason::WrongType,
+                "the `@iot.id` of the datastream is no number and no text",
+            )),
+        }
+    }
+
+    /// Decodes the rows of a data array.
+    fn data_array(
+        &self,
+        body: &Body<'_>,
+        datastream: &str,
+        part: &str,
+        items: &mut Items,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) {
+        let fault = self.components(body, scratch).err();
+        let fields = Fields::json(body.text, &scratch.spans);
+        let rows = fields
+            .source_text(self.slots.data_array)
+            .unwrap_or_default();
+        let is_list = elements(rows, body.text, &mut scratch.part_elements).unwrap_or(false);
+        if !is_list {
+            items.begin(output);
+            let message = "`dataArray` is no list of rows";
+            return output.reject(RejectReason::UnexpectedShape, message, part);
+        }
+        let Scratch {
+            spans,
+            part_elements,
+            cells,
+            members,
+            row,
+            ..
+        } = scratch;
+        for at in part_elements.iter() {
+            items.begin(output);
+            let text = at.text(body.text).unwrap_or_default();
+            if let Some(Fault(reason, message)) = fault {
+                output.reject(reason, message, text);
+                continue;
+            }
+            if !elements(text, body.text, cells).unwrap_or(false) || cells.len() != members.len() {
+                let message = format!(
+                    "the row is no list of {} values, one for each of the `components`",
+                    members.len()
+                );
+                output.reject(RejectReason::UnexpectedShape, message, text);
+                continue;
+            }
+            spans.fill(Span::default());
+            for (member, cell) in members.iter().zip(cells.iter()) {
+                let value = cell.text(body.text).unwrap_or_default();
+                if let Some(member) = member {
+                    // Part of a body that was read as JSON already.
+                    let _ = walk_member(&self.shape, *member, value, body.text, spans);
+                }
+            }
+            let result = spans[usize::from(self.slots.result.0)];
+            self.observation(body, datastream, result, text, spans, row, output);
+        }
+    }
+
+    /// Notes which member each component is.
+    fn components(&self, body: &Body<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        let fields = Fields::json(body.text, &scratch.spans);
+        if fields.has(self.slots.unknown) {
+            return Err(Fault(
+                RejectReason::UnexpectedShape,
+                "the data array has a member that SensorThings 1.1 does not know; it may be a misspelled one",
+            ));
+        }
+        let list = fields.source_text(self.slots.components);
+        let is_list = elements(list.unwrap_or_default(), body.text, &mut scratch.cells);
+        if !is_list.unwrap_or(false) {
+            return Err(Fault(
+                RejectReason::UnexpectedShape,
+                "`components` is no list of names",
+            ));
+        }
+        scratch.members.clear();
+        for at in &scratch.cells {
+            let name = match read::text(at.text(body.text).map(Raw::Json)) {
+                Reading::Value(name) => name,
+                Reading::Missing | Reading::Wrong => "".into(),
+            };
+            let member = self.shape.member(&name);
+            // `FeatureOfInterest/id` is how the standard names the id of what is observed.
+            let is_known = match name.split_once('/') {
+                Some((of, _)) => self.shape.member(of).is_some(),
+                None => member.is_some() || name.contains('@'),
+            };
+            if !is_known {
+                return Err(Fault(
+                    RejectReason::UnexpectedShape,
+                    "`components` names a member that SensorThings 1.1 does not know; it may be a misspelled one",
+                ));
+            }
+            scratch.members.push(member);
+        }
+        Ok(())
+    }
+
+    /// Decodes one observation, whose members stand in `spans`.
+    #[expect(clippy::too_many_arguments, reason = "each comes from another place")]
+    fn observation(
+        &self,
+        body: &Body<'_>,
+        datastream: &str,
+        result: Span,
+        excerpt: &str,
+        spans: &mut [Span],
+        row: &mut RowScratch,
+        output: &mut Output,
+    ) {
+        let Some(slot) = self.datastreams.get(datastream) else {
+            let message = "no entry of the `map` has the datastream as its `field`; add one to keep its observations";
+            return output.reject(RejectReason::NoMappedValue, message, excerpt);
+        };
+        spans[usize::from(slot.0)] = result;
+        let fields = Fields::json(body.text, spans);
+        let unknown = fields.source_text(self.slots.unknown);
+        let period = self.period(&fields);
+        if let (Some(name), Ok(None)) = (unknown, &period) {
+            let message = format!(
+                "SensorThings 1.1 does not know the member `{}`, and the observation has no time: it may be a misspelled \
+                 `phenomenonTime`. Correct the sender, or declare `time = {{ pointer = \"/…\", format = \"rfc3339\" }}`",
+                shown_name(name)
+            );
+            return output.reject(RejectReason::UnexpectedShape, message, excerpt);
+        }
+        let interval_s = match &period {
+            Ok(Some(period)) => period.interval_s,
+            Ok(None) | Err(_) => None,
+        };
+        let received_at = body.envelope.received_at;
+        let time = || match period? {
+            Some(Period { start, .. }) => body.check_time(start).map(ObservedAt::Own),
+            None => Ok(ObservedAt::Received(received_at)),
+        };
+        let document = Document {
+            fields,
+            excerpt,
+            what: "the observation",
+            missing_id: "the observation has no sensor id where the source's `sensor_id` says",
+        };
+        let found_id = || Ok(FoundId::Plain(datastream.into()));
+        let stated = Stated {
+            interval_s,
+            units: None,
+        };
+        let emitted = self
+            .mapped
+            .emit_at(body, &document, found_id, time, stated, row, output);
+        if emitted.is_some_and(|emitted| emitted.is_nothing()) {
+            let message = "the observation has no `result`";
+            output.reject(RejectReason::NoMappedValue, message, excerpt);
+        }
+        if let (Some(name), Some(_)) = (unknown, emitted) {
+            // The row is stored, so this is about no element that failed.
+            output.end_items();
+            let message = format!(
+                "SensorThings 1.1 does not know the member `{}`; what it says is in the journal only",
+                shown_name(name)
+            );
+            output.reject(RejectReason::UnexpectedShape, message, excerpt);
+        }
+    }
+
+    /// Returns when the observation was made; none where it does not say.
+    fn period(&self, fields: &Fields<'_, '_>) -> Result<Option<Period>, TimeFault> {
+        for (slot, name) in &self.times {
+            let name = format_args!("`{name}`");
+            if let Some(period) = instant::read_period(&self.reader, fields.raw(*slot), name)? {
+                return Ok(Some(period));
+            }
+        }
+        match self.times.first() {
+            // With the receive time in its place, what is delivered twice would be two observations.
+            Some((_, name)) if self.time_is_declared => Err(TimeFault {
+                reason: RejectReason::MissingField,
+                message: format!(
+                    "the observation has no time at `{name}`, where the source declares it"
+                ),
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes the rejects of an object that cannot be read: one for each of its rows, so that each is answered.
+    fn reject_entity(
+        &self,
+        body: &Body<'_>,
+        fault: Fault,
+        part: &str,
+        items: &mut Items,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) {
+        let Fault(reason, message) = fault;
+        let fields = Fields::json(body.text, &scratch.spans);
+        let rows = fields
+            .source_text(self.slots.data_array)
+            .unwrap_or_default();
+        if !elements(rows, body.text, &mut scratch.part_elements).unwrap_or(false) {
+            items.begin(output);
+            return output.reject(reason, message, part);
+        }
+        for _ in &scratch.part_elements {
+            items.begin(output);
+            output.reject(reason, message, part);
+        }
+    }
+}
+
+/// Why an object or a row is no observation.
+#[derive(Clone, Copy, Debug)]
+struct Fault(RejectReason, &'static str);
+
+/// Numbers the observations of a body.
+#[derive(Debug, Default)]
+struct Items {
+    next: u32,
+}
+
+impl Items {
+    fn begin(&mut self, output: &mut Output) {
+        output.begin_item(self.next);
+        self.next = self.next.saturating_add(1);
+    }
+}
+
+impl Slots {
+    /// Wants the members of an observation and of a data array.
+    fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
+        // The order in which most clients write them.
+        shape.want_member("phenomenonTime")?;
+        let slots = Self {
+            result: shape.want_member("result")?,
+            datastream: shape.want(&Pointer::parse("/Datastream/@iot.id")?)?,
+            multi_datastream: shape.want_member("MultiDatastream")?,
+            components: shape.want_member("components")?,
+            data_array: shape.want_member("dataArray")?,
+            unknown: shape.want_unknown(|name| !name.contains('@'))?,
+        };
+        for name in UNREAD {
+            shape.want_member(name)?;
+        }
+        Ok(slots)
+    }
+}
+
+/// Returns where the time stands.
+fn times(
+    source: &SourceDeclaration,
+    places: &mut PairPlaces<'_>,
+) -> Result<Vec<(Slot, Box<str>)>, SetupProblem> {
+    let members = ["/phenomenonTime", "/resultTime"].map(Place::Pointer);
+    // Wanted in any case, so that neither is unknown.
+    let standard: Vec<(Slot, Box<str>)> = members
+        .into_iter()
+        .map(|place| Ok((places.want(place)?, place.to_string().into())))
+        .collect::<Result<_, SetupProblem>>()?;
+    let Some(declared) = &source.time else {
+        return Ok(standard);
+    };
+    let place = match declared.place().ok_or(SetupProblem::OnePlace)? {
+        // A field is a datastream; a time is a member.
+        Place::Field(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        Place::Pointer(pointer) => pointer.to_owned(),
+    };
+    let slot = places.want(Place::Pointer(&place))?;
+    Ok(vec![(slot, place.into())])
+}
+
+/// Returns the id in `…/Datastreams(id)/Observations`, without the quotes of a text.
+fn of_path(path: &str) -> Option<&str> {
+    let (_, rest) = path.rsplit_once("Datastreams(")?;
+    let (id, _) = rest.rsplit_once(')')?;
+    let id = ["'", "%27"]
+        .into_iter()
+        .find_map(|quote| id.strip_prefix(quote).and_then(|id| id.strip_suffix(quote)))
+        .unwrap_or(id);
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! One push source as requests meet it, and the one way from a request into the journal, which every endpoint takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::http::HeaderMap;
+use meetnet_lake::journal::{AppendError, NewEnvelope};
+use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::source::WireFormat;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::answer::Answer;
+use super::body::{self, BodyMemory, Share};
+use super::credentials;
+use super::limits::{PushLimits, RateLimit};
+use crate::intake::Intake;
+use crate::outcomes::OutcomeRegistry;
+use crate::status::{SourceState, now_us};
+
+/// Headers that decoding may need; no others are journalled, above all no credentials and no cookies.
+/// `x-sensor` names the device at sensor.community's endpoints, `x-pin` its channel; `ngsiv2-attrsformat` says how a
+/// context broker writes attributes.
+const JOURNALLED_HEADERS: [&str; 4] = ["content-type", "x-sensor", "x-pin", "ngsiv2-attrsformat"];
+/// Longest header value journalled.
+const HEADER_BYTES_MAX: usize = 1024;
+
+/// What the endpoints work with.
+pub(super) struct Inner {
+    pub(super) sources: BTreeMap<String, Endpoint>,
+    pub(super) limits: PushLimits,
+    pub(super) intake: Intake,
+    pub(super) outcomes: OutcomeRegistry,
+    pub(super) requests: Semaphore,
+    pub(super) memory: BodyMemory,
+    /// For hardware ids that must not be journalled, because they are credentials too.
+    pub(super) key: PrivacyKey,
+}
+
+/// One push source.
+pub(super) struct Endpoint {
+    pub(super) id: SourceId,
+    pub(super) format: WireFormat,
+    /// Any of them opens the source; none where it takes everyone.
+    pub(super) tokens: Option<Vec<String>>,
+    /// What requests to a path that is not its own call it: a database or bucket, a station id.
+    pub(super) name: Option<String>,
+    /// A path of its own beside `/ingest/v1/{id}`.
+    pub(super) own_path: Option<String>,
+    /// `/ingest/v1/{id}`
+    pub(super) path: String,
+    pub(super) rate: RateLimit,
+    pub(super) status: Arc<SourceState>,
+}
+
+/// How the source of a request is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted<'a> {
+    /// By the id in its path.
+    Source(&'a str),
+    /// By a path that one source has declared.
+    OwnPath(&'a str),
+    /// By its credential, on a path that devices of one format have built in.
+    Format(WireFormat),
+}
+
+impl Inner {
+    /// Takes the place of one request at a time, until the permit is dropped.
+    pub(super) fn place(&self) -> Result<SemaphorePermit<'_>, Answer> {
+        self.requests.try_acquire().map_err(|_| Answer::Busy {
+            retry_after_s: 1,
+            detail: "more requests at a time than allowed",
+        })
+    }
+
+    /// Returns the source that a request is for.
+    ///
+    /// On a path of a format that is the source whose token is `credential`; a source without a token takes requests
+    /// there only where it is the only one that they can be for. With a `name`, sources of another name are out.
+    pub(super) fn choose(
+        &self,
+        wanted: Wanted<'_>,
+        name: Option<&str>,
+        credential: Option<&str>,
+    ) -> Result<&Endpoint, Answer> {
+        let format = match wanted {
+            Wanted::Source(id) => return self.sources.get(id).ok_or(Answer::UnknownSource),
+            Wanted::OwnPath(path) => {
+                let mut sources = self.sources.values();
+                let owner = sources.find(|source| source.own_path.as_deref() == Some(path));
+                return owner.ok_or(Answer::UnknownSource);
+            }
+            Wanted::Format(format) => format,
+        };
+        let of_format: Vec<&Endpoint> = self
+            .sources
+            .values()
+            .filter(|source| source.format == format)
+            .collect();
+        if of_format.is_empty() {
+            return Err(Answer::NoSourceOfFormat(format.as_str()));
+        }
+        let named: Vec<&Endpoint> = of_format
+            .into_iter()
+            .filter(|source| match (&source.name, name) {
+                (Some(own), Some(name)) => own == name,
+                (Some(_), None) => false,
+                (None, _) => true,
+            })
+            .collect();
+        if named.is_empty() {
+            return Err(Answer::UnknownName);
+        }
+        let opened = named
+            .iter()
+            .find(|source| source.tokens.is_some() && source.takes(credential));
+        match (opened, named.as_slice()) {
+            (Some(source), _) => Ok(source),
+            (None, [only]) if only.tokens.is_none() => Ok(only),
+            _ => Err(Answer::Unauthorised),
+        }
+    }
+
+    /// Reads and inflates a body; its memory is given back with the share.
+    pub(super) async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: axum::body::Body,
+    ) -> Result<(Vec<u8>, Share), Answer> {
+        let mut share = self.memory.share(self.limits.bodies_bytes_max);
+        let payload = body::read(headers, body, &self.limits, &mut share)
+            .await
+            .map_err(Answer::Body)?;
+        Ok((payload, share))
+    }
+
+    /// Journals a body, waits for the sync, then for what became of it. `topic` is the path without credentials.
+    pub(super) async fn journal(
+        &self,
+        endpoint: &Endpoint,
+        topic: &str,
+        meta: &[(&str, &str)],
+        payload: &[u8],
+    ) -> Result<Answer, Answer> {
+        let journalled = self.journal_numbered(endpoint, topic, meta, payload);
+        journalled.await.map(|(_, answer)| answer)
+    }
+
+    /// Does the same and returns the sequence, too, for answers that name what was created.
+    pub(super) async fn journal_numbered(
+        &self,
+        endpoint: &Endpoint,
+        topic: &str,
+        meta: &[(&str, &str)],
+        payload: &[u8],
+    ) -> Result<(Sequence, Answer), Answer> {
+        endpoint.status.message(payload.len(), now_us());
+        let envelope = NewEnvelope {
+            source: endpoint.id.as_str(),
+            topic,
+            meta,
+            payload,
+            ..NewEnvelope::default()
+        };
+        let appended = self
+            .outcomes
+            .register_with(|| {
+                self.intake
+                    .append(&envelope)
+                    .map(|appended| appended.sequence)
+            })
+            .map_err(|_| Answer::Busy {
+                retry_after_s: 1,
+                detail: "too many pushes wait for their answer",
+            })?;
+        let mut waiter = appended.map_err(|error| match error {
+            AppendError::FieldTooLong { .. } => Answer::Unjournallable(error.to_string()),
+            error => Answer::NotJournalled {
+                detail: error.to_string(),
+            },
+        })?;
+
+        let synced = self.intake.wait_durable(waiter.sequence());
+        if !matches!(
+            tokio::time::timeout(self.limits.sync_wait, synced).await,
+            Ok(true)
+        ) {
+            let detail = "the journal was not synced in time: send it again".to_owned();
+            return Err(Answer::NotJournalled { detail });
+        }
+        // Stored from here on, whatever the decode says.
+        let outcome = tokio::time::timeout(self.limits.outcome_wait, waiter.outcome()).await;
+        let answer = outcome
+            .ok()
+            .flatten()
+            .map_or(Answer::Pending, Answer::Decoded);
+        Ok((waiter.sequence(), answer))
+    }
+}
+
+impl Endpoint {
+    /// Checks the credential, then the rate: a stranger cannot use up what the source may send.
+    pub(super) fn admit(&self, token: Option<&str>) -> Result<(), Answer> {
+        if !self.takes(token) {
+            return Err(Answer::Unauthorised);
+        }
+        self.rate.take(Instant::now()).map_err(|wait| Answer::Busy {
+            retry_after_s: wait.as_secs() + 1,
+            detail: "more requests per second than this source may send",
+        })
+    }
+
+    fn takes(&self, token: Option<&str>) -> bool {
+        let Some(tokens) = &self.tokens else {
+            return true;
+        };
+        let is_token = |given| tokens.iter().any(|token| credentials::equal(given, token));
+        token.is_some_and(is_token)
+    }
+
+    /// Counts what a request of this source was answered.
+    pub(super) fn settle(&self, result: Result<Answer, Answer>) -> Answer {
+        let answer = result.unwrap_or_else(|refusal| refusal);
+        match &answer {
+            Answer::Decoded(_) | Answer::Pending => self.status.acked.add(1),
+            Answer::NotJournalled { detail } => self.status.note_error(detail.as_str()),
+            _ => self.status.refused.add(1),
+        }
+        answer
+    }
+}
+
+/// Returns the headers that decoding may need.
+pub(super) fn journalled_headers(headers: &HeaderMap) -> Vec<(&'static str, &str)> {
+    let mut meta = Vec::with_capacity(JOURNALLED_HEADERS.len() + 1);
+    for name in JOURNALLED_HEADERS {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(value) = value.filter(|value| value.len() <= HEADER_BYTES_MAX) {
+            meta.push((name, value));
+        }
+    }
+    meta
+}
