@@ -1,7 +1,5 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
-mod restarts;
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,6 +26,7 @@ mod import;
 mod precedences;
 mod redeclare;
 mod replay;
+mod restarts;
 
 fn declarations() -> Arc<Declarations> {
     declarations_reading("/t")
