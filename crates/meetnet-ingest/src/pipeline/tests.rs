@@ -1,14 +1,6 @@
 //! The pipeline on a real journal and lake in a temporary folder: frames in, snapshots out, also after a restart.
 
-<<<<<<< HEAD
 use std::path::{Path, PathBuf};
-||||||| f7e3aa2
-use std::path::Path;
-=======
-mod restarts;
-
-use std::path::Path;
->>>>>>> wmut
 use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
@@ -34,6 +26,7 @@ mod import;
 mod precedences;
 mod redeclare;
 mod replay;
+mod restarts;
 
 fn declarations() -> Arc<Declarations> {
     declarations_reading("/t")

@@ -50,6 +50,11 @@ fn the_log_survives_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");
     let mut actor = open(&root, 0);
+    // Nothing says later again how far an import has come.
+    let import = format!("{IMPORT_APP}x");
+    let txns = vec![(import.clone(), 7)];
+    let job = actor.freeze_through(Sequence(0), 0, txns, 0).unwrap();
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
     for sequence in 1..=205_u64 {
         apply(
             &mut actor,
@@ -64,7 +69,7 @@ fn the_log_survives_checkpoints() {
             .is_file()
     );
     let actor = open(&root, 205);
-    assert_eq!(actor.version(), 205);
+    assert_eq!((actor.version(), actor.txn(&import)), (206, Some(7)));
     assert_eq!(read(&actor.snapshot(Sequence(205), 0)), before);
 }
 
