@@ -204,10 +204,7 @@ impl DeclaredId {
         ids: &mut HardwareIds,
         id: &mut String,
     ) -> bool {
-        let nothing = Fields {
-            whole: "",
-            spans: &[],
-        };
+        let nothing = Fields::text("", &[]);
         matches!(self.origin, Origin::Template(_))
             && self.resolve(naming, topic, &nothing, ids, id).is_ok()
     }
