@@ -311,10 +311,10 @@ fn mapping(bytes: &[u8]) {
     };
     declared.topics = vec![pattern];
     declared.sensor_id = Some(meetnet_model::source::ValueRef::Template(template));
-    declared.map[0].pointer = pointer;
+    declared.map[0].pointer = Some(pointer);
     declared.map[0].unit = (!unit.is_empty()).then_some(unit);
     match &mut declared.time {
-        Some(declared) if !time.is_empty() => declared.pointer = time,
+        Some(declared) if !time.is_empty() => declared.pointer = Some(time),
         _ => declared.time = None,
     }
     match decoders(declared) {
