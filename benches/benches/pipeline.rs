@@ -17,7 +17,7 @@ use meetnet_ingest::DupWindows;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineOptions};
 use meetnet_lake::journal::{AppendError, Journal, JournalOptions, NewEnvelope};
-use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::privacy::PrivacyKey;
 
@@ -76,15 +76,16 @@ fn run(bodies: &[(String, String)], hot_bytes_max: usize) -> Result<(Duration, D
         reserve_bytes: 0,
         ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
     };
+    let storage = Arc::new(FolderStorage::new(folder.path().join("lake")));
+    let tables = DeclaredTables::read(storage, Arc::clone(&declarations))?;
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
-    let storage = FolderStorage::new(folder.path().join("lake"));
-    let mut lake = LakeOptions::new(Arc::new(storage), journal.id());
+    let mut lake = LakeOptions::new(journal.id());
     lake.limits.hot_bytes_max = hot_bytes_max;
     let (pipeline, _) = Pipeline::start(
         PipelineOptions::new(lake),
         journal.clone(),
         &recovery,
-        declarations,
+        tables,
         PrivacyKey::new("bench"),
         OutcomeRegistry::new(1),
         DupWindows::default(),

@@ -26,7 +26,7 @@ use meetnet_lake::Lineage;
 use meetnet_lake::journal::{
     AppendError, FrameKind, Journal, JournalOptions, NewEnvelope, Recovery,
 };
-use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
@@ -85,10 +85,10 @@ fn run(format: WireFormat, bytes: u64) -> Result<()> {
     let (journal, recovery) = open(folder.path(), &declarations)?;
     let opened = began.elapsed();
     let (pipeline, replayed) = Pipeline::start(
-        PipelineOptions::new(lake_options(&folder.path().join("lake"), &journal)),
+        PipelineOptions::new(LakeOptions::new(journal.id())),
         journal.clone(),
         &recovery,
-        Arc::clone(&declarations),
+        tables(&folder.path().join("lake"), &declarations)?,
         PrivacyKey::new("bench"),
         OutcomeRegistry::new(1),
         DupWindows::default(),
@@ -128,8 +128,9 @@ fn open(folder: &Path, declarations: &Declarations) -> Result<(Journal, Recovery
     Ok(Journal::open(options, &declarations.to_bytes())?)
 }
 
-fn lake_options(folder: &Path, journal: &Journal) -> LakeOptions {
-    LakeOptions::new(Arc::new(FolderStorage::new(folder)), journal.id())
+fn tables(folder: &Path, declarations: &Arc<Declarations>) -> Result<DeclaredTables> {
+    let storage = Arc::new(FolderStorage::new(folder));
+    Ok(DeclaredTables::read(storage, Arc::clone(declarations))?)
 }
 
 /// Journals messages up to a size; returns how many.
@@ -179,8 +180,8 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
     let (journal, _) = open(folder, declarations)?;
     let mut stages = Stages::default();
     let mut lake = Lake::open(
-        lake_options(&folder.join("staged"), &journal),
-        declarations,
+        LakeOptions::new(journal.id()),
+        tables(&folder.join("staged"), declarations)?,
         Sequence::ZERO,
     )?;
     let decoders = Decoders::new(declarations, &PrivacyKey::new("bench"))?;

@@ -25,7 +25,7 @@ use meetnet_ingest::DupWindows;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineOptions};
 use meetnet_lake::journal::{Journal, JournalOptions, NewEnvelope};
-use meetnet_lake::lake::LakeOptions;
+use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::ids::DatasetId;
@@ -104,16 +104,17 @@ fn start(folder: &Path) -> Result<(Journal, Pipeline)> {
         reserve_bytes: 0,
         ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
     };
+    let storage = Arc::new(FolderStorage::new(folder.join("lake")));
+    let tables = DeclaredTables::read(storage, Arc::clone(&declarations))?;
     let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
-    let storage = FolderStorage::new(folder.join("lake"));
-    let mut lake = LakeOptions::new(Arc::new(storage), journal.id());
+    let mut lake = LakeOptions::new(journal.id());
     // Commits belong to what is measured: some within each run.
     lake.limits.commit_age_max = Duration::from_secs(5);
     let (pipeline, _) = Pipeline::start(
         PipelineOptions::new(lake),
         journal.clone(),
         &recovery,
-        declarations,
+        tables,
         PrivacyKey::new("bench"),
         OutcomeRegistry::new(1),
         DupWindows::default(),

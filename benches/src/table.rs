@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use meetnet_lake::lake::{Lake, LakeLimits, LakeOptions, UpkeepRequest};
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeLimits, LakeOptions, UpkeepRequest};
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_lake::{Applied, Lineage};
@@ -41,7 +41,7 @@ pub struct Table {
     pub lake: Lake,
     /// Rows are received at most this long after their time, µs; 0: at their time, as where a device has no clock.
     pub delay_max_us: i64,
-    declarations: Declarations,
+    declarations: Arc<Declarations>,
     sequence: u64,
 }
 
@@ -70,11 +70,14 @@ impl Table {
         declarations
             .datasets
             .retain(|id, _| datasets.contains(&id.as_str()));
-        let mut options = LakeOptions::new(Arc::new(FolderStorage::new(folder)), Uuid::nil());
+        let declarations = Arc::new(declarations);
+        let storage = Arc::new(FolderStorage::new(folder));
+        let tables = DeclaredTables::read(storage, Arc::clone(&declarations))?;
+        let mut options = LakeOptions::new(Uuid::nil());
         options.limits.commit_age_max = Duration::ZERO;
         options.limits.hot_bytes_max = 1 << 40;
         change(&mut options.limits);
-        let lake = Lake::open(options, &declarations, Sequence::ZERO)?;
+        let lake = Lake::open(options, tables, Sequence::ZERO)?;
         Ok(Self {
             sequence: lake.sequence_floor().0,
             lake,

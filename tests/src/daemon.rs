@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use meetnet_testkit::binary::meetnet_binary;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -164,9 +164,14 @@ impl Installation {
         serde_json::from_str(&text).context(text)
     }
 
-    /// Returns the end of the daemon's log.
+    /// Returns the log of every daemon so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("meetnet.log")).unwrap_or_default()
+    }
+
+    /// Returns its end.
     pub fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("meetnet.log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
@@ -221,6 +226,16 @@ impl Installation {
     /// Where it cannot be started.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
         Ok(self.command(arguments)?.output()?)
+    }
+
+    /// Starts a command of the binary on this installation and does not wait for it; what it says goes nowhere.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn begin(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.command(arguments)?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.spawn()?)
     }
 
     /// Pushes a body to a source; returns status and answer.
@@ -294,15 +309,24 @@ impl Daemon {
     ///
     /// # Errors
     /// Where it does not within 60 s, or exits with another code.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
         self.ask_to_stop()?;
+        let status = self.ended()?;
+        ensure!(status.success(), "meetnet ended with {status}");
+        Ok(())
+    }
+
+    /// Waits until the daemon ends by itself; returns how.
+    ///
+    /// # Errors
+    /// Where it does not within 60 s.
+    pub fn ended(mut self) -> Result<ExitStatus> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("meetnet ended with {status}"),
-                None => ensure!(Instant::now() < deadline, "meetnet does not stop"),
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
+            ensure!(Instant::now() < deadline, "meetnet does not stop");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

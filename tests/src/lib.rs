@@ -6,6 +6,7 @@
 pub mod daemon;
 pub mod publisher;
 pub mod python;
+pub mod upkeep;
 
 use std::path::PathBuf;
 

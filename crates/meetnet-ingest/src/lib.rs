@@ -8,11 +8,13 @@
 mod dup_window;
 mod epoch;
 pub mod http;
+pub mod import;
 mod intake;
 pub mod mqtt;
 pub mod outcomes;
 pub mod pipeline;
 pub mod poll;
+pub mod replay;
 mod service;
 pub mod status;
 

@@ -20,17 +20,16 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use meetnet_decode::DecodeSetupError;
 use meetnet_lake::check::Depth;
 use meetnet_lake::journal::{Journal, JournalError, Recovery};
-use meetnet_lake::lake::{Compacted, Lake, LakeOptions, UpkeepRequest, Vacuumed};
+use meetnet_lake::lake::{Compacted, DeclaredTables, Lake, LakeOptions, UpkeepRequest, Vacuumed};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::{Applied, LakeError};
-use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
-pub use self::group::RejectCounts;
+pub use self::group::{RejectCounts, RejectTally};
 use self::run::FULL_PAUSE;
 pub use self::run::{Runner, Step};
 use crate::dup_window::DupWindows;
@@ -41,7 +40,7 @@ mod tests;
 
 /// What the pipeline works with.
 pub struct PipelineOptions {
-    /// Tables and when they commit.
+    /// Whose the tables are, and when they commit.
     pub lake: LakeOptions,
     /// Its own limits.
     pub limits: PipelineLimits,
@@ -170,8 +169,8 @@ pub struct Replayed {
 }
 
 impl Pipeline {
-    /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own.
-    /// `declarations` are those in force from the end of the recovered journal on.
+    /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own. The
+    /// declarations of `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
     /// Where tables, journal or declarations do not allow a start.
@@ -179,7 +178,7 @@ impl Pipeline {
         options: PipelineOptions,
         journal: Journal,
         recovery: &Recovery,
-        declarations: Arc<Declarations>,
+        tables: DeclaredTables,
         key: PrivacyKey,
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
@@ -188,7 +187,7 @@ impl Pipeline {
             options,
             journal,
             recovery,
-            declarations,
+            tables,
             key,
             outcomes,
             dup_windows,

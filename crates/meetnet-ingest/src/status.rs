@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
@@ -56,6 +56,9 @@ pub(crate) struct SourceState {
     subscribed: AtomicBool,
     session_present: AtomicBool,
     last_message_at: AtomicI64,
+    registered_at: i64,
+    /// µs; 0: silence is nothing unusual.
+    silent_after: AtomicI64,
     unacked: AtomicU64,
     unacked_metric: Gauge,
     texts: Mutex<Texts>,
@@ -110,6 +113,10 @@ pub struct SourceStatus {
     pub since: i64,
     /// When the last message came, µs since 1970.
     pub last_message_at: Option<i64>,
+    /// How long it may say nothing, µs; None: as long as it likes.
+    pub silent_after: Option<i64>,
+    /// Whether it has said nothing for longer, since the start where it never has.
+    pub silent: bool,
     /// Messages received, redelivered ones included.
     pub messages_total: u64,
     /// Payload bytes received.
@@ -155,6 +162,8 @@ impl SourceState {
             subscribed: AtomicBool::new(false),
             session_present: AtomicBool::new(false),
             last_message_at: AtomicI64::new(0),
+            registered_at: now_us(),
+            silent_after: AtomicI64::new(0),
             unacked: AtomicU64::new(0),
             unacked_metric: gauge("meetnet_source_unacked"),
             texts: Mutex::new(Texts {
@@ -228,9 +237,11 @@ impl SourceState {
         }
     }
 
-    fn read(&self, source: &SourceId) -> SourceStatus {
+    fn read(&self, source: &SourceId, now: i64) -> SourceStatus {
         let texts = lock(&self.texts);
         let last_message_at = self.last_message_at.load(Relaxed);
+        let silent_after = Some(self.silent_after.load(Relaxed)).filter(|after| *after > 0);
+        let silence = now.saturating_sub(last_message_at.max(self.registered_at));
         SourceStatus {
             source: source.clone(),
             kind: self.kind,
@@ -240,6 +251,8 @@ impl SourceState {
             session_present: self.session_present.load(Relaxed),
             since: texts.since,
             last_message_at: (last_message_at != 0).then_some(last_message_at),
+            silent_after,
+            silent: silent_after.is_some_and(|after| silence > after),
             messages_total: self.messages.get(),
             bytes_total: self.bytes.get(),
             acked_total: self.acked.get(),
@@ -268,17 +281,31 @@ pub struct Statuses {
 impl Statuses {
     /// Returns every source's state, in order of id.
     pub fn read(&self) -> Vec<SourceStatus> {
+        self.read_at(now_us())
+    }
+
+    /// Returns every source's state as it is judged at `now`, µs since 1970.
+    fn read_at(&self, now: i64) -> Vec<SourceStatus> {
         lock(&self.sources)
             .iter()
-            .map(|(source, state)| state.read(source))
+            .map(|(source, state)| state.read(source, now))
             .collect()
+    }
+
+    /// Says how long a source may say nothing before it counts as silent; None: as long as it likes.
+    pub fn expect(&self, source: &SourceId, kind: SourceKind, silent_after: Option<Duration>) {
+        let micros = silent_after.map_or(0, |after| {
+            i64::try_from(after.as_micros()).unwrap_or(i64::MAX)
+        });
+        let state = self.register(source, kind);
+        state.silent_after.store(micros, Relaxed);
     }
 
     /// Returns one source's state.
     pub fn read_one(&self, source: &SourceId) -> Option<SourceStatus> {
         lock(&self.sources)
             .get(source)
-            .map(|state| state.read(source))
+            .map(|state| state.read(source, now_us()))
     }
 
     /// Whether every source has subscribed once: the ingest part of `/readyz`. Later outages do not undo it.

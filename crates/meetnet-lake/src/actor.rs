@@ -27,8 +27,9 @@ use crate::hot::HotRows;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, Mask, TableSnapshot};
 use crate::storage::TableFolder;
+use crate::table::declared::DeclaredTable;
 use crate::table::files;
-use crate::table::log::{Committed, LOG_FOLDER, TableLog};
+use crate::table::log::{LOG_FOLDER, TableLog};
 use crate::table::lookup::KeyReader;
 
 /// Where a row came from: what its common columns say.
@@ -110,53 +111,19 @@ pub(crate) struct DatasetActor {
     dirty: bool,
 }
 
-/// Returns true where a table keeps an older form of `declaration`, which it may exchange for the new one.
-///
-/// # Errors
-/// [`LakeError::ForbiddenChange`] where it may not.
-pub(crate) fn is_changed(
-    log: &TableLog,
-    declaration: &DatasetDeclaration,
-) -> Result<bool, LakeError> {
-    let stored = log.declaration()?;
-    if stored == *declaration {
-        return Ok(false);
-    }
-    meetnet_model::change::check_change(&stored, declaration).map_err(|problems| {
-        LakeError::ForbiddenChange {
-            dataset: declaration.id.clone(),
-            problems,
-        }
-    })?;
-    Ok(true)
-}
-
 impl DatasetActor {
-    /// Opens the table of `declaration` in `folder`, creating it where there is none.
+    /// Opens a table, creating it where there is none. `opening` is the number of this opening of the lake, where it has
+    /// one; `now_ms`: ms since 1970 UTC.
     pub(crate) fn open(
-        folder: TableFolder,
-        declaration: Arc<DatasetDeclaration>,
+        table: DeclaredTable,
         app_id: &str,
         trimmed_through: Sequence,
+        opening: Option<i64>,
         now_ms: i64,
     ) -> Result<Self, LakeError> {
-        let mut log = match TableLog::open(&folder)? {
-            Some(log) => {
-                log.sync()?;
-                log
-            }
-            None => TableLog::create(&folder, &declaration, now_ms)?,
-        };
-        if is_changed(&log, &declaration)? {
-            let metadata = log.changed_metadata(&declaration);
-            let info =
-                crate::table::log::commit_info("SET DECLARATION", now_ms, serde_json::json!({}));
-            match log.commit(vec![info, metadata], now_ms) {
-                Committed::Done => {}
-                // The next start finds out.
-                Committed::Lost(error) | Committed::Unsettled(error) => return Err(error),
-            }
-        }
+        let declaration = Arc::clone(table.declaration());
+        let log = table.open(opening, now_ms)?;
+        let folder = log.folder().clone();
         let committed = Sequence(log.txn(app_id).unwrap_or(0).max(0) as u64);
         let codec = Arc::new(KeyCodec::new(&declaration)?);
         let files = live_files(&log, &declaration)?;

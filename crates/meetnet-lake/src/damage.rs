@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
-use crate::storage::{Access, TableFolder};
+use crate::storage::{Access, FileChunks, TableFolder};
 use crate::table::parquet_file::hex;
 
 /// What is wrong with a file of a table. Displayed as the end of a sentence that begins with the file.
@@ -50,23 +50,34 @@ impl fmt::Display for Damage {
 /// # Errors
 /// Where the storage does not answer: that says nothing about the file.
 pub fn examine(folder: &TableFolder, file: &LiveFile) -> Result<Option<Damage>, LakeError> {
-    let stored = match folder.open_as_stored(&file.path, Access::Whole) {
-        Ok(stored) => stored,
-        Err(LakeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Ok(Some(Damage::Missing));
+    match verify(folder, file) {
+        Ok(()) => Ok(None),
+        Err(LakeError::BrokenFile { damage, .. }) => Ok(Some(damage)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file that is there with the length that the log has for it.
+///
+/// # Errors
+/// [`LakeError::BrokenFile`] where it is not, or as [`examine`].
+pub(crate) fn open(
+    folder: &TableFolder,
+    file: &LiveFile,
+    access: Access,
+) -> Result<FileChunks, LakeError> {
+    let stored = match folder.open_as_stored(&file.path, access) {
+        Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
+            return Err(broken(folder, file, Damage::Missing));
         }
-        Err(error) => return Err(error),
+        opened => opened?,
     };
     let (bytes, expected) = (stored.len(), file.bytes);
     if bytes != expected {
-        return Ok(Some(Damage::WrongLength { bytes, expected }));
+        let damage = Damage::WrongLength { bytes, expected };
+        return Err(broken(folder, file, damage));
     }
-    let mut hash = Sha256::new();
-    let mut content = stored
-        .get_read(0)
-        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
-    io::copy(&mut content, &mut hash).map_err(LakeError::io("read", &folder.shown(&file.path)))?;
-    Ok((hex(&hash.finalize()) != *file.sha256).then_some(Damage::WrongChecksum))
+    Ok(stored)
 }
 
 /// Returns an error where a file is not as it was written.
@@ -74,13 +85,19 @@ pub fn examine(folder: &TableFolder, file: &LiveFile) -> Result<Option<Damage>, 
 /// # Errors
 /// [`LakeError::BrokenFile`], or as [`examine`].
 pub(crate) fn verify(folder: &TableFolder, file: &LiveFile) -> Result<(), LakeError> {
-    match examine(folder, file)? {
-        None => Ok(()),
-        Some(damage) => Err(broken(folder, file, damage)),
+    let stored = open(folder, file, Access::Whole)?;
+    let mut hash = Sha256::new();
+    let mut content = stored
+        .get_read(0)
+        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
+    io::copy(&mut content, &mut hash).map_err(LakeError::io("read", &folder.shown(&file.path)))?;
+    if hex(&hash.finalize()) != *file.sha256 {
+        return Err(broken(folder, file, Damage::WrongChecksum));
     }
+    Ok(())
 }
 
-/// Finds out what is behind an error met while rows of `file` were read: the file, or something that may pass.
+/// Finds out what is behind an error met while `file` was read: the file, or something that may pass.
 pub(crate) fn diagnose(folder: &TableFolder, file: &LiveFile, error: LakeError) -> LakeError {
     use io::ErrorKind::{NotFound, UnexpectedEof};
     // A storage that gave another error than that the file is not there or too short may work the next time.
@@ -90,11 +107,11 @@ pub(crate) fn diagnose(folder: &TableFolder, file: &LiveFile, error: LakeError) 
     {
         return error;
     }
-    match examine(folder, file) {
-        Ok(Some(damage)) => broken(folder, file, damage),
-        Ok(None) => broken(folder, file, Damage::Unreadable),
-        // The reader of Parquet keeps only the text of what a storage says. It does not answer: that may pass.
-        Err(unanswered) => unanswered,
+    match verify(folder, file) {
+        Ok(()) => broken(folder, file, Damage::Unreadable),
+        // What is wrong with it. Or the storage does not answer: that may pass, and the reader of Parquet keeps only the
+        // text of what a storage says.
+        Err(found) => found,
     }
 }
 

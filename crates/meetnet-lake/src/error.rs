@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use meetnet_model::ids::DatasetId;
 
 use crate::damage::Damage;
+use crate::journal::JournalError;
 
 /// What went wrong in the lake.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,32 @@ pub enum LakeError {
         /// Object that says so.
         mark: String,
     },
+    /// Another copy of the journal has opened the lake.
+    #[error(
+        "{lake} was opened at {opened_at} with another copy of this journal, which has messages that this one lacks, and \
+         this one may have some that it lacks; let the other one go on, or, where it is lost for good, remove {mark}"
+    )]
+    OtherCopy {
+        /// The lake.
+        lake: String,
+        /// When, for people.
+        opened_at: String,
+        /// Object that says so.
+        mark: String,
+    },
+    /// Since this process has opened the lake, another one did so with a copy of its journal.
+    #[error(
+        "another daemon with a copy of this journal writes to table {}; only one of the two can go on, and this one stops: \
+         what it has acknowledged and not committed is in its journal alone, so keep that folder",
+        table.display()
+    )]
+    TakenOver {
+        /// Folder of the table.
+        table: PathBuf,
+    },
+    /// What the journal remembers of the lake cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The store of the lake cannot make commits atomic.
     #[error(
         "{lake} overwrites objects that were to be written only if absent (`If-None-Match: *`), so two commits could \

@@ -18,6 +18,7 @@
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
+//! | `openings` | under which numbers the lake was opened, where it lies in an object store; see `openings` |
 //! | `restoring` | there while a backup is restored into the folder: it cannot be opened |
 //! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
@@ -86,7 +87,9 @@ mod clock;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod hold;
+mod messages;
 pub(crate) mod opening;
+mod openings;
 mod options;
 mod reader;
 mod recovery;
@@ -103,7 +106,9 @@ pub use checkpoint::{Checkpoint, DupEntry};
 pub use clock::ClockStep;
 pub use error::{AppendError, FullLimit, JournalError};
 pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, Original, fuzz_frame};
+pub use messages::{Sequences, visit_messages};
 pub use opening::FolderLock;
+pub use openings::Openings;
 pub use options::{Clock, JournalOptions, system_clock, system_monotonic_clock};
 pub use reader::{FrameGroup, JournalReader};
 pub use recovery::{OlderDecoderTail, Recovery, SkippedRegion};
@@ -348,6 +353,12 @@ impl Journal {
     /// Returns the id of this journal: it names it in the transactions of table logs.
     pub fn id(&self) -> Uuid {
         self.inner.shared.identity.id
+    }
+
+    /// Returns what this journal remembers of opening its lake.
+    pub fn openings(&self) -> Openings {
+        let options = &self.inner.shared.options;
+        Openings::new(Arc::clone(&options.files), options.dir.clone())
     }
 
     /// Returns how the clock was off when the last frame was taken; none where it was to be believed. Frames say it of

@@ -8,7 +8,10 @@
 
 mod clock;
 mod declared;
+mod import;
+mod options;
 mod reader;
+mod redeclare;
 mod repairs;
 mod table;
 mod upkeep;
@@ -16,17 +19,17 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::rows::DatasetRows;
 use tracing::info;
-use uuid::Uuid;
 
 pub use self::clock::LakeClock;
-pub use self::declared::check_declarations;
+pub use self::declared::DeclaredTables;
+pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
 use self::table::Table;
@@ -34,99 +37,26 @@ use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
 use crate::actor::{
-    Admitted, Applied, CommitJob, CommitLimits, CommitOutcome, DatasetActor, Flag, IMPORT_APP,
-    Lineage, ReplaceJob, ReplaceOutcome,
+    Admitted, Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, ReplaceJob,
+    ReplaceOutcome,
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
-use crate::storage::{self, LakeStorage, TableFolder};
+use crate::storage::{self, LakeStorage};
+use crate::table::declared::DeclaredTable;
 pub use crate::table::vacuum::Vacuumed;
 
 /// Prefix of the Delta application id of a journal.
 pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 
-/// Where the lake lies and when it commits.
-#[derive(Clone, Debug)]
-pub struct LakeOptions {
-    /// Where the tables lie.
-    pub storage: Arc<dyn LakeStorage>,
-    /// The journal whose positions the tables record.
-    pub journal_id: Uuid,
-    /// When it commits.
-    pub limits: LakeLimits,
-    /// Datasets whose old periods are dropped, and how long one stays after it has ended.
-    pub retention: BTreeMap<DatasetId, Duration>,
-    /// What time it is.
-    pub clock: LakeClock,
-    /// True: threads of the lake's own commit, merge and remove files. False: its owner calls [`Lake::run_commit_job`]
-    /// and [`Lake::run_upkeep_job`], so that a test decides every step.
-    pub background: bool,
-}
-
-/// When the lake commits, and how much it holds.
-#[derive(Clone, Copy, Debug)]
-pub struct LakeLimits {
-    /// A hot row is committed at this age at the latest.
-    pub commit_age_max: Duration,
-    /// A dataset with this many hot rows commits at once.
-    pub commit_rows_max: u64,
-    /// Memory of all hot rows, bytes: at half of it the largest dataset commits, at all of it applying stops.
-    pub hot_bytes_max: usize,
-    /// An idle dataset records its position at least this often.
-    pub stable_age_max: Duration,
-    /// Files that one commit writes again for replaced rows; a commit of more is cut in several.
-    pub revised_files_max: usize,
-    /// Partitions that one commit writes into; a commit of more is cut in several.
-    pub commit_partitions_max: usize,
-    /// Whether runs of files are merged in the background.
-    pub compaction: bool,
-    /// How long a replaced file stays, for readers and links that still hold it.
-    pub vacuum_after: Duration,
-}
-
-impl LakeOptions {
-    /// Returns the defaults for a place and a journal.
-    pub fn new(storage: Arc<dyn LakeStorage>, journal_id: Uuid) -> Self {
-        Self {
-            storage,
-            journal_id,
-            limits: LakeLimits::default(),
-            retention: BTreeMap::new(),
-            clock: LakeClock::system(),
-            background: true,
-        }
-    }
-}
-
-impl LakeLimits {
-    fn of_commit(&self) -> CommitLimits {
-        CommitLimits {
-            revised_files_max: self.revised_files_max,
-            partitions_max: self.commit_partitions_max,
-        }
-    }
-}
-
-impl Default for LakeLimits {
-    fn default() -> Self {
-        Self {
-            commit_age_max: Duration::from_secs(60),
-            commit_rows_max: 1_000_000,
-            hot_bytes_max: 96 << 20,
-            stable_age_max: Duration::from_secs(300),
-            revised_files_max: 32,
-            commit_partitions_max: 64,
-            compaction: true,
-            vacuum_after: Duration::from_secs(7 * 24 * 3_600),
-        }
-    }
-}
-
 /// The tables of one folder.
 #[derive(Debug)]
 pub struct Lake {
     options: LakeOptions,
+    storage: Arc<dyn LakeStorage>,
     app_id: String,
+    /// Number of this opening, where openings have one.
+    opening: Option<i64>,
     tables: BTreeMap<DatasetId, Table>,
     shared: SharedSnapshot,
     through: Sequence,
@@ -163,29 +93,25 @@ impl Job {
 impl Lake {
     /// Opens the tables of all declared datasets, creating those that are missing. Rows up to `trimmed_through` are
     /// taken to be in every table.
+    ///
+    /// # Errors
+    /// [`LakeError::ForbiddenChange`] where a table has been changed since it was read and now refuses its declaration;
+    /// others where the lake is somebody else's, or cannot be read or written.
     pub fn open(
         options: LakeOptions,
-        declarations: &Declarations,
+        declared: DeclaredTables,
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
-        // Before anything is written: a table that refuses its declaration must not leave others half changed.
-        check_declarations(&options.storage, declarations)?;
-        storage::claim(&*options.storage, options.journal_id)?;
+        let (storage, declared) = declared.into_current()?;
+        let (id, openings) = (options.journal_id, options.openings.as_ref());
+        let opening = storage::claim(&*storage, id, openings, options.clock.now_ms())?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);
         let now = options.clock.instant();
         let mut tables = BTreeMap::new();
-        for (id, declaration) in &declarations.datasets {
-            let folder = TableFolder::new(Arc::clone(&options.storage), id.as_str());
-            let mut actor = DatasetActor::open(
-                folder,
-                Arc::clone(declaration),
-                &app_id,
-                trimmed_through,
-                options.clock.now_ms(),
-            )?;
-            actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
-            let table = Table::new(actor, options.limits.commit_age_max, now);
-            tables.insert(id.clone(), table);
+        for table in declared {
+            let id = table.declaration().id.clone();
+            let table = open_table(table, &options, &app_id, trimmed_through, opening)?;
+            tables.insert(id, table);
         }
         let worker = if options.background {
             Worker::start("lake-commit", Job::run)?
@@ -193,9 +119,11 @@ impl Lake {
             Worker::by_hand(Job::run)
         };
         Ok(Self {
-            upkeep: Upkeep::start(declarations, options.background, now)?,
+            upkeep: Upkeep::start(tables.keys(), options.background, now)?,
             options,
+            storage,
             app_id,
+            opening,
             tables,
             shared: Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())),
             through: trimmed_through,
@@ -288,6 +216,10 @@ impl Lake {
         let mut tables = BTreeMap::new();
         let mut changed = false;
         for (id, table) in &mut self.tables {
+            if !table.is_declared {
+                changed |= table.published.take().is_some();
+                continue;
+            }
             let dirty = table.actor.take_dirty();
             let (through, stable_time) = table.position(applied);
             let moved = |snapshot: &TableSnapshot| {
@@ -412,52 +344,6 @@ impl Lake {
         committed
     }
 
-    /// How far an import has come in a dataset: rows consumed; None where it never began.
-    pub fn import_position(&self, dataset: &DatasetId, import_id: &str) -> Option<u64> {
-        let position = self
-            .tables
-            .get(dataset)?
-            .actor
-            .txn(&format!("{IMPORT_APP}{import_id}"))?;
-        Some(position.max(0) as u64)
-    }
-
-    /// Takes one chunk of an import past the journal: hot rows of its dataset are committed first, then the chunk,
-    /// together with the import's new position `consumed` (rows). Importing it again changes nothing.
-    ///
-    /// # Errors
-    /// Where the chunk cannot be taken now: nothing of it is answered, unless nobody knows whether it was committed.
-    pub fn import(
-        &mut self,
-        import_id: &str,
-        consumed: u64,
-        rows: &DatasetRows,
-        lineage: &[Lineage],
-        flag: &mut Flag<'_>,
-    ) -> Result<Applied, LakeError> {
-        let id = rows.declaration.id.clone();
-        self.wait_for_commits()?;
-        // The chunk is committed alone, and a failed attempt before it is settled first.
-        self.run_again(&id)?;
-        let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        if table.actor.hot_rows() > 0 {
-            self.commit_whole(&id)?;
-        }
-        let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        let applied = table.actor.apply(rows, lineage, false, flag)?;
-        let txns = vec![(format!("{IMPORT_APP}{import_id}"), consumed as i64)];
-        let committed = self.commit_import(&id, txns);
-        if let Some(table) = self.tables.get_mut(&id)
-            && committed.is_err()
-            && table.again.is_none()
-        {
-            // No journal holds the rows: they must not be answered now and be gone after a restart.
-            table.actor.forget_hot();
-        }
-        self.publish();
-        committed.map(|()| applied)
-    }
-
     /// Commits everything of one dataset on this thread, in as many commits as the limits ask for.
     fn commit_whole(&mut self, id: &DatasetId) -> Result<(), LakeError> {
         self.run_again(id)?;
@@ -483,18 +369,6 @@ impl Lake {
             Some(job) => self.admit(job.run())?,
             None => Ok(()),
         }
-    }
-
-    /// Commits one dataset on this thread, whatever it touches, together with positions of imports.
-    fn commit_import(&mut self, id: &DatasetId, txns: Vec<(String, i64)>) -> Result<(), LakeError> {
-        let now_ms = self.options.clock.now_ms();
-        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
-        let job = table
-            .actor
-            .freeze_through(self.through, self.stable_time, txns, now_ms)
-            .ok_or_else(|| is_committing(id))?;
-        table.hot_since = None;
-        self.admit(Outcome::Commit(job.run()))?
     }
 
     /// Without background threads: carries out the oldest commit or exchange of files that waits, and returns false where
@@ -558,6 +432,20 @@ impl Lake {
     pub fn take_short_of_space(&mut self) -> bool {
         std::mem::take(&mut self.short_of_space)
     }
+}
+
+/// Opens one table.
+fn open_table(
+    table: DeclaredTable,
+    options: &LakeOptions,
+    app_id: &str,
+    applied: Sequence,
+    opening: Option<i64>,
+) -> Result<Table, LakeError> {
+    let (now, now_ms) = (options.clock.instant(), options.clock.now_ms());
+    let mut actor = DatasetActor::open(table, app_id, applied, opening, now_ms)?;
+    actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
+    Ok(Table::new(actor, options.limits.commit_age_max, now))
 }
 
 fn unknown(id: &DatasetId) -> LakeError {

@@ -30,7 +30,7 @@ mod s3;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::claim;
+pub(crate) use claim::{claim, disclaim};
 pub use folder::FolderStorage;
 pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;

@@ -5,6 +5,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod checkpoint;
+pub(crate) mod declared;
 pub(crate) mod encodings;
 pub(crate) mod files;
 pub(crate) mod log;

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Int8Array, Int64Array, RecordBatch};
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
-use meetnet_model::schemas;
+use meetnet_model::ids::Sequence;
+use meetnet_model::rows::DatasetRows;
+use meetnet_testkit::garden;
+pub(crate) use meetnet_testkit::garden::{MINUTE, START, declarations, flag, heat};
 
 use crate::actor::Lineage;
 use crate::check::{CheckOptions, Depth, Report, check};
@@ -18,38 +17,24 @@ use crate::files::DiskFiles;
 use crate::journal::{
     Checkpoint, FrameKind, Journal, JournalOptions, JournalPlace, JournalReader, NewEnvelope,
 };
-use crate::lake::{Lake, LakeOptions, UpkeepRequest};
+use crate::lake::{DeclaredTables, Lake, LakeOptions, UpkeepRequest};
 use crate::snapshot::TableSnapshot;
 use crate::storage::{FolderStorage, LakeStorage, TableFolder};
-
-/// 2026-01-01T00:00:00Z.
-pub(crate) const START: i64 = 1_767_225_600_000_000;
-pub(crate) const MINUTE: i64 = 60_000_000;
-
-/// The dataset.
-pub(crate) fn heat() -> DatasetId {
-    DatasetId::new("heat")
-}
-
-pub(crate) fn declarations() -> Declarations {
-    let mut declarations = schemas::builtin().into_declarations([]);
-    declarations.datasets.retain(|id, _| *id == heat());
-    declarations
-}
 
 pub(crate) fn declaration() -> Arc<DatasetDeclaration> {
     Arc::clone(&declarations().datasets[&heat()])
 }
 
-pub(crate) fn flag(
-    _: &DatasetDeclaration,
-    rows: &RecordBatch,
-    _: &[u32],
-) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
+/// Where a row of a garden comes from.
+pub(crate) fn lineage(sequence: Sequence, recorded_at: i64) -> Lineage {
+    Lineage {
+        sequence,
+        received_at: recorded_at,
+        recorded_at,
+        source: "garden".into(),
+        licence: "CC0-1.0".into(),
+        precedence: 0,
+    }
 }
 
 /// What a message of the tests says: the rows of some sensors at one time.
@@ -76,18 +61,8 @@ impl Message {
     }
 
     fn rows(self) -> DatasetRows {
-        let declaration = declaration();
-        let index = |name: &str| declaration.column_index(name).unwrap();
-        let columns = ["sensor_id", "property", "time", "value"].map(index);
-        let mut builder = RowsBuilder::new(declaration);
-        for sensor in 0..self.sensors {
-            builder.set_text(columns[0], &format!("garden-{sensor:04}"));
-            builder.set_text(columns[1], "air_temperature");
-            builder.set_int(columns[2], self.time);
-            builder.set_float(columns[3], self.value + f64::from(sensor));
-            builder.finish_row(0).unwrap();
-        }
-        builder.take()
+        let sensors = 0..self.sensors;
+        garden::rows(sensors.map(|sensor| (sensor, self.time, self.value + f64::from(sensor))))
     }
 }
 
@@ -169,7 +144,7 @@ impl City {
     pub(crate) fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Self {
         let folders = Folders(root.to_path_buf());
         let place = folders.place();
-        let declarations = declarations();
+        let declarations = Arc::new(declarations());
         let declared = declarations.to_bytes();
         let options = JournalOptions {
             reserve_bytes: 0,
@@ -178,14 +153,15 @@ impl City {
             background: false,
             ..JournalOptions::new(place.dir, place.archive_dir)
         };
+        let tables = DeclaredTables::read(folders.storage(), declarations).unwrap();
         let (journal, recovery) = Journal::open(options, &declared).unwrap();
         let trimmed = recovery
             .checkpoint
             .map_or(Sequence::ZERO, |checkpoint| checkpoint.trimmed_through);
-        let mut options = LakeOptions::new(folders.storage(), journal.id());
+        let mut options = LakeOptions::new(journal.id());
         options.limits.compaction = false;
         change(&mut options);
-        let lake = Lake::open(options, &declarations, trimmed).unwrap();
+        let lake = Lake::open(options, tables, trimmed).unwrap();
         journal.raise_sequence_floor(lake.sequence_floor());
         let mut city = Self {
             reader: journal.reader(trimmed),
@@ -203,14 +179,7 @@ impl City {
                 if frame.kind != FrameKind::Envelope {
                     continue;
                 }
-                let lineage = [Lineage {
-                    sequence: frame.sequence,
-                    received_at: frame.received_at,
-                    recorded_at: frame.recorded_at,
-                    source: frame.source.into(),
-                    licence: "CC0-1.0".into(),
-                    precedence: 0,
-                }];
+                let lineage = [lineage(frame.sequence, frame.recorded_at)];
                 let rows = Message::parse(frame.payload).rows();
                 self.lake.apply(&rows, &lineage, &mut flag).unwrap();
             }

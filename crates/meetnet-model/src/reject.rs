@@ -70,6 +70,11 @@ impl RejectReason {
             Self::NoObservation => "no_observation",
         }
     }
+
+    /// Returns the reason of this name, as [`RejectReason::as_str`] writes it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 }
 
 /// An envelope, or part of one, that could not become a row.

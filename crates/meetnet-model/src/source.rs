@@ -71,8 +71,8 @@ impl WireFormat {
         Self::Influx,
     ];
 
-    /// Returns the format of that name.
-    pub fn of_name(name: &str) -> Option<Self> {
+    /// Returns the format of this name, as [`WireFormat::as_str`] writes it.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
 

@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
-use meetnet_lake::snapshot::{SharedSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceKind;
@@ -46,8 +46,10 @@ pub struct OperationsStatus {
     pub sources: Vec<SourceRow>,
     /// The journal.
     pub journal: JournalStatus,
-    /// Rejects since the start, by reason.
-    pub rejects: Vec<RejectCount>,
+    /// The disks that it writes to.
+    pub disks: Vec<DiskStatus>,
+    /// Rejects since the start, by source and reason.
+    pub rejects: Vec<RejectRow>,
 }
 
 /// One source.
@@ -59,8 +61,14 @@ pub struct SourceRow {
     pub kind: SourceKind,
     /// Whether it can deliver now; None where nothing is to be connected (a push endpoint).
     pub connected: Option<bool>,
+    /// It has said nothing for longer than it may.
+    pub silent: bool,
     /// Messages since the start.
     pub messages_total: u64,
+    /// Messages per minute, over the last one; None where it cannot be said yet.
+    pub messages_per_minute: Option<f64>,
+    /// Messages that are taken and not yet acknowledged.
+    pub unacked: u64,
     /// When the last one was received, µs since 1970 UTC.
     pub last_message_at: Option<i64>,
     /// Rejects since the start.
@@ -74,19 +82,40 @@ pub struct SourceRow {
 pub struct JournalStatus {
     /// Bytes of the segments that are not trimmed.
     pub bytes: u64,
-    /// The last sequence that was given.
-    pub last: Sequence,
     /// Every frame up to this sequence is on disk.
     pub durable: Sequence,
+    /// Messages are refused for want of space.
+    pub disk_full: bool,
+    /// The clock is not to be believed.
+    pub clock_step: bool,
 }
 
-/// Rejects of one reason.
-#[derive(Clone, Copy, Debug)]
-pub struct RejectCount {
+/// The disk under a folder that the daemon writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// What the folder holds: `journal` or `lake`.
+    pub folder: &'static str,
+    /// Bytes that may still be written; None where that cannot be measured.
+    pub free_bytes: Option<u64>,
+    /// Whether there is little space left.
+    pub is_low: bool,
+}
+
+/// Rejects of one source for one reason.
+#[derive(Clone, Debug)]
+pub struct RejectRow {
+    /// The source.
+    pub source: SourceId,
     /// The reason.
     pub reason: RejectReason,
     /// How many since the start.
     pub total: u64,
+    /// Sequence of the message of the example.
+    pub sequence: Sequence,
+    /// What was wrong with it.
+    pub message: String,
+    /// A redacted excerpt of it.
+    pub excerpt: String,
 }
 
 /// Returns the routes of the admin listener.
@@ -113,7 +142,9 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
         now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
-        write_side: state.status.map(|status| write_side_text(&status())),
+        write_side: state
+            .status
+            .map(|status| write_side_text(&status(), applied_through(&snapshot))),
         tables: snapshot
             .tables
             .values()
@@ -143,14 +174,23 @@ struct OperationsPage {
 
 struct WriteSideText {
     journal: JournalText,
+    disks: Vec<DiskText>,
     sources: Vec<SourceText>,
     rejects: Vec<RejectText>,
 }
 
 struct JournalText {
-    last: String,
     durable: String,
+    behind: String,
     bytes: String,
+    troubles: Vec<&'static str>,
+}
+
+struct DiskText {
+    folder: &'static str,
+    free: String,
+    state: &'static str,
+    state_class: &'static str,
 }
 
 struct SourceText {
@@ -159,6 +199,8 @@ struct SourceText {
     state: &'static str,
     state_class: &'static str,
     messages: String,
+    per_minute: String,
+    unacked: String,
     last_message: String,
     rejects: String,
     last_error: String,
@@ -177,36 +219,74 @@ struct TableText {
 }
 
 struct RejectText {
+    source: String,
     reason: &'static str,
     total: String,
+    sequence: u64,
+    message: String,
+    excerpt: String,
 }
 
-fn write_side_text(status: &OperationsStatus) -> WriteSideText {
+/// The position that every table has reached.
+fn applied_through(snapshot: &LakeSnapshot) -> Option<Sequence> {
+    snapshot.tables.values().map(|table| table.through).min()
+}
+
+fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> WriteSideText {
+    let journal = &status.journal;
+    let behind = applied.map_or(0, |applied| journal.durable.0.saturating_sub(applied.0));
+    let mut troubles = Vec::new();
+    if journal.disk_full {
+        troubles.push("The disk is full: nothing is taken in until somebody makes room.");
+    }
+    if journal.clock_step {
+        troubles.push("The clock was set: rows without a time of their own are suspect until it can be believed.");
+    }
     WriteSideText {
         journal: JournalText {
-            last: count(status.journal.last.0),
-            durable: count(status.journal.durable.0),
-            bytes: count(status.journal.bytes),
+            durable: count(journal.durable.0),
+            behind: count(behind),
+            bytes: count(journal.bytes),
+            troubles,
         },
+        disks: status.disks.iter().map(disk_text).collect(),
         sources: status.sources.iter().map(source_text).collect(),
         rejects: status
             .rejects
             .iter()
-            .filter(|reject| reject.total > 0)
             .map(|reject| RejectText {
+                source: reject.source.to_string(),
                 reason: reject.reason.as_str(),
                 total: count(reject.total),
+                sequence: reject.sequence.0,
+                message: reject.message.clone(),
+                excerpt: reject.excerpt.clone(),
             })
             .collect(),
     }
 }
 
+fn disk_text(disk: &DiskStatus) -> DiskText {
+    let (state, state_class) = match (disk.free_bytes, disk.is_low) {
+        (_, true) => ("little space left", "fail"),
+        (Some(_), false) => ("enough space", "pass"),
+        (None, false) => ("unknown", "plain"),
+    };
+    DiskText {
+        folder: disk.folder,
+        free: disk.free_bytes.map_or_else(|| "–".into(), count),
+        state,
+        state_class,
+    }
+}
+
 fn source_text(source: &SourceRow) -> SourceText {
     let (state, state_class) = match (source.kind, source.connected) {
-        (SourceKind::Poll, Some(true)) => ("answering", "pass"),
-        (SourceKind::Poll, _) => ("not answering", "fail"),
-        (_, Some(true)) => ("connected", "pass"),
+        (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
         (_, Some(false)) => ("not connected", "fail"),
+        _ if source.silent => ("silent", "suspect"),
+        (SourceKind::Poll, Some(true)) => ("answering", "pass"),
+        (_, Some(true)) => ("connected", "pass"),
         (_, None) => ("listening", "plain"),
     };
     SourceText {
@@ -219,6 +299,10 @@ fn source_text(source: &SourceRow) -> SourceText {
         state,
         state_class,
         messages: count(source.messages_total),
+        per_minute: source
+            .messages_per_minute
+            .map_or_else(|| "–".into(), |rate| count(rate.round() as u64)),
+        unacked: count(source.unacked),
         last_message: source
             .last_message_at
             .map_or_else(|| "–".into(), |at| format_rfc3339(whole_seconds(at))),

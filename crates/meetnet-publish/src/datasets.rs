@@ -147,11 +147,11 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let language = language_of(query.as_deref())?;
-    let overview = state.overview();
+    let (overview, declarations) = (state.overview(), state.declarations());
     let datasets = overview
         .datasets
         .iter()
-        .map(|dataset| document(dataset, &state.declarations, language, false))
+        .map(|dataset| document(dataset, &declarations, language, false))
         .collect();
     pretty(&DatasetList { datasets })
 }
@@ -163,14 +163,14 @@ pub(crate) async fn one(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let language = language_of(query.as_deref())?;
-    let overview = state.overview();
+    let (overview, declarations) = (state.overview(), state.declarations());
     let dataset = overview.dataset(&id).ok_or_else(|| {
         Problem::new(
             ProblemKind::NotFound,
             "there is no such dataset; /api/v1/datasets lists those there are",
         )
     })?;
-    pretty(&document(dataset, &state.declarations, language, true))
+    pretty(&document(dataset, &declarations, language, true))
 }
 
 /// Reads the parameter `lang`; absent means all languages.

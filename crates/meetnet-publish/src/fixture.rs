@@ -159,7 +159,12 @@ pub(crate) fn state_over(snapshot: SharedSnapshot) -> PublishState {
         overview_age_max: Duration::ZERO,
         ..PublishSettings::default()
     };
-    PublishState::new(query, declarations(), Readiness::new([]), settings)
+    PublishState::new(
+        query,
+        Arc::new(ArcSwap::new(declarations())),
+        Readiness::new([]),
+        settings,
+    )
 }
 
 /// The public router over [`lake`].

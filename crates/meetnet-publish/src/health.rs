@@ -39,7 +39,9 @@ struct Steps {
     journal_replayed: bool,
     history_loaded: bool,
     journal_disk_full: bool,
+    disks_low: Vec<&'static str>,
     lake_reachable: Option<bool>,
+    silent: Vec<SourceId>,
     sources: BTreeMap<SourceId, BrokerStep>,
 }
 
@@ -60,10 +62,14 @@ pub struct ReadinessReport {
     pub history_loaded: bool,
     /// Whether messages are refused because the journal's disk is full. Detail: what is stored is answered.
     pub journal_disk_full: bool,
+    /// Folders (`journal`, `lake`) on disks with little space left. Detail: nothing is refused for that.
+    pub disks_low: Vec<&'static str>,
     /// Of a process that follows the tables of another: whether the last look at them succeeded. Where it did not,
     /// answers are from the last one that did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lake_reachable: Option<bool>,
+    /// Sources that have said nothing for longer than they may. Detail: what is stored is answered.
+    pub silent_sources: Vec<SourceId>,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -99,7 +105,9 @@ impl Readiness {
                 journal_replayed: false,
                 history_loaded: false,
                 journal_disk_full: false,
+                disks_low: Vec::new(),
                 lake_reachable: None,
+                silent: Vec::new(),
                 sources,
             }),
         }))
@@ -139,6 +147,16 @@ impl Readiness {
         self.change(|steps| steps.journal_disk_full = is_full);
     }
 
+    /// Reports which folders lie on disks with little space left.
+    pub fn disks_low(&self, folders: Vec<&'static str>) {
+        self.change(|steps| steps.disks_low = folders);
+    }
+
+    /// Reports which sources have said nothing for longer than they may.
+    pub fn silent(&self, sources: Vec<SourceId>) {
+        self.change(|steps| steps.silent = sources);
+    }
+
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
         let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
@@ -150,7 +168,9 @@ impl Readiness {
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
             journal_disk_full: steps.journal_disk_full,
+            disks_low: steps.disks_low.clone(),
             lake_reachable: steps.lake_reachable,
+            silent_sources: steps.silent.clone(),
             sources: steps
                 .sources
                 .iter()

@@ -44,10 +44,10 @@ mod telemetry;
 mod fixture;
 
 pub use admin::{
-    AdminState, JournalStatus, OperationsStatus, RejectCount, SourceRow, admin_router,
+    AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
 };
 pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
 pub use serve::{ServeLimits, serve, serve_with};
-pub use state::{PublishSettings, PublishState};
+pub use state::{PublishSettings, PublishState, SharedDeclarations};

@@ -52,7 +52,8 @@ pub(crate) async fn page(
         settings: &state.settings,
         now,
     };
-    let html = Page::new(&overview, &state.declarations, &reader, &base)
+    let declarations = state.declarations();
+    let html = Page::new(&overview, &declarations, &reader, &base)
         .render()
         .map_err(|error| {
             error!(%error, "failed to render the portal page");

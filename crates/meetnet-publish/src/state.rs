@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
@@ -46,11 +47,14 @@ impl Default for PublishSettings {
     }
 }
 
+/// Declarations that a reload of the configuration exchanges.
+pub type SharedDeclarations = Arc<ArcSwap<Declarations>>;
+
 /// The state of the public routes; cheap to clone.
 #[derive(Clone)]
 pub struct PublishState {
     pub(crate) query: QueryService,
-    pub(crate) declarations: Arc<Declarations>,
+    declarations: SharedDeclarations,
     pub(crate) readiness: Readiness,
     pub(crate) settings: Arc<PublishSettings>,
     pub(crate) overviews: Arc<OverviewCache>,
@@ -61,7 +65,7 @@ impl PublishState {
     /// the snapshot, so that a page never names a table that SQL does not have.
     pub fn new(
         query: QueryService,
-        declarations: Arc<Declarations>,
+        declarations: SharedDeclarations,
         readiness: Readiness,
         settings: PublishSettings,
     ) -> Self {
@@ -72,6 +76,11 @@ impl PublishState {
             overviews: Arc::new(OverviewCache::new(settings.overview_age_max)),
             settings: Arc::new(settings),
         }
+    }
+
+    /// Returns the declarations now in force.
+    pub(crate) fn declarations(&self) -> Arc<Declarations> {
+        self.declarations.load_full()
     }
 
     /// Returns the figures of the newest snapshot, at most `overview_age_max` old.

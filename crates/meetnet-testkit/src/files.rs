@@ -10,16 +10,15 @@
 //! It is harsh where a real disk may be: after a failed sync, later syncs of the same file report success and keep
 //! nothing more of it; entries that were not synced, folders among them, survive a power loss each by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meetnet_lake::files::{FileHandle, Files, ListedFile, LockGuard};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
-const SECTOR_BYTES: usize = 512;
+mod state;
+
+use self::state::{EntryChange, Node, State, late_error};
 
 /// What goes wrong at one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,70 +54,6 @@ pub enum Crash {
 #[derive(Clone, Debug, Default)]
 pub struct FaultyFiles {
     state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    nodes: Vec<Node>,
-    entries: BTreeMap<PathBuf, usize>,
-    durable_entries: BTreeMap<PathBuf, usize>,
-    /// Changes of entries that no sync of their folder has made durable, in order.
-    unsynced: Vec<EntryChange>,
-    dirs: BTreeSet<PathBuf>,
-    durable_dirs: BTreeSet<PathBuf>,
-    locks: BTreeSet<PathBuf>,
-    operations: u64,
-    /// Operations that failed.
-    failed: u64,
-    faults: BTreeMap<u64, Fault>,
-    bytes_max: Option<u64>,
-    read_only: bool,
-    off: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Node {
-    content: Vec<u8>,
-    durable: Vec<u8>,
-    /// A sync failed: what is not durable by now never will be.
-    poisoned: bool,
-}
-
-#[derive(Clone, Debug)]
-enum EntryChange {
-    Folder(PathBuf),
-    Link(PathBuf, usize),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf, usize),
-}
-
-impl EntryChange {
-    fn touches(&self, dir: &Path) -> bool {
-        match self {
-            Self::Folder(path) | Self::Link(path, _) | Self::Unlink(path) => {
-                path.parent() == Some(dir)
-            }
-            Self::Rename(from, to, _) => from.parent() == Some(dir) || to.parent() == Some(dir),
-        }
-    }
-
-    fn apply(&self, dirs: &mut BTreeSet<PathBuf>, entries: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            Self::Folder(path) => {
-                dirs.insert(path.clone());
-            }
-            Self::Link(path, node) => {
-                entries.insert(path.clone(), *node);
-            }
-            Self::Unlink(path) => {
-                entries.remove(path);
-            }
-            Self::Rename(from, to, node) => {
-                entries.remove(from);
-                entries.insert(to.clone(), *node);
-            }
-        }
-    }
 }
 
 impl FaultyFiles {
@@ -191,49 +126,7 @@ impl FaultyFiles {
 
     /// The same, but this one stays on: what would be found if it happened now.
     pub fn copy_after(&self, crash: Crash) -> Self {
-        let state = self.state();
-        let mut next = State::default();
-        match crash {
-            Crash::Kill => {
-                next.dirs = state.dirs.clone();
-                next.durable_dirs = state.durable_dirs.clone();
-                next.nodes = state.nodes.clone();
-                next.entries = state.entries.clone();
-                next.durable_entries = state.durable_entries.clone();
-                next.unsynced = state.unsynced.clone();
-            }
-            Crash::PowerLoss { seed } => {
-                let mut rng = StdRng::seed_from_u64(seed);
-                let mut dirs = state.durable_dirs.clone();
-                let mut entries = state.durable_entries.clone();
-                for change in &state.unsynced {
-                    if rng.random_bool(0.5) {
-                        change.apply(&mut dirs, &mut entries);
-                    }
-                }
-                // What lies in a folder whose name is lost is lost with it.
-                next.dirs = dirs
-                    .iter()
-                    .filter(|dir| is_rooted(dir, &dirs))
-                    .cloned()
-                    .collect();
-                next.durable_dirs = next.dirs.clone();
-                for (path, node) in entries {
-                    if !path.parent().is_some_and(|dir| is_rooted(dir, &dirs)) {
-                        continue;
-                    }
-                    let content = surviving(&state.nodes[node], &mut rng);
-                    let durable = content.clone();
-                    next.entries.insert(path.clone(), next.nodes.len());
-                    next.durable_entries.insert(path, next.nodes.len());
-                    next.nodes.push(Node {
-                        content,
-                        durable,
-                        poisoned: false,
-                    });
-                }
-            }
-        }
+        let next = self.state().after(crash);
         Self {
             state: Arc::new(Mutex::new(next)),
         }
@@ -269,107 +162,6 @@ impl FaultyFiles {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn late_error() -> io::Error {
-    io::Error::other("the answer was lost")
-}
-
-/// Returns true where a folder and all its parents are in `dirs`; those without a parent always are.
-fn is_rooted(dir: &Path, dirs: &BTreeSet<PathBuf>) -> bool {
-    let mut named = dir.ancestors().filter(|dir| dir.parent().is_some());
-    named.all(|dir| dirs.contains(dir))
-}
-
-/// Chooses what of a file is on the disk after a power loss.
-fn surviving(node: &Node, rng: &mut StdRng) -> Vec<u8> {
-    if !node.content.starts_with(&node.durable) {
-        // Cut and not synced: the cut may or may not have reached the disk.
-        return if rng.random_bool(0.5) {
-            node.durable.clone()
-        } else {
-            node.content.clone()
-        };
-    }
-    let unsynced = node.content.len() - node.durable.len();
-    let kept = node.durable.len() + rng.random_range(0..=unsynced);
-    let mut content = node.content[..kept].to_vec();
-    // A sector that was never written reads as zeros, though later ones may be there.
-    if kept > node.durable.len() && rng.random_bool(0.3) {
-        let start = rng.random_range(node.durable.len()..kept);
-        let end = (start / SECTOR_BYTES + 1) * SECTOR_BYTES;
-        content[start..end.min(kept)].fill(0);
-    }
-    content
-}
-
-impl State {
-    /// Counts an operation and returns the fault that hits it, if it is one that the caller gives shape to.
-    fn operate(&mut self) -> io::Result<Option<Fault>> {
-        if let Err(error) = self.check_on() {
-            self.failed += 1;
-            return Err(error);
-        }
-        if self.read_only {
-            self.failed += 1;
-            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
-        }
-        let fault = self.faults.remove(&self.operations);
-        self.operations += 1;
-        self.failed += u64::from(fault.is_some());
-        match fault {
-            Some(Fault::PowerLoss) => {
-                self.off = true;
-                Err(io::Error::other("power loss"))
-            }
-            Some(Fault::DiskFull) => Err(io::ErrorKind::StorageFull.into()),
-            fault => Ok(fault),
-        }
-    }
-
-    /// The same for an operation to which short writes and failed syncs mean nothing of their own. What it returns is
-    /// what to report once the operation has taken effect.
-    fn operate_plainly(&mut self) -> io::Result<io::Result<()>> {
-        match self.operate()? {
-            None => Ok(Ok(())),
-            Some(Fault::LateError) => Ok(Err(late_error())),
-            Some(_) => Err(io::Error::other("injected failure")),
-        }
-    }
-
-    fn check_on(&self) -> io::Result<()> {
-        if self.off {
-            Err(io::Error::other("the machine is off"))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn bytes_used(&self) -> u64 {
-        let nodes = self.entries.values();
-        nodes
-            .map(|node| self.nodes[*node].content.len() as u64)
-            .sum()
-    }
-
-    fn node_at(&self, path: &Path) -> io::Result<usize> {
-        self.entries
-            .get(path)
-            .copied()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn change(&mut self, change: EntryChange) {
-        change.apply(&mut self.dirs, &mut self.entries);
-        self.unsynced.push(change);
-    }
-
-    fn check_dir_of(&self, path: &Path) -> io::Result<()> {
-        match path.parent() {
-            Some(dir) if self.dirs.contains(dir) => Ok(()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
     }
 }
 

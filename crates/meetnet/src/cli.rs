@@ -19,6 +19,8 @@ use crate::failure::Failure;
 use crate::{check, sql, telemetry};
 
 mod config_check;
+mod import;
+mod rejects;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +57,13 @@ enum Command {
     Backfill(BackfillOptions),
     /// Verifies what is stored, and says what to do about what is wrong
     Check(check::CheckArguments),
+    /// Brings recorded files into the tables, in the daemon if one runs
+    Import(import::ImportOptions),
+    /// Messages that could not become rows: lists them, shows one, replays or drops them
+    Rejects {
+        #[command(subcommand)]
+        command: rejects::RejectsCommand,
+    },
     /// Looks at a configuration
     Config {
         #[command(subcommand)]
@@ -198,6 +207,8 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Restore(RestoreOptions { dir, config }) => {
             block_on(commands::restore(dir, &config.config, &environment))
         }
+        Command::Import(options) => import::run(options, &environment),
+        Command::Rejects { command } => rejects::run(command, &environment),
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }
 }

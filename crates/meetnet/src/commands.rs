@@ -16,8 +16,10 @@ use anyhow::anyhow;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::poll::{Backfills, Window};
 use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::{DatasetId, SourceId};
+use meetnet_model::privacy::PrivacyKey;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,8 @@ use crate::telemetry;
 mod backfill;
 mod backup;
 mod client;
+mod import;
+pub(crate) mod rejects;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,7 @@ mod upkeep;
 mod wire;
 
 pub(crate) use backup::restore;
+pub(crate) use import::Importing;
 pub(crate) use socket::AdminSocket;
 
 /// What can be asked for.
@@ -62,6 +67,14 @@ pub(crate) enum Request {
         /// Whether contents are not read: only length and footer tell.
         quick: bool,
     },
+    /// Bring files into the tables.
+    Import(Importing),
+    /// List what could not become a row.
+    Rejects(rejects::Listing),
+    /// Decode messages again by the declarations now in force.
+    Replay(rejects::Replaying),
+    /// Close rejects without rows.
+    DropRejects(rejects::Selection),
     /// Ask a polled API for its past.
     Backfill {
         /// Which source.
@@ -81,14 +94,18 @@ impl Request {
             Self::Vacuum => "vacuum",
             Self::Backup { .. } => "backup",
             Self::Repair { .. } => "repair",
+            Self::Import(_) => "import",
+            Self::Rejects(_) => "rejects list",
+            Self::Replay(_) => "rejects replay",
+            Self::DropRejects(_) => "rejects drop",
             Self::Backfill { .. } => "backfill",
         }
     }
 
     /// Whether it changes or copies what is stored, and so must be alone. A backfill only takes messages in, as a daemon
-    /// does all the time, and can take days.
+    /// does all the time, and can take days; a list only reads.
     fn takes_turn(&self) -> bool {
-        !matches!(self, Self::Backfill { .. })
+        !matches!(self, Self::Backfill { .. } | Self::Rejects(_))
     }
 }
 
@@ -106,6 +123,9 @@ pub(crate) struct Context {
     pub(crate) storage: Arc<dyn LakeStorage>,
     pub(crate) journal: Journal,
     pub(crate) pipeline: PipelineCommands,
+    pub(crate) shared: SharedSnapshot,
+    /// Makes pseudonyms of hardware ids.
+    pub(crate) key: PrivacyKey,
     pub(crate) backfills: Backfills,
     /// Held by the command that is carried out: a backup must not see a vacuum remove what it copies.
     turn: Arc<Mutex<()>>,
@@ -118,6 +138,8 @@ impl Context {
             storage: Arc::clone(&opened.storage),
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
+            shared: opened.pipeline.shared(),
+            key: opened.key.clone(),
             backfills: opened.backfills.clone(),
             turn: Arc::default(),
         }
@@ -151,6 +173,10 @@ pub(crate) fn execute(
             backup::write(context, dir, *with_archive, progress)
         }
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
+        Request::Import(importing) => import::import(context, importing, progress),
+        Request::Rejects(listing) => rejects::list(context, listing),
+        Request::Replay(replaying) => rejects::replay_chosen(context, replaying, progress),
+        Request::DropRejects(selection) => rejects::drop_chosen(context, selection, progress),
         Request::Backfill { source, from, to } => {
             let (from, to) = (*from, *to);
             backfill::run(context, source, Window { from, to }, progress)
@@ -173,6 +199,7 @@ pub(crate) async fn run(
         Some(daemon) => client::ask(daemon, &request, &signal).await?,
         None => alone(request, &config, environment, &signal).await?,
     };
+    client::end_bar();
     print(&outcome.report)
 }
 

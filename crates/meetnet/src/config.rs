@@ -212,6 +212,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) pipeline: PipelineLimits,
     pub(crate) pushes_waiting_max: usize,
     pub(crate) stop_time_max: Duration,
+    /// Less free space on the disk of journal or lake is an alarm.
+    pub(crate) free_bytes_min: u64,
 }
 
 /// How log lines look.

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
-    AdminState, PublishState, Readiness, ServeLimits, admin_router, public_router, serve_with,
+    AdminState, PublishState, Readiness, ServeLimits, SharedDeclarations, admin_router,
+    public_router, serve_with,
 };
 use meetnet_query::QueryService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -37,6 +39,7 @@ mod monitor;
 mod privacy_key;
 mod signals;
 mod sources;
+mod space;
 mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
@@ -85,7 +88,8 @@ pub(crate) struct Daemon {
     writing: Option<Writing>,
     follower: Option<Follower>,
     servers: JoinSet<std::io::Result<()>>,
-    monitor: JoinHandle<()>,
+    /// Tasks that only watch.
+    watchers: Vec<JoinHandle<()>>,
     stop_intake: CancellationToken,
     stop_serving: CancellationToken,
     stop_time_max: Duration,
@@ -148,7 +152,10 @@ impl Daemon {
         };
         readiness.journal_replayed();
 
+        let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
+        let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
+        let disks = space::Measured::default();
         if let Some(opened) = &opened {
             let socket = AdminSocket::bind(&config.socket)
                 .await
@@ -157,7 +164,13 @@ impl Daemon {
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
         if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
-            let router = public_router(publish_state(&config, http, &snapshot, &readiness)?);
+            let router = public_router(publish_state(
+                &config,
+                &declarations,
+                http,
+                &snapshot,
+                &readiness,
+            )?);
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
                 drain_time_max: config.limits.stop_time_max,
@@ -171,7 +184,7 @@ impl Daemon {
                 snapshot: Arc::clone(&snapshot),
                 status: opened
                     .as_ref()
-                    .map(|opened| monitor::operations(&statuses, opened)),
+                    .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
@@ -182,7 +195,11 @@ impl Daemon {
         }
 
         let journal = opened.as_ref().map(|opened| opened.journal.clone());
-        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal);
+        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
+        let mut watchers = vec![monitor];
+        if opened.is_some() {
+            watchers.push(space::start(&config, disks, readiness.clone()));
+        }
         let mut writing = None;
         if let Some(opened) = opened {
             let push_listener = listeners.ingest_http.take();
@@ -200,7 +217,7 @@ impl Daemon {
             writing,
             follower,
             servers,
-            monitor,
+            watchers,
             stop_intake,
             stop_serving,
             stop_time_max: config.limits.stop_time_max,
@@ -273,7 +290,7 @@ impl Daemon {
         self.stop_serving.cancel();
         // Each cuts its own connections off in time.
         while self.servers.join_next().await.is_some() {}
-        self.monitor.abort();
+        self.watchers.iter().for_each(JoinHandle::abort);
         if let Some(follower) = self.follower.take() {
             follower.stop(self.stop_time_max).await;
         }
@@ -315,6 +332,7 @@ pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure>
 
 fn publish_state(
     config: &Config,
+    declarations: &SharedDeclarations,
     http: &crate::config::HttpConfig,
     snapshot: &SharedSnapshot,
     readiness: &Readiness,
@@ -324,7 +342,7 @@ fn publish_state(
         .map_err(Failure::Work)?;
     Ok(PublishState::new(
         query,
-        Arc::clone(&config.declarations),
+        Arc::clone(declarations),
         readiness.clone(),
         http.settings.clone(),
     ))

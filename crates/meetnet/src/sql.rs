@@ -21,6 +21,7 @@ use clap::Args;
 use futures::StreamExt;
 use meetnet_lake::journal::FolderLock;
 use meetnet_lake::lake::LakeReader;
+use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeLocation;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
@@ -202,8 +203,14 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
     }
 }
 
-/// Answers from committed files, rejects included.
-async fn read(config: &Config, secrets: &Secrets, question: Question) -> Result<(), Failure> {
+/// Reads the tables as they are committed.
+///
+/// # Errors
+/// Where there is no lake, or it cannot be read.
+pub(crate) async fn committed(
+    config: &Config,
+    secrets: &Secrets,
+) -> Result<SharedSnapshot, Failure> {
     let storage = config
         .lake
         .storage(secrets, Handle::current())
@@ -227,13 +234,19 @@ async fn read(config: &Config, secrets: &Secrets, question: Question) -> Result<
             "there is no lake in {lake}: nothing has been committed yet"
         )));
     }
+    Ok(Arc::new(ArcSwap::from_pointee(snapshot)))
+}
+
+/// Answers from committed files, rejects included.
+async fn read(config: &Config, secrets: &Secrets, question: Question) -> Result<(), Failure> {
+    let snapshot = committed(config, secrets).await?;
     // Nobody else waits for this answer, so only memory limits it.
     let options = QueryOptions {
         row_limit: ROW_LIMIT_NONE,
         query_time_max: TIME_LIMIT_NONE,
         ..config.query.clone()
     };
-    let service = QueryService::new(options, Arc::new(ArcSwap::from_pointee(snapshot)))
+    let service = QueryService::new(options, snapshot)
         .context("failed to start the query service")
         .map_err(Failure::Work)?;
     let request = QueryRequest {
@@ -256,13 +269,24 @@ const ROW_LIMIT_NONE: usize = 1 << 40;
 /// A month.
 const TIME_LIMIT_NONE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-fn query_failure(error: meetnet_query::QueryError) -> Failure {
+/// Says why there is no answer.
+pub(crate) fn query_failure(error: meetnet_query::QueryError) -> Failure {
     // For a wrong statement the message says it all; for a defect the cause is wanted.
     if error.kind == QueryErrorKind::Internal {
         Failure::work(error)
     } else {
         Failure::Work(anyhow!(error.message))
     }
+}
+
+/// Writes bytes to stdout as they are. Who closed the pipe has read enough.
+///
+/// # Errors
+/// Where they cannot be written.
+pub(crate) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = Output::new();
+    stdout.write(bytes)?;
+    stdout.finish()
 }
 
 /// Stdout, for answers of any size.

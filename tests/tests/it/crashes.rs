@@ -1,5 +1,5 @@
-//! `kill -9` at random moments while messages flow, before, during and after commits and merges: every acknowledged
-//! message is answered exactly once, and every version of a revised row is there.
+//! `kill -9` at random moments while messages flow, before, during and after commits, merges and the removal of replaced
+//! files: every acknowledged message is answered exactly once, and every version of a revised row is there.
 //!
 //! `MEETNET_KILLS=n` sets the number of kills (50), `MEETNET_SEED=s` their moments and the messages.
 
@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
+use meetnet_lake::lake::UpkeepRequest;
 use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use meetnet_tests::daemon::Installation;
 use meetnet_tests::publisher::{self, Message};
+use meetnet_tests::upkeep::tend;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -19,6 +21,8 @@ const DEVICES: usize = 500;
 /// Rows that are revised again and again: their keys.
 const REVISED_DEVICES: usize = 5;
 const REVISED_TIMES: usize = 20;
+/// Longer than `vacuum_after`: files that were replaced then may go.
+const LONG_AGO: Duration = Duration::from_secs(2 * 3_600);
 
 /// What was published, and what must be answered.
 struct Published {
@@ -104,6 +108,18 @@ async fn live_and_die(installation: &Installation, random: &mut StdRng) -> Resul
             tokio::time::sleep(milliseconds(random.random_range(0..300))).await;
             daemon.stop()
         }
+        // Killed while it merges files, or removes those that were replaced long ago, because somebody asks it to.
+        3 | 4 => {
+            tend(&installation.lake(), UpkeepRequest::Compact(None), LONG_AGO)?;
+            let daemon = installation.start().await?;
+            let request = ["compact", "vacuum"][random.random_range(0..2)];
+            let mut asking = installation.begin(&[request])?;
+            tokio::time::sleep(milliseconds(random.random_range(0..150))).await;
+            daemon.kill()?;
+            // Whether it was done in time is nothing that it must say.
+            asking.wait()?;
+            Ok(())
+        }
         // Sometimes before it has recovered, sometimes in the middle of its work.
         _ => {
             let daemon = installation.spawn()?;
@@ -129,8 +145,8 @@ async fn every_acknowledged_message_is_answered_exactly_once() {
     };
     let random = &mut StdRng::seed_from_u64(seed);
     // Commits, trims and merges all the time, so that kills fall into them.
-    let installation =
-        Installation::new("commit_age_max = \"100ms\"", &sources(broker.port)).unwrap();
+    let lake = "commit_age_max = \"100ms\"\nvacuum_after = \"1h\"";
+    let installation = Installation::new(lake, &sources(broker.port)).unwrap();
     // The broker keeps messages for a session only from the first subscription on.
     let daemon = installation.start().await.unwrap();
     let Published {
@@ -195,6 +211,15 @@ async fn every_acknowledged_message_is_answered_exactly_once() {
     }
     assert_eq!(answers.len(), revised.len(), "seed {seed}");
     daemon.stop().unwrap();
+    // Once more and to its end.
+    tend(&installation.lake(), UpkeepRequest::Compact(None), LONG_AGO).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let vacuumed = installation.run(&["vacuum"]).unwrap();
+    assert!(vacuumed.status.success(), "seed {seed}: {vacuumed:?}");
+    daemon.stop().unwrap();
+    let removed = installation.log();
+    let removed = removed.contains("removed files that nothing needs");
+    assert!(removed, "seed {seed}: no vacuum had anything to do");
     let committed = installation.sql_on_files(versions).unwrap();
     assert_eq!(committed[0][0], MESSAGES, "seed {seed}: committed files");
 }

@@ -2,17 +2,13 @@
 //! has been done to the files.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use meetnet_lake::lake::{Lake, LakeOptions, UpkeepRequest};
-use meetnet_lake::storage::FolderStorage;
-use meetnet_model::ids::Sequence;
+use meetnet_lake::lake::UpkeepRequest;
 use meetnet_tests::daemon::Installation;
 use meetnet_tests::python;
+use meetnet_tests::upkeep::tend;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// Two push sources: traffic that is revised, and noise.
 pub(crate) const SOURCES: &str = r#"
@@ -69,23 +65,6 @@ async fn live(installation: &Installation, factor: f64) {
         push_noise(installation, number).await;
     }
     daemon.stop().unwrap();
-}
-
-/// Looks after the tables while no daemon runs; files that were replaced go at once.
-fn tend(lake: &Path, request: UpkeepRequest) -> Result<()> {
-    let mut options = LakeOptions::new(Arc::new(FolderStorage::new(lake)), Uuid::nil());
-    options.limits.compaction = false;
-    options.limits.vacuum_after = Duration::ZERO;
-    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
-    let mut lake = Lake::open(options, &declarations, Sequence::ZERO)?;
-    lake.request(request)?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while lake.is_tending() {
-        ensure!(Instant::now() < deadline, "the upkeep comes to no end");
-        lake.tick()?;
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
 }
 
 /// Asks for columns of a table as the Python readers print them.
@@ -155,12 +134,17 @@ async fn python_readers_see_what_sql_sees_in_every_state_of_the_tables() {
     let revised = [72 + 2 * 69, 60];
     assert_eq!(versions(read(&installation)), revised, "revised again");
 
-    tend(&installation.lake(), UpkeepRequest::Compact(None)).unwrap();
+    tend(
+        &installation.lake(),
+        UpkeepRequest::Compact(None),
+        Duration::ZERO,
+    )
+    .unwrap();
     // One file per partition: current and replaced rows of traffic, the one month of noise.
     let merged = [(2, revised[0]), (1, revised[1])];
     assert_eq!(read(&installation), merged, "merged");
     let before = files_below(&installation.lake());
-    tend(&installation.lake(), UpkeepRequest::Vacuum).unwrap();
+    tend(&installation.lake(), UpkeepRequest::Vacuum, Duration::ZERO).unwrap();
     let after = files_below(&installation.lake());
     assert!(after < before, "vacuum removes what was merged");
     assert_eq!(read(&installation), merged, "vacuumed");

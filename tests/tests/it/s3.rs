@@ -170,3 +170,54 @@ async fn a_second_daemon_on_one_bucket_is_refused() {
     );
     assert!(!said.contains(TOKEN), "{said}");
 }
+
+/// Copies the files of a journal folder, as whoever clones a machine does.
+fn copy_journal(from: &Installation, to: &Installation) {
+    let journal = |installation: &Installation| installation.folder().join("journal");
+    std::fs::create_dir_all(journal(to)).unwrap();
+    for entry in std::fs::read_dir(journal(from)).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), journal(to).join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_journal_was_copied_stops_when_the_copy_is_started() {
+    let Some((_, bucket)) = bucket() else { return };
+    let original = Installation::in_bucket(&bucket, COMMITS, "", SOURCES).unwrap();
+    let copy = Installation::in_bucket(&bucket, COMMITS, "", SOURCES).unwrap();
+    let first = original.start().await.unwrap();
+    for number in 0..5 {
+        push_noise(&original, number).await;
+    }
+    // Nothing is left to commit that would end the daemon before the next message.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while original.sql_on_files(NOISE).unwrap() != [vec![json!(5)]] {
+        assert!(Instant::now() < deadline, "{}", original.log_tail());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    copy_journal(&original, &copy);
+    let second = copy.start().await.unwrap();
+    push_noise(&original, 5).await;
+    let ended = first.ended().unwrap();
+    assert_eq!(ended.code(), Some(1), "{}", original.log_tail());
+    let log = original.log_tail();
+    assert!(
+        log.contains("another daemon with a copy of this journal"),
+        "{log}"
+    );
+    let refused = original.run(&["run"]).unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("with another copy of this journal"), "{said}");
+
+    for number in 6..9 {
+        push_noise(&copy, number).await;
+    }
+    copy.wait_for(NOISE, 8).await.unwrap();
+    second.stop().unwrap();
+    // What only the original had acknowledged is in its journal alone.
+    assert_eq!(copy.sql_on_files(NOISE).unwrap(), [vec![json!(8)]]);
+}

@@ -28,7 +28,7 @@ use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Slot, TextValues};
 use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
-use crate::group::{Group, Scratch};
+use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, TimeFault};
 use crate::json::read::{self, Reading};
@@ -131,14 +131,26 @@ impl StationDecoder {
         })
     }
 
+    /// Decodes the messages of a body: one, or in a file of recorded ones one a line.
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
         let Group { output, scratch } = group;
+        for (position, line) in body.text.lines().enumerate() {
+            if !line.trim().is_empty() {
+                // Lines of a body are fewer than its bytes, which 32 bits count.
+                output.begin_item(position as u32);
+                self.message(body, line, output, scratch);
+            }
+        }
+        output.end_items();
+    }
+
+    fn message(&self, body: &Body<'_>, form: &str, output: &mut Output, scratch: &mut Scratch) {
         let Scratch { values, row, .. } = scratch;
-        if !form::read(&self.names, body.text, values) {
+        if !form::read(&self.names, form, values) {
             output.reject(
                 RejectReason::UnexpectedShape,
                 "no form fields: a station sends `name=value` pairs with `&` between them",
-                body.text,
+                form,
             );
             return;
         }
@@ -148,7 +160,7 @@ impl StationDecoder {
         let fields = values.fields();
         let document = Document {
             fields,
-            excerpt: body.text,
+            excerpt: form,
             what: "the station's message",
             missing_id: self.missing_id(),
         };

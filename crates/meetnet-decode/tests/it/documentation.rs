@@ -14,10 +14,12 @@ use crate::harness::{self, RECEIVED_AT};
 use crate::render;
 
 /// Keys of a source that say how it is connected, not what its messages become.
-const TRANSPORT_KEYS: [&str; 11] = [
+const TRANSPORT_KEYS: [&str; 13] = [
     "url",
     "token",
     "path",
+    "database",
+    "station",
     "name",
     "username",
     "password",
@@ -29,13 +31,17 @@ const TRANSPORT_KEYS: [&str; 11] = [
 ];
 
 /// Pages that must show a message and what it becomes.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 10] = [
     "chirpstack.md",
     "csv.md",
+    "ecowitt.md",
     "fiware.md",
+    "influx.md",
     "mqtt-json.md",
     "senml.md",
+    "sensor-community.md",
     "sensorthings.md",
+    "wunderground.md",
 ];
 
 /// One fenced block: the words behind its fence, and its text.

@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
 use meetnet_lake::Lineage;
-use meetnet_lake::journal::FrameRef;
+use meetnet_lake::journal::{FrameKind, FrameRef};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{LicenceId, SourceId};
+use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::redact::redact;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use meetnet_decode::DecodeSetupError;
 use meetnet_quality::QualityRules;
+
+use crate::replay::{Decision, Handled, REPLAY_META};
 
 /// Licence of rejects whose source is not declared any more: SPDX's form of "ask the publisher".
 const UNKNOWN_LICENCE: &str = "LicenseRef-unknown";
@@ -23,21 +26,42 @@ const REJECTS: &str = "rejects";
 /// Rejects by source and reason since the start; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct RejectCounts {
-    counts: Arc<Mutex<BTreeMap<(SourceId, RejectReason), u64>>>,
+    counts: Arc<Mutex<BTreeMap<(SourceId, RejectReason), RejectTally>>>,
+}
+
+/// Rejects of one source for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectTally {
+    /// How many since the start.
+    pub total: u64,
+    /// Sequence of the message that one of the last was of.
+    pub sequence: Sequence,
+    /// What was wrong with it.
+    pub message: String,
+    /// A redacted excerpt of its bytes.
+    pub excerpt: String,
 }
 
 impl RejectCounts {
     /// Returns the counts.
-    pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), u64> {
+    pub fn read(&self) -> BTreeMap<(SourceId, RejectReason), RejectTally> {
         self.counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn add(&self, source: &SourceId, reason: RejectReason) {
+    fn add(&self, source: &SourceId, sequence: Sequence, reject: &Reject) {
+        let reason = reject.reason;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((source.clone(), reason)).or_default() += 1;
+        let tally = counts.entry((source.clone(), reason)).or_default();
+        tally.total += 1;
+        // A flood of rejects is not copied one by one: the example is younger than half of them.
+        if tally.total.is_power_of_two() {
+            tally.sequence = sequence;
+            tally.message.clone_from(&reject.message);
+            tally.excerpt.clone_from(&reject.excerpt);
+        }
         metrics::counter!("meetnet_rejects_total", "source" => source.to_string(), "reason" => reason.as_str())
             .increment(1);
     }
@@ -49,6 +73,27 @@ struct SourceFacts {
     id: SourceId,
     licence: LicenceId,
     precedence: i32,
+}
+
+/// A frame that repeats an earlier message.
+#[derive(Debug)]
+struct Replayed {
+    /// Position of its envelope in the group.
+    envelope: u32,
+    /// Where the message stood first: its rejects keep their key.
+    original: Sequence,
+    /// The rejects that it is to resolve.
+    handled: Handled,
+}
+
+/// A row of `rejects` to be written.
+struct RejectRow<'a> {
+    envelope: u32,
+    ordinal: u32,
+    reason: RejectReason,
+    message: &'a str,
+    excerpt: Option<&'a str>,
+    resolution: Option<&'static str>,
 }
 
 /// A decoded group.
@@ -88,6 +133,8 @@ pub(super) struct GroupDecoder {
     lineage: Vec<Lineage>,
     clock_steps: Vec<bool>,
     topics: Vec<Box<str>>,
+    /// Ascending by envelope.
+    replayed: Vec<Replayed>,
     meta: Vec<(Box<str>, Box<str>)>,
     counts: RejectCounts,
 }
@@ -120,6 +167,7 @@ impl GroupDecoder {
             lineage: Vec::new(),
             clock_steps: Vec::new(),
             topics: Vec::new(),
+            replayed: Vec::new(),
             meta: Vec::new(),
             counts,
         })
@@ -142,11 +190,29 @@ impl GroupDecoder {
             precedence,
         });
         self.clock_steps.push(frame.clock_step);
+        let handled = (frame.kind == FrameKind::Replay).then(|| Handled::read(frame.meta));
+        let is_dropped = handled
+            .as_ref()
+            .is_some_and(|handled| handled.decision == Decision::Drop);
+        if let Some(handled) = handled {
+            self.replayed.push(Replayed {
+                envelope: index,
+                original: frame.original_sequence.unwrap_or(frame.sequence),
+                handled,
+            });
+        }
+        if is_dropped {
+            // Nobody wants its rows: only its rejects change.
+            self.topics.push(frame.topic.into());
+            return;
+        }
         self.meta.clear();
+        let of_message = |(name, _): &(&str, &str)| !REPLAY_META.contains(name);
         self.meta.extend(
             frame
                 .meta
                 .iter()
+                .filter(of_message)
                 .map(|(name, value)| (name.into(), value.into())),
         );
         let rejects = self.group.rejects();
@@ -165,8 +231,8 @@ impl GroupDecoder {
             metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
                 .increment(self.group.ignored() - ignored);
         }
-        // Only rejects need the topic again.
-        let topic = if self.group.rejects() > rejects {
+        // Only rejects need the topic again, and rows about them.
+        let topic = if self.group.rejects() > rejects || frame.kind == FrameKind::Replay {
             frame.topic
         } else {
             ""
@@ -201,43 +267,13 @@ impl GroupDecoder {
             rejects,
             unlisted,
         } = self.group.take();
-        if let Some(builder) = &mut self.rejects {
-            for reject in &rejects {
-                let lineage = &self.lineage[reject.envelope as usize];
-                self.counts.add(&lineage.source, reject.reason);
-                let declaration = Arc::clone(builder.declaration());
-                let mut text = |name: &str, value: &str| {
-                    if let Some(column) = declaration.column_index(name) {
-                        builder.set_text(column, value);
-                    }
-                };
-                text("topic", &self.topics[reject.envelope as usize]);
-                text("reason", reject.reason.as_str());
-                text("message", &reject.message);
-                text("excerpt", &reject.excerpt);
-                let mut int = |name: &str, value: i64| {
-                    if let Some(column) = declaration.column_index(name) {
-                        builder.set_int(column, value);
-                    }
-                };
-                int("sequence", lineage.sequence.0 as i64);
-                int("ordinal", i64::from(reject.ordinal));
-                if let Some(column) = declaration.column_index("time") {
-                    builder.set_receive_time(column, lineage.received_at);
-                }
-                if let Err(column) = builder.finish_row(reject.envelope) {
-                    // A folder that overrides `rejects` may ask for a column that no reject has.
-                    tracing::error!(
-                        column,
-                        "dataset `rejects` requires a column that is not filled"
-                    );
-                }
-            }
-            if !builder.is_empty() {
-                rows.push(builder.take());
-            }
+        for reject in &rejects {
+            let lineage = &self.lineage[reject.envelope as usize];
+            self.counts.add(&lineage.source, lineage.sequence, reject);
         }
+        rows.extend(self.reject_rows(&rejects));
         self.topics.clear();
+        self.replayed.clear();
         let mut clock_steps = std::mem::take(&mut self.clock_steps);
         if !clock_steps.contains(&true) {
             // Almost always: nobody has to look at each row.
@@ -250,5 +286,93 @@ impl GroupDecoder {
             unlisted,
             clock_steps,
         }
+    }
+
+    /// Builds the rows of `rejects`: what could not become a row, and what a replay resolved.
+    fn reject_rows(&mut self, rejects: &[Reject]) -> Option<DatasetRows> {
+        let Self {
+            rejects: builder,
+            lineage,
+            topics,
+            replayed,
+            ..
+        } = self;
+        let builder = builder.as_mut()?;
+        let open = rejects.iter().map(|reject| RejectRow {
+            envelope: reject.envelope,
+            ordinal: reject.ordinal,
+            reason: reject.reason,
+            message: &reject.message,
+            excerpt: Some(&reject.excerpt),
+            resolution: None,
+        });
+        let mut reject_rows: Vec<RejectRow<'_>> = open.collect();
+        for replayed in replayed.iter() {
+            let (resolution, message) = match replayed.handled.decision {
+                Decision::Replay => ("replayed", "its message was replayed without this reject"),
+                Decision::Drop => ("dropped", "the data team dropped it"),
+            };
+            for (ordinal, reason) in &replayed.handled.rejects {
+                let again = |reject: &Reject| {
+                    (reject.envelope, reject.ordinal) == (replayed.envelope, *ordinal)
+                };
+                if !rejects.iter().any(again) {
+                    reject_rows.push(RejectRow {
+                        envelope: replayed.envelope,
+                        ordinal: *ordinal,
+                        reason: *reason,
+                        message,
+                        excerpt: None,
+                        resolution: Some(resolution),
+                    });
+                }
+            }
+        }
+        if !replayed.is_empty() {
+            reject_rows.sort_by_key(|row| (row.envelope, row.ordinal));
+        }
+        for row in &reject_rows {
+            let lineage = &lineage[row.envelope as usize];
+            let of_replay = replayed
+                .binary_search_by_key(&row.envelope, |replayed| replayed.envelope)
+                .ok()
+                .map(|at| replayed[at].original);
+            let declaration = Arc::clone(builder.declaration());
+            let mut text = |name: &str, value: Option<&str>| {
+                if let Some((column, value)) = declaration.column_index(name).zip(value) {
+                    builder.set_text(column, value);
+                }
+            };
+            // A level of it may be a hardware id.
+            let topic = redact(topics[row.envelope as usize].as_bytes());
+            text("topic", (!topic.is_empty()).then_some(topic.as_str()));
+            text("reason", Some(row.reason.as_str()));
+            text("message", Some(row.message));
+            text("excerpt", row.excerpt);
+            text("resolution", row.resolution);
+            let mut int = |name: &str, value: Option<i64>| {
+                if let Some((column, value)) = declaration.column_index(name).zip(value) {
+                    builder.set_int(column, value);
+                }
+            };
+            let sequence = of_replay.unwrap_or(lineage.sequence);
+            int("sequence", Some(sequence.0 as i64));
+            int("ordinal", Some(i64::from(row.ordinal)));
+            int(
+                "resolved_by",
+                row.resolution.map(|_| lineage.sequence.0 as i64),
+            );
+            if let Some(column) = declaration.column_index("time") {
+                builder.set_receive_time(column, lineage.received_at);
+            }
+            if let Err(column) = builder.finish_row(row.envelope) {
+                // A folder that overrides `rejects` may ask for a column that no reject has.
+                tracing::error!(
+                    column,
+                    "dataset `rejects` requires a column that is not filled"
+                );
+            }
+        }
+        (!builder.is_empty()).then(|| builder.take())
     }
 }

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
     AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
-use meetnet_lake::lake::Lake;
+use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
@@ -32,6 +32,8 @@ pub struct Runner {
     options: PipelineOptions,
     pub(super) journal: Journal,
     reader: JournalReader,
+    /// In force behind everything that was recovered, or since.
+    declarations: Arc<Declarations>,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
@@ -68,8 +70,8 @@ struct Tending {
 }
 
 impl Runner {
-    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next.
-    /// `declarations` are those in force from the end of the recovered journal on.
+    /// Opens the lake and stands before the first frame after the checkpoint; [`Runner::replay`] comes next. The
+    /// declarations of `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
     /// Where tables or declarations do not allow a start.
@@ -77,7 +79,7 @@ impl Runner {
         options: PipelineOptions,
         journal: Journal,
         recovery: &Recovery,
-        declarations: Arc<Declarations>,
+        tables: DeclaredTables,
         key: PrivacyKey,
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
@@ -86,15 +88,17 @@ impl Runner {
             .checkpoint
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
-        let mut lake = Lake::open(options.lake.clone(), &declarations, trimmed_through)?;
+        let declarations = Arc::clone(tables.declarations());
+        let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         let in_force = if recovery.declarations.is_empty() {
-            declarations
+            Arc::clone(&declarations)
         } else {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        lake.open_missing(&in_force)?;
         // As it was then, not as it is declared today: the frames between the two say when it changed.
         lake.set_sources(&in_force);
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -105,6 +109,7 @@ impl Runner {
         journal.on_durable(Box::new(move |_, _| ring.ring()));
         Ok(Self {
             reader: journal.reader(trimmed_through),
+            declarations,
             options,
             journal,
             lake,
@@ -165,6 +170,7 @@ impl Runner {
             replayed.applied += self.take_group(&group)?;
         }
         self.replaying = false;
+        self.lake.redeclare(&self.declarations)?;
         if self.lake.through() == last {
             // Also where everything was trimmed and nothing had to be replayed.
             self.lake.advance(last, recovery.last_recorded_at);
@@ -353,6 +359,7 @@ impl Runner {
     /// Decodes and applies a group; a declarations frame divides it.
     fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
+        let mut before = None;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
@@ -366,6 +373,17 @@ impl Runner {
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder =
                         new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
+                    if self.replaying {
+                        // The tables have the newest form of their declarations already.
+                        self.lake.open_missing(&declarations)?;
+                    } else {
+                        // Rows of this group, too, belong to what is committed in the old form.
+                        if let Some((sequence, recorded_at)) = before {
+                            self.lake.advance(sequence, recorded_at);
+                        }
+                        self.lake.redeclare(&declarations)?;
+                        self.declarations = Arc::clone(&declarations);
+                    }
                     self.lake.set_sources(&declarations);
                 }
                 FrameKind::Tick => {}
@@ -375,6 +393,7 @@ impl Runner {
                     });
                 }
             }
+            before = Some((frame.sequence, frame.recorded_at));
         }
         applied += self.apply_decoded()?;
         self.lake

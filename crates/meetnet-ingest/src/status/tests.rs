@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 
-use super::Statuses;
+use super::{Statuses, now_us};
 
 #[test]
 fn a_state_is_shared_by_its_name_and_read_in_order() {
@@ -44,4 +46,31 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
         statuses.all_subscribed(),
         "an outage does not undo readiness"
     );
+}
+
+#[test]
+fn a_source_is_silent_when_it_says_nothing_for_longer_than_declared() {
+    const MINUTE_US: i64 = 60_000_000;
+    let statuses = Statuses::default();
+    let id = SourceId::new("alpha");
+    let started = now_us();
+    let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+    let check = |after: i64, expect: bool| {
+        let read = statuses.read_at(started + after * MINUTE_US);
+        assert_eq!(read[0].silent, expect, "after {after} minutes");
+    };
+    statuses.expect(&id, SourceKind::Http, None);
+    check(1_000_000, false);
+    statuses.expect(&id, SourceKind::Http, minutes(15));
+    // It has never said anything: the start counts.
+    check(14, false);
+    check(16, true);
+    let state = statuses.register(&id, SourceKind::Http);
+    state.message(1, started + 20 * MINUTE_US);
+    check(34, false);
+    check(36, true);
+    // A clock that was set back is no silence.
+    check(-60, false);
+    statuses.expect(&id, SourceKind::Http, None);
+    check(36, false);
 }

@@ -437,7 +437,9 @@ pub(super) fn settled(
     };
     let before = imported(log);
     // Where the log cannot be read now, the next job loses its version as well and comes here again.
-    if log.refresh().and_then(|()| log.sync()).is_ok() && imported(log) != before {
+    let refreshed = log.refresh().and_then(|()| log.sync());
+    log.check_opening().map_err(CommitFailure::Fatal)?;
+    if refreshed.is_ok() && imported(log) != before {
         // Rows that no frame holds: what was applied since has not been compared with them.
         return Err(CommitFailure::Fatal(error));
     }

@@ -117,8 +117,16 @@ fn table_folder(root: &std::path::Path) -> TableFolder {
 }
 
 fn open(root: &std::path::Path, trimmed: u64) -> DatasetActor {
-    let folder = table_folder(root);
-    DatasetActor::open(folder, declaration(), APP, Sequence(trimmed), 0).unwrap()
+    open_as(root, declaration(), trimmed).unwrap()
+}
+
+fn open_as(
+    root: &std::path::Path,
+    declaration: Arc<DatasetDeclaration>,
+    trimmed: u64,
+) -> Result<DatasetActor, LakeError> {
+    let table = DeclaredTable::read(table_folder(root), declaration)?;
+    DatasetActor::open(table, APP, Sequence(trimmed), None, 0)
 }
 
 /// A version as an answer has it: key, value as bits, revision, received_at, superseded_at.
@@ -529,8 +537,7 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
     drop(open(&root, 0));
     let mut changed = DatasetDeclaration::clone(&declaration());
     changed.grain = Grain::Day;
-    let error = DatasetActor::open(table_folder(&root), Arc::new(changed), APP, Sequence(0), 0)
-        .unwrap_err();
+    let error = open_as(&root, Arc::new(changed), 0).unwrap_err();
     assert!(
         matches!(error, LakeError::ForbiddenChange { .. }),
         "{error}"
@@ -542,8 +549,7 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
         column_type: ColumnType::Text,
         ..allowed.columns[0].clone()
     });
-    let mut actor =
-        DatasetActor::open(table_folder(&root), Arc::new(allowed), APP, Sequence(0), 0).unwrap();
+    let mut actor = open_as(&root, Arc::new(allowed), 0).unwrap();
     assert_eq!(apply(&mut actor, &[row(1, 0, Some(1.0))]).inserted, 1);
 }
 

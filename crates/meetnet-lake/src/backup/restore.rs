@@ -16,7 +16,7 @@ use super::{BackupError, Progress, amount};
 use crate::files::{Files, sync_parents};
 use crate::journal::FolderLock;
 use crate::journal::opening::{LOCK, RESTORING};
-use crate::storage::{LakeStorage, folder_of};
+use crate::storage::{self, LakeStorage, folder_of};
 
 /// Where a backup is and where it goes to.
 #[derive(Clone, Debug)]
@@ -76,6 +76,7 @@ pub fn restore(
         sync(folder)?;
         sync_parents(files, folder).map_err(BackupError::io("sync the parents of", folder))?;
     }
+    storage::disclaim(storage, &manifest.journal_id)?;
     restore_lake(storage, files, dir, &manifest)?;
     progress("restored the lake".to_owned());
     for (part, to) in [(ARCHIVE, archive_dir), (JOURNAL, journal_dir)] {

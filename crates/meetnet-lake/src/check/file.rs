@@ -1,14 +1,10 @@
 //! Verifying one Parquet file against its log entry: is it there, is it what was written, does it say the same.
 
-use std::io;
-
 use arrow::datatypes::Schema;
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::Length;
 
 use super::Depth;
 use super::log::with_sources;
@@ -34,6 +30,15 @@ pub(crate) enum Verdict {
     Unknown(LakeError),
 }
 
+impl From<LakeError> for Verdict {
+    fn from(error: LakeError) -> Self {
+        match error {
+            LakeError::BrokenFile { damage, .. } => Self::Broken(damage),
+            error => Self::Unknown(error),
+        }
+    }
+}
+
 /// Finds out whether a file is what was written. Its content is hashed in a full check, and in a quick one where its
 /// footer contradicts the log.
 pub(crate) fn examine(
@@ -42,50 +47,34 @@ pub(crate) fn examine(
     file: &LiveFile,
     depth: Depth,
 ) -> Verdict {
-    if depth == Depth::Full
-        && let Some(verdict) = compare(folder, file)
-    {
-        return verdict;
-    }
-    let input = match folder.open_as_stored(&file.path, Access::Pages) {
-        Ok(input) => input,
-        Err(LakeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Verdict::Broken(Damage::Missing);
-        }
-        Err(error) => return Verdict::Unknown(error),
+    let footer = match read_footer(folder, file, depth) {
+        Ok(footer) => footer,
+        Err(error) => return error.into(),
     };
-    let (bytes, expected) = (input.len(), file.bytes);
-    if bytes != expected {
-        return Verdict::Broken(Damage::WrongLength { bytes, expected });
-    }
-    let footer = load_footer(&input);
-    let is_doubtful = match &footer {
-        Ok(footer) => !contradictions(footer, declaration, file).is_empty(),
-        Err(_) => true,
-    };
+    let is_doubtful = !contradictions(&footer, declaration, file).is_empty();
     if depth == Depth::Quick
         && is_doubtful
-        && let Some(verdict) = compare(folder, file)
+        && let Err(error) = damage::verify(folder, file)
     {
-        return verdict;
+        return error.into();
     }
-    match footer {
-        Ok(footer) => Verdict::Sound(footer),
-        Err(error) if is_of_storage(&error) => Verdict::Unknown(LakeError::parquet(
-            "read the footer of",
-            &folder.shown(&file.path),
-        )(error)),
-        Err(_) => Verdict::Broken(Damage::Unreadable),
-    }
+    Verdict::Sound(footer)
 }
 
-/// Compares a file with its length and hash; None: it is what was written.
-fn compare(folder: &TableFolder, file: &LiveFile) -> Option<Verdict> {
-    match damage::examine(folder, file) {
-        Ok(None) => None,
-        Ok(Some(damage)) => Some(Verdict::Broken(damage)),
-        Err(error) => Some(Verdict::Unknown(error)),
+fn read_footer(
+    folder: &TableFolder,
+    file: &LiveFile,
+    depth: Depth,
+) -> Result<ArrowReaderMetadata, LakeError> {
+    if depth == Depth::Full {
+        damage::verify(folder, file)?;
     }
+    let input = damage::open(folder, file, Access::Pages)?;
+    load_footer(&input).map_err(|error| {
+        let shown = folder.shown(&file.path);
+        let error = LakeError::parquet("read the footer of", &shown)(error);
+        damage::diagnose(folder, file, error)
+    })
 }
 
 /// Returns the finding that says what is wrong with a file.
@@ -96,16 +85,6 @@ pub(crate) fn kind_of(damage: Damage) -> FindingKind {
         Damage::WrongChecksum => FindingKind::FileHash,
         Damage::Unreadable => FindingKind::FileUnreadable,
     }
-}
-
-/// Returns true where an error says nothing about the bytes.
-fn is_of_storage(error: &ParquetError) -> bool {
-    let ParquetError::External(source) = error else {
-        return false;
-    };
-    source
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() != io::ErrorKind::UnexpectedEof)
 }
 
 /// Returns whether a footer says what the log says: rows, and least and greatest values.

@@ -1,30 +1,59 @@
-//! Whether the tables that are there allow the declarations.
+//! Declarations with the tables that are there: whether these allow them.
 
 use std::sync::Arc;
 
 use meetnet_model::declarations::Declarations;
 
-use crate::actor;
 use crate::error::LakeError;
 use crate::storage::{LakeStorage, TableFolder};
-use crate::table::log::TableLog;
+use crate::table::declared::DeclaredTable;
 
-/// Checks every declaration against the table it was made with; reads only.
-///
-/// It belongs before [`Journal::open`](crate::journal::Journal::open), which records the declarations: a refused one
-/// would stay there as the last word on how envelopes are decoded.
-///
-/// # Errors
-/// [`LakeError::ForbiddenChange`] for the first table that refuses; others where a table cannot be read.
-pub fn check_declarations(
-    storage: &Arc<dyn LakeStorage>,
-    declarations: &Declarations,
-) -> Result<(), LakeError> {
-    for (id, declaration) in &declarations.datasets {
-        let folder = TableFolder::new(Arc::clone(storage), id.as_str());
-        if let Some(log) = TableLog::open(&folder)? {
-            actor::is_changed(&log, declaration)?;
-        }
+/// Declarations, and the table logs of their datasets: each has been read and allows its declaration. What a
+/// [`Lake`](super::Lake) is opened with.
+#[derive(Debug)]
+pub struct DeclaredTables {
+    storage: Arc<dyn LakeStorage>,
+    declarations: Arc<Declarations>,
+    tables: Vec<DeclaredTable>,
+}
+
+impl DeclaredTables {
+    /// Reads the log of every declared dataset in `storage`, and checks the declaration against the table; nothing is
+    /// written.
+    ///
+    /// It belongs before [`Journal::open`](crate::journal::Journal::open), which records the declarations: a refused
+    /// one would stay there as the last word on how envelopes are decoded.
+    ///
+    /// # Errors
+    /// [`LakeError::ForbiddenChange`] for the first table that refuses; others where a log cannot be read.
+    pub fn read(
+        storage: Arc<dyn LakeStorage>,
+        declarations: Arc<Declarations>,
+    ) -> Result<Self, LakeError> {
+        let tables = declarations.datasets.iter().map(|(id, declaration)| {
+            let folder = TableFolder::new(Arc::clone(&storage), id.as_str());
+            DeclaredTable::read(folder, Arc::clone(declaration))
+        });
+        Ok(Self {
+            tables: tables.collect::<Result<_, _>>()?,
+            storage,
+            declarations,
+        })
     }
-    Ok(())
+
+    /// The declarations.
+    pub fn declarations(&self) -> &Arc<Declarations> {
+        &self.declarations
+    }
+
+    /// Returns where the tables lie, and the tables as they are now. Who had the folder before may have committed until
+    /// its lock was free, and may have had other declarations.
+    pub(super) fn into_current(
+        mut self,
+    ) -> Result<(Arc<dyn LakeStorage>, Vec<DeclaredTable>), LakeError> {
+        // All before the caller writes anything: a table that refuses must not leave others half changed.
+        let mut tables = self.tables.iter_mut();
+        tables.try_for_each(DeclaredTable::refresh)?;
+        Ok((self.storage, self.tables))
+    }
 }

@@ -23,6 +23,8 @@ const LASTING_FAILURES: u32 = 6;
 pub(super) struct Table {
     pub(super) actor: DatasetActor,
     pub(super) published: Option<Arc<TableSnapshot>>,
+    /// Whether readers see it: not those that nothing declares any more, which only commit what is left.
+    pub(super) is_declared: bool,
     /// When the oldest hot row was applied.
     pub(super) hot_since: Option<Instant>,
     pub(super) last_commit: Instant,
@@ -45,6 +47,7 @@ impl Table {
             commit_wait,
             actor,
             published: None,
+            is_declared: true,
             hot_since: None,
             last_commit: now,
             failures: 0,

@@ -5,37 +5,42 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arrow::array::{Int8Array, Int64Array, RecordBatch};
+use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::rows::DatasetRows;
 use meetnet_model::schemas;
+use meetnet_testkit::garden::{self, MINUTE, START, flag};
+use meetnet_testkit::objects::FaultyStore;
+use uuid::Uuid;
 
 use super::*;
 use crate::actor::insert_files;
 use crate::compact::{Effort, choose};
+use crate::files::DiskFiles;
+use crate::journal::Openings;
 use crate::snapshot::LiveFile;
-use crate::storage::FolderStorage;
-
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
+use crate::storage::{FolderStorage, LakeStorage, ObjectStorage};
+use crate::testing::lineage;
 
 fn declarations() -> Declarations {
     schemas::builtin().into_declarations([])
 }
 
 fn open(root: &Path, change: impl FnOnce(&mut LakeOptions)) -> Lake {
-    let mut options = LakeOptions::new(Arc::new(FolderStorage::new(root)), Uuid::nil());
+    let mut options = LakeOptions::new(Uuid::nil());
     change(&mut options);
-    Lake::open(options, &declarations(), Sequence::ZERO).unwrap()
+    Lake::open(
+        options,
+        tables(root, declarations()).unwrap(),
+        Sequence::ZERO,
+    )
+    .unwrap()
 }
 
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
+fn tables(root: &Path, declarations: Declarations) -> Result<DeclaredTables, LakeError> {
+    let storage = Arc::new(FolderStorage::new(root));
+    DeclaredTables::read(storage, Arc::new(declarations))
 }
 
 /// Rows of `heat`: `sensors` sensors at one time.
@@ -44,18 +49,8 @@ fn rows(sensors: u32, time: i64, value: f64) -> DatasetRows {
 }
 
 fn rows_of(dataset: &str, sensors: u32, time: i64, value: f64) -> DatasetRows {
-    let declaration = Arc::clone(&declarations().datasets[&DatasetId::new(dataset)]);
-    let index = |name: &str| declaration.column_index(name).unwrap();
-    let columns = ["sensor_id", "property", "time", "value"].map(index);
-    let mut builder = RowsBuilder::new(declaration);
-    for sensor in 0..sensors {
-        builder.set_text(columns[0], &format!("garden-{sensor:04}"));
-        builder.set_text(columns[1], "air_temperature");
-        builder.set_int(columns[2], time);
-        builder.set_float(columns[3], value + f64::from(sensor % 7));
-        builder.finish_row(0).unwrap();
-    }
-    builder.take()
+    let readings = (0..sensors).map(|sensor| (sensor, time, value + f64::from(sensor % 7)));
+    garden::rows_of(dataset, readings)
 }
 
 /// Applies one frame.
@@ -65,14 +60,7 @@ fn take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) {
 
 fn try_take(lake: &mut Lake, sequence: u64, rows: &DatasetRows) -> Result<Applied, LakeError> {
     let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
-    let lineage = [Lineage {
-        sequence: Sequence(sequence),
-        received_at: recorded_at,
-        recorded_at,
-        source: "garden".into(),
-        licence: "CC0-1.0".into(),
-        precedence: 0,
-    }];
+    let lineage = [lineage(Sequence(sequence), recorded_at)];
     let applied = lake.apply(rows, &lineage, &mut flag)?;
     lake.advance(Sequence(sequence), recorded_at);
     Ok(applied)
@@ -281,13 +269,72 @@ fn a_refused_declaration_changes_no_table() {
     };
     change("air", |air| air.title.en.push_str(" of the city"));
     change("heat", |heat| heat.grain = Grain::Day);
-    let options = LakeOptions::new(Arc::new(FolderStorage::new(folder.path())), Uuid::nil());
-    let error = Lake::open(options, &declarations, Sequence::ZERO).unwrap_err();
+    let error = tables(folder.path(), declarations).unwrap_err();
     assert!(
         matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "heat"),
         "{error}"
     );
     assert_eq!(["air", "heat"].map(log), before);
+}
+
+#[test]
+fn a_declaration_is_checked_against_what_was_committed_after_the_logs_were_read() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), |_| {}));
+    let read_early = tables(folder.path(), declarations()).unwrap();
+    // Who has the folder until its lock is free makes a column of one table, which may not go again.
+    let mut declarations = declarations();
+    let heat = declarations.datasets.get_mut(&DatasetId::new("heat"));
+    let heat = Arc::make_mut(heat.unwrap());
+    heat.columns.push(ColumnDeclaration {
+        name: "note".to_owned(),
+        required: false,
+        column_type: ColumnType::Text,
+        ..heat.columns[0].clone()
+    });
+    let newer = tables(folder.path(), declarations).unwrap();
+    drop(Lake::open(LakeOptions::new(Uuid::nil()), newer, Sequence::ZERO).unwrap());
+    let files = || FolderStorage::new(folder.path()).list("").unwrap();
+    let before = files();
+    let error = Lake::open(LakeOptions::new(Uuid::nil()), read_early, Sequence::ZERO).unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "heat"),
+        "{error}"
+    );
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_start_asks_for_each_entry_of_a_table_log_once() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = FaultyStore::new();
+    let objects = Arc::new(store.clone());
+    let handle = runtime.handle().clone();
+    let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
+    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+    let mut declarations = declarations();
+    declarations.datasets.retain(|id, _| id.as_str() == "heat");
+    let declarations = Arc::new(declarations);
+    let journal = tempfile::tempdir().unwrap();
+    let open = || {
+        let before = store.requests();
+        let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations)).unwrap();
+        let mut options = LakeOptions::new(Uuid::nil());
+        let (files, folder) = (Arc::new(DiskFiles::PRIVATE), journal.path().to_path_buf());
+        options.openings = Some(Openings::new(files, folder));
+        let lake = Lake::open(options, tables, Sequence::ZERO).unwrap();
+        (lake, store.requests() - before)
+    };
+    drop(open());
+    let (mut lake, of_a_short_log) = open();
+    for sequence in 1..=40 {
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+        lake.commit_all().unwrap();
+    }
+    drop(lake);
+    let (_, of_a_long_log) = open();
+    // The opening in between made an entry, too.
+    assert_eq!(of_a_long_log - of_a_short_log, 41);
 }
 
 #[test]
@@ -476,15 +523,8 @@ fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
     let mut lake = open(folder.path(), |options| options.limits.compaction = false);
     take(&mut lake, 1, &rows(2, START, 1.0));
     let waiting = rows(2, START + MINUTE, 1.0);
-    let lineage = |sequence: u64| Lineage {
-        sequence: Sequence(sequence),
-        received_at: 10_000 + sequence as i64,
-        recorded_at: 10_000 + sequence as i64,
-        source: "garden".into(),
-        licence: "CC0-1.0".into(),
-        precedence: 0,
-    };
-    lake.hold(&waiting, &[lineage(3)]);
+    let from = |sequence: u64| lineage(Sequence(sequence), 10_000 + sequence as i64);
+    lake.hold(&waiting, &[from(3)]);
     take(&mut lake, 4, &rows_of("air", 2, START, 1.0));
     lake.commit_all().unwrap();
     let through = |lake: &mut Lake, dataset: &str| {
@@ -500,7 +540,7 @@ fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
     assert_eq!(positions[&DatasetId::new("air")].1, Sequence(4));
     // The journal keeps what waits.
     assert_eq!(lake.trim_point(), Sequence(2));
-    lake.apply(&waiting, &[lineage(3)], &mut flag).unwrap();
+    lake.apply(&waiting, &[from(3)], &mut flag).unwrap();
     lake.release(&DatasetId::new("heat"));
     lake.commit_all().unwrap();
     assert_eq!(through(&mut lake, "heat"), (4, false));

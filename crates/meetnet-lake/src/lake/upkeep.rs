@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use meetnet_model::calendar;
-use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use tracing::{debug, error, info, warn};
 
@@ -135,8 +134,8 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn start(
-        declarations: &Declarations,
+    pub(super) fn start<'a>(
+        datasets: impl Iterator<Item = &'a DatasetId>,
         background: bool,
         now: Instant,
     ) -> Result<Self, LakeError> {
@@ -149,7 +148,7 @@ impl Upkeep {
             cancelled: Arc::default(),
             merging: None,
             merged: None,
-            due: declarations.datasets.keys().cloned().collect(),
+            due: datasets.cloned().collect(),
             wanted: BTreeSet::new(),
             paused: BTreeMap::new(),
             broken: BTreeMap::new(),

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - a version is created with a hard link, so that exactly one writer gets it; it is synced, with its folder, before
 //!   anybody is told;
+//! - where the log can be written from anywhere (a bucket), each entry carries the number of its writer, see
+//!   `storage/claim.rs`;
 //! - nothing is rebased here: a writer that loses a version refreshes and decides anew ([`Committed::Lost`]);
 //! - an error says nothing about its entry, which may be there or come yet (a slow object store). It is kept and put
 //!   again, the same bytes at the same version, until one or another is found there: each has an id that no other has;
@@ -26,6 +28,8 @@ pub(crate) const LOG_FOLDER: &str = "_delta_log";
 const DECLARATION: &str = "meetnet.declaration";
 /// Commits between two checkpoints: replaying this many entries takes milliseconds.
 const CHECKPOINT_INTERVAL: u64 = 100;
+/// Application id of the number under which the writer of the newest entry has opened the lake.
+const OPENING: &str = "meetnet/opening";
 /// How long tombstones are kept in checkpoints at least: a file without one is an orphan to vacuum.
 const TOMBSTONE_RETENTION_MS: i64 = 8 * 24 * 3_600_000;
 
@@ -41,6 +45,8 @@ pub(crate) struct TableLog {
     tombstone_retention_ms: i64,
     txns: BTreeMap<String, Txn>,
     last_checkpoint: u64,
+    /// Number under which this process has opened the lake, where openings have one.
+    opening: Option<i64>,
     /// An entry of which nobody knows whether it is there.
     unsettled: Option<Entry>,
 }
@@ -98,6 +104,7 @@ impl TableLog {
             tombstone_retention_ms: TOMBSTONE_RETENTION_MS,
             txns: BTreeMap::new(),
             last_checkpoint: 0,
+            opening: None,
             unsettled: None,
         }
     }
@@ -220,9 +227,34 @@ impl TableLog {
         ))
     }
 
+    /// Lets every entry from now on carry the number of an opening.
+    pub(crate) fn set_opening(&mut self, opening: Option<i64>) {
+        self.opening = opening;
+    }
+
+    /// Returns an error where another opening of the lake has written the newest entry.
+    ///
+    /// # Errors
+    /// [`LakeError::TakenOver`].
+    pub(crate) fn check_opening(&self) -> Result<(), LakeError> {
+        if self.opening.is_none() || self.txn(OPENING) == self.opening {
+            return Ok(());
+        }
+        Err(LakeError::TakenOver {
+            table: self.folder.shown(""),
+        })
+    }
+
     /// Commits `actions`, a [`commit_info`] among them, as the next version.
-    pub(crate) fn commit(&mut self, actions: Vec<Action>, now_ms: i64) -> Committed {
+    pub(crate) fn commit(&mut self, mut actions: Vec<Action>, now_ms: i64) -> Committed {
         debug_assert!(self.unsettled.is_none(), "an open entry is settled first");
+        actions.extend(self.opening.map(|number| {
+            Action::Txn(Txn {
+                app_id: OPENING.to_owned(),
+                version: number,
+                last_updated: Some(now_ms),
+            })
+        }));
         self.attempt(Entry::new(self.version + 1, actions), now_ms)
     }
 

@@ -1,43 +1,31 @@
 //! A lake of one small dataset over a faulty disk, and what is answered from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int8Array, Int64Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use bytes::Bytes;
-use meetnet_lake::lake::{Lake, LakeOptions};
+use meetnet_lake::journal::Openings;
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader};
 use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
-use meetnet_lake::storage::FolderStorage;
+use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_lake::{Applied, LakeError, Lineage};
-use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
-use meetnet_model::schemas;
+use meetnet_model::ids::Sequence;
+use meetnet_model::rows::DatasetRows;
 use meetnet_testkit::files::FaultyFiles;
+use meetnet_testkit::garden::{self, MINUTE, START, declarations, flag};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
 /// Where the lake lies.
 pub(crate) const LAKE: &str = "/city/lake";
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
-
 /// A row of `heat`: sensor, minute since the start, value.
-pub(crate) type Row = (u8, i64, f64);
+pub(crate) type Row = (u32, i64, f64);
 
 /// What is answered: current rows, and replaced ones. Each is sensor, minute and value in hundredths.
 pub(crate) type Answers = (BTreeSet<(String, i64, i64)>, BTreeSet<(String, i64, i64)>);
-
-pub(crate) fn declarations() -> Declarations {
-    let mut declarations = schemas::builtin().into_declarations([]);
-    let heat = DatasetId::new("heat");
-    declarations.datasets.retain(|id, _| *id == heat);
-    declarations
-}
 
 /// Opens the lake; rows up to `trimmed` are taken to be in its tables.
 pub(crate) fn open(
@@ -46,16 +34,17 @@ pub(crate) fn open(
     change: impl FnOnce(&mut LakeOptions),
 ) -> Result<Lake, LakeError> {
     let storage = FolderStorage::with_files(LAKE, Arc::new(files.clone()));
-    let mut options = LakeOptions::new(Arc::new(storage), Uuid::nil());
+    let tables = DeclaredTables::read(Arc::new(storage), Arc::new(declarations()))?;
+    let mut options = LakeOptions::new(Uuid::nil());
     options.limits.compaction = false;
     change(&mut options);
-    Lake::open(options, &declarations(), Sequence(trimmed))
+    Lake::open(options, tables, Sequence(trimmed))
 }
 
 /// Applies one frame.
 pub(crate) fn apply(lake: &mut Lake, sequence: u64, rows: &[Row]) -> Result<(), LakeError> {
     let recorded_at = recorded_at(sequence);
-    lake.apply(&decoded(rows, false), &[lineage(sequence)], &mut flag)?;
+    lake.apply(&decoded(rows), &[lineage(sequence)], &mut flag)?;
     lake.advance(Sequence(sequence), recorded_at);
     Ok(())
 }
@@ -68,58 +57,74 @@ pub(crate) fn import(
     rows: &[Row],
 ) -> Result<Applied, LakeError> {
     let lineage: Vec<Lineage> = rows.iter().map(|_| lineage(sequence)).collect();
-    lake.import(
-        "an import",
-        consumed,
-        &decoded(rows, true),
-        &lineage,
-        &mut flag,
-    )
+    let mut decoded = decoded(rows);
+    // Each in an envelope of its own.
+    decoded.envelopes = (0..rows.len() as u32).collect();
+    lake.import("an import", consumed, &decoded, &lineage, &mut flag)
 }
 
+/// Returns the memory of a journal of which only that is needed.
+pub(crate) fn openings(folder: &FaultyFiles) -> Openings {
+    let dir = Path::new("/journal");
+    folder.make_dir(dir);
+    Openings::new(Arc::new(folder.clone()), dir.to_path_buf())
+}
+
+/// Reads the current rows of `heat` as another process finds them in files: value by sensor and time.
+pub(crate) fn committed(storage: &Arc<dyn LakeStorage>) -> BTreeMap<(String, i64), f64> {
+    let mut reader = LakeReader::open(Arc::clone(storage)).expect("a lake");
+    let snapshot = reader.refresh().expect("readable logs");
+    let table = &snapshot.tables[&garden::heat()];
+    let mut rows = BTreeMap::new();
+    for file in table.files.iter().filter(|file| !file.superseded) {
+        let content = storage.read(&format!("heat/{}", file.path));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(content.expect("a live file"));
+        for batch in reader.and_then(|reader| reader.build()).expect("Parquet") {
+            let batch = batch.expect("readable");
+            let column = |name: &str| batch.column_by_name(name).expect("a column");
+            let sensors = column("sensor_id").as_string::<i32>();
+            let times = column("time").as_primitive::<TimestampMicrosecondType>();
+            let values = column("value").as_primitive::<Float64Type>();
+            for row in 0..batch.num_rows() {
+                let key = (sensors.value(row).to_owned(), times.value(row));
+                let before = rows.insert(key.clone(), values.value(row));
+                assert_eq!(before, None, "{key:?} twice");
+            }
+        }
+    }
+    rows
+}
+
+/// When a frame of a test that has no journal is recorded.
 fn recorded_at(sequence: u64) -> i64 {
     START + 400 * 24 * 60 * MINUTE + sequence as i64
 }
 
 fn lineage(sequence: u64) -> Lineage {
+    lineage_at(Sequence(sequence), recorded_at(sequence))
+}
+
+/// Where a row of a garden comes from.
+pub(crate) fn lineage_at(sequence: Sequence, recorded_at: i64) -> Lineage {
     Lineage {
-        sequence: Sequence(sequence),
-        received_at: recorded_at(sequence),
-        recorded_at: recorded_at(sequence),
+        sequence,
+        received_at: recorded_at,
+        recorded_at,
         source: "garden".into(),
         licence: "CC0-1.0".into(),
         precedence: 0,
     }
 }
 
-/// Rows as decoded from one envelope, or each from one of its own.
-fn decoded(rows: &[Row], apart: bool) -> DatasetRows {
-    let heat = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
-    let index = |name: &str| heat.column_index(name).expect("a column of `heat`");
-    let columns = ["sensor_id", "property", "time", "value"].map(index);
-    let mut builder = RowsBuilder::new(Arc::clone(&heat));
-    for (row, (sensor, minute, value)) in rows.iter().enumerate() {
-        builder.set_text(columns[0], &format!("garden-{sensor}"));
-        builder.set_text(columns[1], "air_temperature");
-        builder.set_int(columns[2], START + minute * MINUTE);
-        builder.set_float(columns[3], *value);
-        let envelope = if apart { row as u32 } else { 0 };
-        builder.finish_row(envelope).expect("a whole row");
-    }
-    builder.take()
-}
-
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
+fn decoded(rows: &[Row]) -> DatasetRows {
+    let readings = rows.iter();
+    garden::rows(readings.map(|(sensor, minute, value)| (*sensor, START + minute * MINUTE, *value)))
 }
 
 /// Returns the newest snapshot of the table.
 pub(crate) fn heat(lake: &mut Lake) -> Arc<TableSnapshot> {
     lake.publish();
-    Arc::clone(&lake.shared().load().tables[&DatasetId::new("heat")])
+    Arc::clone(&lake.shared().load().tables[&garden::heat()])
 }
 
 /// Reads everything that is answered; panics where a key is answered twice.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use meetnet_lake::lake::Lake;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+use meetnet_testkit::garden;
 
 use crate::city::{Answers, answers, apply, import, open};
 
@@ -24,9 +25,9 @@ fn after_the_fault(lake: &mut Lake) {
 }
 
 fn expected() -> Answers {
-    let rows = |rows: &[(u8, i64)]| {
+    let rows = |rows: &[(u32, i64)]| {
         let rows = rows.iter();
-        rows.map(|(sensor, value)| (format!("garden-{sensor}"), 0, value * 100))
+        rows.map(|(sensor, value)| (garden::sensor(*sensor), 0, value * 100))
             .collect()
     };
     let current = [(1, 10), (2, 20), (3, 3), (4, 40), (5, 5)];

@@ -7,8 +7,11 @@
 
 mod backup;
 mod city;
+mod copied_journal;
 mod journal_damage;
+mod journal_disk;
 mod journal_faults;
+mod journal_scene;
 mod lake_faults;
 mod s3;
 mod storage_faults;

@@ -5,40 +5,35 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
-use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
-use meetnet_lake::lake::{Lake, LakeOptions, LakeReader, UpkeepRequest};
-use meetnet_lake::storage::{LakeLocation, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
-use meetnet_lake::{LakeError, Lineage};
-use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_lake::LakeError;
+use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader, UpkeepRequest};
+use meetnet_lake::storage::{LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
+use meetnet_model::ids::Sequence;
+use meetnet_testkit::files::FaultyFiles;
+use meetnet_testkit::garden::{self, MINUTE, START, declarations};
 use meetnet_testkit::http_proxy::{HttpFault, HttpProxy, SeenRequest};
 use meetnet_testkit::s3::S3Server;
-use object_store::ObjectStoreExt;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-/// 2026-01-01T00:00:00Z.
-const START: i64 = 1_767_225_600_000_000;
-const MINUTE: i64 = 60_000_000;
+use super::city::{Row, apply, committed, openings};
+
 const KEY: &str = "AKIAHIDDEN";
 const SECRET: &str = "hidden-secret";
 
 /// A bucket of a test's own.
-struct Bucket {
+pub(crate) struct Bucket {
     server: &'static S3Server,
     runtime: Runtime,
     name: String,
+    journal: Journal,
 }
 
 impl Bucket {
     /// None where there is no server.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let server = S3Server::shared().unwrap()?;
         let name = server.new_bucket().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,10 +45,11 @@ impl Bucket {
             server,
             runtime,
             name,
+            journal: Journal::new(),
         })
     }
 
-    fn storage(&self) -> Arc<dyn LakeStorage> {
+    pub(crate) fn storage(&self) -> Arc<dyn LakeStorage> {
         self.storage_at(&self.server.endpoint(), S3Limits::default())
     }
 
@@ -77,36 +73,22 @@ impl Bucket {
 
     /// The current rows of `heat` as another process reads them.
     fn rows(&self) -> BTreeMap<(String, i64), f64> {
-        let mut reader = LakeReader::open(self.storage()).unwrap();
-        let snapshot = reader.refresh().unwrap();
-        let table = &snapshot.tables[&DatasetId::new("heat")];
-        let LakeLocation::Objects { store, prefix, .. } = table.folder.location() else {
-            panic!("no object store")
-        };
-        let mut rows = BTreeMap::new();
-        for file in table.files.iter().filter(|file| !file.superseded) {
-            let path = format!("{prefix}/heat/{}", file.path);
-            let path = object_store::path::Path::parse(path).unwrap();
-            let read = async { store.get(&path).await?.bytes().await };
-            let bytes = self.runtime.block_on(read).unwrap();
-            let batches = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
-            for batch in batches.build().unwrap() {
-                let batch = batch.unwrap();
-                let column = |name: &str| Arc::clone(batch.column_by_name(name).unwrap());
-                let (sensor, time, value) = (column("sensor_id"), column("time"), column("value"));
-                let sensor = arrow::compute::cast(&sensor, &arrow::datatypes::DataType::Utf8);
-                let sensor = sensor.unwrap();
-                for row in 0..batch.num_rows() {
-                    let key = (
-                        sensor.as_string::<i32>().value(row).to_owned(),
-                        time.as_primitive::<TimestampMicrosecondType>().value(row),
-                    );
-                    let value = value.as_primitive::<Float64Type>().value(row);
-                    assert_eq!(rows.insert(key.clone(), value), None, "{key:?} twice");
-                }
-            }
+        committed(&self.storage())
+    }
+}
+
+/// A journal as the lake knows it.
+struct Journal {
+    id: Uuid,
+    folder: FaultyFiles,
+}
+
+impl Journal {
+    fn new() -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            folder: FaultyFiles::new(),
         }
-        rows
     }
 }
 
@@ -119,25 +101,15 @@ fn hasty(retries_max: usize) -> S3Limits {
     }
 }
 
-fn declarations() -> Declarations {
-    let mut declarations = meetnet_model::schemas::builtin().into_declarations([]);
-    declarations.datasets.retain(|id, _| id.as_str() == "heat");
-    declarations
-}
-
-fn open(storage: &Arc<dyn LakeStorage>, journal: Uuid) -> Result<Lake, LakeError> {
-    let mut options = LakeOptions::new(Arc::clone(storage), journal);
+/// Opens the lake of a journal that has a copy nowhere.
+fn open(storage: &Arc<dyn LakeStorage>, journal: &Journal) -> Result<Lake, LakeError> {
+    let tables = DeclaredTables::read(Arc::clone(storage), Arc::new(declarations()))?;
+    let mut options = LakeOptions::new(journal.id);
+    options.openings = Some(openings(&journal.folder));
     options.limits.compaction = false;
     options.limits.commit_age_max = Duration::ZERO;
     options.limits.vacuum_after = Duration::ZERO;
-    Lake::open(options, &declarations(), Sequence::ZERO)
-}
-
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
-    (
-        Int8Array::from_iter_values(std::iter::repeat_n(1, rows.num_rows())),
-        Int64Array::from_iter_values(std::iter::repeat_n(0, rows.num_rows())),
-    )
+    Lake::open(options, tables, Sequence::ZERO)
 }
 
 /// What one frame says: five sensors at one minute.
@@ -150,36 +122,18 @@ struct Frame {
 const SENSORS: u32 = 5;
 
 impl Frame {
-    fn rows(self) -> DatasetRows {
-        let declaration = Arc::clone(&declarations().datasets[&DatasetId::new("heat")]);
-        let index = |name: &str| declaration.column_index(name).unwrap();
-        let columns = ["sensor_id", "property", "time", "value"].map(index);
-        let mut builder = RowsBuilder::new(declaration);
-        for sensor in 0..SENSORS {
-            builder.set_text(columns[0], &format!("garden-{sensor}"));
-            builder.set_text(columns[1], "air_temperature");
-            builder.set_int(columns[2], START + self.minute * MINUTE);
-            builder.set_float(columns[3], self.value + f64::from(sensor));
-            builder.finish_row(0).unwrap();
-        }
-        builder.take()
+    fn rows(self) -> Vec<Row> {
+        let sensors = 0..SENSORS;
+        sensors
+            .map(|sensor| (sensor, self.minute, self.value + f64::from(sensor)))
+            .collect()
     }
 }
 
 /// Applies frames from `first` on, as a journal hands them over; those that are in the table are skipped.
 fn take(lake: &mut Lake, frames: &[Frame], first: u64) -> Result<(), LakeError> {
     for (frame, sequence) in frames.iter().zip(first..) {
-        let recorded_at = START + 400 * 24 * 60 * MINUTE + sequence as i64;
-        let lineage = [Lineage {
-            sequence: Sequence(sequence),
-            received_at: recorded_at,
-            recorded_at,
-            source: "garden".into(),
-            licence: "CC0-1.0".into(),
-            precedence: 0,
-        }];
-        lake.apply(&frame.rows(), &lineage, &mut flag)?;
-        lake.advance(Sequence(sequence), recorded_at);
+        apply(lake, sequence, &frame.rows())?;
     }
     Ok(())
 }
@@ -189,7 +143,7 @@ fn expected(frames: &[Frame]) -> BTreeMap<(String, i64), f64> {
     let mut rows = BTreeMap::new();
     for frame in frames {
         for sensor in 0..SENSORS {
-            let key = (format!("garden-{sensor}"), START + frame.minute * MINUTE);
+            let key = (garden::sensor(sensor), START + frame.minute * MINUTE);
             rows.insert(key, frame.value + f64::from(sensor));
         }
     }
@@ -218,8 +172,8 @@ fn is_log_entry(request: &SeenRequest) -> bool {
 fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
     let Some(bucket) = Bucket::new() else { return };
     let storage = bucket.storage();
-    let journal = Uuid::new_v4();
-    let mut lake = open(&storage, journal).unwrap();
+    let journal = Journal::new();
+    let mut lake = open(&storage, &journal).unwrap();
     let mut frames = Vec::new();
     for round in 0..4 {
         let first = frames.len() as u64 + 1;
@@ -252,7 +206,7 @@ fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
         "vacuum leaves it"
     );
 
-    let mut lake = open(&storage, journal).unwrap();
+    let mut lake = open(&storage, &journal).unwrap();
     take(&mut lake, &frames, 1).unwrap();
     assert_eq!(lake.hot_bytes(), 0, "everything is in the table already");
     assert_eq!(bucket.rows(), expected(&frames));
@@ -262,11 +216,11 @@ fn a_lake_in_a_bucket_is_written_revised_merged_cleaned_and_opened_again() {
 fn another_journal_is_refused_and_the_same_one_may_come_back() {
     let Some(bucket) = Bucket::new() else { return };
     let storage = bucket.storage();
-    let journal = Uuid::new_v4();
-    drop(open(&storage, journal).unwrap());
-    let error = open(&storage, Uuid::new_v4()).unwrap_err().to_string();
+    let journal = Journal::new();
+    drop(open(&storage, &journal).unwrap());
+    let error = open(&storage, &Journal::new()).unwrap_err().to_string();
     assert!(
-        error.contains(&format!("belongs to the journal {journal}")),
+        error.contains(&format!("belongs to the journal {}", journal.id)),
         "{error}"
     );
     assert!(
@@ -276,10 +230,10 @@ fn another_journal_is_refused_and_the_same_one_may_come_back() {
         )),
         "{error}"
     );
-    assert!(open(&storage, journal).is_ok());
+    assert!(open(&storage, &journal).is_ok());
     // What the message says to do.
     storage.remove("_meetnet/writer.json").unwrap();
-    assert!(open(&storage, Uuid::new_v4()).is_ok());
+    assert!(open(&storage, &Journal::new()).is_ok());
     // Readers take the lake's own folder for no table.
     let snapshot = LakeReader::open(storage).unwrap().refresh().unwrap();
     assert_eq!(snapshot.tables.len(), 1);
@@ -290,27 +244,12 @@ fn a_store_without_conditional_writes_is_refused() {
     let Some(bucket) = Bucket::new() else { return };
     let proxy = bucket.proxy(|_| HttpFault::Unconditional);
     let storage = bucket.storage_at(&proxy.endpoint(), hasty(0));
-    let error = open(&storage, Uuid::new_v4()).unwrap_err().to_string();
+    let error = open(&storage, &Journal::new()).unwrap_err().to_string();
     assert!(
         error.contains("use a store that has conditional writes"),
         "{error}"
     );
     assert_eq!(storage.list("").unwrap(), [], "nothing is left behind");
-}
-
-#[test]
-fn of_two_writers_of_one_version_the_second_learns_it() {
-    let Some(bucket) = Bucket::new() else { return };
-    let journal = Uuid::new_v4();
-    let mut one = open(&bucket.storage(), journal).unwrap();
-    // A copy of the journal on another machine: it has the same id.
-    let mut two = open(&bucket.storage(), journal).unwrap();
-    take(&mut one, &minutes(0..3, 1.0), 1).unwrap();
-    take(&mut two, &minutes(0..3, 1.0), 1).unwrap();
-    one.commit_all().unwrap();
-    let error = two.commit_all().unwrap_err();
-    assert!(error.to_string().contains("exists already"), "{error}");
-    assert_eq!(bucket.rows(), expected(&minutes(0..3, 1.0)));
 }
 
 #[test]
@@ -323,7 +262,7 @@ fn a_commit_whose_answer_is_lost_counts_once() {
         let Some(bucket) = Bucket::new() else { return };
         let proxy = bucket.proxy(|_| HttpFault::Pass);
         let storage = bucket.storage_at(&proxy.endpoint(), hasty(3));
-        let mut lake = open(&storage, Uuid::nil()).unwrap();
+        let mut lake = open(&storage, &bucket.journal).unwrap();
         let frames = minutes(0..20, 1.0);
         for (round, part) in frames.chunks(5).enumerate() {
             let mut is_done = false;
@@ -348,7 +287,7 @@ fn throttling_is_waited_out_and_an_outage_leaves_the_rows_hot() {
     let Some(bucket) = Bucket::new() else { return };
     let proxy = bucket.proxy(|_| HttpFault::Pass);
     let storage = bucket.storage_at(&proxy.endpoint(), hasty(3));
-    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut lake = open(&storage, &bucket.journal).unwrap();
     let frames = minutes(0..10, 1.0);
     let slow_down = HttpFault::Answer(503, "SlowDown");
     proxy.set_plan(move |request| match request.number % 3 {
@@ -385,12 +324,12 @@ fn a_look_up_that_meets_an_outage_is_made_again() {
     let storage = bucket.storage_at(&proxy.endpoint(), hasty(0));
     let frames = minutes(0..5, 1.0);
     let revised = minutes(2..3, 9.0);
-    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut lake = open(&storage, &bucket.journal).unwrap();
     take(&mut lake, &frames, 1).unwrap();
     lake.commit_all().unwrap();
     // The store goes away before the footer is read, or after: opened again, the lake knows neither.
     for passed in 0..4 {
-        let mut lake = open(&storage, Uuid::nil()).unwrap();
+        let mut lake = open(&storage, &bucket.journal).unwrap();
         let mut left = passed;
         proxy.set_plan(move |_| {
             left -= 1;
@@ -405,7 +344,7 @@ fn a_look_up_that_meets_an_outage_is_made_again() {
         }
         proxy.set_plan(|_| HttpFault::Pass);
     }
-    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut lake = open(&storage, &bucket.journal).unwrap();
     proxy.set_plan(|_| HttpFault::Answer(503, "SlowDown"));
     let error = take(&mut lake, &revised, 6).unwrap_err();
     assert!(error.is_of_reading(), "{error:?}");
@@ -420,17 +359,17 @@ fn a_look_up_that_meets_an_outage_is_made_again() {
 fn a_broken_file_is_told_from_an_outage() {
     let Some(bucket) = Bucket::new() else { return };
     let storage = bucket.storage();
-    let mut lake = open(&storage, Uuid::nil()).unwrap();
+    let mut lake = open(&storage, &bucket.journal).unwrap();
     take(&mut lake, &minutes(0..5, 1.0), 1).unwrap();
     lake.commit_all().unwrap();
     let snapshot = LakeReader::open(bucket.storage())
         .unwrap()
         .refresh()
         .unwrap();
-    let file = Arc::clone(&snapshot.tables[&DatasetId::new("heat")].files[0]);
+    let file = Arc::clone(&snapshot.tables[&garden::heat()].files[0]);
     let path = format!("heat/{}", file.path);
     let check = |expect: &str| {
-        let mut lake = open(&storage, Uuid::nil()).unwrap();
+        let mut lake = open(&storage, &bucket.journal).unwrap();
         let error = take(&mut lake, &minutes(2..3, 9.0), 6).unwrap_err();
         assert!(error.is_of_reading(), "{error:?}");
         let said = error.to_string();
@@ -473,7 +412,7 @@ fn run(bucket: &Bucket, seed: u64) {
     'restart: loop {
         assert!(restarts < 200, "seed {seed}: it never gets anywhere");
         restarts += 1;
-        let Ok(mut lake) = open(&storage, Uuid::nil()) else {
+        let Ok(mut lake) = open(&storage, &bucket.journal) else {
             continue;
         };
         let mut done = 0;

@@ -34,8 +34,12 @@ fn a_later_outage_is_detail() {
     readiness.subscribed(&lora);
     readiness.disconnected(&lora);
     readiness.journal_disk_full(true);
+    readiness.disks_low(vec!["journal"]);
+    readiness.silent(vec![lora.clone()]);
     let report = readiness.report();
     assert!(report.ready && report.journal_disk_full);
+    assert_eq!(report.disks_low, ["journal"]);
+    assert_eq!(report.silent_sources, std::slice::from_ref(&lora));
     assert_eq!(
         report.sources[&lora],
         BrokerReport {

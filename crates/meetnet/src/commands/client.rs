@@ -1,6 +1,6 @@
 //! Asking the daemon that holds the folder.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -86,7 +86,26 @@ pub(super) async fn ask(
     }
 }
 
+/// How a line of progress begins that replaces the one before.
+pub(super) const BAR: &str = "[";
+
 /// Shows a line of progress to the person who waits; stdout is for the outcome.
 pub(super) fn show(line: String) {
-    eprintln!("{line}");
+    let mut stderr = std::io::stderr().lock();
+    // A closed stderr means that nobody looks.
+    let _ = if !stderr.is_terminal() {
+        writeln!(stderr, "{line}")
+    } else if line.starts_with(BAR) {
+        write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
+    } else {
+        writeln!(stderr, "\r\x1b[K{line}")
+    };
+}
+
+/// Takes the bar away, if there is one: the outcome stands on a line of its own.
+pub(super) fn end_bar() {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
+    }
 }

@@ -148,6 +148,7 @@ pub(super) struct Limits {
     pub(super) checkpoint_pause: Option<DurationText>,
     pub(super) pushes_waiting_max: Option<NonZeroUsize>,
     pub(super) stop_time_max: Option<DurationText>,
+    pub(super) free_bytes_min: Option<SizeText>,
 }
 
 /// `[schemas]`
@@ -211,6 +212,7 @@ pub(super) struct Source {
     pub(super) map: Vec<Spanned<MapEntry>>,
     #[serde(default)]
     pub(super) precedence: i32,
+    pub(super) silent_after: Option<DurationText>,
     // kind = "mqtt"; `url` of polled kinds, too
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,

@@ -44,6 +44,8 @@ const LATER_SECTIONS: &[&str] = &["pg", "flight"];
 
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
+/// Room for the journal of some hours, or for merging the largest partition: time to act.
+const FREE_BYTES_MIN: u64 = 2 << 30;
 /// How often a separate `serve` looks for commits: listings and reads of a bucket are paid for one by one.
 const POLL_INTERVAL_FOLDER: Duration = Duration::from_secs(1);
 const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
@@ -434,6 +436,7 @@ fn limits(document: &mut Document<'_>, raw: raw::Limits) -> LimitsConfig {
         },
         pushes_waiting_max: raw.pushes_waiting_max.map_or(1_024, usize::from),
         stop_time_max: duration(raw.stop_time_max, Duration::from_secs(10)),
+        free_bytes_min: raw.free_bytes_min.map_or(FREE_BYTES_MIN, |size| size.0),
     }
 }
 

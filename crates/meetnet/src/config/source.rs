@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use meetnet_ingest::http::is_fixed_path;
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
@@ -29,6 +30,8 @@ pub(crate) struct SourceConfig {
     pub(crate) declaration: SourceDeclaration,
     /// How it is connected.
     pub(crate) transport: Transport,
+    /// How long it may say nothing; None: as long as it likes.
+    pub(crate) silent_after: Option<Duration>,
 }
 
 /// How the messages of a source arrive.
@@ -194,6 +197,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             ahead_us: window(raw.ahead, default_window.ahead_us),
         },
     };
+    let silent_after = raw.silent_after.map(|after| after.0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let declaration = SourceDeclaration {
@@ -229,6 +233,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         config: SourceConfig {
             declaration,
             transport: transport?,
+            silent_after,
         },
         id_span: raw.id.span(),
         licence_span,
@@ -261,7 +266,7 @@ fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<(Kind, Str
 
 fn format(document: &mut Document<'_>, text: &Spanned<String>) -> Option<WireFormat> {
     let name = text.get_ref().as_str();
-    let format = WireFormat::of_name(name);
+    let format = WireFormat::from_name(name);
     if format.is_none() {
         let known = WireFormat::ALL.map(WireFormat::as_str);
         let message = format!("unknown format `{name}`{}", did_you_mean(name, &known));

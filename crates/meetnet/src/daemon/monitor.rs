@@ -1,23 +1,94 @@
 //! What keeps an eye on the running parts: readiness, gauges, and the figures of the operations page.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use meetnet_ingest::status::Statuses;
+use meetnet_ingest::status::{SourceStatus, Statuses};
 use meetnet_lake::journal::Journal;
-use meetnet_model::reject::RejectReason;
+use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
-use meetnet_publish::{JournalStatus, OperationsStatus, Readiness, RejectCount, SourceRow};
+use meetnet_publish::{JournalStatus, OperationsStatus, Readiness, RejectRow, SourceRow};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{info, warn};
 
+use super::space::Measured;
 use super::write_side::Opened;
 
 /// How often the parts are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
 /// Rounds between two clean-ups of the metrics recorder, whose histograms would grow without them.
 const UPKEEP_ROUNDS: u32 = 20;
+/// Rounds between two looks at the number of messages.
+const RATE_ROUNDS: u32 = 20;
+/// Time that a rate is measured over.
+const RATE_SPAN: Duration = Duration::from_secs(60);
+
+/// Moments, and how many messages there had been.
+type Counts = VecDeque<(Instant, u64)>;
+
+/// How many messages each source had at some moments of the last minute; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rates(Arc<Mutex<BTreeMap<SourceId, Counts>>>);
+
+impl Rates {
+    fn note(&self, statuses: &[SourceStatus], now: Instant) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for status in statuses {
+            let counts = counts.entry(status.source.clone()).or_default();
+            // The oldest that stays is as old as the span, or younger where the daemon is.
+            while counts
+                .get(1)
+                .is_some_and(|(at, _)| now.duration_since(*at) >= RATE_SPAN)
+            {
+                counts.pop_front();
+            }
+            counts.push_back((now, status.messages_total));
+        }
+    }
+
+    /// Returns the messages per minute of a source; None before the second look.
+    fn per_minute(&self, source: &SourceId) -> Option<f64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.get(source)?;
+        let ((first_at, first), (last_at, last)) = (counts.front()?, counts.back()?);
+        let seconds = last_at.duration_since(*first_at).as_secs_f64();
+        (seconds > 0.0).then(|| (last.saturating_sub(*first)) as f64 * 60.0 / seconds)
+    }
+}
+
+/// Says which sources are silent, and logs those that have become so or speak again; returns the silent ones.
+fn report_silence(
+    statuses: &[SourceStatus],
+    before: Vec<SourceId>,
+    readiness: &Readiness,
+) -> Vec<SourceId> {
+    let mut silent = Vec::new();
+    for status in statuses {
+        let Some(after) = status.silent_after else {
+            continue;
+        };
+        let value = if status.silent { 1.0 } else { 0.0 };
+        metrics::gauge!("meetnet_source_silent", "source" => status.source.to_string()).set(value);
+        let was_silent = before.contains(&status.source);
+        let after_s = after / 1_000_000;
+        match (was_silent, status.silent) {
+            (false, true) => {
+                warn!(source = %status.source, silent_after_s = after_s, "source is silent: look at its sensors, gateway or broker");
+            }
+            (true, false) => info!(source = %status.source, "source speaks again"),
+            _ => {}
+        }
+        if status.silent {
+            silent.push(status.source.clone());
+        }
+    }
+    if silent != before {
+        readiness.silent(silent.clone());
+    }
+    silent
+}
 
 /// Starts the task; it runs until it is aborted.
 pub(super) fn start(
@@ -25,11 +96,18 @@ pub(super) fn start(
     statuses: Statuses,
     readiness: Readiness,
     journal: Option<Journal>,
+    rates: Rates,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut was_ready = false;
+        let mut silent = Vec::new();
         for round in 0_u32.. {
-            for status in statuses.read() {
+            let read = statuses.read();
+            if round % RATE_ROUNDS == 0 {
+                rates.note(&read, Instant::now());
+            }
+            silent = report_silence(&read, silent, &readiness);
+            for status in read {
                 if status.kind != SourceKind::Mqtt {
                     continue;
                 }
@@ -60,18 +138,20 @@ pub(super) fn start(
 /// Returns what the operations page asks for.
 pub(super) fn operations(
     statuses: &Statuses,
+    disks: &Measured,
     opened: &Opened,
+    rates: Rates,
 ) -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
-    let statuses = statuses.clone();
+    let (statuses, disks) = (statuses.clone(), disks.clone());
     let journal = opened.journal.clone();
     let rejects = opened.pipeline.rejects();
     Arc::new(move || {
-        let counts = rejects.read();
-        let of_source = |id: &meetnet_model::ids::SourceId| {
-            counts
+        let tallies = rejects.read();
+        let of_source = |id: &SourceId| {
+            tallies
                 .iter()
                 .filter(|((source, _), _)| source == id)
-                .map(|(_, total)| total)
+                .map(|(_, tally)| tally.total)
                 .sum()
         };
         let sources = statuses
@@ -80,36 +160,40 @@ pub(super) fn operations(
             .map(|status| SourceRow {
                 connected: (status.kind != SourceKind::Http).then_some(status.connected),
                 kind: status.kind,
+                silent: status.silent,
                 messages_total: status.messages_total,
+                messages_per_minute: rates.per_minute(&status.source),
+                unacked: status.unacked,
                 last_message_at: status.last_message_at,
                 rejects_total: of_source(&status.source),
                 last_error: status.last_error.map(|note| note.message),
                 id: status.source,
             })
             .collect();
-        let of_reason = |reason: RejectReason| {
-            counts
-                .iter()
-                .filter(|((_, of), _)| *of == reason)
-                .map(|(_, total)| total)
-                .sum()
-        };
         let (durable, _) = journal.durable();
+        let rejects = tallies.into_iter();
         OperationsStatus {
             sources,
-            // What was given and not yet synced is a matter of milliseconds.
             journal: JournalStatus {
                 bytes: journal.bytes(),
-                last: durable,
                 durable,
+                disk_full: journal.is_disk_full(),
+                clock_step: journal.clock_step().is_some(),
             },
-            rejects: RejectReason::ALL
-                .into_iter()
-                .map(|reason| RejectCount {
+            disks: disks.read(),
+            rejects: rejects
+                .map(|((source, reason), tally)| RejectRow {
+                    source,
                     reason,
-                    total: of_reason(reason),
+                    total: tally.total,
+                    sequence: tally.sequence,
+                    message: tally.message,
+                    excerpt: tally.excerpt,
                 })
                 .collect(),
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

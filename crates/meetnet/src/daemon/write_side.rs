@@ -11,7 +11,7 @@ use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
-use meetnet_lake::lake::{LakeOptions, check_declarations};
+use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
@@ -35,7 +35,7 @@ pub(crate) struct Opened {
     pub(super) dup_windows: DupWindows,
     pub(super) hosts: Hosts,
     pub(crate) backfills: Backfills,
-    pub(super) key: PrivacyKey,
+    pub(crate) key: PrivacyKey,
 }
 
 /// The running write side.
@@ -101,6 +101,10 @@ impl Opened {
         statuses: &Statuses,
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
+        for source in &config.sources {
+            let declaration = &source.declaration;
+            statuses.expect(&declaration.id, declaration.kind, source.silent_after);
+        }
         let mqtt = sources::mqtt(config, secrets, &self, statuses);
         let push = config
             .ingest_http
@@ -135,16 +139,18 @@ fn open_blocking(
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Opened, Failure> {
     let declarations = Arc::clone(&config.declarations);
-    check_declarations(&storage, &declarations).map_err(lake_failure)?;
+    let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
+        .map_err(lake_failure)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
     journal::report(&recovery);
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let lake = LakeOptions {
+        openings: Some(journal.openings()),
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
-        ..LakeOptions::new(Arc::clone(&storage), journal.id())
+        ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {
         lake,
@@ -157,7 +163,7 @@ fn open_blocking(
         options,
         journal.clone(),
         &recovery,
-        declarations,
+        tables,
         key.clone(),
         outcomes.clone(),
         dup_windows.clone(),
@@ -216,8 +222,10 @@ fn lake_failure(error: LakeError) -> Failure {
     match error {
         LakeError::ForbiddenChange { .. }
         | LakeError::OtherWriter { .. }
+        | LakeError::OtherCopy { .. }
         | LakeError::NoConditionalWrites { .. }
         | LakeError::Io { .. } => Failure::place(error),
+        LakeError::Journal(error) => journal_failure(error),
         error => Failure::work(error),
     }
 }

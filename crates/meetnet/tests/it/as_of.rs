@@ -2,40 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::{Running, answer, http, refusal, wait_until_ready};
-
-const CONFIG: &str = r#"
-[http]
-listen = "127.0.0.1:0"
-[ingest_http]
-listen = "127.0.0.1:0"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-sensor_id = { pointer = "/id" }
-time = { pointer = "/at", format = "rfc3339" }
-licence = "CC0-1.0"
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
+use crate::desk::{self, start};
+use crate::process::{answer, http, refusal};
 
 const VALUE: &str = "SELECT value FROM heat";
-
-/// Starts the daemon; returns it with the addresses of its API and its push endpoint.
-fn start(file: &str) -> (Running, String, String) {
-    let address = |rest: String| format!("http://{}", rest.split_whitespace().next().unwrap_or(""));
-    let mut daemon = Running::start(&["run", "--config", file]);
-    let push = address(daemon.wait_for("ingest_http="));
-    let portal = address(daemon.wait_for(" http="));
-    wait_until_ready(&portal);
-    (daemon, portal, push)
-}
 
 /// Pushes a value for one key and waits until it is the answer; returns the stable time of that answer.
 fn revise(portal: &str, push: &str, at: &str, value: f64) -> String {
     let body = format!(r#"{{"id": "a", "at": "{at}", "t": {value}}}"#);
-    let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), &body);
-    assert_eq!(status, 204, "{said}");
+    desk::push(push, &body);
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let json = answer(&["sql", "--url", portal, "--format", "json", VALUE]);
@@ -50,10 +25,8 @@ fn revise(portal: &str, push: &str, at: &str, value: f64) -> String {
 
 #[test]
 fn what_was_the_answer_stays_readable() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("meetnet.toml");
-    std::fs::write(&file, CONFIG).expect("a file");
-    let file = file.display().to_string();
+    let time = r#"time = { pointer = "/at", format = "rfc3339" }"#;
+    let (_dir, file) = desk::installation(&desk::config("", time));
     // Within the source's time window, whenever the test runs.
     let at = jiff::Timestamp::now().to_string();
 
@@ -74,8 +47,7 @@ fn what_was_the_answer_stays_readable() {
     let by_function = format!("SELECT value FROM heat_as_of(TIMESTAMP '{first}')");
     let by_function = answer(&["sql", "--url", &portal, "--format", "csv", &by_function]);
     assert_eq!(by_function, "value\r\n20.0\r\n");
-    let (status, said) = daemon.interrupt();
-    assert_eq!(status.code(), Some(0), "{said}");
+    daemon.stop();
 
     // Committed: one row in each partition.
     let history = "SELECT value, revision, superseded_at IS NULL AS current FROM heat_history ORDER BY recorded_at";
@@ -132,6 +104,5 @@ fn what_was_the_answer_stays_readable() {
     let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(json["rows"], serde_json::json!([[25.5]]));
     assert_eq!(json["as_of"], second.as_str());
-    let (status, said) = daemon.interrupt();
-    assert_eq!(status.code(), Some(0), "{said}");
+    daemon.stop();
 }

@@ -4,17 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use crate::desk::installation;
 use crate::process::{answer, meetnet, refusal, run};
 
 const MINIMAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/minimal.toml");
-
-fn config(text: &str) -> (tempfile::TempDir, String) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("meetnet.toml");
-    std::fs::write(&file, text).expect("a file");
-    let file = file.display().to_string();
-    (dir, file)
-}
 
 #[test]
 fn help_is_an_answer_and_nonsense_is_not() {
@@ -43,7 +36,7 @@ fn config_check_says_what_is_in_effect() {
 
 #[test]
 fn config_check_lists_every_problem() {
-    let (_dir, file) = config("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
+    let (_dir, file) = installation("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
     let said = refusal(&["config", "check", "--config", &file], 2);
     assert!(
         said.contains(&format!("{file}:2: `here` is no address")),
@@ -58,7 +51,7 @@ fn config_check_lists_every_problem() {
 
 #[test]
 fn a_wrong_declaration_stops_the_start_and_names_its_line() {
-    let (dir, file) = config("[schemas]\ndir = \"schemas\"\n");
+    let (dir, file) = installation("[schemas]\ndir = \"schemas\"\n");
     std::fs::create_dir(dir.path().join("schemas")).expect("a folder");
     std::fs::write(
         dir.path().join("schemas/odour.toml"),
@@ -73,7 +66,7 @@ fn a_wrong_declaration_stops_the_start_and_names_its_line() {
 fn a_taken_port_is_named_before_anything_is_opened() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address");
-    let (dir, file) = config(&format!("[http]\nlisten = \"{address}\"\n"));
+    let (dir, file) = installation(&format!("[http]\nlisten = \"{address}\"\n"));
     let said = refusal(&["run", "--config", &file], 2);
     assert!(
         said.contains(&format!("cannot listen on {address} for [http]")),
@@ -84,7 +77,7 @@ fn a_taken_port_is_named_before_anything_is_opened() {
 
 #[test]
 fn a_folder_that_cannot_be_used_is_named() {
-    let (dir, file) = config("[journal]\ndir = \"meetnet.toml/journal\"\n");
+    let (dir, file) = installation("[journal]\ndir = \"meetnet.toml/journal\"\n");
     let said = refusal(&["run", "--config", &file], 2);
     assert!(said.contains("meetnet.toml/journal"), "{said}");
     let said = refusal(&["demo", "--dir", &file, "--mqtt", "127.0.0.1:0"], 2);
@@ -105,14 +98,14 @@ fn sql_needs_somebody_to_ask() {
     let said = refusal(&["sql", "--url", &format!("http://{free}"), "SELECT 1"], 1);
     assert!(said.contains("does it run?"), "{said}");
     refusal(&["sql", "--url", "127.0.0.1", "SELECT 1"], 2);
-    let (_dir, file) = config("");
+    let (_dir, file) = installation("");
     let said = refusal(&["sql", "--config", &file, "SELECT 1"], 1);
     assert!(said.contains("nothing has been committed yet"), "{said}");
 }
 
 #[test]
 fn a_reader_who_has_seen_enough_is_no_error() {
-    let (dir, file) = config("");
+    let (dir, file) = installation("");
     std::fs::create_dir_all(dir.path().join("data/lake")).expect("a lake");
     let mut child = meetnet(&[
         "sql",
@@ -139,7 +132,7 @@ fn a_reader_who_has_seen_enough_is_no_error() {
 
 #[test]
 fn every_format_is_written() {
-    let (dir, file) = config("");
+    let (dir, file) = installation("");
     std::fs::create_dir_all(dir.path().join("data/lake")).expect("a lake");
     let ask = |format: &str| {
         let output = run(&[

@@ -5,6 +5,10 @@
 mod as_of;
 mod commands;
 mod demo;
+mod desk;
+mod import;
 mod maintenance;
 mod process;
+mod rejects;
+mod space;
 mod split;

@@ -3,59 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use crate::process::{Running, answer, http, refusal, wait_until_ready};
+use crate::desk::{self, start, wait_for};
+use crate::process::{answer, refusal};
 
-const CONFIG: &str = r#"
-[lake]
-commit_age_max = "100ms"
-compaction = false
-[http]
-listen = "127.0.0.1:0"
-[ingest_http]
-listen = "127.0.0.1:0"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-sensor_id = { pointer = "/id" }
-licence = "CC0-1.0"
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
-
+/// Commits at once, and merges only on request.
 fn installation() -> (tempfile::TempDir, String) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("meetnet.toml");
-    std::fs::write(&file, CONFIG).expect("a file");
-    let file = file.display().to_string();
-    (dir, file)
-}
-
-/// Starts a daemon; returns it, where it answers, and where it is pushed to.
-fn start(file: &str) -> (Running, String, String) {
-    let mut daemon = Running::start(&["run", "--config", file]);
-    let mut address = |label: &str| {
-        let rest = daemon.wait_for(label);
-        format!("http://{}", rest.split_whitespace().next().unwrap_or(""))
-    };
-    let (portal, push) = (address(" http="), address("ingest_http="));
-    wait_until_ready(&portal);
-    (daemon, portal, push)
+    let lake = "[lake]\ncommit_age_max = \"100ms\"\ncompaction = false";
+    desk::installation(&desk::config(lake, ""))
 }
 
 fn push(address: &str, number: u64) {
-    let body = format!(r#"{{"id": "{number}", "t": 1.5}}"#);
-    let (status, said) = http("POST", &format!("{address}/ingest/v1/desk"), &body);
-    assert_eq!(status, 204, "{said}");
-}
-
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    desk::push(address, &format!(r#"{{"id": "{number}", "t": 1.5}}"#));
 }
 
 /// Data files below a folder.
@@ -85,8 +44,7 @@ fn a_second_daemon_names_the_first_and_changes_nothing() {
     assert_eq!(said, "n\r\n1\r\n");
     // The first is still the one that takes commands.
     answer(&["vacuum", "--config", &file]);
-    let (status, said) = daemon.interrupt();
-    assert_eq!(status.code(), Some(0), "{said}");
+    daemon.stop();
 }
 
 #[test]
@@ -127,8 +85,7 @@ fn files_are_merged_by_the_daemon_or_without_one() {
     let (daemon, _, address) = start(&file);
     push(&address, 4);
     wait_for("a commit", || data_files(&heat) == 5);
-    let (status, said) = daemon.interrupt();
-    assert_eq!(status.code(), Some(0), "{said}");
+    daemon.stop();
     assert!(!socket.exists());
 
     let said = answer(&compact);
@@ -199,8 +156,7 @@ fn a_backup_under_load_restores_every_acknowledged_message_once() {
     );
     let said = refusal(&["backup", &backup, "--config", &new_file], 2);
     assert!(said.contains("name a new folder for the backup"), "{said}");
-    let (status, said) = daemon.interrupt();
-    assert_eq!(status.code(), Some(0), "{said}");
+    daemon.stop();
 }
 
 #[test]

@@ -115,6 +115,18 @@ impl Running {
         self.wait_for(label).trim().trim_end_matches('/').to_owned()
     }
 
+    /// Returns the address behind `label` in what a daemon logs, `http://…`.
+    pub(crate) fn listener(&mut self, label: &str) -> String {
+        let rest = self.wait_for(label);
+        format!("http://{}", rest.split_whitespace().next().unwrap_or(""))
+    }
+
+    /// Stops it as Ctrl-C does; it must end well.
+    pub(crate) fn stop(self) {
+        let (status, said) = self.interrupt();
+        assert_eq!(status.code(), Some(0), "{said}");
+    }
+
     /// Sends SIGINT, as Ctrl-C does, and waits for the end.
     pub(crate) fn interrupt(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();

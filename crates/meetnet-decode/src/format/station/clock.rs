@@ -36,7 +36,9 @@ fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<String> {
     for (position, width) in widths.into_iter().enumerate() {
         let part = parts.next()?.trim();
         let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number || part.len() > width {
+        // A year has its four digits: 26 could be anything.
+        let is_short = width == 4 && part.len() < width;
+        if !is_number || is_short || part.len() > width {
             return None;
         }
         if position > 0 {

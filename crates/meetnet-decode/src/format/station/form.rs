@@ -10,7 +10,7 @@ pub(super) fn read(names: &FieldNames, form: &str, values: &mut TextValues) -> b
     values.begin(names);
     let mut has_fields = false;
     let mut name = String::new();
-    for pair in form.split(['&', '\r', '\n']) {
+    for pair in form.split('&') {
         let Some((written, value)) = pair.split_once('=') else {
             continue;
         };

@@ -1,7 +1,5 @@
 //! Every answer, asked for over a real connection.
 
-use std::time::Duration;
-
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::WireFormat;

@@ -8,7 +8,7 @@ use meetnet_ingest::DupWindows;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{PipelineError, PipelineLimits, PipelineOptions, Runner};
 use meetnet_lake::journal::{Journal, JournalOptions, Recovery};
-use meetnet_lake::lake::{LakeClock, LakeLimits, LakeOptions};
+use meetnet_lake::lake::{DeclaredTables, LakeClock, LakeLimits, LakeOptions};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::{FolderStorage, LakeStorage, ObjectStorage};
 use meetnet_model::declarations::Declarations;
@@ -178,8 +178,10 @@ impl Life {
             background: false,
             ..JournalOptions::new("/data/journal", "/data/archive")
         };
+        let tables = DeclaredTables::read(machine.storage(), Arc::clone(&declarations))?;
         let (journal, recovery) = Journal::open(options, &declarations.to_bytes())?;
         let lake = LakeOptions {
+            openings: Some(journal.openings()),
             limits,
             retention: machine.retention.clone(),
             clock: LakeClock::new(
@@ -187,7 +189,7 @@ impl Life {
                 machine.lake_clock.monotonic_function(),
             ),
             background: false,
-            ..LakeOptions::new(machine.storage(), journal.id())
+            ..LakeOptions::new(journal.id())
         };
         let limits = PipelineLimits {
             group_bytes_max: 4_000,
@@ -199,7 +201,7 @@ impl Life {
             PipelineOptions { lake, limits },
             journal.clone(),
             &recovery,
-            declarations,
+            tables,
             PrivacyKey::new("a key for tests"),
             OutcomeRegistry::new(16),
             DupWindows::default(),

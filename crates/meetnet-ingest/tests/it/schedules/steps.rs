@@ -15,6 +15,8 @@ use super::model::{Event, Key};
 use super::run::{Frame, HOUR, Imported, MINUTE, SECOND, START, Schedule, VACUUM_AFTER};
 use super::scene::{Life, SOURCES, declarations};
 
+/// Sequences of messages that are replayed: no schedule gives out as many.
+const LONG_AGO: u64 = 1 << 32;
 /// Values: few, so that messages repeat each other. All have an exact decimal form.
 const VALUES: [f64; 4] = [1.5, 2.0, 20.25, -3.0];
 
@@ -112,7 +114,8 @@ impl Schedule {
             ..NewEnvelope::default()
         };
         let replayed = (self.rng.random_bool(0.15)).then(|| Original {
-            sequence: Sequence(1),
+            // Of a message long ago: rejects keep its number.
+            sequence: Sequence(LONG_AGO + self.numbered),
             received_at: self.machine.journal_clock.now() - self.rng.random_range(1..600 * SECOND),
             clock_step: false,
         });
@@ -129,7 +132,10 @@ impl Schedule {
         let rows = if is_broken {
             let key = Key {
                 dataset: "rejects",
-                name: format!("{sequence}|0"),
+                name: format!(
+                    "{}|0",
+                    replayed.map_or(sequence, |original| original.sequence.0)
+                ),
                 time: received_at,
             };
             vec![(key, None)]

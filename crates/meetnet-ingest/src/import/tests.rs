@@ -1,0 +1,187 @@
+//! Files as they come: packed, cut off, imported twice, resumed.
+
+use std::io::{Cursor, Write};
+use std::path::PathBuf;
+
+use super::inputs::Input;
+use super::pieces::Split;
+use super::*;
+
+fn pieces(split: Split, text: &str) -> Vec<String> {
+    let mut bytes = Cursor::new(text.as_bytes());
+    let mut pieces = Pieces::cut(split, "a file", &mut bytes);
+    let mut found = Vec::new();
+    while let Some(piece) = pieces.next().unwrap() {
+        found.push(String::from_utf8(piece.to_vec()).unwrap());
+    }
+    found
+}
+
+#[test]
+fn json_is_one_document_or_one_per_line() {
+    let check = |text: &str, expect: &[&str]| {
+        assert_eq!(pieces(Split::Json, text), expect, "{text:?}");
+    };
+    check("", &[]);
+    check("\n \n", &[]);
+    check("{\"a\":1}", &["{\"a\":1}"]);
+    check("{\"a\":1}\n", &["{\"a\":1}\n"]);
+    check("{\"a\":1}\n{\"a\":2}", &["{\"a\":1}\n", "{\"a\":2}"]);
+    check(
+        "\r\n{\"a\":1}\r\n\r\n{\"a\":\n",
+        &["{\"a\":1}\r\n", "{\"a\":\n"],
+    );
+    check("{\n\"a\":1\n}\n", &["{\n\"a\":1\n}\n"]);
+    check("[1,\n2]", &["[1,\n2]"]);
+    check("not json\n{\"a\":1}", &["not json\n{\"a\":1}"]);
+}
+
+#[test]
+fn a_table_is_cut_between_records_and_each_block_has_the_header() {
+    let check = |text: &str, expect: &[&str]| {
+        assert_eq!(pieces(Split::Table, text), expect, "{text:?}");
+    };
+    check("", &[]);
+    check("a;b\n", &[]);
+    check("a;b\n1;2\n3;4", &["a;b\n1;2\n3;4"]);
+    let row = "1;\"two\nlines\"\n";
+    let rows = 30_000;
+    let table = format!("a;b\n{}", row.repeat(rows));
+    let blocks = pieces(Split::Table, &table);
+    assert!(blocks.len() > 1);
+    let mut seen = 0;
+    for block in &blocks {
+        let records = block.strip_prefix("a;b\n").unwrap();
+        assert_eq!(records.replace(row, ""), "");
+        seen += records.matches(row).count();
+    }
+    assert_eq!(seen, rows);
+    // A quote that is never closed takes the rest, and ends.
+    check("a\n\"1\n2\n", &["a\n\"1\n2\n"]);
+}
+
+#[test]
+fn lines_are_cut_wherever_one_ends() {
+    let line = "air,node=7 pm10=12.5,note=\"it's 5\\\" wide\"\n";
+    let text = line.repeat(20_000);
+    let blocks = pieces(Split::Lines, &text);
+    assert!(blocks.len() > 1);
+    assert!(blocks.iter().all(|block| block.ends_with('\n')));
+    assert_eq!(blocks.concat(), text);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = ::tar::Builder::new(Vec::new());
+    for (name, bytes) in entries {
+        let mut header = ::tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, *bytes).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+/// Name behind the folder and content of each document.
+fn documents(folder: &std::path::Path, inputs: &[Input]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let read = Arc::new(AtomicU64::new(0));
+    for input in inputs {
+        let visit = &mut |name: &str, bytes: &mut dyn std::io::BufRead| {
+            let mut text = String::new();
+            bytes.read_to_string(&mut text).unwrap();
+            let prefix = format!("{}/", folder.display());
+            found.push((name.strip_prefix(&prefix).unwrap().to_owned(), text));
+            Ok(true)
+        };
+        assert!(input.documents(&read, visit).unwrap());
+    }
+    let bytes: u64 = inputs.iter().map(Input::bytes).sum();
+    assert!(read.load(Ordering::Relaxed) <= bytes);
+    found
+}
+
+#[test]
+fn files_are_found_and_unpacked_whatever_they_are_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    write("plain.json", b"plain");
+    write("packed.json", &gzip(b"packed"));
+    let twice = [gzip(b"one"), gzip(b" two")].concat();
+    write("2026/members.gz", &twice);
+    write(
+        "2026/strong.zst",
+        &zstd::encode_all(&b"strong"[..], 3).unwrap(),
+    );
+    let inner = gzip(b"inner");
+    let archive = tar(&[
+        ("a/b.csv", b"in a tar"),
+        ("c.gz", &inner),
+        ("a/.hidden", b"no"),
+    ]);
+    write("2026/month.tgz", &gzip(&archive));
+    write("2026/.partial", b"hidden");
+    write("empty", b"");
+    let of = |paths: &[&str]| -> Vec<PathBuf> {
+        paths.iter().map(|path| folder.path().join(path)).collect()
+    };
+    let check = |paths: &[&str], expect: &[(&str, &str)]| {
+        let inputs = find(&of(paths)).unwrap();
+        let found = documents(folder.path(), &inputs);
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
+        assert_eq!(found, expect, "{paths:?}");
+    };
+    check(&["plain.json"], &[("plain.json", "plain")]);
+    check(
+        &["plain.json", "plain.json", "pl*"],
+        &[("plain.json", "plain")],
+    );
+    check(&["empty"], &[("empty", "")]);
+    let year = [
+        ("2026/members.gz", "one two"),
+        ("2026/month.tgz:a/b.csv", "in a tar"),
+        ("2026/month.tgz:c.gz", "inner"),
+        ("2026/strong.zst", "strong"),
+    ];
+    check(&["2026"], &year);
+    check(
+        &["*.json"],
+        &[("packed.json", "packed"), ("plain.json", "plain")],
+    );
+    let refused = |path: &str, expect: &str| {
+        let said = find(&of(&[path])).unwrap_err().to_string();
+        assert!(said.ends_with(expect), "`{said}` instead of `{expect}`");
+    };
+    refused("nothing", "nothing: no file there");
+    refused("*.xml", "*.xml: no file there");
+    write("bomb", &gzip(&gzip(&gzip(&gzip(b"deep")))));
+    let inputs = find(&of(&["bomb"])).unwrap();
+    let visit = &mut |_: &str, _: &mut dyn std::io::BufRead| Ok(true);
+    let said = inputs[0].documents(&Arc::default(), visit).unwrap_err();
+    assert!(
+        said.to_string().ends_with("is packed more than 3 times"),
+        "{said}"
+    );
+    write("cut.gz", &gzip(&[b'x'; 4_000])[..20]);
+    let inputs = find(&of(&["cut.gz"])).unwrap();
+    let visit = &mut |_: &str, bytes: &mut dyn std::io::BufRead| {
+        let mut all = Vec::new();
+        let read = std::io::Read::read_to_end(bytes, &mut all);
+        read.map_err(ImportError::io("read", "cut"))?;
+        Ok(true)
+    };
+    let said = inputs[0].documents(&Arc::default(), visit).unwrap_err();
+    assert_eq!(said.to_string(), "failed to read cut");
+}

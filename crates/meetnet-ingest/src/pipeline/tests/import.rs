@@ -1,0 +1,158 @@
+//! Imports through a running pipeline: resumed, repeated, beside live rows.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::import::{Import, ImportError, Summary, find, run};
+
+fn import(source: &str, inputs: &[PathBuf]) -> Import {
+    let declarations = declarations();
+    let source = SourceDeclaration::clone(&declarations.sources[&SourceId::new(source)]);
+    Import {
+        declarations,
+        key: PrivacyKey::new("a key for tests"),
+        inputs: find(inputs).unwrap(),
+        topic: format!("{}/garden", source.id),
+        source,
+        correct: false,
+        now: now_ms() * 1_000,
+    }
+}
+
+fn imported(daemon: &Daemon, import: Import) -> Summary {
+    run(import, &daemon.pipeline.commands(), &mut |_| {}).unwrap()
+}
+
+fn of_heat(summary: &Summary) -> Applied {
+    let heat = summary.applied.get(&DatasetId::new("heat"));
+    heat.copied().unwrap_or_default()
+}
+
+/// Lines of a minute each, as the source `timed` sends them.
+fn lines(from: i64, count: i64, temperature: f64) -> String {
+    (0..count)
+        .map(|at| format!("{{\"ts\":{},\"t\":{}}}\n", from + at * 60_000, temperature))
+        .collect()
+}
+
+#[test]
+fn an_import_adds_what_is_new_and_explains_what_is_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let from = 1_600_000_000_000;
+    let file = folder.path().join("history.ndjson");
+    let text = format!("{}not json\n{{\"ts\":5}}\n", lines(from, 100, 20.0));
+    std::fs::write(&file, &text).unwrap();
+    let inputs = [file.clone()];
+    let summary = imported(&daemon, import("timed", &inputs));
+    assert_eq!(
+        (summary.files, summary.documents, summary.rows()),
+        (1, 1, 100)
+    );
+    assert_eq!(of_heat(&summary).inserted, 100);
+    assert_eq!(summary.rejects.values().sum::<u64>(), 2, "{summary:?}");
+    assert_eq!(summary.examples.len(), 2);
+    // The same command again has nothing to do.
+    let again = imported(&daemon, import("timed", &inputs));
+    assert_eq!(
+        (again.id.clone(), again.resumed, again.rows()),
+        (summary.id, 100, 0)
+    );
+    // Other files with the same rows and some more: what is there is unchanged.
+    std::fs::write(&file, lines(from, 120, 20.0)).unwrap();
+    let more = imported(&daemon, import("timed", &inputs));
+    assert_ne!(more.id, again.id);
+    let heat = of_heat(&more);
+    assert_eq!((heat.inserted, heat.unchanged, more.resumed), (20, 100, 0));
+    // A later import corrects an earlier one.
+    std::fs::write(&file, lines(from, 120, 21.0)).unwrap();
+    let corrected = of_heat(&imported(&daemon, import("timed", &inputs)));
+    assert_eq!((corrected.revised, corrected.inserted), (120, 0));
+}
+
+#[test]
+fn a_live_row_wins_over_an_imported_one_unless_it_corrects() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms() - 3_600_000;
+    let live = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":1}}"));
+    daemon.wait(live);
+    let file = folder.path().join("late.json");
+    std::fs::write(&file, lines(ts, 1, 2.0)).unwrap();
+    let heat = of_heat(&imported(
+        &daemon,
+        import("timed", std::slice::from_ref(&file)),
+    ));
+    assert_eq!((heat.revised, heat.history), (0, 1), "{heat:?}");
+    let correcting = Import {
+        correct: true,
+        ..import("timed", &[file])
+    };
+    let heat = of_heat(&imported(&daemon, correcting));
+    assert_eq!((heat.revised, heat.history), (1, 0), "{heat:?}");
+}
+
+#[test]
+fn an_import_that_was_cut_off_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let from = 1_600_000_000_000;
+    let good = folder.path().join("a.json");
+    let cut = folder.path().join("b.json.gz");
+    // More rows than one chunk holds, so that some of it is committed before the cut is met.
+    let text = lines(from, 300_000, 20.0);
+    std::fs::write(&good, &text).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(
+        &mut packed,
+        lines(from - 3_600_000_000, 1_000, 19.0).as_bytes(),
+    )
+    .unwrap();
+    let packed = packed.finish().unwrap();
+    std::fs::write(&cut, &packed[..packed.len() / 2]).unwrap();
+    let inputs = [good, cut.clone()];
+    let error = run(
+        import("timed", &inputs),
+        &daemon.pipeline.commands(),
+        &mut |_| {},
+    );
+    let error = error.unwrap_err();
+    assert!(matches!(error, ImportError::Io { .. }), "{error}");
+    // The same files: what was committed is not read again into the tables.
+    let error = run(
+        import("timed", &inputs),
+        &daemon.pipeline.commands(),
+        &mut |_| {},
+    );
+    assert!(error.is_err());
+    let snapshot = daemon.pipeline.shared().load_full();
+    let (hot, committed) = rows(&snapshot, "heat");
+    assert!(hot == 0 && committed >= 250_000, "{hot} {committed}");
+    // The whole file is another import; its rows are those that are missing.
+    std::fs::write(&cut, &packed).unwrap();
+    let whole = imported(&daemon, import("timed", &inputs));
+    let heat = of_heat(&whole);
+    assert_eq!(heat.inserted + heat.unchanged, 301_000, "{whole:?}");
+    let repeated = imported(&daemon, import("timed", &inputs));
+    assert_eq!((repeated.resumed, repeated.rows()), (301_000, 0));
+}
+
+#[test]
+fn a_row_without_a_time_of_its_own_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let file = folder.path().join("now.json");
+    std::fs::write(&file, "{\"t\":3}").unwrap();
+    let error = run(
+        import("timeless", &[file]),
+        &daemon.pipeline.commands(),
+        &mut |_| {},
+    );
+    let said = error.unwrap_err().to_string();
+    assert!(
+        said.contains("now.json: a row of `heat` has no time of its own"),
+        "{said}"
+    );
+    let snapshot = daemon.pipeline.shared().load_full();
+    assert_eq!(rows(&snapshot, "heat"), (0, 0));
+}

@@ -1,0 +1,239 @@
+//! Rejects replayed and dropped: what becomes of them and of their messages, also after a crash.
+
+use std::collections::BTreeMap;
+
+use arrow::array::Array;
+use meetnet_lake::snapshot::HotBatch;
+use meetnet_model::reject::RejectReason;
+
+use super::*;
+use crate::replay::{Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay};
+
+/// One current reject: sequence of its message, reason, resolution.
+type State = (u64, String, Option<String>);
+
+/// Current rows of `rejects`, by sequence; all of them are hot.
+fn rejects(snapshot: &LakeSnapshot) -> Vec<State> {
+    let mut rejects = Vec::new();
+    for hot in snapshot.tables[&DatasetId::new("rejects")].hot.iter() {
+        let texts = |name: &str| hot.batch.column_by_name(name).unwrap().as_string::<i32>();
+        let (reasons, resolutions) = (texts("reason"), texts("resolution"));
+        let sequences = hot.batch.column_by_name("sequence").unwrap();
+        let sequences = sequences.as_primitive::<Int64Type>();
+        let resolved_by = hot.batch.column_by_name("resolved_by").unwrap();
+        for row in 0..hot.batch.num_rows() {
+            let is_current = hot
+                .superseded
+                .as_ref()
+                .is_none_or(|by| by[row] == HotBatch::LIVE);
+            let resolution = (!resolutions.is_null(row)).then(|| resolutions.value(row).to_owned());
+            assert_eq!(resolution.is_some(), resolved_by.is_valid(row));
+            if is_current {
+                let sequence = sequences.value(row) as u64;
+                rejects.push((sequence, reasons.value(row).to_owned(), resolution));
+            }
+        }
+    }
+    rejects.sort();
+    rejects
+}
+
+/// Temperatures of `heat` and whether their time is their receive time.
+fn temperatures(snapshot: &LakeSnapshot) -> Vec<(f64, bool)> {
+    let mut values = Vec::new();
+    for hot in snapshot.tables[&DatasetId::new("heat")].hot.iter() {
+        let column = |name: &str| Arc::clone(hot.batch.column_by_name(name).unwrap());
+        let (value, time) = (column("value"), column("time"));
+        let received_at = column("received_at");
+        let micros = |array: &arrow::array::ArrayRef, row: usize| {
+            array
+                .as_primitive::<arrow::datatypes::TimestampMicrosecondType>()
+                .value(row)
+        };
+        for row in 0..hot.batch.num_rows() {
+            let is_timeless = micros(&time, row) == micros(&received_at, row);
+            values.push((value.as_primitive::<Float64Type>().value(row), is_timeless));
+        }
+    }
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    values
+}
+
+fn place(folder: &Path) -> JournalPlace {
+    JournalPlace {
+        dir: folder.join("journal"),
+        archive_dir: folder.join("archive"),
+        files: Arc::new(DiskFiles::PRIVATE),
+    }
+}
+
+fn message(source: &str, rejects: &[(u32, RejectReason)]) -> RejectedMessage {
+    RejectedMessage {
+        source: source.into(),
+        received_at: now_ms() * 1_000,
+        rejects: rejects.to_vec(),
+    }
+}
+
+fn choose(rejects: impl IntoIterator<Item = (Sequence, RejectedMessage)>) -> Choice {
+    Choice {
+        rejects: rejects.into_iter().collect(),
+        messages: None,
+    }
+}
+
+fn state(sequence: Sequence, reason: &str, resolution: Option<&str>) -> State {
+    (sequence.0, reason.to_owned(), resolution.map(str::to_owned))
+}
+
+#[test]
+fn a_mended_mapping_makes_the_rows_of_rejected_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let unnamed = daemon.append("timeless", "{\"temp\":3}");
+    let timed = daemon.append("timed", &format!("{{\"ts\":{ts},\"temp\":4}}"));
+    let cut = daemon.append("timeless", "{\"temp\":");
+    let snapshot = daemon.wait(cut);
+    let open = [
+        state(unnamed, "no_mapped_value", None),
+        state(timed, "no_mapped_value", None),
+        state(cut, "malformed", None),
+    ];
+    assert_eq!(rejects(&snapshot), open);
+    assert_eq!(temperatures(&snapshot), []);
+    // The configuration is mended and the daemon started again, on a copy of the disk as after a crash.
+    let mended = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), mended.path());
+    drop(daemon);
+    let place = place(mended.path());
+    let start = || {
+        let declarations = declarations_reading("/temp");
+        start_as(mended.path(), &declarations, |_| {}, |_| {})
+    };
+    let daemon = start();
+    let no_value = [(0, RejectReason::NoMappedValue)];
+    let choice = choose([
+        (unnamed, message("timeless", &no_value)),
+        (timed, message("timed", &no_value)),
+        (cut, message("timeless", &[(0, RejectReason::Malformed)])),
+        (Sequence(999), message("timeless", &no_value)),
+    ]);
+    let mut written = 0;
+    let decided = replay(&daemon.journal, &place, &choice, &mut |frames| {
+        written = frames
+    })
+    .unwrap();
+    let (_, last) = decided.span.unwrap();
+    assert_eq!(
+        (decided.frames, decided.rejects, decided.gone, written),
+        (3, 3, 1, 3)
+    );
+    let resolved = [
+        state(unnamed, "no_mapped_value", Some("replayed")),
+        state(timed, "no_mapped_value", Some("replayed")),
+        state(cut, "malformed", None),
+    ];
+    let snapshot = daemon.wait(last);
+    assert_eq!(rejects(&snapshot), resolved);
+    // The one without a time of its own keeps the time when it was received first.
+    assert_eq!(temperatures(&snapshot), [(3.0, true), (4.0, false)]);
+    let history = rows(&snapshot, "rejects");
+
+    // Again: no row comes twice, and no reject gets another version.
+    let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+    let again = daemon.wait(decided.span.unwrap().1);
+    assert_eq!(rejects(&again), resolved);
+    assert_eq!(temperatures(&again), [(3.0, true), (4.0, false)]);
+    let (before, now) = (history, rows(&again, "rejects"));
+    // Resolved by another frame: those two are revised, the open one is not.
+    assert_eq!(now.0 + now.1, before.0 + before.1 + 2);
+
+    // All of it is a function of the journal.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(mended.path(), copy.path());
+    drop(daemon);
+    let declarations = declarations_reading("/temp");
+    let daemon = start_as(copy.path(), &declarations, |_| {}, |_| {});
+    let snapshot = daemon.wait(decided.span.unwrap().1);
+    assert_eq!(rejects(&snapshot), resolved);
+    assert_eq!(temperatures(&snapshot), [(3.0, true), (4.0, false)]);
+}
+
+#[test]
+fn a_dropped_reject_is_closed_without_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let first = daemon.append("timeless", "{\"temp\":3}");
+    let second = daemon.append("timeless", "[]");
+    daemon.wait(second);
+    let dropped = BTreeMap::from([(
+        first,
+        message("timeless", &[(0, RejectReason::NoMappedValue)]),
+    )]);
+    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
+    assert_eq!((decided.frames, decided.rejects), (1, 1));
+    let snapshot = daemon.wait(decided.span.unwrap().1);
+    let reasons: Vec<_> = rejects(&snapshot)
+        .into_iter()
+        .map(|(sequence, _, resolution)| (sequence, resolution))
+        .collect();
+    let expect = [(first.0, Some("dropped".to_owned())), (second.0, None)];
+    assert_eq!(reasons, expect);
+    assert_eq!(temperatures(&snapshot), []);
+    assert_eq!(
+        drop_rejects(&daemon.journal, &BTreeMap::new()).unwrap(),
+        Decided::default()
+    );
+}
+
+#[test]
+fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let first = daemon.append("timeless", "{\"t\":1}");
+    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
+    let last = daemon.append("timeless", "{\"t\":3}");
+    let before = daemon.wait(last);
+    let range = |source: Option<&str>| Choice {
+        rejects: BTreeMap::new(),
+        messages: Some(MessageRange {
+            first,
+            last,
+            source: source.map(SourceId::new),
+        }),
+    };
+    let check = |source: Option<&str>, expect: u64| {
+        let choice = range(source);
+        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+        assert_eq!(decided.frames, expect, "{source:?}");
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&after, "heat"), rows(&before, "heat"), "{source:?}");
+    };
+    check(Some("timeless"), 2);
+    check(Some("timed"), 1);
+    assert!(first < other && other < last);
+    // The replays stand behind the range, so they are not in it.
+    check(None, 3);
+}
+
+#[test]
+fn topics_in_rejects_hold_no_hardware_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let envelope = NewEnvelope {
+        source: "timeless",
+        topic: "timeless/70B3D57ED0061234",
+        payload: b"[",
+        ..NewEnvelope::default()
+    };
+    let sequence = daemon.journal.append(&envelope).unwrap().sequence;
+    let snapshot = daemon.wait(sequence);
+    let hot = &snapshot.tables[&DatasetId::new("rejects")].hot[0];
+    let topic = hot.batch.column_by_name("topic").unwrap();
+    let topic = topic.as_string::<i32>().value(0).to_owned();
+    assert!(
+        topic.starts_with("timeless/") && !topic.contains("0061234"),
+        "{topic}"
+    );
+}

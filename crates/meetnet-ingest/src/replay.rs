@@ -1,0 +1,256 @@
+//! Rejects that are replayed or dropped: a decision of the data team becomes frames of the journal.
+//!
+//! ```text
+//! chosen rejects ─▶ raw messages of journal and archive ─▶ replay frames ─▶ pipeline ─▶ rows
+//!                                                                                   └─▶ resolved rejects
+//! ```
+//!
+//! A replay frame repeats a message with its receive time, and says in its meta which rejects it is about. The pipeline
+//! decodes it by the declarations now in force, so a mapping that was mended makes the rows it should have made, with a
+//! new `recorded_at`; what the message has told already is unchanged. A reject that comes out again keeps its key
+//! (sequence of the message, ordinal) and stays open. The others are revised: `resolution` says how, `resolved_by` in
+//! which frame. To drop a reject is a frame of the same kind without the message. So what became of a reject is, like
+//! everything else, a function of the journal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use meetnet_lake::journal::{
+    AppendError, Appended, FrameRef, Journal, JournalError, JournalPlace, Meta, NewEnvelope,
+    Original, Sequences, visit_messages,
+};
+use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::reject::RejectReason;
+
+/// Names of the meta pairs that are about the replay, not of the message.
+pub(crate) const REPLAY_META: [&str; 2] = [REJECTS_META, DECISION_META];
+const REJECTS_META: &str = "meetnet-rejects";
+const DECISION_META: &str = "meetnet-decision";
+const DROP: &str = "drop";
+/// Until a full journal is asked again.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// What to do with rejects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decision {
+    /// Decode their messages again.
+    #[default]
+    Replay,
+    /// Close them without rows.
+    Drop,
+}
+
+/// One message and those of its rejects that were chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedMessage {
+    /// Its source.
+    pub source: SourceId,
+    /// When it was received, µs since 1970 UTC.
+    pub received_at: i64,
+    /// Ordinal and reason of each.
+    pub rejects: Vec<(u32, RejectReason)>,
+}
+
+/// What was chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Rejects, by the sequence of their message.
+    pub rejects: BTreeMap<Sequence, RejectedMessage>,
+    /// Further messages to replay, rejected or not.
+    pub messages: Option<MessageRange>,
+}
+
+/// Messages by where they stand.
+#[derive(Clone, Debug)]
+pub struct MessageRange {
+    /// The first.
+    pub first: Sequence,
+    /// The last.
+    pub last: Sequence,
+    /// Only those of this source.
+    pub source: Option<SourceId>,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Frames written, each durable.
+    pub frames: u64,
+    /// Rejects that they are about.
+    pub rejects: u64,
+    /// Messages that neither journal nor archive holds any more.
+    pub gone: u64,
+    /// Sequences of the first and the last frame.
+    pub span: Option<(Sequence, Sequence)>,
+}
+
+/// Why a decision could not be carried out; what is journalled by then stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The journal or its archive cannot be read, or the journal was stopped.
+    #[error("failed to read the raw messages")]
+    Journal(#[from] JournalError),
+    /// The journal does not take a frame.
+    #[error("failed to journal the replay")]
+    Append(#[from] AppendError),
+}
+
+/// The rejects that a replay frame is about, as its meta says.
+#[derive(Debug, Default)]
+pub(crate) struct Handled {
+    pub(crate) decision: Decision,
+    pub(crate) rejects: Vec<(u32, RejectReason)>,
+}
+
+impl Handled {
+    /// Reads it; reasons that a newer version wrote are left out.
+    pub(crate) fn read(meta: Meta<'_>) -> Self {
+        let decision = match meta.get(DECISION_META) {
+            Some(DROP) => Decision::Drop,
+            _ => Decision::Replay,
+        };
+        let list = meta.get(REJECTS_META).unwrap_or_default();
+        let rejects = list.split(',').filter_map(|reject| {
+            let (ordinal, reason) = reject.split_once(' ')?;
+            Some((ordinal.parse().ok()?, RejectReason::from_name(reason)?))
+        });
+        Self {
+            decision,
+            rejects: rejects.collect(),
+        }
+    }
+
+    /// Writes the rejects as [`Handled::read`] reads them.
+    fn list(rejects: &[(u32, RejectReason)]) -> String {
+        let rejects: Vec<String> = rejects
+            .iter()
+            .map(|(ordinal, reason)| format!("{ordinal} {}", reason.as_str()))
+            .collect();
+        rejects.join(",")
+    }
+}
+
+/// Journals a replay of the chosen messages and returns when all of it is durable; blocking. `progress` is told the
+/// number of frames written.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay(
+    journal: &Journal,
+    place: &JournalPlace,
+    choice: &Choice,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Decided, ReplayError> {
+    let range = choice.messages.as_ref();
+    let wanted: Sequences = choice
+        .rejects
+        .keys()
+        .map(|sequence| *sequence..=*sequence)
+        .chain(range.map(|range| range.first..=range.last))
+        .collect();
+    let mut decided = Decided::default();
+    let mut found = 0;
+    visit_messages::<ReplayError>(place, &wanted, |frame| {
+        let chosen = choice.rejects.get(&frame.sequence);
+        let is_in_range = range.is_some_and(|range| range.holds(frame));
+        if chosen.is_none() && !is_in_range {
+            return Ok(());
+        }
+        found += u64::from(chosen.is_some());
+        let rejects = chosen.map_or(&[][..], |message| &message.rejects);
+        let list = Handled::list(rejects);
+        let mut meta: Vec<(&str, &str)> = frame
+            .meta
+            .iter()
+            .filter(|(name, _)| !REPLAY_META.contains(name))
+            .collect();
+        if !rejects.is_empty() {
+            meta.push((REJECTS_META, &list));
+        }
+        let envelope = NewEnvelope {
+            source: frame.source,
+            topic: frame.topic,
+            meta: &meta,
+            retain: frame.retain,
+            truncated: frame.truncated,
+            payload: frame.payload,
+            ..NewEnvelope::default()
+        };
+        let original = Original {
+            sequence: frame.original_sequence.unwrap_or(frame.sequence),
+            received_at: frame.received_at,
+            clock_step: frame.clock_step,
+        };
+        decided.note(append(journal, original, &envelope)?, rejects.len());
+        progress(decided.frames);
+        Ok(())
+    })?;
+    decided.gone = choice.rejects.len() as u64 - found;
+    decided.wait(journal)
+}
+
+/// Journals that the chosen rejects are dropped and returns when all of it is durable; blocking.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn drop_rejects(
+    journal: &Journal,
+    rejects: &BTreeMap<Sequence, RejectedMessage>,
+) -> Result<Decided, ReplayError> {
+    let mut decided = Decided::default();
+    for (sequence, message) in rejects {
+        let list = Handled::list(&message.rejects);
+        let envelope = NewEnvelope {
+            source: message.source.as_str(),
+            meta: &[(REJECTS_META, &list), (DECISION_META, DROP)],
+            ..NewEnvelope::default()
+        };
+        let original = Original {
+            sequence: *sequence,
+            received_at: message.received_at,
+            clock_step: false,
+        };
+        decided.note(append(journal, original, &envelope)?, message.rejects.len());
+    }
+    decided.wait(journal)
+}
+
+impl MessageRange {
+    fn holds(&self, frame: &FrameRef<'_>) -> bool {
+        let is_of_source = self
+            .source
+            .as_ref()
+            .is_none_or(|source| source.as_str() == frame.source);
+        is_of_source && (self.first..=self.last).contains(&frame.sequence)
+    }
+}
+
+impl Decided {
+    fn note(&mut self, appended: Appended, rejects: usize) {
+        self.frames += 1;
+        self.rejects += rejects as u64;
+        let first = self.span.map_or(appended.sequence, |(first, _)| first);
+        self.span = Some((first, appended.sequence));
+    }
+
+    fn wait(self, journal: &Journal) -> Result<Self, ReplayError> {
+        if let Some((_, last)) = self.span {
+            journal.wait_durable(last)?;
+        }
+        Ok(self)
+    }
+}
+
+/// Appends a frame, after a pause as often as the journal is full: replays come after the messages that arrive now.
+fn append(
+    journal: &Journal,
+    original: Original,
+    envelope: &NewEnvelope<'_>,
+) -> Result<Appended, AppendError> {
+    loop {
+        match journal.append_replay(original, envelope) {
+            Err(AppendError::Full { .. }) => std::thread::sleep(FULL_PAUSE),
+            appended => return appended,
+        }
+    }
+}

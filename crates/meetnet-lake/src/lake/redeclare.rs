@@ -1,0 +1,121 @@
+//! Declarations that change while the lake is open.
+//!
+//! A frame of the journal says from where on they are in force; everything before it has been applied by the old ones.
+//!
+//! - **Live**, a dataset whose declaration changed is committed up to the frame, and its table opened again with the new
+//!   one, so no file holds rows of two forms. A new dataset gets a table. A dataset that is gone is hidden from readers;
+//!   its table stays, and what is left to commit is committed.
+//! - **In a replay** tables have the newest declarations from the start, for those were checked first. Rows of an older
+//!   form fit by nulls. Only a dataset that the tail of the journal still has, and the newest declarations not, is opened
+//!   for the replay, in the form that its table has: its rows were acknowledged.
+//!
+//! Crash: before the frame is durable nothing has changed; after it the next start opens the tables with the new
+//! declarations and replays. A live change that fails halfway is left to that, too.
+
+use std::sync::Arc;
+
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::DatasetId;
+use tracing::info;
+
+use super::{Lake, open_table, unknown};
+use crate::error::LakeError;
+use crate::storage::TableFolder;
+use crate::table::declared::DeclaredTable;
+use crate::table::log::TableLog;
+
+impl Lake {
+    /// Puts declarations in force for what is applied next. Everything applied so far has been counted by
+    /// [`Lake::advance`].
+    ///
+    /// # Errors
+    /// [`LakeError::ForbiddenChange`] where a table refuses, before anything is changed; others where a dataset cannot be
+    /// committed or opened: only a restart helps.
+    pub fn redeclare(&mut self, declarations: &Declarations) -> Result<(), LakeError> {
+        let mut reopened = Vec::new();
+        for (id, declaration) in &declarations.datasets {
+            let is_same = self.tables.get(id).is_some_and(|table| {
+                let known = table.actor.declaration();
+                Arc::ptr_eq(known, declaration) || known == declaration
+            });
+            if !is_same {
+                reopened.push(self.read_table(id, declaration)?);
+            }
+        }
+        for declared in reopened {
+            self.reopen(declared)?;
+        }
+        for (id, table) in &mut self.tables {
+            let is_declared = declarations.datasets.contains_key(id);
+            if table.is_declared && !is_declared {
+                info!(dataset = %id, "no longer declared: hidden, its files stay");
+            }
+            table.is_declared = is_declared;
+        }
+        Ok(())
+    }
+
+    /// Opens the tables of datasets that have none open, in the form that they have; nothing else changes.
+    ///
+    /// # Errors
+    /// Where one cannot be read or written.
+    pub fn open_missing(&mut self, declarations: &Declarations) -> Result<(), LakeError> {
+        for (id, declaration) in &declarations.datasets {
+            if self.tables.contains_key(id) {
+                continue;
+            }
+            let stored = TableLog::open(&self.folder_of(id))?;
+            let declaration = match stored {
+                Some(log) => Arc::new(log.declaration()?),
+                None => Arc::clone(declaration),
+            };
+            let declared = self.read_table(id, &declaration)?;
+            self.reopen(declared)?;
+        }
+        Ok(())
+    }
+
+    fn folder_of(&self, id: &DatasetId) -> TableFolder {
+        TableFolder::new(Arc::clone(&self.storage), id.as_str())
+    }
+
+    fn read_table(
+        &self,
+        id: &DatasetId,
+        declaration: &Arc<DatasetDeclaration>,
+    ) -> Result<DeclaredTable, LakeError> {
+        DeclaredTable::read(self.folder_of(id), Arc::clone(declaration))
+    }
+
+    /// Opens a table, or opens it again once what it has is committed.
+    fn reopen(&mut self, mut declared: DeclaredTable) -> Result<(), LakeError> {
+        let id = declared.declaration().id.clone();
+        let mut held = None;
+        if self.tables.contains_key(&id) {
+            self.wait_for_commits()?;
+            self.commit_whole(&id)?;
+            let table = self.tables.get(&id).ok_or_else(|| unknown(&id))?;
+            if table.actor.hot_rows() > 0 {
+                return Err(LakeError::Usage(format!(
+                    "dataset `{id}` has rows behind the change of its declaration"
+                )));
+            }
+            held = table.held;
+            // The commit is in the log now.
+            declared.refresh()?;
+        }
+        let mut table = open_table(
+            declared,
+            &self.options,
+            &self.app_id,
+            self.through,
+            self.opening,
+        )?;
+        table.held = held;
+        info!(dataset = %id, version = table.actor.version(), "opened with a new declaration");
+        self.tables.insert(id.clone(), table);
+        self.upkeep.note_change(&id);
+        Ok(())
+    }
+}

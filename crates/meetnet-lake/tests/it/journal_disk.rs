@@ -1,0 +1,231 @@
+//! The journal on a disk that refuses: failed writes and syncs, no space, no right to write.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use meetnet_lake::journal::{
+    AppendError, Checkpoint, Journal, JournalError, JournalOptions, NewEnvelope,
+};
+use meetnet_model::ids::Sequence;
+use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+
+use super::journal_scene::{DIR, append, envelopes, open, options, read};
+
+#[test]
+fn after_a_failed_write_the_group_goes_to_a_fresh_segment_in_order() {
+    for fault in [
+        Fault::ShortWrite { bytes: 70 },
+        Fault::FailedSync,
+        Fault::DiskFull,
+    ] {
+        let files = FaultyFiles::new();
+        let (journal, _) = open(&files);
+        append(&journal, &[b"kept"]);
+        journal.write_group().expect("written");
+        append(&journal, &[b"one", b"two"]);
+        // The write, or with `FailedSync` the sync behind it.
+        files.fail_at(
+            files.operations() + u64::from(fault == Fault::FailedSync),
+            fault,
+        );
+        journal.write_group().expect_err("the disk refuses");
+        assert_eq!(journal.durable().0, Sequence(2));
+        assert_eq!(read(&journal, 0).len(), 1, "{fault:?}");
+        // A full disk takes nothing more meanwhile.
+        let takes_more = fault != Fault::DiskFull;
+        if takes_more {
+            append(&journal, &[b"three"]);
+        } else {
+            assert_eq!(journal.append_tick(), Err(AppendError::DiskFull));
+        }
+        // The fresh segment fails as well, at each of its steps.
+        for step in 0..5 {
+            files.fail_at(files.operations() + step, fault);
+            journal.write_group().expect_err("the disk refuses");
+        }
+        assert!(journal.write_group().expect("written"));
+        assert_eq!(journal.write_group().expect("written"), takes_more);
+        let expect: Vec<(u64, Vec<u8>)> = [(2, "kept"), (3, "one"), (4, "two"), (5, "three")]
+            .map(|(sequence, payload)| (sequence, payload.as_bytes().to_vec()))
+            [..3 + usize::from(takes_more)]
+            .to_vec();
+        assert_eq!(read(&journal, 0), expect);
+        for crash in [
+            Crash::Kill,
+            Crash::PowerLoss { seed: 1 },
+            Crash::PowerLoss { seed: 2 },
+        ] {
+            let (journal, recovery) = open(&files.restart(crash));
+            assert_eq!(
+                (read(&journal, 0), recovery.skipped.len()),
+                (expect.clone(), 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tail_that_only_memory_holds_is_made_durable_by_opening() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    append(&journal, &[b"only in the page cache"]);
+    files.fail_at(files.operations() + 1, Fault::FailedSync);
+    // The process dies before it can do anything about it.
+    files.fail_at(files.operations() + 2, Fault::PowerLoss);
+    journal.write_group().expect_err("sync failed");
+    let files = files.restart(Crash::Kill);
+    let (journal, _) = open(&files);
+    let seen = read(&journal, 0);
+    assert_eq!(seen.len(), 1, "it was whole in memory");
+    for seed in 0..20 {
+        assert_eq!(
+            read(&open(&files.restart(Crash::PowerLoss { seed })).0, 0),
+            seen,
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_new_journal_with_its_folders_survives_a_power_loss() {
+    for seed in 0..20 {
+        let files = FaultyFiles::new();
+        let (journal, _) = open(&files);
+        append(&journal, &[b"first"]);
+        journal.write_group().expect("written");
+        let files = files.restart(Crash::PowerLoss { seed });
+        let (journal, _) = open(&files);
+        assert_eq!(read(&journal, 0), envelopes(&[0]), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_full_disk_takes_nothing_until_there_is_room_for_the_reserve_too() {
+    let files = FaultyFiles::new();
+    let with_reserve = JournalOptions {
+        reserve_bytes: 2000,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
+    let refused = || {
+        let envelope = NewEnvelope::default();
+        assert_eq!(journal.append(&envelope), Err(AppendError::DiskFull));
+        assert_eq!(journal.append_tick(), Err(AppendError::DiskFull));
+        assert!(journal.is_disk_full());
+    };
+    files.set_bytes_max(Some(files.bytes_used() + 20));
+    append(&journal, &[b"first"]);
+    for _ in 0..3 {
+        journal.write_group().expect_err("the disk is full");
+        refused();
+    }
+    assert_eq!(read(&journal, 0), []);
+    // A commit is given the reserve; what had been taken may use it, what is new may not.
+    assert!(journal.release_reserve().expect("released"));
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
+    refused();
+    journal.write_group().expect("nothing waits");
+    refused();
+    files.set_bytes_max(None);
+    journal.write_group().expect("looked for room");
+    assert!(!journal.is_disk_full());
+    let reserve = files.content(&Path::new(DIR).join("reserve"));
+    assert_eq!(reserve.map(|zeros| zeros.len()), Some(2000));
+    append(&journal, &[b"second"]);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1]));
+}
+
+#[test]
+fn the_thread_of_a_journal_notices_by_itself_that_there_is_room_again() {
+    let files = FaultyFiles::new();
+    let threaded = JournalOptions {
+        background: true,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(threaded, b"declared").expect("opens");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let waiting = append(&journal, &[b"first"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !journal.is_disk_full() {
+        assert!(Instant::now() < deadline, "the disk is full");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    files.set_bytes_max(None);
+    journal.wait_durable(Sequence(waiting[0])).expect("durable");
+    while journal.is_disk_full() {
+        assert!(Instant::now() < deadline, "there is room");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let last = append(&journal, &[b"second"]);
+    journal.wait_durable(Sequence(last[0])).expect("durable");
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1]));
+}
+
+#[test]
+fn a_journal_on_a_read_only_disk_names_its_folder_and_goes_on_when_it_may_write() {
+    let files = FaultyFiles::new();
+    files.set_read_only(true);
+    let error = Journal::open(options(&files), b"declared").expect_err("read-only");
+    assert!(
+        matches!(error, JournalError::Io { .. }) && error.to_string().contains(DIR),
+        "{error}"
+    );
+    files.set_read_only(false);
+    let (journal, _) = open(&files);
+    files.set_read_only(true);
+    append(&journal, &[b"first"]);
+    journal.write_group().expect_err("read-only");
+    assert_eq!(read(&journal, 0), []);
+    files.set_read_only(false);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
+}
+
+#[test]
+fn a_full_disk_still_has_room_for_the_checkpoint() {
+    let files = FaultyFiles::new();
+    let with_reserve = JournalOptions {
+        reserve_bytes: 2000,
+        segment_bytes_max: 400,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
+    for _ in 0..20 {
+        append(&journal, &[&[7; 100]]);
+        journal.write_group().expect("written");
+    }
+    files.set_bytes_max(Some(files.bytes_used() + 20));
+    append(&journal, &[&[7; 100]]);
+    journal.write_group().expect_err("the disk is full");
+    let checkpoint = Checkpoint {
+        trimmed_through: Sequence(15),
+        ..Checkpoint::default()
+    };
+    let trimmed = journal
+        .checkpoint_and_trim(&checkpoint)
+        .expect("the reserve gave room");
+    assert!(trimmed.segments > 0);
+    files.set_bytes_max(None);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(journal.durable().0, Sequence(22));
+}
+
+#[test]
+fn a_journal_that_stops_on_a_failing_disk_says_what_was_not_written() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    append(&journal, &[b"one", b"two"]);
+    files.fail_next(Fault::PowerLoss);
+    let handle = journal.clone();
+    match journal.shutdown() {
+        Err(JournalError::Unwritten { frames: 2, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(handle.append_tick(), Err(AppendError::Stopped));
+    assert!(matches!(
+        handle.checkpoint_and_trim(&Checkpoint::default()),
+        Err(JournalError::Stopped)
+    ));
+}

@@ -1,0 +1,269 @@
+//! `meetnet import`: files that were recorded elsewhere, into the tables.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::anyhow;
+use meetnet_ingest::import::{Import, ImportError, Progress as Done, Summary, find, run};
+use meetnet_lake::Applied;
+use meetnet_model::ids::SourceId;
+use meetnet_model::source::{SourceDeclaration, WireFormat};
+use serde::{Deserialize, Serialize};
+
+use super::client::BAR;
+use super::{Context, Outcome, Progress};
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Characters of the bar.
+const BAR_CHARS: u64 = 24;
+
+/// What to import.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Importing {
+    /// Name of the format, as sources name theirs.
+    pub(crate) format: String,
+    /// Files, folders and patterns: absolute, for the daemon has a folder of its own to be in.
+    pub(crate) paths: Vec<PathBuf>,
+    /// The configured source whose rows they are; None: the only one of this format.
+    pub(crate) source: Option<SourceId>,
+    /// The topic or path that the messages would have come by.
+    pub(crate) topic: Option<String>,
+    /// The rows are as new as the import.
+    pub(crate) correct: bool,
+    /// Only say what would be read.
+    pub(crate) dry_run: bool,
+}
+
+/// Imports.
+pub(super) fn import(
+    context: &Context,
+    importing: &Importing,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome, Failure> {
+    let source = source_of(importing, &context.config)?;
+    let inputs = find(&importing.paths).map_err(failure)?;
+    if importing.dry_run {
+        let bytes: u64 = inputs.iter().map(|input| input.bytes()).sum();
+        return Ok(Outcome {
+            report: format!(
+                "{} files with {} would be imported as source `{}`, licence {}",
+                inputs.len(),
+                meetnet_model::quantity::SizeText(bytes).rounded(),
+                source.id,
+                source.licence
+            ),
+        });
+    }
+    progress(format!("reading {} files", inputs.len()));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let import = Import {
+        source,
+        declarations: context.config.declarations.clone(),
+        key: context.key.clone(),
+        inputs,
+        topic: importing.topic.clone().unwrap_or_default(),
+        correct: importing.correct,
+        now: now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX)),
+    };
+    let mut tell = |done: &Done| progress(bar(done));
+    let summary = run(import, &context.pipeline, &mut tell).map_err(failure)?;
+    Ok(Outcome {
+        report: describe(&summary),
+    })
+}
+
+/// Finds the source that the rows are of.
+fn source_of(importing: &Importing, config: &Config) -> Result<SourceDeclaration, Failure> {
+    let usage = |message: String| Failure::Usage(anyhow!(message));
+    let format = WireFormat::from_name(&importing.format).ok_or_else(|| {
+        usage(format!(
+            "there is no format `{}`; there are {}",
+            importing.format,
+            WireFormat::ALL.map(WireFormat::as_str).join(", ")
+        ))
+    })?;
+    let sources = || config.declarations.sources.values();
+    let Some(id) = &importing.source else {
+        let mut of_format = sources().filter(|source| source.format == format);
+        return match (of_format.next(), of_format.next()) {
+            (Some(source), None) => Ok(SourceDeclaration::clone(source)),
+            (None, _) => Err(usage(format!(
+                "no source of format `{}` is configured: declare one, so that its rows have a licence and a mapping",
+                format.as_str()
+            ))),
+            (Some(first), Some(second)) => Err(usage(format!(
+                "say which source the rows are of with --source: `{}` and `{}` both have the format `{}`",
+                first.id,
+                second.id,
+                format.as_str()
+            ))),
+        };
+    };
+    let source = sources()
+        .find(|source| source.id == *id)
+        .ok_or_else(|| usage(format!("source `{id}` is not configured")))?;
+    if source.format != format {
+        return Err(usage(format!(
+            "source `{id}` has the format `{}`, not `{}`",
+            source.format.as_str(),
+            format.as_str()
+        )));
+    }
+    Ok(SourceDeclaration::clone(source))
+}
+
+/// Files that cannot be used are for who asked to mend.
+fn failure(error: ImportError) -> Failure {
+    match error {
+        ImportError::Input { .. } | ImportError::NoTime { .. } | ImportError::Setup(_) => {
+            Failure::usage(error)
+        }
+        error => Failure::work(error),
+    }
+}
+
+/// Returns a line that says how far an import has come.
+fn bar(done: &Done) -> String {
+    let seconds = done.elapsed.as_secs_f64().max(0.001);
+    let share = match done.bytes_total {
+        0 => 1.0,
+        total => (done.bytes as f64 / total as f64).min(1.0),
+    };
+    let filled = (share * BAR_CHARS as f64) as usize;
+    let left = match share {
+        share if share > 0.0 => Duration::from_secs_f64(seconds * (1.0 - share) / share),
+        _ => Duration::ZERO,
+    };
+    format!(
+        "{BAR}{}{}] {:3.0} %  {} rows  {} rows/s  {} left",
+        "#".repeat(filled),
+        "-".repeat(BAR_CHARS as usize - filled),
+        share * 100.0,
+        grouped(done.rows),
+        grouped((done.rows as f64 / seconds) as u64),
+        clock(left)
+    )
+}
+
+fn describe(summary: &Summary) -> String {
+    let mut lines = Vec::new();
+    let seconds = summary.elapsed.as_secs_f64();
+    let rate = (summary.rows() as f64 / seconds.max(0.001)) as u64;
+    lines.push(format!(
+        "{} files, {} documents, {} rows in {seconds:.1} s ({} rows/s)",
+        grouped(summary.files),
+        grouped(summary.documents),
+        grouped(summary.rows()),
+        grouped(rate)
+    ));
+    for (dataset, applied) in &summary.applied {
+        let Applied {
+            inserted,
+            revised,
+            unchanged,
+            history,
+            skipped,
+        } = *applied;
+        lines.push(format!(
+            "{dataset}: {} new, {} revisions, {} duplicates, {} older than what is stored",
+            grouped(inserted),
+            grouped(revised),
+            grouped(unchanged + skipped),
+            grouped(history)
+        ));
+    }
+    if summary.resumed > 0 {
+        lines.push(format!(
+            "{} rows were there from an earlier run of this import",
+            grouped(summary.resumed)
+        ));
+    }
+    let rejects: u64 = summary.rejects.values().sum();
+    if rejects > 0 {
+        let reasons = summary.rejects.iter();
+        let reasons: Vec<String> = reasons
+            .map(|(reason, count)| format!("{} {}", grouped(*count), reason.as_str()))
+            .collect();
+        lines.push(format!(
+            "{} rejects: {}",
+            grouped(rejects),
+            reasons.join(", ")
+        ));
+        for (document, message, excerpt) in &summary.examples {
+            lines.push(format!("  {document}: {message}: {excerpt}"));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration as a clock shows it.
+fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_progress_says_how_far_how_fast_and_how_long() {
+        let check = |bytes: u64, bytes_total: u64, rows: u64, seconds: u64, expect: &str| {
+            let done = Done {
+                bytes,
+                bytes_total,
+                rows,
+                elapsed: Duration::from_secs(seconds),
+            };
+            assert_eq!(bar(&done), expect);
+        };
+        check(
+            25,
+            100,
+            1_234_567,
+            10,
+            "[######------------------]  25 %  1,234,567 rows  123,456 rows/s  0:30 left",
+        );
+        check(
+            1,
+            1_000,
+            0,
+            5,
+            "[------------------------]   0 %  0 rows  0 rows/s  1:23:15 left",
+        );
+        check(
+            0,
+            0,
+            0,
+            1,
+            "[########################] 100 %  0 rows  0 rows/s  0:00 left",
+        );
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let check = |number: u64, expect: &str| assert_eq!(grouped(number), expect);
+        check(0, "0");
+        check(999, "999");
+        check(1_000, "1,000");
+        check(12_345_678, "12,345,678");
+    }
+}

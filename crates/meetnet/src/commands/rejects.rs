@@ -1,0 +1,466 @@
+//! `meetnet rejects`: what could not become a row, listed, replayed after a mapping was mended, or dropped.
+//!
+//! `selection → SQL over the private table → list | chosen rejects → frames of the journal`
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, anyhow};
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use futures::StreamExt;
+use meetnet_ingest::replay::{
+    Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
+};
+use meetnet_lake::journal::{JournalPlace, Sequences, visit_messages};
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::redact::redact;
+use meetnet_model::reject::RejectReason;
+use meetnet_model::time::format_rfc3339;
+use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, encode};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use super::{Context, Outcome, Progress, Request};
+use crate::check;
+use crate::cli::print;
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+use crate::sql;
+
+/// Rejects that one replay or drop takes at most: all of them are in memory meanwhile.
+const CHOSEN_MAX: usize = 1_000_000;
+/// Frames between two lines of progress.
+const PROGRESS_FRAMES: u64 = 10_000;
+
+/// Which rejects are meant; all of what is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Selection {
+    /// Of this source.
+    pub(crate) source: Option<SourceId>,
+    /// For this reason.
+    pub(crate) reason: Option<RejectReason>,
+    /// Received at or after this time, µs since 1970 UTC.
+    pub(crate) since: Option<i64>,
+    /// Received before this time, µs since 1970 UTC.
+    pub(crate) until: Option<i64>,
+    /// First and last sequence of their messages.
+    pub(crate) sequences: Option<(Sequence, Sequence)>,
+    /// Also those that were replayed or dropped.
+    pub(crate) resolved: bool,
+}
+
+impl Selection {
+    /// Returns the rejects of one message, resolved ones too.
+    fn of_message(sequence: Sequence) -> Self {
+        Self {
+            sequences: Some((sequence, sequence)),
+            resolved: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the condition in SQL.
+    fn condition(&self) -> String {
+        let mut condition = String::from("true");
+        let mut and = |part: std::fmt::Arguments<'_>| {
+            // Writing to a text cannot fail.
+            let _ = write!(condition, " AND {part}");
+        };
+        if !self.resolved {
+            and(format_args!("resolution IS NULL"));
+        }
+        if let Some(source) = &self.source {
+            and(format_args!("source = '{}'", quoted(source.as_str())));
+        }
+        if let Some(reason) = self.reason {
+            and(format_args!("reason = '{}'", reason.as_str()));
+        }
+        if let Some(since) = self.since {
+            and(format_args!(
+                "time >= TIMESTAMP '{}'",
+                format_rfc3339(since)
+            ));
+        }
+        if let Some(until) = self.until {
+            and(format_args!("time < TIMESTAMP '{}'", format_rfc3339(until)));
+        }
+        if let Some((first, last)) = self.sequences {
+            and(format_args!("sequence BETWEEN {first} AND {last}"));
+        }
+        condition
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+}
+
+/// A list of rejects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listing {
+    /// Which.
+    pub(crate) selection: Selection,
+    /// Counted by source and reason instead of one by one.
+    pub(crate) summary: bool,
+    /// The newest so many.
+    pub(crate) limit: usize,
+    /// Name of a text format of answers: table, csv, json or ndjson.
+    pub(crate) format: String,
+}
+
+impl Listing {
+    fn statement(&self) -> String {
+        let condition = self.selection.condition();
+        let limit = self.limit;
+        if self.summary {
+            return format!(
+                "SELECT source, reason, count(*) AS rejects, count(DISTINCT sequence) AS messages, \
+                 max(time) AS last, max(message) AS example FROM rejects WHERE {condition} \
+                 GROUP BY source, reason ORDER BY rejects DESC, source, reason LIMIT {limit}"
+            );
+        }
+        format!(
+            "SELECT sequence, ordinal, time, source, topic, reason, message, excerpt, resolution \
+             FROM rejects WHERE {condition} ORDER BY sequence DESC, ordinal LIMIT {limit}"
+        )
+    }
+}
+
+/// Lists rejects, in the daemon.
+pub(super) fn list(context: &Context, listing: &Listing) -> Result<Outcome, Failure> {
+    let rejects = Rejects::open(&context.config, &context.shared)?;
+    let report = Handle::current().block_on(rejects.list(listing))?;
+    Ok(Outcome { report })
+}
+
+/// Lists rejects as the daemon does; where none runs, those that are committed.
+///
+/// # Errors
+/// Where the tables cannot be read.
+pub(crate) async fn show_list(
+    listing: Listing,
+    config: &Config,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let report = listed(&listing, config, environment).await?;
+    print(report.trim_end())
+}
+
+async fn listed(
+    listing: &Listing,
+    config: &Config,
+    environment: &Environment,
+) -> Result<String, Failure> {
+    let request = Request::Rejects(listing.clone());
+    if let Some(outcome) = super::ask_daemon(&request, config).await? {
+        return Ok(outcome.report);
+    }
+    let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+    let snapshot = sql::committed(config, &secrets).await?;
+    Rejects::open(config, &snapshot)?.list(listing).await
+}
+
+/// Shows the rejects of one message, and of the message what can be shown; `raw`: its bytes as received, and nothing
+/// else.
+///
+/// # Errors
+/// Where neither tables nor journal can be read, and where the message is gone although its bytes are wanted.
+pub(crate) async fn show_message(
+    sequence: Sequence,
+    raw: bool,
+    config: &Config,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let place = check::place(config);
+    let found = tokio::task::spawn_blocking(move || find(&place, sequence, raw))
+        .await
+        .map_err(Failure::work)??;
+    if raw {
+        let Found { payload, .. } = found.ok_or_else(|| {
+            Failure::Work(anyhow!(
+                "message {sequence} is in neither journal nor archive: it is older than \
+                 `[journal] raw_retention`, was erased, or never was"
+            ))
+        })?;
+        return sql::write_out(&payload);
+    }
+    let listing = Listing {
+        selection: Selection::of_message(sequence),
+        summary: false,
+        limit: usize::from(u16::MAX),
+        format: Format::Table.as_str().to_owned(),
+    };
+    let list = listed(&listing, config, environment).await?;
+    let message = match found {
+        Some(found) => found.described,
+        None => "the message itself is in neither journal nor archive any more".to_owned(),
+    };
+    print(&format!("{}\n\n{message}", list.trim_end()))
+}
+
+struct Found {
+    described: String,
+    payload: Vec<u8>,
+}
+
+/// Looks a message up in journal and archive.
+fn find(place: &JournalPlace, sequence: Sequence, raw: bool) -> Result<Option<Found>, Failure> {
+    let wanted: Sequences = [sequence].into_iter().collect();
+    let mut found = None;
+    visit_messages::<meetnet_lake::journal::JournalError>(place, &wanted, |frame| {
+        let meta: Vec<&str> = frame.meta.iter().map(|(name, _)| name).collect();
+        let described = format!(
+            "message {sequence}: {} bytes from source `{}`, received {}\ntopic or path: {}\n\
+             sent with: {}\nbegins with: {}",
+            frame.payload.len(),
+            frame.source,
+            format_rfc3339(frame.received_at),
+            redact(frame.topic.as_bytes()),
+            if meta.is_empty() {
+                "nothing".to_owned()
+            } else {
+                meta.join(", ")
+            },
+            redact(frame.payload),
+        );
+        found = Some(Found {
+            described,
+            payload: if raw {
+                frame.payload.to_vec()
+            } else {
+                Vec::new()
+            },
+        });
+        Ok(())
+    })
+    .map_err(Failure::work)?;
+    Ok(found)
+}
+
+/// What to replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replaying {
+    /// Rejects.
+    pub(crate) selection: Selection,
+    /// Every message of `selection.sequences`, rejected or not: what a repair asks for.
+    pub(crate) all_messages: bool,
+}
+
+/// Decodes the messages of rejects again by the declarations now in force.
+pub(super) fn replay_chosen(
+    context: &Context,
+    replaying: &Replaying,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome, Failure> {
+    let selection = &replaying.selection;
+    let messages = match (replaying.all_messages, selection.sequences) {
+        (false, _) => None,
+        (true, Some((first, last))) => Some(MessageRange {
+            first,
+            last,
+            source: selection.source.clone(),
+        }),
+        (true, None) => {
+            return Err(Failure::Usage(anyhow!(
+                "say which messages with --sequence FIRST..LAST"
+            )));
+        }
+    };
+    let rejects = choose(context, selection, progress)?;
+    let choice = Choice { rejects, messages };
+    let chosen: u64 = choice
+        .rejects
+        .values()
+        .map(|message| message.rejects.len() as u64)
+        .sum();
+    let place = check::place(&context.config);
+    let mut tell = |frames: u64| {
+        if frames.is_multiple_of(PROGRESS_FRAMES) {
+            progress(format!("{frames} messages replayed"));
+        }
+    };
+    let decided = replay(&context.journal, &place, &choice, &mut tell).map_err(Failure::work)?;
+    if decided.frames > 0 {
+        progress("waiting until their rows are committed".to_owned());
+        context.pipeline.commit_all().map_err(Failure::work)?;
+    }
+    let resolved = resolved_by(context, &decided)?;
+    Ok(Outcome {
+        report: describe_replayed(&decided, chosen, resolved),
+    })
+}
+
+/// Closes rejects without rows.
+pub(super) fn drop_chosen(
+    context: &Context,
+    selection: &Selection,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome, Failure> {
+    let rejects = choose(context, selection, progress)?;
+    let decided = drop_rejects(&context.journal, &rejects).map_err(Failure::work)?;
+    if decided.frames > 0 {
+        context.pipeline.commit_all().map_err(Failure::work)?;
+    }
+    let report = match decided.rejects {
+        0 => "no open reject matches".to_owned(),
+        dropped => format!(
+            "dropped {dropped} rejects of {} messages; the raw messages stay until their retention ends",
+            decided.frames
+        ),
+    };
+    Ok(Outcome { report })
+}
+
+/// Reads the chosen rejects.
+fn choose(
+    context: &Context,
+    selection: &Selection,
+    progress: &mut Progress<'_>,
+) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
+    progress("looking for the rejects".to_owned());
+    // What was received by now counts, also where it is not applied yet.
+    context.pipeline.commit_all().map_err(Failure::work)?;
+    let rejects = Rejects::open(&context.config, &context.shared)?;
+    Handle::current().block_on(rejects.choose(selection))
+}
+
+/// Counts the rejects that frames resolved.
+fn resolved_by(context: &Context, decided: &Decided) -> Result<u64, Failure> {
+    let Some((first, last)) = decided.span else {
+        return Ok(0);
+    };
+    let statement =
+        format!("SELECT count(*) FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
+    let rejects = Rejects::open(&context.config, &context.shared)?;
+    let batches = Handle::current().block_on(rejects.collect(statement))?;
+    let count = batches.first().filter(|batch| batch.num_rows() > 0);
+    Ok(count.map_or(0, |batch| {
+        batch.column(0).as_primitive::<Int64Type>().value(0) as u64
+    }))
+}
+
+fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
+    if chosen == 0 && decided.frames == 0 {
+        return "no open reject matches".to_owned();
+    }
+    let mut report = format!(
+        "replayed {} messages: {resolved} of {chosen} rejects are resolved",
+        decided.frames
+    );
+    let again = decided.rejects.saturating_sub(resolved);
+    if again > 0 {
+        report.push_str(&format!(
+            "\n{again} came out again for the same messages: `meetnet rejects list` says why"
+        ));
+    }
+    if decided.gone > 0 {
+        report.push_str(&format!(
+            "\n{} messages are in neither journal nor archive any more: their rejects stay open, `meetnet rejects drop` \
+             closes them",
+            decided.gone
+        ));
+    }
+    report
+}
+
+/// The private table, for one question.
+struct Rejects {
+    service: QueryService,
+}
+
+impl Rejects {
+    fn open(config: &Config, snapshot: &SharedSnapshot) -> Result<Self, Failure> {
+        let options = QueryOptions {
+            threads: 1,
+            row_limit: CHOSEN_MAX + 1,
+            ..config.query.clone()
+        };
+        let service = QueryService::new(options, SharedSnapshot::clone(snapshot))
+            .context("failed to start the query service")
+            .map_err(Failure::Work)?;
+        Ok(Self { service })
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<String, Failure> {
+        let format: Format = listing
+            .format
+            .parse()
+            .map_err(|error: meetnet_query::QueryError| Failure::Usage(anyhow!(error.message)))?;
+        let request = QueryRequest::private(listing.statement());
+        let answer = self.service.query(request).await;
+        let mut chunks = encode(answer.map_err(sql::query_failure)?, format);
+        let mut text = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            text.extend_from_slice(&chunk.map_err(sql::query_failure)?);
+        }
+        String::from_utf8(text).map_err(|_| {
+            Failure::Usage(anyhow!(
+                "{} is no text; choose table, csv, json or ndjson",
+                format.as_str()
+            ))
+        })
+    }
+
+    async fn collect(&self, statement: String) -> Result<Vec<RecordBatch>, Failure> {
+        let request = QueryRequest::private(statement);
+        let answer = self.service.query(request).await;
+        let mut answer = answer.map_err(sql::query_failure)?;
+        answer.collect().await.map_err(sql::query_failure)
+    }
+
+    async fn choose(
+        &self,
+        selection: &Selection,
+    ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
+        let statement = format!(
+            "SELECT sequence, ordinal, reason, source, time FROM rejects WHERE {} \
+             ORDER BY sequence, ordinal LIMIT {}",
+            selection.condition(),
+            CHOSEN_MAX + 1
+        );
+        let batches = self.collect(statement).await?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if rows > CHOSEN_MAX {
+            return Err(Failure::Usage(anyhow!(
+                "more than {CHOSEN_MAX} rejects match; choose fewer with --source, --reason, --since or --until"
+            )));
+        }
+        let mut chosen: BTreeMap<Sequence, RejectedMessage> = BTreeMap::new();
+        for batch in &batches {
+            let integers = |at: usize| batch.column(at).as_primitive::<Int64Type>();
+            let texts = |at: usize| {
+                arrow::compute::cast(batch.column(at), &arrow::datatypes::DataType::Utf8)
+            };
+            let (reasons, sources) = (
+                texts(2).map_err(Failure::work)?,
+                texts(3).map_err(Failure::work)?,
+            );
+            let (reasons, sources) = (reasons.as_string::<i32>(), sources.as_string::<i32>());
+            let times = batch.column(4).as_primitive::<TimestampMicrosecondType>();
+            for row in 0..batch.num_rows() {
+                // A reason of a newer version: that version wrote it, and can replay it.
+                let Some(reason) = RejectReason::from_name(reasons.value(row)) else {
+                    continue;
+                };
+                let sequence = Sequence(integers(0).value(row) as u64);
+                let message = chosen.entry(sequence).or_insert_with(|| RejectedMessage {
+                    source: SourceId::new(sources.value(row)),
+                    received_at: times.value(row),
+                    rejects: Vec::new(),
+                });
+                let ordinal = integers(1).value(row) as u32;
+                message.rejects.push((ordinal, reason));
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests;

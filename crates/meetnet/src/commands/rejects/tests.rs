@@ -1,0 +1,62 @@
+use super::*;
+
+#[test]
+fn a_selection_is_a_condition_that_nothing_breaks_out_of() {
+    let check = |selection: Selection, expect: &str| assert_eq!(selection.condition(), expect);
+    let all = Selection {
+        resolved: true,
+        ..Selection::default()
+    };
+    check(all, "true");
+    check(Selection::default(), "true AND resolution IS NULL");
+    let one = Selection {
+        source: Some(SourceId::new("o'neill' OR true --")),
+        reason: Some(RejectReason::BadTime),
+        since: Some(1_700_000_000_000_000),
+        until: Some(1_700_000_060_000_001),
+        sequences: Some((Sequence(3), Sequence(9))),
+        resolved: true,
+    };
+    check(
+        one,
+        "true AND source = 'o''neill'' OR true --' AND reason = 'bad_time' \
+         AND time >= TIMESTAMP '2023-11-14T22:13:20Z' AND time < TIMESTAMP '2023-11-14T22:14:20.000001Z' \
+         AND sequence BETWEEN 3 AND 9",
+    );
+}
+
+#[test]
+fn a_report_says_what_is_left_to_do() {
+    let check = |decided: Decided, chosen: u64, resolved: u64, expect: &[&str]| {
+        let report = describe_replayed(&decided, chosen, resolved);
+        let lines: Vec<&str> = report.lines().collect();
+        assert_eq!(lines.len(), expect.len(), "{report}");
+        for (line, expect) in lines.iter().zip(expect) {
+            assert!(line.starts_with(expect), "`{line}` instead of `{expect}`");
+        }
+    };
+    let none = Decided::default();
+    check(none, 0, 0, &["no open reject matches"]);
+    let decided = |frames, rejects, gone| Decided {
+        frames,
+        rejects,
+        gone,
+        span: Some((Sequence(10), Sequence(20))),
+    };
+    check(
+        decided(3, 4, 0),
+        4,
+        4,
+        &["replayed 3 messages: 4 of 4 rejects are resolved"],
+    );
+    check(
+        decided(2, 3, 1),
+        5,
+        1,
+        &[
+            "replayed 2 messages: 1 of 5 rejects are resolved",
+            "2 came out again",
+            "1 messages are in neither",
+        ],
+    );
+}

@@ -1,0 +1,50 @@
+use meetnet_ingest::status::Statuses;
+
+use super::*;
+
+#[test]
+fn a_rate_is_that_of_the_last_minute() {
+    let rates = Rates::default();
+    let id = SourceId::new("lora");
+    let statuses = Statuses::default();
+    statuses.expect(&id, SourceKind::Mqtt, None);
+    let mut status = statuses.read();
+    let start = Instant::now();
+    assert_eq!(rates.per_minute(&id), None);
+    let mut note = |second: u64, messages: u64| {
+        status[0].messages_total = messages;
+        rates.note(&status, start + Duration::from_secs(second));
+        rates.per_minute(&id)
+    };
+    assert_eq!(note(0, 100), None);
+    assert_eq!(note(30, 400), Some(600.0));
+    assert_eq!(note(60, 700), Some(600.0));
+    // Two minutes of silence later the rush is forgotten.
+    assert_eq!(note(120, 700), Some(0.0));
+    assert_eq!(note(180, 700), Some(0.0));
+}
+
+#[test]
+fn silence_is_reported_until_it_ends() {
+    let readiness = Readiness::new([]);
+    let statuses = Statuses::default();
+    let (quiet, other) = (SourceId::new("quiet"), SourceId::new("other"));
+    statuses.expect(&quiet, SourceKind::Http, Some(Duration::from_secs(60)));
+    statuses.expect(&other, SourceKind::Http, None);
+    let mut read = statuses.read();
+    let mut check = |is_silent: bool, before: Vec<SourceId>| {
+        for status in read.iter_mut().filter(|status| status.source == quiet) {
+            status.silent = is_silent;
+        }
+        let silent = report_silence(&read, before, &readiness);
+        assert_eq!(readiness.report().silent_sources, silent);
+        silent
+    };
+    let silent = check(false, Vec::new());
+    assert!(silent.is_empty());
+    let silent = check(true, silent);
+    assert_eq!(silent, std::slice::from_ref(&quiet));
+    let silent = check(true, silent);
+    let silent = check(false, silent);
+    assert!(silent.is_empty());
+}

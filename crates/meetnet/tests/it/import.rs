@@ -1,0 +1,105 @@
+//! `meetnet import` with a daemon and without one, from files and from stdin.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::process::{Running, answer, meetnet, refusal, wait_until_ready};
+
+const CONFIG: &str = r#"
+[http]
+listen = "127.0.0.1:0"
+[ingest_http]
+listen = "127.0.0.1:0"
+[[source]]
+id = "desk"
+kind = "http"
+format = "json"
+sensor_id = { pointer = "/id" }
+time = { pointer = "/ts", format = "unix" }
+licence = "CC0-1.0"
+map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
+"#;
+
+fn lines(count: i64) -> String {
+    let line = |at: i64| {
+        format!(
+            "{{\"id\":\"7\",\"ts\":{},\"t\":{at}}}\n",
+            1_600_000_000 + at * 60
+        )
+    };
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn files_become_rows_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = dir.path().join("meetnet.toml");
+    std::fs::write(&config, CONFIG).expect("a file");
+    let config = config.display().to_string();
+    let file = dir.path().join("history.ndjson");
+    std::fs::write(&file, lines(50) + "rubbish\n").expect("a file");
+    let file = file.display().to_string();
+    let import = |more: &[&str]| answer(&[&["import", "json", "--config", &config], more].concat());
+    // Without a daemon.
+    let said = import(&[&file, "--dry-run"]);
+    assert!(
+        said.contains("1 files with") && said.contains("source `desk`"),
+        "{said}"
+    );
+    let said = import(&[&file]);
+    assert!(said.contains("1 files, 1 documents, 50 rows"), "{said}");
+    assert!(
+        said.contains("heat: 50 new, 0 revisions, 0 duplicates"),
+        "{said}"
+    );
+    assert!(said.contains("1 rejects: 1 malformed"), "{said}");
+    let said = import(&[&file]);
+    assert!(
+        said.contains("50 rows were there from an earlier run"),
+        "{said}"
+    );
+    // In a daemon, from stdin.
+    let mut daemon = Running::start(&["run", "--config", &config]);
+    let rest = daemon.wait_for(" http=");
+    let portal = format!("http://{}", rest.split_whitespace().next().unwrap_or(""));
+    wait_until_ready(&portal);
+    let mut child = meetnet(&["import", "json", "-", "--config", &config])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(lines(60).as_bytes()).expect("taken");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("heat: 10 new, 0 revisions, 50 duplicates"),
+        "{said}"
+    );
+    let sql = "SELECT count(*) AS n, sum(value) AS s FROM heat";
+    assert_eq!(
+        answer(&["sql", "--url", &portal, sql]),
+        "n,s\r\n60,1770.0\r\n"
+    );
+    let refused = |arguments: &[&str], expect: &str| {
+        let said = refusal(&[&["import", "--config", &config], arguments].concat(), 2);
+        assert!(said.contains(expect), "`{said}` does not say `{expect}`");
+    };
+    refused(&["json", "nothing.json"], "no file there");
+    refused(
+        &["xml", &file],
+        "there is no format `xml`; there are telraam",
+    );
+    refused(
+        &["telraam", &file],
+        "no source of format `telraam` is configured",
+    );
+    refused(
+        &["telraam", &file, "--source", "desk"],
+        "source `desk` has the format `json`",
+    );
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+}

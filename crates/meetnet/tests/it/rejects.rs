@@ -1,0 +1,123 @@
+//! `meetnet rejects` as the data team uses it: a mapping is wrong, is mended, and nothing is lost.
+
+use crate::process::{Running, answer, http, refusal, wait_until_ready};
+
+fn config(pointer: &str) -> String {
+    format!(
+        r#"
+[http]
+listen = "127.0.0.1:0"
+[ingest_http]
+listen = "127.0.0.1:0"
+[[source]]
+id = "desk"
+kind = "http"
+format = "json"
+sensor_id = {{ pointer = "/id" }}
+licence = "CC0-1.0"
+map = [{{ dataset = "heat", property = "air_temperature", pointer = "{pointer}", unit = "Cel" }}]
+"#
+    )
+}
+
+/// Starts a daemon; returns it, where it answers, and where it is pushed to.
+fn start(file: &str) -> (Running, String, String) {
+    let mut daemon = Running::start(&["run", "--config", file]);
+    let mut address = |label: &str| {
+        let rest = daemon.wait_for(label);
+        format!("http://{}", rest.split_whitespace().next().unwrap_or(""))
+    };
+    let (portal, push) = (address(" http="), address("ingest_http="));
+    wait_until_ready(&portal);
+    (daemon, portal, push)
+}
+
+#[test]
+fn rejects_are_listed_shown_replayed_and_dropped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    std::fs::write(&path, config("/temperature")).expect("a file");
+    let (daemon, _, push) = start(&file);
+    for body in [
+        r#"{"id": "1", "temp": 20.5}"#,
+        r#"{"id": "2", "temp": 21}"#,
+        "[1,",
+    ] {
+        let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), body);
+        assert_eq!(status, 400, "{said}");
+    }
+    let list = |more: &[&str]| {
+        let mut arguments = vec!["rejects", "list", "--config", &file, "--format", "csv"];
+        arguments.extend(more);
+        answer(&arguments)
+    };
+    let lines = |text: &str| text.trim_end().lines().count() - 1;
+    // In the daemon: what is not committed is there, too.
+    let all = list(&[]);
+    assert_eq!(lines(&all), 3, "{all}");
+    assert_eq!(lines(&list(&["--reason", "malformed"])), 1);
+    assert_eq!(lines(&list(&["--source", "o'neill"])), 0);
+    assert_eq!(lines(&list(&["--limit", "2"])), 2);
+    let summary = list(&["--summary"]);
+    assert!(summary.contains("desk,no_mapped_value,2,2,"), "{summary}");
+    let malformed = list(&["--reason", "malformed"]);
+    let sequence = malformed
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split(',').next());
+    let sequence = sequence.expect("a reject").to_owned();
+    let shown = answer(&["rejects", "show", &sequence, "--config", &file]);
+    assert!(shown.contains("3 bytes from source `desk`"), "{shown}");
+    let raw = answer(&["rejects", "show", &sequence, "--raw", "--config", &file]);
+    assert_eq!(raw, "[1,");
+    let said = refusal(&["rejects", "show", "4711", "--raw", "--config", &file], 1);
+    assert!(
+        said.contains("message 4711 is in neither journal nor archive"),
+        "{said}"
+    );
+    let said = refusal(
+        &["rejects", "list", "--reason", "bad", "--config", &file],
+        2,
+    );
+    assert!(
+        said.contains("there is no reason `bad`; there are too_large"),
+        "{said}"
+    );
+    let said = refusal(&["rejects", "drop", "--config", &file], 2);
+    assert!(said.contains("say which rejects"), "{said}");
+    // Nothing is mended yet: all of them come out again.
+    let said = answer(&["rejects", "replay", "--config", &file]);
+    assert!(
+        said.contains("replayed 3 messages: 0 of 3 rejects are resolved"),
+        "{said}"
+    );
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    // Without a daemon: what is committed.
+    assert_eq!(lines(&list(&[])), 3);
+    std::fs::write(&path, config("/temp")).expect("a file");
+    let said = answer(&["rejects", "replay", "--source", "desk", "--config", &file]);
+    assert!(
+        said.contains("replayed 3 messages: 2 of 3 rejects are resolved"),
+        "{said}"
+    );
+    assert!(said.contains("1 came out again"), "{said}");
+    let sql = "SELECT count(*) AS n, sum(value) AS s FROM heat";
+    let (daemon, portal, _) = start(&file);
+    assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
+    assert_eq!(lines(&list(&[])), 1);
+    assert_eq!(lines(&list(&["--resolved"])), 3);
+    let said = answer(&["rejects", "drop", "--all", "--config", &file]);
+    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    let said = answer(&["rejects", "drop", "--all", "--config", &file]);
+    assert_eq!(said.trim_end(), "no open reject matches");
+    // Every message, rejected or not: the rows are there already.
+    let range = ["--sequence", "1..1000", "--all-messages"];
+    let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());
+    assert!(said.starts_with("replayed "), "{said}");
+    assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
