@@ -13,13 +13,16 @@ use meetnet_model::source::{DECLARED_HARDWARE_ID, WireFormat};
 
 use super::{Decoders, Format, Source};
 use crate::format::airrohr::{CHIP, CHIP_PREFIXES};
-use crate::format::tts::DEVICE_OF_APPLICATION;
+use crate::format::chirpstack::hexadecimal_of_base64;
+use crate::format::tts::{DEV_EUI, DEVICE_OF_APPLICATION};
 use crate::identity::HardwareIds;
 
 /// What may stand within an id, and between an id and something else.
 const JOINTS: [char; 4] = ['-', '_', '.', ':'];
-/// A run of more parts is no id with something around it.
+/// A run of more parts is no id with something around it, but perhaps one with a time: then only short stretches count.
 const PARTS_MAX: usize = 8;
+/// Parts of such a stretch.
+const STRETCH_PARTS_MAX: usize = 4;
 
 /// What a row, or a message, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,11 @@ impl Decoders {
                 return true;
             }
         }
+        if matches!(source.format, Format::Chirpstack(_))
+            && texts.iter().any(|text| search.base64(source, text))
+        {
+            return true;
+        }
         let has_segments = self.has_segments(id);
         let mut seen = HashSet::new();
         let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
@@ -120,7 +128,7 @@ impl Decoders {
             .find(|of| of.id.as_str() == source)
             .is_some_and(|of| {
                 let mut datasets = of.map.iter().map(|entry| entry.dataset.as_str());
-                of.format == WireFormat::Telraam
+                matches!(of.format, WireFormat::Telraam | WireFormat::Ngsi)
                     || datasets.any(|dataset| {
                         let dataset = self.declarations.dataset(dataset);
                         let subject = dataset.and_then(|dataset| dataset.subject_column());
@@ -163,6 +171,17 @@ impl Search<'_> {
             && self.is_named(source)
     }
 
+    /// Asks for the DevEUIs that a text holds as base64, as ChirpStack v3 writes them.
+    fn base64(&mut self, source: &Source, text: &[u8]) -> bool {
+        let is_of_it = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+        let mut runs = text.split(|byte| !is_of_it(byte));
+        runs.any(|run| {
+            let run = std::str::from_utf8(run).ok();
+            let dev_eui = run.and_then(hexadecimal_of_base64);
+            dev_eui.is_some_and(|dev_eui| self.hardware(source, DEV_EUI, &dev_eui))
+        })
+    }
+
     fn hardware(&mut self, source: &Source, kind: &str, raw: &str) -> bool {
         let naming = &source.common.naming;
         let named = naming.hardware(kind, raw, &mut self.ids, &mut self.id);
@@ -197,7 +216,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         for (first, start) in starts.iter().enumerate() {
             for (last, end) in ends.iter().enumerate().skip(first) {
                 let is_whole = first == 0 && last + 1 == ends.len();
-                if (!is_long || is_whole || first == last) && start < end {
+                let is_short = last - first < STRETCH_PARTS_MAX;
+                if (!is_long || is_whole || is_short) && start < end {
                     stretches.push(&run[*start..*end]);
                 }
             }

@@ -266,7 +266,7 @@ fn event_of<'a>(envelope: &EnvelopeRef<'a>) -> Option<&'a str> {
 }
 
 /// Returns the hexadecimal form of a DevEUI that v3 wrote as base64: 8 bytes are 12 characters with one `=`.
-fn hexadecimal_of_base64(text: &str) -> Option<String> {
+pub(crate) fn hexadecimal_of_base64(text: &str) -> Option<String> {
     if text.len() != 12 || !text.ends_with('=') {
         return None;
     }

@@ -15,7 +15,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
-use meetnet_model::units::Conversion;
+use meetnet_model::units::{Conversion, Gas, REFERENCE_TEMPERATURE};
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot};
@@ -195,13 +195,16 @@ impl SeriesDecoder {
             (RejectReason::NoMappedValue, message)
         })?;
         let unit = body.envelope.meta("unit").unwrap_or(&property.unit);
-        let conversion =
-            Conversion::between(unit, &property.unit, property.molar_mass).map_err(|error| {
-                (
-                    RejectReason::WrongType,
-                    format!("the unit of the series: {error}"),
-                )
-            })?;
+        let gas = property.molar_mass.map(|molar_mass| Gas {
+            molar_mass,
+            temperature: REFERENCE_TEMPERATURE,
+        });
+        let conversion = Conversion::between(unit, &property.unit, gas).map_err(|error| {
+            (
+                RejectReason::WrongType,
+                format!("the unit of the series: {error}"),
+            )
+        })?;
         Ok(Beside {
             name,
             property,

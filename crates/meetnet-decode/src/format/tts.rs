@@ -31,7 +31,7 @@ use crate::topic::TopicPattern;
 
 /// The kinds of hardware id, as the HMAC takes them: a DevEUI, and what stands for it where a device has none, its
 /// application and name.
-const DEV_EUI: &str = "dev_eui";
+pub(crate) const DEV_EUI: &str = "dev_eui";
 pub(crate) const DEVICE_OF_APPLICATION: &str = "tts_device";
 
 /// The decoder of one source of The Things Stack uplinks.

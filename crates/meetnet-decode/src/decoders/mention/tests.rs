@@ -6,6 +6,8 @@ const UPLINKS: &str = "format = 'tts-v3'\ntopics = ['v3/+/devices/+/up']";
 const TOPICS: &str =
     "format = 'json'\ntopics = ['{site}/{device...}']\nsensor_id = '{site}-{device}'";
 const COUNTS: &str = "format = 'telraam'\nkind = 'http'";
+const FLOWS: &str = "format = 'ngsi'\nkind = 'http'";
+const CHIRPS: &str = "format = 'chirpstack-v4'\nkind = 'http'";
 
 /// Whether a message that cannot be decoded mentions the sensor `id` (or the segment, where it is a number).
 fn mentions(declaration: &str, id: &str, topic: &str, text: &str) -> bool {
@@ -91,7 +93,37 @@ fn a_broken_message_still_says_whose_it_is() {
             false,
         ),
     ];
-    for (declaration, id, topic, text, expect) in cases {
+    let later = [
+        (
+            CHIRPS,
+            eui.as_str(),
+            "",
+            r#"{"devEUI": "cLPVftAFobI=", "data"#,
+            true,
+        ),
+        (
+            CHIRPS,
+            &eui,
+            "",
+            r#"{"devEUI": "AQIDBAUGBwg=", "data"#,
+            false,
+        ),
+        (
+            FLOWS,
+            "9000001463",
+            "",
+            r#"{"id": "urn:ngsi-ld:X:9000001463""#,
+            true,
+        ),
+        (
+            FLOWS,
+            "ns-Madrid-A-28",
+            "",
+            "urn:ngsi-ld:AirQualityObserved:Madrid-A-28-2016-03-15T11:00:00",
+            true,
+        ),
+    ];
+    for (declaration, id, topic, text, expect) in cases.into_iter().chain(later) {
         assert_eq!(
             mentions(declaration, id, topic, text),
             expect,
