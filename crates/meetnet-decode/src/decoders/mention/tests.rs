@@ -2,12 +2,15 @@ use super::*;
 use crate::testing::{decoders, key};
 
 const CHIPS: &str = "format = 'airrohr'\nkind = 'http'";
-const UPLINKS: &str = "format = 'tts-v3'\ntopics = ['v3/+/devices/+/up']";
+const UPLINKS: &str = "format = 'tts-v3'\ntopics = ['v3/+/devices/+/up']
+    map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'Cel' }]";
 const TOPICS: &str =
-    "format = 'json'\ntopics = ['{site}/{device...}']\nsensor_id = '{site}-{device}'";
+    "format = 'json'\ntopics = ['{site}/{device...}']\nsensor_id = '{site}-{device}'
+    map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'Cel' }]";
 const COUNTS: &str = "format = 'telraam'\nkind = 'http'";
 const FLOWS: &str = "format = 'ngsi'\nkind = 'http'";
-const CHIRPS: &str = "format = 'chirpstack-v4'\nkind = 'http'";
+const CHIRPS: &str = "format = 'chirpstack-v4'\nkind = 'http'
+    map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'Cel' }]";
 
 /// Whether a message that cannot be decoded mentions the sensor `id` (or the segment, where it is a number).
 fn mentions(declaration: &str, id: &str, topic: &str, text: &str) -> bool {
