@@ -609,7 +609,7 @@ fn fiware_examples_become_what_their_attributes_say() {
             ("co", "co", 1.0),
         ] {
             let is_of_model = weather != property.starts_with(['p', 'n', 'c', 's'])
-                && !(attribute == "precipitation" && !weather);
+                && (weather || attribute != "precipitation");
             let is_shared = [
                 "temperature",
                 "relativeHumidity",
