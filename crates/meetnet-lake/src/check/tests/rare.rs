@@ -27,6 +27,7 @@ fn what_no_damage_of_bytes_can_cause_is_found_too() {
                 sequence: Sequence(1),
                 recorded_at: 0,
                 clock_step: false,
+                erased: false,
                 decoder_version: 1,
                 in_group: 0,
                 original: None,
