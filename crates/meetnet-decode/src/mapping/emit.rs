@@ -133,7 +133,9 @@ impl LongValue {
             row.set_text(self.columns.sensor_id, observation.sensor_id);
             row.set_text(self.columns.property, &self.property);
             let interval_s = observation.stated.interval_s.or(origin.interval_s);
-            let before_s = if origin.ends { interval_s } else { None };
+            // An interval that the message states has its start as the message's time, whatever the map says.
+            let ends = origin.ends && observation.stated.interval_s.is_none();
+            let before_s = if ends { interval_s } else { None };
             let start = observation.time.before(before_s.unwrap_or(0));
             start.set(self.columns.time, row);
             row.set_float(self.columns.value, value);
@@ -180,7 +182,8 @@ impl WideRow {
             return;
         }
         // Without an interval the row has no key, so that it becomes a reject below.
-        let ended = self.interval.filter(|_| self.ends);
+        let ends = self.ends && observation.stated.interval_s.is_none();
+        let ended = self.interval.filter(|_| ends);
         let interval_s = ended.and_then(|column| row.draft_int(column));
         let start = observation.time.before(interval_s.unwrap_or(0));
         start.set(self.time, row);

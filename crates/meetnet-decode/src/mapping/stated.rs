@@ -17,7 +17,7 @@ pub(crate) type UnitCodes = [(&'static str, &'static str)];
 /// What a message says of its values.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stated<'a> {
-    /// Length of the interval that the values are of, in seconds.
+    /// Length of the interval that the values are of, in seconds; the time of the message is then its start.
     pub(crate) interval_s: Option<i64>,
     /// In which units the values are; a value of which nothing is said is in the unit of the map.
     pub(crate) units: Option<Units<'a>>,

@@ -168,6 +168,17 @@ fn times_without_a_zone_need_a_declared_one_and_intervals_have_a_length() {
         decode(zoned, "", &interval),
         row("time=2026-06-01T11:10:00Z interval_s=300")
     );
+    // A declared end is for times that are no interval: an interval says itself where it begins.
+    let ended = "format = 'ngsi'\ntime_is = 'end'\ninterval_s = 3600\n\
+                 time = { field = 'dateObserved', format = 'rfc3339', zone = 'Europe/Madrid' }";
+    assert_eq!(
+        decode(ended, "", &interval),
+        row("time=2026-06-01T11:10:00Z interval_s=300")
+    );
+    assert_eq!(
+        decode(ended, "", &naive),
+        row("time=2026-06-01T10:00:00Z interval_s=3600")
+    );
     // From and to have zones where the interval has none.
     let both = entity(
         r#""dateObserved": "2026-06-01T13:10:00/2026-06-01T13:15:00",
