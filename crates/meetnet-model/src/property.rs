@@ -1,5 +1,6 @@
 //! The property table (`schemas/properties.toml`): what long datasets can hold.
 
+use crate::units::{Gas, REFERENCE_TEMPERATURE};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::DatasetId;
@@ -24,4 +25,15 @@ pub struct PropertyDeclaration {
     pub molar_mass: Option<f64>,
     /// Name for people.
     pub title: Texts,
+}
+
+impl PropertyDeclaration {
+    /// Returns the gas that it is a share of, at [`REFERENCE_TEMPERATURE`]; none for what is no gas.
+    pub fn gas(&self) -> Option<Gas> {
+        let temperature = REFERENCE_TEMPERATURE;
+        self.molar_mass.map(|molar_mass| Gas {
+            molar_mass,
+            temperature,
+        })
+    }
 }

@@ -15,7 +15,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
-use meetnet_model::units::{Conversion, Gas, REFERENCE_TEMPERATURE};
+use meetnet_model::units::{Conversion, Gas};
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot};
@@ -62,7 +62,7 @@ struct PointSlots {
 struct Property {
     dataset: usize,
     unit: Box<str>,
-    molar_mass: Option<f64>,
+    gas: Option<Gas>,
     sensor_id: usize,
     property: usize,
     time: usize,
@@ -113,7 +113,7 @@ impl SeriesDecoder {
             let property = Property {
                 dataset: number,
                 unit: declared.unit.as_str().into(),
-                molar_mass: declared.molar_mass,
+                gas: declared.gas(),
                 sensor_id: filled_column(dataset, "sensor_id", ColumnType::Text)?,
                 property: filled_column(dataset, "property", ColumnType::Text)?,
                 time: filled_column(dataset, "time", ColumnType::Timestamp)?,
@@ -195,16 +195,13 @@ impl SeriesDecoder {
             (RejectReason::NoMappedValue, message)
         })?;
         let unit = body.envelope.meta("unit").unwrap_or(&property.unit);
-        let gas = property.molar_mass.map(|molar_mass| Gas {
-            molar_mass,
-            temperature: REFERENCE_TEMPERATURE,
-        });
-        let conversion = Conversion::between(unit, &property.unit, gas).map_err(|error| {
-            (
-                RejectReason::WrongType,
-                format!("the unit of the series: {error}"),
-            )
-        })?;
+        let conversion =
+            Conversion::between(unit, &property.unit, property.gas).map_err(|error| {
+                (
+                    RejectReason::WrongType,
+                    format!("the unit of the series: {error}"),
+                )
+            })?;
         Ok(Beside {
             name,
             property,

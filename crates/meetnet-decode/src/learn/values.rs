@@ -2,7 +2,7 @@
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::property::PropertyDeclaration;
-use meetnet_model::units::{Conversion, Gas, REFERENCE_TEMPERATURE};
+use meetnet_model::units::Conversion;
 
 use super::leaves::Leaf;
 use super::names::{self, Fit};
@@ -128,11 +128,7 @@ fn guess_unit(
 }
 
 fn conversion(unit: &str, property: &PropertyDeclaration) -> Option<Conversion> {
-    let gas = property.molar_mass.map(|molar_mass| Gas {
-        molar_mass,
-        temperature: REFERENCE_TEMPERATURE,
-    });
-    Conversion::between(unit, &property.unit, gas).ok()
+    Conversion::between(unit, &property.unit, property.gas()).ok()
 }
 
 /// Returns true where all numbers, told in a unit, are what the property usually is.

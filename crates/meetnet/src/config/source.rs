@@ -190,6 +190,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .map(|transport| Transport::Mqtt(Box::new(transport))),
         Kind::Http => Some(Transport::Http(http(document, &raw, format))),
     };
+    let named_properties = source_poll::named_properties(&raw);
     let default_window = TimeWindow::default();
     let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
         text.map_or(default, |text| text.micros())
@@ -203,7 +204,6 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     };
     let silent_after = raw.silent_after.map(|after| after.0);
     let licence_span = raw.licence.span();
-    let named_properties = source_poll::named_properties(&raw);
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
     let declaration = SourceDeclaration {

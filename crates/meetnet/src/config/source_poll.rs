@@ -257,7 +257,7 @@ pub(super) fn check_properties(
             continue;
         };
         let Some(unit) = unit else { continue };
-        let conversion = Conversion::between(unit.get_ref(), &found.unit, found.molar_mass);
+        let conversion = Conversion::between(unit.get_ref(), &found.unit, found.gas());
         if let Err(error) = conversion {
             document.problem(unit.span(), error.to_string());
         }
