@@ -230,7 +230,7 @@ impl DatasetActor {
         }
     }
 
-    /// Rejects are never looked up: their key is the frame's own position.
+    /// Rejects are looked up only where they are of a replay: else their key is the frame's own position.
     fn is_keyed_by_frame(&self) -> bool {
         self.declaration.kind == DatasetKind::Private
     }

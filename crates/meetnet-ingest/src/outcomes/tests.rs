@@ -67,6 +67,7 @@ fn a_report_that_races_with_the_registration_is_not_lost() {
                 registry.report(
                     sequence,
                     Outcome {
+                        unlisted: 0,
                         accepted: 1,
                         rejects: Vec::new(),
                     },

@@ -244,6 +244,7 @@ fn a_waiting_push_learns_what_became_of_its_body() {
         let Outcome {
             accepted: got,
             rejects,
+            ..
         } = runtime.block_on(waiter.outcome()).unwrap();
         let got_reasons: Vec<&str> = rejects
             .iter()

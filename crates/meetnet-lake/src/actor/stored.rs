@@ -16,7 +16,7 @@ use meetnet_model::ids::SourceId;
 use super::{DatasetActor, Lineage};
 use crate::error::LakeError;
 use crate::keys;
-use crate::snapshot::LiveFile;
+use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::table::lookup::{FoundKey, WantedKey};
 
 /// What places a version in the order: precedence of its source, then receive time, µs.
@@ -116,18 +116,30 @@ impl DatasetActor {
         }
     }
 
+    /// Returns true where the key of a reject is the position of its own frame, which nothing stored can have. A replayed
+    /// message keeps the position that it had first.
+    fn is_keyed_by_its_frame(&self, incoming: &Incoming<'_>, row: usize) -> bool {
+        let first = self.codec.key_columns.first();
+        self.is_keyed_by_frame()
+            && first.is_some_and(|index| {
+                let value = keys::key_value(incoming.declared.column(*index).as_ref(), row);
+                let sequence = incoming.lineage(row).sequence.0 as i64;
+                value == Some(StatisticsValue::Int(sequence))
+            })
+    }
+
     /// Finds the committed versions of incoming keys that are neither hot nor newer than everything of their series.
     pub(super) fn look_up(
         &mut self,
         incoming: &mut Incoming<'_>,
         first: usize,
     ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
-        if self.is_keyed_by_frame() {
-            return Ok(HashMap::new());
-        }
         let times = self.times(incoming.declared);
         let mut wanted: Vec<WantedKey> = Vec::new();
         for row in first..incoming.declared.num_rows() {
+            if self.is_keyed_by_its_frame(incoming, row) {
+                continue;
+            }
             let key = incoming.key(row);
             let time = times.map_or(0, |times| times.value(row));
             let past = self.codec.has_series && self.frontier.is_past(self.codec.series(key), time);

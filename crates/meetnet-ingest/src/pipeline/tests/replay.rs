@@ -161,6 +161,39 @@ fn a_mended_mapping_makes_the_rows_of_rejected_messages() {
 }
 
 #[test]
+fn a_reject_in_a_file_is_met_again_under_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let cut = daemon.append("timeless", "{\"t\":");
+    let odd = daemon.append("timeless", "{\"temp\":3}");
+    daemon.wait(odd);
+    let commands = daemon.pipeline.commands();
+    commands.commit_all().unwrap();
+    let choice = choose([
+        (cut, message("timeless", &[(0, RejectReason::Malformed)])),
+        (
+            odd,
+            message("timeless", &[(0, RejectReason::NoMappedValue)]),
+        ),
+    ]);
+    let of_rejects = |snapshot: &LakeSnapshot| {
+        let table = &snapshot.tables[&DatasetId::new("rejects")];
+        let masked: usize = table.masks.values().map(|mask| mask.rows.len()).sum();
+        (rows(snapshot, "rejects"), masked)
+    };
+    // Nothing is mended: both come out again, and are what is stored.
+    let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+    let snapshot = daemon.wait(decided.span.unwrap().1);
+    assert_eq!(of_rejects(&snapshot), ((0, 2), 0));
+    // One is dropped: it takes the place of the one in the file.
+    let mut dropped = choice.rejects.clone();
+    dropped.retain(|sequence, _| *sequence == cut);
+    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
+    let snapshot = daemon.wait(decided.span.unwrap().1);
+    assert_eq!(of_rejects(&snapshot), ((1, 2), 1));
+}
+
+#[test]
 fn a_dropped_reject_is_closed_without_rows() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

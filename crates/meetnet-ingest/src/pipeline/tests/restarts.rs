@@ -113,7 +113,7 @@ fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal
         DupWindows::default(),
     )
     .unwrap();
-    runner.replay(&recovery, |_| {}).unwrap();
+    runner.replay(&recovery, |_| Ok(())).unwrap();
     (journal, runner)
 }
 

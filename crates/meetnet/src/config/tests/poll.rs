@@ -42,7 +42,8 @@ fn the_pages_have_examples_that_load() {
         let polled_ones = examples
             .iter()
             .filter(|text| !text.contains("kind = \"http\""));
-        assert!(polled_ones.map(|text| polled(text)).count() > 0, "{name}");
+        let checked = polled_ones.inspect(|text| drop(polled(text))).count();
+        assert!(checked > 0, "{name}");
     }
 }
 
