@@ -36,7 +36,7 @@ const MISSING: [&str; 6] = ["na", "n/a", "nan", "null", "none", "\\n"];
 /// The decoder of one source of CSV bodies.
 #[derive(Clone, Debug)]
 pub(crate) struct CsvDecoder {
-    reader: Reader,
+    delimiter: u8,
     names: FieldNames,
     mapped: Mapped,
     /// Columns that every row needs: those of sensor and time.
@@ -102,7 +102,7 @@ impl CsvDecoder {
             }
         }
         Ok(Self {
-            reader: ReaderBuilder::new().delimiter(delimiter).build(),
+            delimiter,
             names,
             mapped,
             required,
@@ -122,7 +122,7 @@ impl CsvDecoder {
         let output = &mut group.output;
         let csv = &mut group.scratch.csv;
         let row = &mut group.scratch.row;
-        let mut records = Records::new(&self.reader, body.text);
+        let mut records = Records::new(self.delimiter, body.text);
         let mut declared = self.columns.as_deref();
         csv.columns.clear();
         if let Some(columns) = declared {
@@ -305,9 +305,10 @@ struct Records<'t> {
 }
 
 impl<'t> Records<'t> {
-    fn new(reader: &Reader, text: &'t str) -> Self {
+    fn new(delimiter: u8, text: &'t str) -> Self {
         Self {
-            reader: reader.clone(),
+            // Built anew for each body: the clone of a reader of csv-core 0.1 has lost its tables, and reads nothing.
+            reader: ReaderBuilder::new().delimiter(delimiter).build(),
             text,
             at: 0,
             line: 1,
