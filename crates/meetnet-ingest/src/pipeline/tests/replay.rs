@@ -70,7 +70,8 @@ fn place(folder: &Path) -> JournalPlace {
 fn message(source: &str, rejects: &[(u32, RejectReason)]) -> RejectedMessage {
     RejectedMessage {
         source: source.into(),
-        received_at: now_ms() * 1_000,
+        // Not before the message itself, which has microseconds.
+        received_at: (now_ms() + 1) * 1_000,
         rejects: rejects.to_vec(),
     }
 }
