@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use meetnet_tests::daemon::Installation;
 
+/// Searches of all files, of which one must find none of them gone.
+const SEARCHES_MAX: usize = 100;
 const SOURCES: &str = r#"
 [[source]]
 id = "boxes"
@@ -50,8 +52,24 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Files of journal and lake in which one of the traces stands, as it is or compressed.
+/// Files of journal and lake in which one of the traces stands, as it is or compressed. The daemon renames files all the
+/// time: where one is gone that was just listed, the search begins anew.
 fn tainted(installation: &Installation, traces: &[&str]) -> Result<Vec<PathBuf>> {
+    for _ in 0..SEARCHES_MAX {
+        match search(installation, traces) {
+            Err(error) if is_gone(&error) => {}
+            searched => return searched,
+        }
+    }
+    bail!("files come and go faster than they can be searched")
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn search(installation: &Installation, traces: &[&str]) -> Result<Vec<PathBuf>> {
     let mut tainted = Vec::new();
     for folder in ["journal", "lake"] {
         for path in files(&installation.folder().join(folder))? {
