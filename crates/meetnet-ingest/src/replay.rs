@@ -45,7 +45,7 @@ pub enum Decision {
 pub struct RejectedMessage {
     /// Its source.
     pub source: SourceId,
-    /// When it was received, µs since 1970 UTC.
+    /// When it was received, µs since 1970 UTC, exactly as its rejects say: they are looked up by it.
     pub received_at: i64,
     /// Ordinal and reason of each.
     pub rejects: Vec<(u32, RejectReason)>,

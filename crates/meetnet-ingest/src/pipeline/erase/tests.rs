@@ -310,7 +310,7 @@ fn scene() -> Scene {
 
     // Another life: the archive is compressed, more is committed, and the last rows are hot.
     let daemon = Daemon::start(&files, now).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !files
         .paths()
         .iter()
