@@ -6,8 +6,8 @@
 //!   └──────────────── taken, unchanged, failed: when to ask again ◀────────┘
 //! ```
 //!
-//! What decides owns no clock and does no I/O: [`plan`] says which window of which target is asked next, [`pace`] when a
-//! host may be asked again, and a module per API which request that is and what its answer means. [`poller`] is the rim.
+//! What decides owns no clock and does no I/O: `plan` says which window of which target is asked next, `pace` when a
+//! host may be asked again, and a module per API which request that is and what its answer means. `poller` is the rim.
 //!
 //! - **Every source is a task of its own** with one request at a time, so that one that fails slows no other. Only what
 //!   a host allows is shared by its sources.

@@ -28,7 +28,7 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 pub(crate) enum SourceCommand {
     /// Shows the rows and rejects of sample messages, and stores nothing
     Test(TestOptions),
-    /// Proposes a [[source]] section for messages that nobody has described
+    /// Proposes a source for messages that nobody has described
     Learn(LearnOptions),
 }
 
