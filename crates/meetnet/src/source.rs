@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! test   configuration + FILE… ─▶ Decoders ─▶ rows and rejects ─▶ stdout
-//! learn  FILE… ─▶ meetnet_decode::learn ─▶ a [[source]] section ─▶ stdout
+//! learn  FILE… ─▶ meetnet_decode::learn ─▶ a source ─▶ stdout
 //! ```
 
 use std::io::Read;

@@ -23,8 +23,8 @@ pub struct LakeOptions {
     pub retention: BTreeMap<DatasetId, Duration>,
     /// What time it is.
     pub clock: LakeClock,
-    /// True: threads of the lake's own commit, merge and remove files. False: its owner calls [`Lake::run_commit_job`]
-    /// and [`Lake::run_upkeep_job`], so that a test decides every step.
+    /// True: threads of the lake's own commit, merge and remove files. False: its owner calls `Lake::run_commit_job`
+    /// and `Lake::run_upkeep_job`, so that a test decides every step.
     pub background: bool,
 }
 
