@@ -150,7 +150,8 @@ impl Decoders {
         };
         // A byte order mark is no JSON, but some gateways write one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
-        if text.is_empty() {
+        // Some formats skip lines of any white space, not of ASCII's alone.
+        if text.trim().is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");
         }
         if !matches!(source.format, Format::Ndjson(_)) {
