@@ -90,7 +90,6 @@ fn search(installation: &Installation, traces: &[&str]) -> Result<Vec<PathBuf>> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "has not run to its end yet: docs/testing.md, known to fail"]
 async fn a_daemon_erases_a_device_from_every_file_and_goes_on() {
     erase_in_a_daemon().await.unwrap();
 }

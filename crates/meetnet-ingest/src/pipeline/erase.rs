@@ -268,7 +268,8 @@ impl Runner {
             report.add(&dataset, erased);
         }
         self.lake.advance(sequence, frame.recorded_at);
-        self.save_checkpoint()?;
+        // It is done. A checkpoint that failed halfway may have archived the frame, so it is not to be met again for it.
+        self.try_checkpoint();
         Ok(report)
     }
 }

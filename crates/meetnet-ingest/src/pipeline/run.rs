@@ -558,12 +558,17 @@ impl Runner {
         {
             return Ok(());
         }
-        // The journal keeps what it could not trim: nothing is lost, and the next commit tries again.
+        self.try_checkpoint();
+        Ok(())
+    }
+
+    /// Writes a checkpoint and trims. Where it cannot, the journal keeps what was not trimmed: nothing is lost, and the next
+    /// commit tries again.
+    pub(super) fn try_checkpoint(&mut self) {
         if let Err(error) = self.save_checkpoint() {
             let error: &dyn std::error::Error = &error;
             warn!(error, "checkpoint failed");
         }
-        Ok(())
     }
 
     /// Writes a checkpoint and trims, whether it is time for it or not.

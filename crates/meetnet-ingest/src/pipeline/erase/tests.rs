@@ -231,6 +231,10 @@ impl Daemon {
             {
                 return snapshot;
             }
+            assert!(
+                !*self.pipeline.watch_stopped().borrow(),
+                "the pipeline stopped before frame {sequence}"
+            );
             assert!(Instant::now() < deadline, "frame {sequence} is not applied");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -343,7 +347,9 @@ fn scene() -> Scene {
 
 /// The content of a file as it can be searched: bytes as they are, and what they hold when they are decoded.
 fn searchable(files: &FaultyFiles, path: &Path) -> String {
-    let content = files.content(path).unwrap_or_default();
+    let Some(content) = whole(files, path) else {
+        return String::new();
+    };
     let mut text = String::from_utf8_lossy(&content).into_owned();
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("zst") => {
@@ -354,6 +360,21 @@ fn searchable(files: &FaultyFiles, path: &Path) -> String {
         _ => {}
     }
     text
+}
+
+/// The content of a file; of one that is being written, once it is whole. None: it is gone.
+fn whole(files: &FaultyFiles, path: &Path) -> Option<Vec<u8>> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let content = files.content(path)?;
+        let is_table = path
+            .extension()
+            .is_some_and(|extension| extension == "parquet");
+        if !is_table || content.ends_with(b"PAR1") || Instant::now() >= deadline {
+            return Some(content);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The rows of a Parquet file, one text each.

@@ -192,7 +192,6 @@ fn push_when_there_is_room(daemon: &Daemon) -> u64 {
 }
 
 #[test]
-#[ignore = "after one of the faults frames behind the request are not applied: docs/testing.md, known to fail"]
 fn a_fault_at_any_moment_leaves_no_reader_without_its_file_and_is_made_good() {
     let scene = scene();
     let expect = expected(&scene);
