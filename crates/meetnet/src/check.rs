@@ -30,6 +30,7 @@ use crate::cli::print;
 use crate::commands::{self, Request};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
+use crate::readable::counted;
 
 /// The options of `meetnet check`.
 #[derive(Debug, Args)]
@@ -148,12 +149,12 @@ impl Answer {
             (0, 0) => Ok(()),
             (findings, 0) => Err(Failure::Work(anyhow!(
                 "{} found",
-                counted(findings, "problem")
+                counted(findings as u64, "problem")
             ))),
             (findings, left) => Err(Failure::Work(anyhow!(
                 "{} found, {} not repaired",
-                counted(findings, "problem"),
-                counted(left, "place")
+                counted(findings as u64, "problem"),
+                counted(left as u64, "place")
             ))),
         }
     }
@@ -191,9 +192,4 @@ pub(crate) fn place(config: &Config) -> JournalPlace {
         archive_dir: config.journal.archive_dir.clone(),
         files: Arc::new(DiskFiles::PRIVATE),
     }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

@@ -28,6 +28,7 @@ use crate::cli::listen_address;
 use crate::config::{Config, Environment};
 use crate::daemon::{Daemon, Role, Start, StopSignal};
 use crate::failure::Failure;
+use crate::readable::grouped;
 use crate::telemetry;
 
 mod files;
@@ -335,19 +336,6 @@ pub(crate) fn default_config_toml() -> String {
         files::ADMIN_DEFAULT,
         mqtt,
     )
-}
-
-/// Writes a number with separators, for people.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn now_us() -> i64 {

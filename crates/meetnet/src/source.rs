@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use meetnet_model::schemas;
-use meetnet_model::time::parse_rfc3339;
 
 use crate::cli;
 use crate::config::{Config, Environment};
@@ -56,7 +55,7 @@ pub(crate) struct TestOptions {
     headers: Vec<(Box<str>, Box<str>)>,
 
     /// When the messages are received, RFC 3339; without it, now
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
     received_at: Option<i64>,
 
     /// table, or json: one object per row and reject
@@ -78,10 +77,6 @@ pub(crate) struct LearnOptions {
     /// The topic under which they arrive
     #[arg(long)]
     topic: Option<String>,
-}
-
-fn parse_time(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
 fn parse_header(text: &str) -> Result<(Box<str>, Box<str>), String> {

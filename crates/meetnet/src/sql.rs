@@ -23,11 +23,12 @@ use meetnet_lake::journal::FolderLock;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeLocation;
-use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+use meetnet_model::time::format_rfc3339;
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
+use crate::cli;
 use crate::config::{Config, Environment, Secrets};
 use crate::failure::Failure;
 
@@ -47,7 +48,7 @@ pub(crate) struct SqlOptions {
     format: Option<Format>,
 
     /// Answers as of this time, RFC 3339: what was known then, for example 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
     as_of: Option<i64>,
 
     /// Reads the storage of this configuration, or asks the daemon that has it open
@@ -62,10 +63,6 @@ pub(crate) struct SqlOptions {
 fn parse_format(text: &str) -> Result<Format, String> {
     text.parse()
         .map_err(|error: meetnet_query::QueryError| error.message)
-}
-
-fn parse_time(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
 /// Answers the query on stdout.

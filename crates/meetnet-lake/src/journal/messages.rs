@@ -11,10 +11,8 @@ use meetnet_model::ids::Sequence;
 
 use super::JournalError;
 use super::checkpoint::Sealed;
-use super::error::IoContext;
-use super::frame::{FrameKind, FrameRef};
+use super::frame::FrameRef;
 use super::opening::stored_identity;
-use super::scan::Scanned;
 use super::segment::ReadHeader;
 use super::stored::{self, JournalPlace, LocatedSegment};
 
@@ -111,22 +109,12 @@ pub fn visit_messages<E: From<JournalError>>(
         let Some(open) = located.segment.open(place)? else {
             continue;
         };
-        let mut scanner = open.scanner(key);
-        loop {
-            match scanner.next().context("read", &place.dir)? {
-                Scanned::End | Scanned::Newer(_) => break,
-                // What is lost there is for the check to say.
-                Scanned::Damage { .. } => {}
-                Scanned::Frame { frame, .. } if frame.head => {}
-                Scanned::Frame { frame, .. } if frame.sequence > located.void_after => break,
-                Scanned::Frame { frame, .. } => {
-                    let is_message = matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay);
-                    if is_message && wanted.contains(frame.sequence) {
-                        visit(&frame)?;
-                    }
-                }
+        open.visit_messages::<E>(place, key, located.void_after, |frame| {
+            if wanted.contains(frame.sequence) {
+                visit(frame)?;
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }

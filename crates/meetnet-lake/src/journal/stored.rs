@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::archive::ArchiveName;
 use super::error::{IoContext, JournalError};
-use super::frame::FrameKey;
-use super::scan::Scanner;
+use super::frame::{FrameKey, FrameKind, FrameRef};
+use super::scan::{Scanned, Scanner};
 use super::segment::{HEADER_BYTES, Header, ReadHeader, SegmentName};
 use super::shared::locked;
 use crate::files::{FileHandle, Files};
@@ -232,6 +232,34 @@ impl OpenSegment {
             HEADER_BYTES as u64,
             self.bytes,
         )
+    }
+
+    /// Gives `visit` the messages in it, envelopes and replays, that count: none after `void_after`. Damaged parts are
+    /// passed over; what is lost there is for the check to say.
+    ///
+    /// # Errors
+    /// Where it cannot be read, and what `visit` returns.
+    pub(crate) fn visit_messages<E: From<JournalError>>(
+        &self,
+        place: &JournalPlace,
+        key: FrameKey,
+        void_after: Sequence,
+        mut visit: impl FnMut(&FrameRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut scanner = self.scanner(key);
+        loop {
+            match scanner.next().context("read", &place.dir)? {
+                Scanned::End | Scanned::Newer(_) => return Ok(()),
+                Scanned::Damage { .. } => {}
+                Scanned::Frame { frame, .. } if frame.head => {}
+                Scanned::Frame { frame, .. } if frame.sequence > void_after => return Ok(()),
+                Scanned::Frame { frame, .. } => {
+                    if matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay) {
+                        visit(&frame)?;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::QuarantinedFile;
 use super::held::{SourceRange, TimeRange};
 use crate::journal::checkpoint::Sealed;
-use crate::journal::error::IoContext;
-use crate::journal::frame::{FrameKey, FrameKind, FrameRef};
+use crate::journal::frame::FrameRef;
 use crate::journal::opening::stored_identity;
-use crate::journal::scan::Scanned;
 use crate::journal::segment::ReadHeader;
-use crate::journal::stored::{self, LocatedSegment, OpenSegment};
+use crate::journal::stored::{self, LocatedSegment};
 use crate::journal::{JournalError, JournalPlace};
 
 /// Raw messages that are still there for rows that are gone.
@@ -89,7 +87,10 @@ pub(super) fn find(
             && raw.iter().any(|raw| may_hold(raw))
             && let Some(open) = located.segment.open(place)?
         {
-            count_frames(place, &open, key, located.void_after, &mut raw)?;
+            open.visit_messages::<JournalError>(place, key, located.void_after, |frame| {
+                raw.iter_mut().for_each(|raw| raw.count(frame, &open.name));
+                Ok(())
+            })?;
         }
     }
     Ok(())
@@ -101,32 +102,6 @@ fn begins_at(located: &LocatedSegment) -> Option<i64> {
         (Some(name), _) => Some(name.first_recorded_at),
         (None, ReadHeader::Valid(header)) => Some(header.recorded_after.saturating_add(1)),
         (None, ReadHeader::Damaged | ReadHeader::Newer(_)) => None,
-    }
-}
-
-fn count_frames(
-    place: &JournalPlace,
-    open: &OpenSegment,
-    key: FrameKey,
-    void_after: Sequence,
-    raw: &mut [&mut RawFrames],
-) -> Result<(), JournalError> {
-    let mut scanner = open.scanner(key);
-    loop {
-        match scanner.next().context("read", &place.dir)? {
-            Scanned::End | Scanned::Newer(_) => return Ok(()),
-            // A check says what is lost there.
-            Scanned::Damage { .. } => {}
-            Scanned::Frame { frame, .. } if frame.head => {}
-            Scanned::Frame { frame, .. } if frame.sequence > void_after => return Ok(()),
-            Scanned::Frame { frame, .. } => {
-                if matches!(frame.kind, FrameKind::Envelope | FrameKind::Replay) {
-                    for raw in raw.iter_mut() {
-                        raw.count(&frame, &open.name);
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -3,9 +3,8 @@
 use clap::{Args, Subcommand};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
-use meetnet_model::time::parse_rfc3339;
 
-use super::{ConfigOption, ask, block_on};
+use super::{ConfigOption, ask, block_on, instant};
 use crate::commands::Request;
 use crate::commands::rejects::{self, Listing, Replaying, Selection};
 use crate::config::{Config, Environment};
@@ -32,10 +31,10 @@ struct SelectionOptions {
     #[arg(long, value_name = "REASON", value_parser = parse_reason)]
     reason: Option<RejectReason>,
     /// Only received at or after this time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<i64>,
     /// Only received before this time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     until: Option<i64>,
     /// Only of these messages: a sequence, or FIRST..LAST
     #[arg(long, value_name = "SEQUENCE", value_parser = parse_sequences)]
@@ -158,10 +157,6 @@ fn parse_reason(text: &str) -> Result<RejectReason, String> {
         let names = RejectReason::ALL.map(RejectReason::as_str).join(", ");
         format!("there is no reason `{text}`; there are {names}")
     })
-}
-
-fn parse_time(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).map_err(|error| error.to_string())
 }
 
 fn parse_sequence(text: &str) -> Result<Sequence, String> {

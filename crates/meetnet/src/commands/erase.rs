@@ -9,9 +9,9 @@ use meetnet_ingest::pipeline::{EraseReport, EraseRequest, PipelineError};
 use meetnet_model::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
-use super::upkeep::counted;
 use super::{Context, Outcome, Progress};
 use crate::failure::Failure;
+use crate::readable::counted;
 
 /// What is to be erased, as it was named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::client::BAR;
 use super::{Context, Outcome, Progress};
 use crate::failure::Failure;
+use crate::readable::grouped;
 
 /// Characters of the bar.
 const BAR_CHARS: u64 = 24;
@@ -202,19 +203,6 @@ fn describe(summary: &Summary) -> String {
         }
     }
     lines.join("\n")
-}
-
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A duration as a clock shows it.

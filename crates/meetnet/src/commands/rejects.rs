@@ -272,7 +272,8 @@ pub(super) fn replay_chosen(
             )));
         }
     };
-    let rejects = choose(context, selection, progress)?;
+    let table = Rejects::open(&context.config, &context.shared)?;
+    let rejects = choose(context, &table, selection, progress)?;
     let choice = Choice { rejects, messages };
     let chosen: u64 = choice
         .rejects
@@ -290,7 +291,7 @@ pub(super) fn replay_chosen(
         progress("waiting until their rows are committed".to_owned());
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
-    let resolved = resolved_by(context, &decided)?;
+    let resolved = resolved_by(&table, &decided)?;
     Ok(Outcome {
         report: describe_replayed(&decided, chosen, resolved),
     })
@@ -302,7 +303,8 @@ pub(super) fn drop_chosen(
     selection: &Selection,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
-    let rejects = choose(context, selection, progress)?;
+    let table = Rejects::open(&context.config, &context.shared)?;
+    let rejects = choose(context, &table, selection, progress)?;
     let decided = drop_rejects(&context.journal, &rejects).map_err(Failure::work)?;
     if decided.frames > 0 {
         context.pipeline.commit_all().map_err(Failure::work)?;
@@ -320,25 +322,24 @@ pub(super) fn drop_chosen(
 /// Reads the chosen rejects.
 fn choose(
     context: &Context,
+    table: &Rejects,
     selection: &Selection,
     progress: &mut Progress<'_>,
 ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
     progress("looking for the rejects".to_owned());
     // What was received by now counts, also where it is not applied yet.
     context.pipeline.commit_all().map_err(Failure::work)?;
-    let rejects = Rejects::open(&context.config, &context.shared)?;
-    Handle::current().block_on(rejects.choose(selection))
+    Handle::current().block_on(table.choose(selection))
 }
 
 /// Counts the rejects that frames resolved.
-fn resolved_by(context: &Context, decided: &Decided) -> Result<u64, Failure> {
+fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
     let Some((first, last)) = decided.span else {
         return Ok(0);
     };
     let statement =
         format!("SELECT count(*) FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
-    let rejects = Rejects::open(&context.config, &context.shared)?;
-    let batches = Handle::current().block_on(rejects.collect(statement))?;
+    let batches = Handle::current().block_on(table.collect(statement))?;
     let count = batches.first().filter(|batch| batch.num_rows() > 0);
     Ok(count.map_or(0, |batch| {
         batch.column(0).as_primitive::<Int64Type>().value(0) as u64
@@ -369,7 +370,7 @@ fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
     report
 }
 
-/// The private table, for one question.
+/// The private table, as it is when it is asked.
 struct Rejects {
     service: QueryService,
 }

@@ -11,6 +11,7 @@ use meetnet_model::quantity::{DurationText, SizeText};
 use super::{Context, Outcome, Progress};
 use crate::check;
 use crate::failure::Failure;
+use crate::readable::counted;
 
 /// Merges the files of every partition of a dataset, or of all, into one run each.
 pub(super) fn compact(
@@ -109,11 +110,6 @@ fn describe_vacuumed(vacuumed: Vacuumed) -> String {
         counted(log_files, "log file"),
         SizeText(bytes).rounded()
     )
-}
-
-pub(super) fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 /// What the lake does not know was asked for wrongly.

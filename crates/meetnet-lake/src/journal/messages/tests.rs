@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::files::{DiskFiles, Files};
-use crate::journal::{Checkpoint, Journal, JournalOptions, NewEnvelope, Original};
+use crate::journal::{Checkpoint, FrameKind, Journal, JournalOptions, NewEnvelope, Original};
 
 const NOW: i64 = 1_700_000_000_000_000;
 
