@@ -5,6 +5,7 @@
 //!
 //! It repeats names and ranges of numbers, and no text of a message: ids and tokens stay where they are.
 
+mod known;
 mod leaves;
 mod names;
 mod render;
@@ -12,10 +13,11 @@ mod times;
 mod values;
 
 use meetnet_model::declarations::Declarations;
-use serde_json::Value;
+use meetnet_model::source::WireFormat;
 use thiserror::Error;
 
-use leaves::{Form, Leaf, LeafPlace, Leaves};
+use known::Known;
+use leaves::{Leaf, LeafPlace, Leaves};
 use times::TimeGuess;
 use values::ValueGuess;
 
@@ -55,15 +57,18 @@ pub fn learn(
         return Err(LearnError::Nothing);
     }
     let leaves = leaves::leaves(&texts).ok_or(LearnError::UnknownForm)?;
-    if let Some(known) = known_format(&leaves) {
-        return Ok(render::known(known, topic));
-    }
-    Ok(render::proposal(&propose(leaves, topic, declarations)))
+    let proposal = match known::known(&texts, &leaves) {
+        Some((known, leaves)) => propose(Some(known), leaves, topic, declarations),
+        None => propose(None, leaves, topic, declarations),
+    };
+    Ok(render::proposal(&proposal))
 }
 
 /// What a proposal says.
 #[derive(Clone, Debug)]
 struct Proposal {
+    /// The format that the messages are known by.
+    known: Option<Known>,
     leaves: Leaves,
     topic: Option<TopicGuess>,
     sensor: Option<SensorGuess>,
@@ -88,48 +93,20 @@ struct SensorGuess {
     is_hardware: bool,
 }
 
-/// A format that this shape of message is known by, and needs no map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
-    Telraam,
-    Airrohr,
-    Tts,
-    Ecowitt,
-    Wunderground,
-    Influx,
-}
-
-fn known_format(leaves: &Leaves) -> Option<Known> {
-    let has =
-        |document: &Value, names: &[&str]| names.iter().all(|name| document.get(name).is_some());
-    if !leaves.documents.is_empty() {
-        let all = |names: &[&str]| leaves.documents.iter().all(|document| has(document, names));
-        return if all(&["end_device_ids"]) {
-            Some(Known::Tts)
-        } else if all(&["sensordatavalues", "esp8266id"]) || all(&["sensordatavalues", "esp32id"]) {
-            Some(Known::Airrohr)
-        } else if all(&["segment_id", "uptime", "date"]) || all(&["report"]) {
-            Some(Known::Telraam)
-        } else {
-            None
-        };
-    }
-    let has = |name: &str| {
-        let mut names = leaves.leaves.iter().map(|leaf| leaf.name.as_str());
-        names.any(|known| known.eq_ignore_ascii_case(name))
-    };
-    match leaves.form {
-        Form::LineProtocol => Some(Known::Influx),
-        Form::Urlencoded if has("PASSKEY") => Some(Known::Ecowitt),
-        Form::Urlencoded if has("ID") && has("PASSWORD") => Some(Known::Wunderground),
-        _ => None,
-    }
-}
-
-fn propose(leaves: Leaves, topic: Option<&str>, declarations: &Declarations) -> Proposal {
+fn propose(
+    known: Option<Known>,
+    leaves: Leaves,
+    topic: Option<&str>,
+    declarations: &Declarations,
+) -> Proposal {
+    // Formats know where their times are and, all but the line protocol, whose the values are.
+    let names_sensor = known.is_none_or(|known| known.format == WireFormat::Influx);
     let topic = topic.map(topic_guess);
-    let time = times::time(&leaves.leaves);
-    let sensor = sensor(&leaves.leaves);
+    let time = known
+        .is_none()
+        .then(|| times::time(&leaves.leaves))
+        .flatten();
+    let sensor = names_sensor.then(|| sensor(&leaves.leaves)).flatten();
     let mut values: Vec<(usize, ValueGuess)> = Vec::new();
     let mut unmapped = Vec::new();
     for (at, leaf) in leaves.leaves.iter().enumerate() {
@@ -162,6 +139,7 @@ fn propose(leaves: Leaves, topic: Option<&str>, declarations: &Declarations) -> 
     }
     unmapped.sort_unstable();
     Proposal {
+        known,
         leaves,
         topic,
         sensor,
@@ -193,10 +171,18 @@ const SENSOR_NAMES: [&str; 18] = [
     "name",
 ];
 
+/// Names of those that may be of anything.
+const SENSOR_NAMES_VAGUE: [&str; 2] = ["id", "name"];
+
 fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
     let candidates = leaves.iter().enumerate().filter_map(|(at, leaf)| {
         let name = names::plain(&leaf.name);
-        let rank = SENSOR_NAMES.iter().position(|known| *known == name)?;
+        let rank_of = |name: &str| SENSOR_NAMES.iter().position(|known| *known == name);
+        // The `id` of a `sensor` is a sensor id; an `id` alone may be the message's.
+        let with_parent = leaf.path.split(' ').rev().take(2);
+        let with_parent: Vec<&str> = with_parent.collect();
+        let with_parent: String = with_parent.into_iter().rev().collect();
+        let rank = rank_of(&names::plain(&with_parent)).or_else(|| rank_of(&name))?;
         let texts: Vec<&str> = leaf
             .values
             .iter()
@@ -211,17 +197,17 @@ fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
             name.as_str(),
             "deveui" | "mac" | "macaddress" | "imei" | "serial" | "serialnumber"
         ) || texts.iter().any(|text| is_hardware_id(text));
+        let is_vague = SENSOR_NAMES_VAGUE.contains(&SENSOR_NAMES[rank]);
         (!texts.is_empty()).then_some((
-            depth,
-            rank,
+            (is_vague, depth, rank),
             SensorGuess {
                 leaf: at,
                 is_hardware,
             },
         ))
     });
-    let best = candidates.min_by_key(|(depth, rank, _)| (*depth, *rank));
-    best.map(|(_, _, guess)| guess)
+    let best = candidates.min_by_key(|(order, _)| *order);
+    best.map(|(_, guess)| guess)
 }
 
 /// Returns true for what looks like a MAC, an EUI or another number that hardware carries.

@@ -68,7 +68,19 @@ pub(super) enum LeafValue {
 }
 
 impl LeafValue {
-    fn of_text(text: &str) -> Self {
+    /// Returns a value of JSON.
+    pub(super) fn of_json(value: &Value) -> Self {
+        match value {
+            Value::Number(number) => {
+                Self::Number(number.as_f64().unwrap_or(f64::NAN), number.to_string())
+            }
+            Value::String(text) => Self::of_text(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Self::Other,
+        }
+    }
+
+    /// Returns a number, or the text.
+    pub(super) fn of_text(text: &str) -> Self {
         match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => Self::Number(number, text.trim().to_owned()),
             _ => Self::Text(text.trim().to_owned()),
@@ -95,16 +107,19 @@ impl LeafValue {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Leaves {
     pub(super) form: Form,
+    /// In the order in which they were met.
     pub(super) leaves: Vec<Leaf>,
+    known: BTreeMap<LeafPlace, usize>,
     /// Pointers to the names and values of pairs, where the values stand in some.
     pub(super) pairs: Option<(String, String)>,
+    /// The messages say the units of their values, so the map need not.
+    pub(super) states_units: bool,
     /// The documents, where they are JSON.
     pub(super) documents: Vec<Value>,
 }
 
 /// Takes samples apart; none where they are in no form that is known.
 pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
-    let mut found = Collected::default();
     let whole: Option<Vec<Value>> = samples
         .iter()
         .map(|sample| serde_json::from_str(sample).ok())
@@ -113,15 +128,7 @@ pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
         Some(documents) => (Form::Json, documents),
         None => match json_lines(samples) {
             Some(documents) => (Form::JsonLines, documents),
-            None => {
-                let form = text_leaves(samples, &mut found)?;
-                return Some(Leaves {
-                    form,
-                    leaves: found.into_leaves(),
-                    pairs: None,
-                    documents: Vec::new(),
-                });
-            }
+            None => return text_leaves(samples),
         },
     };
     let documents: Vec<Value> = documents
@@ -132,15 +139,12 @@ pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
             document => vec![document],
         })
         .collect();
+    let mut found = Leaves::new(form);
     for document in &documents {
-        found.add_json(document, "", "", "");
+        found.add_document(document);
     }
-    Some(Leaves {
-        form,
-        pairs: found.pairs.clone(),
-        leaves: found.into_leaves(),
-        documents,
-    })
+    found.documents = documents;
+    Some(found)
 }
 
 fn json_lines(samples: &[&str]) -> Option<Vec<Value>> {
@@ -149,25 +153,26 @@ fn json_lines(samples: &[&str]) -> Option<Vec<Value>> {
     lines.map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-fn text_leaves(samples: &[&str], found: &mut Collected) -> Option<Form> {
+fn text_leaves(samples: &[&str]) -> Option<Leaves> {
     let is_line = |line: &str| {
         let parts: Vec<&str> = line.split(' ').collect();
         matches!(parts.len(), 2 | 3) && parts[1].contains('=') && !parts[0].contains('&')
     };
     if samples.iter().all(|sample| sample.lines().all(is_line)) {
-        return Some(Form::LineProtocol);
+        return Some(Leaves::new(Form::LineProtocol));
     }
     let is_form = |sample: &&str| {
         let sample = sample.trim();
         !sample.contains('\n') && sample.split('&').all(|pair| pair.contains('='))
     };
     if samples.iter().all(is_form) {
+        let mut found = Leaves::new(Form::Urlencoded);
         for sample in samples {
             for (name, value) in sample.trim().split('&').filter_map(|p| p.split_once('=')) {
                 found.add_text(name, &value.replace('+', " ").replace("%20", " "));
             }
         }
-        return Some(Form::Urlencoded);
+        return Some(found);
     }
     let header = samples.first()?.lines().next()?;
     let count = |delimiter: &char| header.matches(*delimiter).count();
@@ -175,6 +180,7 @@ fn text_leaves(samples: &[&str], found: &mut Collected) -> Option<Form> {
     if count(&delimiter) == 0 {
         return None;
     }
+    let mut found = Leaves::new(Form::Csv { delimiter });
     for sample in samples {
         let mut lines = sample.lines().filter(|line| !line.trim().is_empty());
         let names = split_cells(lines.next()?, delimiter).ok()?;
@@ -188,19 +194,23 @@ fn text_leaves(samples: &[&str], found: &mut Collected) -> Option<Form> {
             }
         }
     }
-    Some(Form::Csv { delimiter })
+    Some(found)
 }
 
-/// Leaves by place, in the order in which they were met.
-#[derive(Default)]
-struct Collected {
-    leaves: Vec<Leaf>,
-    known: BTreeMap<LeafPlace, usize>,
-    pairs: Option<(String, String)>,
-}
+impl Leaves {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            leaves: Vec::new(),
+            known: BTreeMap::new(),
+            pairs: None,
+            states_units: false,
+            documents: Vec::new(),
+        }
+    }
 
-impl Collected {
-    fn add(&mut self, place: LeafPlace, name: &str, path: &str, value: LeafValue) {
+    /// Adds a value; beyond the limits nothing is added.
+    pub(super) fn add(&mut self, place: LeafPlace, name: &str, path: &str, value: LeafValue) {
         let at = match self.known.get(&place) {
             Some(at) => *at,
             None if self.leaves.len() == LEAVES_MAX => return,
@@ -219,6 +229,11 @@ impl Collected {
         if values.len() < VALUES_MAX {
             values.push(value);
         }
+    }
+
+    /// Adds the values of a document of JSON.
+    pub(super) fn add_document(&mut self, document: &Value) {
+        self.add_json(document, "", "", "");
     }
 
     fn add_text(&mut self, name: &str, value: &str) {
@@ -244,13 +259,8 @@ impl Collected {
                 }
                 return;
             }
-            Value::Number(number) => {
-                let value = number.as_f64().unwrap_or(f64::NAN);
-                LeafValue::Number(value, number.to_string())
-            }
-            Value::String(text) => LeafValue::of_text(text),
             Value::Null => return,
-            Value::Bool(_) | Value::Array(_) => LeafValue::Other,
+            value => LeafValue::of_json(value),
         };
         self.add(LeafPlace::Pointer(pointer.to_owned()), name, path, leaf);
     }
@@ -279,17 +289,11 @@ impl Collected {
             let Some(name) = element.get(name).and_then(Value::as_str) else {
                 continue;
             };
-            let value = match element.get(value) {
-                Some(Value::Number(number)) => LeafValue::of_text(&number.to_string()),
-                Some(Value::String(text)) => LeafValue::of_text(text),
-                _ => continue,
-            };
-            self.add(LeafPlace::Field(name.to_owned()), name, name, value);
+            let value = element.get(value).map(LeafValue::of_json);
+            if let Some(value) = value.filter(|value| value.text().is_some()) {
+                self.add(LeafPlace::Field(name.to_owned()), name, name, value);
+            }
         }
         true
-    }
-
-    fn into_leaves(self) -> Vec<Leaf> {
-        self.leaves
     }
 }

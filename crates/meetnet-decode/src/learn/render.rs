@@ -2,41 +2,17 @@
 
 use std::fmt::Write;
 
+use meetnet_model::source::WireFormat;
+
+use super::Proposal;
+use super::known::{Known, MapNeed};
 use super::leaves::{Form, Leaf, LeafPlace};
 use super::values::{Certainty, range};
-use super::{Known, Proposal};
 
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 
-/// Returns the source of a format that needs no map.
-pub(super) fn known(known: Known, topic: Option<&str>) -> String {
-    let (format, what, licence) = match known {
-        Known::Telraam => ("telraam", "Telraam's answers", "CC-BY-NC-4.0"),
-        Known::Airrohr => ("airrohr", "messages of airRohr boxes", "ODbL-1.0"),
-        Known::Tts => ("tts-v3", "uplinks of The Things Stack", "CC-BY-4.0"),
-        Known::Ecowitt => ("ecowitt", "forms of Ecowitt stations", "CC-BY-4.0"),
-        Known::Influx => ("influx", "lines of InfluxDB's line protocol", "CC-BY-4.0"),
-        Known::Wunderground => ("wunderground", "forms for Weather Underground", "CC-BY-4.0"),
-    };
-    let mut out = format!("# Sure: these are {what}. Format `{format}` knows what is in them.\n");
-    head(&mut out, topic, format, licence);
-    if known == Known::Influx {
-        out.push_str(
-            "# Fields of the lines are named by you.\n\
-             map = [\n  { dataset = \"heat\", property = \"air_temperature\", field = \"temperature\", unit = \"Cel\" },\n]\n",
-        );
-    }
-    if known == Known::Tts {
-        out.push_str(
-            "# What the payload formatter decodes is the device's own: name it, relative to `decoded_payload`.\n\
-             # `meetnet source learn` proposes entries for a file that holds the decoded payload alone.\n\
-             map = [\n  { dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" },\n]\n",
-        );
-    }
-    out
-}
-
+/// What all proposals begin with.
 fn head(out: &mut String, topic: Option<&str>, format: &str, licence: &str) {
     out.push_str("[[source]]\nid = \"new-source\"  # choose a name\n");
     out.push_str(&match topic {
@@ -54,9 +30,56 @@ fn head(out: &mut String, topic: Option<&str>, format: &str, licence: &str) {
     );
 }
 
-/// Returns a proposal with a map.
+/// Returns a proposal.
 pub(super) fn proposal(proposal: &Proposal) -> String {
     let mut out = String::new();
+    match &proposal.known {
+        Some(known) => known_source(known, proposal, &mut out),
+        None => unknown_source(proposal, &mut out),
+    }
+    out
+}
+
+/// Writes the source of a format that the messages are known by.
+fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
+    let format = known.format.as_str();
+    let _ = writeln!(
+        out,
+        "# Sure: these are {}. Format `{format}` knows what is in them.",
+        known.what
+    );
+    if known.format == WireFormat::SensorCommunity {
+        // It is asked, and pushes nothing.
+        let _ = writeln!(
+            out,
+            "[[source]]\nid = \"new-source\"  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n\
+             contact = \"data@example.org\"  # yours: the network asks for it\n\
+             area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km",
+            known.licence
+        );
+        return;
+    }
+    // The messages name their devices, so the topic need not.
+    let is_named_by_topic = known.format == WireFormat::Influx;
+    let topic = proposal.topic.as_ref().map(|topic| {
+        if is_named_by_topic {
+            topic.pattern.clone()
+        } else {
+            topic.pattern.replace("{device}", "+")
+        }
+    });
+    head(out, topic.as_deref(), format, known.licence);
+    let MapNeed::Names(note) = known.map else {
+        return;
+    };
+    if is_named_by_topic {
+        sensor(proposal, out);
+    }
+    let _ = writeln!(out, "# {note}");
+    map(proposal, out);
+}
+
+fn unknown_source(proposal: &Proposal, out: &mut String) {
     let _ = writeln!(
         out,
         "# A proposal. Look at every line that is not `sure`, then try it:\n\
@@ -73,7 +96,7 @@ pub(super) fn proposal(proposal: &Proposal) -> String {
         out.push_str("# No format reads forms of unknown devices. If the device can send JSON or CSV, this is its map.\n");
     }
     let topic = proposal.topic.as_ref().map(|topic| topic.pattern.as_str());
-    head(&mut out, topic, format, "CC-BY-4.0");
+    head(out, topic, format, "CC-BY-4.0");
     if let Form::Csv { delimiter } = proposal.leaves.form
         && delimiter != ','
     {
@@ -83,8 +106,8 @@ pub(super) fn proposal(proposal: &Proposal) -> String {
             quoted(&delimiter.to_string())
         );
     }
-    sensor(proposal, &mut out);
-    time(proposal, &mut out);
+    sensor(proposal, out);
+    time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
         let _ = writeln!(
             out,
@@ -93,17 +116,26 @@ pub(super) fn proposal(proposal: &Proposal) -> String {
             quoted(value)
         );
     }
+    map(proposal, out);
+}
+
+/// Writes an entry for each value that is something, and names the others.
+fn map(proposal: &Proposal, out: &mut String) {
     out.push_str("map = [\n");
     for (at, guess) in &proposal.values {
         let leaf = &proposal.leaves.leaves[*at];
         let _ = writeln!(out, "  # {}: {}", guess.certainty.as_str(), guess.reason);
+        let unit = if proposal.leaves.states_units {
+            String::new()
+        } else {
+            format!(", unit = {}", quoted(&guess.unit))
+        };
         let _ = writeln!(
             out,
-            "  {{ dataset = \"{}\", property = \"{}\", {}, unit = {} }},",
+            "  {{ dataset = \"{}\", property = \"{}\", {}{unit} }},",
             guess.dataset,
             guess.property,
             place(&leaf.place),
-            quoted(&guess.unit)
         );
     }
     out.push_str("]\n");
@@ -112,8 +144,7 @@ pub(super) fn proposal(proposal: &Proposal) -> String {
             "# No name says what its value is. Write an entry for each value that you know.\n",
         );
     }
-    unmapped(proposal, &mut out);
-    out
+    unmapped(proposal, out);
 }
 
 fn sensor(proposal: &Proposal, out: &mut String) {

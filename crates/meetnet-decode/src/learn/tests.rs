@@ -142,7 +142,83 @@ fn tables() {
 }
 
 #[test]
-fn formats_that_need_no_map_are_recognised() {
+fn values_of_known_formats_are_mapped() {
+    check(
+        r#"[{"bn": "roof-3:", "bt": 1780311600, "n": "temperature", "u": "Cel", "v": 21.5}, {"n": "battery", "u": "V", "v": 3}]"#,
+        Some("senml/roof"),
+        &[
+            "# Sure: these are SenML packs",
+            "topics = [\"senml/+\"]",
+            "property = \"air_temperature\", field = \"temperature\" }",
+            "#   field = \"battery\" (3 … 3)",
+        ],
+        "heat sensor_id=ns-roof-3 property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n\
+         no_mapped_value: 1 record(s) have a name that no entry of the `map` takes, the first being {\"n\": \"battery\", \"u\": \"V\", \"v\": 3}\n",
+    );
+    check(
+        r#"{"time": "2026-06-01T11:59:58+00:00", "deviceInfo": {"devEui": "0102030405060708"}, "fPort": 2,
+            "object": {"temp_c": 21.5, "battery": 3.1}}"#,
+        None,
+        &[
+            "format = \"chirpstack-v4\"",
+            "# Pointers are relative to what the codec decodes",
+            "pointer = \"/temp_c\", unit = \"Cel\"",
+            "#   pointer = \"/battery\"",
+        ],
+        "heat sensor_id=ns-… property=air_temperature time=2026-06-01T11:59:58Z value=21.5\n",
+    );
+    check(
+        "weather,station=kessel-lo temp=21.5,hum=48i 1780311600000000000\nweather,station=heverlee temp=9 1780311600000000000\n",
+        None,
+        &[
+            "sensor_id = { field = \"station\" }",
+            "field = \"weather.temp\", unit = \"Cel\"",
+            "field = \"weather.hum\", unit = \"%\"",
+        ],
+        "heat sensor_id=ns-kessel-lo property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n\
+         heat sensor_id=ns-kessel-lo property=relative_humidity time=2026-06-01T11:00:00Z value=48\n\
+         heat sensor_id=ns-heverlee property=air_temperature time=2026-06-01T11:00:00Z value=9\n",
+    );
+    check(
+        r#"{"id": "urn:ngsi-ld:Roof:7", "type": "Roof", "dateObserved": "2026-06-01T11:00:00Z",
+            "temperature": {"type": "Property", "value": 21.5}}"#,
+        None,
+        &[
+            "format = \"ngsi\"",
+            "its type is not one that is understood without a map",
+            "property = \"air_temperature\", field = \"temperature\"",
+        ],
+        "heat sensor_id=ns-7 property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n",
+    );
+}
+
+#[test]
+fn ends_of_names_of_packs() {
+    for (name, expect) in [
+        ("roof:temperature", "temperature"),
+        ("roof/air/temperature", "temperature"),
+        ("temperature", "temperature"),
+        ("urn:dev:ow:10e2073a01080063", ""),
+        ("urn:dev:ow:10e2073a01080063_temp", "temp"),
+    ] {
+        assert_eq!(known::end_of(name), expect, "{name}");
+    }
+    let pack = r#"[{"n": "urn:dev:ow:10e2073a01080063", "u": "Cel", "v": 23.1}]"#;
+    let pack = proposal(&[pack], None);
+    let entry = "property = \"air_temperature\", field = \"\" }";
+    assert!(pack.contains(entry), "{pack}");
+}
+
+#[test]
+fn the_id_of_a_sensor_comes_before_that_of_a_message() {
+    let sample = r#"{"id": 981, "sensor": {"id": 12, "pin": "1"}, "co2": 450}"#;
+    let proposal = proposal(&[sample], None);
+    let id = "sensor_id = { pointer = \"/sensor/id\" }";
+    assert!(proposal.contains(id), "{proposal}");
+}
+
+#[test]
+fn known_formats_are_recognised() {
     for (sample, format) in [
         (r#"{"end_device_ids": {}, "uplink_message": {}}"#, "tts-v3"),
         (r#"{"esp8266id": "1", "sensordatavalues": []}"#, "airrohr"),
@@ -150,12 +226,27 @@ fn formats_that_need_no_map_are_recognised() {
         ("PASSKEY=X&stationtype=EasyWeather&tempf=68", "ecowitt"),
         ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
         ("weather,site=a temp=1,rh=2 1780311600", "influx"),
+        (
+            "GET /weatherstation/updateweatherstation.php?ID=I&dateutc=now&tempf=68 HTTP/1.1",
+            "wunderground",
+        ),
+        (
+            r#"{"result": 21.6, "phenomenonTime": "2026-06-01T11:00:00Z", "Datastream": {"@iot.id": 17}}"#,
+            "sensorthings",
+        ),
+        (
+            r#"{"id": "w-1", "type": "WeatherObserved", "temperature": 21.5}"#,
+            "ngsi",
+        ),
     ] {
         let proposal = proposal(&[sample], None);
         let line = format!("format = \"{format}\"");
         assert!(proposal.contains(&line), "{proposal}");
         assert!(proposal.starts_with("# Sure"), "{proposal}");
     }
+    let polled = r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#;
+    let polled = proposal(&[polled], None);
+    assert!(polled.contains("kind = \"sensor-community\""), "{polled}");
 }
 
 #[test]

@@ -1,0 +1,361 @@
+//! Formats whose messages are known by their shape. Those that need a map leave only the values to be guessed.
+
+use meetnet_model::source::WireFormat;
+use serde_json::{Map, Value};
+
+use super::leaves::{Form, LeafPlace, LeafValue, Leaves};
+
+/// A format that messages are known to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) format: WireFormat,
+    /// What messages of it are called.
+    pub(super) what: &'static str,
+    /// What their owners mostly allow.
+    pub(super) licence: &'static str,
+    pub(super) map: MapNeed,
+}
+
+/// What the map of a format is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MapNeed {
+    /// The format knows what its values are.
+    None,
+    /// The values are named by the device, its codec or its owner: a note on the places that entries name.
+    Names(&'static str),
+}
+
+const TELRAAM: Known = Known {
+    format: WireFormat::Telraam,
+    what: "Telraam's answers",
+    licence: "CC-BY-NC-4.0",
+    map: MapNeed::None,
+};
+const AIRROHR: Known = Known {
+    format: WireFormat::Airrohr,
+    what: "messages of airRohr boxes",
+    licence: "ODbL-1.0",
+    map: MapNeed::None,
+};
+const SENSOR_COMMUNITY: Known = Known {
+    format: WireFormat::SensorCommunity,
+    what: "answers of sensor.community",
+    licence: "ODbL-1.0",
+    map: MapNeed::None,
+};
+const ECOWITT: Known = Known {
+    format: WireFormat::Ecowitt,
+    what: "forms of Ecowitt stations",
+    licence: "CC-BY-4.0",
+    map: MapNeed::None,
+};
+const WUNDERGROUND: Known = Known {
+    format: WireFormat::Wunderground,
+    what: "requests for Weather Underground",
+    licence: "CC-BY-4.0",
+    map: MapNeed::None,
+};
+const TTS: Known = Known {
+    format: WireFormat::TtsV3,
+    what: "uplinks of The Things Stack",
+    licence: "CC-BY-4.0",
+    map: MapNeed::Names(
+        "Pointers are relative to what the payload formatter decodes, `decoded_payload`.",
+    ),
+};
+const CHIRPSTACK: Known = Known {
+    format: WireFormat::ChirpstackV4,
+    what: "uplinks of ChirpStack",
+    licence: "CC-BY-4.0",
+    map: MapNeed::Names("Pointers are relative to what the codec decodes, `object`."),
+};
+const SENSORTHINGS: Known = Known {
+    format: WireFormat::SensorThings,
+    what: "observations of SensorThings",
+    licence: "CC-BY-4.0",
+    map: MapNeed::Names("`field` is the id of a datastream, which does not say what it measures."),
+};
+const SENML: Known = Known {
+    format: WireFormat::Senml,
+    what: "SenML packs",
+    licence: "CC-BY-4.0",
+    map: MapNeed::Names("`field` is the end of a record's name; units are those of the records."),
+};
+const NGSI: Known = Known {
+    format: WireFormat::Ngsi,
+    what: "entities of a context broker",
+    licence: "CC-BY-4.0",
+    map: MapNeed::None,
+};
+const NGSI_OTHER: Known = Known {
+    map: MapNeed::Names(
+        "`field` is the attribute of the entity; its type is not one that is understood without a map.",
+    ),
+    ..NGSI
+};
+const INFLUX: Known = Known {
+    format: WireFormat::Influx,
+    what: "lines of InfluxDB's line protocol",
+    licence: "CC-BY-4.0",
+    map: MapNeed::Names("`field` is measurement and field; tags are as good as fields."),
+};
+const INFLUX_AIRROHR: Known = Known {
+    what: "lines of airRohr boxes",
+    licence: "ODbL-1.0",
+    map: MapNeed::None,
+    ..INFLUX
+};
+
+/// Types of entities that are understood without a map.
+const NGSI_TYPES: [&str; 3] = [
+    "AirQualityObserved",
+    "WeatherObserved",
+    "TrafficFlowObserved",
+];
+/// Members of a SenML record (RFC 8428).
+const SENML_MEMBERS: [&str; 15] = [
+    "bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut",
+];
+
+/// Returns the format that samples are known by, and the values that its map can name.
+pub(super) fn known(samples: &[&str], leaves: &Leaves) -> Option<(Known, Leaves)> {
+    let has_path = |path: &str| samples.iter().all(|sample| sample.contains(path));
+    if has_path("/weatherstation/updateweatherstation") {
+        return Some((WUNDERGROUND, Leaves::new(Form::Urlencoded)));
+    }
+    if !leaves.documents.is_empty() {
+        return json(&leaves.documents);
+    }
+    let has = |name: &str| {
+        let mut names = leaves.leaves.iter().map(|leaf| leaf.name.as_str());
+        names.any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let known = match leaves.form {
+        Form::LineProtocol => return Some(line_protocol(samples)),
+        Form::Urlencoded if has("PASSKEY") => ECOWITT,
+        Form::Urlencoded if has("ID") && has("PASSWORD") => WUNDERGROUND,
+        _ => return None,
+    };
+    Some((known, Leaves::new(leaves.form)))
+}
+
+fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
+    let all = |names: &[&str]| {
+        let has = |document: &Value| names.iter().all(|name| document.get(name).is_some());
+        documents.iter().all(has)
+    };
+    let any_of = |names: &[&str]| {
+        let has = |document: &Value| names.iter().any(|name| document.get(name).is_some());
+        documents.iter().all(has)
+    };
+    let plain = |known| Some((known, Leaves::new(Form::Json)));
+    if all(&["end_device_ids"]) {
+        return Some((TTS, below(documents, "/uplink_message/decoded_payload")));
+    }
+    if any_of(&["deviceInfo", "devEUI"]) && any_of(&["fPort", "fCnt", "rxInfo"]) {
+        return Some((CHIRPSTACK, chirpstack(documents)));
+    }
+    if all(&["sensordatavalues", "esp8266id"]) || all(&["sensordatavalues", "esp32id"]) {
+        return plain(AIRROHR);
+    }
+    if all(&["sensordatavalues", "sensor", "location"]) {
+        return plain(SENSOR_COMMUNITY);
+    }
+    if all(&["segment_id", "uptime", "date"]) || all(&["report"]) {
+        return plain(TELRAAM);
+    }
+    if any_of(&["dataArray", "result"])
+        && any_of(&["phenomenonTime", "resultTime", "Datastream", "dataArray"])
+    {
+        return Some((SENSORTHINGS, sensorthings(documents)));
+    }
+    if is_senml(documents) {
+        return Some((SENML, senml(documents)));
+    }
+    ngsi(documents)
+}
+
+/// Returns the values below a pointer into each document.
+fn below(documents: &[Value], pointer: &str) -> Leaves {
+    let mut leaves = Leaves::new(Form::Json);
+    for document in documents {
+        if let Some(decoded) = document.pointer(pointer) {
+            leaves.add_document(decoded);
+        }
+    }
+    leaves
+}
+
+fn chirpstack(documents: &[Value]) -> Leaves {
+    let mut leaves = Leaves::new(Form::Json);
+    for document in documents {
+        if let Some(decoded) = document.get("object") {
+            leaves.add_document(decoded);
+        } else if let Some(Value::String(text)) = document.get("objectJSON")
+            && let Ok(decoded) = serde_json::from_str::<Value>(text)
+        {
+            leaves.add_document(&decoded);
+        }
+    }
+    leaves
+}
+
+fn sensorthings(documents: &[Value]) -> Leaves {
+    let mut leaves = Leaves::new(Form::Json);
+    for document in documents {
+        let Some(id) = document.pointer("/Datastream/@iot.id") else {
+            continue;
+        };
+        let field = match id {
+            Value::String(text) => text.clone(),
+            id => id.to_string(),
+        };
+        if let Some(result) = document.get("result") {
+            leaves.add(LeafPlace::Field(field), "", "", LeafValue::of_json(result));
+        }
+    }
+    leaves
+}
+
+fn is_senml(documents: &[Value]) -> bool {
+    let is_record = |document: &Value| {
+        document.as_object().is_some_and(|members| {
+            let known = |name: &String| SENML_MEMBERS.contains(&name.as_str());
+            !members.is_empty() && members.keys().all(known)
+        })
+    };
+    let some = |names: &[&str]| {
+        let has = |document: &Value| names.iter().any(|name| document.get(name).is_some());
+        documents.iter().any(has)
+    };
+    documents.iter().all(is_record) && some(&["n", "bn"]) && some(&["v", "vs", "vb", "vd", "s"])
+}
+
+fn senml(documents: &[Value]) -> Leaves {
+    let mut leaves = Leaves::new(Form::Json);
+    let (mut base, mut base_unit) = ("", "");
+    for document in documents {
+        let of = |name: &str| document.get(name).and_then(Value::as_str);
+        base = of("bn").unwrap_or(base);
+        base_unit = of("bu").unwrap_or(base_unit);
+        let name = format!("{base}{}", of("n").unwrap_or_default());
+        let unit = of("u").unwrap_or(base_unit);
+        leaves.states_units |= !unit.is_empty();
+        let end = end_of(&name);
+        // A name that ends in the device says nothing; the unit may.
+        let word = match (end, unit) {
+            ("", "Cel" | "K") => "temperature",
+            ("", "%RH") => "humidity",
+            (end, _) => end,
+        };
+        for (member, suffix) in [("v", ""), ("s", "#sum")] {
+            if let Some(value) = document.get(member) {
+                let place = LeafPlace::Field(format!("{end}{suffix}"));
+                leaves.add(place, word, word, LeafValue::of_json(value));
+            }
+        }
+    }
+    leaves
+}
+
+/// Returns the part of a record's name that says what was measured: behind the last `:` or `/`, and in a device's URN
+/// (RFC 9039) behind the first `_` or `/`.
+pub(super) fn end_of(name: &str) -> &str {
+    match name.strip_prefix("urn:dev:") {
+        Some(device) => {
+            let end = device.split_once(['_', '/']);
+            end.map_or("", |(_, end)| end)
+        }
+        None => {
+            let end = name.rsplit_once([':', '/']);
+            end.map_or(name, |(_, end)| end)
+        }
+    }
+}
+
+fn ngsi(documents: &[Value]) -> Option<(Known, Leaves)> {
+    let mut entities: Vec<&Map<String, Value>> = Vec::new();
+    let mut is_notified = true;
+    for document in documents {
+        match document.get("data").and_then(Value::as_array) {
+            Some(data) if document.get("subscriptionId").is_some() => {
+                entities.extend(data.iter().filter_map(Value::as_object));
+            }
+            _ => {
+                is_notified = false;
+                entities.push(document.as_object()?);
+            }
+        }
+    }
+    let text = |entity: &Map<String, Value>, name: &str| {
+        entity.get(name).and_then(Value::as_str).map(str::to_owned)
+    };
+    let is_entity = |entity: &&Map<String, Value>| {
+        let id = text(entity, "id");
+        let kind = text(entity, "type");
+        let (Some(id), Some(kind)) = (id, kind) else {
+            return false;
+        };
+        is_notified || id.starts_with("urn:ngsi-ld:") || NGSI_TYPES.contains(&kind.as_str())
+    };
+    if entities.is_empty() || !entities.iter().all(is_entity) {
+        return None;
+    }
+    let is_understood = |entity: &&Map<String, Value>| {
+        text(entity, "type").is_some_and(|kind| NGSI_TYPES.contains(&kind.as_str()))
+    };
+    if entities.iter().all(is_understood) {
+        return Some((NGSI, Leaves::new(Form::Json)));
+    }
+    let mut leaves = Leaves::new(Form::Json);
+    for (name, attribute) in entities.into_iter().flatten() {
+        if !matches!(name.as_str(), "id" | "type" | "@context") {
+            let value = attribute.get("value").unwrap_or(attribute);
+            let place = LeafPlace::Field(name.clone());
+            leaves.add(place, name, name, LeafValue::of_json(value));
+        }
+    }
+    Some((NGSI_OTHER, leaves))
+}
+
+/// Takes lines apart as far as guesses need it: names with escaped blanks or commas, and texts, are left out.
+fn line_protocol(samples: &[&str]) -> (Known, Leaves) {
+    let mut leaves = Leaves::new(Form::LineProtocol);
+    let mut is_airrohr = true;
+    let lines = samples.iter().flat_map(|sample| sample.lines());
+    for line in lines.filter(|line| !line.starts_with('#') && !line.contains(['\\', '"'])) {
+        let mut parts = line.split(' ');
+        let series = parts.next().unwrap_or_default();
+        let fields = parts.next().unwrap_or_default();
+        let (measurement, tags) = series.split_once(',').unwrap_or((series, ""));
+        let pairs = |list: &'_ str| -> Vec<(String, String)> {
+            let pairs = list.split(',').filter_map(|pair| pair.split_once('='));
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
+        };
+        let tags = pairs(tags);
+        is_airrohr &= measurement == "feinstaub" && tags.iter().any(|(name, _)| name == "node");
+        for (name, value) in tags {
+            let place = LeafPlace::Field(name.clone());
+            leaves.add(place, &name, &name, LeafValue::Text(value));
+        }
+        for (name, value) in pairs(fields) {
+            // Names with dots or slashes are written as pointers.
+            let place = if [measurement, &name]
+                .iter()
+                .any(|part| part.contains(['.', '/']))
+            {
+                let escape = |part: &str| part.replace('~', "~0").replace('/', "~1");
+                LeafPlace::Pointer(format!("/{}/{}", escape(measurement), escape(&name)))
+            } else {
+                LeafPlace::Field(format!("{measurement}.{name}"))
+            };
+            let number = value.trim_end_matches(['i', 'u']);
+            let path = format!("{measurement} {name}");
+            leaves.add(place, &name, &path, LeafValue::of_text(number));
+        }
+    }
+    let known = if is_airrohr { INFLUX_AIRROHR } else { INFLUX };
+    (known, leaves)
+}
