@@ -9,7 +9,8 @@ use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 
-use crate::storage::TableFolder;
+use crate::error::LakeError;
+use crate::storage::{Access, StoredFile, TableFolder};
 use crate::table::files::begun_at_ms;
 
 /// The pointer that writers swap and readers load.
@@ -44,6 +45,25 @@ pub struct TableSnapshot {
 }
 
 impl TableSnapshot {
+    /// Returns what there is under `path`, which is relative to the table's folder and may be any text. It reads the
+    /// storage, so it may wait.
+    ///
+    /// # Errors
+    /// Where the storage fails, or lacks a live file.
+    pub fn data_file(&self, path: &str) -> Result<DataFile, LakeError> {
+        if let Some(live) = self.files.iter().find(|file| *file.path == *path) {
+            let stored = self.folder.open(live, Access::Whole)?.into_stored();
+            return Ok(DataFile::Live(Arc::clone(live), stored));
+        }
+        if !self.is_gone(path) {
+            return Ok(DataFile::Unknown);
+        }
+        let kept = self.folder.open_if_there(path, Access::Whole)?;
+        Ok(kept.map_or(DataFile::Gone, |kept| {
+            DataFile::Replaced(kept.into_stored())
+        }))
+    }
+
     /// Returns true where `path` is a name that the table gave to a data file which is live no longer: replaced, erased
     /// or removed for good, never to come back. Names are told by their shape; nobody keeps a list of them.
     pub fn is_gone(&self, path: &str) -> bool {
@@ -61,6 +81,19 @@ impl TableSnapshot {
             && begun_at_ms(path).is_some()
             && !self.files.iter().any(|file| *file.path == *path)
     }
+}
+
+/// What there is under a path of a table.
+#[derive(Clone, Debug)]
+pub enum DataFile {
+    /// A live file.
+    Live(Arc<LiveFile>, Arc<dyn StoredFile>),
+    /// One that is live no longer, and still kept for those who have begun to read it.
+    Replaced(Arc<dyn StoredFile>),
+    /// It was there, and will not come back.
+    Gone,
+    /// No name that the table gives to its files.
+    Unknown,
 }
 
 /// One live Parquet file of a table.

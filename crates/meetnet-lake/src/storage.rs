@@ -265,6 +265,19 @@ impl TableFolder {
             .map_err(self.failed("open", path))
     }
 
+    /// The same; None where there is no such file.
+    pub(crate) fn open_if_there(
+        &self,
+        path: &str,
+        access: Access,
+    ) -> Result<Option<FileChunks>, LakeError> {
+        match self.storage.open(&self.full(path), access) {
+            Ok(file) => Ok(Some(FileChunks(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("open", path)(error)),
+        }
+    }
+
     /// Returns every file below a subfolder, paths relative to the table's folder.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<ListedObject>, LakeError> {
         let prefix = format!("{}/", self.name);
@@ -317,6 +330,13 @@ impl TableFolder {
 /// A stored file as the Parquet reader wants it.
 #[derive(Clone, Debug)]
 pub(crate) struct FileChunks(Arc<dyn StoredFile>);
+
+impl FileChunks {
+    /// Returns the file itself.
+    pub(crate) fn into_stored(self) -> Arc<dyn StoredFile> {
+        self.0
+    }
+}
 
 impl Length for FileChunks {
     fn len(&self) -> u64 {

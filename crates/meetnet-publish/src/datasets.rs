@@ -137,6 +137,7 @@ struct Links {
     #[serde(rename = "self")]
     this: String,
     rows: String,
+    files: String,
     sql: String,
     csv: String,
 }
@@ -241,6 +242,7 @@ fn document<'a>(
         links: Links {
             this: format!("/api/v1/datasets/{}", declaration.id),
             rows: format!("/api/v1/datasets/{}/rows", declaration.id),
+            files: format!("/api/v1/datasets/{}/files", declaration.id),
             sql: links::sql_path(&newest_rows, "json"),
             csv: links::sql_path(&newest_rows, "csv"),
         },
@@ -311,12 +313,12 @@ fn property_document(
 }
 
 /// Writes JSON that people can read too: the address is the first thing that anybody opens in a browser.
-fn pretty<T: Serialize>(document: &T) -> Result<Response, Problem> {
+pub(crate) fn pretty<T: Serialize>(document: &T) -> Result<Response, Problem> {
     let mut body = serde_json::to_vec_pretty(document).map_err(|error| {
-        tracing::error!(%error, "failed to write a dataset document");
+        tracing::error!(%error, "failed to write a document");
         Problem::new(
             ProblemKind::Internal,
-            "the description of the dataset could not be written",
+            "the document could not be written",
         )
     })?;
     body.push(b'\n');

@@ -14,6 +14,7 @@ mod router;
 mod state;
 
 mod datasets;
+mod files;
 mod rows;
 mod sql;
 

@@ -23,6 +23,8 @@ pub enum ProblemKind {
     Forbidden,
     /// No such address, dataset, table or column.
     NotFound,
+    /// What the address named was there, and will not come back.
+    Gone,
     /// The address has no such method.
     MethodNotAllowed,
     /// None of the formats in `Accept` exists.
@@ -31,6 +33,8 @@ pub enum ProblemKind {
     RequestTimeout,
     /// The request body, or the answer, passes a limit.
     TooLarge,
+    /// The range lies behind the end of the file.
+    RangeNotSatisfiable,
     /// The body has a type that is not read here.
     UnsupportedMediaType,
     /// The request asks as of a time that messages may still arrive for.
@@ -51,14 +55,16 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NotFound,
+        Self::Gone,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::TooLarge,
+        Self::RangeNotSatisfiable,
         Self::UnsupportedMediaType,
         Self::NotSettled,
         Self::QueryTooExpensive,
@@ -85,6 +91,7 @@ impl ProblemKind {
                 "not-found",
                 "There is no such thing here",
             ),
+            Self::Gone => (StatusCode::GONE, "gone", "It is not there any more"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
@@ -104,6 +111,11 @@ impl ProblemKind {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too-large",
                 "A size limit was passed",
+            ),
+            Self::RangeNotSatisfiable => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range-not-satisfiable",
+                "The file has no such bytes",
             ),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -151,6 +163,9 @@ impl ProblemKind {
                 "The public service only reads public datasets, by one SELECT at a time."
             }
             Self::NotFound => "/api/v1/datasets lists what there is.",
+            Self::Gone => {
+                "Its rows stand in newer files: /api/v1/datasets/{id}/files lists them. What was erased stays away."
+            }
             Self::MethodNotAllowed => "The header Allow lists the methods of the address.",
             Self::NotAcceptable => {
                 "Ask for one of the formats listed in the answer, or leave Accept out."
@@ -159,6 +174,7 @@ impl ProblemKind {
             Self::TooLarge => {
                 "Ask for less at a time: a shorter time range, fewer columns, an aggregate, a LIMIT."
             }
+            Self::RangeNotSatisfiable => "Content-Range says how long the file is.",
             Self::UnsupportedMediaType => {
                 "Send application/x-www-form-urlencoded, application/json, application/sql or text/plain."
             }

@@ -2,7 +2,10 @@
 
 use axum::Router;
 use axum::http::Method;
-use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, LINK, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    IF_RANGE, LINK, RANGE, RETRY_AFTER,
+};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,7 +14,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
-use crate::{assets, datasets, head, health, portal, rows, security, sql, telemetry};
+use crate::{assets, datasets, files, head, health, portal, rows, security, sql, telemetry};
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,8 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/api/v1/datasets", get(datasets::list))
         .route("/api/v1/datasets/{id}", get(datasets::one))
         .route("/api/v1/datasets/{id}/rows", get(rows::get))
+        .route("/api/v1/datasets/{id}/files", get(files::list))
+        .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(cross_origin());
@@ -52,7 +57,7 @@ fn cross_origin() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([ACCEPT, CONTENT_TYPE])
+        .allow_headers([ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, IF_RANGE, RANGE])
         .expose_headers([
             head::THROUGH,
             head::STABLE_TIME,
@@ -60,6 +65,9 @@ fn cross_origin() -> CorsLayer {
             LINK,
             RETRY_AFTER,
             CONTENT_DISPOSITION,
+            ETAG,
+            ACCEPT_RANGES,
+            CONTENT_RANGE,
         ])
         .max_age(std::time::Duration::from_secs(3600))
 }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
 
+use crate::files::FileHashes;
 use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};
 
@@ -58,6 +59,7 @@ pub struct PublishState {
     pub(crate) readiness: Readiness,
     pub(crate) settings: Arc<PublishSettings>,
     pub(crate) overviews: Arc<OverviewCache>,
+    pub(crate) hashes: Arc<FileHashes>,
 }
 
 impl PublishState {
@@ -74,6 +76,7 @@ impl PublishState {
             declarations,
             readiness,
             overviews: Arc::new(OverviewCache::new(settings.overview_age_max)),
+            hashes: Arc::default(),
             settings: Arc::new(settings),
         }
     }

@@ -153,7 +153,8 @@ fn values_of_known_formats_are_mapped() {
             "#   field = \"battery\" (3 … 3)",
         ],
         "heat sensor_id=ns-roof-3 property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n\
-         no_mapped_value: 1 record(s) have a name that no entry of the `map` takes, the first being {\"n\": \"battery\", \"u\": \"V\", \"v\": 3}\n",
+         no_mapped_value: 1 record(s) have a name that no entry of the `map` takes, the first of them in the excerpt; \
+         add an entry whose `field` is the end of the name to keep them\n",
     );
     check(
         r#"{"time": "2026-06-01T11:59:58+00:00", "deviceInfo": {"devEui": "0102030405060708"}, "fPort": 2,

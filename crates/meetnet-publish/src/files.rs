@@ -1,0 +1,433 @@
+//! `/api/v1/datasets/{id}/files` and `/files/{id}/…`: the Parquet files that the tables consist of, for download.
+//!
+//! ```text
+//! list      snapshot ─▶ one entry per live file: address, hash, rows, times, licence
+//! download  snapshot ─▶ live file, or a replaced one that is still kept ─▶ its bytes, or a range of them
+//! ```
+//!
+//! A file never changes: one address, one content, whose SHA-256 is the ETag. So a download that broke off goes on with
+//! `Range` and `If-Range`, also when the file has been replaced since. When it is removed or erased, the address
+//! answers 410 for ever.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, IF_NONE_MATCH, IF_RANGE, LINK, RANGE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::{TryStreamExt, stream};
+use meetnet_lake::snapshot::{
+    ColumnStatistics, DataFile, LiveFile, StatisticsValue, TableSnapshot,
+};
+use meetnet_lake::storage::StoredFile;
+use meetnet_model::ids::{DatasetId, LicenceId};
+use meetnet_model::licence::Licence;
+use meetnet_model::time::format_rfc3339;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tracing::{error, warn};
+
+use crate::datasets::pretty;
+use crate::parameters::{set_once, time};
+use crate::problem::{Problem, ProblemKind};
+use crate::state::PublishState;
+use crate::telemetry;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes that are read and sent at once.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// Hashes of replaced files that are kept.
+const HASHES_MAX: usize = 256;
+/// The bytes never change, but a file may be erased on request: caches forget it within the hour.
+const KEEP: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
+
+/// SHA-256 of files that the snapshot knows no more, by dataset and path.
+#[derive(Debug, Default)]
+pub(crate) struct FileHashes(Mutex<HashMap<String, Arc<str>>>);
+
+impl FileHashes {
+    /// Returns the hash of a file, reading all of it where it is not known.
+    fn of(&self, address: &str, file: &dyn StoredFile) -> io::Result<Arc<str>> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known().get(address) {
+            return Ok(Arc::clone(hash));
+        }
+        let mut hash = Sha256::new();
+        let mut at = 0;
+        while at < file.bytes() {
+            let length = (file.bytes() - at).min(CHUNK_BYTES);
+            hash.update(&file.read_at(at, length as usize)?);
+            at += length;
+        }
+        let mut text = String::with_capacity(64);
+        for byte in hash.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        let hash: Arc<str> = text.into();
+        let mut known = known();
+        if known.len() == HASHES_MAX {
+            known.clear();
+        }
+        known.insert(address.to_owned(), Arc::clone(&hash));
+        Ok(hash)
+    }
+}
+
+#[derive(Serialize)]
+struct FileList<'a> {
+    dataset: &'a DatasetId,
+    /// Version of the table that these files are.
+    version: u64,
+    through: u64,
+    stable_time: String,
+    /// Rows that stand in no file yet.
+    hot_rows: usize,
+    files: Vec<FileDocument<'a>>,
+}
+
+/// One file. The order of the fields is the order in the answer.
+#[derive(Serialize)]
+struct FileDocument<'a> {
+    url: String,
+    bytes: u64,
+    sha256: &'a str,
+    rows: u64,
+    /// Of those, rows that have been replaced since the file was written, by rows that stand in no file yet.
+    masked_rows: usize,
+    time_min: Option<String>,
+    time_max: Option<String>,
+    period: &'a str,
+    licence: &'a LicenceId,
+    /// True: earlier versions of rows, with the time at which they were replaced.
+    superseded: bool,
+    committed_at: String,
+}
+
+/// Which files are listed.
+#[derive(Debug, Default)]
+struct FilesParameters {
+    /// Files with rows from this time on, µs.
+    from: Option<i64>,
+    /// Files with rows before this time, µs.
+    to: Option<i64>,
+    licence: Option<String>,
+    superseded: Option<bool>,
+}
+
+/// Answers the list of the live files.
+pub(crate) async fn list(
+    State(state): State<PublishState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let table = table(&state, &id)?;
+    let parameters = FilesParameters::read(query.as_deref().unwrap_or_default())?;
+    let files = table.files.iter();
+    pretty(&FileList {
+        dataset: &table.declaration.id,
+        version: table.version,
+        through: table.through.0,
+        stable_time: format_rfc3339(table.stable_time),
+        hot_rows: table.hot.iter().map(|hot| hot.batch.num_rows()).sum(),
+        files: files
+            .filter(|file| parameters.takes(&table, file))
+            .map(|file| document(&table, file))
+            .collect(),
+    })
+}
+
+/// Answers the bytes of one file.
+pub(crate) async fn download(
+    State(state): State<PublishState>,
+    Path((id, path)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let table = table(&state, &id)?;
+    let address = format!("{id}/{path}");
+    let found = {
+        let path = path.clone();
+        let address = address.clone();
+        blocking(move || {
+            Ok(match table.data_file(&path).map_err(io::Error::other)? {
+                DataFile::Live(live, file) => Found::File {
+                    sha256: Arc::clone(&live.sha256),
+                    file,
+                },
+                DataFile::Replaced(file) => Found::File {
+                    sha256: state.hashes.of(&address, &*file)?,
+                    file,
+                },
+                DataFile::Gone => Found::Gone,
+                DataFile::Unknown => Found::Unknown,
+            })
+        })
+        .await
+    };
+    match found {
+        Ok(Found::File { file, sha256 }) => Ok(send(file, &sha256, &id, &path, &headers)),
+        Ok(Found::Gone) => Err(Problem::new(
+            ProblemKind::Gone,
+            format!(
+                "the file was replaced by newer ones, or erased; /api/v1/datasets/{id}/files lists those there are"
+            ),
+        )),
+        Ok(Found::Unknown) => Err(Problem::new(
+            ProblemKind::NotFound,
+            format!("there is no such file; /api/v1/datasets/{id}/files lists those there are"),
+        )),
+        Err(error) => {
+            error!(%error, file = address, "failed to open a file for download");
+            Err(Problem::new(
+                ProblemKind::Internal,
+                "the file could not be read",
+            ))
+        }
+    }
+}
+
+enum Found {
+    File {
+        file: Arc<dyn StoredFile>,
+        sha256: Arc<str>,
+    },
+    Gone,
+    Unknown,
+}
+
+/// Returns a public table; a private one is answered like one that does not exist.
+fn table(state: &PublishState, id: &str) -> Result<Arc<TableSnapshot>, Problem> {
+    let snapshot = state.query.snapshot().load_full();
+    let table = snapshot.tables.get(&DatasetId::new(id));
+    let table = table.filter(|table| table.declaration.is_public());
+    table.cloned().ok_or_else(|| {
+        Problem::new(
+            ProblemKind::NotFound,
+            "there is no such dataset; /api/v1/datasets lists those there are",
+        )
+    })
+}
+
+impl FilesParameters {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let (mut from, mut to, mut licence, mut superseded) = (None, None, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "from" => &mut from,
+                "to" => &mut to,
+                "licence" => &mut licence,
+                "superseded" => &mut superseded,
+                _ => {
+                    let detail = format!(
+                        "there is no parameter `{name}`; there are from, to, licence, superseded"
+                    );
+                    return Err(Problem::new(ProblemKind::BadRequest, detail));
+                }
+            };
+            set_once(slot, &name, &value)?;
+        }
+        Ok(Self {
+            from: from.map(|text| time("from", &text)).transpose()?,
+            to: to.map(|text| time("to", &text)).transpose()?,
+            licence,
+            superseded: superseded
+                .map(|text| {
+                    text.parse().map_err(|_| {
+                        let detail = "superseded takes true or false";
+                        Problem::new(ProblemKind::BadRequest, detail)
+                    })
+                })
+                .transpose()?,
+        })
+    }
+
+    /// Returns true for a file that may hold rows that are asked for.
+    fn takes(&self, table: &TableSnapshot, file: &LiveFile) -> bool {
+        let (min, max) = times(table, file);
+        self.from
+            .is_none_or(|from| max.is_none_or(|max| max >= from))
+            && self.to.is_none_or(|to| min.is_none_or(|min| min < to))
+            && self
+                .licence
+                .as_deref()
+                .is_none_or(|licence| file.licence.as_str() == licence)
+            && self
+                .superseded
+                .is_none_or(|superseded| file.superseded == superseded)
+    }
+}
+
+/// Returns the least and the greatest time of the rows of a file, µs; none where it is not known.
+fn times(table: &TableSnapshot, file: &LiveFile) -> (Option<i64>, Option<i64>) {
+    let statistics = file.statistics.get(table.declaration.time_column());
+    let bound = |of: fn(&ColumnStatistics) -> &Option<StatisticsValue>| match of(statistics?) {
+        Some(StatisticsValue::Int(time)) => Some(*time),
+        _ => None,
+    };
+    (
+        bound(|statistics| &statistics.min),
+        bound(|statistics| &statistics.max),
+    )
+}
+
+fn document<'a>(table: &'a TableSnapshot, file: &'a LiveFile) -> FileDocument<'a> {
+    let (min, max) = times(table, file);
+    let masked = table.masks.get(&file.path);
+    FileDocument {
+        url: format!("/files/{}/{}", table.declaration.id, file.path),
+        bytes: file.bytes,
+        sha256: &file.sha256,
+        rows: file.rows,
+        masked_rows: masked.map_or(0, |mask| mask.rows.len()),
+        time_min: min.map(format_rfc3339),
+        time_max: max.map(format_rfc3339),
+        period: &file.period,
+        licence: &file.licence,
+        superseded: file.superseded,
+        committed_at: format_rfc3339(file.committed_at_ms.saturating_mul(1000)),
+    }
+}
+
+/// What a request wants of a file of some length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole,
+    /// From one offset to before another.
+    Part(u64, u64),
+    /// Nothing that the file has.
+    Nothing,
+}
+
+impl Wanted {
+    /// Reads the header `Range`. What cannot be read, and several ranges at once, are answered with the whole file, as
+    /// RFC 9110 (section 14.2) allows.
+    fn read(range: Option<&str>, bytes: u64) -> Self {
+        let number = |text: &str| match text {
+            "" => Some(None),
+            text => text.parse::<u64>().ok().map(Some),
+        };
+        let Some((first, last)) = range
+            .and_then(|range| range.strip_prefix("bytes="))
+            .and_then(|range| range.trim().split_once('-'))
+            .and_then(|(first, last)| Some((number(first)?, number(last)?)))
+        else {
+            return Self::Whole;
+        };
+        match (first, last) {
+            (None, None) => Self::Whole,
+            // The last so many bytes.
+            (None, Some(count)) if count == 0 || bytes == 0 => Self::Nothing,
+            (None, Some(count)) => Self::Part(bytes.saturating_sub(count), bytes),
+            (Some(first), Some(last)) if last < first => Self::Whole,
+            (Some(first), _) if first >= bytes => Self::Nothing,
+            (Some(first), Some(last)) => Self::Part(first, bytes.min(last.saturating_add(1))),
+            (Some(first), None) => Self::Part(first, bytes),
+        }
+    }
+}
+
+fn send(
+    file: Arc<dyn StoredFile>,
+    sha256: &str,
+    id: &str,
+    path: &str,
+    request: &HeaderMap,
+) -> Response {
+    let tag = format!("\"{sha256}\"");
+    let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
+    let is_known = text(IF_NONE_MATCH).is_some_and(|known| {
+        let mut tags = known.split(',').map(str::trim);
+        tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+    });
+    // A range of another content than the client has would make a mixture of both.
+    let is_same = text(IF_RANGE).is_none_or(|known| known.trim() == tag);
+    let bytes = file.bytes();
+    let wanted = Wanted::read(text(RANGE).filter(|_| is_same), bytes);
+    let mut response = match wanted {
+        _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        Wanted::Nothing => {
+            let detail = format!("the file has {bytes} bytes, and the range begins behind them");
+            let mut response =
+                Problem::new(ProblemKind::RangeNotSatisfiable, detail).into_response();
+            insert(&mut response, CONTENT_RANGE, &format!("bytes */{bytes}"));
+            return response;
+        }
+        Wanted::Whole => body(file, 0, bytes),
+        Wanted::Part(from, to) => {
+            let mut response = body(file, from, to);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = format!("bytes {from}-{}/{bytes}", to.saturating_sub(1));
+            insert(&mut response, CONTENT_RANGE, &range);
+            response
+        }
+    };
+    insert(&mut response, ETAG, &tag);
+    response.headers_mut().insert(CACHE_CONTROL, KEEP);
+    if is_known {
+        return response;
+    }
+    insert(&mut response, ACCEPT_RANGES, "bytes");
+    insert(
+        &mut response,
+        CONTENT_TYPE,
+        "application/vnd.apache.parquet",
+    );
+    let mut parts = path.split('/');
+    let licence = parts.next().and_then(|part| part.split_once('='));
+    if let Some(licence) = licence.and_then(|(_, licence)| Licence::find(licence)) {
+        let link = format!("<{}>; rel=\"license\"", licence.url);
+        insert(&mut response, LINK, &link);
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let disposition = format!("attachment; filename=\"{id}-{name}\"");
+    insert(&mut response, CONTENT_DISPOSITION, &disposition);
+    response
+}
+
+fn insert(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// Returns an answer that streams bytes `from` to before `to`; an error on the way cuts the connection.
+fn body(file: Arc<dyn StoredFile>, from: u64, to: u64) -> Response {
+    let chunks = stream::try_unfold(from, move |at| {
+        let file = Arc::clone(&file);
+        async move {
+            if at >= to {
+                return Ok(None);
+            }
+            let length = (to - at).min(CHUNK_BYTES);
+            let bytes = blocking(move || file.read_at(at, length as usize)).await?;
+            Ok::<_, io::Error>(Some((bytes, at + length)))
+        }
+    });
+    let chunks = chunks.inspect_err(|error| {
+        warn!(%error, "failed to read a file during its download; cut the connection");
+        telemetry::body_aborted();
+    });
+    let mut response = Body::from_stream(chunks).into_response();
+    let length = HeaderValue::from(to - from);
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// Runs what waits for a disk or a store beside the tasks that answer.
+async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match tokio::task::spawn_blocking(run).await {
+        Ok(result) => result,
+        Err(error) => Err(io::Error::other(error)),
+    }
+}

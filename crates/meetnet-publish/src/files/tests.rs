@@ -1,0 +1,237 @@
+use arc_swap::ArcSwap;
+use axum::Router;
+use meetnet_lake::storage::{FolderStorage, TableFolder};
+use tempfile::TempDir;
+
+use super::*;
+use crate::fixture::{self, Answer};
+
+const NAME: &str = "019a9d00-0000-7000-8000-000000000001.parquet";
+const OTHER: &str = "019a9d00-0000-7000-8000-000000000002.parquet";
+const FOLDER: &str = "licence=CC-BY-4.0/superseded=false/month=2026-11";
+
+/// A lake whose `heat` has one file, and another one that was replaced and lies there still.
+struct Lake {
+    router: Router,
+    folder: TempDir,
+    content: String,
+}
+
+fn sha256(content: &str) -> String {
+    let digest = Sha256::digest(content.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Lake {
+    fn new() -> Self {
+        // More than two chunks.
+        let content: String = (0..300_000).map(|n| format!("{n:08}")).collect();
+        let folder = TempDir::new().unwrap();
+        let partition = folder.path().join("heat").join(FOLDER);
+        std::fs::create_dir_all(&partition).unwrap();
+        std::fs::write(partition.join(NAME), &content).unwrap();
+        std::fs::write(partition.join(OTHER), "replaced").unwrap();
+        let mut lake = fixture::lake(&fixture::declarations());
+        let heat = lake.tables.get_mut(&DatasetId::new("heat")).unwrap();
+        let heat = Arc::make_mut(heat);
+        heat.folder = TableFolder::new(Arc::new(FolderStorage::new(folder.path())), "heat");
+        let times = ColumnStatistics {
+            min: Some(StatisticsValue::Int(fixture::NOW - fixture::MINUTE)),
+            max: Some(StatisticsValue::Int(fixture::NOW)),
+            nulls: Some(0),
+        };
+        heat.files = Arc::new(vec![Arc::new(LiveFile {
+            path: format!("{FOLDER}/{NAME}").into(),
+            run: "run".into(),
+            part: 0,
+            bytes: content.len() as u64,
+            rows: 7,
+            licence: LicenceId::new("CC-BY-4.0"),
+            superseded: false,
+            period: "2026-11".into(),
+            sha256: sha256(&content).into(),
+            committed_at_ms: fixture::NOW / 1000,
+            statistics: [("time".into(), times)].into(),
+        })]);
+        let snapshot = Arc::new(ArcSwap::from_pointee(lake));
+        Self {
+            router: crate::public_router(fixture::state_over(snapshot)),
+            folder,
+            content,
+        }
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        fixture::get_with(self.router.clone(), path, headers).await
+    }
+
+    async fn file(&self, name: &str, headers: &[(&str, &str)]) -> Answer {
+        self.get(&format!("/files/heat/{FOLDER}/{name}"), headers)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn the_list_leads_to_every_file() {
+    let lake = Lake::new();
+    let answer = lake.get("/api/v1/datasets/heat/files", &[]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["through"], 42);
+    assert_eq!(json["hot_rows"], 2);
+    let file = &json["files"][0];
+    assert_eq!(file["rows"], 7);
+    assert_eq!(file["masked_rows"], 0);
+    assert_eq!(file["licence"], "CC-BY-4.0");
+    assert_eq!(file["period"], "2026-11");
+    assert_eq!(file["time_max"], "2026-11-22T02:46:20Z");
+    assert_eq!(file["sha256"], sha256(&lake.content));
+    let content = lake.get(file["url"].as_str().unwrap(), &[]).await;
+    assert_eq!(content.body, lake.content);
+}
+
+#[tokio::test]
+async fn the_list_can_be_narrowed() {
+    let lake = Lake::new();
+    for (query, expect) in [
+        ("from=2026-11-22T02:46:20Z", 1),
+        ("from=2026-11-22T02:46:21Z", 0),
+        ("to=2026-11-22T02:45:20Z", 0),
+        ("to=2026-11-22T02:45:21Z", 1),
+        ("licence=CC-BY-4.0&superseded=false", 1),
+        ("licence=CC0-1.0", 0),
+        ("superseded=true", 0),
+    ] {
+        let answer = lake
+            .get(&format!("/api/v1/datasets/heat/files?{query}"), &[])
+            .await;
+        let count = answer.json()["files"].as_array().map(Vec::len);
+        assert_eq!(count, Some(expect), "{query}");
+    }
+    for query in ["form=x", "superseded=maybe", "from=yesterday", "to=1&to=2"] {
+        let path = format!("/api/v1/datasets/heat/files?{query}");
+        let answer = lake.get(&path, &[]).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_says_what_it_is_and_under_which_licence() {
+    let lake = Lake::new();
+    let answer = lake.file(NAME, &[]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let tag = format!("\"{}\"", sha256(&lake.content));
+    for (header, expect) in [
+        ("etag", tag.as_str()),
+        ("content-length", "2400000"),
+        ("accept-ranges", "bytes"),
+        ("content-type", "application/vnd.apache.parquet"),
+        ("cache-control", "public, max-age=3600, immutable"),
+        (
+            "link",
+            "<https://creativecommons.org/licenses/by/4.0/>; rel=\"license\"",
+        ),
+        (
+            "content-disposition",
+            "attachment; filename=\"heat-019a9d00-0000-7000-8000-000000000001.parquet\"",
+        ),
+    ] {
+        assert_eq!(answer.header(header), expect, "{header}");
+    }
+    assert_eq!(answer.body, lake.content);
+    let known = lake.file(NAME, &[("if-none-match", &tag)]).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    assert_eq!((known.header("etag"), known.body.as_str()), (&*tag, ""));
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_broke_off() {
+    let lake = Lake::new();
+    let tag = format!("\"{}\"", sha256(&lake.content));
+    let (first, second) = lake.content.split_at(1_500_000);
+    let part = lake.file(NAME, &[("range", "bytes=0-1499999")]).await;
+    assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.header("content-range"), "bytes 0-1499999/2400000");
+    assert!(part.body == first);
+    let headers = [("range", "bytes=1500000-"), ("if-range", &*tag)];
+    let rest = lake.file(NAME, &headers).await;
+    assert_eq!(rest.status, StatusCode::PARTIAL_CONTENT);
+    assert!(rest.body == second);
+    // Of another content than the client began with, it gets the whole.
+    let headers = [("range", "bytes=1500000-"), ("if-range", "\"other\"")];
+    let whole = lake.file(NAME, &headers).await;
+    assert_eq!(whole.status, StatusCode::OK);
+    assert!(whole.body == lake.content);
+    let behind = lake.file(NAME, &[("range", "bytes=2400000-")]).await;
+    assert_eq!(behind.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(behind.header("content-range"), "bytes */2400000");
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_there_until_it_is_removed() {
+    let lake = Lake::new();
+    for _ in 0..2 {
+        let answer = lake.file(OTHER, &[("range", "bytes=-4")]).await;
+        assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT, "{answer:?}");
+        assert_eq!(answer.body, "aced");
+        assert_eq!(answer.header("etag"), format!("\"{}\"", sha256("replaced")));
+    }
+    let path = lake.folder.path().join("heat").join(FOLDER).join(OTHER);
+    std::fs::remove_file(path).unwrap();
+    let answer = lake.file(OTHER, &[]).await;
+    assert_eq!(answer.status, StatusCode::GONE);
+    assert_eq!(answer.json()["type"], "/problems/gone");
+}
+
+#[tokio::test]
+async fn nothing_but_data_files_of_public_tables() {
+    let lake = Lake::new();
+    let folder = lake.folder.path();
+    std::fs::create_dir_all(folder.join("heat/_delta_log")).unwrap();
+    std::fs::write(folder.join("heat/_delta_log/0.json"), "{}").unwrap();
+    std::fs::write(folder.join("secret"), "s").unwrap();
+    for path in [
+        "/files/heat/_delta_log/0.json".to_owned(),
+        "/files/heat/../secret".to_owned(),
+        "/files/heat/%2e%2e/secret".to_owned(),
+        format!("/files/heat/{FOLDER}/%2e%2e/{NAME}"),
+        format!("/files/heat/{FOLDER}/other.parquet"),
+        format!("/files/rejects/{FOLDER}/{NAME}"),
+        "/api/v1/datasets/rejects/files".to_owned(),
+    ] {
+        let answer = lake.get(&path, &[]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let path = format!("/files/heat/{FOLDER}/{NAME}");
+    std::fs::remove_file(folder.join("heat").join(FOLDER).join(NAME)).unwrap();
+    let answer = lake.get(&path, &[]).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "a live file is missing: the lake is damaged"
+    );
+}
+
+#[test]
+fn ranges() {
+    for (range, bytes, expect) in [
+        ("bytes=0-0", 10, Wanted::Part(0, 1)),
+        ("bytes=2-", 10, Wanted::Part(2, 10)),
+        ("bytes=2-99", 10, Wanted::Part(2, 10)),
+        ("bytes=0-18446744073709551615", 10, Wanted::Part(0, 10)),
+        ("bytes=-3", 10, Wanted::Part(7, 10)),
+        ("bytes=-30", 10, Wanted::Part(0, 10)),
+        ("bytes=-0", 10, Wanted::Nothing),
+        ("bytes=10-", 10, Wanted::Nothing),
+        ("bytes=0-", 0, Wanted::Nothing),
+        ("bytes=-1", 0, Wanted::Nothing),
+        ("bytes=5-4", 10, Wanted::Whole),
+        ("bytes=-", 10, Wanted::Whole),
+        ("bytes=a-b", 10, Wanted::Whole),
+        ("bytes=0-1,4-5", 10, Wanted::Whole),
+        ("lines=0-1", 10, Wanted::Whole),
+    ] {
+        assert_eq!(Wanted::read(Some(range), bytes), expect, "{range}");
+    }
+    assert_eq!(Wanted::read(None, 10), Wanted::Whole);
+}
