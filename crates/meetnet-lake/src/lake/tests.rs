@@ -612,6 +612,10 @@ fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
     lake.request(UpkeepRequest::Compact(None)).unwrap();
     lake.tick().unwrap();
     take(&mut lake, 15, &rows(20, START + 21 * MINUTE, 1.0));
+    // What a repair has put aside goes whole: nobody can say what is in it.
+    let aside = folder.path().join("heat/_quarantine/month=2026-01");
+    std::fs::create_dir_all(&aside).unwrap();
+    std::fs::write(aside.join("broken.parquet"), "no Parquet").unwrap();
 
     lake.settle().unwrap();
     let select = &mut |batch: &RecordBatch| -> Vec<bool> {
@@ -630,6 +634,8 @@ fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
     // Inputs of the first merge and the file that lost all its rows, and those that were written again.
     assert!(erased.replaced_files >= 13 + erased.files, "{erased:?}");
     assert!(erased.log_files > 14, "{erased:?}");
+    assert!(erased.unreadable_files >= 1, "{erased:?}");
+    assert!(!aside.join("broken.parquet").exists());
     let paths = |snapshot: &TableSnapshot| -> Vec<Arc<str>> {
         snapshot.files.iter().map(|f| Arc::clone(&f.path)).collect()
     };
