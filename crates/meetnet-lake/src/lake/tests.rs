@@ -101,6 +101,38 @@ fn vacuum(lake: &mut Lake) -> Vacuumed {
     lake.vacuumed() - before
 }
 
+/// A lake of `heat` alone in an object store that counts requests.
+struct InStore {
+    runtime: tokio::runtime::Runtime,
+    store: FaultyStore,
+    journal: tempfile::TempDir,
+}
+
+impl InStore {
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+            store: FaultyStore::new(),
+            journal: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn open(&self) -> Lake {
+        let objects = Arc::new(self.store.clone());
+        let handle = self.runtime.handle().clone();
+        let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
+        let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+        let mut declarations = declarations();
+        declarations.datasets.retain(|id, _| id.as_str() == "heat");
+        let tables = DeclaredTables::read(storage, Arc::new(declarations)).unwrap();
+        let mut options = LakeOptions::new(Uuid::nil());
+        let files = Arc::new(DiskFiles::PRIVATE);
+        options.openings = Some(Openings::new(files, self.journal.path().to_path_buf()));
+        options.limits.compaction = false;
+        Lake::open(options, tables, Sequence::ZERO).unwrap()
+    }
+}
+
 fn parquet_files(root: &Path) -> usize {
     let storage = FolderStorage::new(root);
     let listed = storage.list("heat").unwrap();
@@ -316,24 +348,11 @@ fn a_declaration_is_checked_against_what_was_committed_after_the_logs_were_read(
 
 #[test]
 fn a_start_asks_for_each_entry_of_a_table_log_once() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = FaultyStore::new();
-    let objects = Arc::new(store.clone());
-    let handle = runtime.handle().clone();
-    let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
-    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
-    let mut declarations = declarations();
-    declarations.datasets.retain(|id, _| id.as_str() == "heat");
-    let declarations = Arc::new(declarations);
-    let journal = tempfile::tempdir().unwrap();
+    let city = InStore::new();
     let open = || {
-        let before = store.requests();
-        let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations)).unwrap();
-        let mut options = LakeOptions::new(Uuid::nil());
-        let (files, folder) = (Arc::new(DiskFiles::PRIVATE), journal.path().to_path_buf());
-        options.openings = Some(Openings::new(files, folder));
-        let lake = Lake::open(options, tables, Sequence::ZERO).unwrap();
-        (lake, store.requests() - before)
+        let before = city.store.requests();
+        let lake = city.open();
+        (lake, city.store.requests() - before)
     };
     drop(open());
     let (mut lake, of_a_short_log) = open();
