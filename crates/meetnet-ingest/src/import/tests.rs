@@ -44,7 +44,8 @@ fn a_table_is_cut_between_records_and_each_block_has_the_header() {
     check("", &[]);
     check("a;b\n", &[]);
     check("a;b\n1;2\n3;4", &["a;b\n1;2\n3;4"]);
-    let row = "1;\"two\nlines\"\n";
+    // Three lines, of which the first ends where a block is full.
+    let row = "1;\"two\n\nlines\"\n";
     let rows = 30_000;
     let table = format!("a;b\n{}", row.repeat(rows));
     let blocks = pieces(Split::Table, &table);

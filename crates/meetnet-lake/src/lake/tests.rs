@@ -101,6 +101,38 @@ fn vacuum(lake: &mut Lake) -> Vacuumed {
     lake.vacuumed() - before
 }
 
+/// A lake of `heat` alone in an object store that counts requests.
+struct InStore {
+    runtime: tokio::runtime::Runtime,
+    store: FaultyStore,
+    journal: tempfile::TempDir,
+}
+
+impl InStore {
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+            store: FaultyStore::new(),
+            journal: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn open(&self) -> Lake {
+        let objects = Arc::new(self.store.clone());
+        let handle = self.runtime.handle().clone();
+        let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
+        let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+        let mut declarations = declarations();
+        declarations.datasets.retain(|id, _| id.as_str() == "heat");
+        let tables = DeclaredTables::read(storage, Arc::new(declarations)).unwrap();
+        let mut options = LakeOptions::new(Uuid::nil());
+        let files = Arc::new(DiskFiles::PRIVATE);
+        options.openings = Some(Openings::new(files, self.journal.path().to_path_buf()));
+        options.limits.compaction = false;
+        Lake::open(options, tables, Sequence::ZERO).unwrap()
+    }
+}
+
 fn parquet_files(root: &Path) -> usize {
     let storage = FolderStorage::new(root);
     let listed = storage.list("heat").unwrap();
@@ -316,24 +348,11 @@ fn a_declaration_is_checked_against_what_was_committed_after_the_logs_were_read(
 
 #[test]
 fn a_start_asks_for_each_entry_of_a_table_log_once() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = FaultyStore::new();
-    let objects = Arc::new(store.clone());
-    let handle = runtime.handle().clone();
-    let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
-    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
-    let mut declarations = declarations();
-    declarations.datasets.retain(|id, _| id.as_str() == "heat");
-    let declarations = Arc::new(declarations);
-    let journal = tempfile::tempdir().unwrap();
+    let city = InStore::new();
     let open = || {
-        let before = store.requests();
-        let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations)).unwrap();
-        let mut options = LakeOptions::new(Uuid::nil());
-        let (files, folder) = (Arc::new(DiskFiles::PRIVATE), journal.path().to_path_buf());
-        options.openings = Some(Openings::new(files, folder));
-        let lake = Lake::open(options, tables, Sequence::ZERO).unwrap();
-        (lake, store.requests() - before)
+        let before = city.store.requests();
+        let lake = city.open();
+        (lake, city.store.requests() - before)
     };
     drop(open());
     let (mut lake, of_a_short_log) = open();
@@ -612,6 +631,10 @@ fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
     lake.request(UpkeepRequest::Compact(None)).unwrap();
     lake.tick().unwrap();
     take(&mut lake, 15, &rows(20, START + 21 * MINUTE, 1.0));
+    // What a repair has put aside goes whole: nobody can say what is in it.
+    let aside = folder.path().join("heat/_quarantine/month=2026-01");
+    std::fs::create_dir_all(&aside).unwrap();
+    std::fs::write(aside.join("broken.parquet"), "no Parquet").unwrap();
 
     lake.settle().unwrap();
     let select = &mut |batch: &RecordBatch| -> Vec<bool> {
@@ -630,6 +653,8 @@ fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
     // Inputs of the first merge and the file that lost all its rows, and those that were written again.
     assert!(erased.replaced_files >= 13 + erased.files, "{erased:?}");
     assert!(erased.log_files > 14, "{erased:?}");
+    assert!(erased.unreadable_files >= 1, "{erased:?}");
+    assert!(!aside.join("broken.parquet").exists());
     let paths = |snapshot: &TableSnapshot| -> Vec<Arc<str>> {
         snapshot.files.iter().map(|f| Arc::clone(&f.path)).collect()
     };

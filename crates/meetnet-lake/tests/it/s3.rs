@@ -373,6 +373,26 @@ fn throttling_is_waited_out_and_an_outage_leaves_the_rows_hot() {
 }
 
 #[test]
+fn a_store_that_does_not_answer_is_given_up_within_the_limits() {
+    let Some(bucket) = Bucket::new() else { return };
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(1));
+    let mut lake = open(&storage, &bucket.journal).unwrap();
+    let frames = minutes(0..5, 1.0);
+    take(&mut lake, &frames, 1).unwrap();
+    let silence = Duration::from_secs(20);
+    proxy.set_plan(move |_| HttpFault::Delay(silence));
+    let begun = Instant::now();
+    lake.commit_all().unwrap_err();
+    // A second for a request, and one for its repetition: of the file, and of removing what was begun.
+    assert!(begun.elapsed() < silence * 3 / 4, "{:?}", begun.elapsed());
+    assert!(lake.hot_bytes() > 0);
+    proxy.set_plan(|_| HttpFault::Pass);
+    lake.commit_all().unwrap();
+    assert_eq!(bucket.rows(), expected(&frames));
+}
+
+#[test]
 fn a_look_up_that_meets_an_outage_is_made_again() {
     let Some(bucket) = Bucket::new() else { return };
     let proxy = bucket.proxy(|_| HttpFault::Pass);

@@ -7,17 +7,16 @@ use crate::error::QueryErrorKind;
 async fn a_full_queue_and_a_long_wait_are_busy() {
     let admission = Admission::new(1, 0, Duration::from_millis(20));
     let running = admission.admit().await.expect("the first runs");
-    assert_eq!(
-        admission.admit().await.expect_err("no queue").kind,
-        QueryErrorKind::Busy
-    );
+    let refused = admission.admit().await.expect_err("no queue");
+    assert_eq!(refused.kind, QueryErrorKind::Busy);
+    // At once: whoever waits is told something else.
+    assert!(refused.message.contains("are waiting already"), "{refused}");
 
     let queue = Admission::new(1, 1, Duration::from_millis(20));
     let first = queue.admit().await.expect("the first runs");
-    assert_eq!(
-        queue.admit().await.expect_err("waits too long").kind,
-        QueryErrorKind::Busy
-    );
+    let refused = queue.admit().await.expect_err("waits too long");
+    assert_eq!(refused.kind, QueryErrorKind::Busy);
+    assert!(refused.message.contains("in time"), "{refused}");
     drop(first);
     drop(running);
     let _ = queue.admit().await.expect("the queue is empty again");

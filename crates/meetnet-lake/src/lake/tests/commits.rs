@@ -43,6 +43,23 @@ fn rows_are_committed_at_their_age_and_an_idle_dataset_says_how_far_it_is() {
     assert_eq!(commits(&mut lake, 900), 0);
 }
 
+/// A log that were read or listed again for each commit would make each dearer than the one before.
+#[test]
+fn a_commit_asks_for_as_much_however_many_came_before_it() {
+    let city = InStore::new();
+    let mut lake = city.open();
+    let mut requests = Vec::new();
+    for sequence in 1..=195_u64 {
+        let time = START + sequence as i64 * MINUTE;
+        take(&mut lake, sequence, &rows(1, time, 1.0));
+        let before = city.store.requests();
+        lake.commit_all().unwrap();
+        requests.push(city.store.requests() - before);
+    }
+    // Every hundredth writes a checkpoint, too.
+    assert_eq!(requests[10..15], requests[190..], "{requests:?}");
+}
+
 #[test]
 fn the_stable_time_is_when_the_last_frame_that_was_applied_was_recorded() {
     let folder = tempfile::tempdir().unwrap();
