@@ -5,9 +5,14 @@
 //!                                                   airrohr/<chip>                airRohr "own API" JSON
 //!                                                   v3/<app>/devices/<dev>/up     The Things Stack v3 uplink
 //!                                                   zigbee2mqtt/<device>          plain JSON with a time in ms
+//!                          body for a topic or path: `tables`, `standards`, `devices`
 //! ```
 //!
 //! Only well-formed messages are written here; what goes wrong on the way is `faults`' part.
+
+pub mod devices;
+pub mod standards;
+pub mod tables;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,8 +24,10 @@ use crate::noise::Noise;
 use crate::sensors::{AirReading, AirSensor, WeatherReading};
 use crate::traffic::{Hardware, Mode, QuarterCount, SPEED_BINS, Segment};
 
-/// Application and tenant of the LoRaWAN stations.
+/// Application of the demo's LoRaWAN stations.
 pub const TTS_APPLICATION: &str = "leuven";
+/// The firmware of all airRohr boxes.
+const AIRROHR_SOFTWARE: &str = "NRZ-2024-135";
 
 /// One message, as a device hands it to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +179,7 @@ pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Messa
     let value = |value_type, value| AirrohrValue { value_type, value };
     let body = AirrohrBody {
         esp8266id: &sensor.chip_id,
-        software_version: "NRZ-2024-135",
+        software_version: AIRROHR_SOFTWARE,
         sensordatavalues: vec![
             value("SDS_P1", two(reading.pm10)),
             value("SDS_P2", two(reading.pm2_5)),
@@ -192,6 +199,8 @@ pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Messa
 /// What a LoRaWAN uplink says beside its reading.
 #[derive(Clone, Copy, Debug)]
 pub struct LoraFrame<'a> {
+    /// Application that the device belongs to.
+    pub application: &'a str,
     /// Name of the device in the network's console.
     pub device_id: &'a str,
     /// DevEUI, 16 hexadecimal digits.
@@ -245,7 +254,7 @@ pub fn tts_uplink(frame: &LoraFrame<'_>, reading: &WeatherReading) -> Message {
     let body: Value = serde_json::json!({
         "end_device_ids": {
             "device_id": frame.device_id,
-            "application_ids": { "application_id": TTS_APPLICATION },
+            "application_ids": { "application_id": frame.application },
             "dev_eui": frame.dev_eui,
             "dev_addr": "260B0000",
         },
@@ -253,7 +262,10 @@ pub fn tts_uplink(frame: &LoraFrame<'_>, reading: &WeatherReading) -> Message {
         "uplink_message": uplink,
     });
     Message::json(
-        format!("v3/{TTS_APPLICATION}@ttn/devices/{}/up", frame.device_id),
+        format!(
+            "v3/{}@ttn/devices/{}/up",
+            frame.application, frame.device_id
+        ),
         &body,
     )
 }
@@ -300,5 +312,7 @@ fn instant(second: i64, nanosecond: i32, digits: u8) -> String {
     format!("{timestamp:.precision$}", precision = usize::from(digits))
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

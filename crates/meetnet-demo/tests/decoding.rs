@@ -170,6 +170,7 @@ fn history_holds_the_rows_that_live_messages_become() {
         match &station.uplink {
             Uplink::Lora { device_id, dev_eui } => {
                 let frame = LoraFrame {
+                    application: messages::TTS_APPLICATION,
                     device_id,
                     dev_eui,
                     f_cnt: 1,
