@@ -100,19 +100,24 @@ struct TelraamRow {
 
 /// Returns a report over some quarter-hours of one segment; each begins at the given second.
 pub fn telraam_report(segment: &Segment, quarters: &[(i64, QuarterCount)]) -> Message {
+    telraam_report_as(segment.id, segment, quarters)
+}
+
+/// Returns the same for the segment `id`, counted as on `segment`.
+pub fn telraam_report_as(id: i64, segment: &Segment, quarters: &[(i64, QuarterCount)]) -> Message {
     let report = quarters
         .iter()
-        .map(|(start, quarter)| telraam_row(segment, *start, quarter))
+        .map(|(start, quarter)| telraam_row(id, segment, *start, quarter))
         .collect();
     let body = TelraamBody {
         status_code: 200,
         message: "ok",
         report,
     };
-    Message::json(format!("telraam/{}/report", segment.id), &body)
+    Message::json(format!("telraam/{id}/report"), &body)
 }
 
-fn telraam_row(segment: &Segment, start_s: i64, quarter: &QuarterCount) -> TelraamRow {
+fn telraam_row(id: i64, segment: &Segment, start_s: i64, quarter: &QuarterCount) -> TelraamRow {
     let [car, heavy, bike, pedestrian, night] = Mode::ALL.map(|mode| quarter.extrapolated(mode));
     let total = |[left, right]: [f64; 2]| Number(crate::traffic::round10(left + right));
     let has_night = segment.hardware == Hardware::S2;
@@ -122,7 +127,7 @@ fn telraam_row(segment: &Segment, start_s: i64, quarter: &QuarterCount) -> Telra
         .unwrap_or([0.0; SPEED_BINS]);
     TelraamRow {
         instance_id: -1,
-        segment_id: segment.id,
+        segment_id: id,
         date: instant(start_s, 0, 3),
         interval: "quarterly",
         uptime: Number(quarter.uptime()),
@@ -174,11 +179,16 @@ struct AirrohrValue {
 /// Returns an airRohr's message. It has no time of its own: the receive time is its time.
 /// Without `climate` the BME280's values are empty, as firmware sends them when that sensor does not answer.
 pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Message {
+    airrohr_as(&sensor.chip_id, reading, climate)
+}
+
+/// Returns the same for the box with this chip id.
+pub fn airrohr_as(chip_id: &str, reading: &AirReading, climate: bool) -> Message {
     let two = |value: f64| format!("{value:.2}");
     let climate_value = |value: f64| if climate { two(value) } else { String::new() };
     let value = |value_type, value| AirrohrValue { value_type, value };
     let body = AirrohrBody {
-        esp8266id: &sensor.chip_id,
+        esp8266id: chip_id,
         software_version: AIRROHR_SOFTWARE,
         sensordatavalues: vec![
             value("SDS_P1", two(reading.pm10)),
@@ -193,7 +203,7 @@ pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Messa
             value("signal", reading.signal_dbm.to_string()),
         ],
     };
-    Message::json(format!("airrohr/{}", sensor.chip_id), &body)
+    Message::json(format!("airrohr/{chip_id}"), &body)
 }
 
 /// What a LoRaWAN uplink says beside its reading.

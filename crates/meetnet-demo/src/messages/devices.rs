@@ -21,6 +21,19 @@ fn form_date(second: i64) -> String {
         .to_owned()
 }
 
+/// Escapes a value that may hold anything.
+fn form_value(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
 /// Returns the form of an Ecowitt gateway. `passkey` is its hardware id and credential.
 pub fn ecowitt(passkey: &str, second: i64, reading: &WeatherReading) -> Vec<u8> {
     let (date, outdoors) = (form_date(second), fahrenheit(reading.temperature));
@@ -41,7 +54,9 @@ pub fn wunderground(
     reading: &WeatherReading,
 ) -> Vec<u8> {
     let (date, outdoors) = (form_date(second), fahrenheit(reading.temperature));
-    let password = password.map_or_else(String::new, |password| format!("&PASSWORD={password}"));
+    let password = password.map_or_else(String::new, |password| {
+        format!("&PASSWORD={}", form_value(password))
+    });
     format!(
         "ID={station}{password}&action=updateraw&dateutc={date}&indoortempf=70.2&tempf={outdoors}&humidity={:.0}\
          &softwaretype=EasyWeatherV1.6.6",

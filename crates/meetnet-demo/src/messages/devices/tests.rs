@@ -16,11 +16,11 @@ fn stations_send_forms_in_imperial_units() {
 
     let query = text(wunderground(
         "ILEUVE1",
-        Some("x"),
+        Some("x&y"),
         NOON_S,
         &reading(-10.0, 5.0),
     ));
-    assert!(query.starts_with("ID=ILEUVE1&PASSWORD=x&"), "{query}");
+    assert!(query.starts_with("ID=ILEUVE1&PASSWORD=x%26y&"), "{query}");
     assert!(query.contains("&tempf=14.0&humidity=5&"), "{query}");
     let open = text(wunderground("ILEUVE1", None, NOON_S, &reading(0.0, 5.0)));
     assert!(!open.contains("PASSWORD"), "{open}");
