@@ -88,6 +88,7 @@ impl Bodies {
                 };
                 let second = now_s - UPLINK_BACK_S + round as i64 * 60;
                 let frame = LoraFrame {
+                    application: messages::TTS_APPLICATION,
                     device_id,
                     dev_eui,
                     f_cnt: (round % 65_536) as i64,

@@ -182,6 +182,7 @@ fn station_message(station: &WeatherStation, sky: &Sky, draw: &Draw) -> Message 
     match &station.uplink {
         Uplink::Lora { device_id, dev_eui } => {
             let frame = LoraFrame {
+                application: messages::TTS_APPLICATION,
                 device_id,
                 dev_eui,
                 f_cnt: draw.taken.div_euclid(LORA_PERIOD_S).rem_euclid(1 << 16),

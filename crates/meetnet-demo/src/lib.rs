@@ -3,6 +3,7 @@
 //! ```text
 //! seed ─▶ City ─▶ Sky ─▶ readings ─┬─▶ messages + faults ─▶ LiveFeed ─▶ publish ─▶ broker ─▶ ingest, as for real sensors
 //!                                  └─▶ history: a year of rows ─▶ bulk path of the lake
+//! seed ─▶ load: any number of devices in every wire format, and what their rows must be
 //! ```
 //!
 //! Every value is a function of seed, sensor and time, so history and live feed join without a seam and a second
@@ -14,6 +15,7 @@ pub mod city;
 pub mod faults;
 pub mod feed;
 pub mod history;
+pub mod load;
 pub mod messages;
 pub mod noise;
 pub mod places;

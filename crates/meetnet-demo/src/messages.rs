@@ -5,9 +5,14 @@
 //!                                                   airrohr/<chip>                airRohr "own API" JSON
 //!                                                   v3/<app>/devices/<dev>/up     The Things Stack v3 uplink
 //!                                                   zigbee2mqtt/<device>          plain JSON with a time in ms
+//!                          body for a topic or path: `tables`, `standards`, `devices`
 //! ```
 //!
 //! Only well-formed messages are written here; what goes wrong on the way is `faults`' part.
+
+pub mod devices;
+pub mod standards;
+pub mod tables;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,8 +24,10 @@ use crate::noise::Noise;
 use crate::sensors::{AirReading, AirSensor, WeatherReading};
 use crate::traffic::{Hardware, Mode, QuarterCount, SPEED_BINS, Segment};
 
-/// Application and tenant of the LoRaWAN stations.
+/// Application of the demo's LoRaWAN stations.
 pub const TTS_APPLICATION: &str = "leuven";
+/// The firmware of all airRohr boxes.
+const AIRROHR_SOFTWARE: &str = "NRZ-2024-135";
 
 /// One message, as a device hands it to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +100,24 @@ struct TelraamRow {
 
 /// Returns a report over some quarter-hours of one segment; each begins at the given second.
 pub fn telraam_report(segment: &Segment, quarters: &[(i64, QuarterCount)]) -> Message {
+    telraam_report_as(segment.id, segment, quarters)
+}
+
+/// Returns the same for the segment `id`, counted as on `segment`.
+pub fn telraam_report_as(id: i64, segment: &Segment, quarters: &[(i64, QuarterCount)]) -> Message {
     let report = quarters
         .iter()
-        .map(|(start, quarter)| telraam_row(segment, *start, quarter))
+        .map(|(start, quarter)| telraam_row(id, segment, *start, quarter))
         .collect();
     let body = TelraamBody {
         status_code: 200,
         message: "ok",
         report,
     };
-    Message::json(format!("telraam/{}/report", segment.id), &body)
+    Message::json(format!("telraam/{id}/report"), &body)
 }
 
-fn telraam_row(segment: &Segment, start_s: i64, quarter: &QuarterCount) -> TelraamRow {
+fn telraam_row(id: i64, segment: &Segment, start_s: i64, quarter: &QuarterCount) -> TelraamRow {
     let [car, heavy, bike, pedestrian, night] = Mode::ALL.map(|mode| quarter.extrapolated(mode));
     let total = |[left, right]: [f64; 2]| Number(crate::traffic::round10(left + right));
     let has_night = segment.hardware == Hardware::S2;
@@ -115,7 +127,7 @@ fn telraam_row(segment: &Segment, start_s: i64, quarter: &QuarterCount) -> Telra
         .unwrap_or([0.0; SPEED_BINS]);
     TelraamRow {
         instance_id: -1,
-        segment_id: segment.id,
+        segment_id: id,
         date: instant(start_s, 0, 3),
         interval: "quarterly",
         uptime: Number(quarter.uptime()),
@@ -167,12 +179,17 @@ struct AirrohrValue {
 /// Returns an airRohr's message. It has no time of its own: the receive time is its time.
 /// Without `climate` the BME280's values are empty, as firmware sends them when that sensor does not answer.
 pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Message {
+    airrohr_as(&sensor.chip_id, reading, climate)
+}
+
+/// Returns the same for the box with this chip id.
+pub fn airrohr_as(chip_id: &str, reading: &AirReading, climate: bool) -> Message {
     let two = |value: f64| format!("{value:.2}");
     let climate_value = |value: f64| if climate { two(value) } else { String::new() };
     let value = |value_type, value| AirrohrValue { value_type, value };
     let body = AirrohrBody {
-        esp8266id: &sensor.chip_id,
-        software_version: "NRZ-2024-135",
+        esp8266id: chip_id,
+        software_version: AIRROHR_SOFTWARE,
         sensordatavalues: vec![
             value("SDS_P1", two(reading.pm10)),
             value("SDS_P2", two(reading.pm2_5)),
@@ -186,12 +203,14 @@ pub fn airrohr(sensor: &AirSensor, reading: &AirReading, climate: bool) -> Messa
             value("signal", reading.signal_dbm.to_string()),
         ],
     };
-    Message::json(format!("airrohr/{}", sensor.chip_id), &body)
+    Message::json(format!("airrohr/{chip_id}"), &body)
 }
 
 /// What a LoRaWAN uplink says beside its reading.
 #[derive(Clone, Copy, Debug)]
 pub struct LoraFrame<'a> {
+    /// Application that the device belongs to.
+    pub application: &'a str,
     /// Name of the device in the network's console.
     pub device_id: &'a str,
     /// DevEUI, 16 hexadecimal digits.
@@ -245,7 +264,7 @@ pub fn tts_uplink(frame: &LoraFrame<'_>, reading: &WeatherReading) -> Message {
     let body: Value = serde_json::json!({
         "end_device_ids": {
             "device_id": frame.device_id,
-            "application_ids": { "application_id": TTS_APPLICATION },
+            "application_ids": { "application_id": frame.application },
             "dev_eui": frame.dev_eui,
             "dev_addr": "260B0000",
         },
@@ -253,7 +272,10 @@ pub fn tts_uplink(frame: &LoraFrame<'_>, reading: &WeatherReading) -> Message {
         "uplink_message": uplink,
     });
     Message::json(
-        format!("v3/{TTS_APPLICATION}@ttn/devices/{}/up", frame.device_id),
+        format!(
+            "v3/{}@ttn/devices/{}/up",
+            frame.application, frame.device_id
+        ),
         &body,
     )
 }
@@ -300,5 +322,7 @@ fn instant(second: i64, nanosecond: i32, digits: u8) -> String {
     format!("{timestamp:.precision$}", precision = usize::from(digits))
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
     reason = "helpers of an integration test do not count as test code for clippy.toml"
 )]
 
+mod sources;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,8 +21,6 @@ use meetnet_demo::{
 };
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::schemas;
-use meetnet_model::source::SourceDeclaration;
 
 const SEED: u64 = 5;
 /// 2026-11-22 02:00 UTC.
@@ -30,27 +30,8 @@ fn key() -> PrivacyKey {
     PrivacyKey::new("a secret for tests")
 }
 
-/// Reads the demo's sources; what the configuration would fill in or keep for itself is handled here.
 fn declarations() -> Arc<Declarations> {
-    let mut text: toml::Table =
-        toml::from_str(&sources_toml("127.0.0.1:1883".parse().unwrap())).unwrap();
-    let Some(toml::Value::Array(sources)) = text.remove("source") else {
-        panic!("no [[source]]")
-    };
-    let sources = sources.into_iter().map(|source| {
-        let toml::Value::Table(mut source) = source else {
-            panic!("a source is a table")
-        };
-        // How to reach the broker is the configuration's business.
-        source.remove("url");
-        source.remove("watch_broker_drops");
-        let id = source["id"].clone();
-        source.entry("namespace").or_insert(id);
-        let window = "back_us = 34560000000000\nahead_us = 3600000000";
-        source.insert("time_window".to_owned(), toml::from_str(window).unwrap());
-        source.try_into::<SourceDeclaration>().unwrap()
-    });
-    Arc::new(schemas::builtin().into_declarations(sources))
+    sources::declarations(&sources_toml("127.0.0.1:1883".parse().unwrap()))
 }
 
 /// Returns the city, the decoders of its messages, and its last days up to [`END_S`].
@@ -170,6 +151,7 @@ fn history_holds_the_rows_that_live_messages_become() {
         match &station.uplink {
             Uplink::Lora { device_id, dev_eui } => {
                 let frame = LoraFrame {
+                    application: messages::TTS_APPLICATION,
                     device_id,
                     dev_eui,
                     f_cnt: 1,

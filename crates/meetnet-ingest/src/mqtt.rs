@@ -19,5 +19,6 @@ mod socket;
 mod source;
 mod subscriptions;
 
+pub use link::{TlsError, tls_client};
 pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsIdentity, TlsRoots, Url};
 pub use source::{MqttSource, SourceHandle, spawn};

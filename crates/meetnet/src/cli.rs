@@ -18,7 +18,7 @@ use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
 use crate::source::{self, SourceCommand};
-use crate::{check, sql, telemetry};
+use crate::{check, simulate, sql, telemetry};
 
 mod config_check;
 mod import;
@@ -68,6 +68,8 @@ enum Command {
         #[command(subcommand)]
         command: rejects::RejectsCommand,
     },
+    /// Sends messages of every format as devices do, and checks what became of them
+    Simulate(Box<simulate::SimulateOptions>),
     /// Tries a source on sample messages, or proposes one for them
     Source {
         #[command(subcommand)]
@@ -262,6 +264,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         }
         Command::Import(options) => import::run(options, &environment),
         Command::Rejects { command } => rejects::run(command, &environment),
+        Command::Simulate(options) => block_on(simulate::run(*options, &environment)),
         Command::Demo(options) => block_on(demo::run(options, environment)),
     }
 }

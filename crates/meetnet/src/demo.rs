@@ -338,7 +338,8 @@ pub(crate) fn default_config_toml() -> String {
     )
 }
 
-fn now_us() -> i64 {
+/// Returns the time of the system's clock, µs since 1970 UTC.
+pub(crate) fn now_us() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(since.unwrap_or(Duration::ZERO).as_micros()).unwrap_or(i64::MAX)
 }

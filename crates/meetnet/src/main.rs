@@ -5,6 +5,7 @@
 //!          demo ──┘ (broker, simulator, history)
 //!        source ──┘ (samples: what they become)
 //!      commands ──┘ (compact, vacuum, backup: in a daemon, or alone)
+//!      simulate    (load generator: a client of a meetnet, no part of it)
 //! ```
 //!
 //! It holds no data logic: every step of a message's way lives in a library crate, and is put together here.
@@ -19,6 +20,7 @@ mod daemon;
 mod demo;
 mod failure;
 mod readable;
+mod simulate;
 mod source;
 mod sql;
 mod telemetry;

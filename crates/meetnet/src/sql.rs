@@ -126,26 +126,48 @@ fn daemon_address(config: &Config) -> Option<SocketAddr> {
 
 /// Asks a service and passes its answer on.
 async fn ask(url: &str, question: &Question) -> Result<(), Failure> {
+    let mut body = send(url, question).await?.bytes_stream();
+    let mut stdout = Output::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.context(BROKEN_OFF).map_err(Failure::Work)?;
+        if !stdout.write(&chunk)? {
+            return Ok(());
+        }
+    }
+    stdout.finish()
+}
+
+/// Asks a service for an answer in JSON that a command reads itself, and that is small.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Failure> {
+    let question = Question {
+        statement,
+        as_of: None,
+        format: Format::Json,
+    };
+    let answer = send(url, &question).await?.bytes().await;
+    let answer = answer.context(BROKEN_OFF).map_err(Failure::Work)?;
+    Ok(answer.to_vec())
+}
+
+const BROKEN_OFF: &str =
+    "the answer broke off: the service met an error, or the connection was lost";
+
+/// Sends a query to a service and returns the answer that it begins.
+async fn send(url: &str, question: &Question) -> Result<reqwest::Response, Failure> {
     let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
     let endpoint = reqwest::Url::parse(&endpoint)
         .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
         .map_err(Failure::Usage)?;
-    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
-    if endpoint.host_str().is_some_and(is_loopback) {
-        // A proxy has no way to this machine's own ports.
-        client = client.no_proxy();
-    }
-    let client = client
-        .build()
-        .context("failed to start the HTTP client")
-        .map_err(Failure::Work)?;
     let as_of = question.as_of.map(format_rfc3339);
     let mut form = vec![
         ("q", question.statement.as_str()),
         ("format", question.format.as_str()),
     ];
     form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
-    let response = client
+    let response = client(&endpoint)?
         .post(endpoint)
         .form(&form)
         .send()
@@ -155,17 +177,23 @@ async fn ask(url: &str, question: &Question) -> Result<(), Failure> {
     if !response.status().is_success() {
         return Err(Failure::Work(problem(response).await));
     }
-    let mut stdout = Output::new();
-    let mut body = response.bytes_stream();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk
-            .context("the answer broke off: the service met an error, or the connection was lost")
-            .map_err(Failure::Work)?;
-        if !stdout.write(&chunk)? {
-            return Ok(());
-        }
+    Ok(response)
+}
+
+/// Returns a client for requests to `endpoint`.
+///
+/// # Errors
+/// Where it cannot be made.
+pub(crate) fn client(endpoint: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if endpoint.host_str().is_some_and(is_loopback) {
+        // A proxy has no way to this machine's own ports.
+        client = client.no_proxy();
     }
-    stdout.finish()
+    client
+        .build()
+        .context("failed to start the HTTP client")
+        .map_err(Failure::Work)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -185,6 +213,16 @@ struct ProblemBody {
 
 async fn problem(response: reqwest::Response) -> anyhow::Error {
     let status = response.status();
+    let body = head_of(response).await;
+    let said = serde_json::from_slice::<ProblemBody>(&body).ok();
+    match said.and_then(|problem| problem.detail.or(problem.title)) {
+        Some(text) => anyhow!(text),
+        None => anyhow!("the service answered {status}; is this the address of a meetnet?"),
+    }
+}
+
+/// Returns the body of a short answer, as far as it comes; of a long one its beginning.
+pub(crate) async fn head_of(response: reqwest::Response) -> Vec<u8> {
     let mut body = Vec::new();
     let mut chunks = response.bytes_stream();
     while let Some(Ok(chunk)) = chunks.next().await {
@@ -193,11 +231,7 @@ async fn problem(response: reqwest::Response) -> anyhow::Error {
             break;
         }
     }
-    let said = serde_json::from_slice::<ProblemBody>(&body).ok();
-    match said.and_then(|problem| problem.detail.or(problem.title)) {
-        Some(text) => anyhow!(text),
-        None => anyhow!("the service answered {status}; is this the address of a meetnet?"),
-    }
+    body
 }
 
 /// Reads the tables as they are committed.

@@ -1,12 +1,10 @@
 use serde_json::Value;
 
+use super::testing::NOON_S;
 use super::*;
 use crate::city::City;
 use crate::sensors::{Uplink, WeatherStation};
 use crate::traffic::QUARTER_S;
-
-/// 2026-11-20 11:00 UTC.
-const NOON_S: i64 = 1_795_172_400;
 
 fn body(message: &Message) -> Value {
     serde_json::from_slice(&message.payload).unwrap()
@@ -91,6 +89,7 @@ fn an_uplink_carries_the_decoded_reading() {
         };
         let reading = station.read(&city.sky(NOON_S));
         let mut frame = LoraFrame {
+            application: TTS_APPLICATION,
             device_id,
             dev_eui,
             f_cnt: 17,

@@ -18,6 +18,8 @@ mod opening;
 mod session;
 mod translate;
 
+pub use opening::{TlsError, tls_client};
+
 /// A filter that is never subscribed to: asking to end it changes nothing.
 const PROBE_FILTER: &str = "meetnet/probe";
 

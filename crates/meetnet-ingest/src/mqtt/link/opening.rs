@@ -151,13 +151,30 @@ fn tls_config(options: &MqttOptions) -> Result<Option<Arc<rustls::ClientConfig>>
     if !options.url.tls {
         return Ok(None);
     }
-    let config = match &options.tls_roots {
-        TlsRoots::System => system_config()?,
-        TlsRoots::Pem(pem) => pem_config(pem)?,
-    };
+    let config = roots_config(&options.tls_roots)?;
     match &options.tls_identity {
         None => Ok(Some(config)),
         Some(identity) => with_identity(&config, identity).map(Some),
+    }
+}
+
+/// TLS cannot be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(String);
+
+/// Returns the TLS settings of a client that trusts `roots`, as sources have them: for what else talks to a broker.
+///
+/// # Errors
+/// Where the roots cannot be read.
+pub fn tls_client(roots: &TlsRoots) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+    roots_config(roots).map_err(|error| TlsError(error.message))
+}
+
+fn roots_config(roots: &TlsRoots) -> Result<Arc<rustls::ClientConfig>, LinkError> {
+    match roots {
+        TlsRoots::System => system_config(),
+        TlsRoots::Pem(pem) => pem_config(pem),
     }
 }
 
