@@ -144,8 +144,8 @@ impl Context {
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
             shared: opened.pipeline.shared(),
-            key: opened.key.clone(),
-            backfills: opened.backfills.clone(),
+            key: opened.parts.key.clone(),
+            backfills: opened.parts.backfills.clone(),
             turn: Arc::default(),
         }
     }

@@ -238,7 +238,9 @@ impl Daemon {
 
     /// The key under which hardware ids become pseudonyms; none in a process that only reads.
     pub(crate) fn privacy_key(&self) -> Option<PrivacyKey> {
-        self.writing.as_ref().map(|writing| writing.key.clone())
+        self.writing
+            .as_ref()
+            .map(|writing| writing.parts.key.clone())
     }
 
     /// Says that the history to load at the start is there.
