@@ -182,6 +182,7 @@ impl Daemon {
             let state = AdminState {
                 metrics: metrics.clone(),
                 snapshot: Arc::clone(&snapshot),
+                readiness: readiness.clone(),
                 status: opened
                     .as_ref()
                     .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
