@@ -15,6 +15,7 @@ use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -41,6 +42,8 @@ pub(super) struct Writing {
     pub(super) pipeline: Pipeline,
     pub(super) sources: Handles,
     pub(super) parts: SourceParts,
+    /// The declarations as they are in the journal.
+    pub(super) in_force: Arc<Declarations>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -131,6 +134,7 @@ impl Opened {
             journal,
             pipeline,
             sources: handles,
+            in_force: with_pseudonyms(&config.declarations, &parts.key),
             parts,
             stopped,
         })
