@@ -20,4 +20,4 @@ pub mod status;
 
 pub use dup_window::DupWindows;
 pub use intake::{EnvelopeSink, Intake};
-pub use service::{Handles, PushServer, StartError, start};
+pub use service::{Handles, PushServer, Sources, StartError, start};

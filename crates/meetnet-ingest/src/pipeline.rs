@@ -12,6 +12,7 @@ mod import;
 mod run;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -25,6 +26,7 @@ use meetnet_lake::lake::{Compacted, DeclaredTables, Lake, LakeOptions, UpkeepReq
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::{Applied, LakeError};
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
@@ -173,6 +175,8 @@ enum Command {
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
     Repair(Depth, Sender<Repaired>),
     Erase(EraseRequest, Sender<Result<EraseReport, PipelineError>>),
+    Prepare(Arc<Declarations>, Sender<Result<(), LakeError>>),
+    Retain(BTreeMap<DatasetId, Duration>),
     Shutdown,
 }
 
@@ -362,6 +366,26 @@ impl PipelineCommands {
     pub fn erase(&self, request: EraseRequest) -> Result<EraseReport, PipelineError> {
         let (reply, answer) = bounded(1);
         self.ask(Command::Erase(request, reply), &answer)?
+    }
+
+    /// Makes the tables ready for declarations whose frame comes next, and waits for it: see [`Lake::prepare`].
+    ///
+    /// # Errors
+    /// Where a table does not allow them or is not to be had now, so that the frame must not come; or the pipeline has
+    /// stopped.
+    pub fn prepare(&self, declarations: Arc<Declarations>) -> Result<(), PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Prepare(declarations, reply), &answer)?
+            .map_err(PipelineError::Lake)
+    }
+
+    /// Takes another retention of datasets.
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn retain(&self, retention: BTreeMap<DatasetId, Duration>) -> Result<(), PipelineError> {
+        let sent = self.commands.send(Command::Retain(retention));
+        sent.map_err(|_| PipelineError::Stopped)
     }
 
     fn ask<T>(&self, command: Command, answer: &Receiver<T>) -> Result<T, PipelineError> {

@@ -1,20 +1,25 @@
-//! Starts and stops all sources together.
+//! Starts and stops all sources together, and exchanges them while the others go on.
 //!
 //! Stopping is in order: take nothing more, wait for the sync of what was taken, acknowledge it, disconnect. The journal
 //! must outlive the sources: stop it after [`Handles::stopped`].
+//!
+//! An exchange has two halves, so that a declarations frame can stand between them: [`Handles::retire`] stops what is not
+//! to go on, [`Handles::start_missing`] starts what does not run. What is the same in both configurations keeps its
+//! connection.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io;
 
 use meetnet_model::ids::SourceId;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::http::{self, PushState, push_router};
-use crate::mqtt::{self, MqttSource, OptionsError, SourceHandle};
-use crate::poll::{PollHandle, PollOptionsError, PollSource, Polling, Prepared};
+use crate::http::{self, PushSource, PushState, push_router};
+use crate::mqtt::{self, MqttOptions, MqttSource, OptionsError, SourceHandle};
+use crate::poll::{PollHandle, PollOptions, PollOptionsError, PollSource, Polling, Prepared};
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +30,16 @@ pub struct PushServer {
     pub listener: TcpListener,
     /// What it works with.
     pub state: PushState,
+}
+
+/// The sources of one configuration, with their secrets.
+pub struct Sources {
+    /// Broker subscriptions.
+    pub mqtt: Vec<MqttSource>,
+    /// Polled APIs.
+    pub polls: Vec<PollSource>,
+    /// Push endpoints.
+    pub push: Vec<PushSource>,
 }
 
 /// Why the sources were not started; none is running.
@@ -61,69 +76,106 @@ pub enum StartError {
     },
 }
 
-/// The running sources.
-#[derive(Debug)]
-pub struct Handles {
-    mqtt: Vec<SourceHandle>,
-    polls: Vec<PollHandle>,
-    push: Option<JoinHandle<io::Result<()>>>,
+impl StartError {
+    fn options(source_id: &SourceId, source: OptionsError) -> Self {
+        Self::Options {
+            source_id: source_id.clone(),
+            source,
+        }
+    }
+
+    fn poll(source_id: &SourceId, source: PollOptionsError) -> Self {
+        Self::Poll {
+            source_id: source_id.clone(),
+            source,
+        }
+    }
 }
 
-/// Starts every source; they run until `shutdown` is cancelled.
+impl Sources {
+    /// Checks everything that can be wrong with them; starts nothing.
+    ///
+    /// # Errors
+    /// The first thing that cannot work.
+    pub fn check(&self) -> Result<(), StartError> {
+        let mut client_ids = HashMap::new();
+        for source in &self.mqtt {
+            source
+                .options
+                .filters()
+                .map_err(|error| StartError::options(&source.id, error))?;
+            let broker = source.options.url.to_string();
+            let key = (broker.clone(), source.options.client_id.clone());
+            if let Some(first) = client_ids.insert(key, source.id.clone()) {
+                return Err(StartError::SharedClientId {
+                    first,
+                    second: source.id.clone(),
+                    broker,
+                });
+            }
+        }
+        for source in &self.polls {
+            source
+                .check()
+                .map_err(|error| StartError::poll(&source.id, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a polled source was started with.
+type PollingWith = (PollOptions, Option<String>);
+
+/// A source that runs: what it was started with, and how it is stopped.
+struct Running<O, H> {
+    options: O,
+    handle: H,
+    stop: CancellationToken,
+}
+
+/// The running sources.
+pub struct Handles {
+    mqtt: BTreeMap<SourceId, Running<MqttOptions, SourceHandle>>,
+    polls: BTreeMap<SourceId, Running<PollingWith, PollHandle>>,
+    push: Option<(PushState, JoinHandle<io::Result<()>>)>,
+    /// Those that have been told to stop.
+    stopping: JoinSet<()>,
+    shutdown: CancellationToken,
+}
+
+impl fmt::Debug for Handles {
+    /// Leaves options out: they hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles")
+            .field("mqtt", &self.mqtt.keys())
+            .field("polls", &self.polls.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts every source; they run until `shutdown` is cancelled. `push` has the push endpoints of `sources` in its state.
 ///
 /// # Errors
 /// [`StartError`] when one cannot work; then none is started.
 pub fn start(
-    sources: Vec<MqttSource>,
-    polled: Vec<PollSource>,
+    sources: Sources,
     push: Option<PushServer>,
     shutdown: &CancellationToken,
 ) -> Result<Handles, StartError> {
-    let options_error = |source_id: &SourceId, source| StartError::Options {
-        source_id: source_id.clone(),
-        source,
+    sources.check()?;
+    let mut handles = Handles {
+        mqtt: BTreeMap::new(),
+        polls: BTreeMap::new(),
+        push: None,
+        stopping: JoinSet::new(),
+        shutdown: shutdown.clone(),
     };
-    let poll_error = |source_id: &SourceId, source| StartError::Poll {
-        source_id: source_id.clone(),
-        source,
-    };
-    let mut client_ids = HashMap::new();
-    for source in &sources {
-        source
-            .options
-            .filters()
-            .map_err(|error| options_error(&source.id, error))?;
-        let broker = source.options.url.to_string();
-        let key = (broker.clone(), source.options.client_id.clone());
-        if let Some(first) = client_ids.insert(key, source.id.clone()) {
-            return Err(StartError::SharedClientId {
-                first,
-                second: source.id.clone(),
-                broker,
-            });
-        }
-    }
-    let mut prepared = Vec::with_capacity(polled.len());
-    for source in polled {
-        let id = source.id.clone();
-        let source = Prepared::new(source, Polling::Live);
-        prepared.push(source.map_err(|error| poll_error(&id, error))?);
-    }
-    let mut running = Vec::with_capacity(sources.len());
-    for source in sources {
-        let id = source.id.clone();
-        let handle =
-            mqtt::spawn(source, shutdown.clone()).map_err(|error| options_error(&id, error))?;
-        running.push(handle);
-    }
-    let spawn = |source: Prepared| source.spawn(shutdown.clone());
-    let polls = prepared.into_iter().map(spawn).collect();
-    let push = push.map(|server| tokio::spawn(serve(server, shutdown.clone())));
-    Ok(Handles {
-        mqtt: running,
-        polls,
-        push,
-    })
+    handles.start_pulling(sources.mqtt, sources.polls)?;
+    handles.push = push.map(|server| {
+        let state = server.state.clone();
+        (state, tokio::spawn(serve(server, shutdown.clone())))
+    });
+    Ok(handles)
 }
 
 async fn serve(server: PushServer, shutdown: CancellationToken) -> io::Result<()> {
@@ -145,19 +197,130 @@ async fn serve(server: PushServer, shutdown: CancellationToken) -> io::Result<()
 }
 
 impl Handles {
+    /// Stops the sources that `next` has not, or has otherwise; returns once what they took is in the journal and
+    /// acknowledged, so far as broker and disk let them. Subscriptions that `next` has not are ended at the broker. Push
+    /// sources ask their senders to come again.
+    ///
+    /// Dropping the future loses nothing: [`Handles::stopped`] waits for the rest.
+    pub async fn retire(&mut self, next: &Sources) {
+        if let Some((state, _)) = &self.push {
+            state.close_all_but(&next.push);
+        }
+        let goes_on = |id: &SourceId, options: &MqttOptions| {
+            let mut same = next.mqtt.iter().filter(|source| source.id == *id);
+            same.any(|source| source.options == *options)
+        };
+        let retired = self
+            .mqtt
+            .extract_if(.., |id, running| !goes_on(id, &running.options));
+        for (id, running) in retired {
+            let after = next.mqtt.iter().find(|source| source.id == id);
+            let after = after.map(|source| &source.options);
+            running.handle.leave(left_filters(&running.options, after));
+            running.stop.cancel();
+            self.stopping.spawn(running.handle.join());
+        }
+        let goes_on = |id: &SourceId, with: &PollingWith| {
+            let mut same = next.polls.iter().filter(|source| source.id == *id);
+            same.any(|source| (&source.options, &source.api_key) == (&with.0, &with.1))
+        };
+        let retired = self
+            .polls
+            .extract_if(.., |id, running| !goes_on(id, &running.options));
+        for (_, running) in retired {
+            running.stop.cancel();
+            self.stopping.spawn(running.handle.join());
+        }
+        while self.stopping.join_next().await.is_some() {}
+    }
+
+    /// Starts the sources of `next` that do not run, and puts its push endpoints in place. Without a push listener there
+    /// are none.
+    ///
+    /// # Errors
+    /// [`StartError`] for a source that cannot work; [`Sources::check`] says so before.
+    pub fn start_missing(&mut self, next: Sources) -> Result<(), StartError> {
+        if let Some((state, _)) = &self.push {
+            state.exchange(next.push);
+        }
+        self.start_pulling(next.mqtt, next.polls)
+    }
+
+    /// Starts the sources that fetch their messages, but for those that run.
+    fn start_pulling(
+        &mut self,
+        mqtt: Vec<MqttSource>,
+        polls: Vec<PollSource>,
+    ) -> Result<(), StartError> {
+        // Nobody runs before all can.
+        let mut prepared = Vec::new();
+        for source in polls {
+            if self.polls.contains_key(&source.id) {
+                continue;
+            }
+            let id = source.id.clone();
+            let options = (source.options.clone(), source.api_key.clone());
+            let source = Prepared::new(source, Polling::Live);
+            let source = source.map_err(|error| StartError::poll(&id, error))?;
+            prepared.push((id, options, source));
+        }
+        for source in mqtt {
+            if self.mqtt.contains_key(&source.id) {
+                continue;
+            }
+            let (id, options) = (source.id.clone(), source.options.clone());
+            let stop = self.shutdown.child_token();
+            let handle = mqtt::spawn(source, stop.clone())
+                .map_err(|error| StartError::options(&id, error))?;
+            let running = Running {
+                options,
+                handle,
+                stop,
+            };
+            self.mqtt.insert(id, running);
+        }
+        for (id, options, source) in prepared {
+            let stop = self.shutdown.child_token();
+            let running = Running {
+                options,
+                handle: source.spawn(stop.clone()),
+                stop,
+            };
+            self.polls.insert(id, running);
+        }
+        Ok(())
+    }
+
     /// Waits until every source has stopped after the token was cancelled.
-    pub async fn stopped(self) {
-        for source in self.mqtt {
-            source.join().await;
+    pub async fn stopped(mut self) {
+        for running in self.mqtt.into_values() {
+            running.handle.join().await;
         }
-        for source in self.polls {
-            source.join().await;
+        for running in self.polls.into_values() {
+            running.handle.join().await;
         }
-        let Some(push) = self.push else { return };
+        while self.stopping.join_next().await.is_some() {}
+        let Some((_, push)) = self.push else { return };
         match push.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => error!(%error, "push endpoint failed"),
             Err(error) => error!(%error, "push endpoint ended abnormally"),
         }
     }
+}
+
+/// Returns the filters whose subscription is to end where a source becomes another, or none: the broker would keep them
+/// in the session. Where that session is another one, none is needed any more.
+fn left_filters(before: &MqttOptions, after: Option<&MqttOptions>) -> Vec<String> {
+    // A source that runs has filters.
+    let before_filters = before.filters().unwrap_or_default();
+    let same_session =
+        |after: &&MqttOptions| after.url == before.url && after.client_id == before.client_id;
+    let kept = after.filter(same_session);
+    let kept = kept.and_then(|after| after.filters().ok());
+    let kept = kept.unwrap_or_default();
+    before_filters
+        .into_iter()
+        .filter(|filter| !kept.contains(filter))
+        .collect()
 }

@@ -301,6 +301,11 @@ impl Statuses {
         state.silent_after.store(micros, Relaxed);
     }
 
+    /// Takes a source out that there is no more, or that becomes one of another kind.
+    pub fn forget(&self, source: &SourceId) {
+        lock(&self.sources).remove(source);
+    }
+
     /// Returns one source's state.
     pub fn read_one(&self, source: &SourceId) -> Option<SourceStatus> {
         lock(&self.sources)

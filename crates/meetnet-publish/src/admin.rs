@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::error;
 
 use crate::assets;
+use crate::health::Readiness;
 use crate::negotiate::Language;
 use crate::problem::{Problem, ProblemKind};
 use crate::readable;
@@ -35,6 +36,8 @@ pub struct AdminState {
     pub metrics: PrometheusHandle,
     /// The lake.
     pub snapshot: SharedSnapshot,
+    /// Knows whether the configuration on disk is in force.
+    pub readiness: Readiness,
     /// Says how the write side is; called once per page. None where the process only reads.
     pub status: Option<Arc<dyn Fn() -> OperationsStatus + Send + Sync>>,
 }
@@ -142,6 +145,7 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
         now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
+        config_error: state.readiness.read_config_error(),
         write_side: state
             .status
             .map(|status| write_side_text(&status(), applied_through(&snapshot))),
@@ -168,6 +172,7 @@ struct OperationsPage {
     style_path: String,
     icon_path: String,
     now: String,
+    config_error: Option<String>,
     write_side: Option<WriteSideText>,
     tables: Vec<TableText>,
 }

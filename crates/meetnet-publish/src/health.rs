@@ -42,7 +42,10 @@ struct Steps {
     disks_low: Vec<&'static str>,
     lake_reachable: Option<bool>,
     silent: Vec<SourceId>,
+    config_error: Option<String>,
     sources: BTreeMap<SourceId, BrokerStep>,
+    /// Ready once: a source that is added later is waited for by nobody.
+    was_ready: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,6 +73,9 @@ pub struct ReadinessReport {
     pub lake_reachable: Option<bool>,
     /// Sources that have said nothing for longer than they may. Detail: what is stored is answered.
     pub silent_sources: Vec<SourceId>,
+    /// Whether the configuration on disk is refused and an earlier one is in force. Detail: that one works. What is wrong
+    /// with it is not for the public: see the log and the operations page.
+    pub config_refused: bool,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -108,7 +114,9 @@ impl Readiness {
                 disks_low: Vec::new(),
                 lake_reachable: None,
                 silent: Vec::new(),
+                config_error: None,
                 sources,
+                was_ready: false,
             }),
         }))
     }
@@ -142,6 +150,22 @@ impl Readiness {
         self.change(|steps| steps.sources.entry(source.clone()).or_default().connected = false);
     }
 
+    /// Reports that a broker source is no longer configured.
+    pub fn forget(&self, source: &SourceId) {
+        self.change(|steps| drop(steps.sources.remove(source)));
+    }
+
+    /// Reports why the configuration on disk is refused; None: it is in force.
+    pub fn config_error(&self, error: Option<String>) {
+        self.change(|steps| steps.config_error = error);
+    }
+
+    /// Returns why the configuration on disk is refused; for operators, as it names files and keys.
+    pub(crate) fn read_config_error(&self) -> Option<String> {
+        let steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.config_error.clone()
+    }
+
     /// Reports whether the journal's disk is full.
     pub fn journal_disk_full(&self, is_full: bool) {
         self.change(|steps| steps.journal_disk_full = is_full);
@@ -161,16 +185,18 @@ impl Readiness {
     pub fn report(&self) -> ReadinessReport {
         let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
         // A panic elsewhere cannot leave the flags half changed.
-        let steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribed = steps.sources.values().all(|step| step.subscribed_once);
+        steps.was_ready |= steps.journal_replayed && steps.history_loaded && (subscribed || waited);
         ReadinessReport {
-            ready: steps.journal_replayed && steps.history_loaded && (subscribed || waited),
+            ready: steps.was_ready,
             journal_replayed: steps.journal_replayed,
             history_loaded: steps.history_loaded,
             journal_disk_full: steps.journal_disk_full,
             disks_low: steps.disks_low.clone(),
             lake_reachable: steps.lake_reachable,
             silent_sources: steps.silent.clone(),
+            config_refused: steps.config_error.is_some(),
             sources: steps
                 .sources
                 .iter()

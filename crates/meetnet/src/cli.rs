@@ -295,7 +295,7 @@ fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), 
     };
     block_on(async {
         let signal = StopSignal::listen().map_err(Failure::Work)?;
-        daemon::run(start, signal).await
+        daemon::run(start, environment, signal).await
     })
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use anyhow::anyhow;
+use arc_swap::ArcSwap;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::poll::{Backfills, Window};
 use meetnet_lake::journal::{Journal, JournalError};
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{QUIET, print};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, SharedConfig};
 use crate::daemon::{Opened, StopSignal};
 use crate::failure::Failure;
 use crate::telemetry;
@@ -124,7 +125,8 @@ pub(crate) struct Outcome {
 /// What commands work with; clones share one turn.
 #[derive(Clone)]
 pub(crate) struct Context {
-    pub(crate) config: Arc<Config>,
+    /// As it is when a command begins; see [`Context::config`].
+    config: SharedConfig,
     pub(crate) storage: Arc<dyn LakeStorage>,
     pub(crate) journal: Journal,
     pub(crate) pipeline: PipelineCommands,
@@ -137,17 +139,22 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(config: &Config, opened: &Opened) -> Self {
+    pub(crate) fn new(config: SharedConfig, opened: &Opened) -> Self {
         Self {
-            config: Arc::new(config.clone()),
+            config,
             storage: Arc::clone(&opened.storage),
             journal: opened.journal.clone(),
             pipeline: opened.pipeline.commands(),
             shared: opened.pipeline.shared(),
-            key: opened.key.clone(),
-            backfills: opened.backfills.clone(),
+            key: opened.parts.key.clone(),
+            backfills: opened.parts.backfills.clone(),
             turn: Arc::default(),
         }
+    }
+
+    /// Returns the configuration now in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 }
 
@@ -236,7 +243,8 @@ async fn alone(
     let opened = Opened::open(config, &secrets)
         .await
         .map_err(|failure| explain_lock(failure, &config.socket))?;
-    let context = Context::new(config, &opened);
+    let shared = Arc::new(ArcSwap::from_pointee(config.clone()));
+    let context = Context::new(shared, &opened);
     let name = request.name();
     let stop = CancellationToken::new();
     let poller = match &request {

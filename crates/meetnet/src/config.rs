@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use meetnet_ingest::http::PushLimits;
 use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::lake::LakeLimits;
@@ -35,6 +36,7 @@ use tokio::runtime::Handle;
 mod check;
 mod document;
 mod hint;
+mod live;
 mod raw;
 mod s3;
 mod secrets;
@@ -48,7 +50,7 @@ mod tests;
 
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::Secrets;
-pub(crate) use self::source::{SourceConfig, Transport};
+pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
 pub(crate) use self::source_poll::day_or_time;
 
 /// The environment as a value, so that tests need no global one.
@@ -262,10 +264,18 @@ pub(crate) struct Config {
     /// Folder whose declarations replace or add to the built-in ones.
     pub(crate) schemas_dir: Option<PathBuf>,
     pub(crate) log: LogConfig,
+    /// What a running daemon does not read again, by `[section] key`, as it is written.
+    fixed: BTreeMap<String, Located<toml::Value>>,
+    /// Files that were read beside the configuration itself and the declarations, or will be: registries, certificates,
+    /// secrets.
+    pub(crate) files: Vec<PathBuf>,
     pub(crate) sources: Vec<SourceConfig>,
     /// Datasets, properties and sources, as they are journalled.
     pub(crate) declarations: Arc<Declarations>,
 }
+
+/// A configuration that a reload exchanges.
+pub(crate) type SharedConfig = Arc<ArcSwap<Config>>;
 
 impl Config {
     /// Reads and checks the configuration in `file`.

@@ -6,7 +6,7 @@
 //!
 //! Listeners are bound first: a taken port must not cost a recovery. Only the admin socket waits for the lock of the
 //! folder, which says that nobody else answers on it. Sources start last and stop first, so that nothing is
-//! acknowledged that the rest is not there to take.
+//! acknowledged that the rest is not there to take. What may change meanwhile is exchanged by `reload`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use meetnet_ingest::pipeline::PipelineCommands;
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
     AdminState, PublishState, Readiness, ServeLimits, SharedDeclarations, admin_router,
@@ -29,17 +30,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::commands::{self, AdminSocket};
-use crate::config::{Config, Secrets};
+use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
+mod changes;
 mod follow;
 mod journal;
 mod listeners;
 mod monitor;
 mod privacy_key;
+mod reload;
 mod signals;
 mod sources;
 mod space;
+mod watch;
 mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
@@ -48,6 +52,7 @@ pub(crate) use signals::StopSignal;
 pub(crate) use write_side::Opened;
 
 use follow::Follower;
+use watch::ConfigWatch;
 use write_side::{Writing, stop_journal, stop_pipeline};
 
 /// Which part of the daemon a process is.
@@ -83,6 +88,16 @@ pub(crate) struct Start {
 
 /// A running daemon.
 pub(crate) struct Daemon {
+    role: Role,
+    /// In force now.
+    config: SharedConfig,
+    secrets: Secrets,
+    /// What pages tell of properties.
+    declarations: SharedDeclarations,
+    storage: Arc<dyn LakeStorage>,
+    statuses: Statuses,
+    /// Why the configuration on disk is not in force.
+    refused: Option<String>,
     addresses: Addresses,
     readiness: Readiness,
     writing: Option<Writing>,
@@ -134,16 +149,19 @@ impl Daemon {
 
         let mut follower = None;
         let mut opened = None;
+        let storage: Arc<dyn LakeStorage>;
         let snapshot = if role.writes() {
             let write_side = Opened::open(&config, &secrets).await?;
             let snapshot = write_side.pipeline.shared();
+            storage = Arc::clone(&write_side.storage);
             opened = Some(write_side);
             snapshot
         } else {
-            let storage = config.lake.storage(&secrets, Handle::current());
-            let storage = storage.map_err(Failure::Usage)?;
+            let found = config.lake.storage(&secrets, Handle::current());
+            storage = found.map_err(Failure::Usage)?;
             let (poll_interval, readiness) = (config.lake.poll_interval, readiness.clone());
-            let started = blocking(move || Follower::start(storage, poll_interval, readiness))
+            let followed = Arc::clone(&storage);
+            let started = blocking(move || Follower::start(followed, poll_interval, readiness))
                 .await?
                 .map_err(Failure::Work)?;
             let snapshot = started.shared();
@@ -153,6 +171,8 @@ impl Daemon {
         readiness.journal_replayed();
 
         let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
+        let shared_config: SharedConfig = Arc::new(ArcSwap::from_pointee(config.clone()));
+        metrics::gauge!("meetnet_config_refused").set(0.0);
         let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
         let disks = space::Measured::default();
@@ -160,7 +180,7 @@ impl Daemon {
             let socket = AdminSocket::bind(&config.socket)
                 .await
                 .map_err(Failure::Usage)?;
-            let context = commands::Context::new(&config, opened);
+            let context = commands::Context::new(Arc::clone(&shared_config), opened);
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
         if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
@@ -182,6 +202,7 @@ impl Daemon {
             let state = AdminState {
                 metrics: metrics.clone(),
                 snapshot: Arc::clone(&snapshot),
+                readiness: readiness.clone(),
                 status: opened
                     .as_ref()
                     .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
@@ -212,6 +233,14 @@ impl Daemon {
             )?);
         }
         Ok(Self {
+            role,
+            stop_time_max: config.limits.stop_time_max,
+            config: shared_config,
+            secrets,
+            declarations,
+            storage,
+            statuses,
+            refused: None,
             addresses,
             readiness,
             writing,
@@ -220,7 +249,6 @@ impl Daemon {
             watchers,
             stop_intake,
             stop_serving,
-            stop_time_max: config.limits.stop_time_max,
         })
     }
 
@@ -238,7 +266,9 @@ impl Daemon {
 
     /// The key under which hardware ids become pseudonyms; none in a process that only reads.
     pub(crate) fn privacy_key(&self) -> Option<PrivacyKey> {
-        self.writing.as_ref().map(|writing| writing.key.clone())
+        self.writing
+            .as_ref()
+            .map(|writing| writing.parts.key.clone())
     }
 
     /// Says that the history to load at the start is there.
@@ -304,9 +334,16 @@ impl Daemon {
     }
 }
 
-/// Runs a daemon until it is told to stop or fails.
-pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure> {
+/// Runs a daemon until it is told to stop or fails; its configuration is read again where it changes, or at SIGHUP.
+/// `environment` overrides and completes it as at the start.
+pub(crate) async fn run(
+    start: Start,
+    environment: &Environment,
+    signal: StopSignal,
+) -> Result<(), Failure> {
     let role = start.role;
+    // Before recovery, which may take minutes: what changes meanwhile counts, too.
+    let mut watch = ConfigWatch::start(&start.config).map_err(Failure::Work)?;
     let mut daemon = Daemon::start(start).await?;
     let addresses = daemon.addresses();
     info!(
@@ -316,9 +353,17 @@ pub(crate) async fn run(start: Start, signal: StopSignal) -> Result<(), Failure>
         admin = addresses.admin.map(tracing::field::display),
         "meetnet is running"
     );
-    let failed = tokio::select! {
-        () = signal.stopped() => false,
-        () = daemon.failed() => true,
+    let failed = loop {
+        let cause = tokio::select! {
+            () = signal.stopped() => break false,
+            () = daemon.failed() => break true,
+            cause = watch.changed() => cause,
+        };
+        // A further change waits until this one is done; a stop does not.
+        tokio::select! {
+            () = daemon.reload(cause, environment, &mut watch) => {}
+            () = signal.stopped() => break false,
+        }
     };
     info!("stopping");
     daemon.stop().await?;

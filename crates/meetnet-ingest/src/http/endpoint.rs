@@ -1,7 +1,8 @@
 //! One push source as requests meet it, and the one way from a request into the journal, which every endpoint takes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::http::HeaderMap;
@@ -15,9 +16,11 @@ use super::answer::Answer;
 use super::body::{self, BodyMemory, Share};
 use super::credentials;
 use super::limits::{PushLimits, RateLimit};
+use super::push::PushSource;
+use crate::dup_window::lock;
 use crate::intake::Intake;
 use crate::outcomes::OutcomeRegistry;
-use crate::status::{SourceState, now_us};
+use crate::status::{SourceState, Statuses, now_us};
 
 /// Headers that decoding may need; no others are journalled, above all no credentials and no cookies.
 /// `x-sensor` names the device at sensor.community's endpoints, `x-pin` its channel; `ngsiv2-attrsformat` says how a
@@ -26,9 +29,15 @@ const JOURNALLED_HEADERS: [&str; 4] = ["content-type", "x-sensor", "x-pin", "ngs
 /// Longest header value journalled.
 const HEADER_BYTES_MAX: usize = 1024;
 
+/// The sources of one configuration, by id.
+pub(super) type Endpoints = BTreeMap<String, Arc<Endpoint>>;
+
 /// What the endpoints work with.
 pub(super) struct Inner {
-    pub(super) sources: BTreeMap<String, Endpoint>,
+    /// Exchanged as a whole, where the configuration changes.
+    pub(super) endpoints: Mutex<Arc<Endpoints>>,
+    pub(super) statuses: Statuses,
+    pub(super) is_listening: AtomicBool,
     pub(super) limits: PushLimits,
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
@@ -40,6 +49,10 @@ pub(super) struct Inner {
 
 /// One push source.
 pub(super) struct Endpoint {
+    /// As it was configured: the same is not exchanged.
+    pub(super) configured: PushSource,
+    /// Held shared while an envelope is appended; false once nothing may be.
+    pub(super) is_open: RwLock<bool>,
     pub(super) id: SourceId,
     pub(super) format: WireFormat,
     /// Any of them opens the source; none where it takes everyone.
@@ -66,6 +79,11 @@ pub(super) enum Wanted<'a> {
 }
 
 impl Inner {
+    /// Returns the sources as they are now.
+    pub(super) fn endpoints(&self) -> Arc<Endpoints> {
+        Arc::clone(&lock(&self.endpoints))
+    }
+
     /// Takes the place of one request at a time, until the permit is dropped.
     pub(super) fn place(&self) -> Result<SemaphorePermit<'_>, Answer> {
         self.requests.try_acquire().map_err(|_| Answer::Busy {
@@ -83,25 +101,28 @@ impl Inner {
         wanted: Wanted<'_>,
         name: Option<&str>,
         credential: Option<&str>,
-    ) -> Result<&Endpoint, Answer> {
+    ) -> Result<Arc<Endpoint>, Answer> {
+        let endpoints = self.endpoints();
         let format = match wanted {
-            Wanted::Source(id) => return self.sources.get(id).ok_or(Answer::UnknownSource),
+            Wanted::Source(id) => {
+                let found = endpoints.get(id).cloned();
+                return found.ok_or(Answer::UnknownSource);
+            }
             Wanted::OwnPath(path) => {
-                let mut sources = self.sources.values();
+                let mut sources = endpoints.values();
                 let owner = sources.find(|source| source.own_path.as_deref() == Some(path));
-                return owner.ok_or(Answer::UnknownSource);
+                return owner.cloned().ok_or(Answer::UnknownSource);
             }
             Wanted::Format(format) => format,
         };
-        let of_format: Vec<&Endpoint> = self
-            .sources
+        let of_format: Vec<&Arc<Endpoint>> = endpoints
             .values()
             .filter(|source| source.format == format)
             .collect();
         if of_format.is_empty() {
             return Err(Answer::NoSourceOfFormat(format.as_str()));
         }
-        let named: Vec<&Endpoint> = of_format
+        let named: Vec<&Arc<Endpoint>> = of_format
             .into_iter()
             .filter(|source| match (&source.name, name) {
                 (Some(own), Some(name)) => own == name,
@@ -116,8 +137,8 @@ impl Inner {
             .iter()
             .find(|source| source.tokens.is_some() && source.takes(credential));
         match (opened, named.as_slice()) {
-            (Some(source), _) => Ok(source),
-            (None, [only]) if only.tokens.is_none() => Ok(only),
+            (Some(source), _) => Ok(Arc::clone(source)),
+            (None, [only]) if only.tokens.is_none() => Ok(Arc::clone(only)),
             _ => Err(Answer::Unauthorised),
         }
     }
@@ -163,17 +184,25 @@ impl Inner {
             payload,
             ..NewEnvelope::default()
         };
-        let appended = self
-            .outcomes
-            .register_with(|| {
-                self.intake
-                    .append(&envelope)
-                    .map(|appended| appended.sequence)
+        let registered = {
+            // Held until it is appended: behind a closed gate come the declarations of another configuration.
+            let is_open = endpoint.is_open.read();
+            let is_open = is_open.unwrap_or_else(PoisonError::into_inner);
+            if !*is_open {
+                return Err(Answer::Busy {
+                    retry_after_s: 1,
+                    detail: "the configuration of the source is being changed",
+                });
+            }
+            self.outcomes.register_with(|| {
+                let appended = self.intake.append(&envelope);
+                appended.map(|appended| appended.sequence)
             })
-            .map_err(|_| Answer::Busy {
-                retry_after_s: 1,
-                detail: "too many pushes wait for their answer",
-            })?;
+        };
+        let appended = registered.map_err(|_| Answer::Busy {
+            retry_after_s: 1,
+            detail: "too many pushes wait for their answer",
+        })?;
         let mut waiter = appended.map_err(|error| match error {
             AppendError::FieldTooLong { .. } => Answer::Unjournallable(error.to_string()),
             error => Answer::NotJournalled {
@@ -200,6 +229,22 @@ impl Inner {
 }
 
 impl Endpoint {
+    pub(super) fn is_open(&self) -> bool {
+        *self.is_open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes nothing more. What was taken before is in the journal when this returns.
+    pub(super) fn close(&self) {
+        *self.is_open.write().unwrap_or_else(PoisonError::into_inner) = false;
+        self.status.set_disconnected();
+    }
+
+    /// Marks the source as listening.
+    pub(super) fn listening(&self) {
+        self.status.set_connected("http", false);
+        self.status.set_subscribed();
+    }
+
     /// Checks the credential, then the rate: a stranger cannot use up what the source may send.
     pub(super) fn admit(&self, token: Option<&str>) -> Result<(), Answer> {
         if !self.takes(token) {

@@ -100,7 +100,7 @@ async fn take(inner: &Inner, version: Version, request: Request<Body>) -> Respon
         }
         let meta = [(PRECISION_META, precision)];
         inner
-            .journal(endpoint, parts.uri.path(), &meta, &payload)
+            .journal(&endpoint, parts.uri.path(), &meta, &payload)
             .await
     };
     let answer = endpoint.settle(taken.await);

@@ -1,6 +1,7 @@
 //! The push endpoints: their sources, their paths, and the general one, `POST /ingest/v1/{source}`.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -17,9 +18,10 @@ use tokio::sync::Semaphore;
 use super::answer::Answer;
 use super::body::BodyMemory;
 use super::credentials::{self, Fields, TOKEN};
-use super::endpoint::{Endpoint, Inner, Wanted, journalled_headers};
+use super::endpoint::{Endpoint, Endpoints, Inner, Wanted, journalled_headers};
 use super::limits::{PushLimits, RateLimit};
 use super::{airrohr, influx, sensorthings, stations};
+use crate::dup_window::lock;
 use crate::intake::Intake;
 use crate::outcomes::OutcomeRegistry;
 use crate::status::Statuses;
@@ -27,7 +29,7 @@ use crate::status::Statuses;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One push source.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PushSource {
     /// Its id, the last part of its path.
     pub id: SourceId,
@@ -63,25 +65,17 @@ impl PushState {
         key: PrivacyKey,
     ) -> Self {
         let endpoint = |source: PushSource| {
-            let status = statuses.register(&source.id, SourceKind::Http);
-            let endpoint = Endpoint {
-                format: source.format,
-                tokens: source.token.as_deref().map(lines_of),
-                name: source.name,
-                own_path: source.path,
-                path: format!("/ingest/v1/{}", source.id),
-                rate: RateLimit::new(source.requests_per_second_max, Instant::now()),
-                status,
-                id: source.id,
-            };
+            let endpoint = Arc::new(endpoint(source, statuses));
             (endpoint.id.to_string(), endpoint)
         };
-        let sources = sources.into_iter().map(endpoint).collect();
+        let endpoints: Endpoints = sources.into_iter().map(endpoint).collect();
         let requests = Semaphore::new(limits.requests_max);
         let memory = BodyMemory::default();
         Self {
             inner: Arc::new(Inner {
-                sources,
+                endpoints: Mutex::new(Arc::new(endpoints)),
+                statuses: statuses.clone(),
+                is_listening: AtomicBool::new(false),
                 limits,
                 intake,
                 outcomes,
@@ -99,23 +93,74 @@ impl PushState {
 
     /// Marks every source as listening: pages and `/readyz` show it.
     pub fn listening(&self) {
-        for endpoint in self.inner.sources.values() {
-            endpoint.status.set_connected("http", false);
-            endpoint.status.set_subscribed();
-        }
+        self.inner.is_listening.store(true, Ordering::SeqCst);
+        self.inner
+            .endpoints()
+            .values()
+            .for_each(|endpoint| endpoint.listening());
     }
 
     /// Marks every source as no longer listening.
     pub fn stopped(&self) {
+        self.inner.is_listening.store(false, Ordering::SeqCst);
         self.inner
-            .sources
+            .endpoints()
             .values()
             .for_each(|endpoint| endpoint.status.set_disconnected());
+    }
+
+    /// Takes nothing more for sources that `next` has not, or has otherwise. What was taken before is in the journal when
+    /// this returns, though not yet synced; who comes later is asked to come again, until [`PushState::exchange`].
+    pub fn close_all_but(&self, next: &[PushSource]) {
+        for endpoint in self.inner.endpoints().values() {
+            if !next.contains(&endpoint.configured) {
+                endpoint.close();
+            }
+        }
+    }
+
+    /// Puts `next` in the place of the sources that there are. One that is the same and not closed goes on, with what it
+    /// may still send in this second; the others are closed.
+    pub fn exchange(&self, next: Vec<PushSource>) {
+        let before = self.inner.endpoints();
+        let is_listening = self.inner.is_listening.load(Ordering::SeqCst);
+        self.close_all_but(&next);
+        let mut endpoints = Endpoints::new();
+        for source in next {
+            let id = source.id.to_string();
+            let known = before.get(&id);
+            let same = known.filter(|known| known.configured == source && known.is_open());
+            let endpoint = same.cloned().unwrap_or_else(|| {
+                let endpoint = endpoint(source, &self.inner.statuses);
+                if is_listening {
+                    endpoint.listening();
+                }
+                Arc::new(endpoint)
+            });
+            endpoints.insert(id, endpoint);
+        }
+        *lock(&self.inner.endpoints) = Arc::new(endpoints);
+    }
+}
+
+/// Makes the endpoint of a source.
+fn endpoint(source: PushSource, statuses: &Statuses) -> Endpoint {
+    Endpoint {
+        id: source.id.clone(),
+        format: source.format,
+        tokens: source.token.as_deref().map(lines_of),
+        name: source.name.clone(),
+        own_path: source.path.clone(),
+        path: format!("/ingest/v1/{}", source.id),
+        rate: RateLimit::new(source.requests_per_second_max, Instant::now()),
+        status: statuses.register(&source.id, SourceKind::Http),
+        is_open: RwLock::new(true),
+        configured: source,
     }
 }
 
 /// Returns the router of `POST /ingest/v1/{source}` and `POST /ingest/v1/{source}/{token}`, of the paths that devices
-/// have built in, and of those that sources have declared.
+/// have built in, and of those that sources have declared, as they are at each request.
 pub fn push_router(state: PushState) -> Router {
     Router::new()
         .route("/ingest/v1/{source}", post(push))
@@ -123,7 +168,8 @@ pub fn push_router(state: PushState) -> Router {
         .merge(airrohr::routes())
         .merge(influx::routes())
         .merge(sensorthings::routes())
-        .merge(stations::routes(&state))
+        .merge(stations::routes())
+        .fallback(stations::own_path)
         .with_state(state)
 }
 
@@ -170,7 +216,7 @@ impl Inner {
         };
         // A form that comes here is a station's all the same.
         if let Some(secrets) = stations::secrets(endpoint.format) {
-            return stations::take(self, endpoint, secrets, token, parts, body).await;
+            return stations::take(self, &endpoint, secrets, token, parts, body).await;
         }
         let topic = match wanted {
             Wanted::Source(_) => endpoint.path.as_str(),
@@ -199,7 +245,7 @@ impl Inner {
             if !query.rest.is_empty() {
                 meta.push(("query", query.rest.as_str()));
             }
-            self.journal(endpoint, topic, &meta, &payload).await
+            self.journal(&endpoint, topic, &meta, &payload).await
         };
         endpoint.settle(taken.await)
     }

@@ -114,7 +114,7 @@ async fn take(
             meta.push(("query", query.rest.as_str()));
         }
         let (sequence, answer) = inner
-            .journal_numbered(endpoint, uri.path(), &meta, &payload)
+            .journal_numbered(&endpoint, uri.path(), &meta, &payload)
             .await?;
         journalled = Some((payload, sequence));
         Ok(answer)

@@ -12,14 +12,12 @@
 //! A station cannot do anything about a bad message and repeats none, so whatever was journalled is answered with
 //! success; what it became is in the rejects.
 
-use std::collections::BTreeSet;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode, header, request::Parts};
+use axum::http::{Method, Request, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
 use meetnet_model::source::WireFormat;
 
 use super::answer::Answer;
@@ -61,22 +59,14 @@ pub(super) fn secrets(format: WireFormat) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Returns the routes, those that sources have declared included.
-pub(super) fn routes(state: &PushState) -> Router<PushState> {
+/// Returns the routes of the paths that stations have built in.
+pub(super) fn routes() -> Router<PushState> {
     let mut router = Router::new();
     for path in ECOWITT_PATHS {
         router = router.route(path, get(ecowitt).post(ecowitt));
     }
     for path in WUNDERGROUND_PATHS {
         router = router.route(path, get(wunderground).post(wunderground));
-    }
-    let sources = state.inner.sources.values();
-    let own_paths: BTreeSet<&str> = sources
-        .filter_map(|source| source.own_path.as_deref())
-        .collect();
-    for path in own_paths {
-        let own: MethodRouter<PushState> = get(own_path).post(own_path);
-        router = router.route(path, own);
     }
     router
 }
@@ -93,12 +83,17 @@ async fn wunderground(State(state): State<PushState>, request: Request<Body>) ->
     reply(format, answer)
 }
 
-async fn own_path(State(state): State<PushState>, request: Request<Body>) -> Response {
+/// Takes what comes by no other path: by one that a source has declared, or by none that there is.
+pub(super) async fn own_path(State(state): State<PushState>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let wanted = Wanted::OwnPath(&path);
     let Ok(endpoint) = state.inner.choose(wanted, None, None) else {
         return Answer::UnknownSource.into_response();
     };
+    if ![Method::GET, Method::POST].contains(request.method()) {
+        let allow = [(header::ALLOW, "GET,POST")];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
     let format = endpoint.format;
     if secrets(format).is_none() {
         return state
@@ -137,7 +132,7 @@ async fn report(
         .flatten();
     match inner.choose(wanted, name.as_deref(), credential.as_deref()) {
         Ok(endpoint) => {
-            let taken = journal(inner, endpoint, parts.uri.path(), credential, &form);
+            let taken = journal(inner, &endpoint, parts.uri.path(), credential, &form);
             endpoint.settle(taken.await)
         }
         Err(refusal) => {

@@ -23,6 +23,7 @@ pub(super) struct Server {
     pub(super) sink: Arc<MemorySink>,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) statuses: Statuses,
+    pub(super) state: PushState,
     shutdown: CancellationToken,
 }
 
@@ -70,7 +71,7 @@ pub(super) async fn server(
     state.listening();
     tokio::spawn(serve(
         listener,
-        push_router(state),
+        push_router(state.clone()),
         limits.connections_max,
         shutdown.clone(),
     ));
@@ -79,6 +80,7 @@ pub(super) async fn server(
         sink,
         outcomes,
         statuses,
+        state,
         shutdown,
     }
 }

@@ -182,6 +182,11 @@ impl Flow {
         }
     }
 
+    /// Whether a probe is on its way: the answer to another one could not be told from its own.
+    pub(crate) fn is_probing(&self) -> bool {
+        lock(&self.window).is_probing()
+    }
+
     /// Returns how many publishes wait for their acknowledgement.
     pub(crate) fn unacked(&self) -> usize {
         self.unacked.len()

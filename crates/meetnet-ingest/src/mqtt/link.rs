@@ -177,6 +177,17 @@ impl LinkSender {
         sent.then_some(()).ok_or(LinkClosed)
     }
 
+    /// Queues one UNSUBSCRIBE with all `filters`, behind everything queued so far; its answer says what that of a probe
+    /// does.
+    pub(crate) fn leave(&self, filters: &[String]) -> Result<(), LinkClosed> {
+        let filters = filters.iter().map(String::as_str);
+        let sent = match &self.client {
+            Client::Five(client) => client.try_unsubscribe_many(filters).is_ok(),
+            Client::Three(client) => client.try_unsubscribe_many(filters).is_ok(),
+        };
+        sent.then_some(()).ok_or(LinkClosed)
+    }
+
     /// Queues the acknowledgement of a publish of this link.
     pub(crate) fn acknowledge(&self, packet_id: u16) -> Result<(), LinkClosed> {
         let sent = match &self.client {

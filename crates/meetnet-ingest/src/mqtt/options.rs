@@ -106,7 +106,7 @@ pub enum OptionsError {
 }
 
 /// The options of one MQTT source.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct MqttOptions {
     /// Where the broker is.
     pub url: Url,

@@ -63,9 +63,16 @@ pub struct MqttSource {
 pub struct SourceHandle {
     source: SourceId,
     task: JoinHandle<()>,
+    leaving: Arc<Mutex<Vec<String>>>,
 }
 
 impl SourceHandle {
+    /// Lets the source end these subscriptions when it stops, if it is connected then: the broker keeps the session, and
+    /// would go on collecting for them.
+    pub(crate) fn leave(&self, filters: Vec<String>) {
+        *lock(&self.leaving) = filters;
+    }
+
     /// Waits until the source has stopped after its token was cancelled.
     pub async fn join(self) {
         if let Err(error) = self.task.await {
@@ -94,7 +101,9 @@ pub fn spawn(
         Arc::clone(&status),
     );
     let subscriptions = Subscriptions::new(filters, source.options.watch_broker_drops);
+    let leaving = Arc::<Mutex<Vec<String>>>::default();
     let shared = Arc::new(Shared {
+        leaving: Arc::clone(&leaving),
         id: source.id,
         options: source.options,
         intake: source.intake,
@@ -107,6 +116,7 @@ pub fn spawn(
     Ok(SourceHandle {
         source: id,
         task: tokio::spawn(supervise(shared)),
+        leaving,
     })
 }
 
@@ -121,6 +131,8 @@ struct Shared {
     /// Wakes the acknowledgement task when something may be due without a sync.
     wake: Notify,
     shutdown: CancellationToken,
+    /// Filters whose subscription ends with the source.
+    leaving: Arc<Mutex<Vec<String>>>,
 }
 
 /// How a connection ended.
@@ -301,6 +313,7 @@ async fn acknowledge(
     ended: CancellationToken,
 ) {
     let mut due = Vec::new();
+    let mut leaving: Vec<String> = Vec::new();
     let mut stop_by = None;
     let mut hint = InflightHint::default();
     let mut probed_at = Instant::now();
@@ -308,7 +321,7 @@ async fn acknowledge(
     loop {
         // First, so that subscriptions are asked for at once.
         let known = *durable.borrow_and_update();
-        let (holds, drained, proven, probe_worth) = {
+        let (holds, drained, proven, probe_worth, is_probing) = {
             let mut flow = lock(&shared.flow);
             hint.see(&shared, flow.unacked());
             flow.retry_held();
@@ -318,6 +331,7 @@ async fn acknowledge(
                 flow.is_drained(),
                 flow.is_proven(),
                 flow.probe_worth(),
+                flow.is_probing(),
             )
         };
         for packet_id in due.drain(..) {
@@ -327,7 +341,12 @@ async fn acknowledge(
         }
         let since_probe = probed_at.elapsed();
         let enough = stop_by.is_some() || probe_worth >= PROBE_WORTH || since_probe >= IDLE_TICK;
-        if probe_worth > 0 && enough && since_probe >= PROBE_PAUSE {
+        if !leaving.is_empty() && !is_probing && since_probe >= PROBE_PAUSE {
+            probed_at = Instant::now();
+            if sender.leave(&std::mem::take(&mut leaving)).is_err() {
+                return;
+            }
+        } else if probe_worth > 0 && enough && since_probe >= PROBE_PAUSE {
             probed_at = Instant::now();
             if sender.probe().is_err() {
                 return;
@@ -341,7 +360,8 @@ async fn acknowledge(
             }
             let waited = drained_at.is_some_and(|at| at.elapsed() >= PROOF_WAIT);
             // A DISCONNECT sent before the broker has read the acknowledgements can overtake them in effect.
-            if drained && (proven || waited) || Instant::now() >= stop_by {
+            let is_done = drained && (proven || waited) && leaving.is_empty();
+            if is_done || Instant::now() >= stop_by {
                 if !drained {
                     warn!(source = %shared.id, "stopped before the last sync: the broker will send these messages again");
                 }
@@ -368,6 +388,7 @@ async fn acknowledge(
             () = shared.shutdown.cancelled(), if stop_by.is_none() => {
                 debug!(source = %shared.id, "mqtt source stopping");
                 lock(&shared.flow).stop();
+                leaving = std::mem::take(&mut *lock(&shared.leaving));
                 stop_by = Some(Instant::now() + STOP_WAIT);
             }
         }

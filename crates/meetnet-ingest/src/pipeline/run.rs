@@ -288,6 +288,12 @@ impl Runner {
                 self.repairing.push(reply);
             }
             Command::Erase(request, reply) => self.request_erasure(&request, reply),
+            Command::Prepare(declarations, reply) => {
+                let prepared = self.lake.prepare(&declarations);
+                self.lake.publish();
+                let _ = reply.send(prepared);
+            }
+            Command::Retain(retention) => self.lake.retain(retention),
             Command::Shutdown => return Ok(true),
         }
         Ok(false)

@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 use super::{ircel, opensensemap, sensor_community, series, telraam};
 
 /// Which API is polled, and what of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Api {
     /// Telraam's traffic reports.
     Telraam(TelraamOptions),
@@ -24,7 +24,7 @@ pub enum Api {
 }
 
 /// Which sensors of sensor.community are polled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SensorCommunityOptions {
     /// Around a place: latitude, longitude, kilometres.
     pub area: Option<[f64; 3]>,
@@ -49,7 +49,7 @@ impl SensorCommunityOptions {
 }
 
 /// What of IRCEL-CELINE is polled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IrcelOptions {
     /// Time series of the REST API.
     pub series: Vec<Series>,
@@ -86,7 +86,7 @@ pub struct Layer {
 }
 
 /// What of Telraam is polled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TelraamOptions {
     /// Road segments by their number.
     pub segments: Vec<i64>,
@@ -97,7 +97,7 @@ pub struct TelraamOptions {
 }
 
 /// How a source is polled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PollOptions {
     /// The API.
     pub api: Api,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
+use meetnet_model::ids::SourceId;
 
 use super::plan::HOUR_US;
 use crate::dup_window::lock;
@@ -50,32 +51,46 @@ pub struct Hosts {
 
 #[derive(Debug)]
 struct Host {
-    limits: HostLimits,
+    /// What each source says of it.
+    limits: BTreeMap<SourceId, HostLimits>,
     next_at: i64,
     asked: Asked,
 }
 
+impl Host {
+    /// Returns the strictest of what its sources say: the host sees one city.
+    fn strictest(&self) -> HostLimits {
+        let limits = self.limits.values();
+        let pauses = limits.clone().map(|limits| limits.pause);
+        let per_day = limits.filter_map(|limits| limits.requests_per_day_max);
+        HostLimits {
+            pause: pauses.max().unwrap_or_default(),
+            requests_per_day_max: per_day.min(),
+        }
+    }
+}
+
 impl Hosts {
     /// Notes what a source says of a host, and how often it was asked as far as the source remembers. Of several sources
-    /// the strictest limits hold: the host sees one city.
-    pub(crate) fn declare(&self, host: &str, limits: HostLimits, asked: Asked) {
+    /// the strictest limits hold.
+    pub(crate) fn declare(&self, source: &SourceId, host: &str, limits: HostLimits, asked: Asked) {
         let mut hosts = lock(&self.hosts);
         let known = hosts.entry(host.to_owned()).or_insert(Host {
-            limits,
+            limits: BTreeMap::new(),
             next_at: i64::MIN,
             asked,
         });
-        let per_day = [
-            known.limits.requests_per_day_max,
-            limits.requests_per_day_max,
-        ];
-        known.limits = HostLimits {
-            pause: known.limits.pause.max(limits.pause),
-            requests_per_day_max: per_day.into_iter().flatten().min(),
-        };
+        known.limits.insert(source.clone(), limits);
         // Each source remembers the requests of all: the largest is the newest.
         if (asked.day, asked.count) > (known.asked.day, known.asked.count) {
             known.asked = asked;
+        }
+    }
+
+    /// Forgets what a source says of hosts; how often they were asked stays known.
+    pub(crate) fn withdraw(&self, source: &SourceId) {
+        for host in lock(&self.hosts).values_mut() {
+            host.limits.remove(source);
         }
     }
 
@@ -88,7 +103,8 @@ impl Hosts {
         let Some(host) = hosts.get_mut(host) else {
             return Ok(Asked::default());
         };
-        let pause = i64::try_from(host.limits.pause.as_micros()).unwrap_or(DAY_US);
+        let limits = host.strictest();
+        let pause = i64::try_from(limits.pause.as_micros()).unwrap_or(DAY_US);
         // A clock that was set back: the pause counts from now.
         host.next_at = host.next_at.min(now.saturating_add(pause));
         if host.next_at > now {
@@ -98,7 +114,7 @@ impl Hosts {
         if host.asked.day != day {
             host.asked = Asked { day, count: 0 };
         }
-        if let Some(most) = host.limits.requests_per_day_max
+        if let Some(most) = limits.requests_per_day_max
             && host.asked.count >= most
         {
             return Err((day + 1) * DAY_US);

@@ -59,6 +59,17 @@ pub struct PollSource {
     pub journal_id: String,
 }
 
+impl PollSource {
+    /// Checks what can be wrong with it; nothing is started, and nobody is told of it.
+    pub(crate) fn check(&self) -> Result<(), PollOptionsError> {
+        self.options.check()?;
+        let key = self.api_key.as_ref();
+        key.map(|key| self.options.api.credential(key))
+            .transpose()?;
+        Ok(())
+    }
+}
+
 /// What is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polling {
@@ -226,9 +237,9 @@ impl Poller {
             Default::default()
         });
         let host = host_of(&options.url);
-        hosts.declare(&host, options.limits, remembered.asked);
+        hosts.declare(&id, &host, options.limits, remembered.asked);
         if let Some(second) = options.api.second_host() {
-            hosts.declare(&second, options.limits, Asked::default());
+            hosts.declare(&id, &second, options.limits, Asked::default());
         }
         let plan = Plan::new(
             options.api.targets(&options),
@@ -556,6 +567,7 @@ impl Poller {
 
     fn stopped(mut self) {
         self.end_backfill(Err("stopped before its end; ask for it again".to_owned()));
+        self.hosts.withdraw(&self.id);
         self.status.set_disconnected();
     }
 }

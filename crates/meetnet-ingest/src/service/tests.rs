@@ -1,7 +1,7 @@
 use meetnet_model::ids::SourceId;
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, start};
+use super::{Handles, Sources, StartError, left_filters, start};
 use crate::dup_window::DupWindows;
 use crate::intake::memory::MemorySink;
 use crate::mqtt::{MqttOptions, MqttSource};
@@ -19,30 +19,36 @@ fn source(id: &str, client_id: &str, topic: &str) -> MqttSource {
     }
 }
 
+/// Sources by id, client id and topic.
+fn sources(sources: &[(&str, &str, &str)]) -> Sources {
+    let sources = sources.iter();
+    let mqtt = sources.map(|(id, client_id, topic)| source(id, client_id, topic));
+    Sources {
+        mqtt: mqtt.collect(),
+        polls: Vec::new(),
+        push: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn wrong_options_start_nothing() {
     let shutdown = CancellationToken::new();
-    let error = start(
-        vec![source("a", "c", "x"), source("b", "c", "y")],
-        Vec::new(),
-        None,
-        &shutdown,
-    )
-    .unwrap_err();
+    let twins = sources(&[("a", "c", "x"), ("b", "c", "y")]);
+    let error = start(twins, None, &shutdown).unwrap_err();
     assert!(
         matches!(error, StartError::SharedClientId { .. }),
         "{error}"
     );
-    let error = start(vec![source("a", "c", "x/{")], Vec::new(), None, &shutdown).unwrap_err();
+    let error = start(sources(&[("a", "c", "x/{")]), None, &shutdown).unwrap_err();
     assert!(matches!(error, StartError::Options { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn an_unreachable_broker_is_reported_and_does_not_delay_the_end() {
     let shutdown = CancellationToken::new();
-    let source = source("a", "c", "x");
-    let statuses = source.statuses.clone();
-    let handles = start(vec![source], Vec::new(), None, &shutdown).unwrap();
+    let sources = sources(&[("a", "c", "x")]);
+    let statuses = sources.mqtt[0].statuses.clone();
+    let handles = start(sources, None, &shutdown).unwrap();
     let id = SourceId::new("a");
     let error = loop {
         if let Some(note) = statuses.read_one(&id).unwrap().last_error {
@@ -55,4 +61,56 @@ async fn an_unreachable_broker_is_reported_and_does_not_delay_the_end() {
     tokio::time::timeout(std::time::Duration::from_secs(2), handles.stopped())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_exchange_stops_and_starts_what_differs_and_keeps_the_rest() {
+    let shutdown = CancellationToken::new();
+    let before = [
+        ("changed", "c", "x"),
+        ("gone", "g", "x"),
+        ("kept", "k", "x"),
+    ];
+    let next = [("changed", "c", "y"), ("kept", "k", "x"), ("new", "n", "x")];
+    let mut handles = start(sources(&before), None, &shutdown).unwrap();
+    let stop_of = |handles: &Handles, id| handles.mqtt[&SourceId::new(id)].stop.clone();
+    let stops = ["changed", "gone", "kept"].map(|id| stop_of(&handles, id));
+    let check = |handles: &Handles, running: &[&str], stopped: [bool; 3]| {
+        let ids: Vec<&str> = handles.mqtt.keys().map(SourceId::as_str).collect();
+        assert_eq!(ids, running);
+        assert_eq!(stops.each_ref().map(|stop| stop.is_cancelled()), stopped);
+    };
+    check(&handles, &["changed", "gone", "kept"], [false; 3]);
+    handles.retire(&sources(&next)).await;
+    check(&handles, &["kept"], [true, true, false]);
+    handles.start_missing(sources(&next)).unwrap();
+    check(&handles, &["changed", "kept", "new"], [true, true, false]);
+    // The same once more: nobody is stopped.
+    let new = stop_of(&handles, "new");
+    handles.retire(&sources(&next)).await;
+    check(&handles, &["changed", "kept", "new"], [true, true, false]);
+    assert!(!new.is_cancelled() && !shutdown.is_cancelled());
+    shutdown.cancel();
+    tokio::time::timeout(std::time::Duration::from_secs(2), handles.stopped())
+        .await
+        .unwrap();
+}
+
+#[test]
+fn subscriptions_that_nobody_wants_are_ended() {
+    let options = |client_id: &str, topics: &[&str]| {
+        let url = "mqtt://127.0.0.1:1".parse().unwrap();
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        MqttOptions::new(url, client_id, topics)
+    };
+    let before = options("c", &["x/{device}", "y/#"]);
+    let check = |after: Option<MqttOptions>, expect: &[&str]| {
+        assert_eq!(left_filters(&before, after.as_ref()), expect);
+    };
+    check(None, &["x/+", "y/#"]);
+    check(Some(options("c", &["y/#", "z"])), &["x/+"]);
+    // Another name for the same level is the same filter.
+    check(Some(options("c", &["x/{id}", "y/#"])), &[]);
+    // Another session: in the old one nothing is to be collected any more.
+    check(Some(options("d", &["x/{device}", "y/#"])), &["x/+", "y/#"]);
 }

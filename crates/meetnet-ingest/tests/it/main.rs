@@ -10,6 +10,7 @@
 
 mod client_library;
 mod daemon;
+mod exchange;
 mod mqtt_source;
 mod scene;
 mod schedules;

@@ -9,6 +9,9 @@
 //!   form fit by nulls. Only a dataset that the tail of the journal still has, and the newest declarations not, is opened
 //!   for the replay, in the form that its table has: its rows were acknowledged.
 //!
+//! Whoever changes declarations asks for [`Lake::prepare`] first, before there is a frame: what could fail at the frame
+//! fails there, where nothing has changed.
+//!
 //! Crash: before the frame is durable nothing has changed; after it the next start opens the tables with the new
 //! declarations and replays. A live change that fails halfway is left to that, too.
 
@@ -26,6 +29,32 @@ use crate::table::declared::DeclaredTable;
 use crate::table::log::TableLog;
 
 impl Lake {
+    /// Does what [`Lake::redeclare`] would otherwise have to do first: makes the tables of new datasets, which readers do
+    /// not see before, and commits datasets whose declaration changes. The declarations in force stay as they are.
+    ///
+    /// # Errors
+    /// [`LakeError::ForbiddenChange`] where a table refuses; others where a table cannot be read, made or committed now.
+    pub fn prepare(&mut self, declarations: &Declarations) -> Result<(), LakeError> {
+        for (id, declaration) in &declarations.datasets {
+            let known = self.tables.get(id).map(|table| table.actor.declaration());
+            if known == Some(declaration) {
+                continue;
+            }
+            let is_new = known.is_none();
+            let declared = self.read_table(id, declaration)?;
+            if !is_new {
+                self.wait_for_commits()?;
+                self.commit_whole(id)?;
+                continue;
+            }
+            self.reopen(declared)?;
+            if let Some(table) = self.tables.get_mut(id) {
+                table.is_declared = false;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts declarations in force for what is applied next. Everything applied so far has been counted by
     /// [`Lake::advance`].
     ///

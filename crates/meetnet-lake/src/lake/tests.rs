@@ -292,6 +292,13 @@ fn periods_past_their_retention_go_and_later_ones_stay() {
     let snapshot = heat(&mut lake);
     let periods: Vec<&str> = snapshot.files.iter().map(|file| &*file.period).collect();
     assert_eq!(periods, ["2025-02", "2026-02"]);
+    // A shorter one counts at once, too.
+    let month = Duration::from_secs(31 * 24 * 3_600);
+    lake.retain([(DatasetId::new("heat"), month)].into());
+    tick_until(&mut lake, "another old period goes", |lake| {
+        lake.tables[&DatasetId::new("heat")].actor.files().len() < 2
+    });
+    assert_eq!(&*heat(&mut lake).files[0].period, "2026-02");
 }
 
 #[test]

@@ -370,6 +370,12 @@ impl Lake {
         Ok(())
     }
 
+    /// Takes another retention of datasets, and looks for periods past it with the next [`Lake::tick`].
+    pub fn retain(&mut self, retention: BTreeMap<DatasetId, Duration>) {
+        self.options.retention = retention;
+        self.upkeep.next_retention = self.now();
+    }
+
     /// Puts merged files in the place of their inputs, if those are all still live.
     fn place(&mut self, outcome: MergeOutcome) -> Result<(), LakeError> {
         let id = outcome.declaration.id.clone();

@@ -5,6 +5,10 @@ use super::*;
 use crate::fixture::{self, NOW};
 
 fn router(status: Option<OperationsStatus>) -> Router {
+    router_with(status, Readiness::new([]))
+}
+
+fn router_with(status: Option<OperationsStatus>, readiness: Readiness) -> Router {
     // A recorder of its own: the global one belongs to the process.
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
@@ -14,6 +18,7 @@ fn router(status: Option<OperationsStatus>) -> Router {
     admin_router(AdminState {
         metrics: handle,
         snapshot: fixture::snapshot(),
+        readiness,
         status: status.map(
             |status| -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
                 Arc::new(move || status.clone())
@@ -142,4 +147,25 @@ async fn the_page_of_a_process_that_only_reads_says_so() {
     ] {
         assert!(!answer.body.contains(absent), "the page says {absent:?}");
     }
+}
+
+#[tokio::test]
+async fn the_page_says_why_the_configuration_on_disk_is_refused() {
+    let readiness = Readiness::new([]);
+    let page = async || {
+        let router = router_with(None, readiness.clone());
+        fixture::get(router, "/").await.body
+    };
+    assert!(!page().await.contains("refused"));
+    let error = "1 problem:\n  meetnet.toml:7: unknown key `<listen>`";
+    readiness.config_error(Some(error.to_owned()));
+    let refused = page().await;
+    assert!(
+        refused.contains("The one before stays in force."),
+        "{refused}"
+    );
+    assert!(refused.contains("meetnet.toml:7: unknown key"), "{refused}");
+    assert!(!refused.contains("<listen>"), "foreign text is escaped");
+    readiness.config_error(None);
+    assert!(!page().await.contains("refused"));
 }

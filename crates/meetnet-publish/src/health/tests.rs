@@ -50,6 +50,35 @@ fn a_later_outage_is_detail() {
 }
 
 #[test]
+fn a_source_that_comes_later_is_not_waited_for_and_one_that_goes_is_forgotten() {
+    let (lora, balcony) = (SourceId::new("lora"), SourceId::new("balcony"));
+    let readiness = Readiness::new([lora.clone()]);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    readiness.subscribed(&lora);
+    assert!(readiness.report().ready);
+    readiness.disconnected(&balcony);
+    let report = readiness.report();
+    assert!(report.ready && !report.sources[&balcony].subscribed);
+    readiness.forget(&balcony);
+    assert_eq!(readiness.report().sources.len(), 1);
+}
+
+#[test]
+fn a_refused_configuration_is_detail_and_its_message_is_not_for_the_public() {
+    let readiness = Readiness::new([]);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    readiness.config_error(Some("meetnet.toml:7: unknown key".to_owned()));
+    let report = readiness.report();
+    assert!(report.ready && report.config_refused);
+    let body = serde_json::to_string(&report).unwrap();
+    assert!(!body.contains("meetnet.toml"), "{body}");
+    readiness.config_error(None);
+    assert!(!readiness.report().config_refused);
+}
+
+#[test]
 fn a_lake_that_cannot_be_followed_is_detail_too() {
     let readiness = Readiness::new([]);
     readiness.journal_replayed();

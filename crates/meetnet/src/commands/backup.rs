@@ -33,7 +33,7 @@ pub(super) fn write(
     };
     let manifest =
         backup::write(&context.storage, &context.journal, &options, progress).map_err(failure)?;
-    let secret = if context.config.privacy_secret.is_none() {
+    let secret = if context.config().privacy_secret.is_none() {
         "the privacy secret is in it: who has it can find a device behind its pseudonym, so keep the backup private"
     } else {
         "[privacy] secret is not in it: keep a copy elsewhere, without it every device gets a new id"

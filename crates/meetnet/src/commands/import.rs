@@ -45,7 +45,7 @@ pub(super) fn import(
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
     // As the journal has them: devices are known by their pseudonyms.
-    let declarations = with_pseudonyms(&context.config.declarations, &context.key);
+    let declarations = with_pseudonyms(&context.config().declarations, &context.key);
     let source = source_of(importing, &declarations)?;
     let inputs = find(&importing.paths).map_err(failure)?;
     if importing.dry_run {

@@ -133,7 +133,7 @@ impl Listing {
 
 /// Lists rejects, in the daemon.
 pub(super) fn list(context: &Context, listing: &Listing) -> Result<Outcome, Failure> {
-    let rejects = Rejects::open(&context.config, &context.shared)?;
+    let rejects = Rejects::open(&context.config(), &context.shared)?;
     let report = Handle::current().block_on(rejects.list(listing))?;
     Ok(Outcome { report })
 }
@@ -272,7 +272,7 @@ pub(super) fn replay_chosen(
             )));
         }
     };
-    let table = Rejects::open(&context.config, &context.shared)?;
+    let table = Rejects::open(&context.config(), &context.shared)?;
     let rejects = choose(context, &table, selection, progress)?;
     let choice = Choice { rejects, messages };
     let chosen: u64 = choice
@@ -280,7 +280,7 @@ pub(super) fn replay_chosen(
         .values()
         .map(|message| message.rejects.len() as u64)
         .sum();
-    let place = check::place(&context.config);
+    let place = check::place(&context.config());
     let mut tell = |frames: u64| {
         if frames.is_multiple_of(PROGRESS_FRAMES) {
             progress(format!("{frames} messages replayed"));
@@ -303,7 +303,7 @@ pub(super) fn drop_chosen(
     selection: &Selection,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
-    let table = Rejects::open(&context.config, &context.shared)?;
+    let table = Rejects::open(&context.config(), &context.shared)?;
     let rejects = choose(context, &table, selection, progress)?;
     let decided = drop_rejects(&context.journal, &rejects).map_err(Failure::work)?;
     if decided.frames > 0 {

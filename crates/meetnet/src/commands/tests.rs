@@ -101,7 +101,8 @@ impl Scene {
         let opened = Opened::open(&config, &Secrets::default()).await.unwrap();
         let socket = AdminSocket::bind(&config.socket).await.unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(socket.serve(Context::new(&config, &opened), stop.clone()));
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        tokio::spawn(socket.serve(Context::new(config, &opened), stop.clone()));
         Self { dir, stop, opened }
     }
 

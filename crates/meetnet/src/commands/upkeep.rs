@@ -28,7 +28,7 @@ pub(super) fn compact(
             "not every merge succeeded, the log says why; {done}"
         )));
     }
-    let kept = DurationText(context.config.lake.limits.vacuum_after);
+    let kept = DurationText(context.config().lake.limits.vacuum_after);
     let report = match report.compacted.files_before {
         0 => done,
         _ => {
@@ -66,7 +66,7 @@ pub(super) fn repair(
     let mut repaired = context.pipeline.repair(depth).map_err(Failure::work)?;
     progress("looking for the raw messages of what they held".to_owned());
     repaired
-        .find_raw(&check::place(&context.config))
+        .find_raw(&check::place(&context.config()))
         .map_err(Failure::work)?;
     let report = serde_json::to_string(&repaired).map_err(Failure::work)?;
     Ok(Outcome { report })

@@ -3,15 +3,19 @@
 //! Values from the environment stand in the same tree as those of the file, at positions behind the end of the text:
 //! so an error in one of them names the variable, and nothing else needs to know the difference.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use meetnet_model::declarations::DeclarationError;
+use meetnet_model::source::SecretRef;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::hint::did_you_mean;
-use super::{Environment, Located};
+use super::{Environment, Located, raw};
 
 const PREFIX: &str = "MEETNET_";
 const SEPARATOR: &str = "__";
@@ -26,6 +30,8 @@ pub(super) struct Document<'a> {
     /// Variables that override a value; the n-th stands at position `text.len() + 1 + n`.
     variables: Vec<&'a str>,
     problems: Vec<DeclarationError>,
+    /// Files that values name, relative to the document's own folder.
+    files: Vec<PathBuf>,
 }
 
 /// One table that was taken out of the document.
@@ -43,6 +49,7 @@ impl<'a> Document<'a> {
             root: root.into_inner(),
             variables: Vec::new(),
             problems: Vec::new(),
+            files: Vec::new(),
         };
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
             document.toml_problem(error);
@@ -133,6 +140,39 @@ impl<'a> Document<'a> {
         );
     }
 
+    /// Returns the values of all sections but those in `but`, by `[section] key`, as they are written.
+    pub(super) fn settings(&self, but: &[&str]) -> BTreeMap<String, Located<toml::Value>> {
+        let mut settings = BTreeMap::new();
+        for (section, table) in &self.root {
+            let section: &str = section.get_ref();
+            let Some(table) = table.get_ref().as_table() else {
+                continue;
+            };
+            if but.contains(&section) {
+                continue;
+            }
+            for (key, value) in table {
+                let written = toml::Value::deserialize(ValueDeserializer::from(value.clone()));
+                // Whatever is TOML is such a value.
+                if let Ok(written) = written {
+                    let name = format!("[{section}] {}", key.get_ref());
+                    settings.insert(name, self.located(written, value.span()));
+                }
+            }
+        }
+        settings
+    }
+
+    /// Notes that a value names a file, from which something is read.
+    pub(super) fn note_file(&mut self, file: impl Into<PathBuf>) {
+        self.files.push(file.into());
+    }
+
+    /// Takes the files that values have named.
+    pub(super) fn take_files(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.files)
+    }
+
     /// Returns true where the section is there and not yet taken.
     pub(super) fn has(&self, name: &str) -> bool {
         self.root.contains_key(name)
@@ -215,6 +255,15 @@ impl<'a> Document<'a> {
     /// Notes problems that carry their own place.
     pub(super) fn problems(&mut self, problems: impl IntoIterator<Item = DeclarationError>) {
         self.problems.extend(problems);
+    }
+
+    /// Keeps the name of a secret and its place: it is read later.
+    pub(super) fn secret(&mut self, secret: &Spanned<raw::Secret>) -> Located<SecretRef> {
+        let raw::Secret(name) = secret.get_ref();
+        if let SecretRef::File(file) = name {
+            self.note_file(file);
+        }
+        self.located(name.clone(), secret.span())
     }
 
     /// Keeps the place of a value for a later check.

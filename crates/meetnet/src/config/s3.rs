@@ -146,16 +146,12 @@ fn credentials(
     kind: Option<raw::S3CredentialsKind>,
     keys: [Option<Spanned<raw::Secret>>; 3],
 ) -> Option<S3CredentialsFrom> {
-    let located = |document: &Document<'_>, secret: Spanned<raw::Secret>| {
-        let span = secret.span();
-        document.located(secret.into_inner().0, span)
-    };
     match (kind.unwrap_or(raw::S3CredentialsKind::Keys), keys) {
         (raw::S3CredentialsKind::Keys, [Some(id), Some(secret), token]) => {
             let keys = S3Keys {
-                access_key_id: located(document, id),
-                secret_access_key: located(document, secret),
-                session_token: token.map(|token| located(document, token)),
+                access_key_id: document.secret(&id),
+                secret_access_key: document.secret(&secret),
+                session_token: token.map(|token| document.secret(&token)),
             };
             Some(S3CredentialsFrom::Keys(Box::new(keys)))
         }

@@ -17,6 +17,7 @@ use toml::Spanned;
 
 use super::document::Document;
 use super::hint::did_you_mean;
+use super::live::LIVE_SECTIONS;
 use super::{
     AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
     LimitsConfig, LogConfig, LogFormat, check, raw, s3, source,
@@ -64,6 +65,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     if document.is_unreadable() {
         return None;
     }
+    let fixed = document.settings(LIVE_SECTIONS);
     let lake = match optional::<raw::Lake>(document, "lake") {
         Some(raw) => lake(document, raw, folder),
         None => {
@@ -88,7 +90,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let admin = admin.and_then(|raw| self::admin(document, raw));
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")
         .and_then(|raw| raw.secret)
-        .map(|secret| document.located(secret.get_ref().0.clone(), secret.span()));
+        .map(|secret| document.secret(&secret));
     let query = optional::<raw::Query>(document, "query").map(|raw| query(document, raw, folder));
     let limits = optional::<raw::Limits>(document, "limits").map(|raw| limits(document, raw));
     let schemas = section::<raw::Schemas>(document, "schemas");
@@ -122,6 +124,12 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         limits: limits?,
         schemas_dir,
         log: log?,
+        fixed,
+        files: document
+            .take_files()
+            .iter()
+            .map(|file| folder.join(file))
+            .collect(),
         sources: sources.into_iter().map(|read| read.config).collect(),
         declarations: declarations?,
     })

@@ -277,6 +277,7 @@ fn devices(
     let Some(registry) = registry else {
         return (devices, places);
     };
+    document.note_file(registry.get_ref());
     let file = folder.join(registry.get_ref());
     let name = file.display().to_string();
     let text = match std::fs::read_to_string(&file) {
@@ -377,10 +378,7 @@ fn http(
     }
     let name = raw.database.as_ref().or(raw.station.as_ref());
     HttpTransport {
-        token: raw
-            .token
-            .as_ref()
-            .map(|token| document.located(token.get_ref().0.clone(), token.span())),
+        token: raw.token.as_ref().map(|token| document.secret(token)),
         name: name.map(|name| name.get_ref().clone()),
         path: raw.path.as_ref().map(|path| path.get_ref().clone()),
         requests_per_second_max: raw
@@ -514,8 +512,7 @@ fn mqtt(
     let password = raw.password.as_ref();
     Some(MqttTransport {
         options,
-        password: password
-            .map(|secret| document.located(secret.get_ref().0.clone(), secret.span())),
+        password: password.map(|secret| document.secret(secret)),
         identity,
     })
 }
@@ -529,7 +526,7 @@ fn identity(
     match (&raw.tls_cert, &raw.tls_key) {
         (None, None) => None,
         (Some(path), Some(key)) => {
-            let key = document.located(key.get_ref().0.clone(), key.span());
+            let key = document.secret(key);
             Some((read_file(document, path, folder)?, key))
         }
         (Some(path), None) => {
@@ -550,6 +547,7 @@ fn read_file(
     path: &Spanned<String>,
     folder: &Path,
 ) -> Option<Vec<u8>> {
+    document.note_file(path.get_ref());
     let file = folder.join(path.get_ref());
     std::fs::read(&file)
         .inspect_err(|error| {

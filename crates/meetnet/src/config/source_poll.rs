@@ -180,7 +180,7 @@ pub(super) fn read(
     let api_key = raw.api_key.as_ref();
     Some(PollTransport {
         options,
-        api_key: api_key.map(|key| document.located(key.get_ref().0.clone(), key.span())),
+        api_key: api_key.map(|key| document.secret(key)),
     })
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Rates(Arc<Mutex<BTreeMap<SourceId, Counts>>>);
 impl Rates {
     fn note(&self, statuses: &[SourceStatus], now: Instant) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|source, _| statuses.iter().any(|status| status.source == *source));
         for status in statuses {
             let counts = counts.entry(status.source.clone()).or_default();
             // The oldest that stays is as old as the span, or younger where the daemon is.
@@ -84,10 +85,29 @@ fn report_silence(
             silent.push(status.source.clone());
         }
     }
+    // Gone, or allowed to be silent now: nobody else takes the alarm back.
+    for source in before.iter().filter(|source| !silent.contains(source)) {
+        metrics::gauge!("meetnet_source_silent", "source" => source.to_string()).set(0.0);
+    }
     if silent != before {
         readiness.silent(silent.clone());
     }
     silent
+}
+
+/// Says which broker sources there are no more; returns those that there are.
+fn report_gone(
+    statuses: &[SourceStatus],
+    before: Vec<SourceId>,
+    readiness: &Readiness,
+) -> Vec<SourceId> {
+    let brokers = statuses
+        .iter()
+        .filter(|status| status.kind == SourceKind::Mqtt);
+    let brokers: Vec<SourceId> = brokers.map(|status| status.source.clone()).collect();
+    let gone = before.iter().filter(|source| !brokers.contains(source));
+    gone.for_each(|source| readiness.forget(source));
+    brokers
 }
 
 /// Starts the task; it runs until it is aborted.
@@ -101,12 +121,14 @@ pub(super) fn start(
     tokio::spawn(async move {
         let mut was_ready = false;
         let mut silent = Vec::new();
+        let mut brokers = Vec::new();
         for round in 0_u32.. {
             let read = statuses.read();
             if round % RATE_ROUNDS == 0 {
                 rates.note(&read, Instant::now());
             }
             silent = report_silence(&read, silent, &readiness);
+            brokers = report_gone(&read, brokers, &readiness);
             for status in read {
                 if status.kind != SourceKind::Mqtt {
                     continue;

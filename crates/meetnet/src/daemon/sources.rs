@@ -1,16 +1,33 @@
 //! From configured sources to what ingest starts.
 
-use meetnet_ingest::http::{PushLimits, PushSource, PushState};
-use meetnet_ingest::mqtt::{MqttOptions, MqttSource, TlsIdentity};
-use meetnet_ingest::poll::PollSource;
-use meetnet_ingest::status::Statuses;
-use meetnet_model::ids::SourceId;
+use std::path::PathBuf;
 
-use super::write_side::Opened;
-use crate::config::{Config, Secrets, Transport};
+use meetnet_ingest::http::PushSource;
+use meetnet_ingest::mqtt::{MqttOptions, MqttSource, TlsIdentity};
+use meetnet_ingest::outcomes::OutcomeRegistry;
+use meetnet_ingest::poll::{Backfills, Hosts, PollSource};
+use meetnet_ingest::status::Statuses;
+use meetnet_ingest::{DupWindows, Intake, Sources};
+use meetnet_model::ids::SourceId;
+use meetnet_model::privacy::PrivacyKey;
+
+use crate::config::{Config, MqttTransport, Secrets, Transport};
 
 /// Folder of the cursors of polled sources, in the journal's.
-const CURSORS_DIR: &str = "polled";
+pub(super) const CURSORS_DIR: &str = "polled";
+
+/// What the sources of every configuration work with; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SourceParts {
+    pub(super) journal_id: String,
+    pub(super) intake: Intake,
+    pub(super) outcomes: OutcomeRegistry,
+    pub(super) dup_windows: DupWindows,
+    pub(super) hosts: Hosts,
+    pub(crate) backfills: Backfills,
+    pub(super) cursors_dir: PathBuf,
+    pub(crate) key: PrivacyKey,
+}
 
 /// Returns the ids of the broker subscriptions, which `/readyz` waits for.
 pub(super) fn brokers(config: &Config) -> Vec<SourceId> {
@@ -21,99 +38,69 @@ pub(super) fn brokers(config: &Config) -> Vec<SourceId> {
         .collect()
 }
 
-/// Returns the broker subscriptions with their passwords and client ids.
-pub(super) fn mqtt(
+/// Returns the sources with their passwords, tokens, keys and client ids.
+pub(super) fn all(
     config: &Config,
     secrets: &Secrets,
-    opened: &Opened,
+    parts: &SourceParts,
     statuses: &Statuses,
-) -> Vec<MqttSource> {
-    let journal_id = opened.journal.id().to_string();
-    let mut sources = Vec::new();
+) -> Sources {
+    let mut sources = Sources {
+        mqtt: Vec::new(),
+        polls: Vec::new(),
+        push: Vec::new(),
+    };
     for source in &config.sources {
-        let Transport::Mqtt(mqtt) = &source.transport else {
-            continue;
-        };
         let id = source.declaration.id.clone();
-        let mut options = mqtt.options.clone();
-        options.password = secrets.credential(&id);
-        options.tls_identity =
-            mqtt.identity
-                .as_ref()
-                .zip(secrets.tls_key(&id))
-                .map(|((certificates, _), key)| TlsIdentity {
-                    certificates: certificates.clone(),
-                    key: key.into_bytes(),
-                });
-        if options.client_id.is_empty() {
-            options.client_id = MqttOptions::default_client_id(&journal_id, &id);
+        let credential = secrets.credential(&id);
+        match &source.transport {
+            Transport::Mqtt(mqtt) => sources.mqtt.push(MqttSource {
+                options: mqtt_options(mqtt, &id, secrets, &parts.journal_id),
+                id,
+                intake: parts.intake.clone(),
+                windows: parts.dup_windows.clone(),
+                statuses: statuses.clone(),
+            }),
+            Transport::Poll(poll) => sources.polls.push(PollSource {
+                id,
+                options: poll.options.clone(),
+                api_key: credential,
+                intake: parts.intake.clone(),
+                statuses: statuses.clone(),
+                hosts: parts.hosts.clone(),
+                backfills: parts.backfills.clone(),
+                cursors_dir: parts.cursors_dir.clone(),
+                journal_id: parts.journal_id.clone(),
+            }),
+            Transport::Http(http) => sources.push.push(PushSource {
+                id,
+                format: source.declaration.format,
+                token: credential,
+                name: http.name.clone(),
+                path: http.path.clone(),
+                requests_per_second_max: http.requests_per_second_max,
+            }),
         }
-        sources.push(MqttSource {
-            id,
-            options,
-            intake: opened.intake.clone(),
-            windows: opened.dup_windows.clone(),
-            statuses: statuses.clone(),
-        });
     }
     sources
 }
 
-/// Returns the polled APIs with their keys.
-pub(super) fn polls(
-    config: &Config,
+/// Returns the options of a broker subscription with its secrets and its client id.
+fn mqtt_options(
+    mqtt: &MqttTransport,
+    id: &SourceId,
     secrets: &Secrets,
-    opened: &Opened,
-    statuses: &Statuses,
-) -> Vec<PollSource> {
-    let mut sources = Vec::new();
-    for source in &config.sources {
-        let Transport::Poll(poll) = &source.transport else {
-            continue;
-        };
-        sources.push(PollSource {
-            id: source.declaration.id.clone(),
-            options: poll.options.clone(),
-            api_key: secrets.credential(&source.declaration.id),
-            intake: opened.intake.clone(),
-            statuses: statuses.clone(),
-            hosts: opened.hosts.clone(),
-            backfills: opened.backfills.clone(),
-            cursors_dir: config.journal.dir.join(CURSORS_DIR),
-            journal_id: opened.journal.id().to_string(),
-        });
+    journal_id: &str,
+) -> MqttOptions {
+    let mut options = mqtt.options.clone();
+    options.password = secrets.credential(id);
+    let identity = mqtt.identity.as_ref().zip(secrets.tls_key(id));
+    options.tls_identity = identity.map(|((certificates, _), key)| TlsIdentity {
+        certificates: certificates.clone(),
+        key: key.into_bytes(),
+    });
+    if options.client_id.is_empty() {
+        options.client_id = MqttOptions::default_client_id(journal_id, id);
     }
-    sources
-}
-
-/// Returns the push endpoint with its tokens.
-pub(super) fn push(
-    config: &Config,
-    secrets: &Secrets,
-    limits: PushLimits,
-    opened: &Opened,
-    statuses: &Statuses,
-) -> PushState {
-    let mut sources = Vec::new();
-    for source in &config.sources {
-        let Transport::Http(http) = &source.transport else {
-            continue;
-        };
-        sources.push(PushSource {
-            id: source.declaration.id.clone(),
-            format: source.declaration.format,
-            token: secrets.credential(&source.declaration.id),
-            name: http.name.clone(),
-            path: http.path.clone(),
-            requests_per_second_max: http.requests_per_second_max,
-        });
-    }
-    PushState::new(
-        sources,
-        limits,
-        opened.intake.clone(),
-        opened.outcomes.clone(),
-        statuses,
-        opened.key.clone(),
-    )
+    options
 }

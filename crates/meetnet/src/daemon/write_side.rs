@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use meetnet_decode::with_pseudonyms;
+use meetnet_ingest::http::PushState;
 use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
 use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
@@ -14,14 +15,15 @@ use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
-use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, privacy_key, sources};
 use crate::config::{Config, Secrets};
 use crate::failure::Failure;
@@ -31,12 +33,7 @@ pub(crate) struct Opened {
     pub(crate) storage: Arc<dyn LakeStorage>,
     pub(crate) journal: Journal,
     pub(crate) pipeline: Pipeline,
-    pub(super) intake: Intake,
-    pub(super) outcomes: OutcomeRegistry,
-    pub(super) dup_windows: DupWindows,
-    pub(super) hosts: Hosts,
-    pub(crate) backfills: Backfills,
-    pub(crate) key: PrivacyKey,
+    pub(crate) parts: SourceParts,
 }
 
 /// The running write side.
@@ -44,7 +41,9 @@ pub(super) struct Writing {
     pub(super) journal: Journal,
     pub(super) pipeline: Pipeline,
     pub(super) sources: Handles,
-    pub(super) key: PrivacyKey,
+    pub(super) parts: SourceParts,
+    /// The declarations as they are in the journal.
+    pub(super) in_force: Arc<Declarations>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -84,8 +83,9 @@ impl Opened {
         source: &SourceId,
         stop: &CancellationToken,
     ) -> Result<Option<PollHandle>, Failure> {
-        let polls = sources::polls(config, secrets, self, &Statuses::default());
-        let poll = polls.into_iter().find(|poll| poll.id == *source);
+        let sources = sources::all(config, secrets, &self.parts, &Statuses::default());
+        let mut polls = sources.polls.into_iter();
+        let poll = polls.find(|poll| poll.id == *source);
         let spawn = |poll| poll::spawn(poll, Polling::BackfillsOnly, stop.clone());
         poll.map(spawn).transpose().map_err(Failure::usage)
     }
@@ -106,29 +106,36 @@ impl Opened {
             let declaration = &source.declaration;
             statuses.expect(&declaration.id, declaration.kind, source.silent_after);
         }
-        let mqtt = sources::mqtt(config, secrets, &self, statuses);
+        let Opened {
+            journal,
+            pipeline,
+            parts,
+            ..
+        } = self;
+        let sources = sources::all(config, secrets, &parts, statuses);
         let push = config
             .ingest_http
             .as_ref()
             .zip(push_listener)
             .map(|(ingest, listener)| PushServer {
                 listener,
-                state: sources::push(config, secrets, ingest.limits, &self, statuses),
+                state: PushState::new(
+                    sources.push.clone(),
+                    ingest.limits,
+                    parts.intake.clone(),
+                    parts.outcomes.clone(),
+                    statuses,
+                    parts.key.clone(),
+                ),
             });
-        let polls = sources::polls(config, secrets, &self, statuses);
-        let handles = meetnet_ingest::start(mqtt, polls, push, stop).map_err(Failure::usage)?;
-        let Opened {
-            journal,
-            pipeline,
-            key,
-            ..
-        } = self;
+        let handles = meetnet_ingest::start(sources, push, stop).map_err(Failure::usage)?;
         let stopped = pipeline.watch_stopped();
         Ok(Writing {
             journal,
             pipeline,
             sources: handles,
-            key,
+            in_force: with_pseudonyms(&config.declarations, &parts.key),
+            parts,
             stopped,
         })
     }
@@ -178,17 +185,21 @@ fn open_blocking(
         elapsed_ms = started.elapsed().as_millis() as u64,
         "replayed the journal"
     );
-    let intake = Intake::from_journal(&journal);
-    Ok(Opened {
-        storage,
-        journal,
-        pipeline,
-        intake,
+    let parts = SourceParts {
+        journal_id: journal.id().to_string(),
+        intake: Intake::from_journal(&journal),
         outcomes,
         dup_windows,
         hosts: Hosts::default(),
         backfills: Backfills::default(),
+        cursors_dir: config.journal.dir.join(CURSORS_DIR),
         key,
+    };
+    Ok(Opened {
+        storage,
+        journal,
+        pipeline,
+        parts,
     })
 }
 

@@ -10,6 +10,7 @@ mod import;
 mod maintenance;
 mod process;
 mod rejects;
+mod reload;
 mod simulate;
 mod space;
 mod split;

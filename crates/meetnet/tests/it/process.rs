@@ -94,6 +94,12 @@ impl Running {
         if let Some(rest) = self.seen.iter().find_map(found) {
             return rest;
         }
+        self.wait_for_next(wanted)
+    }
+
+    /// The same among the lines that nobody has waited for yet.
+    pub(crate) fn wait_for_next(&mut self, wanted: &str) -> String {
+        let found = |line: &String| line.split_once(wanted).map(|(_, rest)| rest.to_owned());
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -127,14 +133,19 @@ impl Running {
         assert_eq!(status.code(), Some(0), "{said}");
     }
 
-    /// Sends SIGINT, as Ctrl-C does, and waits for the end.
-    pub(crate) fn interrupt(mut self) -> (ExitStatus, String) {
+    /// Sends a signal: `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill")
-            .args(["-INT", &pid])
+            .args([&format!("-{name}"), &pid])
             .status()
             .expect("kill is there");
         assert!(sent.success());
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and waits for the end.
+    pub(crate) fn interrupt(mut self) -> (ExitStatus, String) {
+        self.signal("INT");
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("our child") {

@@ -294,3 +294,68 @@ async fn too_many_requests() {
     );
     assert_eq!(server.sink.taken(), []);
 }
+
+#[tokio::test]
+async fn sources_are_exchanged_while_requests_come() {
+    let own = |id: &str, path: &str| PushSource {
+        path: Some(path.to_owned()),
+        ..source(id, WireFormat::Json)
+    };
+    let before = vec![
+        source("kept", WireFormat::Json),
+        source("changed", WireFormat::Json),
+        own("roof", "/roof"),
+    ];
+    let changed = PushSource {
+        token: Some("s3cret".to_owned()),
+        ..source("changed", WireFormat::Json)
+    };
+    let next = vec![
+        source("kept", WireFormat::Json),
+        changed,
+        own("attic", "/attic"),
+    ];
+    let server = testing::serving(before.clone()).await;
+    let check = async |path: &str, headers: &[&str], expect: u16| {
+        let reply = server.post(path, headers, b"{}").await;
+        assert_eq!(reply.status, expect, "{path}: {}", reply.body);
+    };
+    let connected = |id: &str| {
+        let status = server.statuses.read_one(&SourceId::new(id));
+        status.map(|status| status.connected)
+    };
+    check("/ingest/v1/changed", &[], 204).await;
+    check("/roof", &[], 204).await;
+    check("/attic", &[], 404).await;
+    let kept = server.state.inner.endpoints()["kept"].clone();
+
+    // Between the two configurations: what is taken now would stand on the wrong side of the frame.
+    server.state.close_all_but(&next);
+    check("/ingest/v1/kept", &[], 204).await;
+    check("/ingest/v1/changed", &[], 429).await;
+    check("/roof", &[], 429).await;
+    assert_eq!(server.sink.taken().len(), 3);
+
+    server.state.exchange(next);
+    check("/ingest/v1/changed", &[], 401).await;
+    check("/ingest/v1/changed", &[BEARER], 204).await;
+    check("/roof", &[], 404).await;
+    check("/ingest/v1/roof", &[], 404).await;
+    check("/attic", &[], 204).await;
+    assert_eq!(
+        (connected("roof"), connected("attic")),
+        (Some(false), Some(true))
+    );
+    // The same source is the same endpoint: its rate is not given anew.
+    assert!(std::sync::Arc::ptr_eq(
+        &kept,
+        &server.state.inner.endpoints()["kept"]
+    ));
+
+    // Closed for an exchange that was given up: the same sources take again.
+    server.state.close_all_but(&[]);
+    check("/ingest/v1/kept", &[], 429).await;
+    server.state.exchange(before);
+    check("/ingest/v1/kept", &[], 204).await;
+    check("/roof", &[], 204).await;
+}

@@ -1,7 +1,7 @@
 //! Declarations that change while messages come in: datasets appear, get columns, go and come back; also across crashes.
 
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
-use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::dataset::{DatasetDeclaration, Grain};
 
 use super::*;
 
@@ -64,6 +64,15 @@ fn columns(snapshot: &LakeSnapshot, id: &str) -> Vec<String> {
     let table = &snapshot.tables[&DatasetId::new(id)];
     let columns = table.declaration.columns.iter();
     columns.map(|column| column.name.clone()).collect()
+}
+
+/// Values of the hot rows of `heat`, in the order of their frames.
+fn temperatures(snapshot: &LakeSnapshot) -> Vec<f64> {
+    let hot = snapshot.tables[&DatasetId::new("heat")].hot.iter();
+    let values = hot.map(|hot| hot.batch.column_by_name("value").unwrap());
+    values
+        .flat_map(|values| values.as_primitive::<Float64Type>().values().to_vec())
+        .collect()
 }
 
 fn heat_rows(snapshot: &LakeSnapshot) -> u64 {
@@ -183,5 +192,76 @@ fn rows_that_wait_for_a_file_are_not_lost_where_their_dataset_gets_a_column() {
     let snapshot = daemon.wait(last);
     assert_eq!(rows(&snapshot, "heat"), (1, 1));
     assert!(columns(&snapshot, "heat").contains(&"calibration".to_owned()));
+    daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
+fn each_message_is_decoded_by_the_declarations_at_its_own_frame_also_in_a_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let body = |at: i64| format!("{{\"ts\":{},\"t\":1,\"celsius\":2}}", ts + at);
+    daemon.append("timed", &body(0));
+    let mended = declarations_reading("/celsius");
+    redeclare(&daemon, &mended);
+    daemon.append("timed", &body(1));
+    redeclare(&daemon, &declarations());
+    let last = daemon.append("timed", &body(2));
+    let expect = [1.0, 2.0, 1.0];
+    assert_eq!(temperatures(&daemon.wait(last)), expect);
+    // A crash, seen on copies of the disk, whatever is in force when the journal is read again.
+    for in_force in [mended, declarations()] {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), copy.path());
+        let again = start_as(copy.path(), &in_force, |_| {}, |_| {});
+        assert_eq!(again.replayed.applied.inserted, 3, "{:?}", again.replayed);
+        assert_eq!(temperatures(&again.wait(last)), expect);
+    }
+    drop(daemon);
+}
+
+#[test]
+fn a_dataset_is_prepared_before_its_frame_and_seen_behind_it() {
+    let mut folder = tempfile::tempdir().unwrap();
+    let daemon = start_as(folder.path(), &without_heat(), |_| {}, |_| {});
+    daemon.pipeline.commands().prepare(declarations()).unwrap();
+    assert!(folder.path().join("lake/heat/_delta_log").exists());
+    let body = format!("{{\"ts\":{},\"t\":1}}", now_ms());
+    let unknown = daemon.append("timed", &body);
+    let snapshot = daemon.wait(unknown);
+    assert!(!snapshot.tables.contains_key(&DatasetId::new("heat")));
+    // A crash before the frame: as if nobody had asked.
+    let daemon = crash(daemon, &mut folder, &without_heat());
+    assert_eq!(rows(&daemon.wait(unknown), "rejects").0, 1);
+    daemon.pipeline.commands().prepare(declarations()).unwrap();
+    redeclare(&daemon, &declarations());
+    let first = daemon.append("timed", &body);
+    assert_eq!(heat_rows(&daemon.wait(first)), 1);
+    daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
+fn a_declaration_that_a_table_refuses_is_refused_before_its_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let refused = changed(|declarations| {
+        dataset(declarations, "heat", |heat| heat.grain = Grain::Day);
+    });
+    let error = daemon.pipeline.commands().prepare(refused).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            PipelineError::Lake(LakeError::ForbiddenChange { dataset, .. }) if dataset.as_str() == "heat"
+        ),
+        "{error}"
+    );
+    // What is hot is in files before a column comes, so that the frame has little to commit.
+    let ts = now_ms();
+    let first = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":1}}"));
+    daemon.wait(first);
+    daemon.pipeline.commands().prepare(with_a_column()).unwrap();
+    let snapshot = daemon.pipeline.shared().load_full();
+    assert_eq!(rows(&snapshot, "heat"), (0, 1));
+    assert!(!columns(&snapshot, "heat").contains(&"calibration".to_owned()));
     daemon.pipeline.shutdown().unwrap();
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
+use meetnet_model::ids::SourceId;
 
 use super::*;
 
@@ -16,7 +17,7 @@ fn limits(pause_s: u64, per_day: Option<u32>) -> HostLimits {
 
 fn hosts(limits: HostLimits, asked: Asked) -> Hosts {
     let hosts = Hosts::default();
-    hosts.declare("api", limits, asked);
+    hosts.declare(&SourceId::new("first"), "api", limits, asked);
     hosts
 }
 
@@ -64,7 +65,9 @@ fn a_restart_does_not_give_the_day_anew() {
 #[test]
 fn sources_of_one_host_share_what_the_strictest_says() {
     let hosts = hosts(limits(1, Some(10)), Asked { day: DAY, count: 2 });
+    let source = SourceId::new;
     hosts.declare(
+        &source("second"),
         "api",
         limits(5, None),
         Asked {
@@ -72,8 +75,10 @@ fn sources_of_one_host_share_what_the_strictest_says() {
             count: 900,
         },
     );
-    hosts.declare("api", limits(2, Some(4)), Asked { day: DAY, count: 3 });
-    hosts.declare("elsewhere", limits(0, None), Asked::default());
+    let asked = Asked { day: DAY, count: 3 };
+    hosts.declare(&source("third"), "api", limits(2, Some(4)), asked);
+    let asked = Asked::default();
+    hosts.declare(&source("fourth"), "elsewhere", limits(0, None), asked);
     assert_eq!(
         hosts.take("api", MIDNIGHT),
         Ok(Asked { day: DAY, count: 4 })
@@ -84,6 +89,25 @@ fn sources_of_one_host_share_what_the_strictest_says() {
         Err(MIDNIGHT + DAY_US)
     );
     assert!(hosts.take("elsewhere", MIDNIGHT).is_ok());
+}
+
+#[test]
+fn a_source_that_is_gone_or_changed_has_no_say_and_its_requests_count() {
+    let (kept, other) = (SourceId::new("kept"), SourceId::new("other"));
+    let hosts = Hosts::default();
+    hosts.declare(&kept, "api", limits(1, Some(10)), Asked::default());
+    hosts.declare(&other, "api", limits(60, Some(2)), Asked::default());
+    assert!(hosts.take("api", MIDNIGHT).is_ok());
+    let later = |seconds: i64| MIDNIGHT + seconds * SECOND_US;
+    assert_eq!(hosts.take("api", later(1)), Err(later(60)));
+    // The same source again, as it is now.
+    hosts.declare(&other, "api", limits(30, Some(2)), Asked::default());
+    assert!(hosts.take("api", later(60)).is_ok());
+    assert_eq!(hosts.take("api", later(90)), Err(MIDNIGHT + DAY_US));
+    hosts.withdraw(&other);
+    let third = Asked { day: DAY, count: 3 };
+    assert_eq!(hosts.take("api", later(90)), Ok(third));
+    assert_eq!(hosts.take("api", later(90)), Err(later(91)));
 }
 
 #[test]

@@ -47,4 +47,25 @@ fn silence_is_reported_until_it_ends() {
     let silent = check(true, silent);
     let silent = check(false, silent);
     assert!(silent.is_empty());
+    // A source that is taken out is not silent.
+    let silent = check(true, silent);
+    assert!(report_silence(&[], silent, &readiness).is_empty());
+    assert!(readiness.report().silent_sources.is_empty());
+}
+
+#[test]
+fn a_broker_source_that_is_taken_out_is_no_detail_any_more() {
+    let readiness = Readiness::new([]);
+    let statuses = Statuses::default();
+    let (gone, kept) = (SourceId::new("gone"), SourceId::new("kept"));
+    for source in [&gone, &kept] {
+        statuses.expect(source, SourceKind::Mqtt, None);
+        readiness.subscribed(source);
+    }
+    let brokers = report_gone(&statuses.read(), Vec::new(), &readiness);
+    assert_eq!(readiness.report().sources.len(), 2);
+    statuses.forget(&gone);
+    let brokers = report_gone(&statuses.read(), brokers, &readiness);
+    assert_eq!(brokers, std::slice::from_ref(&kept));
+    assert!(readiness.report().sources.keys().eq([&kept]));
 }
