@@ -15,3 +15,4 @@ mod scene;
 mod schedules;
 mod station;
 mod tls;
+mod websockets;
