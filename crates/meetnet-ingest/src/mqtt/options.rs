@@ -293,7 +293,12 @@ impl std::str::FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, OptionsError> {
         let fail = |reason| {
-            let visible = text.rsplit('@').next().unwrap_or(text);
+            let visible = match text.rsplit_once('@') {
+                // It cannot be told what is password and what is query.
+                Some((before, _)) if before.contains('?') => "",
+                Some((_, behind)) => behind,
+                None => text,
+            };
             Err(OptionsError::Url {
                 url: without_query(visible).to_owned(),
                 reason,

@@ -74,6 +74,7 @@ fn urls_of_websockets() {
     };
     refused("ws://user:hunter2@broker/mqtt", "credentials");
     refused("ws://broker/mqtt?key=hunter2#top", "fragment");
+    refused("ws://broker/mqtt?key=hunter@hunter2#top", "fragment");
     refused("ws://broker/a path", "path and query");
     refused("ws:///mqtt", "host is missing");
     refused("mqtt://broker?key=hunter2", "without websockets");

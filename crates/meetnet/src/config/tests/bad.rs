@@ -277,8 +277,8 @@ fn devices_are_checked_where_they_stand() {
     );
     check(
         &device("pseudonyms = [\"0123456789abcdef\"]\n"),
-        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `longitude`, `latitude`, `map`, \
-         `constants`, `calibration`",
+        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `since`, `longitude`, \
+         `latitude`, `map`, `constants`, `calibration`",
     );
     check(
         &source("licence", "registry = \"devices.csv\"\nlicence"),
