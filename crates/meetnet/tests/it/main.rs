@@ -10,5 +10,6 @@ mod import;
 mod maintenance;
 mod process;
 mod rejects;
+mod senders;
 mod space;
 mod split;
