@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use meetnet_decode::TopicPattern;
 use meetnet_model::ids::SourceId;
 
 #[cfg(test)]
@@ -85,14 +86,9 @@ pub enum OptionsError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A topic pattern is no valid filter.
-    #[error("topic `{topic}`: {reason}")]
-    Topic {
-        /// The pattern as configured.
-        topic: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    /// A topic pattern cannot be read.
+    #[error("{0}")]
+    Topic(String),
     /// A source subscribes to nothing.
     #[error("no topics: name at least one")]
     NoTopics,
@@ -240,7 +236,11 @@ impl MqttOptions {
         if self.topics.is_empty() {
             return Err(OptionsError::NoTopics);
         }
-        self.topics.iter().map(|topic| filter_of(topic)).collect()
+        let filter = |topic: &String| match TopicPattern::parse(topic) {
+            Ok(pattern) => Ok(pattern.subscription()),
+            Err(problem) => Err(OptionsError::Topic(problem.to_string())),
+        };
+        self.topics.iter().map(filter).collect()
     }
 }
 
@@ -354,39 +354,4 @@ impl std::str::FromStr for Url {
 /// Returns true for what may stand in path and query of a URL (RFC 3986).
 fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte)
-}
-
-/// Turns a topic pattern into an MQTT filter: a level with a capture becomes `+`, a last level `{name...}` becomes `#`.
-fn filter_of(topic: &str) -> Result<String, OptionsError> {
-    let fail = |reason| {
-        Err(OptionsError::Topic {
-            topic: topic.to_owned(),
-            reason,
-        })
-    };
-    let levels: Vec<&str> = topic.split('/').collect();
-    let mut filter = Vec::with_capacity(levels.len());
-    for (position, level) in levels.iter().enumerate() {
-        let rest_of_topic = level.starts_with('{') && level.ends_with("...}");
-        if level.matches('{').count() != level.matches('}').count() {
-            return fail("a brace is not closed");
-        }
-        if rest_of_topic && position + 1 < levels.len() {
-            return fail("`{name...}` takes the rest of the topic: it must be the last level");
-        }
-        filter.push(match () {
-            () if rest_of_topic => "#",
-            // MQTT has no wildcard for a part of a level; decoding checks the rest.
-            () if level.contains('{') => "+",
-            () => level,
-        });
-    }
-    let filter = filter.join("/");
-    if rumqttc::valid_filter(&filter) {
-        Ok(filter)
-    } else {
-        fail(
-            "not a valid MQTT topic filter: `+` and `#` stand alone in their level, `#` only at the end",
-        )
-    }
 }

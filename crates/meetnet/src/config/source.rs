@@ -502,7 +502,7 @@ fn mqtt(
         }
     }
     if let Err(error) = options.filters() {
-        let is_topic = matches!(error, OptionsError::Topic { .. } | OptionsError::NoTopics);
+        let is_topic = matches!(error, OptionsError::Topic(_) | OptionsError::NoTopics);
         let span = if is_topic {
             topics.span()
         } else {

@@ -211,7 +211,7 @@ fn sources_are_checked() {
     );
     check(
         &source("zigbee2mqtt/{device}\"", "zigbee2mqtt/#/{device}\""),
-        "city/meetnet.toml:6: topic `zigbee2mqtt/#/{device}`: not a valid MQTT topic filter: `+` and `#` stand alone in their level, `#` only at the end",
+        "city/meetnet.toml:6: topic pattern `zigbee2mqtt/#/{device}`: `#` and `{name...}` take all further levels, so they must stand last",
     );
     check(
         &source("\"air_temperature\"", "\"temperature\""),
