@@ -31,12 +31,20 @@ use crate::format::{Body, Common, reject_malformed};
 use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
 use crate::mapping::MappingFault;
+use crate::stations::DeclaredStations;
 use crate::topic::TopicPattern;
 
 pub use self::mention::Subject;
 
 /// Bytes of a body that can be decoded: positions in it are 32 bits wide. Sources set far lower limits.
 const BODY_BYTES_MAX: usize = u32::MAX as usize;
+
+/// Beside a body: what it is about, where that is no measurement.
+pub const ABOUT_META: &str = "about";
+/// An envelope about the devices that the source declares: it makes rows of their stations. Its body says nothing.
+pub const ABOUT_DEVICES: &str = "devices";
+/// What an API says of one station. The sensors that are polled there stand beside the body, each as `sensor`.
+pub const ABOUT_STATION: &str = "station";
 
 /// The decoders of every declared source, built once per declarations frame.
 #[derive(Debug)]
@@ -81,14 +89,18 @@ impl Decoders {
         for source in declarations.sources.values() {
             let hidden = source_with_pseudonyms(source, key);
             let source = hidden.as_ref().unwrap_or(source);
-            let format = Format::compile(source, declarations).map_err(|(entry, problem)| {
-                DecodeSetupError {
-                    source_id: source.id.clone(),
-                    entry,
-                    problem,
-                }
-            })?;
-            let common = Common::new(source, key);
+            let failed = |(entry, problem)| DecodeSetupError {
+                source_id: source.id.clone(),
+                entry,
+                problem,
+            };
+            let format = Format::compile(source, declarations).map_err(failed)?;
+            let stations = DeclaredStations::compile(source, declarations)
+                .map_err(|problem| failed((None, problem)))?;
+            let common = Common {
+                stations,
+                ..Common::new(source, key)
+            };
             let decoder = Source {
                 common,
                 lenient: source.lenient,
@@ -140,6 +152,10 @@ impl Decoders {
         if envelope.truncated || envelope.payload.len() > BODY_BYTES_MAX {
             let message = "the envelope is larger than its source allows; only its head was kept";
             return reject(RejectReason::TooLarge, &message);
+        }
+        if envelope.meta(ABOUT_META) == Some(ABOUT_DEVICES) {
+            let stations = &source.common.stations;
+            return stations.emit(envelope.received_at, &mut group.output);
         }
         let text = match std::str::from_utf8(envelope.payload) {
             Ok(text) => text,

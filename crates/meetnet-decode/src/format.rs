@@ -31,6 +31,7 @@ use crate::instant::{TimeFault, check_window};
 use crate::json::shape::Shape;
 use crate::json::walk::walk;
 use crate::sentinels::Sentinels;
+use crate::stations::DeclaredStations;
 
 /// What every format needs of its source's declaration.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct Common {
     pub(crate) naming: Naming,
     pub(crate) time_window: TimeWindow,
     pub(crate) sentinels: Sentinels,
+    /// Where the declared devices stand.
+    pub(crate) stations: DeclaredStations,
 }
 
 impl Common {
@@ -46,6 +49,7 @@ impl Common {
             naming: Naming::new(source, key),
             time_window: source.time_window,
             sentinels: Sentinels::of(&source.sentinels, &[]),
+            stations: DeclaredStations::default(),
         }
     }
 

@@ -42,9 +42,10 @@ mod json;
 mod learn;
 mod mapping;
 mod sentinels;
+mod stations;
 mod topic;
 
-pub use decoders::{Decoders, Subject};
+pub use decoders::{ABOUT_DEVICES, ABOUT_META, ABOUT_STATION, Decoders, Subject};
 pub use devices::with_pseudonyms;
 pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};

@@ -6,6 +6,7 @@
 //! | `+` | one level | – |
 //! | `#` (last) | all further levels, also none | – |
 //! | `{device}` | one level | it |
+//! | `dev-{device}` | one level that begins so | the rest of it; likewise `{device}-out` and `dev-{device}-out` |
 //! | `{device...}` (last) | one or more further levels | them, with the `/` between (zigbee2mqtt names may hold one) |
 //!
 //! A source may have several patterns; the first that takes a topic counts. A broker is asked for
@@ -16,6 +17,9 @@ use crate::error::SetupProblem;
 /// Captures that one pattern can have.
 const CAPTURES_MAX: usize = 8;
 
+/// Characters that mean something in a pattern.
+const SPECIAL: [char; 4] = ['+', '#', '{', '}'];
+
 /// What the named captures of a pattern took, in the order of the pattern.
 pub(crate) type Captures<'t> = [&'t str; CAPTURES_MAX];
 
@@ -24,7 +28,11 @@ enum Level {
     Literal(Box<str>),
     Any,
     AnyRest,
-    Capture,
+    Capture {
+        /// What stands before and behind it in the level.
+        prefix: Box<str>,
+        suffix: Box<str>,
+    },
     CaptureRest,
 }
 
@@ -49,6 +57,7 @@ impl TopicPattern {
             Some(rest) => {
                 let (group, filter) = rest
                     .split_once('/')
+                    .filter(|(group, _)| !group.is_empty() && !group.contains(['+', '#']))
                     .ok_or_else(|| wrong("$share needs a group and a topic"))?;
                 (Some(group.into()), filter)
             }
@@ -64,16 +73,32 @@ impl TopicPattern {
                     "`#` and `{name...}` take all further levels, so they must stand last",
                 ));
             }
-            let capture = level
-                .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'));
+            let capture = match level.split_once('{') {
+                None => None,
+                Some((prefix, rest)) => {
+                    let (name, suffix) = rest
+                        .split_once('}')
+                        .ok_or_else(|| wrong("a brace is not closed"))?;
+                    Some((prefix, name, suffix))
+                }
+            };
             levels.push(match (level, capture) {
                 ("+", _) => Level::Any,
                 ("#", _) => Level::AnyRest,
-                (_, Some(name)) => {
+                (_, Some((prefix, name, suffix))) => {
+                    if [prefix, suffix].iter().any(|part| part.contains(SPECIAL)) {
+                        return Err(wrong(
+                            "a level has one capture at most, and `+` and `#` take a whole level",
+                        ));
+                    }
+                    let is_whole = prefix.is_empty() && suffix.is_empty();
                     let (name, level) = match name.strip_suffix("...") {
-                        Some(name) => (name, Level::CaptureRest),
-                        None => (name, Level::Capture),
+                        Some(name) if is_whole => (name, Level::CaptureRest),
+                        Some(_) => return Err(wrong("`{name...}` takes whole levels")),
+                        None => {
+                            let (prefix, suffix) = (prefix.into(), suffix.into());
+                            (name, Level::Capture { prefix, suffix })
+                        }
                     };
                     if !is_capture_name(name) {
                         return Err(wrong("a capture is named with a-z, 0-9 and _: `{device}`"));
@@ -88,8 +113,8 @@ impl TopicPattern {
                     level
                 }
                 (literal, None) => {
-                    if literal.contains(['+', '#', '{', '}']) {
-                        return Err(wrong("`+`, `#` and `{name}` take a whole level"));
+                    if literal.contains(SPECIAL) {
+                        return Err(wrong("`+` and `#` take a whole level, and braces a name"));
                     }
                     Level::Literal(literal.into())
                 }
@@ -110,7 +135,8 @@ impl TopicPattern {
             .iter()
             .map(|level| match level {
                 Level::Literal(literal) => literal,
-                Level::Any | Level::Capture => "+",
+                // MQTT has no wildcard for a part of a level: the rest is compared here.
+                Level::Any | Level::Capture { .. } => "+",
                 Level::AnyRest | Level::CaptureRest => "#",
             })
             .collect();
@@ -147,8 +173,8 @@ impl TopicPattern {
             match level {
                 Level::Literal(literal) if **literal != *head => return None,
                 Level::Literal(_) | Level::Any | Level::AnyRest => {}
-                Level::Capture => {
-                    captures[taken] = head;
+                Level::Capture { prefix, suffix } => {
+                    captures[taken] = head.strip_prefix(&**prefix)?.strip_suffix(&**suffix)?;
                     taken += 1;
                 }
                 Level::CaptureRest => {

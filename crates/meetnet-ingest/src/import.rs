@@ -15,7 +15,8 @@
 //!
 //! **Which version counts.** An imported row is as old as its own time: a row that came live wins, whichever came first,
 //! and a later import wins over an earlier one. With `correct` it is as new as the import. Rows without a time of their
-//! own have no place in the past: a file with one is refused.
+//! own have no place in the past: a file with one is refused. Where a file says of a place that it is there, and not since when,
+//! that makes no row of `stations`.
 
 mod inputs;
 mod pieces;
@@ -28,9 +29,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
 use crossbeam_channel::{Sender, bounded};
 use meetnet_decode::{DecodeSetupError, Decoded, Decoders, EnvelopeRef, Group};
 use meetnet_lake::Applied;
+use meetnet_model::dataset::DatasetKind;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::privacy::PrivacyKey;
@@ -380,6 +384,7 @@ impl Loading<'_> {
             self.note_reject(reject, &chunk);
         }
         for rows in chunk.decoded.rows {
+            let rows = without_sightings(rows);
             if let Some(row) = rows.timeless.iter().position(|timeless| *timeless) {
                 return Err(ImportError::NoTime {
                     document: chunk.documents[rows.envelopes[row] as usize].to_string(),
@@ -448,6 +453,23 @@ impl Loading<'_> {
             let example = (document, reject.message.clone(), reject.excerpt.clone());
             self.summary.examples.push(example);
         }
+    }
+}
+
+/// Leaves out rows of places that only say where something stands now: nobody knows when the now of a file was.
+fn without_sightings(rows: DatasetRows) -> DatasetRows {
+    if rows.declaration.kind != DatasetKind::Places || !rows.timeless.contains(&true) {
+        return rows;
+    }
+    let is_kept: Vec<bool> = rows.timeless.iter().map(|timeless| !timeless).collect();
+    let kept = rows.envelopes.iter().zip(&is_kept);
+    let envelopes: Vec<u32> = kept.filter(|(_, kept)| **kept).map(|(at, _)| *at).collect();
+    DatasetRows {
+        batch: filter_record_batch(&rows.batch, &BooleanArray::from(is_kept))
+            .expect("the mask is as long as the rows"),
+        timeless: vec![false; envelopes.len()],
+        envelopes,
+        declaration: rows.declaration,
     }
 }
 

@@ -5,6 +5,7 @@
 //! It knows nothing of SQL or DataFusion, and what an envelope means is decided behind the journal: only the answer to
 //! a push looks there, through [`outcomes`].
 
+mod devices;
 mod dup_window;
 mod epoch;
 pub mod http;
@@ -18,6 +19,7 @@ pub mod replay;
 mod service;
 pub mod status;
 
+pub use devices::announce_devices;
 pub use dup_window::DupWindows;
 pub use intake::{EnvelopeSink, Intake};
 pub use service::{Handles, PushServer, Sources, StartError, start};

@@ -8,6 +8,7 @@ mod barrier;
 mod commit;
 mod erase;
 mod frontier;
+mod periods;
 mod replace;
 mod rewrite;
 mod stored;

@@ -188,7 +188,7 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic", "segments"],
         WireFormat::SensorCommunity | WireFormat::Ircel | WireFormat::Opensensemap => {
-            &["air", "heat", "noise"]
+            &["air", "heat", "noise", "stations"]
         }
         WireFormat::Airrohr => &["air", "heat", "noise"],
         // Without a map the fields are airRohr's.
@@ -207,7 +207,13 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
         | WireFormat::Influx => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
-    by_format.iter().map(DatasetId::new).chain(mapped).collect()
+    let has_places = source
+        .devices
+        .iter()
+        .any(|device| device.latitude.is_some());
+    let placed = has_places.then(|| DatasetId::new("stations"));
+    let by_format = by_format.iter().map(DatasetId::new);
+    by_format.chain(mapped).chain(placed).collect()
 }
 
 /// Checks that no dataset declares more than the licences of its sources allow, and that every licence id can be a

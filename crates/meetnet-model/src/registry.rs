@@ -3,8 +3,8 @@
 //! text of a CSV or TOML file → [`DeviceDeclaration`]s with their lines, or everything that is wrong with it
 //!
 //! ```csv
-//! id,station,latitude,longitude,scale.pm2_5,offset.pm2_5,constant.segment_id
-//! esp8266-1234567,bondgenotenlaan,50.8796,4.7009,0.82,-1.1,
+//! id,station,name,since,latitude,longitude,scale.pm2_5,offset.pm2_5,constant.segment_id
+//! esp8266-1234567,bondgenotenlaan,Bondgenotenlaan 1,2025-03-01,50.8796,4.7009,0.82,-1.1,
 //! ```
 //!
 //! Columns are separated by commas, semicolons or tabs, whichever the header has; cells may stand in double quotes; an
@@ -20,6 +20,7 @@ use toml::Spanned;
 use crate::declarations::DeclarationError;
 use crate::privacy::snap_place;
 use crate::source::{Calibration, Constant, DeviceDeclaration, MapEntry};
+use crate::time::day_or_time;
 
 /// Devices that one registry may have: every journal segment opens with all of them.
 pub const DEVICES_MAX: usize = 20_000;
@@ -30,6 +31,8 @@ pub const DEVICES_MAX: usize = 20_000;
 pub struct WrittenDevice {
     id: String,
     station: Option<String>,
+    name: Option<String>,
+    since: Option<String>,
     longitude: Option<f64>,
     latitude: Option<f64>,
     #[serde(default)]
@@ -58,10 +61,22 @@ impl WrittenDevice {
         if self.id.trim().is_empty() {
             return Err("the id is empty; write what the device calls itself".to_owned());
         }
+        let since = match self.since.as_deref().map(day_or_time) {
+            None => None,
+            Some(Some(since)) => Some(since),
+            Some(None) => {
+                return Err(
+                    "`since` is no day (2026-01-31) and no time with its offset; write one of them"
+                        .to_owned(),
+                );
+            }
+        };
         Ok(DeviceDeclaration {
             id: self.id,
             pseudonyms: Vec::new(),
             station: self.station,
+            name: self.name,
+            since,
             longitude: place.map(|place| place.lon),
             latitude: place.map(|place| place.lat),
             map: self.map,
@@ -153,6 +168,8 @@ fn read_toml(text: &str) -> Result<Vec<Written>, (usize, String)> {
 enum Column {
     Id,
     Station,
+    Name,
+    Since,
     Longitude,
     Latitude,
     Scale(String),
@@ -207,6 +224,8 @@ fn column(name: &str) -> Result<Column, String> {
         None => match name {
             "id" => Column::Id,
             "station" => Column::Station,
+            "name" => Column::Name,
+            "since" => Column::Since,
             "longitude" => Column::Longitude,
             "latitude" => Column::Latitude,
             _ => return Err(unknown_column(name)),
@@ -220,8 +239,8 @@ fn column(name: &str) -> Result<Column, String> {
 
 fn unknown_column(name: &str) -> String {
     format!(
-        "unknown column `{name}`; there are id, station, latitude, longitude, scale.PROPERTY, offset.PROPERTY and \
-         constant.COLUMN"
+        "unknown column `{name}`; there are id, station, name, since, latitude, longitude, scale.PROPERTY, \
+         offset.PROPERTY and constant.COLUMN"
     )
 }
 
@@ -241,6 +260,8 @@ fn device(columns: &[Column], cells: Vec<String>) -> Result<WrittenDevice, Strin
         match column {
             Column::Id => device.id = cell,
             Column::Station => device.station = Some(cell),
+            Column::Name => device.name = Some(cell),
+            Column::Since => device.since = Some(cell),
             Column::Longitude => device.longitude = Some(number("longitude", &cell)?),
             Column::Latitude => device.latitude = Some(number("latitude", &cell)?),
             Column::Scale(of) => calibration(&mut device, of).scale = number("scale", &cell)?,

@@ -388,6 +388,12 @@ pub struct DeviceDeclaration {
     /// The name of its station, which stands in sensor ids instead of the device's: a device is replaced, a station stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<String>,
+    /// What people call its station.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Since when it stands there, µs since 1970 UTC; absent: since the place was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
     /// Longitude of its place, WGS 84, on the publication grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longitude: Option<f64>,

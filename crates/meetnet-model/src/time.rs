@@ -75,6 +75,14 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
     TimeReader::RFC3339.read_text(text)
 }
 
+/// Reads a day as a person writes it (`2026-01-31`: its begin, UTC) or an instant with its offset, µs since 1970 UTC; none
+/// where it is neither.
+pub fn day_or_time(text: &str) -> Option<i64> {
+    parse_rfc3339(text)
+        .or_else(|_| parse_rfc3339(&format!("{text}T00:00:00Z")))
+        .ok()
+}
+
 /// Reads the times of one source, as its declaration says.
 #[derive(Clone, Debug)]
 pub struct TimeReader {

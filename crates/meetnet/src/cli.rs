@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meetnet_model::ids::{DatasetId, SourceId};
-use meetnet_model::time::parse_rfc3339;
+use meetnet_model::time::{self, parse_rfc3339};
 
 use crate::commands::{self, Named, Request};
-use crate::config::{self, Config, Environment, Secrets};
+use crate::config::{Config, Environment, Secrets};
 use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
@@ -172,7 +172,7 @@ pub(crate) fn instant(text: &str) -> Result<i64, String> {
 
 /// Reads an instant or the begin of a day for flags, µs since 1970 UTC.
 fn day_or_time(text: &str) -> Result<i64, String> {
-    config::day_or_time(text)
+    time::day_or_time(text)
         .ok_or_else(|| "write a day (2026-01-31) or a time (2026-01-31T12:00:00Z)".to_owned())
 }
 

@@ -51,7 +51,6 @@ mod tests;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::Secrets;
 pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
-pub(crate) use self::source_poll::day_or_time;
 
 /// The environment as a value, so that tests need no global one.
 #[derive(Clone, Debug, Default)]

@@ -14,6 +14,7 @@ use meetnet_model::source::{DECLARED_HARDWARE_ID, WireFormat};
 use super::{Decoders, Format, Source};
 use crate::format::airrohr::{CHIP, CHIP_PREFIXES};
 use crate::format::chirpstack::hexadecimal_of_base64;
+use crate::format::senml::DEVICE_URN;
 use crate::format::tts::{DEV_EUI, DEVICE_OF_APPLICATION};
 use crate::identity::HardwareIds;
 
@@ -101,6 +102,11 @@ impl Decoders {
         {
             return true;
         }
+        if matches!(source.format, Format::Senml(_))
+            && texts.iter().any(|text| search.pack(source, text))
+        {
+            return true;
+        }
         let has_segments = self.has_segments(id);
         let mut seen = HashSet::new();
         let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
@@ -182,6 +188,26 @@ impl Search<'_> {
         })
     }
 
+    /// Asks for the devices whose names stand in two parts in a SenML pack: `bn` and `n`.
+    fn pack(&mut self, source: &Source, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        let mut seen = HashSet::new();
+        for name in names_of_pack(&text) {
+            for device in beginnings(&name) {
+                if !seen.insert(device.to_owned()) {
+                    continue;
+                }
+                let urn = device.strip_prefix(DEVICE_URN);
+                let mac = urn.and_then(|urn| urn.strip_prefix("mac:"));
+                let mut forms = [Some(device), urn, mac].into_iter().flatten();
+                if forms.any(|form| self.device(source, form)) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     fn hardware(&mut self, source: &Source, kind: &str, raw: &str) -> bool {
         let naming = &source.common.naming;
         let named = naming.hardware(kind, raw, &mut self.ids, &mut self.id);
@@ -197,6 +223,61 @@ impl Search<'_> {
         (self.is_meant)(Subject::Sensor(&self.id))
             || station.is_some_and(|station| (self.is_meant)(Subject::Sensor(station)))
     }
+}
+
+/// Returns the names of the records of a SenML pack, base names in front, as far as the text can be read. A base name that
+/// stands behind the name in its record cannot be told from that of the next one, so both the one before and the one behind
+/// count.
+fn names_of_pack(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut base = "";
+    let mut since_base = Vec::new();
+    for pair in quoted(text).windows(2) {
+        let [(key, between), (value, _)] = *pair else {
+            continue;
+        };
+        match (key, between) {
+            ("bn", ":") => {
+                let behind = since_base.drain(..);
+                names.extend(behind.map(|name: &str| format!("{value}{name}")));
+                base = value;
+            }
+            ("n", ":") => {
+                names.push(format!("{base}{value}"));
+                since_base.push(value);
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Returns the quoted texts of a JSON text, each with what stands between it and the next one.
+fn quoted(text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((_, inner)) = rest.split_once('"') {
+        let mut is_escaped = false;
+        let end = inner.find(|c: char| {
+            let ends = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            ends
+        });
+        let (string, behind) = match end {
+            Some(end) => (&inner[..end], &inner[end + 1..]),
+            None => (inner, ""),
+        };
+        let between = behind.split('"').next().unwrap_or_default();
+        found.push((string, between.trim()));
+        rest = behind;
+    }
+    found
+}
+
+/// Returns what may be the device in the name of a record: the whole of it, and what stands before each separator.
+fn beginnings(name: &str) -> impl Iterator<Item = &str> {
+    let parts = name.match_indices([':', '/', '.', '_']);
+    parts.map(|(at, _)| &name[..at]).chain([name])
 }
 
 /// Returns the words of a text: runs of letters, digits and joints, and each stretch of parts of such a run.

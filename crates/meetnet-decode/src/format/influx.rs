@@ -40,7 +40,7 @@ use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
 use line::{Fault, Lines, Tokens, without_escapes};
-use place::{LinePlaces, measurements_of, names_line_of};
+use place::{LinePlaces, device_of_lines, measurements_of, names_line_of};
 use value::Precision;
 
 /// The tag by which airRohr boxes name themselves.
@@ -271,7 +271,11 @@ impl Plan {
             .filter(|(_, entry)| names_line_of(entry, measurement))
             .map(|(position, entry)| (position, entry.clone()))
             .unzip();
+        let devices = source.devices.iter();
         let of_plan = SourceDeclaration {
+            devices: devices
+                .map(|device| device_of_lines(device, source, measurement))
+                .collect(),
             map,
             ..source.clone()
         };

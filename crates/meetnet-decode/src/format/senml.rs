@@ -93,7 +93,7 @@ const RELATIVE_BELOW_US: i64 = (1 << 28) * 1_000_000;
 /// What an entry of the map ends in that takes sums.
 const SUM: &str = "#sum";
 /// What hardware ids begin with (RFC 9039).
-const DEVICE_URN: &str = "urn:dev:";
+pub(crate) const DEVICE_URN: &str = "urn:dev:";
 
 /// The decoder of one source of SenML packs.
 #[derive(Clone, Debug)]

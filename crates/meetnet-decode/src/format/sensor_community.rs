@@ -13,10 +13,13 @@
 //! - Time: UTC without a zone, from the server's clock.
 //! - Value types say what they measure without the device in front (`P1`, `temperature`), except that `P1` and `P2` of a
 //!   PPD42NS are counts, not PM10 and PM2.5: they make no rows.
+//! - Where a sensor stands is a row of `stations`, once per list. Files of the archive make none: they are of days past,
+//!   and say since when of nothing.
 //! - `map` adds value types (`field = "NAME"`) and comes before the built-in ones.
 //! - Value types that nobody knows become one reject for the whole body, which names them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
@@ -36,6 +39,7 @@ use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
 use crate::mapping::MappingFault;
+use crate::stations::{self, Station, Stations};
 use crate::topic::TopicPattern;
 
 /// Value types by the property they measure, with the unit in which they come.
@@ -115,12 +119,16 @@ pub(crate) struct SensorCommunityDecoder {
     value_type: Slot,
     value: Slot,
     timestamp: TimeReader,
+    /// None where the dataset is not declared.
+    stations: Option<Stations>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Slots {
     sensor_id: Slot,
     sensor_type: Slot,
+    longitude: Slot,
+    latitude: Slot,
     timestamp: Slot,
     values: Slot,
 }
@@ -146,6 +154,8 @@ impl SensorCommunityDecoder {
             let slots = Slots {
                 sensor_id: reading.want(&Pointer::parse("/sensor/id")?)?,
                 sensor_type: reading.want(&Pointer::parse("/sensor/sensor_type/name")?)?,
+                longitude: reading.want(&Pointer::parse("/location/longitude")?)?,
+                latitude: reading.want(&Pointer::parse("/location/latitude")?)?,
                 timestamp: reading.want_member("timestamp")?,
                 values: reading.want_member("sensordatavalues")?,
             };
@@ -159,9 +169,10 @@ impl SensorCommunityDecoder {
                 value_type,
                 value,
                 instant::utc_reader()?,
+                Stations::compile(declarations)?,
             ))
         };
-        let (reading, slots, element, value_type, value, timestamp) =
+        let (reading, slots, element, value_type, value, timestamp, stations) =
             compile_shapes().map_err(|problem| (None, problem))?;
         Ok(Self {
             mapped,
@@ -172,6 +183,7 @@ impl SensorCommunityDecoder {
             value_type,
             value,
             timestamp,
+            stations,
         })
     }
 
@@ -220,6 +232,7 @@ impl SensorCommunityDecoder {
         }
         let mut unknown = Unknown::default();
         let mut known = false;
+        let mut seen = HashSet::new();
         for reading in readings.iter() {
             let reading = reading.text(text).unwrap_or_default();
             if let Err(error) = walk(&self.reading, reading, text, spans) {
@@ -239,10 +252,11 @@ impl SensorCommunityDecoder {
                 );
                 continue;
             }
-            let is_counter = matches!(
-                read::text(fields.raw(self.slots.sensor_type)),
-                Reading::Value(name) if name == COUNTER
-            );
+            let device = match read::text(fields.raw(self.slots.sensor_type)) {
+                Reading::Value(name) => Some(name),
+                Reading::Missing | Reading::Wrong => None,
+            };
+            let is_counter = device.as_deref() == Some(COUNTER);
             values.begin(&self.names);
             for element in part_elements.iter() {
                 let element = element.text(text).unwrap_or_default();
@@ -275,7 +289,25 @@ impl SensorCommunityDecoder {
             let emitted = self
                 .mapped
                 .emit(body, &document, found_id, found_time, row, output);
-            known |= emitted.is_some_and(|emitted| !emitted.is_nothing());
+            let Some(emitted) = emitted else { continue };
+            known |= !emitted.is_nothing();
+            let place = stations::place(
+                fields.raw(self.slots.longitude),
+                fields.raw(self.slots.latitude),
+            );
+            if let (Some(stations), Some(place)) = (&self.stations, place)
+                && seen.insert(row.sensor_id.clone())
+            {
+                let id = &row.sensor_id;
+                let station = Station {
+                    id: self.mapped.station_of(id).unwrap_or(id),
+                    name: None,
+                    kind: device.as_deref(),
+                    place,
+                    since: None,
+                };
+                stations.see(&station, body, reading, output);
+            }
         }
         if unknown.count > 0 {
             unknown.reject(!known, text, output);

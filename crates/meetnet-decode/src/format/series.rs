@@ -6,17 +6,22 @@
 //! - A layer of IRCEL's WFS: GeoJSON whose features name their station (`ab_eoi_code`); `sensor` is not needed then.
 //! - openSenseMap: `[{"createdAt": "2026-06-01T09:00:00.123Z", "value": "4.2"}, …]`.
 //!
+//! What the APIs say of a station itself (`about` beside the body; `sensor` for each sensor that is polled there) becomes
+//! rows of `stations`, as do the places in a layer.
+//!
 //! Times are taken as they are: whether the time of a mean is its begin or its end is the publisher's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::lambert72;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
 use meetnet_model::units::{Conversion, Gas};
 
+use crate::decoders::{ABOUT_META, ABOUT_STATION};
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot};
 use crate::format::{Body, reject_id, reject_malformed, reject_time};
@@ -28,6 +33,7 @@ use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::walk::{elements, walk};
 use crate::mapping::{MappingFault, dataset_position, filled_column};
+use crate::stations::{self, Station, Stations};
 
 /// What IRCEL-CELINE writes where there is no value.
 const IRCEL_SENTINEL: f64 = -99.99;
@@ -44,6 +50,10 @@ pub(crate) struct SeriesDecoder {
     properties: BTreeMap<Box<str>, Property>,
     millis: TimeReader,
     text: TimeReader,
+    described: Shape,
+    description: DescriptionSlots,
+    /// None where the dataset is not declared.
+    stations: Option<Stations>,
 }
 
 /// Where the parts of one point stand, in whichever form it comes.
@@ -55,6 +65,18 @@ struct PointSlots {
     value: Slot,
     feature_value: Slot,
     station: Slot,
+    station_name: Slot,
+    /// Longitude and latitude, or metres east and north.
+    place: (Slot, Slot),
+}
+
+/// Where the parts of what an API says of a station stand, in whichever form it comes.
+#[derive(Clone, Copy, Debug)]
+struct DescriptionSlots {
+    /// At 52°North, and of a box today and as it was first.
+    places: [(Slot, Slot); 3],
+    label: Slot,
+    since: Slot,
 }
 
 /// A property of a long dataset and the columns of its rows.
@@ -105,6 +127,29 @@ impl SeriesDecoder {
             value: want("/value")?,
             feature_value: want("/properties/value")?,
             station: want("/properties/ab_eoi_code")?,
+            station_name: want("/properties/ab_name")?,
+            place: (
+                want("/geometry/coordinates/0")?,
+                want("/geometry/coordinates/1")?,
+            ),
+        };
+        let mut described = Shape::new();
+        let mut want = |pointer: &str| described.want(&Pointer::parse(pointer)?);
+        let mut coordinates = |at: &str| -> Result<(Slot, Slot), SetupProblem> {
+            Ok((
+                want(&format!("{at}/coordinates/0"))?,
+                want(&format!("{at}/coordinates/1"))?,
+            ))
+        };
+        let places = [
+            coordinates("/station/geometry")?,
+            coordinates("/currentLocation")?,
+            coordinates("/loc/0/geometry")?,
+        ];
+        let description = DescriptionSlots {
+            places,
+            label: described.want(&Pointer::parse("/station/properties/label")?)?,
+            since: described.want(&Pointer::parse("/currentLocation/timestamp")?)?,
         };
         let mut properties = BTreeMap::new();
         for declared in &declarations.properties {
@@ -135,6 +180,9 @@ impl SeriesDecoder {
             properties,
             millis: TimeReader::with(TimeFormat::UnixMs, None, None).map_err(problem)?,
             text: instant::utc_reader()?,
+            described,
+            description,
+            stations: Stations::compile(declarations)?,
         })
     }
 
@@ -143,8 +191,11 @@ impl SeriesDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
         let text = body.text;
+        if body.envelope.meta(ABOUT_META) == Some(ABOUT_STATION) {
+            return self.station(body, group);
+        }
+        let Group { output, scratch } = group;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.whole, text, text, &mut scratch.spans)?;
             let fields = Fields::json(text, &scratch.spans);
@@ -171,6 +222,7 @@ impl SeriesDecoder {
                 return Ok(());
             }
         };
+        let mut seen = HashSet::new();
         for at in 0..scratch.elements.len() {
             let part = scratch.elements[at].text(text).unwrap_or_default();
             if let Err(error) = walk(&self.point, part, text, &mut scratch.spans) {
@@ -179,8 +231,93 @@ impl SeriesDecoder {
             }
             let fields = Fields::json(text, &scratch.spans);
             self.point(body, &beside, &fields, part, &mut scratch.row, output);
+            self.place_of_point(body, &fields, part, &mut scratch.row, &mut seen, output);
         }
         Ok(())
+    }
+
+    /// Makes the rows of the sensors whose station the body describes.
+    fn station(&self, body: &Body<'_>, group: &mut Group) -> Result<(), serde_json::Error> {
+        let Group { output, scratch } = group;
+        let text = body.text;
+        walk(&self.described, text, text, &mut scratch.spans)?;
+        let fields = Fields::json(text, &scratch.spans);
+        let slots = &self.description;
+        let place = slots
+            .places
+            .iter()
+            .find_map(|(lon, lat)| stations::place(fields.raw(*lon), fields.raw(*lat)));
+        let Some(place) = place else {
+            let message = "the description of the station does not say where it is";
+            output.reject(RejectReason::MissingField, message, text);
+            return Ok(());
+        };
+        let Some(stations) = &self.stations else {
+            return Ok(());
+        };
+        let label = read::text(fields.raw(slots.label));
+        let since = instant::read(&self.text, fields.raw(slots.since), "`timestamp`");
+        let since = since.ok().flatten();
+        let beside = body.envelope.meta.iter();
+        for (_, sensor) in beside.filter(|(name, _)| &**name == "sensor") {
+            let naming = &body.common.naming;
+            if naming.plain(sensor, &mut scratch.row.sensor_id).is_err() {
+                continue;
+            }
+            let station = Station {
+                id: &scratch.row.sensor_id,
+                // Boxes are named by those whose balcony they hang on.
+                name: match &label {
+                    Reading::Value(label) => Some(&**label),
+                    Reading::Missing | Reading::Wrong => None,
+                },
+                kind: None,
+                place,
+                since: since.filter(|since| *since <= body.envelope.received_at),
+            };
+            stations.see(&station, body, text, output);
+        }
+        Ok(())
+    }
+
+    /// Makes the row of the station that a feature of a layer names, once per body.
+    fn place_of_point(
+        &self,
+        body: &Body<'_>,
+        fields: &Fields<'_, '_>,
+        excerpt: &str,
+        row: &mut RowScratch,
+        seen: &mut HashSet<String>,
+        output: &mut Output,
+    ) {
+        let slots = &self.slots;
+        let (east, north) = slots.place;
+        let (Some(stations), Reading::Value(code), Some(place)) = (
+            &self.stations,
+            read::text(fields.raw(slots.station)),
+            stations::place(fields.raw(east), fields.raw(north)),
+        ) else {
+            return;
+        };
+        let named = body.common.naming.plain(&code, &mut row.sensor_id);
+        let Some(place) = in_degrees(place) else {
+            return;
+        };
+        if named.is_err() || !seen.insert(row.sensor_id.clone()) {
+            return;
+        }
+        let name = read::text(fields.raw(slots.station_name));
+        let station = Station {
+            id: &row.sensor_id,
+            name: match &name {
+                Reading::Value(name) => Some(&**name),
+                Reading::Missing | Reading::Wrong => None,
+            },
+            kind: None,
+            place,
+            since: None,
+        };
+        stations.see(&station, body, excerpt, output);
     }
 
     /// Reads what stands beside the body.
@@ -291,6 +428,16 @@ impl SeriesDecoder {
             }
         };
         time.map(|time| body.check_time(time)).transpose()
+    }
+}
+
+/// Returns a place of IRCEL's WFS as longitude and latitude: it is written in metres of Belgian Lambert 72, whose numbers are
+/// far above 180 in all of Belgium, unless the server was asked for degrees.
+fn in_degrees((x, y): (f64, f64)) -> Option<(f64, f64)> {
+    if x.abs() <= 180.0 && y.abs() <= 90.0 {
+        Some((x, y))
+    } else {
+        lambert72::to_wgs84(x, y)
     }
 }
 

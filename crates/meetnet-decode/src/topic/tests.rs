@@ -44,6 +44,13 @@ fn a_pattern_takes_topics_and_captures_levels() {
         "home/sensor/t/state",
         Some(&["home", "t"]),
     );
+    check("tele/dev-{id}/SENSOR", "tele/dev-7/SENSOR", Some(&["7"]));
+    check("tele/dev-{id}/SENSOR", "tele/device-7/SENSOR", None);
+    check("{a}.out/x", "7.out/x", Some(&["7"]));
+    check("{a}.out/x", "7.in/x", None);
+    check("a-{b}-c/{d}", "a-x-y-c/z", Some(&["x-y", "z"]));
+    // What stands before and what stands behind are not the same characters.
+    check("ab{c}ba", "aba", None);
     check("tele/{device}/#", "tele/a/SENSOR", Some(&["a"]));
     check("tele/{device}/#", "tele/a", Some(&["a"]));
     check("#", "anything/at/all", Some(&[]));
@@ -58,6 +65,7 @@ fn a_subscription_is_a_plain_topic_filter() {
         ("zigbee2mqtt/{device...}", "zigbee2mqtt/#"),
         ("v3/+/devices/{id}/up", "v3/+/devices/+/up"),
         ("tele/#", "tele/#"),
+        ("tele/dev-{id}/SENSOR", "tele/+/SENSOR"),
         ("$share/g/tele/{d}/SENSOR", "$share/g/tele/+/SENSOR"),
     ] {
         let parsed = TopicPattern::parse(pattern).unwrap();
@@ -73,7 +81,13 @@ fn a_wrong_pattern_says_why() {
         ("$share/g", "$share"),
         ("a/#/b", "last"),
         ("{all...}/b", "last"),
-        ("a/x{b}", "whole level"),
+        ("$share//a", "$share"),
+        ("$share/g+/a", "$share"),
+        ("a/{b", "not closed"),
+        ("a/b}", "braces"),
+        ("a/{b}-{c}", "one capture"),
+        ("a/+{b}", "one capture"),
+        ("a/x{b...}", "whole levels"),
         ("a/b+", "whole level"),
         ("a/{}", "named with"),
         ("a/{B}", "named with"),

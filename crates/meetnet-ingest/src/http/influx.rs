@@ -3,18 +3,23 @@
 //! ```text
 //! POST /write?db=DB&precision=ms             u and p, Basic, Bearer or Token    204, 400 {"error": …}
 //! POST /api/v2/write?bucket=BUCKET&org=ORG   Authorization: Token               204, 400 {"code": "invalid", "message": …}
+//! POST /query    q=CREATE DATABASE "DB"                                         200 {"results": […]}, 400, 404
 //! GET  /ping                                                                    204
 //! ```
 //!
+//! `CREATE DATABASE` is what clients of version 1 say before they write, so it is answered: a database that a source has
+//! declared is there already. No other InfluxQL is known.
+//!
 //! Database or bucket choose the source that has declared it, and the credential among those; organisation, retention
 //! policy and consistency have no meaning here. Good lines are stored where others are not, and the answer then says
-//! `partial write` and quotes the lines, so that no client sends them again.
+//! `partial write` and quotes the lines, so that no client sends them again. What should be sent again is told with 503 in
+//! version 1, as InfluxDB 1 does: its clients drop their lines at any other 4xx.
 
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use meetnet_model::reject::RejectReason;
@@ -27,7 +32,7 @@ use super::endpoint::{Inner, Wanted};
 use super::push::PushState;
 use crate::outcomes::Outcome;
 
-pub(super) const PATHS: [&str; 3] = ["/write", "/api/v2/write", "/ping"];
+pub(super) const PATHS: [&str; 4] = ["/write", "/api/v2/write", "/ping", "/query"];
 /// What a decoder finds the unit of the times under, beside the body.
 const PRECISION_META: &str = "precision";
 /// Secrets in query strings of version 1, user name included.
@@ -52,6 +57,7 @@ pub(super) fn routes() -> Router<PushState> {
         .route(PATHS[0], post(write))
         .route(PATHS[1], post(write_v2))
         .route(PATHS[2], get(ping).post(ping))
+        .route(PATHS[3], get(query).post(query))
 }
 
 async fn write(State(state): State<PushState>, request: Request<Body>) -> Response {
@@ -67,15 +73,65 @@ async fn ping() -> Response {
     (StatusCode::NO_CONTENT, [(VERSION, version)]).into_response()
 }
 
+async fn query(State(state): State<PushState>, request: Request<Body>) -> Response {
+    let inner = &state.inner;
+    let (parts, body) = request.into_parts();
+    let received = async {
+        let _place = inner.place()?;
+        inner.read_body(&parts.headers, body).await
+    };
+    let (body, _share) = match received.await {
+        Ok(received) => received,
+        Err(refusal) => return Version::One.reply(refusal, &[]),
+    };
+    let query = Fields::split(parts.uri.query().unwrap_or(""), &SECRETS);
+    let form = Fields::split(&String::from_utf8_lossy(&body), &SECRETS);
+    let statement = form.field("q").or_else(|| query.field("q"));
+    let Some(name) = statement.as_deref().and_then(created_database) else {
+        let message =
+            "error parsing query: only CREATE DATABASE is known here; rows are asked for by SQL";
+        return Version::One.error(StatusCode::BAD_REQUEST, message);
+    };
+    let credential = Version::One.credential(&parts.headers, &query);
+    let wanted = Wanted::Format(WireFormat::Influx);
+    match inner.choose(wanted, Some(&name), credential.as_deref()) {
+        Ok(_) => Json(json!({ "results": [{ "statement_id": 0 }] })).into_response(),
+        Err(refusal) => Version::One.reply(refusal, &[]),
+    }
+}
+
+/// Returns the database that a statement creates; none for any other statement.
+fn created_database(statement: &str) -> Option<String> {
+    let rest = statement.trim().trim_end_matches(';').trim_end();
+    let rest = keyword(keyword(rest, "CREATE")?, "DATABASE")?;
+    let Some(quoted) = rest.strip_prefix('"') else {
+        // `CREATE DATABASE name WITH …` says how long to keep what.
+        return rest.split_whitespace().next().map(str::to_owned);
+    };
+    let mut name = String::new();
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(name),
+            '\\' => name.push(characters.next()?),
+            other => name.push(other),
+        }
+    }
+}
+
+/// Returns what follows a word and white space.
+fn keyword<'t>(text: &'t str, word: &str) -> Option<&'t str> {
+    let (first, rest) = text.split_once(char::is_whitespace)?;
+    first.eq_ignore_ascii_case(word).then(|| rest.trim_start())
+}
+
 async fn take(inner: &Inner, version: Version, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let query = Fields::split(parts.uri.query().unwrap_or(""), &SECRETS);
     let Some(precision) = version.precision(query.field("precision").as_deref()) else {
         return version.error(StatusCode::BAD_REQUEST, version.invalid_precision());
     };
-    let credential = credentials::from_headers(&parts.headers)
-        .map(|token| version.password(token))
-        .or_else(|| query.secret("p").or(query.secret(TOKEN)).map(str::to_owned));
+    let credential = version.credential(&parts.headers, &query);
     let name = query.field(version.name());
     let wanted = Wanted::Format(WireFormat::Influx);
     let endpoint = match inner.choose(wanted, name.as_deref(), credential.as_deref()) {
@@ -136,6 +192,24 @@ impl Version {
         }
     }
 
+    /// Returns the secret of a request: in a header, or in the query.
+    fn credential(self, headers: &HeaderMap, query: &Fields) -> Option<String> {
+        credentials::from_headers(headers)
+            .map(|token| self.password(token))
+            .or_else(|| query.secret("p").or(query.secret(TOKEN)).map(str::to_owned))
+    }
+
+    /// Returns the status of a refusal. A client of version 1 sends again what was answered with 5xx only; one of version
+    /// 2 what was answered with 429, too.
+    fn status(self, refusal: StatusCode) -> StatusCode {
+        match (self, refusal) {
+            (Self::One, StatusCode::TOO_MANY_REQUESTS) | (_, StatusCode::REQUEST_TIMEOUT) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            (_, other) => other,
+        }
+    }
+
     /// Returns the secret in an `Authorization` header; version 1 writes `Token USER:PASSWORD` as well.
     fn password(self, token: String) -> String {
         match token.split_once(':') {
@@ -168,7 +242,7 @@ impl Version {
                     }
                     _ => refusal.detail.as_str(),
                 };
-                let mut response = self.error(refusal.status, detail);
+                let mut response = self.error(self.status(refusal.status), detail);
                 if let Some(seconds) = refusal.retry_after_s {
                     let headers = response.headers_mut();
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

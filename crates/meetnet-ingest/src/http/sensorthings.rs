@@ -3,20 +3,24 @@
 //! ```text
 //! POST /v1.1/Observations                   one observation     201, Location
 //! POST /v1.1/Datastreams(id)/Observations   the same            201, Location
-//! POST /v1.1/CreateObservations             data arrays         201, ["…/Observations('7.0')", "error", …]
+//! POST /v1.1/CreateObservations             data arrays         201, ["…/Observations(70000000)", "error", …]
+//! GET  /v1.1                                the service root    200, what can be created
 //! ```
 //!
-//! The same under `/v1.0`. Observations are not read here: their links name the journal's sequence and the position in
-//! the body, so that a sender has something to quote. What is no observation is answered with 400 and the reason, or
-//! with `error` in its place where others of the body were stored.
+//! The same under `/v1.0`. Observations are not read here: their links are for a sender to quote. Their number is that of
+//! the message in the journal and, in its last seven digits, the position in the body: clients insist on a whole number.
+//! What is no observation is answered with 400 and the reason, or with `error` in its place where others of the body were
+//! stored.
 
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Request, StatusCode, header, request::Parts};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, request::Parts,
+};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use meetnet_model::ids::Sequence;
 use meetnet_model::source::WireFormat;
 use serde::Deserialize;
@@ -33,12 +37,25 @@ use crate::outcomes::Outcome;
 /// What stands for a row of a data array that was not stored.
 const ERROR: &str = "error";
 
+/// What of the standard is here.
+const CONFORMANCE: [&str; 2] = [
+    "http://www.opengis.net/spec/iot_sensing/1.1/req/create-update-delete/create-entity",
+    "http://www.opengis.net/spec/iot_sensing/1.1/req/data-array/data-array",
+];
+
 /// Returns true for the paths of the standard.
 pub(super) fn is_path(path: &str) -> bool {
     ["/v1.1/", "/v1.0/"]
         .into_iter()
-        .filter_map(|version| path.strip_prefix(version))
-        .any(|rest| rest.ends_with("Observations"))
+        .filter_map(|version| {
+            path.strip_prefix(version)
+                .or_else(|| root_of(path, version))
+        })
+        .any(|rest| rest.is_empty() || rest.ends_with("Observations"))
+}
+
+fn root_of<'p>(path: &'p str, version: &str) -> Option<&'p str> {
+    (version.strip_suffix('/') == Some(path)).then_some("")
 }
 
 pub(super) fn routes() -> Router<PushState> {
@@ -51,9 +68,31 @@ pub(super) fn routes() -> Router<PushState> {
                 &format!("{version}/{{datastream}}/Observations"),
                 post(create_one),
             )
-            .route(&format!("{version}/CreateObservations"), post(create_many));
+            .route(&format!("{version}/CreateObservations"), post(create_many))
+            .route(version, get(root))
+            .route(&format!("{version}/"), get(root));
     }
     router
+}
+
+/// Says what there is, as clients ask it before anything else: observations, to be created.
+async fn root(headers: HeaderMap, uri: Uri) -> Response {
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    // A proxy that ends TLS says so; without a host there is nothing to make an address of.
+    let scheme = match header(HeaderName::from_static("x-forwarded-proto")) {
+        Some("https") => "https",
+        _ => "http",
+    };
+    let version = uri.path().trim_end_matches('/');
+    let url = match header(header::HOST) {
+        Some(host) => format!("{scheme}://{host}{version}/Observations"),
+        None => format!("{version}/Observations"),
+    };
+    Json(json!({
+        "value": [{"name": "Observations", "url": url}],
+        "serverSettings": {"conformance": CONFORMANCE},
+    }))
+    .into_response()
 }
 
 async fn create_one(State(state): State<PushState>, request: Request<Body>) -> Response {
@@ -132,7 +171,7 @@ fn is_stored(outcome: &Outcome) -> bool {
 }
 
 fn link(sequence: Sequence, item: usize) -> String {
-    format!("/v1.1/Observations('{}.{item}')", sequence.0)
+    format!("/v1.1/Observations({}{item:07})", sequence.0)
 }
 
 /// Returns what stands for each row of the data arrays: its link, or `error`. Where more rows were rejected than are

@@ -2,7 +2,10 @@
 //!
 //! The 52°North REST API gives one time series for any span (`timeseries/{id}/getData?timespan=FROM/TO`, `{"values":
 //! [{"timestamp": ms, "value": v}]}`). The WFS gives a layer with the newest values of all stations as GeoJSON whose
-//! places are Belgian Lambert 72; layers are asked for as they are, since they only know the last 48 hours.
+//! places are Belgian Lambert 72; layers are asked for as they are, since they only know the last 48 hours. Once a week
+//! `timeseries/{id}` says of a series of each station where that is.
+
+use std::collections::BTreeSet;
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::time::format_rfc3339;
@@ -66,7 +69,10 @@ pub(super) fn targets(of: &IrcelOptions, options: &PollOptions) -> Vec<Target> {
         interval,
         windows: None,
     });
-    series.chain(layers).collect()
+    let mut known = BTreeSet::new();
+    let places = of.series.iter().filter(|of| known.insert(&of.sensor));
+    let places = places.map(|of| series::station_target(&of.id));
+    series.chain(layers).chain(places).collect()
 }
 
 pub(super) fn request(options: &PollOptions, target: &Target, window: Option<Window>) -> Request {
@@ -81,6 +87,8 @@ pub(super) fn request(options: &PollOptions, target: &Target, window: Option<Win
             .append_pair("request", "GetFeature")
             .append_pair("typeName", &format!("realtime:{layer}"))
             .append_pair("outputFormat", "application/json");
+    } else if let Some(id) = series::station_of(target) {
+        url = options.endpoint(&format!("/timeseries/{id}"));
     } else {
         url = options.endpoint(&format!("/timeseries/{}/getData", target.name));
         let Window { from, to } = window.unwrap_or(Window { from: 0, to: 0 });
@@ -91,6 +99,9 @@ pub(super) fn request(options: &PollOptions, target: &Target, window: Option<Win
 }
 
 pub(super) fn meta(of: &IrcelOptions, target: &Target) -> Vec<(&'static str, String)> {
+    if let Some(id) = series::station_of(target) {
+        return series::station_meta(of.series.iter().filter(|of| of.id == id));
+    }
     let Some(id) = target.name.strip_prefix(LAYER) else {
         return series::meta(&of.series, target);
     };
@@ -118,6 +129,9 @@ struct Features {
 }
 
 pub(super) fn read(target: &Target, answer: &Answer) -> Verdict {
+    if series::station_of(target).is_some() {
+        return series::read_station(answer);
+    }
     if let Some(verdict) = by_status(answer) {
         return verdict;
     }

@@ -1,7 +1,9 @@
 //! openSenseMap: measurements of single sensors of boxes.
 //!
 //! `GET /boxes/{box}/data/{sensor}?from-date&to-date` answers `[{"value": "4.2", "createdAt": …}]`, the newest first
-//! and at most 10,000: a window that has as many is asked for in halves.
+//! and at most 10,000: a window that has as many is asked for in halves. Once a week `GET /boxes/{box}` says where a box is.
+
+use std::collections::BTreeSet;
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::time::format_rfc3339;
@@ -18,6 +20,8 @@ mod tests;
 
 /// Most measurements of one answer.
 const MEASUREMENTS_MAX: usize = 10_000;
+/// What the owner of a box says of it and shows: nobody's business here.
+pub(super) const PERSONAL_MEMBERS: [&str; 4] = ["name", "description", "image", "weblink"];
 /// Characters of an id of a box or sensor.
 const ID_CHARS: usize = 24;
 
@@ -58,10 +62,29 @@ pub(super) fn targets(series: &[Series], options: &PollOptions) -> Vec<Target> {
         interval: Some(PollOptions::micros(options.interval)),
         windows: Some(rule),
     };
-    series.iter().map(target).collect()
+    let boxes: BTreeSet<&str> = series.iter().map(box_of).collect();
+    let places = boxes.into_iter().map(series::station_target);
+    series.iter().map(target).chain(places).collect()
+}
+
+fn box_of(series: &Series) -> &str {
+    series.id.split_once('/').map_or("", |(a_box, _)| a_box)
+}
+
+pub(super) fn meta(series: &[Series], target: &Target) -> Vec<(&'static str, String)> {
+    match series::station_of(target) {
+        Some(a_box) => series::station_meta(series.iter().filter(|of| box_of(of) == a_box)),
+        None => series::meta(series, target),
+    }
 }
 
 pub(super) fn request(options: &PollOptions, target: &Target, window: Option<Window>) -> Request {
+    if let Some(a_box) = series::station_of(target) {
+        return Request {
+            url: options.endpoint(&format!("/boxes/{a_box}")),
+            json: None,
+        };
+    }
     let (a_box, sensor) = target.name.split_once('/').unwrap_or(("", &target.name));
     let mut url = options.endpoint(&format!("/boxes/{a_box}/data/{sensor}"));
     let Window { from, to } = window.unwrap_or(Window { from: 0, to: 0 });
@@ -72,7 +95,10 @@ pub(super) fn request(options: &PollOptions, target: &Target, window: Option<Win
     Request { url, json: None }
 }
 
-pub(super) fn read(answer: &Answer) -> Verdict {
+pub(super) fn read(target: &Target, answer: &Answer) -> Verdict {
+    if series::station_of(target).is_some() {
+        return series::read_station(answer);
+    }
     if let Some(verdict) = by_status(answer) {
         return verdict;
     }

@@ -8,7 +8,7 @@ use super::fetch::{Answer, Credential, Request};
 use super::pace::HostLimits;
 use super::plan::{Target, Window, WindowRule};
 use super::verdict::Verdict;
-use super::{ircel, opensensemap, sensor_community, series, telraam};
+use super::{ircel, opensensemap, sensor_community, telraam};
 
 /// Which API is polled, and what of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -327,7 +327,7 @@ impl Api {
             Self::Telraam(_) => telraam::read(answer),
             Self::SensorCommunity(_) => sensor_community::read(target, answer),
             Self::Ircel(_) => ircel::read(target, answer),
-            Self::OpenSenseMap(_) => opensensemap::read(answer),
+            Self::OpenSenseMap(_) => opensensemap::read(target, answer),
         }
     }
 
@@ -336,7 +336,7 @@ impl Api {
         match self {
             Self::Telraam(_) | Self::SensorCommunity(_) => Vec::new(),
             Self::Ircel(of) => ircel::meta(of, target),
-            Self::OpenSenseMap(series) => series::meta(series, target),
+            Self::OpenSenseMap(series) => opensensemap::meta(series, target),
         }
     }
 
@@ -355,7 +355,8 @@ impl Api {
     pub(crate) fn personal_members(&self) -> &'static [&'static str] {
         match self {
             Self::Telraam(_) => &telraam::PERSONAL_MEMBERS,
-            Self::SensorCommunity(_) | Self::Ircel(_) | Self::OpenSenseMap(_) => &[],
+            Self::OpenSenseMap(_) => &opensensemap::PERSONAL_MEMBERS,
+            Self::SensorCommunity(_) | Self::Ircel(_) => &[],
         }
     }
 }

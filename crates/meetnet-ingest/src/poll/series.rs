@@ -1,11 +1,21 @@
-//! What APIs of time series have in common: which series are polled, and what decoding must know of each.
+//! What APIs of time series have in common: which series are polled, what decoding must know of each, and that once a week
+//! they are asked where a station is.
 
 use std::collections::BTreeSet;
 
+use meetnet_decode::{ABOUT_META, ABOUT_STATION};
 use meetnet_model::calendar::DAY_US;
+use serde_json::{Map, Value};
 
+use super::fetch::Answer;
 use super::options::{PollOptionsError, Series};
 use super::plan::Target;
+use super::verdict::{Verdict, broken, by_status};
+
+/// Begins the target names of stations.
+const STATION: &str = "station:";
+/// Stations seldom move.
+const STATION_INTERVAL_US: i64 = 7 * DAY_US;
 
 /// Longest averaging interval, seconds.
 const INTERVAL_S_MAX: i64 = DAY_US / 1_000_000;
@@ -53,4 +63,41 @@ pub(super) fn meta(series: &[Series], target: &Target) -> Vec<(&'static str, Str
             .map(|seconds| ("interval-s", seconds.to_string())),
     );
     meta
+}
+
+/// Returns the target that asks what the API says of a station, or of a series of it.
+pub(super) fn station_target(id: &str) -> Target {
+    Target {
+        name: format!("{STATION}{id}"),
+        interval: Some(STATION_INTERVAL_US),
+        windows: None,
+    }
+}
+
+/// Returns what a target asks for, where that is a station.
+pub(super) fn station_of(target: &Target) -> Option<&str> {
+    target.name.strip_prefix(STATION)
+}
+
+/// Returns what is journalled beside a body about a station: the sensors whose place it is, each once.
+pub(super) fn station_meta<'s>(
+    sensors: impl Iterator<Item = &'s Series>,
+) -> Vec<(&'static str, String)> {
+    let sensors: BTreeSet<&str> = sensors.map(|of| of.sensor.as_str()).collect();
+    let about = (ABOUT_META, ABOUT_STATION.to_owned());
+    let of_sensor = |sensor: &str| ("sensor", sensor.to_owned());
+    std::iter::once(about)
+        .chain(sensors.into_iter().map(of_sensor))
+        .collect()
+}
+
+/// Says what an answer about a station means.
+pub(super) fn read_station(answer: &Answer) -> Verdict {
+    if let Some(verdict) = by_status(answer) {
+        return verdict;
+    }
+    match serde_json::from_slice::<Map<String, Value>>(&answer.body) {
+        Ok(_) => Verdict::Take { items: 1 },
+        Err(error) => broken("description of a station", &error),
+    }
 }

@@ -7,8 +7,11 @@
 //! later in the order      -> insert, revision + 1; the old row is marked (hot) or masked (committed)
 //! ```
 //!
+//! Rows of places are brought to their periods before (`periods.rs`).
+//!
 //! Order of versions = (declared precedence, received_at, sequence).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,6 +20,7 @@ use arrow::array::{
 use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_model::rows::DatasetRows;
 
+use super::periods::Settled;
 use super::stored::{Incoming, Past};
 use super::{Applied, DatasetActor, Flag, Lineage};
 use crate::error::LakeError;
@@ -52,6 +56,15 @@ impl DatasetActor {
         let mut counts = Applied::default();
         let declared = conform(&rows.batch, &self.declaration.declared_schema())
             .map_err(self.arrow("read"))?;
+        let settled = self.settle_periods(&declared, rows, lineage, skip_applied)?;
+        let (declared, envelopes, origins): (_, Cow<'_, [u32]>, _) = match settled {
+            Some(Settled {
+                declared,
+                envelopes,
+                origins,
+            }) => (declared, Cow::Owned(envelopes), Some(origins)),
+            None => (declared, Cow::Borrowed(&rows.envelopes), None),
+        };
         let keys = self
             .codec
             .keys(&declared)
@@ -59,7 +72,8 @@ impl DatasetActor {
         let mut incoming = Incoming {
             declared: &declared,
             keys: &keys,
-            envelopes: &rows.envelopes,
+            envelopes: &envelopes,
+            origins: origins.as_deref(),
             lineage,
             values: None,
         };
@@ -173,7 +187,11 @@ impl DatasetActor {
         let positions: Vec<u32> = accepted.iter().map(|a| a.row).collect();
         let declared_rows =
             take_rows(incoming.declared, &positions).map_err(self.arrow("select"))?;
-        let (quality, tests) = flag(&self.declaration, &declared_rows, &positions);
+        let told: Vec<u32> = match incoming.origins {
+            Some(origins) => positions.iter().map(|row| origins[*row as usize]).collect(),
+            None => positions,
+        };
+        let (quality, tests) = flag(&self.declaration, &declared_rows, &told);
         let lineage = || accepted.iter().map(|a| incoming.lineage(a.row as usize));
         let micros = |values: TimestampMicrosecondArray| -> ArrayRef {
             Arc::new(values.with_timezone("UTC"))

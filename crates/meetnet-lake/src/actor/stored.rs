@@ -59,6 +59,8 @@ pub(super) struct Incoming<'a> {
     pub(super) declared: &'a RecordBatch,
     pub(super) keys: &'a Rows,
     pub(super) envelopes: &'a [u32],
+    /// Which of the rows that were to be applied each comes from; none: each is the one at its position.
+    pub(super) origins: Option<&'a [u32]>,
     pub(super) lineage: &'a [Lineage],
     pub(super) values: Option<Rows>,
 }

@@ -6,6 +6,7 @@ mod barrier;
 mod committing;
 mod frontier;
 mod late_entries;
+mod periods;
 mod schedules;
 
 use std::collections::{BTreeSet, HashSet};

@@ -61,6 +61,23 @@ fn a_csv_registry() {
         )],
     );
     check("d.csv", "id\nx\n", &[(2, device("x"))]);
+    for (cell, since) in [
+        ("2025-03-01", "2025-03-01T00:00:00Z"),
+        ("2025-03-01T12:00:00+01:00", "2025-03-01T11:00:00Z"),
+    ] {
+        let named = DeviceDeclaration {
+            name: Some("Town hall".to_owned()),
+            since: Some(crate::time::parse_rfc3339(since).unwrap()),
+            ..device("x")
+        };
+        let text = format!("id,name,since\nx,Town hall,{cell}\n");
+        check("d.csv", &text, &[(2, named)]);
+    }
+    check_faults(
+        "d.csv",
+        "id,since\nx,spring\n",
+        &["d.csv:2: `since` is no day (2026-01-31) and no time with its offset; write one of them"],
+    );
     for (cell, constant) in [
         ("1.5", Constant::Float(1.5)),
         ("true", Constant::Bool(true)),
@@ -119,8 +136,8 @@ fn every_fault_has_its_line_and_no_id() {
         "d.csv",
         "id,lat\n",
         &[
-            "d.csv:1: unknown column `lat`; there are id, station, latitude, longitude, scale.PROPERTY, \
-           offset.PROPERTY and constant.COLUMN",
+            "d.csv:1: unknown column `lat`; there are id, station, name, since, latitude, longitude, \
+           scale.PROPERTY, offset.PROPERTY and constant.COLUMN",
         ],
     );
     check_faults(

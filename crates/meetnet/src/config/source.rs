@@ -493,13 +493,14 @@ fn mqtt(
         if let Some(span) = span
             && !options.url.tls
         {
-            let message =
-                format!("`{key}` has no meaning for this url; write mqtts://, or remove it");
+            let message = format!(
+                "`{key}` has no meaning for this url; write mqtts:// or wss://, or remove it"
+            );
             document.problem(span, message);
         }
     }
     if let Err(error) = options.filters() {
-        let is_topic = matches!(error, OptionsError::Topic { .. } | OptionsError::NoTopics);
+        let is_topic = matches!(error, OptionsError::Topic(_) | OptionsError::NoTopics);
         let span = if is_topic {
             topics.span()
         } else {

@@ -8,7 +8,7 @@ use meetnet_ingest::poll::{
 };
 use meetnet_model::declarations::Declarations;
 use meetnet_model::source::{SecretRef, WireFormat};
-use meetnet_model::time::parse_rfc3339;
+use meetnet_model::time::day_or_time;
 use meetnet_model::units::Conversion;
 use toml::Spanned;
 
@@ -262,11 +262,4 @@ pub(super) fn check_properties(
             document.problem(unit.span(), error.to_string());
         }
     }
-}
-
-/// Reads a day (its begin, UTC) or an instant, µs since 1970 UTC.
-pub(crate) fn day_or_time(text: &str) -> Option<i64> {
-    parse_rfc3339(text)
-        .or_else(|_| parse_rfc3339(&format!("{text}T00:00:00Z")))
-        .ok()
 }

@@ -10,7 +10,7 @@ use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
 use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
-use meetnet_ingest::{DupWindows, Handles, Intake, PushServer};
+use meetnet_ingest::{DupWindows, Handles, Intake, PushServer, announce_devices};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::lake::{DeclaredTables, LakeOptions};
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, privacy_key, sources};
@@ -102,6 +102,14 @@ impl Opened {
         statuses: &Statuses,
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
+        // Before anything that they measure.
+        if let Err(error) = announce_devices(&self.intake, &config.declarations) {
+            let error: &dyn std::error::Error = &error;
+            warn!(
+                error,
+                "the places of declared devices are told at the next start"
+            );
+        }
         for source in &config.sources {
             let declaration = &source.declaration;
             statuses.expect(&declaration.id, declaration.kind, source.silent_after);

@@ -12,5 +12,6 @@ mod process;
 mod rejects;
 mod reload;
 mod simulate;
+mod senders;
 mod space;
 mod split;

@@ -136,6 +136,53 @@ fn a_broken_message_still_says_whose_it_is() {
 }
 
 #[test]
+fn a_name_in_two_parts_is_found_in_a_pack() {
+    const PACKS: &str = "format = 'senml'\nkind = 'http'
+        map = [{ dataset = 'heat', property = 'air_temperature', field = 'temperature' }]";
+    let wired = hardware("urn_dev", "ow:10e2073a01080063");
+    let mac = hardware("mac", "0024befffe804ff1");
+    for (id, text, expect) in [
+        (
+            wired.as_str(),
+            r#"[{"bn": "urn:dev:ow:10e2073a", "n": "01080063:temperature", "v": "#,
+            true,
+        ),
+        (
+            &wired,
+            r#"[{"vs": "say \"n\"", "n": "01080063:temperature", "v": 1, "bn" : "urn:dev:ow:10e2073a"}, 5"#,
+            true,
+        ),
+        (
+            &wired,
+            r#"[{"bn": "urn:dev:ow:10e2073a", "n": "01080064:temperature", "v": "#,
+            false,
+        ),
+        (
+            &wired,
+            r#"[{"bu": "urn:dev:ow:10e2073a", "n": "01080063:temperature", "v": "#,
+            false,
+        ),
+        (
+            &mac,
+            r#"[{"bn": "urn:dev:mac:0024beff", "bt": 1}, {"n": "fe804ff1_temperature"#,
+            true,
+        ),
+        (
+            "ns-town/roof",
+            r#"[{"bn": "town/", "n": "roof:temperature", "v": {}}]"#,
+            true,
+        ),
+        (
+            "ns-town/roof",
+            r#"[{"bn": "town/", "n": "roofs:temperature"}]"#,
+            false,
+        ),
+    ] {
+        assert_eq!(mentions(PACKS, id, "", text), expect, "{id}: {text}");
+    }
+}
+
+#[test]
 fn a_device_is_known_by_its_station_too() {
     let declaration = format!("{CHIPS}\n[[devices]]\nid = 'esp8266-4711'\nstation = 'town-hall'");
     let broken = r#"{"esp8266id": "4711", "sensordat"#;

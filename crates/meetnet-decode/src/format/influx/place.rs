@@ -5,7 +5,7 @@
 //!   measurement it is the field that is called `weather.temp`;
 //! - `pointer = "/temp"`, `"/weather/temp"`: the same without that doubt, for names with odd characters.
 
-use meetnet_model::source::{MapEntry, Place, SourceDeclaration, ValueRef};
+use meetnet_model::source::{DeviceDeclaration, MapEntry, Place, SourceDeclaration, ValueRef};
 
 use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Slot, WantedPlaces};
@@ -82,4 +82,25 @@ pub(super) fn names_line_of(entry: &MapEntry, measurement: Option<&str>) -> bool
         Ok([named, _]) => measurement == Some(&**named),
         _ => true,
     }
+}
+
+/// Returns what a device declares of the lines of one measurement. What is calibrated is left out where only lines of other
+/// measurements have it; what no line has stays in, to be complained of.
+pub(super) fn device_of_lines(
+    device: &DeviceDeclaration,
+    source: &SourceDeclaration,
+    measurement: Option<&str>,
+) -> DeviceDeclaration {
+    let entries = || source.map.iter().chain(&device.map);
+    let fills = |entry: &MapEntry, name: &str| {
+        entry.property.as_deref() == Some(name) || entry.column.as_deref() == Some(name)
+    };
+    let is_for_others = |name: &str| {
+        let mut filling = entries().filter(|entry| fills(entry, name)).peekable();
+        filling.peek().is_some() && filling.all(|entry| !names_line_of(entry, measurement))
+    };
+    let mut own = device.clone();
+    own.map.retain(|entry| names_line_of(entry, measurement));
+    own.calibration.retain(|name, _| !is_for_others(name));
+    own
 }

@@ -41,6 +41,46 @@ fn lines_become_rows_at_their_own_time() {
 }
 
 #[test]
+fn a_device_is_calibrated_in_the_measurement_that_has_the_value() {
+    let of_device = |device: &str| {
+        format!(
+            "format = 'influx'\nsensor_id = {{ field = 'station' }}\n\
+             map = [{{ dataset = 'heat', property = 'air_temperature', pointer = '/weather/temp', unit = 'Cel' }},
+                    {{ dataset = 'air', property = 'pm10', pointer = '/dust/P1', unit = 'ug/m3' }}]\n\
+             [[devices]]\nid = 'a'\n{device}"
+        )
+    };
+    let body = "weather,station=a temp=20\ndust,station=a P1=10\nweather,station=b temp=20";
+    check(
+        &of_device("calibration = { air_temperature = { offset = -1 }, pm10 = { scale = 0.5 } }"),
+        body,
+        expect![[r#"
+            air sensor_id=ns-a property=pm10 time=2026-06-01T12:00:00Z value=5
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=19
+            heat sensor_id=ns-b property=air_temperature time=2026-06-01T12:00:00Z value=20
+        "#]],
+    );
+    // What a device has of its own in one measurement takes nothing from the others.
+    check(
+        &of_device(
+            "map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/dust/t', unit = 'Cel' }]",
+        ),
+        "weather,station=a temp=20\ndust,station=a P1=10,t=21",
+        expect![[r#"
+            air sensor_id=ns-a property=pm10 time=2026-06-01T12:00:00Z value=10
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=20
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=21
+        "#]],
+    );
+    let unused = of_device("calibration = { pm2_5 = { scale = 0.5 } }");
+    let error = testing::try_decoders(&unused).unwrap_err().to_string();
+    assert!(
+        error.contains("fills no property or column `pm2_5`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_airrohr_box_writes_without_map_and_time() {
     let body = "feinstaub,node=esp8266-1234567 SDS_P1=1.87,SDS_P2=1.05,BME280_temperature=24.98,\
                 BME280_humidity=39.60,BME280_pressure=100520.25,samples=924605,min_micro=147,signal=-52\n";

@@ -42,18 +42,81 @@ fn hourly_means_of_a_station() {
 
 #[test]
 fn the_newest_values_of_all_stations() {
+    let station = format!(
+        "stations id=ns-BETR701 valid_from=2026-06-01T12:00:00Z name=Liège {}",
+        place(5.572_94, 50.645_18)
+    );
     check(
         "ircel",
         &[("property", "no2"), ("interval-s", "3600")],
         r#"{"type": "FeatureCollection", "features": [
             {"type": "Feature", "geometry": {"type": "Point", "coordinates": [235166, 148974]},
-             "properties": {"ab_eoi_code": "BETR701", "timestamp": "2026-06-01T09:00:00Z", "value": 21}},
+             "properties": {"ab_eoi_code": "BETR701", "ab_name": "Liège", "timestamp": "2026-06-01T09:00:00Z", "value": 21}},
+            {"geometry": {"coordinates": [235166, 148974]},
+             "properties": {"ab_eoi_code": "BETR701", "timestamp": "2026-06-01T08:00:00Z", "value": null}},
             {"properties": {"ab_eoi_code": "BETR702", "timestamp": "2026-06-01T09:00:00Z", "value": null}},
             {"properties": {"id": 1102, "timestamp": "2026-06-01T09:00:00Z", "value": 4, "network": "Wallonia"}}]}"#,
         &[
             "air sensor_id=ns-BETR701 property=no2 time=2026-06-01T09:00:00Z interval_s=3600 value=21",
+            &station,
             "missing_field: neither the point nor the poll says which station it is of",
         ],
+    );
+}
+
+/// How a row shows a place.
+fn place(lon: f64, lat: f64) -> String {
+    let place = meetnet_model::privacy::snap_place(lon, lat).unwrap();
+    format!(
+        "lon={} lat={} h3_r7={} h3_r9={}",
+        place.lon, place.lat, place.h3_r7, place.h3_r9
+    )
+}
+
+#[test]
+fn what_an_api_says_of_a_station() {
+    let antwerp = place(4.428_454, 51.228_629);
+    check(
+        "ircel",
+        &[
+            ("about", "station"),
+            ("sensor", "42R803"),
+            ("sensor", "FIDAS"),
+        ],
+        r#"{"id": "10744", "uom": "ug/m3", "station": {"type": "Feature",
+            "geometry": {"coordinates": [4.428454177535564, 51.22862981306374, "NaN"], "type": "Point"},
+            "properties": {"id": 1720, "label": "42R803 - Antwerpen"}},
+            "firstValue": {"timestamp": 1556056800000, "value": 18.5}}"#,
+        &[
+            &format!(
+                "stations id=ns-42R803 valid_from=2026-06-01T12:00:00Z name=42R803 - Antwerpen {antwerp}"
+            ),
+            &format!(
+                "stations id=ns-FIDAS valid_from=2026-06-01T12:00:00Z name=42R803 - Antwerpen {antwerp}"
+            ),
+        ],
+    );
+    // A box says since when; whose balcony it hangs on is nobody's business.
+    let balcony = place(4.7, 50.88);
+    let moved = r#"{"_id": "539c00c2a83415541578eaf5", "name": "Balcony of A. Resident",
+        "currentLocation": {"type": "Point", "coordinates": [4.7, 50.88, 31], "timestamp": "2024-05-05T10:00:00.000Z"},
+        "loc": [{"geometry": {"coordinates": [1, 2]}}]}"#;
+    let row = format!("stations id=ns-a valid_from=2024-05-05T10:00:00Z {balcony}");
+    let beside = [("about", "station"), ("sensor", "a")];
+    check("opensensemap", &beside, moved, &[&row]);
+    let timeless = format!("stations id=ns-a valid_from=2026-06-01T12:00:00Z {balcony}");
+    for body in [
+        r#"{"loc": [{"geometry": {"type": "Point", "coordinates": [4.7, 50.88]}}]}"#,
+        // A clock that is ahead says nothing.
+        r#"{"currentLocation": {"coordinates": [4.7, 50.88], "timestamp": "2036-05-05T10:00:00Z"}}"#,
+    ] {
+        check("opensensemap", &beside, body, &[&timeless]);
+    }
+    check(
+        "opensensemap",
+        &beside,
+        r#"{"name": "x"}"#,
+        &["missing_field: the description of the station does not say where it is"],
     );
 }
 

@@ -321,6 +321,14 @@ async fn what_is_too_much_or_nothing() {
         10,
     )
     .await;
+    // Telegraf's output for version 1 throws lines away at any 4xx.
+    let reply = busy.post("/write?db=x", &[], LINES.as_bytes()).await;
+    assert_eq!(reply.status, 503);
+    assert!(
+        reply.headers.contains("retry-after: 1"),
+        "{}",
+        reply.headers
+    );
     let reply = busy
         .post("/api/v2/write?bucket=x", &[], LINES.as_bytes())
         .await;
@@ -358,6 +366,61 @@ async fn nothing_is_acknowledged_before_it_is_synced() {
         "{}",
         reply.headers
     );
+}
+
+/// What Telegraf's `influxdb` output says before it writes: a form, never packed.
+fn create_database(name: &str) -> (String, String) {
+    let body = format!("q=CREATE+DATABASE+{name}");
+    let head = format!(
+        "POST /query HTTP/1.1\r\nHost: localhost:8081\r\nUser-Agent: Telegraf/1.30.0 Go/1.22.2\r\n\
+         Content-Length: {}\r\nAuthorization: Basic ZGV2aWNlOnMzY3JldA==\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    (head, body)
+}
+
+#[tokio::test]
+async fn a_declared_database_is_there_already() {
+    let server = serving(vec![database("city", "sensors", "s3cret")]).await;
+    let ask = async |name: &str| {
+        let (head, body) = create_database(name);
+        let reply = server.send(head.as_bytes(), body.as_bytes()).await;
+        (reply.status, reply.body)
+    };
+    let created = (200, r#"{"results":[{"statement_id":0}]}"#.to_owned());
+    for name in [
+        "%22sensors%22",
+        "sensors",
+        "sensors%3B",
+        "sensors+WITH+DURATION+7d",
+    ] {
+        assert_eq!(ask(name).await, created, "{name}");
+    }
+    let (status, said) = ask("%22other%5C%22s%22").await;
+    assert_eq!(status, 404);
+    assert!(said.contains("database not found"), "{said}");
+    assert_eq!(ask("%22sensors").await.0, 400);
+    let strange = server
+        .post(
+            "/query?db=sensors&u=x&p=s3cret&q=SELECT+*+FROM+weather",
+            &[],
+            b"",
+        )
+        .await;
+    assert_eq!(strange.status, 400);
+    assert!(
+        strange
+            .body
+            .starts_with(r#"{"error":"error parsing query: "#),
+        "{}",
+        strange.body
+    );
+    let stranger = server
+        .post("/query?q=CREATE%20DATABASE%20sensors", &[], b"")
+        .await;
+    assert_eq!(stranger.status, 401);
+    assert_eq!(server.sink.taken(), []);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn an_observation_is_created_and_its_path_is_journalled() {
         server.decode_next(accepted(1));
         let reply = server.post(path, &[JSON], BODY).await;
         assert_eq!((reply.status, reply.body.as_str()), (201, ""), "{path}");
-        let location = format!("location: /v1.1/observations('{}.0')", at + 1);
+        let location = format!("location: /v1.1/observations({}0000000)", at + 1);
         assert!(reply.headers.contains(&location), "{}", reply.headers);
         let taken = &server.sink.taken()[at];
         assert_eq!(
@@ -52,6 +52,28 @@ async fn an_observation_is_created_and_its_path_is_journalled() {
             (path, BODY)
         );
     }
+}
+
+#[tokio::test]
+async fn the_service_root_says_what_can_be_created() {
+    let server = server().await;
+    for (path, proxy, url) in [
+        ("/v1.1", "", "http://city.example:8081/v1.1/Observations"),
+        (
+            "/v1.0/",
+            "X-Forwarded-Proto: https\r\n",
+            "https://city.example:8081/v1.0/Observations",
+        ),
+    ] {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: city.example:8081\r\n{proxy}Connection: close\r\n\r\n"
+        );
+        let reply = server.send(head.as_bytes(), b"").await;
+        assert_eq!(reply.status, 200, "{path}");
+        let expected = format!(r#""value":[{{"name":"Observations","url":"{url}"}}]"#);
+        assert!(reply.body.contains(&expected), "{}", reply.body);
+    }
+    assert_eq!(server.sink.taken(), []);
 }
 
 #[tokio::test]
@@ -95,7 +117,7 @@ async fn each_row_of_a_data_array_is_answered() {
     assert_eq!(reply.status, 201);
     assert_eq!(
         reply.body,
-        r#"["/v1.1/Observations('1.0')","error","/v1.1/Observations('1.2')"]"#
+        r#"["/v1.1/Observations(10000000)","error","/v1.1/Observations(10000002)"]"#
     );
     // All of them wrong is an answer, too; what is not listed is told as not stored.
     server.decode_next(Outcome {
@@ -182,10 +204,12 @@ fn the_paths_of_the_standard_are_fixed() {
         "/v1.1/Observations",
         "/v1.0/Datastreams(1)/Observations",
         "/v1.1/CreateObservations",
+        "/v1.1",
+        "/v1.0/",
     ] {
         assert!(is_path(path), "{path}");
     }
-    for path in ["/v1.1/Things", "/v2/Observations", "/Observations"] {
+    for path in ["/v1.1/Things", "/v2/Observations", "/Observations", "/v1"] {
         assert!(!is_path(path), "{path}");
     }
 }

@@ -66,6 +66,21 @@ fn series_are_asked_for_spans_and_layers_for_what_they_are() {
         "sensor=42R803 property=pm2_5 unit=ug/m3 interval-s=3600"
     );
     assert_eq!(meta(1), "property=pm10 interval-s=3600");
+    // Where the station of a series is.
+    assert_eq!(
+        url(2),
+        "https://geo.irceline.be/sos/api/v1/timeseries/10744"
+    );
+    assert_eq!(meta(2), "about=station sensor=42R803");
+    assert_eq!(targets.len(), 3);
+}
+
+#[test]
+fn a_station_is_asked_for_once_whatever_it_measures() {
+    let options = options(vec![series("10744"), series("7185")], vec![]);
+    let targets = options.api.targets(&options);
+    let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["10744", "7185", "station:10744"]);
 }
 
 #[test]
@@ -129,6 +144,12 @@ fn what_answers_mean() {
     assert!(
         explained.starts_with("the answer is broken: no GeoJSON layer"),
         "{explained}"
+    );
+    assert_eq!(items(2, 200, r#"{"station":{}}"#), Ok(1));
+    let listed = items(2, 200, "[]").unwrap_err();
+    assert!(
+        listed.starts_with("the answer is broken: no description of a station"),
+        "{listed}"
     );
     let cut = items(0, 200, &values[..60]).unwrap_err();
     assert!(

@@ -211,7 +211,7 @@ fn sources_are_checked() {
     );
     check(
         &source("zigbee2mqtt/{device}\"", "zigbee2mqtt/#/{device}\""),
-        "city/meetnet.toml:6: topic `zigbee2mqtt/#/{device}`: not a valid MQTT topic filter: `+` and `#` stand alone in their level, `#` only at the end",
+        "city/meetnet.toml:6: topic pattern `zigbee2mqtt/#/{device}`: `#` and `{name...}` take all further levels, so they must stand last",
     );
     check(
         &source("\"air_temperature\"", "\"temperature\""),
@@ -277,8 +277,8 @@ fn devices_are_checked_where_they_stand() {
     );
     check(
         &device("pseudonyms = [\"0123456789abcdef\"]\n"),
-        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `longitude`, `latitude`, `map`, \
-         `constants`, `calibration`",
+        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `since`, `longitude`, \
+         `latitude`, `map`, `constants`, `calibration`",
     );
     check(
         &source("licence", "registry = \"devices.csv\"\nlicence"),
@@ -347,7 +347,7 @@ fn secrets_stand_nowhere_in_the_file() {
     );
     check(
         &source("mqtt://127", "mqtt://user:hunter2@127"),
-        "city/meetnet.toml:5: broker URL `127.0.0.1:1883`: credentials do not belong here; use `username` and `password`; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+        "city/meetnet.toml:5: broker URL `127.0.0.1:1883`: credentials do not belong here; use `username` and `password`; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT], over websockets ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH",
     );
     check(
         "[privacy]\nsecret = { evn = \"A\" }\n",

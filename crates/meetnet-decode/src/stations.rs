@@ -1,0 +1,202 @@
+//! Where sensors stand: rows of `stations`, on the publication grid.
+//!
+//! place in a message, or in the declaration of a device → [`Stations::emit`] → a row that holds until further notice
+//!
+//! Its time is since when the place holds, where the message says so. Else it is the receive time, and all that is known
+//! is where the sensor stands then: the lake goes on with the period that is under way, or begins another one where the
+//! sensor has moved (`meetnet-lake`, `actor/periods.rs`).
+
+use std::collections::HashSet;
+
+use meetnet_model::column::ColumnType;
+use meetnet_model::declarations::Declarations;
+use meetnet_model::privacy::snap_place;
+use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
+
+use crate::error::SetupProblem;
+use crate::fields::Raw;
+use crate::format::Body;
+use crate::group::Output;
+use crate::identity::check_raw;
+use crate::json::read::{self, Reading};
+use crate::mapping::{dataset_position, filled_column};
+
+/// The dataset of the stations.
+const DATASET: &str = "stations";
+
+/// Fills `stations`.
+#[derive(Clone, Debug)]
+pub(crate) struct Stations {
+    dataset: usize,
+    id: usize,
+    valid_from: usize,
+    name: usize,
+    kind: usize,
+    lon: usize,
+    lat: usize,
+    h3_r7: usize,
+    h3_r9: usize,
+}
+
+/// One station, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station<'a> {
+    /// The sensor id that its rows carry, namespace included.
+    pub(crate) id: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) kind: Option<&'a str>,
+    /// Longitude and latitude, WGS 84.
+    pub(crate) place: (f64, f64),
+    /// Since when it stands there, µs UTC.
+    pub(crate) since: Option<i64>,
+}
+
+impl Stations {
+    /// Returns none where the dataset is not declared: then its rows are not wanted.
+    pub(crate) fn compile(declarations: &Declarations) -> Result<Option<Self>, SetupProblem> {
+        if declarations.dataset(DATASET).is_none() {
+            return Ok(None);
+        }
+        let (dataset, declared) = dataset_position(declarations, DATASET)?;
+        let column = |name, column_type| filled_column(declared, name, column_type);
+        Ok(Some(Self {
+            dataset,
+            id: column("id", ColumnType::Text)?,
+            valid_from: column("valid_from", ColumnType::Timestamp)?,
+            name: column("name", ColumnType::Text)?,
+            kind: column("kind", ColumnType::Text)?,
+            lon: column("lon", ColumnType::Float)?,
+            lat: column("lat", ColumnType::Float)?,
+            h3_r7: column("h3_r7", ColumnType::Int)?,
+            h3_r9: column("h3_r9", ColumnType::Int)?,
+        }))
+    }
+
+    /// Makes the row of a station that a body tells of, unless the source declares where it stands.
+    pub(crate) fn see(
+        &self,
+        station: &Station<'_>,
+        body: &Body<'_>,
+        excerpt: &str,
+        output: &mut Output,
+    ) {
+        if !body.common.stations.declares(station.id) {
+            self.emit(station, body.envelope.received_at, excerpt, output);
+        }
+    }
+
+    /// Makes the row of a station, of a message that was received at `received_at`. A place that is none on Earth makes no
+    /// row, and nor does 0, 0: so senders write that they do not know.
+    fn emit(&self, station: &Station<'_>, received_at: i64, excerpt: &str, output: &mut Output) {
+        let (lon, lat) = station.place;
+        let Some(place) = snap_place(lon, lat).filter(|_| (lon, lat) != (0.0, 0.0)) else {
+            return;
+        };
+        let row = output.draft(self.dataset);
+        row.set_text(self.id, station.id);
+        match station.since {
+            Some(since) => row.set_int(self.valid_from, since),
+            None => row.set_receive_time(self.valid_from, received_at),
+        }
+        if let Some(name) = station.name {
+            row.set_text(self.name, name);
+        }
+        if let Some(kind) = station.kind {
+            row.set_text(self.kind, kind);
+        }
+        row.set_float(self.lon, place.lon);
+        row.set_float(self.lat, place.lat);
+        row.set_int(self.h3_r7, place.h3_r7);
+        row.set_int(self.h3_r9, place.h3_r9);
+        output.finish_row(self.dataset, excerpt);
+    }
+}
+
+/// Reads a place whose coordinates stand apart; none where one is missing or is no number.
+pub(crate) fn place(longitude: Option<Raw<'_>>, latitude: Option<Raw<'_>>) -> Option<(f64, f64)> {
+    match (read::number(longitude), read::number(latitude)) {
+        (Reading::Value(longitude), Reading::Value(latitude)) => Some((longitude, latitude)),
+        _ => None,
+    }
+}
+
+/// The stations that a source declares with its devices: those of which a place is known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeclaredStations {
+    /// None where there is none to tell, or nobody wants them.
+    stations: Option<Stations>,
+    declared: Vec<DeclaredStation>,
+    ids: HashSet<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct DeclaredStation {
+    id: Box<str>,
+    name: Option<Box<str>>,
+    since: Option<i64>,
+    place: (f64, f64),
+}
+
+impl DeclaredStations {
+    /// Compiles the devices of a source; hardware ids must have been replaced by their pseudonyms.
+    pub(crate) fn compile(
+        source: &SourceDeclaration,
+        declarations: &Declarations,
+    ) -> Result<Self, SetupProblem> {
+        let station = |device: &DeviceDeclaration| {
+            let place = device.longitude.zip(device.latitude)?;
+            // Of a pattern, or of an id that may be of several kinds, it is not known which sensor ids its rows carry.
+            let id = match (&device.station, device.pseudonyms.as_slice()) {
+                (Some(station), _) => check_raw(station).ok()?,
+                (None, [pseudonym]) => pseudonym.as_str(),
+                (None, []) => check_raw(&device.id).ok().filter(|id| !id.contains('*'))?,
+                (None, _) => return None,
+            };
+            Some(DeclaredStation {
+                id: format!("{}-{id}", source.namespace).into(),
+                name: device.name.as_deref().map(Into::into),
+                since: device.since,
+                place,
+            })
+        };
+        let mut declared: Vec<DeclaredStation> =
+            source.devices.iter().filter_map(station).collect();
+        // Devices that follow one another at a station: the first that is declared says where it is.
+        let mut ids = HashSet::new();
+        declared.retain(|station| ids.insert(station.id.clone()));
+        let stations = if declared.is_empty() {
+            None
+        } else {
+            Stations::compile(declarations)?
+        };
+        Ok(Self {
+            stations,
+            declared,
+            ids,
+        })
+    }
+
+    fn declares(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Makes a row of each.
+    pub(crate) fn emit(&self, received_at: i64, output: &mut Output) {
+        let Some(stations) = &self.stations else {
+            return;
+        };
+        for station in &self.declared {
+            let station = Station {
+                id: &station.id,
+                name: station.name.as_deref(),
+                kind: None,
+                place: station.place,
+                since: station.since,
+            };
+            stations.emit(&station, received_at, "", output);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

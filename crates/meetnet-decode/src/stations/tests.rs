@@ -1,0 +1,108 @@
+use meetnet_model::privacy::snap_place;
+use meetnet_model::time::parse_rfc3339;
+
+use crate::testing::{self, RECEIVED, key};
+use crate::{ABOUT_DEVICES, ABOUT_META, EnvelopeRef};
+
+/// Returns the rows that the devices of a source are announced as.
+fn announced(declaration: &str) -> Vec<String> {
+    let meta: [(Box<str>, Box<str>); 1] = [(ABOUT_META.into(), ABOUT_DEVICES.into())];
+    let decoded = testing::decoders(declaration).decode_body(&EnvelopeRef {
+        meta: &meta,
+        ..testing::envelope("devices", b"devices")
+    });
+    let text = testing::render(&decoded);
+    text.lines().map(str::to_owned).collect()
+}
+
+/// How a row shows a place.
+fn place(lon: f64, lat: f64) -> String {
+    let place = snap_place(lon, lat).unwrap();
+    format!(
+        "lon={} lat={} h3_r7={} h3_r9={}",
+        place.lon, place.lat, place.h3_r7, place.h3_r9
+    )
+}
+
+const MAPPED: &str = "format = 'json'\nsensor_id = { pointer = '/id' }\n\
+    map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'Cel' }]\n";
+
+#[test]
+fn devices_with_a_place_are_stations() {
+    let since = parse_rfc3339("2025-03-01T00:00:00Z").unwrap();
+    let devices = format!(
+        "{MAPPED}devices = [
+            {{ id = 'a', station = 'shed', name = 'The shed', since = {since}, longitude = 4.7011, latitude = 50.8804 }},
+            {{ id = 'a2', station = 'shed', longitude = 4.8, latitude = 50.9 }},
+            {{ id = 'b', longitude = 4.7, latitude = 50.88 }},
+            {{ id = 'nowhere', station = 'x' }},
+            {{ id = 'roof-*', longitude = 4.7, latitude = 50.88 }},
+            {{ id = 'c', longitude = 0.0, latitude = 0.0 }} ]"
+    );
+    assert_eq!(
+        announced(&devices),
+        [
+            format!(
+                "stations id=ns-shed valid_from=2025-03-01T00:00:00Z name=The shed {}",
+                place(4.7011, 50.8804)
+            ),
+            format!(
+                "stations id=ns-b valid_from={RECEIVED} {}",
+                place(4.7, 50.88)
+            ),
+        ]
+    );
+    assert!(announced(MAPPED).is_empty());
+}
+
+#[test]
+fn stations_of_hardware_ids_have_the_id_of_their_rows() {
+    let device = "devices = [{ id = 'esp8266-1', longitude = 4.7, latitude = 50.88 }]";
+    let boxes = announced(&format!("format = 'airrohr'\n{device}"));
+    let pseudonym = key().hardware_id("chip", "esp8266-1");
+    let expected = format!(
+        "stations id=ns-{pseudonym} valid_from={RECEIVED} {}",
+        place(4.7, 50.88)
+    );
+    assert_eq!(boxes, [expected]);
+    // A DevEUI and a device's name have HMACs of their own: without a station it is not known which one rows carry.
+    let of_network = |device: &str| {
+        let map = "map = [{ dataset = 'heat', property = 'air_temperature', pointer = '/t', unit = 'Cel' }]";
+        announced(&format!("format = 'tts-v3'\n{map}\n{device}"))
+    };
+    assert!(of_network(device).is_empty());
+    let named = of_network(&device.replace("longitude", "station = 'roof', longitude"));
+    assert!(named[0].starts_with("stations id=ns-roof "), "{named:?}");
+}
+
+#[test]
+fn a_poll_places_each_sensor_once_unless_the_source_declares_its_place() {
+    let reading = |id: u32, longitude: &str, latitude: &str| {
+        format!(
+            r#"{{"timestamp": "2026-06-01 09:51:12", "sensor": {{"id": {id}, "sensor_type": {{"name": "SDS011"}}}},
+                "location": {{"longitude": {longitude}, "latitude": {latitude}}},
+                "sensordatavalues": [{{"value_type": "P1", "value": "5"}}]}}"#
+        )
+    };
+    let body = [
+        reading(1, "\"4.7001\"", "\"50.8799\""),
+        reading(1, "\"4.7001\"", "\"50.8799\""),
+        reading(2, "\"\"", "\"50.88\""),
+        reading(3, "\"0.0\"", "\"0\""),
+        reading(4, "447.0", "50.88"),
+        reading(5, "\"4.9\"", "\"50.9\""),
+    ];
+    let source = "format = 'sensor-community'\nkind = 'poll'\n\
+        devices = [{ id = '5', longitude = 4.701, latitude = 50.88 }]";
+    let text = testing::decode(source, "", &format!("[{}]", body.join(",")));
+    let stations: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("stations"))
+        .collect();
+    let expected = format!(
+        "stations id=ns-1 valid_from={RECEIVED} kind=SDS011 {}",
+        place(4.7, 50.88)
+    );
+    assert_eq!(stations, [expected]);
+    assert_eq!(text.lines().count(), 1 + body.len(), "{text}");
+}

@@ -1,0 +1,333 @@
+//! Places: a row that says where something stands from a time on goes on with the period that is under way, or begins
+//! another one.
+//!
+//! ```text
+//! nothing known of it                    -> a period begins
+//! at most 250 m from the newest period   -> that one goes on: its start and its published point, the row's other values
+//! further away, and later                -> the newest period ends there, and another one begins
+//! earlier than everything known of it    -> a period that ends where the first known one begins
+//! ```
+//!
+//! So a sensor that is told of every five minutes has one row, and one that does not know its place well does not hop from
+//! point to point of the grid. What is told once counts: APIs and registries say what somebody has entered, not what a
+//! receiver has measured. A row that has `valid_to` is a period that its sender knows, and stays as it is.
+//!
+//! It is part of applying rows, so a replay of the same frames makes the same periods. The whole table is read for it:
+//! places are few.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::interleave;
+use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
+use meetnet_model::rows::DatasetRows;
+
+use super::{DatasetActor, Lineage};
+use crate::error::LakeError;
+use crate::snapshot::HotBatch;
+use crate::table::lookup;
+
+/// What stands at most this far away has not moved, metres.
+const STAYED_M_MAX: f64 = 250.0;
+/// Metres of a degree of latitude.
+const DEGREE_M: f64 = 111_195.0;
+/// Rows of a file that are read at a time.
+const BATCH_ROWS: usize = 8_192;
+/// Columns that a period keeps while it goes on.
+const KEPT: [&str; 5] = ["valid_from", "lon", "lat", "h3_r7", "h3_r9"];
+
+/// Rows as they are applied.
+pub(super) struct Settled {
+    pub(super) declared: RecordBatch,
+    pub(super) envelopes: Vec<u32>,
+    /// Which of the given rows each comes from.
+    pub(super) origins: Vec<u32>,
+}
+
+/// Where a row stands: the batch among those at hand, and the row in it.
+type At = (usize, usize);
+
+/// The newest period of one place.
+struct Period {
+    from: i64,
+    /// When the first known period of the place begins.
+    earliest: i64,
+    /// Where its start and its point stand.
+    place: At,
+    /// Where its other values stand.
+    values: At,
+}
+
+impl Period {
+    fn new(from: i64, at: At) -> Self {
+        Self {
+            from,
+            earliest: from,
+            place: at,
+            values: at,
+        }
+    }
+}
+
+/// What is known before rows are applied.
+struct Known {
+    /// The incoming rows first.
+    batches: Vec<RecordBatch>,
+    /// By the key without its time.
+    periods: HashMap<Box<[u8]>, Period>,
+}
+
+/// Rows being put together.
+#[derive(Default)]
+struct Draft {
+    places: Vec<At>,
+    values: Vec<At>,
+    until: Vec<Option<i64>>,
+    origins: Vec<u32>,
+}
+
+impl Draft {
+    fn push(&mut self, origin: usize, place: At, values: At, until: Option<i64>) {
+        self.places.push(place);
+        self.values.push(values);
+        self.until.push(until);
+        self.origins.push(origin as u32);
+    }
+}
+
+/// Positions of the columns that decide.
+struct PlaceColumns {
+    valid_to: usize,
+    lon: usize,
+    lat: usize,
+}
+
+impl PlaceColumns {
+    /// Returns none for datasets of another kind.
+    fn of(declaration: &DatasetDeclaration) -> Option<Self> {
+        if declaration.kind != DatasetKind::Places {
+            return None;
+        }
+        Some(Self {
+            valid_to: declaration.column_index("valid_to")?,
+            lon: declaration.column_index("lon")?,
+            lat: declaration.column_index("lat")?,
+        })
+    }
+
+    fn point(&self, batches: &[RecordBatch], (batch, row): At) -> Option<(f64, f64)> {
+        let value = |column: usize| {
+            let array = batches[batch]
+                .column(column)
+                .as_primitive_opt::<Float64Type>()?;
+            (!array.is_null(row)).then(|| array.value(row))
+        };
+        Some((value(self.lon)?, value(self.lat)?))
+    }
+
+    /// Returns true unless both rows say where they are and that is too far apart.
+    fn are_near(&self, batches: &[RecordBatch], a: At, b: At) -> bool {
+        match (self.point(batches, a), self.point(batches, b)) {
+            (Some(a), Some(b)) => metres(a, b) <= STAYED_M_MAX,
+            _ => true,
+        }
+    }
+}
+
+/// Returns the distance of two points that are not far from each other.
+fn metres(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let parallel = f64::midpoint(a.1, b.1).to_radians().cos();
+    ((a.0 - b.0) * parallel).hypot(a.1 - b.1) * DEGREE_M
+}
+
+impl DatasetActor {
+    /// Returns rows of places with their periods; none where they are applied as they are. Rows that are met again after a
+    /// restart are left alone.
+    pub(super) fn settle_periods(
+        &self,
+        declared: &RecordBatch,
+        rows: &DatasetRows,
+        lineage: &[Lineage],
+        skip_applied: bool,
+    ) -> Result<Option<Settled>, LakeError> {
+        let Some(columns) = PlaceColumns::of(&self.declaration) else {
+            return Ok(None);
+        };
+        let valid_to = declared.column(columns.valid_to);
+        let (Some(from), Some(to)) = (
+            self.times(declared),
+            valid_to.as_primitive_opt::<TimestampMicrosecondType>(),
+        ) else {
+            return Ok(None);
+        };
+        let total = declared.num_rows();
+        let is_open = |row: usize| {
+            let sequence = lineage[rows.envelopes[row] as usize].sequence;
+            to.is_null(row) && (!skip_applied || sequence > self.applied)
+        };
+        if !(0..total).any(is_open) {
+            return Ok(None);
+        }
+        let keys = self
+            .codec
+            .keys(declared)
+            .map_err(self.arrow("encode keys of"))?;
+        let series = |row: usize| self.codec.series(keys.row(row).data());
+        let wanted: HashSet<&[u8]> = (0..total).filter(|row| is_open(*row)).map(series).collect();
+        let mut known = self.known_periods(declared, &wanted)?;
+        let mut draft = Draft::default();
+        for row in 0..total {
+            let (own, own_from) = ((0, row), from.value(row));
+            if !is_open(row) {
+                let until = (!to.is_null(row)).then(|| to.value(row));
+                draft.push(row, own, own, until);
+                continue;
+            }
+            let Some(period) = known.periods.get_mut(series(row)) else {
+                let begun = Period::new(own_from, own);
+                known.periods.insert(series(row).into(), begun);
+                draft.push(row, own, own, None);
+                continue;
+            };
+            let is_near = columns.are_near(&known.batches, period.place, own);
+            // Whoever only knows that it stands there now says nothing of a start.
+            let says_start = rows.timeless.get(row) != Some(&true);
+            if is_near && !(says_start && own_from < period.earliest) {
+                period.values = own;
+                draft.push(row, period.place, own, None);
+            } else if own_from > period.from {
+                draft.push(row, period.place, period.values, Some(own_from));
+                draft.push(row, own, own, None);
+                *period = Period {
+                    earliest: period.earliest,
+                    ..Period::new(own_from, own)
+                };
+            } else if own_from == period.from {
+                (period.place, period.values) = (own, own);
+                draft.push(row, own, own, None);
+            } else if own_from < period.earliest {
+                draft.push(row, own, own, Some(period.earliest));
+                period.earliest = own_from;
+            } else {
+                draft.push(row, own, own, Some(period.from));
+            }
+        }
+        let declared = self
+            .drafted(&draft, &known.batches, columns.valid_to)
+            .map_err(self.arrow("assemble"))?;
+        let of_origin = |origin: &u32| rows.envelopes[*origin as usize];
+        Ok(Some(Settled {
+            declared,
+            envelopes: draft.origins.iter().map(of_origin).collect(),
+            origins: draft.origins,
+        }))
+    }
+
+    /// Reads what hot rows and files hold of the wanted places.
+    fn known_periods(
+        &self,
+        declared: &RecordBatch,
+        wanted: &HashSet<&[u8]>,
+    ) -> Result<Known, LakeError> {
+        let mut known = Known {
+            batches: vec![declared.clone()],
+            periods: HashMap::new(),
+        };
+        let columns: Vec<usize> = (0..declared.num_columns()).collect();
+        for chunk in self.hot.chunks() {
+            let batch = chunk.batch.project(&columns).map_err(self.arrow("read"))?;
+            let marks = chunk.marks.as_ref();
+            let is_live = |row: usize| marks.is_none_or(|marks| marks.at[row] == HotBatch::LIVE);
+            self.note_periods(&batch, wanted, is_live, &mut known)?;
+        }
+        let schema = self.declaration.declared_schema();
+        for file in self.files.iter().filter(|file| !file.superseded) {
+            let mask = self.masks.get(&file.path);
+            let mut start = 0_u32;
+            let batches =
+                lookup::read_file(&self.folder, &self.declaration, file, &schema, BATCH_ROWS)?;
+            for batch in batches {
+                let batch = batch?;
+                let is_live = |row: usize| {
+                    mask.is_none_or(|mask| !mask.by.contains_key(&(start + row as u32)))
+                };
+                self.note_periods(&batch, wanted, is_live, &mut known)?;
+                start += batch.num_rows() as u32;
+            }
+        }
+        Ok(known)
+    }
+
+    /// Notes the periods of the wanted places in a batch of declared columns.
+    fn note_periods(
+        &self,
+        batch: &RecordBatch,
+        wanted: &HashSet<&[u8]>,
+        is_live: impl Fn(usize) -> bool,
+        known: &mut Known,
+    ) -> Result<(), LakeError> {
+        let keys = self
+            .codec
+            .keys(batch)
+            .map_err(self.arrow("encode keys of"))?;
+        let Some(times) = self.times(batch) else {
+            return Ok(());
+        };
+        let number = known.batches.len();
+        let mut is_needed = false;
+        for row in 0..batch.num_rows() {
+            let series = self.codec.series(keys.row(row).data());
+            if !wanted.contains(series) || !is_live(row) {
+                continue;
+            }
+            is_needed = true;
+            let found = Period::new(times.value(row), (number, row));
+            match known.periods.get_mut(series) {
+                None => {
+                    known.periods.insert(series.into(), found);
+                }
+                Some(newest) => {
+                    let earliest = newest.earliest.min(found.from);
+                    if found.from > newest.from {
+                        *newest = found;
+                    }
+                    newest.earliest = earliest;
+                }
+            }
+        }
+        if is_needed {
+            known.batches.push(batch.clone());
+        }
+        Ok(())
+    }
+
+    fn drafted(
+        &self,
+        draft: &Draft,
+        batches: &[RecordBatch],
+        valid_to: usize,
+    ) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.declaration.columns.len());
+        for (index, column) in self.declaration.columns.iter().enumerate() {
+            if index == valid_to {
+                let until: TimestampMicrosecondArray = draft.until.iter().copied().collect();
+                columns.push(Arc::new(until.with_timezone("UTC")));
+                continue;
+            }
+            let is_kept = KEPT.contains(&column.name.as_str());
+            let picked = if is_kept {
+                &draft.places
+            } else {
+                &draft.values
+            };
+            let arrays: Vec<&dyn Array> = batches
+                .iter()
+                .map(|batch| batch.column(index).as_ref())
+                .collect();
+            columns.push(interleave(&arrays, picked)?);
+        }
+        RecordBatch::try_new(self.declaration.declared_schema(), columns)
+    }
+}

@@ -1,0 +1,293 @@
+//! Periods of places: when one goes on, when another begins, and that commits and restarts make no difference.
+
+use arrow::array::Array;
+use meetnet_model::privacy::snap_place;
+use meetnet_model::schemas;
+
+use super::*;
+
+/// What a message says of a station.
+#[derive(Clone, Copy)]
+struct Told {
+    id: &'static str,
+    name: &'static str,
+    /// Minutes after [`START`]; none: the message only knows where the station is now.
+    since: Option<i64>,
+    lon: f64,
+}
+
+const HOME: f64 = 4.701;
+/// 105 m further, the next point of the grid.
+const NEXT_DOOR: f64 = 4.7025;
+const ACROSS_TOWN: f64 = 4.731;
+
+fn seen(lon: f64) -> Told {
+    Told {
+        id: "a",
+        name: "shed",
+        since: None,
+        lon,
+    }
+}
+
+fn since(minute: i64, lon: f64) -> Told {
+    Told {
+        since: Some(minute),
+        ..seen(lon)
+    }
+}
+
+fn stations() -> Arc<DatasetDeclaration> {
+    let declarations = schemas::builtin().into_declarations([]);
+    Arc::clone(declarations.dataset("stations").unwrap())
+}
+
+struct Table {
+    root: tempfile::TempDir,
+    actor: DatasetActor,
+    sequence: u64,
+}
+
+impl Table {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let actor = open_as(&root.path().join("stations"), stations(), 0).unwrap();
+        Self {
+            root,
+            actor,
+            sequence: 0,
+        }
+    }
+
+    /// Applies messages of one group, the first received at this minute and each a minute after the one before.
+    fn take(&mut self, minute: i64, told: &[Told]) -> Applied {
+        let declaration = stations();
+        let column = |name: &str| declaration.column_index(name).unwrap();
+        let mut builder = RowsBuilder::new(Arc::clone(&declaration));
+        let mut lineage = Vec::new();
+        for (index, told) in told.iter().enumerate() {
+            self.sequence += 1;
+            let received_at = START + (minute + index as i64) * MINUTE;
+            let place = snap_place(told.lon, 50.88).unwrap();
+            builder.set_text(column("id"), told.id);
+            builder.set_text(column("name"), told.name);
+            match told.since {
+                Some(since) => builder.set_int(column("valid_from"), START + since * MINUTE),
+                None => builder.set_receive_time(column("valid_from"), received_at),
+            }
+            builder.set_float(column("lon"), place.lon);
+            builder.set_float(column("lat"), place.lat);
+            builder.set_int(column("h3_r9"), place.h3_r9);
+            builder.finish_row(index as u32).unwrap();
+            lineage.push(Lineage {
+                sequence: Sequence(self.sequence),
+                received_at,
+                recorded_at: START + self.sequence as i64,
+                source: "s".into(),
+                licence: "CC0-1.0".into(),
+                precedence: 0,
+            });
+        }
+        let rows = builder.take();
+        self.actor.apply(&rows, &lineage, true, &mut flag).unwrap()
+    }
+
+    fn commit(&mut self) {
+        commit(&mut self.actor, self.sequence);
+    }
+
+    /// Opens the table again as after a clean end.
+    fn restart(&mut self) {
+        self.commit();
+        let root = self.root.path().join("stations");
+        self.actor = open_as(&root, stations(), self.sequence).unwrap();
+    }
+
+    /// The current rows: id, minutes of begin and end, longitude, name; by id and begin.
+    fn periods(&self) -> Vec<String> {
+        let mut rows = Vec::new();
+        let mut add = |batch: &RecordBatch, is_live: &dyn Fn(usize) -> bool| {
+            let column = |name: &str| batch.column_by_name(name).unwrap().clone();
+            let (id, name) = (column("id"), column("name"));
+            let (from, to, lon) = (column("valid_from"), column("valid_to"), column("lon"));
+            let minute = |array: &dyn Array, row: usize| {
+                let array = array.as_primitive::<TimestampMicrosecondType>();
+                (!array.is_null(row)).then(|| (array.value(row) - START) / MINUTE)
+            };
+            for row in (0..batch.num_rows()).filter(|row| is_live(*row)) {
+                let key = (
+                    id.as_string::<i32>().value(row).to_owned(),
+                    minute(&from, row),
+                );
+                let end = minute(&to, row).map_or("now".to_owned(), |end| end.to_string());
+                let text = format!(
+                    "{} {}..{end} {} {}",
+                    key.0,
+                    key.1.unwrap(),
+                    lon.as_primitive::<Float64Type>().value(row),
+                    name.as_string::<i32>().value(row)
+                );
+                rows.push((key, text));
+            }
+        };
+        let snapshot = self.actor.snapshot(Sequence(self.sequence), 0);
+        for file in snapshot.files.iter().filter(|file| !file.superseded) {
+            let schema = snapshot.declaration.file_schema();
+            let mut start = 0_u32;
+            let batches = lookup::read_file(
+                &snapshot.folder,
+                &snapshot.declaration,
+                file,
+                &schema,
+                1_000,
+            );
+            for batch in batches.unwrap() {
+                let batch = batch.unwrap();
+                let mask = snapshot.masks.get(&file.path);
+                add(&batch, &|row| {
+                    mask.is_none_or(|mask| !mask.rows.contains_key(&(start + row as u32)))
+                });
+                start += batch.num_rows() as u32;
+            }
+        }
+        for hot in snapshot.hot.iter() {
+            add(&hot.batch, &|row| {
+                let marks = hot.superseded.as_ref();
+                marks.is_none_or(|at| at[row] == HotBatch::LIVE)
+            });
+        }
+        rows.sort();
+        rows.into_iter().map(|(_, text)| text).collect()
+    }
+}
+
+/// Applies groups of messages, each received at its minute, and compares the periods: all at once, with a commit after each
+/// group, and with a restart after each.
+#[track_caller]
+fn check(groups: &[(i64, &[Told])], expect: &[&str]) {
+    for between in ["nothing", "commit", "restart"] {
+        let mut table = Table::new();
+        for (minute, told) in groups {
+            table.take(*minute, told);
+            match between {
+                "commit" => table.commit(),
+                "restart" => table.restart(),
+                _ => {}
+            }
+        }
+        assert_eq!(table.periods(), expect, "{between} between the groups");
+    }
+}
+
+#[test]
+fn a_station_that_stays_has_one_period() {
+    check(
+        &[
+            (0, &[seen(HOME), seen(HOME)]),
+            (5, &[seen(HOME)]),
+            // Its place is published once, however it is measured.
+            (10, &[seen(NEXT_DOOR)]),
+        ],
+        &["a 0..now 4.701 shed"],
+    );
+    let mut table = Table::new();
+    table.take(0, &[seen(HOME)]);
+    table.restart();
+    let again = table.take(5, &[seen(HOME), seen(NEXT_DOOR)]);
+    assert_eq!(
+        (again.unchanged, table.actor.hot_rows()),
+        (2, 0),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_station_that_moves_gets_another_period() {
+    let moved: &[Told] = &[seen(HOME), seen(ACROSS_TOWN)];
+    check(
+        &[
+            (0, &[seen(HOME)]),
+            (5, &[seen(ACROSS_TOWN)]),
+            (10, &[seen(ACROSS_TOWN)]),
+        ],
+        &["a 0..5 4.701 shed", "a 5..now 4.731 shed"],
+    );
+    check(&[(0, moved)], &["a 0..1 4.701 shed", "a 1..now 4.731 shed"]);
+    // And back again.
+    check(
+        &[(0, moved), (10, &[seen(HOME)])],
+        &["a 0..1 4.701 shed", "a 1..10 4.731 shed", "a 10..now 4.701 shed"],
+    );
+}
+
+#[test]
+fn another_name_is_a_revision_of_the_period() {
+    let renamed = Told {
+        name: "barn",
+        ..seen(HOME)
+    };
+    check(
+        &[(0, &[seen(HOME)]), (5, &[renamed])],
+        &["a 0..now 4.701 barn"],
+    );
+    // The period that ends keeps the last one that it had.
+    check(
+        &[
+            (0, &[seen(HOME)]),
+            (5, &[renamed]),
+            (9, &[seen(ACROSS_TOWN)]),
+        ],
+        &["a 0..9 4.701 barn", "a 9..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn a_start_that_is_known_later_is_a_period_before() {
+    check(
+        &[
+            (100, &[seen(HOME)]),
+            (110, &[since(20, HOME)]),
+            (120, &[since(20, HOME)]),
+        ],
+        &["a 20..100 4.701 shed", "a 100..now 4.701 shed"],
+    );
+    // Time series of one station begin at several times: within what is known of it that says nothing new.
+    check(
+        &[(100, &[since(50, HOME), since(20, HOME), since(30, HOME)])],
+        &["a 20..50 4.701 shed", "a 50..now 4.701 shed"],
+    );
+    // The same start told anew, elsewhere: it was wrong.
+    check(
+        &[(100, &[since(50, HOME)]), (110, &[since(50, ACROSS_TOWN)])],
+        &["a 50..now 4.731 shed"],
+    );
+    check(
+        &[(100, &[since(50, HOME)]), (110, &[since(80, ACROSS_TOWN)])],
+        &["a 50..80 4.701 shed", "a 80..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn stations_have_nothing_to_do_with_each_other() {
+    let other = Told {
+        id: "b",
+        ..seen(ACROSS_TOWN)
+    };
+    check(
+        &[(0, &[seen(HOME), other]), (5, &[other, seen(HOME)])],
+        &["a 0..now 4.701 shed", "b 1..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn a_message_that_is_replayed_makes_nothing_new() {
+    let mut table = Table::new();
+    table.take(0, &[seen(HOME)]);
+    table.take(10, &[seen(ACROSS_TOWN)]);
+    let expect = ["a 0..10 4.701 shed", "a 10..now 4.731 shed"];
+    assert_eq!(table.periods(), expect);
+    // Received before: it neither ends the newest period nor begins one.
+    let applied = table.take(10, &[seen(ACROSS_TOWN)]);
+    assert_eq!((applied.inserted, applied.revised), (0, 0), "{applied:?}");
+    assert_eq!(table.periods(), expect);
+}
