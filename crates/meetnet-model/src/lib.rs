@@ -4,6 +4,7 @@
 //! Every other crate builds on this one: `model -> decode -> quality -> lake -> query -> publish`.
 //! It does no I/O, reads no clock and starts no task: files and the time of day are handed in.
 
+pub mod buckets;
 pub mod calendar;
 pub mod change;
 pub mod column;
@@ -11,6 +12,9 @@ pub mod common;
 pub mod dataset;
 pub mod declarations;
 pub mod ids;
+pub mod index;
+mod lambert;
+pub mod lambert2008;
 pub mod lambert72;
 pub mod licence;
 pub mod privacy;
@@ -26,3 +30,4 @@ pub mod source;
 pub mod texts;
 pub mod time;
 pub mod units;
+pub mod weather;
