@@ -318,6 +318,12 @@ impl TableFolder {
 #[derive(Clone, Debug)]
 pub(crate) struct FileChunks(Arc<dyn StoredFile>);
 
+impl FileChunks {
+    pub(crate) fn new(file: Arc<dyn StoredFile>) -> Self {
+        Self(file)
+    }
+}
+
 impl Length for FileChunks {
     fn len(&self) -> u64 {
         self.0.bytes()

@@ -19,8 +19,10 @@ mod keys;
 mod search;
 mod shapes;
 
+use keys::Reach;
+
 pub use find::{Finding, find, redact_text};
-pub use search::{Leak, Search};
+pub use search::{Allowed, Leak, Search};
 
 /// What personal data is, as far as its look tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,8 +72,6 @@ impl PersonalKind {
         }
     }
 }
-
-use keys::Reach;
 
 /// Characters of an excerpt at most.
 pub const EXCERPT_CHARS_MAX: usize = 200;
@@ -247,11 +247,13 @@ fn value_start(text: &str) -> Option<usize> {
 
 /// Returns the position behind the escape sequences of a terminal that stand at `at`: log lines have some around keys.
 fn skip_colours(text: &str, mut at: usize) -> usize {
-    const PARAMETERS_MAX: usize = 16;
-    while let Some(rest) = text[at..].strip_prefix("\u{1b}[")
-        && let Some(end) = rest.bytes().take(PARAMETERS_MAX).position(|b| b == b'm')
-    {
-        at += "\u{1b}[".len() + end + 1;
+    let is_parameter = |b: &u8| b.is_ascii_digit() || *b == b';';
+    while let Some(rest) = text[at..].strip_prefix("\u{1b}[") {
+        let parameters = rest.bytes().take_while(is_parameter).count();
+        if !rest[parameters..].starts_with('m') {
+            break;
+        }
+        at += "\u{1b}[m".len() + parameters;
     }
     at
 }

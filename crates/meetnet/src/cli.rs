@@ -18,7 +18,7 @@ use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
 use crate::source::{self, SourceCommand};
-use crate::{check, sql, telemetry};
+use crate::{check, privacy, sql, telemetry};
 
 mod config_check;
 mod import;
@@ -68,6 +68,11 @@ enum Command {
         #[command(subcommand)]
         command: rejects::RejectsCommand,
     },
+    /// Looks for personal data where there must be none
+    Privacy {
+        #[command(subcommand)]
+        command: PrivacyCommand,
+    },
     /// Tries a source on sample messages, or proposes one for them
     Source {
         #[command(subcommand)]
@@ -84,6 +89,12 @@ enum Command {
 enum ConfigCommand {
     /// Checks everything that can be checked without connecting, and says what is in effect
     Check(ConfigOption),
+}
+
+#[derive(Debug, Subcommand)]
+enum PrivacyCommand {
+    /// Searches tables, answers, files and logs for hardware ids, addresses, credentials and exact places
+    Scan(privacy::ScanOptions),
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +212,9 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             let (config, _) = load(&option.config, &environment)?;
             print(&config_check::describe(&config))
         }
+        Command::Privacy {
+            command: PrivacyCommand::Scan(options),
+        } => block_on(privacy::scan(options, environment)),
         Command::Source { command } => source::run(command, &environment),
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),

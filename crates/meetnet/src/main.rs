@@ -18,6 +18,7 @@ mod config;
 mod daemon;
 mod demo;
 mod failure;
+mod privacy;
 mod readable;
 mod source;
 mod sql;

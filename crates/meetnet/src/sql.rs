@@ -130,15 +130,7 @@ async fn ask(url: &str, question: &Question) -> Result<(), Failure> {
     let endpoint = reqwest::Url::parse(&endpoint)
         .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
         .map_err(Failure::Usage)?;
-    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
-    if endpoint.host_str().is_some_and(is_loopback) {
-        // A proxy has no way to this machine's own ports.
-        client = client.no_proxy();
-    }
-    let client = client
-        .build()
-        .context("failed to start the HTTP client")
-        .map_err(Failure::Work)?;
+    let client = client(&endpoint)?;
     let as_of = question.as_of.map(format_rfc3339);
     let mut form = vec![
         ("q", question.statement.as_str()),
@@ -166,6 +158,22 @@ async fn ask(url: &str, question: &Question) -> Result<(), Failure> {
         }
     }
     stdout.finish()
+}
+
+/// Returns a client for the service at an address.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub(crate) fn client(address: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if address.host_str().is_some_and(is_loopback) {
+        // A proxy has no way to this machine's own ports.
+        client = client.no_proxy();
+    }
+    client
+        .build()
+        .context("failed to start the HTTP client")
+        .map_err(Failure::Work)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -112,24 +112,36 @@ fn behind_key(text: &str, key: &str, key_end: usize) -> Option<Finding> {
     let range = value_range(rest, start, reach);
     let value = rest[range.clone()].trim();
     let is_quoted = range.start > start;
-    let is_it = match kind {
-        PersonalKind::Token | PersonalKind::Passkey => {
-            // Prose and help texts name tokens, too: `token: missing`.
-            let is_given = is_quoted
-                || (reach == Reach::Header && has_scheme(value))
-                || rest[..start].contains('=')
-                || value.bytes().any(|b| b.is_ascii_digit());
-            is_given && is_secret(value)
-        }
-        PersonalKind::Mac | PersonalKind::Eui | PersonalKind::ChipId => is_id(value),
-        PersonalKind::Coordinates => is_exact_place(key, value),
-        // Found by their look.
-        PersonalKind::Email | PersonalKind::BasicAuth => false,
-    };
+    // Prose and help texts name tokens, too: `token: missing`.
+    let is_given = is_quoted
+        || (reach == Reach::Header && has_scheme(value))
+        || rest[..start].contains('=')
+        || value.bytes().any(|b| b.is_ascii_digit());
+    let is_it = is_given && is_kind(kind, key, value);
     is_it.then(|| Finding {
         kind,
         range: key_end + range.start..key_end + range.end,
     })
+}
+
+/// Returns what the value of a field is, given the name of the field and nothing else in the text.
+pub(super) fn of_field(name: &str, value: &str) -> Option<PersonalKind> {
+    if name.len() > KEY_BYTES_MAX {
+        return None;
+    }
+    let kind = keys::telling(name)?.kind?;
+    is_kind(kind, name, value.trim()).then_some(kind)
+}
+
+/// Returns true where the value of a telling key looks like what the key says.
+fn is_kind(kind: PersonalKind, key: &str, value: &str) -> bool {
+    match kind {
+        PersonalKind::Token | PersonalKind::Passkey => is_secret(value),
+        PersonalKind::Mac | PersonalKind::Eui | PersonalKind::ChipId => is_id(value),
+        PersonalKind::Coordinates => is_exact_place(key, value),
+        // Found by their look.
+        PersonalKind::Email | PersonalKind::BasicAuth => false,
+    }
 }
 
 /// Returns true for the value of an `Authorization` header.

@@ -4,9 +4,13 @@
 //! DevEUI that was not made one. But HMACs are spread evenly; ids of devices begin alike, with the number of their maker,
 //! or have `fffe` in the middle.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::{MARK, PersonalKind, find, shapes};
+use super::find::{find, of_field};
+use super::keys::telling;
+use super::{MARK, PersonalKind, shapes};
 
 /// Ids that begin with the same 24 bits, from which they are no HMACs. Three of 10,000 HMACs do so in one of 1,700 cities.
 const SAME_START_MIN: usize = 3;
@@ -14,6 +18,26 @@ const SAME_START_MIN: usize = 3;
 const MADE_OF_MAC_MIN: usize = 2;
 /// Beginnings that are remembered; a city has fewer sensors.
 const STARTS_MAX: usize = 200_000;
+
+/// Texts that are public on purpose, such as the address of the data team.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed(Arc<[String]>);
+
+impl Allowed {
+    /// Allows these texts, wherever they stand.
+    pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
+        Self(texts.into_iter().filter(|text| !text.is_empty()).collect())
+    }
+
+    /// Returns a text without those that are allowed.
+    fn without<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let stands_there = |allowed: &&String| text.contains(allowed.as_str());
+        let stand_there = self.0.iter().filter(stands_there);
+        stand_there.fold(Cow::Borrowed(text), |text, allowed| {
+            Cow::Owned(text.replace(allowed, ""))
+        })
+    }
+}
 
 /// Personal data of one kind in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +65,8 @@ struct Alike {
 }
 
 impl Alike {
-    fn add(&mut self, id: u64, enough: usize) {
-        self.rows += 1;
+    fn add(&mut self, id: u64, rows: u64, enough: usize) {
+        self.rows += rows;
         if self.ids.len() < enough && !self.ids.contains(&id) {
             self.ids.push(id);
         }
@@ -52,6 +76,11 @@ impl Alike {
 /// The search through one place.
 #[derive(Debug, Default)]
 pub struct Search {
+    /// Name of the column or field.
+    name: String,
+    /// What its name says, where that is telling.
+    says: Option<PersonalKind>,
+    allowed: Allowed,
     counted: BTreeMap<PersonalKind, Counted>,
     starts: HashMap<u32, Alike>,
     made_of_mac: Alike,
@@ -62,12 +91,40 @@ pub struct Search {
 }
 
 impl Search {
+    /// Starts the search through the column or field of this name: a column `lat` holds latitudes, a field `token` tokens.
+    pub fn new(name: &str, allowed: &Allowed) -> Self {
+        Self {
+            name: name.to_owned(),
+            allowed: allowed.clone(),
+            says: telling(name).and_then(|telling| telling.kind),
+            ..Self::default()
+        }
+    }
+
+    /// Returns true where numbers of this place can be coordinates. Others say nothing, and need not be read.
+    pub fn holds_coordinates(&self) -> bool {
+        self.says == Some(PersonalKind::Coordinates)
+    }
+
+    /// Looks at the number of one row.
+    pub fn number(&mut self, number: f64) {
+        if self.holds_coordinates() {
+            self.text(&number.to_string());
+        }
+    }
+
     /// Looks at the text of one row.
     pub fn text(&mut self, text: &str) {
+        self.text_in(text, 1);
+    }
+
+    /// Looks at a text that so many rows have.
+    pub fn text_in(&mut self, text: &str, rows: u64) {
         if text != self.last || self.last.is_empty() {
             self.last.clear();
             self.last.push_str(text);
             self.last_kinds.clear();
+            let text = &*self.allowed.without(text);
             for finding in find(text) {
                 if !self
                     .last_kinds
@@ -78,40 +135,43 @@ impl Search {
                     self.last_kinds.push((finding.kind, hint));
                 }
             }
+            if self.last_kinds.is_empty()
+                && self.says.is_some()
+                && let Some(kind) = of_field(&self.name, text)
+            {
+                self.last_kinds.push((kind, hint(text)));
+            }
             // One that says what it is by itself is counted already.
             self.last_id = shapes::pseudonym_at_end(text).filter(|_| self.last_kinds.is_empty());
         }
-        for (kind, hint) in &self.last_kinds {
-            let counted = self.counted.entry(*kind).or_default();
-            counted.rows += 1;
-            if counted.hint.is_empty() {
-                counted.hint.clone_from(hint);
-            }
+        let kinds = std::mem::take(&mut self.last_kinds);
+        for (kind, hint) in &kinds {
+            self.count(*kind, rows, hint);
         }
+        self.last_kinds = kinds;
         if let Some(id) = self.last_id {
-            self.id(id);
+            self.id(id, rows);
         }
     }
 
-    /// Notes personal data that the caller has recognised by other means, in `rows` rows.
-    pub fn add(&mut self, kind: PersonalKind, rows: u64, value: &str) {
+    fn count(&mut self, kind: PersonalKind, rows: u64, hint: &str) {
         let counted = self.counted.entry(kind).or_default();
         counted.rows += rows;
         if counted.hint.is_empty() {
-            counted.hint = hint(value);
+            hint.clone_into(&mut counted.hint);
         }
     }
 
-    fn id(&mut self, id: u64) {
+    fn id(&mut self, id: u64, rows: u64) {
         let start = (id >> 40) as u32;
         if self.starts.len() < STARTS_MAX || self.starts.contains_key(&start) {
             self.starts
                 .entry(start)
                 .or_default()
-                .add(id, SAME_START_MIN);
+                .add(id, rows, SAME_START_MIN);
         }
         if (id >> 24) & 0xffff == 0xfffe {
-            self.made_of_mac.add(id, MADE_OF_MAC_MIN);
+            self.made_of_mac.add(id, rows, MADE_OF_MAC_MIN);
         }
     }
 
@@ -136,7 +196,8 @@ impl Search {
         if let Some(alike) = together
             && let Some(id) = alike.ids.first()
         {
-            self.add(PersonalKind::Eui, alike.rows, &format!("{id:016x}"));
+            let hint = hint(&format!("{id:016x}"));
+            self.count(PersonalKind::Eui, alike.rows, &hint);
         }
         let counted = self.counted.into_iter();
         counted

@@ -1,7 +1,15 @@
 use super::*;
 
 fn check<'a>(texts: impl IntoIterator<Item = &'a str>, expect: &[(PersonalKind, u64, &str)]) {
-    let mut search = Search::default();
+    check_field("value", texts, expect);
+}
+
+fn check_field<'a>(
+    name: &str,
+    texts: impl IntoIterator<Item = &'a str>,
+    expect: &[(PersonalKind, u64, &str)],
+) {
+    let mut search = Search::new(name, &Allowed::default());
     for text in texts {
         search.text(text);
     }
@@ -29,6 +37,53 @@ fn rows_are_counted_by_kind_and_nothing_is_told_in_full() {
             "pin=1, token=ab12",
         ],
         &[(Mac, 2, "AA:…"), (Email, 3, "an@…"), (Token, 1, "a…")],
+    );
+}
+
+#[test]
+fn the_name_of_a_field_says_what_its_values_are() {
+    use PersonalKind::*;
+
+    check_field(
+        "lat",
+        ["50.88", "50.87981", "x"],
+        &[(Coordinates, 1, "50…")],
+    );
+    check_field(
+        "lon",
+        ["4.701", "4.7005", "4.70052"],
+        &[(Coordinates, 2, "4.…")],
+    );
+    check_field("value", ["50.87981"], &[]);
+    check_field("api_token", ["hunter2", "", "null"], &[(Token, 1, "hu…")]);
+    check_field("dev_eui", ["0102030405060708", "x"], &[(Eui, 1, "010…")]);
+    check_field("dev_eui", ["lora-3f1c0a9e5b7d2468"], &[]);
+    check_field("key", ["sensor_id"], &[]);
+    check_field(
+        "coordinates",
+        ["[4.70052,50.88]", "[[4.70052,50.88]]"],
+        &[(Coordinates, 1, "[4.…")],
+    );
+    let mut search = Search::new("lat", &Allowed::default());
+    for number in [50.88, 50.0, 50.879_81, f64::NAN, 1e300] {
+        search.number(number);
+    }
+    assert_eq!(search.finish().len(), 1);
+    let mut search = Search::new("value", &Allowed::default());
+    search.number(50.879_81);
+    assert!(search.finish().is_empty());
+}
+
+#[test]
+fn what_is_public_on_purpose_is_not_found() {
+    let allowed = Allowed::new(["data@example.org".to_owned(), String::new()]);
+    let mut search = Search::new("attribution", &allowed);
+    search.text("ask data@example.org");
+    search.text("ask data@example.org or an@example.org");
+    let leaks = search.finish();
+    assert_eq!(
+        (leaks.len(), leaks[0].rows, leaks[0].hint.as_str()),
+        (1, 1, "an@…")
     );
 }
 
