@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
+use meetnet_model::redact::redact_text;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
@@ -223,7 +224,8 @@ impl Output {
                 ordinal,
                 item: self.item,
                 reason,
-                message: message.to_string(),
+                // It repeats nothing of the body, but a name that a mapping, a device or a parser chose may be anything.
+                message: redact_text(&message.to_string()).into_owned(),
                 excerpt: excerpt_of(excerpt),
             });
         }

@@ -10,6 +10,7 @@ pub mod damage;
 pub mod files;
 pub mod journal;
 pub mod lake;
+pub mod leaks;
 pub mod repair;
 pub mod snapshot;
 pub mod storage;

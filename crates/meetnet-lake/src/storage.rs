@@ -338,6 +338,12 @@ impl FileChunks {
     }
 }
 
+impl FileChunks {
+    pub(crate) fn new(file: Arc<dyn StoredFile>) -> Self {
+        Self(file)
+    }
+}
+
 impl Length for FileChunks {
     fn len(&self) -> u64 {
         self.0.bytes()

@@ -106,6 +106,24 @@ pub fn snap(lon: f64, lat: f64) -> (f64, f64) {
     )
 }
 
+/// How far beside the grid a number may lie through rounding, in steps of it: less than a millimetre.
+const GRID_TOLERANCE: f64 = 1e-6;
+
+/// Returns true for a latitude that is finer than the publication grid. Coarser ones lie on it.
+pub fn lat_is_exact(lat: f64) -> bool {
+    lat.abs() <= 90.0 && is_beside(lat * LAT_STEPS)
+}
+
+/// Returns true for a longitude that is finer than the publication grid. One of two decimal places may lie beside the
+/// grid; it is coarser.
+pub fn lon_is_exact(lon: f64) -> bool {
+    lon.abs() <= 180.0 && is_beside(lon * LON_STEPS) && is_beside(lon * 100.0)
+}
+
+fn is_beside(steps: f64) -> bool {
+    (steps - steps.round()).abs() > GRID_TOLERANCE
+}
+
 /// Snaps a place and computes its H3 cells from the snapped point; none where the numbers are no place on Earth.
 pub fn snap_place(lon: f64, lat: f64) -> Option<SnappedPlace> {
     if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {

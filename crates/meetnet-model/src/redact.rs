@@ -1,13 +1,77 @@
-//! Excerpts of foreign bytes that can be shown: in rejects, logs and error answers.
+//! Personal data in texts: left out where foreign bytes are shown, and searched for where there must be none.
 //!
-//! The bytes did not parse, or not as declared, so this goes by the look of them: values behind telling keys, in JSON,
-//! form encoding, line protocol and headers, and texts that look like hardware ids or addresses whatever stands before
-//! them. It errs on the side of `…`: an excerpt is there to recognise a message, the bytes are in the journal.
+//! ```text
+//! foreign bytes ─▶ redact ───────▶ excerpt of a reject, text of an API      shapes, keys: whatever looks like it
+//! log line ──────▶ redact_text ──▶ stderr                                   shapes, keys: what certainly is
+//! what is stored ▶ find, Search ─▶ `meetnet privacy scan`                   the same as redact_text
+//! ```
+//!
+//! Both go by the look of a text, because it did not parse, or nobody knows what it is: values behind telling keys, in
+//! JSON, form encoding, line protocol and headers (`keys.rs`), and texts that look like hardware ids, addresses,
+//! credentials or places whatever stands before them (`shapes.rs`). An excerpt errs on the side of `…`: it is there to
+//! recognise a message, the bytes are in the journal. A search errs on the other side, or nobody would read what it says.
+//! What an excerpt or a log line keeps, a search does not find.
 
 use std::ops::Range;
 
+mod find;
 mod keys;
+mod search;
 mod shapes;
+
+use keys::Reach;
+
+pub use find::{Finding, find, redact_text};
+pub use search::{Allowed, Leak, Search};
+
+/// What personal data is, as far as its look tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PersonalKind {
+    /// A MAC address (EUI-48).
+    Mac,
+    /// An EUI-64: DevEUI of LoRaWAN, IEEE address of Zigbee.
+    Eui,
+    /// The chip id of an airRohr box.
+    ChipId,
+    /// An e-mail address.
+    Email,
+    /// An Ecowitt PASSKEY, or another key of 128 bits.
+    Passkey,
+    /// A token, password or key of an API.
+    Token,
+    /// User and password in a URL.
+    BasicAuth,
+    /// A place finer than the publication grid.
+    Coordinates,
+}
+
+impl PersonalKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Mac,
+        Self::Eui,
+        Self::ChipId,
+        Self::Email,
+        Self::Passkey,
+        Self::Token,
+        Self::BasicAuth,
+        Self::Coordinates,
+    ];
+
+    /// Returns the name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::Eui => "eui64",
+            Self::ChipId => "chip_id",
+            Self::Email => "email",
+            Self::Passkey => "passkey",
+            Self::Token => "token",
+            Self::BasicAuth => "basic_auth",
+            Self::Coordinates => "coordinates",
+        }
+    }
+}
 
 /// Characters of an excerpt at most.
 pub const EXCERPT_CHARS_MAX: usize = 200;
@@ -118,9 +182,10 @@ impl Scanner<'_> {
                 at += first.len_utf8();
                 continue;
             }
-            if let Some(length) = shapes::secret_length(&self.text[at..]) {
+            if let Some(look) = shapes::look(&self.text[..at], &self.text[at..]) {
+                excerpt.push_str(&self.text[at..at + look.range.start]);
                 excerpt.mark();
-                at += length;
+                at += look.range.end;
                 continue;
             }
             let word = word_at(&self.text[at..]);
@@ -138,16 +203,17 @@ impl Scanner<'_> {
 
     /// Returns where the value of a telling key stands, given the key and its end.
     fn secret_value(&self, key: &str, key_end: usize) -> Option<Range<usize>> {
-        let kind = keys::kind(key)
-            .or_else(|| (self.values_are_places && key == "value").then_some(keys::Kind::Value))?;
+        let reach = keys::telling(key)
+            .map(|telling| telling.reach)
+            .or_else(|| (self.values_are_places && key == "value").then_some(Reach::Value))?;
         let rest = &self.text[key_end..];
-        if kind == keys::Kind::Geometry {
+        if reach == Reach::Geometry {
             // `POINT (4.7 50.9)`: the numbers follow without a sign between.
             if let Some(open) = skip_blanks(rest, 0).filter(|at| rest[*at..].starts_with('(')) {
                 return Some(key_end + open..key_end + nested_end(rest, open));
             }
         }
-        let value = value_range(rest, value_start(rest)?, kind);
+        let value = value_range(rest, value_start(rest)?, reach);
         (!value.is_empty()).then_some(key_end + value.start..key_end + value.end)
     }
 }
@@ -170,16 +236,30 @@ fn skip_blanks(text: &str, from: usize) -> Option<usize> {
 /// Returns where the value begins that belongs to a key ending at 0: behind quote, `:` or `=`, and blanks.
 fn value_start(text: &str) -> Option<usize> {
     let quotes = |c: char| matches!(c, '"' | '\'' | '\\');
-    let after_quote = text.find(|c: char| !quotes(c))?;
-    let sign = skip_blanks(text, after_quote)?;
+    let key_end = skip_colours(text, 0);
+    let after_quote = key_end + text[key_end..].find(|c: char| !quotes(c))?;
+    let sign = skip_colours(text, skip_blanks(text, after_quote)?);
     if !text[sign..].starts_with([':', '=']) {
         return None;
     }
-    skip_blanks(text, sign + 1)
+    skip_blanks(text, skip_colours(text, sign + 1))
+}
+
+/// Returns the position behind the escape sequences of a terminal that stand at `at`: log lines have some around keys.
+fn skip_colours(text: &str, mut at: usize) -> usize {
+    let is_parameter = |b: &u8| b.is_ascii_digit() || *b == b';';
+    while let Some(rest) = text[at..].strip_prefix("\u{1b}[") {
+        let parameters = rest.bytes().take_while(is_parameter).count();
+        if !rest[parameters..].starts_with('m') {
+            break;
+        }
+        at += "\u{1b}[m".len() + parameters;
+    }
+    at
 }
 
 /// Returns where the value stands that begins at `start`, without its quotes.
-fn value_range(text: &str, start: usize, kind: keys::Kind) -> Range<usize> {
+fn value_range(text: &str, start: usize, reach: Reach) -> Range<usize> {
     let value = &text[start..];
     // JSON within JSON escapes its quotes.
     let escapes = value.bytes().take_while(|b| *b == b'\\').count();
@@ -190,7 +270,7 @@ fn value_range(text: &str, start: usize, kind: keys::Kind) -> Range<usize> {
         }
         Some('[' | '{' | '(') => start..nested_end(text, start),
         _ => {
-            let whole_line = kind == keys::Kind::Header;
+            let whole_line = reach == Reach::Header;
             let ends = |c: char| match c {
                 '\n' | '\r' | '"' => true,
                 ',' | ';' | '&' | '}' | ']' | ')' => !whole_line,

@@ -18,7 +18,7 @@ use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
 use crate::source::{self, SourceCommand};
-use crate::{check, simulate, sql, telemetry};
+use crate::{check, privacy, simulate, sql, telemetry};
 
 mod config_check;
 mod import;
@@ -70,6 +70,11 @@ enum Command {
     },
     /// Sends messages of every format as devices do, and checks what became of them
     Simulate(Box<simulate::SimulateOptions>),
+    /// Looks for personal data where there must be none
+    Privacy {
+        #[command(subcommand)]
+        command: PrivacyCommand,
+    },
     /// Tries a source on sample messages, or proposes one for them
     Source {
         #[command(subcommand)]
@@ -86,6 +91,12 @@ enum Command {
 enum ConfigCommand {
     /// Checks everything that can be checked without connecting, and says what is in effect
     Check(ConfigOption),
+}
+
+#[derive(Debug, Subcommand)]
+enum PrivacyCommand {
+    /// Searches tables, answers, files and logs for hardware ids, addresses, credentials and exact places
+    Scan(privacy::ScanOptions),
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +214,9 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             let (config, _) = load(&option.config, &environment)?;
             print(&config_check::describe(&config))
         }
+        Command::Privacy {
+            command: PrivacyCommand::Scan(options),
+        } => block_on(privacy::scan(options, environment)),
         Command::Source { command } => source::run(command, &environment),
         Command::Run(option) => run_daemon(Role::Run, &option.config, &environment),
         Command::Ingest(option) => run_daemon(Role::Ingest, &option.config, &environment),

@@ -19,6 +19,7 @@ mod config;
 mod daemon;
 mod demo;
 mod failure;
+mod privacy;
 mod readable;
 mod simulate;
 mod source;

@@ -180,13 +180,13 @@ async fn send(url: &str, question: &Question) -> Result<reqwest::Response, Failu
     Ok(response)
 }
 
-/// Returns a client for requests to `endpoint`.
+/// Returns a client for the service at an address.
 ///
 /// # Errors
-/// Where it cannot be made.
-pub(crate) fn client(endpoint: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+/// Where TLS cannot be set up.
+pub(crate) fn client(address: &reqwest::Url) -> Result<reqwest::Client, Failure> {
     let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
-    if endpoint.host_str().is_some_and(is_loopback) {
+    if address.host_str().is_some_and(is_loopback) {
         // A proxy has no way to this machine's own ports.
         client = client.no_proxy();
     }

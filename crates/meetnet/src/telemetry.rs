@@ -1,10 +1,12 @@
 //! Logs and metrics of the process, set up once before anything else starts.
 //!
-//! `MEETNET_LOG`, then `RUST_LOG`, then `[log] filter` decide what is logged; logs go to stderr, answers to stdout.
+//! `MEETNET_LOG`, then `RUST_LOG`, then `[log] filter` decide what is logged; logs go to stderr, answers to stdout. Every
+//! line passes [`Redacted`], whoever wrote it: a topic in an error of a library may hold a DevEUI, a URL a password.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
+use meetnet_model::redact::redact_text;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -41,12 +43,28 @@ pub(crate) fn start_logging(
     }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| Redacted(io::stderr()));
     let started = match log.format {
         LogFormat::Json => lines.json().try_init(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
+}
+
+/// Passes log lines on without the personal data and credentials in them.
+struct Redacted<W>(W);
+
+impl<W: Write> Write for Redacted<W> {
+    /// Takes whole events, as the subscriber writes them: half of an id would not be recognised.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        self.0.write_all(redact_text(&text).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Installs the metrics recorder; what registers metrics must come later.
@@ -59,3 +77,6 @@ pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         .and_then(|builder| builder.install_recorder())
         .context("failed to install the metrics recorder")
 }
+
+#[cfg(test)]
+mod tests;

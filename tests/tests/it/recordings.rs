@@ -50,6 +50,17 @@ fn assert_rows(got: &[Vec<Value>], expected: &Value, what: &str) {
     }
 }
 
+/// Tables, rejects, table logs and the log of the daemon hold no personal data, whatever was recorded.
+fn assert_private(installation: &Installation) {
+    let log = installation.folder().join("meetnet.log");
+    let output = installation
+        .run(&["privacy", "scan", &log.to_string_lossy()])
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("no personal data"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn telraam_karlsruhe_over_http() {
     let Some(data) = recordings("MEETNET_REAL_DATA") else {
@@ -115,6 +126,7 @@ async fn telraam_karlsruhe_over_http() {
         "after a restart",
     );
     daemon.stop().unwrap();
+    assert_private(&installation);
 }
 
 fn archive_source(port: u16) -> String {
@@ -195,6 +207,7 @@ async fn sensor_community_archive_over_mosquitto() {
         .sql_on_files("SELECT reason, count(*) FROM rejects GROUP BY 1 ORDER BY 1")
         .unwrap();
     assert_rows(&rejects, &expected["rejects"], "rejects");
+    assert_private(&installation);
     println!("{sent} messages, {rows} rows, rejects {rejects:?}");
 }
 
@@ -280,6 +293,7 @@ async fn things_stack_uplinks_without_codec_are_explained_rejects() {
             .contains("0004a30b001c0530"),
         "{heat:?}"
     );
+    assert_private(&installation);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

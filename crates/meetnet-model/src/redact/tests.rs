@@ -133,6 +133,38 @@ fn hardware_ids_go_by_their_look() {
         ),
         ("mail an.peeters@example.org, thanks", "mail …, thanks"),
         ("who=an.peeters%40example.org&x=1", "who=…&x=1"),
+        ("57433366-50a6-4dc2-8145-2df1bbc70d9e", "…"),
+    ] {
+        check(input, expect);
+    }
+}
+
+#[test]
+fn credentials_and_places_go_by_their_look() {
+    for (input, expect) in [
+        (
+            "no answer from mqtt://an:hunter2@broker.example:1883",
+            "no answer from mqtt://…@broker.example:1883",
+        ),
+        (
+            "https://k3y@api.example/v1?x=1",
+            "https://…@api.example/v1?x=1",
+        ),
+        ("sent Bearer abcDEF123456.7", "sent Bearer …"),
+        ("sent  basic \tdXNlcjpwYXNz", "sent basic …"),
+        (
+            "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end",
+            "jwt … end",
+        ),
+        ("NNSXS.AB3D.EF6HIJKLMNOPQRSTUV", "…"),
+        ("AKIAIOSFODNN7EXAMPLE", "…"),
+        ("at 50.87981, 4.70052 today", "at … today"),
+        ("id;50.8798;4.7005;x", "id;…;x"),
+        // Three are measurements, and so are few decimal places.
+        ("1.23456;2.34567;3.45678", "1.23456;2.34567;3.45678"),
+        ("21.52,40.31", "21.52,40.31"),
+        // On the grid already.
+        ("at 50.8800, 4.7010", "at 50.8800, 4.7010"),
     ] {
         check(input, expect);
     }
@@ -157,12 +189,52 @@ fn excerpts_are_short_and_one_line() {
     assert!(!redact(tail.as_bytes()).contains("BB"));
 }
 
+/// Pieces that leaks and their look-alikes are made of.
+fn part() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~é\t]{0,12}",
+        "[ ,;:=/&\"'@.-]{1,2}",
+        "[0-9a-fA-F]{2,16}",
+        "-?[0-9]{1,3}\\.[0-9]{3,6}",
+        prop::sample::select(vec![
+            "token=",
+            "\"password\": \"",
+            "dev_eui",
+            "lat",
+            "POINT (",
+            "Bearer ",
+            "mqtt://",
+            "esp8266-",
+            "@example.org",
+            "AA:BB:CC:DD:EE:FF",
+            "70b3d57ed005abcd",
+            "ns-3f1c0a9e5b7d2468",
+            "\u{1b}[3m",
+            "Authorization: ",
+            "eyJ",
+            "57433366-50a6-4dc2-8145-2df1bbc70d9e",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_a_bounded_text(bytes in prop::collection::vec(any::<u8>(), 0..3_000)) {
         let excerpt = redact(&bytes);
         prop_assert!(excerpt.chars().count() <= EXCERPT_CHARS_MAX);
         prop_assert!(!excerpt.contains(char::is_control));
+    }
+
+    #[test]
+    fn a_search_finds_nothing_in_an_excerpt_or_a_log_line(
+        parts in prop::collection::vec(part(), 0..12)
+    ) {
+        let text = parts.concat();
+        let excerpt = redact(text.as_bytes());
+        prop_assert!(find(&excerpt).is_empty(), "{}", excerpt);
+        let line = redact_text(&text);
+        prop_assert!(find(&line).is_empty(), "{}", line);
     }
 
     #[test]

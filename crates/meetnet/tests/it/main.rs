@@ -8,6 +8,7 @@ mod demo;
 mod desk;
 mod import;
 mod maintenance;
+mod privacy;
 mod process;
 mod rejects;
 mod reload;

@@ -1,0 +1,264 @@
+//! `meetnet privacy scan`: looks for personal data in everything that is published, and in logs.
+//!
+//! ```text
+//! --config, --dir ─▶ every file of the lake ─┐
+//! FILE… ─────────────────────────────────────┼▶ by kind: Parquet, JSON, CSV, text ─▶ leaks by place ─▶ stdout
+//! --url ─▶ pages and answers of the service ─┘
+//! ```
+//!
+//! It only reads. A finding names file, place, kind and how many rows, and shows no more than three characters of it. Exit
+//! code 1: something was found, or could not be looked at. What personal data looks like is `meetnet_model::redact`'s
+//! business, how Parquet is read `meetnet_lake::leaks`'s.
+
+mod content;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use meetnet_lake::leaks::search_parquet;
+use meetnet_lake::storage::{FolderStorage, LakeLocation, LakeStorage};
+use meetnet_model::redact::{Allowed, Leak, redact_text};
+use tokio::runtime::Handle;
+
+use crate::cli::print;
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+use crate::readable::{counted, grouped};
+
+/// The options of `meetnet privacy scan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanOptions {
+    /// Searches the lake of this configuration, in a folder or a bucket
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Searches every file in this folder and below
+    #[arg(long, value_name = "DIR")]
+    dir: Vec<PathBuf>,
+
+    /// Searches the pages and answers of the service at this address
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// Files: Parquet, JSON, NDJSON, CSV, logs and other texts
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// A text that is public on purpose, such as the address of the data team; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    allow: Vec<String>,
+}
+
+/// What was found, and what was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    files: u64,
+    answers: u64,
+    lines: Vec<String>,
+    leaks: u64,
+    failures: u64,
+}
+
+impl Findings {
+    /// Notes a file or answer that was searched, by its name.
+    fn add(&mut self, name: &str, leaks: &[(String, Leak)]) {
+        for (place, leak) in leaks {
+            self.leaks += 1;
+            let rows = if leak.rows == 1 { "row" } else { "rows" };
+            // A name may be what was found.
+            self.lines.push(format!(
+                "{}: {}: {} in {} {rows} ({})",
+                redact_text(name),
+                redact_text(place),
+                leak.kind.as_str(),
+                grouped(leak.rows),
+                leak.hint,
+            ));
+        }
+    }
+
+    /// Notes what could not be searched.
+    fn fail(&mut self, name: &str, error: &anyhow::Error) {
+        self.failures += 1;
+        let line = format!("{name}: not searched: {error:#}");
+        self.lines.push(redact_text(&line).into_owned());
+    }
+
+    /// Returns the report.
+    fn describe(&self) -> String {
+        let mut lines = self.lines.clone();
+        lines.push(format!(
+            "searched {} and {}: {}",
+            counted(self.files, "file"),
+            counted(self.answers, "answer"),
+            match self.leaks {
+                0 => "no personal data".to_owned(),
+                leaks => counted(leaks, "finding"),
+            }
+        ));
+        lines.join("\n")
+    }
+
+    /// An error where a person has something to do.
+    fn judge(&self) -> Result<(), Failure> {
+        let mut wrong = Vec::new();
+        if self.leaks > 0 {
+            wrong.push(format!(
+                "{} of personal data: see docs/privacy.md for what to do",
+                counted(self.leaks, "finding")
+            ));
+        }
+        if self.failures > 0 {
+            wrong.push(format!(
+                "{} could not be searched",
+                counted(self.failures, "place")
+            ));
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Work(anyhow!(wrong.join("; "))))
+    }
+}
+
+/// Searches, and prints what was found.
+///
+/// # Errors
+/// `Usage` where nothing is named to search or the configuration is wrong, `Work` where something was found or could not
+/// be read.
+pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Result<(), Failure> {
+    let ScanOptions {
+        config,
+        dir,
+        url,
+        files,
+        allow,
+    } = options;
+    if config.is_none() && dir.is_empty() && url.is_none() && files.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "say what to search: --config FILE, --dir DIR, --url URL, or files"
+        )));
+    }
+    let allowed = Allowed::new(allow);
+    let of_files = allowed.clone();
+    let lake = config
+        .map(|file| lake_of(&file, &environment))
+        .transpose()?;
+    let mut findings = tokio::task::spawn_blocking(move || {
+        let mut findings = Findings::default();
+        if let Some(storage) = lake {
+            search_all(&storage, &of_files, &mut findings);
+        }
+        for dir in &dir {
+            let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(dir));
+            if dir.is_dir() {
+                search_all(&storage, &of_files, &mut findings);
+            } else {
+                findings.fail(
+                    &dir.display().to_string(),
+                    &anyhow!("there is no such folder"),
+                );
+            }
+        }
+        for file in &files {
+            search_file(file, &of_files, &mut findings);
+        }
+        findings
+    })
+    .await
+    .map_err(Failure::work)?;
+    if let Some(url) = url {
+        service::search(&url, &allowed, &mut findings).await?;
+    }
+    print(&findings.describe())?;
+    findings.judge()
+}
+
+/// Returns where the lake of a configuration lies.
+fn lake_of(file: &Path, environment: &Environment) -> Result<Arc<dyn LakeStorage>, Failure> {
+    let config = Config::load(file, environment).map_err(Failure::usage)?;
+    let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+    config
+        .lake
+        .storage(&secrets, Handle::current())
+        .map_err(Failure::Usage)
+}
+
+/// Searches every file of a lake or folder.
+fn search_all(storage: &Arc<dyn LakeStorage>, allowed: &Allowed, findings: &mut Findings) {
+    let listed = match storage.list("") {
+        Ok(listed) => listed,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("failed to list it");
+            return findings.fail(&storage.location().name(), &error);
+        }
+    };
+    for object in listed {
+        search_stored(storage, &object.path, allowed, findings);
+    }
+}
+
+/// Searches a file by its path.
+fn search_file(path: &Path, allowed: &Allowed, findings: &mut Findings) {
+    let shown = path.display().to_string();
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return findings.fail(&shown, &anyhow!("it is no file"));
+    };
+    let Some(name) = name.to_str() else {
+        return findings.fail(&shown, &anyhow!("its name is not UTF-8; rename it"));
+    };
+    let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(folder));
+    search_stored(&storage, name, allowed, findings);
+}
+
+fn search_stored(
+    storage: &Arc<dyn LakeStorage>,
+    path: &str,
+    allowed: &Allowed,
+    findings: &mut Findings,
+) {
+    let location = storage.location();
+    let shown = match &location {
+        LakeLocation::Folder(folder) => folder.join(path).display().to_string(),
+        LakeLocation::Objects { url, .. } => format!("{url}/{path}"),
+    };
+    let mut found = content::search_name(path, allowed);
+    let searched = if path.ends_with(".parquet") {
+        search_parquet(&**storage, path, allowed).map_err(anyhow::Error::new)
+    } else {
+        read(storage, &location, path, allowed)
+    };
+    match searched {
+        Ok(leaks) => found.extend(leaks),
+        Err(error) => findings.fail(&shown, &error),
+    }
+    findings.files += 1;
+    findings.add(&shown, &found);
+}
+
+/// Searches a file that is no Parquet; a local one is not read at once.
+fn read(
+    storage: &Arc<dyn LakeStorage>,
+    location: &LakeLocation,
+    path: &str,
+    allowed: &Allowed,
+) -> anyhow::Result<Vec<(String, Leak)>> {
+    match location {
+        LakeLocation::Folder(folder) => {
+            let file = File::open(folder.join(path)).context("failed to open it")?;
+            content::search(path, file, allowed)
+        }
+        LakeLocation::Objects { .. } => {
+            let bytes = storage.read(path).context("failed to read it")?;
+            content::search(path, Cursor::new(bytes), allowed)
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Searching what a file or an answer says, by its kind: JSON by fields, CSV by columns, anything else by lines.
+//!
+//! JSON that is none is searched by lines, so that nothing passes because it cannot be read.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+
+use anyhow::{Context, ensure};
+use meetnet_model::redact::{Allowed, Leak, Search};
+use serde_json::Value;
+
+/// Longest JSON document that is searched; one is held in memory.
+const JSON_BYTES_MAX: u64 = 256 << 20;
+/// Longest line that is looked at as one; a longer one is looked at in parts.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Longest field of a CSV file that is looked at.
+const FIELD_BYTES_MAX: usize = 1 << 20;
+/// Endings of what says nothing before it is unpacked.
+const PACKED: [&str; 6] = ["gz", "zst", "zip", "tar", "bz2", "xz"];
+
+/// Personal data, with where it stands.
+pub(super) type Leaks = Vec<(String, Leak)>;
+
+/// The places of one file or answer.
+struct Places<'a> {
+    searches: BTreeMap<String, Search>,
+    allowed: &'a Allowed,
+}
+
+impl<'a> Places<'a> {
+    fn new(allowed: &'a Allowed) -> Self {
+        Self {
+            searches: BTreeMap::new(),
+            allowed,
+        }
+    }
+
+    /// Returns the search through a place; `name` is what its column or field is called.
+    fn at(&mut self, place: &str, name: &str) -> &mut Search {
+        // Almost always it is known: then no text is copied.
+        if !self.searches.contains_key(place) {
+            let search = Search::new(name, self.allowed);
+            self.searches.insert(place.to_owned(), search);
+        }
+        self.searches
+            .get_mut(place)
+            .expect("it was known or has been added")
+    }
+
+    fn finish(self) -> Leaks {
+        let of_place = |(place, search): (String, Search)| {
+            let leaks = search.finish().into_iter();
+            leaks.map(|leak| (place.clone(), leak)).collect::<Vec<_>>()
+        };
+        self.searches.into_iter().flat_map(of_place).collect()
+    }
+}
+
+/// Searches the name of a file.
+pub(super) fn search_name(path: &str, allowed: &Allowed) -> Leaks {
+    let mut places = Places::new(allowed);
+    places.at("name", "").text(path);
+    places.finish()
+}
+
+/// Searches a file by the ending of its name.
+///
+/// # Errors
+/// Where it cannot be read, or is packed.
+pub(super) fn search(name: &str, mut input: impl Read, allowed: &Allowed) -> anyhow::Result<Leaks> {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ensure!(
+        !PACKED.contains(&ending),
+        "it is packed; unpack it, and search what is in it"
+    );
+    let mut places = Places::new(allowed);
+    match ending {
+        "json" | "geojson" => {
+            let mut text = String::new();
+            input
+                .take(JSON_BYTES_MAX + 1)
+                .read_to_string(&mut text)
+                .context("failed to read it as text")?;
+            ensure!(
+                text.len() as u64 <= JSON_BYTES_MAX,
+                "it is larger than {JSON_BYTES_MAX} bytes"
+            );
+            search_json(&text, &mut places);
+        }
+        "csv" => search_csv(&mut input, &mut places)?,
+        _ => search_lines(input, &mut places)?,
+    }
+    Ok(places.finish())
+}
+
+/// Searches the body of an answer by its media type.
+pub(super) fn search_answer(media_type: &str, body: &str, allowed: &Allowed) -> Leaks {
+    let mut places = Places::new(allowed);
+    if media_type.contains("json") {
+        search_json(body, &mut places);
+    } else {
+        for line in body.lines() {
+            places.at("text", "").text(line);
+        }
+    }
+    places.finish()
+}
+
+/// Searches one JSON document, or several behind one another.
+fn search_json(text: &str, places: &mut Places<'_>) {
+    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .collect();
+    match documents {
+        Ok(documents) => {
+            for document in &documents {
+                walk(document, &mut String::new(), "", places);
+            }
+        }
+        Err(_) => {
+            for line in text.lines() {
+                places.at("text", "").text(line);
+            }
+        }
+    }
+}
+
+/// Searches a value; `place` is the way to it, `name` the last field on it.
+fn walk(value: &Value, place: &mut String, name: &str, places: &mut Places<'_>) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => {
+            if let Some(number) = number.as_f64() {
+                places.at(place, name).number(number);
+            }
+        }
+        Value::String(text) => places.at(place, name).text(text),
+        Value::Array(values) => {
+            let is_point = !values.is_empty() && values.iter().all(Value::is_number);
+            if is_point {
+                // Of a pair only both numbers say that it is a place.
+                return places.at(place, name).text(&value.to_string());
+            }
+            for value in values {
+                walk(value, place, name, places);
+            }
+        }
+        Value::Object(fields) => {
+            let columns = column_names(value);
+            for (field, value) in fields {
+                places.at("names of fields", "").text(field);
+                let length = place.len();
+                if !place.is_empty() {
+                    place.push('.');
+                }
+                place.push_str(field);
+                match (&columns, field.as_str(), value) {
+                    (Some(columns), "rows", Value::Array(rows)) => {
+                        for row in rows.iter().filter_map(Value::as_array) {
+                            walk_row(row, columns, place, places);
+                        }
+                    }
+                    _ => walk(value, place, field, places),
+                }
+                place.truncate(length);
+            }
+        }
+    }
+}
+
+/// Returns the names of the columns of an answer `{"columns": [{"name": …}, …], "rows": [[…], …]}`.
+fn column_names(value: &Value) -> Option<Vec<&str>> {
+    value["rows"].as_array()?;
+    let columns = value["columns"].as_array()?.iter();
+    columns.map(|column| column["name"].as_str()).collect()
+}
+
+fn walk_row(row: &[Value], columns: &[&str], place: &mut String, places: &mut Places<'_>) {
+    for (value, column) in row.iter().zip(columns) {
+        let length = place.len();
+        place.push('.');
+        place.push_str(column);
+        walk(value, place, column, places);
+        place.truncate(length);
+    }
+}
+
+/// Searches a CSV file; its first line names the columns.
+fn search_csv(input: &mut impl Read, places: &mut Places<'_>) -> anyhow::Result<()> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let head = input.fill_buf().context("failed to read it")?;
+    let mut reader = csv_core::ReaderBuilder::new()
+        .delimiter(delimiter(head))
+        .build();
+    let mut names: Vec<String> = Vec::new();
+    let (mut is_header, mut column) = (true, 0);
+    let mut field = vec![0; 4_096];
+    let mut length = 0;
+    loop {
+        let bytes = input.fill_buf().context("failed to read it")?;
+        let (result, read, written) = reader.read_field(bytes, &mut field[length..]);
+        input.consume(read);
+        length += written;
+        match result {
+            csv_core::ReadFieldResult::InputEmpty => {}
+            csv_core::ReadFieldResult::OutputFull => {
+                ensure!(
+                    field.len() < FIELD_BYTES_MAX,
+                    "a field is longer than {FIELD_BYTES_MAX} bytes"
+                );
+                field.resize(2 * field.len(), 0);
+            }
+            csv_core::ReadFieldResult::Field { record_end } => {
+                let text = String::from_utf8_lossy(&field[..length]);
+                length = 0;
+                if is_header {
+                    // A file without a header has its first row here.
+                    places.at("first line", "").text(&text);
+                    names.push(text.into_owned());
+                } else {
+                    let name = names.get(column).map_or("", String::as_str);
+                    places.at(&format!("column {name}"), name).text(&text);
+                }
+                column += 1;
+                if record_end {
+                    (is_header, column) = (false, 0);
+                }
+            }
+            csv_core::ReadFieldResult::End => return Ok(()),
+        }
+    }
+}
+
+/// Returns the delimiter that the first line has most of.
+fn delimiter(head: &[u8]) -> u8 {
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let count = |delimiter: &u8| line.iter().filter(|b| *b == delimiter).count();
+    // The last of equals: a line of one column has none, and is CSV as it is usual.
+    [b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(count)
+        .unwrap_or(b',')
+}
+
+/// Searches a text line by line. A line that is JSON is searched by its fields.
+fn search_lines(input: impl Read, places: &mut Places<'_>) -> anyhow::Result<()> {
+    let mut input = BufReader::new(input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = input
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)
+            .context("failed to read it")?;
+        if read == 0 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&line);
+        let document = text
+            .starts_with('{')
+            .then(|| serde_json::from_str::<Value>(&text));
+        match document {
+            Some(Ok(document)) => walk(&document, &mut String::new(), "", places),
+            _ => places.at("text", "").text(&text),
+        }
+    }
+}
