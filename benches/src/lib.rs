@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod disk;
 pub mod figures;
 pub mod publisher;
+pub mod python;
 pub mod table;
 
 use meetnet_model::declarations::Declarations;
