@@ -2,7 +2,6 @@
 //! those of DuckDB and Polars on the same rows. What came of it stands in docs/decisions/0003-file-layout.md.
 //!
 //! `cargo bench -p meetnet-benches --bench layout [-- DATA…]`, data as in `rows`; `MEETNET_REAL_DATA` adds recordings;
-//! `MEETNET_PYTHON` is a Python with tests/requirements.txt (default: the one that ./tests/run sets up);
 //! `TRIALS=0` only compares. `KEEP=DIR` leaves the files there.
 #![allow(
     clippy::print_stdout,
@@ -18,6 +17,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use meetnet_benches::figures::{begin, is_wanted, setting};
+use meetnet_benches::python::with_modules;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,21 +47,15 @@ fn main() -> Result<()> {
 
 /// Lets DuckDB and Polars write the same rows.
 fn compare(table: &Path) -> Result<()> {
-    let python = std::env::var_os("MEETNET_PYTHON").map_or_else(
-        || {
-            let cache = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-            let cache = cache
-                .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/meetnet")));
-            cache.unwrap_or_default().join("venv/bin/python")
-        },
-        PathBuf::from,
-    );
+    let Some(python) = with_modules(&["deltalake", "duckdb", "polars"])? else {
+        return Ok(());
+    };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/layout/compare.py");
     let status = Command::new(&python)
         .arg(script)
         .arg(table)
         .status()
-        .with_context(|| format!("run {} (./tests/run sets it up)", python.display()))?;
+        .with_context(|| format!("run {}", python.display()))?;
     ensure!(status.success(), "the comparison failed");
     Ok(())
 }
