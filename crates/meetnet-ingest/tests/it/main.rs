@@ -16,4 +16,3 @@ mod scene;
 mod schedules;
 mod station;
 mod tls;
-mod websockets;
