@@ -316,10 +316,7 @@ fn property_document(
 pub(crate) fn pretty<T: Serialize>(document: &T) -> Result<Response, Problem> {
     let mut body = serde_json::to_vec_pretty(document).map_err(|error| {
         tracing::error!(%error, "failed to write a document");
-        Problem::new(
-            ProblemKind::Internal,
-            "the document could not be written",
-        )
+        Problem::new(ProblemKind::Internal, "the document could not be written")
     })?;
     body.push(b'\n');
     let headers = [

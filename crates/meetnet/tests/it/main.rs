@@ -12,7 +12,7 @@ mod privacy;
 mod process;
 mod rejects;
 mod reload;
-mod simulate;
 mod senders;
+mod simulate;
 mod space;
 mod split;
