@@ -10,4 +10,5 @@ mod declarations;
 mod erase;
 mod readers;
 mod recordings;
+mod reload;
 mod s3;
