@@ -299,9 +299,21 @@ impl Daemon {
     /// # Errors
     /// Where there is no process to ask.
     pub fn ask_to_stop(&self) -> Result<()> {
+        self.signal("-TERM")
+    }
+
+    /// Asks the daemon to read its configuration again, as a service manager does, and does not wait for it.
+    ///
+    /// # Errors
+    /// Where there is no process to ask.
+    pub fn ask_to_reload(&self) -> Result<()> {
+        self.signal("-HUP")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
         let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status()?;
-        ensure!(asked.success(), "kill {id}");
+        let asked = Command::new("kill").args([name, &id]).status()?;
+        ensure!(asked.success(), "kill {name} {id}");
         Ok(())
     }
 

@@ -210,10 +210,7 @@ impl Handles {
             let mut same = next.mqtt.iter().filter(|source| source.id == *id);
             same.any(|source| source.options == *options)
         };
-        let retired = self
-            .mqtt
-            .extract_if(.., |id, running| !goes_on(id, &running.options));
-        for (id, running) in retired {
+        for (id, running) in take_out(&mut self.mqtt, goes_on) {
             let after = next.mqtt.iter().find(|source| source.id == id);
             let after = after.map(|source| &source.options);
             running.handle.leave(left_filters(&running.options, after));
@@ -224,10 +221,7 @@ impl Handles {
             let mut same = next.polls.iter().filter(|source| source.id == *id);
             same.any(|source| (&source.options, &source.api_key) == (&with.0, &with.1))
         };
-        let retired = self
-            .polls
-            .extract_if(.., |id, running| !goes_on(id, &running.options));
-        for (_, running) in retired {
+        for running in take_out(&mut self.polls, goes_on).into_values() {
             running.stop.cancel();
             self.stopping.spawn(running.handle.join());
         }
@@ -307,6 +301,17 @@ impl Handles {
             Err(error) => error!(%error, "push endpoint ended abnormally"),
         }
     }
+}
+
+/// Takes those out that do not go on.
+fn take_out<O, H>(
+    running: &mut BTreeMap<SourceId, Running<O, H>>,
+    goes_on: impl Fn(&SourceId, &O) -> bool,
+) -> BTreeMap<SourceId, Running<O, H>> {
+    let all = std::mem::take(running).into_iter();
+    let (kept, out) = all.partition(|(id, running)| goes_on(id, &running.options));
+    *running = kept;
+    out
 }
 
 /// Returns the filters whose subscription is to end where a source becomes another, or none: the broker would keep them

@@ -11,4 +11,5 @@ mod erase;
 mod quality;
 mod readers;
 mod recordings;
+mod reload;
 mod s3;

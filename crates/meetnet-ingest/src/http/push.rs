@@ -123,23 +123,25 @@ impl PushState {
     /// may still send in this second; the others are closed.
     pub fn exchange(&self, next: Vec<PushSource>) {
         let before = self.inner.endpoints();
-        let is_listening = self.inner.is_listening.load(Ordering::SeqCst);
         self.close_all_but(&next);
         let mut endpoints = Endpoints::new();
+        let mut fresh = Vec::new();
         for source in next {
             let id = source.id.to_string();
             let known = before.get(&id);
             let same = known.filter(|known| known.configured == source && known.is_open());
             let endpoint = same.cloned().unwrap_or_else(|| {
-                let endpoint = endpoint(source, &self.inner.statuses);
-                if is_listening {
-                    endpoint.listening();
-                }
-                Arc::new(endpoint)
+                let endpoint = Arc::new(endpoint(source, &self.inner.statuses));
+                fresh.push(Arc::clone(&endpoint));
+                endpoint
             });
             endpoints.insert(id, endpoint);
         }
         *lock(&self.inner.endpoints) = Arc::new(endpoints);
+        // Asked last: a listener that begins meanwhile has marked them itself.
+        if self.inner.is_listening.load(Ordering::SeqCst) {
+            fresh.iter().for_each(|endpoint| endpoint.listening());
+        }
     }
 }
 

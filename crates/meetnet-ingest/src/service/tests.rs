@@ -5,6 +5,9 @@ use super::{Handles, Sources, StartError, left_filters, start};
 use crate::dup_window::DupWindows;
 use crate::intake::memory::MemorySink;
 use crate::mqtt::{MqttOptions, MqttSource};
+use crate::poll::{
+    Api, Backfills, HostLimits, Hosts, PollOptions, PollSource, TelraamOptions, Window,
+};
 use crate::status::Statuses;
 
 fn source(id: &str, client_id: &str, topic: &str) -> MqttSource {
@@ -94,6 +97,69 @@ async fn an_exchange_stops_and_starts_what_differs_and_keeps_the_rest() {
     tokio::time::timeout(std::time::Duration::from_secs(2), handles.stopped())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn polled_sources_are_exchanged_by_what_they_ask_and_their_key() {
+    // As the program does; another test may have been first.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let folder = tempfile::tempdir().unwrap();
+    let (hosts, backfills) = (Hosts::default(), Backfills::default());
+    let sources = |segments: &[i64], key: &str| {
+        let api = Api::Telraam(TelraamOptions {
+            segments: segments.to_vec(),
+            ..TelraamOptions::default()
+        });
+        // Nothing listens on port 1, and nobody asks twice in this test.
+        let options = PollOptions {
+            limits: HostLimits {
+                pause: std::time::Duration::from_secs(3_600),
+                requests_per_day_max: None,
+            },
+            ..PollOptions::new(api, "http://127.0.0.1:1").unwrap()
+        };
+        Sources {
+            mqtt: Vec::new(),
+            polls: vec![PollSource {
+                id: SourceId::new("streets"),
+                options,
+                api_key: Some(key.to_owned()),
+                intake: MemorySink::new(true).1,
+                statuses: Statuses::default(),
+                hosts: hosts.clone(),
+                backfills: backfills.clone(),
+                cursors_dir: folder.path().to_owned(),
+                journal_id: "a-journal".to_owned(),
+            }],
+            push: Vec::new(),
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let mut handles = start(sources(&[1], "a"), None, &shutdown).unwrap();
+    let id = SourceId::new("streets");
+    let stop_of = |handles: &Handles| handles.polls[&id].stop.clone();
+    for (segments, key, is_exchanged) in [
+        (&[1][..], "a", false),
+        (&[1, 2][..], "a", true),
+        (&[1, 2][..], "a", false),
+        (&[1, 2][..], "b", true),
+    ] {
+        let stop = stop_of(&handles);
+        handles.retire(&sources(segments, key)).await;
+        assert_eq!(stop.is_cancelled(), is_exchanged, "{segments:?} {key}");
+        handles.start_missing(sources(segments, key)).unwrap();
+        assert!(!stop_of(&handles).is_cancelled());
+    }
+    // Whoever asks for its past asks the one that runs.
+    let span = Window { from: 0, to: 1 };
+    assert!(backfills.request(&id, span).is_ok());
+    let none = Sources {
+        polls: Vec::new(),
+        ..sources(&[1], "a")
+    };
+    handles.retire(&none).await;
+    assert!(handles.polls.is_empty() && backfills.request(&id, span).is_err());
+    handles.stopped().await;
 }
 
 #[test]

@@ -313,3 +313,6 @@ async fn wait_until_applied(writing: &Writing, frame: Sequence) {
         tokio::time::sleep(APPLIED_PERIOD).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::desk;
-use crate::process::{answer, http, refusal};
+use crate::process::{Running, answer, http, refusal, wait_until_ready};
 
 const SECTIONS: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n[schemas]\ndir = \"schemas\"\n";
 
@@ -239,4 +239,60 @@ fn the_configuration_changes_while_messages_come() {
     assert_eq!(status, 204, "{said}");
     assert_eq!(number(&portal, "SELECT count(*) FROM heat"), taken);
     daemon.stop();
+}
+
+#[test]
+fn both_halves_take_a_change_over() {
+    let sections = r#"
+[lake]
+commit_age_max = "200ms"
+[admin]
+listen = "127.0.0.1:0"
+serve_listen = "127.0.0.1:0"
+[schemas]
+dir = "schemas"
+"#;
+    let text = desk::config(sections, "");
+    let (dir, file) = desk::installation(&text);
+    let (path, schemas) = (dir.path().join("meetnet.toml"), dir.path().join("schemas"));
+    std::fs::create_dir(&schemas).expect("a folder");
+    let mut ingest = Running::start(&["ingest", "--config", &file]);
+    let push = ingest.listener("ingest_http=");
+    let mut serve = Running::start(&["serve", "--config", &file]);
+    let (portal, admin) = (serve.listener(" http="), serve.listener("admin="));
+    wait_until_ready(&portal);
+    write(&schemas.join("odour.toml"), ODOUR);
+    write(&schemas.join("odour-properties.toml"), INTENSITY);
+    write(&path, &format!("{text}{NOSE}"));
+    for half in [&mut ingest, &mut serve] {
+        half.signal("HUP");
+        half.wait_for_next(r#"sources_added=["nose"]"#);
+    }
+    let (status, said) = http(
+        "POST",
+        &format!("{push}/ingest/v1/nose"),
+        r#"{"id": "a", "smell": 3}"#,
+    );
+    assert_eq!(status, 204, "{said}");
+    desk::wait_for("the lake has the dataset", || {
+        let (_, datasets) = http("GET", &format!("{portal}/api/v1/datasets"), "");
+        datasets.contains("odour")
+    });
+    desk::wait_for("the commit is seen", || {
+        number(&portal, "SELECT count(*) FROM odour") == 1
+    });
+    // Each says of itself that it refuses.
+    write(&path, "[http]\nlisten = 7\n");
+    for half in [&mut ingest, &mut serve] {
+        half.signal("HUP");
+        half.wait_for_next("configuration refused: the one before stays in force");
+    }
+    assert!(
+        http("GET", &format!("{admin}/"), "")
+            .1
+            .contains("The one before stays in force.")
+    );
+    assert_eq!(number(&portal, "SELECT count(*) FROM odour"), 1);
+    serve.stop();
+    ingest.stop();
 }

@@ -66,13 +66,15 @@ fn columns(snapshot: &LakeSnapshot, id: &str) -> Vec<String> {
     columns.map(|column| column.name.clone()).collect()
 }
 
-/// Values of the hot rows of `heat`, in the order of their frames.
+/// Values of the hot rows of `heat`, ascending.
 fn temperatures(snapshot: &LakeSnapshot) -> Vec<f64> {
     let hot = snapshot.tables[&DatasetId::new("heat")].hot.iter();
     let values = hot.map(|hot| hot.batch.column_by_name("value").unwrap());
-    values
+    let mut values: Vec<f64> = values
         .flat_map(|values| values.as_primitive::<Float64Type>().values().to_vec())
-        .collect()
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 fn heat_rows(snapshot: &LakeSnapshot) -> u64 {
@@ -200,14 +202,17 @@ fn each_message_is_decoded_by_the_declarations_at_its_own_frame_also_in_a_replay
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
     let ts = now_ms();
-    let body = |at: i64| format!("{{\"ts\":{},\"t\":1,\"celsius\":2}}", ts + at);
+    let body = |at: i64| {
+        let (t, celsius) = (10 + at, 20 + at);
+        format!("{{\"ts\":{},\"t\":{t},\"celsius\":{celsius}}}", ts + at)
+    };
     daemon.append("timed", &body(0));
     let mended = declarations_reading("/celsius");
     redeclare(&daemon, &mended);
     daemon.append("timed", &body(1));
     redeclare(&daemon, &declarations());
     let last = daemon.append("timed", &body(2));
-    let expect = [1.0, 2.0, 1.0];
+    let expect = [10.0, 12.0, 21.0];
     assert_eq!(temperatures(&daemon.wait(last)), expect);
     // A crash, seen on copies of the disk, whatever is in force when the journal is read again.
     for in_force in [mended, declarations()] {

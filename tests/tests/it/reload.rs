@@ -1,0 +1,84 @@
+//! The configuration changes again and again while messages flow, and sometimes the daemon is killed over it: every
+//! acknowledged message is answered exactly once.
+//!
+//! `MEETNET_SEED=s` sets the moments.
+
+use std::fs;
+use std::time::Duration;
+
+use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
+use meetnet_tests::daemon::Installation;
+use meetnet_tests::publisher::{self, Message};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const MESSAGES: usize = 5_000;
+const CHANGES: usize = 12;
+
+/// The source after so many changes: what it declares is another thing each time, and how it is connected every other
+/// time, so that it is exchanged, or only decoded anew.
+fn source(port: u16, changes: usize) -> String {
+    let inflight_max = 100 + changes / 2;
+    // Messages without a time of their own: whatever comes twice would be two rows.
+    format!(
+        "[[source]]\nid = \"city\"\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n\
+         topics = [\"city/{{device}}\"]\nformat = \"json\"\nsensor_id = \"{{device}}\"\nlicence = \"CC0-1.0\"\n\
+         attribution = \"change {changes}\"\nbackoff_max = \"100ms\"\ninflight_max = {inflight_max}\n\
+         map = [{{ dataset = \"air\", property = \"co2\", pointer = \"/n\", unit = \"[ppm]\" }}]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_of_the_configuration_loses_or_doubles_a_message() {
+    let seed = std::env::var("MEETNET_SEED").ok();
+    let seed: u64 = seed.and_then(|text| text.parse().ok()).unwrap_or(1);
+    println!("MEETNET_SEED={seed}");
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
+        return;
+    };
+    let random = &mut StdRng::seed_from_u64(seed);
+    let first = source(broker.port, 0);
+    let installation = Installation::new("commit_age_max = \"100ms\"", &first).unwrap();
+    let file = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut daemon = installation.start().await.unwrap();
+    let messages = (0..MESSAGES).map(|number| Message {
+        topic: format!("city/device-{}", number % 100),
+        payload: format!("{{\"n\":{number}}}").into_bytes(),
+    });
+    let messages: Vec<Message> = messages.collect();
+    let (port, pause) = (broker.port, Duration::from_millis(200));
+    let publishing =
+        tokio::spawn(async move { publisher::publish(port, "gateway", messages, pause).await });
+    for change in 1..=CHANGES {
+        let changed = text.replace(&first, &source(broker.port, change));
+        assert_ne!(changed, text);
+        fs::write(&file, changed).unwrap();
+        daemon.ask_to_reload().unwrap();
+        tokio::time::sleep(Duration::from_millis(random.random_range(50..900))).await;
+        if change % 3 == 0 {
+            daemon.kill().unwrap();
+            daemon = installation.start().await.unwrap();
+        }
+    }
+    publishing.await.unwrap().unwrap();
+    let count = "SELECT count(*) FROM air";
+    let stored = installation.wait_for(count, MESSAGES as i64).await.unwrap();
+    // Whatever would be answered twice has had the time to arrive.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(stored, MESSAGES as i64, "seed {seed}");
+    let different = installation
+        .cell("SELECT count(DISTINCT value) FROM air")
+        .await
+        .unwrap();
+    assert_eq!(different, MESSAGES, "seed {seed}");
+    assert_eq!(installation.cell(count).await.unwrap(), MESSAGES);
+    daemon.stop().unwrap();
+    let log = installation.log();
+    assert!(!log.contains("configuration refused"), "{log}");
+    let loaded = log.matches("configuration loaded").count();
+    // Some come while one before is being taken over, and some die with the daemon.
+    assert!(loaded >= 3, "{loaded} of {CHANGES} were taken over");
+    let rejects = installation.sql_on_files("SELECT count(*) FROM rejects");
+    assert_eq!(rejects.unwrap()[0][0], 0, "seed {seed}");
+}
