@@ -87,7 +87,7 @@ fn journalled(
     let (path, query) = outgoing
         .place
         .split_once('?')
-        .unwrap_or((&outgoing.place, ""));
+        .unwrap_or((outgoing.place.as_str(), ""));
     if transport == Transport::Mqtt {
         return (outgoing.place.clone(), Vec::new(), outgoing.payload.clone());
     }

@@ -46,6 +46,8 @@ const BROKER_DEFAULT: &str = "mqtt://127.0.0.1:1883";
 const MESSAGES_DEFAULT: u64 = 1_000;
 /// Messages on their way per place of a transport: enough that one transport does not wait for the other.
 const OUTSTANDING_PER_PLACE: usize = 4;
+/// Most readings in all messages on their way, about 200 bytes each with what must become of them.
+const READINGS_OUTSTANDING_MAX: usize = 500_000;
 
 /// The options of `meetnet simulate`.
 #[derive(Debug, Args)]
@@ -54,11 +56,11 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "URL")]
     mqtt: Option<String>,
 
-    /// Pushes to this meetnet: the address of [ingest_http]
+    /// Pushes to this meetnet: the address that its `ingest_http` listens on
     #[arg(long, value_name = "URL")]
     http: Option<String>,
 
-    /// Sends nothing, and checks at this meetnet (the address of [http]) what a run has written to --expect
+    /// Sends nothing, and checks at this meetnet (where its `http` listens) what a run has written to --expect
     #[arg(long, value_name = "URL", conflicts_with_all = ["mqtt", "http", "print_config"])]
     verify: Option<String>,
 
@@ -74,15 +76,15 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait: Duration,
 
-    /// Every message follows from this number and --until [default: drawn, and printed]
+    /// Every message follows from this number and --until; left out: drawn, and printed
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// The time that readings lead up to, RFC 3339; with it and --seed a run is repeated [default: now]
+    /// The time that readings lead up to, RFC 3339, or now where it is left out; with --seed it repeats a run
     #[arg(long, value_name = "TIME", value_parser = cli::instant)]
     until: Option<i64>,
 
-    /// What to speak, separated by commas [default: everything]
+    /// What to speak, separated by commas; left out: everything
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = format)]
     formats: Vec<LoadFormat>,
 
@@ -90,7 +92,7 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     devices: u32,
 
-    /// Messages in all, second copies not counted [default: what --rate and --duration make, or 1000]
+    /// Messages in all, second copies not counted; left out: what --rate and --duration make, or 1000
     #[arg(long, value_name = "NUMBER")]
     messages: Option<u64>,
 
@@ -98,7 +100,7 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "rate")]
     duration: Option<Duration>,
 
-    /// Messages per second [default: as fast as they are acknowledged]
+    /// Messages per second; left out: as fast as they are acknowledged
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
     rate: Option<f64>,
 
@@ -146,7 +148,7 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "NAME", requires = "username")]
     password_env: Option<String>,
 
-    /// File with the authority that signed the broker's certificate, for mqtts [default: the system's]
+    /// File with the authority that signed the broker's certificate, for mqtts; left out: the system's
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
 
@@ -218,7 +220,7 @@ async fn simulate(
     let signal = StopSignal::listen().map_err(Failure::Work)?;
     let pace = Pace {
         per_second: options.rate,
-        outstanding_max: senders.places() * OUTSTANDING_PER_PLACE,
+        outstanding_max: outstanding_max(senders.places(), options.batch),
     };
     let outcome = pace::drive(&load, &senders, pace, &signal).await;
     let expectation = outcome.tally.expectation(&load, &outcome.sent);
@@ -231,6 +233,12 @@ async fn simulate(
         None => Ok(()),
         Some(why) => Err(Failure::Work(anyhow!("the run has ended early: {why}"))),
     }
+}
+
+/// Returns how many messages may be on their way: memory is bounded whatever their size.
+fn outstanding_max(places: usize, batch: u32) -> usize {
+    let by_memory = READINGS_OUTSTANDING_MAX / (batch.max(1) as usize);
+    (places * OUTSTANDING_PER_PLACE).min(by_memory).max(1)
 }
 
 /// Returns what the options plan.

@@ -201,12 +201,14 @@ struct Folds {
     may: Fold,
 }
 
+type SeriesFolds = BTreeMap<Series, Folds>;
+
 /// Folds the effects of messages as they are settled.
 #[derive(Clone, Debug)]
 pub struct Tally {
     messages: MessageCounts,
     /// Per lane.
-    series: Vec<BTreeMap<Series, Folds>>,
+    series: Vec<SeriesFolds>,
     /// Per lane: rejects that must and that may be there.
     malformed: Vec<(u64, u64)>,
 }
@@ -217,7 +219,7 @@ impl Tally {
         let lanes = load.lanes().len();
         Self {
             messages: MessageCounts::default(),
-            series: vec![BTreeMap::new(); lanes],
+            series: vec![SeriesFolds::new(); lanes],
             malformed: vec![(0, 0); lanes],
         }
     }
@@ -262,15 +264,14 @@ impl Tally {
 
     /// Returns what must be in the answers; `sent` is the time of the run as [`Load::selection`] takes it.
     pub fn expectation(&self, load: &Load, sent: &[String; 2]) -> Expectation {
-        let mut parts: BTreeMap<(String, &'static str), (Selection, BTreeMap<Series, Folds>)> =
-            BTreeMap::new();
+        let mut parts: BTreeMap<(String, &'static str), (Selection, SeriesFolds)> = BTreeMap::new();
         let mut rejects: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for (position, lane) in load.lanes().iter().enumerate() {
             let source = lane.source_id(&load.plan().prefix);
             for (series, folds) in &self.series[position] {
                 let part = parts
                     .entry((source.clone(), series.dataset))
-                    .or_insert_with(|| (load.selection(*lane, sent), BTreeMap::new()));
+                    .or_insert_with(|| (load.selection(*lane, sent), SeriesFolds::new()));
                 let whole = part.1.entry(*series).or_default();
                 whole.must = whole.must.with(&folds.must);
                 whole.may = whole.may.with(&folds.may);

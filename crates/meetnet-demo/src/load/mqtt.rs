@@ -186,3 +186,6 @@ fn described(error: &ConnectionError) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,13 @@ fn the_printed_configuration_is_a_good_one() {
 }
 
 #[test]
+fn what_is_on_its_way_is_bounded() {
+    assert_eq!(outstanding_max(1_004, 100), 4_016);
+    assert_eq!(outstanding_max(1_004, 10_000), 50);
+    assert_eq!(outstanding_max(4, 4_000_000), 1);
+}
+
+#[test]
 fn secrets_are_named_not_given() {
     let mut environment = Environment::default();
     environment.set("SIM_TOKEN", "secret");
