@@ -14,7 +14,7 @@ use crate::harness::{self, RECEIVED_AT};
 use crate::render;
 
 /// Keys of a source that say how it is connected, not what its messages become.
-const TRANSPORT_KEYS: [&str; 29] = [
+const TRANSPORT_KEYS: [&str; 30] = [
     "api_key",
     "interval",
     "reask",
@@ -39,6 +39,7 @@ const TRANSPORT_KEYS: [&str; 29] = [
     "name",
     "username",
     "password",
+    "qos",
     "retained",
     "tls_ca",
     "tls_cert",
@@ -47,7 +48,7 @@ const TRANSPORT_KEYS: [&str; 29] = [
 ];
 
 /// Pages that must show a message and what it becomes.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "chirpstack.md",
     "csv.md",
     "ecowitt.md",
@@ -61,6 +62,7 @@ const PAGES: [&str; 14] = [
     "sensor-community.md",
     "sensorthings.md",
     "telraam.md",
+    "the-things-stack.md",
     "wunderground.md",
 ];
 

@@ -27,6 +27,7 @@ mod precedences;
 mod redeclare;
 mod replay;
 mod restarts;
+mod traps;
 
 fn declarations() -> Arc<Declarations> {
     declarations_reading("/t")
