@@ -1,6 +1,5 @@
 //! Periods of places: when one goes on, when another begins, and that commits and restarts make no difference.
 
-use arrow::array::Array;
 use meetnet_model::privacy::snap_place;
 use meetnet_model::schemas;
 
@@ -216,7 +215,11 @@ fn a_station_that_moves_gets_another_period() {
     // And back again.
     check(
         &[(0, moved), (10, &[seen(HOME)])],
-        &["a 0..1 4.701 shed", "a 1..10 4.731 shed", "a 10..now 4.701 shed"],
+        &[
+            "a 0..1 4.701 shed",
+            "a 1..10 4.731 shed",
+            "a 10..now 4.701 shed",
+        ],
     );
 }
 
