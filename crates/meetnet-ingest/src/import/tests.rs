@@ -186,3 +186,25 @@ fn files_are_found_and_unpacked_whatever_they_are_called() {
     let said = inputs[0].documents(&Arc::default(), visit).unwrap_err();
     assert_eq!(said.to_string(), "failed to read cut");
 }
+
+#[test]
+fn a_place_of_which_nobody_knows_since_when_is_left_out() {
+    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    let declaration = declarations.dataset("stations").unwrap();
+    let mut builder = meetnet_model::rows::RowsBuilder::new(Arc::clone(declaration));
+    let column = |name: &str| declaration.column_index(name).unwrap();
+    for (piece, since) in [(0, Some(5)), (1, None), (2, Some(7))] {
+        builder.set_text(column("id"), "a");
+        match since {
+            Some(since) => builder.set_int(column("valid_from"), since),
+            None => builder.set_receive_time(column("valid_from"), 9),
+        }
+        builder.finish_row(piece).unwrap();
+    }
+    let kept = without_sightings(builder.take());
+    assert_eq!(kept.batch.num_rows(), 2);
+    assert_eq!(
+        (kept.envelopes, kept.timeless),
+        (vec![0, 2], vec![false; 2])
+    );
+}

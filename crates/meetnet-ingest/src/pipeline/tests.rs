@@ -23,6 +23,7 @@ use super::*;
 use crate::outcomes::Outcome;
 
 mod import;
+mod places;
 mod precedences;
 mod redeclare;
 mod replay;

@@ -63,7 +63,7 @@ impl DatasetActor {
                 envelopes,
                 origins,
             }) => (declared, Cow::Owned(envelopes), Some(origins)),
-            None => (declared, Cow::Borrowed(&rows.envelopes), None),
+            None => (declared, Cow::Borrowed(rows.envelopes.as_slice()), None),
         };
         let keys = self
             .codec

@@ -1,6 +1,5 @@
 //! Periods of places: when one goes on, when another begins, and that commits and restarts make no difference.
 
-use arrow::array::Array;
 use meetnet_model::privacy::snap_place;
 use meetnet_model::schemas;
 
