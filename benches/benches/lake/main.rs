@@ -24,9 +24,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Part = fn() -> Result<()>;
 
 fn main() -> Result<()> {
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("compaction", compaction::run),
         ("commits", commits::run),
+        ("commits-unmerged", commits::run_unmerged),
         ("revision", revision::run),
         ("lookup", lookup::run),
         ("repoll", repoll::run),
