@@ -53,7 +53,8 @@ fn run(case: &Case, bytes: usize, rounds: usize) -> Result<()> {
         total += message.payload.len();
         messages.push(message);
     }
-    let decoders = Decoders::new(&Arc::new((case.declarations)()?), &PrivacyKey::new("bench"))?;
+    let declarations = Arc::new((case.declarations)(case.format));
+    let decoders = Decoders::new(&declarations, &PrivacyKey::new("bench"))?;
     let (mut reference, mut ours) = (Duration::MAX, Duration::MAX);
     let mut rows = 0;
     // In turns, so that whatever else the machine does meets both.
