@@ -1,8 +1,8 @@
 //! A city of devices: what `meetnet ingest` costs while each of them sends one message a minute, evenly spread, as a
 //! share of one core and in memory. Commits and merges run with their defaults.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench devices`; `DEVICES` (10,000), `SECONDS` (150; two
-//! minutes or more, so that commits at the default age of a minute are in it).
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench devices`; `DEVICES` (10,000), `SECONDS`
+//! (150; two minutes or more, so that commits at the default age of a minute are in it).
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -2,9 +2,9 @@
 //! a declared schema into one sorted Parquet file. Ours also checks every value, looks every key up, and commits as it
 //! goes, so that it can go on where it was cut off.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench import`; `ROWS` (14,000,000, which should take ten
-//! seconds or more). The files are those of `MEETNET_REAL_DATA`, under other sensor ids again and again until there are
-//! enough; generated in their form where it is not set.
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench import`; `ROWS` (14,000,000, which
+//! should take ten seconds or more). The files are those of `MEETNET_REAL_DATA`, under other sensor ids again and again
+//! until there are enough; generated in their form where it is not set.
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -2,7 +2,7 @@
 //! the same with its default of a sync per write. One row a line. Same machine, same run. Both must answer every line that
 //! they have acknowledged.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench line_protocol [-- burst sustained]`
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench line_protocol [-- burst sustained]`
 //!
 //! `LINES` (500,000), `SECONDS` (60), `CONNECTIONS` (4), `BATCH` (5,000); `INFLUXD` names the binary of the reference
 //! (default `influxd`), which is left out where there is none.

@@ -2,8 +2,8 @@
 //! have what the decoder wants (`reference.rs`). A decoder also maps, converts, checks, pseudonymises and builds Arrow
 //! columns.
 //!
-//! `cargo bench -p meetnet-benches --bench decode [-- FORMAT…]`, formats as sources name them; `MIB` (8) of messages of
-//! each, `ROUNDS` (5) over them, of which the fastest counts.
+//! `cargo bench -p meetnet -p meetnet-benches --bench decode [-- FORMAT…]`, formats as sources name them; `MIB` (8) of
+//! messages of each, `ROUNDS` (5) over them, of which the fastest counts.
 #![allow(
     clippy::print_stdout,
     missing_docs,
