@@ -1,8 +1,8 @@
 //! A city of devices: what `meetnet ingest` costs while each of them sends one message a minute, evenly spread, as a
 //! share of one core and in memory. Commits and merges run with their defaults.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench devices`; `DEVICES` (10,000), `SECONDS` (150; two
-//! minutes or more, so that commits at the default age of a minute are in it).
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench devices`; `DEVICES` (10,000), `SECONDS`
+//! (150; two minutes or more, so that commits at the default age of a minute are in it).
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -32,8 +32,11 @@ const LOOK: Duration = Duration::from_secs(1);
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let devices: u64 = setting("DEVICES", 10_000)?;
-    ensure!(devices > 0, "DEVICES=0: nothing would be sent");
     let time = Duration::from_secs(setting("SECONDS", 150)?);
+    ensure!(
+        devices > 0 && !time.is_zero(),
+        "DEVICES and SECONDS must not be 0"
+    );
     let per_second = devices as f64 / PERIOD_S;
     begin(&format!(
         "{devices} devices, one message a minute each, {} s",

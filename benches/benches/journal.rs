@@ -1,7 +1,7 @@
 //! The journal alone: how many envelopes it takes and gives back, and how much longer than a bare fdatasync a sender
 //! waits for its acknowledgement.
 //!
-//! `cargo bench -p meetnet-benches --bench journal [-- PART…]`, parts `throughput` and `latency`;
+//! `cargo bench -p meetnet -p meetnet-benches --bench journal [-- PART…]`, parts `throughput` and `latency`;
 //! `ENVELOPES` (3,000,000) and `SECONDS` (20) make it larger or smaller.
 #![allow(
     clippy::print_stdout,

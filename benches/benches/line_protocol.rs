@@ -1,7 +1,8 @@
 //! Line protocol over HTTP, in batches over several connections, each acknowledged after its sync, against InfluxDB 1 doing
-//! the same with its default of a sync per write. One row a line. Same machine, same run.
+//! the same with its default of a sync per write. One row a line. Same machine, same run. Both must answer every line that
+//! they have acknowledged.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench line_protocol [-- burst sustained]`
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench line_protocol [-- burst sustained]`
 //!
 //! `LINES` (500,000), `SECONDS` (60), `CONNECTIONS` (4), `BATCH` (5,000); `INFLUXD` names the binary of the reference
 //! (default `influxd`), which is left out where there is none.
@@ -237,10 +238,20 @@ async fn influxdb(write: impl Fn(&Target) -> Result<Written>) -> Result<Option<W
         port: influxd.port,
         pid: influxd.child.id(),
     };
-    write(&target).map(Some)
+    let written = write(&target)?;
+    let memory = cpu::resident_max_mib(target.pid);
+    figure("InfluxDB, memory", memory, "MiB");
+    let stored = influxd.count()?;
+    ensure!(
+        stored == written.lines,
+        "InfluxDB acknowledged {} lines and answers {stored}",
+        written.lines
+    );
+    Ok(Some(written))
 }
 
-/// The reference in a folder of its own, with its defaults; killed when dropped.
+/// The reference in a folder of its own, with its defaults, a sync of its log before each answer among them; killed when
+/// dropped.
 struct Influxd {
     child: Child,
     port: u16,
@@ -276,6 +287,8 @@ impl Influxd {
             port,
             _folder: folder,
         };
+        let version = Command::new(&binary).arg("version").output()?.stdout;
+        println!("   {}", String::from_utf8_lossy(&version).trim_end());
         let deadline = Instant::now() + Duration::from_secs(30);
         while influxd.create_database().is_err() {
             if Instant::now() > deadline {
@@ -287,12 +300,32 @@ impl Influxd {
     }
 
     fn create_database(&self) -> Result<()> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        let request = "POST /query?q=CREATE+DATABASE+bench HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(request.as_bytes())?;
-        let answer = answer(&mut stream)?;
+        let answer = self.query("q=CREATE+DATABASE+bench")?;
         ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         Ok(())
+    }
+
+    /// Returns how many lines its answers hold.
+    fn count(&self) -> Result<u64> {
+        // {"results":[{"…","series":[{"name":"weather","columns":["time","count"],"values":[["1970-01-01T00:00:00Z",5]]}]}]}
+        let answer = self.query("db=bench&q=SELECT+count(temp)+FROM+weather")?;
+        let value = answer
+            .split_once("\"values\":[[")
+            .and_then(|(_, rest)| rest.split_once(','))
+            .and_then(|(_, rest)| rest.split(']').next()?.parse().ok());
+        value.with_context(|| format!("no count in: {answer}"))
+    }
+
+    /// Returns the whole answer to a query.
+    fn query(&self, parameters: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let request = format!(
+            "POST /query?{parameters} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Memory of the write side as a process: `meetnet ingest` behind Mosquitto at a steady rate, with compaction, and at
 //! rest.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench memory`; `RATE` (50,000 messages a second),
-//! `SECONDS` (60), `REST_SECONDS` (15).
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench memory`; `RATE` (50,000 messages a
+//! second), `SECONDS` (60), `REST_SECONDS` (15).
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -2,8 +2,8 @@
 //! commits). References of the same run: a null subscriber of the same client library that acknowledges at once, and the
 //! same job as a Python script and as a Bytewax dataflow, which are not durable.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench mqtt [-- PART…]`, parts `null`, `meetnet`, `paho` and
-//! `bytewax`; `SECONDS` (60) of each.
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench mqtt [-- PART…]`, parts `null`,
+//! `meetnet`, `paho` and `bytewax`; `SECONDS` (60) of each.
 #![allow(
     clippy::print_stdout,
     missing_docs,

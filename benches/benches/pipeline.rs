@@ -1,7 +1,7 @@
 //! Envelope -> hot row in one process: journal append and sync, read back, decode, key look-up, quality, hot rows,
 //! snapshot. Reference: serde_json alone, parsing the same bodies into a borrowed struct.
 //!
-//! `cargo bench -p meetnet-benches --bench pipeline [-- MESSAGES]`
+//! `cargo bench -p meetnet -p meetnet-benches --bench pipeline [-- MESSAGES]`
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -1,8 +1,8 @@
 //! A restart: how long the journal's tail takes in each wire format until every row of it is answered, and where the
 //! time goes.
 //!
-//! `cargo bench -p meetnet-benches --bench recovery [-- FORMAT…]`, formats `telraam`, `airrohr`, `tts-v3`, `json`;
-//! `MIB` (128) is the size of the journal: 1024 for what is promised.
+//! `cargo bench -p meetnet -p meetnet-benches --bench recovery [-- FORMAT…]`, formats `telraam`, `airrohr`, `tts-v3`,
+//! `json`; `MIB` (128) is the size of the journal: 1024 for what is promised.
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -1,8 +1,8 @@
 //! How soon a message is answered: from its due time until a snapshot, and until an answer to SQL, holds it.
 //!
-//! `cargo build --release && cargo bench -p meetnet-benches --bench visible [-- PART…]`, parts `process` (journal to
-//! answer in one process) and `mqtt` (publisher, Mosquitto, `meetnet run`, SQL over HTTP); `RATE` (10,000 messages a
-//! second) and `SECONDS` (20).
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench visible [-- PART…]`, parts `process`
+//! (journal to answer in one process) and `mqtt` (publisher, Mosquitto, `meetnet run`, SQL over HTTP); `RATE` (10,000
+//! messages a second) and `SECONDS` (20).
 #![allow(
     clippy::print_stdout,
     missing_docs,

@@ -24,7 +24,7 @@ const MANY: u64 = 100;
 /// One format.
 pub(crate) struct Case {
     pub(crate) format: WireFormat,
-    pub(crate) declarations: Box<dyn Fn() -> Result<Declarations>>,
+    pub(crate) declarations: fn(WireFormat) -> Declarations,
     /// Message number N.
     pub(crate) message: Box<dyn Fn(u64) -> Result<Message>>,
     /// What stands beside every body.
@@ -92,7 +92,7 @@ fn of_city(format: WireFormat, parse: fn(&[u8]) -> serde_json::Result<()>) -> Ca
     let city = Bodies::new(format);
     Case {
         format,
-        declarations: Box::new(move || Ok(bodies::declarations(format))),
+        declarations: bodies::declarations,
         message: Box::new(move |number| city.message(number)),
         meta: Vec::new(),
         received_at: || now_ms() as i64 * 1_000,
@@ -112,7 +112,7 @@ fn written(
     };
     Case {
         format,
-        declarations: Box::new(move || Ok(declarations(format))),
+        declarations,
         message: Box::new(move |number| {
             let (topic, body) = body(number);
             Ok(Message {

@@ -2,8 +2,8 @@
 //! have what the decoder wants (`reference.rs`). A decoder also maps, converts, checks, pseudonymises and builds Arrow
 //! columns.
 //!
-//! `cargo bench -p meetnet-benches --bench decode [-- FORMAT…]`, formats as sources name them; `MIB` (8) of messages of
-//! each, `ROUNDS` (5) over them, of which the fastest counts.
+//! `cargo bench -p meetnet -p meetnet-benches --bench decode [-- FORMAT…]`, formats as sources name them; `MIB` (8) of
+//! messages of each, `ROUNDS` (5) over them, of which the fastest counts.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -53,7 +53,8 @@ fn run(case: &Case, bytes: usize, rounds: usize) -> Result<()> {
         total += message.payload.len();
         messages.push(message);
     }
-    let decoders = Decoders::new(&Arc::new((case.declarations)()?), &PrivacyKey::new("bench"))?;
+    let declarations = Arc::new((case.declarations)(case.format));
+    let decoders = Decoders::new(&declarations, &PrivacyKey::new("bench"))?;
     let (mut reference, mut ours) = (Duration::MAX, Duration::MAX);
     let mut rows = 0;
     // In turns, so that whatever else the machine does meets both.

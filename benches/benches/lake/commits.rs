@@ -1,5 +1,5 @@
 //! `commits`: what a commit costs as the table gets older. `COMMITS` (1,000; 10,000 for what is promised) commits of
-//! 200 rows, with and without merging in the background; then opening the table.
+//! 200 rows, with merging in the background; then opening the table. `commits-unmerged` is the same without merging.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,19 @@ const WINDOW: usize = 50;
 const FIRST: usize = 10;
 
 pub(crate) fn run() -> Result<()> {
+    trickle(true)
+}
+
+pub(crate) fn run_unmerged() -> Result<()> {
+    trickle(false)
+}
+
+fn trickle(compaction: bool) -> Result<()> {
     let commits: usize = setting("COMMITS", 1_000)?;
     ensure!(
         commits >= FIRST + 2 * WINDOW,
         "COMMITS={commits} are too few"
     );
-    for compaction in [true, false] {
-        trickle(commits, compaction)?;
-    }
-    Ok(())
-}
-
-fn trickle(commits: usize, compaction: bool) -> Result<()> {
     let merging = if compaction { "with" } else { "without" };
     begin(&format!("{commits} commits of 200 rows, {merging} merging"));
     let folder = tempfile::tempdir()?;

@@ -1,7 +1,7 @@
 //! The lake without its pipeline: merging, commits, revisions, look-ups, rows met again, and opening.
 //!
-//! `cargo bench -p meetnet-benches --bench lake [-- PART…]`; each part's file says what it measures, and which
-//! environment variables make it larger. By default each part takes seconds.
+//! `cargo bench -p meetnet -p meetnet-benches --bench lake [-- PART…]`; each part's file says what it measures, and
+//! which environment variables make it larger. By default each part takes seconds.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -24,9 +24,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Part = fn() -> Result<()>;
 
 fn main() -> Result<()> {
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("compaction", compaction::run),
         ("commits", commits::run),
+        ("commits-unmerged", commits::run_unmerged),
         ("revision", revision::run),
         ("lookup", lookup::run),
         ("repoll", repoll::run),

@@ -1,8 +1,8 @@
 //! File layout: bytes per row and speed of reading under other settings of the Parquet writer, and our files against
 //! those of DuckDB and Polars on the same rows. What came of it stands in docs/decisions/0003-file-layout.md.
 //!
-//! `cargo bench -p meetnet-benches --bench layout [-- DATA…]`, data as in `rows`; `MEETNET_REAL_DATA` adds recordings;
-//! `TRIALS=0` only compares. `KEEP=DIR` leaves the files there.
+//! `cargo bench -p meetnet -p meetnet-benches --bench layout [-- DATA…]`, data as in `rows`; `MEETNET_REAL_DATA` adds
+//! recordings; `TRIALS=0` only compares. `KEEP=DIR` leaves the files there.
 #![allow(
     clippy::print_stdout,
     missing_docs,
