@@ -34,6 +34,7 @@ use crate::failure::Failure;
 
 mod follow;
 mod journal;
+mod licences;
 mod listeners;
 mod monitor;
 mod privacy_key;
@@ -147,6 +148,7 @@ impl Daemon {
                 .await?
                 .map_err(Failure::Work)?;
             let snapshot = started.shared();
+            licences::allow(&config.declarations, &snapshot.load().stored_licences())?;
             follower = Some(started);
             snapshot
         };
