@@ -1,6 +1,6 @@
 //! What a reader sees: one consistent, immutable view of all tables, published behind one atomic pointer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
+use meetnet_model::licence::StoredLicences;
 
 use crate::error::LakeError;
 use crate::storage::{Access, StoredFile, TableFolder};
@@ -21,6 +22,31 @@ pub type SharedSnapshot = Arc<ArcSwap<LakeSnapshot>>;
 pub struct LakeSnapshot {
     /// Tables by dataset, private ones included.
     pub tables: BTreeMap<DatasetId, Arc<TableSnapshot>>,
+}
+
+impl LakeSnapshot {
+    /// Returns the licences of the committed rows of each table.
+    pub fn stored_licences(&self) -> StoredLicences {
+        self.tables
+            .iter()
+            .map(|(id, table)| (id.clone(), licences_of(&table.files)))
+            .collect()
+    }
+}
+
+/// Returns the licences of files, with the sources that their statistics name: the least and the greatest.
+pub(crate) fn licences_of(files: &[Arc<LiveFile>]) -> BTreeMap<LicenceId, BTreeSet<String>> {
+    let mut licences: BTreeMap<LicenceId, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        let sources = licences.entry(file.licence.clone()).or_default();
+        let bounds = file.statistics.get(common::SOURCE);
+        for bound in bounds.into_iter().flat_map(|c| [&c.min, &c.max]).flatten() {
+            if let StatisticsValue::Text(source) = bound {
+                sources.insert(source.to_string());
+            }
+        }
+    }
+    licences
 }
 
 /// One table at one instant: committed files, the rows masked in them, and hot rows.

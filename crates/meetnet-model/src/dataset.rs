@@ -1,5 +1,6 @@
 //! A dataset declaration: one declared table, its key, columns, units, licence and texts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -85,6 +86,10 @@ pub struct DatasetDeclaration {
     /// Attribution that files and answers carry beside the licence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
+    /// Licences of the configured sources that fill it, each with whom those sources ask to name:
+    /// [`Declarations::state_licences`](crate::declarations::Declarations::state_licences) fills it in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub source_licences: BTreeMap<LicenceId, Vec<String>>,
     /// Short name.
     pub title: Texts,
     /// What the data is, how it is made and how to read it.
@@ -140,6 +145,13 @@ impl DatasetDeclaration {
             .iter()
             .find(|name| names.contains(&name.as_str()))?;
         self.columns.iter().find(|column| column.name == *key)
+    }
+
+    /// Returns whom to name for rows under a licence: the dataset's own attribution, then those of its sources.
+    pub fn attributions(&self, licence: &LicenceId) -> impl Iterator<Item = &str> {
+        let of_sources = self.source_licences.get(licence).into_iter().flatten();
+        let own = self.attribution.as_deref();
+        own.into_iter().chain(of_sources.map(String::as_str))
     }
 
     /// Returns true where anybody may read the dataset.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetDeclaration;
 use crate::ids::{DatasetId, SourceId};
+use crate::licence::datasets_of;
 use crate::property::PropertyDeclaration;
 use crate::source::SourceDeclaration;
 
@@ -76,6 +77,28 @@ impl Declarations {
         self.properties
             .iter()
             .find(|p| p.dataset.as_str() == dataset && p.name == name)
+    }
+
+    /// Notes in each dataset the licences of the sources that fill it, and whom they ask to name, so that files and answers
+    /// can state them.
+    pub fn state_licences(&mut self) {
+        for dataset in self.datasets.values_mut() {
+            Arc::make_mut(dataset).source_licences.clear();
+        }
+        for source in self.sources.values() {
+            for id in datasets_of(source) {
+                let Some(dataset) = self.datasets.get_mut(&id) else {
+                    continue;
+                };
+                let licences = &mut Arc::make_mut(dataset).source_licences;
+                let named = licences.entry(source.licence.clone()).or_default();
+                if let Some(attribution) = &source.attribution
+                    && !named.contains(attribution)
+                {
+                    named.push(attribution.clone());
+                }
+            }
+        }
     }
 
     /// Returns the journalled form: JSON, the same bytes for the same declarations.

@@ -2,14 +2,23 @@
 //! of a source.
 //!
 //! The licence belongs to the source; a dataset without a declared one hands each row on under the row's own. A dataset
-//! that declares one promises it for every row, so it may not ask for less than its sources do. This is a check
-//! for the operator at start-up, not legal advice.
+//! that declares one promises it for every row, so it may not ask for less than its sources do (`check_licences`), nor
+//! less than the rows that lie in its table already (`stored.rs`). What is made of several datasets may combine what
+//! `derived.rs` says. These are checks for the operator at start-up, not legal advice.
 
 use std::collections::BTreeSet;
 
 use crate::declarations::{DeclarationError, Declarations};
-use crate::ids::DatasetId;
+use crate::ids::{DatasetId, LicenceId};
 use crate::source::{SourceDeclaration, WireFormat};
+
+mod derived;
+mod rights;
+mod stored;
+
+pub use derived::{DerivedInput, check_derived, combine};
+pub use rights::Rights;
+pub use stored::{StoredLicences, check_stored};
 
 /// A known licence.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,6 +153,27 @@ impl Licence {
         LICENCES.iter().find(|licence| licence.id == id)
     }
 
+    /// Reads a licence as it is declared: an SPDX id or `LicenseRef-…`, or the IRI or address of a known licence, which gives
+    /// its id. None for what can be no licence id.
+    pub fn read(text: &str) -> Option<LicenceId> {
+        let bare = |iri: &str| {
+            let iri = iri.trim_end_matches('/');
+            let rest = iri
+                .strip_prefix("https://")
+                .or_else(|| iri.strip_prefix("http://"));
+            rest.map(str::to_ascii_lowercase)
+        };
+        if let Some(wanted) = bare(text) {
+            let known = LICENCES.iter().find(|licence| {
+                [licence.iri, licence.url]
+                    .into_iter()
+                    .any(|iri| bare(iri).as_ref() == Some(&wanted))
+            })?;
+            return Some(LicenceId::new(known.id));
+        }
+        is_licence_id(text).then(|| LicenceId::new(text))
+    }
+
     /// Returns true where a dataset under `dataset` may hold rows of a source under `source`: the dataset asks for
     /// all that the source asks for, and share-alike rows stay under their own licence. Licences we do
     /// not know are compatible with themselves only.
@@ -216,8 +246,40 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     by_format.chain(mapped).chain(placed).collect()
 }
 
-/// Checks that no dataset declares more than the licences of its sources allow, and that every licence id can be a
-/// partition value.
+/// Returns why rows under `source` may not be promised under `dataset`; none where they may.
+fn refusal(source: &str, dataset: &str) -> Option<String> {
+    if Licence::allows(source, dataset) {
+        return None;
+    }
+    Some(match (Licence::find(source), Licence::find(dataset)) {
+        (Some(s), Some(d)) => format!("which asks for {}", s.lost_under(d).join(" and ")),
+        _ => "and we do not know whether one allows the other".to_owned(),
+    })
+}
+
+/// Licences that publishers give what has their format, whoever passes it on. Telraam: DATA_LICENSE.md of its API.
+const PUBLISHERS: &[(WireFormat, &str, &str)] = &[(WireFormat::Telraam, "Telraam", "CC-BY-NC-4.0")];
+
+/// Returns what is wrong with a source that promises more than the publisher of its data does, without an agreement.
+fn publisher_refuses(source: &SourceDeclaration) -> Option<DeclarationError> {
+    let (_, publisher, theirs) = PUBLISHERS
+        .iter()
+        .find(|(format, ..)| *format == source.format)?;
+    let has_agreement = source
+        .permission
+        .as_ref()
+        .is_some_and(|reference| !reference.trim().is_empty());
+    let licence = source.licence.as_str();
+    let why = refusal(theirs, licence).filter(|_| !has_agreement)?;
+    Some(DeclarationError::general(format!(
+        "source `{}` declares {licence}, but {publisher} publishes its data under {theirs}, {why}; \
+         declare {theirs}, or permission = \"…\" with the agreement that allows {licence}",
+        source.id
+    )))
+}
+
+/// Checks that no dataset declares more than the licences of its sources allow, no source more than its publisher does, and
+/// that every licence id can be a partition value.
 pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for source in declarations.sources.values() {
@@ -229,6 +291,7 @@ pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
             )));
             continue;
         }
+        errors.extend(publisher_refuses(source));
         for id in datasets_of(source) {
             let declared = declarations
                 .datasets
@@ -237,18 +300,13 @@ pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
             let Some(dataset) = declared.map(|id| id.as_str()) else {
                 continue;
             };
-            if Licence::allows(licence, dataset) {
-                continue;
+            if let Some(why) = refusal(licence, dataset) {
+                errors.push(DeclarationError::general(format!(
+                    "dataset `{id}` declares {dataset}, but its source `{}` is under {licence}, {why}; \
+                     declare {licence} for the dataset, or none so that each row keeps its own, or take the source out",
+                    source.id
+                )));
             }
-            let why = match (Licence::find(licence), Licence::find(dataset)) {
-                (Some(s), Some(d)) => format!("which asks for {}", s.lost_under(d).join(" and ")),
-                _ => "and we do not know whether one allows the other".to_owned(),
-            };
-            errors.push(DeclarationError::general(format!(
-                "dataset `{id}` declares {dataset}, but its source `{}` is under {licence}, {why}; \
-                 declare {licence} for the dataset, or none so that each row keeps its own, or take the source out",
-                source.id
-            )));
         }
     }
     errors

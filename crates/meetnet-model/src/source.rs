@@ -576,6 +576,9 @@ pub struct SourceDeclaration {
     /// Attribution text, if the licence asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
+    /// The agreement by which `licence` is less than the publisher of the data asks for: a reference to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
     /// Topic patterns with named captures (`zigbee2mqtt/{device}`); for MQTT.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
@@ -654,6 +657,7 @@ impl SourceDeclaration {
             format,
             licence: licence.into(),
             attribution: None,
+            permission: None,
             topics: Vec::new(),
             sensor_id: None,
             hardware_id: false,

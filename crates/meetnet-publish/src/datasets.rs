@@ -85,11 +85,14 @@ struct DatasetDocument<'a> {
 #[derive(Serialize)]
 struct LicenceDocument<'a> {
     id: &'a LicenceId,
-    /// Absent for a licence that is not known here, as `url` is.
+    /// Absent for a licence that is not known here, as `url` and `iri` are.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'static str>,
+    /// As catalogues name it: the IRI of the EU's authority table where that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iri: Option<&'static str>,
 }
 
 impl<'a> LicenceDocument<'a> {
@@ -99,6 +102,7 @@ impl<'a> LicenceDocument<'a> {
             id,
             title: known.map(|licence| licence.title),
             url: known.map(|licence| licence.url),
+            iri: known.map(|licence| licence.iri),
         }
     }
 }

@@ -4,6 +4,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK,
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
 
@@ -15,6 +16,11 @@ pub(crate) const THROUGH: HeaderName = HeaderName::from_static("meetnet-through"
 pub(crate) const STABLE_TIME: HeaderName = HeaderName::from_static("meetnet-stable-time");
 /// The header that states the time an answer was made as of, RFC 3339.
 pub(crate) const AS_OF: HeaderName = HeaderName::from_static("meetnet-as-of");
+
+/// The header that states the licences of an answer's datasets: ids with commas between them.
+pub(crate) const LICENCE: HeaderName = HeaderName::from_static("meetnet-licence");
+/// The header that states whom to name: UTF-8, with `%` and all but printable ASCII percent-encoded.
+pub(crate) const ATTRIBUTION: HeaderName = HeaderName::from_static("meetnet-attribution");
 
 /// An answer as of a settled time never changes. Caches may keep it for an hour all the same, not for ever: rows that
 /// are erased on request must disappear from them too.
@@ -29,6 +35,8 @@ pub(crate) struct AnswerHead<'a> {
     pub(crate) through: Sequence,
     pub(crate) stable_time: i64,
     pub(crate) as_of: Option<i64>,
+    /// What may be done with it.
+    pub(crate) rights: &'a Rights,
     /// Asked again later, the answer is the same.
     pub(crate) is_settled: bool,
     /// The first part of a file's name, where browsers should save the answer.
@@ -50,6 +58,11 @@ impl AnswerHead<'_> {
         let stated = [
             (STABLE_TIME, Some(format_rfc3339(self.stable_time))),
             (AS_OF, self.as_of.map(format_rfc3339)),
+            (LICENCE, given(self.rights.licence_text())),
+            (
+                ATTRIBUTION,
+                given(percent_encoded(&self.rights.attribution_text())),
+            ),
             (
                 LINK,
                 self.next.map(|next| format!("<{next}>; rel=\"next\"")),
@@ -76,4 +89,19 @@ impl AnswerHead<'_> {
         let extension = negotiate::extension(self.format);
         format!("attachment; filename=\"{of}-{instant}.{extension}\"")
     }
+}
+
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
+            match byte {
+                b'%' | ..=0x1f | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
+                byte => encoded.push(char::from(byte)),
+            }
+            encoded
+        })
 }

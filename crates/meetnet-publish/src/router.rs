@@ -62,6 +62,8 @@ fn cross_origin() -> CorsLayer {
             head::THROUGH,
             head::STABLE_TIME,
             head::AS_OF,
+            head::LICENCE,
+            head::ATTRIBUTION,
             LINK,
             RETRY_AFTER,
             CONTENT_DISPOSITION,

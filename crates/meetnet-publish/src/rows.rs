@@ -13,8 +13,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
+use meetnet_model::licence::Licence;
 use meetnet_query::{PageCondition, PageRequest, PageTest, PageValue, encode_page, public_schema};
 
 use crate::cursor::Cursor;
@@ -88,6 +90,7 @@ pub(crate) async fn get(
         through: page.through,
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
+        rights: &page.rights,
         // Without a time in its address the next answer is a newer one.
         is_settled: is_pinned,
         file_name: is_download.then_some(table.declaration.id.as_str()),
@@ -143,6 +146,9 @@ impl RowsParameters {
             self.add(column, test);
             return Ok(());
         }
+        // A licence may be asked for by its IRI, too.
+        let licence = (column == LICENCE).then(|| Licence::read(text)).flatten();
+        let text = licence.as_ref().map_or(text, |licence| licence.as_str());
         let value = PageValue::parse(field.data_type(), text)
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {

@@ -1,6 +1,7 @@
 //! `/api/v1/sql`: one SELECT in, rows out as a stream.
 //!
-//! `GET ?q=…&format=…&as_of=…` and `POST` with a form, JSON (`{"q": …, "format": …, "as_of": …}`) or the bare SQL text.
+//! `GET ?q=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "format": …, "as_of": …, "licence": [ … ]}`)
+//! or the bare SQL text.
 //! This file reads the request; `meetnet-query` checks, limits, runs and encodes the query.
 
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 
 use crate::body;
 use crate::head::AnswerHead;
-use crate::parameters::{choose_format, set_once, time};
+use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{PublishSettings, PublishState};
 
@@ -34,6 +35,8 @@ struct SqlParameters {
     format: Option<String>,
     /// The time the whole query is answered as of, RFC 3339.
     as_of: Option<String>,
+    /// The licences that rows are read under; empty: all.
+    licence: Vec<String>,
     /// Whether browsers should save the answer as a file.
     download: bool,
 }
@@ -47,6 +50,7 @@ impl SqlParameters {
                 "q" => set_once(&mut parameters.q, "q", &value)?,
                 "format" => set_once(&mut parameters.format, "format", &value)?,
                 "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
+                "licence" => parameters.licence.push(value.into_owned()),
                 "download" => parameters.download = matches!(&*value, "1" | "true"),
                 _ => {}
             }
@@ -60,6 +64,11 @@ impl SqlParameters {
             q: self.q.or(other.q),
             format: self.format.or(other.format),
             as_of: self.as_of.or(other.as_of),
+            licence: if self.licence.is_empty() {
+                other.licence
+            } else {
+                self.licence
+            },
             download: self.download || other.download,
         }
     }
@@ -169,14 +178,17 @@ async fn answer(
         })?;
     let request = QueryRequest {
         as_of: as_of.transpose()?,
+        licences: licences(&parameters.licence)?,
         ..QueryRequest::public(sql)
     };
     let answer = state.query.query(request).await?;
+    let rights = answer.rights.clone();
     let head = AnswerHead {
         format,
         through: answer.through,
         stable_time: answer.stable_time,
         as_of: answer.as_of,
+        rights: &rights,
         is_settled: answer.is_settled,
         file_name: parameters.download.then_some("meetnet"),
         next: None,

@@ -11,6 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::{Stream, StreamExt};
 use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
@@ -74,6 +75,9 @@ pub struct QueryAnswer {
     pub as_of: Option<i64>,
     /// Everything it reads it reads as of a time, and it calls nothing like `now()`: asked again later, it is the same.
     pub is_settled: bool,
+    /// Licences and attributions of the tables it reads, of those licences that were asked for. Each row of a dataset says
+    /// which licence is its own.
+    pub rights: Rights,
     batches: AnswerStream,
 }
 
@@ -92,6 +96,7 @@ impl QueryAnswer {
             stable_time: reach.stable_time,
             as_of,
             is_settled: reach.is_settled,
+            rights: reach.rights,
             batches,
         }
     }

@@ -4,18 +4,22 @@
 //! The information schema is our own: DataFusion's would list every setting of the server (`SHOW ALL`) and cannot
 //! say units. Nothing can be registered: a path, a URL or a file is never a table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
-use datafusion::datasource::MemTable;
+use datafusion::common::TableReference;
+use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
-use meetnet_model::ids::DatasetId;
+use meetnet_model::common::LICENCE;
+use meetnet_model::ids::{DatasetId, LicenceId};
 
 use crate::as_of::check_settled;
 use crate::encode::type_name;
@@ -41,6 +45,8 @@ pub(crate) struct SnapshotTables {
     pub(crate) session: SessionKind,
     /// The instant that the whole statement is answered as of, µs since 1970 UTC; None: the snapshot's.
     pub(crate) as_of: Option<i64>,
+    /// The licences of the rows that datasets show; None: all.
+    pub(crate) licences: Option<BTreeSet<LicenceId>>,
     pub(crate) prepared: Arc<PreparedTables>,
     pub(crate) registry: Arc<dyn ObjectStoreRegistry>,
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
@@ -96,14 +102,32 @@ impl SnapshotTables {
             Arc::clone(&self.metadata_cache),
             Arc::clone(&self.noticed),
         )?;
-        Ok(Arc::new(MeetnetTable::new(
+        let whole: Arc<dyn TableProvider> = Arc::new(MeetnetTable::new(
             view,
             Arc::clone(table),
             prepared,
             Arc::new(readers),
             self.ordered_groups_max,
-        )))
+        ));
+        match &self.licences {
+            None => Ok(whole),
+            Some(licences) => under(licences, table, whole),
+        }
     }
+}
+
+/// Returns a view of the rows under some licences. The condition prunes: files of other licences are not opened.
+fn under(
+    licences: &BTreeSet<LicenceId>,
+    table: &TableSnapshot,
+    whole: Arc<dyn TableProvider>,
+) -> Result<Arc<dyn TableProvider>> {
+    let name = TableReference::bare(table.declaration.id.as_str());
+    let ids = licences.iter().map(|id| lit(id.as_str())).collect();
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(whole), None)?
+        .filter(col(LICENCE).in_list(ids, false))?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 /// The list with the one catalogue.

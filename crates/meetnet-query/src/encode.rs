@@ -19,6 +19,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 
 use crate::answer::QueryAnswer;
 use crate::error::{QueryError, QueryErrorKind};
@@ -29,8 +30,8 @@ pub use time::format_time;
 /// The formats an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`; `as_of` and `next` where there
-    /// are such.
+    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`; `licences`, `attributions`, `as_of`
+    /// and `next` where there are such.
     Json,
     /// One object per line.
     Ndjson,
@@ -108,10 +109,16 @@ impl FromStr for Format {
     }
 }
 
+/// Under what Arrow and Parquet answers state licences in their metadata, as files of tables do.
+const LICENCE: &str = meetnet_model::common::LICENCE;
+/// Under what they state whom to name.
+const ATTRIBUTION: &str = "attribution";
+
 /// What is known before the first row.
 struct Header<'a> {
     schema: &'a SchemaRef,
     units: &'a [Option<String>],
+    rights: &'a Rights,
 }
 
 /// What is known after the last row.
@@ -121,6 +128,7 @@ struct Footer<'a> {
     as_of: Option<i64>,
     truncated: bool,
     rows: u64,
+    rights: &'a Rights,
     /// Where the answer goes on.
     next: Option<&'a str>,
 }
@@ -166,6 +174,7 @@ pub fn encode(
                         let header = Header {
                             schema: &answer.schema,
                             units: &answer.units,
+                            rights: &answer.rights,
                         };
                         encoder.begin(&header, &mut out)?;
                         stage = Stage::Rows;
@@ -193,6 +202,7 @@ pub fn encode(
                                 as_of: answer.as_of,
                                 truncated: answer.truncated(),
                                 rows,
+                                rights: &answer.rights,
                                 next: None,
                             };
                             encoder.end(&footer, &mut out)?;
@@ -218,6 +228,7 @@ pub fn encode_page(page: &Page, format: Format, next: Option<&str>) -> Result<By
     let header = Header {
         schema: &page.schema,
         units: &page.units,
+        rights: &page.rights,
     };
     encoder.begin(&header, &mut out)?;
     let mut rows = 0;
@@ -231,6 +242,7 @@ pub fn encode_page(page: &Page, format: Format, next: Option<&str>) -> Result<By
         as_of: Some(page.as_of),
         truncated: page.next.is_some(),
         rows,
+        rights: &page.rights,
         next,
     };
     encoder.end(&footer, &mut out)?;

@@ -1,7 +1,10 @@
 //! Limits of the query service and what one request asks for. Every limit has a name and a unit.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use meetnet_model::ids::LicenceId;
 
 /// Limits and resources; the defaults fit a machine of two cores.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct QueryRequest {
     /// Answers the whole statement as of this time, µs since 1970 UTC: every name of a dataset means its view as of
     /// then, and histories end then. `NotSettled` where it is later than the stable time of a dataset it reads.
     pub as_of: Option<i64>,
+    /// Only rows under these licences: of other rows every dataset is empty. None: all.
+    pub licences: Option<BTreeSet<LicenceId>>,
     /// Fewer rows than [`QueryOptions::row_limit`]; more is not possible.
     pub row_limit: Option<usize>,
     /// Less work time than [`QueryOptions::query_time_max`]; more is not possible.
@@ -97,6 +102,7 @@ impl QueryRequest {
             sql: sql.into(),
             session: SessionKind::Public,
             as_of: None,
+            licences: None,
             row_limit: None,
             time_max: None,
         }

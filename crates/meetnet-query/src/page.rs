@@ -7,12 +7,15 @@
 //! The statement is made from the dataset's own column names and from typed values, never from foreign text as it is.
 //! The time stays the same from page to page, so that no row is missed or met twice while others arrive.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::ids::{DatasetId, Sequence};
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
+use meetnet_model::licence::Rights;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 
 use crate::error::{QueryError, QueryErrorKind, suggestion};
@@ -162,6 +165,8 @@ pub struct Page {
     pub stable_time: i64,
     /// The time it was read as of.
     pub as_of: i64,
+    /// As in [`crate::QueryAnswer`].
+    pub rights: Rights,
     /// The key of the last row where more follow.
     pub next: Option<Vec<PageValue>>,
 }
@@ -174,15 +179,15 @@ impl QueryService {
     /// conditions, else as [`QueryService::query`].
     pub async fn page(&self, request: PageRequest) -> Result<Page, QueryError> {
         let snapshot = self.snapshot().load_full();
-        let declaration = snapshot
+        let table = snapshot
             .tables
             .get(&request.dataset)
-            .map(|table| &*table.declaration)
-            .filter(|declaration| declaration.is_public())
+            .filter(|table| table.declaration.is_public())
             .ok_or_else(|| {
                 let message = format!("there is no dataset `{}`", request.dataset);
                 QueryError::new(QueryErrorKind::NotFound, message)
             })?;
+        let declaration = &*table.declaration;
         let schema = public_schema(declaration);
         check(&request, declaration, &schema)?;
         let shown = if request.columns.is_empty() {
@@ -218,6 +223,9 @@ impl QueryService {
             .iter()
             .map(|batch| batch.project(&columns).map_err(failed))
             .collect::<Result<Vec<_>, _>>()?;
+        let mut rights = Rights::default();
+        let stored = table.files.iter().map(|file| &file.licence);
+        rights.add(declaration, stored, licences_asked(&request).as_ref());
         Ok(Page {
             schema,
             units,
@@ -225,9 +233,27 @@ impl QueryService {
             through: answer.through,
             stable_time: answer.stable_time,
             as_of: request.as_of,
+            rights,
             next,
         })
     }
+}
+
+/// Returns the licences that the conditions ask for; None: any.
+fn licences_asked(request: &PageRequest) -> Option<BTreeSet<LicenceId>> {
+    let mut asked = request.conditions.iter().filter_map(|condition| {
+        let PageTest::AnyOf(values) = &condition.test else {
+            return None;
+        };
+        (condition.column == LICENCE).then(|| {
+            let texts = values.iter().filter_map(|value| match value {
+                PageValue::Text(text) => Some(LicenceId::new(text)),
+                _ => None,
+            });
+            texts.collect()
+        })
+    });
+    asked.next()
 }
 
 fn check(

@@ -7,12 +7,13 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, Volatility};
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
 use crate::table::MeetnetTable;
 
 /// What an answer says about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// The least of the tables it reads; of all visible ones where it reads none.
     pub(crate) through: Sequence,
@@ -20,6 +21,8 @@ pub(crate) struct Reach {
     pub(crate) stable_time: i64,
     /// It reads datasets, all of them as of a time, and calls nothing that changes: asked again, it is the same.
     pub(crate) is_settled: bool,
+    /// What may be done with the rows of the tables it reads.
+    pub(crate) rights: Rights,
 }
 
 impl Reach {
@@ -49,6 +52,11 @@ impl Reach {
             })
         });
         let is_settled = !read.is_empty() && !can_change;
+        let mut rights = Rights::default();
+        for table in &read {
+            let stored = table.files.iter().map(|file| &file.licence);
+            rights.add(&table.declaration, stored, tables.licences.as_ref());
+        }
         if read.is_empty() {
             read = tables
                 .visible()
@@ -67,6 +75,7 @@ impl Reach {
                 .min()
                 .unwrap_or(0),
             is_settled,
+            rights,
         }
     }
 }

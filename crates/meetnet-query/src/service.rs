@@ -300,6 +300,7 @@ impl Task {
             snapshot: shared.snapshot.load_full(),
             session: self.request.session,
             as_of: self.request.as_of,
+            licences: self.request.licences.clone(),
             prepared: Arc::clone(&shared.prepared),
             registry: Arc::clone(shared.sessions.registry()),
             metadata_cache: shared.sessions.metadata_cache(),

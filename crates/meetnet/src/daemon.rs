@@ -36,6 +36,7 @@ use crate::failure::Failure;
 mod changes;
 mod follow;
 mod journal;
+mod licences;
 mod listeners;
 mod monitor;
 mod privacy_key;
@@ -165,6 +166,7 @@ impl Daemon {
                 .await?
                 .map_err(Failure::Work)?;
             let snapshot = started.shared();
+            licences::allow(&config.declarations, &snapshot.load().stored_licences())?;
             follower = Some(started);
             snapshot
         };

@@ -23,6 +23,8 @@ use meetnet_lake::journal::FolderLock;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeLocation;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::licence::Licence;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::{Format, QueryErrorKind, QueryOptions, QueryRequest, QueryService, encode};
 use serde::Deserialize;
@@ -51,6 +53,10 @@ pub(crate) struct SqlOptions {
     #[arg(long, value_name = "TIME", value_parser = cli::instant)]
     as_of: Option<i64>,
 
+    /// Only rows under this licence: an SPDX id, or an IRI; may be repeated
+    #[arg(long, value_name = "LICENCE", value_parser = parse_licence)]
+    licence: Vec<LicenceId>,
+
     /// Reads the storage of this configuration, or asks the daemon that has it open
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     config: Option<PathBuf>,
@@ -63,6 +69,12 @@ pub(crate) struct SqlOptions {
 fn parse_format(text: &str) -> Result<Format, String> {
     text.parse()
         .map_err(|error: meetnet_query::QueryError| error.message)
+}
+
+fn parse_licence(text: &str) -> Result<LicenceId, String> {
+    Licence::read(text).ok_or_else(|| {
+        "write an SPDX id such as CC-BY-4.0, or the IRI of a known licence".to_owned()
+    })
 }
 
 /// Answers the query on stdout.
@@ -87,6 +99,7 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
     let question = Question {
         statement: options.statement,
         as_of: options.as_of,
+        licences: options.licence,
         format,
     };
     let Some(file) = &options.config else {
@@ -105,6 +118,8 @@ struct Question {
     statement: String,
     /// µs since 1970 UTC.
     as_of: Option<i64>,
+    /// Empty: all.
+    licences: Vec<LicenceId>,
     format: Format,
 }
 
@@ -167,6 +182,8 @@ async fn send(url: &str, question: &Question) -> Result<reqwest::Response, Failu
         ("format", question.format.as_str()),
     ];
     form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
+    let licences = question.licences.iter();
+    form.extend(licences.map(|licence| ("licence", licence.as_str())));
     let response = client(&endpoint)?
         .post(endpoint)
         .form(&form)
@@ -282,6 +299,7 @@ async fn read(config: &Config, secrets: &Secrets, question: Question) -> Result<
         .map_err(Failure::Work)?;
     let request = QueryRequest {
         as_of: question.as_of,
+        licences: (!question.licences.is_empty()).then(|| question.licences.into_iter().collect()),
         ..QueryRequest::private(question.statement)
     };
     let answer = service.query(request).await.map_err(query_failure)?;

@@ -55,6 +55,7 @@ fn declaration() -> Arc<DatasetDeclaration> {
             .to_vec(),
         licence: None,
         attribution: None,
+        source_licences: Default::default(),
         title: Texts::default(),
         description: Texts::default(),
         rules: Vec::new(),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use meetnet_model::declarations::Declarations;
+use meetnet_model::licence::StoredLicences;
 
 use crate::error::LakeError;
+use crate::snapshot::licences_of;
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::declared::DeclaredTable;
 
@@ -44,6 +46,20 @@ impl DeclaredTables {
     /// The declarations.
     pub fn declarations(&self) -> &Arc<Declarations> {
         &self.declarations
+    }
+
+    /// Returns the licences of the committed rows of each table, whoever declared them.
+    ///
+    /// # Errors
+    /// Where a log is broken.
+    pub fn stored_licences(&self) -> Result<StoredLicences, LakeError> {
+        self.tables
+            .iter()
+            .map(|table| {
+                let id = table.declaration().id.clone();
+                Ok((id, licences_of(&table.files()?)))
+            })
+            .collect()
     }
 
     /// Returns where the tables lie, and the tables as they are now. Who had the folder before may have committed until

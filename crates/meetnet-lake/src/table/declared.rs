@@ -6,7 +6,9 @@ use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
 
 use super::log::{Committed, TableLog, commit_info};
+use crate::actor::live_files;
 use crate::error::LakeError;
+use crate::snapshot::LiveFile;
 use crate::storage::TableFolder;
 
 /// How often the log of a table that others write too is tried: each attempt is lost to another entry.
@@ -73,6 +75,15 @@ impl DeclaredTable {
     /// The declaration.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
         &self.declaration
+    }
+
+    /// Returns the live files of the table; none where there is no table.
+    ///
+    /// # Errors
+    /// Where an entry of the log is broken.
+    pub(crate) fn files(&self) -> Result<Vec<Arc<LiveFile>>, LakeError> {
+        let log = self.log.as_ref();
+        log.map_or(Ok(Vec::new()), |log| live_files(log, &self.declaration))
     }
 
     /// Makes the table where there is none, gives it the declaration where it has an older form, and returns its log.

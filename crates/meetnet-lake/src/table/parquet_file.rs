@@ -5,7 +5,7 @@
 //!
 //! It knows nothing of partitions, nor when a file is full: that is `files`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::licence::Rights;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
@@ -37,6 +38,9 @@ const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
 pub(crate) const DATASET_METADATA: &str = "meetnet.dataset";
 /// Names the version of the declaration in a file's metadata.
 pub(crate) const VERSION_METADATA: &str = "meetnet.declaration_version";
+
+/// Says in a file's metadata whom to name.
+const ATTRIBUTION_METADATA: &str = "attribution";
 
 /// Statistics by column name.
 pub(crate) type FileStatistics = BTreeMap<Arc<str>, ColumnStatistics>;
@@ -216,8 +220,12 @@ fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) ->
         (VERSION_METADATA, declaration.version.to_string()),
         (LICENCE, partition.licence.to_string()),
     ];
-    if let Some(attribution) = &declaration.attribution {
-        metadata.push(("attribution", attribution.clone()));
+    let mut rights = Rights::default();
+    // Of this licence alone: another one's sources have no row here.
+    let licences = BTreeSet::from([partition.licence.clone()]);
+    rights.add(declaration, &licences, Some(&licences));
+    if !rights.attributions.is_empty() {
+        metadata.push((ATTRIBUTION_METADATA, rights.attribution_text()));
     }
     let metadata = metadata
         .into_iter()

@@ -55,6 +55,62 @@ fn every_licence_can_be_a_partition_value() {
     }
 }
 
+#[test]
+fn a_licence_is_declared_by_id_or_address() {
+    for (text, expect) in [
+        ("CC-BY-4.0", Some("CC-BY-4.0")),
+        ("LicenseRef-Stad", Some("LicenseRef-Stad")),
+        (
+            "http://publications.europa.eu/resource/authority/licence/CC_BY_4_0",
+            Some("CC-BY-4.0"),
+        ),
+        (
+            "https://publications.europa.eu/resource/authority/licence/CC0",
+            Some("CC0-1.0"),
+        ),
+        (
+            "https://creativecommons.org/licenses/by/4.0",
+            Some("CC-BY-4.0"),
+        ),
+        ("https://example.org/licence", None),
+        ("CC BY 4.0", None),
+        ("", None),
+    ] {
+        assert_eq!(Licence::read(text), expect.map(LicenceId::new), "{text}");
+    }
+}
+
+#[test]
+fn a_source_promises_no_more_than_its_publisher() {
+    let telraam = |licence: &str, permission: Option<&str>| SourceDeclaration {
+        permission: permission.map(str::to_owned),
+        ..source("counter", WireFormat::Telraam, licence, &[])
+    };
+    let refused = |licence: &str, why: &str| {
+        format!(
+            "source `counter` declares {licence}, but Telraam publishes its data under CC-BY-NC-4.0, {why}; declare \
+             CC-BY-NC-4.0, or permission = \"…\" with the agreement that allows {licence}"
+        )
+    };
+    for licence in ["CC-BY-4.0", "ODC-By-1.0"] {
+        let refused = refused(licence, "which asks for non-commercial use");
+        check(vec![telraam(licence, None)], &[], &[&refused]);
+        check(vec![telraam(licence, Some(""))], &[], &[&refused]);
+        check(
+            vec![telraam(licence, Some("letter of 2026-03-01"))],
+            &[],
+            &[],
+        );
+    }
+    let why = "which asks for attribution and non-commercial use";
+    check(
+        vec![telraam("CC0-1.0", None)],
+        &[],
+        &[&refused("CC0-1.0", why)],
+    );
+    check(vec![telraam("CC-BY-NC-SA-4.0", None)], &[], &[]);
+}
+
 fn source(id: &str, format: WireFormat, licence: &str, mapped: &[&str]) -> SourceDeclaration {
     SourceDeclaration {
         map: mapped

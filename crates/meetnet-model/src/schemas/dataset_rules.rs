@@ -8,8 +8,8 @@ use super::{Problems, is_name, raw};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
 use crate::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
-use crate::ids::{DatasetId, LicenceId};
-use crate::licence::is_licence_id;
+use crate::ids::DatasetId;
+use crate::licence::Licence;
 use crate::texts::Texts;
 use crate::units::canonical_unit;
 
@@ -44,9 +44,9 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
             "version 0 does not exist; start with `version = 1`",
         );
     }
-    if let Some(licence) = &raw.licence
-        && !is_licence_id(licence.get_ref())
-    {
+    let licence = raw.licence.as_ref();
+    let licence = licence.and_then(|licence| Licence::read(licence.get_ref()));
+    if let (Some(licence), None) = (&raw.licence, &licence) {
         problems.add(
             licence.span(),
             format!(
@@ -71,8 +71,9 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
             .into_iter()
             .map(Spanned::into_inner)
             .collect(),
-        licence: raw.licence.map(|licence| LicenceId::new(licence.get_ref())),
+        licence,
         attribution: raw.attribution,
+        source_licences: Default::default(),
         title: required_texts(raw.title, "title", &whole, problems),
         description: required_texts(raw.description, "description", &whole, problems),
         rules: raw.rule.into_iter().map(Spanned::into_inner).collect(),

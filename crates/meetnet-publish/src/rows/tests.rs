@@ -136,6 +136,12 @@ async fn conditions_choose_rows() {
         &[-3.25, 81.0],
     )
     .await;
+    check(
+        "licence=http://publications.europa.eu/resource/authority/licence/CC_BY_4_0",
+        &[-3.25, 81.0],
+    )
+    .await;
+    check("licence=CC0-1.0", &[]).await;
     check("from=2026-11-22T02:45:20Z", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20.000001Z", &[]).await;
     check("to=2026-11-22T02:45:20Z", &[]).await;
@@ -148,6 +154,25 @@ async fn conditions_choose_rows() {
     check("as_of=2026-11-22T02:45:50Z", &[-3.25, 81.0]).await;
     check("as_of=2026-11-22T02:45:49.999999Z", &[]).await;
     check("sensor_id=x%27+OR+%271%27%3D%271", &[]).await;
+}
+
+#[tokio::test]
+async fn a_page_states_licence_and_attribution() {
+    for (query, licence) in [
+        ("", "CC-BY-4.0"),
+        ("?licence=CC-BY-4.0", "CC-BY-4.0"),
+        ("?licence=CC0-1.0", ""),
+    ] {
+        let answer = ask(&format!("/api/v1/datasets/heat/rows{query}")).await;
+        assert_eq!(answer.header("meetnet-licence"), licence, "{query}");
+        let stated = serde_json::json!(["CC-BY-4.0"]);
+        let stated = if licence.is_empty() {
+            serde_json::Value::Null
+        } else {
+            stated
+        };
+        assert_eq!(answer.json()["licences"], stated, "{query}");
+    }
 }
 
 #[tokio::test]

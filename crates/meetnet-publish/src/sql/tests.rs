@@ -54,6 +54,54 @@ async fn every_format_states_how_fresh_it_is() {
 }
 
 #[tokio::test]
+async fn every_format_states_licence_and_attribution() {
+    for format in ["json", "ndjson", "csv", "arrow", "parquet", "table"] {
+        let request = request(
+            "HEAD",
+            &format!("/api/v1/sql?format={format}&q={QUERY}"),
+            &[],
+            Body::empty(),
+        );
+        let answer = fixture::send(fixture::router(), request).await;
+        assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0", "{format}");
+        let named = answer.header("meetnet-attribution");
+        assert_eq!(named, "100 %25 caf%C3%A9", "{format}");
+    }
+    let answer = ask("/api/v1/sql?q=SELECT+1").await;
+    assert_eq!(answer.header("meetnet-licence"), "");
+    assert_eq!(answer.header("meetnet-attribution"), "");
+}
+
+#[tokio::test]
+async fn an_answer_keeps_to_the_licences_asked_for() {
+    let query = "SELECT+count(*)+AS+n+FROM+heat";
+    let by_id = "licence=CC-BY-4.0";
+    let by_iri = "licence=http://publications.europa.eu/resource/authority/licence/CC_BY_4_0";
+    for (licences, rows, stated) in [
+        (by_id, 2, "CC-BY-4.0"),
+        (by_iri, 2, "CC-BY-4.0"),
+        ("licence=CC0-1.0", 0, ""),
+        ("licence=CC0-1.0,CC-BY-4.0", 2, "CC-BY-4.0"),
+        ("licence=CC0-1.0&licence=CC-BY-4.0", 2, "CC-BY-4.0"),
+    ] {
+        let answer = ask(&format!("/api/v1/sql?{licences}&q={query}")).await;
+        assert_eq!(answer.json()["rows"][0][0], rows, "{licences}");
+        assert_eq!(answer.header("meetnet-licence"), stated, "{licences}");
+    }
+    for body in [
+        r#"{"q": "SELECT count(*) FROM heat", "licence": ["CC0-1.0"]}"#,
+        r#"{"q": "SELECT count(*) FROM heat_history", "licence": ["CC0-1.0"]}"#,
+    ] {
+        let answer = post("application/json", body).await;
+        assert_eq!(answer.json()["rows"][0][0], 0, "{body}");
+    }
+    for wrong in ["licence=", "licence=CC+BY", "licence=CC0-1.0,"] {
+        let answer = ask(&format!("/api/v1/sql?{wrong}&q={query}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_as_of_a_time_never_changes() {
     let as_of = "as_of=2026-11-22T02:46:00Z";
     let answer = ask(&format!("/api/v1/sql?{as_of}&q={QUERY}")).await;

@@ -31,6 +31,7 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
         key: vec!["k".to_owned()],
         licence: None,
         attribution: None,
+        source_licences: Default::default(),
         title: Texts::default(),
         description: Texts::default(),
         rules: vec![

@@ -1,12 +1,14 @@
 //! JSON and newline-delimited JSON. Integers stay numbers, times are RFC 3339, NaN and infinities are null.
 
 use arrow::array::RecordBatch;
+use meetnet_model::licence::Rights;
 use serde_json::json;
 
 use super::{Encoder, Footer, Header, cell, format_time, type_name};
 use crate::error::QueryError;
 
-/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`; `as_of` and `next` where there are such
+/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`; `licences`, `attributions`, `as_of` and
+/// `next` where there are such
 #[derive(Default)]
 pub(super) struct Json {
     has_rows: bool,
@@ -55,6 +57,16 @@ impl Encoder for Json {
             end.push_str(&format!(",\"as_of\":\"{}\"", format_time(as_of)));
         }
         end.push_str(&format!(",\"truncated\":{}", footer.truncated));
+        let Rights {
+            licences,
+            attributions,
+        } = footer.rights;
+        if !licences.is_empty() {
+            end.push_str(&format!(",\"licences\":{}", json!(licences)));
+        }
+        if !attributions.is_empty() {
+            end.push_str(&format!(",\"attributions\":{}", json!(attributions)));
+        }
         if let Some(next) = footer.next {
             end.push_str(&format!(",\"next\":{}", json!(next)));
         }

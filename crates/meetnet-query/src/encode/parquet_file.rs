@@ -9,7 +9,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::streamed::{Finished, Streamed};
-use super::{Encoder, Footer, Header, failed, format_time};
+use super::{ATTRIBUTION, Encoder, Footer, Header, LICENCE, failed, format_time};
 use crate::error::QueryError;
 
 /// Rows of one row group, which is what the writer holds in memory.
@@ -47,6 +47,12 @@ impl Encoder for ParquetFile {
             ("meetnet.stable_time", format_time(footer.stable_time)),
             ("meetnet.truncated", footer.truncated.to_string()),
         ];
+        if !footer.rights.licences.is_empty() {
+            facts.push((LICENCE, footer.rights.licence_text()));
+        }
+        if !footer.rights.attributions.is_empty() {
+            facts.push((ATTRIBUTION, footer.rights.attribution_text()));
+        }
         if let Some(as_of) = footer.as_of {
             facts.push(("meetnet.as_of", format_time(as_of)));
         }

@@ -129,6 +129,18 @@ impl Encoder for Table {
             footer.rows
         );
         out.extend_from_slice(end.as_bytes());
+        let rights = footer.rights;
+        if !rights.licences.is_empty() {
+            let named = match rights.attribution_text() {
+                names if names.is_empty() => String::new(),
+                names => format!("; {names}"),
+            };
+            let line = format!("licence {}{named}", rights.licence_text());
+            // Never cut, whatever its width: it says what may be done with the rows.
+            let line = line.replace(char::is_control, " ");
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
+        }
         Ok(())
     }
 }

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use futures::StreamExt;
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::LicenceId;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Format, encode, format_time};
@@ -94,7 +98,8 @@ async fn json_keeps_types() {
     assert_eq!(
         cut,
         "{\"columns\":[{\"name\":\"car\",\"type\":\"float64\",\"unit\":\"1/h\"}],\"rows\":[\n[20.0],\n[20.0]\n],\
-         \"through\":7,\"stable_time\":\"2026-02-11T16:00:00Z\",\"truncated\":true}\n"
+         \"through\":7,\"stable_time\":\"2026-02-11T16:00:00Z\",\"truncated\":true,\
+         \"licences\":[\"CC0-1.0\",\"ODbL-1.0\"]}\n"
     );
     let empty = text(
         "SELECT car FROM counts WHERE segment_id = 99",
@@ -135,7 +140,8 @@ async fn text_formats_escape() {
          ------------+-----------+-----------\n\
          \u{20}         1 |      10.0 | segment-1\n\
          \u{20}         2 |      20.0 | segment-2\n\
-         (2 rows, row limit reached; complete through 2026-02-11T16:00:00Z)\n"
+         (2 rows, row limit reached; complete through 2026-02-11T16:00:00Z)\n\
+         licence CC0-1.0, ODbL-1.0\n"
     );
     assert!(
         !text("SELECT chr(27) || '[2J' AS t", Format::Table, None)
@@ -163,10 +169,12 @@ async fn an_answer_as_of_a_time_states_it() {
     };
     let text = async |format: Format| String::from_utf8(bytes(format).await).expect("text");
     let json = text(Format::Json).await;
-    let end = ",\"stable_time\":\"2026-02-11T16:00:00Z\",\"as_of\":\"2026-01-01T01:00:00Z\",\"truncated\":false}\n";
+    let end = ",\"stable_time\":\"2026-02-11T16:00:00Z\",\"as_of\":\"2026-01-01T01:00:00Z\",\"truncated\":false,\
+               \"licences\":[\"CC0-1.0\",\"ODbL-1.0\"]}\n";
     assert!(json.ends_with(end), "{json}");
     let table = text(Format::Table).await;
-    let end = "(1 row as of 2026-01-01T01:00:00Z; complete through 2026-02-11T16:00:00Z)\n";
+    let end = "(1 row as of 2026-01-01T01:00:00Z; complete through 2026-02-11T16:00:00Z)\n\
+               licence CC0-1.0, ODbL-1.0\n";
     assert!(table.ends_with(end), "{table}");
     let parquet = bytes(Format::Parquet).await;
     let builder = ParquetRecordBatchReaderBuilder::try_new(::bytes::Bytes::from(parquet));
@@ -178,6 +186,89 @@ async fn an_answer_as_of_a_time_states_it() {
         .find(|fact| fact.key == "meetnet.as_of");
     let as_of = as_of.and_then(|fact| fact.value.as_deref());
     assert_eq!(as_of, Some("2026-01-01T01:00:00Z"));
+}
+
+#[tokio::test]
+async fn an_answer_states_licences_and_whom_to_name() {
+    let lake = fixture::lake();
+    let table = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let mut declaration = DatasetDeclaration::clone(&table.declaration);
+    declaration.attribution = Some("Stad".to_owned());
+    declaration.source_licences = BTreeMap::from([
+        ("CC0-1.0".into(), vec!["Club \u{e9}".to_owned()]),
+        ("CC-BY-4.0".into(), vec!["Not stored yet".to_owned()]),
+    ]);
+    lake.publish(TableSnapshot {
+        declaration: Arc::new(declaration),
+        ..TableSnapshot::clone(&table)
+    });
+    let service =
+        QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot)).expect("a service");
+    let bytes = async |sql: &str, licences: Option<&[&str]>, format: Format| {
+        let request = QueryRequest {
+            licences: licences.map(|ids| ids.iter().map(LicenceId::new).collect()),
+            ..QueryRequest::public(sql)
+        };
+        let answer = service.query(request).await.expect("an answer");
+        let chunks: Vec<_> = encode(answer, format).collect().await;
+        chunks
+            .into_iter()
+            .flat_map(|chunk| chunk.expect("a chunk"))
+            .collect::<Vec<u8>>()
+    };
+    let sql = "SELECT count(*) AS n FROM counts";
+    for (sql, licences, rows, expect) in [
+        (
+            sql,
+            None,
+            611,
+            serde_json::json!([
+                ["CC-BY-4.0", "CC0-1.0", "ODbL-1.0"],
+                ["Stad", "Not stored yet", "Club \u{e9}"]
+            ]),
+        ),
+        (
+            sql,
+            Some(&["CC0-1.0"][..]),
+            601,
+            serde_json::json!([["CC0-1.0"], ["Stad", "Club \u{e9}"]]),
+        ),
+        (
+            sql,
+            Some(&["ODbL-1.0"][..]),
+            10,
+            serde_json::json!([["ODbL-1.0"], ["Stad"]]),
+        ),
+        (
+            sql,
+            Some(&["ODbL-1.0", "CC0-1.0"][..]),
+            611,
+            serde_json::json!([["CC0-1.0", "ODbL-1.0"], ["Stad", "Club \u{e9}"]]),
+        ),
+        ("SELECT 1 AS n", None, 1, serde_json::json!([null, null])),
+    ] {
+        let json = bytes(sql, licences, Format::Json).await;
+        let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        assert_eq!(json["rows"][0][0], rows, "{licences:?}");
+        let stated = serde_json::json!([json["licences"], json["attributions"]]);
+        assert_eq!(stated, expect, "{licences:?}");
+    }
+    let only: Option<&[&str]> = Some(&["CC0-1.0"]);
+    let arrow = bytes(sql, only, Format::Arrow).await;
+    let reader = StreamReader::try_new(arrow.as_slice(), None).expect("a stream");
+    let schema = reader.schema();
+    let stated = ["licence", "attribution"].map(|key| schema.metadata()[key].clone());
+    assert_eq!(stated, ["CC0-1.0", "Stad; Club \u{e9}"]);
+    let parquet = bytes(sql, only, Format::Parquet).await;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(::bytes::Bytes::from(parquet));
+    let builder = builder.expect("a file");
+    let facts = builder.metadata().file_metadata().key_value_metadata();
+    let fact = |key: &str| {
+        let mut facts = facts.into_iter().flatten();
+        facts.find(|fact| fact.key == key)?.value.clone()
+    };
+    assert_eq!(fact("licence").as_deref(), Some("CC0-1.0"));
+    assert_eq!(fact("attribution").as_deref(), Some("Stad; Club \u{e9}"));
 }
 
 fn rows(batches: &[RecordBatch]) -> usize {

@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use arrow::util::pretty::pretty_format_batches;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::dataset::DatasetKind;
-use meetnet_model::ids::Sequence;
+use meetnet_model::ids::{LicenceId, Sequence};
 
 use super::QueryService;
 use crate::error::{QueryError, QueryErrorKind};
@@ -260,6 +263,63 @@ async fn an_answer_says_how_far_it_reaches_and_its_units() {
         &[None],
     )
     .await;
+}
+
+#[tokio::test]
+async fn no_row_of_another_licence_gets_through() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let only = |licence: &str, sql: &str| QueryRequest {
+        licences: Some(BTreeSet::from([LicenceId::new(licence)])),
+        ..QueryRequest::private(sql)
+    };
+    // Whatever names the dataset: itself, its history, a time, a subquery, a join.
+    for (licence, sql, rows) in [
+        ("ODbL-1.0", "SELECT count(*) FROM counts", 10),
+        ("CC0-1.0", "SELECT count(*) FROM counts", 601),
+        ("CC-BY-4.0", "SELECT count(*) FROM counts", 0),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM counts WHERE licence <> 'ODbL-1.0'",
+            0,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM meetnet.public.counts AS c",
+            10,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM (SELECT * FROM counts LIMIT 1000)",
+            10,
+        ),
+        ("ODbL-1.0", "SELECT count(*) FROM revised_history", 2),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM revised_as_of('2026-02-11T00:00:00Z')",
+            1,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM generate_series(1, 1) WHERE 1 IN (SELECT segment_id FROM counts)",
+            0,
+        ),
+        (
+            "CC0-1.0",
+            "SELECT count(*) FROM counts a JOIN counts b USING (segment_id, time) WHERE a.segment_id = 9",
+            0,
+        ),
+        (
+            "ODbL-1.0",
+            "WITH c AS (SELECT * FROM counts UNION ALL SELECT * FROM counts) SELECT count(*) FROM c",
+            20,
+        ),
+    ] {
+        let mut answer = service.query(only(licence, sql)).await.expect(sql);
+        let batches = answer.collect().await.expect(sql);
+        let counted = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(counted, rows, "{licence}: {sql}");
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use meetnet_decode::{Decoders, SetupProblem};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, LicenceId};
-use meetnet_model::licence::{check_licences, is_licence_id};
+use meetnet_model::ids::DatasetId;
+use meetnet_model::licence::{Licence, check_licences};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::schemas::{self, Schemas};
 
@@ -95,9 +95,9 @@ pub(super) fn dataset_overrides(
                 format!("dataset `{id}` is overridden twice; join the two"),
             );
         }
-        if let Some(licence) = &raw.licence
-            && !is_licence_id(licence.get_ref())
-        {
+        let declared = raw.licence.as_ref();
+        let licence = declared.and_then(|licence| Licence::read(licence.get_ref()));
+        if let (Some(licence), None) = (declared, &licence) {
             let message = format!(
                 "`{}` is not a licence id; use an SPDX id such as CC-BY-4.0",
                 licence.get_ref()
@@ -126,8 +126,8 @@ pub(super) fn dataset_overrides(
             continue;
         };
         let declaration = Arc::make_mut(declaration);
-        if let Some(licence) = &raw.licence {
-            declaration.licence = Some(LicenceId::new(licence.get_ref()));
+        if licence.is_some() {
+            declaration.licence = licence;
         }
         if raw.attribution.is_some() {
             declaration.attribution = raw.attribution;
@@ -173,6 +173,7 @@ pub(super) fn declarations(
         all.sources
             .insert(declaration.id.clone(), Arc::new(declaration.clone()));
     }
+    all.state_licences();
     Some(Arc::new(all))
 }
 

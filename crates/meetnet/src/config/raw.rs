@@ -199,6 +199,7 @@ pub(super) struct Source {
     pub(super) namespace: Option<Spanned<String>>,
     pub(super) licence: Spanned<String>,
     pub(super) attribution: Option<String>,
+    pub(super) permission: Option<String>,
     pub(super) topics: Option<Spanned<Vec<String>>>,
     pub(super) sensor_id: Option<ValueRef>,
     #[serde(default)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use meetnet_ingest::http::is_fixed_path;
 use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
+use meetnet_model::licence::Licence;
 use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
 use meetnet_model::source::{
     DeviceDeclaration, MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
@@ -217,8 +218,11 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             Kind::Polled(_) => SourceKind::Poll,
         },
         format: format?,
-        licence: LicenceId::new(raw.licence.get_ref()),
+        // What is none is refused with the sources.
+        licence: Licence::read(raw.licence.get_ref())
+            .unwrap_or_else(|| LicenceId::new(raw.licence.get_ref())),
         attribution: raw.attribution,
+        permission: raw.permission,
         topics: raw.topics.map(Spanned::into_inner).unwrap_or_default(),
         sensor_id: raw.sensor_id,
         hardware_id: raw.hardware_id,

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::sources::{CURSORS_DIR, SourceParts};
-use super::{blocking, journal, privacy_key, sources};
+use super::{blocking, journal, licences, privacy_key, sources};
 use crate::config::{Config, Secrets};
 use crate::failure::Failure;
 
@@ -159,6 +159,8 @@ fn open_blocking(
     let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
         .map_err(lake_failure)?;
+    let stored = tables.stored_licences().map_err(lake_failure)?;
+    licences::allow(&declarations, &stored)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;

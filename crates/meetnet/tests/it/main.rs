@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod desk;
 mod import;
+mod licences;
 mod maintenance;
 mod privacy;
 mod process;

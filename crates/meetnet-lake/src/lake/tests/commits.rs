@@ -84,6 +84,62 @@ fn the_stable_time_is_when_the_last_frame_that_was_applied_was_recorded() {
     );
 }
 
+/// Whom the footer of a file asks to name.
+fn attribution(snapshot: &TableSnapshot, file: &LiveFile) -> Option<String> {
+    let input = crate::damage::open(&snapshot.folder, file, crate::storage::Access::Pages).unwrap();
+    let footer = crate::table::lookup::load_footer(&input).unwrap();
+    let pairs = footer.metadata().file_metadata().key_value_metadata()?;
+    let pair = pairs.iter().find(|pair| pair.key == "attribution")?;
+    pair.value.clone()
+}
+
+#[test]
+fn a_file_names_those_whose_rows_it_may_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut declarations = declarations();
+    let heat = declarations
+        .datasets
+        .get_mut(&DatasetId::new("heat"))
+        .unwrap();
+    let heat = Arc::make_mut(heat);
+    heat.attribution = Some("Leuven".to_owned());
+    heat.source_licences = BTreeMap::from([
+        ("CC0-1.0".into(), vec![]),
+        ("CC-BY-4.0".into(), vec!["Garden club".to_owned()]),
+    ]);
+    let mut options = LakeOptions::new(Uuid::nil());
+    options.background = false;
+    let tables = tables(folder.path(), declarations).unwrap();
+    let mut lake = Lake::open(options, tables, Sequence::ZERO).unwrap();
+    for (sequence, licence) in (1..).zip(["CC-BY-4.0", "CC0-1.0"]) {
+        let lineage = [Lineage {
+            licence: licence.into(),
+            ..lineage(Sequence(sequence), recorded_at(sequence))
+        }];
+        let rows = rows(1, START + sequence as i64 * MINUTE, 1.0);
+        lake.apply(&rows, &lineage, &mut flag).unwrap();
+        lake.advance(Sequence(sequence), recorded_at(sequence));
+    }
+    lake.commit_all().unwrap();
+    let snapshot = super::heat(&mut lake);
+    let named: Vec<_> = snapshot
+        .files
+        .iter()
+        .map(|file| (file.licence.as_str(), attribution(&snapshot, file)))
+        .collect();
+    let named: Vec<_> = named
+        .iter()
+        .map(|(licence, name)| (*licence, name.as_deref()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("CC-BY-4.0", Some("Leuven; Garden club")),
+            ("CC0-1.0", Some("Leuven"))
+        ]
+    );
+}
+
 #[test]
 fn each_licence_has_files_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -109,6 +165,25 @@ fn each_licence_has_files_of_its_own() {
         .map(|file| (file.licence.as_str(), file.rows))
         .collect();
     assert_eq!(files, [("CC-BY-4.0", 6), ("CC0-1.0", 3)]);
+    // Read from the log, as a start does before it opens the lake.
+    let stored = tables(folder.path(), declarations()).unwrap();
+    let stored = stored.stored_licences().unwrap();
+    let of_heat: Vec<(&str, Vec<&str>)> = stored[&DatasetId::new("heat")]
+        .iter()
+        .map(|(licence, sources)| {
+            (
+                licence.as_str(),
+                sources.iter().map(String::as_str).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        of_heat,
+        [
+            ("CC-BY-4.0", vec!["CC-BY-4.0"]),
+            ("CC0-1.0", vec!["CC0-1.0"])
+        ]
+    );
     // What a file says of itself is true of each of its rows: the source is named as its licence here.
     for file in snapshot.files.iter() {
         let schema = snapshot.declaration.file_schema();
