@@ -33,7 +33,7 @@ use tracing::{debug, error, info, warn};
 use super::changes::{Changes, Facts};
 use super::watch::{Cause, ConfigWatch};
 use super::write_side::Writing;
-use super::{Daemon, Role, sources};
+use super::{Daemon, Role, licences, sources};
 use crate::config::{Config, Environment, Secrets};
 
 /// How long the news of a new configuration waits until what is declared is in the answers, where the pipeline is behind.
@@ -95,8 +95,12 @@ impl Candidate {
         // Each source has been tried alone; the pipeline needs all of them together.
         Decoders::new(&declarations, key).context("the sources cannot be decoded together")?;
         let storage = Arc::clone(&running.storage);
-        DeclaredTables::read(storage, Arc::clone(&declarations))
+        let tables = DeclaredTables::read(storage, Arc::clone(&declarations))
             .context("the tables do not allow the declarations")?;
+        let stored = tables
+            .stored_licences()
+            .context("the licences of what is stored cannot be read")?;
+        licences::allow(&declarations, &stored)?;
         Ok(Self {
             config,
             secrets,

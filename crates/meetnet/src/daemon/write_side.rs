@@ -160,7 +160,7 @@ fn open_blocking(
     let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
         .map_err(lake_failure)?;
     let stored = tables.stored_licences().map_err(lake_failure)?;
-    licences::allow(&declarations, &stored)?;
+    licences::allow(&declarations, &stored).map_err(Failure::Usage)?;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
