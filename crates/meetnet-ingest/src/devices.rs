@@ -25,14 +25,8 @@ pub fn announce_devices(
     declarations: &Declarations,
 ) -> Result<usize, AppendError> {
     let mut announced = 0;
-    for source in declarations.sources.values() {
-        let has_places = source
-            .devices
-            .iter()
-            .any(|device| device.latitude.is_some());
-        if !has_places {
-            continue;
-        }
+    let sources = declarations.sources.values();
+    for source in sources.filter(|source| source.has_places()) {
         intake.append(&NewEnvelope {
             source: source.id.as_str(),
             topic: ABOUT_DEVICES,

@@ -237,11 +237,7 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
         | WireFormat::Influx => &[],
     };
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
-    let has_places = source
-        .devices
-        .iter()
-        .any(|device| device.latitude.is_some());
-    let placed = has_places.then(|| DatasetId::new("stations"));
+    let placed = source.has_places().then(|| DatasetId::new("stations"));
     let by_format = by_format.iter().map(DatasetId::new);
     by_format.chain(mapped).chain(placed).collect()
 }

@@ -632,6 +632,11 @@ pub struct SourceDeclaration {
 }
 
 impl SourceDeclaration {
+    /// Returns true where it says of a device where it stands.
+    pub fn has_places(&self) -> bool {
+        self.devices.iter().any(|device| device.latitude.is_some())
+    }
+
     /// Returns the kinds of hardware ids by which its devices are known; none where they are known by names.
     pub fn hardware_kinds(&self) -> &'static [&'static str] {
         match (&self.sensor_id, self.hardware_id) {

@@ -231,15 +231,15 @@ impl Search<'_> {
 fn names_of_pack(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut base = "";
-    let mut since_base = Vec::new();
+    let mut since_base: Vec<&str> = Vec::new();
     for pair in quoted(text).windows(2) {
-        let [(key, between), (value, _)] = *pair else {
+        let &[(key, between), (value, _)] = pair else {
             continue;
         };
         match (key, between) {
             ("bn", ":") => {
                 let behind = since_base.drain(..);
-                names.extend(behind.map(|name: &str| format!("{value}{name}")));
+                names.extend(behind.map(|name| format!("{value}{name}")));
                 base = value;
             }
             ("n", ":") => {
@@ -277,7 +277,7 @@ fn quoted(text: &str) -> Vec<(&str, &str)> {
 /// Returns what may be the device in the name of a record: the whole of it, and what stands before each separator.
 fn beginnings(name: &str) -> impl Iterator<Item = &str> {
     let parts = name.match_indices([':', '/', '.', '_']);
-    parts.map(|(at, _)| &name[..at]).chain([name])
+    parts.map(move |(at, _)| &name[..at]).chain([name])
 }
 
 /// Returns the words of a text: runs of letters, digits and joints, and each stretch of parts of such a run.

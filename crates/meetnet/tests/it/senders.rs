@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use meetnet_model::time::format_rfc3339;
 
-use crate::desk::{installation, start, wait_for};
+use crate::desk::{installation, start};
 use crate::process::{Running, answer};
 
 const SOURCES: &str = r#"
@@ -143,15 +143,16 @@ impl Town {
     /// Waits until a query has this answer, without its header.
     #[track_caller]
     fn expect(&self, sql: &str, rows: &str) {
-        let mut found = String::new();
-        wait_for(sql, || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
             let text = answer(&["sql", "--url", &self.portal, sql]).replace("\r\n", "\n");
-            found = text
-                .split_once('\n')
-                .map_or("", |(_, rows)| rows)
-                .to_owned();
-            found.trim_end() == rows
-        });
+            let found = text.split_once('\n').map_or("", |(_, rows)| rows);
+            if found.trim_end() == rows {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{sql}\nfound:\n{found}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Nothing on disk holds this text, journal included.
