@@ -1,3 +1,5 @@
+mod vanishing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
