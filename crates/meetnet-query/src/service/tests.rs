@@ -1,4 +1,6 @@
 use std::collections::BTreeSet;
+mod vanishing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
