@@ -134,6 +134,14 @@ fn days_have_the_hours_that_clocks_show() {
         "2025-12-31T23:00:00Z",
         "2026-12-31T23:00:00Z",
     );
+    // In autumn clocks in Havana show the hour after midnight twice: the day begins with the first.
+    check(
+        DAY,
+        "America/Havana",
+        "2025-11-02T05:30:00Z",
+        "2025-11-02T04:00:00Z",
+        "2025-11-03T05:00:00Z",
+    );
     // Clocks in Beirut go from midnight to one: the day begins when they have.
     let beirut = "Asia/Beirut";
     check(
@@ -373,8 +381,9 @@ fn check_walk(buckets: &TimeBuckets, starts: &[i64], what: &str) {
     assert!(spans <= bound, "{what}: {spans} starts, bound {bound}");
 }
 
-const ZONES: [&str; 6] = [
+const ZONES: [&str; 7] = [
     "Europe/Brussels",
+    "America/Havana",
     "America/St_Johns",
     "Australia/Lord_Howe",
     "Asia/Beirut",
