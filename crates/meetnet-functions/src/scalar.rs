@@ -104,10 +104,7 @@ impl ScalarUDFImpl for ScalarFunction {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         (self.spec.check)(args.scalar_arguments)?;
         let field = Field::new(self.name(), (self.spec.returns)(), true);
-        Ok(Arc::new(match self.unit(args.scalar_arguments) {
-            None => field,
-            Some(unit) => field.with_metadata(HashMap::from([(UNIT_KEY.to_owned(), unit)])),
-        }))
+        Ok(with_unit(field, self.unit(args.scalar_arguments)))
     }
 
     fn is_strict(&self) -> bool {
@@ -118,6 +115,14 @@ impl ScalarUDFImpl for ScalarFunction {
         let call = Call::new(self.spec.description, &args.args, args.number_rows);
         Ok(ColumnarValue::Array((self.spec.evaluate)(&call)?))
     }
+}
+
+/// Says the unit of a result.
+pub(crate) fn with_unit(field: Field, unit: Option<String>) -> FieldRef {
+    Arc::new(match unit {
+        None => field,
+        Some(unit) => field.with_metadata(HashMap::from([(UNIT_KEY.to_owned(), unit)])),
+    })
 }
 
 /// Applies a function of numbers to each row; None is NULL.

@@ -19,6 +19,7 @@ use meetnet_model::calendar::DAY_US;
 
 use crate::call::{Parameter, coerce, uncoerced, wrong};
 use crate::described::{FunctionDescription, FunctionKind};
+use crate::scalar::with_unit;
 use crate::time::width;
 
 /// `coverage`.
@@ -73,6 +74,11 @@ impl AggregateUDFImpl for Coverage {
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
         Ok(DataType::Float64)
+    }
+
+    fn return_field(&self, _arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        let field = Field::new(self.name(), DataType::Float64, true);
+        Ok(with_unit(field, COVERAGE.unit.map(str::to_owned)))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
