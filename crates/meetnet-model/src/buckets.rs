@@ -294,28 +294,35 @@ impl Walk<'_> {
         } else {
             period.start
         };
-        if start >= earliest {
-            let next = grid.next(floor)?.checked_sub(period.offset)?;
-            (self.from, self.until, self.start) = (start, next.min(period.end), start);
-            return Some(start);
-        }
-        if self.buckets.is_calendar {
-            self.find_calendar(instant, floor)
+        // Where the clocks are not set before, this is where the next one starts.
+        let next = grid.next(floor)?.checked_sub(period.offset)?;
+        let (start, until) = if start >= earliest {
+            (start, next.min(period.end))
+        } else if self.buckets.is_calendar {
+            self.find_calendar(instant, floor)?
         } else {
-            self.find_across(floor, period)
-        }
+            let start = self.find_across(floor, period)?;
+            (start, next.min(period.end))
+        };
+        (self.from, self.until, self.start) = (start, until, start);
+        Some(start)
     }
 
-    /// Finds the last start up to an instant whose local time has been shown twice, or whose day began under other
-    /// clocks.
-    fn find_calendar(&self, instant: i64, floor: i64) -> Option<i64> {
+    /// Finds the bucket of an instant whose local time has been shown twice, or whose bucket began under other clocks:
+    /// its start, and up to where instants lie in it.
+    fn find_calendar(&self, instant: i64, floor: i64) -> Option<(i64, i64)> {
         let grid = self.buckets.grid;
         let start = self.first_shown(floor)?;
         if start > instant {
-            return self.first_shown(grid.floor(floor - 1)?);
+            let before = self.first_shown(grid.floor(floor - 1)?)?;
+            return Some((before, start));
         }
-        let next = self.first_shown(grid.next(floor)?)?;
-        Some(if next <= instant { next } else { start })
+        let local = grid.next(floor)?;
+        let next = self.first_shown(local)?;
+        if next > instant {
+            return Some((start, next));
+        }
+        Some((next, self.first_shown(grid.next(local)?)?))
     }
 
     /// Finds the last start before the clocks were set, or where they were; `floor` has not been shown since.

@@ -1,5 +1,5 @@
-//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot and their histories, and an
-//! information schema.
+//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot, their histories and the view
+//! `functions`, and an information schema.
 //!
 //! The information schema is our own: DataFusion's would list every setting of the server (`SHOW ALL`) and cannot
 //! say units. Nothing can be registered: a path, a URL or a file is never a table.
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::TableReference;
@@ -17,6 +17,7 @@ use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
+use meetnet_functions::{FunctionDescription, descriptions};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::ids::{DatasetId, LicenceId};
@@ -35,6 +36,8 @@ pub(crate) const CATALOG: &str = "meetnet";
 /// Name of the schema that holds the datasets.
 pub(crate) const SCHEMA: &str = "public";
 const INFORMATION_SCHEMA: &str = "information_schema";
+/// Name of the view that describes functions. A dataset of this name hides it.
+const FUNCTIONS: &str = "functions";
 /// What follows the name of a dataset in the name of its history. No dataset id ends in it.
 const HISTORY_SUFFIX: &str = "_history";
 
@@ -70,10 +73,12 @@ impl SnapshotTables {
             .filter(|table| self.session == SessionKind::Private || table.declaration.is_public())
     }
 
-    /// Returns the visible tables' names: each dataset, then its history.
+    /// Returns the visible tables' names: each dataset, then its history; the view of functions last.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let view = self.get(FUNCTIONS).is_none().then(|| FUNCTIONS.to_owned());
         self.visible()
             .flat_map(|(id, _)| [id.to_string(), format!("{id}{HISTORY_SUFFIX}")])
+            .chain(view)
     }
 
     /// Returns the table and the view that a name means in this statement.
@@ -180,7 +185,9 @@ impl SchemaProvider for Datasets {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some((table, view)) = self.0.named(name) else {
-            return Ok(None);
+            return (name == FUNCTIONS)
+                .then(|| in_memory(functions()))
+                .transpose();
         };
         if let Some(as_of) = view.as_of {
             check_settled(table, as_of)?;
@@ -189,7 +196,7 @@ impl SchemaProvider for Datasets {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.named(name).is_some()
+        self.0.named(name).is_some() || name == FUNCTIONS
     }
 }
 
@@ -211,17 +218,7 @@ impl SchemaProvider for InformationSchema {
             "columns" => columns(&self.0),
             _ => return Ok(None),
         };
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|(name, values)| Field::new(*name, values.data_type().clone(), true))
-            .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, values)| values).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-        Ok(Some(Arc::new(MemTable::try_new(
-            schema,
-            vec![vec![batch]],
-        )?)))
+        in_memory(columns).map(Some)
     }
 
     fn table_exist(&self, name: &str) -> bool {
@@ -230,6 +227,23 @@ impl SchemaProvider for InformationSchema {
 }
 
 type NamedColumns = Vec<(&'static str, ArrayRef)>;
+
+fn schema_of(columns: &[(&'static str, ArrayRef)]) -> SchemaRef {
+    let field = |(name, values): &(&'static str, ArrayRef)| {
+        let data_type = values.data_type().clone();
+        Field::new(*name, data_type, true)
+    };
+    Arc::new(Schema::new(
+        columns.iter().map(field).collect::<Vec<Field>>(),
+    ))
+}
+
+fn in_memory(columns: NamedColumns) -> Result<Arc<dyn TableProvider>> {
+    let schema = schema_of(&columns);
+    let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, values)| values).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
 
 /// Table, position from 1, field.
 type ColumnRow = (String, usize, Field);
@@ -268,17 +282,29 @@ fn tables(tables: &SnapshotTables) -> NamedColumns {
     ]
 }
 
+/// What the functions for analysts are, in their own words.
+fn functions() -> NamedColumns {
+    let text = |of: fn(&'static FunctionDescription) -> Option<&'static str>| {
+        texts(descriptions().map(|function| of(function).map(str::to_owned)))
+    };
+    vec![
+        ("name", text(|function| Some(function.name))),
+        ("kind", text(|function| Some(function.kind.as_str()))),
+        ("signature", text(|function| Some(function.signature))),
+        ("description", text(|function| Some(function.description))),
+        ("unit", text(|function| function.unit)),
+        ("example", text(|function| Some(function.example))),
+    ]
+}
+
 fn columns(tables: &SnapshotTables) -> NamedColumns {
     let mut rows: Vec<ColumnRow> = Vec::new();
     for name in tables.names() {
-        let Some((table, _)) = tables.named(&name) else {
-            continue;
+        let schema = match tables.named(&name) {
+            Some((table, _)) => public_schema(&table.declaration),
+            None => schema_of(&functions()),
         };
-        for (position, field) in public_schema(&table.declaration)
-            .fields()
-            .iter()
-            .enumerate()
-        {
+        for (position, field) in schema.fields().iter().enumerate() {
             rows.push((name.clone(), position + 1, field.as_ref().clone()));
         }
     }

@@ -156,7 +156,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
             (BadRequest, format!("not supported: {}", first_line(text)))
         }
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
-            (BadRequest, first_line(text).to_owned())
+            (BadRequest, first_line(own_words(text)).to_owned())
         }
         error if is_of_reading(error) => (Internal, internal_message()),
         DataFusionError::ArrowError(arrow, _) => {
@@ -214,6 +214,16 @@ fn internal_message() -> String {
     "the query failed inside the server; the server's log has the cause".to_owned()
 }
 
+/// Functions say themselves what is wrong with their arguments; DataFusion puts its own words before and behind.
+fn own_words(text: &str) -> &str {
+    let Some((_, own)) = text.split_once("user-defined coercion failed with: ") else {
+        return text;
+    };
+    let own = own.strip_prefix("Error during planning: ").unwrap_or(own);
+    own.split_once(". No function matches the given name")
+        .map_or(own, |(own, _)| own)
+}
+
 /// DataFusion appends backtraces and help on further lines; clients need the first.
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or(text).trim()
@@ -247,8 +257,8 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
         return (
             QueryErrorKind::NotFound,
             format!(
-                "there is no table function `{name}`; there are generate_series and, for each dataset, \
-                 its name with _as_of behind"
+                "there is no table function `{name}`; there are time_grid, generate_series and, for \
+                 each dataset, its name with _as_of behind"
             ),
         );
     }
@@ -258,7 +268,8 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
             "this service does not show its settings".to_owned(),
         );
     }
-    (QueryErrorKind::BadRequest, first_line(text).to_owned())
+    let message = first_line(own_words(text)).to_owned();
+    (QueryErrorKind::BadRequest, message)
 }
 
 fn schema_message(error: &SchemaError) -> String {

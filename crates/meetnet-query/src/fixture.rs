@@ -27,7 +27,7 @@ use serde_json::json;
 mod database;
 mod revised;
 
-pub(crate) use database::Database;
+pub(crate) use database::{Database, shown};
 pub(crate) use revised::revised;
 
 pub(crate) const HOUR: i64 = 3_600_000_000;

@@ -27,6 +27,8 @@ mod summary;
 mod table;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod slt;

@@ -48,6 +48,7 @@ impl Sessions {
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
             .build();
+        meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         Ok(Self {
             template: state,

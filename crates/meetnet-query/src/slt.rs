@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
-use crate::encode::cell;
 use crate::error::QueryError;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
@@ -25,18 +24,13 @@ impl AsyncDB for Database {
         let types = vec![DefaultColumnType::Any; answer.schema.fields().len()];
         let mut rows = Vec::new();
         for batch in answer.collect().await? {
-            let columns = cell::columns(&batch)?;
-            for row in 0..batch.num_rows() {
-                let shown = columns.iter().map(|column| {
-                    let mut text = Vec::new();
-                    column.write_text(row, &mut text);
-                    match String::from_utf8_lossy(&text) {
-                        _ if column.is_null(row) => "NULL".to_owned(),
-                        text if text.is_empty() => "(empty)".to_owned(),
-                        text => text.into_owned(),
-                    }
+            for cells in fixture::shown(&batch)? {
+                let texts = cells.into_iter().map(|cell| match cell {
+                    None => "NULL".to_owned(),
+                    Some(text) if text.is_empty() => "(empty)".to_owned(),
+                    Some(text) => text,
                 });
-                rows.push(shown.collect());
+                rows.push(texts.collect());
             }
         }
         Ok(DBOutput::Rows { types, rows })

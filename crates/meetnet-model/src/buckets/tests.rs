@@ -134,6 +134,14 @@ fn days_have_the_hours_that_clocks_show() {
         "2025-12-31T23:00:00Z",
         "2026-12-31T23:00:00Z",
     );
+    // In autumn clocks in Havana show the hour after midnight twice: the day begins with the first.
+    check(
+        DAY,
+        "America/Havana",
+        "2025-11-02T05:30:00Z",
+        "2025-11-02T04:00:00Z",
+        "2025-11-03T05:00:00Z",
+    );
     // Clocks in Beirut go from midnight to one: the day begins when they have.
     let beirut = "Asia/Beirut";
     check(
@@ -373,8 +381,9 @@ fn check_walk(buckets: &TimeBuckets, starts: &[i64], what: &str) {
     assert!(spans <= bound, "{what}: {spans} starts, bound {bound}");
 }
 
-const ZONES: [&str; 6] = [
+const ZONES: [&str; 7] = [
     "Europe/Brussels",
+    "America/Havana",
     "America/St_Johns",
     "Australia/Lord_Howe",
     "Asia/Beirut",
@@ -399,17 +408,25 @@ fn short_buckets_equal_their_definition_through_a_year() {
 #[test]
 fn calendar_buckets_equal_the_calendar_through_years() {
     let micros = |zoned: Zoned| zoned.timestamp().as_microsecond();
+    // A Monday.
+    let first = jiff::civil::date(2024, 1, 1);
     for name in ZONES {
         let zone = TimeZone::get(name).unwrap();
-        let midnight = |date: jiff::civil::Date| micros(date.to_zoned(zone.clone()).unwrap());
-        let first = jiff::civil::date(2024, 1, 1);
-        let days: Vec<i64> = (0..800)
-            .map(|day| midnight(first.checked_add(jiff::Span::new().days(day)).unwrap()))
-            .collect();
-        check_walk(&buckets(DAY, name), &days, &format!("days in {name}"));
-        let months: Vec<i64> = (0..60)
-            .map(|month| midnight(first.checked_add(jiff::Span::new().months(month)).unwrap()))
-            .collect();
-        check_walk(&buckets(MONTH, name), &months, &format!("months in {name}"));
+        let check = |width: BucketWidth, count: i32, span: fn(i32) -> jiff::Span| {
+            let midnight = |index: i32| {
+                let date = first.checked_add(span(index)).unwrap();
+                micros(date.to_zoned(zone.clone()).unwrap())
+            };
+            let starts: Vec<i64> = (0..count).map(midnight).collect();
+            check_walk(
+                &buckets(width, name),
+                &starts,
+                &format!("{width:?} in {name}"),
+            );
+        };
+        check(DAY, 800, |index| jiff::Span::new().days(index));
+        check(WEEK, 200, |index| jiff::Span::new().days(7 * index));
+        check(MONTH, 60, |index| jiff::Span::new().months(index));
+        check(YEAR, 8, |index| jiff::Span::new().years(index));
     }
 }

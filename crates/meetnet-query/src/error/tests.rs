@@ -52,3 +52,22 @@ fn distance_counts_edits() {
         assert_eq!(edit_distance(a, b), expect, "{a} {b}");
     }
 }
+
+#[test]
+fn what_a_function_says_of_its_arguments_is_all_that_is_said() {
+    let own = "`f`: it takes 1 arguments, not 2; it is called as f(a) → text";
+    let text = format!(
+        "Execution error: Function 'f' user-defined coercion failed with: Error during planning: {own}. No function \
+         matches the given name and argument types 'f(Utf8, Utf8)'. You might need to add explicit type casts.\n\tf(…)"
+    );
+    for error in [
+        DataFusionError::Plan(text.clone()),
+        DataFusionError::Execution(text),
+    ] {
+        let found = QueryError::from_datafusion(error, &[]);
+        assert_eq!(
+            (found.kind, found.message.as_str()),
+            (QueryErrorKind::BadRequest, own)
+        );
+    }
+}

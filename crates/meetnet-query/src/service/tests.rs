@@ -234,6 +234,26 @@ async fn an_answer_says_how_far_it_reaches_and_its_units() {
         &[Some("1/h")],
     )
     .await;
+    check(
+        public(
+            "SELECT heat_index(car, 50), convert(car, 'Cel', '°F'), locf(car) OVER (ORDER BY time), \
+             time_bucket('1 day', time) FROM counts",
+        ),
+        7,
+        counts,
+        &[Some("Cel"), Some("[degF]"), Some("1/h"), None],
+    )
+    .await;
+    check(
+        public(
+            "SELECT last(car, time), time_weighted_avg(car, time), \
+             coverage(time, INTERVAL '1 hour', '2026-01-01', '2026-01-02') FROM counts",
+        ),
+        7,
+        counts,
+        &[Some("1/h"), Some("1/h"), Some("1")],
+    )
+    .await;
     check(public("SELECT 1"), 7, counts, &[None]).await;
     check(private("SELECT 1"), 5, START, &[None]).await;
     check(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use meetnet_model::dataset::DatasetDeclaration;
 
-/// Metadata key of a field's UCUM unit.
-pub const UNIT_KEY: &str = "unit";
+pub use meetnet_functions::UNIT_KEY;
+
 /// Metadata key of a field's observed-property IRI.
 pub const IRI_KEY: &str = "iri";
 

@@ -127,6 +127,16 @@ async fn files_are_skipped_by_statistics_and_partition_values() {
     .await;
     check("car IS NULL", &["2026-03"]).await;
     check("superseded_at IS NOT NULL", &[]).await;
+    // A bucket is a range of time.
+    let month = "time_bucket(INTERVAL '1 month', time)";
+    check(&format!("{month} = '2026-02-01'"), &["2026-02"]).await;
+    check(&format!("{month} < '2026-02-01'"), &["2026-01"]).await;
+    check(&format!("{month} = '2026-02-02'"), &[]).await;
+    check(
+        "time_bucket(INTERVAL '1 day', time, 'Europe/Brussels') >= '2026-02-15'",
+        &["2026-03"],
+    )
+    .await;
 }
 
 /// Row groups of 64 rows and pages of 32: one series in one file touches few of them, masks or not.

@@ -1,0 +1,78 @@
+//! SQL functions for analysts of sensors: time by the clocks of a zone, gaps, places, units and indices.
+//!
+//! ```text
+//! meetnet-model (buckets, grids, units, indices) ─▶ functions over Arrow arrays ─▶ session of meetnet-query
+//! ```
+//!
+//! What is computed stands in `meetnet-model` wherever others need it too; here it meets DataFusion: types of arguments,
+//! whole columns at once, order and ranges for the planner, limits. It knows no dataset, no snapshot and no file. Unless
+//! a description says otherwise, NULL in is NULL out.
+
+mod aggregate;
+mod call;
+mod described;
+mod measure;
+mod place;
+mod scalar;
+mod time;
+mod window;
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+pub use described::{FunctionDescription, FunctionKind};
+
+use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
+use scalar::{ScalarFunction, ScalarSpec};
+use time::{TimeBucket, TimeGrid};
+use window::{Interpolate, Locf};
+
+/// Metadata key of a field's UCUM unit.
+pub const UNIT_KEY: &str = "unit";
+
+/// Every scalar function but `time_bucket`, which tells the planner more.
+fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
+    place::SCALARS.iter().chain(measure::SCALARS).copied()
+}
+
+/// Adds the functions to a session.
+///
+/// # Errors
+/// Where the session takes no functions.
+pub fn register(state: &mut SessionState) -> Result<()> {
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimeBucket::new())))?;
+    for spec in scalars() {
+        let function = ScalarFunction::new(spec);
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for edge in [Edge::First, Edge::Last] {
+        let function = FirstOrLast::new(edge);
+        state.register_udaf(Arc::new(AggregateUDF::new_from_impl(function)))?;
+    }
+    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(TimeWeighted::new())))?;
+    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(Coverage::new())))?;
+    state.register_udwf(Arc::new(WindowUDF::new_from_impl(Locf::new())))?;
+    state.register_udwf(Arc::new(WindowUDF::new_from_impl(Interpolate::new())))?;
+    state.register_udtf(time::GRID.name, Arc::new(TimeGrid));
+    Ok(())
+}
+
+/// Returns what the functions are, in the order to read about them.
+pub fn descriptions() -> impl Iterator<Item = &'static FunctionDescription> {
+    let of_series = [
+        &time::BUCKET,
+        &time::GRID,
+        &window::LOCF,
+        &window::INTERPOLATE,
+        &aggregate::FIRST,
+        &aggregate::LAST,
+        &aggregate::TIME_WEIGHTED_AVG,
+        &aggregate::COVERAGE,
+    ];
+    of_series
+        .into_iter()
+        .chain(scalars().map(|spec| spec.description))
+}
