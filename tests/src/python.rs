@@ -38,12 +38,18 @@ pub fn run_with(script: &str, arguments: &[&Path], variables: &[(&str, String)])
 
 /// Returns true where the Python packages of `tests/requirements.txt` are there (`MEETNET_PYTHON` names them).
 pub fn has_readers() -> bool {
+    has_packages(&["deltalake", "polars", "pyarrow"])
+}
+
+/// Returns true where these Python packages are there, and says what is skipped where they are not.
+pub fn has_packages(packages: &[&str]) -> bool {
+    let packages = packages.join(", ");
     let has = Command::new(interpreter())
-        .args(["-c", "import deltalake, polars, pyarrow"])
+        .args(["-c", &format!("import {packages}")])
         .output()
         .is_ok_and(|output| output.status.success());
     if !has {
-        println!("skipped: no Python with deltalake, polars and pyarrow; run ./tests/run");
+        println!("skipped: no Python with {packages}; run ./tests/run");
     }
     has
 }

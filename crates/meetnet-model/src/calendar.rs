@@ -127,6 +127,11 @@ pub fn format_rfc3339(micros: i64) -> String {
     out
 }
 
+/// Returns the month of an instant, 1 to 12, UTC.
+pub fn month(micros: i64) -> u8 {
+    Date::from_days(micros.div_euclid(DAY_US)).month as u8
+}
+
 /// Returns the name of the period that holds an instant: `2026`, `2026-01` or `2026-01-01`.
 /// It is the value of the partition column [`Grain::column`].
 pub fn period(micros: i64, grain: Grain) -> String {

@@ -1,7 +1,14 @@
 //! Quality flags of rows about to be inserted: the IOOS QARTOD primary level and the tests that did not pass.
 //!
 //! `decoded rows -> key look-up -> [quality] -> hot rows`. Values are never changed here, and nothing is dropped.
-//! Tests look backwards only. It knows no wire format and does no I/O.
+//! Tests of rows look backwards only; [`batch`] and [`neighbour`] are for the settle pass. docs/quality.md says what each
+//! test does and where it differs from `ioos_qc`. It knows no wire format and does no I/O.
+
+pub mod backward;
+pub mod batch;
+pub mod neighbour;
+pub mod series;
+pub mod value;
 
 use std::collections::HashMap;
 use std::sync::Arc;

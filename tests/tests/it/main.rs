@@ -8,6 +8,7 @@
 mod crashes;
 mod declarations;
 mod erase;
+mod quality;
 mod readers;
 mod recordings;
 mod s3;

@@ -26,6 +26,19 @@ fn instants_are_written_as_short_as_they_are_exact() {
 }
 
 #[test]
+fn months_are_those_of_utc() {
+    for (time, expect) in [
+        ("2026-01-01T00:00:00Z", 1),
+        ("2025-12-31T23:59:59.999999Z", 12),
+        ("2024-02-29T12:00:00Z", 2),
+        ("2024-03-01T00:00:00Z", 3),
+        ("1969-07-20T20:17:40Z", 7),
+    ] {
+        assert_eq!(month(at(time)), expect, "{time}");
+    }
+}
+
+#[test]
 fn periods_name_and_bound_the_instants_they_hold() {
     for (time, grain, name, start, end) in [
         (
