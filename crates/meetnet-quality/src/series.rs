@@ -55,7 +55,7 @@ impl SeriesTests {
     }
 
     /// How many observations the tests want at most.
-    fn observations(&self) -> usize {
+    pub(crate) fn observations(&self) -> usize {
         if self.flat_line.is_none() && self.attenuated_signal.is_none() {
             1
         } else {
@@ -68,13 +68,13 @@ impl SeriesTests {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesHistory {
     /// Ascending by time, each time once.
-    observations: VecDeque<Observation>,
+    pub(crate) observations: VecDeque<Observation>,
     /// Whether older observations were forgotten.
-    has_forgotten: bool,
+    pub(crate) has_forgotten: bool,
     /// How often the sensor reports, whole seconds; 0 where that is not known yet.
-    interval_s: u32,
+    pub(crate) interval_s: u32,
     /// Observations until the interval is measured again.
-    measure_in: u8,
+    pub(crate) measure_in: u8,
 }
 
 impl SeriesHistory {
@@ -100,6 +100,11 @@ impl SeriesHistory {
         flags
     }
 
+    /// Remembers one observation without testing it: the history is then what [`SeriesHistory::push`] leaves.
+    pub(crate) fn record(&mut self, now: Observation, observations_max: usize) {
+        self.remember(self.place_of(now.time), now, observations_max);
+    }
+
     /// How many observations it holds.
     pub fn len(&self) -> usize {
         self.observations.len()
@@ -120,6 +125,7 @@ impl SeriesHistory {
         }
     }
 
+    /// Puts an observation into its place, the position of the first that is not older.
     fn remember(&mut self, at: usize, now: Observation, observations_max: usize) {
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
@@ -155,11 +161,10 @@ impl SeriesHistory {
             .observations
             .iter()
             .zip(self.observations.iter().skip(1));
-        let mut count = 0;
         for (gap, (older, newer)) in gaps.iter_mut().zip(pairs) {
             *gap = newer.time - older.time;
-            count += 1;
         }
+        let count = self.observations.len().saturating_sub(1);
         self.interval_s = median_gap_s(&mut gaps[..count]).unwrap_or(0);
         self.measure_in = MEASURE_EVERY;
     }
