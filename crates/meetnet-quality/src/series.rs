@@ -167,3 +167,177 @@ impl SeriesHistory {
 
 #[cfg(test)]
 mod tests;
+//! The backward-looking tests of one series as its observations arrive: push one, get its flags.
+//!
+//! A series remembers its newest observations by time, not by arrival, so a late one is tested by what was before it and
+//! takes its place for what comes after it. What a test would need and the history no longer holds is not evaluated.
+
+use std::collections::VecDeque;
+
+use meetnet_model::quality::{AttenuatedSignal, FlatLine, PropertyTests, Quality, RateOfChange};
+
+use crate::backward::{self, Observation};
+use crate::batch::median_gap_s;
+
+/// Observations that a series remembers at most: 5 hours at one in two and a half minutes, 5 days at one per hour.
+pub const OBSERVATIONS_MAX: usize = 128;
+/// After this many observations the interval of a series is measured again.
+const MEASURE_EVERY: u8 = 16;
+
+/// The declared tests of a series.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SeriesTests {
+    rate_of_change: Option<RateOfChange>,
+    flat_line: Option<FlatLine>,
+    attenuated_signal: Option<AttenuatedSignal>,
+}
+
+/// The flags of one observation; a test that is not declared is not evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesFlags {
+    /// Of the rate of change test.
+    pub rate_of_change: Quality,
+    /// Of the flat line test.
+    pub flat_line: Quality,
+    /// Of the attenuated signal test.
+    pub attenuated_signal: Quality,
+}
+
+impl SeriesFlags {
+    /// No test was run.
+    pub const NOT_EVALUATED: Self = Self {
+        rate_of_change: Quality::NotEvaluated,
+        flat_line: Quality::NotEvaluated,
+        attenuated_signal: Quality::NotEvaluated,
+    };
+}
+
+impl SeriesTests {
+    /// Takes the backward-looking tests of a property; None where it has none.
+    pub fn new(declared: &PropertyTests) -> Option<Self> {
+        let tests = Self {
+            rate_of_change: declared.rate_of_change,
+            flat_line: declared.flat_line,
+            attenuated_signal: declared.attenuated_signal,
+        };
+        (tests != Self::default()).then_some(tests)
+    }
+
+    /// How many observations the tests want at most.
+    pub(crate) fn observations(&self) -> usize {
+        if self.flat_line.is_none() && self.attenuated_signal.is_none() {
+            1
+        } else {
+            OBSERVATIONS_MAX
+        }
+    }
+}
+
+/// What a series remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeriesHistory {
+    /// Ascending by time, each time once.
+    pub(crate) observations: VecDeque<Observation>,
+    /// Whether older observations were forgotten.
+    pub(crate) has_forgotten: bool,
+    /// How often the sensor reports, whole seconds; 0 where that is not known yet.
+    pub(crate) interval_s: u32,
+    /// Observations until the interval is measured again.
+    pub(crate) measure_in: u8,
+}
+
+impl SeriesHistory {
+    /// Tests one observation by those before it, and remembers it. Of two of one time the one pushed later is remembered.
+    pub fn push(&mut self, tests: &SeriesTests, now: Observation) -> SeriesFlags {
+        let at = self.place_of(now.time);
+        let older = self.observations.range(..at).rev().copied();
+        let is_whole = !self.has_forgotten;
+        let newest_first = std::iter::once(now).chain(older);
+        let before = at.checked_sub(1).map(|before| self.observations[before]);
+        let mut flags = SeriesFlags::NOT_EVALUATED;
+        if let Some(limits) = tests.rate_of_change {
+            flags.rate_of_change = backward::rate_of_change(now, before, is_whole, limits);
+        }
+        if let Some(limits) = tests.flat_line {
+            let values = newest_first.clone().map(|observation| observation.value);
+            flags.flat_line = backward::flat_line(values, is_whole, self.interval_s, limits);
+        }
+        if let Some(limits) = tests.attenuated_signal {
+            flags.attenuated_signal = backward::attenuated_signal(newest_first, is_whole, limits);
+        }
+        self.remember(at, now, tests.observations());
+        flags
+    }
+
+    /// Remembers one observation without testing it: the history is then what [`SeriesHistory::push`] leaves.
+    pub(crate) fn record(&mut self, now: Observation, observations_max: usize) {
+        self.remember(self.place_of(now.time), now, observations_max);
+    }
+
+    /// How many observations it holds.
+    pub fn len(&self) -> usize {
+        self.observations.len()
+    }
+
+    /// Returns true where nothing was pushed yet.
+    pub fn is_empty(&self) -> bool {
+        self.observations.is_empty()
+    }
+
+    /// The position of the first observation that is not older.
+    fn place_of(&self, time: i64) -> usize {
+        match self.observations.back() {
+            Some(newest) if newest.time >= time => {
+                self.observations.partition_point(|o| o.time < time)
+            }
+            _ => self.observations.len(),
+        }
+    }
+
+    /// Puts an observation into its place, the position of the first that is not older.
+    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) {
+        if let Some(same) = self.observations.get_mut(at)
+            && same.time == now.time
+        {
+            same.value = now.value;
+            return;
+        }
+        if self.observations.len() >= observations_max {
+            self.has_forgotten = true;
+            if at == 0 {
+                // Older than everything that is remembered.
+                return;
+            }
+            self.observations.pop_front();
+            self.observations.insert(at - 1, now);
+        } else {
+            self.observations.insert(at, now);
+        }
+        self.measure(observations_max);
+    }
+
+    /// Measures the interval now and then: it changes seldom, and a median costs more than all tests together.
+    fn measure(&mut self, observations_max: usize) {
+        if observations_max == 1 {
+            return;
+        }
+        if self.interval_s != 0 && self.measure_in > 0 {
+            self.measure_in -= 1;
+            return;
+        }
+        let mut gaps = [0_i64; OBSERVATIONS_MAX];
+        let pairs = self
+            .observations
+            .iter()
+            .zip(self.observations.iter().skip(1));
+        for (gap, (older, newer)) in gaps.iter_mut().zip(pairs) {
+            *gap = newer.time - older.time;
+        }
+        let count = self.observations.len().saturating_sub(1);
+        self.interval_s = median_gap_s(&mut gaps[..count]).unwrap_or(0);
+        self.measure_in = MEASURE_EVERY;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ use crate::outcomes::Outcome;
 mod import;
 mod places;
 mod precedences;
+mod quality;
 mod redeclare;
 mod replay;
 mod restarts;
