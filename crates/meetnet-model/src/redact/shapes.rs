@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use h3o::CellIndex;
 
-use super::{PersonalKind, is_word};
+use super::{MARK, PersonalKind, is_word};
 use crate::privacy::{lat_is_exact, lon_is_exact};
 
 /// Something that looks like personal data.
@@ -87,7 +87,7 @@ pub(super) fn pseudonym_at_end(text: &str) -> Option<u64> {
 fn is_pseudonym(before: &str, digits: &str) -> bool {
     let mut back = before.chars().rev();
     let has_namespace = back.next() == Some('-')
-        && back.next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+        && back.next().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | MARK))
         // `eui-70b3…` is how The Things Stack writes an EUI.
         && !before.ends_with("eui-");
     has_namespace && digits.len() == 16 && digits.bytes().all(is_lower_hex)

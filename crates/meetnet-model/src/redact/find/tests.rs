@@ -151,6 +151,10 @@ fn several_are_found_in_one_text() {
         ],
     );
     assert_eq!(redact_text(text), "…,…,token=…,…");
+    // A key is an id, and tells of its value.
+    let text = "device-70b3d57ed005abcd-token=hunter2";
+    check(text, &[(Eui, "70b3d57ed005abcd"), (Token, "hunter2")]);
+    assert_eq!(redact_text(text), "device-…-token=…");
     let clean = "committed dataset=heat rows=3";
     assert!(matches!(redact_text(clean), Cow::Borrowed(text) if text == clean));
 }
