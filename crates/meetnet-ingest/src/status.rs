@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meetnet_model::ids::SourceId;
+use meetnet_model::redact::redact_text;
 use meetnet_model::source::SourceKind;
 use metrics::{Counter, Gauge};
 use serde::Serialize;
@@ -224,9 +225,11 @@ impl SourceState {
     }
 
     pub(crate) fn note_error(&self, message: impl Into<String>) {
+        // Pages and `/readyz` show it, and the error of a library may repeat a topic or an address with a password.
+        let message = redact_text(&message.into()).into_owned();
         lock(&self.texts).last_error = Some(ErrorNote {
             at: now_us(),
-            message: message.into(),
+            message,
         });
     }
 

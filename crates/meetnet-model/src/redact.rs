@@ -173,9 +173,16 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     fn run(&self, excerpt: &mut Excerpt) {
         let mut at = 0;
+        // The value of a telling key. The key itself is looked at first: it may be an id.
+        let mut secret: Option<Range<usize>> = None;
         while let Some(first) = self.text[at..].chars().next() {
             if excerpt.cut {
                 return;
+            }
+            if let Some(value) = secret.take_if(|value| at >= value.start) {
+                excerpt.mark();
+                at = at.max(value.end);
+                continue;
             }
             if !is_word(first) {
                 excerpt.push(first);
@@ -189,15 +196,12 @@ impl Scanner<'_> {
                 continue;
             }
             let word = word_at(&self.text[at..]);
-            if let Some(value) = self.secret_value(word, at + word.len()) {
-                excerpt.push_str(&self.text[at..value.start]);
-                excerpt.mark();
-                at = value.end;
-            } else {
-                let length = shapes::harmless_length(word);
-                excerpt.push_str(&self.text[at..at + length]);
-                at += length;
+            if secret.is_none() {
+                secret = self.secret_value(word, at + word.len());
             }
+            let length = shapes::harmless_length(word);
+            excerpt.push_str(&self.text[at..at + length]);
+            at += length;
         }
     }
 

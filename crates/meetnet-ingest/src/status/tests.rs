@@ -17,7 +17,7 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
         .register(&SourceId::new("beta"), SourceKind::Mqtt)
         .message(5, 2_000);
     beta.set_connected("mqtt-5", true);
-    beta.note_error("no");
+    beta.note_error("no answer from mqtt://an:hunter2@broker");
     alpha.set_subscribed();
     beta.set_subscribed();
 
@@ -36,7 +36,7 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
             .last_error
             .as_ref()
             .map(|note| note.message.as_str()),
-        Some("no")
+        Some("no answer from mqtt://…@broker")
     );
     assert!(read[1].connected && read[1].session_present);
     assert!(statuses.all_subscribed());

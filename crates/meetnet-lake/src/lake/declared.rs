@@ -62,6 +62,39 @@ impl DeclaredTables {
             .collect()
     }
 
+    /// Returns the declarations with the names of former sources: whom rows ask to name whose licence no configured source
+    /// has any more. Files that are written later would not state it otherwise. The same declarations where there is
+    /// nobody to add.
+    ///
+    /// # Errors
+    /// Where a log is broken.
+    pub fn with_former_names(&self) -> Result<Arc<Declarations>, LakeError> {
+        let mut declarations = Arc::clone(&self.declarations);
+        for table in &self.tables {
+            let declared = table.declaration();
+            let Some(stored) = table.stored()? else {
+                continue;
+            };
+            let licences = licences_of(&table.files()?);
+            let former = stored
+                .source_licences
+                .into_iter()
+                .filter(|(licence, names)| {
+                    !names.is_empty()
+                        && !declared.source_licences.contains_key(licence)
+                        && licences.contains_key(licence)
+                });
+            for (licence, names) in former {
+                let datasets = &mut Arc::make_mut(&mut declarations).datasets;
+                if let Some(dataset) = datasets.get_mut(&declared.id) {
+                    let known = &mut Arc::make_mut(dataset).source_licences;
+                    known.insert(licence, names);
+                }
+            }
+        }
+        Ok(declarations)
+    }
+
     /// Returns where the tables lie, and the tables as they are now. Who had the folder before may have committed until
     /// its lock was free, and may have had other declarations.
     pub(super) fn into_current(

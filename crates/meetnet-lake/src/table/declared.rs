@@ -77,6 +77,14 @@ impl DeclaredTable {
         &self.declaration
     }
 
+    /// Returns the declaration that the table has; none where there is no table.
+    ///
+    /// # Errors
+    /// Where the log is broken.
+    pub(crate) fn stored(&self) -> Result<Option<DatasetDeclaration>, LakeError> {
+        self.log.as_ref().map(TableLog::declaration).transpose()
+    }
+
     /// Returns the live files of the table; none where there is no table.
     ///
     /// # Errors

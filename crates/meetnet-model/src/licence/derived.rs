@@ -29,7 +29,7 @@ pub fn combine<'a>(inputs: impl IntoIterator<Item = &'a str> + Clone) -> Vec<&'a
     let mut allowed: Vec<&'a str> = LICENCES
         .iter()
         .map(|licence| licence.id)
-        .filter(|id| allows_all(*id))
+        .filter(|&id| allows_all(id))
         .collect();
     for input in inputs.clone() {
         if Licence::find(input).is_none() && allows_all(input) && !allowed.contains(&input) {
@@ -69,7 +69,7 @@ pub fn check_derived(
     let of_inputs = || {
         inputs.iter().flat_map(|input| {
             let licences = input.licences.iter();
-            licences.map(|licence| (&input.dataset, licence.as_str()))
+            licences.map(move |licence| (&input.dataset, licence.as_str()))
         })
     };
     let refused: Vec<String> = of_inputs()

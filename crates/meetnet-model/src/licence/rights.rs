@@ -24,11 +24,9 @@ impl Rights {
         stored: impl IntoIterator<Item = &'a LicenceId>,
         only: Option<&BTreeSet<LicenceId>>,
     ) {
-        let licences: BTreeSet<&LicenceId> = stored
-            .into_iter()
-            .chain(dataset.source_licences.keys())
-            .filter(|licence| only.is_none_or(|only| only.contains(*licence)))
-            .collect();
+        let mut licences: BTreeSet<&LicenceId> = stored.into_iter().collect();
+        licences.extend(dataset.source_licences.keys());
+        licences.retain(|licence| only.is_none_or(|only| only.contains(*licence)));
         for licence in licences {
             for name in dataset.attributions(licence) {
                 if !self.attributions.iter().any(|known| known == name) {

@@ -37,7 +37,18 @@ pub fn find(text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut at = 0;
     let mut word_end = 0;
+    // What a key has told of its value. The key itself is looked at first: it may be an id.
+    let mut told: Option<Finding> = None;
     while let Some(first) = text[at..].chars().next() {
+        if let Some(Finding { kind, range }) = told.take_if(|told| at >= told.range.start) {
+            let end = range.end;
+            if at < end {
+                let range = at..end;
+                found.push(Finding { kind, range });
+            }
+            at = at.max(end);
+            continue;
+        }
         if !is_word(first) {
             at = match skip_colours(text, at) {
                 behind if behind > at => behind,
@@ -58,10 +69,8 @@ pub fn find(text: &str) -> Vec<Finding> {
         if at >= word_end {
             let word = word_at(&text[at..]);
             word_end = at + word.len();
-            if let Some(finding) = behind_key(text, word, word_end) {
-                at = finding.range.end;
-                found.push(finding);
-                continue;
+            if told.is_none() {
+                told = behind_key(text, word, word_end);
             }
         }
         at += shapes::harmless_length(&text[at..word_end]);

@@ -124,7 +124,8 @@ impl Search {
             self.last.clear();
             self.last.push_str(text);
             self.last_kinds.clear();
-            let text = &*self.allowed.without(text);
+            let cleaned = self.allowed.without(text);
+            let text = &*cleaned;
             for finding in find(text) {
                 if !self
                     .last_kinds

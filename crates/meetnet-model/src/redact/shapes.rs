@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use h3o::CellIndex;
 
-use super::{PersonalKind, is_word};
+use super::{MARK, PersonalKind, is_word};
 use crate::privacy::{lat_is_exact, lon_is_exact};
 
 /// Something that looks like personal data.
@@ -87,7 +87,7 @@ pub(super) fn pseudonym_at_end(text: &str) -> Option<u64> {
 fn is_pseudonym(before: &str, digits: &str) -> bool {
     let mut back = before.chars().rev();
     let has_namespace = back.next() == Some('-')
-        && back.next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+        && back.next().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | MARK))
         // `eui-70b3…` is how The Things Stack writes an EUI.
         && !before.ends_with("eui-");
     has_namespace && digits.len() == 16 && digits.bytes().all(is_lower_hex)
@@ -278,7 +278,10 @@ fn bare_hex(before: &str, text: &str) -> Option<Look> {
     let is_mixed = has_letter(digits) && has_digit(digits);
     let is_id = matches!(digits.len(), 12 | 16) || (digits.len() > 16 && has_letter(digits));
     let (kind, is_certain) = match digits.len() {
-        12 => (PersonalKind::Mac, is_mixed),
+        12 => (
+            PersonalKind::Mac,
+            is_mixed && !is_asset(before, &text[run..]),
+        ),
         16 if is_pseudonym(before, word) => (PersonalKind::Eui, is_of_maker(digits)),
         16 => (
             PersonalKind::Eui,
@@ -296,6 +299,12 @@ fn bare_hex(before: &str, text: &str) -> Option<Look> {
         range: 0..run,
         is_certain,
     })
+}
+
+/// The hash in the name of a file that pages load: `meetnet-1f2e3d4c5b6a.css`.
+fn is_asset(before: &str, after: &str) -> bool {
+    let endings = [".css", ".js", ".svg"];
+    before.ends_with('-') && endings.iter().any(|ending| after.starts_with(ending))
 }
 
 fn is_of_maker(digits: &str) -> bool {

@@ -134,6 +134,7 @@ fn hardware_ids_go_by_their_look() {
         ("mail an.peeters@example.org, thanks", "mail …, thanks"),
         ("who=an.peeters%40example.org&x=1", "who=…&x=1"),
         ("57433366-50a6-4dc2-8145-2df1bbc70d9e", "…"),
+        ("device-70b3d57ed005abcd-token=x", "device-…-token=…"),
     ] {
         check(input, expect);
     }

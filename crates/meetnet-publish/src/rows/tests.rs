@@ -263,6 +263,8 @@ async fn head_has_no_body_and_a_browser_elsewhere_may_ask() {
         "meetnet-as-of",
         "meetnet-through",
         "meetnet-stable-time",
+        "meetnet-licence",
+        "meetnet-attribution",
     ] {
         assert!(exposed.contains(name), "{exposed}");
     }

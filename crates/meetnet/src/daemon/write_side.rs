@@ -161,6 +161,13 @@ fn open_blocking(
         .map_err(lake_failure)?;
     let stored = tables.stored_licences().map_err(lake_failure)?;
     licences::allow(&declarations, &stored).map_err(Failure::Usage)?;
+    let named = tables.with_former_names().map_err(lake_failure)?;
+    let tables = if Arc::ptr_eq(&named, &declarations) {
+        tables
+    } else {
+        DeclaredTables::read(Arc::clone(&storage), Arc::clone(&named)).map_err(lake_failure)?
+    };
+    let declarations = named;
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;

@@ -23,14 +23,17 @@ pub(super) type Leaks = Vec<(String, Leak)>;
 
 /// The places of one file or answer.
 struct Places<'a> {
-    searches: BTreeMap<String, Search>,
+    /// Where the search through each place stands.
+    known: BTreeMap<String, usize>,
+    searches: Vec<Search>,
     allowed: &'a Allowed,
 }
 
 impl<'a> Places<'a> {
     fn new(allowed: &'a Allowed) -> Self {
         Self {
-            searches: BTreeMap::new(),
+            known: BTreeMap::new(),
+            searches: Vec::new(),
             allowed,
         }
     }
@@ -38,21 +41,25 @@ impl<'a> Places<'a> {
     /// Returns the search through a place; `name` is what its column or field is called.
     fn at(&mut self, place: &str, name: &str) -> &mut Search {
         // Almost always it is known: then no text is copied.
-        if !self.searches.contains_key(place) {
-            let search = Search::new(name, self.allowed);
-            self.searches.insert(place.to_owned(), search);
-        }
-        self.searches
-            .get_mut(place)
-            .expect("it was known or has been added")
+        let index = self.known.get(place).copied().unwrap_or_else(|| {
+            self.searches.push(Search::new(name, self.allowed));
+            self.known.insert(place.to_owned(), self.searches.len() - 1);
+            self.searches.len() - 1
+        });
+        &mut self.searches[index]
     }
 
     fn finish(self) -> Leaks {
-        let of_place = |(place, search): (String, Search)| {
-            let leaks = search.finish().into_iter();
-            leaks.map(|leak| (place.clone(), leak)).collect::<Vec<_>>()
-        };
-        self.searches.into_iter().flat_map(of_place).collect()
+        let mut searches: Vec<Option<Search>> = self.searches.into_iter().map(Some).collect();
+        let mut leaks = Leaks::new();
+        for (place, index) in self.known {
+            let found = searches[index]
+                .take()
+                .map(Search::finish)
+                .unwrap_or_default();
+            leaks.extend(found.into_iter().map(|leak| (place.clone(), leak)));
+        }
+        leaks
     }
 }
 

@@ -141,6 +141,48 @@ fn a_file_names_those_whose_rows_it_may_hold() {
 }
 
 #[test]
+fn a_table_keeps_the_names_of_sources_that_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let declared = |names: &[(&str, &str)]| {
+        let mut declarations = declarations();
+        let heat = declarations
+            .datasets
+            .get_mut(&DatasetId::new("heat"))
+            .unwrap();
+        Arc::make_mut(heat).source_licences = names
+            .iter()
+            .map(|(licence, name)| ((*licence).into(), vec![(*name).to_owned()]))
+            .collect();
+        declarations
+    };
+    // CC0-1.0 is the licence of the rows below; nothing lies under the other.
+    let first = declared(&[("CC0-1.0", "Club"), ("CC-BY-4.0", "Nobody")]);
+    let mut options = LakeOptions::new(Uuid::nil());
+    options.background = false;
+    let first = tables(folder.path(), first).unwrap();
+    let mut lake = Lake::open(options, first, Sequence::ZERO).unwrap();
+    take(&mut lake, 1, &rows(1, START, 1.0));
+    lake.commit_all().unwrap();
+    drop(lake);
+    type Names<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Names<'_>, Names<'_>); 3] = [
+        (&[], &[("CC0-1.0", "Club")]),
+        (
+            &[("ODbL-1.0", "New")],
+            &[("CC0-1.0", "Club"), ("ODbL-1.0", "New")],
+        ),
+        (&[("CC0-1.0", "New")], &[("CC0-1.0", "New")]),
+    ];
+    for (configured, expect) in cases {
+        let read = tables(folder.path(), declared(configured)).unwrap();
+        let named = read.with_former_names().unwrap();
+        assert_eq!(*named, declared(expect), "{configured:?}");
+        let is_same = Arc::ptr_eq(&named, read.declarations());
+        assert_eq!(is_same, configured == expect, "{configured:?}");
+    }
+}
+
+#[test]
 fn each_licence_has_files_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut lake = open(folder.path(), |options| options.background = false);

@@ -95,6 +95,7 @@ fn look_alikes_are_not_found() {
         "57433366-50a6-4dc2-8145-2df1bbc70d9e",
         "0198c0de-7f0a-7b0c-8d0e-1f2a3b4c5d6e",
         // Hashes of content.
+        "<link href=\"/assets/meetnet-1f2e3d4c5b6a.css\">",
         "{\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}",
         "da39a3ee5e6b4b0d3255bfef95601890afd80709",
         // An id of openSenseMap.
@@ -150,6 +151,10 @@ fn several_are_found_in_one_text() {
         ],
     );
     assert_eq!(redact_text(text), "…,…,token=…,…");
+    // A key is an id, and tells of its value.
+    let text = "device-70b3d57ed005abcd-token=hunter2";
+    check(text, &[(Eui, "70b3d57ed005abcd"), (Token, "hunter2")]);
+    assert_eq!(redact_text(text), "device-…-token=…");
     let clean = "committed dataset=heat rows=3";
     assert!(matches!(redact_text(clean), Cow::Borrowed(text) if text == clean));
 }
