@@ -51,6 +51,13 @@ impl Failure {
         }
     }
 
+    /// Returns the error alone.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Usage(error) | Self::Work(error) => error,
+        }
+    }
+
     /// Returns the exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {

@@ -20,7 +20,7 @@ impl Rights {
     /// may be in no file yet; `only` leaves out others.
     pub fn add<'a>(
         &mut self,
-        dataset: &DatasetDeclaration,
+        dataset: &'a DatasetDeclaration,
         stored: impl IntoIterator<Item = &'a LicenceId>,
         only: Option<&BTreeSet<LicenceId>>,
     ) {

@@ -20,9 +20,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use meetnet_decode::{Decoders, with_pseudonyms};
-use meetnet_ingest::Sources;
 use meetnet_ingest::status::Statuses;
-use meetnet_lake::lake::DeclaredTables;
+use meetnet_ingest::{Sources, announce_devices};
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
@@ -32,8 +31,8 @@ use tracing::{debug, error, info, warn};
 
 use super::changes::{Changes, Facts};
 use super::watch::{Cause, ConfigWatch};
-use super::write_side::Writing;
-use super::{Daemon, Role, licences, sources};
+use super::write_side::{Writing, declared_tables};
+use super::{Daemon, Role, sources};
 use crate::config::{Config, Environment, Secrets};
 
 /// How long the news of a new configuration waits until what is declared is in the answers, where the pipeline is behind.
@@ -85,6 +84,11 @@ impl Candidate {
             });
         };
         let declarations = with_pseudonyms(&config.declarations, key);
+        let tables = declared_tables(&running.storage, declarations).map_err(|failure| {
+            let error = failure.into_error();
+            error.context("the tables do not allow the declarations")
+        })?;
+        let declarations = Arc::clone(tables.declarations());
         if declarations == *in_force {
             return Ok(Self {
                 config,
@@ -94,13 +98,6 @@ impl Candidate {
         }
         // Each source has been tried alone; the pipeline needs all of them together.
         Decoders::new(&declarations, key).context("the sources cannot be decoded together")?;
-        let storage = Arc::clone(&running.storage);
-        let tables = DeclaredTables::read(storage, Arc::clone(&declarations))
-            .context("the tables do not allow the declarations")?;
-        let stored = tables
-            .stored_licences()
-            .context("the licences of what is stored cannot be read")?;
-        licences::allow(&declarations, &stored)?;
         Ok(Self {
             config,
             secrets,
@@ -251,6 +248,13 @@ impl Exchange<'_> {
             writing.in_force = declarations;
         }
         // From here on nothing can be wrong: all has been checked.
+        if let Err(error) = announce_devices(&writing.parts.intake, &self.after.declarations) {
+            let error: &dyn std::error::Error = &error;
+            warn!(
+                error,
+                "the places of declared devices are told at the next start"
+            );
+        }
         announce(self.before, self.after, self.statuses);
         writing.sources.start_missing(new)?;
         let retention = self.after.lake.retention.clone();

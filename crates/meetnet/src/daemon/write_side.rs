@@ -34,6 +34,8 @@ pub(crate) struct Opened {
     pub(crate) journal: Journal,
     pub(crate) pipeline: Pipeline,
     pub(crate) parts: SourceParts,
+    /// The declarations as they are in the journal.
+    pub(super) declarations: Arc<Declarations>,
 }
 
 /// The running write side.
@@ -103,7 +105,7 @@ impl Opened {
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
         // Before anything that they measure.
-        if let Err(error) = announce_devices(&self.intake, &config.declarations) {
+        if let Err(error) = announce_devices(&self.parts.intake, &config.declarations) {
             let error: &dyn std::error::Error = &error;
             warn!(
                 error,
@@ -118,6 +120,7 @@ impl Opened {
             journal,
             pipeline,
             parts,
+            declarations,
             ..
         } = self;
         let sources = sources::all(config, secrets, &parts, statuses);
@@ -142,7 +145,7 @@ impl Opened {
             journal,
             pipeline,
             sources: handles,
-            in_force: with_pseudonyms(&config.declarations, &parts.key),
+            in_force: declarations,
             parts,
             stopped,
         })
@@ -157,17 +160,8 @@ fn open_blocking(
     // Before the journal is opened: what it keeps of the declarations names no hardware id.
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
-    let tables = DeclaredTables::read(Arc::clone(&storage), Arc::clone(&declarations))
-        .map_err(lake_failure)?;
-    let stored = tables.stored_licences().map_err(lake_failure)?;
-    licences::allow(&declarations, &stored).map_err(Failure::Usage)?;
-    let named = tables.with_former_names().map_err(lake_failure)?;
-    let tables = if Arc::ptr_eq(&named, &declarations) {
-        tables
-    } else {
-        DeclaredTables::read(Arc::clone(&storage), Arc::clone(&named)).map_err(lake_failure)?
-    };
-    let declarations = named;
+    let tables = declared_tables(&storage, declarations)?;
+    let declarations = Arc::clone(tables.declarations());
     let options = journal::options(&config.journal);
     let (journal, recovery) =
         Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
@@ -217,7 +211,29 @@ fn open_blocking(
         journal,
         pipeline,
         parts,
+        declarations,
     })
+}
+
+/// Reads the tables for what is configured; their declarations name former sources, too, whose rows lie there.
+///
+/// # Errors
+/// Where a table forbids a change, stored rows do not allow the licences that are declared, or a log is broken.
+pub(super) fn declared_tables(
+    storage: &Arc<dyn LakeStorage>,
+    declarations: Arc<Declarations>,
+) -> Result<DeclaredTables, Failure> {
+    let read = |declarations| {
+        DeclaredTables::read(Arc::clone(storage), declarations).map_err(lake_failure)
+    };
+    let tables = read(Arc::clone(&declarations))?;
+    let stored = tables.stored_licences().map_err(lake_failure)?;
+    licences::allow(&declarations, &stored).map_err(Failure::Usage)?;
+    let named = tables.with_former_names().map_err(lake_failure)?;
+    if Arc::ptr_eq(&named, &declarations) {
+        return Ok(tables);
+    }
+    read(named)
 }
 
 /// Commits everything and trims.
