@@ -5,11 +5,12 @@
 //!                                          └─▶ pending ─ committed up to T ─▶ settled ─▶ state file of T
 //! ```
 //!
-//! **Live** is the history behind everything decoded; flags come from it. **Settled** is the same history as it was at T,
-//! the position that the journal is replayed from: a restart begins with it, meets the frames behind T again, and so makes
-//! the flags that it made before. Between the two lie the **pending** observations, which are those of rows that are not
-//! committed. Whether a row is new, unchanged or a revision plays no part, and what an import brings has no place in the
-//! journal and none here; decision 0004 says why, and what is left to the settle pass.
+//! **Live** is the history behind everything decoded; flags come from it. **Settled** is the same history as it was at
+//! T, the position that the journal is replayed from: a restart begins with it, meets the frames behind T again, and so
+//! makes the flags that it made before. Between the two lie the **pending** observations, which are those of rows that
+//! are not committed; a message that comes again adds none. Whether a row is new, unchanged or a revision plays no
+//! part, and what an import brings has no place in the journal and none here; decision 0004 says why, and what is left
+//! to the settle pass.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -97,13 +98,17 @@ impl QualityHistory {
                 time: times.value(row),
                 value: value.unwrap_or(f64::NAN),
             };
-            *flags = history.series[series].live.push(tests, observation);
-            history.pending.push_back(Pending {
-                sequence: sequence_of(rows.envelopes[row]),
-                series,
-                observation,
-                observations_max: tests.observations(),
-            });
+            let live = &mut history.series[series].live;
+            let (of_row, has_changed) = live.observe(tests, observation);
+            *flags = of_row;
+            if has_changed {
+                history.pending.push_back(Pending {
+                    sequence: sequence_of(rows.envelopes[row]),
+                    series,
+                    observation,
+                    observations_max: tests.observations(),
+                });
+            }
         }
         flags
     }

@@ -80,6 +80,11 @@ pub struct SeriesHistory {
 impl SeriesHistory {
     /// Tests one observation by those before it, and remembers it. Of two of one time the one pushed later is remembered.
     pub fn push(&mut self, tests: &SeriesTests, now: Observation) -> SeriesFlags {
+        self.observe(tests, now).0
+    }
+
+    /// The same; also says whether the history has changed. One that comes again changes nothing.
+    pub(crate) fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
         let at = self.place_of(now.time);
         let older = self.observations.range(..at).rev().copied();
         let is_whole = !self.has_forgotten;
@@ -96,8 +101,7 @@ impl SeriesHistory {
         if let Some(limits) = tests.attenuated_signal {
             flags.attenuated_signal = backward::attenuated_signal(newest_first, is_whole, limits);
         }
-        self.remember(at, now, tests.observations());
-        flags
+        (flags, self.remember(at, now, tests.observations()))
     }
 
     /// Remembers one observation without testing it: the history is then what [`SeriesHistory::push`] leaves.
@@ -125,19 +129,23 @@ impl SeriesHistory {
         }
     }
 
-    /// Puts an observation into its place, the position of the first that is not older.
-    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) {
+    /// Puts an observation into its place, the position of the first that is not older; returns whether that changed
+    /// anything.
+    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) -> bool {
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
+            // Bits: a missing value is not equal to itself.
+            let changes = same.value.to_bits() != now.value.to_bits();
             same.value = now.value;
-            return;
+            return changes;
         }
         if self.observations.len() >= observations_max {
+            let forgets_first = !self.has_forgotten;
             self.has_forgotten = true;
             if at == 0 {
                 // Older than everything that is remembered.
-                return;
+                return forgets_first;
             }
             self.observations.pop_front();
             self.observations.insert(at - 1, now);
@@ -145,6 +153,7 @@ impl SeriesHistory {
             self.observations.insert(at, now);
         }
         self.measure(observations_max);
+        true
     }
 
     /// Measures the interval now and then: it changes seldom, and a median costs more than all tests together.

@@ -39,13 +39,15 @@ pub(super) fn check(
             Texts::default()
         }
     };
+    let unit = check_unit(raw.unit, problems);
+    let iri = check_iri(raw.iri, problems);
     let range = check_range(&raw.range, problems);
     let tests = test_rules::check(raw.tests, range, problems);
     Some(PropertyDeclaration {
         name,
         dataset: DatasetId::new(raw.dataset.get_ref()),
-        unit: check_unit(raw.unit, problems),
-        iri: check_iri(raw.iri, problems),
+        unit,
+        iri,
         range: range?,
         tests,
         molar_mass: raw.molar_mass.map(toml::Spanned::into_inner),

@@ -146,3 +146,21 @@ fn a_dataset_without_such_tests_has_no_history() {
     let flags = history.observe(&QualityRules::default(), &rows, |_| Sequence(1));
     assert!(flags.is_empty() && history.datasets.is_empty());
 }
+
+#[test]
+fn messages_that_come_again_take_no_memory() {
+    let mut history = QualityHistory::default();
+    let messages = [(1, 0, 0, Some(20)), (1, 0, 1, None), (1, 0, 2, Some(21))];
+    let pending = |history: &QualityHistory| -> usize {
+        let datasets = history.datasets.values();
+        datasets.map(|history| history.pending.len()).sum()
+    };
+    for first in [1, 4, 7] {
+        observe(&mut history, &messages, first);
+        assert_eq!(pending(&history), 3, "from {first} on");
+    }
+    observe(&mut history, &[(1, 0, 2, Some(22))], 10);
+    assert_eq!(pending(&history), 4);
+    history.settle(Sequence(3));
+    assert_eq!(pending(&history), 1);
+}
