@@ -4,6 +4,7 @@ use crate::units::{Gas, REFERENCE_TEMPERATURE};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::DatasetId;
+use crate::quality::PropertyTests;
 use crate::texts::Texts;
 
 /// One observed property of a long dataset.
@@ -20,6 +21,9 @@ pub struct PropertyDeclaration {
     pub iri: String,
     /// Plausible range in `unit`, inclusive; values outside are kept and flagged.
     pub range: [f64; 2],
+    /// The quality tests beside it.
+    #[serde(default, skip_serializing_if = "PropertyTests::is_empty")]
+    pub tests: PropertyTests,
     /// Molar mass in g/mol, where a volume fraction (ppb) must convert to a mass concentration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub molar_mass: Option<f64>,

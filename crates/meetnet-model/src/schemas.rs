@@ -21,6 +21,7 @@ use crate::source::SourceDeclaration;
 mod dataset_rules;
 mod property_rules;
 mod raw;
+mod test_rules;
 
 /// The declarations that come with the program, as (name, text).
 const BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));

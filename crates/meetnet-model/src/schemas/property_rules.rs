@@ -1,7 +1,7 @@
 //! What a property declaration must keep, and what to do where it does not.
 
 use super::dataset_rules::{check_iri, check_range, check_texts, check_unit};
-use super::{DatasetKind, Located, Problems, is_name, raw};
+use super::{DatasetKind, Located, Problems, is_name, raw, test_rules};
 use crate::dataset::DatasetDeclaration;
 use crate::declarations::DeclarationError;
 use crate::ids::DatasetId;
@@ -39,12 +39,17 @@ pub(super) fn check(
             Texts::default()
         }
     };
+    let unit = check_unit(raw.unit, problems);
+    let iri = check_iri(raw.iri, problems);
+    let range = check_range(&raw.range, problems);
+    let tests = test_rules::check(raw.tests, range, problems);
     Some(PropertyDeclaration {
         name,
         dataset: DatasetId::new(raw.dataset.get_ref()),
-        unit: check_unit(raw.unit, problems),
-        iri: check_iri(raw.iri, problems),
-        range: check_range(&raw.range, problems)?,
+        unit,
+        iri,
+        range: range?,
+        tests,
         molar_mass: raw.molar_mass.map(toml::Spanned::into_inner),
         title,
     })

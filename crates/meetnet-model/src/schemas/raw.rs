@@ -5,6 +5,7 @@ use toml::Spanned;
 
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
+use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
 /// One file.
 #[derive(Debug)]
@@ -72,6 +73,21 @@ pub(super) struct Property {
     pub(super) range: Spanned<Vec<f64>>,
     pub(super) molar_mass: Option<Spanned<f64>>,
     pub(super) title: Option<Spanned<Texts>>,
+    #[serde(default)]
+    pub(super) tests: Tests,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tests {
+    pub(super) suspect_range: Option<Spanned<Vec<f64>>>,
+    #[serde(default)]
+    pub(super) climatology: Vec<Spanned<MonthLimits>>,
+    pub(super) rate_of_change: Option<Spanned<RateOfChange>>,
+    pub(super) flat_line: Option<Spanned<FlatLine>>,
+    pub(super) attenuated_signal: Option<Spanned<AttenuatedSignal>>,
+    pub(super) spike: Option<Spanned<Spike>>,
+    pub(super) neighbour: Option<Spanned<Neighbour>>,
 }
 
 /// Reads one file; what it declares shows by its tables.

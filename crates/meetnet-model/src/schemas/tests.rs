@@ -1,3 +1,5 @@
+mod quality_tests;
+
 use super::*;
 use crate::column::ColumnType;
 use crate::licence::is_licence_id;
