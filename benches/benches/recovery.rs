@@ -32,7 +32,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::WireFormat;
-use meetnet_quality::QualityRules;
+use meetnet_quality::{QualityRules, RowFacts};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -235,7 +235,7 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
             .collect();
         for rows in &decoded.rows {
             lake.apply(rows, &lineage, &mut |declaration, batch, _| {
-                rules.flag(declaration, batch, &[])
+                rules.flag(declaration, batch, RowFacts::default())
             })?;
         }
         lake.advance(frames.last_sequence(), frames.last_recorded_at());

@@ -21,7 +21,9 @@ impl Observation {
 }
 
 /// Rate of change from `before`, the observation before this one. The first of a series passes, and so does one after a
-/// missing value: nothing says that it changed. `is_whole` is false where there may be an observation that is not known.
+/// missing value: nothing says that it changed. Two that are less than a second apart are not compared: the times of
+/// messages that were delivered together after an outage say nothing. `is_whole` is false where there may be an
+/// observation that is not known.
 pub fn rate_of_change(
     now: Observation,
     before: Option<Observation>,
@@ -34,6 +36,7 @@ pub fn rate_of_change(
     }
     match before {
         None if !is_whole => Quality::NotEvaluated,
+        Some(before) if now.time - before.time < SECOND_US => Quality::NotEvaluated,
         Some(before) if !before.is_missing() => {
             let seconds = (now.time - before.time) as f64 / SECOND_US as f64;
             let per_second = (now.value - before.value).abs() / seconds;

@@ -2,9 +2,10 @@
 
 use meetnet_model::quality::{MonthLimits, Quality};
 
-/// Gross range: outside `fail` a value fails, outside `suspect` it is suspect; the bounds are inside.
+/// Gross range: outside `fail` a value fails, outside `suspect` it is suspect; the bounds are inside. What is not a number
+/// is missing.
 pub fn gross_range(value: f64, fail: [f64; 2], suspect: Option<[f64; 2]>) -> Quality {
-    if !value.is_finite() {
+    if value.is_nan() {
         Quality::Missing
     } else if is_outside(value, fail) {
         Quality::Fail
@@ -48,7 +49,7 @@ impl Climatology {
 
     /// Tests a value of a month (1 to 12): as [`gross_range`], and not evaluated where the month has no limits.
     pub fn test(&self, value: f64, month: u8) -> Quality {
-        if !value.is_finite() {
+        if value.is_nan() {
             return Quality::Missing;
         }
         let index = usize::from(month).wrapping_sub(1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_quality::RowFacts;
 
 use super::run::{Runner, count_applied};
 use super::{ImportChunk, PipelineError};
@@ -85,7 +86,18 @@ impl Runner {
             .collect();
         rows.envelopes = (0..lineage.len() as u32).collect();
         let rules = &self.decoder.rules;
-        let flag = &mut |declaration: &_, batch: &_, _: &[u32]| rules.flag(declaration, batch, &[]);
+        // Where no receive times were given, they are the rows' own times, which are not ahead of themselves.
+        let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
+            let received_at: Vec<i64> = positions
+                .iter()
+                .map(|position| lineage[*position as usize].received_at)
+                .collect();
+            let facts = RowFacts {
+                received_at: &received_at,
+                ..RowFacts::default()
+            };
+            rules.flag(declaration, batch, facts)
+        };
         let applied = self
             .lake
             .import(&import_id, consumed, &rows, &lineage, flag);

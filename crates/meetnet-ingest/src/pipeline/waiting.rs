@@ -11,7 +11,7 @@ use meetnet_lake::lake::Lake;
 use meetnet_lake::{Applied, LakeError, Lineage, Precedences};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::rows::DatasetRows;
-use meetnet_quality::QualityRules;
+use meetnet_quality::{QualityRules, RowFacts};
 use tracing::{error, info};
 
 /// First pause before rows are tried again; doubled with each failure.
@@ -36,9 +36,18 @@ impl DecodedRows {
     /// Applies the rows. Where that fails because stored rows cannot be read, nothing has changed.
     pub(super) fn apply(&self, lake: &mut Lake) -> Result<Applied, LakeError> {
         let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
-            let of_inserted = |position: &u32| self.clock_steps.get(*position as usize).copied();
-            let clock_steps: Vec<bool> = positions.iter().map_while(of_inserted).collect();
-            self.rules.flag(declaration, batch, &clock_steps)
+            let rows = || positions.iter().map(|position| *position as usize);
+            let clock_steps: Vec<bool> = rows()
+                .map_while(|row| self.clock_steps.get(row).copied())
+                .collect();
+            let received_at: Vec<i64> = rows()
+                .map(|row| self.lineage[self.rows.envelopes[row] as usize].received_at)
+                .collect();
+            let facts = RowFacts {
+                clock_steps: &clock_steps,
+                received_at: &received_at,
+            };
+            self.rules.flag(declaration, batch, facts)
         };
         lake.set_precedences(&self.rows.declaration.id, &self.precedences);
         lake.apply(&self.rows, &self.lineage, flag)

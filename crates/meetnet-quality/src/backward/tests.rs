@@ -26,6 +26,13 @@ fn rate_of_change_is_per_time() {
     check(Some(at(0, 10.0)), 130.5, true, Fail);
     check(Some(at(50, 10.0)), 30.5, true, Fail);
     check(Some(at(0, 10.0)), 70.5, false, Suspect);
+    // Received together.
+    let just_before = Observation {
+        time: 60 * SECOND_US - 999_999,
+        value: 10.0,
+    };
+    check(Some(just_before), 1e9, true, NotEvaluated);
+    check(Some(at(59, 10.0)), 13.0, true, Fail);
     // Nothing is known of a change.
     check(None, 70.0, true, Pass);
     check(None, 70.0, false, NotEvaluated);

@@ -1,0 +1,297 @@
+//! Declared rules to flags: what runs on rows about to be inserted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
+use meetnet_model::calendar::{SECOND_US, month};
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::DatasetId;
+use meetnet_model::property::PropertyDeclaration;
+use meetnet_model::quality::{Quality, QualityTest};
+
+use crate::value::{Climatology, gross_range, location};
+
+/// How far a row's time may lie ahead of its receive time: clocks of devices are this wrong now and then.
+const TIME_AHEAD_MAX_US: i64 = 300 * SECOND_US;
+
+/// The declared rules, ready to run.
+#[derive(Clone, Debug, Default)]
+pub struct QualityRules {
+    /// Per long dataset: property name -> its rules.
+    properties: HashMap<DatasetId, HashMap<String, PropertyRules>>,
+}
+
+/// The rules of one property.
+#[derive(Clone, Debug)]
+struct PropertyRules {
+    range: [f64; 2],
+    suspect_range: Option<[f64; 2]>,
+    climatology: Option<Climatology>,
+}
+
+/// What is known of rows beside their columns. Each list is by row, or empty where it says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RowFacts<'a> {
+    /// Whether the row's time is a receive time that may be wrong.
+    pub clock_steps: &'a [bool],
+    /// When the row was received, µs since 1970.
+    pub received_at: &'a [i64],
+}
+
+/// The flag of one row while its tests run.
+#[derive(Clone, Copy)]
+struct Verdict {
+    quality: Quality,
+    tests: i64,
+}
+
+impl Verdict {
+    const UNTESTED: Self = Self {
+        quality: Quality::NotEvaluated,
+        tests: 0,
+    };
+
+    /// Takes what a test says into account.
+    fn take(&mut self, flag: Quality, test: QualityTest) {
+        match flag {
+            Quality::NotEvaluated => {}
+            Quality::Pass => self.pass(),
+            Quality::Suspect | Quality::Fail | Quality::Missing => self.raise(flag, test),
+        }
+    }
+
+    /// Takes a passed test into account.
+    fn pass(&mut self) {
+        if self.quality == Quality::NotEvaluated {
+            self.quality = Quality::Pass;
+        }
+    }
+
+    /// Takes a test that did not pass into account; the worse flag stays, and "missing" is the last word.
+    fn raise(&mut self, quality: Quality, test: QualityTest) {
+        self.tests |= test.bit();
+        if self.quality == Quality::NotEvaluated || quality > self.quality {
+            self.quality = quality;
+        }
+    }
+}
+
+impl PropertyRules {
+    fn new(declared: &PropertyDeclaration) -> Self {
+        let limits = &declared.tests.climatology;
+        Self {
+            range: declared.range,
+            suspect_range: declared.tests.suspect_range,
+            climatology: (!limits.is_empty()).then(|| Climatology::new(limits)),
+        }
+    }
+
+    /// Runs the tests of one value; `time` is its row's, where that is known.
+    fn test(&self, value: f64, time: Option<i64>, verdict: &mut Verdict) {
+        let flag = gross_range(value, self.range, self.suspect_range);
+        verdict.take(flag, QualityTest::GrossRange);
+        if let (Some(climatology), Some(time)) = (&self.climatology, time) {
+            let flag = climatology.test(value, month(time));
+            verdict.take(flag, QualityTest::Climatology);
+        }
+    }
+}
+
+impl QualityRules {
+    /// Reads the rules of all datasets.
+    pub fn new(declarations: &Declarations) -> Self {
+        let mut properties: HashMap<DatasetId, HashMap<String, PropertyRules>> = HashMap::new();
+        for declared in &declarations.properties {
+            properties
+                .entry(declared.dataset.clone())
+                .or_default()
+                .insert(declared.name.clone(), PropertyRules::new(declared));
+        }
+        Self { properties }
+    }
+
+    /// Returns the columns `quality` and `quality_tests` of rows that start with the declared columns.
+    pub fn flag(
+        &self,
+        declaration: &DatasetDeclaration,
+        rows: &RecordBatch,
+        facts: RowFacts<'_>,
+    ) -> (Int8Array, Int64Array) {
+        let mut verdicts = vec![Verdict::UNTESTED; rows.num_rows()];
+        match declaration.kind {
+            DatasetKind::Long => self.flag_long(declaration, rows, &mut verdicts),
+            DatasetKind::Wide => flag_wide(declaration, rows, &mut verdicts),
+            DatasetKind::Places => flag_places(declaration, rows, &mut verdicts),
+            DatasetKind::Private => {}
+        }
+        if matches!(declaration.kind, DatasetKind::Long | DatasetKind::Wide) {
+            flag_times(declaration, rows, facts, &mut verdicts);
+        }
+        for (verdict, _) in verdicts
+            .iter_mut()
+            .zip(facts.clock_steps)
+            .filter(|(_, step)| **step)
+        {
+            verdict.raise(Quality::Suspect, QualityTest::ClockStep);
+        }
+        (
+            Int8Array::from_iter_values(verdicts.iter().map(|verdict| verdict.quality.code())),
+            Int64Array::from_iter_values(verdicts.iter().map(|verdict| verdict.tests)),
+        )
+    }
+
+    fn flag_long(
+        &self,
+        declaration: &DatasetDeclaration,
+        rows: &RecordBatch,
+        verdicts: &mut [Verdict],
+    ) {
+        let Some(values) = column(declaration, rows, "value")
+            .and_then(|array| array.as_primitive_opt::<Float64Type>())
+        else {
+            return;
+        };
+        let Some(properties) =
+            column(declaration, rows, "property").and_then(|array| array.as_string_opt::<i32>())
+        else {
+            return;
+        };
+        let times = times(declaration, rows);
+        let of_dataset = self.properties.get(&declaration.id);
+        // Rows of one message name the same few properties again and again.
+        let mut last: Option<(&str, Option<&PropertyRules>)> = None;
+        for (row, verdict) in verdicts.iter_mut().enumerate() {
+            let property = properties.value(row);
+            let rules = match last {
+                Some((name, rules)) if name == property => rules,
+                _ => of_dataset.and_then(|rules| rules.get(property)),
+            };
+            last = Some((property, rules));
+            if values.is_null(row) {
+                verdict.raise(Quality::Missing, QualityTest::Missing);
+            } else if let Some(rules) = rules {
+                rules.test(values.value(row), times.map(|times| times[row]), verdict);
+            }
+        }
+    }
+}
+
+/// A row of a time that had not come when it was received: the value may be right, its time is not.
+fn flag_times(
+    declaration: &DatasetDeclaration,
+    rows: &RecordBatch,
+    facts: RowFacts<'_>,
+    verdicts: &mut [Verdict],
+) {
+    let Some(times) = times(declaration, rows) else {
+        return;
+    };
+    for ((verdict, time), received_at) in verdicts.iter_mut().zip(times).zip(facts.received_at) {
+        if time.saturating_sub(*received_at) > TIME_AHEAD_MAX_US {
+            verdict.raise(Quality::Suspect, QualityTest::Time);
+        }
+    }
+}
+
+fn flag_places(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &mut [Verdict]) {
+    let degrees = |name: &str| column(declaration, rows, name).and_then(as_floats);
+    let (Some(lon), Some(lat)) = (degrees("lon"), degrees("lat")) else {
+        return;
+    };
+    let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
+    for (row, verdict) in verdicts.iter_mut().enumerate() {
+        match location(value(&lon, row), value(&lat, row)) {
+            // A segment may be known by its number alone.
+            Quality::Missing => {}
+            flag => verdict.take(flag, QualityTest::Location),
+        }
+    }
+}
+
+fn flag_wide(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &mut [Verdict]) {
+    for (column, array) in declaration.columns.iter().zip(rows.columns()) {
+        if declaration.key.contains(&column.name) {
+            continue;
+        }
+        let Some(range) = column.range else { continue };
+        let Some(values) = as_floats(array) else {
+            continue;
+        };
+        for (row, verdict) in verdicts.iter_mut().enumerate() {
+            if !values.is_null(row) {
+                let flag = gross_range(values.value(row), range, None);
+                verdict.take(flag, QualityTest::GrossRange);
+            }
+        }
+    }
+    for rule in &declaration.rules {
+        match rule {
+            QualityRule::Uptime {
+                column: name,
+                suspect_below,
+            } => {
+                let Some(values) = column(declaration, rows, name).and_then(as_floats) else {
+                    continue;
+                };
+                for (row, verdict) in verdicts.iter_mut().enumerate() {
+                    if values.is_null(row) {
+                        continue;
+                    }
+                    if values.value(row) < *suspect_below {
+                        verdict.raise(Quality::Suspect, QualityTest::Uptime);
+                    } else {
+                        verdict.pass();
+                    }
+                }
+            }
+            QualityRule::Missing { columns } => {
+                let arrays: Vec<&ArrayRef> = columns
+                    .iter()
+                    .filter_map(|name| column(declaration, rows, name))
+                    .collect();
+                for (row, verdict) in verdicts.iter_mut().enumerate() {
+                    if !arrays.is_empty() && arrays.iter().all(|array| array.is_null(row)) {
+                        verdict.raise(Quality::Missing, QualityTest::Missing);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns a declared column.
+fn column<'a>(
+    declaration: &DatasetDeclaration,
+    rows: &'a RecordBatch,
+    name: &str,
+) -> Option<&'a ArrayRef> {
+    let index = declaration.column_index(name)?;
+    Some(rows.column(index))
+}
+
+/// Returns the times of rows that each have one, µs since 1970.
+fn times<'a>(declaration: &DatasetDeclaration, rows: &'a RecordBatch) -> Option<&'a [i64]> {
+    let array = column(declaration, rows, "time")?;
+    let times = array.as_primitive_opt::<TimestampMicrosecondType>()?;
+    (times.null_count() == 0).then(|| &times.values()[..])
+}
+
+/// Returns a numeric column as floats; None for other types.
+fn as_floats(array: &ArrayRef) -> Option<Arc<Float64Array>> {
+    match array.data_type() {
+        DataType::Float64 => Some(Arc::new(array.as_primitive::<Float64Type>().clone())),
+        DataType::Int64 => {
+            let values = array.as_primitive::<Int64Type>();
+            Some(Arc::new(
+                values.iter().map(|value| value.map(|v| v as f64)).collect(),
+            ))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
