@@ -6,6 +6,7 @@
 
 pub mod backward;
 pub mod batch;
+pub mod history;
 pub mod neighbour;
 mod rules;
 pub mod series;

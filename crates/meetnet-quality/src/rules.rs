@@ -12,6 +12,7 @@ use meetnet_model::ids::DatasetId;
 use meetnet_model::property::PropertyDeclaration;
 use meetnet_model::quality::{Quality, QualityTest};
 
+use crate::series::{SeriesFlags, SeriesTests};
 use crate::value::{Climatology, gross_range, location};
 
 /// How far a row's time may lie ahead of its receive time: clocks of devices are this wrong now and then.
@@ -30,6 +31,7 @@ struct PropertyRules {
     range: [f64; 2],
     suspect_range: Option<[f64; 2]>,
     climatology: Option<Climatology>,
+    series: Option<SeriesTests>,
 }
 
 /// What is known of rows beside their columns. Each list is by row, or empty where it says nothing.
@@ -39,6 +41,8 @@ pub struct RowFacts<'a> {
     pub clock_steps: &'a [bool],
     /// When the row was received, µs since 1970.
     pub received_at: &'a [i64],
+    /// What the tests by earlier rows say.
+    pub series: &'a [SeriesFlags],
 }
 
 /// The flag of one row while its tests run.
@@ -86,6 +90,7 @@ impl PropertyRules {
             range: declared.range,
             suspect_range: declared.tests.suspect_range,
             climatology: (!limits.is_empty()).then(|| Climatology::new(limits)),
+            series: SeriesTests::new(&declared.tests),
         }
     }
 
@@ -113,6 +118,21 @@ impl QualityRules {
         Self { properties }
     }
 
+    /// Returns true where a property of the dataset has tests by earlier rows.
+    pub(crate) fn has_series_tests(&self, dataset: &DatasetId) -> bool {
+        let mut rules = self
+            .properties
+            .get(dataset)
+            .into_iter()
+            .flat_map(HashMap::values);
+        rules.any(|rules| rules.series.is_some())
+    }
+
+    /// Returns the tests of a property by earlier rows.
+    pub(crate) fn series_tests(&self, dataset: &DatasetId, property: &str) -> Option<&SeriesTests> {
+        self.properties.get(dataset)?.get(property)?.series.as_ref()
+    }
+
     /// Returns the columns `quality` and `quality_tests` of rows that start with the declared columns.
     pub fn flag(
         &self,
@@ -129,6 +149,18 @@ impl QualityRules {
         }
         if matches!(declaration.kind, DatasetKind::Long | DatasetKind::Wide) {
             flag_times(declaration, rows, facts, &mut verdicts);
+        }
+        for (verdict, flags) in verdicts.iter_mut().zip(facts.series) {
+            for (flag, test) in [
+                (flags.rate_of_change, QualityTest::RateOfChange),
+                (flags.flat_line, QualityTest::FlatLine),
+                (flags.attenuated_signal, QualityTest::AttenuatedSignal),
+            ] {
+                // That a value is missing was said above.
+                if flag != Quality::Missing {
+                    verdict.take(flag, test);
+                }
+            }
         }
         for (verdict, _) in verdicts
             .iter_mut()

@@ -55,7 +55,7 @@ impl SeriesTests {
     }
 
     /// How many observations the tests want at most.
-    fn observations(&self) -> usize {
+    pub(crate) fn observations(&self) -> usize {
         if self.flat_line.is_none() && self.attenuated_signal.is_none() {
             1
         } else {
@@ -68,18 +68,23 @@ impl SeriesTests {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesHistory {
     /// Ascending by time, each time once.
-    observations: VecDeque<Observation>,
+    pub(crate) observations: VecDeque<Observation>,
     /// Whether older observations were forgotten.
-    has_forgotten: bool,
+    pub(crate) has_forgotten: bool,
     /// How often the sensor reports, whole seconds; 0 where that is not known yet.
-    interval_s: u32,
+    pub(crate) interval_s: u32,
     /// Observations until the interval is measured again.
-    measure_in: u8,
+    pub(crate) measure_in: u8,
 }
 
 impl SeriesHistory {
     /// Tests one observation by those before it, and remembers it. Of two of one time the one pushed later is remembered.
     pub fn push(&mut self, tests: &SeriesTests, now: Observation) -> SeriesFlags {
+        self.observe(tests, now).0
+    }
+
+    /// The same; also says whether the history has changed. One that comes again changes nothing.
+    pub(crate) fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
         let at = self.place_of(now.time);
         let older = self.observations.range(..at).rev().copied();
         let is_whole = !self.has_forgotten;
@@ -96,8 +101,12 @@ impl SeriesHistory {
         if let Some(limits) = tests.attenuated_signal {
             flags.attenuated_signal = backward::attenuated_signal(newest_first, is_whole, limits);
         }
-        self.remember(at, now, tests.observations());
-        flags
+        (flags, self.remember(at, now, tests.observations()))
+    }
+
+    /// Remembers one observation without testing it: the history is then what [`SeriesHistory::push`] leaves.
+    pub(crate) fn record(&mut self, now: Observation, observations_max: usize) {
+        self.remember(self.place_of(now.time), now, observations_max);
     }
 
     /// How many observations it holds.
@@ -120,18 +129,23 @@ impl SeriesHistory {
         }
     }
 
-    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) {
+    /// Puts an observation into its place, the position of the first that is not older; returns whether that changed
+    /// anything.
+    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) -> bool {
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
+            // Bits: a missing value is not equal to itself.
+            let changes = same.value.to_bits() != now.value.to_bits();
             same.value = now.value;
-            return;
+            return changes;
         }
         if self.observations.len() >= observations_max {
+            let forgets_first = !self.has_forgotten;
             self.has_forgotten = true;
             if at == 0 {
                 // Older than everything that is remembered.
-                return;
+                return forgets_first;
             }
             self.observations.pop_front();
             self.observations.insert(at - 1, now);
@@ -139,6 +153,7 @@ impl SeriesHistory {
             self.observations.insert(at, now);
         }
         self.measure(observations_max);
+        true
     }
 
     /// Measures the interval now and then: it changes seldom, and a median costs more than all tests together.
@@ -155,11 +170,10 @@ impl SeriesHistory {
             .observations
             .iter()
             .zip(self.observations.iter().skip(1));
-        let mut count = 0;
         for (gap, (older, newer)) in gaps.iter_mut().zip(pairs) {
             *gap = newer.time - older.time;
-            count += 1;
         }
+        let count = self.observations.len().saturating_sub(1);
         self.interval_s = median_gap_s(&mut gaps[..count]).unwrap_or(0);
         self.measure_in = MEASURE_EVERY;
     }

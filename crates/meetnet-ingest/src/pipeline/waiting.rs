@@ -46,6 +46,7 @@ impl DecodedRows {
             let facts = RowFacts {
                 clock_steps: &clock_steps,
                 received_at: &received_at,
+                ..RowFacts::default()
             };
             self.rules.flag(declaration, batch, facts)
         };

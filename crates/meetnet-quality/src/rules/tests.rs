@@ -112,6 +112,7 @@ fn long_rows() {
         range: [-5.0, 2_000.0],
         suspect_range: Some([-1.0, 999.0]),
         climatology: None,
+        series: None,
     };
     let rules = rules_of("pm10", pm10);
     let mut rows = RowsBuilder::new(Arc::clone(&declaration));
@@ -223,6 +224,7 @@ fn the_month_of_a_row_chooses_its_limits() {
         range: [-40.0, 50.0],
         suspect_range: None,
         climatology: Some(Climatology::new(&declared)),
+        series: None,
     };
     let rules = rules_of("air_temperature", temperature);
     let check = |time: &str, value: f64, expect: (i8, i64)| {
@@ -299,4 +301,40 @@ fn places_lie_on_earth() {
     check(Some(470.0), Some(50.88), (4, LOCATION));
     check(Some(4.7), None, (4, LOCATION));
     check(None, None, (2, 0));
+}
+
+#[test]
+fn tests_by_earlier_rows_count_as_any_other() {
+    let check = |value: Option<f64>, series: [Quality; 3], expect: (i8, i64)| {
+        let mut rows = RowsBuilder::new(declaration(DatasetKind::Long, long_columns()));
+        rows.set_text(0, "a");
+        rows.set_text(1, "unknown");
+        rows.set_int(2, 0);
+        value.into_iter().for_each(|v| rows.set_float(3, v));
+        rows.finish_row(0).unwrap();
+        let [rate_of_change, flat_line, attenuated_signal] = series;
+        let series = [SeriesFlags {
+            rate_of_change,
+            flat_line,
+            attenuated_signal,
+        }];
+        let facts = RowFacts {
+            series: &series,
+            ..RowFacts::default()
+        };
+        let found = flags(&QualityRules::default(), &mut rows, facts);
+        assert_eq!(found, [expect], "{value:?} {series:?}");
+    };
+    use Quality::{Fail, Missing, NotEvaluated, Pass, Suspect};
+    let [rate, flat, attenuated] = [
+        QualityTest::RateOfChange,
+        QualityTest::FlatLine,
+        QualityTest::AttenuatedSignal,
+    ]
+    .map(QualityTest::bit);
+    check(Some(1.0), [NotEvaluated; 3], (2, 0));
+    check(Some(1.0), [Pass, NotEvaluated, NotEvaluated], (1, 0));
+    check(Some(1.0), [Pass, Suspect, NotEvaluated], (3, flat));
+    check(Some(1.0), [Fail, Pass, Suspect], (4, rate | attenuated));
+    check(None, [Missing; 3], (9, MISSING));
 }

@@ -42,10 +42,10 @@ fn series(values: &[Option<u8>]) -> Vec<Observation> {
 /// Values that often stay as they are, move a little, jump or are missing.
 fn lively(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Option<u8>>> {
     let value = prop_oneof![
-        8 => Just(Some(7)),
-        2 => Just(Some(8)),
+        8 => Just(Some(7_u8)),
+        2 => Just(Some(8_u8)),
         1 => any::<u8>().prop_map(Some),
-        1 => Just(None),
+        1 => Just(None::<u8>),
     ];
     prop::collection::vec(value, length)
 }

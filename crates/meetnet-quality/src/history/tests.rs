@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use meetnet_model::declarations::Declarations;
+use meetnet_model::quality::Quality;
+use meetnet_model::rows::RowsBuilder;
+use meetnet_model::schemas;
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE_US: i64 = 60_000_000;
+
+/// The built-in declarations: `air_temperature` and `relative_humidity` have tests by earlier rows, `wind_gust` has none.
+const PROPERTIES: [&str; 3] = ["air_temperature", "relative_humidity", "wind_gust"];
+
+/// A message: sensor, property, minute, value.
+type Message = (u8, usize, i64, Option<i8>);
+
+fn declarations() -> Declarations {
+    schemas::builtin().into_declarations([])
+}
+
+fn rows(declarations: &Declarations, messages: &[Message]) -> DatasetRows {
+    let heat = declarations.dataset("heat").unwrap();
+    let column = |name: &str| heat.column_index(name).unwrap();
+    let mut rows = RowsBuilder::new(Arc::clone(heat));
+    for (envelope, (sensor, property, minute, value)) in messages.iter().enumerate() {
+        rows.set_text(column("sensor_id"), &format!("sensor-{sensor}"));
+        rows.set_text(column("property"), PROPERTIES[*property]);
+        rows.set_int(column("time"), minute * MINUTE_US);
+        if let Some(value) = value {
+            rows.set_float(column("value"), f64::from(*value));
+        }
+        rows.finish_row(envelope as u32).unwrap();
+    }
+    rows.take()
+}
+
+/// Observes messages whose first has this sequence.
+fn observe(history: &mut QualityHistory, messages: &[Message], first: u64) -> Vec<SeriesFlags> {
+    let declarations = declarations();
+    let rules = QualityRules::new(&declarations);
+    let rows = rows(&declarations, messages);
+    history.observe(&rules, &rows, |envelope| {
+        Sequence(first + u64::from(envelope))
+    })
+}
+
+fn messages() -> impl Strategy<Value = Vec<Message>> {
+    let value =
+        prop_oneof![6 => Just(Some(20_i8)), 2 => any::<i8>().prop_map(Some), 1 => Just(None::<i8>)];
+    let message = (0_u8..3, 0..PROPERTIES.len(), 0_i64..2_000, value);
+    prop::collection::vec(message, 2..600)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn a_restart_from_what_is_settled_makes_the_same_flags(
+        messages in messages(),
+        settled in any::<prop::sample::Index>(),
+        observed in any::<prop::sample::Index>(),
+    ) {
+        let expect = observe(&mut QualityHistory::default(), &messages, 1);
+        // Up to `observed` everything was decoded, up to `settled` committed; then the power went.
+        let observed = observed.index(messages.len());
+        let settled = settled.index(observed + 1);
+        let mut before = QualityHistory::default();
+        observe(&mut before, &messages[..observed], 1);
+        before.settle(Sequence(settled as u64));
+        let mut after = QualityHistory::from_bytes(&before.to_bytes()).unwrap();
+        let flags = observe(&mut after, &messages[settled..], 1 + settled as u64);
+        prop_assert_eq!(&flags[..], &expect[settled..]);
+        // And it settles in the same state as without a restart.
+        let mut whole = QualityHistory::default();
+        observe(&mut whole, &messages, 1);
+        whole.settle(Sequence(u64::MAX));
+        after.settle(Sequence(u64::MAX));
+        prop_assert_eq!(after.to_bytes(), whole.to_bytes());
+    }
+
+    #[test]
+    fn other_bytes_are_no_history_and_no_panic(
+        messages in messages(),
+        cut in any::<prop::sample::Index>(),
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut history = QualityHistory::default();
+        observe(&mut history, &messages, 1);
+        history.settle(Sequence(u64::MAX));
+        let bytes = history.to_bytes();
+        let cut = cut.index(bytes.len());
+        prop_assert!(QualityHistory::from_bytes(&bytes[..cut]).is_none());
+        let _ = QualityHistory::from_bytes(&noise);
+    }
+}
+
+#[test]
+fn rows_are_tested_by_those_of_their_own_series() {
+    let mut history = QualityHistory::default();
+    let flags = observe(
+        &mut history,
+        &[
+            (1, 0, 0, Some(20)),
+            (2, 0, 1, Some(60)),
+            (1, 1, 1, Some(90)),
+            (1, 0, 1, Some(35)),
+            (1, 2, 1, Some(20)),
+            (1, 0, 2, None),
+        ],
+        1,
+    );
+    let rates: Vec<Quality> = flags.iter().map(|flags| flags.rate_of_change).collect();
+    use Quality::{Fail, Missing, NotEvaluated, Pass};
+    assert_eq!(rates, [Pass, Pass, Pass, Fail, NotEvaluated, Missing]);
+}
+
+#[test]
+fn what_is_forgotten_is_in_no_bytes_and_says_nothing_any_more() {
+    let mut history = QualityHistory::default();
+    observe(&mut history, &[(1, 0, 0, Some(20)), (2, 0, 0, Some(20))], 1);
+    history.settle(Sequence(1));
+    let contains = |history: &QualityHistory, text: &str| {
+        let bytes = history.to_bytes();
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(contains(&history, "sensor-1") && contains(&history, "sensor-2"));
+    history.forget(|sensor| sensor == "sensor-1");
+    assert!(!contains(&history, "sensor-1") && contains(&history, "sensor-2"));
+    history.settle(Sequence(2));
+    let flags = observe(&mut history, &[(1, 0, 1, Some(60)), (2, 0, 1, Some(60))], 3);
+    let rates: Vec<Quality> = flags.iter().map(|flags| flags.rate_of_change).collect();
+    assert_eq!(rates, [Quality::Pass, Quality::Fail]);
+    history.forget(|_| true);
+    assert!(history.is_empty());
+}
+
+#[test]
+fn a_dataset_without_such_tests_has_no_history() {
+    let declarations = declarations();
+    let rows = rows(&declarations, &[(1, 0, 0, Some(20))]);
+    let mut history = QualityHistory::default();
+    let flags = history.observe(&QualityRules::default(), &rows, |_| Sequence(1));
+    assert!(flags.is_empty() && history.is_empty());
+}
+
+#[test]
+fn messages_that_come_again_take_no_memory() {
+    let mut history = QualityHistory::default();
+    let messages = [(1, 0, 0, Some(20)), (1, 0, 1, None), (1, 0, 2, Some(21))];
+    let pending = |history: &QualityHistory| -> usize {
+        let datasets = history.datasets.values();
+        datasets.map(|history| history.pending.len()).sum()
+    };
+    for first in [1, 4, 7] {
+        observe(&mut history, &messages, first);
+        assert_eq!(pending(&history), 3, "from {first} on");
+    }
+    observe(&mut history, &[(1, 0, 2, Some(22))], 10);
+    assert_eq!(pending(&history), 4);
+    history.settle(Sequence(3));
+    assert_eq!(pending(&history), 1);
+}
