@@ -146,13 +146,6 @@ impl QualityHistory {
             });
         }
     }
-
-    /// Returns true where nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.datasets
-            .values()
-            .all(|history| history.sensors.is_empty())
-    }
 }
 
 impl DatasetHistory {

@@ -12,7 +12,8 @@
 //!    from, by source and receive time; and raw messages in archive and journal that decode to such rows or, where they
 //!    cannot be decoded, name it.
 //! 3. **Rejects** of those messages, and those whose texts name it.
-//! 4. **Checkpoint** without what the DUP windows hold of those messages: their topics may name it.
+//! 4. **Checkpoint** without what the DUP windows hold of those messages, whose topics may name it, and without what the
+//!    quality tests remember of it.
 //! 5. **Raw messages**: their frames lose their content, in the archive and in the journal. A message that also held rows
 //!    of others goes whole; those rows stay in their tables. What nobody can read goes as well.
 //! 6. **Datasets**, one after the other: files written again without the rows, one commit, then everything that is left
@@ -39,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use crossbeam_channel::Sender;
+use meetnet_decode::Subject;
 use meetnet_lake::journal::{ErasedFrames, FrameRef, JournalError};
 use meetnet_lake::{ErasedRows, LakeError};
 use meetnet_model::ids::{DatasetId, Sequence};
@@ -257,6 +259,8 @@ impl Runner {
             report.add(&rejects, erased);
         }
         self.dup_windows.forget(&sequences);
+        self.history
+            .forget(|sensor| wanted.holds(Subject::Sensor(sensor)));
         self.save_checkpoint()?;
         report.frames = self.journal.erase_frames(&found_frames)?;
         for (dataset, column, found) in found_rows {

@@ -15,6 +15,7 @@ use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
 
 use super::erase::EARLIER;
@@ -40,6 +41,10 @@ pub struct Runner {
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
+    /// What tests by earlier rows remember, behind everything that was decoded.
+    pub(super) history: QualityHistory,
+    /// Bytes of it that the last checkpoint wrote.
+    history_bytes: usize,
     pub(super) key: PrivacyKey,
     outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
@@ -107,6 +112,7 @@ impl Runner {
         let rejects = RejectCounts::default();
         let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
         lake.open_missing(&in_force)?;
+        let history = read_history(&journal, trimmed_through)?;
         if let Some(checkpoint) = &recovery.checkpoint {
             dup_windows.restore(checkpoint.dup_windows.clone());
         }
@@ -121,6 +127,8 @@ impl Runner {
             lake,
             decoder,
             waiting: WaitingRows::default(),
+            history,
+            history_bytes: 0,
             key,
             outcomes,
             dup_windows,
@@ -371,8 +379,9 @@ impl Runner {
             self.give_reserve();
             committed = self.lake.commit_all();
         }
-        self.last_checkpoint = Instant::now() - self.options.limits.checkpoint_pause;
-        self.checkpoint()?;
+        if self.lake.trim_point() > self.trimmed_through {
+            self.try_checkpoint();
+        }
         Ok(drained.and(committed)?)
     }
 
@@ -443,11 +452,14 @@ impl Runner {
         let taken = self.decoder.take();
         let mut applied = Applied::default();
         for rows in &taken.rows {
+            let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
+            let rules = &self.decoder.rules;
             let decoded = DecodedRows {
                 clock_steps: taken.clock_steps_of(rows),
+                series: self.history.observe(rules, rows, sequence_of),
                 rows: rows.clone(),
                 lineage: Arc::clone(&taken.lineage),
-                rules: Arc::clone(&self.decoder.rules),
+                rules: Arc::clone(rules),
                 precedences: Arc::clone(&self.decoder.precedences),
             };
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
@@ -553,9 +565,10 @@ impl Runner {
     /// Writes a checkpoint and lets the journal archive what is committed.
     fn checkpoint(&mut self) -> Result<(), PipelineError> {
         let through = self.lake.trim_point();
-        if through <= self.trimmed_through
-            || self.last_checkpoint.elapsed() < self.options.limits.checkpoint_pause
-        {
+        // A large history is written less often: one MiB a second at most.
+        let of_history = Duration::from_secs(self.history_bytes as u64 >> 20);
+        let pause = self.options.limits.checkpoint_pause + of_history;
+        if through <= self.trimmed_through || self.last_checkpoint.elapsed() < pause {
             return Ok(());
         }
         self.try_checkpoint();
@@ -575,6 +588,11 @@ impl Runner {
     pub(super) fn save_checkpoint(&mut self) -> Result<(), JournalError> {
         self.last_checkpoint = Instant::now();
         let through = self.lake.trim_point().max(self.trimmed_through);
+        // Before the checkpoint: a restart from it finds what the tests knew there.
+        self.history.settle(through);
+        let history = self.history.to_bytes();
+        self.history_bytes = history.len();
+        self.journal.write_state(through, &history)?;
         let (last_sequence, last_recorded_at) = self.journal.durable();
         let checkpoint = Checkpoint {
             trimmed_through: through,
@@ -592,7 +610,7 @@ impl Runner {
                 "trimmed the journal"
             );
         }
-        Ok(())
+        self.journal.remove_other_states(through)
     }
 }
 
@@ -609,6 +627,17 @@ pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
     count("unchanged", applied.unchanged);
     count("history", applied.history);
     count("skipped", applied.skipped);
+}
+
+/// Returns what tests by earlier rows remembered at `through`; nothing in a lake that has no such memory yet.
+fn read_history(journal: &Journal, through: Sequence) -> Result<QualityHistory, JournalError> {
+    let Some(state) = journal.read_state(through)? else {
+        return Ok(QualityHistory::default());
+    };
+    Ok(QualityHistory::from_bytes(&state).unwrap_or_else(|| {
+        warn!("the history of the quality tests is of another version: it begins anew");
+        QualityHistory::default()
+    }))
 }
 
 fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declarations>, PipelineError> {

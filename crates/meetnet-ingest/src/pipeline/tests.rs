@@ -24,6 +24,7 @@ use crate::outcomes::Outcome;
 
 mod import;
 mod precedences;
+mod quality;
 mod redeclare;
 mod replay;
 mod restarts;

@@ -11,6 +11,7 @@ use meetnet_lake::lake::Lake;
 use meetnet_lake::{Applied, LakeError, Lineage, Precedences};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::rows::DatasetRows;
+use meetnet_quality::series::SeriesFlags;
 use meetnet_quality::{QualityRules, RowFacts};
 use tracing::{error, info};
 
@@ -27,6 +28,8 @@ pub(super) struct DecodedRows {
     pub(super) lineage: Arc<[Lineage]>,
     /// Per row: whether its time is a receive time that may be wrong. Empty where none is.
     pub(super) clock_steps: Vec<bool>,
+    /// Per row: what the tests by earlier rows say. Empty where the dataset has none.
+    pub(super) series: Vec<SeriesFlags>,
     pub(super) rules: Arc<QualityRules>,
     /// As they were in force when the rows were decoded.
     pub(super) precedences: Precedences,
@@ -43,10 +46,13 @@ impl DecodedRows {
             let received_at: Vec<i64> = rows()
                 .map(|row| self.lineage[self.rows.envelopes[row] as usize].received_at)
                 .collect();
+            let series: Vec<SeriesFlags> = rows()
+                .map_while(|row| self.series.get(row).copied())
+                .collect();
             let facts = RowFacts {
                 clock_steps: &clock_steps,
                 received_at: &received_at,
-                ..RowFacts::default()
+                series: &series,
             };
             self.rules.flag(declaration, batch, facts)
         };
@@ -56,7 +62,8 @@ impl DecodedRows {
 
     fn bytes(&self) -> usize {
         let lineage = self.lineage.len() * size_of::<Lineage>();
-        self.rows.batch.get_array_memory_size() + 4 * self.rows.envelopes.len() + lineage
+        let series = self.series.len() * size_of::<SeriesFlags>();
+        self.rows.batch.get_array_memory_size() + 4 * self.rows.envelopes.len() + lineage + series
     }
 }
 

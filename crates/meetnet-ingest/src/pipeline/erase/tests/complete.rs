@@ -13,7 +13,7 @@ fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
             Some(ending.to_str()?.to_owned())
         })
         .collect();
-    let all = ["checkpoint", "journal", "json", "parquet", "zst"].map(str::to_owned);
+    let all = ["checkpoint", "journal", "json", "parquet", "state", "zst"].map(str::to_owned);
     assert_eq!(
         places,
         all.into(),
