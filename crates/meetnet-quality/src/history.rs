@@ -69,9 +69,9 @@ impl QualityHistory {
         sequence_of: impl Fn(u32) -> Sequence,
     ) -> Vec<SeriesFlags> {
         let id = &rows.declaration.id;
-        if !rules.has_series_tests(id) {
+        let Some(rules) = rules.with_series_tests(id) else {
             return Vec::new();
-        }
+        };
         let column = |name: &str| rows.batch.column_by_name(name);
         let sensors = column("sensor_id").and_then(|array| array.as_string_opt::<i32>());
         let properties = column("property").and_then(|array| array.as_string_opt::<i32>());
@@ -87,7 +87,7 @@ impl QualityHistory {
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; rows.batch.num_rows()];
         for (row, flags) in flags.iter_mut().enumerate() {
             let property = properties.value(row);
-            let Some(tests) = rules.series_tests(id, property) else {
+            let Some(tests) = rules.get(property).and_then(|rules| rules.series.as_ref()) else {
                 continue;
             };
             let Some(series) = history.series_of(sensors.value(row), property) else {

@@ -27,11 +27,12 @@ pub struct QualityRules {
 
 /// The rules of one property.
 #[derive(Clone, Debug)]
-struct PropertyRules {
+pub(crate) struct PropertyRules {
     range: [f64; 2],
     suspect_range: Option<[f64; 2]>,
     climatology: Option<Climatology>,
-    series: Option<SeriesTests>,
+    /// The tests by earlier rows.
+    pub(crate) series: Option<SeriesTests>,
 }
 
 /// What is known of rows beside their columns. Each list is by row, or empty where it says nothing.
@@ -118,19 +119,14 @@ impl QualityRules {
         Self { properties }
     }
 
-    /// Returns true where a property of the dataset has tests by earlier rows.
-    pub(crate) fn has_series_tests(&self, dataset: &DatasetId) -> bool {
-        let mut rules = self
-            .properties
-            .get(dataset)
-            .into_iter()
-            .flat_map(HashMap::values);
-        rules.any(|rules| rules.series.is_some())
-    }
-
-    /// Returns the tests of a property by earlier rows.
-    pub(crate) fn series_tests(&self, dataset: &DatasetId, property: &str) -> Option<&SeriesTests> {
-        self.properties.get(dataset)?.get(property)?.series.as_ref()
+    /// Returns the rules of a dataset by property, where one has tests by earlier rows.
+    pub(crate) fn with_series_tests(
+        &self,
+        dataset: &DatasetId,
+    ) -> Option<&HashMap<String, PropertyRules>> {
+        let rules = self.properties.get(dataset)?;
+        let has_tests = rules.values().any(|rules| rules.series.is_some());
+        has_tests.then_some(rules)
     }
 
     /// Returns the columns `quality` and `quality_tests` of rows that start with the declared columns.
