@@ -9,6 +9,7 @@
     reason = "a bench prints its figures"
 )]
 
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -32,6 +33,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::WireFormat;
+use meetnet_quality::history::QualityHistory;
 use meetnet_quality::{QualityRules, RowFacts};
 
 #[global_allocator]
@@ -39,6 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Time for one GiB.
 const AIM_S: f64 = 10.0;
+/// What flags may cost, of what decoding takes.
+const FLAGS_AIM: f64 = 0.3;
 /// Frames that are decoded and made visible together, as the pipeline does.
 const GROUP_BYTES: usize = 1 << 20;
 
@@ -74,10 +78,17 @@ fn run(format: WireFormat, bytes: u64) -> Result<()> {
     per_gib("  read and check", stages.read);
     per_gib("  decode", stages.decode);
     per_gib("  (serde_json alone, ignoring every value)", stages.serde);
+    per_gib("  (flags alone)", stages.flags);
     per_gib("  apply: look-up, quality, hot rows", stages.apply);
     per_gib("  wait until hot rows have room", stages.wait);
     per_gib("  beside it, CPU of commits", stages.commit_cpu);
     per_gib("  beside it, CPU of merges", stages.upkeep_cpu);
+    at_most(
+        "  flags, of what decoding takes",
+        stages.flags.as_secs_f64() / stages.decode.as_secs_f64(),
+        "",
+        FLAGS_AIM,
+    );
     figure("  rows", stages.rows as f64, "");
     figure("  rejects", stages.rejects as f64, "");
 
@@ -166,6 +177,7 @@ fn fill(folder: &Path, format: WireFormat, bytes: u64, declarations: &Declaratio
 struct Stages {
     read: Duration,
     decode: Duration,
+    flags: Duration,
     serde: Duration,
     apply: Duration,
     wait: Duration,
@@ -186,6 +198,7 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
     )?;
     let decoders = Decoders::new(declarations, &PrivacyKey::new("bench"))?;
     let rules = QualityRules::new(declarations);
+    let mut history = QualityHistory::default();
     let mut group = decoders.group();
     let mut reader = journal.reader(Sequence::ZERO);
     loop {
@@ -233,6 +246,20 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
                 precedence: 0,
             })
             .collect();
+        // By itself, for its share; `apply` sets the flags of inserted rows once more.
+        let began_flags = Instant::now();
+        for rows in &decoded.rows {
+            let sequence_of = |envelope: u32| lineage[envelope as usize].sequence;
+            let series = history.observe(&rules, rows, sequence_of);
+            let facts = RowFacts {
+                series: &series,
+                ..RowFacts::default()
+            };
+            black_box(rules.flag(&rows.declaration, &rows.batch, facts));
+        }
+        history.settle(frames.last_sequence());
+        let flagged = Instant::now();
+        stages.flags += flagged - began_flags;
         for rows in &decoded.rows {
             lake.apply(rows, &lineage, &mut |declaration, batch, _| {
                 rules.flag(declaration, batch, RowFacts::default())
@@ -241,7 +268,7 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
         lake.advance(frames.last_sequence(), frames.last_recorded_at());
         lake.publish();
         let applied = Instant::now();
-        stages.apply += applied - took;
+        stages.apply += applied - flagged;
         for frame in envelopes() {
             serde_json::from_slice::<serde::de::IgnoredAny>(frame.payload)?;
         }
