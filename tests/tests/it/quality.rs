@@ -1,14 +1,19 @@
 //! The quality tests of whole series against `ioos_qc`, the reference implementation. docs/quality.md lists where the two
 //! differ on purpose; the series here keep clear of that.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use meetnet_model::calendar::{SECOND_US, month};
 use meetnet_model::quality::{
     AttenuatedSignal, FlatLine, MonthLimits, Quality, RateOfChange, Spike, Variation,
 };
+use meetnet_model::time::parse_rfc3339;
 use meetnet_quality::backward::Observation;
 use meetnet_quality::value::{Climatology, gross_range};
 use meetnet_quality::{batch, value};
-use meetnet_tests::python;
+use meetnet_tests::{python, recordings};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -147,6 +152,34 @@ fn of_series(random: &mut StdRng, cases: &mut Vec<Case>) {
     }
 }
 
+/// Asks `ioos_qc` and expects the same flags; returns how often each test gave each flag.
+fn compare(cases: &[Case]) -> BTreeMap<(&str, u64), usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cases.json");
+    let asked: Vec<&Value> = cases.iter().map(|case| &case.theirs).collect();
+    fs::write(&path, serde_json::to_vec(&asked).unwrap()).unwrap();
+    let answer = python::run("qartod.py", &[&path]).unwrap();
+    let answers = answer.as_array().unwrap();
+    assert_eq!(answers.len(), cases.len());
+    let mut seen = BTreeMap::new();
+    for (case, theirs) in cases.iter().zip(answers) {
+        let theirs = theirs.as_array().unwrap().iter();
+        let theirs: Vec<u64> = theirs.filter_map(Value::as_u64).collect();
+        let test = case.theirs["test"].as_str().unwrap();
+        if case.ours != theirs {
+            let at = case.ours.iter().zip(&theirs).position(|(a, b)| a != b);
+            panic!(
+                "{test} at {at:?}:\nours   {:?}\ntheirs {theirs:?}\n{}",
+                case.ours, case.theirs
+            );
+        }
+        for flag in theirs {
+            *seen.entry((test, flag)).or_insert(0) += 1;
+        }
+    }
+    seen
+}
+
 #[test]
 fn flags_of_whole_series_are_those_of_ioos_qc() {
     if !python::has_packages(&["ioos_qc"]) {
@@ -160,33 +193,7 @@ fn flags_of_whole_series_are_those_of_ioos_qc() {
         of_values(random, &mut cases);
         of_series(random, &mut cases);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cases.json");
-    let asked: Vec<&Value> = cases.iter().map(|case| &case.theirs).collect();
-    std::fs::write(&path, serde_json::to_vec(&asked).unwrap()).unwrap();
-    let answer = python::run("qartod.py", &[&path]).unwrap();
-    let answers = answer.as_array().unwrap();
-    assert_eq!(answers.len(), cases.len());
-    let mut seen = std::collections::BTreeMap::new();
-    for (case, theirs) in cases.iter().zip(answers) {
-        let theirs: Vec<u64> = theirs
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_u64)
-            .collect();
-        if case.ours != theirs {
-            let at = case.ours.iter().zip(&theirs).position(|(a, b)| a != b);
-            panic!(
-                "at {at:?}:\nours   {:?}\ntheirs {theirs:?}\n{}",
-                case.ours, case.theirs
-            );
-        }
-        let test = case.theirs["test"].as_str().unwrap();
-        for flag in theirs {
-            *seen.entry((test, flag)).or_insert(0) += 1;
-        }
-    }
+    let seen = compare(&cases);
     // Series that make no test say anything would agree as well.
     for test in [
         "gross_range",
@@ -200,6 +207,105 @@ fn flags_of_whole_series_are_those_of_ioos_qc() {
             let count = seen.get(&(test, flag.code() as u64)).copied().unwrap_or(0);
             assert!(count > 20, "{test} gave flag {flag:?} {count} times");
         }
+    }
+}
+
+/// The series of each sensor and kind of dust in a folder of sensor.community's archive; of two values of one time the
+/// later one counts.
+fn recorded(folder: &Path) -> Vec<Vec<Observation>> {
+    let mut series: BTreeMap<(String, usize), BTreeMap<i64, f64>> = BTreeMap::new();
+    let entries = fs::read_dir(folder).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines().map(|line| line.split(';').collect::<Vec<_>>());
+        let header = lines.next().unwrap();
+        let column = |name: &str| header.iter().position(|column| *column == name);
+        let (sensor, time) = (column("sensor_id").unwrap(), column("timestamp").unwrap());
+        for fields in lines {
+            let Ok(time) = parse_rfc3339(&format!("{}Z", fields[time])) else {
+                continue;
+            };
+            for (kind, name) in ["P1", "P2"].into_iter().enumerate() {
+                let field = column(name).and_then(|at| fields.get(at));
+                if let Some(Ok(value)) = field.map(|field| field.parse()) {
+                    let key = (fields[sensor].to_owned(), kind);
+                    series.entry(key).or_default().insert(time, value);
+                }
+            }
+        }
+    }
+    let of_sensor = |values: BTreeMap<i64, f64>| -> Vec<Observation> {
+        let values = values.into_iter();
+        values
+            .map(|(time, value)| Observation { time, value })
+            .collect()
+    };
+    series.into_values().map(of_sensor).collect()
+}
+
+#[test]
+fn flags_of_recorded_series_are_those_of_ioos_qc() {
+    let Some(data) = recordings("MEETNET_REAL_DATA") else {
+        return;
+    };
+    if !python::has_packages(&["ioos_qc"]) {
+        return;
+    }
+    let series = recorded(&data.join("sensor_community/archive_csv"));
+    assert!(series.len() > 4, "{} series", series.len());
+    let mut cases = Vec::new();
+    for series in &series {
+        let rate = RateOfChange {
+            suspect_per_hour: 100.0,
+            fail_per_hour: Some(500.0),
+        };
+        let parameters = json!({
+            "threshold": rate.suspect_per_hour / 3_600.0,
+            "fail_threshold": rate.fail_per_hour.map(|fail| fail / 3_600.0),
+        });
+        let flags = batch::rate_of_change(series, rate);
+        cases.push(case("rate_of_change", series, parameters, &flags));
+
+        let flat = FlatLine {
+            tolerance: 0.55,
+            suspect_s: 900,
+            fail_s: 1_800,
+        };
+        let parameters = json!({
+            "suspect_threshold": flat.suspect_s, "fail_threshold": flat.fail_s, "tolerance": flat.tolerance,
+        });
+        let flags = batch::flat_line(series, flat);
+        cases.push(case("flat_line", series, parameters, &flags));
+
+        let attenuated = AttenuatedSignal {
+            variation: Variation::Range,
+            period_s: 7_200,
+            observations_min: 10,
+            suspect: 3.0,
+            fail: 1.5,
+        };
+        let parameters = json!({
+            "suspect_threshold": attenuated.suspect, "fail_threshold": attenuated.fail, "test_period": 7_200,
+            "min_obs": 10, "check_type": "range",
+        });
+        let flags = batch::attenuated_signal(series, attenuated);
+        cases.push(case("attenuated_signal", series, parameters, &flags));
+
+        let limits = Spike {
+            suspect: 5.0,
+            fail: Some(25.0),
+        };
+        let parameters =
+            json!({ "suspect_threshold": limits.suspect, "fail_threshold": limits.fail });
+        let flags = batch::spike(series, limits);
+        cases.push(case("spike", series, parameters, &flags));
+    }
+    let seen = compare(&cases);
+    for test in ["rate_of_change", "flat_line", "attenuated_signal", "spike"] {
+        let suspect = seen.get(&(test, 3)).copied().unwrap_or(0);
+        assert!(suspect > 0, "{test} finds nothing: {seen:?}");
     }
 }
 
