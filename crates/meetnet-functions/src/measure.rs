@@ -54,12 +54,15 @@ static GASES: LazyLock<Vec<(String, Gas)>> = LazyLock::new(|| {
     gases.collect()
 });
 
+/// Unit before, unit after, and the property where one is named.
+type Asked<'a> = (&'a str, &'a str, Option<&'a str>);
+
 fn convert(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.numbers(0)?;
     let (from, to) = (call.texts(1)?, call.texts(2)?);
     let properties = call.has(3).then(|| call.texts(3)).transpose()?;
     // Nearly always the same in neighbouring rows, so it is looked up when it changes.
-    let mut read: Option<((&str, &str, Option<&str>), Option<Conversion>)> = None;
+    let mut read: Option<(Asked<'_>, Option<Conversion>)> = None;
     let mut found = Float64Builder::with_capacity(call.rows);
     for row in 0..call.rows {
         let property = properties.as_ref().map(|texts| texts.get(row));
@@ -84,10 +87,7 @@ fn convert(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 /// Returns how to convert; None where it takes a gas and the property is none.
-fn conversion(
-    call: &Call<'_>,
-    (from, to, property): (&str, &str, Option<&str>),
-) -> Result<Option<Conversion>> {
+fn conversion(call: &Call<'_>, (from, to, property): Asked<'_>) -> Result<Option<Conversion>> {
     let gas = property.and_then(|property| {
         let known = GASES.iter().find(|(name, _)| name == property);
         known.map(|(_, gas)| *gas)

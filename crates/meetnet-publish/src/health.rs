@@ -152,7 +152,9 @@ impl Readiness {
 
     /// Reports that a broker source is no longer configured.
     pub fn forget(&self, source: &SourceId) {
-        self.change(|steps| drop(steps.sources.remove(source)));
+        self.change(|steps| {
+            steps.sources.remove(source);
+        });
     }
 
     /// Reports why the configuration on disk is refused; None: it is in force.

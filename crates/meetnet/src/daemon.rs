@@ -166,7 +166,8 @@ impl Daemon {
                 .await?
                 .map_err(Failure::Work)?;
             let snapshot = started.shared();
-            licences::allow(&config.declarations, &snapshot.load().stored_licences())?;
+            licences::allow(&config.declarations, &snapshot.load().stored_licences())
+                .map_err(Failure::Usage)?;
             follower = Some(started);
             snapshot
         };

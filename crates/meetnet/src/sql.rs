@@ -160,6 +160,7 @@ pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Fa
     let question = Question {
         statement,
         as_of: None,
+        licences: Vec::new(),
         format: Format::Json,
     };
     let answer = send(url, &question).await?.bytes().await;

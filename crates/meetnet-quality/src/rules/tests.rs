@@ -30,6 +30,7 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
         grain: Grain::Month,
         key: vec!["k".to_owned()],
         licence: None,
+        source_licences: Default::default(),
         attribution: None,
         title: Texts::default(),
         description: Texts::default(),
