@@ -56,11 +56,17 @@ pub fn learn(
     if texts.is_empty() {
         return Err(LearnError::Nothing);
     }
-    let leaves = leaves::leaves(&texts).ok_or(LearnError::UnknownForm)?;
-    let proposal = match known::known(&texts, &leaves) {
-        Some((known, leaves)) => propose(Some(known), leaves, topic, declarations),
-        None => propose(None, leaves, topic, declarations),
+    let (known, leaves) = match known::recorded(&texts) {
+        Some((known, leaves)) => (Some(known), leaves),
+        None => {
+            let leaves = leaves::leaves(&texts).ok_or(LearnError::UnknownForm)?;
+            match known::known(&texts, &leaves) {
+                Some((known, leaves)) => (Some(known), leaves),
+                None => (None, leaves),
+            }
+        }
     };
+    let proposal = propose(known, leaves, topic, declarations);
     Ok(render::proposal(&proposal))
 }
 

@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics` for Prometheus and one page that says how the daemon is.
+//! The admin listener: `/metrics` for Prometheus, `/healthz` and `/readyz`, and one page that says how the daemon is.
 //!
 //! It knows of sources and the journal only what a closure tells it, so that publishing does not depend on ingest.
 
@@ -20,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::error;
 
 use crate::assets;
-use crate::health::Readiness;
+use crate::health::{self, Readiness};
 use crate::negotiate::Language;
 use crate::problem::{Problem, ProblemKind};
 use crate::readable;
@@ -126,6 +126,8 @@ pub fn admin_router(state: AdminState) -> Router {
     let router = Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/assets/{name}", get(assets::serve))
         .with_state(state);
     around(router)

@@ -1,4 +1,5 @@
-//! `/healthz` and `/readyz`: whether the process lives, and whether its answers are complete.
+//! `/healthz` and `/readyz`: whether the process lives, and whether its answers are complete. Both listeners have them: a
+//! process that only writes has no public one.
 //!
 //! The binary hands a [`Readiness`] to the parts that start up; each reports its own step. Readiness is reached once and
 //! kept: a broker that goes away later is detail in the body, since the data is still answered.
@@ -8,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use meetnet_model::ids::SourceId;
 use serde::Serialize;
 
+use crate::admin::AdminState;
 use crate::state::PublishState;
 
 #[cfg(test)]
@@ -218,14 +220,26 @@ impl Readiness {
     }
 }
 
+impl FromRef<PublishState> for Readiness {
+    fn from_ref(state: &PublishState) -> Self {
+        state.readiness.clone()
+    }
+}
+
+impl FromRef<AdminState> for Readiness {
+    fn from_ref(state: &AdminState) -> Self {
+        state.readiness.clone()
+    }
+}
+
 /// Answers 200 while the process lives.
 pub(crate) async fn healthz() -> impl IntoResponse {
     ([(CACHE_CONTROL, "no-store")], "ok\n")
 }
 
 /// Answers 200 when ready, 503 before, with the report either way.
-pub(crate) async fn readyz(State(state): State<PublishState>) -> Response {
-    let report = state.readiness.report();
+pub(crate) async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let report = readiness.report();
     let status = if report.ready {
         StatusCode::OK
     } else {

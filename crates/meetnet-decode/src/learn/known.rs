@@ -117,12 +117,15 @@ const SENML_MEMBERS: [&str; 15] = [
     "bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut",
 ];
 
+/// Returns the format of requests as they were recorded, which are in no form that values can be taken from.
+pub(super) fn recorded(samples: &[&str]) -> Option<(Known, Leaves)> {
+    let is_request = |sample: &&str| sample.contains("/weatherstation/updateweatherstation");
+    let known = samples.iter().all(is_request);
+    known.then(|| (WUNDERGROUND, Leaves::new(Form::Urlencoded)))
+}
+
 /// Returns the format that samples are known by, and the values that its map can name.
 pub(super) fn known(samples: &[&str], leaves: &Leaves) -> Option<(Known, Leaves)> {
-    let has_path = |path: &str| samples.iter().all(|sample| sample.contains(path));
-    if has_path("/weatherstation/updateweatherstation") {
-        return Some((WUNDERGROUND, Leaves::new(Form::Urlencoded)));
-    }
     if !leaves.documents.is_empty() {
         return json(&leaves.documents);
     }

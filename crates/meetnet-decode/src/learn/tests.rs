@@ -228,7 +228,7 @@ fn known_formats_are_recognised() {
         ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
         ("weather,site=a temp=1,rh=2 1780311600", "influx"),
         (
-            "GET /weatherstation/updateweatherstation.php?ID=I&dateutc=now&tempf=68 HTTP/1.1",
+            "GET /weatherstation/updateweatherstation.php?ID=I&dateutc=now&\ntempf=68 HTTP/1.1",
             "wunderground",
         ),
         (

@@ -27,6 +27,21 @@ fn router_with(status: Option<OperationsStatus>, readiness: Readiness) -> Router
     })
 }
 
+#[tokio::test]
+async fn a_process_that_only_writes_says_whether_it_is_ready() {
+    let readiness = Readiness::new([]);
+    let ready = || async {
+        let router = router_with(None, readiness.clone());
+        fixture::get(router, "/readyz").await.status
+    };
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+    readiness.journal_replayed();
+    readiness.history_loaded();
+    assert_eq!(ready().await, StatusCode::OK);
+    let alive = fixture::get(router(None), "/healthz").await;
+    assert_eq!(alive.status, StatusCode::OK);
+}
+
 fn status() -> OperationsStatus {
     OperationsStatus {
         sources: vec![
