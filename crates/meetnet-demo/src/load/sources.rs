@@ -73,7 +73,12 @@ fn source(lane: Lane, id: &str, prefix: &str, wiring: &Wiring) -> String {
         }
     }
     line("format", &quoted(lane.format.wire_format()));
-    line("licence", "\"CC0-1.0\"");
+    // Counts in Telraam's form are taken for Telraam's, which may not be given away freer.
+    let licence = match lane.format {
+        LoadFormat::Telraam => "CC-BY-NC-4.0",
+        _ => "CC0-1.0",
+    };
+    line("licence", &quoted(licence));
     for (key, value) in declared(lane) {
         line(key, value);
     }
