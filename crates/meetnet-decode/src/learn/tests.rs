@@ -166,7 +166,7 @@ fn values_of_known_formats_are_mapped() {
             "pointer = \"/temp_c\", unit = \"Cel\"",
             "#   pointer = \"/battery\"",
         ],
-        "heat sensor_id=ns-… property=air_temperature time=2026-06-01T11:59:58Z value=21.5\n",
+        "heat sensor_id=ns-4246125b30c57e58 property=air_temperature time=2026-06-01T11:59:58Z value=21.5\n",
     );
     check(
         "weather,station=kessel-lo temp=21.5,hum=48i 1780311600000000000\nweather,station=heverlee temp=9 1780311600000000000\n",

@@ -154,7 +154,12 @@ fn walk(value: &Value, place: &mut String, name: &str, places: &mut Places<'_>) 
         }
         Value::Object(fields) => {
             let columns = column_names(value);
+            let is_shape = is_shape(value);
             for (field, value) in fields {
+                // Roads and areas are nobody's place.
+                if is_shape && field == "coordinates" {
+                    continue;
+                }
                 places.at("names of fields", "").text(field);
                 let length = place.len();
                 if !place.is_empty() {
@@ -173,6 +178,14 @@ fn walk(value: &Value, place: &mut String, name: &str, places: &mut Places<'_>) 
             }
         }
     }
+}
+
+/// Returns true for a line or an area of GeoJSON (RFC 7946).
+fn is_shape(value: &Value) -> bool {
+    let shapes = ["LineString", "MultiLineString", "Polygon", "MultiPolygon"];
+    value["type"]
+        .as_str()
+        .is_some_and(|kind| shapes.contains(&kind))
 }
 
 /// Returns the names of the columns of an answer `{"columns": [{"name": …}, …], "rows": [[…], …]}`.
