@@ -3,7 +3,8 @@
 //! There is one per position, `SEQUENCE.state`: the bytes as they were given, then their CRC-32C (4 bytes, little-endian).
 //! The file of a position is durable before the checkpoint that names the position, and those of other positions go after
 //! it. So whatever a crash leaves, the file of the checkpoint's T is there. It is written under a name of its own first,
-//! always the same, so that what an erasure takes away is in no half-written file either.
+//! always the same, so that what an erasure takes away is in no half-written file either; a write that fails leaves none,
+//! for on a full disk it would keep the space that it was refused from commits.
 
 use std::io;
 use std::path::Path;
@@ -101,14 +102,19 @@ fn write(
 ) -> Result<(), JournalError> {
     let unfinished = dir.join(format!("{WRITTEN}{UNFINISHED}"));
     let path = dir.join(name(through));
-    let handle = files.create(&unfinished).context("create", &unfinished)?;
-    handle.append(state).context("write", &unfinished)?;
-    let seal = crc32c::crc32c(state).to_le_bytes();
-    handle.append(&seal).context("write", &unfinished)?;
-    handle.sync_data().context("sync", &unfinished)?;
-    files
-        .rename(&unfinished, &path)
-        .context("rename into place", &path)?;
+    let fill = || {
+        let handle = files.create(&unfinished).context("create", &unfinished)?;
+        handle.append(state).context("write", &unfinished)?;
+        let seal = crc32c::crc32c(state).to_le_bytes();
+        handle.append(&seal).context("write", &unfinished)?;
+        handle.sync_data().context("sync", &unfinished)?;
+        files
+            .rename(&unfinished, &path)
+            .context("rename into place", &path)
+    };
+    fill().inspect_err(|_: &JournalError| {
+        let _ = files.remove(&unfinished);
+    })?;
     files.sync_dir(dir).context("sync", dir)
 }
 
