@@ -25,8 +25,11 @@ use crate::series::{SeriesFlags, SeriesHistory};
 
 mod bytes;
 
-/// Series of one dataset that are remembered at most; later ones are not tested. At 2 KiB each, twice, they take 256 MiB.
+/// Series of one dataset that are remembered at most; later ones are not tested, which [`Remembered::untested_rows`]
+/// counts. At 2 KiB each, twice, they take 256 MiB.
 pub const SERIES_MAX: usize = 65_536;
+/// Places for pending observations that are not given back.
+const PENDING_KEPT: usize = 1_024;
 
 /// The history of all datasets.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +43,21 @@ struct DatasetHistory {
     /// Sensor -> property and position in `series`.
     sensors: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
     series: Vec<Series>,
+    /// Positions in `series` of sensors that were forgotten: the next new ones take them, so that there is as much room as
+    /// after a restart.
+    free: Vec<usize>,
     /// Ascending by sequence.
     pending: VecDeque<Pending>,
+    untested_rows: u64,
+}
+
+/// How much of a dataset is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Series, [`SERIES_MAX`] at most.
+    pub series: usize,
+    /// Rows since the start that were not tested by earlier ones because there was no room for their series.
+    pub untested_rows: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,9 +70,11 @@ struct Series {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     sequence: Sequence,
-    series: usize,
     observation: Observation,
-    observations_max: usize,
+    /// Below [`SERIES_MAX`].
+    series: u32,
+    /// At most [`OBSERVATIONS_MAX`](crate::series::OBSERVATIONS_MAX).
+    observations_max: u8,
 }
 
 impl QualityHistory {
@@ -91,6 +109,7 @@ impl QualityHistory {
                 continue;
             };
             let Some(series) = history.series_of(sensors.value(row), property) else {
+                history.untested_rows += 1;
                 continue;
             };
             let value = values.is_valid(row).then(|| values.value(row));
@@ -104,13 +123,24 @@ impl QualityHistory {
             if has_changed {
                 history.pending.push_back(Pending {
                     sequence: sequence_of(rows.envelopes[row]),
-                    series,
                     observation,
-                    observations_max: tests.observations(),
+                    series: series as u32,
+                    observations_max: tests.observations() as u8,
                 });
             }
         }
         flags
+    }
+
+    /// How much of each dataset is remembered.
+    pub fn remembered(&self) -> impl Iterator<Item = (&DatasetId, Remembered)> {
+        self.datasets.iter().map(|(id, history)| {
+            let remembered = Remembered {
+                series: history.series.len() - history.free.len(),
+                untested_rows: history.untested_rows,
+            };
+            (id, remembered)
+        })
     }
 
     /// Moves what is settled on to `through`: everything up to there is committed.
@@ -119,9 +149,14 @@ impl QualityHistory {
             while let Some(pending) = history.pending.front()
                 && pending.sequence <= through
             {
-                let settled = &mut history.series[pending.series].settled;
-                settled.record(pending.observation, pending.observations_max);
+                let settled = &mut history.series[pending.series as usize].settled;
+                settled.record(pending.observation, usize::from(pending.observations_max));
                 history.pending.pop_front();
+            }
+            // A burst, or a commit that failed for an hour, must not hold its memory for good.
+            let kept = history.pending.len().max(PENDING_KEPT);
+            if history.pending.capacity() > 4 * kept {
+                history.pending.shrink_to(2 * kept);
             }
         }
     }
@@ -132,14 +167,17 @@ impl QualityHistory {
             let DatasetHistory {
                 sensors,
                 series,
+                free,
                 pending,
+                ..
             } = history;
             sensors.retain(|sensor, properties| {
                 let goes = is_wanted(sensor);
                 if goes {
                     for (_, at) in properties.iter() {
                         series[*at] = Series::default();
-                        pending.retain(|pending| pending.series != *at);
+                        free.push(*at);
+                        pending.retain(|pending| pending.series as usize != *at);
                     }
                 }
                 !goes
@@ -161,14 +199,21 @@ impl DatasetHistory {
 
     /// Adds a series with what it remembers; None where there is no room.
     fn add(&mut self, sensor: &str, property: &str, history: SeriesHistory) -> Option<usize> {
-        let at = self.series.len();
-        if at >= SERIES_MAX {
-            return None;
-        }
-        self.series.push(Series {
+        let series = Series {
             live: history.clone(),
             settled: history,
-        });
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.series[at] = series;
+                at
+            }
+            None if self.series.len() < SERIES_MAX => {
+                self.series.push(series);
+                self.series.len() - 1
+            }
+            None => return None,
+        };
         let properties = self.sensors.entry(sensor.into()).or_default();
         properties.push((property.into(), at));
         Some(at)
