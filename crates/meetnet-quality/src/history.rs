@@ -21,12 +21,12 @@ use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
 use crate::rules::QualityRules;
-use crate::series::{SeriesFlags, SeriesHistory};
+use crate::series::{SeriesFlags, SeriesHistory, SeriesTests};
 
 mod bytes;
 
 /// Series of one dataset that are remembered at most; later ones are not tested, which [`Remembered::untested_rows`]
-/// counts. At 2 KiB each, twice, they take 256 MiB.
+/// counts. At 2 KiB each they take 128 MiB, and as much again where all have something pending.
 pub const SERIES_MAX: usize = 65_536;
 /// Places for pending observations that are not given back.
 const PENDING_KEPT: usize = 1_024;
@@ -63,7 +63,48 @@ pub struct Remembered {
 #[derive(Clone, Debug, Default)]
 struct Series {
     live: SeriesHistory,
-    settled: SeriesHistory,
+    /// None where nothing is pending: then it is the same as `live`, and most sensors report less often than rows are
+    /// committed.
+    settled: Option<Box<SeriesHistory>>,
+    /// How many observations are pending.
+    pending: u32,
+}
+
+impl Series {
+    fn new(history: SeriesHistory) -> Self {
+        Self {
+            live: history,
+            settled: None,
+            pending: 0,
+        }
+    }
+
+    /// Tests an observation and remembers it; also says whether it is pending now.
+    fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
+        let before = (self.pending == 0).then(|| Box::new(self.live.clone()));
+        let (flags, has_changed) = self.live.observe(tests, now);
+        if has_changed {
+            if before.is_some() {
+                self.settled = before;
+            }
+            self.pending += 1;
+        }
+        (flags, has_changed)
+    }
+
+    /// Takes the oldest of the pending observations over.
+    fn settle(&mut self, observation: Observation, observations_max: usize) {
+        self.pending = self.pending.saturating_sub(1);
+        if self.pending == 0 {
+            self.settled = None;
+        } else if let Some(settled) = &mut self.settled {
+            settled.record(observation, observations_max);
+        }
+    }
+
+    fn settled(&self) -> &SeriesHistory {
+        self.settled.as_deref().unwrap_or(&self.live)
+    }
 }
 
 /// An observation of a row that may not be committed yet.
@@ -117,10 +158,9 @@ impl QualityHistory {
                 time: times.value(row),
                 value: value.unwrap_or(f64::NAN),
             };
-            let live = &mut history.series[series].live;
-            let (of_row, has_changed) = live.observe(tests, observation);
+            let (of_row, is_pending) = history.series[series].observe(tests, observation);
             *flags = of_row;
-            if has_changed {
+            if is_pending {
                 history.pending.push_back(Pending {
                     sequence: sequence_of(rows.envelopes[row]),
                     observation,
@@ -149,8 +189,8 @@ impl QualityHistory {
             while let Some(pending) = history.pending.front()
                 && pending.sequence <= through
             {
-                let settled = &mut history.series[pending.series as usize].settled;
-                settled.record(pending.observation, usize::from(pending.observations_max));
+                history.series[pending.series as usize]
+                    .settle(pending.observation, usize::from(pending.observations_max));
                 history.pending.pop_front();
             }
             // A burst, or a commit that failed for an hour, must not hold its memory for good.
@@ -199,10 +239,7 @@ impl DatasetHistory {
 
     /// Adds a series with what it remembers; None where there is no room.
     fn add(&mut self, sensor: &str, property: &str, history: SeriesHistory) -> Option<usize> {
-        let series = Series {
-            live: history.clone(),
-            settled: history,
-        };
+        let series = Series::new(history);
         let at = match self.free.pop() {
             Some(at) => {
                 self.series[at] = series;

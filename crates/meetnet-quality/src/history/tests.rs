@@ -185,6 +185,25 @@ fn observations_that_are_settled_give_their_memory_back() {
 }
 
 #[test]
+fn a_series_is_held_twice_only_while_something_of_it_is_pending() {
+    let mut history = QualityHistory::default();
+    let copies = |history: &QualityHistory| {
+        let series = history.datasets[&heat()].series.iter();
+        series.filter(|series| series.settled.is_some()).count()
+    };
+    let messages = [(1, 0, 0, Some(20)), (2, 0, 1, None), (1, 0, 2, Some(21))];
+    observe(&mut history, &messages, 1);
+    assert_eq!(copies(&history), 2);
+    history.settle(Sequence(2));
+    assert_eq!(copies(&history), 1);
+    history.settle(Sequence(3));
+    assert_eq!(copies(&history), 0);
+    // What comes again changes nothing.
+    observe(&mut history, &messages, 4);
+    assert_eq!(copies(&history), 0);
+}
+
+#[test]
 fn series_without_room_are_counted_and_take_the_place_of_forgotten_ones() {
     let remembered = |history: &QualityHistory| {
         let (_, remembered) = history.remembered().next().unwrap();
