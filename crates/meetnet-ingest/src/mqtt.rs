@@ -21,4 +21,5 @@ mod subscriptions;
 
 pub use link::{TlsError, tls_client};
 pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsIdentity, TlsRoots, Url};
+pub(crate) use source::Leaving;
 pub use source::{MqttSource, SourceHandle, spawn};

@@ -6,6 +6,7 @@
 //! are one path and the tables are a function of the journal. Where hot rows are full it stops reading; the journal
 //! fills, and at its limit the sources withhold their acknowledgements.
 
+mod checkpoint;
 mod erase;
 mod group;
 mod import;

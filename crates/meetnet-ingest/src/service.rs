@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::http::{self, PushSource, PushState, push_router};
-use crate::mqtt::{self, MqttOptions, MqttSource, OptionsError, SourceHandle};
+use crate::mqtt::{self, Leaving, MqttOptions, MqttSource, OptionsError, SourceHandle};
 use crate::poll::{PollHandle, PollOptions, PollOptionsError, PollSource, Polling, Prepared};
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ impl Handles {
         for (id, running) in take_out(&mut self.mqtt, goes_on) {
             let after = next.mqtt.iter().find(|source| source.id == id);
             let after = after.map(|source| &source.options);
-            running.handle.leave(left_filters(&running.options, after));
+            running.handle.leave(leaving(&running.options, after));
             running.stop.cancel();
             self.stopping.spawn(running.handle.join());
         }
@@ -314,18 +314,29 @@ fn take_out<O, H>(
     out
 }
 
-/// Returns the filters whose subscription is to end where a source becomes another, or none: the broker would keep them
-/// in the session. Where that session is another one, none is needed any more.
-fn left_filters(before: &MqttOptions, after: Option<&MqttOptions>) -> Vec<String> {
+/// Returns what is to become of the subscriptions of a source that becomes another, or none: the broker keeps them in the
+/// session. Where that is another session, none is needed any more.
+fn leaving(before: &MqttOptions, after: Option<&MqttOptions>) -> Leaving {
     // A source that runs has filters.
-    let before_filters = before.filters().unwrap_or_default();
+    let filters = before.filters().unwrap_or_default();
     let same_session =
         |after: &&MqttOptions| after.url == before.url && after.client_id == before.client_id;
-    let kept = after.filter(same_session);
-    let kept = kept.and_then(|after| after.filters().ok());
-    let kept = kept.unwrap_or_default();
-    before_filters
+    let Some(after) = after.filter(same_session) else {
+        return Leaving {
+            filters,
+            next: None,
+        };
+    };
+    let wanted = after.filters().unwrap_or_default();
+    let (kept, left): (Vec<_>, Vec<_>) = filters
+        .into_iter()
+        .partition(|filter| wanted.contains(filter));
+    let new: Vec<String> = wanted
         .into_iter()
         .filter(|filter| !kept.contains(filter))
-        .collect()
+        .collect();
+    Leaving {
+        filters: left,
+        next: (!new.is_empty()).then(|| (new, after.clone())),
+    }
 }

@@ -7,7 +7,7 @@
 //! | in the backup's folder | what it is |
 //! |---|---|
 //! | `lake/<dataset>/…` | live files, and the part of the table log that leads to them |
-//! | `journal/…` | identity, checkpoint, segments, and what else the caller names |
+//! | `journal/…` | identity, checkpoint and the state at it, segments, and what else the caller names |
 //! | `archive/…` | the raw archive, where it was asked for |
 //! | `manifest` | what all of it is, with lengths and hashes; JSON with a checksum |
 //!
@@ -52,7 +52,7 @@ use crate::journal::archive::ArchiveName;
 use crate::journal::checkpoint::{self, CHECKPOINT};
 use crate::journal::hold::Hold;
 use crate::journal::opening::IDENTITY;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, state};
 use crate::lake::JOURNAL_APP;
 use crate::storage::{Access, LakeLocation, LakeStorage, OpenFile, TableFolder};
 use crate::table;
@@ -199,6 +199,11 @@ pub fn write(
         manifest.trimmed_through = checkpoint.trimmed_through;
         let content = checkpoint::seal(checkpoint).map_err(BackupError::io("encode", dir))?;
         copier.put(format!("{JOURNAL}/{CHECKPOINT}"), &content)?;
+    }
+    if let Some(state) = hold.state() {
+        let file = OpenFile::new(Arc::clone(&state.handle), state.bytes);
+        let path = format!("{JOURNAL}/{}", state::name(manifest.trimmed_through));
+        copier.copy(path, &file, &state.path)?;
     }
     for segment in hold.segments() {
         let file = OpenFile::new(Arc::clone(&segment.handle), segment.readable_bytes);

@@ -100,7 +100,7 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 mod shared;
 mod space;
-mod state;
+pub(crate) mod state;
 pub(crate) mod stored;
 mod writer;
 

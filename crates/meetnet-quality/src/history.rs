@@ -21,12 +21,15 @@ use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
 use crate::rules::QualityRules;
-use crate::series::{SeriesFlags, SeriesHistory};
+use crate::series::{SeriesFlags, SeriesHistory, SeriesTests};
 
 mod bytes;
 
-/// Series of one dataset that are remembered at most; later ones are not tested. At 2 KiB each, twice, they take 256 MiB.
+/// Series of one dataset that are remembered at most; later ones are not tested, which [`Remembered::untested_rows`]
+/// counts. At 2 KiB each they take 128 MiB, and as much again where all have something pending.
 pub const SERIES_MAX: usize = 65_536;
+/// Places for pending observations that are not given back.
+const PENDING_KEPT: usize = 1_024;
 
 /// The history of all datasets.
 #[derive(Clone, Debug, Default)]
@@ -40,23 +43,79 @@ struct DatasetHistory {
     /// Sensor -> property and position in `series`.
     sensors: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
     series: Vec<Series>,
+    /// Positions in `series` of sensors that were forgotten: the next new ones take them, so that there is as much room as
+    /// after a restart.
+    free: Vec<usize>,
     /// Ascending by sequence.
     pending: VecDeque<Pending>,
+    untested_rows: u64,
+}
+
+/// How much of a dataset is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Series, [`SERIES_MAX`] at most.
+    pub series: usize,
+    /// Rows since the start that were not tested by earlier ones because there was no room for their series.
+    pub untested_rows: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Series {
     live: SeriesHistory,
-    settled: SeriesHistory,
+    /// None where nothing is pending: then it is the same as `live`, and most sensors report less often than rows are
+    /// committed.
+    settled: Option<Box<SeriesHistory>>,
+    /// How many observations are pending.
+    pending: u32,
+}
+
+impl Series {
+    fn new(history: SeriesHistory) -> Self {
+        Self {
+            live: history,
+            settled: None,
+            pending: 0,
+        }
+    }
+
+    /// Tests an observation and remembers it; also says whether it is pending now.
+    fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
+        let before = (self.pending == 0).then(|| Box::new(self.live.clone()));
+        let (flags, has_changed) = self.live.observe(tests, now);
+        if has_changed {
+            if before.is_some() {
+                self.settled = before;
+            }
+            self.pending += 1;
+        }
+        (flags, has_changed)
+    }
+
+    /// Takes the oldest of the pending observations over.
+    fn settle(&mut self, observation: Observation, observations_max: usize) {
+        self.pending = self.pending.saturating_sub(1);
+        if self.pending == 0 {
+            self.settled = None;
+        } else if let Some(settled) = &mut self.settled {
+            settled.record(observation, observations_max);
+        }
+    }
+
+    fn settled(&self) -> &SeriesHistory {
+        self.settled.as_deref().unwrap_or(&self.live)
+    }
 }
 
 /// An observation of a row that may not be committed yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     sequence: Sequence,
-    series: usize,
     observation: Observation,
-    observations_max: usize,
+    /// Below [`SERIES_MAX`].
+    series: u32,
+    /// At most [`OBSERVATIONS_MAX`](crate::series::OBSERVATIONS_MAX).
+    observations_max: u8,
 }
 
 impl QualityHistory {
@@ -91,6 +150,7 @@ impl QualityHistory {
                 continue;
             };
             let Some(series) = history.series_of(sensors.value(row), property) else {
+                history.untested_rows += 1;
                 continue;
             };
             let value = values.is_valid(row).then(|| values.value(row));
@@ -98,19 +158,29 @@ impl QualityHistory {
                 time: times.value(row),
                 value: value.unwrap_or(f64::NAN),
             };
-            let live = &mut history.series[series].live;
-            let (of_row, has_changed) = live.observe(tests, observation);
+            let (of_row, is_pending) = history.series[series].observe(tests, observation);
             *flags = of_row;
-            if has_changed {
+            if is_pending {
                 history.pending.push_back(Pending {
                     sequence: sequence_of(rows.envelopes[row]),
-                    series,
                     observation,
-                    observations_max: tests.observations(),
+                    series: series as u32,
+                    observations_max: tests.observations() as u8,
                 });
             }
         }
         flags
+    }
+
+    /// How much of each dataset is remembered.
+    pub fn remembered(&self) -> impl Iterator<Item = (&DatasetId, Remembered)> {
+        self.datasets.iter().map(|(id, history)| {
+            let remembered = Remembered {
+                series: history.series.len() - history.free.len(),
+                untested_rows: history.untested_rows,
+            };
+            (id, remembered)
+        })
     }
 
     /// Moves what is settled on to `through`: everything up to there is committed.
@@ -119,9 +189,14 @@ impl QualityHistory {
             while let Some(pending) = history.pending.front()
                 && pending.sequence <= through
             {
-                let settled = &mut history.series[pending.series].settled;
-                settled.record(pending.observation, pending.observations_max);
+                history.series[pending.series as usize]
+                    .settle(pending.observation, usize::from(pending.observations_max));
                 history.pending.pop_front();
+            }
+            // A burst, or a commit that failed for an hour, must not hold its memory for good.
+            let kept = history.pending.len().max(PENDING_KEPT);
+            if history.pending.capacity() > 4 * kept {
+                history.pending.shrink_to(2 * kept);
             }
         }
     }
@@ -132,14 +207,17 @@ impl QualityHistory {
             let DatasetHistory {
                 sensors,
                 series,
+                free,
                 pending,
+                ..
             } = history;
             sensors.retain(|sensor, properties| {
                 let goes = is_wanted(sensor);
                 if goes {
                     for (_, at) in properties.iter() {
                         series[*at] = Series::default();
-                        pending.retain(|pending| pending.series != *at);
+                        free.push(*at);
+                        pending.retain(|pending| pending.series as usize != *at);
                     }
                 }
                 !goes
@@ -161,14 +239,18 @@ impl DatasetHistory {
 
     /// Adds a series with what it remembers; None where there is no room.
     fn add(&mut self, sensor: &str, property: &str, history: SeriesHistory) -> Option<usize> {
-        let at = self.series.len();
-        if at >= SERIES_MAX {
-            return None;
-        }
-        self.series.push(Series {
-            live: history.clone(),
-            settled: history,
-        });
+        let series = Series::new(history);
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.series[at] = series;
+                at
+            }
+            None if self.series.len() < SERIES_MAX => {
+                self.series.push(series);
+                self.series.len() - 1
+            }
+            None => return None,
+        };
         let properties = self.sensors.entry(sensor.into()).or_default();
         properties.push((property.into(), at));
         Some(at)

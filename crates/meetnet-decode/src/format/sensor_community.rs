@@ -295,14 +295,18 @@ impl SensorCommunityDecoder {
                 fields.raw(self.slots.longitude),
                 fields.raw(self.slots.latitude),
             );
+            let (id, kind) = match self.mapped.station_of(&row.sensor_id) {
+                // Devices of several kinds may be one station: each poll would say another one last.
+                Some(station) => (station, None),
+                None => (row.sensor_id.as_str(), device.as_deref()),
+            };
             if let (Some(stations), Some(place)) = (&self.stations, place)
-                && seen.insert(row.sensor_id.clone())
+                && seen.insert(id.to_owned())
             {
-                let id = &row.sensor_id;
                 let station = Station {
-                    id: self.mapped.station_of(id).unwrap_or(id),
+                    id,
                     name: None,
-                    kind: device.as_deref(),
+                    kind,
                     place,
                     since: None,
                 };

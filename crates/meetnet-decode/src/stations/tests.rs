@@ -106,3 +106,34 @@ fn a_poll_places_each_sensor_once_unless_the_source_declares_its_place() {
     assert_eq!(stations, [expected]);
     assert_eq!(text.lines().count(), 1 + body.len(), "{text}");
 }
+
+#[test]
+fn devices_that_are_one_station_place_it_once_and_are_not_its_kind() {
+    let reading = |id: u32, device: &str| {
+        format!(
+            r#"{{"timestamp": "2026-06-01 09:51:12", "sensor": {{"id": {id}, "sensor_type": {{"name": "{device}"}}}},
+                "location": {{"longitude": "4.7001", "latitude": "50.8799"}},
+                "sensordatavalues": [{{"value_type": "P1", "value": "5"}}]}}"#
+        )
+    };
+    let source = "format = 'sensor-community'\nkind = 'poll'\n\
+        devices = [{ id = '1', station = 'yard' }, { id = '2', station = 'yard' }]";
+    let body = [
+        reading(1, "SDS011"),
+        reading(2, "SPS30"),
+        reading(3, "SPS30"),
+    ];
+    let text = testing::decode(source, "", &format!("[{}]", body.join(",")));
+    let stations: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("stations"))
+        .collect();
+    let place = place(4.7, 50.88);
+    assert_eq!(
+        stations,
+        [
+            format!("stations id=ns-yard valid_from={RECEIVED} {place}"),
+            format!("stations id=ns-3 valid_from={RECEIVED} kind=SPS30 {place}"),
+        ]
+    );
+}

@@ -158,6 +158,11 @@ impl LinkSender {
         sent.then_some(()).ok_or(LinkClosed)
     }
 
+    /// Returns true where asking for a filter once more brings its retained messages once more.
+    pub(crate) fn repeats_retained(&self, options: &MqttOptions) -> bool {
+        options.retained && matches!(self.client, Client::Three(_))
+    }
+
     /// Queues the SUBSCRIBE of one topic with QoS 0.
     pub(crate) fn subscribe_drops(&self, topic: &str) -> Result<(), LinkClosed> {
         let sent = match &self.client {

@@ -63,14 +63,23 @@ pub struct MqttSource {
 pub struct SourceHandle {
     source: SourceId,
     task: JoinHandle<()>,
-    leaving: Arc<Mutex<Vec<String>>>,
+    leaving: Arc<Mutex<Leaving>>,
+}
+
+/// What becomes of the subscriptions of a source when it stops: the broker keeps the session.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    /// Filters that nobody wants any more: the broker would go on collecting for them.
+    pub(crate) filters: Vec<String>,
+    /// Further filters of the source that takes the session over, and how it asks for them. They are asked for before the
+    /// others end: what matches an old and a new one would be collected by neither in between.
+    pub(crate) next: Option<(Vec<String>, MqttOptions)>,
 }
 
 impl SourceHandle {
-    /// Lets the source end these subscriptions when it stops, if it is connected then: the broker keeps the session, and
-    /// would go on collecting for them.
-    pub(crate) fn leave(&self, filters: Vec<String>) {
-        *lock(&self.leaving) = filters;
+    /// Lets the source do this when it stops, if it is connected then.
+    pub(crate) fn leave(&self, leaving: Leaving) {
+        *lock(&self.leaving) = leaving;
     }
 
     /// Waits until the source has stopped after its token was cancelled.
@@ -101,7 +110,7 @@ pub fn spawn(
         Arc::clone(&status),
     );
     let subscriptions = Subscriptions::new(filters, source.options.watch_broker_drops);
-    let leaving = Arc::<Mutex<Vec<String>>>::default();
+    let leaving = Arc::<Mutex<Leaving>>::default();
     let shared = Arc::new(Shared {
         leaving: Arc::clone(&leaving),
         id: source.id,
@@ -131,8 +140,8 @@ struct Shared {
     /// Wakes the acknowledgement task when something may be due without a sync.
     wake: Notify,
     shutdown: CancellationToken,
-    /// Filters whose subscription ends with the source.
-    leaving: Arc<Mutex<Vec<String>>>,
+    /// What is done about its subscriptions when it stops.
+    leaving: Arc<Mutex<Leaving>>,
 }
 
 /// How a connection ended.
@@ -313,7 +322,7 @@ async fn acknowledge(
     ended: CancellationToken,
 ) {
     let mut due = Vec::new();
-    let mut leaving: Vec<String> = Vec::new();
+    let mut leaving = Leaving::default();
     let mut stop_by = None;
     let mut hint = InflightHint::default();
     let mut probed_at = Instant::now();
@@ -341,9 +350,9 @@ async fn acknowledge(
         }
         let since_probe = probed_at.elapsed();
         let enough = stop_by.is_some() || probe_worth >= PROBE_WORTH || since_probe >= IDLE_TICK;
-        if !leaving.is_empty() && !is_probing && since_probe >= PROBE_PAUSE {
+        if !leaving.filters.is_empty() && !is_probing && since_probe >= PROBE_PAUSE {
             probed_at = Instant::now();
-            if sender.leave(&std::mem::take(&mut leaving)).is_err() {
+            if leave(&sender, std::mem::take(&mut leaving)).is_err() {
                 return;
             }
         } else if probe_worth > 0 && enough && since_probe >= PROBE_PAUSE {
@@ -360,7 +369,7 @@ async fn acknowledge(
             }
             let waited = drained_at.is_some_and(|at| at.elapsed() >= PROOF_WAIT);
             // A DISCONNECT sent before the broker has read the acknowledgements can overtake them in effect.
-            let is_done = drained && (proven || waited) && leaving.is_empty();
+            let is_done = drained && (proven || waited) && leaving.filters.is_empty();
             if is_done || Instant::now() >= stop_by {
                 if !drained {
                     warn!(source = %shared.id, "stopped before the last sync: the broker will send these messages again");
@@ -393,6 +402,17 @@ async fn acknowledge(
             }
         }
     }
+}
+
+/// Sends the packets of a source that leaves its session. What comes by the new filters is not acknowledged any more, so
+/// that it comes to the next source.
+fn leave(sender: &LinkSender, leaving: Leaving) -> Result<(), link::LinkClosed> {
+    if let Some((filters, options)) = &leaving.next
+        && !sender.repeats_retained(options)
+    {
+        sender.subscribe(filters, options)?;
+    }
+    sender.leave(&leaving.filters)
 }
 
 /// Sends the SUBSCRIBE that is wanted now, if any.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{
-    AppendError, Checkpoint, FrameGroup, FrameKind, FrameRef, Journal, JournalError, JournalReader,
-    Recovery,
+    AppendError, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
 use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
@@ -18,6 +17,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
 
+use super::checkpoint::read_history;
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
@@ -44,15 +44,15 @@ pub struct Runner {
     /// What tests by earlier rows remember, behind everything that was decoded.
     pub(super) history: QualityHistory,
     /// Bytes of it that the last checkpoint wrote.
-    history_bytes: usize,
+    pub(super) history_bytes: usize,
     pub(super) key: PrivacyKey,
     outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
     wake: Wake,
     heard: Receiver<()>,
-    trimmed_through: Sequence,
-    last_checkpoint: Instant,
+    pub(super) trimmed_through: Sequence,
+    pub(super) last_checkpoint: Instant,
     last_frame: Instant,
     pub(super) replaying: bool,
     tending: Vec<Tending>,
@@ -245,7 +245,7 @@ impl Runner {
         self.give_reserve();
         if admitted > 0 {
             self.lake.publish();
-            self.checkpoint()?;
+            self.checkpoint();
         }
         if self.retry_waiting()? {
             self.lake.publish();
@@ -567,57 +567,6 @@ impl Runner {
             }
         }
     }
-
-    /// Writes a checkpoint and lets the journal archive what is committed.
-    fn checkpoint(&mut self) -> Result<(), PipelineError> {
-        let through = self.lake.trim_point();
-        // A large history is written less often: one MiB a second at most.
-        let of_history = Duration::from_secs(self.history_bytes as u64 >> 20);
-        let pause = self.options.limits.checkpoint_pause + of_history;
-        if through <= self.trimmed_through || self.last_checkpoint.elapsed() < pause {
-            return Ok(());
-        }
-        self.try_checkpoint();
-        Ok(())
-    }
-
-    /// Writes a checkpoint and trims. Where it cannot, the journal keeps what was not trimmed: nothing is lost, and the next
-    /// commit tries again.
-    pub(super) fn try_checkpoint(&mut self) {
-        if let Err(error) = self.save_checkpoint() {
-            let error: &dyn std::error::Error = &error;
-            warn!(error, "checkpoint failed");
-        }
-    }
-
-    /// Writes a checkpoint and trims, whether it is time for it or not.
-    pub(super) fn save_checkpoint(&mut self) -> Result<(), JournalError> {
-        self.last_checkpoint = Instant::now();
-        let through = self.lake.trim_point().max(self.trimmed_through);
-        // Before the checkpoint: a restart from it finds what the tests knew there.
-        self.history.settle(through);
-        let history = self.history.to_bytes();
-        self.history_bytes = history.len();
-        self.journal.write_state(through, &history)?;
-        let (last_sequence, last_recorded_at) = self.journal.durable();
-        let checkpoint = Checkpoint {
-            trimmed_through: through,
-            last_sequence,
-            last_recorded_at,
-            datasets: self.lake.positions(),
-            dup_windows: self.dup_windows.snapshot(through),
-        };
-        let trimmed = self.journal.checkpoint_and_trim(&checkpoint)?;
-        self.trimmed_through = through;
-        if trimmed.segments > 0 {
-            info!(
-                through = through.0,
-                segments = trimmed.segments,
-                "trimmed the journal"
-            );
-        }
-        self.journal.remove_other_states(through)
-    }
 }
 
 pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
@@ -633,17 +582,6 @@ pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
     count("unchanged", applied.unchanged);
     count("history", applied.history);
     count("skipped", applied.skipped);
-}
-
-/// Returns what tests by earlier rows remembered at `through`; nothing in a lake that has no such memory yet.
-fn read_history(journal: &Journal, through: Sequence) -> Result<QualityHistory, JournalError> {
-    let Some(state) = journal.read_state(through)? else {
-        return Ok(QualityHistory::default());
-    };
-    Ok(QualityHistory::from_bytes(&state).unwrap_or_else(|| {
-        warn!("the history of the quality tests is of another version: it begins anew");
-        QualityHistory::default()
-    }))
 }
 
 fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declarations>, PipelineError> {

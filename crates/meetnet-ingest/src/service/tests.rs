@@ -1,7 +1,7 @@
 use meetnet_model::ids::SourceId;
 use tokio_util::sync::CancellationToken;
 
-use super::{Handles, Sources, StartError, left_filters, start};
+use super::{Handles, Sources, StartError, leaving, start};
 use crate::dup_window::DupWindows;
 use crate::intake::memory::MemorySink;
 use crate::mqtt::{MqttOptions, MqttSource};
@@ -170,13 +170,20 @@ fn subscriptions_that_nobody_wants_are_ended() {
         MqttOptions::new(url, client_id, topics)
     };
     let before = options("c", &["x/{device}", "y/#"]);
-    let check = |after: Option<MqttOptions>, expect: &[&str]| {
-        assert_eq!(left_filters(&before, after.as_ref()), expect);
+    let check = |after: Option<MqttOptions>, left: &[&str], next: &[&str]| {
+        let leaving = leaving(&before, after.as_ref());
+        assert_eq!(leaving.filters, left);
+        let new = leaving.next.map_or(Vec::new(), |(filters, _)| filters);
+        assert_eq!(new, next);
     };
-    check(None, &["x/+", "y/#"]);
-    check(Some(options("c", &["y/#", "z"])), &["x/+"]);
+    check(None, &["x/+", "y/#"], &[]);
+    check(Some(options("c", &["y/#", "z"])), &["x/+"], &["z"]);
     // Another name for the same level is the same filter.
-    check(Some(options("c", &["x/{id}", "y/#"])), &[]);
+    check(Some(options("c", &["x/{id}", "y/#"])), &[], &[]);
     // Another session: in the old one nothing is to be collected any more.
-    check(Some(options("d", &["x/{device}", "y/#"])), &["x/+", "y/#"]);
+    check(
+        Some(options("d", &["x/{device}", "y/#"])),
+        &["x/+", "y/#"],
+        &[],
+    );
 }

@@ -93,6 +93,23 @@ fn what_nobody_wants_any_more_is_not_collected() {
         let status = parts.wait("live", |status| status.bytes_total >= 2);
         assert_eq!((status.messages_total, status.bytes_total), (2, 2));
 
+        // A wider filter takes the place of one: what both match is collected all the time.
+        let wider = ["city/{sensor...}"];
+        runtime.block_on(handles.retire(&parts.sources(&scene, &wider)));
+        scene.publish_all([("city/a".to_owned(), "a"), ("city/a/b".to_owned(), "b")]);
+        runtime
+            .block_on(async { handles.start_missing(parts.sources(&scene, &wider)) })
+            .unwrap();
+        let status = parts.wait("collected", |status| status.acked_total >= 4);
+        assert_eq!((status.messages_total, status.bytes_total), (4, 4));
+        runtime.block_on(handles.retire(&parts.sources(&scene, &["city/{sensor}"])));
+        let city = parts.sources(&scene, &["city/{sensor}"]);
+        runtime
+            .block_on(async { handles.start_missing(city) })
+            .unwrap();
+        let is_back = |now: &SourceStatus| now.reconnects_total > status.reconnects_total;
+        parts.wait("connected again", |now| now.connected && is_back(now));
+
         // The whole source goes, and comes back.
         runtime.block_on(handles.retire(&parts.sources(&scene, &[])));
         scene.publish_all([("city/3".to_owned(), "gone")]);

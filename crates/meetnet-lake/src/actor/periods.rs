@@ -5,7 +5,8 @@
 //! nothing known of it                    -> a period begins
 //! at most 250 m from the newest period   -> that one goes on: its start and its published point, the row's other values
 //! further away, and later                -> the newest period ends there, and another one begins
-//! earlier than everything known of it    -> a period that ends where the first known one begins
+//! "there, then", at an earlier period    -> nothing: that one says it
+//! earlier otherwise                      -> a period that ends where the next known one begins
 //! ```
 //!
 //! So a sensor that is told of every five minutes has one row, and one that does not know its place well does not hop from
@@ -49,11 +50,10 @@ pub(super) struct Settled {
 /// Where a row stands: the batch among those at hand, and the row in it.
 type At = (usize, usize);
 
-/// The newest period of one place.
+/// A period of one place.
 struct Period {
     from: i64,
-    /// When the first known period of the place begins.
-    earliest: i64,
+    until: Option<i64>,
     /// Where its start and its point stand.
     place: At,
     /// Where its other values stand.
@@ -61,13 +61,18 @@ struct Period {
 }
 
 impl Period {
-    fn new(from: i64, at: At) -> Self {
+    fn new(from: i64, until: Option<i64>, at: At) -> Self {
         Self {
             from,
-            earliest: from,
+            until,
             place: at,
             values: at,
         }
+    }
+
+    /// Returns true for one that was under way then.
+    fn holds(&self, at: i64) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
     }
 }
 
@@ -75,8 +80,8 @@ impl Period {
 struct Known {
     /// The incoming rows first.
     batches: Vec<RecordBatch>,
-    /// By the key without its time.
-    periods: HashMap<Box<[u8]>, Period>,
+    /// By the key without its time: the periods of the place by their starts; one at least.
+    periods: HashMap<Box<[u8]>, Vec<Period>>,
 }
 
 /// Rows being put together.
@@ -176,7 +181,7 @@ impl DatasetActor {
             .map_err(self.arrow("encode keys of"))?;
         let series = |row: usize| self.codec.series(keys.row(row).data());
         let wanted: HashSet<&[u8]> = (0..total).filter(|row| is_open(*row)).map(series).collect();
-        let mut known = self.known_periods(declared, &wanted)?;
+        let mut known = self.known_periods(declared, &columns, &wanted)?;
         let mut draft = Draft::default();
         for row in 0..total {
             let (own, own_from) = ((0, row), from.value(row));
@@ -185,33 +190,51 @@ impl DatasetActor {
                 draft.push(row, own, own, until);
                 continue;
             }
-            let Some(period) = known.periods.get_mut(series(row)) else {
-                let begun = Period::new(own_from, own);
+            let Some(periods) = known.periods.get_mut(series(row)) else {
+                let begun = vec![Period::new(own_from, None, own)];
                 known.periods.insert(series(row).into(), begun);
                 draft.push(row, own, own, None);
                 continue;
             };
-            let is_near = columns.are_near(&known.batches, period.place, own);
             // Whoever only knows that it stands there now says nothing of a start.
             let says_start = rows.timeless.get(row) != Some(&true);
-            if is_near && !(says_start && own_from < period.earliest) {
+            let is_near = |place| columns.are_near(&known.batches, place, own);
+            let next = periods.partition_point(|period| period.from <= own_from);
+            let is_first = next == 0;
+            let newest = periods.len() - 1;
+            let period = &mut periods[newest];
+            if is_near(period.place) && !(says_start && is_first) {
                 period.values = own;
                 draft.push(row, period.place, own, None);
-            } else if own_from > period.from {
-                draft.push(row, period.place, period.values, Some(own_from));
+                continue;
+            }
+            if own_from > period.from {
+                period.until = Some(own_from);
+                draft.push(row, period.place, period.values, period.until);
                 draft.push(row, own, own, None);
-                *period = Period {
-                    earliest: period.earliest,
-                    ..Period::new(own_from, own)
-                };
-            } else if own_from == period.from {
+                periods.push(Period::new(own_from, None, own));
+                continue;
+            }
+            if own_from == period.from {
                 (period.place, period.values) = (own, own);
                 draft.push(row, own, own, None);
-            } else if own_from < period.earliest {
-                draft.push(row, own, own, Some(period.earliest));
-                period.earliest = own_from;
+                continue;
+            }
+            let before = next.checked_sub(1).map(|before| &periods[before]);
+            let known_then = before
+                .filter(|period| !says_start && period.holds(own_from) && is_near(period.place));
+            if let Some(period) = known_then {
+                draft.push(row, period.place, period.values, period.until);
+                continue;
+            }
+            let is_told_anew = before.is_some_and(|period| period.from == own_from);
+            let until = Some(periods[next].from);
+            draft.push(row, own, own, until);
+            let earlier = Period::new(own_from, until, own);
+            if is_told_anew {
+                periods[next - 1] = earlier;
             } else {
-                draft.push(row, own, own, Some(period.from));
+                periods.insert(next, earlier);
             }
         }
         let declared = self
@@ -229,6 +252,7 @@ impl DatasetActor {
     fn known_periods(
         &self,
         declared: &RecordBatch,
+        place_columns: &PlaceColumns,
         wanted: &HashSet<&[u8]>,
     ) -> Result<Known, LakeError> {
         let mut known = Known {
@@ -240,7 +264,7 @@ impl DatasetActor {
             let batch = chunk.batch.project(&columns).map_err(self.arrow("read"))?;
             let marks = chunk.marks.as_ref();
             let is_live = |row: usize| marks.is_none_or(|marks| marks.at[row] == HotBatch::LIVE);
-            self.note_periods(&batch, wanted, is_live, &mut known)?;
+            self.note_periods(&batch, place_columns, wanted, is_live, &mut known)?;
         }
         let schema = self.declaration.declared_schema();
         for file in self.files.iter().filter(|file| !file.superseded) {
@@ -253,7 +277,7 @@ impl DatasetActor {
                 let is_live = |row: usize| {
                     mask.is_none_or(|mask| !mask.by.contains_key(&(start + row as u32)))
                 };
-                self.note_periods(&batch, wanted, is_live, &mut known)?;
+                self.note_periods(&batch, place_columns, wanted, is_live, &mut known)?;
                 start += batch.num_rows() as u32;
             }
         }
@@ -264,6 +288,7 @@ impl DatasetActor {
     fn note_periods(
         &self,
         batch: &RecordBatch,
+        columns: &PlaceColumns,
         wanted: &HashSet<&[u8]>,
         is_live: impl Fn(usize) -> bool,
         known: &mut Known,
@@ -272,7 +297,11 @@ impl DatasetActor {
             .codec
             .keys(batch)
             .map_err(self.arrow("encode keys of"))?;
-        let Some(times) = self.times(batch) else {
+        let valid_to = batch.column(columns.valid_to);
+        let (Some(from), Some(to)) = (
+            self.times(batch),
+            valid_to.as_primitive_opt::<TimestampMicrosecondType>(),
+        ) else {
             return Ok(());
         };
         let number = known.batches.len();
@@ -283,19 +312,11 @@ impl DatasetActor {
                 continue;
             }
             is_needed = true;
-            let found = Period::new(times.value(row), (number, row));
-            match known.periods.get_mut(series) {
-                None => {
-                    known.periods.insert(series.into(), found);
-                }
-                Some(newest) => {
-                    let earliest = newest.earliest.min(found.from);
-                    if found.from > newest.from {
-                        *newest = found;
-                    }
-                    newest.earliest = earliest;
-                }
-            }
+            let until = to.is_valid(row).then(|| to.value(row));
+            let found = Period::new(from.value(row), until, (number, row));
+            let periods = known.periods.entry(series.into()).or_default();
+            let at = periods.partition_point(|period| period.from < found.from);
+            periods.insert(at, found);
         }
         if is_needed {
             known.batches.push(batch.clone());

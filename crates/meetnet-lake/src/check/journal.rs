@@ -12,7 +12,7 @@ use crate::journal::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
 use crate::journal::opening::stored_identity;
 use crate::journal::segment::{Identity, ReadHeader};
 use crate::journal::stored::{self, LocatedSegment};
-use crate::journal::{JournalError, JournalPlace};
+use crate::journal::{JournalError, JournalPlace, state};
 use crate::lake::JOURNAL_APP;
 
 /// What is known of the journal before the tables are looked at.
@@ -100,6 +100,24 @@ fn read_identity(
     }))
 }
 
+/// What the quality tests knew at T. An older journal has none, and a daemon at work may have removed it since.
+fn check_state(known: &Known<'_>, report: &mut Report) -> Result<(), JournalError> {
+    let Some(through) = known.trimmed_through() else {
+        return Ok(());
+    };
+    let place = known.place;
+    if let Sealed::Damaged = state::read(place.files.as_ref(), &place.dir, through)? {
+        report.add(
+            FindingKind::JournalState,
+            in_journal(&state::name(through)),
+            "it does not match its checksum",
+            "nothing: the next checkpoint writes another one; after a start before that, the first rows of each sensor \
+             have fewer quality tests",
+        );
+    }
+    Ok(())
+}
+
 fn in_journal(file: &str) -> Place {
     Place::Journal {
         file: Some(file.to_owned()),
@@ -134,6 +152,7 @@ pub(super) fn check(
         return Ok(());
     };
     check_checkpoint(known, &segments, report)?;
+    check_state(known, report)?;
     let mut walk = Walk::new(place, identity, depth, known.trimmed_through(), report);
     for segment in &segments {
         if !walk.segment(segment)? {

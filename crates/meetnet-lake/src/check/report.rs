@@ -23,6 +23,8 @@ pub enum FindingKind {
     JournalIdentity,
     /// The journal's checkpoint is unreadable or missing.
     JournalCheckpoint,
+    /// What was known at the checkpoint, beside the tables, is unreadable.
+    JournalState,
     /// A segment's header is damaged, or its name says something else.
     SegmentHeader,
     /// The declarations at the head of a segment are missing, damaged or not those in force.
@@ -95,7 +97,8 @@ impl FindingKind {
     /// Returns how bad it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::SegmentHeader
+            Self::JournalState
+            | Self::SegmentHeader
             | Self::SegmentForeign
             | Self::SequenceSkipped
             | Self::TornTail

@@ -15,6 +15,7 @@ use super::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
 use super::error::{IoContext, JournalError};
 use super::segment::Segment;
 use super::shared::{Shared, locked};
+use super::state::{self, OpenState};
 use crate::files::{self, Files};
 
 /// A journal whose segments stay until this is dropped. They go on to count against `journal_bytes_max`: a hold that
@@ -23,6 +24,7 @@ use crate::files::{self, Files};
 pub(crate) struct Hold {
     journal: Journal,
     checkpoint: Option<Checkpoint>,
+    state: Option<OpenState>,
 }
 
 impl Journal {
@@ -46,6 +48,11 @@ impl Journal {
                 return Err(damaged).context("read", &options.dir.join(CHECKPOINT));
             }
         };
+        // Later checkpoints take its name away.
+        let state = match &checkpoint {
+            Some(checkpoint) => state::open(files, &options.dir, checkpoint.trimmed_through)?,
+            None => None,
+        };
         self.inner
             .shared
             .hold_segments()
@@ -53,6 +60,7 @@ impl Journal {
         Ok(Hold {
             journal: self.clone(),
             checkpoint,
+            state,
         })
     }
 }
@@ -80,6 +88,11 @@ impl Hold {
     /// The checkpoint when the hold began: what a copy goes on from.
     pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
+    }
+
+    /// The state at that checkpoint, where there was one.
+    pub(crate) fn state(&self) -> Option<&OpenState> {
+        self.state.as_ref()
     }
 
     /// Returns the segments as they are now, oldest first; each is durable up to its `readable_bytes`.

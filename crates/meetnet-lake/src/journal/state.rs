@@ -3,18 +3,20 @@
 //! There is one per position, `SEQUENCE.state`: the bytes as they were given, then their CRC-32C (4 bytes, little-endian).
 //! The file of a position is durable before the checkpoint that names the position, and those of other positions go after
 //! it. So whatever a crash leaves, the file of the checkpoint's T is there. It is written under a name of its own first,
-//! always the same, so that what an erasure takes away is in no half-written file either.
+//! always the same, so that what an erasure takes away is in no half-written file either; a write that fails leaves none,
+//! for on a full disk it would keep the space that it was refused from commits.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use meetnet_model::ids::Sequence;
 
-use super::checkpoint::UNFINISHED;
+use super::checkpoint::{Sealed, UNFINISHED};
 use super::error::{IoContext, JournalError};
 use super::shared::locked;
 use super::{Journal, is_disk_full};
-use crate::files::{self, Files};
+use crate::files::{self, FileHandle, Files};
 
 /// How the names end.
 const STATE: &str = ".state";
@@ -48,22 +50,15 @@ impl Journal {
     /// Where it cannot be read.
     pub fn read_state(&self, through: Sequence) -> Result<Option<Vec<u8>>, JournalError> {
         let options = &self.inner.shared.options;
-        let path = options.dir.join(name(through));
-        let mut content = match files::read_all(options.files.as_ref(), &path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context("read", &path),
-        };
-        let sealed = content
-            .split_last_chunk::<4>()
-            .filter(|(state, seal)| crc32c::crc32c(state) == u32::from_le_bytes(**seal))
-            .map(|(state, _)| state.len());
-        let Some(length) = sealed else {
-            tracing::error!(path = %path.display(), "a state file is damaged: going on without it");
-            return Ok(None);
-        };
-        content.truncate(length);
-        Ok(Some(content))
+        match read(options.files.as_ref(), &options.dir, through)? {
+            Sealed::Valid(state) => Ok(Some(state)),
+            Sealed::Missing => Ok(None),
+            Sealed::Damaged => {
+                let path = options.dir.join(name(through));
+                tracing::error!(path = %path.display(), "a state file is damaged: going on without it");
+                Ok(None)
+            }
+        }
     }
 
     /// Removes the states of other positions than `through`.
@@ -89,8 +84,61 @@ impl Journal {
     }
 }
 
-fn name(through: Sequence) -> String {
+/// Returns the name of the state at `through`.
+pub(crate) fn name(through: Sequence) -> String {
     format!("{:020}{STATE}", through.0)
+}
+
+/// Reads the state at `through`.
+pub(crate) fn read(
+    files: &dyn Files,
+    dir: &Path,
+    through: Sequence,
+) -> Result<Sealed<Vec<u8>>, JournalError> {
+    let path = dir.join(name(through));
+    let mut content = match files::read_all(files, &path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sealed::Missing),
+        Err(error) => return Err(error).context("read", &path),
+    };
+    let sealed = content
+        .split_last_chunk::<4>()
+        .filter(|(state, seal)| crc32c::crc32c(state) == u32::from_le_bytes(**seal))
+        .map(|(state, _)| state.len());
+    let Some(length) = sealed else {
+        return Ok(Sealed::Damaged);
+    };
+    content.truncate(length);
+    Ok(Sealed::Valid(content))
+}
+
+/// A state file that has been opened: it can be read also when its name is gone.
+#[derive(Debug)]
+pub(crate) struct OpenState {
+    pub(crate) path: PathBuf,
+    pub(crate) handle: Arc<dyn FileHandle>,
+    pub(crate) bytes: u64,
+}
+
+/// Opens the state at `through`; None where there is none.
+pub(crate) fn open(
+    files: &dyn Files,
+    dir: &Path,
+    through: Sequence,
+) -> Result<Option<OpenState>, JournalError> {
+    let path = dir.join(name(through));
+    match files.open_to_read(&path) {
+        Ok(handle) => {
+            let bytes = handle.bytes().context("read the length of", &path)?;
+            Ok(Some(OpenState {
+                path,
+                handle,
+                bytes,
+            }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context("open", &path),
+    }
 }
 
 fn write(
@@ -101,14 +149,19 @@ fn write(
 ) -> Result<(), JournalError> {
     let unfinished = dir.join(format!("{WRITTEN}{UNFINISHED}"));
     let path = dir.join(name(through));
-    let handle = files.create(&unfinished).context("create", &unfinished)?;
-    handle.append(state).context("write", &unfinished)?;
-    let seal = crc32c::crc32c(state).to_le_bytes();
-    handle.append(&seal).context("write", &unfinished)?;
-    handle.sync_data().context("sync", &unfinished)?;
-    files
-        .rename(&unfinished, &path)
-        .context("rename into place", &path)?;
+    let fill = || {
+        let handle = files.create(&unfinished).context("create", &unfinished)?;
+        handle.append(state).context("write", &unfinished)?;
+        let seal = crc32c::crc32c(state).to_le_bytes();
+        handle.append(&seal).context("write", &unfinished)?;
+        handle.sync_data().context("sync", &unfinished)?;
+        files
+            .rename(&unfinished, &path)
+            .context("rename into place", &path)
+    };
+    fill().inspect_err(|_: &JournalError| {
+        let _ = files.remove(&unfinished);
+    })?;
     files.sync_dir(dir).context("sync", dir)
 }
 

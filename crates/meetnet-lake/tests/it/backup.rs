@@ -15,7 +15,7 @@ use meetnet_testkit::garden;
 
 mod scene;
 
-use self::scene::{Scene, content, filled, journal_options, restore, shared, storage};
+use self::scene::{Scene, content, filled, journal_options, restore, shared, state_at, storage};
 
 #[test]
 fn what_was_taken_before_and_during_a_backup_is_restored_once_with_every_version() {
@@ -51,6 +51,9 @@ fn what_was_taken_before_and_during_a_backup_is_restored_once_with_every_version
         let again = Scene::open(&files, "/new");
         assert_eq!(again.journal.id(), journal.id());
         assert_eq!(again.versions(), expect);
+        let through = manifest.trimmed_through;
+        let state = again.journal.read_state(through).unwrap();
+        assert_eq!(state, Some(state_at(through)));
         assert_eq!(content(&files, "/new/journal/privacy.key"), b"secret");
         // What was held goes with the next checkpoint.
         let held = journal.bytes();

@@ -213,6 +213,34 @@ fn a_full_disk_still_has_room_for_the_checkpoint() {
 }
 
 #[test]
+fn a_state_that_finds_no_room_leaves_it_to_the_checkpoint() {
+    let files = FaultyFiles::new();
+    let with_reserve = JournalOptions {
+        reserve_bytes: 2000,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(with_reserve, b"declared").expect("opens");
+    journal
+        .write_state(Sequence(1), &[1; 100])
+        .expect("there is room");
+    files.set_bytes_max(Some(files.bytes_used() + 20));
+    // Larger than the reserve, which is given all the same.
+    journal
+        .write_state(Sequence(2), &[2; 3000])
+        .expect_err("the disk is full");
+    assert_eq!(files.content(&Path::new(DIR).join("state.tmp")), None);
+    let state = |sequence| journal.read_state(Sequence(sequence)).expect("read");
+    assert_eq!((state(1), state(2)), (Some(vec![1; 100]), None));
+    journal
+        .checkpoint_and_trim(&Checkpoint::default())
+        .expect("the reserve gave room");
+    journal
+        .write_state(Sequence(2), &[2; 1000])
+        .expect("the reserve gave room");
+    assert_eq!(state(2), Some(vec![2; 1000]));
+}
+
+#[test]
 fn a_journal_that_stops_on_a_failing_disk_says_what_was_not_written() {
     let files = FaultyFiles::new();
     let (journal, _) = open(&files);

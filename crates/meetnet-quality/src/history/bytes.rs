@@ -29,7 +29,7 @@ impl QualityHistory {
                 put_length(&mut out, properties.len());
                 for (property, at) in properties {
                     put_text(&mut out, property);
-                    history.series[*at].settled.put(&mut out);
+                    history.series[*at].settled().put(&mut out);
                 }
             }
         }

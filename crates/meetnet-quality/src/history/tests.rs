@@ -20,6 +20,10 @@ fn declarations() -> Declarations {
     schemas::builtin().into_declarations([])
 }
 
+fn heat() -> DatasetId {
+    DatasetId::new("heat")
+}
+
 fn rows(declarations: &Declarations, messages: &[Message]) -> DatasetRows {
     let heat = declarations.dataset("heat").unwrap();
     let column = |name: &str| heat.column_index(name).unwrap();
@@ -163,4 +167,78 @@ fn messages_that_come_again_take_no_memory() {
     assert_eq!(pending(&history), 4);
     history.settle(Sequence(3));
     assert_eq!(pending(&history), 1);
+}
+
+#[test]
+fn observations_that_are_settled_give_their_memory_back() {
+    let mut history = QualityHistory::default();
+    let messages: Vec<Message> = (0..50_000).map(|minute| (1, 0, minute, Some(20))).collect();
+    observe(&mut history, &messages, 1);
+    let capacity = |history: &QualityHistory| history.datasets[&heat()].pending.capacity();
+    assert!(capacity(&history) >= messages.len());
+    history.settle(Sequence(messages.len() as u64));
+    assert!(
+        capacity(&history) <= 4 * PENDING_KEPT,
+        "{}",
+        capacity(&history)
+    );
+}
+
+#[test]
+fn a_series_is_held_twice_only_while_something_of_it_is_pending() {
+    let mut history = QualityHistory::default();
+    let copies = |history: &QualityHistory| {
+        let series = history.datasets[&heat()].series.iter();
+        series.filter(|series| series.settled.is_some()).count()
+    };
+    let messages = [(1, 0, 0, Some(20)), (2, 0, 1, None), (1, 0, 2, Some(21))];
+    observe(&mut history, &messages, 1);
+    assert_eq!(copies(&history), 2);
+    history.settle(Sequence(2));
+    assert_eq!(copies(&history), 1);
+    history.settle(Sequence(3));
+    assert_eq!(copies(&history), 0);
+    // What comes again changes nothing.
+    observe(&mut history, &messages, 4);
+    assert_eq!(copies(&history), 0);
+}
+
+#[test]
+fn series_without_room_are_counted_and_take_the_place_of_forgotten_ones() {
+    let remembered = |history: &QualityHistory| {
+        let (_, remembered) = history.remembered().next().unwrap();
+        (remembered.series, remembered.untested_rows)
+    };
+    let mut history = QualityHistory::default();
+    let declarations = declarations();
+    let heat = declarations.dataset("heat").unwrap();
+    let column = |name: &str| heat.column_index(name).unwrap();
+    let rules = QualityRules::new(&declarations);
+    let rate =
+        |history: &mut QualityHistory, sensors: std::ops::Range<usize>, minute: i64, value: f64| {
+            let mut rows = RowsBuilder::new(Arc::clone(heat));
+            for sensor in sensors {
+                rows.set_text(column("sensor_id"), &format!("sensor-{sensor}"));
+                rows.set_text(column("property"), PROPERTIES[0]);
+                rows.set_int(column("time"), minute * MINUTE_US);
+                rows.set_float(column("value"), value);
+                rows.finish_row(0).unwrap();
+            }
+            let flags = history.observe(&rules, &rows.take(), |_| Sequence(minute as u64));
+            flags.last().unwrap().rate_of_change
+        };
+    use Quality::{Fail, NotEvaluated, Pass};
+    assert_eq!(rate(&mut history, 0..SERIES_MAX, 1, 20.0), Pass);
+    assert_eq!(remembered(&history), (SERIES_MAX, 0));
+    let next = SERIES_MAX..SERIES_MAX + 1;
+    assert_eq!(rate(&mut history, next.clone(), 1, 20.0), NotEvaluated);
+    assert_eq!(rate(&mut history, next.clone(), 2, 60.0), NotEvaluated);
+    assert_eq!(remembered(&history), (SERIES_MAX, 2));
+    history.forget(|sensor| sensor == "sensor-7");
+    assert_eq!(remembered(&history), (SERIES_MAX - 1, 2));
+    // The new one begins with nothing of the old one.
+    assert_eq!(rate(&mut history, next.clone(), 3, 60.0), Pass);
+    assert_eq!(rate(&mut history, next, 4, 20.0), Fail);
+    assert_eq!(remembered(&history), (SERIES_MAX, 2));
+    assert_eq!(rate(&mut history, 7..8, 5, 20.0), NotEvaluated);
 }

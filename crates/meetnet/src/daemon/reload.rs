@@ -25,6 +25,7 @@ use meetnet_ingest::{Sources, announce_devices};
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
+use meetnet_model::licence::StoredLicences;
 use meetnet_model::privacy::PrivacyKey;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -32,7 +33,7 @@ use tracing::{debug, error, info, warn};
 use super::changes::{Changes, Facts};
 use super::watch::{Cause, ConfigWatch};
 use super::write_side::{Writing, declared_tables};
-use super::{Daemon, Role, sources};
+use super::{Daemon, Role, licences, sources};
 use crate::config::{Config, Environment, Secrets};
 
 /// How long the news of a new configuration waits until what is declared is in the answers, where the pipeline is behind.
@@ -49,6 +50,8 @@ struct Running {
     privacy: Option<String>,
     /// Of a process that writes: its key, and the declarations as they are in the journal.
     writing: Option<(PrivacyKey, Arc<Declarations>)>,
+    /// Of a process that only reads: the licences of the rows that it sees.
+    followed: StoredLicences,
 }
 
 /// A configuration that has been read and can be put in force, so far as that can be said without its connections.
@@ -77,6 +80,7 @@ impl Candidate {
             "the secret of [privacy] has changed: every device would get a new id; put it back"
         );
         let Some((key, in_force)) = &running.writing else {
+            licences::allow(&config.declarations, &running.followed)?;
             return Ok(Self {
                 config,
                 secrets,
@@ -84,11 +88,7 @@ impl Candidate {
             });
         };
         let declarations = with_pseudonyms(&config.declarations, key);
-        let tables = declared_tables(&running.storage, declarations).map_err(|failure| {
-            let error = failure.into_error();
-            error.context("the tables do not allow the declarations")
-        })?;
-        let declarations = Arc::clone(tables.declarations());
+        let declarations = allowed(&running.storage, declarations)?;
         if declarations == *in_force {
             return Ok(Self {
                 config,
@@ -159,6 +159,12 @@ impl Daemon {
                 let in_force = Arc::clone(&writing.in_force);
                 (writing.parts.key.clone(), in_force)
             }),
+            followed: self
+                .follower
+                .as_ref()
+                .map_or_else(StoredLicences::new, |follower| {
+                    follower.shared().load().stored_licences()
+                }),
         };
         let environment = environment.clone();
         let read = move || Candidate::read(&running, &environment);
@@ -181,6 +187,7 @@ impl Daemon {
                     before: &before,
                     after: &config,
                     statuses: &self.statuses,
+                    storage: &self.storage,
                     declarations,
                 };
                 exchange.carry_out(writing, old, new).await?;
@@ -208,6 +215,7 @@ struct Exchange<'a> {
     before: &'a Config,
     after: &'a Config,
     statuses: &'a Statuses,
+    storage: &'a Arc<dyn LakeStorage>,
     /// As they are journalled; none where those in force are the same.
     declarations: Option<Arc<Declarations>>,
 }
@@ -222,16 +230,13 @@ impl Exchange<'_> {
     ) -> anyhow::Result<()> {
         new.check()?;
         let commands = writing.pipeline.commands();
-        if let Some(declarations) = self.declarations.clone() {
-            let commands = commands.clone();
-            tokio::task::spawn_blocking(move || commands.prepare(declarations))
-                .await
-                .context("a thread ended abnormally")?
-                .context("the tables cannot be made ready")?;
-        }
+        let declarations = match self.declarations {
+            Some(declarations) => Some(prepare(writing, self.storage, declarations).await?),
+            None => None,
+        };
         writing.sources.retire(&new).await;
         let mut frame = None;
-        if let Some(declarations) = self.declarations {
+        if let Some(declarations) = declarations {
             match journal(writing, &declarations).await {
                 Ok(sequence) => frame = Some(sequence),
                 Err(error) => {
@@ -268,6 +273,36 @@ impl Exchange<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns declarations with the names of former sources, where the tables allow them; blocking.
+fn allowed(
+    storage: &Arc<dyn LakeStorage>,
+    declarations: Arc<Declarations>,
+) -> anyhow::Result<Arc<Declarations>> {
+    let tables = declared_tables(storage, declarations).map_err(|failure| {
+        let error = failure.into_error();
+        error.context("the tables do not allow the declarations")
+    })?;
+    Ok(Arc::clone(tables.declarations()))
+}
+
+/// Makes the tables ready for declarations, and asks them once more: rows that were only in memory are in files now, and
+/// their licences count. A start would refuse what they do not allow.
+async fn prepare(
+    writing: &Writing,
+    storage: &Arc<dyn LakeStorage>,
+    declarations: Arc<Declarations>,
+) -> anyhow::Result<Arc<Declarations>> {
+    let (commands, storage) = (writing.pipeline.commands(), Arc::clone(storage));
+    let ask = move || {
+        let prepared = commands.prepare(Arc::clone(&declarations));
+        prepared.context("the tables cannot be made ready")?;
+        allowed(&storage, declarations)
+    };
+    tokio::task::spawn_blocking(ask)
+        .await
+        .context("a thread ended abnormally")?
 }
 
 /// Puts declarations in force for everything that is journalled from here on, and waits for the sync.

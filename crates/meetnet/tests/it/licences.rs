@@ -88,6 +88,39 @@ fn answers_state_licences_and_a_start_keeps_what_lies_there() {
 }
 
 #[test]
+fn a_change_promises_no_more_than_the_rows_allow_also_those_in_memory() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let club = source("club", "CC-BY-NC-4.0", "");
+    let city = source("city", "CC0-1.0", "");
+    let both = format!("{club}{city}");
+    let promised = format!("{}{city}", promise("CC-BY-4.0"));
+    let file = configure(dir.path(), &both);
+    let mut daemon = Running::start(&["run", "--config", &file]);
+    let (portal, push) = (daemon.listener(" http="), daemon.listener("ingest_http="));
+    wait_until_ready(&portal);
+    let body = r#"{"id": "club", "temperature": 20.5}"#;
+    let (status, said) = http("POST", &format!("{push}/ingest/v1/club"), body);
+    assert_eq!(status, 204, "{said}");
+    let refuses = |daemon: &mut Running| {
+        configure(dir.path(), &promised);
+        daemon.signal("HUP");
+        let said = daemon.wait_for_next("configuration refused: the one before stays in force");
+        assert!(
+            said.contains("rows of `club` lie in its table under CC-BY-NC-4.0"),
+            "{said}"
+        );
+        configure(dir.path(), &both);
+    };
+    // The row is not a minute old, so no commit has come yet.
+    refuses(&mut daemon);
+    daemon.stop();
+    let mut reader = Running::start(&["serve", "--config", &file]);
+    wait_until_ready(&reader.listener(" http="));
+    refuses(&mut reader);
+    reader.stop();
+}
+
+#[test]
 fn telraam_counts_are_never_declared_free() {
     let dir = tempfile::tempdir().expect("a folder");
     let telraam = |licence: &str, more: &str| {

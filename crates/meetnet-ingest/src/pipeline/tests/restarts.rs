@@ -176,3 +176,22 @@ fn at_hot_bytes_max_nothing_is_taken_until_a_commit_ends() {
     assert!(full > 2, "full {full} times, {took} frames");
     assert_eq!(took, messages, "each is taken all the same");
 }
+
+#[test]
+fn what_commits_cover_does_not_wait_for_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.limits.checkpoint_pause = Duration::from_secs(3_600);
+        options.lake.limits.commit_age_max = Duration::ZERO;
+    });
+    append(&journal, "{\"t\":1}");
+    while journal.write_group().unwrap() {}
+    assert_eq!(runner.step().unwrap(), Step::Took);
+    let settled = |runner: &Runner| runner.history.to_bytes().len();
+    let before = settled(&runner);
+    // One step starts the commit, another one admits it.
+    runner.step().unwrap();
+    assert!(runner.lake().run_commit_job());
+    runner.step().unwrap();
+    assert!(settled(&runner) > before);
+}

@@ -19,6 +19,7 @@ const HOME: f64 = 4.701;
 /// 105 m further, the next point of the grid.
 const NEXT_DOOR: f64 = 4.7025;
 const ACROSS_TOWN: f64 = 4.731;
+const OUT_OF_TOWN: f64 = 4.8;
 
 fn seen(lon: f64) -> Told {
     Told {
@@ -267,6 +268,44 @@ fn a_start_that_is_known_later_is_a_period_before() {
     check(
         &[(100, &[since(50, HOME)]), (110, &[since(80, ACROSS_TOWN)])],
         &["a 50..80 4.701 shed", "a 80..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn a_period_before_the_newest_one_keeps_its_end() {
+    let expect = [
+        "a 20..50 4.731 shed",
+        "a 50..80 4.701 shed",
+        "a 80..now 4.8 shed",
+    ];
+    let told: &[Told] = &[
+        since(20, ACROSS_TOWN),
+        since(50, HOME),
+        since(80, OUT_OF_TOWN),
+    ];
+    check(&[(100, told), (110, told)], &expect);
+    check(
+        &[
+            (100, &told[..1]),
+            (101, &told[1..2]),
+            (102, &told[2..]),
+            (110, told),
+            (120, &[since(20, ACROSS_TOWN)]),
+        ],
+        &expect,
+    );
+}
+
+#[test]
+fn a_late_message_about_an_earlier_period_says_nothing_new() {
+    check(
+        &[
+            (0, &[seen(HOME)]),
+            (10, &[seen(ACROSS_TOWN)]),
+            (3, &[seen(HOME), seen(NEXT_DOOR)]),
+            (5, &[seen(HOME)]),
+        ],
+        &["a 0..10 4.701 shed", "a 10..now 4.731 shed"],
     );
 }
 

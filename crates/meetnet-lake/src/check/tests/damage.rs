@@ -7,6 +7,7 @@ use meetnet_model::ids::Sequence;
 
 use super::*;
 use crate::journal::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
+use crate::journal::state;
 use crate::table::actions::Remove;
 use crate::table::checkpoint as table_checkpoint;
 use crate::table::files::PartitionWriter;
@@ -166,6 +167,14 @@ fn damage_to_the_journal_is_found_and_nothing_else() {
         &[JournalCheckpoint],
     );
     expect(
+        "the state at the checkpoint",
+        |city| {
+            let name = state::name(checkpoint_of(city).trimmed_through);
+            std::fs::write(city.place().dir.join(name), "no state").unwrap();
+        },
+        &[JournalState],
+    );
+    expect(
         "a checkpoint that is older than the archive",
         |city| change_checkpoint(city, |checkpoint| checkpoint.trimmed_through = Sequence(10)),
         &[ArchiveAhead],
@@ -218,16 +227,19 @@ fn damage_to_the_journal_is_found_and_nothing_else() {
     );
 }
 
-fn change_checkpoint(city: &Folders, change: impl FnOnce(&mut Checkpoint)) {
+fn checkpoint_of(city: &Folders) -> Checkpoint {
     let place = city.place();
-    let files = place.files.as_ref();
-    let Sealed::Valid(mut checkpoint) =
-        checkpoint::read_sealed::<Checkpoint>(files, &place.dir, CHECKPOINT).unwrap()
-    else {
-        panic!("a checkpoint");
-    };
+    match checkpoint::read_sealed(place.files.as_ref(), &place.dir, CHECKPOINT).unwrap() {
+        Sealed::Valid(checkpoint) => checkpoint,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn change_checkpoint(city: &Folders, change: impl FnOnce(&mut Checkpoint)) {
+    let mut checkpoint = checkpoint_of(city);
     change(&mut checkpoint);
-    checkpoint::write_sealed(files, &place.dir, CHECKPOINT, &checkpoint).unwrap();
+    let place = city.place();
+    checkpoint::write_sealed(place.files.as_ref(), &place.dir, CHECKPOINT, &checkpoint).unwrap();
 }
 
 #[test]

@@ -112,14 +112,18 @@ impl Scene {
     pub(super) fn commit(&mut self) {
         self.lake.commit_all().unwrap();
         let (last_sequence, last_recorded_at) = self.journal.durable();
+        let trimmed_through = self.lake.trim_point();
+        let state = state_at(trimmed_through);
+        self.journal.write_state(trimmed_through, &state).unwrap();
         let checkpoint = Checkpoint {
-            trimmed_through: self.lake.trim_point(),
+            trimmed_through,
             last_sequence,
             last_recorded_at,
             datasets: self.lake.positions(),
             dup_windows: BTreeMap::new(),
         };
         self.journal.checkpoint_and_trim(&checkpoint).unwrap();
+        self.journal.remove_other_states(trimmed_through).unwrap();
     }
 
     /// Some history: a revision in files, one that is a mask, and rows that are only in the journal.
@@ -195,6 +199,11 @@ impl Scene {
             table.masks.values().map(|mask| mask.rows.len()).sum(),
         )
     }
+}
+
+/// The state that goes with a checkpoint.
+pub(super) fn state_at(through: Sequence) -> Vec<u8> {
+    format!("known at {through}").into_bytes()
 }
 
 /// Reads garden, minute and value.

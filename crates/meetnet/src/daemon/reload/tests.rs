@@ -27,6 +27,7 @@ struct Scene {
     folder: tempfile::TempDir,
     config: Config,
     statuses: Statuses,
+    storage: Arc<dyn LakeStorage>,
     writing: Writing,
     push: SocketAddr,
     stop: CancellationToken,
@@ -38,6 +39,7 @@ impl Scene {
         let config = parse(&folder, TEXT);
         let secrets = Secrets::default();
         let opened = Opened::open(&config, &secrets).await.unwrap();
+        let storage = Arc::clone(&opened.storage);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let push = listener.local_addr().unwrap();
         let (statuses, stop) = (Statuses::default(), CancellationToken::new());
@@ -48,6 +50,7 @@ impl Scene {
             folder,
             config,
             statuses,
+            storage,
             writing,
             push,
             stop,
@@ -68,6 +71,7 @@ impl Scene {
             before: &self.config,
             after: &after,
             statuses: &self.statuses,
+            storage: &self.storage,
             declarations: (declarations != self.writing.in_force).then_some(declarations),
         };
         exchange.carry_out(&mut self.writing, old, new).await
