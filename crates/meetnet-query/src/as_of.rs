@@ -90,7 +90,7 @@ pub(crate) fn check_settled(table: &TableSnapshot, as_of: i64) -> Result<()> {
 }
 
 fn own(kind: QueryErrorKind, message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(QueryError::new(kind, message)))
+    QueryError::new(kind, message).into()
 }
 
 /// Returns the instant that the arguments say, µs since 1970 UTC.
