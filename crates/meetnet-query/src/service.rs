@@ -6,7 +6,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -311,6 +311,7 @@ impl Task {
             metadata_cache: shared.sessions.metadata_cache(),
             noticed: Arc::clone(noticed),
             ordered_groups_max: shared.options.ordered_groups_max,
+            is_unsteady: AtomicBool::new(false),
         });
         let classify = |error: DataFusionError| {
             let names: Vec<String> = tables.names().collect();

@@ -433,6 +433,25 @@ async fn an_answer_says_whether_it_is_settled() {
             format!("SELECT car + value FROM {view}, generate_series(1, 3)"),
             true,
         ),
+        (
+            None,
+            format!(
+                "SELECT car FROM {view}, time_grid(INTERVAL '1 day', '2026-01-01T00:00:00Z', '2026-01-03T00:00:00Z')"
+            ),
+            true,
+        ),
+        (
+            None,
+            format!(
+                "SELECT car FROM {view}, time_grid(INTERVAL '1 day', now() - INTERVAL '2 days', now())"
+            ),
+            false,
+        ),
+        (
+            Some(START),
+            "SELECT car FROM revised, generate_series(1, CAST(random() * 3 AS BIGINT))".to_owned(),
+            false,
+        ),
         (None, format!("EXPLAIN SELECT car FROM {view}"), false),
         (
             None,
