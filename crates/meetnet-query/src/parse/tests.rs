@@ -95,7 +95,7 @@ fn statements_read_as_in_the_generic_dialect() {
     for sql in [
         "SELECT a.b.c, \"x y\", `z`, f(a => 1), [1, 2][1], {'a': 1}, e'\\n', DATE '2026-01-31' FROM t",
         "SELECT * EXCLUDE (a) FROM t WHERE a IN (SELECT 1) AND b NOT BETWEEN 1 AND 2 ORDER BY a",
-        "WITH a AS (SELECT floor(ceil(convert(1, 'Cel', 'K')))) FROM a",
+        "WITH a AS (SELECT floor(ceil(convert(1, 'Cel', 'K')))) SELECT * FROM a",
         "SELECT count(*) FILTER (WHERE x > 1) OVER (PARTITION BY y ORDER BY z), INTERVAL '1' DAY FROM (a JOIN b USING (c))",
         "SELECT CAST(x AS ARRAY<INT>), x::INT[], CASE WHEN NOT a THEN 1 ELSE -2 END FROM t GROUP BY GROUPING SETS ((a), ())",
         "SELECT position('a' IN b), trim(BOTH 'x' FROM y), substring(a FROM 1 FOR 2) FROM air_as_of(now()) AS a",
