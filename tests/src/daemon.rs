@@ -176,6 +176,24 @@ impl Installation {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
+    /// Asks the running daemon for a path; an answer of any status is one.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn get(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<reqwest::Response> {
+        let mut request = self
+            .client
+            .get(format!("http://127.0.0.1:{}{path}", self.http));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(request.send().await?)
+    }
+
     /// Asks the running daemon; returns the rows.
     ///
     /// # Errors

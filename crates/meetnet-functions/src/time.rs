@@ -45,3 +45,9 @@ pub(crate) fn buckets(
     let width = width(interval)?;
     TimeBuckets::try_new(width, zone, origin).map_err(|error| error.to_string())
 }
+
+/// Returns how much later `to` is than `from`, both µs since 1970 UTC, also where an int64 could not say it. Before it is
+/// rounded: times are large and their differences are not.
+pub(crate) fn micros_between(from: i64, to: i64) -> f64 {
+    (i128::from(to) - i128::from(from)) as f64
+}

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{PartitionEvaluator, Signature, Volatility, Window
 
 use crate::call::{Parameter, coerce, uncoerced};
 use crate::described::{FunctionDescription, FunctionKind};
+use crate::time::micros_between;
 
 /// `locf`.
 pub(crate) static LOCF: FunctionDescription = FunctionDescription {
@@ -223,7 +224,9 @@ fn on_line(before: (i64, f64), after: (i64, f64), time: i64) -> f64 {
     if from == to {
         return before.1;
     }
-    // Differences first: times are large and their differences are not.
-    let share = (time - from) as f64 / (to - from) as f64;
+    let share = micros_between(from, time) / micros_between(from, to);
     before.1 + (after.1 - before.1) * share
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //! `Range` and `If-Range`, also when the file has been replaced since. When it is removed or erased, the address
 //! answers 410 for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,14 +27,16 @@ use meetnet_lake::snapshot::{
     ColumnStatistics, DataFile, LiveFile, StatisticsValue, TableSnapshot,
 };
 use meetnet_lake::storage::StoredFile;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId};
-use meetnet_model::licence::Licence;
+use meetnet_model::licence::{Licence, Rights};
 use meetnet_model::time::format_rfc3339;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 
 use crate::datasets::pretty;
+use crate::head::stated_rights;
 use crate::parameters::{set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
@@ -108,6 +110,8 @@ struct FileDocument<'a> {
     time_max: Option<String>,
     period: &'a str,
     licence: &'a LicenceId,
+    /// Whom to name.
+    attributions: Vec<&'a str>,
     /// True: earlier versions of rows, with the time at which they were replaced.
     superseded: bool,
     committed_at: String,
@@ -153,6 +157,7 @@ pub(crate) async fn download(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
+    let declaration = Arc::clone(&table.declaration);
     let address = format!("{id}/{path}");
     let found = {
         let path = path.clone();
@@ -174,7 +179,10 @@ pub(crate) async fn download(
         .await
     };
     match found {
-        Ok(Found::File { file, sha256 }) => Ok(send(file, &sha256, &id, &path, &headers)),
+        Ok(Found::File { file, sha256 }) => {
+            let rights = rights(&declaration, &path);
+            Ok(send(file, &sha256, (&id, &path), &rights, &headers))
+        }
         Ok(Found::Gone) => Err(Problem::new(
             ProblemKind::Gone,
             format!(
@@ -292,6 +300,7 @@ fn document<'a>(table: &'a TableSnapshot, file: &'a LiveFile) -> FileDocument<'a
         time_max: max.map(format_rfc3339),
         period: &file.period,
         licence: &file.licence,
+        attributions: table.declaration.attributions(&file.licence).collect(),
         superseded: file.superseded,
         committed_at: format_rfc3339(file.committed_at_ms.saturating_mul(1000)),
     }
@@ -335,11 +344,21 @@ impl Wanted {
     }
 }
 
+/// Returns what may be done with a file: its path begins with its one licence.
+fn rights(declaration: &DatasetDeclaration, path: &str) -> Rights {
+    let partition = path.split('/').next().and_then(|part| part.split_once('='));
+    let licences = partition.map(|(_, licence)| LicenceId::new(licence));
+    let licences: BTreeSet<LicenceId> = licences.into_iter().collect();
+    let mut rights = Rights::default();
+    rights.add(declaration, &licences, Some(&licences));
+    rights
+}
+
 fn send(
     file: Arc<dyn StoredFile>,
     sha256: &str,
-    id: &str,
-    path: &str,
+    (id, path): (&str, &str),
+    rights: &Rights,
     request: &HeaderMap,
 ) -> Response {
     let tag = format!("\"{sha256}\"");
@@ -381,11 +400,16 @@ fn send(
         CONTENT_TYPE,
         "application/vnd.apache.parquet",
     );
-    let mut parts = path.split('/');
-    let licence = parts.next().and_then(|part| part.split_once('='));
-    if let Some(licence) = licence.and_then(|(_, licence)| Licence::find(licence)) {
-        let link = format!("<{}>; rel=\"license\"", licence.url);
-        insert(&mut response, LINK, &link);
+    for licence in &rights.licences {
+        if let Some(licence) = Licence::find(licence.as_str()) {
+            let link = format!("<{}>; rel=\"license\"", licence.url);
+            insert(&mut response, LINK, &link);
+        }
+    }
+    for (name, value) in stated_rights(rights) {
+        if let Some(value) = value {
+            insert(&mut response, name, &value);
+        }
     }
     let name = path.rsplit('/').next().unwrap_or_default();
     let disposition = format!("attachment; filename=\"{id}-{name}\"");

@@ -58,11 +58,6 @@ impl AnswerHead<'_> {
         let stated = [
             (STABLE_TIME, Some(format_rfc3339(self.stable_time))),
             (AS_OF, self.as_of.map(format_rfc3339)),
-            (LICENCE, given(self.rights.licence_text())),
-            (
-                ATTRIBUTION,
-                given(percent_encoded(&self.rights.attribution_text())),
-            ),
             (
                 LINK,
                 self.next.map(|next| format!("<{next}>; rel=\"next\"")),
@@ -72,7 +67,7 @@ impl AnswerHead<'_> {
                 self.file_name.map(|of| self.disposition(of)),
             ),
         ];
-        for (name, value) in stated {
+        for (name, value) in stated.into_iter().chain(stated_rights(self.rights)) {
             if let Some(Ok(value)) = value.map(|text| HeaderValue::from_str(&text)) {
                 headers.insert(name, value);
             }
@@ -89,6 +84,15 @@ impl AnswerHead<'_> {
         let extension = negotiate::extension(self.format);
         format!("attachment; filename=\"{of}-{instant}.{extension}\"")
     }
+}
+
+/// Returns the headers that state rights; None where there is nothing to state.
+pub(crate) fn stated_rights(rights: &Rights) -> [(HeaderName, Option<String>); 2] {
+    let attribution = percent_encoded(&rights.attribution_text());
+    [
+        (LICENCE, given(rights.licence_text())),
+        (ATTRIBUTION, given(attribution)),
+    ]
 }
 
 fn given(text: String) -> Option<String> {

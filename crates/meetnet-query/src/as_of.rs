@@ -4,6 +4,7 @@
 //! by a number, takes no schema before its name, and would have to be registered per dataset and query.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -30,7 +31,8 @@ use crate::table::view::View;
 /// What follows the name of a dataset in the name of its function. No dataset id ends in it.
 pub(crate) const AS_OF_SUFFIX: &str = "_as_of";
 
-/// Plans as-of views of the datasets one session may read.
+/// Plans as-of views of the datasets one session may read, and sees arguments of other table functions before they become
+/// constants.
 #[derive(Debug)]
 pub(crate) struct AsOfPlanner(pub(crate) Arc<SnapshotTables>);
 
@@ -47,6 +49,9 @@ impl RelationPlanner for AsOfPlanner {
             ..
         } = &relation
         else {
+            if let TableFactor::Function { args, .. } = &relation {
+                self.note_unsteady(args, context);
+            }
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let reference = context.object_name_to_table_reference(name.clone())?;
@@ -57,6 +62,7 @@ impl RelationPlanner for AsOfPlanner {
             .and_then(|dataset| self.0.get(dataset));
         // Names of other things are for the planners after this one, which also refuse unknown ones.
         let Some(table) = table else {
+            self.note_unsteady(&arguments.args, context);
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let at = instant(reference.table(), arguments, context)?;
@@ -70,6 +76,28 @@ impl RelationPlanner for AsOfPlanner {
         let plan = LogicalPlanBuilder::scan(name, source, None)?.build()?;
         let planned = PlannedRelation::new(plan, alias.clone());
         Ok(RelationPlanning::Planned(Box::new(planned)))
+    }
+}
+
+impl AsOfPlanner {
+    /// Notes that a table function is called with what changes. What cannot be planned here may well change.
+    fn note_unsteady(&self, arguments: &[FunctionArg], context: &mut dyn RelationPlannerContext) {
+        let schema = DFSchema::empty();
+        for argument in arguments {
+            let (FunctionArg::Unnamed(value)
+            | FunctionArg::Named { arg: value, .. }
+            | FunctionArg::ExprNamed { arg: value, .. }) = argument;
+            let FunctionArgExpr::Expr(value) = value else {
+                continue;
+            };
+            let is_steady = context
+                .sql_to_expr(value.clone(), &schema)
+                .and_then(|value| value.exists(|part| Ok(is_unsteady(part))))
+                .is_ok_and(|changes| !changes);
+            if !is_steady {
+                self.0.is_unsteady.store(true, Ordering::Relaxed);
+            }
+        }
     }
 }
 
@@ -90,7 +118,7 @@ pub(crate) fn check_settled(table: &TableSnapshot, as_of: i64) -> Result<()> {
 }
 
 fn own(kind: QueryErrorKind, message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(QueryError::new(kind, message)))
+    QueryError::new(kind, message).into()
 }
 
 /// Returns the instant that the arguments say, µs since 1970 UTC.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -55,6 +56,9 @@ pub(crate) struct SnapshotTables {
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
     pub(crate) noticed: Arc<NoticedFiles>,
     pub(crate) ordered_groups_max: usize,
+    /// Set while the statement is planned, where a table function is called with what changes, such as `now()`. Its plan
+    /// has the value of this once, and does not show where that came from.
+    pub(crate) is_unsteady: AtomicBool,
 }
 
 impl SnapshotTables {

@@ -133,6 +133,12 @@ impl QueryError {
     }
 }
 
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
 fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, String) {
     use QueryErrorKind::{BadRequest, Forbidden, Internal, TooLarge};
     match error {

@@ -6,10 +6,20 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::QueryOptions;
+
+/// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
+/// which all levels are copied and dropped.
+const OPERATORS_MAX: usize = 2_000;
+/// Brackets inside each other. The parser's own limit knows those of expressions and queries only.
+const BRACKETS_MAX: usize = 200;
+/// Nodes of a plan, counted once for each name that refers to them: a name in WITH that is used twice, by a name that is
+/// used twice, doubles the work of every rule, and no time limit stops a rule.
+const PLAN_NODES_MAX: usize = 10_000;
 
 /// Checks the text before anything parses it.
 pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryError> {
@@ -33,7 +43,7 @@ pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryE
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
         return Ok(());
     };
-    let longest = tokens.iter().map(literal_bytes).max().unwrap_or(0);
+    let longest = tokens.iter().filter_map(literal_bytes).max().unwrap_or(0);
     if longest > options.literal_bytes_max {
         return Err(QueryError::new(
             QueryErrorKind::TooLarge,
@@ -43,10 +53,83 @@ pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryE
             ),
         ));
     }
+    let operators = tokens.iter().filter(|token| is_operator(token)).count();
+    if operators > OPERATORS_MAX {
+        return Err(QueryError::new(
+            QueryErrorKind::TooLarge,
+            format!(
+                "the statement has {operators} operators, subqueries and joins; at most {OPERATORS_MAX} are read, and \
+                 a list of values takes none: x IN (1, 2, 3)"
+            ),
+        ));
+    }
+    let depth = bracket_depth(&tokens);
+    if depth > BRACKETS_MAX {
+        return Err(QueryError::new(
+            QueryErrorKind::BadRequest,
+            format!("brackets stand {depth} deep in each other; at most {BRACKETS_MAX} are read"),
+        ));
+    }
     Ok(())
 }
 
-fn literal_bytes(token: &Token) -> usize {
+/// Returns true for what can make a plan deeper; for symbols in doubt.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::XOR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::BETWEEN
+                | Keyword::AT
+                | Keyword::COLLATE
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::MINUS
+                | Keyword::SELECT
+                | Keyword::FROM
+                | Keyword::JOIN
+                | Keyword::UNNEST
+                | Keyword::EXPLAIN
+        ),
+        Token::Whitespace(_)
+        | Token::EOF
+        | Token::SemiColon
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::RBracket
+        | Token::LBrace
+        | Token::RBrace
+        | Token::Number(..) => false,
+        token => literal_bytes(token).is_none(),
+    }
+}
+
+/// Returns how many brackets stand inside each other.
+fn bracket_depth(tokens: &[Token]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for token in tokens {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Returns the length of a literal; None for any other token.
+fn literal_bytes(token: &Token) -> Option<usize> {
     match token {
         Token::SingleQuotedString(text)
         | Token::DoubleQuotedString(text)
@@ -59,14 +142,25 @@ fn literal_bytes(token: &Token) -> usize {
         | Token::DoubleQuotedByteStringLiteral(text)
         | Token::SingleQuotedRawStringLiteral(text)
         | Token::DoubleQuotedRawStringLiteral(text)
-        | Token::HexStringLiteral(text) => text.len(),
-        Token::DollarQuotedString(text) => text.value.len(),
-        _ => 0,
+        | Token::HexStringLiteral(text) => Some(text.len()),
+        Token::DollarQuotedString(text) => Some(text.value.len()),
+        _ => None,
     }
 }
 
-/// Checks that a plan only reads.
+/// Checks that a plan is of bounded size and only reads.
 pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    let mut nodes = 0;
+    plan.apply_with_subqueries(|_| {
+        nodes += 1;
+        if nodes > PLAN_NODES_MAX {
+            let message = format!(
+                "the plan has more than {PLAN_NODES_MAX} steps: a name in WITH is planned anew wherever it is used"
+            );
+            return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -20,6 +20,7 @@ mod functions;
 mod guard;
 mod options;
 mod page;
+mod parse;
 mod reach;
 mod service;
 mod session;

@@ -1,6 +1,7 @@
 //! How far an answer reaches, and whether what it reads can still change: the plan decides.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -40,7 +41,7 @@ impl Reach {
                         read.push(table);
                         can_change |= !is_as_of;
                     }
-                    // Functions make the same rows each time; the information schema does not.
+                    // Functions make the same rows each time, of the same arguments; the information schema does not.
                     None => can_change |= scan.table_name.schema().is_some(),
                 }
             }
@@ -51,6 +52,7 @@ impl Reach {
                 })
             })
         });
+        can_change |= tables.is_unsteady.load(Ordering::Relaxed);
         let is_settled = !read.is_empty() && !can_change;
         let mut rights = Rights::default();
         for table in &read {

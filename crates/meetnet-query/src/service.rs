@@ -6,7 +6,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -27,6 +27,7 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::options::{QueryOptions, QueryRequest};
+use crate::parse;
 use crate::reach::Reach;
 use crate::session::Sessions;
 use crate::table::order::WantedOrder;
@@ -36,6 +37,9 @@ use crate::table::schema::UNIT_KEY;
 
 /// How much longer than the time limit the caller waits for the task to notice it by itself.
 const GRACE: Duration = Duration::from_millis(500);
+/// Stack of a thread. A plan is copied and dropped level by level, and a statement of 2000 operators makes as many levels;
+/// the system gives only the pages that are used.
+pub(crate) const STACK_BYTES: usize = 16 << 20;
 /// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
 /// the task stops reading instead, which costs the scan nothing either.
 const PLANNED_LIMIT_MAX: usize = 10_000;
@@ -120,6 +124,7 @@ impl QueryService {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| QueryError::internal("starting threads", error))?;
@@ -306,6 +311,7 @@ impl Task {
             metadata_cache: shared.sessions.metadata_cache(),
             noticed: Arc::clone(noticed),
             ordered_groups_max: shared.options.ordered_groups_max,
+            is_unsteady: AtomicBool::new(false),
         });
         let classify = |error: DataFusionError| {
             let names: Vec<String> = tables.names().collect();
@@ -316,10 +322,8 @@ impl Task {
             .sessions
             .session(Arc::clone(&tables))
             .map_err(classify)?;
-        let plan = self
-            .clock
-            .run(session.create_logical_plan(&self.request.sql))
-            .await?;
+        let statement = parse::statement(&self.request.sql, &shared.options).map_err(classify)?;
+        let plan = self.clock.run(session.statement_to_plan(statement)).await?;
         let plan = plan.map_err(classify)?;
         guard::check_plan(&plan).map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::context::SessionConfig;
@@ -99,8 +98,5 @@ fn config(options: &QueryOptions) -> SessionConfig {
     settings.execution.enable_file_stream_work_stealing = false;
     // Units live in field metadata; operators that drop it are not in error.
     settings.execution.skip_physical_aggregate_schema_check = true;
-    if let Ok(nesting) = ConfigNonZeroUsize::try_new(options.nesting_max) {
-        settings.sql_parser.recursion_limit = nesting;
-    }
     config
 }

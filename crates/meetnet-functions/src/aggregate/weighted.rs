@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatil
 
 use crate::call::{Parameter, coerce, literal, text_of, uncoerced, wrong};
 use crate::described::{FunctionDescription, FunctionKind};
+use crate::time::micros_between;
 
 /// `time_weighted_avg`.
 pub(crate) static TIME_WEIGHTED_AVG: FunctionDescription = FunctionDescription {
@@ -145,7 +146,7 @@ impl Points {
         let area: f64 = points
             .windows(2)
             .map(|pair| {
-                let length = (pair[1].0 - pair[0].0) as f64;
+                let length = micros_between(pair[0].0, pair[1].0);
                 length
                     * match self.between {
                         Between::Steps => pair[0].1,
@@ -153,7 +154,7 @@ impl Points {
                     }
             })
             .sum();
-        Some(area / (last.0 - first.0) as f64)
+        Some(area / micros_between(first.0, last.0))
     }
 }
 
@@ -218,3 +219,6 @@ impl Accumulator for Points {
         size_of_val(self) + self.points.capacity() * size_of::<(i64, f64)>()
     }
 }
+
+#[cfg(test)]
+mod tests;

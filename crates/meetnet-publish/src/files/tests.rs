@@ -83,6 +83,7 @@ async fn the_list_leads_to_every_file() {
     assert_eq!(file["rows"], 7);
     assert_eq!(file["masked_rows"], 0);
     assert_eq!(file["licence"], "CC-BY-4.0");
+    assert_eq!(file["attributions"], serde_json::json!(["100 % café"]));
     assert_eq!(file["period"], "2026-11");
     assert_eq!(file["time_max"], "2026-11-22T02:46:20Z");
     assert_eq!(file["sha256"], sha256(&lake.content));
@@ -131,6 +132,8 @@ async fn a_file_says_what_it_is_and_under_which_licence() {
             "link",
             "<https://creativecommons.org/licenses/by/4.0/>; rel=\"license\"",
         ),
+        ("meetnet-licence", "CC-BY-4.0"),
+        ("meetnet-attribution", "100 %25 caf%C3%A9"),
         (
             "content-disposition",
             "attachment; filename=\"heat-019a9d00-0000-7000-8000-000000000001.parquet\"",

@@ -80,6 +80,26 @@ async fn it_loads_nothing_from_elsewhere_and_runs_nothing_inline() {
 }
 
 #[tokio::test]
+async fn each_dataset_leads_to_its_files() {
+    for (lang, words) in [
+        ("nl", "Parquet-bestanden"),
+        ("en", "Parquet files"),
+        ("fr", "Fichiers Parquet"),
+    ] {
+        let body = page(&format!("/?lang={lang}"), &[]).await.body;
+        let links = body.split("class=\"files\" href=\"").skip(1);
+        let paths: Vec<&str> = links.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(paths.contains(&"/api/v1/datasets/heat/files"), "{paths:?}");
+        assert_eq!(body.matches(&format!(">{words}</a>")).count(), paths.len());
+        for path in paths {
+            let files = fixture::get(fixture::router(), path).await;
+            assert_eq!(files.status, StatusCode::OK, "{path}");
+            assert!(files.json()["files"].is_array(), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn its_queries_run() {
     let body = page("/?lang=en", &[]).await.body;
     let paths: Vec<String> = body

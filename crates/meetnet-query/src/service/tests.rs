@@ -34,6 +34,18 @@ async fn hostile_statements_are_refused_by_kind() {
     let long = format!("SELECT '{}'", "x".repeat(20_000));
     let huge = format!("SELECT {}1", "1+".repeat(200_000));
     let deep = format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500));
+    let sum = format!("SELECT {}1", "1+".repeat(3_000));
+    let calls = format!("SELECT {}1 2", "floor(".repeat(40));
+    let doubling = {
+        let steps = (1..24).map(|i| {
+            let before = i - 1;
+            format!(", t{i} AS (SELECT a.x FROM t{before} AS a CROSS JOIN t{before} AS b)")
+        });
+        format!(
+            "WITH t0 AS (SELECT 1 AS x){} SELECT x FROM t23",
+            steps.collect::<String>()
+        )
+    };
     let chain = {
         let steps = (1..40).map(|i| format!(", t{i} AS (SELECT x || x AS x FROM t{})", i - 1));
         format!(
@@ -144,7 +156,10 @@ async fn hostile_statements_are_refused_by_kind() {
         ),
         (&long, TooLarge, "literal"),
         (&huge, TooLarge, "bytes"),
-        (&deep, BadRequest, "recursion"),
+        (&deep, BadRequest, "500 deep"),
+        (&sum, TooLarge, "operators"),
+        (&calls, TooLarge, "steps"),
+        (&doubling, TooLarge, "WITH"),
         (&chain, TooLarge, "||"),
         ("SELECT 1 / 0", BadRequest, "ivide by zero"),
         ("SELECT CAST('x' AS INT)", BadRequest, "x"),
@@ -417,6 +432,25 @@ async fn an_answer_says_whether_it_is_settled() {
             None,
             format!("SELECT car + value FROM {view}, generate_series(1, 3)"),
             true,
+        ),
+        (
+            None,
+            format!(
+                "SELECT car FROM {view}, time_grid(INTERVAL '1 day', '2026-01-01T00:00:00Z', '2026-01-03T00:00:00Z')"
+            ),
+            true,
+        ),
+        (
+            None,
+            format!(
+                "SELECT car FROM {view}, time_grid(INTERVAL '1 day', now() - INTERVAL '2 days', now())"
+            ),
+            false,
+        ),
+        (
+            Some(START),
+            "SELECT car FROM revised, generate_series(1, CAST(random() * 3 AS BIGINT))".to_owned(),
+            false,
         ),
         (None, format!("EXPLAIN SELECT car FROM {view}"), false),
         (

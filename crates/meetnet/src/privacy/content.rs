@@ -9,10 +9,14 @@ use anyhow::{Context, ensure};
 use meetnet_model::redact::{Allowed, Leak, Search};
 use serde_json::Value;
 
-/// Longest JSON document that is searched; one is held in memory.
-const JSON_BYTES_MAX: u64 = 256 << 20;
+/// Longest JSON document that is searched; one is held in memory, where its values take up to 16 times as much.
+const JSON_BYTES_MAX: u64 = 64 << 20;
+/// Fields or columns of one file, each of which has its own counts.
+const PLACES_MAX: usize = 10_000;
 /// Longest line that is looked at as one; a longer one is looked at in parts.
 const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes that are looked at again with the next part of such a line, for texts that the cut goes through.
+const OVERLAP_BYTES: usize = 512;
 /// Longest field of a CSV file that is looked at.
 const FIELD_BYTES_MAX: usize = 1 << 20;
 /// Endings of what says nothing before it is unpacked.
@@ -26,6 +30,8 @@ struct Places<'a> {
     /// Where the search through each place stands.
     known: BTreeMap<String, usize>,
     searches: Vec<Search>,
+    /// There are more than [`PLACES_MAX`].
+    are_too_many: bool,
     allowed: &'a Allowed,
 }
 
@@ -34,6 +40,7 @@ impl<'a> Places<'a> {
         Self {
             known: BTreeMap::new(),
             searches: Vec::new(),
+            are_too_many: false,
             allowed,
         }
     }
@@ -41,7 +48,12 @@ impl<'a> Places<'a> {
     /// Returns the search through a place; `name` is what its column or field is called.
     fn at(&mut self, place: &str, name: &str) -> &mut Search {
         // Almost always it is known: then no text is copied.
-        let index = self.known.get(place).copied().unwrap_or_else(|| {
+        let known = self.known.get(place).copied();
+        if known.is_none() && self.searches.len() == PLACES_MAX {
+            self.are_too_many = true;
+            return &mut self.searches[0];
+        }
+        let index = known.unwrap_or_else(|| {
             self.searches.push(Search::new(name, self.allowed));
             self.known.insert(place.to_owned(), self.searches.len() - 1);
             self.searches.len() - 1
@@ -49,7 +61,15 @@ impl<'a> Places<'a> {
         &mut self.searches[index]
     }
 
-    fn finish(self) -> Leaks {
+    /// Returns what was found.
+    ///
+    /// # Errors
+    /// Where there were too many places to tell them apart: what was found there is not known then.
+    fn finish(self) -> anyhow::Result<Leaks> {
+        ensure!(
+            !self.are_too_many,
+            "it has more than {PLACES_MAX} different fields or columns; split it"
+        );
         let mut searches: Vec<Option<Search>> = self.searches.into_iter().map(Some).collect();
         let mut leaks = Leaks::new();
         for (place, index) in self.known {
@@ -59,15 +79,16 @@ impl<'a> Places<'a> {
                 .unwrap_or_default();
             leaks.extend(found.into_iter().map(|leak| (place.clone(), leak)));
         }
-        leaks
+        Ok(leaks)
     }
 }
 
 /// Searches the name of a file.
 pub(super) fn search_name(path: &str, allowed: &Allowed) -> Leaks {
-    let mut places = Places::new(allowed);
-    places.at("name", "").text(path);
-    places.finish()
+    let mut search = Search::new("", allowed);
+    search.text(path);
+    let leaks = search.finish().into_iter();
+    leaks.map(|leak| ("name".to_owned(), leak)).collect()
 }
 
 /// Searches a file by the ending of its name.
@@ -97,11 +118,18 @@ pub(super) fn search(name: &str, mut input: impl Read, allowed: &Allowed) -> any
         "csv" => search_csv(&mut input, &mut places)?,
         _ => search_lines(input, &mut places)?,
     }
-    Ok(places.finish())
+    places.finish()
 }
 
 /// Searches the body of an answer by its media type.
-pub(super) fn search_answer(media_type: &str, body: &str, allowed: &Allowed) -> Leaks {
+///
+/// # Errors
+/// Where it has more fields than can be told apart.
+pub(super) fn search_answer(
+    media_type: &str,
+    body: &str,
+    allowed: &Allowed,
+) -> anyhow::Result<Leaks> {
     let mut places = Places::new(allowed);
     if media_type.contains("json") {
         search_json(body, &mut places);
@@ -267,7 +295,6 @@ fn search_lines(input: impl Read, places: &mut Places<'_>) -> anyhow::Result<()>
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
     loop {
-        line.clear();
         let read = input
             .by_ref()
             .take(LINE_BYTES_MAX)
@@ -284,5 +311,12 @@ fn search_lines(input: impl Read, places: &mut Places<'_>) -> anyhow::Result<()>
             Some(Ok(document)) => walk(&document, &mut String::new(), "", places),
             _ => places.at("text", "").text(&text),
         }
+        let is_cut = line.len() as u64 >= LINE_BYTES_MAX && !line.ends_with(b"\n");
+        let rest = if is_cut {
+            line.len() - OVERLAP_BYTES
+        } else {
+            line.len()
+        };
+        line.drain(..rest);
     }
 }

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::sql;
 
 /// Longest answer that is looked at.
-const ANSWER_BYTES_MAX: usize = 256 << 20;
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Answers take as long as a query may.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
 /// Pages and answers that every service has.
@@ -112,9 +112,12 @@ impl Service<'_> {
 
     /// Searches an answer; returns it.
     async fn search(&mut self, path: &str) -> Option<Answer> {
-        match self.fetch(path).await {
-            Ok(answer) => {
-                let leaks = content::search_answer(&answer.media_type, &answer.body, self.allowed);
+        let searched = self.fetch(path).await.and_then(|answer| {
+            let leaks = content::search_answer(&answer.media_type, &answer.body, self.allowed)?;
+            Ok((answer, leaks))
+        });
+        match searched {
+            Ok((answer, leaks)) => {
                 self.findings.answers += 1;
                 self.findings.add(path, &leaks);
                 Some(answer)

@@ -150,3 +150,32 @@ fn a_report_names_the_place_and_not_what_was_found() {
     assert!(matches!(failure, Failure::Work(_)));
     Findings::default().judge().unwrap();
 }
+
+#[test]
+fn huge_files_are_searched_in_parts() {
+    // Before the cut of the line, across it, and behind it.
+    for before in ((1 << 20) - 20..=1 << 20).step_by(4) {
+        let line = format!(
+            "{}an@example.org{}",
+            " ".repeat(before),
+            " ".repeat(1 << 20)
+        );
+        let found = found("daemon.log", &line);
+        let kinds: Vec<_> = found.iter().map(|(_, kind, _)| *kind).collect();
+        assert_eq!(kinds, [PersonalKind::Email], "{before}");
+    }
+}
+
+#[test]
+fn a_file_of_too_many_fields_is_not_passed() {
+    let fields = |count: usize| {
+        let fields: Vec<String> = (0..count).map(|n| format!("\"f{n}\":\"x\"")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    // One place more: the names of fields.
+    let few = fields(9_999);
+    check("few.json", &few, &[]);
+    let many = fields(10_000);
+    let error = content::search("many.json", many.as_bytes(), &Allowed::default()).unwrap_err();
+    assert!(error.to_string().contains("10000 different"), "{error}");
+}

@@ -25,6 +25,9 @@ const CLOCK_ALLOWANCE_US: i64 = 1_000_000;
 /// Different things that were said of messages that are not acknowledged, as far as they are told.
 const COMPLAINTS_MAX: usize = 5;
 
+/// When messages are due of a rate so low that it cannot be told: no run waits for it.
+const DUE_AFTER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// How fast to send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -133,7 +136,10 @@ impl Pace {
     /// Returns when message `number` is due; none where there is no rate.
     fn due(self, began: Instant, number: u64) -> Option<Instant> {
         let rate = self.per_second?;
-        Some(began + Duration::from_secs_f64(number as f64 / rate))
+        let after = Duration::try_from_secs_f64(number as f64 / rate).ok();
+        // Seconds that no clock can count are as far away as it gets.
+        let due = after.and_then(|after| began.checked_add(after));
+        Some(due.unwrap_or(began + DUE_AFTER_MAX))
     }
 }
 

@@ -1,11 +1,21 @@
 //! The transports of a run, each with so many places for messages on their way.
 
+use std::time::Duration;
+
 use meetnet_demo::load::Outgoing;
 use meetnet_demo::load::lane::{Lane, Transport};
 use meetnet_demo::load::mqtt::{Published, Publisher};
 use tokio::sync::Semaphore;
 
 use super::http::HttpSender;
+
+/// How long a broker may take to acknowledge a message. One that takes longer and stays connected would keep a run from ever
+/// ending.
+const ACKNOWLEDGE_TIME_MAX: Duration = if cfg!(test) {
+    Duration::from_millis(200)
+} else {
+    Duration::from_secs(60)
+};
 
 /// What became of one copy of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +94,20 @@ impl Broker {
             return Delivery::Refused("not sent: the run has ended".to_owned());
         };
         let payload = outgoing.payload.clone();
-        match self.publisher.publish(&outgoing.place, payload).await {
-            Published::Acknowledged => Delivery::Acknowledged,
-            Published::InDoubt => {
+        let published = self.publisher.publish(&outgoing.place, payload);
+        match tokio::time::timeout(ACKNOWLEDGE_TIME_MAX, published).await {
+            Ok(Published::Acknowledged) => Delivery::Acknowledged,
+            Ok(Published::InDoubt) => {
                 Delivery::InDoubt("the connection to the broker ended before a PUBACK".to_owned())
             }
-            Published::Refused(why) => Delivery::Refused(why),
+            Ok(Published::Refused(why)) => Delivery::Refused(why),
+            Err(_) => Delivery::InDoubt(format!(
+                "no PUBACK came from the broker within {} s",
+                ACKNOWLEDGE_TIME_MAX.as_secs_f64()
+            )),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

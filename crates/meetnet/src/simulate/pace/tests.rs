@@ -127,3 +127,21 @@ fn a_schedule_waits_for_nobody() {
     let due = pace(Some(100.0)).due(began, 250);
     assert_eq!(due, Some(began + Duration::from_millis(2_500)));
 }
+
+#[test]
+fn every_rate_has_due_times() {
+    let began = Instant::now();
+    for (per_second, number, expect) in [
+        (2.0, 3, Duration::from_millis(1_500)),
+        (1e9, 0, Duration::ZERO),
+        (1e-300, 1, DUE_AFTER_MAX),
+        (1e-3, u64::MAX, DUE_AFTER_MAX),
+    ] {
+        let pace = Pace {
+            per_second: Some(per_second),
+            outstanding_max: 1,
+        };
+        let due = pace.due(began, number);
+        assert_eq!(due, Some(began + expect), "{number} at {per_second}/s");
+    }
+}

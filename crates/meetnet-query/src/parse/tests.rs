@@ -1,0 +1,110 @@
+use std::time::{Duration, Instant};
+
+use datafusion::sql::parser::DFParser;
+
+use super::*;
+use crate::service::STACK_BYTES;
+
+/// Longer than the slowest test machine takes for a statement's steps, shorter by far than any doubling to 40 levels.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Parses on a stack as the service has it: that of a test thread is short for code that is not optimized.
+fn parse(sql: &str) -> Result<Statement> {
+    let sql = sql.to_owned();
+    let parsing = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || statement(&sql, &QueryOptions::default()));
+    parsing.expect("a thread").join().expect("no panic")
+}
+
+fn refusal(sql: &str) -> QueryError {
+    let started = Instant::now();
+    let shown = &sql[..sql.len().min(60)];
+    let error = parse(sql).expect_err(shown);
+    let elapsed = started.elapsed();
+    assert!(elapsed < SOON, "{shown} took {elapsed:?}");
+    QueryError::from_datafusion(error, &[])
+}
+
+/// A statement of 40 levels, whose innermost part is `inner`.
+fn nested(before: &str, inner: &str, after: &str) -> String {
+    format!("SELECT {}{inner}{}", before.repeat(40), after.repeat(40))
+}
+
+#[test]
+fn what_the_parser_reads_again_and_again_is_refused_soon() {
+    for sql in [
+        // Read as syntax, which it is not, and then as the function that it is.
+        nested("convert(", "1", ", 'Cel', 'K')"),
+        nested("position(", "'a'", ", 'b')"),
+        // Broken inside, so that no way to read it ends well.
+        nested("floor(", "1 2", ")"),
+        nested("ceil(", "", ""),
+        nested("cast(", "1 2", " AS INT)"),
+        nested("trim(", "1 2", ")"),
+        nested("substr(", "1 2", ", 1)"),
+        nested("overlay(", "1 2", ")"),
+        nested("extract(", "1 2", ")"),
+        nested("NOT - ", ")", ""),
+        nested("CASE + ", ")", ""),
+        nested("INTERVAL - ", ")", ""),
+        nested("INTERVAL ", ")", ""),
+        nested("a.", "+", ""),
+        nested("f(a.f(", "1 2", "))"),
+        format!("SELECT 1 FROM {}", "((SELECT 1 FROM ".repeat(20)),
+        format!("SELECT 1 FROM {}", "((SELECT FROM ".repeat(20)),
+        format!("SELECT 1 FROM {}", "((FROM ".repeat(20)),
+    ] {
+        let error = refusal(&sql);
+        let is_told = matches!(
+            error.kind,
+            QueryErrorKind::TooLarge | QueryErrorKind::BadRequest
+        );
+        assert!(is_told, "{sql}: {:?} {error}", error.kind);
+    }
+}
+
+#[test]
+fn what_the_parser_follows_without_a_limit_has_one() {
+    for sql in [
+        format!("SELECT {}'1 day'", "INTERVAL ".repeat(20_000)),
+        format!("SELECT {}1{}", "(".repeat(100), ")".repeat(100)),
+    ] {
+        let error = refusal(&sql);
+        assert!(error.message.contains("recursion"), "{error}");
+    }
+    let many = format!("SELECT 1 FROM counts{}", ", counts".repeat(RELATIONS_MAX));
+    assert_eq!(refusal(&many).kind, QueryErrorKind::TooLarge);
+}
+
+#[test]
+fn one_statement_is_taken() {
+    for (sql, message) in [
+        ("SELECT 1; SELECT 2", "single SQL statement"),
+        (" ; -- nothing", "no statement"),
+    ] {
+        let error = refusal(sql);
+        assert_eq!(error.kind, QueryErrorKind::BadRequest, "{sql}");
+        assert!(error.message.contains(message), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn statements_read_as_in_the_generic_dialect() {
+    let long = format!("SELECT {}1", "1, ".repeat(60_000));
+    for sql in [
+        "SELECT a.b.c, \"x y\", `z`, f(a => 1), [1, 2][1], {'a': 1}, e'\\n', DATE '2026-01-31' FROM t",
+        "SELECT * EXCLUDE (a) FROM t WHERE a IN (SELECT 1) AND b NOT BETWEEN 1 AND 2 ORDER BY a",
+        "WITH a AS (SELECT floor(ceil(convert(1, 'Cel', 'K')))) SELECT * FROM a",
+        "SELECT count(*) FILTER (WHERE x > 1) OVER (PARTITION BY y ORDER BY z), INTERVAL '1' DAY FROM (a JOIN b USING (c))",
+        "SELECT CAST(x AS ARRAY<INT>), x::INT[], CASE WHEN NOT a THEN 1 ELSE -2 END FROM t GROUP BY GROUPING SETS ((a), ())",
+        "SELECT position('a' IN b), trim(BOTH 'x' FROM y), substring(a FROM 1 FOR 2) FROM air_as_of(now()) AS a",
+        "EXPLAIN ANALYZE SELECT 1 UNION ALL (VALUES (1), (2)) LIMIT 1, 2",
+        long.as_str(),
+    ] {
+        let shown = &sql[..sql.len().min(60)];
+        let ours = parse(sql).expect(shown);
+        let theirs = DFParser::parse_sql(sql).expect(shown);
+        assert_eq!(Some(&ours), theirs.front(), "{shown}");
+    }
+}
