@@ -336,9 +336,7 @@ impl FileChunks {
     pub(crate) fn into_stored(self) -> Arc<dyn StoredFile> {
         self.0
     }
-}
 
-impl FileChunks {
     pub(crate) fn new(file: Arc<dyn StoredFile>) -> Self {
         Self(file)
     }

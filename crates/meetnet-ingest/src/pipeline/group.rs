@@ -16,6 +16,7 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use meetnet_decode::DecodeSetupError;
 use meetnet_quality::QualityRules;
 
+use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
 use crate::replay::{Decision, Handled, REPLAY_META};
 
 /// Licence of rejects whose source is not declared any more: SPDX's form of "ask the publisher".
@@ -120,6 +121,50 @@ impl Taken {
         by_row
             .map(|(timeless, envelope)| *timeless && self.clock_steps[*envelope as usize])
             .collect()
+    }
+
+    /// Tells waiting pushes what became of their body.
+    pub(super) fn report(&self, outcomes: &OutcomeRegistry) {
+        for (index, lineage) in self.lineage.iter().enumerate() {
+            if !outcomes.is_awaited(lineage.sequence) {
+                continue;
+            }
+            let index = index as u32;
+            let accepted: usize = self
+                .rows
+                .iter()
+                .filter(|rows| rows.declaration.is_public())
+                .map(|rows| {
+                    let start = rows.envelopes.partition_point(|envelope| *envelope < index);
+                    let end = rows
+                        .envelopes
+                        .partition_point(|envelope| *envelope <= index);
+                    end - start
+                })
+                .sum();
+            let rejects = self
+                .rejects
+                .iter()
+                .filter(|reject| reject.envelope == index)
+                .map(|reject| OutcomeReject {
+                    reason: reject.reason,
+                    message: reject.message.clone(),
+                    item: reject.item,
+                })
+                .collect();
+            let unlisted = self
+                .unlisted
+                .binary_search_by_key(&index, |(envelope, _)| *envelope)
+                .map_or(0, |found| u64::from(self.unlisted[found].1));
+            outcomes.report(
+                lineage.sequence,
+                Outcome {
+                    accepted: accepted as u64,
+                    rejects,
+                    unlisted,
+                },
+            );
+        }
     }
 }
 

@@ -19,11 +19,11 @@ use tracing::{error, info, warn};
 
 use super::checkpoint::read_history;
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, Taken};
+use super::group::{GroupDecoder, RejectCounts};
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
-use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
+use crate::outcomes::OutcomeRegistry;
 
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
@@ -472,7 +472,7 @@ impl Runner {
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
         }
-        self.report_outcomes(&taken);
+        taken.report(&self.outcomes);
         Ok(applied)
     }
 
@@ -489,50 +489,6 @@ impl Runner {
     fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
         self.lake.hot_bytes() + self.waiting.bytes() >= bytes_max
-    }
-
-    /// Tells waiting pushes what became of their body.
-    fn report_outcomes(&self, taken: &Taken) {
-        for (index, lineage) in taken.lineage.iter().enumerate() {
-            if !self.outcomes.is_awaited(lineage.sequence) {
-                continue;
-            }
-            let index = index as u32;
-            let accepted: usize = taken
-                .rows
-                .iter()
-                .filter(|rows| rows.declaration.is_public())
-                .map(|rows| {
-                    let start = rows.envelopes.partition_point(|envelope| *envelope < index);
-                    let end = rows
-                        .envelopes
-                        .partition_point(|envelope| *envelope <= index);
-                    end - start
-                })
-                .sum();
-            let rejects = taken
-                .rejects
-                .iter()
-                .filter(|reject| reject.envelope == index)
-                .map(|reject| OutcomeReject {
-                    reason: reject.reason,
-                    message: reject.message.clone(),
-                    item: reject.item,
-                })
-                .collect();
-            let unlisted = taken
-                .unlisted
-                .binary_search_by_key(&index, |(envelope, _)| *envelope)
-                .map_or(0, |found| u64::from(taken.unlisted[found].1));
-            self.outcomes.report(
-                lineage.sequence,
-                Outcome {
-                    accepted: accepted as u64,
-                    rejects,
-                    unlisted,
-                },
-            );
-        }
     }
 
     /// Moves the stable time on where nothing arrives.
