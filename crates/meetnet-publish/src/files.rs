@@ -37,7 +37,7 @@ use tracing::{error, warn};
 
 use crate::datasets::pretty;
 use crate::head::stated_rights;
-use crate::parameters::{set_once, time};
+use crate::parameters::{licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::telemetry;
@@ -124,7 +124,8 @@ struct FilesParameters {
     from: Option<i64>,
     /// Files with rows before this time, µs.
     to: Option<i64>,
-    licence: Option<String>,
+    /// None: files of any.
+    licences: Option<BTreeSet<LicenceId>>,
     superseded: Option<bool>,
 }
 
@@ -227,12 +228,16 @@ fn table(state: &PublishState, id: &str) -> Result<Arc<TableSnapshot>, Problem> 
 
 impl FilesParameters {
     fn read(query: &str) -> Result<Self, Problem> {
-        let (mut from, mut to, mut licence, mut superseded) = (None, None, None, None);
+        let (mut from, mut to, mut superseded) = (None, None, None);
+        let mut texts = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
                 "from" => &mut from,
                 "to" => &mut to,
-                "licence" => &mut licence,
+                "licence" => {
+                    texts.push(value.into_owned());
+                    continue;
+                }
                 "superseded" => &mut superseded,
                 _ => {
                     let detail = format!(
@@ -246,7 +251,7 @@ impl FilesParameters {
         Ok(Self {
             from: from.map(|text| time("from", &text)).transpose()?,
             to: to.map(|text| time("to", &text)).transpose()?,
-            licence,
+            licences: licences(&texts)?,
             superseded: superseded
                 .map(|text| {
                     text.parse().map_err(|_| {
@@ -265,9 +270,9 @@ impl FilesParameters {
             .is_none_or(|from| max.is_none_or(|max| max >= from))
             && self.to.is_none_or(|to| min.is_none_or(|min| min < to))
             && self
-                .licence
-                .as_deref()
-                .is_none_or(|licence| file.licence.as_str() == licence)
+                .licences
+                .as_ref()
+                .is_none_or(|licences| licences.contains(&file.licence))
             && self
                 .superseded
                 .is_none_or(|superseded| file.superseded == superseded)

@@ -17,9 +17,6 @@ use crate::options::QueryOptions;
 const OPERATORS_MAX: usize = 2_000;
 /// Brackets inside each other. The parser's own limit knows those of expressions and queries only.
 const BRACKETS_MAX: usize = 200;
-/// Nodes of a plan, counted once for each name that refers to them: a name in WITH that is used twice, by a name that is
-/// used twice, doubles the work of every rule, and no time limit stops a rule.
-const PLAN_NODES_MAX: usize = 10_000;
 
 /// Checks the text before anything parses it.
 pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryError> {
@@ -148,19 +145,8 @@ fn literal_bytes(token: &Token) -> Option<usize> {
     }
 }
 
-/// Checks that a plan is of bounded size and only reads.
+/// Checks that a plan only reads.
 pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
-    let mut nodes = 0;
-    plan.apply_with_subqueries(|_| {
-        nodes += 1;
-        if nodes > PLAN_NODES_MAX {
-            let message = format!(
-                "the plan has more than {PLAN_NODES_MAX} steps: a name in WITH is planned anew wherever it is used"
-            );
-            return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -7,11 +7,12 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::error::{DataFusionError, Result};
-use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, visit_relations};
+use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
@@ -22,13 +23,14 @@ use crate::options::QueryOptions;
 const STEPS_PER_BYTE: usize = 4;
 /// Steps besides, for short statements that nest words such as `convert`, whose calls are all read twice.
 const STEPS_FREE: usize = 20_000;
-/// Names of tables in one statement: the columns of all are copied for each join.
-const RELATIONS_MAX: usize = 200;
+/// Tables and queries that one statement reads, each name in WITH counted with all that it reads: its plan is made anew
+/// wherever it is used, so names that use each other twice double the work of every step of planning.
+const SOURCES_MAX: usize = 500;
 
 /// Parses the one statement of a text.
 ///
 /// # Errors
-/// `BadRequest` for what is no statement, or several; `TooLarge` where reading it takes too many steps, or it names too
+/// `BadRequest` for what is no statement, or several; `TooLarge` where reading it takes too many steps, or it reads too
 /// many tables.
 pub(crate) fn statement(sql: &str, options: &QueryOptions) -> Result<Statement> {
     let nesting_max = options.nesting_max.max(1);
@@ -49,10 +51,13 @@ pub(crate) fn statement(sql: &str, options: &QueryOptions) -> Result<Statement> 
     }
     let mut statements = parsed?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(statement), None) if relations(&statement) <= RELATIONS_MAX => Ok(statement),
+        (Some(statement), None) if !reads_too_much(&statement) => Ok(statement),
         (Some(_), None) => Err(refused(
             QueryErrorKind::TooLarge,
-            &format!("the statement names more than {RELATIONS_MAX} tables"),
+            &format!(
+                "the statement reads more than {SOURCES_MAX} tables and subqueries; a name in WITH counts for all that \
+                 it reads, wherever it is used"
+            ),
         )),
         (Some(_), Some(_)) => Err(refused(
             QueryErrorKind::BadRequest,
@@ -65,20 +70,75 @@ pub(crate) fn statement(sql: &str, options: &QueryOptions) -> Result<Statement> 
     }
 }
 
-/// Returns how often a statement that reads names a table.
-fn relations(statement: &Statement) -> usize {
-    match statement {
-        Statement::Statement(statement) => {
-            let mut count = 0;
-            let _: ControlFlow<()> = visit_relations(&**statement, |_| {
-                count += 1;
-                ControlFlow::Continue(())
-            });
-            count
+/// Returns true where a query of a statement reads more than [`SOURCES_MAX`].
+fn reads_too_much(statement: &Statement) -> bool {
+    let mut sources = Sources::default();
+    let counted = match statement {
+        Statement::Statement(statement) => statement.visit(&mut sources),
+        Statement::Explain(explain) => return reads_too_much(&explain.statement),
+        // What does more than read is refused when it has been planned.
+        Statement::CopyTo(copy) => match &copy.source {
+            CopyToSource::Query(query) => query.visit(&mut sources),
+            CopyToSource::Relation(_) => return false,
+        },
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => return false,
+    };
+    counted.is_break()
+}
+
+/// Counts what queries read, from the innermost on; breaks where one reads too much.
+#[derive(Default)]
+struct Sources {
+    /// What the queries that are open read so far, themselves counted; the innermost last.
+    open: Vec<usize>,
+    /// Names of queries in WITH.
+    names: HashMap<*const Query, String>,
+    /// What these read. Of names that stand for several queries, the most.
+    named: HashMap<String, usize>,
+}
+
+impl Sources {
+    fn add(&mut self, count: usize) {
+        if let Some(open) = self.open.last_mut() {
+            *open = open.saturating_add(count);
         }
-        Statement::Explain(explain) => relations(&explain.statement),
-        // Refused later: they do not only read.
-        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => 0,
+    }
+}
+
+impl Visitor for Sources {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = cte.alias.name.value.to_lowercase();
+            self.names.insert(std::ptr::from_ref(&*cte.query), name);
+        }
+        self.open.push(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        let name = relation.0.last().and_then(ObjectNamePart::as_ident);
+        let named = name.and_then(|name| self.named.get(&name.value.to_lowercase()));
+        let count = named.copied().unwrap_or(1);
+        self.add(count);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let count = self.open.pop().unwrap_or(0);
+        if count > SOURCES_MAX {
+            return ControlFlow::Break(());
+        }
+        match self.names.get(&std::ptr::from_ref(query)) {
+            // It counts where its name stands.
+            Some(name) => {
+                let known = self.named.entry(name.clone()).or_default();
+                *known = count.max(*known);
+            }
+            None => self.add(count),
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -101,6 +101,8 @@ async fn the_list_can_be_narrowed() {
         ("to=2026-11-22T02:45:21Z", 1),
         ("licence=CC-BY-4.0&superseded=false", 1),
         ("licence=CC0-1.0", 0),
+        ("licence=CC0-1.0,CC-BY-4.0", 1),
+        ("licence=CC0-1.0&licence=CC-BY-4.0", 1),
         ("superseded=true", 0),
     ] {
         let answer = lake
@@ -109,7 +111,13 @@ async fn the_list_can_be_narrowed() {
         let count = answer.json()["files"].as_array().map(Vec::len);
         assert_eq!(count, Some(expect), "{query}");
     }
-    for query in ["form=x", "superseded=maybe", "from=yesterday", "to=1&to=2"] {
+    for query in [
+        "form=x",
+        "superseded=maybe",
+        "from=yesterday",
+        "to=1&to=2",
+        "licence=https://example.org/licence",
+    ] {
         let path = format!("/api/v1/datasets/heat/files?{query}");
         let answer = lake.get(&path, &[]).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");

@@ -73,8 +73,53 @@ fn what_the_parser_follows_without_a_limit_has_one() {
         let error = refusal(&sql);
         assert!(error.message.contains("recursion"), "{error}");
     }
-    let many = format!("SELECT 1 FROM counts{}", ", counts".repeat(RELATIONS_MAX));
-    assert_eq!(refusal(&many).kind, QueryErrorKind::TooLarge);
+}
+
+#[test]
+fn what_names_in_with_read_counts_wherever_they_are_used() {
+    let chain = |steps: usize, uses: &str| {
+        let steps = (1..steps).map(|i| {
+            let from = uses.replace("before", &format!("t{}", i - 1));
+            format!(", T{i} AS (SELECT 1 FROM {from})")
+        });
+        let steps: String = steps.collect();
+        format!("WITH t0 AS (SELECT 1 AS x){steps} SELECT x FROM t0")
+    };
+    for (sql, is_taken) in [
+        (format!("SELECT 1 FROM a{}", ", a".repeat(498)), true),
+        (format!("SELECT 1 FROM a{}", ", a".repeat(499)), false),
+        (
+            format!("SELECT 1 FROM a{}", ", (SELECT 1) AS a".repeat(499)),
+            false,
+        ),
+        // Each reads one more than the one before.
+        (chain(400, "before"), true),
+        (chain(8, "before AS a, before AS b"), true),
+        (chain(9, "before AS a, \"before\" AS b"), false),
+        (
+            chain(
+                9,
+                "before AS a, (SELECT 1 WHERE EXISTS (SELECT 1 FROM before))",
+            ),
+            false,
+        ),
+        // A name within hides one outside.
+        (
+            "WITH a AS (WITH a AS (SELECT 1) SELECT 1 FROM a, a) SELECT 1 FROM a".to_owned(),
+            true,
+        ),
+    ] {
+        let shown = &sql[..sql.len().min(120)];
+        match (parse(&sql), is_taken) {
+            (Ok(_), true) => {}
+            (Err(error), false) => {
+                let error = QueryError::from_datafusion(error, &[]);
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
+                assert!(error.message.contains("WITH"), "{shown}: {error}");
+            }
+            (parsed, _) => panic!("{shown}: {parsed:?}"),
+        }
+    }
 }
 
 #[test]
