@@ -25,7 +25,7 @@ const STEPS_PER_BYTE: usize = 4;
 const STEPS_FREE: usize = 20_000;
 /// Tables and queries that one statement reads, each name in WITH counted with all that it reads: its plan is made anew
 /// wherever it is used, so names that use each other twice double the work of every step of planning.
-const SOURCES_MAX: usize = 500;
+const SOURCES_MAX: usize = 200;
 
 /// Parses the one statement of a text.
 ///

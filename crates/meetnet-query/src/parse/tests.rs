@@ -86,19 +86,19 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
         format!("WITH t0 AS (SELECT 1 AS x){steps} SELECT x FROM t0")
     };
     for (sql, is_taken) in [
-        (format!("SELECT 1 FROM a{}", ", a".repeat(498)), true),
-        (format!("SELECT 1 FROM a{}", ", a".repeat(499)), false),
+        (format!("SELECT 1 FROM a{}", ", a".repeat(198)), true),
+        (format!("SELECT 1 FROM a{}", ", a".repeat(199)), false),
         (
-            format!("SELECT 1 FROM a{}", ", (SELECT 1) AS a".repeat(499)),
+            format!("SELECT 1 FROM a{}", ", (SELECT 1) AS a".repeat(199)),
             false,
         ),
         // Each reads one more than the one before.
-        (chain(400, "before"), true),
-        (chain(8, "before AS a, before AS b"), true),
-        (chain(9, "before AS a, \"before\" AS b"), false),
+        (chain(150, "before"), true),
+        (chain(7, "before AS a, before AS b"), true),
+        (chain(8, "before AS a, \"before\" AS b"), false),
         (
             chain(
-                9,
+                7,
                 "before AS a, (SELECT 1 WHERE EXISTS (SELECT 1 FROM before))",
             ),
             false,
