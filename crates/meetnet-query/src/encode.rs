@@ -6,11 +6,13 @@
 mod arrow_stream;
 pub(crate) mod cell;
 mod csv;
+mod geojson;
 mod json;
 mod parquet_file;
 mod streamed;
 mod table;
 mod time;
+mod writer;
 
 use std::str::FromStr;
 
@@ -25,7 +27,9 @@ use crate::answer::QueryAnswer;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::page::Page;
 
+pub use table::TableStyle;
 pub use time::format_time;
+pub use writer::{RowWriter, RowsEnd};
 
 /// The formats an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

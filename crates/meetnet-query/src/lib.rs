@@ -35,7 +35,7 @@ mod fixture;
 mod slt;
 
 pub use answer::{AnswerStream, QueryAnswer};
-pub use encode::{Format, encode, encode_page};
+pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use options::{QueryOptions, QueryRequest, SessionKind};
 pub use page::{Page, PageCondition, PageRequest, PageTest, PageValue};

@@ -18,7 +18,7 @@ use crate::daemon::{self, Role, Start, StopSignal};
 use crate::demo;
 use crate::failure::Failure;
 use crate::source::{self, SourceCommand};
-use crate::{check, privacy, simulate, sql, telemetry};
+use crate::{check, export, privacy, simulate, sql, telemetry};
 
 mod config_check;
 mod import;
@@ -45,8 +45,10 @@ enum Command {
     Ingest(ConfigOption),
     /// Runs the read side only: queries and HTTP over what `ingest` has committed
     Serve(ConfigOption),
-    /// Answers one SQL query
+    /// Answers SQL: statements, a script, or a prompt with history and completion
     Sql(sql::SqlOptions),
+    /// Writes a dataset, or a part of it, to a file, or mirrors its files
+    Export(Box<export::ExportOptions>),
     /// Merges the files of each partition into one run, in the daemon if one runs
     Compact(CompactOptions),
     /// Removes files that nothing needs any more, in the daemon if one runs
@@ -182,7 +184,7 @@ pub(crate) fn instant(text: &str) -> Result<i64, String> {
 }
 
 /// Reads an instant or the begin of a day for flags, µs since 1970 UTC.
-fn day_or_time(text: &str) -> Result<i64, String> {
+pub(crate) fn day_or_time(text: &str) -> Result<i64, String> {
     time::day_or_time(text)
         .ok_or_else(|| "write a day (2026-01-31) or a time (2026-01-31T12:00:00Z)".to_owned())
 }
@@ -223,6 +225,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
         Command::Serve(option) => run_daemon(Role::Serve, &option.config, &environment),
         Command::Check(arguments) => block_on(check::run(arguments, environment)),
         Command::Sql(options) => block_on(sql::run(options, &environment)),
+        Command::Export(options) => block_on(export::run(*options, &environment)),
         Command::Compact(CompactOptions { dataset, config }) => {
             let dataset = dataset.map(DatasetId::new);
             ask(Request::Compact { dataset }, &config, &environment)

@@ -9,23 +9,60 @@ use crate::error::QueryError;
 const SAMPLE_ROWS: usize = 1000;
 /// Characters of one cell that are shown.
 const WIDTH_MAX: usize = 120;
+/// Characters that a column of text keeps where others need room.
+const SHRUNK_MIN: usize = 12;
+/// Stands where something was left out.
+const MARK: char = '…';
+/// Characters between two columns, and of the column of marks at the right.
+const BETWEEN: usize = 3;
+const MARKS: usize = 3;
+
+/// How text for terminals looks; the default is what the service answers.
+#[derive(Clone, Copy, Debug)]
+pub struct TableStyle {
+    /// Characters of a line: cells of text are cut and columns at the right left out, both with a mark. None: any.
+    pub width_max: Option<usize>,
+    /// What stands for a value that is not there.
+    pub null: &'static str,
+    /// Whether the number of rows, how far they reach and their licences follow.
+    pub footer: bool,
+}
+
+impl Default for TableStyle {
+    fn default() -> Self {
+        Self {
+            width_max: None,
+            null: "",
+            footer: true,
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Table {
+    style: TableStyle,
     names: Vec<String>,
     right: Vec<bool>,
     /// Rows held back; None once the widths are fixed.
     sample: Option<Vec<Vec<String>>>,
+    /// Widths of the columns that are shown.
     widths: Vec<usize>,
 }
 
 impl Table {
+    pub(super) fn new(style: TableStyle) -> Self {
+        Self {
+            style,
+            ..Self::default()
+        }
+    }
+
     /// Fixes the widths and writes what was held back.
     fn release(&mut self, out: &mut Vec<u8>) {
         let Some(sample) = self.sample.take() else {
             return;
         };
-        self.widths = (0..self.names.len())
+        let widths: Vec<usize> = (0..self.names.len())
             .map(|column| {
                 let cells = sample.iter().map(|row| row[column].chars().count());
                 cells
@@ -34,6 +71,10 @@ impl Table {
                     .unwrap_or(0)
             })
             .collect();
+        self.widths = match self.style.width_max {
+            Some(width_max) => fit(&widths, &self.right, width_max),
+            None => widths,
+        };
         if !self.names.is_empty() {
             let names = self.names.clone();
             self.write_row(&names, out);
@@ -43,6 +84,9 @@ impl Table {
                 .map(|width| "-".repeat(width + 2))
                 .collect();
             out.extend_from_slice(rules.join("+").as_bytes());
+            if self.leaves_out_columns() {
+                out.extend_from_slice(b"+--");
+            }
             out.push(b'\n');
         }
         for row in &sample {
@@ -52,19 +96,74 @@ impl Table {
 
     fn write_row(&self, row: &[String], out: &mut Vec<u8>) {
         let mut line = String::new();
-        for (column, text) in row.iter().enumerate() {
-            let padding = " ".repeat(self.widths[column].saturating_sub(text.chars().count()));
+        for (column, (text, width)) in row.iter().zip(&self.widths).enumerate() {
             let separator = if column > 0 { "| " } else { " " };
             line.push_str(separator);
-            if self.right.get(column).copied().unwrap_or(false) {
+            let is_number = self.right.get(column).copied().unwrap_or(false);
+            // A number with digits left out would be another number.
+            let cut = (self.style.width_max.is_some() && !is_number).then(|| cut(text, *width));
+            let text = cut.as_ref().unwrap_or(text);
+            let padding = " ".repeat(width.saturating_sub(text.chars().count()));
+            if is_number {
                 line.extend([&padding, text, " "]);
             } else {
                 line.extend([text, &padding, " "]);
             }
         }
+        if self.leaves_out_columns() {
+            line.push_str("| ");
+            line.push(MARK);
+        }
         out.extend_from_slice(line.trim_end().as_bytes());
         out.push(b'\n');
     }
+
+    fn leaves_out_columns(&self) -> bool {
+        self.widths.len() < self.names.len()
+    }
+}
+
+/// Returns the widths of the columns that have room in a line. Text gives room first, the widest most; then columns at
+/// the right are left out, so that numbers are whole.
+fn fit(widths: &[usize], right: &[bool], width_max: usize) -> Vec<usize> {
+    let mut count = widths.len();
+    loop {
+        let marks = if count < widths.len() { MARKS } else { 0 };
+        let room = width_max.saturating_sub(marks);
+        let shown = shrunk(&widths[..count], &right[..count], room);
+        if count <= 1 || line_width(&shown) <= room {
+            return shown;
+        }
+        count -= 1;
+    }
+}
+
+/// Returns the characters of the longest line, the one below the names: it has one at each end.
+fn line_width(widths: &[usize]) -> usize {
+    let between = BETWEEN * widths.len().saturating_sub(1);
+    2 + widths.iter().sum::<usize>() + between
+}
+
+fn shrunk(widths: &[usize], right: &[bool], room: usize) -> Vec<usize> {
+    let mut shown = widths.to_vec();
+    while line_width(&shown) > room {
+        let texts = (0..shown.len()).filter(|at| !right[*at] && shown[*at] > SHRUNK_MIN);
+        let Some(widest) = texts.max_by_key(|at| shown[*at]) else {
+            break;
+        };
+        shown[widest] -= 1;
+    }
+    shown
+}
+
+/// Returns a text of at most so many characters; the last is a mark where some were left out.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().nth(width).is_none() {
+        return text.to_owned();
+    }
+    let mut shown: String = text.chars().take(width.saturating_sub(1)).collect();
+    shown.push(MARK);
+    shown
 }
 
 impl Encoder for Table {
@@ -93,6 +192,9 @@ impl Encoder for Table {
             let cells: Vec<String> = columns
                 .iter()
                 .map(|column| {
+                    if column.is_null(row) {
+                        return self.style.null.to_owned();
+                    }
                     text.clear();
                     column.write_text(row, &mut text);
                     printable(&String::from_utf8_lossy(&text))
@@ -113,6 +215,9 @@ impl Encoder for Table {
 
     fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
         self.release(out);
+        if !self.style.footer {
+            return Ok(());
+        }
         let rows = if footer.rows == 1 { "row" } else { "rows" };
         let cut = match footer.next {
             Some(next) => format!(", more at {next}"),
@@ -123,9 +228,15 @@ impl Encoder for Table {
             .as_of
             .map(|as_of| format!(" as of {}", format_time(as_of)))
             .unwrap_or_default();
+        let columns = if self.leaves_out_columns() {
+            let (shown, all) = (self.widths.len(), self.names.len());
+            format!(", {shown} of {all} columns shown")
+        } else {
+            String::new()
+        };
         let reach = format_time(footer.stable_time);
         let end = format!(
-            "({} {rows}{as_of}{cut}; complete through {reach})\n",
+            "({} {rows}{as_of}{cut}{columns}; complete through {reach})\n",
             footer.rows
         );
         out.extend_from_slice(end.as_bytes());
@@ -147,14 +258,13 @@ impl Encoder for Table {
 
 /// Returns a text on one line, without control characters, which would steer the terminal.
 fn printable(text: &str) -> String {
-    let mut shown: String = text
+    let shown: String = text
         .chars()
-        .take(WIDTH_MAX)
+        .take(WIDTH_MAX + 1)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if text.chars().nth(WIDTH_MAX).is_some() {
-        shown.pop();
-        shown.push('…');
-    }
-    shown
+    cut(&shown, WIDTH_MAX)
 }
+
+#[cfg(test)]
+mod tests;

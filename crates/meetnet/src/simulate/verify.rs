@@ -18,7 +18,7 @@ use super::text::{decimal, table};
 use crate::cli;
 use crate::failure::Failure;
 use crate::readable::{counted, grouped};
-use crate::sql;
+use crate::sql::{self, identifier, quoted};
 
 /// Pause before answers that differ are asked for again: messages may be on their way through broker and journal.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -186,7 +186,7 @@ fn series_statement(part: &Part, series: &str) -> String {
         let is_there = format!("{value} IS NOT NULL");
         ("segment_id, interval_s, time", value, is_there)
     } else {
-        let is_property = format!("property = {}", literal(series));
+        let is_property = format!("property = {}", quoted(series));
         ("sensor_id, property, time", "value".to_owned(), is_property)
     };
     // Sums of whole numbers are exact in whatever order they are added.
@@ -214,24 +214,16 @@ fn rows_statement(part: &Part) -> String {
 fn condition(part: &Part) -> String {
     let own = match &part.selection {
         Selection::SensorsBeginning(beginning) => {
-            format!("starts_with(sensor_id, {})", literal(beginning))
+            format!("starts_with(sensor_id, {})", quoted(beginning))
         }
         Selection::Segments { first, last } => format!("segment_id BETWEEN {first} AND {last}"),
         Selection::ReceivedBetween { from, to } => format!(
             "received_at >= {} AND received_at <= {}",
-            literal(from),
-            literal(to)
+            quoted(from),
+            quoted(to)
         ),
     };
-    format!("source = {} AND {own}", literal(&part.source))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    format!("source = {} AND {own}", quoted(&part.source))
 }
 
 /// Asks for one row of whole numbers.

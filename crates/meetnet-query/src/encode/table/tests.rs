@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
+
+use super::{TableStyle, cut, fit, line_width};
+use crate::encode::{RowWriter, RowsEnd};
+
+#[test]
+fn numbers_stay_whole_and_lines_fit() {
+    // Widths, which of them are numbers, characters of a line; widths that are shown.
+    let check = |widths: &[usize], right: &[bool], width_max: usize, expect: &[usize]| {
+        let shown = fit(widths, right, width_max);
+        assert_eq!(shown, expect, "{widths:?} in {width_max}");
+        shown
+    };
+    check(&[5, 5], &[false, true], 80, &[5, 5]);
+    // 2 + 5 + 3 + 5 fill the line exactly.
+    check(&[5, 5], &[false, true], 15, &[5, 5]);
+    // Text gives room, the widest first.
+    check(&[40, 10, 30], &[false, true, false], 60, &[21, 10, 21]);
+    // Text keeps twelve characters; then the last column goes, and text gets its room back as far as it reaches.
+    check(&[20, 10, 10], &[false, true, true], 34, &[16, 10]);
+    // Numbers are never cut.
+    check(&[30, 30], &[true, true], 40, &[30]);
+    check(&[30], &[true], 10, &[30]);
+    check(&[], &[], 10, &[]);
+    for width_max in 20..90 {
+        let widths = [16, 20, 7, 33, 12];
+        let shown = fit(&widths, &[false, false, true, false, false], width_max);
+        let marks = if shown.len() < widths.len() {
+            super::MARKS
+        } else {
+            0
+        };
+        assert!(
+            line_width(&shown) + marks <= width_max,
+            "{width_max}: {shown:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_cut_has_a_mark() {
+    for (text, width, expect) in [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("", 3, ""),
+        ("čččč", 3, "čč…"),
+        ("abc", 1, "…"),
+    ] {
+        assert_eq!(cut(text, width), expect, "{text} in {width}");
+    }
+}
+
+fn table(style: TableStyle) -> String {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(7), None, Some(1000)]));
+    let names = vec![Some("a text of some length"), Some(""), None];
+    let names: ArrayRef = Arc::new(StringArray::from(names));
+    let more: ArrayRef = Arc::new(StringArray::from(vec!["x"; 3]));
+    let columns = [("n", numbers), ("name", names), ("more", more)];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let mut writer = RowWriter::table(style, batch.schema(), Rights::default());
+    let mut out = Vec::new();
+    writer.begin(&mut out).expect("a begin");
+    writer.batch(&batch, &mut out).expect("rows");
+    let end = RowsEnd {
+        through: Sequence(7),
+        stable_time: 0,
+        as_of: None,
+        truncated: false,
+    };
+    writer.end(&end, &mut out).expect("an end");
+    assert_eq!(writer.rows(), 3);
+    String::from_utf8(out).expect("text")
+}
+
+#[test]
+fn the_style_shows_nulls_and_keeps_the_width() {
+    let style = TableStyle {
+        width_max: Some(24),
+        null: "NULL",
+        footer: true,
+    };
+    assert_eq!(
+        table(style),
+        "    n | name         | …
+------+--------------+--
+    7 | a text of s… | …
+ NULL |              | …
+ 1000 | NULL         | …
+(3 rows, 2 of 3 columns shown; complete through 1970-01-01T00:00:00Z)
+"
+    );
+    let style = TableStyle {
+        footer: false,
+        ..TableStyle::default()
+    };
+    assert_eq!(
+        table(style),
+        "    n | name                  | more
+------+-----------------------+------
+    7 | a text of some length | x
+      |                       | x
+ 1000 |                       | x
+"
+    );
+}

@@ -1,0 +1,356 @@
+//! `meetnet export`: a dataset, or a part of it, as one file; or its files as they are (`mirror`).
+//!
+//! ```text
+//! columns ─▶ selection ─▶ settled time ─▶ rows per day ─▶ windows of at most 250,000 rows ─▶ one file, in order
+//! ```
+//!
+//! Everything is read as of one time, window by window: the limits of a service hold for each, memory does not grow, and
+//! what is missing is noticed, because the rows of each window were counted before. The same export as of the same time
+//! gives the same rows in the same order.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::licence::Rights;
+use meetnet_model::quantity::SizeText;
+use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+use meetnet_query::{Format, RowWriter, RowsEnd};
+
+use self::selection::{Area, Selection};
+use self::windows::{Step, Window};
+use crate::cli;
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::progress::ProgressLine;
+use crate::readable::{counted, grouped};
+use crate::sql::{self, PlaceOptions, Question, Sink, Target};
+
+mod mirror;
+mod selection;
+mod statement_of_rights;
+mod windows;
+
+/// Rows that are asked for at once: a fraction of what a service answers, and of what sorting holds in memory.
+const WINDOW_ROWS_MAX: u64 = 250_000;
+
+/// The options of `meetnet export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportOptions {
+    /// The dataset
+    #[arg(value_name = "DATASET")]
+    dataset: String,
+
+    /// csv, parquet, geojson, ndjson, json or arrow; without it what the name of --output ends in, else csv
+    #[arg(long, value_parser = parse_format)]
+    format: Option<ExportFormat>,
+
+    /// Rows from this day or time on
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
+    from: Option<i64>,
+
+    /// Rows before this day or time
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
+    to: Option<i64>,
+
+    /// Only this property; may be repeated
+    #[arg(long, value_name = "NAME")]
+    property: Vec<String>,
+
+    /// Only this sensor, station or road segment, by its published id; may be repeated
+    #[arg(long, value_name = "ID")]
+    sensor: Vec<String>,
+
+    /// Only what lies there: west,south,east,north in degrees, for example 4.6,50.8,4.8,51.0
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    bbox: Option<Area>,
+
+    /// Only rows under this licence: an SPDX id, or an IRI; may be repeated
+    #[arg(long, value_name = "LICENCE", value_parser = sql::parse_licence)]
+    licence: Vec<LicenceId>,
+
+    /// As of this time, RFC 3339; without it the newest that is settled
+    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
+    as_of: Option<i64>,
+
+    /// Writes to this file, which appears when it is whole; without it to stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Mirrors the dataset's Parquet files into this folder instead: what is there already is not fetched again, what the
+    /// service no longer has is removed
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["format", "property", "sensor", "bbox", "as_of", "output"]
+    )]
+    files: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceOptions,
+}
+
+/// The formats of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExportFormat {
+    Answer(Format),
+    /// A feature per row.
+    GeoJson,
+}
+
+impl ExportFormat {
+    /// Returns true where the file itself has no place for licence and attribution: then a second one states them.
+    fn needs_statement(self) -> bool {
+        matches!(self, Self::Answer(Format::Csv | Format::Ndjson))
+    }
+}
+
+fn parse_format(name: &str) -> Result<ExportFormat, String> {
+    match name {
+        "geojson" => Ok(ExportFormat::GeoJson),
+        _ => match name.parse() {
+            Ok(Format::Table) | Err(_) => {
+                Err("write csv, parquet, geojson, ndjson, json or arrow".to_owned())
+            }
+            Ok(format) => Ok(ExportFormat::Answer(format)),
+        },
+    }
+}
+
+fn format_of(file: &Path) -> Option<ExportFormat> {
+    parse_format(file.extension()?.to_str()?).ok()
+}
+
+/// Writes the file, or the files.
+///
+/// # Errors
+/// `Usage` where the dataset has nothing that is asked for, `Work` where it cannot be read or written.
+pub(crate) async fn run(options: ExportOptions, environment: &Environment) -> Result<(), Failure> {
+    if let (Some(from), Some(to)) = (options.from, options.to)
+        && from >= to
+    {
+        return Err(Failure::Usage(anyhow!("--from must lie before --to")));
+    }
+    if let Some(dir) = &options.files {
+        let wanted = mirror::Wanted {
+            dataset: &options.dataset,
+            from: options.from,
+            to: options.to,
+            licences: &options.licence,
+        };
+        return mirror::run(&options.place, environment, &wanted, dir).await;
+    }
+    let target = Target::open(&options.place, environment).await?;
+    Export::prepare(&target, &options).await?.write().await
+}
+
+/// One export that is decided.
+struct Export<'a> {
+    target: &'a Target,
+    options: &'a ExportOptions,
+    format: ExportFormat,
+    selection: Selection,
+    /// µs since 1970 UTC.
+    as_of: i64,
+    rights: Rights,
+}
+
+impl<'a> Export<'a> {
+    async fn prepare(target: &'a Target, options: &'a ExportOptions) -> Result<Self, Failure> {
+        let format = options
+            .format
+            .or_else(|| format_of(options.output.as_deref()?))
+            .unwrap_or(ExportFormat::Answer(Format::Csv));
+        let is_binary = matches!(
+            format,
+            ExportFormat::Answer(Format::Arrow | Format::Parquet)
+        );
+        if is_binary && options.output.is_none() && std::io::stdout().is_terminal() {
+            let message = "this format is not for a terminal; name a file with --output";
+            return Err(Failure::Usage(anyhow!(message)));
+        }
+        let columns = Question::new(selection::columns_of(&options.dataset));
+        let columns = target.whole(&columns).await?;
+        let columns = columns.texts(0).zip(columns.texts(1));
+        let columns: Vec<_> = columns
+            .map(|(name, data_type)| (name.to_owned(), data_type.to_owned()))
+            .collect();
+        if columns.is_empty() {
+            let dataset = &options.dataset;
+            return Err(Failure::Work(anyhow!(
+                "there is no dataset `{dataset}`; `meetnet sql '\\d'` lists those there are"
+            )));
+        }
+        let selection = Selection {
+            from: options.from,
+            to: options.to,
+            properties: options.property.clone(),
+            subjects: options.sensor.clone(),
+            area: options.bbox,
+            ..Selection::of(&options.dataset, columns)
+        };
+        selection
+            .check()
+            .map_err(|message| Failure::Usage(anyhow!(message)))?;
+        // What is settled in everything that the export reads, and what may be done with it.
+        let nothing = Question {
+            as_of: options.as_of,
+            licences: options.licence.clone(),
+            ..Question::new(selection.nothing())
+        };
+        let nothing = target.whole(&nothing).await?;
+        let settled = parse_rfc3339(&nothing.stable_time)
+            .context("the answer states no time")
+            .map_err(Failure::Work)?;
+        Ok(Self {
+            target,
+            options,
+            format,
+            as_of: options.as_of.unwrap_or(settled),
+            rights: Rights {
+                licences: nothing.licences.into_iter().collect(),
+                attributions: nothing.attributions,
+            },
+            selection,
+        })
+    }
+
+    fn question(&self, statement: String) -> Question {
+        Question {
+            statement,
+            as_of: Some(self.as_of),
+            licences: self.options.licence.clone(),
+        }
+    }
+
+    /// Returns windows that cover all rows, in the order of time.
+    async fn windows(&self, progress: &mut ProgressLine) -> Result<Vec<Window>, Failure> {
+        let mut left = vec![(Window::default(), Step::Day)];
+        let mut windows = Vec::new();
+        while let Some((window, step)) = left.pop() {
+            let counts = self.question(self.selection.counts(&window, step));
+            let counts = progress.watch(self.target.whole(&counts)).await?;
+            let counts = counts.rows.iter().map(|row| {
+                let time = row.first().and_then(serde_json::Value::as_str);
+                let time = time.and_then(|text| parse_rfc3339(text).ok());
+                let rows = row.get(1).and_then(serde_json::Value::as_u64);
+                time.zip(rows)
+                    .ok_or_else(|| Failure::Work(anyhow!("the answer counts no rows")))
+            });
+            let counts = counts.collect::<Result<Vec<_>, _>>()?;
+            for part in windows::divide(&counts, step, WINDOW_ROWS_MAX) {
+                match step.finer() {
+                    Some(finer) if part.rows > WINDOW_ROWS_MAX => left.push((part, finer)),
+                    _ => windows.push(part),
+                }
+            }
+        }
+        windows.sort_by_key(|window| window.from);
+        Ok(windows)
+    }
+
+    async fn write(self) -> Result<(), Failure> {
+        let mut progress = ProgressLine::start();
+        let mut windows = self.windows(&mut progress).await?;
+        progress.amounts.total = Some(windows.iter().map(|window| window.rows).sum());
+        if windows.is_empty() {
+            // Without rows there is a header all the same.
+            windows.push(Window::default());
+        }
+        let mut sink = Sink::open(self.options.output.as_deref())?;
+        let mut writer = None;
+        let mut out = Vec::new();
+        for window in &windows {
+            let question = self.question(self.selection.rows(window));
+            let mut rows = progress.watch(self.target.rows(&question)).await?;
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                none => {
+                    let mut writer = self.writer(rows.schema.clone())?;
+                    writer.begin(&mut out).map_err(sql::query_failure)?;
+                    none.insert((writer, rows.end()))
+                }
+            };
+            let before = writer.0.rows();
+            while let Some(batch) = progress.watch(rows.next()).await? {
+                writer
+                    .0
+                    .batch(&batch, &mut out)
+                    .map_err(sql::query_failure)?;
+                progress.amounts.rows = writer.0.rows();
+                progress.amounts.bytes += out.len() as u64;
+                if !sink.write(&out)? {
+                    return Ok(());
+                }
+                out.clear();
+                progress.pass().await;
+            }
+            let found = writer.0.rows() - before;
+            if found != window.rows {
+                return Err(Failure::Work(anyhow!(
+                    "of {} {found} came; the rest is missing, so there is no file; ask again",
+                    counted(window.rows, "row")
+                )));
+            }
+        }
+        let (mut writer, end) =
+            writer.ok_or_else(|| Failure::Work(anyhow!("there was nothing to read")))?;
+        let end = RowsEnd {
+            as_of: Some(self.as_of),
+            ..end
+        };
+        writer.end(&end, &mut out).map_err(sql::query_failure)?;
+        let bytes = progress.amounts.bytes + out.len() as u64;
+        if !sink.write(&out)? {
+            return Ok(());
+        }
+        let written = sink.finish()?;
+        let elapsed = progress.elapsed().as_secs_f64();
+        drop(progress);
+        if let (Some(path), Some(written)) = (&self.options.output, &written)
+            && self.format.needs_statement()
+        {
+            let statement = statement_of_rights::Statement {
+                dataset: &self.options.dataset,
+                as_of: format_rfc3339(self.as_of),
+                rows: writer.rows(),
+                written,
+                rights: &self.rights,
+            };
+            statement.write_beside(path)?;
+        }
+        self.report(writer.rows(), bytes, elapsed);
+        Ok(())
+    }
+
+    fn writer(&self, schema: arrow::datatypes::SchemaRef) -> Result<RowWriter, Failure> {
+        let rights = self.rights.clone();
+        match self.format {
+            ExportFormat::Answer(format) => Ok(RowWriter::new(format, schema, rights)),
+            ExportFormat::GeoJson => RowWriter::geojson(schema, rights).map_err(sql::query_failure),
+        }
+    }
+
+    /// Says what was written, on stderr: stdout may be the file.
+    fn report(&self, rows: u64, bytes: u64, seconds: f64) {
+        let rate = rows as f64 / seconds.max(0.001);
+        eprintln!(
+            "{} rows, {} in {seconds:.1} s ({} rows/s), as of {}",
+            grouped(rows),
+            SizeText(bytes).rounded(),
+            grouped(rate as u64),
+            format_rfc3339(self.as_of)
+        );
+        if !self.rights.licences.is_empty() {
+            let names = self.rights.attribution_text();
+            let named = if names.is_empty() {
+                String::new()
+            } else {
+                format!("; name {names}")
+            };
+            eprintln!("licence {}{named}", self.rights.licence_text());
+        }
+    }
+}

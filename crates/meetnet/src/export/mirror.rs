@@ -1,0 +1,310 @@
+//! `meetnet export --files DIR`: the Parquet files of a dataset as the service has them, current rows only.
+//!
+//! ```text
+//! /api/v1/datasets/ID/files ─▶ there already, by hash? ─ no ─▶ NAME.part, from where it ends ─▶ hash ─▶ NAME
+//!                          └─▶ what an earlier run has fetched and the list no longer has is removed
+//! ```
+//!
+//! Files never change under their name, so a run that broke off is gone on with. Readers of the folder see a file whole
+//! or not; while a run replaces files that were merged, they may see rows twice, as in any copy that is being made.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use futures::StreamExt;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::quantity::SizeText;
+use meetnet_model::time::format_rfc3339;
+use reqwest::StatusCode;
+use reqwest::header::{IF_RANGE, RANGE};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::part_file::{PartFile, hexadecimal};
+use crate::progress::ProgressLine;
+use crate::readable::counted;
+use crate::sql::{self, Place, PlaceOptions};
+
+#[cfg(test)]
+mod tests;
+
+/// What an earlier run has fetched, in the folder of the dataset.
+const LIST: &str = "files.json";
+
+/// Which files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) dataset: &'a str,
+    /// µs since 1970 UTC: files with rows from then on.
+    pub(super) from: Option<i64>,
+    /// Files with rows before.
+    pub(super) to: Option<i64>,
+    /// Empty: all.
+    pub(super) licences: &'a [LicenceId],
+}
+
+/// The list of a dataset's files, as the service answers it.
+#[derive(Debug, Deserialize)]
+struct FileList {
+    stable_time: String,
+    hot_rows: u64,
+    files: Vec<RemoteFile>,
+}
+
+/// One file; written to [`LIST`], too.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct RemoteFile {
+    /// Path from the root of the service.
+    url: String,
+    bytes: u64,
+    sha256: String,
+    rows: u64,
+    #[serde(default)]
+    masked_rows: u64,
+    licence: LicenceId,
+}
+
+impl RemoteFile {
+    /// Returns where it lies below the folder of the dataset; None where the service names a place outside of it.
+    fn path(&self, dataset: &str) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("/files/")?;
+        let path = Path::new(path.strip_prefix(dataset)?.strip_prefix('/')?);
+        let is_plain = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        (is_plain && path.file_name().is_some()).then(|| path.to_path_buf())
+    }
+}
+
+/// Brings a folder to what the service has.
+///
+/// # Errors
+/// `Usage` where no service is asked, `Work` where files cannot be fetched or written.
+pub(super) async fn run(
+    place: &PlaceOptions,
+    environment: &Environment,
+    wanted: &Wanted<'_>,
+    dir: &Path,
+) -> Result<(), Failure> {
+    let Place::Service(url) = place.open(environment).await? else {
+        return Err(Failure::Usage(anyhow!(
+            "--files mirrors from a running service; without one, copy the folder of the lake, or use `meetnet backup`"
+        )));
+    };
+    let base = reqwest::Url::parse(&url)
+        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
+        .map_err(Failure::Usage)?;
+    let client = sql::client(&base)?;
+    let service = Service {
+        client,
+        url: url.trim_end_matches('/'),
+    };
+    let list = service.list(wanted).await?;
+    let folder = dir.join(wanted.dataset);
+    make_folder(&folder)?;
+
+    let mut progress = ProgressLine::start();
+    progress.amounts.total = Some(list.files.iter().map(|file| file.bytes).sum());
+    let (mut fetched, mut there) = (0, 0);
+    let mut paths = BTreeSet::new();
+    for file in &list.files {
+        let path = file.path(wanted.dataset).ok_or_else(|| {
+            let url = &file.url;
+            Failure::Work(anyhow!(
+                "the service names a file outside of the dataset: {url}"
+            ))
+        })?;
+        let target = folder.join(&path);
+        if holds(&target, file).map_err(Failure::Work)? {
+            there += 1;
+            progress.amounts.bytes += file.bytes;
+            progress.pass().await;
+        } else {
+            if let Some(parent) = target.parent() {
+                make_folder(parent)?;
+            }
+            service.fetch(file, &target, &mut progress).await?;
+            fetched += 1;
+        }
+        paths.insert(path);
+    }
+    let removed = forget_others(&folder, wanted.dataset, &paths).map_err(Failure::Work)?;
+    write_list(&folder.join(LIST), &list.files).map_err(Failure::Work)?;
+    drop(progress);
+    let rows: u64 = list.files.iter().map(|file| file.rows).sum();
+    let bytes: u64 = list.files.iter().map(|file| file.bytes).sum();
+    eprintln!(
+        "{} with {} and {} in {}: {fetched} fetched, {there} there already, {removed} removed; complete through {}",
+        counted(list.files.len() as u64, "file"),
+        counted(rows, "row"),
+        SizeText(bytes).rounded(),
+        folder.display(),
+        list.stable_time
+    );
+    let masked: u64 = list.files.iter().map(|file| file.masked_rows).sum();
+    if masked > 0 || list.hot_rows > 0 {
+        eprintln!(
+            "{} in no file yet; {} of these files replaced since they were written",
+            counted(list.hot_rows, "row"),
+            counted(masked, "row")
+        );
+    }
+    let licences: BTreeSet<&str> = list
+        .files
+        .iter()
+        .map(|file| file.licence.as_str())
+        .collect();
+    for licence in licences {
+        eprintln!(
+            "licence {licence}: files below licence={licence}/, which name whom to attribute"
+        );
+    }
+    Ok(())
+}
+
+/// The service that files come from.
+struct Service<'a> {
+    client: reqwest::Client,
+    /// Without `/` at its end.
+    url: &'a str,
+}
+
+impl Service<'_> {
+    async fn list(&self, wanted: &Wanted<'_>) -> Result<FileList, Failure> {
+        let address = format!("{}/api/v1/datasets/{}/files", self.url, wanted.dataset);
+        let mut query = vec![("superseded", "false".to_owned())];
+        query.extend(wanted.from.map(|time| ("from", format_rfc3339(time))));
+        query.extend(wanted.to.map(|time| ("to", format_rfc3339(time))));
+        let request = self.client.get(address).query(&query);
+        let answer = sql::answered(self.url, request).await?;
+        let mut list: FileList = answer
+            .json()
+            .await
+            .context("the list of files is not what a meetnet of this version gives")
+            .map_err(Failure::Work)?;
+        let licences = wanted.licences;
+        list.files
+            .retain(|file| licences.is_empty() || licences.contains(&file.licence));
+        Ok(list)
+    }
+
+    /// Fetches a file, or what is missing of it.
+    async fn fetch(
+        &self,
+        file: &RemoteFile,
+        path: &Path,
+        progress: &mut ProgressLine,
+    ) -> Result<(), Failure> {
+        let mut part = PartFile::resume(path).map_err(Failure::Work)?;
+        if part.bytes() > file.bytes {
+            part = PartFile::create(path).map_err(Failure::Work)?;
+        }
+        if part.bytes() < file.bytes || file.bytes == 0 {
+            let address = format!("{}{}", self.url, file.url);
+            let mut request = self.client.get(address);
+            if part.bytes() > 0 {
+                request = request
+                    .header(RANGE, format!("bytes={}-", part.bytes()))
+                    .header(IF_RANGE, format!("\"{}\"", file.sha256));
+            }
+            let answer = progress.watch(sql::answered(self.url, request)).await?;
+            if answer.status() != StatusCode::PARTIAL_CONTENT && part.bytes() > 0 {
+                part = PartFile::create(path).map_err(Failure::Work)?;
+            }
+            progress.amounts.bytes += part.bytes();
+            let mut chunks = answer.bytes_stream();
+            while let Some(chunk) = progress.watch(chunks.next()).await {
+                let chunk = chunk
+                    .with_context(|| {
+                        let url = &file.url;
+                        format!(
+                            "the connection was lost in {url}; the same command goes on from there"
+                        )
+                    })
+                    .map_err(Failure::Work)?;
+                part.write(&chunk).map_err(Failure::Work)?;
+                progress.amounts.bytes += chunk.len() as u64;
+            }
+        }
+        let checked = part.finish_if(|written| {
+            if written.bytes == file.bytes && written.sha256 == file.sha256 {
+                return Ok(());
+            }
+            Err(anyhow!(
+                "{} came with other bytes than its hash says; the same command fetches it again",
+                file.url
+            ))
+        });
+        checked.map(drop).map_err(Failure::Work)
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot use the folder {}", folder.display()))
+        .map_err(Failure::place)
+}
+
+/// Returns true where a file is there with the bytes that it should have.
+fn holds(path: &Path, file: &RemoteFile) -> anyhow::Result<bool> {
+    let failed = || format!("failed to read {}", path.display());
+    let mut found = match fs::File::open(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(failed),
+    };
+    if found.metadata().with_context(failed)?.len() != file.bytes {
+        return Ok(false);
+    }
+    let mut hash = Sha256::new();
+    io::copy(&mut found, &mut hash).with_context(failed)?;
+    Ok(hexadecimal(&hash.finalize()) == file.sha256)
+}
+
+/// Removes what an earlier run has fetched and is not wanted any more; nothing else in the folder is touched. Returns how
+/// many files that were.
+fn forget_others(
+    folder: &Path,
+    dataset: &str,
+    wanted: &BTreeSet<PathBuf>,
+) -> anyhow::Result<usize> {
+    let list = folder.join(LIST);
+    let text = match fs::read_to_string(&list) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) => {
+            return Err(error).with_context(|| format!("failed to read {}", list.display()));
+        }
+    };
+    let earlier: Vec<RemoteFile> = serde_json::from_str(&text).with_context(|| {
+        let list = list.display();
+        format!("{list} is not what this command wrote; move it away, and old files with it")
+    })?;
+    let mut removed = 0;
+    for path in earlier.iter().filter_map(|file| file.path(dataset)) {
+        if wanted.contains(&path) {
+            continue;
+        }
+        let path = folder.join(path);
+        match fs::remove_file(&path) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("failed to remove {}", path.display()));
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn write_list(path: &Path, files: &[RemoteFile]) -> anyhow::Result<()> {
+    let mut file = PartFile::create(path)?;
+    let text = serde_json::to_string_pretty(files).context("failed to write the list of files")?;
+    file.write(text.as_bytes())?;
+    file.finish().map(drop)
+}

@@ -1,0 +1,170 @@
+use super::{Area, Selection, columns_of};
+use crate::export::windows::{Step, Window};
+
+fn dataset(name: &str, columns: &[(&str, &str)]) -> Selection {
+    let columns = columns.iter();
+    let columns = columns.map(|(name, data_type)| ((*name).to_owned(), (*data_type).to_owned()));
+    Selection::of(name, columns.collect())
+}
+
+fn air() -> Selection {
+    dataset(
+        "air",
+        &[
+            ("sensor_id", "text"),
+            ("property", "text"),
+            ("time", "timestamp"),
+            ("interval_s", "int64"),
+            ("value", "float64"),
+        ],
+    )
+}
+
+fn traffic() -> Selection {
+    dataset(
+        "traffic",
+        &[
+            ("segment_id", "int64"),
+            ("time", "timestamp"),
+            ("car", "float64"),
+        ],
+    )
+}
+
+fn stations() -> Selection {
+    let columns = [
+        ("id", "text"),
+        ("valid_from", "timestamp"),
+        ("lon", "float64"),
+        ("lat", "float64"),
+    ];
+    dataset("stations", &columns)
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn selections_become_statements() {
+    let all = Window::default();
+    assert_eq!(
+        air().rows(&all),
+        "SELECT * FROM \"air\" ORDER BY sensor_id, property, time, interval_s"
+    );
+    assert_eq!(traffic().nothing(), "SELECT 1 FROM \"traffic\" LIMIT 0");
+    let area: Area = "4.6,50.8,4.8,51".parse().expect("an area");
+    let selection = Selection {
+        properties: texts(&["pm10", "it's"]),
+        subjects: texts(&["a", "' OR 1=1 --"]),
+        from: Some(0),
+        area: Some(area),
+        ..air()
+    };
+    let window = Window {
+        from: Some(86_400_000_000),
+        to: Some(2 * 86_400_000_000),
+        rows: 1,
+    };
+    assert_eq!(
+        selection.counts(&window, Step::Hour),
+        "SELECT date_trunc('hour', time) AS step, count(*) AS n FROM \"air\" WHERE time >= '1970-01-02T00:00:00Z' \
+         AND time < '1970-01-03T00:00:00Z' AND property IN ('pm10', 'it''s') AND sensor_id IN ('a', ''' OR 1=1 --') \
+         AND sensor_id IN (SELECT id FROM stations WHERE lon BETWEEN 4.6 AND 4.8 AND lat BETWEEN 50.8 AND 51) \
+         GROUP BY 1 ORDER BY 1"
+    );
+    // The narrower of what is asked for and the window holds.
+    let selection = Selection {
+        to: Some(86_400_000_000),
+        subjects: texts(&["7"]),
+        ..traffic()
+    };
+    let window = Window {
+        to: Some(2 * 86_400_000_000),
+        ..all
+    };
+    assert_eq!(
+        selection.rows(&window),
+        "SELECT * FROM \"traffic\" WHERE time < '1970-01-02T00:00:00Z' AND segment_id IN (7) ORDER BY segment_id, time"
+    );
+    let selection = Selection {
+        area: Some("170,-10,-170,10".parse().expect("an area")),
+        ..stations()
+    };
+    assert_eq!(
+        selection.rows(&all),
+        "SELECT * FROM \"stations\" WHERE ((lon >= 170 OR lon <= -170) AND lat BETWEEN -10 AND 10) ORDER BY id, valid_from"
+    );
+    assert!(columns_of("x'y").contains("table_name = 'x''y'"));
+}
+
+#[test]
+fn what_a_dataset_does_not_have_is_said() {
+    let check = |selection: Selection, expect: Option<&str>| match (selection.check(), expect) {
+        (Ok(()), None) => {}
+        (Err(said), Some(part)) => assert!(said.contains(part), "{said}"),
+        (found, expect) => panic!("{found:?}, not {expect:?}"),
+    };
+    let bare = dataset("notes", &[("text", "text")]);
+    check(bare.clone(), None);
+    check(
+        Selection {
+            from: Some(0),
+            ..bare.clone()
+        },
+        Some("no times"),
+    );
+    check(
+        Selection {
+            subjects: texts(&["a"]),
+            ..bare
+        },
+        Some("no sensors"),
+    );
+    check(
+        Selection {
+            properties: texts(&["car"]),
+            ..traffic()
+        },
+        Some("a column for each property"),
+    );
+    check(
+        Selection {
+            properties: texts(&["pm10"]),
+            ..air()
+        },
+        None,
+    );
+    check(
+        Selection {
+            subjects: texts(&["7", "x"]),
+            ..traffic()
+        },
+        Some("`x` is none"),
+    );
+    check(
+        Selection {
+            subjects: texts(&["7"]),
+            ..traffic()
+        },
+        None,
+    );
+}
+
+#[test]
+fn areas_are_read() {
+    for (text, is_one) in [
+        ("4.6,50.8,4.8,51.0", true),
+        (" -1 , -2 , 3 , 4 ", true),
+        ("170,0,-170,1", true),
+        ("4.6,51,4.8,50", false),
+        ("4.6,50.8,4.8", false),
+        ("4.6,50.8,4.8,51,0", false),
+        ("4.6,50.8,4.8,x", false),
+        ("4.6,50.8,4.8,NaN", false),
+        ("4.6,50.8,4.8,91", false),
+        ("-181,50.8,4.8,51", false),
+    ] {
+        assert_eq!(text.parse::<Area>().is_ok(), is_one, "{text}");
+    }
+}

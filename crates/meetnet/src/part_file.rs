@@ -1,0 +1,145 @@
+//! A file that appears whole under its name or not at all: it is written as `NAME.part`, synced, and renamed.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(crate) struct PartFile {
+    to: BufWriter<File>,
+    part: PathBuf,
+    path: PathBuf,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// What has been written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub(crate) sha256: String,
+}
+
+impl PartFile {
+    /// Starts a file, in place of any part that an earlier attempt has left.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let part = part_of(path);
+        let to = File::create(&part).with_context(|| cannot_write(&part))?;
+        Ok(Self::over(to, part, path, Sha256::new(), 0))
+    }
+
+    /// Goes on with what an earlier attempt has left, or starts. [`PartFile::bytes`] says how much is there.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    pub(crate) fn resume(path: &Path) -> anyhow::Result<Self> {
+        let part = part_of(path);
+        let mut options = fs::OpenOptions::new();
+        let options = options.read(true).append(true).create(true);
+        let mut file = options.open(&part).with_context(|| cannot_write(&part))?;
+        let mut hash = Sha256::new();
+        let bytes = std::io::copy(&mut file, &mut hash)
+            .with_context(|| format!("failed to read {}", part.display()))?;
+        Ok(Self::over(file, part, path, hash, bytes))
+    }
+
+    fn over(file: File, part: PathBuf, path: &Path, hash: Sha256, bytes: u64) -> Self {
+        Self {
+            to: BufWriter::with_capacity(BUFFER_BYTES, file),
+            part,
+            path: path.to_path_buf(),
+            hash,
+            bytes,
+        }
+    }
+
+    /// Returns how many bytes there are.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes at the end.
+    ///
+    /// # Errors
+    /// Where there is no room.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.to
+            .write_all(bytes)
+            .with_context(|| cannot_write(&self.part))?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// Where it cannot be written to its end, or not be renamed.
+    pub(crate) fn finish(self) -> anyhow::Result<Written> {
+        self.finish_if(|_| Ok(()))
+    }
+
+    /// Gives the file its name where what was written is what it should be; else removes it.
+    ///
+    /// # Errors
+    /// What `check` says, and as [`PartFile::finish`].
+    pub(crate) fn finish_if(
+        self,
+        check: impl FnOnce(&Written) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Written> {
+        let Self {
+            to,
+            part,
+            path,
+            hash,
+            bytes,
+        } = self;
+        let written = Written {
+            bytes,
+            sha256: hexadecimal(&hash.finalize()),
+        };
+        if let Err(error) = check(&written) {
+            // What is wrong would only be gone on with.
+            drop(fs::remove_file(&part));
+            return Err(error);
+        }
+        let file = to
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .with_context(|| cannot_write(&part))?;
+        file.sync_all().with_context(|| cannot_write(&part))?;
+        fs::rename(&part, &path).with_context(|| {
+            format!("failed to rename {} to {}", part.display(), path.display())
+        })?;
+        Ok(written)
+    }
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn cannot_write(part: &Path) -> String {
+    format!("failed to write {}", part.display())
+}
+
+/// Returns bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,101 @@
+//! Commands of the tool itself: lines that begin with `\`.
+
+use std::path::PathBuf;
+
+use meetnet_model::time;
+use meetnet_query::Format;
+
+use super::{parameters, parse_format};
+
+#[cfg(test)]
+mod tests;
+
+/// What `\?` prints.
+pub(super) const HELP: &str = r"\d            tables; \dt is the same
+\d TABLE      columns of a table, with types and units
+\df [WORD]    functions for sensor data; with a word, those whose name or description has it
+\format NAME  how answers look: table, csv, json, ndjson, arrow, parquet; alone: what is set
+\o FILE       writes the next answer to a file
+\as-of TIME   answers as of a time or day, RFC 3339; `\as-of now` ends it
+\param N=V    $N in statements is the value V; alone: what is set
+\timing       how long statements take, on or off
+\r            forgets the statement that has begun; Ctrl-C does the same, and stops a running one
+\q            ends; Ctrl-D does the same
+A statement may have several lines and ends with ;";
+
+/// The names of all commands, for completion.
+pub(super) const NAMES: [&str; 11] = [
+    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\format", "\\o", "\\param", "\\q", "\\r", "\\timing",
+];
+
+/// One command.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Command {
+    Help,
+    Quit,
+    /// Forgets the statement that has begun.
+    Reset,
+    Tables,
+    /// Columns of a table.
+    Describe(String),
+    /// Functions, with a word in name or description.
+    Functions(Option<String>),
+    /// On, off, or the other one.
+    Timing(Option<bool>),
+    /// Sets the format, or says which one is set.
+    Format(Option<Format>),
+    /// Sets the time (µs since 1970 UTC) or ends it, or says which one is set.
+    AsOf(Option<Option<i64>>),
+    /// Name and literal; none: says what is set.
+    Parameter(Option<(String, String)>),
+    /// Where the next answer goes.
+    Output(PathBuf),
+}
+
+impl Command {
+    /// Reads a line that begins with `\`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what there is.
+    pub(super) fn parse(line: &str) -> Result<Self, String> {
+        let line = line.trim().trim_end_matches(';').trim_end();
+        let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let argument = argument.trim();
+        let given = (!argument.is_empty()).then_some(argument);
+        let command = match (name, given) {
+            ("\\?" | "\\h" | "\\help", None) => Self::Help,
+            ("\\q" | "\\quit", None) => Self::Quit,
+            ("\\r", None) => Self::Reset,
+            ("\\d" | "\\dt", None) => Self::Tables,
+            ("\\d", Some(table)) => Self::Describe(table.trim_matches('"').to_owned()),
+            ("\\df", word) => Self::Functions(word.map(str::to_owned)),
+            ("\\timing", None) => Self::Timing(None),
+            ("\\timing", Some("on")) => Self::Timing(Some(true)),
+            ("\\timing", Some("off")) => Self::Timing(Some(false)),
+            ("\\timing", Some(_)) => return Err("\\timing takes on, off or nothing".to_owned()),
+            ("\\format", None) => Self::Format(None),
+            ("\\format", Some(name)) => Self::Format(Some(parse_format(name)?)),
+            ("\\as-of", None) => Self::AsOf(None),
+            ("\\as-of", Some("now")) => Self::AsOf(Some(None)),
+            ("\\as-of", Some(text)) => {
+                let time = time::day_or_time(text).ok_or(
+                    "\\as-of takes a day (2026-01-31), a time (2026-01-31T12:00:00Z) or `now`",
+                )?;
+                Self::AsOf(Some(Some(time)))
+            }
+            ("\\param", None) => Self::Parameter(None),
+            ("\\param", Some(text)) => Self::Parameter(Some(parameters::parse(text)?)),
+            ("\\o", Some(file)) => Self::Output(file.into()),
+            ("\\o", None) => return Err("\\o takes a file: \\o answer.csv".to_owned()),
+            (known, Some(_)) if NAMES.contains(&known) => {
+                return Err(format!("{known} takes nothing; \\? lists the commands"));
+            }
+            (unknown, _) => {
+                return Err(format!(
+                    "there is no command {unknown}; \\? lists those there are"
+                ));
+            }
+        };
+        Ok(command)
+    }
+}

@@ -1,0 +1,172 @@
+//! Whom to ask: a service, the daemon of a configuration, or the committed files of a lake.
+//!
+//! ```text
+//! --url ────────────────────────▶ service
+//! --config ─▶ daemon runs? ─ yes ─▶ service
+//!                         └─ no ──▶ files
+//! --lake DIR | s3://… ────────────▶ files
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
+use clap::Args;
+use meetnet_lake::journal::FolderLock;
+use meetnet_lake::lake::LakeReader;
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::storage::{LakeLocation, ROLE_VARIABLES};
+use tokio::runtime::Handle;
+
+use crate::config::{Config, Environment, Secrets};
+use crate::failure::Failure;
+
+#[cfg(test)]
+mod tests;
+
+/// The options that say whom to ask.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlaceOptions {
+    /// Reads the storage of this configuration, or asks the daemon that has it open
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "lake"])]
+    config: Option<PathBuf>,
+
+    /// Reads committed files: of a folder, or of s3://BUCKET/PREFIX with AWS_REGION, AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    lake: Option<String>,
+
+    /// Asks the service at this address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+/// Who answers.
+pub(crate) enum Place {
+    /// A service at a URL.
+    Service(String),
+    /// Committed files.
+    Files {
+        config: Box<Config>,
+        snapshot: SharedSnapshot,
+    },
+}
+
+impl PlaceOptions {
+    /// Finds out who answers; of files, reads which there are.
+    ///
+    /// # Errors
+    /// `Usage` where the configuration is wrong, `Work` where there is no lake.
+    pub(crate) async fn open(&self, environment: &Environment) -> Result<Place, Failure> {
+        let config = match (&self.config, &self.lake) {
+            (Some(file), _) => {
+                let config = Config::load(file, environment).map_err(Failure::usage)?;
+                if let Some(address) = daemon_address(&config) {
+                    return Ok(Place::Service(format!("http://{address}")));
+                }
+                config
+            }
+            (None, Some(url)) => {
+                let text = configuration_of(url, environment);
+                // The settings of a daemon that is configured by the environment are not about this lake.
+                Config::parse(Path::new("--lake"), &text, &Environment::default())
+                    .map_err(Failure::usage)?
+            }
+            (None, None) => return Ok(Place::Service(self.url.clone())),
+        };
+        let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+        let snapshot = committed(&config, &secrets).await?;
+        Ok(Place::Files {
+            config: Box::new(config),
+            snapshot,
+        })
+    }
+}
+
+/// Returns a configuration that names a lake. Unlike a daemon, a person's tool takes the account of the shell that it is
+/// started from, as other tools for buckets do.
+fn configuration_of(url: &str, environment: &Environment) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut text = format!("[lake]\nurl = {}\n", quoted(url));
+    if !url.starts_with("s3://") {
+        return text;
+    }
+    let first = |names: &[&str]| names.iter().find_map(|name| environment.get(name));
+    text.push_str("[s3]\n");
+    if let Some(region) = first(&["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+        text.push_str(&format!("region = {}\n", quoted(region)));
+    }
+    if let Some(endpoint) = first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]) {
+        text.push_str(&format!("endpoint = {}\n", quoted(endpoint)));
+        if endpoint.starts_with("http://") {
+            text.push_str("allow_http = true\n");
+        }
+    }
+    if environment.get("AWS_ACCESS_KEY_ID").is_some() {
+        for (key, variable) in [
+            ("access_key_id", "AWS_ACCESS_KEY_ID"),
+            ("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+            ("session_token", "AWS_SESSION_TOKEN"),
+        ] {
+            if key != "session_token" || environment.get(variable).is_some() {
+                text.push_str(&format!("{key} = {{ env = \"{variable}\" }}\n"));
+            }
+        }
+    } else if first(&ROLE_VARIABLES).is_some() {
+        text.push_str("credentials = \"role\"\n");
+    } else {
+        text.push_str("credentials = \"anonymous\"\n");
+    }
+    text
+}
+
+/// Returns where a daemon that has the journal open answers queries.
+fn daemon_address(config: &Config) -> Option<SocketAddr> {
+    let mut address = config.http.as_ref()?.listen;
+    // Without a fixed port nobody but the daemon knows it: then the committed files must do.
+    if address.port() == 0 || FolderLock::holder(&config.journal.dir).is_none() {
+        return None;
+    }
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Some(address)
+}
+
+/// Reads the tables as they are committed.
+///
+/// # Errors
+/// Where there is no lake, or it cannot be read.
+pub(crate) async fn committed(
+    config: &Config,
+    secrets: &Secrets,
+) -> Result<SharedSnapshot, Failure> {
+    let storage = config
+        .lake
+        .storage(secrets, Handle::current())
+        .map_err(Failure::Usage)?;
+    let location = storage.location();
+    let lake = location.name();
+    let snapshot = tokio::task::spawn_blocking(move || {
+        LakeReader::open(storage).and_then(|mut reader| reader.refresh())
+    })
+    .await
+    .context("a thread ended abnormally")
+    .and_then(|read| read.context("failed to read the tables"))
+    .map_err(Failure::Work)?;
+    // A folder without tables is an empty lake; a store has no folders.
+    let is_missing = match &location {
+        LakeLocation::Folder(folder) => !folder.is_dir(),
+        LakeLocation::Objects { .. } => snapshot.tables.is_empty(),
+    };
+    if is_missing {
+        return Err(Failure::Work(anyhow!(
+            "there is no lake in {lake}: nothing has been committed yet"
+        )));
+    }
+    Ok(Arc::new(ArcSwap::from_pointee(snapshot)))
+}

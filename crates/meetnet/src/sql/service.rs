@@ -1,0 +1,128 @@
+//! Questions to a running service: `POST /api/v1/sql`.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use futures::StreamExt;
+use meetnet_model::time::format_rfc3339;
+use meetnet_query::Format;
+use serde::Deserialize;
+
+use super::Question;
+use crate::failure::Failure;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes of an error answer that are looked at.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+/// Why an answer ends in the middle.
+pub(super) const BROKEN_OFF: &str =
+    "the answer broke off: the service met an error, or the connection was lost";
+
+/// Asks a service for an answer in JSON that a command reads itself, and that is small.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Failure> {
+    let answer = send(url, &Question::new(statement), Format::Json).await?;
+    let answer = answer.bytes().await;
+    let answer = answer.context(BROKEN_OFF).map_err(Failure::Work)?;
+    Ok(answer.to_vec())
+}
+
+/// Sends a query to a service and returns the answer that it begins.
+///
+/// # Errors
+/// `Usage` where the address is none, `Work` where nobody answers or the answer is no.
+pub(super) async fn send(
+    url: &str,
+    question: &Question,
+    format: Format,
+) -> Result<reqwest::Response, Failure> {
+    let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
+    let endpoint = reqwest::Url::parse(&endpoint)
+        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
+        .map_err(Failure::Usage)?;
+    let as_of = question.as_of.map(format_rfc3339);
+    let mut form = vec![
+        ("q", question.statement.as_str()),
+        ("format", format.as_str()),
+    ];
+    form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
+    let licences = question.licences.iter();
+    form.extend(licences.map(|licence| ("licence", licence.as_str())));
+    let request = client(&endpoint)?.post(endpoint).form(&form);
+    answered(url, request).await
+}
+
+/// Sends a request to the service at `url` and returns the answer that it begins.
+///
+/// # Errors
+/// `Work` where nobody answers, or the answer is no.
+pub(crate) async fn answered(
+    url: &str,
+    request: reqwest::RequestBuilder,
+) -> Result<reqwest::Response, Failure> {
+    let response = request
+        .send()
+        .await
+        .with_context(|| format!("no answer from {url}; does it run?"))
+        .map_err(Failure::Work)?;
+    if !response.status().is_success() {
+        return Err(Failure::Work(problem(response).await));
+    }
+    Ok(response)
+}
+
+/// Returns a client for the service at an address.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub(crate) fn client(address: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+    let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if address.host_str().is_some_and(is_loopback) {
+        // A proxy has no way to this machine's own ports.
+        client = client.no_proxy();
+    }
+    client
+        .build()
+        .context("failed to start the HTTP client")
+        .map_err(Failure::Work)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The parts of an RFC 9457 answer that a person reads.
+#[derive(Deserialize)]
+struct ProblemBody {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+async fn problem(response: reqwest::Response) -> anyhow::Error {
+    let status = response.status();
+    let body = head_of(response).await;
+    let said = serde_json::from_slice::<ProblemBody>(&body).ok();
+    match said.and_then(|problem| problem.detail.or(problem.title)) {
+        Some(text) => anyhow!(text),
+        None => anyhow!("the service answered {status}; is this the address of a meetnet?"),
+    }
+}
+
+/// Returns the body of a short answer, as far as it comes; of a long one its beginning.
+pub(crate) async fn head_of(response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(Ok(chunk)) = chunks.next().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > PROBLEM_BYTES_MAX {
+            break;
+        }
+    }
+    body
+}

@@ -1,0 +1,263 @@
+//! Statements and commands, one after the other, with what has been set for those that follow.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use futures::StreamExt;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::time::format_rfc3339;
+use meetnet_query::{Format, RowWriter, TableStyle};
+
+use super::command::{Command, HELP};
+use super::parameters::{Parameters, quoted};
+use super::script::Item;
+use super::target::Target;
+use super::{Question, Sink, query_failure, terminal, went_out};
+use crate::failure::Failure;
+use crate::progress::ProgressLine;
+
+const NULL: &str = "NULL";
+
+/// What has been set.
+pub(super) struct Session<'a> {
+    pub(super) target: &'a Target,
+    pub(super) format: Format,
+    /// µs since 1970 UTC.
+    pub(super) as_of: Option<i64>,
+    /// Empty: all.
+    pub(super) licences: Vec<LicenceId>,
+    pub(super) parameters: Parameters,
+    pub(super) timing: bool,
+    /// Where the next answer goes; None: stdout.
+    pub(super) output: Option<PathBuf>,
+    /// Whether Ctrl-C ends a query only.
+    pub(super) is_interactive: bool,
+}
+
+/// What a command asks of whoever reads the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    /// The statement that has begun is forgotten.
+    Reset,
+    Quit,
+}
+
+impl Session<'_> {
+    /// Does what a line or a statement says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) async fn run(&mut self, item: &Item) -> Result<Flow, Failure> {
+        match item {
+            Item::Statement(statement) => {
+                let bound = self.parameters.bind(statement);
+                let bound = bound.map_err(|message| Failure::Work(anyhow!(message)))?;
+                let question = Question {
+                    statement: bound,
+                    as_of: self.as_of,
+                    licences: self.licences.clone(),
+                };
+                let output = self.output.take();
+                self.answer(&question, self.format, true, output).await?;
+                Ok(Flow::Continue)
+            }
+            Item::Command(line) => {
+                let command = Command::parse(line);
+                let command = command.map_err(|message| Failure::Work(anyhow!(message)))?;
+                self.obey(command).await
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<Flow, Failure> {
+        match command {
+            Command::Quit => return Ok(Flow::Quit),
+            Command::Reset => return Ok(Flow::Reset),
+            Command::Help => say(HELP)?,
+            Command::Tables => self.describe(TABLES.to_owned()).await?,
+            Command::Describe(table) => {
+                let known = format!("{TABLES} AND table_name = {}", quoted(&table));
+                let known = self.target.whole(&Question::new(known)).await?;
+                if known.rows.is_empty() {
+                    let message = format!("there is no table `{table}`; \\d lists those there are");
+                    return Err(Failure::Work(anyhow!(message)));
+                }
+                self.describe(columns_of(&table)).await?;
+            }
+            Command::Functions(word) => self.describe(functions(word.as_deref())).await?,
+            Command::Timing(wanted) => {
+                self.timing = wanted.unwrap_or(!self.timing);
+                let state = if self.timing { "on" } else { "off" };
+                say(&format!("timing is {state}"))?;
+            }
+            Command::Format(None) => say(&format!("format is {}", self.format.as_str()))?,
+            Command::Format(Some(format)) => self.format = format,
+            Command::AsOf(None) => say(&match self.as_of {
+                Some(time) => format!("as of {}", format_rfc3339(time)),
+                None => "as of now".to_owned(),
+            })?,
+            Command::AsOf(Some(as_of)) => self.as_of = as_of,
+            Command::Parameter(None) => {
+                for (name, literal) in self.parameters.iter() {
+                    say(&format!("{name} = {literal}"))?;
+                }
+            }
+            Command::Parameter(Some((name, literal))) => self.parameters.set(name, literal),
+            Command::Output(file) => self.output = Some(file),
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Answers a question of the tool's own, as a table without a footer.
+    async fn describe(&self, statement: String) -> Result<(), Failure> {
+        let question = Question::new(statement);
+        self.answer(&question, Format::Table, false, None).await
+    }
+
+    /// Answers a question; Ctrl-C stops it.
+    async fn answer(
+        &self,
+        question: &Question,
+        format: Format,
+        footer: bool,
+        output: Option<PathBuf>,
+    ) -> Result<(), Failure> {
+        let mut progress = ProgressLine::start();
+        let work = self.pass_on(question, format, footer, output, &mut progress);
+        if self.is_interactive {
+            tokio::select! {
+                done = work => done?,
+                _ = tokio::signal::ctrl_c() => {
+                    return Err(Failure::Work(anyhow!("stopped")));
+                }
+            }
+        } else {
+            work.await?;
+        }
+        progress.clear();
+        if self.timing {
+            // Beside the answer, which may be a file for a program.
+            eprintln!("time: {}", milliseconds(progress.elapsed()));
+        }
+        Ok(())
+    }
+
+    async fn pass_on(
+        &self,
+        question: &Question,
+        format: Format,
+        footer: bool,
+        output: Option<PathBuf>,
+        progress: &mut ProgressLine,
+    ) -> Result<(), Failure> {
+        let on_terminal = output.is_none() && io::stdout().is_terminal();
+        if on_terminal && matches!(format, Format::Arrow | Format::Parquet) {
+            let format = format.as_str();
+            return Err(Failure::Usage(anyhow!(
+                "{format} is not for a terminal; write it to a file with `-o answer.{format}`, or `\\o answer.{format}`"
+            )));
+        }
+        let open = || Sink::open(output.as_deref());
+        if format == Format::Table {
+            let style = TableStyle {
+                width_max: on_terminal.then(terminal::width).flatten(),
+                null: NULL,
+                footer,
+            };
+            let rows = progress.watch(self.target.rows(question)).await?;
+            let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
+            return write_rows(rows, writer, open()?, progress).await;
+        }
+        let mut chunks = progress.watch(self.target.bytes(question, format)).await?;
+        let mut sink = open()?;
+        while let Some(chunk) = progress.watch(chunks.next()).await {
+            let chunk = chunk?;
+            progress.amounts.bytes += chunk.len() as u64;
+            if on_terminal {
+                progress.clear();
+            } else {
+                progress.pass().await;
+            }
+            if !sink.write(&chunk)? {
+                return Ok(());
+            }
+        }
+        progress.clear();
+        sink.finish().map(drop)
+    }
+}
+
+/// Writes rows as they come.
+async fn write_rows(
+    mut rows: super::target::Rows,
+    mut writer: RowWriter,
+    mut sink: Sink,
+    progress: &mut ProgressLine,
+) -> Result<(), Failure> {
+    let mut out = Vec::new();
+    writer.begin(&mut out).map_err(query_failure)?;
+    while let Some(batch) = progress.watch(rows.next()).await? {
+        writer.batch(&batch, &mut out).map_err(query_failure)?;
+        progress.amounts.rows = writer.rows();
+        if !out.is_empty() {
+            progress.clear();
+            if !sink.write(&out)? {
+                return Ok(());
+            }
+            out.clear();
+        }
+    }
+    writer.end(&rows.end(), &mut out).map_err(query_failure)?;
+    progress.clear();
+    if sink.write(&out)? {
+        sink.finish()?;
+    }
+    Ok(())
+}
+
+/// Every table, with a condition to go on from.
+const TABLES: &str = "SELECT table_name AS \"table\", CASE table_type WHEN 'VIEW' THEN 'view' ELSE 'dataset' END AS kind \
+    FROM information_schema.tables WHERE true";
+
+fn columns_of(table: &str) -> String {
+    format!(
+        "SELECT column_name AS \"column\", data_type AS type, unit, CASE is_nullable WHEN 'YES' THEN '' ELSE 'always' END \
+         AS has_value FROM information_schema.columns WHERE table_name = {} ORDER BY ordinal_position",
+        quoted(table)
+    )
+}
+
+fn functions(word: Option<&str>) -> String {
+    let mut statement = "SELECT name, kind, signature, unit, description FROM functions".to_owned();
+    if let Some(word) = word {
+        let word = quoted(&word.to_lowercase());
+        statement.push_str(&format!(
+            " WHERE strpos(lower(name), {word}) > 0 OR strpos(lower(description), {word}) > 0"
+        ));
+    }
+    statement.push_str(" ORDER BY name");
+    statement
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// Says something about the tool itself, where a script's answers go, too.
+fn say(text: &str) -> Result<(), Failure> {
+    let written = writeln!(io::stdout().lock(), "{text}");
+    went_out(written).map(drop)
+}
+
+/// Reads a script.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(super) fn read_script(file: &std::path::Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the statements in {}", file.display()))
+        .map_err(Failure::Usage)
+}

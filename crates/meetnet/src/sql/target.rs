@@ -1,0 +1,265 @@
+//! Questions to whoever answers, and the answers: as bytes of a format, as rows, or small and whole.
+
+use anyhow::{Context, anyhow};
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamDecoder;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use meetnet_model::common::LICENCE;
+use meetnet_model::ids::{LicenceId, Sequence};
+use meetnet_model::licence::Rights;
+use meetnet_model::time::parse_rfc3339;
+use meetnet_query::{Format, QueryAnswer, QueryRequest, QueryService, RowsEnd, encode};
+use serde::Deserialize;
+
+use super::place::{Place, PlaceOptions};
+use super::service::{BROKEN_OFF, send};
+use super::{Question, query_failure, query_service};
+use crate::config::Environment;
+use crate::failure::Failure;
+
+/// Under what Arrow answers state whom to name.
+const ATTRIBUTION: &str = "attribution";
+const NO_ARROW: &str = "the answer is not what /api/v1/sql of this version gives";
+
+/// Who answers.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A service at a URL: public tables, hot rows included.
+    Service(String),
+    /// Committed files: every table, rejects included.
+    Files(QueryService),
+}
+
+/// An answer as it comes.
+pub(super) type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
+
+impl Target {
+    /// Finds out who answers.
+    ///
+    /// # Errors
+    /// `Usage` where the configuration is wrong, `Work` where there is no lake.
+    pub(crate) async fn open(
+        options: &PlaceOptions,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        Ok(match options.open(environment).await? {
+            Place::Service(url) => Self::Service(url),
+            Place::Files { config, snapshot } => Self::Files(query_service(&config, snapshot)?),
+        })
+    }
+
+    /// Returns the answer in a format.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(super) async fn bytes(
+        &self,
+        question: &Question,
+        format: Format,
+    ) -> Result<Chunks, Failure> {
+        match self {
+            Self::Service(url) => Ok(body(send(url, question, format).await?)),
+            Self::Files(service) => {
+                let answer = ask(service, question).await?;
+                let chunks = encode(answer, format);
+                Ok(chunks.map(|chunk| chunk.map_err(query_failure)).boxed())
+            }
+        }
+    }
+
+    /// Returns the answer as rows.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(crate) async fn rows(&self, question: &Question) -> Result<Rows, Failure> {
+        match self {
+            Self::Files(service) => {
+                let answer = ask(service, question).await?;
+                Ok(Rows {
+                    schema: answer.schema.clone(),
+                    rights: answer.rights.clone(),
+                    through: answer.through,
+                    stable_time: answer.stable_time,
+                    as_of: answer.as_of,
+                    source: Source::Files(Box::new(answer)),
+                })
+            }
+            Self::Service(url) => {
+                let response = send(url, question, Format::Arrow).await?;
+                let header = |name: &str| {
+                    let value = response.headers().get(name)?;
+                    value.to_str().ok().map(str::to_owned)
+                };
+                let through = header("meetnet-through").and_then(|text| text.parse().ok());
+                let stable_time = header("meetnet-stable-time");
+                let stable_time = stable_time.and_then(|text| parse_rfc3339(&text).ok());
+                let mut arrow = ArrowRows {
+                    body: body(response),
+                    decoder: StreamDecoder::new(),
+                    buffer: Buffer::from_vec(Vec::<u8>::new()),
+                    first: None,
+                };
+                let schema = arrow.schema().await?;
+                let stated = |key: &str| schema.metadata.get(key);
+                let licences = stated(LICENCE)
+                    .into_iter()
+                    .flat_map(|text| text.split(", "));
+                let rights = Rights {
+                    licences: licences.map(LicenceId::new).collect(),
+                    attributions: stated(ATTRIBUTION).cloned().into_iter().collect(),
+                };
+                Ok(Rows {
+                    rights,
+                    through: Sequence(through.unwrap_or_default()),
+                    stable_time: stable_time.ok_or_else(|| Failure::Work(anyhow!(NO_ARROW)))?,
+                    as_of: question.as_of,
+                    source: Source::Service(Box::new(arrow)),
+                    schema,
+                })
+            }
+        }
+    }
+
+    /// Returns an answer that is small, as a whole.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(crate) async fn whole(&self, question: &Question) -> Result<WholeAnswer, Failure> {
+        let mut chunks = self.bytes(question, Format::Json).await?;
+        let mut json = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            json.extend_from_slice(&chunk?);
+        }
+        serde_json::from_slice(&json)
+            .context(NO_ARROW)
+            .map_err(Failure::Work)
+    }
+}
+
+async fn ask(service: &QueryService, question: &Question) -> Result<QueryAnswer, Failure> {
+    let licences = &question.licences;
+    let request = QueryRequest {
+        as_of: question.as_of,
+        licences: (!licences.is_empty()).then(|| licences.iter().cloned().collect()),
+        ..QueryRequest::private(question.statement.as_str())
+    };
+    service.query(request).await.map_err(query_failure)
+}
+
+fn body(response: reqwest::Response) -> Chunks {
+    let chunks = response.bytes_stream();
+    let chunks = chunks.map(|chunk| chunk.context(BROKEN_OFF).map_err(Failure::Work));
+    chunks.boxed()
+}
+
+/// An answer in JSON.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WholeAnswer {
+    pub(crate) rows: Vec<Vec<serde_json::Value>>,
+    /// RFC 3339.
+    pub(crate) stable_time: String,
+    #[serde(default)]
+    pub(crate) licences: Vec<LicenceId>,
+    #[serde(default)]
+    pub(crate) attributions: Vec<String>,
+}
+
+impl WholeAnswer {
+    /// Returns a column of texts; cells without one are left out.
+    pub(crate) fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
+        let cells = self.rows.iter().filter_map(move |row| row.get(column));
+        cells.filter_map(serde_json::Value::as_str)
+    }
+}
+
+/// An answer as rows.
+pub(crate) struct Rows {
+    pub(crate) schema: SchemaRef,
+    pub(crate) rights: Rights,
+    through: Sequence,
+    stable_time: i64,
+    as_of: Option<i64>,
+    source: Source,
+}
+
+enum Source {
+    Files(Box<QueryAnswer>),
+    Service(Box<ArrowRows>),
+}
+
+impl Rows {
+    /// Returns the next rows; None after the last.
+    ///
+    /// # Errors
+    /// Where the answer breaks off.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        match &mut self.source {
+            Source::Files(answer) => {
+                let batch = answer.next_batch().await;
+                batch.transpose().map_err(query_failure)
+            }
+            Source::Service(arrow) => arrow.next().await,
+        }
+    }
+
+    /// Returns what is known after the last rows.
+    pub(crate) fn end(&self) -> RowsEnd {
+        RowsEnd {
+            through: self.through,
+            stable_time: self.stable_time,
+            as_of: self.as_of,
+            truncated: match &self.source {
+                Source::Files(answer) => answer.truncated(),
+                // An Arrow answer that was cut ends with an error.
+                Source::Service(_) => false,
+            },
+        }
+    }
+}
+
+/// Rows of an Arrow stream.
+struct ArrowRows {
+    body: Chunks,
+    decoder: StreamDecoder,
+    buffer: Buffer,
+    /// Read with the schema.
+    first: Option<RecordBatch>,
+}
+
+impl ArrowRows {
+    async fn schema(&mut self) -> Result<SchemaRef, Failure> {
+        self.first = self.read(true).await?;
+        let schema = self.decoder.schema();
+        schema.ok_or_else(|| Failure::Work(anyhow!(NO_ARROW)))
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        match self.first.take() {
+            Some(batch) => Ok(Some(batch)),
+            None => self.read(false).await,
+        }
+    }
+
+    /// Reads up to the next rows, or up to the schema: rows may be long in coming.
+    async fn read(&mut self, is_schema_enough: bool) -> Result<Option<RecordBatch>, Failure> {
+        loop {
+            let batch = self.decoder.decode(&mut self.buffer);
+            let batch = batch.context(NO_ARROW).map_err(Failure::Work)?;
+            if batch.is_some() || (is_schema_enough && self.decoder.schema().is_some()) {
+                return Ok(batch);
+            }
+            match self.body.next().await {
+                Some(chunk) => self.buffer = Buffer::from(chunk?),
+                None => {
+                    let end = self.decoder.finish();
+                    end.context(BROKEN_OFF).map_err(Failure::Work)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `meetnet export`: a dataset to files of each format, from a service and from a folder, and mirrors of its files.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::desk::{self, installation, start};
+use crate::process::{answer, refusal, run, text};
+
+/// Returns a time so many minutes ago, which the source's time window holds.
+fn minute(at: i64) -> String {
+    let now = jiff::Timestamp::now().as_second() / 60 * 60;
+    let time = jiff::Timestamp::from_second(now - at * 60).expect("a time");
+    time.to_string()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a file")
+}
+
+fn sensors(csv: &str) -> Vec<&str> {
+    csv.lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect()
+}
+
+#[test]
+fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
+    let sections = "[lake]\ncommit_age_max = \"200ms\"\n";
+    let keys = "time = { pointer = \"/at\", format = \"rfc3339\" }\nattribution = \"Desk club\"";
+    let (dir, file) = installation(&desk::config(sections, keys));
+    let (daemon, portal, push) = start(&file);
+    let newest = minute(1);
+    for (id, at) in [("b", minute(3)), ("a", minute(2)), ("a", newest.clone())] {
+        desk::push(
+            &push,
+            &format!(r#"{{"id": "{id}", "at": "{at}", "t": 20.5}}"#),
+        );
+    }
+    let count = "SELECT count(*) AS n FROM heat";
+    desk::wait_for("the rows are seen", || {
+        answer(&["sql", "--url", &portal, count]) == "n\r\n3\r\n"
+    });
+    let csv = dir.path().join("heat.csv");
+    let csv_name = csv.display().to_string();
+    let url = ["--url", portal.as_str()];
+    let export = |more: &[&str]| run_ok(&[&["export", "heat"][..], more].concat());
+    // A day is settled once a tick has passed.
+    desk::wait_for("the rows are settled", || {
+        let (found, _) = export(&url);
+        sensors(&found).len() == 3
+    });
+    let (stdout, said) = export(&[&url[..], &["-o", &csv_name]].concat());
+    assert_eq!(stdout, "");
+    assert!(
+        said.contains("3 rows") && said.contains("licence CC0-1.0; name Desk club"),
+        "{said}"
+    );
+    let found = read(&csv);
+    assert_eq!(
+        sensors(&found),
+        ["desk-a", "desk-a", "desk-b"],
+        "in the order of the key"
+    );
+    assert!(!dir.path().join("heat.csv.part").exists());
+    let meta: Value =
+        serde_json::from_str(&read(&dir.path().join("heat.csv.meta.json"))).expect("JSON");
+    assert_eq!(meta["rows"], 3);
+    assert_eq!(meta["bytes"], found.len());
+    assert_eq!(meta["licences"][0]["id"], "CC0-1.0");
+    assert_eq!(meta["attributions"], serde_json::json!(["Desk club"]));
+
+    // As of the same time it is the same file, from whomever.
+    let as_of = meta["as_of"].as_str().expect("a time");
+    let (again, _) = export(&[&url[..], &["--as-of", as_of]].concat());
+    assert_eq!(again, found);
+
+    let (part, _) = export(&[&url[..], &["--sensor", "desk-a", "--from", &newest]].concat());
+    assert_eq!(sensors(&part), ["desk-a"]);
+    let (none, _) = export(&[&url[..], &["--property", "rainfall"]].concat());
+    assert_eq!(
+        (none.lines().count(), sensors(&none).len()),
+        (1, 0),
+        "a header all the same"
+    );
+    let (json, _) = export(&[&url[..], &["--format", "json"]].concat());
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["rows"].as_array().map(Vec::len), Some(3));
+    assert_eq!(json["licences"], serde_json::json!(["CC0-1.0"]));
+    let parquet = dir.path().join("heat.parquet");
+    export(&[&url[..], &["-o", &parquet.display().to_string()]].concat());
+    assert!(
+        std::fs::read(&parquet)
+            .expect("a file")
+            .starts_with(b"PAR1")
+    );
+    assert!(!dir.path().join("heat.parquet.meta.json").exists());
+
+    let (places, _) = run_ok(&[
+        "export", "stations", "--format", "geojson", "--url", &portal,
+    ]);
+    let places: Value = serde_json::from_str(&places).expect("JSON");
+    assert_eq!(places["type"], "FeatureCollection");
+    let said = refusal(
+        &["export", "heat", "--format", "geojson", "--url", &portal],
+        1,
+    );
+    assert!(said.contains("there is no lon"), "{said}");
+    let said = refusal(&["export", "nothing", "--url", &portal], 1);
+    assert!(said.contains("there is no dataset `nothing`"), "{said}");
+    refusal(&["export", "heat", "--bbox", "1,2,3", "--url", &portal], 2);
+    refusal(
+        &["export", "stations", "--property", "x", "--url", &portal],
+        2,
+    );
+    refusal(
+        &[
+            "export",
+            "heat",
+            "--from",
+            "2026-02-01",
+            "--to",
+            "2026-01-01",
+            "--url",
+            &portal,
+        ],
+        2,
+    );
+
+    daemon.stop();
+    let (committed, _) = run_ok(&["export", "heat", "--config", &file, "--as-of", as_of]);
+    assert_eq!(committed, found);
+}
+
+fn run_ok(arguments: &[&str]) -> (String, String) {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// Returns every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn files_are_mirrored_and_gone_on_with() {
+    let (dir, file) = installation(&desk::config("[lake]\ncommit_age_max = \"200ms\"\n", ""));
+    let (daemon, portal, push) = start(&file);
+    desk::push(&push, r#"{"id": "a", "t": 20.5}"#);
+    let mirror = dir.path().join("mirror");
+    let mirror_name = mirror.display().to_string();
+    let fetch = || run_ok(&["export", "heat", "--files", &mirror_name, "--url", &portal]).1;
+    desk::wait_for("a file is committed", || fetch().starts_with("1 file "));
+    assert!(fetch().contains("0 fetched, 1 there already, 0 removed"));
+    let parquet = |path: &PathBuf| path.extension().is_some_and(|end| end == "parquet");
+    let found = files(&mirror).into_iter().find(parquet).expect("a file");
+    let whole = std::fs::read(&found).expect("a file");
+    assert!(whole.starts_with(b"PAR1"));
+
+    // A part is gone on with, a broken file is fetched again, a broken part is noticed by its hash.
+    let part = PathBuf::from(format!("{}.part", found.display()));
+    std::fs::rename(&found, &part).expect("renamed");
+    std::fs::write(&part, &whole[..100]).expect("a part");
+    assert!(fetch().contains("1 fetched, 0 there already"));
+    assert_eq!(std::fs::read(&found).expect("a file"), whole);
+    let mut broken = whole.clone();
+    broken[50] ^= 1;
+    std::fs::write(&found, &broken).expect("a broken file");
+    assert!(fetch().contains("1 fetched, 0 there already"));
+    assert_eq!(std::fs::read(&found).expect("a file"), whole);
+    std::fs::remove_file(&found).expect("removed");
+    std::fs::write(&part, &broken[..100]).expect("a broken part");
+    let said = refusal(
+        &["export", "heat", "--files", &mirror_name, "--url", &portal],
+        1,
+    );
+    assert!(said.contains("other bytes than its hash says"), "{said}");
+    assert!(fetch().contains("1 fetched"));
+
+    daemon.stop();
+    let said = refusal(
+        &["export", "heat", "--files", &mirror_name, "--config", &file],
+        2,
+    );
+    assert!(said.contains("from a running service"), "{said}");
+}

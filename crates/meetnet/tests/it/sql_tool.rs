@@ -1,0 +1,162 @@
+//! `meetnet sql` as a tool: scripts, commands, parameters, files, a folder and a service. No terminal: scripts on stdin.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use crate::desk::{self, installation, start};
+use crate::process::{answer, meetnet, refusal, run, text};
+
+/// Runs a script on stdin.
+fn script(arguments: &[&str], statements: &str) -> Output {
+    let mut child = meetnet(&[&["sql"][..], arguments].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(statements.as_bytes()).expect("taken");
+    drop(stdin);
+    child.wait_with_output().expect("an end")
+}
+
+/// Makes an empty lake; returns its folder.
+fn empty_lake(dir: &Path) -> String {
+    let lake = dir.join("lake");
+    std::fs::create_dir_all(&lake).expect("a lake");
+    lake.display().to_string()
+}
+
+#[test]
+fn a_script_answers_statement_by_statement() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let output = script(
+        &[
+            "--lake",
+            &lake,
+            "--param",
+            "n=5",
+            "--param",
+            "t=it's; -- so",
+        ],
+        "-- a comment; with a mark\nSELECT $n + 1 AS a,\n  $t AS b;\n\\format ndjson\nSELECT ';' AS c; SELECT NULL AS d",
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "a,b\r\n6,it's; -- so\r\n{\"c\":\";\"}\n{\"d\":null}\n"
+    );
+    // The first error ends a script.
+    let output = script(
+        &["--lake", &lake],
+        "SELECT 1 AS a;\nSELECT nonsense;\nSELECT 2;",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "a\r\n1\r\n");
+    assert!(text(&output.stderr).contains("nonsense"));
+    let output = script(&["--lake", &lake], "SELECT $x;");
+    assert!(text(&output.stderr).contains("$x has no value"));
+    // What follows \q is not read; a script of nothing is none.
+    let output = script(&["--lake", &lake], "\\q\nSELECT nonsense;");
+    assert!(output.status.success() && output.stdout.is_empty());
+    assert!(script(&["--lake", &lake], "").status.success());
+    refusal(&["sql", "--lake", &lake, " ; "], 2);
+    let nowhere = dir.path().join("nothing").display().to_string();
+    let said = refusal(&["sql", "--lake", &nowhere, "SELECT 1"], 1);
+    assert!(said.contains("nothing has been committed yet"), "{said}");
+}
+
+#[test]
+fn tables_show_nulls_and_numbers_at_the_right() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let sql = "SELECT * FROM (VALUES (1, 'a'), (1000, NULL)) AS t(n, name) ORDER BY n";
+    let table = answer(&["sql", "--lake", &lake, "--format", "table", sql]);
+    let rows: Vec<&str> = table.lines().take(4).collect();
+    let expect = ["    n | name", "------+------", "    1 | a", " 1000 | NULL"];
+    assert_eq!(rows, expect, "{table}");
+}
+
+#[test]
+fn answers_go_to_files_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let file = dir.path().join("answer.parquet").display().to_string();
+    let sql = "SELECT 1 AS one";
+    assert_eq!(answer(&["sql", "--lake", &lake, "-o", &file, sql]), "");
+    assert!(std::fs::read(&file).expect("a file").starts_with(b"PAR1"));
+    // A wrong statement leaves what was there.
+    refusal(&["sql", "--lake", &lake, "-o", &file, "SELECT nonsense"], 1);
+    assert!(std::fs::read(&file).expect("a file").starts_with(b"PAR1"));
+    let said = refusal(
+        &["sql", "--lake", &lake, "-o", &file, "SELECT 1; SELECT 2"],
+        2,
+    );
+    assert!(said.contains("one answer"), "{said}");
+
+    let (first, second) = (dir.path().join("a.csv"), dir.path().join("b.csv"));
+    let statements = dir.path().join("script.sql");
+    let lines = format!(
+        "\\o {}\nSELECT 1 AS a;\n\\o {}\nSELECT 2 AS b;\nSELECT 3 AS c;\n",
+        first.display(),
+        second.display()
+    );
+    std::fs::write(&statements, lines).expect("a script");
+    let statements = statements.display().to_string();
+    assert_eq!(
+        answer(&["sql", "--lake", &lake, "-f", &statements]),
+        "c\r\n3\r\n"
+    );
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
+    assert_eq!(
+        (read(&first), read(&second)),
+        ("a\r\n1\r\n".to_owned(), "b\r\n2\r\n".to_owned())
+    );
+}
+
+#[test]
+fn a_service_and_a_folder_are_asked_alike() {
+    let (dir, file) = installation(&desk::config("[lake]\ncommit_age_max = \"200ms\"\n", ""));
+    let (daemon, portal, push) = start(&file);
+    desk::push(&push, r#"{"id": "a", "t": 20.5}"#);
+    let query = "SELECT sensor_id, value FROM heat";
+    desk::wait_for("the row is seen", || {
+        answer(&["sql", "--url", &portal, query]).contains("desk-a,20.5")
+    });
+    let commands = "\\d\n\\d heat\n\\df time_bucket\n\\timing on\n\\format table\nSELECT value FROM heat;\n\\as-of 2001-01-01\nSELECT value FROM heat;";
+    let check = |arguments: &[&str]| {
+        let output = script(arguments, commands);
+        let said = text(&output.stdout);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        for part in [
+            "heat_history",
+            "sensor_id",
+            "timestamp",
+            "time_bucket(interval, time",
+            "timing is on",
+            "20.5",
+            "(1 row; complete through ",
+            "(0 rows as of 2001-01-01T00:00:00Z; complete through ",
+            "licence CC0-1.0",
+        ] {
+            assert!(said.contains(part), "no `{part}` in\n{said}");
+        }
+        assert!(text(&output.stderr).contains("time: "));
+    };
+    check(&["--url", &portal]);
+    let output = script(&["--url", &portal], "\\d nothing");
+    assert!(text(&output.stderr).contains("there is no table `nothing`"));
+    let output = script(&["--url", &portal], "\\nonsense");
+    assert!(text(&output.stderr).contains("\\? lists those there are"));
+    daemon.stop();
+    let lake = dir.path().join("data/lake").display().to_string();
+    check(&["--lake", &lake]);
+    // Files show what a service does not.
+    assert!(
+        run(&["sql", "--lake", &lake, "SELECT reason FROM rejects"])
+            .status
+            .success()
+    );
+}
