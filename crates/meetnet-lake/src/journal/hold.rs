@@ -40,14 +40,16 @@ impl Journal {
         }
         let options = &self.inner.shared.options;
         let files = options.files.as_ref();
-        let checkpoint = match checkpoint::read_sealed(files, &options.dir, CHECKPOINT)? {
-            Sealed::Valid(checkpoint) => Some(checkpoint),
-            Sealed::Missing => None,
-            Sealed::Damaged => {
-                let damaged = io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong");
-                return Err(damaged).context("read", &options.dir.join(CHECKPOINT));
-            }
-        };
+        let checkpoint =
+            match checkpoint::read_sealed::<Checkpoint>(files, &options.dir, CHECKPOINT)? {
+                Sealed::Valid(checkpoint) => Some(checkpoint),
+                Sealed::Missing => None,
+                Sealed::Damaged => {
+                    let damaged =
+                        io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong");
+                    return Err(damaged).context("read", &options.dir.join(CHECKPOINT));
+                }
+            };
         // Later checkpoints take its name away.
         let state = match &checkpoint {
             Some(checkpoint) => state::open(files, &options.dir, checkpoint.trimmed_through)?,

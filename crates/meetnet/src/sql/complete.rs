@@ -205,13 +205,13 @@ fn table_named<'a>(statement: &'a str, qualifier: &'a str) -> &'a str {
             .get(at)
             .is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     };
-    for at in 1..words.len() {
+    for (at, table) in words.iter().enumerate().skip(1) {
         if !is(at - 1, "FROM") && !is(at - 1, "JOIN") {
             continue;
         }
         let alias = if is(at + 1, "AS") { at + 2 } else { at + 1 };
         if is(alias, qualifier) {
-            return words[at];
+            return table;
         }
     }
     qualifier
