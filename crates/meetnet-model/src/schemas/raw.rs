@@ -55,6 +55,7 @@ pub(super) struct Column {
     pub(super) iri: Option<Spanned<String>>,
     pub(super) range: Option<Spanned<Vec<f64>>>,
     pub(super) title: Option<Spanned<Texts>>,
+    pub(super) tests: Option<Spanned<Tests>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,6 +18,7 @@ fn column(name: &str, column_type: ColumnType, range: Option<[f64; 2]>) -> Colum
         unit: None,
         iri: None,
         range,
+        tests: Default::default(),
         title: None,
     }
 }
@@ -51,6 +52,7 @@ fn rules_of(property: &str, rules: PropertyRules) -> QualityRules {
     let of_dataset = HashMap::from([(property.to_owned(), rules)]);
     QualityRules {
         properties: HashMap::from([("d".into(), of_dataset)]),
+        ..QualityRules::default()
     }
 }
 
@@ -318,6 +320,7 @@ fn tests_by_earlier_rows_count_as_any_other() {
             rate_of_change,
             flat_line,
             attenuated_signal,
+            ..SeriesFlags::NOT_EVALUATED
         }];
         let facts = RowFacts {
             series: &series,

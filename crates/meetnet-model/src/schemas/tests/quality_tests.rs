@@ -167,3 +167,35 @@ fn an_unknown_test_is_a_fault_of_the_text() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn numbers_of_wide_datasets_have_tests_too() {
+    let text = |column: &str| {
+        format!(
+            "id = \"flow\"\nversion = 1\nkind = \"wide\"\ngrain = \"month\"\nkey = [\"gauge\", \"time\"]\n\
+             title = {{ nl = \"Debiet\" }}\ndescription = {{ nl = \"Debiet\" }}\n\
+             [[column]]\nname = \"gauge\"\ntype = \"text\"\nrequired = true\n\
+             [[column]]\nname = \"time\"\ntype = \"timestamp\"\nrequired = true\n\
+             [[column]]\nname = \"flow\"\n{column}\n"
+        )
+    };
+    let check = |column: &str, expect: &[&str]| {
+        assert_eq!(errors(&[("flow.toml", &text(column))]), expect, "{column}");
+    };
+    let flat = "tests = { flat_line = { tolerance = 0.5, suspect_s = 60, fail_s = 60 } }";
+    check(&format!("type = \"float\"\n{flat}"), &[]);
+    let loaded = load(&[("flow.toml", &text(&format!("type = \"int\"\n{flat}")))]).unwrap();
+    let flow = &loaded.datasets[&DatasetId::new("flow")];
+    let tests = &flow.columns[2].tests;
+    assert_eq!(tests.flat_line.map(|flat| flat.suspect_s), Some(60));
+    check(
+        &format!("type = \"text\"\n{flat}"),
+        &[
+            "flow.toml:19: column `flow` has no quality tests: numbers of a wide dataset do; remove the tests",
+        ],
+    );
+    check(
+        "type = \"float\"\ntests = { neighbour = { radius_m = 500, neighbours_min = 3, deviation_min = 0.5, suspect = 3 } }",
+        &["flow.toml:19: column `flow` has no neighbours: only properties do; remove `neighbour`"],
+    );
+}
