@@ -281,6 +281,9 @@ impl Runner {
             Command::ImportPosition(dataset, import_id, reply) => {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
+            Command::Reflag(flags, reply) => {
+                let _ = reply.send(self.reflag(&flags)?);
+            }
             Command::CommitAll(reply) => {
                 let _ = reply.send(self.commit_all()?);
             }
