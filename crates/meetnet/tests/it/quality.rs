@@ -58,8 +58,9 @@ fn stored_rows_are_flagged_again_once() {
     let file = file.display().to_string();
     answer(&["import", "json", &file, "--config", &config]);
 
-    let quality =
-        |arguments: &[&str]| answer(&[&["quality"], arguments, &["--config", &config]].concat());
+    let quality = |arguments: &[&str]| {
+        answer(&[&["quality"][..], arguments, &["--config", &config]].concat())
+    };
     let sql = |query: &str| answer(&["sql", "--config", &config, "--format", "csv", query]);
     let flagged = "SELECT count(*) AS n FROM heat WHERE quality = 3 AND quality_tests = 256";
     let said = quality(&["rerun", "--dataset", "heat", "--dry-run"]);
