@@ -42,6 +42,8 @@ struct DatasetHistory {
     series: Vec<Series>,
     /// Ascending by sequence.
     pending: VecDeque<Pending>,
+    /// Rows of series that there is no room for, since somebody asked.
+    untested: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -91,6 +93,7 @@ impl QualityHistory {
                 continue;
             };
             let Some(series) = history.series_of(sensors.value(row), property) else {
+                history.untested += 1;
                 continue;
             };
             let value = values.is_valid(row).then(|| values.value(row));
@@ -113,6 +116,13 @@ impl QualityHistory {
         flags
     }
 
+    /// Returns how many rows of a dataset were not tested since this was last asked: their series are beyond
+    /// [`SERIES_MAX`].
+    pub fn take_untested(&mut self, dataset: &DatasetId) -> u64 {
+        let history = self.datasets.get_mut(dataset);
+        history.map_or(0, |history| std::mem::take(&mut history.untested))
+    }
+
     /// Moves what is settled on to `through`: everything up to there is committed.
     pub fn settle(&mut self, through: Sequence) {
         for history in self.datasets.values_mut() {
@@ -133,6 +143,7 @@ impl QualityHistory {
                 sensors,
                 series,
                 pending,
+                ..
             } = history;
             sensors.retain(|sensor, properties| {
                 let goes = is_wanted(sensor);
