@@ -310,11 +310,21 @@ fn flag_places(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &
     let (Some(lon), Some(lat)) = (degrees("lon"), degrees("lat")) else {
         return;
     };
+    let range = |name: &str| declaration.columns[declaration.column_index(name)?].range;
+    let bounds = [range("lon"), range("lat")];
     let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for (row, verdict) in verdicts.iter_mut().enumerate() {
-        match location(value(&lon, row), value(&lat, row)) {
+        let place = [value(&lon, row), value(&lat, row)];
+        let is_outside = |(degrees, range): (Option<f64>, Option<[f64; 2]>)| {
+            let known = degrees.zip(range);
+            known.is_some_and(|(degrees, [min, max])| degrees < min || degrees > max)
+        };
+        match location(place[0], place[1]) {
             // A segment may be known by its number alone.
             Quality::Missing => {}
+            Quality::Pass if place.into_iter().zip(bounds).any(is_outside) => {
+                verdict.take(Quality::Suspect, QualityTest::Location);
+            }
             flag => verdict.take(flag, QualityTest::Location),
         }
     }
