@@ -330,7 +330,7 @@ impl<'a> Scan<'a> {
             let stop = series.rows.partition_point(|row| row.time < end);
             if self.wanted.holds(day) {
                 let tested = series.next..stop;
-                let flags = series.flags(day, self.reach, tested.clone(), self.neighbours);
+                let flags = series.flags(day, tested.clone(), self.neighbours);
                 let tally = self.tallies.entry(day).or_default();
                 for (row, flags) in series.rows[tested].iter().zip(flags) {
                     let flags = with_series_flags(row.own, flags);
@@ -370,16 +370,16 @@ impl Series {
     fn flags(
         &self,
         day: i64,
-        reach: i64,
         tested: Range<usize>,
         neighbours: &Neighbours,
     ) -> Vec<SeriesFlags> {
-        let begin = day.saturating_sub(reach);
         let end = day.saturating_add(DAY_US + LOOK_AHEAD_US);
-        let from = self.rows.partition_point(|row| row.time < begin);
         let to = self.rows.partition_point(|row| row.time < end);
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; tested.len()];
         for (tests, values) in self.tests.iter().zip(&self.values) {
+            // Its own reach, not the longest of the dataset: another property's tests must not change its flags.
+            let begin = day.saturating_sub(tests.reach_us());
+            let from = self.rows.partition_point(|row| row.time < begin);
             let window = &values[from..to];
             let of_window = tests.flags(window, tested.start - from..tested.end - from);
             for (flags, own) in flags.iter_mut().zip(of_window) {
