@@ -367,12 +367,7 @@ impl<'a> Scan<'a> {
 
 impl Series {
     /// Returns the flags of the rows `tested`, which are those of a day, by the tests that look at other rows.
-    fn flags(
-        &self,
-        day: i64,
-        tested: Range<usize>,
-        neighbours: &Neighbours,
-    ) -> Vec<SeriesFlags> {
+    fn flags(&self, day: i64, tested: Range<usize>, neighbours: &Neighbours) -> Vec<SeriesFlags> {
         let end = day.saturating_add(DAY_US + LOOK_AHEAD_US);
         let to = self.rows.partition_point(|row| row.time < end);
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; tested.len()];
