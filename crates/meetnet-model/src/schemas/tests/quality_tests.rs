@@ -199,3 +199,42 @@ fn numbers_of_wide_datasets_have_tests_too() {
         &["flow.toml:19: column `flow` has no neighbours: only properties do; remove `neighbour`"],
     );
 }
+
+#[test]
+fn a_correction_names_what_is_measured() {
+    let humidity = "[[property]]\nname = \"humidity\"\ndataset = \"water\"\nunit = \"%\"\n\
+        iri = \"https://example.org/humidity\"\nrange = [0, 100]\ntitle = { nl = \"Vocht\" }\n";
+    let check = |of: &str, input: &str, kappa: &str, expect: &[&str]| {
+        let dry = WATER_PROPERTIES.replace("\"water_temperature\"", "\"dry\"");
+        let text = format!(
+            "{WATER_PROPERTIES}{humidity}{dry}[property.correction]\nof = \"{of}\"\nmethod = \"kappa_koehler\"\n\
+             humidity = {{ dataset = \"water\", property = \"{input}\" }}\nkappa = {kappa}\ndensity = 1.65\n\
+             humidity_max = 95\n"
+        );
+        let files = [("p.toml", text.as_str()), ("water.toml", WATER)];
+        let found = errors(&files);
+        assert_eq!(found.len(), expect.len(), "{found:?}");
+        for (found, expect) in found.iter().zip(expect) {
+            assert!(found.contains(expect), "{found}");
+        }
+    };
+    check("water_temperature", "humidity", "0.4", &[]);
+    check(
+        "dry",
+        "humidity",
+        "0.4",
+        &["property `dry` corrects `dry`, which is no measured property of `water` in Cel"],
+    );
+    check(
+        "water_temperature",
+        "water_temperature",
+        "0.4",
+        &["is corrected by `water_temperature` of `water`, which is no measured property in %"],
+    );
+    check(
+        "water_temperature",
+        "humidity",
+        "0",
+        &["`kappa` and `density` are positive, and `humidity_max` is below 100"],
+    );
+}
