@@ -8,6 +8,7 @@ use meetnet_model::redact::redact_text;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
+use crate::corrections::Corrections;
 use crate::fields::{Span, TextValues};
 use crate::format::csv::CsvScratch;
 use crate::format::influx::LineKeys;
@@ -43,6 +44,7 @@ impl Decoded {
 /// A group of envelopes being decoded: one row builder per dataset, reused from group to group.
 #[derive(Debug)]
 pub struct Group {
+    corrections: Corrections,
     pub(crate) output: Output,
     pub(crate) scratch: Scratch,
 }
@@ -56,6 +58,7 @@ impl Group {
             .map(RowsBuilder::new)
             .collect();
         Self {
+            corrections: Corrections::new(declarations),
             output: Output {
                 builders,
                 rejects: Vec::new(),
@@ -87,11 +90,11 @@ impl Group {
     /// Takes what was decoded and leaves the group empty for the next envelopes.
     pub fn take(&mut self) -> Decoded {
         let builders = self.output.builders.iter_mut();
+        let filled = builders.filter(|rows| !rows.is_empty());
+        let mut rows: Vec<DatasetRows> = filled.map(RowsBuilder::take).collect();
+        self.corrections.add(&mut rows);
         Decoded {
-            rows: builders
-                .filter(|rows| !rows.is_empty())
-                .map(RowsBuilder::take)
-                .collect(),
+            rows,
             rejects: std::mem::take(&mut self.output.rejects),
             unlisted: std::mem::take(&mut self.output.unlisted),
         }

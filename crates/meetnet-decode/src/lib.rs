@@ -29,6 +29,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod corrections;
 mod decoders;
 mod devices;
 mod envelope;

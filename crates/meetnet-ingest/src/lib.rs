@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod poll;
 pub mod replay;
 mod service;
+pub mod settle;
 pub mod status;
 
 pub use devices::announce_devices;

@@ -26,7 +26,7 @@ use meetnet_lake::journal::{AppendError, Journal, JournalError, Recovery};
 use meetnet_lake::lake::{Compacted, DeclaredTables, Lake, LakeOptions, UpkeepRequest, Vacuumed};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
-use meetnet_lake::{Applied, LakeError};
+use meetnet_lake::{Applied, LakeError, NewFlags, Reflagged};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
@@ -172,6 +172,7 @@ pub struct ImportChunk {
 enum Command {
     Import(Box<ImportChunk>, Sender<Result<Applied, LakeError>>),
     ImportPosition(DatasetId, String, Sender<Option<u64>>),
+    Reflag(Box<NewFlags>, Sender<Result<Reflagged, LakeError>>),
     CommitAll(Sender<Result<(), LakeError>>),
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
     Repair(Depth, Sender<Repaired>),
@@ -326,6 +327,16 @@ impl PipelineCommands {
             Command::ImportPosition(dataset.clone(), import_id.to_owned(), reply),
             &answer,
         )
+    }
+
+    /// Gives stored rows new flags, as new versions, and waits until they are committed.
+    ///
+    /// # Errors
+    /// As [`PipelineCommands::import`].
+    pub fn reflag(&self, flags: NewFlags) -> Result<Reflagged, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Reflag(Box::new(flags), reply), &answer)?
+            .map_err(PipelineError::Lake)
     }
 
     /// Commits everything applied so far and waits for it.

@@ -9,6 +9,7 @@ mod commit;
 mod erase;
 mod frontier;
 mod periods;
+mod reflag;
 mod replace;
 mod rewrite;
 mod stored;
@@ -26,6 +27,7 @@ pub(crate) use self::commit::{Admitted, CommitJob, CommitOutcome, IMPORT_APP, RE
 pub use self::erase::ErasedRows;
 pub(crate) use self::erase::FoundInFile;
 use self::frontier::Frontier;
+pub use self::reflag::{NewFlags, Reflagged};
 pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
 use crate::hot::HotRows;

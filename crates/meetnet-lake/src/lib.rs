@@ -20,10 +20,11 @@ mod compact;
 mod error;
 mod hot;
 mod keys;
+mod sorted;
 mod table;
 #[cfg(test)]
 mod testing;
 
-pub use actor::{Applied, ErasedRows, Flag, Lineage, Precedences};
+pub use actor::{Applied, ErasedRows, Flag, Lineage, NewFlags, Precedences, Reflagged};
 pub use error::LakeError;
 pub use table::select::Select;

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
 use crate::common::timestamp_type;
+use crate::quality::PropertyTests;
 use crate::texts::Texts;
 
 /// The types a declared column can have. No unsigned types: Delta has none.
@@ -75,6 +76,10 @@ pub struct ColumnDeclaration {
     /// Plausible range in `unit`, inclusive; values outside are kept and flagged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
+    /// Quality tests of a wide dataset's numbers beside the range; [`Neighbour`](crate::quality::Neighbour) is for long
+    /// ones.
+    #[serde(default, skip_serializing_if = "PropertyTests::is_empty")]
+    pub tests: PropertyTests,
     /// What the column says, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Texts>,

@@ -24,6 +24,9 @@ pub struct PropertyDeclaration {
     /// The quality tests beside it.
     #[serde(default, skip_serializing_if = "PropertyTests::is_empty")]
     pub tests: PropertyTests,
+    /// How its values are made from those of another property; absent where they are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
     /// Molar mass in g/mol, where a volume fraction (ppb) must convert to a mass concentration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub molar_mass: Option<f64>,
@@ -41,3 +44,57 @@ impl PropertyDeclaration {
         })
     }
 }
+
+/// A property that is another one of the same dataset, corrected. The other one stays as it was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// The measured property.
+    pub of: String,
+    /// How it is corrected.
+    pub method: CorrectionMethod,
+    /// The relative humidity (%) that the same sensor tells in the same message for the same time.
+    pub humidity: CorrectionInput,
+    /// Hygroscopicity of the particles, above 0.
+    pub kappa: f64,
+    /// Density of the dry particles, g/cm3.
+    pub density: f64,
+    /// Above this relative humidity (%) there is no corrected value: it would be divided by a factor without bound.
+    pub humidity_max: f64,
+}
+
+/// The published methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CorrectionMethod {
+    /// Mass of particles that have taken up water, to their dry mass, by kappa-Koehler theory (Petters and Kreidenweis,
+    /// Atmospheric Chemistry and Physics 7, 1961, 2007): the volume of water is kappa times aw / (1 - aw) that of the dry
+    /// particle, where aw is the relative humidity as a share.
+    KappaKoehler,
+}
+
+/// A property of a long dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectionInput {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Name of the property.
+    pub property: String,
+}
+
+impl Correction {
+    /// Returns the corrected value at a relative humidity (%); None where the method has none.
+    pub fn apply(&self, value: f64, humidity: f64) -> Option<f64> {
+        let is_known = (0.0..=self.humidity_max).contains(&humidity);
+        let CorrectionMethod::KappaKoehler = self.method;
+        is_known.then(|| {
+            let activity = humidity / 100.0;
+            let water = self.kappa / self.density * activity / (1.0 - activity);
+            value / (1.0 + water)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

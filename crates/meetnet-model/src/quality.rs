@@ -24,6 +24,18 @@ impl Quality {
     pub fn code(self) -> i8 {
         self as i8
     }
+
+    /// Reads the number that is stored; None where there is no such flag.
+    pub fn from_code(code: i8) -> Option<Self> {
+        let all = [
+            Self::Pass,
+            Self::NotEvaluated,
+            Self::Suspect,
+            Self::Fail,
+            Self::Missing,
+        ];
+        all.into_iter().find(|quality| quality.code() == code)
+    }
 }
 
 /// One quality test and its bit in `quality_tests`: the bit is set where the test did not pass.
@@ -58,6 +70,40 @@ pub enum QualityTest {
 }
 
 impl QualityTest {
+    /// All tests, by bit.
+    pub const ALL: [Self; 12] = [
+        Self::GrossRange,
+        Self::Missing,
+        Self::Uptime,
+        Self::ClockStep,
+        Self::Climatology,
+        Self::RateOfChange,
+        Self::FlatLine,
+        Self::AttenuatedSignal,
+        Self::Spike,
+        Self::Neighbour,
+        Self::Time,
+        Self::Location,
+    ];
+
+    /// Returns its name, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GrossRange => "gross range",
+            Self::Missing => "missing",
+            Self::Uptime => "uptime",
+            Self::ClockStep => "clock step",
+            Self::Climatology => "climatology",
+            Self::RateOfChange => "rate of change",
+            Self::FlatLine => "flat line",
+            Self::AttenuatedSignal => "attenuated signal",
+            Self::Spike => "spike",
+            Self::Neighbour => "neighbour",
+            Self::Time => "time",
+            Self::Location => "location",
+        }
+    }
+
     /// Returns the bit of this test in `quality_tests`.
     pub fn bit(self) -> i64 {
         1 << (self as u8)

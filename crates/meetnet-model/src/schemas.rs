@@ -149,6 +149,11 @@ fn read_layers(layers: &[&[(&str, &str)]]) -> Result<Schemas, Vec<DeclarationErr
             .extend(read.properties.iter().filter_map(|property| {
                 property_rules::check_dataset(property, datasets.get(&property.declaration.dataset))
             }));
+        read.errors.extend(
+            read.properties.iter().filter_map(|property| {
+                property_rules::check_correction(property, &read.properties)
+            }),
+        );
     }
     read.finish()
 }

@@ -33,51 +33,71 @@ pub(crate) fn median_gap_s(gaps: &mut [i64]) -> Option<u32> {
 
 /// [`backward::rate_of_change`] of every observation.
 pub fn rate_of_change(series: &[Observation], limits: RateOfChange) -> Vec<Quality> {
-    let flag = |at: usize| {
-        let before = at.checked_sub(1).map(|before| series[before]);
-        backward::rate_of_change(series[at], before, true, limits)
-    };
-    (0..series.len()).map(flag).collect()
+    every(series, |at| rate_of_change_at(series, at, limits))
 }
 
 /// [`backward::flat_line`] of every observation, at the interval of the series.
 pub fn flat_line(series: &[Observation], limits: FlatLine) -> Vec<Quality> {
     let interval_s = median_interval_s(series).unwrap_or(0);
-    let flag = |at: usize| {
-        let newest_first = series[..=at].iter().rev().map(|o| o.value);
-        backward::flat_line(newest_first, true, interval_s, limits)
-    };
-    (0..series.len()).map(flag).collect()
+    every(series, |at| flat_line_at(series, at, interval_s, limits))
 }
 
 /// [`backward::attenuated_signal`] of every observation.
 pub fn attenuated_signal(series: &[Observation], limits: AttenuatedSignal) -> Vec<Quality> {
-    let flag = |at: usize| {
-        let newest_first = series[..=at].iter().rev().copied();
-        backward::attenuated_signal(newest_first, true, limits)
-    };
-    (0..series.len()).map(flag).collect()
+    every(series, |at| attenuated_signal_at(series, at, limits))
 }
 
 /// Spike: how far each value lies from the mean of its two neighbours. The first and the last have one only, and a
 /// missing neighbour is none: not evaluated.
 pub fn spike(series: &[Observation], limits: Spike) -> Vec<Quality> {
-    let flag = |at: usize| {
-        let now = series[at];
-        if now.is_missing() {
-            return Quality::Missing;
-        }
-        let before = at.checked_sub(1).map(|before| series[before]);
-        let neighbours = before.zip(series.get(at + 1));
-        match neighbours {
-            Some((before, after)) if !before.is_missing() && !after.is_missing() => {
-                let mean = (before.value + after.value) / 2.0;
-                beyond((now.value - mean).abs(), limits.suspect, limits.fail)
-            }
-            _ => Quality::NotEvaluated,
-        }
-    };
+    every(series, |at| spike_at(series, at, limits))
+}
+
+fn every(series: &[Observation], flag: impl Fn(usize) -> Quality) -> Vec<Quality> {
     (0..series.len()).map(flag).collect()
+}
+
+pub(crate) fn rate_of_change_at(
+    series: &[Observation],
+    at: usize,
+    limits: RateOfChange,
+) -> Quality {
+    let before = at.checked_sub(1).map(|before| series[before]);
+    backward::rate_of_change(series[at], before, true, limits)
+}
+
+pub(crate) fn flat_line_at(
+    series: &[Observation],
+    at: usize,
+    interval_s: u32,
+    limits: FlatLine,
+) -> Quality {
+    let newest_first = series[..=at].iter().rev().map(|o| o.value);
+    backward::flat_line(newest_first, true, interval_s, limits)
+}
+
+pub(crate) fn attenuated_signal_at(
+    series: &[Observation],
+    at: usize,
+    limits: AttenuatedSignal,
+) -> Quality {
+    let newest_first = series[..=at].iter().rev().copied();
+    backward::attenuated_signal(newest_first, true, limits)
+}
+
+pub(crate) fn spike_at(series: &[Observation], at: usize, limits: Spike) -> Quality {
+    let now = series[at];
+    if now.is_missing() {
+        return Quality::Missing;
+    }
+    let before = at.checked_sub(1).map(|before| series[before]);
+    match before.zip(series.get(at + 1)) {
+        Some((before, after)) if !before.is_missing() && !after.is_missing() => {
+            let mean = (before.value + after.value) / 2.0;
+            beyond((now.value - mean).abs(), limits.suspect, limits.fail)
+        }
+        _ => Quality::NotEvaluated,
+    }
 }
 
 #[cfg(test)]

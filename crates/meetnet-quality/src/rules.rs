@@ -9,10 +9,10 @@ use meetnet_model::calendar::{SECOND_US, month};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
-use meetnet_model::property::PropertyDeclaration;
-use meetnet_model::quality::{Quality, QualityTest};
+use meetnet_model::quality::{PropertyTests, Quality, QualityTest};
 
 use crate::series::{SeriesFlags, SeriesTests};
+use crate::settle::WholeTests;
 use crate::value::{Climatology, gross_range, location};
 
 /// How far a row's time may lie ahead of its receive time: clocks of devices are this wrong now and then.
@@ -23,6 +23,10 @@ const TIME_AHEAD_MAX_US: i64 = 300 * SECOND_US;
 pub struct QualityRules {
     /// Per long dataset: property name -> its rules.
     properties: HashMap<DatasetId, HashMap<String, PropertyRules>>,
+    /// The same for the columns of wide datasets that have tests.
+    columns: HashMap<DatasetId, HashMap<String, PropertyRules>>,
+    /// Per dataset: the tests of whole series, by property or column.
+    whole: HashMap<DatasetId, HashMap<String, WholeTests>>,
 }
 
 /// The rules of one property.
@@ -68,6 +72,22 @@ impl Verdict {
         }
     }
 
+    /// Takes into account what the tests that look at other rows say.
+    fn take_series(&mut self, flags: SeriesFlags) {
+        for (flag, test) in [
+            (flags.rate_of_change, QualityTest::RateOfChange),
+            (flags.flat_line, QualityTest::FlatLine),
+            (flags.attenuated_signal, QualityTest::AttenuatedSignal),
+            (flags.spike, QualityTest::Spike),
+            (flags.neighbour, QualityTest::Neighbour),
+        ] {
+            // That a value is missing was said by a test of its own.
+            if flag != Quality::Missing {
+                self.take(flag, test);
+            }
+        }
+    }
+
     /// Takes a passed test into account.
     fn pass(&mut self) {
         if self.quality == Quality::NotEvaluated {
@@ -84,14 +104,25 @@ impl Verdict {
     }
 }
 
+/// Adds what the tests of whole series say of a row to the flag that its other tests gave it, as [`QualityRules::flag`]
+/// returns it: `quality` and `quality_tests`.
+pub fn with_series_flags((quality, tests): (i8, i64), flags: SeriesFlags) -> (i8, i64) {
+    let mut verdict = Verdict {
+        quality: Quality::from_code(quality).unwrap_or(Quality::NotEvaluated),
+        tests,
+    };
+    verdict.take_series(flags);
+    (verdict.quality.code(), verdict.tests)
+}
+
 impl PropertyRules {
-    fn new(declared: &PropertyDeclaration) -> Self {
-        let limits = &declared.tests.climatology;
+    fn new(range: [f64; 2], tests: &PropertyTests) -> Self {
+        let limits = &tests.climatology;
         Self {
-            range: declared.range,
-            suspect_range: declared.tests.suspect_range,
+            range,
+            suspect_range: tests.suspect_range,
             climatology: (!limits.is_empty()).then(|| Climatology::new(limits)),
-            series: SeriesTests::new(&declared.tests),
+            series: SeriesTests::new(tests),
         }
     }
 
@@ -109,14 +140,41 @@ impl PropertyRules {
 impl QualityRules {
     /// Reads the rules of all datasets.
     pub fn new(declarations: &Declarations) -> Self {
-        let mut properties: HashMap<DatasetId, HashMap<String, PropertyRules>> = HashMap::new();
+        let mut rules = Self::default();
         for declared in &declarations.properties {
+            let of_property = PropertyRules::new(declared.range, &declared.tests);
+            let properties = rules.properties.entry(declared.dataset.clone());
             properties
-                .entry(declared.dataset.clone())
                 .or_default()
-                .insert(declared.name.clone(), PropertyRules::new(declared));
+                .insert(declared.name.clone(), of_property);
+            rules.add_whole(&declared.dataset, &declared.name, &declared.tests);
         }
-        Self { properties }
+        let wide = declarations.datasets.values();
+        for dataset in wide.filter(|dataset| dataset.kind == DatasetKind::Wide) {
+            let tested = dataset.columns.iter().filter(|c| !c.tests.is_empty());
+            for column in tested {
+                let range = column.range.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+                let columns = rules.columns.entry(dataset.id.clone()).or_default();
+                columns.insert(
+                    column.name.clone(),
+                    PropertyRules::new(range, &column.tests),
+                );
+                rules.add_whole(&dataset.id, &column.name, &column.tests);
+            }
+        }
+        rules
+    }
+
+    fn add_whole(&mut self, dataset: &DatasetId, name: &str, tests: &PropertyTests) {
+        if let Some(tests) = WholeTests::new(tests) {
+            let of_dataset = self.whole.entry(dataset.clone()).or_default();
+            of_dataset.insert(name.to_owned(), tests);
+        }
+    }
+
+    /// Returns the tests of whole series of a dataset: by property of a long one, by column of a wide one.
+    pub fn whole_tests(&self, dataset: &DatasetId) -> Option<&HashMap<String, WholeTests>> {
+        self.whole.get(dataset)
     }
 
     /// Returns the rules of a dataset by property, where one has tests by earlier rows.
@@ -139,7 +197,7 @@ impl QualityRules {
         let mut verdicts = vec![Verdict::UNTESTED; rows.num_rows()];
         match declaration.kind {
             DatasetKind::Long => self.flag_long(declaration, rows, &mut verdicts),
-            DatasetKind::Wide => flag_wide(declaration, rows, &mut verdicts),
+            DatasetKind::Wide => self.flag_wide(declaration, rows, &mut verdicts),
             DatasetKind::Places => flag_places(declaration, rows, &mut verdicts),
             DatasetKind::Private => {}
         }
@@ -147,16 +205,7 @@ impl QualityRules {
             flag_times(declaration, rows, facts, &mut verdicts);
         }
         for (verdict, flags) in verdicts.iter_mut().zip(facts.series) {
-            for (flag, test) in [
-                (flags.rate_of_change, QualityTest::RateOfChange),
-                (flags.flat_line, QualityTest::FlatLine),
-                (flags.attenuated_signal, QualityTest::AttenuatedSignal),
-            ] {
-                // That a value is missing was said above.
-                if flag != Quality::Missing {
-                    verdict.take(flag, test);
-                }
-            }
+            verdict.take_series(*flags);
         }
         for (verdict, _) in verdicts
             .iter_mut()
@@ -205,6 +254,38 @@ impl QualityRules {
             }
         }
     }
+
+    fn flag_wide(
+        &self,
+        declaration: &DatasetDeclaration,
+        rows: &RecordBatch,
+        verdicts: &mut [Verdict],
+    ) {
+        let times = times(declaration, rows);
+        let tested = self.columns.get(&declaration.id);
+        for (column, array) in declaration.columns.iter().zip(rows.columns()) {
+            let rules = tested.and_then(|tested| tested.get(&column.name));
+            let is_tested = rules.is_some() || column.range.is_some();
+            if !is_tested || declaration.key.contains(&column.name) {
+                continue;
+            }
+            let Some(values) = as_floats(array) else {
+                continue;
+            };
+            for (row, verdict) in verdicts.iter_mut().enumerate() {
+                if values.is_null(row) {
+                    continue;
+                }
+                let value = values.value(row);
+                if let Some(rules) = rules {
+                    rules.test(value, times.map(|times| times[row]), verdict);
+                } else if let Some(range) = column.range {
+                    verdict.take(gross_range(value, range, None), QualityTest::GrossRange);
+                }
+            }
+        }
+        flag_by_rules(declaration, rows, verdicts);
+    }
 }
 
 /// A row of a time that had not come when it was received: the value may be right, its time is not.
@@ -229,32 +310,28 @@ fn flag_places(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &
     let (Some(lon), Some(lat)) = (degrees("lon"), degrees("lat")) else {
         return;
     };
+    let range = |name: &str| declaration.columns[declaration.column_index(name)?].range;
+    let bounds = [range("lon"), range("lat")];
     let value = |array: &Float64Array, row: usize| array.is_valid(row).then(|| array.value(row));
     for (row, verdict) in verdicts.iter_mut().enumerate() {
-        match location(value(&lon, row), value(&lat, row)) {
+        let place = [value(&lon, row), value(&lat, row)];
+        let is_outside = |(degrees, range): (Option<f64>, Option<[f64; 2]>)| {
+            let known = degrees.zip(range);
+            known.is_some_and(|(degrees, [min, max])| degrees < min || degrees > max)
+        };
+        match location(place[0], place[1]) {
             // A segment may be known by its number alone.
             Quality::Missing => {}
+            Quality::Pass if place.into_iter().zip(bounds).any(is_outside) => {
+                verdict.take(Quality::Suspect, QualityTest::Location);
+            }
             flag => verdict.take(flag, QualityTest::Location),
         }
     }
 }
 
-fn flag_wide(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &mut [Verdict]) {
-    for (column, array) in declaration.columns.iter().zip(rows.columns()) {
-        if declaration.key.contains(&column.name) {
-            continue;
-        }
-        let Some(range) = column.range else { continue };
-        let Some(values) = as_floats(array) else {
-            continue;
-        };
-        for (row, verdict) in verdicts.iter_mut().enumerate() {
-            if !values.is_null(row) {
-                let flag = gross_range(values.value(row), range, None);
-                verdict.take(flag, QualityTest::GrossRange);
-            }
-        }
-    }
+/// Runs the declared rules of a wide dataset.
+fn flag_by_rules(declaration: &DatasetDeclaration, rows: &RecordBatch, verdicts: &mut [Verdict]) {
     for rule in &declaration.rules {
         match rule {
             QualityRule::Uptime {
@@ -308,7 +385,7 @@ fn times<'a>(declaration: &DatasetDeclaration, rows: &'a RecordBatch) -> Option<
 }
 
 /// Returns a numeric column as floats; None for other types.
-fn as_floats(array: &ArrayRef) -> Option<Arc<Float64Array>> {
+pub fn as_floats(array: &ArrayRef) -> Option<Arc<Float64Array>> {
     match array.data_type() {
         DataType::Float64 => Some(Arc::new(array.as_primitive::<Float64Type>().clone())),
         DataType::Int64 => {

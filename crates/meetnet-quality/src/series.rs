@@ -32,6 +32,10 @@ pub struct SeriesFlags {
     pub flat_line: Quality,
     /// Of the attenuated signal test.
     pub attenuated_signal: Quality,
+    /// Of the spike test, which the settle pass alone runs.
+    pub spike: Quality,
+    /// Of the neighbour test, which the settle pass alone runs.
+    pub neighbour: Quality,
 }
 
 impl SeriesFlags {
@@ -40,7 +44,30 @@ impl SeriesFlags {
         rate_of_change: Quality::NotEvaluated,
         flat_line: Quality::NotEvaluated,
         attenuated_signal: Quality::NotEvaluated,
+        spike: Quality::NotEvaluated,
+        neighbour: Quality::NotEvaluated,
     };
+
+    /// Takes in the flags of another value of the same row: of each test the worse one stays. That a value is missing says
+    /// nothing here.
+    pub fn take_in(&mut self, other: Self) {
+        let worse = |own: &mut Quality, other: Quality| {
+            let rank = |flag| match flag {
+                Quality::Missing | Quality::NotEvaluated => 0,
+                Quality::Pass => 1,
+                Quality::Suspect => 2,
+                Quality::Fail => 3,
+            };
+            if rank(other) > rank(*own) {
+                *own = other;
+            }
+        };
+        worse(&mut self.rate_of_change, other.rate_of_change);
+        worse(&mut self.flat_line, other.flat_line);
+        worse(&mut self.attenuated_signal, other.attenuated_signal);
+        worse(&mut self.spike, other.spike);
+        worse(&mut self.neighbour, other.neighbour);
+    }
 }
 
 impl SeriesTests {

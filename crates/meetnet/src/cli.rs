@@ -22,6 +22,7 @@ use crate::{check, export, privacy, simulate, sql, telemetry};
 
 mod config_check;
 mod import;
+mod quality;
 mod rejects;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,11 @@ enum Command {
     Check(check::CheckArguments),
     /// Brings recorded files into the tables, in the daemon if one runs
     Import(import::ImportOptions),
+    /// Flags stored rows again: by other rules, or by rows that have come since
+    Quality {
+        #[command(subcommand)]
+        command: quality::QualityCommand,
+    },
     /// Messages that could not become rows: lists them, shows one, replays or drops them
     Rejects {
         #[command(subcommand)]
@@ -280,6 +286,7 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             block_on(commands::restore(dir, &config.config, &environment))
         }
         Command::Import(options) => import::run(options, &environment),
+        Command::Quality { command } => quality::run(command, &environment),
         Command::Rejects { command } => rejects::run(command, &environment),
         Command::Simulate(options) => block_on(simulate::run(*options, &environment)),
         Command::Demo(options) => block_on(demo::run(options, environment)),

@@ -35,6 +35,7 @@ mod backup;
 mod client;
 mod erase;
 mod import;
+mod quality;
 pub(crate) mod rejects;
 mod socket;
 #[cfg(test)]
@@ -45,6 +46,7 @@ mod wire;
 pub(crate) use backup::restore;
 pub(crate) use erase::Named;
 pub(crate) use import::Importing;
+pub(crate) use quality::Rerunning;
 pub(crate) use socket::AdminSocket;
 
 /// What can be asked for.
@@ -74,6 +76,8 @@ pub(crate) enum Request {
     Erase(Named),
     /// Bring files into the tables.
     Import(Importing),
+    /// Flag stored rows again.
+    Quality(Rerunning),
     /// List what could not become a row.
     Rejects(rejects::Listing),
     /// Decode messages again by the declarations now in force.
@@ -101,6 +105,8 @@ impl Request {
             Self::Repair { .. } => "repair",
             Self::Erase(_) => "erase",
             Self::Import(_) => "import",
+            Self::Quality(rerunning) if rerunning.only_changed => "quality settle",
+            Self::Quality(_) => "quality rerun",
             Self::Rejects(_) => "rejects list",
             Self::Replay(_) => "rejects replay",
             Self::DropRejects(_) => "rejects drop",
@@ -187,6 +193,7 @@ pub(crate) fn execute(
         Request::Repair { quick } => upkeep::repair(context, *quick, progress),
         Request::Erase(named) => erase::erase(context, named, progress),
         Request::Import(importing) => import::import(context, importing, progress),
+        Request::Quality(rerunning) => quality::rerun(context, rerunning, progress),
         Request::Rejects(listing) => rejects::list(context, listing),
         Request::Replay(replaying) => rejects::replay_chosen(context, replaying, progress),
         Request::DropRejects(selection) => rejects::drop_chosen(context, selection, progress),

@@ -41,6 +41,7 @@ mod listeners;
 mod monitor;
 mod privacy_key;
 mod reload;
+mod settle;
 mod signals;
 mod sources;
 mod space;
@@ -179,11 +180,13 @@ impl Daemon {
         let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
         let disks = space::Measured::default();
+        let mut settling = None;
         if let Some(opened) = &opened {
             let socket = AdminSocket::bind(&config.socket)
                 .await
                 .map_err(Failure::Usage)?;
             let context = commands::Context::new(Arc::clone(&shared_config), opened);
+            settling = Some(settle::start(context.clone()));
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
         if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
@@ -221,6 +224,7 @@ impl Daemon {
         let journal = opened.as_ref().map(|opened| opened.journal.clone());
         let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
         let mut watchers = vec![monitor];
+        watchers.extend(settling);
         if opened.is_some() {
             watchers.push(space::start(&config, disks, readiness.clone()));
         }

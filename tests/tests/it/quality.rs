@@ -1,18 +1,22 @@
 //! The quality tests of whole series against `ioos_qc`, the reference implementation. docs/quality.md lists where the two
 //! differ on purpose; the series here keep clear of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use meetnet_model::calendar::{SECOND_US, month};
+use meetnet_model::calendar::{DAY_US, SECOND_US, month};
 use meetnet_model::quality::{
-    AttenuatedSignal, FlatLine, MonthLimits, Quality, RateOfChange, Spike, Variation,
+    AttenuatedSignal, FlatLine, MonthLimits, PropertyTests, Quality, QualityTest, RateOfChange,
+    Spike, Variation,
 };
+use meetnet_model::schemas;
 use meetnet_model::time::parse_rfc3339;
 use meetnet_quality::backward::Observation;
+use meetnet_quality::settle::{LOOK_AHEAD_US, WholeTests};
 use meetnet_quality::value::{Climatology, gross_range};
 use meetnet_quality::{batch, value};
+use meetnet_tests::daemon::Installation;
 use meetnet_tests::{python, recordings};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -152,19 +156,30 @@ fn of_series(random: &mut StdRng, cases: &mut Vec<Case>) {
     }
 }
 
-/// Asks `ioos_qc` and expects the same flags; returns how often each test gave each flag.
-fn compare(cases: &[Case]) -> BTreeMap<(&str, u64), usize> {
+/// Asks `ioos_qc`; returns its flags of each case.
+fn ask(asked: &[&Value]) -> Vec<Vec<u64>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.json");
-    let asked: Vec<&Value> = cases.iter().map(|case| &case.theirs).collect();
     fs::write(&path, serde_json::to_vec(&asked).unwrap()).unwrap();
     let answer = python::run("qartod.py", &[&path]).unwrap();
     let answers = answer.as_array().unwrap();
-    assert_eq!(answers.len(), cases.len());
+    assert_eq!(answers.len(), asked.len());
+    let flags = |answer: &Value| {
+        answer
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_u64)
+            .collect()
+    };
+    answers.iter().map(flags).collect()
+}
+
+/// Asks `ioos_qc` and expects the same flags; returns how often each test gave each flag.
+fn compare(cases: &[Case]) -> BTreeMap<(&str, u64), usize> {
+    let asked: Vec<&Value> = cases.iter().map(|case| &case.theirs).collect();
     let mut seen = BTreeMap::new();
-    for (case, theirs) in cases.iter().zip(answers) {
-        let theirs = theirs.as_array().unwrap().iter();
-        let theirs: Vec<u64> = theirs.filter_map(Value::as_u64).collect();
+    for (case, theirs) in cases.iter().zip(ask(&asked)) {
         let test = case.theirs["test"].as_str().unwrap();
         if case.ours != theirs {
             let at = case.ours.iter().zip(&theirs).position(|(a, b)| a != b);
@@ -311,6 +326,141 @@ fn flags_of_recorded_series_are_those_of_ioos_qc() {
         let suspect = seen.get(&(test, 3)).copied().unwrap_or(0);
         assert!(suspect > 0, "{test} finds nothing: {seen:?}");
     }
+}
+
+/// A source that sends temperatures.
+const SOURCES: &str = r#"
+[[source]]
+id = "desk"
+kind = "http"
+format = "json"
+sensor_id = { pointer = "/id" }
+time = { pointer = "/ts", format = "unix" }
+token = { env = "MEETNET_TEST_TOKEN" }
+licence = "CC0-1.0"
+map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
+"#;
+/// Sensors whose series are settled.
+const SENSORS: usize = 12;
+
+/// Runs a command that must succeed.
+fn run(installation: &Installation, arguments: &[&str]) {
+    let output = installation.run(arguments).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+}
+
+/// What `ioos_qc` is asked of a window of a series, by the declared tests; with the bit of each.
+fn declared_cases(tests: &PropertyTests, window: &[Observation]) -> Vec<(QualityTest, Value)> {
+    let rate = tests.rate_of_change.unwrap();
+    let rate = json!({
+        "threshold": rate.suspect_per_hour / 3_600.0,
+        "fail_threshold": rate.fail_per_hour.map(|fail| fail / 3_600.0),
+    });
+    let flat = tests.flat_line.unwrap();
+    let flat = json!({
+        "suspect_threshold": flat.suspect_s, "fail_threshold": flat.fail_s, "tolerance": flat.tolerance,
+    });
+    let signal = tests.attenuated_signal.unwrap();
+    assert_eq!(signal.variation, Variation::Range);
+    let signal = json!({
+        "suspect_threshold": signal.suspect, "fail_threshold": signal.fail, "test_period": signal.period_s,
+        "min_obs": signal.observations_min, "check_type": "range",
+    });
+    let spike = tests.spike.unwrap();
+    let spike = json!({ "suspect_threshold": spike.suspect, "fail_threshold": spike.fail });
+    let asked = |name: &str, parameters| case(name, window, parameters, &[]).theirs;
+    vec![
+        (QualityTest::RateOfChange, asked("rate_of_change", rate)),
+        (QualityTest::FlatLine, asked("flat_line", flat)),
+        (
+            QualityTest::AttenuatedSignal,
+            asked("attenuated_signal", signal),
+        ),
+        (QualityTest::Spike, asked("spike", spike)),
+    ]
+}
+
+#[test]
+fn settled_rows_have_the_flags_of_ioos_qc() {
+    if !python::has_packages(&["ioos_qc"]) {
+        return;
+    }
+    let seed = std::env::var("MEETNET_SEED").map_or(1, |seed| seed.parse().unwrap());
+    println!("MEETNET_SEED={seed}");
+    let random = &mut StdRng::seed_from_u64(seed);
+    let installation = Installation::new("", SOURCES).unwrap();
+    let mut lines = String::new();
+    for sensor in 0..SENSORS {
+        // What changes fast, what stays the same for hours, and what varies too little in half a day.
+        let step_s = [60, 600, 3_600][sensor % 3];
+        for Observation { time, value } in series(random, step_s, false) {
+            let ts = time / SECOND_US;
+            lines.push_str(&format!(
+                "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{value}}}\n"
+            ));
+        }
+    }
+    let file = installation.folder().join("history.ndjson");
+    fs::write(&file, lines).unwrap();
+    run(&installation, &["import", "json", file.to_str().unwrap()]);
+    run(&installation, &["quality", "settle"]);
+
+    let rows = installation
+        .sql_on_files(
+            "SELECT sensor_id, time, value, quality_tests FROM heat ORDER BY sensor_id, time",
+        )
+        .unwrap();
+    let mut stored: BTreeMap<String, (Vec<Observation>, Vec<i64>)> = BTreeMap::new();
+    for row in rows {
+        let time = parse_rfc3339(row[1].as_str().unwrap()).unwrap();
+        let value = row[2].as_f64().unwrap();
+        let of_sensor = stored
+            .entry(row[0].as_str().unwrap().to_owned())
+            .or_default();
+        of_sensor.0.push(Observation { time, value });
+        of_sensor.1.push(row[3].as_i64().unwrap());
+    }
+    assert_eq!(stored.len(), SENSORS);
+    let declarations = schemas::builtin().into_declarations([]);
+    let tests = &declarations
+        .property("heat", "air_temperature")
+        .unwrap()
+        .tests;
+    let reach = WholeTests::new(tests).unwrap().reach_us();
+
+    // Each day, as part of what lies around it.
+    let mut asked = Vec::new();
+    let mut of = Vec::new();
+    for (series, bits) in stored.values() {
+        let days: BTreeSet<i64> = series.iter().map(|o| o.time.div_euclid(DAY_US)).collect();
+        for day in days {
+            let begin = day * DAY_US;
+            let until = |time: i64| series.partition_point(|o| o.time < time);
+            let (from, to) = (until(begin - reach), until(begin + DAY_US + LOOK_AHEAD_US));
+            let (first, end) = (until(begin), until(begin + DAY_US));
+            for (test, case) in declared_cases(tests, &series[from..to]) {
+                asked.push(case);
+                of.push((test, first - from..end - from, &bits[first..end]));
+            }
+        }
+    }
+    let asked: Vec<&Value> = asked.iter().collect();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((test, tested, bits), theirs) in of.into_iter().zip(ask(&asked)) {
+        let theirs: Vec<bool> = theirs[tested]
+            .iter()
+            .map(|flag| [3, 4].contains(flag))
+            .collect();
+        let ours: Vec<bool> = bits.iter().map(|bits| bits & test.bit() != 0).collect();
+        assert_eq!(ours, theirs, "{test:?}");
+        *found.entry(test.as_str()).or_default() += theirs.iter().filter(|is| **is).count();
+    }
+    // Series that no test finds fault with would agree as well.
+    assert!(
+        found.len() == 4 && found.values().all(|count| *count > 5),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -224,7 +224,9 @@ impl AirrohrDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         walk(&self.shape, text, text, &mut scratch.spans)?;
         let Scratch {

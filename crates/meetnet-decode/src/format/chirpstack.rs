@@ -122,7 +122,9 @@ impl ChirpstackDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         if event_of(body.envelope).is_some_and(|event| OTHER_EVENTS.contains(&event)) {
             output.ignore();
             return Ok(());

@@ -117,7 +117,9 @@ impl InfluxDecoder {
     }
 
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         let precision = match body.envelope.meta(PRECISION_META).map(Precision::parse) {
             None => Precision::Nanoseconds,

@@ -92,7 +92,9 @@ impl JsonDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         if self.shape.indexes_root() || !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;

@@ -234,7 +234,9 @@ impl NgsiDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.notification, text, text, &mut scratch.spans)?;

@@ -230,7 +230,9 @@ impl SenmlDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             // Read as JSON first: what is none is malformed and has no shape.

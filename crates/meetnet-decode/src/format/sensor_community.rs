@@ -197,7 +197,9 @@ impl SensorCommunityDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         if body.text.starts_with(HEAD[SENSOR_ID]) {
             self.csv(body, output, scratch);
             return Ok(());

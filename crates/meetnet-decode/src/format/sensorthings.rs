@@ -129,7 +129,9 @@ impl SensorThingsDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         let mut items = Items::default();
         if !elements(text, text, &mut scratch.elements)? {

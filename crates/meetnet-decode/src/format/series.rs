@@ -195,7 +195,9 @@ impl SeriesDecoder {
         if body.envelope.meta(ABOUT_META) == Some(ABOUT_STATION) {
             return self.station(body, group);
         }
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.whole, text, text, &mut scratch.spans)?;
             let fields = Fields::json(text, &scratch.spans);
@@ -238,7 +240,9 @@ impl SeriesDecoder {
 
     /// Makes the rows of the sensors whose station the body describes.
     fn station(&self, body: &Body<'_>, group: &mut Group) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         walk(&self.described, text, text, &mut scratch.spans)?;
         let fields = Fields::json(text, &scratch.spans);

@@ -141,7 +141,9 @@ impl StationDecoder {
     }
 
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         for (position, line) in body.text.lines().enumerate() {
             if !line.trim().is_empty() {
                 // Lines of a body are fewer than its bytes, which 32 bits count.

@@ -202,7 +202,9 @@ impl TelraamDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         if !elements(text, text, &mut scratch.elements)? {
             walk(&self.shape, text, text, &mut scratch.spans)?;

@@ -103,7 +103,9 @@ impl TtsDecoder {
         body: &Body<'_>,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
-        let Group { output, scratch } = group;
+        let Group {
+            output, scratch, ..
+        } = group;
         let text = body.text;
         let error = match walk(&self.shape, text, text, &mut scratch.spans) {
             Ok(()) => {

@@ -1,10 +1,12 @@
-//! Imports: chunks of rows that go past the journal, one at a time, between two frames.
+//! What goes past the journal, one chunk at a time, between two frames: rows of imports, and new flags of stored rows.
 
 use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use meetnet_lake::{Applied, LakeError, Lineage};
+use meetnet_lake::journal::Appended;
+use meetnet_lake::{Applied, LakeError, Lineage, NewFlags, Reflagged};
+use meetnet_model::ids::DatasetId;
 use meetnet_quality::RowFacts;
 
 use super::run::{Runner, count_applied};
@@ -22,29 +24,10 @@ impl Runner {
         &mut self,
         chunk: ImportChunk,
     ) -> Result<Result<Applied, LakeError>, PipelineError> {
-        // What was recorded before the chunk comes before it in every answer AS OF: it is applied first, up to a frame
-        // that stands for the chunk, and nothing after that frame is.
-        let tick = match self.journal.append_tick() {
+        let tick = match self.stand_for("import", &chunk.rows.declaration.id)? {
             Ok(tick) => tick,
-            Err(error) => return Ok(Err(LakeError::Usage(format!("import: {error}")))),
+            Err(error) => return Ok(Err(error)),
         };
-        if !self
-            .journal
-            .wait_durable_for(tick.sequence, SYNC_WAIT_MAX)?
-        {
-            let message = "import: the journal cannot be synced now, its log says why";
-            return Ok(Err(LakeError::Usage(message.to_owned())));
-        }
-        if let Err(error) = self.drain(tick.sequence)? {
-            return Ok(Err(error));
-        }
-        let id = &chunk.rows.declaration.id;
-        if self.waiting.holds(id) {
-            let message = format!(
-                "import of `{id}`: rows wait for a file that cannot be read; the log names it"
-            );
-            return Ok(Err(LakeError::Usage(message)));
-        }
         let ImportChunk {
             import_id,
             consumed,
@@ -105,5 +88,60 @@ impl Runner {
             count_applied(&rows.declaration.id, *applied);
         }
         Ok(applied)
+    }
+
+    /// Gives stored rows new flags. The outer error is the pipeline's, the inner one the rows'.
+    ///
+    /// # Errors
+    /// As [`Runner::import`].
+    pub fn reflag(
+        &mut self,
+        flags: &NewFlags,
+    ) -> Result<Result<Reflagged, LakeError>, PipelineError> {
+        let tick = match self.stand_for("new flags", &flags.dataset)? {
+            Ok(tick) => tick,
+            Err(error) => return Ok(Err(error)),
+        };
+        let id = &flags.dataset;
+        let precedences = &self.decoder.precedences;
+        self.lake.set_precedences(id, precedences);
+        let reflagged = self.lake.reflag(flags, tick.sequence, tick.recorded_at);
+        if let Ok(reflagged) = &reflagged {
+            metrics::counter!("meetnet_quality_revised_total", "dataset" => id.to_string())
+                .increment(reflagged.revised);
+        }
+        Ok(reflagged)
+    }
+
+    /// Appends a frame that stands for rows of a dataset which come past the journal: what was recorded before it comes
+    /// before them in every answer AS OF, so it is applied first, and nothing after that frame is. The outer error is the
+    /// pipeline's; the inner one says why they cannot come now.
+    fn stand_for(
+        &mut self,
+        what: &str,
+        id: &DatasetId,
+    ) -> Result<Result<Appended, LakeError>, PipelineError> {
+        let refused = |message: String| Ok(Err(LakeError::Usage(message)));
+        let tick = match self.journal.append_tick() {
+            Ok(tick) => tick,
+            Err(error) => return refused(format!("{what}: {error}")),
+        };
+        if !self
+            .journal
+            .wait_durable_for(tick.sequence, SYNC_WAIT_MAX)?
+        {
+            return refused(format!(
+                "{what}: the journal cannot be synced now, its log says why"
+            ));
+        }
+        if let Err(error) = self.drain(tick.sequence)? {
+            return Ok(Err(error));
+        }
+        if self.waiting.holds(id) {
+            return refused(format!(
+                "{what} of `{id}`: rows wait for a file that cannot be read; the log names it"
+            ));
+        }
+        Ok(Ok(tick))
     }
 }

@@ -29,6 +29,7 @@ mod quality;
 mod redeclare;
 mod replay;
 mod restarts;
+mod settle;
 mod traps;
 
 fn declarations() -> Arc<Declarations> {

@@ -49,9 +49,9 @@ pub(super) struct Past {
 }
 
 /// Rows of one file that hold wanted keys: position in the file, and of the key among the wanted.
-struct FileRows {
-    file: Arc<LiveFile>,
-    rows: Vec<(u32, usize)>,
+pub(super) struct FileRows {
+    pub(super) file: Arc<LiveFile>,
+    pub(super) rows: Vec<(u32, usize)>,
 }
 
 /// The rows being applied; their values are encoded when the first comparison asks for them.
@@ -168,12 +168,14 @@ impl DatasetActor {
                 self.frontier.looked_up(series, newest, oldest_hot);
             }
         }
-        let is_masked = |file: &LiveFile, row: u32| {
-            let mask = self.masks.get(&file.path);
-            mask.is_some_and(|mask| mask.by.contains_key(&row))
-        };
-        let found = by_file(&found, |file, row| !is_masked(file, row));
+        let found = by_file(&found, |file, row| !self.is_masked(file, row));
         self.read_stored(incoming, first, &wanted, found)
+    }
+
+    /// Returns true where a hot row has replaced a row of a file.
+    pub(super) fn is_masked(&self, file: &LiveFile, row: u32) -> bool {
+        let mask = self.masks.get(&file.path);
+        mask.is_some_and(|mask| mask.by.contains_key(&row))
     }
 
     /// Finds every committed version of the keys of which an incoming row may come before the current version: history
@@ -357,7 +359,7 @@ impl DatasetActor {
     }
 
     /// Reads a version from the common columns of a row or file batch.
-    fn version_of(&self, batch: &RecordBatch, row: usize) -> Version {
+    pub(super) fn version_of(&self, batch: &RecordBatch, row: usize) -> Version {
         let received_at = micros(batch, common::RECEIVED_AT, row).unwrap_or(0);
         let precedence = if self.precedences.is_empty() {
             0
@@ -390,7 +392,7 @@ fn micros(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
 }
 
 /// Groups what was found by file, ascending by row, leaving out what `keep` does not want.
-fn by_file(found: &[FoundKey], keep: impl Fn(&LiveFile, u32) -> bool) -> Vec<FileRows> {
+pub(super) fn by_file(found: &[FoundKey], keep: impl Fn(&LiveFile, u32) -> bool) -> Vec<FileRows> {
     let mut by_file: HashMap<&str, FileRows> = HashMap::new();
     for (index, found) in found.iter().enumerate() {
         for (file, row) in found.rows.iter().filter(|(file, row)| keep(file, *row)) {

@@ -43,6 +43,7 @@ fn declaration() -> Arc<DatasetDeclaration> {
         unit: None,
         iri: None,
         range: None,
+        tests: Default::default(),
         title: None,
     };
     Arc::new(DatasetDeclaration {

@@ -186,7 +186,7 @@ fn superseded_rows(batch: &RecordBatch, at: &[i64]) -> Result<RecordBatch, Arrow
 }
 
 /// Brings a file batch to the row schema.
-fn with_licence(
+pub(super) fn with_licence(
     batch: &RecordBatch,
     declaration: &DatasetDeclaration,
     licence: &LicenceId,

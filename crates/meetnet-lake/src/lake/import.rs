@@ -1,12 +1,15 @@
-//! Imports: rows that come past the journal, chunk by chunk. Nothing but the table knows of them, so a chunk is committed
-//! before its caller hears of it.
+//! Rows that come past the journal, chunk by chunk: imports, and stored rows with new flags. Nothing but the table knows of
+//! them, so a chunk is committed before its caller hears of it.
 
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use super::{Lake, Outcome, is_committing, unknown};
-use crate::actor::{Applied, Flag, IMPORT_APP, Lineage};
+use crate::actor::{Applied, Flag, IMPORT_APP, Lineage, NewFlags, Reflagged};
 use crate::error::LakeError;
+
+/// Stands for the id of an import where stored rows get new flags.
+const REFLAG: &str = "flags";
 
 impl Lake {
     /// How far an import has come in a dataset: rows consumed; None where it never began.
@@ -33,18 +36,57 @@ impl Lake {
         flag: &mut Flag<'_>,
     ) -> Result<Applied, LakeError> {
         let id = rows.declaration.id.clone();
-        self.wait_for_commits()?;
-        // The chunk is committed alone, and a failed attempt before it is settled first.
-        self.run_again(&id)?;
-        let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        if table.actor.hot_rows() > 0 {
-            self.commit_whole(&id)?;
-        }
+        self.clear_hot(&id)?;
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
         let applied = table.actor.apply(rows, lineage, false, flag)?;
         let txns = vec![(format!("{IMPORT_APP}{import_id}"), consumed as i64)];
-        let committed = self.commit_import(&id, txns);
-        if let Some(table) = self.tables.get_mut(&id)
+        self.commit_or_forget(&id, txns)?;
+        Ok(applied)
+    }
+
+    /// Gives stored rows of a dataset new flags, as of a frame: hot rows of the dataset are committed first, then the new
+    /// versions. To do it again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Lake::import`].
+    pub fn reflag(
+        &mut self,
+        flags: &NewFlags,
+        sequence: Sequence,
+        recorded_at: i64,
+    ) -> Result<Reflagged, LakeError> {
+        let id = &flags.dataset;
+        self.clear_hot(id)?;
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+        let reflagged = table.actor.reflag(flags, sequence, recorded_at)?;
+        if reflagged.revised > 0 {
+            // No frame holds these versions either: whoever loses the version of the log must know that they were on the way.
+            let txns = vec![(format!("{IMPORT_APP}{REFLAG}"), sequence.0 as i64)];
+            self.commit_or_forget(id, txns)?;
+        }
+        Ok(reflagged)
+    }
+
+    /// Commits what of a dataset is hot: what comes past the journal is committed alone, and a failed attempt before it is
+    /// settled first.
+    fn clear_hot(&mut self, id: &DatasetId) -> Result<(), LakeError> {
+        self.wait_for_commits()?;
+        self.run_again(id)?;
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+        if table.actor.hot_rows() > 0 {
+            self.commit_whole(id)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what has come past the journal and lets readers see it; where that fails, it is as if nothing had come.
+    fn commit_or_forget(
+        &mut self,
+        id: &DatasetId,
+        txns: Vec<(String, i64)>,
+    ) -> Result<(), LakeError> {
+        let committed = self.commit_import(id, txns);
+        if let Some(table) = self.tables.get_mut(id)
             && committed.is_err()
             && table.again.is_none()
         {
@@ -52,7 +94,7 @@ impl Lake {
             table.actor.forget_hot();
         }
         self.publish();
-        committed.map(|()| applied)
+        committed
     }
 
     /// Commits one dataset on this thread, whatever it touches, together with positions of imports.

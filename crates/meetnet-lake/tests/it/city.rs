@@ -96,7 +96,7 @@ pub(crate) fn committed(storage: &Arc<dyn LakeStorage>) -> BTreeMap<(String, i64
 }
 
 /// When a frame of a test that has no journal is recorded.
-fn recorded_at(sequence: u64) -> i64 {
+pub(crate) fn recorded_at(sequence: u64) -> i64 {
     START + 400 * 24 * 60 * MINUTE + sequence as i64
 }
 

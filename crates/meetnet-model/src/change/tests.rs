@@ -18,6 +18,7 @@ fn column(name: &str, required: bool) -> ColumnDeclaration {
         unit: None,
         iri: None,
         range: None,
+        tests: Default::default(),
         title: None,
     }
 }

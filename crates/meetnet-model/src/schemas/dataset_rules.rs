@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{Problems, is_name, raw};
+use super::{Problems, is_name, raw, test_rules};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
 use crate::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
@@ -56,7 +56,7 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
         );
     }
     let key_span = raw.key.span();
-    let columns = check_columns(raw.column, &whole, problems);
+    let columns = check_columns(raw.kind, raw.column, &whole, problems);
     check_key(raw.key.get_ref(), &key_span, &columns, problems);
     check_kind(raw.kind, raw.key.get_ref(), &key_span, &columns, problems);
     check_quality_rules(raw.kind, &raw.rule, &columns, problems);
@@ -157,6 +157,7 @@ pub(super) fn check_texts(
 }
 
 fn check_columns(
+    kind: DatasetKind,
     raw: Vec<Spanned<raw::Column>>,
     whole: &Range<usize>,
     problems: &mut Problems<'_>,
@@ -209,12 +210,33 @@ fn check_columns(
                 );
             }
         }
+        let range = raw.range.and_then(|range| check_range(&range, problems));
+        let tests = raw.tests.map(|tests| {
+            let is_number = matches!(column_type, ColumnType::Int | ColumnType::Float);
+            if kind != DatasetKind::Wide || !is_number {
+                problems.add(
+                    tests.span(),
+                    format!(
+                        "column `{name}` has no quality tests: numbers of a wide dataset do; remove the tests"
+                    ),
+                );
+            }
+            let tests = tests.into_inner();
+            if let Some(neighbour) = &tests.neighbour {
+                problems.add(
+                    neighbour.span(),
+                    format!("column `{name}` has no neighbours: only properties do; remove `neighbour`"),
+                );
+            }
+            test_rules::check(tests, range, problems)
+        });
         let column = ColumnDeclaration {
             column_type,
             required: raw.required,
             unit: raw.unit.map(|unit| check_unit(unit, problems)),
             iri: raw.iri.map(|iri| check_iri(iri, problems)),
-            range: raw.range.and_then(|range| check_range(&range, problems)),
+            range,
+            tests: tests.unwrap_or_default(),
             title: raw.title.map(|title| check_texts(title, "title", problems)),
             name,
         };

@@ -5,7 +5,7 @@ use super::{DatasetKind, Located, Problems, is_name, raw, test_rules};
 use crate::dataset::DatasetDeclaration;
 use crate::declarations::DeclarationError;
 use crate::ids::DatasetId;
-use crate::property::PropertyDeclaration;
+use crate::property::{Correction, PropertyDeclaration};
 use crate::texts::Texts;
 
 /// Checks one property by itself; what is wrong goes to `problems`. None where too little is left of it.
@@ -29,6 +29,21 @@ pub(super) fn check(
             "a molar mass is a positive number of g/mol; correct it",
         );
     }
+    if let Some(correction) = &raw.correction {
+        let Correction {
+            kappa,
+            density,
+            humidity_max,
+            ..
+        } = correction.get_ref();
+        let is_positive = |number: &f64| number.is_finite() && *number > 0.0;
+        if !(is_positive(kappa) && is_positive(density) && (0.0..100.0).contains(humidity_max)) {
+            problems.add(
+                correction.span(),
+                "`kappa` and `density` are positive, and `humidity_max` is below 100; correct them",
+            );
+        }
+    }
     let title = match raw.title {
         Some(title) => check_texts(title, "title", problems),
         None => {
@@ -50,6 +65,7 @@ pub(super) fn check(
         iri,
         range: range?,
         tests,
+        correction: raw.correction.map(toml::Spanned::into_inner),
         molar_mass: raw.molar_mass.map(toml::Spanned::into_inner),
         title,
     })
@@ -74,4 +90,38 @@ pub(super) fn check_dataset(
         }
         Some(_) => None,
     }
+}
+
+/// Checks that what a property is corrected from is measured, and in the units that the method wants.
+pub(super) fn check_correction(
+    property: &Located<'_, PropertyDeclaration>,
+    all: &[Located<'_, PropertyDeclaration>],
+) -> Option<DeclarationError> {
+    let PropertyDeclaration {
+        name,
+        dataset,
+        unit,
+        correction,
+        ..
+    } = &property.declaration;
+    let correction = correction.as_ref()?;
+    let is_there = |dataset: &DatasetId, name: &str, unit: &str| {
+        all.iter().map(|other| &other.declaration).any(|other| {
+            let is_same = other.dataset == *dataset && other.name == name && other.unit == unit;
+            is_same && other.correction.is_none()
+        })
+    };
+    let humidity = &correction.humidity;
+    if !is_there(dataset, &correction.of, unit) {
+        return Some(property.error(format!(
+            "property `{name}` corrects `{}`, which is no measured property of `{dataset}` in {unit}; correct the name",
+            correction.of
+        )));
+    }
+    (!is_there(&humidity.dataset, &humidity.property, "%")).then(|| {
+        property.error(format!(
+            "property `{name}` is corrected by `{}` of `{}`, which is no measured property in %; correct the name",
+            humidity.property, humidity.dataset
+        ))
+    })
 }

@@ -5,6 +5,7 @@ use toml::Spanned;
 
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
+use crate::property::Correction;
 use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
 /// One file.
@@ -55,6 +56,7 @@ pub(super) struct Column {
     pub(super) iri: Option<Spanned<String>>,
     pub(super) range: Option<Spanned<Vec<f64>>>,
     pub(super) title: Option<Spanned<Texts>>,
+    pub(super) tests: Option<Spanned<Tests>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +74,7 @@ pub(super) struct Property {
     pub(super) iri: Spanned<String>,
     pub(super) range: Spanned<Vec<f64>>,
     pub(super) molar_mass: Option<Spanned<f64>>,
+    pub(super) correction: Option<Spanned<Correction>>,
     pub(super) title: Option<Spanned<Texts>>,
     #[serde(default)]
     pub(super) tests: Tests,

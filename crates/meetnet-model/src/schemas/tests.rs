@@ -74,7 +74,14 @@ fn built_in_declarations_load() {
     assert_eq!(
         ids,
         [
-            "air", "heat", "noise", "rejects", "segments", "stations", "traffic"
+            "air",
+            "heat",
+            "noise",
+            "quality_rules",
+            "rejects",
+            "segments",
+            "stations",
+            "traffic"
         ]
     );
     for dataset in schemas.datasets.values() {

@@ -18,6 +18,7 @@ fn column(name: &str, column_type: ColumnType, range: Option<[f64; 2]>) -> Colum
         unit: None,
         iri: None,
         range,
+        tests: Default::default(),
         title: None,
     }
 }
@@ -51,6 +52,7 @@ fn rules_of(property: &str, rules: PropertyRules) -> QualityRules {
     let of_dataset = HashMap::from([(property.to_owned(), rules)]);
     QualityRules {
         properties: HashMap::from([("d".into(), of_dataset)]),
+        ..QualityRules::default()
     }
 }
 
@@ -305,6 +307,67 @@ fn places_lie_on_earth() {
 }
 
 #[test]
+fn places_outside_the_bounds_of_the_city_are_suspect() {
+    let check = |lon: f64, lat: f64, expect: (i8, i64)| {
+        let columns = vec![
+            column("k", ColumnType::Text, None),
+            column("lon", ColumnType::Float, Some([4.6, 4.8])),
+            column("lat", ColumnType::Float, Some([50.8, 51.0])),
+        ];
+        let mut rows = RowsBuilder::new(declaration(DatasetKind::Places, columns));
+        rows.set_text(0, "a");
+        rows.set_float(1, lon);
+        rows.set_float(2, lat);
+        rows.finish_row(0).unwrap();
+        let found = flags(&QualityRules::default(), &mut rows, RowFacts::default());
+        assert_eq!(found, [expect], "{lon} {lat}");
+    };
+    check(4.7, 50.88, (1, 0));
+    check(4.6, 51.0, (1, 0));
+    check(4.59, 50.88, (3, LOCATION));
+    check(4.7, 51.01, (3, LOCATION));
+    // Not on Earth is worse.
+    check(190.0, 50.88, (4, LOCATION));
+}
+
+#[test]
+fn columns_of_wide_rows_have_limits_by_month_and_a_suspect_range() {
+    let mut flow = column("flow", ColumnType::Int, Some([0.0, 100.0]));
+    flow.tests.suspect_range = Some([0.0, 50.0]);
+    flow.tests.climatology = vec![MonthLimits {
+        months: vec![1],
+        suspect: [0.0, 10.0],
+        fail: None,
+    }];
+    let columns = vec![
+        column("k", ColumnType::Text, None),
+        column("time", ColumnType::Timestamp, None),
+        flow,
+    ];
+    let dataset = declaration(DatasetKind::Wide, columns);
+    let declarations = Declarations {
+        decoder_version: 1,
+        datasets: [(dataset.id.clone(), Arc::clone(&dataset))].into(),
+        properties: Vec::new(),
+        sources: Default::default(),
+    };
+    let rules = QualityRules::new(&declarations);
+    let check = |time: &str, value: i64, expect: (i8, i64)| {
+        let mut rows = RowsBuilder::new(Arc::clone(&dataset));
+        rows.set_text(0, "a");
+        rows.set_int(1, parse_rfc3339(time).unwrap());
+        rows.set_int(2, value);
+        rows.finish_row(0).unwrap();
+        let found = flags(&rules, &mut rows, RowFacts::default());
+        assert_eq!(found, [expect], "{value} at {time}");
+    };
+    check("2026-07-01T00:00:00Z", 50, (1, 0));
+    check("2026-07-01T00:00:00Z", 51, (3, RANGE));
+    check("2026-07-01T00:00:00Z", 101, (4, RANGE));
+    check("2026-01-01T00:00:00Z", 11, (3, CLIMATOLOGY));
+}
+
+#[test]
 fn tests_by_earlier_rows_count_as_any_other() {
     let check = |value: Option<f64>, series: [Quality; 3], expect: (i8, i64)| {
         let mut rows = RowsBuilder::new(declaration(DatasetKind::Long, long_columns()));
@@ -318,6 +381,7 @@ fn tests_by_earlier_rows_count_as_any_other() {
             rate_of_change,
             flat_line,
             attenuated_signal,
+            ..SeriesFlags::NOT_EVALUATED
         }];
         let facts = RowFacts {
             series: &series,

@@ -53,6 +53,17 @@ fn requests_keep_the_form_they_have() {
             "hardware_ids": [], "source": null}),
     );
     check(
+        Request::Quality(Rerunning {
+            dataset: Some(DatasetId::new("heat")),
+            from: Some(1_769_817_600_000_000),
+            to: None,
+            only_changed: false,
+            dry_run: true,
+        }),
+        json!({"command": "quality", "dataset": "heat", "from": 1_769_817_600_000_000_i64, "to": null,
+            "only_changed": false, "dry_run": true}),
+    );
+    check(
         Request::Backfill {
             source: SourceId::new("telraam"),
             from: 1_769_817_600_000_000,

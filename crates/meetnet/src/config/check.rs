@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_decode::{Decoders, SetupProblem};
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::{Licence, check_licences};
@@ -74,7 +75,7 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence and attribution that the city declares for a dataset; returns with them how long old
+/// Applies `[[dataset]]`: licence, attribution and bounds that the city declares for a dataset; returns with them how long old
 /// periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
@@ -132,8 +133,35 @@ pub(super) fn dataset_overrides(
         if raw.attribution.is_some() {
             declaration.attribution = raw.attribution;
         }
+        if let Some(bounds) = &raw.bounds
+            && let Err(problem) = set_bounds(declaration, *bounds.get_ref())
+        {
+            document.problem(bounds.span(), problem.to_owned());
+        }
     }
     (schemas, retention)
+}
+
+/// Makes an area the ranges of longitude and latitude of places; else says what is wrong.
+fn set_bounds(
+    declaration: &mut DatasetDeclaration,
+    [west, south, east, north]: [f64; 4],
+) -> Result<(), &'static str> {
+    if declaration.kind != DatasetKind::Places {
+        return Err("only datasets of places have `bounds`; remove them");
+    }
+    let is_on_earth = west >= -180.0 && east <= 180.0 && south >= -90.0 && north <= 90.0;
+    if !is_on_earth || west >= east || south >= north {
+        return Err("write `bounds = [west, south, east, north]` in degrees (WGS 84)");
+    }
+    for column in &mut declaration.columns {
+        match column.name.as_str() {
+            "lon" => column.range = Some([west, east]),
+            "lat" => column.range = Some([south, north]),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Puts the declarations together and checks each source against them: its licence, and whether it can be decoded.

@@ -184,6 +184,8 @@ pub(super) struct Dataset {
     pub(super) licence: Option<Spanned<String>>,
     pub(super) attribution: Option<String>,
     pub(super) retention: Option<Spanned<DurationText>>,
+    /// West, south, east, north.
+    pub(super) bounds: Option<Spanned<[f64; 4]>>,
 }
 
 /// `[[source]]`, of every kind.

@@ -146,6 +146,29 @@ fn a_dataset_takes_the_citys_licence() {
 }
 
 #[test]
+fn places_take_the_citys_bounds() {
+    let bounds =
+        |of: &str, bounds: &str| format!("[[dataset]]\nid = \"{of}\"\nbounds = {bounds}\n");
+    let config = right(&bounds("stations", "[4.6, 50.8, 4.8, 51.0]"), &[]);
+    let stations = config.declarations.dataset("stations").unwrap();
+    let range = |name: &str| stations.columns[stations.column_index(name).unwrap()].range;
+    assert_eq!(range("lon"), Some([4.6, 4.8]));
+    assert_eq!(range("lat"), Some([50.8, 51.0]));
+    let refused = |text: &str, expect: &str| {
+        let said = parse(text, &[]).unwrap_err().to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    refused(
+        &bounds("heat", "[4.6, 50.8, 4.8, 51.0]"),
+        "only datasets of places",
+    );
+    refused(
+        &bounds("stations", "[4.8, 50.8, 4.6, 51.0]"),
+        "[west, south, east, north]",
+    );
+}
+
+#[test]
 fn one_namespace_for_two_sources_needs_a_precedence() {
     let second = SOURCE.replace("\"balcony\"", "\"garden\"\nnamespace = \"balcony\"");
     let shared = parse(&format!("{SOURCE}{second}"), &[])

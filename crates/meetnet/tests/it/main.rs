@@ -12,6 +12,7 @@ mod licences;
 mod maintenance;
 mod privacy;
 mod process;
+mod quality;
 mod rejects;
 mod reload;
 mod senders;

@@ -167,3 +167,74 @@ fn an_unknown_test_is_a_fault_of_the_text() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn numbers_of_wide_datasets_have_tests_too() {
+    let text = |column: &str| {
+        format!(
+            "id = \"flow\"\nversion = 1\nkind = \"wide\"\ngrain = \"month\"\nkey = [\"gauge\", \"time\"]\n\
+             title = {{ nl = \"Debiet\" }}\ndescription = {{ nl = \"Debiet\" }}\n\
+             [[column]]\nname = \"gauge\"\ntype = \"text\"\nrequired = true\n\
+             [[column]]\nname = \"time\"\ntype = \"timestamp\"\nrequired = true\n\
+             [[column]]\nname = \"flow\"\n{column}\n"
+        )
+    };
+    let check = |column: &str, expect: &[&str]| {
+        assert_eq!(errors(&[("flow.toml", &text(column))]), expect, "{column}");
+    };
+    let flat = "tests = { flat_line = { tolerance = 0.5, suspect_s = 60, fail_s = 60 } }";
+    check(&format!("type = \"float\"\n{flat}"), &[]);
+    let loaded = load(&[("flow.toml", &text(&format!("type = \"int\"\n{flat}")))]).unwrap();
+    let flow = &loaded.datasets[&DatasetId::new("flow")];
+    let tests = &flow.columns[2].tests;
+    assert_eq!(tests.flat_line.map(|flat| flat.suspect_s), Some(60));
+    check(
+        &format!("type = \"text\"\n{flat}"),
+        &[
+            "flow.toml:19: column `flow` has no quality tests: numbers of a wide dataset do; remove the tests",
+        ],
+    );
+    check(
+        "type = \"float\"\ntests = { neighbour = { radius_m = 500, neighbours_min = 3, deviation_min = 0.5, suspect = 3 } }",
+        &["flow.toml:19: column `flow` has no neighbours: only properties do; remove `neighbour`"],
+    );
+}
+
+#[test]
+fn a_correction_names_what_is_measured() {
+    let humidity = "[[property]]\nname = \"humidity\"\ndataset = \"water\"\nunit = \"%\"\n\
+        iri = \"https://example.org/humidity\"\nrange = [0, 100]\ntitle = { nl = \"Vocht\" }\n";
+    let check = |of: &str, input: &str, kappa: &str, expect: &[&str]| {
+        let dry = WATER_PROPERTIES.replace("\"water_temperature\"", "\"dry\"");
+        let text = format!(
+            "{WATER_PROPERTIES}{humidity}{dry}[property.correction]\nof = \"{of}\"\nmethod = \"kappa_koehler\"\n\
+             humidity = {{ dataset = \"water\", property = \"{input}\" }}\nkappa = {kappa}\ndensity = 1.65\n\
+             humidity_max = 95\n"
+        );
+        let files = [("p.toml", text.as_str()), ("water.toml", WATER)];
+        let found = errors(&files);
+        assert_eq!(found.len(), expect.len(), "{found:?}");
+        for (found, expect) in found.iter().zip(expect) {
+            assert!(found.contains(expect), "{found}");
+        }
+    };
+    check("water_temperature", "humidity", "0.4", &[]);
+    check(
+        "dry",
+        "humidity",
+        "0.4",
+        &["property `dry` corrects `dry`, which is no measured property of `water` in Cel"],
+    );
+    check(
+        "water_temperature",
+        "water_temperature",
+        "0.4",
+        &["is corrected by `water_temperature` of `water`, which is no measured property in %"],
+    );
+    check(
+        "water_temperature",
+        "humidity",
+        "0",
+        &["`kappa` and `density` are positive, and `humidity_max` is below 100"],
+    );
+}
