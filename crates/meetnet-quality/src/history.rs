@@ -58,8 +58,6 @@ pub struct Remembered {
     pub series: usize,
     /// Rows since the start that were not tested by earlier ones because there was no room for their series.
     pub untested_rows: u64,
-    /// Rows of series that there is no room for, since somebody asked.
-    untested: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -153,7 +151,6 @@ impl QualityHistory {
             };
             let Some(series) = history.series_of(sensors.value(row), property) else {
                 history.untested_rows += 1;
-                history.untested += 1;
                 continue;
             };
             let value = values.is_valid(row).then(|| values.value(row));
@@ -184,13 +181,6 @@ impl QualityHistory {
             };
             (id, remembered)
         })
-    }
-
-    /// Returns how many rows of a dataset were not tested since this was last asked: their series are beyond
-    /// [`SERIES_MAX`].
-    pub fn take_untested(&mut self, dataset: &DatasetId) -> u64 {
-        let history = self.datasets.get_mut(dataset);
-        history.map_or(0, |history| std::mem::take(&mut history.untested))
     }
 
     /// Moves what is settled on to `through`: everything up to there is committed.

@@ -471,12 +471,6 @@ impl Runner {
                 rules: Arc::clone(rules),
                 precedences: Arc::clone(&self.decoder.precedences),
             };
-            let untested = self.history.take_untested(&rows.declaration.id);
-            if untested > 0 {
-                let dataset = rows.declaration.id.to_string();
-                metrics::counter!("meetnet_quality_untested_rows_total", "dataset" => dataset)
-                    .increment(untested);
-            }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;

@@ -242,26 +242,3 @@ fn series_without_room_are_counted_and_take_the_place_of_forgotten_ones() {
     assert_eq!(remembered(&history), (SERIES_MAX, 2));
     assert_eq!(rate(&mut history, 7..8, 5, 20.0), NotEvaluated);
 }
-
-#[test]
-fn rows_of_series_beyond_the_limit_are_counted() {
-    let declarations = declarations();
-    let rules = QualityRules::new(&declarations);
-    let heat = declarations.dataset("heat").unwrap();
-    let column = |name: &str| heat.column_index(name).unwrap();
-    let mut builder = RowsBuilder::new(Arc::clone(heat));
-    for sensor in 0..SERIES_MAX + 3 {
-        builder.set_text(column("sensor_id"), &format!("sensor-{sensor}"));
-        builder.set_text(column("property"), PROPERTIES[0]);
-        builder.set_int(column("time"), 0);
-        builder.set_float(column("value"), 20.0);
-        builder.finish_row(0).unwrap();
-    }
-    let rows = builder.take();
-    let mut history = QualityHistory::default();
-    let flags = history.observe(&rules, &rows, |_| Sequence(1));
-    assert_eq!(flags[SERIES_MAX - 1].rate_of_change, Quality::Pass);
-    assert_eq!(flags[SERIES_MAX], SeriesFlags::NOT_EVALUATED);
-    assert_eq!(history.take_untested(&heat.id), 3);
-    assert_eq!(history.take_untested(&heat.id), 0);
-}
