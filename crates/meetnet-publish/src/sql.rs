@@ -1,7 +1,7 @@
 //! `/api/v1/sql`: one SELECT in, rows out as a stream.
 //!
-//! `GET ?q=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "format": …, "as_of": …, "licence": [ … ]}`)
-//! or the bare SQL text.
+//! `GET ?q=…&param_NAME=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "parameters": {…} or […],
+//! "format": …, "as_of": …, "licence": [ … ]}`) or the bare SQL text. The value of `param_NAME` takes the place of `$NAME`.
 //! This file reads the request; `meetnet-query` checks, limits, runs and encodes the query.
 
 use std::convert::Infallible;
@@ -13,8 +13,10 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures::{StreamExt, stream};
-use meetnet_query::QueryRequest;
+use meetnet_query::{ParameterValue, Parameters, QueryRequest};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
 
 use crate::body;
 use crate::head::AnswerHead;
@@ -31,6 +33,9 @@ mod tests;
 struct SqlParameters {
     /// The query.
     q: Option<String>,
+    /// Values for its placeholders.
+    #[serde(deserialize_with = "read_parameters")]
+    parameters: Parameters,
     /// Name of the answer format; wins over `Accept`.
     format: Option<String>,
     /// The time the whole query is answered as of, RFC 3339.
@@ -52,7 +57,16 @@ impl SqlParameters {
                 "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
                 "licence" => parameters.licence.push(value.into_owned()),
                 "download" => parameters.download = matches!(&*value, "1" | "true"),
-                _ => {}
+                name => {
+                    if let Some(of) = name.strip_prefix("param_") {
+                        let value = ParameterValue::Text(value.into_owned());
+                        if parameters.parameters.insert(of.to_owned(), value).is_some() {
+                            let detail =
+                                format!("the parameter {name} is given twice; give it once");
+                            return Err(Problem::new(ProblemKind::BadRequest, detail));
+                        }
+                    }
+                }
             }
         }
         Ok(parameters)
@@ -60,8 +74,11 @@ impl SqlParameters {
 
     /// Fills what is missing here from `other`.
     fn or(self, other: Self) -> Self {
+        let mut parameters = other.parameters;
+        parameters.extend(self.parameters);
         Self {
             q: self.q.or(other.q),
+            parameters,
             format: self.format.or(other.format),
             as_of: self.as_of.or(other.as_of),
             licence: if self.licence.is_empty() {
@@ -72,6 +89,41 @@ impl SqlParameters {
             download: self.download || other.download,
         }
     }
+}
+
+/// Reads values by name from a JSON object, or by position, from 1, from an array.
+fn read_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parameters, D::Error> {
+    let named: Vec<(String, Value)> = match Value::deserialize(deserializer)? {
+        Value::Object(values) => values.into_iter().collect(),
+        Value::Array(values) => (1..)
+            .map(|position: usize| position.to_string())
+            .zip(values)
+            .collect(),
+        _ => {
+            return Err(D::Error::custom(
+                "parameters takes an object by name, or an array for $1, $2, …",
+            ));
+        }
+    };
+    let typed = named.into_iter().map(|(name, value)| {
+        let typed = match value {
+            Value::Null => ParameterValue::Null,
+            Value::Bool(value) => ParameterValue::Bool(value),
+            Value::String(text) => ParameterValue::Text(text),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => ParameterValue::Int(value),
+                (None, Some(value)) => ParameterValue::Float(value),
+                (None, None) => return Err(D::Error::custom("a number is too large")),
+            },
+            Value::Array(_) | Value::Object(_) => {
+                return Err(D::Error::custom(format!(
+                    "the value of {name} is no text, number, boolean or null"
+                )));
+            }
+        };
+        Ok((name, typed))
+    });
+    typed.collect()
 }
 
 /// Answers `GET` and `HEAD`.
@@ -177,6 +229,7 @@ async fn answer(
             Problem::new(ProblemKind::BadRequest, detail)
         })?;
     let request = QueryRequest {
+        parameters: parameters.parameters,
         as_of: as_of.transpose()?,
         licences: licences(&parameters.licence)?,
         ..QueryRequest::public(sql)

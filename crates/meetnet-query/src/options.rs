@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use meetnet_model::ids::LicenceId;
 
+use crate::parameters::Parameters;
+
 /// Limits and resources; the defaults fit a machine of two cores.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {
@@ -82,6 +84,8 @@ pub enum SessionKind {
 pub struct QueryRequest {
     /// One SQL statement that only reads.
     pub sql: String,
+    /// Values for its placeholders.
+    pub parameters: Parameters,
     /// Who asks.
     pub session: SessionKind,
     /// Answers the whole statement as of this time, µs since 1970 UTC: every name of a dataset means its view as of
@@ -100,6 +104,7 @@ impl QueryRequest {
     pub fn public(sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
+            parameters: Parameters::new(),
             session: SessionKind::Public,
             as_of: None,
             licences: None,

@@ -27,6 +27,7 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::options::{QueryOptions, QueryRequest};
+use crate::parameters;
 use crate::reach::Reach;
 use crate::session::Sessions;
 use crate::table::order::WantedOrder;
@@ -322,6 +323,7 @@ impl Task {
             .await?;
         let plan = plan.map_err(classify)?;
         guard::check_plan(&plan).map_err(classify)?;
+        let plan = parameters::bind(plan, &self.request.parameters).map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self
             .request
