@@ -24,6 +24,7 @@ fn media_types(format: Format) -> &'static [&'static str] {
         Format::Csv => &["text/csv"],
         Format::Arrow => &["application/vnd.apache.arrow.stream"],
         Format::Parquet => &["application/vnd.apache.parquet"],
+        Format::Geojson => &["application/geo+json"],
         Format::Table => &["text/plain"],
     }
 }
@@ -36,6 +37,7 @@ pub(crate) fn extension(format: Format) -> &'static str {
         Format::Csv => "csv",
         Format::Arrow => "arrows",
         Format::Parquet => "parquet",
+        Format::Geojson => "geojson",
         Format::Table => "txt",
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct SqlOptions {
     #[arg(value_name = "SQL")]
     statement: String,
 
-    /// table, csv, json, ndjson, arrow or parquet; without it table on a terminal and csv otherwise
+    /// table, csv, json, ndjson, arrow, parquet or geojson; without it table on a terminal and csv otherwise
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 

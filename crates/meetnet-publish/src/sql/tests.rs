@@ -140,7 +140,11 @@ async fn placeholders_take_their_values_from_address_and_body() {
         let expect: Vec<_> = rows.iter().map(|row| serde_json::json!([row])).collect();
         assert_eq!(answer.json()["rows"], serde_json::json!(expect));
     }
-    let address = format!("/api/v1/sql?q={}", SQL.replace(' ', "+"));
+    let encoded = SQL
+        .replace(' ', "+")
+        .replace('<', "%3C")
+        .replace('>', "%3E");
+    let address = format!("/api/v1/sql?q={encoded}");
     let to = "param_to=2026-11-22T02:46:00Z";
     check(
         ask(&format!("{address}&param_1=0&{to}")).await,
