@@ -95,6 +95,8 @@ pub struct QueryRequest {
     pub licences: Option<BTreeSet<LicenceId>>,
     /// Fewer rows than [`QueryOptions::row_limit`]; more is not possible.
     pub row_limit: Option<usize>,
+    /// Refuses at once what is known to have more rows than that, for readers who could not be told that rows are left out.
+    pub whole: bool,
     /// Less work time than [`QueryOptions::query_time_max`]; more is not possible.
     pub time_max: Option<Duration>,
 }
@@ -109,6 +111,7 @@ impl QueryRequest {
             as_of: None,
             licences: None,
             row_limit: None,
+            whole: false,
             time_max: None,
         }
     }

@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use datafusion::common::stats::Precision;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::{self, Damage};
 use meetnet_lake::snapshot::{LiveFile, SharedSnapshot};
@@ -338,6 +340,16 @@ impl Task {
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
+        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
+        {
+            return Err(QueryError::new(
+                QueryErrorKind::TooLarge,
+                format!(
+                    "the answer has more than the {row_limit} rows that one answer may have; narrow it, ask for {row_limit} \
+                     rows by LIMIT, or download the dataset's files"
+                ),
+            ));
+        }
         let schema = physical.schema();
         let units = schema
             .fields()
@@ -408,6 +420,15 @@ fn expired() -> QueryError {
         QueryErrorKind::SnapshotExpired,
         "files of the snapshot were removed while they were read; ask again",
     )
+}
+
+/// Returns the number of rows of a plan where statistics tell it exactly.
+fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
+    match statistics.ok()?.num_rows {
+        Precision::Exact(rows) => Some(rows),
+        _ => None,
+    }
 }
 
 /// Asks for one row more than the limit, so that a cut answer is known as one.
