@@ -24,6 +24,7 @@ mod parameters;
 mod reach;
 mod service;
 mod session;
+mod state;
 mod summary;
 mod table;
 
@@ -34,12 +35,13 @@ mod fixture;
 #[cfg(test)]
 mod slt;
 
-pub use answer::{AnswerStream, QueryAnswer};
+pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use encode::{Format, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use options::{QueryOptions, QueryRequest, SessionKind};
 pub use page::{Page, PageCondition, PageRequest, PageTest, PageValue};
 pub use parameters::{ParameterValue, Parameters};
 pub use service::QueryService;
+pub use state::AnswerState;
 pub use summary::{DatasetSummary, dataset_summary};
 pub use table::schema::{IRI_KEY, UNIT_KEY, public_schema};
