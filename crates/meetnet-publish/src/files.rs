@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_NONE_MATCH, IF_RANGE, LINK, RANGE,
+    ETAG, IF_RANGE, LINK, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -34,6 +34,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 
+use crate::conditional;
 use crate::datasets::pretty;
 use crate::parameters::{set_once, time};
 use crate::problem::{Problem, ProblemKind};
@@ -344,10 +345,7 @@ fn send(
 ) -> Response {
     let tag = format!("\"{sha256}\"");
     let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
-    let is_known = text(IF_NONE_MATCH).is_some_and(|known| {
-        let mut tags = known.split(',').map(str::trim);
-        tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
-    });
+    let is_known = conditional::knows(request, &tag);
     // A range of another content than the client has would make a mixture of both.
     let is_same = text(IF_RANGE).is_none_or(|known| known.trim() == tag);
     let bytes = file.bytes();

@@ -128,7 +128,7 @@ impl Language {
 }
 
 /// Returns the entries of a list header in lower case without parameters, each with its q-value in thousandths.
-fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, u16)> {
+pub(crate) fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, u16)> {
     headers
         .get_all(name)
         .iter()

@@ -14,7 +14,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
-use crate::{assets, datasets, files, head, health, portal, rows, security, sql, telemetry};
+use crate::{assets, datasets, files, head, health, portal, proof, rows, security, sql, telemetry};
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +64,9 @@ fn cross_origin() -> CorsLayer {
             head::AS_OF,
             head::LICENCE,
             head::ATTRIBUTION,
+            proof::ROWS,
+            proof::TRUNCATED,
+            proof::DIGEST,
             LINK,
             RETRY_AFTER,
             CONTENT_DISPOSITION,

@@ -17,8 +17,11 @@ use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Licence;
-use meetnet_query::{PageCondition, PageRequest, PageTest, PageValue, encode_page, public_schema};
+use meetnet_query::{
+    PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page, public_schema,
+};
 
+use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
 use crate::parameters::{choose_format, set_once, time};
@@ -85,16 +88,22 @@ pub(crate) async fn get(
         next_path(&table.declaration.id, &query, &cursor)
     });
     let bytes = encode_page(&page, format, next.as_deref())?;
+    let (bytes, coding) = Coding::choose(format, &headers)
+        .encode(bytes)
+        .map_err(|error| QueryError::internal("compressing the answer", error))?;
     let head = AnswerHead {
         format,
+        coding,
         through: page.through,
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
         rights: &page.rights,
         // Without a time in its address the next answer is a newer one.
         is_settled: is_pinned,
+        tag: None,
         file_name: is_download.then_some(table.declaration.id.as_str()),
-        next: next.as_deref(),
+        links: next.into_iter().map(|next| ("next", next)).collect(),
+        proof: None,
     };
     Ok(head.onto(bytes.into_response()))
 }

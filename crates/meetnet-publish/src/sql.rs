@@ -2,26 +2,24 @@
 //!
 //! `GET ?q=…&param_NAME=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "parameters": {…} or […],
 //! "format": …, "as_of": …, "licence": [ … ]}`) or the bare SQL text. The value of `param_NAME` takes the place of `$NAME`.
-//! This file reads the request; `meetnet-query` checks, limits, runs and encodes the query.
-
-use std::convert::Infallible;
+//! This file reads the request, `respond` answers it; `meetnet-query` checks, limits, runs and encodes the query.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::BytesMut;
-use futures::{StreamExt, stream};
-use meetnet_query::{ParameterValue, Parameters, QueryRequest};
+use futures::StreamExt;
+use meetnet_query::{Format, ParameterValue, Parameters, QueryRequest};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::body;
-use crate::head::AnswerHead;
+use crate::links::Address;
 use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
+use crate::respond::{Question, respond};
 use crate::state::{PublishSettings, PublishState};
 
 #[cfg(test)]
@@ -228,30 +226,45 @@ async fn answer(
                       /api/v1/sql?q=SELECT+1; /api/v1/datasets lists the tables";
             Problem::new(ProblemKind::BadRequest, detail)
         })?;
+    let address = address(&sql, &parameters.parameters, &parameters.licence, format);
     let request = QueryRequest {
         parameters: parameters.parameters,
         as_of: as_of.transpose()?,
         licences: licences(&parameters.licence)?,
         ..QueryRequest::public(sql)
     };
-    let answer = state.query.query(request).await?;
-    let rights = answer.rights.clone();
-    let head = AnswerHead {
+    let question = Question {
+        request,
         format,
-        through: answer.through,
-        stable_time: answer.stable_time,
-        as_of: answer.as_of,
-        rights: &rights,
-        is_settled: answer.is_settled,
-        file_name: parameters.download.then_some("meetnet"),
-        next: None,
+        file_name: parameters.download.then(|| "meetnet".to_owned()),
+        address,
+        head_only,
     };
-    // HEAD: the query is checked and stops here. A stream, because an empty body would claim a length of 0.
-    let answer_body = if head_only {
-        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
-    } else {
-        let chunks = meetnet_query::encode(answer, format);
-        body::from_chunks(chunks).await?
-    };
-    Ok(head.onto(answer_body.into_response()))
+    respond(state, question, headers).await
+}
+
+/// Returns where the same is asked by an address; None where it is too long, or a value is no text, as all are in one.
+fn address(
+    sql: &str,
+    parameters: &Parameters,
+    licences: &[String],
+    format: Format,
+) -> Option<Address> {
+    let named = parameter_pairs(parameters)?;
+    let pairs = [("q", sql), ("format", format.as_str())]
+        .into_iter()
+        .chain(named.iter().map(|(name, value)| (name.as_str(), *value)))
+        .chain(licences.iter().map(|licence| ("licence", licence.as_str())));
+    Address::new("/api/v1/sql", pairs)
+}
+
+/// Returns the parameters of an address that give values to placeholders.
+fn parameter_pairs(parameters: &Parameters) -> Option<Vec<(String, &str)>> {
+    parameters
+        .iter()
+        .map(|(name, value)| match value {
+            ParameterValue::Text(text) => Some((format!("param_{name}"), text.as_str())),
+            _ => None,
+        })
+        .collect()
 }

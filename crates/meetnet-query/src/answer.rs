@@ -41,7 +41,7 @@ pub(crate) struct Outcome {
 }
 
 /// What an answer has come to, for whoever only sees its bytes; final after the last of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Outcome>);
 
 impl Tally {

@@ -39,7 +39,11 @@ async fn every_format_states_how_fresh_it_is() {
             "2026-11-22T02:46:20Z",
             "{format}"
         );
-        assert_eq!(answer.header("cache-control"), "no-store", "{format}");
+        assert_eq!(
+            answer.header("cache-control"),
+            "public, no-cache",
+            "{format}"
+        );
         assert_eq!(
             answer.header("access-control-allow-origin"),
             "*",

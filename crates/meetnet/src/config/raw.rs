@@ -81,6 +81,7 @@ pub(super) struct Http {
     pub(super) body_bytes_max: Option<Spanned<SizeText>>,
     pub(super) body_time_max: Option<DurationText>,
     pub(super) page_rows_max: Option<NonZeroUsize>,
+    pub(super) result_cache_bytes_max: Option<Spanned<SizeText>>,
 }
 
 /// `[portal]`

@@ -310,6 +310,12 @@ fn http(document: &mut Document<'_>, raw: raw::Http, portal: raw::Portal) -> Opt
         page_rows_max: raw
             .page_rows_max
             .map_or(defaults.page_rows_max, usize::from),
+        result_cache_bytes_max: bytes(
+            document,
+            raw.result_cache_bytes_max,
+            defaults.result_cache_bytes_max,
+            0,
+        ),
         overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
     };
     let limits = with_connections(raw.connections_max);
