@@ -15,6 +15,7 @@ mod state;
 
 mod datasets;
 mod files;
+mod queries;
 mod rows;
 mod sql;
 
@@ -56,4 +57,4 @@ pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
 pub use serve::{ServeLimits, serve, serve_with};
-pub use state::{PublishSettings, PublishState, SharedDeclarations};
+pub use state::{PublishSettings, PublishState, SavedQuery, SharedDeclarations};

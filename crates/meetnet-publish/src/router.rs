@@ -14,7 +14,9 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
-use crate::{assets, datasets, files, head, health, portal, proof, rows, security, sql, telemetry};
+use crate::{
+    assets, datasets, files, head, health, portal, proof, queries, rows, security, sql, telemetry,
+};
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ mod tests;
 pub fn public_router(state: PublishState) -> Router {
     let api = Router::new()
         .route("/api/v1/sql", get(sql::get).post(sql::post))
+        .route("/api/v1/queries", get(queries::list))
+        .route("/api/v1/queries/{name}", get(queries::one))
         .route("/api/v1/datasets", get(datasets::list))
         .route("/api/v1/datasets/{id}", get(datasets::one))
         .route("/api/v1/datasets/{id}/rows", get(rows::get))

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::BytesMut;
 use futures::StreamExt;
-use meetnet_query::{Format, ParameterValue, Parameters, QueryRequest};
+use meetnet_query::{ParameterValue, Parameters, QueryRequest};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
@@ -19,8 +19,9 @@ use serde_json::Value;
 use crate::links::Address;
 use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
+use crate::queries;
 use crate::respond::{Question, respond};
-use crate::state::{PublishSettings, PublishState};
+use crate::state::{PublishSettings, PublishState, SavedQuery};
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ mod tests;
 /// What a request asks for, wherever it stood.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct SqlParameters {
+pub(crate) struct SqlParameters {
     /// The query.
     q: Option<String>,
     /// Values for its placeholders.
@@ -46,7 +47,7 @@ struct SqlParameters {
 
 impl SqlParameters {
     /// Reads form encoding: a query string, or a form body. Other names are ignored, as forms and links carry them.
-    fn from_form(form: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(form) {
             match &*name {
@@ -132,7 +133,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let parameters = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
-    answer(&state, parameters, &headers, method == Method::HEAD).await
+    answer(&state, parameters, None, &headers, method == Method::HEAD).await
 }
 
 /// Answers `POST`; parameters in the body win over those in the address.
@@ -145,7 +146,8 @@ pub(crate) async fn post(
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
     let bytes = read_body(request_body, &state.settings).await?;
     let in_body = parse_body(&parts.headers, &bytes)?;
-    answer(&state, in_body.or(in_address), &parts.headers, false).await
+    let parameters = in_body.or(in_address);
+    answer(&state, parameters, None, &parts.headers, false).await
 }
 
 /// Reads a body within its limits of size and time.
@@ -210,23 +212,44 @@ fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Proble
     }
 }
 
-async fn answer(
+/// Answers a statement: the one of the request, or a saved one.
+pub(crate) async fn answer(
     state: &PublishState,
     parameters: SqlParameters,
+    saved: Option<&SavedQuery>,
     headers: &HeaderMap,
     head_only: bool,
 ) -> Result<Response, Problem> {
     let format = choose_format(parameters.format.as_deref(), headers)?;
     let as_of = parameters.as_of.as_deref().map(|text| time("as_of", text));
-    let sql = parameters
-        .q
-        .filter(|sql| !sql.trim().is_empty())
-        .ok_or_else(|| {
+    let asked = parameters.q.filter(|sql| !sql.trim().is_empty());
+    let sql = match (saved, asked) {
+        (None, Some(sql)) => sql,
+        (Some(saved), None) => saved.sql.clone(),
+        (None, None) => {
             let detail = "the query is missing: give q=SELECT …, for example \
                       /api/v1/sql?q=SELECT+1; /api/v1/datasets lists the tables";
-            Problem::new(ProblemKind::BadRequest, detail)
-        })?;
-    let address = address(&sql, &parameters.parameters, &parameters.licence, format);
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        }
+        (Some(_), Some(_)) => {
+            let detail = "a saved query takes no q; /api/v1/sql answers other statements";
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        }
+    };
+    let named = parameter_pairs(&parameters.parameters);
+    let address = named.and_then(|named| {
+        let (path, q) = match saved {
+            Some(saved) => (queries::path(saved), None),
+            None => ("/api/v1/sql".to_owned(), Some(("q", sql.as_str()))),
+        };
+        let licences = parameters.licence.iter();
+        let pairs = q
+            .into_iter()
+            .chain([("format", format.as_str())])
+            .chain(named.iter().map(|(name, value)| (name.as_str(), *value)))
+            .chain(licences.map(|licence| ("licence", licence.as_str())));
+        Address::new(path, pairs)
+    });
     let request = QueryRequest {
         parameters: parameters.parameters,
         as_of: as_of.transpose()?,
@@ -243,22 +266,7 @@ async fn answer(
     respond(state, question, headers).await
 }
 
-/// Returns where the same is asked by an address; None where it is too long, or a value is no text, as all are in one.
-fn address(
-    sql: &str,
-    parameters: &Parameters,
-    licences: &[String],
-    format: Format,
-) -> Option<Address> {
-    let named = parameter_pairs(parameters)?;
-    let pairs = [("q", sql), ("format", format.as_str())]
-        .into_iter()
-        .chain(named.iter().map(|(name, value)| (name.as_str(), *value)))
-        .chain(licences.iter().map(|licence| ("licence", licence.as_str())));
-    Address::new("/api/v1/sql", pairs)
-}
-
-/// Returns the parameters of an address that give values to placeholders.
+/// Returns the parameters of an address that give values to placeholders; None where one is no text, as all are in one.
 fn parameter_pairs(parameters: &Parameters) -> Option<Vec<(String, &str)>> {
     parameters
         .iter()

@@ -15,6 +15,17 @@ use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};
 use crate::results::ResultCache;
 
+/// A statement with a name: `/api/v1/queries/{name}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedQuery {
+    /// Lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// What it answers, in a line.
+    pub title: String,
+    /// The statement, perhaps with placeholders such as `$from`.
+    pub sql: String,
+}
+
 /// Settings of the public service.
 #[derive(Clone, Debug)]
 pub struct PublishSettings {
@@ -33,6 +44,8 @@ pub struct PublishSettings {
     pub page_rows_max: usize,
     /// Most bytes of answers that are kept for those who ask the same next; 0: none.
     pub result_cache_bytes_max: usize,
+    /// Statements with names.
+    pub saved_queries: Vec<SavedQuery>,
     /// How old the figures on the portal and in the dataset list may be: one computation serves all readers in between.
     pub overview_age_max: Duration,
 }
@@ -47,6 +60,7 @@ impl Default for PublishSettings {
             body_time_max: Duration::from_secs(20),
             page_rows_max: 10_000,
             result_cache_bytes_max: 64 * 1024 * 1024,
+            saved_queries: Vec::new(),
             overview_age_max: Duration::from_secs(1),
         }
     }

@@ -348,6 +348,24 @@ fn formats_have_names() {
 }
 
 #[tokio::test]
+async fn a_plan_is_shown_as_it_is() {
+    let sql = "EXPLAIN SELECT car FROM counts WHERE car > 5 ORDER BY time";
+    let plan = text(sql, Format::Table, None).await;
+    assert!(plan.starts_with("logical_plan\n"), "{plan}");
+    assert!(plan.contains("\nphysical_plan\n"), "{plan}");
+    // Indented, one operator a line, and longer than a cell may be.
+    assert!(plan.lines().any(|line| line.starts_with("  ")), "{plan}");
+    assert!(plan.lines().any(|line| line.len() > 130), "{plan}");
+    let one = text(
+        "EXPLAIN FORMAT TREE SELECT car FROM counts",
+        Format::Table,
+        None,
+    )
+    .await;
+    assert!(one.lines().count() > 3, "{one}");
+}
+
+#[tokio::test]
 async fn geojson_is_a_feature_per_row() {
     let answer = text(
         "SELECT 7 AS n, 4.7 AS lon, t.* FROM (VALUES (50.5, 'LINESTRING(4 50,5 51)', 'a'), (50.25, NULL, 'b'), \

@@ -177,6 +177,15 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// `[[saved_query]]`: a statement with a name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedQuery {
+    pub(super) name: Spanned<String>,
+    pub(super) title: Option<String>,
+    pub(super) sql: String,
+}
+
 /// `[[dataset]]`: what the city declares for a dataset that exists.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
