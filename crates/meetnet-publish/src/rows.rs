@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! ?sensor_id=…&value.gte=25&from=…&to=…   which rows: conditions that all hold
-//! &fields=time,value&limit=1000           which columns, how many rows
+//! &bbox=W,S,E,N or &near=LON,LAT&radius=M where they are
+//! &fields=time,value&order=-time&limit=1000  which columns, in which order, how many rows
+//! &every=1h&agg=mean,p95&zone=…&gaps=mark one row of the rows of a bucket of time
 //! &as_of=…                                the time it is read as of; left out: the dataset's stable time
 //! &cursor=…                               where the page before ended, and its time: made by Link rel="next"
 //! ```
@@ -12,13 +14,14 @@
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Licence;
 use meetnet_query::{
-    PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page, public_schema,
+    PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page, places_of,
+    public_schema,
 };
 
 use crate::coding::Coding;
@@ -28,16 +31,20 @@ use crate::parameters::{choose_format, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
 
+mod shape;
 #[cfg(test)]
 mod tests;
+
+use shape::Shape;
 
 /// Rows of a page where `limit` is left out.
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
 const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
 /// The parameters that are no conditions.
-const PARAMETERS: [&str; 8] = [
-    "from", "to", "fields", "limit", "as_of", "cursor", "format", "download",
+pub(crate) const PARAMETERS: [&str; 16] = [
+    "from", "to", "bbox", "near", "radius", "fields", "order", "every", "agg", "zone", "gaps",
+    "limit", "as_of", "cursor", "format", "download",
 ];
 
 /// What a request asks for.
@@ -46,6 +53,7 @@ struct RowsParameters {
     from: Option<String>,
     to: Option<String>,
     fields: Option<String>,
+    shape: Shape,
     limit: Option<String>,
     as_of: Option<String>,
     cursor: Option<String>,
@@ -77,7 +85,7 @@ pub(crate) async fn get(
     let format = choose_format(parameters.format.as_deref(), &headers)?;
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
     let is_download = matches!(parameters.download.as_deref(), Some("1" | "true"));
-    let request = parameters.into_request(table, state.settings.page_rows_max)?;
+    let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
 
     let next = page.next.as_ref().map(|after| {
@@ -102,7 +110,7 @@ pub(crate) async fn get(
         is_settled: is_pinned,
         tag: None,
         file_name: is_download.then_some(table.declaration.id.as_str()),
-        links: next.into_iter().map(|next| ("next", next)).collect(),
+        links: links(&table.declaration.id, &query, next),
         proof: None,
     };
     Ok(head.onto(bytes.into_response()))
@@ -116,6 +124,14 @@ impl RowsParameters {
                 "from" => &mut parameters.from,
                 "to" => &mut parameters.to,
                 "fields" => &mut parameters.fields,
+                "bbox" => &mut parameters.shape.bbox,
+                "near" => &mut parameters.shape.near,
+                "radius" => &mut parameters.shape.radius,
+                "order" => &mut parameters.shape.order,
+                "every" => &mut parameters.shape.every,
+                "agg" => &mut parameters.shape.agg,
+                "zone" => &mut parameters.shape.zone,
+                "gaps" => &mut parameters.shape.gaps,
                 "limit" => &mut parameters.limit,
                 "as_of" => &mut parameters.as_of,
                 "cursor" => &mut parameters.cursor,
@@ -201,18 +217,22 @@ impl RowsParameters {
     fn into_request(
         mut self,
         table: &TableSnapshot,
+        snapshot: &LakeSnapshot,
         rows_max: usize,
     ) -> Result<PageRequest, Problem> {
         let declaration = &table.declaration;
         let time_column = declaration.time_column();
-        if let Some(from) = self.from.take() {
-            let from = PageValue::Time(time("from", &from)?);
-            self.add(time_column, PageTest::AtLeast(from));
+        let read =
+            |name: &str, text: Option<String>| text.map(|text| time(name, &text)).transpose();
+        let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
+        if let Some(from) = from {
+            self.add(time_column, PageTest::AtLeast(PageValue::Time(from)));
         }
-        if let Some(to) = self.to.take() {
-            let to = PageValue::Time(time("to", &to)?);
-            self.add(time_column, PageTest::Less(to));
+        if let Some(to) = to {
+            self.add(time_column, PageTest::Less(PageValue::Time(to)));
         }
+        let area = self.shape.area()?;
+        let buckets = self.shape.buckets(from.zip(to))?;
         let limit = match &self.limit {
             None => ROWS_DEFAULT.min(rows_max),
             Some(text) => text
@@ -238,13 +258,20 @@ impl RowsParameters {
                 "as_of and cursor name two times; leave as_of out, the cursor holds the time of its first page",
             ));
         }
+        // Where sensors stand may be settled up to an earlier time than what they say.
+        let places = area.map_or(Vec::new(), |_| places_of(snapshot, declaration));
+        let settled = places.iter().map(|places| places.stable_time).min();
+        let settled = settled.map_or(table.stable_time, |settled| settled.min(table.stable_time));
         Ok(PageRequest {
             dataset: declaration.id.clone(),
             as_of: as_of
                 .or(cursor.as_ref().map(|cursor| cursor.as_of))
-                .unwrap_or(table.stable_time),
+                .unwrap_or(settled),
             columns: self.columns()?,
+            order: self.shape.order()?,
             conditions: self.conditions,
+            area,
+            buckets,
             after: cursor.map(|cursor| cursor.after),
             rows_max: limit,
         })
@@ -271,12 +298,27 @@ impl RowsParameters {
 
 /// Returns the address of the next page: this one's with another cursor.
 fn next_path(id: &DatasetId, query: &str, cursor: &Cursor) -> String {
+    page_path(id, query, Some(cursor.to_text()))
+}
+
+/// Returns the address of a page with another cursor, or without one.
+fn page_path(id: &DatasetId, query: &str, cursor: Option<String>) -> String {
     let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+    let cursor = cursor.map(|cursor| ("cursor", cursor));
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(kept)
-        .append_pair("cursor", &cursor.to_text())
+        .extend_pairs(cursor)
         .finish();
-    format!("/api/v1/datasets/{id}/rows?{query}")
+    let between = if query.is_empty() { "" } else { "?" };
+    format!("/api/v1/datasets/{id}/rows{between}{query}")
+}
+
+/// Returns where a page leads to.
+fn links(id: &DatasetId, query: &str, next: Option<String>) -> Vec<(&'static str, String)> {
+    let next = next.map(|next| ("next", next));
+    let first = ("first", page_path(id, query, None));
+    let dataset = ("describedby", format!("/api/v1/datasets/{id}"));
+    next.into_iter().chain([first, dataset]).collect()
 }
 
 fn bad(detail: impl Into<String>) -> Problem {

@@ -39,7 +39,10 @@ pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use encode::{Format, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use options::{QueryOptions, QueryRequest, SessionKind};
-pub use page::{Page, PageCondition, PageRequest, PageTest, PageValue};
+pub use page::{
+    BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
+    PageValue, places_of,
+};
 pub use parameters::{ParameterValue, Parameters};
 pub use service::QueryService;
 pub use state::AnswerState;
