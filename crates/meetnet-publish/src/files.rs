@@ -38,6 +38,7 @@ use crate::conditional;
 use crate::datasets::pretty;
 use crate::parameters::{set_once, time};
 use crate::problem::{Problem, ProblemKind};
+use crate::rows;
 use crate::state::PublishState;
 use crate::telemetry;
 
@@ -205,17 +206,10 @@ enum Found {
     Unknown,
 }
 
-/// Returns a public table; a private one is answered like one that does not exist.
+/// Returns a public table, which a download may hold for longer than its snapshot.
 fn table(state: &PublishState, id: &str) -> Result<Arc<TableSnapshot>, Problem> {
     let snapshot = state.query.snapshot().load_full();
-    let table = snapshot.tables.get(&DatasetId::new(id));
-    let table = table.filter(|table| table.declaration.is_public());
-    table.cloned().ok_or_else(|| {
-        Problem::new(
-            ProblemKind::NotFound,
-            "there is no such dataset; /api/v1/datasets lists those there are",
-        )
-    })
+    rows::public_table(&snapshot, id).cloned()
 }
 
 impl FilesParameters {

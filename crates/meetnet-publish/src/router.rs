@@ -30,6 +30,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/api/v1/datasets", get(datasets::list))
         .route("/api/v1/datasets/{id}", get(datasets::one))
         .route("/api/v1/datasets/{id}/rows", get(rows::get))
+        .route("/api/v1/datasets/{id}/latest", get(rows::latest::get))
         .route("/api/v1/datasets/{id}/files", get(files::list))
         .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.

@@ -11,6 +11,8 @@
 //!
 //! This file reads the request and hands out links; `meetnet-query` makes the statement and runs it.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -20,8 +22,8 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Licence;
 use meetnet_query::{
-    PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page, places_of,
-    public_schema,
+    Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
+    places_of, public_schema,
 };
 
 use crate::coding::Coding;
@@ -31,6 +33,7 @@ use crate::parameters::{choose_format, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
 
+pub(crate) mod latest;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -70,33 +73,56 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let snapshot = state.query.snapshot().load_full();
-    let table = snapshot
-        .tables
-        .get(&DatasetId::new(&id))
-        .filter(|table| table.declaration.is_public())
-        .ok_or_else(|| {
-            Problem::new(
-                ProblemKind::NotFound,
-                "there is no such dataset; /api/v1/datasets lists those there are",
-            )
-        })?;
+    let table = public_table(&snapshot, &id)?;
     let query = query.unwrap_or_default();
     let parameters = RowsParameters::read(&query, &table.declaration)?;
     let format = choose_format(parameters.format.as_deref(), &headers)?;
+    let dataset = &table.declaration.id;
+    // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
-    let is_download = matches!(parameters.download.as_deref(), Some("1" | "true"));
+    let file_name = parameters.is_download().then_some(dataset.as_str());
     let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
-
     let next = page.next.as_ref().map(|after| {
         let cursor = Cursor {
             as_of: page.as_of,
             after: after.clone(),
         };
-        next_path(&table.declaration.id, &query, &cursor)
+        ("next", page_path(dataset, &query, Some(cursor.to_text())))
     });
-    let bytes = encode_page(&page, format, next.as_deref())?;
-    let (bytes, coding) = Coding::choose(format, &headers)
+    let first = ("first", page_path(dataset, &query, None));
+    let described = ("describedby", format!("/api/v1/datasets/{dataset}"));
+    let links = next.into_iter().chain([first, described]).collect();
+    send(&page, format, links, is_pinned, file_name, &headers)
+}
+
+/// Returns a public table; a private one is answered like one that does not exist.
+pub(crate) fn public_table<'a>(
+    snapshot: &'a LakeSnapshot,
+    id: &str,
+) -> Result<&'a Arc<TableSnapshot>, Problem> {
+    let table = snapshot.tables.get(&DatasetId::new(id));
+    let table = table.filter(|table| table.declaration.is_public());
+    table.ok_or_else(|| {
+        Problem::new(
+            ProblemKind::NotFound,
+            "there is no such dataset; /api/v1/datasets lists those there are",
+        )
+    })
+}
+
+/// Sends a page.
+fn send(
+    page: &Page,
+    format: Format,
+    links: Vec<(&'static str, String)>,
+    is_settled: bool,
+    file_name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let next = links.iter().find(|(relation, _)| *relation == "next");
+    let bytes = encode_page(page, format, next.map(|(_, to)| to.as_str()))?;
+    let (bytes, coding) = Coding::choose(format, headers)
         .encode(bytes)
         .map_err(|error| QueryError::internal("compressing the answer", error))?;
     let head = AnswerHead {
@@ -106,11 +132,10 @@ pub(crate) async fn get(
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
         rights: &page.rights,
-        // Without a time in its address the next answer is a newer one.
-        is_settled: is_pinned,
+        is_settled,
         tag: None,
-        file_name: is_download.then_some(table.declaration.id.as_str()),
-        links: links(&table.declaration.id, &query, next),
+        file_name,
+        links,
         proof: None,
     };
     Ok(head.onto(bytes.into_response()))
@@ -277,6 +302,10 @@ impl RowsParameters {
         })
     }
 
+    fn is_download(&self) -> bool {
+        matches!(self.download.as_deref(), Some("1" | "true"))
+    }
+
     /// Reads `fields=time,value`; what each is the query service checks.
     fn columns(&self) -> Result<Vec<String>, Problem> {
         let mut columns: Vec<String> = Vec::new();
@@ -296,11 +325,6 @@ impl RowsParameters {
     }
 }
 
-/// Returns the address of the next page: this one's with another cursor.
-fn next_path(id: &DatasetId, query: &str, cursor: &Cursor) -> String {
-    page_path(id, query, Some(cursor.to_text()))
-}
-
 /// Returns the address of a page with another cursor, or without one.
 fn page_path(id: &DatasetId, query: &str, cursor: Option<String>) -> String {
     let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
@@ -311,14 +335,6 @@ fn page_path(id: &DatasetId, query: &str, cursor: Option<String>) -> String {
         .finish();
     let between = if query.is_empty() { "" } else { "?" };
     format!("/api/v1/datasets/{id}/rows{between}{query}")
-}
-
-/// Returns where a page leads to.
-fn links(id: &DatasetId, query: &str, next: Option<String>) -> Vec<(&'static str, String)> {
-    let next = next.map(|next| ("next", next));
-    let first = ("first", page_path(id, query, None));
-    let dataset = ("describedby", format!("/api/v1/datasets/{id}"));
-    next.into_iter().chain([first, dataset]).collect()
 }
 
 fn bad(detail: impl Into<String>) -> Problem {

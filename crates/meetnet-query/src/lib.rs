@@ -18,6 +18,7 @@ pub mod encode;
 mod error;
 mod functions;
 mod guard;
+mod latest;
 mod options;
 mod page;
 mod parameters;

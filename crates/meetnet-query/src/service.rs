@@ -28,6 +28,7 @@ use crate::answer::{AnswerHeader, AnswerStream, Outcome, QueryAnswer, StopOnDrop
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
+use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::parameters;
 use crate::reach::Reach;
@@ -72,6 +73,7 @@ struct Shared {
     sessions: Sessions,
     prepared: Arc<PreparedTables>,
     admission: Admission,
+    latest: LatestCache,
 }
 
 impl Shared {
@@ -141,6 +143,7 @@ impl QueryService {
             sessions,
             snapshot,
             options,
+            latest: LatestCache::default(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -153,6 +156,11 @@ impl QueryService {
     /// Returns the pointer the service reads snapshots from.
     pub fn snapshot(&self) -> &SharedSnapshot {
         &self.inner.shared.snapshot
+    }
+
+    /// Returns the newest rows of series, as far as somebody has asked for them.
+    pub(crate) fn latest_cache(&self) -> &LatestCache {
+        &self.inner.shared.latest
     }
 
     /// Returns the limits in force.

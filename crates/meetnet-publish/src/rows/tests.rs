@@ -377,6 +377,36 @@ async fn order_and_buckets_shape_a_page() {
 }
 
 #[tokio::test]
+async fn the_newest_rows_come_in_one_answer() {
+    const LATEST: &str = "/api/v1/datasets/heat/latest";
+    let answer = ask(&format!("{LATEST}?fields=property,value")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let rows = serde_json::json!([["air_temperature", -3.25], ["relative_humidity", 81.0]]);
+    assert_eq!(answer.json()["rows"], rows);
+    assert_eq!(answer.header("meetnet-as-of"), "2026-11-22T02:46:20Z");
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
+    let csv = ask(&format!(
+        "{LATEST}?property=air_temperature&fields=value&format=csv"
+    ))
+    .await;
+    assert_eq!(csv.body, "value\r\n-3.25\r\n");
+    for (path, status, detail) in [
+        (format!("{LATEST}?value.gt=3"), 400, "equality only"),
+        (format!("{LATEST}?limit=3"), 400, "take no limit"),
+        (format!("{LATEST}?fields=cars"), 400, "no column `cars`"),
+        (
+            "/api/v1/datasets/rejects/latest".to_owned(),
+            404,
+            "datasets",
+        ),
+    ] {
+        let answer = ask(&path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn head_has_no_body_and_a_browser_elsewhere_may_ask() {
     let head = request("HEAD", &format!("{HEAT}?limit=1"), &[], Body::empty());
     let answer = fixture::send(fixture::router(), head).await;
