@@ -13,7 +13,7 @@ mod tests;
 const ENTRIES_MAX: usize = 32;
 
 /// Returns the media types that ask for a format.
-fn media_types(format: Format) -> &'static [&'static str] {
+pub(crate) fn media_types(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json"],
         Format::Ndjson => &[

@@ -92,7 +92,9 @@ pub(crate) async fn get(
     });
     let first = ("first", page_path(dataset, &query, None));
     let described = ("describedby", format!("/api/v1/datasets/{dataset}"));
-    let links = next.into_iter().chain([first, described]).collect();
+    let service = ("service-desc", "/api/v1/openapi.json".to_owned());
+    let links = next.into_iter().chain([first, described, service]);
+    let links = links.collect();
     send(&page, format, links, is_pinned, file_name, &headers)
 }
 

@@ -158,6 +158,11 @@ impl QueryService {
         &self.inner.shared.snapshot
     }
 
+    /// Returns how many more queries would be taken now: to run at once, or to wait for their turn.
+    pub fn places_left(&self) -> usize {
+        self.inner.shared.admission.places_left()
+    }
+
     /// Returns the newest rows of series, as far as somebody has asked for them.
     pub(crate) fn latest_cache(&self) -> &LatestCache {
         &self.inner.shared.latest

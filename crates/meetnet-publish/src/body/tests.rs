@@ -95,3 +95,29 @@ async fn a_late_error_breaks_the_body() {
             .expect_err("the body must not look complete");
     }
 }
+
+/// However slow the client, at most one chunk waits for it, and nothing is made once it has gone.
+#[tokio::test]
+async fn nothing_runs_ahead_of_the_client() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    for coding in [Coding::Identity, Coding::Gzip] {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let chunks = stream::iter((0..100).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            chunk(HELD_BYTES_MIN)
+        }));
+        let mut body = streamed(chunks, delivery(coding, true)).await;
+        assert_eq!(made.load(Ordering::Relaxed), 1, "{coding:?}");
+        let first = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert!(first.is_some_and(|frame| frame.is_ok()), "{coding:?}");
+        // A coder of bytes that are all the same takes many chunks before it gives any.
+        let before = made.load(Ordering::Relaxed);
+        assert!(coding != Coding::Identity || before <= 2, "{before}");
+        drop(body);
+        tokio::task::yield_now().await;
+        assert_eq!(made.load(Ordering::Relaxed), before, "{coding:?}");
+    }
+}
