@@ -256,6 +256,12 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
     check(&heat("every=1h&zone=Mars"), 400, "time zone").await;
     check(
+        "/api/v1/datasets/traffic/rows?every=1h&agg=mean,min,max",
+        400,
+        "name fields so that there are 1 to 64",
+    )
+    .await;
+    check(
         "/api/v1/datasets/stations/rows?every=1h",
         400,
         "no values over time",
