@@ -5,7 +5,7 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::dataset::DatasetDeclaration;
 
 use super::condition::PageCondition;
-use super::{PageRequest, PageValue, buckets, place};
+use super::{PageRequest, PageValue, place};
 use crate::error::QueryError;
 use crate::table::schema::public_schema;
 
