@@ -141,6 +141,7 @@ struct Links {
     #[serde(rename = "self")]
     this: String,
     rows: String,
+    latest: String,
     files: String,
     sql: String,
     csv: String,
@@ -246,6 +247,7 @@ fn document<'a>(
         links: Links {
             this: format!("/api/v1/datasets/{}", declaration.id),
             rows: format!("/api/v1/datasets/{}/rows", declaration.id),
+            latest: format!("/api/v1/datasets/{}/latest", declaration.id),
             files: format!("/api/v1/datasets/{}/files", declaration.id),
             sql: links::sql_path(&newest_rows, "json"),
             csv: links::sql_path(&newest_rows, "csv"),

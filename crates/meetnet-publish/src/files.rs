@@ -18,7 +18,7 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_NONE_MATCH, IF_RANGE, LINK, RANGE,
+    ETAG, IF_RANGE, LINK, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -35,10 +35,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 
+use crate::conditional;
 use crate::datasets::pretty;
 use crate::head::stated_rights;
 use crate::parameters::{licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
+use crate::rows;
 use crate::state::PublishState;
 use crate::telemetry;
 
@@ -213,17 +215,10 @@ enum Found {
     Unknown,
 }
 
-/// Returns a public table; a private one is answered like one that does not exist.
+/// Returns a public table, which a download may hold for longer than its snapshot.
 fn table(state: &PublishState, id: &str) -> Result<Arc<TableSnapshot>, Problem> {
     let snapshot = state.query.snapshot().load_full();
-    let table = snapshot.tables.get(&DatasetId::new(id));
-    let table = table.filter(|table| table.declaration.is_public());
-    table.cloned().ok_or_else(|| {
-        Problem::new(
-            ProblemKind::NotFound,
-            "there is no such dataset; /api/v1/datasets lists those there are",
-        )
-    })
+    rows::public_table(&snapshot, id).cloned()
 }
 
 impl FilesParameters {
@@ -368,10 +363,7 @@ fn send(
 ) -> Response {
     let tag = format!("\"{sha256}\"");
     let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
-    let is_known = text(IF_NONE_MATCH).is_some_and(|known| {
-        let mut tags = known.split(',').map(str::trim);
-        tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
-    });
+    let is_known = conditional::knows(request, &tag);
     // A range of another content than the client has would make a mixture of both.
     let is_same = text(IF_RANGE).is_none_or(|known| known.trim() == tag);
     let bytes = file.bytes();

@@ -1,14 +1,18 @@
 //! The head of an answer with rows: its type, how far it reaches, how long it may be kept, where it goes on.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK, VARY};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LINK, VARY,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
 
+use crate::coding::Coding;
 use crate::negotiate;
+use crate::proof::Proof;
 
 /// The header that states `through`: every message up to this sequence has arrived where the answer was made.
 pub(crate) const THROUGH: HeaderName = HeaderName::from_static("meetnet-through");
@@ -25,6 +29,8 @@ pub(crate) const ATTRIBUTION: HeaderName = HeaderName::from_static("meetnet-attr
 /// An answer as of a settled time never changes. Caches may keep it for an hour all the same, not for ever: rows that
 /// are erased on request must disappear from them too.
 const SETTLED: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
+/// An answer with an ETag may be kept, and is asked for again by it.
+const TAGGED: HeaderValue = HeaderValue::from_static("public, no-cache");
 /// Any other answer may be another one already.
 const UNSETTLED: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -32,6 +38,8 @@ const UNSETTLED: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerHead<'a> {
     pub(crate) format: Format,
+    /// How its bytes are coded.
+    pub(crate) coding: Coding,
     pub(crate) through: Sequence,
     pub(crate) stable_time: i64,
     pub(crate) as_of: Option<i64>,
@@ -39,32 +47,50 @@ pub(crate) struct AnswerHead<'a> {
     pub(crate) rights: &'a Rights,
     /// Asked again later, the answer is the same.
     pub(crate) is_settled: bool,
+    /// Its strong ETag.
+    pub(crate) tag: Option<&'a str>,
     /// The first part of a file's name, where browsers should save the answer.
     pub(crate) file_name: Option<&'a str>,
-    /// Where the answer goes on.
-    pub(crate) next: Option<&'a str>,
+    /// Where it goes on, how to cite it: relation and address.
+    pub(crate) links: Vec<(&'static str, String)>,
+    /// That it is complete, where that is known.
+    pub(crate) proof: Option<&'a Proof>,
 }
 
 impl AnswerHead<'_> {
     /// Adds the headers to an answer.
     pub(crate) fn onto(&self, mut response: Response) -> Response {
+        let has_content = response.status() != StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
-        let content_type = HeaderValue::from_static(self.format.media_type());
-        headers.insert(CONTENT_TYPE, content_type);
-        let keep = if self.is_settled { SETTLED } else { UNSETTLED };
+        let keep = match self.tag {
+            _ if self.is_settled => SETTLED,
+            Some(_) => TAGGED,
+            None => UNSETTLED,
+        };
         headers.insert(CACHE_CONTROL, keep);
-        headers.insert(VARY, HeaderValue::from_static("Accept"));
+        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        if has_content {
+            let content_type = HeaderValue::from_static(self.format.media_type());
+            headers.insert(CONTENT_TYPE, content_type);
+            if self.coding != Coding::Identity {
+                let coding = HeaderValue::from_static(self.coding.as_str());
+                headers.insert(CONTENT_ENCODING, coding);
+            }
+            if let Some(proof) = self.proof {
+                proof.write(headers);
+            }
+        }
         headers.insert(THROUGH, HeaderValue::from(self.through.0));
         let stated = [
             (STABLE_TIME, Some(format_rfc3339(self.stable_time))),
             (AS_OF, self.as_of.map(format_rfc3339)),
-            (
-                LINK,
-                self.next.map(|next| format!("<{next}>; rel=\"next\"")),
-            ),
+            (LINK, given(self.link_text())),
+            (ETAG, self.tag.map(str::to_owned)),
             (
                 CONTENT_DISPOSITION,
-                self.file_name.map(|of| self.disposition(of)),
+                self.file_name
+                    .filter(|_| has_content)
+                    .map(|of| self.disposition(of)),
             ),
         ];
         for (name, value) in stated.into_iter().chain(stated_rights(self.rights)) {
@@ -73,6 +99,15 @@ impl AnswerHead<'_> {
             }
         }
         response
+    }
+
+    /// RFC 8288.
+    fn link_text(&self) -> String {
+        let links = self.links.iter();
+        let links: Vec<String> = links
+            .map(|(relation, to)| format!("<{to}>; rel=\"{relation}\""))
+            .collect();
+        links.join(", ")
     }
 
     /// Names the file by the state of the data, not by the moment of the download: `meetnet-20261122T024620Z.csv`.

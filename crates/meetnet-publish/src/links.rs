@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::time::format_rfc3339;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,40 @@ pub(crate) fn sql_path(sql: &str, format: &str) -> String {
         .append_pair("q", sql)
         .finish();
     format!("/api/v1/sql?{query}")
+}
+
+/// Bytes of an address that is handed out: longer ones do not survive proxies.
+const ADDRESS_BYTES_MAX: usize = 4000;
+
+/// An address of the API that can be asked again: a path and its parameters, without the time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Address {
+    path: String,
+    query: String,
+}
+
+impl Address {
+    /// Returns the address, or None where it is too long to be handed out.
+    pub(crate) fn new<'a>(
+        path: impl Into<String>,
+        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Option<Self> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        let path = path.into();
+        (path.len() + query.len() <= ADDRESS_BYTES_MAX).then_some(Self { path, query })
+    }
+
+    /// Returns the address that answers as of a time, µs since 1970 UTC, for as long as the data is kept.
+    pub(crate) fn as_of(&self, time: i64) -> String {
+        let Self { path, query } = self;
+        let between = if query.is_empty() { "" } else { "&" };
+        let time = form_urlencoded::Serializer::new(String::new())
+            .append_pair("as_of", &format_rfc3339(time))
+            .finish();
+        format!("{path}?{query}{between}{time}")
+    }
 }
 
 /// Returns a command line that answers `sql` as CSV, for a POSIX shell.

@@ -13,7 +13,7 @@ mod tests;
 const ENTRIES_MAX: usize = 32;
 
 /// Returns the media types that ask for a format.
-fn media_types(format: Format) -> &'static [&'static str] {
+pub(crate) fn media_types(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &["application/json"],
         Format::Ndjson => &[
@@ -24,6 +24,7 @@ fn media_types(format: Format) -> &'static [&'static str] {
         Format::Csv => &["text/csv"],
         Format::Arrow => &["application/vnd.apache.arrow.stream"],
         Format::Parquet => &["application/vnd.apache.parquet"],
+        Format::Geojson => &["application/geo+json"],
         Format::Table => &["text/plain"],
     }
 }
@@ -36,6 +37,7 @@ pub(crate) fn extension(format: Format) -> &'static str {
         Format::Csv => "csv",
         Format::Arrow => "arrows",
         Format::Parquet => "parquet",
+        Format::Geojson => "geojson",
         Format::Table => "txt",
     }
 }
@@ -126,7 +128,7 @@ impl Language {
 }
 
 /// Returns the entries of a list header in lower case without parameters, each with its q-value in thousandths.
-fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, u16)> {
+pub(crate) fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, u16)> {
     headers
         .get_all(name)
         .iter()

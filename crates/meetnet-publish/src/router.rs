@@ -14,7 +14,10 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
-use crate::{assets, datasets, files, head, health, portal, rows, security, sql, telemetry};
+use crate::{
+    assets, datasets, files, head, health, limits, openapi, portal, proof, queries, rows, security,
+    sql, telemetry,
+};
 
 #[cfg(test)]
 mod tests;
@@ -23,13 +26,21 @@ mod tests;
 pub fn public_router(state: PublishState) -> Router {
     let api = Router::new()
         .route("/api/v1/sql", get(sql::get).post(sql::post))
+        .route("/api/v1/openapi.json", get(openapi::get))
+        .route("/api/v1/queries", get(queries::list))
+        .route("/api/v1/queries/{name}", get(queries::one))
         .route("/api/v1/datasets", get(datasets::list))
         .route("/api/v1/datasets/{id}", get(datasets::one))
         .route("/api/v1/datasets/{id}/rows", get(rows::get))
+        .route("/api/v1/datasets/{id}/latest", get(rows::latest::get))
         .route("/api/v1/datasets/{id}/files", get(files::list))
         .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)
+        .layer(middleware::map_response_with_state(
+            state.clone(),
+            limits::add_fields,
+        ))
         .layer(cross_origin());
     let router = Router::new()
         .merge(api)
@@ -64,6 +75,11 @@ fn cross_origin() -> CorsLayer {
             head::AS_OF,
             head::LICENCE,
             head::ATTRIBUTION,
+            limits::POLICY,
+            limits::LEFT,
+            proof::ROWS,
+            proof::TRUNCATED,
+            proof::DIGEST,
             LINK,
             RETRY_AFTER,
             CONTENT_DISPOSITION,

@@ -2,39 +2,52 @@
 //!
 //! ```text
 //! ?sensor_id=…&value.gte=25&from=…&to=…   which rows: conditions that all hold
-//! &fields=time,value&limit=1000           which columns, how many rows
+//! &bbox=W,S,E,N or &near=LON,LAT&radius=M where they are
+//! &fields=time,value&order=-time&limit=1000  which columns, in which order, how many rows
+//! &every=1h&agg=mean,p95&zone=…&gaps=mark one row of the rows of a bucket of time
 //! &as_of=…                                the time it is read as of; left out: the dataset's stable time
 //! &cursor=…                               where the page before ended, and its time: made by Link rel="next"
 //! ```
 //!
 //! This file reads the request and hands out links; `meetnet-query` makes the statement and runs it.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Licence;
-use meetnet_query::{PageCondition, PageRequest, PageTest, PageValue, encode_page, public_schema};
+use meetnet_query::{
+    Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
+    places_of, public_schema,
+};
 
+use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
 use crate::parameters::{choose_format, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
 
+pub(crate) mod latest;
+mod shape;
 #[cfg(test)]
 mod tests;
+
+use shape::Shape;
 
 /// Rows of a page where `limit` is left out.
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
 const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
 /// The parameters that are no conditions.
-const PARAMETERS: [&str; 8] = [
-    "from", "to", "fields", "limit", "as_of", "cursor", "format", "download",
+pub(crate) const PARAMETERS: [&str; 16] = [
+    "from", "to", "bbox", "near", "radius", "fields", "order", "every", "agg", "zone", "gaps",
+    "limit", "as_of", "cursor", "format", "download",
 ];
 
 /// What a request asks for.
@@ -43,6 +56,7 @@ struct RowsParameters {
     from: Option<String>,
     to: Option<String>,
     fields: Option<String>,
+    shape: Shape,
     limit: Option<String>,
     as_of: Option<String>,
     cursor: Option<String>,
@@ -59,42 +73,72 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let snapshot = state.query.snapshot().load_full();
-    let table = snapshot
-        .tables
-        .get(&DatasetId::new(&id))
-        .filter(|table| table.declaration.is_public())
-        .ok_or_else(|| {
-            Problem::new(
-                ProblemKind::NotFound,
-                "there is no such dataset; /api/v1/datasets lists those there are",
-            )
-        })?;
+    let table = public_table(&snapshot, &id)?;
     let query = query.unwrap_or_default();
     let parameters = RowsParameters::read(&query, &table.declaration)?;
     let format = choose_format(parameters.format.as_deref(), &headers)?;
+    let dataset = &table.declaration.id;
+    // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
-    let is_download = matches!(parameters.download.as_deref(), Some("1" | "true"));
-    let request = parameters.into_request(table, state.settings.page_rows_max)?;
+    let file_name = parameters.is_download().then_some(dataset.as_str());
+    let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
-
     let next = page.next.as_ref().map(|after| {
         let cursor = Cursor {
             as_of: page.as_of,
             after: after.clone(),
         };
-        next_path(&table.declaration.id, &query, &cursor)
+        ("next", page_path(dataset, &query, Some(cursor.to_text())))
     });
-    let bytes = encode_page(&page, format, next.as_deref())?;
+    let first = ("first", page_path(dataset, &query, None));
+    let described = ("describedby", format!("/api/v1/datasets/{dataset}"));
+    let service = ("service-desc", "/api/v1/openapi.json".to_owned());
+    let links = next.into_iter().chain([first, described, service]);
+    let links = links.collect();
+    send(&page, format, links, is_pinned, file_name, &headers)
+}
+
+/// Returns a public table; a private one is answered like one that does not exist.
+pub(crate) fn public_table<'a>(
+    snapshot: &'a LakeSnapshot,
+    id: &str,
+) -> Result<&'a Arc<TableSnapshot>, Problem> {
+    let table = snapshot.tables.get(&DatasetId::new(id));
+    let table = table.filter(|table| table.declaration.is_public());
+    table.ok_or_else(|| {
+        Problem::new(
+            ProblemKind::NotFound,
+            "there is no such dataset; /api/v1/datasets lists those there are",
+        )
+    })
+}
+
+/// Sends a page.
+fn send(
+    page: &Page,
+    format: Format,
+    links: Vec<(&'static str, String)>,
+    is_settled: bool,
+    file_name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let next = links.iter().find(|(relation, _)| *relation == "next");
+    let bytes = encode_page(page, format, next.map(|(_, to)| to.as_str()))?;
+    let (bytes, coding) = Coding::choose(format, headers)
+        .encode(bytes)
+        .map_err(|error| QueryError::internal("compressing the answer", error))?;
     let head = AnswerHead {
         format,
+        coding,
         through: page.through,
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
         rights: &page.rights,
-        // Without a time in its address the next answer is a newer one.
-        is_settled: is_pinned,
-        file_name: is_download.then_some(table.declaration.id.as_str()),
-        next: next.as_deref(),
+        is_settled,
+        tag: None,
+        file_name,
+        links,
+        proof: None,
     };
     Ok(head.onto(bytes.into_response()))
 }
@@ -107,6 +151,14 @@ impl RowsParameters {
                 "from" => &mut parameters.from,
                 "to" => &mut parameters.to,
                 "fields" => &mut parameters.fields,
+                "bbox" => &mut parameters.shape.bbox,
+                "near" => &mut parameters.shape.near,
+                "radius" => &mut parameters.shape.radius,
+                "order" => &mut parameters.shape.order,
+                "every" => &mut parameters.shape.every,
+                "agg" => &mut parameters.shape.agg,
+                "zone" => &mut parameters.shape.zone,
+                "gaps" => &mut parameters.shape.gaps,
                 "limit" => &mut parameters.limit,
                 "as_of" => &mut parameters.as_of,
                 "cursor" => &mut parameters.cursor,
@@ -192,18 +244,22 @@ impl RowsParameters {
     fn into_request(
         mut self,
         table: &TableSnapshot,
+        snapshot: &LakeSnapshot,
         rows_max: usize,
     ) -> Result<PageRequest, Problem> {
         let declaration = &table.declaration;
         let time_column = declaration.time_column();
-        if let Some(from) = self.from.take() {
-            let from = PageValue::Time(time("from", &from)?);
-            self.add(time_column, PageTest::AtLeast(from));
+        let read =
+            |name: &str, text: Option<String>| text.map(|text| time(name, &text)).transpose();
+        let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
+        if let Some(from) = from {
+            self.add(time_column, PageTest::AtLeast(PageValue::Time(from)));
         }
-        if let Some(to) = self.to.take() {
-            let to = PageValue::Time(time("to", &to)?);
-            self.add(time_column, PageTest::Less(to));
+        if let Some(to) = to {
+            self.add(time_column, PageTest::Less(PageValue::Time(to)));
         }
+        let area = self.shape.area()?;
+        let buckets = self.shape.buckets(from.zip(to))?;
         let limit = match &self.limit {
             None => ROWS_DEFAULT.min(rows_max),
             Some(text) => text
@@ -229,16 +285,27 @@ impl RowsParameters {
                 "as_of and cursor name two times; leave as_of out, the cursor holds the time of its first page",
             ));
         }
+        // Where sensors stand may be settled up to an earlier time than what they say.
+        let places = area.map_or(Vec::new(), |_| places_of(snapshot, declaration));
+        let settled = places.iter().map(|places| places.stable_time).min();
+        let settled = settled.map_or(table.stable_time, |settled| settled.min(table.stable_time));
         Ok(PageRequest {
             dataset: declaration.id.clone(),
             as_of: as_of
                 .or(cursor.as_ref().map(|cursor| cursor.as_of))
-                .unwrap_or(table.stable_time),
+                .unwrap_or(settled),
             columns: self.columns()?,
+            order: self.shape.order()?,
             conditions: self.conditions,
+            area,
+            buckets,
             after: cursor.map(|cursor| cursor.after),
             rows_max: limit,
         })
+    }
+
+    fn is_download(&self) -> bool {
+        matches!(self.download.as_deref(), Some("1" | "true"))
     }
 
     /// Reads `fields=time,value`; what each is the query service checks.
@@ -260,14 +327,16 @@ impl RowsParameters {
     }
 }
 
-/// Returns the address of the next page: this one's with another cursor.
-fn next_path(id: &DatasetId, query: &str, cursor: &Cursor) -> String {
+/// Returns the address of a page with another cursor, or without one.
+fn page_path(id: &DatasetId, query: &str, cursor: Option<String>) -> String {
     let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+    let cursor = cursor.map(|cursor| ("cursor", cursor));
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(kept)
-        .append_pair("cursor", &cursor.to_text())
+        .extend_pairs(cursor)
         .finish();
-    format!("/api/v1/datasets/{id}/rows?{query}")
+    let between = if query.is_empty() { "" } else { "?" };
+    format!("/api/v1/datasets/{id}/rows{between}{query}")
 }
 
 fn bad(detail: impl Into<String>) -> Problem {

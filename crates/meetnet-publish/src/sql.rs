@@ -1,26 +1,27 @@
 //! `/api/v1/sql`: one SELECT in, rows out as a stream.
 //!
-//! `GET ?q=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "format": …, "as_of": …, "licence": [ … ]}`)
-//! or the bare SQL text.
-//! This file reads the request; `meetnet-query` checks, limits, runs and encodes the query.
-
-use std::convert::Infallible;
+//! `GET ?q=…&param_NAME=…&format=…&as_of=…&licence=…` and `POST` with a form, JSON (`{"q": …, "parameters": {…} or […],
+//! "format": …, "as_of": …, "licence": [ … ]}`) or the bare SQL text. The value of `param_NAME` takes the place of `$NAME`.
+//! This file reads the request, `respond` answers it; `meetnet-query` checks, limits, runs and encodes the query.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::BytesMut;
-use futures::{StreamExt, stream};
-use meetnet_query::QueryRequest;
+use futures::StreamExt;
+use meetnet_query::{ParameterValue, Parameters, QueryRequest};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
 
-use crate::body;
-use crate::head::AnswerHead;
+use crate::links::Address;
 use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
-use crate::state::{PublishSettings, PublishState};
+use crate::queries;
+use crate::respond::{Question, respond};
+use crate::state::{PublishSettings, PublishState, SavedQuery};
 
 #[cfg(test)]
 mod tests;
@@ -28,9 +29,12 @@ mod tests;
 /// What a request asks for, wherever it stood.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct SqlParameters {
+pub(crate) struct SqlParameters {
     /// The query.
     q: Option<String>,
+    /// Values for its placeholders.
+    #[serde(deserialize_with = "read_parameters")]
+    parameters: Parameters,
     /// Name of the answer format; wins over `Accept`.
     format: Option<String>,
     /// The time the whole query is answered as of, RFC 3339.
@@ -43,7 +47,7 @@ struct SqlParameters {
 
 impl SqlParameters {
     /// Reads form encoding: a query string, or a form body. Other names are ignored, as forms and links carry them.
-    fn from_form(form: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(form) {
             match &*name {
@@ -52,7 +56,16 @@ impl SqlParameters {
                 "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
                 "licence" => parameters.licence.push(value.into_owned()),
                 "download" => parameters.download = matches!(&*value, "1" | "true"),
-                _ => {}
+                name => {
+                    if let Some(of) = name.strip_prefix("param_") {
+                        let value = ParameterValue::Text(value.into_owned());
+                        if parameters.parameters.insert(of.to_owned(), value).is_some() {
+                            let detail =
+                                format!("the parameter {name} is given twice; give it once");
+                            return Err(Problem::new(ProblemKind::BadRequest, detail));
+                        }
+                    }
+                }
             }
         }
         Ok(parameters)
@@ -60,8 +73,11 @@ impl SqlParameters {
 
     /// Fills what is missing here from `other`.
     fn or(self, other: Self) -> Self {
+        let mut parameters = other.parameters;
+        parameters.extend(self.parameters);
         Self {
             q: self.q.or(other.q),
+            parameters,
             format: self.format.or(other.format),
             as_of: self.as_of.or(other.as_of),
             licence: if self.licence.is_empty() {
@@ -74,6 +90,41 @@ impl SqlParameters {
     }
 }
 
+/// Reads values by name from a JSON object, or by position, from 1, from an array.
+fn read_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parameters, D::Error> {
+    let named: Vec<(String, Value)> = match Value::deserialize(deserializer)? {
+        Value::Object(values) => values.into_iter().collect(),
+        Value::Array(values) => (1..)
+            .map(|position: usize| position.to_string())
+            .zip(values)
+            .collect(),
+        _ => {
+            return Err(D::Error::custom(
+                "parameters takes an object by name, or an array for $1, $2, …",
+            ));
+        }
+    };
+    let typed = named.into_iter().map(|(name, value)| {
+        let typed = match value {
+            Value::Null => ParameterValue::Null,
+            Value::Bool(value) => ParameterValue::Bool(value),
+            Value::String(text) => ParameterValue::Text(text),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => ParameterValue::Int(value),
+                (None, Some(value)) => ParameterValue::Float(value),
+                (None, None) => return Err(D::Error::custom("a number is too large")),
+            },
+            Value::Array(_) | Value::Object(_) => {
+                return Err(D::Error::custom(format!(
+                    "the value of {name} is no text, number, boolean or null"
+                )));
+            }
+        };
+        Ok((name, typed))
+    });
+    typed.collect()
+}
+
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
     State(state): State<PublishState>,
@@ -82,7 +133,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let parameters = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
-    answer(&state, parameters, &headers, method == Method::HEAD).await
+    answer(&state, parameters, None, &headers, method == Method::HEAD).await
 }
 
 /// Answers `POST`; parameters in the body win over those in the address.
@@ -95,7 +146,8 @@ pub(crate) async fn post(
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
     let bytes = read_body(request_body, &state.settings).await?;
     let in_body = parse_body(&parts.headers, &bytes)?;
-    answer(&state, in_body.or(in_address), &parts.headers, false).await
+    let parameters = in_body.or(in_address);
+    answer(&state, parameters, None, &parts.headers, false).await
 }
 
 /// Reads a body within its limits of size and time.
@@ -160,45 +212,67 @@ fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Proble
     }
 }
 
-async fn answer(
+/// Answers a statement: the one of the request, or a saved one.
+pub(crate) async fn answer(
     state: &PublishState,
     parameters: SqlParameters,
+    saved: Option<&SavedQuery>,
     headers: &HeaderMap,
     head_only: bool,
 ) -> Result<Response, Problem> {
     let format = choose_format(parameters.format.as_deref(), headers)?;
     let as_of = parameters.as_of.as_deref().map(|text| time("as_of", text));
-    let sql = parameters
-        .q
-        .filter(|sql| !sql.trim().is_empty())
-        .ok_or_else(|| {
+    let asked = parameters.q.filter(|sql| !sql.trim().is_empty());
+    let sql = match (saved, asked) {
+        (None, Some(sql)) => sql,
+        (Some(saved), None) => saved.sql.clone(),
+        (None, None) => {
             let detail = "the query is missing: give q=SELECT …, for example \
                       /api/v1/sql?q=SELECT+1; /api/v1/datasets lists the tables";
-            Problem::new(ProblemKind::BadRequest, detail)
-        })?;
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        }
+        (Some(_), Some(_)) => {
+            let detail = "a saved query takes no q; /api/v1/sql answers other statements";
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        }
+    };
+    let named = parameter_pairs(&parameters.parameters);
+    let address = named.and_then(|named| {
+        let (path, q) = match saved {
+            Some(saved) => (queries::path(saved), None),
+            None => ("/api/v1/sql".to_owned(), Some(("q", sql.as_str()))),
+        };
+        let licences = parameters.licence.iter();
+        let pairs = q
+            .into_iter()
+            .chain([("format", format.as_str())])
+            .chain(named.iter().map(|(name, value)| (name.as_str(), *value)))
+            .chain(licences.map(|licence| ("licence", licence.as_str())));
+        Address::new(path, pairs)
+    });
     let request = QueryRequest {
+        parameters: parameters.parameters,
         as_of: as_of.transpose()?,
         licences: licences(&parameters.licence)?,
         ..QueryRequest::public(sql)
     };
-    let answer = state.query.query(request).await?;
-    let rights = answer.rights.clone();
-    let head = AnswerHead {
+    let question = Question {
+        request,
         format,
-        through: answer.through,
-        stable_time: answer.stable_time,
-        as_of: answer.as_of,
-        rights: &rights,
-        is_settled: answer.is_settled,
-        file_name: parameters.download.then_some("meetnet"),
-        next: None,
+        file_name: parameters.download.then(|| "meetnet".to_owned()),
+        address,
+        head_only,
     };
-    // HEAD: the query is checked and stops here. A stream, because an empty body would claim a length of 0.
-    let answer_body = if head_only {
-        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
-    } else {
-        let chunks = meetnet_query::encode(answer, format);
-        body::from_chunks(chunks).await?
-    };
-    Ok(head.onto(answer_body.into_response()))
+    respond(state, question, headers).await
+}
+
+/// Returns the parameters of an address that give values to placeholders; None where one is no text, as all are in one.
+fn parameter_pairs(parameters: &Parameters) -> Option<Vec<(String, &str)>> {
+    parameters
+        .iter()
+        .map(|(name, value)| match value {
+            ParameterValue::Text(text) => Some((format!("param_{name}"), text.as_str())),
+            _ => None,
+        })
+        .collect()
 }

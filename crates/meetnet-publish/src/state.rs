@@ -13,6 +13,18 @@ use meetnet_query::QueryService;
 use crate::files::FileHashes;
 use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};
+use crate::results::ResultCache;
+
+/// A statement with a name: `/api/v1/queries/{name}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedQuery {
+    /// Lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// What it answers, in a line.
+    pub title: String,
+    /// The statement, perhaps with placeholders such as `$from`.
+    pub sql: String,
+}
 
 /// Settings of the public service.
 #[derive(Clone, Debug)]
@@ -30,6 +42,10 @@ pub struct PublishSettings {
     pub body_time_max: Duration,
     /// Most rows of one page of `/api/v1/datasets/{id}/rows`.
     pub page_rows_max: usize,
+    /// Most bytes of answers that are kept for those who ask the same next; 0: none.
+    pub result_cache_bytes_max: usize,
+    /// Statements with names.
+    pub saved_queries: Vec<SavedQuery>,
     /// How old the figures on the portal and in the dataset list may be: one computation serves all readers in between.
     pub overview_age_max: Duration,
 }
@@ -43,6 +59,8 @@ impl Default for PublishSettings {
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(20),
             page_rows_max: 10_000,
+            result_cache_bytes_max: 64 * 1024 * 1024,
+            saved_queries: Vec::new(),
             overview_age_max: Duration::from_secs(1),
         }
     }
@@ -60,6 +78,7 @@ pub struct PublishState {
     pub(crate) settings: Arc<PublishSettings>,
     pub(crate) overviews: Arc<OverviewCache>,
     pub(crate) hashes: Arc<FileHashes>,
+    pub(crate) results: Arc<ResultCache>,
 }
 
 impl PublishState {
@@ -77,6 +96,7 @@ impl PublishState {
             readiness,
             overviews: Arc::new(OverviewCache::new(settings.overview_age_max)),
             hashes: Arc::default(),
+            results: Arc::new(ResultCache::new(settings.result_cache_bytes_max)),
             settings: Arc::new(settings),
         }
     }

@@ -36,6 +36,12 @@ impl Admission {
         }
     }
 
+    /// Returns how many more queries would be taken now: to run at once, or to wait.
+    pub(crate) fn places_left(&self) -> usize {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        self.running.available_permits() + self.queued_max.saturating_sub(waiting)
+    }
+
     /// Waits for a turn; `Busy` where the queue is full or the wait too long.
     pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {

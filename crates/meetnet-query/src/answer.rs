@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::reach::Reach;
 use crate::service::QueryService;
+use crate::state::AnswerState;
 
 /// What is known before the first row.
 #[derive(Clone, Debug)]
@@ -33,8 +34,26 @@ pub(crate) struct AnswerHeader {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) truncated: AtomicBool,
+    /// Rows that the answer's reader has got.
+    rows: AtomicU64,
     /// Set before the channel closes; a channel that closes without it belongs to a task that died.
     pub(crate) end: OnceLock<Result<(), QueryError>>,
+}
+
+/// What an answer has come to, for whoever only sees its bytes; final after the last of them.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<Outcome>);
+
+impl Tally {
+    /// Returns the number of rows that have been read.
+    pub fn rows(&self) -> u64 {
+        self.0.rows.load(Ordering::Acquire)
+    }
+
+    /// Returns true once the row limit has cut the answer.
+    pub fn truncated(&self) -> bool {
+        self.0.truncated.load(Ordering::Acquire)
+    }
 }
 
 /// Stops the query's task when the answer or the caller's future goes away.
@@ -78,6 +97,9 @@ pub struct QueryAnswer {
     /// Licences and attributions of the tables it reads, of those licences that were asked for. Each row of a dataset says
     /// which licence is its own.
     pub rights: Rights,
+    /// What it was made from, where the same question to the same state has the same answer; None where it calls something
+    /// like `now()`, or says what the server does.
+    pub state: Option<AnswerState>,
     batches: AnswerStream,
 }
 
@@ -97,13 +119,19 @@ impl QueryAnswer {
             as_of,
             is_settled: reach.is_settled,
             rights: reach.rights,
+            state: reach.state,
             batches,
         }
     }
 
     /// Returns true once the row limit has cut the answer; final after the last batch.
     pub fn truncated(&self) -> bool {
-        self.batches.outcome.truncated.load(Ordering::Acquire)
+        self.tally().truncated()
+    }
+
+    /// Returns what the answer comes to while it is read.
+    pub fn tally(&self) -> Tally {
+        Tally(Arc::clone(&self.batches.outcome))
     }
 
     /// Returns the next batch; None after the last. Needs a tokio runtime with time.
@@ -175,6 +203,8 @@ impl Stream for AnswerStream {
         match this.receiver.poll_recv(context) {
             Poll::Ready(Some(batch)) => {
                 this.watchdog = None;
+                let rows = batch.num_rows() as u64;
+                this.outcome.rows.fetch_add(rows, Ordering::AcqRel);
                 Poll::Ready(Some(Ok(batch)))
             }
             Poll::Ready(None) => Poll::Ready(this.ended()),

@@ -1,4 +1,4 @@
-//! Answers as bytes: json, ndjson, csv, arrow, parquet, table. Streams in constant memory; knows nothing of HTTP.
+//! Answers as bytes: json, ndjson, csv, arrow, parquet, geojson, table. Streams in constant memory; knows nothing of HTTP.
 //!
 //! What comes after the first byte cannot be unsaid: an error later ends the stream with `Err`, and whoever sends the
 //! bytes must break the connection instead of ending it well.
@@ -7,6 +7,7 @@ mod arrow_stream;
 pub(crate) mod cell;
 mod csv;
 mod geojson;
+mod geometry;
 mod json;
 mod parquet_file;
 mod streamed;
@@ -34,8 +35,8 @@ pub use writer::{RowWriter, RowsEnd};
 /// The formats an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// One object: `columns`, `rows` as arrays, `through`, `stable_time`, `truncated`; `licences`, `attributions`, `as_of`
-    /// and `next` where there are such.
+    /// One object: `columns`, `rows` as arrays, `row_count`, `through`, `stable_time`, `truncated`; `licences`,
+    /// `attributions`, `as_of` and `next` where there are such.
     Json,
     /// One object per line.
     Ndjson,
@@ -45,18 +46,21 @@ pub enum Format {
     Arrow,
     /// One Parquet file, zstd.
     Parquet,
+    /// A GeoJSON feature per row, for answers with a column `geometry`, or `lon` and `lat`.
+    Geojson,
     /// Text for terminals.
     Table,
 }
 
 impl Format {
     /// Every format, in the order in which messages list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Json,
         Self::Ndjson,
         Self::Csv,
         Self::Arrow,
         Self::Parquet,
+        Self::Geojson,
         Self::Table,
     ];
 
@@ -68,6 +72,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Arrow => "arrow",
             Self::Parquet => "parquet",
+            Self::Geojson => "geojson",
             Self::Table => "table",
         }
     }
@@ -80,6 +85,7 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Arrow => "application/vnd.apache.arrow.stream",
             Self::Parquet => "application/vnd.apache.parquet",
+            Self::Geojson => "application/geo+json",
             Self::Table => "text/plain; charset=utf-8",
         }
     }
@@ -87,12 +93,15 @@ impl Format {
     /// Returns true where the bytes themselves say whether the row limit cut the answer. In the others a cut answer
     /// would look whole, so it ends with an error instead.
     pub fn states_cut(self) -> bool {
-        matches!(self, Self::Json | Self::Table | Self::Parquet)
+        matches!(
+            self,
+            Self::Json | Self::Geojson | Self::Table | Self::Parquet
+        )
     }
 
     /// Returns true where the bytes themselves say `through`, `stable_time` and whether the answer was cut.
     pub fn states_reach(self) -> bool {
-        matches!(self, Self::Json | Self::Table)
+        matches!(self, Self::Json | Self::Geojson | Self::Table)
     }
 }
 
@@ -151,6 +160,7 @@ fn encoder(format: Format) -> Box<dyn Encoder> {
         Format::Csv => Box::new(csv::Csv),
         Format::Arrow => Box::new(arrow_stream::ArrowStream::default()),
         Format::Parquet => Box::new(parquet_file::ParquetFile::default()),
+        Format::Geojson => Box::new(geojson::Geojson::default()),
         Format::Table => Box::new(table::Table::default()),
     }
 }

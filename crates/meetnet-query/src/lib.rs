@@ -18,12 +18,15 @@ pub mod encode;
 mod error;
 mod functions;
 mod guard;
+mod latest;
 mod options;
 mod page;
+mod parameters;
 mod parse;
 mod reach;
 mod service;
 mod session;
+mod state;
 mod summary;
 mod table;
 
@@ -34,11 +37,16 @@ mod fixture;
 #[cfg(test)]
 mod slt;
 
-pub use answer::{AnswerStream, QueryAnswer};
+pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use options::{QueryOptions, QueryRequest, SessionKind};
-pub use page::{Page, PageCondition, PageRequest, PageTest, PageValue};
+pub use page::{
+    BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
+    PageValue, places_of,
+};
+pub use parameters::{ParameterValue, Parameters};
 pub use service::QueryService;
+pub use state::AnswerState;
 pub use summary::{DatasetSummary, dataset_summary};
 pub use table::schema::{IRI_KEY, UNIT_KEY, public_schema};

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use meetnet_model::ids::LicenceId;
 
+use crate::parameters::Parameters;
+
 /// Limits and resources; the defaults fit a machine of two cores.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {
@@ -82,6 +84,8 @@ pub enum SessionKind {
 pub struct QueryRequest {
     /// One SQL statement that only reads.
     pub sql: String,
+    /// Values for its placeholders.
+    pub parameters: Parameters,
     /// Who asks.
     pub session: SessionKind,
     /// Answers the whole statement as of this time, µs since 1970 UTC: every name of a dataset means its view as of
@@ -91,6 +95,8 @@ pub struct QueryRequest {
     pub licences: Option<BTreeSet<LicenceId>>,
     /// Fewer rows than [`QueryOptions::row_limit`]; more is not possible.
     pub row_limit: Option<usize>,
+    /// Refuses at once what is known to have more rows than that, for readers who could not be told that rows are left out.
+    pub whole: bool,
     /// Less work time than [`QueryOptions::query_time_max`]; more is not possible.
     pub time_max: Option<Duration>,
 }
@@ -100,10 +106,12 @@ impl QueryRequest {
     pub fn public(sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
+            parameters: Parameters::new(),
             session: SessionKind::Public,
             as_of: None,
             licences: None,
             row_limit: None,
+            whole: false,
             time_max: None,
         }
     }

@@ -1,4 +1,5 @@
-//! Pages of one dataset's rows: conditions on columns, in key order, from a key on, as of one time.
+//! Pages of one dataset's rows, or of its buckets of time: by conditions and place, in an order of the key, from a key on,
+//! as of one time.
 //!
 //! ```text
 //! PageRequest ─▶ one SQL statement ─▶ QueryService ─▶ Page: rows in memory, and the key to go on from
@@ -6,6 +7,11 @@
 //!
 //! The statement is made from the dataset's own column names and from typed values, never from foreign text as it is.
 //! The time stays the same from page to page, so that no row is missed or met twice while others arrive.
+
+mod buckets;
+mod condition;
+mod place;
+mod statement;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,122 +22,19 @@ use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
-use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 
 use crate::error::{QueryError, QueryErrorKind, suggestion};
 use crate::options::QueryRequest;
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
 
+pub use buckets::{BucketAggregate, Every, PageBuckets};
+pub use condition::{PageCondition, PageTest, PageValue};
+pub use place::{PageArea, places_of};
+use statement::Statement;
+
 /// Conditions of one request: each is a comparison for every row that is read.
 const CONDITIONS_MAX: usize = 64;
-
-/// A value to compare a column with.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PageValue {
-    /// An integer.
-    Int(i64),
-    /// A finite number.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// Microseconds since 1970 UTC.
-    Time(i64),
-    /// A text.
-    Text(String),
-}
-
-impl PageValue {
-    /// Reads a value of a type as answers show it.
-    ///
-    /// # Errors
-    /// What is accepted.
-    pub fn parse(data_type: &DataType, text: &str) -> Result<Self, &'static str> {
-        match data_type {
-            DataType::Utf8 => Ok(Self::Text(text.to_owned())),
-            DataType::Int64 => text
-                .parse()
-                .map(Self::Int)
-                .map_err(|_| "a whole number such as 42"),
-            DataType::Int8 => text
-                .parse::<i8>()
-                .map(|value| Self::Int(value.into()))
-                .map_err(|_| "a whole number from -128 to 127"),
-            DataType::Float64 => text
-                .parse()
-                .ok()
-                .filter(|value: &f64| value.is_finite())
-                .map(Self::Float)
-                .ok_or("a number such as 1.5"),
-            DataType::Boolean => text
-                .parse()
-                .map(Self::Bool)
-                .map_err(|_| "true or false"),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                parse_rfc3339(text).map(Self::Time).map_err(|_| {
-                    "an RFC 3339 time such as 2026-01-31T12:00:00Z (in an address + is written %2B)"
-                })
-            }
-            _ => Err("no value: a list cannot be compared"),
-        }
-    }
-
-    /// Returns the value as a SQL literal.
-    fn to_sql(&self) -> String {
-        match self {
-            Self::Int(value) => value.to_string(),
-            Self::Float(value) => format!("CAST('{value:e}' AS DOUBLE)"),
-            Self::Bool(value) => value.to_string(),
-            // As text it takes the column's type; a TIMESTAMP literal counts nanoseconds, which end in 2262.
-            Self::Time(value) => format!("'{}'", format_rfc3339(*value)),
-            Self::Text(value) => format!("'{}'", value.replace('\'', "''")),
-        }
-    }
-}
-
-/// What a column must meet.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PageTest {
-    /// Equal to one of these.
-    AnyOf(Vec<PageValue>),
-    /// Less than.
-    Less(PageValue),
-    /// At most.
-    AtMost(PageValue),
-    /// Greater than.
-    Greater(PageValue),
-    /// At least.
-    AtLeast(PageValue),
-    /// Whether there is no value.
-    IsNull(bool),
-}
-
-/// One condition on one column. Rows without a value meet none but `IsNull(true)`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PageCondition {
-    /// Name of the column.
-    pub column: String,
-    /// What it must meet.
-    pub test: PageTest,
-}
-
-impl PageCondition {
-    fn to_sql(&self) -> String {
-        let column = quoted(&self.column);
-        match &self.test {
-            PageTest::AnyOf(values) => {
-                let values: Vec<String> = values.iter().map(PageValue::to_sql).collect();
-                format!("{column} IN ({})", values.join(", "))
-            }
-            PageTest::Less(value) => format!("{column} < {}", value.to_sql()),
-            PageTest::AtMost(value) => format!("{column} <= {}", value.to_sql()),
-            PageTest::Greater(value) => format!("{column} > {}", value.to_sql()),
-            PageTest::AtLeast(value) => format!("{column} >= {}", value.to_sql()),
-            PageTest::IsNull(true) => format!("{column} IS NULL"),
-            PageTest::IsNull(false) => format!("{column} IS NOT NULL"),
-        }
-    }
-}
 
 /// Which rows to answer, as anybody asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,13 +47,20 @@ pub struct PageRequest {
     pub columns: Vec<String>,
     /// Conditions that all hold.
     pub conditions: Vec<PageCondition>,
+    /// Where the rows are; None: anywhere.
+    pub area: Option<PageArea>,
+    /// Key columns that order the rows, and whether from the greatest down; the others of the key follow, from the least
+    /// up.
+    pub order: Vec<(String, bool)>,
+    /// Makes one row of the rows of a bucket of time.
+    pub buckets: Option<PageBuckets>,
     /// The key after which the page begins: one value per key column, in the key's order.
     pub after: Option<Vec<PageValue>>,
     /// Rows of the page at most.
     pub rows_max: usize,
 }
 
-/// One page, in key order.
+/// One page, in its order.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// Columns of every batch.
@@ -190,16 +100,12 @@ impl QueryService {
         let declaration = &*table.declaration;
         let schema = public_schema(declaration);
         check(&request, declaration, &schema)?;
-        let shown = if request.columns.is_empty() {
-            schema.fields().len()
-        } else {
-            request.columns.len()
-        };
+        let statement = Statement::of(&request, table, &snapshot)?;
         let mut answer = self
             .query(QueryRequest {
                 as_of: Some(request.as_of),
                 row_limit: Some(request.rows_max.saturating_add(1)),
-                ..QueryRequest::public(statement(&request, declaration, &schema))
+                ..QueryRequest::public(statement.sql)
             })
             .await?;
         let batches = answer.collect().await?;
@@ -211,7 +117,7 @@ impl QueryService {
             _ => None,
         };
         // Key columns that only the next page needs stand behind those asked for.
-        let columns: Vec<usize> = (0..shown).collect();
+        let columns: Vec<usize> = (0..statement.shown).collect();
         let failed = |error| QueryError::internal("selecting columns", error);
         let schema = Arc::new(answer.schema.project(&columns).map_err(failed)?);
         let units = schema
@@ -276,6 +182,20 @@ fn check(
             return wrong(format!("there is no column `{column}`{hint}"));
         }
     }
+    for (position, (column, _)) in request.order.iter().enumerate() {
+        if !declaration.key.contains(column) {
+            return wrong(format!(
+                "rows are ordered by columns of the key, which are {}; `{column}` is none of them",
+                declaration.key.join(", ")
+            ));
+        }
+        if request.order[..position]
+            .iter()
+            .any(|(known, _)| known == column)
+        {
+            return wrong(format!("the order names `{column}` twice; name it once"));
+        }
+    }
     if let Some(after) = &request.after
         && after.len() != declaration.key.len()
     {
@@ -283,62 +203,6 @@ fn check(
         return wrong(format!("a page begins after a key of {count} values"));
     }
     Ok(())
-}
-
-fn statement(
-    request: &PageRequest,
-    declaration: &DatasetDeclaration,
-    schema: &SchemaRef,
-) -> String {
-    let mut columns: Vec<&str> = if request.columns.is_empty() {
-        schema.fields().iter().map(|f| f.name().as_str()).collect()
-    } else {
-        request.columns.iter().map(String::as_str).collect()
-    };
-    for name in &declaration.key {
-        if !columns.contains(&name.as_str()) {
-            columns.push(name);
-        }
-    }
-    let list =
-        |names: &mut dyn Iterator<Item = &str>| names.map(quoted).collect::<Vec<_>>().join(", ");
-    let mut conditions: Vec<String> = request
-        .conditions
-        .iter()
-        .map(PageCondition::to_sql)
-        .collect();
-    if let Some(after) = &request.after {
-        conditions.extend(follows(&declaration.key, after));
-    }
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
-    };
-    format!(
-        "SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}",
-        list(&mut columns.iter().copied()),
-        quoted(declaration.id.as_str()),
-        list(&mut declaration.key.iter().map(String::as_str)),
-        request.rows_max.saturating_add(1),
-    )
-}
-
-/// Returns what keys after `after` meet. The first condition says nothing new; pruning understands it best.
-fn follows(key: &[String], after: &[PageValue]) -> Option<String> {
-    let mut pairs = key.iter().map(|name| quoted(name)).zip(after).rev();
-    let (name, value) = pairs.next()?;
-    let mut follows = format!("{name} > {}", value.to_sql());
-    for (name, value) in pairs {
-        let value = value.to_sql();
-        follows = format!("({name} > {value} OR ({name} = {value} AND {follows}))");
-    }
-    let (name, value) = (quoted(key.first()?), after.first()?.to_sql());
-    Some(format!("{name} >= {value} AND {follows}"))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Returns the first `rows_max` rows.

@@ -11,10 +11,11 @@ use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
+use crate::state::AnswerState;
 use crate::table::MeetnetTable;
 
 /// What an answer says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reach {
     /// The least of the tables it reads; of all visible ones where it reads none.
     pub(crate) through: Sequence,
@@ -24,12 +25,15 @@ pub(crate) struct Reach {
     pub(crate) is_settled: bool,
     /// What may be done with the rows of the tables it reads.
     pub(crate) rights: Rights,
+    /// The state of those tables, where the answer is a function of it.
+    pub(crate) state: Option<AnswerState>,
 }
 
 impl Reach {
     pub(crate) fn of_plan(plan: &LogicalPlan, tables: &SnapshotTables) -> Self {
         let mut read: Vec<Arc<TableSnapshot>> = Vec::new();
-        let mut can_change = matches!(
+        let mut is_as_of = true;
+        let mut is_steady = !matches!(
             plan,
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
         );
@@ -37,23 +41,24 @@ impl Reach {
         let _ = plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node {
                 match dataset(scan) {
-                    Some((table, is_as_of)) => {
+                    Some((table, of_a_time)) => {
                         read.push(table);
-                        can_change |= !is_as_of;
+                        is_as_of &= of_a_time;
                     }
                     // Functions make the same rows each time, of the same arguments; the information schema does not.
-                    None => can_change |= scan.table_name.schema().is_some(),
+                    None => is_steady &= scan.table_name.schema().is_none(),
                 }
             }
             node.apply_expressions(|expr| {
                 expr.apply(|expr| {
-                    can_change |= is_unsteady(expr);
+                    is_steady &= !is_unsteady(expr);
                     Ok(TreeNodeRecursion::Continue)
                 })
             })
         });
-        can_change |= tables.is_unsteady.load(Ordering::Relaxed);
-        let is_settled = !read.is_empty() && !can_change;
+        is_steady &= !tables.is_unsteady.load(Ordering::Relaxed);
+        let is_settled = !read.is_empty() && is_steady && is_as_of;
+        let state = (!read.is_empty() && is_steady).then(|| AnswerState::of(&read, is_settled));
         let mut rights = Rights::default();
         for table in &read {
             let stored = table.files.iter().map(|file| &file.licence);
@@ -78,6 +83,7 @@ impl Reach {
                 .unwrap_or(0),
             is_settled,
             rights,
+            state,
         }
     }
 }

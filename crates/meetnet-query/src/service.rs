@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use datafusion::common::stats::Precision;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::{self, Damage};
 use meetnet_lake::snapshot::{LiveFile, SharedSnapshot};
@@ -26,7 +28,9 @@ use crate::answer::{AnswerHeader, AnswerStream, Outcome, QueryAnswer, StopOnDrop
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
+use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest};
+use crate::parameters;
 use crate::parse;
 use crate::reach::Reach;
 use crate::session::Sessions;
@@ -73,6 +77,7 @@ struct Shared {
     sessions: Sessions,
     prepared: Arc<PreparedTables>,
     admission: Admission,
+    latest: LatestCache,
 }
 
 impl Shared {
@@ -143,6 +148,7 @@ impl QueryService {
             sessions,
             snapshot,
             options,
+            latest: LatestCache::default(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -155,6 +161,16 @@ impl QueryService {
     /// Returns the pointer the service reads snapshots from.
     pub fn snapshot(&self) -> &SharedSnapshot {
         &self.inner.shared.snapshot
+    }
+
+    /// Returns how many more queries would be taken now: to run at once, or to wait for their turn.
+    pub fn places_left(&self) -> usize {
+        self.inner.shared.admission.places_left()
+    }
+
+    /// Returns the newest rows of series, as far as somebody has asked for them.
+    pub(crate) fn latest_cache(&self) -> &LatestCache {
+        &self.inner.shared.latest
     }
 
     /// Returns the limits in force.
@@ -326,6 +342,7 @@ impl Task {
         let plan = self.clock.run(session.statement_to_plan(statement)).await?;
         let plan = plan.map_err(classify)?;
         guard::check_plan(&plan).map_err(classify)?;
+        let plan = parameters::bind(plan, &self.request.parameters).map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self
             .request
@@ -340,6 +357,16 @@ impl Task {
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
+        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
+        {
+            return Err(QueryError::new(
+                QueryErrorKind::TooLarge,
+                format!(
+                    "the answer has more than the {row_limit} rows that one answer may have; narrow it, ask for {row_limit} \
+                     rows by LIMIT, or download the dataset's files"
+                ),
+            ));
+        }
         let schema = physical.schema();
         let units = schema
             .fields()
@@ -410,6 +437,15 @@ fn expired() -> QueryError {
         QueryErrorKind::SnapshotExpired,
         "files of the snapshot were removed while they were read; ask again",
     )
+}
+
+/// Returns the number of rows of a plan where statistics tell it exactly.
+fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
+    match statistics.ok()?.num_rows {
+        Precision::Exact(rows) => Some(rows),
+        _ => None,
+    }
 }
 
 /// Asks for one row more than the limit, so that a cut answer is known as one.

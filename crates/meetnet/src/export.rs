@@ -45,7 +45,7 @@ pub(crate) struct ExportOptions {
 
     /// csv, parquet, geojson, ndjson, json or arrow; without it what the name of --output ends in, else csv
     #[arg(long, value_parser = parse_format)]
-    format: Option<ExportFormat>,
+    format: Option<Format>,
 
     /// Rows from this day or time on
     #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
@@ -92,34 +92,21 @@ pub(crate) struct ExportOptions {
     place: PlaceOptions,
 }
 
-/// The formats of one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExportFormat {
-    Answer(Format),
-    /// A feature per row.
-    GeoJson,
-}
-
-impl ExportFormat {
-    /// Returns true where the file itself has no place for licence and attribution: then a second one states them.
-    fn needs_statement(self) -> bool {
-        matches!(self, Self::Answer(Format::Csv | Format::Ndjson))
+fn parse_format(name: &str) -> Result<Format, String> {
+    match name.parse() {
+        Ok(Format::Table) | Err(_) => {
+            Err("write csv, parquet, geojson, ndjson, json or arrow".to_owned())
+        }
+        Ok(format) => Ok(format),
     }
 }
 
-fn parse_format(name: &str) -> Result<ExportFormat, String> {
-    match name {
-        "geojson" => Ok(ExportFormat::GeoJson),
-        _ => match name.parse() {
-            Ok(Format::Table) | Err(_) => {
-                Err("write csv, parquet, geojson, ndjson, json or arrow".to_owned())
-            }
-            Ok(format) => Ok(ExportFormat::Answer(format)),
-        },
-    }
+/// Returns true where the file itself has no place for licence and attribution: then a second one states them.
+fn needs_statement(format: Format) -> bool {
+    matches!(format, Format::Csv | Format::Ndjson)
 }
 
-fn format_of(file: &Path) -> Option<ExportFormat> {
+fn format_of(file: &Path) -> Option<Format> {
     parse_format(file.extension()?.to_str()?).ok()
 }
 
@@ -150,7 +137,7 @@ pub(crate) async fn run(options: ExportOptions, environment: &Environment) -> Re
 struct Export<'a> {
     target: &'a Target,
     options: &'a ExportOptions,
-    format: ExportFormat,
+    format: Format,
     selection: Selection,
     /// µs since 1970 UTC.
     as_of: i64,
@@ -162,11 +149,8 @@ impl<'a> Export<'a> {
         let format = options
             .format
             .or_else(|| format_of(options.output.as_deref()?))
-            .unwrap_or(ExportFormat::Answer(Format::Csv));
-        let is_binary = matches!(
-            format,
-            ExportFormat::Answer(Format::Arrow | Format::Parquet)
-        );
+            .unwrap_or(Format::Csv);
+        let is_binary = matches!(format, Format::Arrow | Format::Parquet);
         if is_binary && options.output.is_none() && std::io::stdout().is_terminal() {
             let message = "this format is not for a terminal; name a file with --output";
             return Err(Failure::Usage(anyhow!(message)));
@@ -268,7 +252,8 @@ impl<'a> Export<'a> {
             let writer = match &mut writer {
                 Some(writer) => writer,
                 none => {
-                    let mut writer = self.writer(rows.schema.clone())?;
+                    let rights = self.rights.clone();
+                    let mut writer = RowWriter::new(self.format, rows.schema.clone(), rights);
                     writer.begin(&mut out).map_err(sql::query_failure)?;
                     none.insert((writer, rows.end()))
                 }
@@ -310,7 +295,7 @@ impl<'a> Export<'a> {
         let elapsed = progress.elapsed().as_secs_f64();
         drop(progress);
         if let (Some(path), Some(written)) = (&self.options.output, &written)
-            && self.format.needs_statement()
+            && needs_statement(self.format)
         {
             let statement = statement_of_rights::Statement {
                 dataset: &self.options.dataset,
@@ -323,14 +308,6 @@ impl<'a> Export<'a> {
         }
         self.report(writer.rows(), bytes, elapsed);
         Ok(())
-    }
-
-    fn writer(&self, schema: arrow::datatypes::SchemaRef) -> Result<RowWriter, Failure> {
-        let rights = self.rights.clone();
-        match self.format {
-            ExportFormat::Answer(format) => Ok(RowWriter::new(format, schema, rights)),
-            ExportFormat::GeoJson => RowWriter::geojson(schema, rights).map_err(sql::query_failure),
-        }
     }
 
     /// Says what was written, on stderr: stdout may be the file.

@@ -65,8 +65,8 @@ pub(crate) struct SqlOptions {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// table, csv, json, ndjson, arrow or parquet; without it what the name of --output ends in, else table on a terminal
-    /// and csv otherwise
+    /// table, csv, json, ndjson, arrow, parquet or geojson; without it what the name of --output ends in, else table on a
+    /// terminal and csv otherwise
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 

@@ -83,7 +83,7 @@ async fn its_links_answer() {
     let json = fixture::get(fixture::router(), "/api/v1/datasets/heat")
         .await
         .json();
-    for name in ["self", "rows", "sql", "csv"] {
+    for name in ["self", "rows", "latest", "sql", "csv"] {
         let path = json["links"][name].as_str().expect("a link");
         let answer = fixture::get(fixture::router(), path).await;
         assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.body);

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
+use meetnet_lake::snapshot::LakeSnapshot;
 
-use crate::fixture::{self, Answer, request};
+use crate::fixture::{self, Answer, NOW, SECOND, request};
 
 const HEAT: &str = "/api/v1/datasets/heat/rows";
 
@@ -11,9 +14,10 @@ async fn ask(path: &str) -> Answer {
 
 /// The address in `Link: <…>; rel="next"`; empty where there is none.
 fn next(answer: &Answer) -> String {
-    let link = answer.header("link");
-    let target = link.strip_suffix(">; rel=\"next\"").unwrap_or_default();
-    target.strip_prefix('<').unwrap_or_default().to_owned()
+    let mut links = answer.header("link").split(", ");
+    let next = links.find_map(|link| link.strip_suffix(">; rel=\"next\""));
+    let target = next.and_then(|link| link.strip_prefix('<'));
+    target.unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
@@ -25,7 +29,10 @@ async fn rows_are_an_answer_that_says_what_it_is() {
     assert_eq!(answer.header("meetnet-stable-time"), "2026-11-22T02:46:20Z");
     assert_eq!(answer.header("meetnet-as-of"), "2026-11-22T02:46:20Z");
     assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("link"), "");
+    let dataset = "</api/v1/datasets/heat>; rel=\"describedby\"";
+    let service = "</api/v1/openapi.json>; rel=\"service-desc\"";
+    let links = format!("<{HEAT}>; rel=\"first\", {dataset}, {service}");
+    assert_eq!(answer.header("link"), links);
     let json = answer.json();
     assert_eq!(json["columns"][0]["name"], "sensor_id");
     assert_eq!(json["columns"].as_array().map(Vec::len), Some(13));
@@ -233,6 +240,33 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("fields="), 400, "names of columns").await;
     check(&heat("cursor=zz"), 400, "rel=\"next\"").await;
     check(&heat("as_of=now"), 400, "as_of takes an RFC 3339 time").await;
+    check(&heat("bbox=1,2,3"), 400, "west,south,east,north").await;
+    check(&heat("bbox=4,51,5,50"), 400, "west,south,east,north").await;
+    check(&heat("near=4.7"), 400, "lon,lat in degrees").await;
+    check(&heat("near=4.7,95"), 400, "lon,lat in degrees").await;
+    check(&heat("near=4.7,50&radius=-1"), 400, "radius takes metres").await;
+    check(&heat("radius=5"), 400, "goes with near").await;
+    check(&heat("near=4,50&bbox=1,2,3,4"), 400, "not both").await;
+    check(&heat("order=value"), 400, "sensor_id, property, time").await;
+    check(&heat("order=-"), 400, "order takes names").await;
+    check(&heat("every=1"), 400, "such as 15m or 1d").await;
+    check(&heat("every=1h&agg=avg"), 400, "agg takes mean, min").await;
+    check(&heat("every=1h&agg=mean,mean"), 400, "each once").await;
+    check(&heat("agg=mean"), 400, "goes with every").await;
+    check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
+    check(&heat("every=1h&zone=Mars"), 400, "time zone").await;
+    check(
+        "/api/v1/datasets/traffic/rows?every=1h&agg=mean,min,max",
+        400,
+        "name fields so that there are 1 to 64",
+    )
+    .await;
+    check(
+        "/api/v1/datasets/stations/rows?every=1h",
+        400,
+        "no values over time",
+    )
+    .await;
     check(
         &heat("as_of=2026-11-22T02:46:21Z"),
         422,
@@ -246,6 +280,137 @@ async fn wrong_requests_say_what_is_accepted() {
         "a list cannot be compared",
     )
     .await;
+}
+
+/// A router over a lake where balcony stood in Leuven and moved to Brussels at NOW.
+fn router_with_places() -> axum::Router {
+    use meetnet_model::rows::RowsBuilder;
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let stations = Arc::clone(&next.tables[&"stations".into()].declaration);
+    let mut builder = RowsBuilder::new(Arc::clone(&stations));
+    let column = |name| stations.column_index(name).expect("a column of stations");
+    // Known from when its first message had arrived, which is after its first value.
+    for (from, to, lon, lat) in [
+        (NOW - 30 * SECOND, Some(NOW), 4.7005, 50.8798),
+        (NOW, None, 4.35, 50.85),
+    ] {
+        builder.set_text(column("id"), "z2m-balcony");
+        builder.set_int(column("valid_from"), from);
+        if let Some(to) = to {
+            builder.set_int(column("valid_to"), to);
+        }
+        builder.set_float(column("lon"), lon);
+        builder.set_float(column("lat"), lat);
+        builder.finish_row(0).expect("a whole row");
+    }
+    let rows = Some((builder.take(), vec![NOW - 30 * SECOND; 2]));
+    let table = fixture::table(&stations, rows, 1);
+    next.tables.insert("stations".into(), Arc::new(table));
+    snapshot.store(Arc::new(next));
+    crate::public_router(fixture::state_over(snapshot))
+}
+
+#[tokio::test]
+async fn places_choose_rows() {
+    async fn check(dataset: &str, query: &str, rows: usize) {
+        let path = format!("/api/v1/datasets/{dataset}/rows?{query}");
+        let answer = fixture::get(router_with_places(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        assert_eq!(answer.json()["row_count"], rows, "{dataset} {query}");
+    }
+    check("heat", "bbox=4.6,50.8,4.8,50.95", 2).await;
+    check("heat", "bbox=4.6,50.8,4.7,50.95", 0).await;
+    check("heat", "bbox=4.3,50.8,4.4,50.95", 0).await;
+    check("heat", "near=4.70,50.88", 2).await;
+    check("heat", "near=4.70,50.88&radius=30", 0).await;
+    check("heat", "near=4.35,50.85&radius=1000", 0).await;
+    check("heat", "near=4.70,50.88&property=air_temperature", 1).await;
+    check("heat", "near=4.70,50.88&every=1h", 2).await;
+    check("stations", "near=4.70,50.88", 1).await;
+    check("stations", "bbox=4,50,5,51", 2).await;
+    check("stations", "bbox=170,50,-170,51", 0).await;
+    let path = "/api/v1/datasets/stations/rows?format=geojson";
+    let map = fixture::get(router_with_places(), path).await;
+    assert_eq!(map.header("content-type"), "application/geo+json");
+    let place = &map.json()["features"][0]["geometry"]["coordinates"];
+    assert_eq!(*place, serde_json::json!([4.7005, 50.8798]));
+}
+
+#[tokio::test]
+async fn order_and_buckets_shape_a_page() {
+    async fn check(query: &str, columns: &[&str], rows: serde_json::Value) {
+        let answer = ask(&format!("{HEAT}?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let named = json["columns"].as_array().expect("columns").iter();
+        let named: Vec<_> = named.map(|column| column["name"].as_str()).collect();
+        let expect: Vec<_> = columns.iter().map(|name| Some(*name)).collect();
+        assert_eq!(named, expect, "{query}");
+        assert_eq!(json["rows"], rows, "{query}");
+    }
+    check(
+        "fields=value&order=-property",
+        &["value"],
+        serde_json::json!([[81.0], [-3.25]]),
+    )
+    .await;
+    let key = ["sensor_id", "property", "time", "rows"];
+    let columns = |made: &[&'static str]| [&key[..], made].concat();
+    let hour = "2026-11-22T02:00:00Z";
+    check(
+        "every=1h&agg=mean,p95&order=-property",
+        &columns(&["value_mean", "value_p95"]),
+        serde_json::json!([
+            ["z2m-balcony", "relative_humidity", hour, 1, 81.0, 81.0],
+            ["z2m-balcony", "air_temperature", hour, 1, -3.25, -3.25],
+        ]),
+    )
+    .await;
+    check(
+        "every=1d&zone=Europe/Brussels&property=air_temperature&from=2026-11-21T00:00:00Z&to=2026-11-22T23:00:00Z&gaps=mark",
+        &columns(&["value_mean", "gap"]),
+        serde_json::json!([
+            ["z2m-balcony", "air_temperature", "2026-11-20T23:00:00Z", 0, null, true],
+            ["z2m-balcony", "air_temperature", "2026-11-21T23:00:00Z", 1, -3.25, false],
+        ]),
+    )
+    .await;
+    let first = ask(&format!("{HEAT}?every=1h&limit=1")).await;
+    let second = ask(&next(&first)).await;
+    assert_eq!(second.json()["rows"][0][1], "relative_humidity");
+    assert_eq!(next(&second), "");
+}
+
+#[tokio::test]
+async fn the_newest_rows_come_in_one_answer() {
+    const LATEST: &str = "/api/v1/datasets/heat/latest";
+    let answer = ask(&format!("{LATEST}?fields=property,value")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let rows = serde_json::json!([["air_temperature", -3.25], ["relative_humidity", 81.0]]);
+    assert_eq!(answer.json()["rows"], rows);
+    assert_eq!(answer.header("meetnet-as-of"), "2026-11-22T02:46:20Z");
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
+    let csv = ask(&format!(
+        "{LATEST}?property=air_temperature&fields=value&format=csv"
+    ))
+    .await;
+    assert_eq!(csv.body, "value\r\n-3.25\r\n");
+    for (path, status, detail) in [
+        (format!("{LATEST}?value.gt=3"), 400, "equality only"),
+        (format!("{LATEST}?limit=3"), 400, "take no limit"),
+        (format!("{LATEST}?fields=cars"), 400, "no column `cars`"),
+        (
+            "/api/v1/datasets/rejects/latest".to_owned(),
+            404,
+            "datasets",
+        ),
+    ] {
+        let answer = ask(&path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,26 @@ async fn requests_are_answered_until_shutdown() {
     );
 }
 
+/// What proves a long answer complete arrives behind its last chunk.
+#[tokio::test]
+async fn trailers_reach_those_who_read_them() {
+    let router = crate::fixture::router();
+    let (address, _stop, _server) = start(router, ServeLimits::default()).await;
+    for (te, times) in [("TE: trailers\r\n", 5000), ("", 5001)] {
+        let query = "SELECT+value,+repeat('x',+100)+FROM+heat,+generate_series(1,+";
+        let path = format!("/api/v1/sql?format=csv&q={query}{times})");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{te}Connection: close\r\n\r\n");
+        let answer = exchange(address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:.200}");
+        let (_, trailers) = answer.rsplit_once("\r\n0\r\n").expect("a last chunk");
+        let rows = format!("meetnet-rows: {}\r\n", 2 * times);
+        assert_eq!(trailers.contains(&rows), !te.is_empty(), "{trailers}");
+        let digest = trailers.contains("repr-digest: sha-256=:");
+        assert_eq!(digest, !te.is_empty(), "{trailers}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_in_progress_is_finished_before_the_end() {
     let (begun_sender, begun) = oneshot::channel();

@@ -39,7 +39,11 @@ async fn every_format_states_how_fresh_it_is() {
             "2026-11-22T02:46:20Z",
             "{format}"
         );
-        assert_eq!(answer.header("cache-control"), "no-store", "{format}");
+        assert_eq!(
+            answer.header("cache-control"),
+            "public, no-cache",
+            "{format}"
+        );
         assert_eq!(
             answer.header("access-control-allow-origin"),
             "*",
@@ -130,6 +134,61 @@ async fn an_answer_as_of_a_time_never_changes() {
     let answer = ask(&format!("/api/v1/sql?q={own}")).await;
     assert_eq!(answer.header("cache-control"), settled);
     assert_eq!(answer.header("meetnet-as-of"), "");
+}
+
+#[tokio::test]
+async fn placeholders_take_their_values_from_address_and_body() {
+    const SQL: &str = "SELECT property FROM heat WHERE value > $1 AND time < $to ORDER BY value";
+    async fn check(answer: Answer, rows: &[&str]) {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let expect: Vec<_> = rows.iter().map(|row| serde_json::json!([row])).collect();
+        assert_eq!(answer.json()["rows"], serde_json::json!(expect));
+    }
+    let encoded = SQL
+        .replace(' ', "+")
+        .replace('<', "%3C")
+        .replace('>', "%3E");
+    let address = format!("/api/v1/sql?q={encoded}");
+    let to = "param_to=2026-11-22T02:46:00Z";
+    check(
+        ask(&format!("{address}&param_1=0&{to}")).await,
+        &["relative_humidity"],
+    )
+    .await;
+    let both = ["air_temperature", "relative_humidity"];
+    check(ask(&format!("{address}&param_1=-3.5&{to}")).await, &both).await;
+    check(
+        post(
+            "application/x-www-form-urlencoded",
+            format!("q={SQL}&param_1=-3.5&{to}"),
+        )
+        .await,
+        &both,
+    )
+    .await;
+    let named = r#"{"1": 0.5, "to": "2026-11-22T02:46:00Z"}"#;
+    let body = format!("{{\"q\": \"{SQL}\", \"parameters\": {named}}}");
+    check(post("application/json", body).await, &["relative_humidity"]).await;
+    let listed = r#"{"q": "SELECT $2 WHERE $1 = 7", "parameters": [7, "x' OR ''='"]}"#;
+    check(post("application/json", listed).await, &["x' OR ''='"]).await;
+    for (answer, detail) in [
+        (ask(&format!("{address}&param_1=0")).await, "param_to=…"),
+        (
+            ask(&format!("{address}&param_1=warm&{to}")).await,
+            "is no float64: `warm`",
+        ),
+        (
+            ask(&format!("{address}&param_1=0&param_1=1&{to}")).await,
+            "param_1 is given twice",
+        ),
+        (
+            post("application/json", r#"{"q": "SELECT $1", "parameters": 1}"#).await,
+            "an array for $1",
+        ),
+    ] {
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+        assert!(answer.body.contains(detail), "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::error::QueryErrorKind;
 #[tokio::test]
 async fn a_full_queue_and_a_long_wait_are_busy() {
     let admission = Admission::new(1, 0, Duration::from_millis(20));
+    assert_eq!(admission.places_left(), 1);
     let running = admission.admit().await.expect("the first runs");
     let refused = admission.admit().await.expect_err("no queue");
     assert_eq!(refused.kind, QueryErrorKind::Busy);
@@ -14,6 +15,7 @@ async fn a_full_queue_and_a_long_wait_are_busy() {
 
     let queue = Admission::new(1, 1, Duration::from_millis(20));
     let first = queue.admit().await.expect("the first runs");
+    assert_eq!((queue.places_left(), admission.places_left()), (1, 0));
     let refused = queue.admit().await.expect_err("waits too long");
     assert_eq!(refused.kind, QueryErrorKind::Busy);
     assert!(refused.message.contains("in time"), "{refused}");

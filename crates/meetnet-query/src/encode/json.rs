@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Encoder, Footer, Header, cell, format_time, type_name};
 use crate::error::QueryError;
 
-/// `{"columns":[…],"rows":[[…],…],"through":…,"stable_time":…,"truncated":…}`; `licences`, `attributions`, `as_of` and
+/// `{"columns":[…],"rows":[[…],…],"row_count":…,"through":…,"stable_time":…,"truncated":…}`; `licences`, `attributions`, `as_of` and
 /// `next` where there are such
 #[derive(Default)]
 pub(super) struct Json {
@@ -48,32 +48,39 @@ impl Encoder for Json {
     }
 
     fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        let mut end = format!(
-            "\n],\"through\":{},\"stable_time\":\"{}\"",
-            footer.through,
-            format_time(footer.stable_time),
-        );
-        if let Some(as_of) = footer.as_of {
-            end.push_str(&format!(",\"as_of\":\"{}\"", format_time(as_of)));
-        }
-        end.push_str(&format!(",\"truncated\":{}", footer.truncated));
-        let Rights {
-            licences,
-            attributions,
-        } = footer.rights;
-        if !licences.is_empty() {
-            end.push_str(&format!(",\"licences\":{}", json!(licences)));
-        }
-        if !attributions.is_empty() {
-            end.push_str(&format!(",\"attributions\":{}", json!(attributions)));
-        }
-        if let Some(next) = footer.next {
-            end.push_str(&format!(",\"next\":{}", json!(next)));
-        }
-        end.push_str("}\n");
-        out.extend_from_slice(end.as_bytes());
+        out.extend_from_slice(b"\n]");
+        write_facts(footer, out);
         Ok(())
     }
+}
+
+/// Ends an object behind its rows with what is known of the whole answer.
+pub(super) fn write_facts(footer: &Footer<'_>, out: &mut Vec<u8>) {
+    let mut end = format!(
+        ",\"row_count\":{},\"through\":{},\"stable_time\":\"{}\"",
+        footer.rows,
+        footer.through,
+        format_time(footer.stable_time),
+    );
+    if let Some(as_of) = footer.as_of {
+        end.push_str(&format!(",\"as_of\":\"{}\"", format_time(as_of)));
+    }
+    end.push_str(&format!(",\"truncated\":{}", footer.truncated));
+    let Rights {
+        licences,
+        attributions,
+    } = footer.rights;
+    if !licences.is_empty() {
+        end.push_str(&format!(",\"licences\":{}", json!(licences)));
+    }
+    if !attributions.is_empty() {
+        end.push_str(&format!(",\"attributions\":{}", json!(attributions)));
+    }
+    if let Some(next) = footer.next {
+        end.push_str(&format!(",\"next\":{}", json!(next)));
+    }
+    end.push_str("}\n");
+    out.extend_from_slice(end.as_bytes());
 }
 
 /// One object per line.

@@ -46,6 +46,7 @@ impl Encoder for ParquetFile {
             ("meetnet.through", footer.through.to_string()),
             ("meetnet.stable_time", format_time(footer.stable_time)),
             ("meetnet.truncated", footer.truncated.to_string()),
+            ("meetnet.rows", footer.rows.to_string()),
         ];
         if !footer.rights.licences.is_empty() {
             facts.push((LICENCE, footer.rights.licence_text()));

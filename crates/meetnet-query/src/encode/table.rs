@@ -1,4 +1,4 @@
-//! Text for terminals: aligned columns, widths from the first rows.
+//! Text for terminals: aligned columns, widths from the first rows; plans (`EXPLAIN`) as the trees they are.
 
 use arrow::array::RecordBatch;
 
@@ -47,6 +47,8 @@ pub(super) struct Table {
     sample: Option<Vec<Vec<String>>>,
     /// Widths of the columns that are shown.
     widths: Vec<usize>,
+    /// The answer is the one of `EXPLAIN`: the kind of a plan and its text of many lines.
+    is_plan: bool,
 }
 
 impl Table {
@@ -181,13 +183,29 @@ impl Encoder for Table {
             .iter()
             .map(|field| field.data_type().is_numeric())
             .collect();
-        self.sample = Some(Vec::new());
+        let names = fields.iter().map(|field| field.name().as_str());
+        self.is_plan = names.eq(["plan_type", "plan"]);
+        self.sample = (!self.is_plan).then(Vec::new);
         Ok(())
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
         let columns = cell::columns(batch)?;
         let mut text = Vec::new();
+        if self.is_plan {
+            for row in 0..batch.num_rows() {
+                text.clear();
+                for column in &columns {
+                    column.write_text(row, &mut text);
+                    text.push(b'\n');
+                }
+                for line in String::from_utf8_lossy(&text).lines() {
+                    out.extend_from_slice(line.replace(char::is_control, " ").as_bytes());
+                    out.push(b'\n');
+                }
+            }
+            return Ok(());
+        }
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = columns
                 .iter()

@@ -98,7 +98,7 @@ async fn json_keeps_types() {
     assert_eq!(
         cut,
         "{\"columns\":[{\"name\":\"car\",\"type\":\"float64\",\"unit\":\"1/h\"}],\"rows\":[\n[20.0],\n[20.0]\n],\
-         \"through\":7,\"stable_time\":\"2026-02-11T16:00:00Z\",\"truncated\":true,\
+         \"row_count\":2,\"through\":7,\"stable_time\":\"2026-02-11T16:00:00Z\",\"truncated\":true,\
          \"licences\":[\"CC0-1.0\",\"ODbL-1.0\"]}\n"
     );
     let empty = text(
@@ -348,6 +348,70 @@ fn formats_have_names() {
 }
 
 #[tokio::test]
+async fn a_plan_is_shown_as_it_is() {
+    let sql = "EXPLAIN SELECT car FROM counts WHERE car > 5 ORDER BY time";
+    let plan = text(sql, Format::Table, None).await;
+    assert!(plan.starts_with("logical_plan\n"), "{plan}");
+    assert!(plan.contains("\nphysical_plan\n"), "{plan}");
+    // Indented, one operator a line, and longer than a cell may be.
+    assert!(plan.lines().any(|line| line.starts_with("  ")), "{plan}");
+    assert!(plan.lines().any(|line| line.len() > 130), "{plan}");
+    let one = text(
+        "EXPLAIN FORMAT TREE SELECT car FROM counts",
+        Format::Table,
+        None,
+    )
+    .await;
+    assert!(one.lines().count() > 3, "{one}");
+}
+
+#[tokio::test]
+async fn geojson_is_a_feature_per_row() {
+    let answer = text(
+        "SELECT 7 AS n, 4.7 AS lon, t.* FROM (VALUES (50.5, 'LINESTRING(4 50,5 51)', 'a'), (50.25, NULL, 'b'), \
+         (NULL, 'POINT(x)', NULL)) AS t(lat, geometry, name) ORDER BY name NULLS LAST",
+        Format::Geojson,
+        None,
+    )
+    .await;
+    let json: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let feature = |geometry: serde_json::Value, name: Option<&str>| serde_json::json!({ "type": "Feature", "geometry": geometry, "properties": { "n": 7, "name": name } });
+    let line =
+        serde_json::json!({ "type": "LineString", "coordinates": [[4.0, 50.0], [5.0, 51.0]] });
+    let point = serde_json::json!({ "type": "Point", "coordinates": [4.7, 50.25] });
+    let features = [
+        feature(line, Some("a")),
+        feature(point, Some("b")),
+        feature(serde_json::Value::Null, None),
+    ];
+    assert_eq!(json["features"], serde_json::json!(features));
+    assert_eq!(json["type"], "FeatureCollection");
+    assert_eq!(json["row_count"], 3);
+    let empty = text(
+        "SELECT car AS lon, car AS lat FROM counts WHERE segment_id = 99",
+        Format::Geojson,
+        None,
+    );
+    let json: serde_json::Value = serde_json::from_str(&empty.await).expect("JSON");
+    assert_eq!(json["features"], serde_json::json!([]));
+
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let answer = service
+        .expect("a service")
+        .query(QueryRequest::public("SELECT 1 AS lon, 'x' AS lat"))
+        .await
+        .expect("an answer");
+    let first = encode(answer, Format::Geojson)
+        .next()
+        .await
+        .expect("a chunk");
+    let error = first.expect_err("no place");
+    assert_eq!(error.kind, QueryErrorKind::BadRequest);
+    assert!(error.message.contains("the answer has lon, lat"), "{error}");
+}
+
+#[tokio::test]
 async fn a_cut_answer_never_looks_whole() {
     let lake = fixture::lake();
     let service =
@@ -355,7 +419,7 @@ async fn a_cut_answer_never_looks_whole() {
     for format in Format::ALL {
         let request = QueryRequest {
             row_limit: Some(2),
-            ..QueryRequest::public("SELECT car FROM counts")
+            ..QueryRequest::public("SELECT car AS lon, car AS lat FROM counts")
         };
         let answer = service.query(request).await.expect("an answer");
         let chunks: Vec<_> = encode(answer, format).collect().await;

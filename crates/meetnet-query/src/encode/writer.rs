@@ -5,7 +5,6 @@ use arrow::datatypes::SchemaRef;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
-use super::geojson::GeoJson;
 use super::table::{Table, TableStyle};
 use super::{Encoder, Footer, Format, Header, encoder};
 use crate::error::QueryError;
@@ -46,15 +45,6 @@ impl RowWriter {
         Self::with(Box::new(Table::new(style)), schema, rights)
     }
 
-    /// Writes a GeoJSON feature collection (RFC 7946): a point per row, from its columns `lon` and `lat` in degrees.
-    ///
-    /// # Errors
-    /// `BadRequest` where there are no such columns.
-    pub fn geojson(schema: SchemaRef, rights: Rights) -> Result<Self, QueryError> {
-        let encoder = GeoJson::new(&schema)?;
-        Ok(Self::with(Box::new(encoder), schema, rights))
-    }
-
     fn with(encoder: Box<dyn Encoder>, schema: SchemaRef, rights: Rights) -> Self {
         let units = schema
             .fields()
@@ -78,7 +68,7 @@ impl RowWriter {
     /// Writes what stands before the rows.
     ///
     /// # Errors
-    /// `Internal` where the format does not take the schema.
+    /// `BadRequest` where GeoJSON finds no columns that say where a row is, `Internal` where a format does not take the schema.
     pub fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), QueryError> {
         let header = Header {
             schema: &self.schema,

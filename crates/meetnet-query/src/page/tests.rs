@@ -3,10 +3,9 @@ use std::collections::BTreeSet;
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meetnet_model::common::timestamp_type;
-use meetnet_model::dataset::DatasetKind;
 
 use super::*;
-use crate::fixture::{Database, HOUR, START, declaration};
+use crate::fixture::{Database, HOUR, START, shown};
 
 fn request(dataset: &str, rows_max: usize) -> PageRequest {
     PageRequest {
@@ -14,6 +13,9 @@ fn request(dataset: &str, rows_max: usize) -> PageRequest {
         as_of: START + 1000 * HOUR,
         columns: Vec::new(),
         conditions: Vec::new(),
+        area: None,
+        order: Vec::new(),
+        buckets: None,
         after: None,
         rows_max,
     }
@@ -241,12 +243,181 @@ fn values_are_read_by_type() {
     check(DataType::Null, "x", Err("no value"));
 }
 
+#[tokio::test]
+async fn pages_follow_the_order_asked_for() {
+    let database = Database::new();
+    let descending = |column: &str| (column.to_owned(), true);
+    for order in [
+        vec![descending("time")],
+        vec![descending("segment_id")],
+        vec![descending("segment_id"), descending("time")],
+        vec![("time".to_owned(), false)],
+    ] {
+        let request = PageRequest {
+            order: order.clone(),
+            ..request("counts", 100)
+        };
+        let found = keys(&database, request).await;
+        let mut expect = keys(&database, self::request("counts", 10_000)).await;
+        expect.sort_by(|a, b| {
+            let of = |column: &str, down: bool| {
+                let ordering = if column == "time" {
+                    a.1.cmp(&b.1)
+                } else {
+                    a.0.cmp(&b.0)
+                };
+                if down { ordering.reverse() } else { ordering }
+            };
+            let asked = order.iter().map(|(column, down)| of(column, *down));
+            let rest = ["segment_id", "time"].map(|column| of(column, false));
+            let unequal = asked.chain(rest).find(|ordering| ordering.is_ne());
+            unequal.unwrap_or(std::cmp::Ordering::Equal)
+        });
+        assert_eq!(found, expect, "{order:?}");
+    }
+    for (order, message) in [
+        (vec![descending("car")], "segment_id, time"),
+        (vec![descending("time"), descending("time")], "twice"),
+    ] {
+        let request = PageRequest {
+            order,
+            ..request("counts", 1)
+        };
+        let error = database.service.page(request).await.expect_err(message);
+        assert!(error.message.contains(message), "{error}");
+    }
+}
+
+/// Rows of a page as texts, `-` for no value.
+async fn cells(database: &Database, mut request: PageRequest) -> Vec<String> {
+    let mut rows = Vec::new();
+    loop {
+        let page = database
+            .service
+            .page(request.clone())
+            .await
+            .expect("a page");
+        for batch in &page.batches {
+            rows.extend(shown(batch).expect("cells").into_iter().map(|cells| {
+                let cells = cells.into_iter();
+                let cells = cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+                cells.collect::<Vec<_>>().join(" ")
+            }));
+        }
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => return rows,
+        }
+    }
+}
+
+fn buckets(every: &str, aggregates: &[&str], gaps: Option<(i64, i64)>) -> PageBuckets {
+    PageBuckets {
+        every: every.parse().expect("a length"),
+        zone: "UTC".to_owned(),
+        aggregates: aggregates
+            .iter()
+            .map(|name| BucketAggregate::parse(name).expect("an aggregate"))
+            .collect(),
+        gaps,
+    }
+}
+
+#[tokio::test]
+async fn buckets_are_pages_too() {
+    let database = Database::new();
+    let first = |of: PageBuckets, rows_max: usize| PageRequest {
+        conditions: vec![
+            condition(
+                "segment_id",
+                PageTest::AnyOf(vec![PageValue::Int(1), PageValue::Int(4)]),
+            ),
+            condition("time", PageTest::AtLeast(PageValue::Time(START + 3 * HOUR))),
+            condition("time", PageTest::Less(PageValue::Time(START + 1431 * HOUR))),
+        ],
+        columns: vec!["car".to_owned()],
+        buckets: Some(of),
+        ..request("counts", rows_max)
+    };
+    for rows_max in [1, 2, 100] {
+        let of = buckets("1mo", &["mean", "max", "median", "count"], None);
+        let rows = cells(&database, first(of, rows_max)).await;
+        let expect = [
+            // 96 rows of 10 cars, one of 500.
+            "1 2026-01-01T00:00:00Z 97 15.051546391752577 500.0 10.0 97",
+            "1 2026-02-01T00:00:00Z 100 10.0 10.0 10.0 100",
+            "4 2026-03-01T00:00:00Z 1 40.0 40.0 40.0 1",
+        ];
+        assert_eq!(rows, expect, "{rows_max}");
+        let span = Some((START + 3 * HOUR, START + 9 * HOUR));
+        let gaps = PageRequest {
+            conditions: vec![
+                condition("segment_id", PageTest::AnyOf(vec![PageValue::Int(1)])),
+                condition("time", PageTest::AtLeast(PageValue::Time(START + 3 * HOUR))),
+                condition("time", PageTest::Less(PageValue::Time(START + 9 * HOUR))),
+                condition("car", PageTest::Greater(PageValue::Float(100.0))),
+            ],
+            ..first(buckets("2h", &["first", "last", "p99"], span), rows_max)
+        };
+        let expect = [
+            "1 2026-01-01T02:00:00Z 0 - - - true",
+            "1 2026-01-01T04:00:00Z 1 500.0 500.0 500.0 false",
+            "1 2026-01-01T06:00:00Z 0 - - - true",
+            "1 2026-01-01T08:00:00Z 0 - - - true",
+        ];
+        assert_eq!(cells(&database, gaps).await, expect, "{rows_max}");
+    }
+    for (columns, dataset, message) in [
+        (
+            vec!["place".to_owned()],
+            "counts",
+            "`place` is no column of numbers",
+        ),
+        (vec!["segment_id".to_owned()], "counts", "beside the key"),
+        (vec!["cars".to_owned()], "counts", "did you mean `car`?"),
+    ] {
+        let request = PageRequest {
+            columns,
+            buckets: Some(buckets("1h", &["mean"], None)),
+            ..request(dataset, 1)
+        };
+        let error = database.service.page(request).await.expect_err(message);
+        assert!(error.message.contains(message), "{error}");
+    }
+}
+
 #[test]
-fn the_key_of_a_page_is_a_range_that_pruning_understands() {
-    let counts = declaration("counts", DatasetKind::Wide);
-    let after = [PageValue::Int(3), PageValue::Time(START)];
+fn lengths_and_aggregates_are_read() {
+    for good in ["1s", "15m", "1h", "7d", "2w", "1mo", "1y"] {
+        assert!(good.parse::<Every>().is_ok(), "{good}");
+    }
+    for bad in ["", "h", "0h", "1", "1.5h", "-1h", "1 h", "10001d", "1h'"] {
+        assert!(bad.parse::<Every>().is_err(), "{bad}");
+    }
+    for bad in ["", "avg", "p0", "p100", "p9.5", "p", "mean)"] {
+        assert_eq!(BucketAggregate::parse(bad), None, "{bad}");
+    }
     assert_eq!(
-        follows(&counts.key, &after).expect("a condition"),
-        "\"segment_id\" >= 3 AND (\"segment_id\" > 3 OR (\"segment_id\" = 3 AND \"time\" > '2026-01-01T00:00:00Z'))"
+        BucketAggregate::parse("p5"),
+        Some(BucketAggregate::Percentile(5))
+    );
+}
+
+#[tokio::test]
+async fn rows_that_are_nowhere_are_in_no_area() {
+    let database = Database::new();
+    let request = PageRequest {
+        area: Some(PageArea::Around {
+            lon: 4.7,
+            lat: 50.88,
+            radius_m: 1000.0,
+        }),
+        ..request("counts", 1)
+    };
+    let error = database.service.page(request).await.expect_err("no place");
+    assert_eq!(error.kind, QueryErrorKind::BadRequest);
+    assert!(
+        error.message.contains("where the rows of `counts` are"),
+        "{error}"
     );
 }

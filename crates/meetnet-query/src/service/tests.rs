@@ -511,6 +511,45 @@ async fn the_row_limit_cuts_and_says_so() {
     }
 }
 
+/// Whoever cannot be told that rows are left out learns it before the first row, where that is known.
+#[tokio::test]
+async fn a_limit_that_would_be_broken_is_refused_at_planning() {
+    let lake = fixture::Lake::new();
+    let counts = fixture::declaration("counts", DatasetKind::Wide);
+    let rows: Vec<fixture::Row> = (0..5).map(|hour| (1, hour, Some(1.0))).collect();
+    lake.publish(TableSnapshot {
+        hot: Arc::new(vec![fixture::hot(
+            fixture::batch(&counts, "CC0-1.0", &rows),
+            None,
+        )]),
+        ..lake.table(&counts)
+    });
+    let service = service(&lake);
+    for (sql, whole, row_limit, refused) in [
+        ("SELECT * FROM counts", true, 4, true),
+        ("SELECT * FROM counts", true, 5, false),
+        ("SELECT * FROM counts", false, 4, false),
+        ("SELECT * FROM counts LIMIT 5", true, 4, true),
+        ("SELECT * FROM counts LIMIT 4", true, 4, false),
+        ("SELECT count(*) FROM counts", true, 4, false),
+        ("SELECT * FROM counts WHERE car > 0", true, 4, false),
+    ] {
+        let request = QueryRequest {
+            whole,
+            row_limit: Some(row_limit),
+            ..QueryRequest::public(sql)
+        };
+        match service.query(request).await {
+            Ok(_) => assert!(!refused, "{sql} of {row_limit} rows"),
+            Err(error) => {
+                assert!(refused, "{sql} of {row_limit} rows: {error}");
+                assert_eq!(error.kind, QueryErrorKind::TooLarge);
+                assert!(error.message.contains("more than the 4 rows"), "{error}");
+            }
+        }
+    }
+}
+
 /// A statement that would run for hours: nothing of it may run a second after its end.
 const ENDLESS: [&str; 4] = [
     "SELECT count(*) FROM counts a, counts b, counts c, counts d, counts e WHERE a.car + b.car + c.car + d.car = e.car + 0.5",

@@ -140,24 +140,30 @@ impl<'a> Document<'a> {
         );
     }
 
-    /// Returns the values of all sections but those in `but`, by `[section] key`, as they are written.
+    /// Returns the values of all sections but those in `but`, by `[section] key` or `[[section]]`, as they are written.
     pub(super) fn settings(&self, but: &[&str]) -> BTreeMap<String, Located<toml::Value>> {
         let mut settings = BTreeMap::new();
-        for (section, table) in &self.root {
+        let mut add = |name: String, value: &Spanned<DeValue<'a>>| {
+            let written = toml::Value::deserialize(ValueDeserializer::from(value.clone()));
+            // Whatever is TOML is such a value.
+            if let Ok(written) = written {
+                settings.insert(name, self.located(written, value.span()));
+            }
+        };
+        for (section, of_section) in &self.root {
             let section: &str = section.get_ref();
-            let Some(table) = table.get_ref().as_table() else {
-                continue;
-            };
             if but.contains(&section) {
                 continue;
             }
-            for (key, value) in table {
-                let written = toml::Value::deserialize(ValueDeserializer::from(value.clone()));
-                // Whatever is TOML is such a value.
-                if let Ok(written) = written {
-                    let name = format!("[{section}] {}", key.get_ref());
-                    settings.insert(name, self.located(written, value.span()));
+            match of_section.get_ref() {
+                DeValue::Table(table) => {
+                    for (key, value) in table {
+                        add(format!("[{section}] {}", key.get_ref()), value);
+                    }
                 }
+                // All of its tables together: they have no names here.
+                DeValue::Array(_) => add(format!("[[{section}]]"), of_section),
+                _ => {}
             }
         }
         settings

@@ -81,6 +81,7 @@ pub(super) struct Http {
     pub(super) body_bytes_max: Option<Spanned<SizeText>>,
     pub(super) body_time_max: Option<DurationText>,
     pub(super) page_rows_max: Option<NonZeroUsize>,
+    pub(super) result_cache_bytes_max: Option<Spanned<SizeText>>,
 }
 
 /// `[portal]`
@@ -174,6 +175,15 @@ pub(super) struct Log {
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+/// `[[saved_query]]`: a statement with a name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedQuery {
+    pub(super) name: Spanned<String>,
+    pub(super) title: Option<String>,
+    pub(super) sql: String,
 }
 
 /// `[[dataset]]`: what the city declares for a dataset that exists.

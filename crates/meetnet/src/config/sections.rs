@@ -11,7 +11,7 @@ use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::journal::JournalOptions;
 use meetnet_lake::lake::LakeLimits;
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_publish::{PublishSettings, ServeLimits};
+use meetnet_publish::{PublishSettings, SavedQuery, ServeLimits};
 use meetnet_query::QueryOptions;
 use toml::Spanned;
 
@@ -38,6 +38,7 @@ const SECTIONS: &[&str] = &[
     "schemas",
     "log",
     "dataset",
+    "saved_query",
     "source",
 ];
 /// Sections that are planned: silently ignoring one would look like a listener that does not answer.
@@ -77,8 +78,9 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let journal =
         optional::<raw::Journal>(document, "journal").map(|raw| journal(document, raw, folder));
     let portal = optional::<raw::Portal>(document, "portal");
+    let saved_queries = saved_queries(document);
     let http = section::<raw::Http>(document, "http")
-        .and_then(|raw| http(document, raw, portal.unwrap_or_default()));
+        .and_then(|raw| http(document, raw, portal.unwrap_or_default(), saved_queries));
     let ingest_section = document.has("ingest_http");
     let ingest_http =
         section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
@@ -270,7 +272,42 @@ fn journal(document: &mut Document<'_>, raw: raw::Journal, folder: &Path) -> Jou
     }
 }
 
-fn http(document: &mut Document<'_>, raw: raw::Http, portal: raw::Portal) -> Option<HttpConfig> {
+/// Reads the statements with names. Whether a statement is right, the tables decide when it is asked.
+fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
+    let mut queries: Vec<SavedQuery> = Vec::new();
+    for section in document.take_all("saved_query") {
+        let Some(raw) = document.read::<raw::SavedQuery>(section) else {
+            continue;
+        };
+        let name = raw.name.get_ref();
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            let message =
+                format!("`{name}` stands in addresses; write lower-case letters, digits, - and _");
+            document.problem(raw.name.span(), message);
+        }
+        if queries.iter().any(|known| known.name == *name) {
+            document.problem(
+                raw.name.span(),
+                format!("there are two queries `{name}`; rename one"),
+            );
+        }
+        queries.push(SavedQuery {
+            title: raw.title.unwrap_or_else(|| name.clone()),
+            name: name.clone(),
+            sql: raw.sql,
+        });
+    }
+    queries
+}
+
+fn http(
+    document: &mut Document<'_>,
+    raw: raw::Http,
+    portal: raw::Portal,
+    saved_queries: Vec<SavedQuery>,
+) -> Option<HttpConfig> {
     let defaults = PublishSettings::default();
     let mut zone = defaults.zone.clone();
     if let Some(name) = &portal.zone {
@@ -310,6 +347,13 @@ fn http(document: &mut Document<'_>, raw: raw::Http, portal: raw::Portal) -> Opt
         page_rows_max: raw
             .page_rows_max
             .map_or(defaults.page_rows_max, usize::from),
+        result_cache_bytes_max: bytes(
+            document,
+            raw.result_cache_bytes_max,
+            defaults.result_cache_bytes_max,
+            0,
+        ),
+        saved_queries,
         overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
     };
     let limits = with_connections(raw.connections_max);

@@ -106,7 +106,7 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
         &["export", "heat", "--format", "geojson", "--url", &portal],
         1,
     );
-    assert!(said.contains("there is no lon"), "{said}");
+    assert!(said.contains("needs to know where a row is"), "{said}");
     let said = refusal(&["export", "nothing", "--url", &portal], 1);
     assert!(said.contains("there is no dataset `nothing`"), "{said}");
     refusal(&["export", "heat", "--bbox", "1,2,3", "--url", &portal], 2);

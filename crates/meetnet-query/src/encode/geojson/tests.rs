@@ -5,11 +5,10 @@ use meetnet_model::ids::{LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 use serde_json::json;
 
-use super::line_string;
-use crate::encode::{RowWriter, RowsEnd};
+use crate::encode::{Format, RowWriter, RowsEnd};
 
 #[test]
-fn rows_become_features() {
+fn rows_from_elsewhere_become_features_with_their_rights() {
     let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
     let lon: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.7), None, Some(4.8)]));
     let lat: ArrayRef = Arc::new(Float64Array::from(vec![50.9; 3]));
@@ -21,7 +20,7 @@ fn rows_become_features() {
         licences: [LicenceId::new("CC0-1.0")].into(),
         attributions: vec!["Garden club".to_owned()],
     };
-    let mut writer = RowWriter::geojson(batch.schema(), rights).expect("a place");
+    let mut writer = RowWriter::new(Format::Geojson, batch.schema(), rights);
     let mut out = Vec::new();
     writer.begin(&mut out).expect("a begin");
     writer.batch(&batch, &mut out).expect("rows");
@@ -41,38 +40,13 @@ fn rows_become_features() {
             feature(json!(null), "b"),
             feature(json!({ "type": "LineString", "coordinates": [[4.7, 50.9], [4.8, 51.0]] }), "c"),
         ],
+        "row_count": 3,
+        "through": 1,
+        "truncated": false,
         "licences": ["CC0-1.0"],
         "attributions": ["Garden club"],
         "stable_time": "1970-01-01T00:00:00Z",
         "as_of": "1970-01-01T00:00:00Z",
     });
     assert_eq!(found, expect);
-}
-
-#[test]
-fn rows_without_a_place_are_refused() {
-    let column: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
-    let batch = RecordBatch::try_from_iter([("id", column)]).expect("a batch");
-    let refused = RowWriter::geojson(batch.schema(), Rights::default()).err();
-    let message = refused.expect("a refusal").message;
-    assert!(message.contains("there is no lon"), "{message}");
-}
-
-#[test]
-fn lines_are_read() {
-    for (wkt, expect) in [
-        (
-            "LINESTRING (1 2, 3 4.5)",
-            Some(vec![[1.0, 2.0], [3.0, 4.5]]),
-        ),
-        ("LINESTRING(1 2,3 4)", Some(vec![[1.0, 2.0], [3.0, 4.0]])),
-        ("LINESTRING (1 2)", None),
-        ("LINESTRING (1 2, 3)", None),
-        ("LINESTRING (1 2, 3 NaN)", None),
-        ("LINESTRING Z (1 2 3, 4 5 6)", None),
-        ("POINT (1 2)", None),
-        ("", None),
-    ] {
-        assert_eq!(line_string(wkt), expect, "{wkt}");
-    }
 }

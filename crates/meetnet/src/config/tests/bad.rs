@@ -47,6 +47,18 @@ fn unknown_names_come_with_a_near_one() {
 }
 
 #[test]
+fn names_of_queries_stand_in_addresses() {
+    check(
+        "[[saved_query]]\nname = \"Warmest sensors\"\nsql = \"SELECT 1\"\n",
+        "city/meetnet.toml:2: `Warmest sensors` stands in addresses; write lower-case letters, digits, - and _",
+    );
+    check(
+        "[[saved_query]]\nname = \"a\"\nsql = \"SELECT 1\"\n[[saved_query]]\nname = \"a\"\nsql = \"SELECT 2\"\n",
+        "city/meetnet.toml:5: there are two queries `a`; rename one",
+    );
+}
+
+#[test]
 fn what_comes_later_is_said_to_come_later() {
     check(
         "[pg]\nlisten = \"127.0.0.1:5432\"\n",

@@ -72,6 +72,24 @@ fn what_is_read_at_the_start_only_is_named() {
     );
 }
 
+/// Sections of which there may be several count as one setting.
+#[test]
+fn saved_queries_are_read_at_the_start_only() {
+    let text = |sql: &str| {
+        let query = format!("[[saved_query]]\nname = \"warm\"\nsql = \"{sql}\"\n[[source]]");
+        TEXT.replace("[[source]]", &query)
+    };
+    let running = right(&text("SELECT 1"), &[]);
+    assert!(right(&text("SELECT 1"), &[]).check_live(&running).is_ok());
+    for changed in [text("SELECT 2"), TEXT.to_owned()] {
+        let error = right(&changed, &[]).check_live(&running);
+        let problems = error.expect_err("it has changed").problems;
+        assert_eq!(problems.len(), 1);
+        let problem = problems[0].to_string();
+        assert!(problem.contains("[[saved_query]] has changed"), "{problem}");
+    }
+}
+
 #[test]
 fn the_environment_counts_as_it_did_at_the_start() {
     let listen = [("MEETNET_HTTP__LISTEN", "127.0.0.1:9000")];

@@ -1,0 +1,41 @@
+//! `/api/v1/datasets/{id}/latest`: the newest row of every series, all in one answer, from memory.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{RowsParameters, bad, public_table, send};
+use crate::parameters::choose_format;
+use crate::problem::Problem;
+use crate::state::PublishState;
+
+/// Answers `GET` and `HEAD`.
+pub(crate) async fn get(
+    State(state): State<PublishState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = state.query.snapshot().load_full();
+    let table = public_table(&snapshot, &id)?;
+    let query = query.unwrap_or_default();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        let is_taken = matches!(&*name, "fields" | "format" | "download");
+        if super::PARAMETERS.contains(&&*name) && !is_taken {
+            return Err(bad(format!(
+                "the newest rows take no {name}; they take column=value, fields, format and download, and /rows takes more"
+            )));
+        }
+    }
+    let parameters = RowsParameters::read(&query, &table.declaration)?;
+    let format = choose_format(parameters.format.as_deref(), &headers)?;
+    let dataset = &table.declaration.id;
+    let columns = parameters.columns()?;
+    let page = state
+        .query
+        .latest(dataset, &columns, &parameters.conditions)
+        .await?;
+    let links = vec![("describedby", format!("/api/v1/datasets/{dataset}"))];
+    let file_name = parameters.is_download().then_some(dataset.as_str());
+    send(&page, format, links, false, file_name, &headers)
+}

@@ -1,0 +1,150 @@
+//! The parameters that shape a page: where its rows are, in which order they come, and whether they are made into buckets.
+
+use meetnet_query::{BucketAggregate, Every, PageArea, PageBuckets};
+
+use super::bad;
+use crate::problem::Problem;
+
+/// Metres around `near` where `radius` is left out.
+const RADIUS_DEFAULT_M: f64 = 1000.0;
+/// Half the way around the Earth.
+const RADIUS_MAX_M: f64 = 20_100_000.0;
+/// What is computed where `agg` is left out.
+const AGGREGATE_DEFAULT: &str = "mean";
+
+/// The parameters as they are written.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub(super) bbox: Option<String>,
+    pub(super) near: Option<String>,
+    pub(super) radius: Option<String>,
+    pub(super) order: Option<String>,
+    pub(super) every: Option<String>,
+    pub(super) agg: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) gaps: Option<String>,
+}
+
+impl Shape {
+    /// Reads `bbox=west,south,east,north`, or `near=lon,lat` with `radius` in metres.
+    pub(super) fn area(&self) -> Result<Option<PageArea>, Problem> {
+        if let Some(bbox) = &self.bbox {
+            if self.near.is_some() {
+                return Err(bad("give bbox or near, not both"));
+            }
+            let numbers = numbers::<4>(bbox).filter(|[west, south, east, north]| {
+                is_place(*west, *south) && is_place(*east, *north) && south <= north
+            });
+            let Some([west, south, east, north]) = numbers else {
+                return Err(bad(
+                    "bbox takes west,south,east,north in degrees, such as 4.6,50.8,4.8,50.95",
+                ));
+            };
+            return Ok(Some(PageArea::Box {
+                west,
+                south,
+                east,
+                north,
+            }));
+        }
+        let Some(near) = &self.near else {
+            return match &self.radius {
+                None => Ok(None),
+                Some(_) => Err(bad("radius goes with near=lon,lat")),
+            };
+        };
+        let place = numbers::<2>(near).filter(|[lon, lat]| is_place(*lon, *lat));
+        let Some([lon, lat]) = place else {
+            return Err(bad("near takes lon,lat in degrees, such as 4.7005,50.8798"));
+        };
+        let radius = match &self.radius {
+            None => Some(RADIUS_DEFAULT_M),
+            Some(text) => text
+                .parse::<f64>()
+                .ok()
+                .filter(|metres| (0.0..=RADIUS_MAX_M).contains(metres)),
+        };
+        let radius_m = radius.ok_or_else(|| bad("radius takes metres, such as 500"))?;
+        Ok(Some(PageArea::Around { lon, lat, radius_m }))
+    }
+
+    /// Reads `order=-time,sensor_id`: columns of the key, those from the greatest down with `-`.
+    pub(super) fn order(&self) -> Result<Vec<(String, bool)>, Problem> {
+        let mut order = Vec::new();
+        for name in self.order.iter().flat_map(|order| order.split(',')) {
+            let name = name.trim();
+            let down = name.strip_prefix('-');
+            let column = down.unwrap_or(name);
+            if column.is_empty() {
+                return Err(bad(
+                    "order takes names of columns with commas between them, from the greatest down with - before",
+                ));
+            }
+            order.push((column.to_owned(), down.is_some()));
+        }
+        Ok(order)
+    }
+
+    /// Reads `every=1h&agg=mean,p95&zone=Europe/Brussels&gaps=mark`; `span` is from when to when rows are asked for.
+    pub(super) fn buckets(&self, span: Option<(i64, i64)>) -> Result<Option<PageBuckets>, Problem> {
+        let Some(every) = &self.every else {
+            let alone = [
+                ("agg", &self.agg),
+                ("zone", &self.zone),
+                ("gaps", &self.gaps),
+            ];
+            let alone = alone.iter().find(|(_, value)| value.is_some());
+            return match alone {
+                None => Ok(None),
+                Some((name, _)) => Err(bad(format!("{name} goes with every, such as every=1h"))),
+            };
+        };
+        let every = every
+            .parse::<Every>()
+            .map_err(|accepted| bad(format!("every takes {accepted}")))?;
+        let named = self.agg.as_deref().unwrap_or(AGGREGATE_DEFAULT).split(',');
+        let mut aggregates: Vec<BucketAggregate> = Vec::new();
+        for name in named {
+            let aggregate = BucketAggregate::parse(name.trim());
+            let aggregate = aggregate.filter(|aggregate| !aggregates.contains(aggregate));
+            aggregates.push(aggregate.ok_or_else(|| {
+                let names = BucketAggregate::NAMES;
+                bad(format!(
+                    "agg takes {names}, each once, with commas between them"
+                ))
+            })?);
+        }
+        let gaps = match self.gaps.as_deref() {
+            None => None,
+            Some("mark") => Some(span.ok_or_else(|| {
+                bad("gaps=mark needs from and to, or there would be no end of gaps")
+            })?),
+            Some(_) => return Err(bad("gaps takes mark")),
+        };
+        Ok(Some(PageBuckets {
+            every,
+            zone: self.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            aggregates,
+            gaps,
+        }))
+    }
+}
+
+fn is_place(lon: f64, lat: f64) -> bool {
+    (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)
+}
+
+/// Reads so many finite numbers with commas between them.
+fn numbers<const COUNT: usize>(text: &str) -> Option<[f64; COUNT]> {
+    let numbers: Vec<f64> = text
+        .split(',')
+        .map(|number| {
+            number
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite())
+        })
+        .collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}

@@ -1,0 +1,211 @@
+use std::time::{Duration, Instant};
+
+use meetnet_lake::snapshot::HotBatch;
+use meetnet_model::dataset::DatasetKind;
+
+use super::*;
+use crate::fixture::{self, Database, HOUR, Row, START, Version, batch, hot, shown};
+
+/// Segment, hours after the start and cars of each newest row.
+async fn latest(database: &Database, dataset: &str) -> Vec<String> {
+    let columns = ["segment_id", "time", "car"].map(str::to_owned);
+    let page = database
+        .service
+        .latest(&DatasetId::new(dataset), &columns, &[])
+        .await
+        .expect("a page");
+    let mut rows = Vec::new();
+    for batch in &page.batches {
+        for cells in shown(batch).expect("cells") {
+            let cells = cells.into_iter().map(Option::unwrap_or_default);
+            rows.push(cells.collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn the_newest_row_of_every_series_is_current() {
+    let database = Database::new();
+    let revised = [
+        "1 2026-01-01T01:00:00Z 111.0",
+        "2 2026-01-01T01:00:00Z ",
+        "3 2026-01-01T00:00:00Z ",
+        "4 2026-01-01T02:00:00Z ",
+        "9 2026-02-01T00:00:00Z 91.0",
+    ];
+    for _ in 0..2 {
+        assert_eq!(latest(&database, "revised").await, revised);
+    }
+}
+
+/// Hot rows, a commit, a revision, an erasure: after each the rows are those that a query finds.
+#[tokio::test]
+async fn the_rows_follow_the_table() {
+    let database = Database::new();
+    let counts = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()].declaration);
+    let check = async |what: &str, expect: &[&str]| {
+        assert_eq!(latest(&database, "counts").await, expect, "{what}");
+    };
+    let (one, two, three) = (
+        "1 2026-02-05T03:00:00Z 10.0",
+        "2 2026-02-05T03:00:00Z 20.0",
+        "3 2026-02-05T03:00:00Z 30.0",
+    );
+    let (four, nine) = ("4 2026-03-01T14:00:00Z 40.0", "9 2026-03-01T09:00:00Z ");
+    check("at first", &[one, two, three, four, nine]).await;
+
+    let change = |change: &dyn Fn(&mut TableSnapshot)| {
+        let mut table =
+            TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+        table.stable_time += 200 * HOUR;
+        change(&mut table);
+        database.lake.publish(table);
+    };
+    let push = |table: &mut TableSnapshot, row: Row, superseded: Option<i64>| {
+        let mut hot_rows: Vec<HotBatch> = table.hot.to_vec();
+        let marks = superseded.map(|at| vec![at]);
+        hot_rows.push(hot(batch(&counts, "CC0-1.0", &[row]), marks));
+        table.hot = Arc::new(hot_rows);
+    };
+    // Received at half the hour, between the stable times before and after.
+    change(&|table| push(table, (1, 2100, Some(1.0)), None));
+    let first = "1 2026-03-29T12:00:00Z 1.0";
+    check("a newer hot row", &[first, two, three, four, nine]).await;
+    change(&|table| push(table, (2, 7, Some(7.0)), None));
+    check("an older one", &[first, two, three, four, nine]).await;
+    change(&|table| {
+        let now = table.stable_time;
+        push(table, (3, 2900, Some(3.0)), Some(now));
+    });
+    check("a replaced one", &[first, two, three, four, nine]).await;
+
+    // A commit of all hot rows, and rows that came and were committed since somebody asked.
+    let live = [
+        (4, 1430, Some(40.0)),
+        (1, 5, Some(500.0)),
+        (1, 2100, Some(1.0)),
+        (2, 7, Some(7.0)),
+    ];
+    let came = [(5, 3300, Some(5.0)), (2, 3310, None)];
+    let lost = [(3, 2900, 3.0), (1, 5, 400.0)].map(|(segment, hour, car)| Version {
+        segment,
+        hour,
+        car: Some(car),
+        received_at: START + hour * HOUR / 2 + 1_000_000,
+        recorded_at: None,
+        superseded_at: Some(START + 1600 * HOUR),
+        revision: 0,
+    });
+    let rows = [&live[..], &came[..]].concat();
+    let lake = &database.lake;
+    let committed = [
+        lake.file(&counts, ("CC0-1.0", false, "2026-03"), &rows, 64),
+        lake.versions_file(&counts, ("CC0-1.0", true, "2026-03"), &lost, 64),
+    ];
+    change(&|table| {
+        table.version += 1;
+        table.hot = Arc::default();
+        let files = table.files.iter().chain(&committed).cloned().collect();
+        table.files = Arc::new(files);
+    });
+    let (second, fifth) = ("2 2026-05-18T22:00:00Z ", "5 2026-05-18T12:00:00Z 5.0");
+    check("a commit", &[first, second, three, four, fifth, nine]).await;
+
+    // The licence of segment 9 goes, as an erasure or the retention takes files.
+    change(&|table| {
+        table.version += 1;
+        let kept = table
+            .files
+            .iter()
+            .filter(|file| file.licence.as_str() == "CC0-1.0");
+        table.files = Arc::new(kept.cloned().collect());
+    });
+    check("an erasure", &[first, second, three, four, fifth]).await;
+}
+
+#[tokio::test]
+async fn columns_and_conditions() {
+    let database = Database::new();
+    let ask = async |columns: &[&str], conditions: &[PageCondition]| {
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let page = database
+            .service
+            .latest(&DatasetId::new("counts"), &columns, conditions)
+            .await?;
+        Ok::<_, QueryError>((page.schema.fields().len(), page.batches[0].num_rows()))
+    };
+    let condition = |column: &str, test: PageTest| PageCondition {
+        column: column.to_owned(),
+        test,
+    };
+    let text = |text: &str| PageValue::Text(text.to_owned());
+    let any = |values: Vec<PageValue>| PageTest::AnyOf(values);
+    for (column, test, rows) in [
+        (
+            "segment_id",
+            any(vec![PageValue::Int(1), PageValue::Int(9)]),
+            2,
+        ),
+        ("place", any(vec![text("segment-4")]), 1),
+        ("car", any(vec![PageValue::Float(20.0)]), 1),
+        ("quality", any(vec![PageValue::Int(1)]), 5),
+        ("licence", any(vec![text("ODbL-1.0")]), 1),
+        ("superseded_at", any(vec![PageValue::Time(0)]), 0),
+    ] {
+        let conditions = [condition(column, test)];
+        let found = ask(&["car"], &conditions).await.expect("a page");
+        assert_eq!(found, (1, rows), "{column}");
+    }
+    let all = ask(&[], &[]).await.expect("a page");
+    assert_eq!(all, (13, 5));
+    let greater = [condition("car", PageTest::Greater(PageValue::Float(1.0)))];
+    let error = ask(&[], &greater).await.expect_err("not equality");
+    assert!(error.message.contains("by equality only"), "{error}");
+    let error = ask(&["cars"], &[]).await.expect_err("no column");
+    assert!(
+        error.message.contains("there is no column `cars`"),
+        "{error}"
+    );
+    let missing = database.service.latest(&DatasetId::new("notes"), &[], &[]);
+    let error = missing.await.expect_err("a private dataset");
+    assert_eq!(error.kind, QueryErrorKind::NotFound);
+}
+
+/// All of ten thousand series, again and again, and with a new row each time.
+#[tokio::test]
+async fn ten_thousand_series_take_no_time() {
+    let lake = fixture::Lake::new();
+    let counts = fixture::declaration("counts", DatasetKind::Wide);
+    let rows: Vec<Row> = (0..10_000).map(|segment| (segment, 1, Some(1.0))).collect();
+    let file = lake.file(&counts, ("CC0-1.0", false, "2026-01"), &rows, 4096);
+    let table = |hot_rows: Vec<HotBatch>| TableSnapshot {
+        files: Arc::new(vec![Arc::clone(&file)]),
+        hot: Arc::new(hot_rows),
+        ..lake.table(&counts)
+    };
+    lake.publish(table(Vec::new()));
+    let lake_of = |rows: i64| {
+        let rows: Vec<Row> = (0..rows).map(|row| (row, 2 + row, Some(2.0))).collect();
+        table(vec![hot(batch(&counts, "CC0-1.0", &rows), None)])
+    };
+    let tables: Vec<TableSnapshot> = (1..20).map(lake_of).collect();
+    let database = Database::over(lake);
+    let id = DatasetId::new("counts");
+    let mut least = Duration::MAX;
+    for table in std::iter::once(None).chain(tables.into_iter().map(Some)) {
+        if let Some(table) = table {
+            database.lake.publish(table);
+        }
+        let started = Instant::now();
+        let page = database
+            .service
+            .latest(&id, &[], &[])
+            .await
+            .expect("a page");
+        least = least.min(started.elapsed());
+        assert_eq!(page.batches[0].num_rows(), 10_000);
+    }
+    println!("newest rows of 10,000 series in {least:?}");
+    assert!(least < Duration::from_millis(20), "{least:?}");
+}

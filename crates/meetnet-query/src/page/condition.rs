@@ -1,0 +1,113 @@
+//! Conditions on columns of a page: typed values, and SQL of them.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+
+use super::statement::quoted;
+
+/// A value to compare a column with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PageValue {
+    /// An integer.
+    Int(i64),
+    /// A finite number.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// Microseconds since 1970 UTC.
+    Time(i64),
+    /// A text.
+    Text(String),
+}
+
+impl PageValue {
+    /// Reads a value of a type as answers show it.
+    ///
+    /// # Errors
+    /// What is accepted.
+    pub fn parse(data_type: &DataType, text: &str) -> Result<Self, &'static str> {
+        match data_type {
+            DataType::Utf8 => Ok(Self::Text(text.to_owned())),
+            DataType::Int64 => text
+                .parse()
+                .map(Self::Int)
+                .map_err(|_| "a whole number such as 42"),
+            DataType::Int8 => text
+                .parse::<i8>()
+                .map(|value| Self::Int(value.into()))
+                .map_err(|_| "a whole number from -128 to 127"),
+            DataType::Float64 => text
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite())
+                .map(Self::Float)
+                .ok_or("a number such as 1.5"),
+            DataType::Boolean => text
+                .parse()
+                .map(Self::Bool)
+                .map_err(|_| "true or false"),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                parse_rfc3339(text).map(Self::Time).map_err(|_| {
+                    "an RFC 3339 time such as 2026-01-31T12:00:00Z (in an address + is written %2B)"
+                })
+            }
+            _ => Err("no value: a list cannot be compared"),
+        }
+    }
+
+    /// Returns the value as a SQL literal.
+    pub(super) fn to_sql(&self) -> String {
+        match self {
+            Self::Int(value) => value.to_string(),
+            Self::Float(value) => format!("CAST('{value:e}' AS DOUBLE)"),
+            Self::Bool(value) => value.to_string(),
+            // As text it takes the column's type; a TIMESTAMP literal counts nanoseconds, which end in 2262.
+            Self::Time(value) => format!("'{}'", format_rfc3339(*value)),
+            Self::Text(value) => format!("'{}'", value.replace('\'', "''")),
+        }
+    }
+}
+
+/// What a column must meet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PageTest {
+    /// Equal to one of these.
+    AnyOf(Vec<PageValue>),
+    /// Less than.
+    Less(PageValue),
+    /// At most.
+    AtMost(PageValue),
+    /// Greater than.
+    Greater(PageValue),
+    /// At least.
+    AtLeast(PageValue),
+    /// Whether there is no value.
+    IsNull(bool),
+}
+
+/// One condition on one column. Rows without a value meet none but `IsNull(true)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageCondition {
+    /// Name of the column.
+    pub column: String,
+    /// What it must meet.
+    pub test: PageTest,
+}
+
+impl PageCondition {
+    pub(super) fn to_sql(&self) -> String {
+        let column = quoted(&self.column);
+        match &self.test {
+            PageTest::AnyOf(values) => {
+                let values: Vec<String> = values.iter().map(PageValue::to_sql).collect();
+                format!("{column} IN ({})", values.join(", "))
+            }
+            PageTest::Less(value) => format!("{column} < {}", value.to_sql()),
+            PageTest::AtMost(value) => format!("{column} <= {}", value.to_sql()),
+            PageTest::Greater(value) => format!("{column} > {}", value.to_sql()),
+            PageTest::AtLeast(value) => format!("{column} >= {}", value.to_sql()),
+            PageTest::IsNull(true) => format!("{column} IS NULL"),
+            PageTest::IsNull(false) => format!("{column} IS NOT NULL"),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use super::*;
+use crate::fixture::Database;
+use crate::options::QueryRequest;
+
+fn text(value: &str) -> ParameterValue {
+    ParameterValue::Text(value.to_owned())
+}
+
+async fn count(sql: &str, values: &[(&str, ParameterValue)]) -> std::result::Result<i64, String> {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    let request = QueryRequest {
+        parameters: values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        ..QueryRequest::public(sql)
+    };
+    let batches = Database::new().answer(request).await;
+    let batches = batches.map_err(|error| error.message)?;
+    Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
+}
+
+#[tokio::test]
+async fn values_take_the_place_of_placeholders() {
+    async fn check(condition: &str, values: &[(&str, ParameterValue)], rows: i64) {
+        let sql = format!("SELECT count(*) FROM counts WHERE {condition}");
+        assert_eq!(count(&sql, values).await, Ok(rows), "{condition}");
+    }
+    use ParameterValue::{Float, Int};
+    check("segment_id = $1", &[("1", Int(4))], 1).await;
+    check("segment_id = $1", &[("1", text("4"))], 1).await;
+    check("car > $least", &[("least", Float(30.0))], 2).await;
+    check("car > $least", &[("least", text("30"))], 2).await;
+    check("place = $1", &[("1", text("segment-4"))], 1).await;
+    check("place = $1", &[("1", text("' OR '1' = '1"))], 0).await;
+    let february = text("2026-02-01T00:00:00Z");
+    check("time < $to", &[("to", february.clone())], 300).await;
+    check(
+        "segment_id = $segment AND time < $to AND time < $to",
+        &[("to", february), ("segment", text("2"))],
+        100,
+    )
+    .await;
+    check(
+        "segment_id IN (SELECT segment_id FROM counts WHERE car = $1 LIMIT $2)",
+        &[("1", text("40")), ("2", text("1"))],
+        1,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_values_are_named() {
+    async fn check(values: &[(&str, ParameterValue)], message: &str) {
+        let sql = "SELECT count(*) FROM counts WHERE segment_id = $segment";
+        let error = count(sql, values).await.expect_err(message);
+        assert!(error.contains(message), "{error}");
+    }
+    check(&[], "$segment, and there is no value for it").await;
+    check(
+        &[("segment", text("1")), ("other", text("1"))],
+        "a value for $other",
+    )
+    .await;
+    check(
+        &[("segment", text("x"))],
+        "the value of $segment is no int64: `x`",
+    )
+    .await;
+    let error = count("SELECT count(*) FROM counts", &[("1", text("1"))]).await;
+    assert!(error.expect_err("no placeholder").contains("$1"));
+}

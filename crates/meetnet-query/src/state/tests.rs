@@ -1,0 +1,99 @@
+use meetnet_lake::snapshot::HotBatch;
+
+use super::*;
+use crate::fixture::{self, Database, START, batch, hot};
+use crate::options::QueryRequest;
+
+async fn state(database: &Database, sql: &str, as_of: Option<i64>) -> Option<AnswerState> {
+    let request = QueryRequest {
+        as_of,
+        ..QueryRequest::public(sql)
+    };
+    database
+        .service
+        .query(request)
+        .await
+        .expect("an answer")
+        .state
+}
+
+#[tokio::test]
+async fn only_steady_answers_have_a_state() {
+    let database = Database::new();
+    for (sql, expect) in [
+        ("SELECT count(*) FROM counts", Some("counts@1+3")),
+        (
+            "SELECT 1 FROM revised r, counts c, counts d LIMIT 1",
+            Some("counts@1+3,revised@1+4"),
+        ),
+        ("SELECT now() FROM counts", None),
+        ("SELECT random() FROM counts", None),
+        (
+            "SELECT car FROM counts, time_grid(INTERVAL '1 day', now() - INTERVAL '2 days', now())",
+            None,
+        ),
+        ("EXPLAIN SELECT car FROM counts", None),
+        ("SELECT 1", None),
+        ("SELECT table_name FROM information_schema.tables", None),
+    ] {
+        let state = state(&database, sql, None).await;
+        let shown = state.map(|state| state.to_string());
+        assert_eq!(shown.as_deref(), expect, "{sql}");
+    }
+    let settled = state(&database, "SELECT car FROM counts", Some(START)).await;
+    assert_eq!(
+        settled.map(|state| state.to_string()).as_deref(),
+        Some("counts@1")
+    );
+}
+
+#[tokio::test]
+async fn a_state_ends_with_every_change() {
+    let database = Database::new();
+    let now = state(&database, "SELECT car FROM counts", None)
+        .await
+        .expect("a state");
+    let settled = state(&database, "SELECT car FROM counts", Some(START)).await;
+    let settled = settled.expect("a state");
+    let check = |expect: (bool, bool), what: &str| {
+        let snapshot = database.lake.snapshot.load();
+        let holds = (now.holds(&snapshot), settled.holds(&snapshot));
+        assert_eq!(holds, expect, "{what}");
+    };
+    let whole = TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+    check((true, true), "nothing has changed");
+
+    let mut later = whole.clone();
+    later.through.0 += 1;
+    later.stable_time += 1;
+    database.lake.publish(later);
+    check((true, true), "a message that changed nothing");
+
+    let mut more: Vec<HotBatch> = whole.hot.to_vec();
+    more.push(hot(
+        batch(&whole.declaration, "CC0-1.0", &[(4, 1431, Some(1.0))]),
+        None,
+    ));
+    database.lake.publish(TableSnapshot {
+        hot: Arc::new(more),
+        ..whole.clone()
+    });
+    check((false, true), "a new row");
+
+    database.lake.publish(TableSnapshot {
+        version: 2,
+        ..whole.clone()
+    });
+    check((false, false), "a commit");
+
+    database.lake.publish(TableSnapshot {
+        declaration: Arc::new(DatasetDeclaration::clone(&whole.declaration)),
+        ..whole.clone()
+    });
+    check((false, false), "another declaration");
+
+    database.lake.publish(whole);
+    let other = fixture::declaration("other", meetnet_model::dataset::DatasetKind::Wide);
+    database.lake.publish(database.lake.table(&other));
+    check((true, true), "another table");
+}
