@@ -1,3 +1,4 @@
+mod derivations;
 mod quality_tests;
 
 use super::*;
