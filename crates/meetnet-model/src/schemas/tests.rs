@@ -75,7 +75,18 @@ fn built_in_declarations_load() {
     assert_eq!(
         ids,
         [
-            "air", "heat", "noise", "rejects", "segments", "stations", "traffic"
+            "air",
+            "air_daily",
+            "air_hourly",
+            "heat",
+            "heat_daily",
+            "heat_hourly",
+            "noise",
+            "rejects",
+            "segments",
+            "stations",
+            "traffic",
+            "traffic_daily"
         ]
     );
     for dataset in schemas.datasets.values() {
@@ -186,7 +197,7 @@ fn faults_of_the_text() {
         "grain = \"month\"\ncolour = \"red\"",
         &[
             "water.toml:5: unknown field `colour`, expected one of `id`, `version`, `kind`, `grain`, `key`, \
-           `licence`, `attribution`, `title`, `description`, `rule`, `column`; correct or remove it",
+           `licence`, `attribution`, `title`, `description`, `rule`, `derive`, `column`; correct or remove it",
         ],
     );
     check(
