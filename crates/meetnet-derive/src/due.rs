@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use meetnet_lake::committed::{KeyPart, RowRange};
@@ -131,21 +132,32 @@ impl<'p> Touched<'p> {
     /// Where the rows lack a key column.
     pub fn add_changed(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
         let keys = Keys::of(self.plan, batch)?;
+        // Rows of one series and bucket mostly follow each other. Where there is nothing to look back to, they touch the same.
+        let mut known: Option<(Series, Range<i64>)> = None;
         for row in 0..batch.num_rows() {
-            if !keys.is_meant(row) {
+            let time = keys.time(row);
+            let is_known = known
+                .as_ref()
+                .is_some_and(|(series, times)| times.contains(&time) && keys.is_of(row, series));
+            if is_known || !keys.is_meant(row) {
                 continue;
             }
-            let time = keys.time(row);
+            let Some(first) = self.walk.start(time) else {
+                continue;
+            };
+            let Some(first_end) = self.walk.next(first) else {
+                continue;
+            };
             let last = time.saturating_add(self.plan.look_back);
-            let mut start = self.walk.start(time);
-            while let Some(at) = start
-                && at <= last
-                && let Some(end) = self.walk.next(at)
+            let mut next = Some((first, first_end));
+            while let Some((start, end)) = next
+                && start <= last
                 && self.is_due(end)
             {
-                self.touch(at, end, || keys.series(row));
-                start = Some(end);
+                self.touch(start, end, || keys.series(row));
+                next = self.walk.next(end).map(|next_end| (end, next_end));
             }
+            known = (self.plan.look_back == 0).then(|| (keys.series(row), first..first_end));
         }
         Ok(())
     }
