@@ -45,7 +45,7 @@ pub enum Wanted {
 impl Span {
     /// Returns whether the row of a bucket and series is computed.
     pub fn wants(&self, start: i64, series: &[KeyPart]) -> bool {
-        if start < self.from || start >= self.to {
+        if !(self.from..self.to).contains(&start) {
             return false;
         }
         match &self.wanted {

@@ -1,7 +1,7 @@
 //! Committed current rows of one table, for what is made of them: those of some series and times in the order of the key,
 //! and those recorded from some time on.
 //!
-//! `snapshot -> files by statistics -> pages by page index -> rows -> batches with a column `licence``
+//! `snapshot -> files by statistics -> pages by page index -> rows -> batches, each row with its licence`
 //!
 //! Hot rows and masks are left out: what is derived is a function of what is committed.
 //! Memory: per run of files one batch, and the pages it is decoded from.

@@ -165,7 +165,7 @@ fn days_of_traffic_are_of_whole_hours_that_count() {
         // 23:00Z is the next day already.
         hour(8, 23, 1.0, 20.0, Some(0.0)),
     ];
-    let mut input: Vec<InputRow<'_>> = vec![(&quarter, 1, "CC-BY-NC-4.0")];
+    let mut input: Vec<InputRow<'_>> = vec![(quarter.as_slice(), 1, "CC-BY-NC-4.0")];
     input.extend(rows.iter().map(|row| (row.as_slice(), 1, "CC-BY-NC-4.0")));
     check(
         "traffic_days",
