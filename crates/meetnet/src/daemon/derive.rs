@@ -165,8 +165,9 @@ impl DerivedTables for Tables {
             import_id: chunk.position_id,
             consumed: chunk.position,
             rows: chunk.rows,
-            // What a row is made of, and up to when.
-            source: SourceId::new(chunk.input.as_str()),
+            // What a row is made of, and up to when. No source can have that name: an erasure looks for the messages of
+            // a row by its source and receive time.
+            source: SourceId::new(format!("derived:{}", chunk.input)),
             licence: chunk.licence,
             received_at: Some(vec![chunk.through; rows]),
         };

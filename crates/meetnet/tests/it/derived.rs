@@ -40,6 +40,9 @@ fn hours_are_derived_from_what_is_committed() {
     push(&address, &message(7, 3_000, 27.0));
     let whole = format!("{header}desk-7,3,1.0,23.0,1,CC0-1.0\r\n");
     says(&portal, ROWS, &whole);
+    // No configured source has this name: an erasure finds the messages of a row by it.
+    let source = ask(&portal, "SELECT DISTINCT source FROM heat_hourly");
+    assert_eq!(source, "source\r\nderived:heat\r\n");
     let versions = ask(&portal, VERSIONS);
     daemon.stop();
 
