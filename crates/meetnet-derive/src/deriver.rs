@@ -294,7 +294,8 @@ impl Outbox<'_> {
         tables: &T,
         is_last: bool,
     ) -> Result<(), DeriveError> {
-        let declaration = self.plan.declaration();
+        let plan = self.plan;
+        let declaration = plan.declaration();
         let id = &declaration.id;
         self.rows = 0;
         let mut pending = std::mem::take(&mut self.pending).into_iter().peekable();
@@ -319,7 +320,7 @@ impl Outbox<'_> {
                 input: self.input.clone(),
                 licence,
                 through: self.through,
-                position_id: self.plan.position_id().to_owned(),
+                position_id: plan.position_id().to_owned(),
                 position: u64::try_from(position).unwrap_or(0),
                 erasures: self.erasures,
             };
