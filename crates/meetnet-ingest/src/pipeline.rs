@@ -171,6 +171,8 @@ pub struct ImportChunk {
 
 enum Command {
     Import(Box<ImportChunk>, Sender<Result<Applied, LakeError>>),
+    Derived(Box<ImportChunk>, u64, Sender<Result<Applied, LakeError>>),
+    Erasures(Sender<u64>),
     ImportPosition(DatasetId, String, Sender<Option<u64>>),
     Reflag(Box<NewFlags>, Sender<Result<Reflagged, LakeError>>),
     CommitAll(Sender<Result<(), LakeError>>),
@@ -311,6 +313,25 @@ impl PipelineCommands {
         let (reply, answer) = bounded(1);
         self.ask(Command::Import(Box::new(chunk), reply), &answer)?
             .map_err(PipelineError::Lake)
+    }
+
+    /// Takes one chunk of rows that were made of others: see [`Runner::derived`].
+    ///
+    /// # Errors
+    /// As [`PipelineCommands::import`], and where more has been erased than `erasures`.
+    pub fn derived(&self, chunk: ImportChunk, erasures: u64) -> Result<Applied, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Derived(Box::new(chunk), erasures, reply), &answer)?
+            .map_err(PipelineError::Lake)
+    }
+
+    /// Returns how many erasures have been carried out since the start.
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn erasures(&self) -> Result<u64, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Erasures(reply), &answer)
     }
 
     /// How far an import has come: rows consumed; None where it never began.

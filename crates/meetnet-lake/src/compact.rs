@@ -12,5 +12,5 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use merge::{Merge, MergeInput, MergeJob, MergeOutcome};
+pub(crate) use merge::{Batches, Merge, MergeInput, MergeJob, MergeOutcome};
 pub(crate) use policy::{Effort, choose, files_by_run};

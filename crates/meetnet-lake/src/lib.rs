@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod committed;
 pub mod damage;
 pub mod files;
 pub mod journal;

@@ -149,6 +149,43 @@ pub struct LiveFile {
     pub statistics: BTreeMap<Arc<str>, ColumnStatistics>,
 }
 
+impl LiveFile {
+    /// Returns when the first and the last of its rows were recorded, µs; None: not known.
+    pub fn recorded_bounds(&self) -> Option<(i64, i64)> {
+        let (received, _) = self.int_bounds(common::RECEIVED_AT)?;
+        match self.int_bounds(common::RECORDED_AT)? {
+            (None, _) => received,
+            (Some(recorded), 0) => Some(recorded),
+            // Where it is null the row was recorded as it was received.
+            (Some((min, max)), _) => {
+                let (received_min, received_max) = received?;
+                Some((min.min(received_min), max.max(received_max)))
+            }
+        }
+    }
+
+    /// Returns when the first and the last of its rows were replaced, µs; None: not known, or not all of them were.
+    pub fn superseded_bounds(&self) -> Option<(i64, i64)> {
+        match self.int_bounds(common::SUPERSEDED_AT)? {
+            (bounds, 0) => bounds,
+            _ => None,
+        }
+    }
+
+    /// Bounds and number of nulls of a column of integers; None where they are not known.
+    fn int_bounds(&self, column: &str) -> Option<(Option<(i64, i64)>, u64)> {
+        let column = self.statistics.get(column)?;
+        let nulls = column.nulls?;
+        match (&column.min, &column.max) {
+            (Some(StatisticsValue::Int(min)), Some(StatisticsValue::Int(max))) => {
+                Some((Some((*min, *max)), nulls))
+            }
+            (None, None) if nulls == self.rows => Some((None, nulls)),
+            _ => None,
+        }
+    }
+}
+
 /// Statistics of one column in one file; absent bounds mean "unknown".
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ColumnStatistics {

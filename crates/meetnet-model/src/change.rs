@@ -4,6 +4,7 @@
 
 use crate::column::ColumnDeclaration;
 use crate::dataset::DatasetDeclaration;
+use crate::derivation::Derivation;
 use crate::property::PropertyDeclaration;
 
 /// Checks that `new` can take over the table that was made with `stored`.
@@ -40,6 +41,10 @@ pub fn check_change(
             new.grain.column()
         ));
     }
+    changes.extend(derivation_change(
+        stored.derive.as_ref(),
+        new.derive.as_ref(),
+    ));
     for (position, old) in stored.columns.iter().enumerate() {
         match new.column_index(&old.name) {
             None => changes.push(format!("column `{}` was removed", old.name)),
@@ -76,6 +81,27 @@ pub fn check_change(
             )
         })
         .collect())
+}
+
+/// Returns what of a derivation changed that would leave rows of other series or intervals in the table. Everything else
+/// makes rows of the same keys: they are computed again, as revisions.
+fn derivation_change(stored: Option<&Derivation>, new: Option<&Derivation>) -> Option<String> {
+    let (stored, new) = match (stored, new) {
+        (None, None) => return None,
+        (None, Some(_)) => return Some("it became a derived dataset".to_owned()),
+        (Some(_), None) => return Some("it is no longer a derived dataset".to_owned()),
+        (Some(stored), Some(new)) => (stored, new),
+    };
+    let what = if stored.from != new.from {
+        "input"
+    } else if (stored.bucket, &stored.zone) != (new.bucket, &new.zone) {
+        "interval"
+    } else if !stored.equalities().eq(new.equalities()) {
+        "choice of input rows"
+    } else {
+        return None;
+    };
+    Some(format!("the {what} of the derived rows changed"))
 }
 
 fn column_changes(old: &ColumnDeclaration, new: &ColumnDeclaration) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::ColumnDeclaration;
 use crate::common;
+use crate::derivation::Derivation;
 use crate::ids::{DatasetId, LicenceId};
 use crate::texts::Texts;
 
@@ -97,6 +98,9 @@ pub struct DatasetDeclaration {
     /// Quality rules beside the ranges of the columns.
     #[serde(default, rename = "rule", skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<QualityRule>,
+    /// How its rows are made of another dataset's; none: they come from sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derive: Option<Derivation>,
     /// The declared columns, in order.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDeclaration>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetDeclaration;
 use crate::ids::{DatasetId, SourceId};
-use crate::licence::datasets_of;
+use crate::licence::{datasets_of, derived_attributions};
 use crate::property::PropertyDeclaration;
 use crate::source::SourceDeclaration;
 
@@ -80,7 +80,7 @@ impl Declarations {
     }
 
     /// Notes in each dataset the licences of the sources that fill it, and whom they ask to name, so that files and answers
-    /// can state them.
+    /// can state them; in a derived one those of the sources behind it.
     pub fn state_licences(&mut self) {
         for dataset in self.datasets.values_mut() {
             Arc::make_mut(dataset).source_licences.clear();
@@ -97,6 +97,12 @@ impl Declarations {
                 {
                     named.push(attribution.clone());
                 }
+            }
+        }
+        let derived = derived_attributions(&self.datasets);
+        for (id, licences) in derived {
+            if let Some(dataset) = self.datasets.get_mut(&id) {
+                Arc::make_mut(dataset).source_licences = licences;
             }
         }
     }

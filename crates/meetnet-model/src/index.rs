@@ -57,6 +57,13 @@ pub static BELAQI: AirIndex = AirIndex {
     ],
 };
 
+/// Returns an index by its name.
+pub fn find(name: &str) -> Option<&'static AirIndex> {
+    [&EAQI, &BELAQI]
+        .into_iter()
+        .find(|index| index.name == name)
+}
+
 impl AirIndex {
     /// Returns the names of the properties that the index knows.
     pub fn properties(&self) -> impl Iterator<Item = &'static str> {

@@ -11,6 +11,7 @@ pub mod column;
 pub mod common;
 pub mod dataset;
 pub mod declarations;
+pub mod derivation;
 pub mod ids;
 pub mod index;
 mod lambert;

@@ -16,6 +16,7 @@ mod derived;
 mod rights;
 mod stored;
 
+pub(crate) use derived::derived_attributions;
 pub use derived::{DerivedInput, check_derived, combine};
 pub use rights::Rights;
 pub use stored::{StoredLicences, check_stored};
@@ -274,8 +275,8 @@ fn publisher_refuses(source: &SourceDeclaration) -> Option<DeclarationError> {
     )))
 }
 
-/// Checks that no dataset declares more than the licences of its sources allow, no source more than its publisher does, and
-/// that every licence id can be a partition value.
+/// Checks that no dataset declares more than the licences of its sources allow, or, where it is derived, those of its input
+/// without a permission; no source more than its publisher does; and that every licence id can be a partition value.
 pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for source in declarations.sources.values() {
@@ -305,6 +306,7 @@ pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
             }
         }
     }
+    errors.extend(derived::check_derivations(declarations));
     errors
 }
 

@@ -18,7 +18,10 @@ use crate::ids::DatasetId;
 use crate::property::PropertyDeclaration;
 use crate::source::SourceDeclaration;
 
+use self::derive_rules::DeriveLines;
+
 mod dataset_rules;
+mod derive_rules;
 mod property_rules;
 mod raw;
 mod test_rules;
@@ -92,6 +95,8 @@ impl<T> Located<'_, T> {
 struct Layers<'a> {
     datasets: BTreeMap<DatasetId, Located<'a, DatasetDeclaration>>,
     properties: Vec<Located<'a, PropertyDeclaration>>,
+    /// Of derived datasets: lines of what names their inputs.
+    derive_lines: BTreeMap<DatasetId, DeriveLines>,
     errors: Vec<DeclarationError>,
 }
 
@@ -112,13 +117,14 @@ fn read_layers(layers: &[&[(&str, &str)]]) -> Result<Schemas, Vec<DeclarationErr
                 }
                 Ok(raw::File::Dataset(raw)) => {
                     let line = problems.line(&raw.id.span());
-                    let declaration = dataset_rules::check(*raw, &mut problems);
-                    read.add_dataset(Located {
+                    let (declaration, lines) = dataset_rules::check(*raw, &mut problems);
+                    let located = Located {
                         declaration,
                         layer,
                         file,
                         line,
-                    });
+                    };
+                    read.add_dataset(located, lines);
                 }
                 Ok(raw::File::Properties(raw)) => {
                     for raw in raw {
@@ -154,12 +160,18 @@ fn read_layers(layers: &[&[(&str, &str)]]) -> Result<Schemas, Vec<DeclarationErr
                 property_rules::check_correction(property, &read.properties)
             }),
         );
+        let problems = derive_rules::check_inputs(&read.datasets, &read.derive_lines);
+        read.errors.extend(problems);
     }
     read.finish()
 }
 
 impl<'a> Layers<'a> {
-    fn add_dataset(&mut self, new: Located<'a, DatasetDeclaration>) {
+    fn add_dataset(
+        &mut self,
+        new: Located<'a, DatasetDeclaration>,
+        derive_lines: Option<DeriveLines>,
+    ) {
         let id = &new.declaration.id;
         if let Some(old) = self.datasets.get(id)
             && old.layer == new.layer
@@ -170,6 +182,10 @@ impl<'a> Layers<'a> {
             )));
             return;
         }
+        match derive_lines {
+            Some(lines) => self.derive_lines.insert(id.clone(), lines),
+            None => self.derive_lines.remove(id),
+        };
         self.datasets.insert(id.clone(), new);
     }
 

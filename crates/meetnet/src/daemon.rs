@@ -34,6 +34,7 @@ use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
 mod changes;
+mod derive;
 mod follow;
 mod journal;
 mod licences;
@@ -321,6 +322,7 @@ impl Daemon {
                     "sources did not stop in time: what they still hold is sent again by its senders"
                 );
             }
+            writing.deriving.stop().await;
             result = stop_pipeline(writing.pipeline).await;
             journal = Some(writing.journal);
         }

@@ -24,10 +24,43 @@ impl Runner {
         &mut self,
         chunk: ImportChunk,
     ) -> Result<Result<Applied, LakeError>, PipelineError> {
-        let tick = match self.stand_for("import", &chunk.rows.declaration.id)? {
+        self.import_after(chunk, None)
+    }
+
+    /// Takes one chunk of rows that were made of others, as an import is taken: unless more has been erased than
+    /// `erasures`, the number of erasures before the others were read.
+    ///
+    /// # Errors
+    /// As [`Runner::import`].
+    pub fn derived(
+        &mut self,
+        chunk: ImportChunk,
+        erasures: u64,
+    ) -> Result<Result<Applied, LakeError>, PipelineError> {
+        self.import_after(chunk, Some(erasures))
+    }
+
+    /// Returns how many erasures have been carried out since the start.
+    pub fn erasures(&self) -> u64 {
+        self.erasures
+    }
+
+    fn import_after(
+        &mut self,
+        chunk: ImportChunk,
+        erasures: Option<u64>,
+    ) -> Result<Result<Applied, LakeError>, PipelineError> {
+        let id = &chunk.rows.declaration.id;
+        let tick = match self.stand_for("import", id)? {
             Ok(tick) => tick,
             Err(error) => return Ok(Err(error)),
         };
+        if erasures.is_some_and(|erasures| erasures != self.erasures) {
+            // The rows may hold what is gone. Its table has none of it any more, and must not get it back.
+            let message =
+                format!("rows of `{id}`: something was erased since their input was read");
+            return Ok(Err(LakeError::Usage(message)));
+        }
         let ImportChunk {
             import_id,
             consumed,

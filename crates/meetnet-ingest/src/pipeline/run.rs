@@ -62,6 +62,8 @@ pub struct Runner {
     pub(super) erasing: BTreeMap<Sequence, Sender<Result<EraseReport, PipelineError>>>,
     /// When the erase frame that comes next is tried again, after it failed.
     pub(super) erase_retry_at: Option<Instant>,
+    /// Erasures that have been carried out since the start.
+    pub(super) erasures: u64,
 }
 
 /// What a step of the pipeline did.
@@ -143,6 +145,7 @@ impl Runner {
             repairing: Vec::new(),
             erasing: BTreeMap::new(),
             erase_retry_at: None,
+            erasures: 0,
         })
     }
 
@@ -278,6 +281,10 @@ impl Runner {
             Command::Import(chunk, reply) => {
                 let _ = reply.send(self.import(*chunk)?);
             }
+            Command::Derived(chunk, erasures, reply) => {
+                let _ = reply.send(self.derived(*chunk, erasures)?);
+            }
+            Command::Erasures(reply) => drop(reply.send(self.erasures)),
             Command::ImportPosition(dataset, import_id, reply) => {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
@@ -434,6 +441,7 @@ impl Runner {
                         self.reader = self.journal.reader(position);
                         return Ok(applied);
                     }
+                    self.erasures += 1;
                 }
             }
             before = Some((frame.sequence, frame.recorded_at));

@@ -228,21 +228,20 @@ fn newest(table: &TableSnapshot, span: &Range<i64>) -> (i64, i64) {
     let name = table.declaration.time_column();
     let (mut recorded_at, mut last) = (i64::MIN, i64::MIN);
     for file in table.files.iter().filter(|file| !file.superseded) {
-        let of = |name: &str| file.statistics.get(name);
+        let times = file.statistics.get(name);
         let number = |bound: &Option<StatisticsValue>| match bound {
             Some(StatisticsValue::Int(number)) => Some(*number),
             _ => None,
         };
-        let greatest = |name: &str| of(name).and_then(|column| number(&column.max));
-        let least = of(name).and_then(|column| number(&column.min));
-        let greatest_time = greatest(name).unwrap_or(i64::MAX);
+        let least = times.and_then(|times| number(&times.min));
+        let greatest_time = times.and_then(|times| number(&times.max));
+        let greatest_time = greatest_time.unwrap_or(i64::MAX);
         if least.unwrap_or(i64::MIN) >= span.end || greatest_time < span.start {
             continue;
         }
         last = last.max(greatest_time);
-        recorded_at = recorded_at.max(greatest(common::RECEIVED_AT).unwrap_or(i64::MAX));
-        // Null in most rows: then it is the receive time.
-        recorded_at = recorded_at.max(greatest(common::RECORDED_AT).unwrap_or(i64::MIN));
+        let newest = file.recorded_bounds().map(|(_, newest)| newest);
+        recorded_at = recorded_at.max(newest.unwrap_or(i64::MAX));
     }
     (recorded_at, last)
 }

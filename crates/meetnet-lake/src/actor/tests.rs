@@ -60,6 +60,7 @@ fn declaration() -> Arc<DatasetDeclaration> {
         title: Texts::default(),
         description: Texts::default(),
         rules: Vec::new(),
+        derive: None,
         columns: vec![
             column("sensor_id", ColumnType::Text, true),
             column("property", ColumnType::Text, true),

@@ -147,14 +147,35 @@ impl<'a> Merge<'a> {
         input: MergeInput<'a>,
         of_runs: &[Vec<Arc<LiveFile>>],
     ) -> Result<Self, LakeError> {
+        let readers = of_runs.iter().map(|files| RunReader {
+            files: files.clone().into_iter(),
+            batches: None,
+            batch: None,
+            at: 0,
+        });
+        Self::of_readers(input, readers)
+    }
+
+    /// The same of runs that are being read already: each the rows of one in key order, with the key columns.
+    pub(crate) fn of_batches(
+        input: MergeInput<'a>,
+        of_runs: Vec<Batches>,
+    ) -> Result<Self, LakeError> {
+        let readers = of_runs.into_iter().map(|batches| RunReader {
+            files: Vec::new().into_iter(),
+            batches: Some(batches),
+            batch: None,
+            at: 0,
+        });
+        Self::of_readers(input, readers)
+    }
+
+    fn of_readers(
+        input: MergeInput<'a>,
+        readers: impl Iterator<Item = RunReader>,
+    ) -> Result<Self, LakeError> {
         let mut runs = Vec::new();
-        for files in of_runs {
-            let mut run = RunReader {
-                files: files.clone().into_iter(),
-                batches: None,
-                batch: None,
-                at: 0,
-            };
+        for mut run in readers {
             if run.load(&input)? {
                 runs.push(run);
             }
@@ -285,7 +306,8 @@ impl<'a> Merge<'a> {
     }
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>>>;
+/// Batches of rows, or why they cannot be read.
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>>>;
 
 /// The rows of one run, batch by batch.
 struct RunReader {

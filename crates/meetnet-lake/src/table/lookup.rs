@@ -248,7 +248,8 @@ impl KeyReader {
         let mut group_start = 0;
         for (group, row_group) in metadata.row_groups().iter().enumerate() {
             let group_rows = row_group.num_rows() as usize;
-            for (page, bounds) in self.pages(metadata, group, group_rows) {
+            let pages = key_pages(&self.codec.key_columns, metadata, group, group_rows);
+            for (page, bounds) in pages {
                 let (min, max) = match bounds.first() {
                     Some((min, max)) => (min.as_ref(), max.as_ref()),
                     None => (None, None),
@@ -272,52 +273,6 @@ impl KeyReader {
             group_start += group_rows;
         }
         ranges
-    }
-
-    /// Returns the pages of a row group with the bounds of each key column. Where the key columns' pages do not start
-    /// at the same rows, only the leading column has bounds.
-    fn pages(
-        &self,
-        metadata: &ParquetMetaData,
-        group: usize,
-        group_rows: usize,
-    ) -> Vec<(Range<usize>, Vec<Bounds>)> {
-        let whole = || vec![(0..group_rows, Vec::new())];
-        let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index())
-        else {
-            return whole();
-        };
-        let starts = |column: usize| -> Option<Vec<usize>> {
-            let locations = offsets.get(group)?.get(column)?.page_locations();
-            Some(
-                locations
-                    .iter()
-                    .map(|page| page.first_row_index as usize)
-                    .collect(),
-            )
-        };
-        let Some(leading) = self.codec.key_columns.first().and_then(|c| starts(*c)) else {
-            return whole();
-        };
-        // Flat columns come before the only nested type, so a root's position is its leaf's up to there; the key
-        // columns are flat and lead every declaration.
-        let aligned: Vec<usize> = self
-            .codec
-            .key_columns
-            .iter()
-            .copied()
-            .take_while(|column| starts(*column).as_ref() == Some(&leading))
-            .collect();
-        (0..leading.len())
-            .map(|page| {
-                let end = leading.get(page + 1).copied().unwrap_or(group_rows);
-                let bounds = aligned
-                    .iter()
-                    .map(|column| page_bounds(&columns[group][*column], page))
-                    .collect();
-                (leading[page]..end, bounds)
-            })
-            .collect()
     }
 
     fn page_can_hold(&self, bounds: &[Bounds], wanted: &WantedKey) -> bool {
@@ -401,6 +356,49 @@ impl KeyReader {
     }
 }
 
+/// Returns the pages of a row group with the bounds of each key column. Where the key columns' pages do not start
+/// at the same rows, only the leading column has bounds.
+pub(crate) fn key_pages(
+    key_columns: &[usize],
+    metadata: &ParquetMetaData,
+    group: usize,
+    group_rows: usize,
+) -> Vec<(Range<usize>, Vec<Bounds>)> {
+    let whole = || vec![(0..group_rows, Vec::new())];
+    let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
+        return whole();
+    };
+    let starts = |column: usize| -> Option<Vec<usize>> {
+        let locations = offsets.get(group)?.get(column)?.page_locations();
+        Some(
+            locations
+                .iter()
+                .map(|page| page.first_row_index as usize)
+                .collect(),
+        )
+    };
+    let Some(leading) = key_columns.first().and_then(|c| starts(*c)) else {
+        return whole();
+    };
+    // Flat columns come before the only nested type, so a root's position is its leaf's up to there; the key
+    // columns are flat and lead every declaration.
+    let aligned: Vec<usize> = key_columns
+        .iter()
+        .copied()
+        .take_while(|column| starts(*column).as_ref() == Some(&leading))
+        .collect();
+    (0..leading.len())
+        .map(|page| {
+            let end = leading.get(page + 1).copied().unwrap_or(group_rows);
+            let bounds = aligned
+                .iter()
+                .map(|column| page_bounds(&columns[group][*column], page))
+                .collect();
+            (leading[page]..end, bounds)
+        })
+        .collect()
+}
+
 /// Reads footer and page index of a file.
 pub(crate) fn load_footer(
     file: &FileChunks,
@@ -481,7 +479,7 @@ pub(crate) fn conform(
 }
 
 /// Least and greatest value of a page or file, where known.
-type Bounds = (Option<StatisticsValue>, Option<StatisticsValue>);
+pub(crate) type Bounds = (Option<StatisticsValue>, Option<StatisticsValue>);
 
 enum Relation {
     /// The file cannot hold the key, nor a later row of its series.

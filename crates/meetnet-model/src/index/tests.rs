@@ -1,4 +1,4 @@
-use super::{AirIndex, BELAQI, EAQI};
+use super::{AirIndex, BELAQI, EAQI, find};
 use crate::schemas;
 
 fn check(index: &AirIndex, property: &str, values: &[(f64, i64)]) {
@@ -90,6 +90,13 @@ fn bounds_belong_to_the_class_below_them() {
         "o3",
         &[(30.0, 1), (110.0, 5), (240.0, 9), (241.0, 10)],
     );
+}
+
+#[test]
+fn indices_are_found_by_their_names() {
+    assert_eq!(find("eaqi"), Some(&EAQI));
+    assert_eq!(find("belaqi"), Some(&BELAQI));
+    assert_eq!(find("aqi"), None);
 }
 
 #[test]

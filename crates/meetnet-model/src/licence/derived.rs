@@ -2,10 +2,12 @@
 //!
 //! The table follows from what each licence asks for: a result may be under every licence that allows all of its inputs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{LICENCES, Licence};
-use crate::declarations::DeclarationError;
+use super::{LICENCES, Licence, datasets_of};
+use crate::dataset::DatasetDeclaration;
+use crate::declarations::{DeclarationError, Declarations};
 use crate::ids::{DatasetId, LicenceId};
 
 /// A dataset that another one is made of.
@@ -89,6 +91,110 @@ pub fn check_derived(
          with the agreement that allows {licence}",
         refused.join(" and ")
     )))
+}
+
+/// Checks the licences that derived datasets declare against those of the configured sources behind them.
+pub(super) fn check_derivations(declarations: &Declarations) -> Vec<DeclarationError> {
+    check_inputs(&declarations.datasets, |input| {
+        row_licences(declarations, input)
+    })
+}
+
+/// Checks the licences that derived datasets declare against those that the rows of their inputs have, which
+/// `licences_of` says.
+pub(super) fn check_inputs(
+    datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+    licences_of: impl Fn(&DatasetId) -> BTreeSet<LicenceId>,
+) -> Vec<DeclarationError> {
+    let mut errors = Vec::new();
+    for (id, dataset) in datasets {
+        let (Some(derivation), Some(licence)) = (&dataset.derive, &dataset.licence) else {
+            continue;
+        };
+        let input = DerivedInput {
+            dataset: derivation.from.clone(),
+            licences: licences_of(&derivation.from),
+        };
+        errors.extend(check_derived(id, licence, &[input], derivation.permission.as_deref()).err());
+    }
+    errors
+}
+
+/// Returns the licences that rows of a dataset come under: of a derived one the declared licence, or else those of its
+/// input's rows.
+fn row_licences(declarations: &Declarations, dataset: &DatasetId) -> BTreeSet<LicenceId> {
+    let mut at = dataset;
+    // No chain of inputs is longer.
+    for _ in 0..=declarations.datasets.len() {
+        let Some(dataset) = declarations.datasets.get(at) else {
+            break;
+        };
+        let Some(derivation) = &dataset.derive else {
+            let fill = declarations
+                .sources
+                .values()
+                .filter(|source| datasets_of(source).contains(at));
+            return fill.map(|source| source.licence.clone()).collect();
+        };
+        if let Some(licence) = &dataset.licence {
+            return BTreeSet::from([licence.clone()]);
+        }
+        at = &derivation.from;
+    }
+    BTreeSet::new()
+}
+
+/// Returns the licences that rows of each derived dataset come under, each with whom the sources behind them ask to name. A
+/// row may be made of rows under other licences that allow its own: those are named as well.
+pub(crate) fn derived_attributions(
+    datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+) -> BTreeMap<DatasetId, BTreeMap<LicenceId, Vec<String>>> {
+    let derived = datasets
+        .iter()
+        .filter(|(_, dataset)| dataset.derive.is_some());
+    derived
+        .map(|(id, dataset)| (id.clone(), attributions_of(dataset, datasets)))
+        .collect()
+}
+
+fn attributions_of(
+    dataset: &DatasetDeclaration,
+    datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+) -> BTreeMap<LicenceId, Vec<String>> {
+    let mut declared = None;
+    let mut at = dataset;
+    for _ in 0..=datasets.len() {
+        let Some(derivation) = &at.derive else {
+            break;
+        };
+        declared = declared.or(at.licence.as_ref());
+        let Some(input) = datasets.get(&derivation.from) else {
+            return BTreeMap::new();
+        };
+        at = input;
+    }
+    let of_sources = &at.source_licences;
+    let named = |under: Option<&LicenceId>| {
+        let mut names: Vec<String> = Vec::new();
+        let allowed = of_sources.keys().filter(|licence| {
+            under.is_none_or(|under| Licence::allows(licence.as_str(), under.as_str()))
+        });
+        for name in allowed.flat_map(|licence| at.attributions(licence)) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    };
+    match declared {
+        Some(licence) => BTreeMap::from([(licence.clone(), named(None))]),
+        None => {
+            let licences = of_sources.keys();
+            licences
+                .map(|licence| (licence.clone(), named(Some(licence))))
+                .collect()
+        }
+    }
 }
 
 #[cfg(test)]

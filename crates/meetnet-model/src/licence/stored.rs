@@ -4,14 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::refusal;
+use super::{derived, refusal};
 use crate::declarations::{DeclarationError, Declarations};
 use crate::ids::{DatasetId, LicenceId};
 
 /// Per dataset the licences of its stored rows, each with the sources that the files name.
 pub type StoredLicences = BTreeMap<DatasetId, BTreeMap<LicenceId, BTreeSet<String>>>;
 
-/// Checks that no dataset declares more than the licences of its stored rows allow. Names the sources of those rows.
+/// Checks that no dataset declares more than the licences of its stored rows allow, or, where it is derived, those of its
+/// input's. Names the sources of those rows.
 pub fn check_stored(declarations: &Declarations, stored: &StoredLicences) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for (id, licences) in stored {
@@ -34,6 +35,11 @@ pub fn check_stored(declarations: &Declarations, stored: &StoredLicences) -> Vec
             )));
         }
     }
+    // What lies in the inputs of derived datasets, perhaps of sources that are gone.
+    errors.extend(derived::check_inputs(&declarations.datasets, |input| {
+        let licences = stored.get(input).into_iter().flatten();
+        licences.map(|(licence, _)| licence.clone()).collect()
+    }));
     errors
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::derive_rules::{self, DeriveLines};
 use super::{Problems, is_name, raw, test_rules};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
@@ -16,8 +17,12 @@ use crate::units::canonical_unit;
 /// Table names that belong to every dataset in SQL: `NAME_as_of(…)` and `NAME_history`.
 const RESERVED_SUFFIXES: [&str; 2] = ["_as_of", "_history"];
 
-/// Checks one dataset by itself; what is wrong goes to `problems`.
-pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDeclaration {
+/// Checks one dataset by itself; what is wrong goes to `problems`. Where it is derived, returns the lines of what must be
+/// checked against its input.
+pub(super) fn check(
+    raw: raw::Dataset,
+    problems: &mut Problems<'_>,
+) -> (DatasetDeclaration, Option<DeriveLines>) {
     let whole = raw.id.span();
     let id = raw.id.get_ref();
     if !is_name(id) {
@@ -60,7 +65,11 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
     check_key(raw.key.get_ref(), &key_span, &columns, problems);
     check_kind(raw.kind, raw.key.get_ref(), &key_span, &columns, problems);
     check_quality_rules(raw.kind, &raw.rule, &columns, problems);
-    DatasetDeclaration {
+    let (derive, lines) = raw
+        .derive
+        .map(|derive| derive_rules::check(derive, raw.kind, raw.key.get_ref(), &columns, problems))
+        .unzip();
+    let declaration = DatasetDeclaration {
         id: DatasetId::new(id),
         version: raw.version.into_inner(),
         kind: raw.kind,
@@ -77,8 +86,10 @@ pub(super) fn check(raw: raw::Dataset, problems: &mut Problems<'_>) -> DatasetDe
         title: required_texts(raw.title, "title", &whole, problems),
         description: required_texts(raw.description, "description", &whole, problems),
         rules: raw.rule.into_iter().map(Spanned::into_inner).collect(),
+        derive,
         columns: columns.into_iter().map(|(column, _)| column).collect(),
-    }
+    };
+    (declaration, lines)
 }
 
 fn check_quality_rules(

@@ -1,10 +1,13 @@
 //! Declaration files as they are written: every value that can be wrong on its own keeps its place in the text.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
+use crate::derivation::{Bucket, ColumnRule, Condition};
 use crate::property::Correction;
 use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
@@ -29,8 +32,24 @@ pub(super) struct Dataset {
     pub(super) description: Option<Spanned<Texts>>,
     #[serde(default)]
     pub(super) rule: Vec<Spanned<QualityRule>>,
+    pub(super) derive: Option<Derive>,
     #[serde(default)]
     pub(super) column: Vec<Spanned<Column>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Derive {
+    pub(super) from: Spanned<String>,
+    pub(super) bucket: Bucket,
+    pub(super) zone: Option<Spanned<String>>,
+    pub(super) grace_s: u32,
+    pub(super) expected_s: Spanned<u32>,
+    pub(super) quality_max: Option<Spanned<i8>>,
+    #[serde(default, rename = "where")]
+    pub(super) conditions: Vec<Spanned<Condition>>,
+    pub(super) permission: Option<String>,
+    pub(super) columns: BTreeMap<String, Spanned<ColumnRule>>,
 }
 
 #[derive(Debug, Deserialize)]

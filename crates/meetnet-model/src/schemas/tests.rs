@@ -1,3 +1,4 @@
+mod derivations;
 mod quality_tests;
 
 use super::*;
@@ -75,13 +76,18 @@ fn built_in_declarations_load() {
         ids,
         [
             "air",
+            "air_daily",
+            "air_hourly",
             "heat",
+            "heat_daily",
+            "heat_hourly",
             "noise",
             "quality_rules",
             "rejects",
             "segments",
             "stations",
-            "traffic"
+            "traffic",
+            "traffic_daily"
         ]
     );
     for dataset in schemas.datasets.values() {
@@ -192,7 +198,7 @@ fn faults_of_the_text() {
         "grain = \"month\"\ncolour = \"red\"",
         &[
             "water.toml:5: unknown field `colour`, expected one of `id`, `version`, `kind`, `grain`, `key`, \
-           `licence`, `attribution`, `title`, `description`, `rule`, `column`; correct or remove it",
+           `licence`, `attribution`, `title`, `description`, `rule`, `derive`, `column`; correct or remove it",
         ],
     );
     check(

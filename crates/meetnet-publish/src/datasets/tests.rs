@@ -16,7 +16,19 @@ async fn the_list_holds_public_datasets_only() {
         .collect();
     assert_eq!(
         ids,
-        ["air", "heat", "noise", "segments", "stations", "traffic"]
+        [
+            "air",
+            "air_daily",
+            "air_hourly",
+            "heat",
+            "heat_daily",
+            "heat_hourly",
+            "noise",
+            "segments",
+            "stations",
+            "traffic",
+            "traffic_daily"
+        ]
     );
     assert!(!answer.body.contains("rejects"));
     assert!(

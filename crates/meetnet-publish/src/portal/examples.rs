@@ -30,7 +30,9 @@ pub(super) fn of(
         .map(|dataset| &*dataset.declaration)
         .collect();
     let of_kind = |kind| ordered.iter().copied().filter(move |d| d.kind == kind);
-    let by_hour = of_kind(DatasetKind::Wide).find_map(|dataset| by_hour(dataset, language));
+    // A mean by the hour says nothing of days, nor of what is one already.
+    let mut observed = of_kind(DatasetKind::Wide).filter(|dataset| dataset.derive.is_none());
+    let by_hour = observed.find_map(|dataset| by_hour(dataset, language));
     let mut long = of_kind(DatasetKind::Long);
     let by_property = long.next().map(|dataset| by_property(dataset, language));
     // The second long dataset where there is one, so that the examples show as much as they can.

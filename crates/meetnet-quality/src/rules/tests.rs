@@ -35,6 +35,7 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
         attribution: None,
         title: Texts::default(),
         description: Texts::default(),
+        derive: None,
         rules: vec![
             QualityRule::Uptime {
                 column: "uptime".to_owned(),

@@ -22,7 +22,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::schema::{public_schema, with_units};
-use super::statistics::{file_statistics, recorded_bounds, superseded_bounds};
+use super::statistics::file_statistics;
 
 /// One live file, ready for a scan.
 #[derive(Debug)]
@@ -252,8 +252,8 @@ fn prepare_file(
     let statistics = partitioned.statistics.clone().unwrap_or_default();
     Ok(Arc::new(PreparedFile {
         live: Arc::clone(live),
-        recorded: recorded_bounds(live),
-        superseded: superseded_bounds(live),
+        recorded: live.recorded_bounds(),
+        superseded: live.superseded_bounds(),
         partitioned,
         statistics,
     }))

@@ -9,7 +9,6 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
 use meetnet_lake::snapshot::{LiveFile, StatisticsValue};
-use meetnet_model::common::{RECEIVED_AT, RECORDED_AT, SUPERSEDED_AT};
 
 use super::prepared::PreparedFile;
 
@@ -64,41 +63,6 @@ fn bound(value: &StatisticsValue, data_type: &DataType) -> Precision<ScalarValue
             Precision::Inexact(ScalarValue::Utf8(Some(v.to_string())))
         }
         _ => Precision::Absent,
-    }
-}
-
-/// Bounds and number of nulls of a column of integers in one file; None where they are not known.
-fn int_bounds(file: &LiveFile, column: &str) -> Option<(Option<(i64, i64)>, u64)> {
-    let column = file.statistics.get(column)?;
-    let nulls = column.nulls?;
-    match (&column.min, &column.max) {
-        (Some(StatisticsValue::Int(min)), Some(StatisticsValue::Int(max))) => {
-            Some((Some((*min, *max)), nulls))
-        }
-        (None, None) if nulls == file.rows => Some((None, nulls)),
-        _ => None,
-    }
-}
-
-/// Returns when the first and the last row of a file were recorded, µs; None: not known.
-pub(crate) fn recorded_bounds(file: &LiveFile) -> Option<(i64, i64)> {
-    let (received, _) = int_bounds(file, RECEIVED_AT)?;
-    match int_bounds(file, RECORDED_AT)? {
-        (None, _) => received,
-        (Some(recorded), 0) => Some(recorded),
-        // Where it is null the row was recorded as it was received.
-        (Some((min, max)), _) => {
-            let (received_min, received_max) = received?;
-            Some((min.min(received_min), max.max(received_max)))
-        }
-    }
-}
-
-/// Returns when the first and the last row of a file were replaced, µs; None: not known, or not all of them were.
-pub(crate) fn superseded_bounds(file: &LiveFile) -> Option<(i64, i64)> {
-    match int_bounds(file, SUPERSEDED_AT)? {
-        (bounds, 0) => bounds,
-        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use meetnet_decode::{Decoders, SetupProblem};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
+use meetnet_model::derivation::check_filled;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::{Licence, check_licences};
 use meetnet_model::privacy::PrivacyKey;
@@ -180,6 +181,9 @@ pub(super) fn declarations(
         check_properties(document, &source.named_properties, &alone);
         for error in check_licences(&alone) {
             document.problem(source.licence_span.clone(), error.message);
+        }
+        for error in check_filled(&alone) {
+            document.problem(source.id_span.clone(), error.message);
         }
         if let Err(error) = Decoders::new(&Arc::new(alone), &key) {
             let device = match &error.problem {

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::derive::Deriving;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::config::{Config, Secrets};
@@ -42,6 +43,7 @@ pub(crate) struct Opened {
 pub(super) struct Writing {
     pub(super) journal: Journal,
     pub(super) pipeline: Pipeline,
+    pub(super) deriving: Deriving,
     pub(super) sources: Handles,
     pub(super) parts: SourceParts,
     /// The declarations as they are in the journal.
@@ -117,11 +119,11 @@ impl Opened {
             statuses.expect(&declaration.id, declaration.kind, source.silent_after);
         }
         let Opened {
+            storage,
             journal,
             pipeline,
             parts,
             declarations,
-            ..
         } = self;
         let sources = sources::all(config, secrets, &parts, statuses);
         let push = config
@@ -141,9 +143,12 @@ impl Opened {
             });
         let handles = meetnet_ingest::start(sources, push, stop).map_err(Failure::usage)?;
         let stopped = pipeline.watch_stopped();
+        let deriving = Deriving::start(storage, pipeline.shared(), pipeline.commands())
+            .map_err(Failure::Work)?;
         Ok(Writing {
             journal,
             pipeline,
+            deriving,
             sources: handles,
             in_force: declarations,
             parts,

@@ -5,6 +5,7 @@
 mod as_of;
 mod commands;
 mod demo;
+mod derived;
 mod desk;
 mod export;
 mod import;

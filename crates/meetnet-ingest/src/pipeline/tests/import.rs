@@ -156,3 +156,30 @@ fn a_row_without_a_time_of_its_own_is_refused() {
     let snapshot = daemon.pipeline.shared().load_full();
     assert_eq!(rows(&snapshot, "heat"), (0, 0));
 }
+
+#[test]
+fn rows_made_before_an_erasure_are_not_taken_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let commands = daemon.pipeline.commands();
+    let ts = now_ms();
+    let before = commands.erasures().unwrap();
+    let taken = commands.derived(chunk(ts, 10, 1.0), before).unwrap();
+    assert_eq!(taken.inserted, 10);
+    let request = EraseRequest {
+        sensor_ids: ["timed-garden".to_owned()].into(),
+        segment_ids: Default::default(),
+        devices: Default::default(),
+    };
+    commands.erase(request).unwrap();
+    match commands.derived(chunk(ts, 10, 2.0), before) {
+        Err(PipelineError::Lake(LakeError::Usage(message))) => {
+            assert!(message.contains("something was erased"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Nothing of it came back: all of the next rows are new.
+    let after = commands.erasures().unwrap();
+    let taken = commands.derived(chunk(ts, 10, 3.0), after).unwrap();
+    assert_eq!((taken.inserted, taken.revised), (10, 0));
+}

@@ -1,0 +1,355 @@
+//! Passes over derived datasets: from one committed state of an input to the next.
+//!
+//! ```text
+//! position of the derived table ─▶ due, touched ─▶ spans ─▶ fold ─▶ chunks, the last with the new position
+//! ```
+//!
+//! A pass that ends without rows is remembered in memory alone: after a restart the one before it is looked through again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use meetnet_lake::LakeError;
+use meetnet_lake::committed::CommittedRows;
+use meetnet_lake::lake::LakeReader;
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::storage::LakeStorage;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::{DatasetId, LicenceId};
+use meetnet_model::rows::DatasetRows;
+
+use crate::due::Touched;
+use crate::error::DeriveError;
+use crate::fold::{Finished, Fold};
+use crate::plan::Plan;
+
+/// Rows of one chunk, about: each is a commit.
+const CHUNK_ROWS: usize = 65_536;
+
+/// Rows of a derived dataset on their way into its table.
+#[derive(Clone, Debug)]
+pub struct DerivedChunk {
+    /// The rows.
+    pub rows: DatasetRows,
+    /// The dataset that they are made of.
+    pub input: DatasetId,
+    /// Their licence.
+    pub licence: LicenceId,
+    /// Everything of the input that was recorded until then is in them, µs since 1970 UTC.
+    pub through: i64,
+    /// Names the position that the table records with them.
+    pub position_id: String,
+    /// That position: `through` with the last chunk of a pass, before it where the pass began (0: at the beginning).
+    pub position: u64,
+    /// How many erasures had been carried out when the input was opened: where there have been more, the rows may hold
+    /// what has been erased, and must not be taken.
+    pub erasures: u64,
+}
+
+/// Whoever changes the tables of derived datasets.
+pub trait DerivedTables {
+    /// Why it does not.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Returns how many erasures have been carried out.
+    ///
+    /// # Errors
+    /// Where nobody knows.
+    fn erasures(&self) -> Result<u64, Self::Error>;
+
+    /// Returns the position that a table has recorded; none where it has none of that name.
+    ///
+    /// # Errors
+    /// Where nobody knows.
+    fn position(&self, dataset: &DatasetId, position_id: &str) -> Result<Option<u64>, Self::Error>;
+
+    /// Takes a chunk: its rows and its position are committed together when this returns.
+    ///
+    /// # Errors
+    /// Where they are not, or nobody knows.
+    fn take(&self, chunk: DerivedChunk) -> Result<(), Self::Error>;
+}
+
+/// What a round did.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Rows per dataset that were handed over; those that are stored already among them.
+    pub rows: BTreeMap<DatasetId, u64>,
+    /// What could not be derived; the next round tries again.
+    pub failed: Vec<DeriveError>,
+}
+
+/// Derives datasets from what is committed in a lake.
+#[derive(Debug)]
+pub struct Deriver {
+    storage: Arc<dyn LakeStorage>,
+    reader: Option<LakeReader>,
+    /// Position id, and through when the dataset is derived by it.
+    passed: BTreeMap<DatasetId, (String, i64)>,
+}
+
+impl Deriver {
+    /// Returns a deriver that knows no position yet.
+    pub fn new(storage: Arc<dyn LakeStorage>) -> Self {
+        Self {
+            storage,
+            reader: None,
+            passed: BTreeMap::new(),
+        }
+    }
+
+    /// Brings the derived ones among `datasets` to what is committed of their inputs. What one of them gets in this round, those
+    /// that are made of it get in the next.
+    ///
+    /// # Errors
+    /// Where the tables cannot be read at all, or nobody takes chunks.
+    pub fn round<T: DerivedTables>(
+        &mut self,
+        datasets: &[Arc<DatasetDeclaration>],
+        tables: &T,
+        stop: &AtomicBool,
+    ) -> Result<Round, DeriveError> {
+        let mut round = Round::default();
+        let Some(first) = datasets.iter().find(|dataset| dataset.derive.is_some()) else {
+            return Ok(round);
+        };
+        // Before the tables are opened: what is erased afterwards is noticed.
+        let erasures = tables.erasures().map_err(not_taken(&first.id))?;
+        let snapshot = match &mut self.reader {
+            Some(reader) => reader.refresh(),
+            None => LakeReader::open(Arc::clone(&self.storage)).and_then(|reader| {
+                let reader = self.reader.insert(reader);
+                reader.refresh()
+            }),
+        };
+        let snapshot = snapshot.map_err(unreadable(&first.id))?;
+        for declaration in datasets {
+            let Some(derivation) = &declaration.derive else {
+                continue;
+            };
+            let Some(input) = snapshot.tables.get(&derivation.from) else {
+                continue;
+            };
+            match self.pass(declaration, input, erasures, tables, stop) {
+                Ok(0) => {}
+                Ok(rows) => {
+                    metrics::counter!("meetnet_derived_rows_total", "dataset" => declaration.id.to_string())
+                        .increment(rows);
+                    round.rows.insert(declaration.id.clone(), rows);
+                }
+                Err(DeriveError::Stopped) => break,
+                Err(error) => round.failed.push(error),
+            }
+        }
+        Ok(round)
+    }
+
+    /// Derives one dataset up to what is committed of its input; returns how many rows were handed over.
+    fn pass<T: DerivedTables>(
+        &mut self,
+        declaration: &Arc<DatasetDeclaration>,
+        input: &TableSnapshot,
+        erasures: u64,
+        tables: &T,
+        stop: &AtomicBool,
+    ) -> Result<u64, DeriveError> {
+        let id = &declaration.id;
+        let Some(plan) = Plan::new(declaration, &input.declaration)? else {
+            return Ok(0);
+        };
+        let known = self
+            .passed
+            .get(id)
+            .filter(|(position_id, _)| position_id == plan.position_id())
+            .map(|(_, through)| *through);
+        let since = match known {
+            Some(through) => Some(through),
+            None => {
+                let position = tables
+                    .position(id, plan.position_id())
+                    .map_err(not_taken(id))?;
+                // Zero is that of a pass from the beginning which did not come to its end.
+                position
+                    .and_then(|position| i64::try_from(position).ok())
+                    .filter(|position| *position > 0)
+            }
+        };
+        let through = input.stable_time;
+        if since.is_some_and(|since| since >= through) {
+            return Ok(0);
+        }
+        let mut outbox = Outbox {
+            plan: &plan,
+            input: &input.declaration.id,
+            since: since.unwrap_or(0),
+            through,
+            erasures,
+            pending: BTreeMap::new(),
+            rows: 0,
+            handed: 0,
+        };
+        compute(&plan, input, since, &mut outbox, tables, stop)?;
+        outbox.hand_over(tables, true)?;
+        let handed = outbox.handed;
+        self.passed
+            .insert(id.clone(), (plan.position_id().to_owned(), through));
+        Ok(handed)
+    }
+}
+
+/// Computes the rows of a pass, which go to `outbox`.
+fn compute<T: DerivedTables>(
+    plan: &Plan,
+    input: &TableSnapshot,
+    since: Option<i64>,
+    outbox: &mut Outbox<'_>,
+    tables: &T,
+    stop: &AtomicBool,
+) -> Result<(), DeriveError> {
+    let id = &plan.declaration().id;
+    let check = || {
+        if stop.load(Ordering::Relaxed) {
+            return Err(DeriveError::Stopped);
+        }
+        Ok(())
+    };
+    let committed = CommittedRows::new(input).map_err(unreadable(id))?;
+    let Some(bounds) = committed.time_bounds() else {
+        return Ok(());
+    };
+    let mut touched = Touched::new(plan, outbox.through);
+    touched.add_due(since, bounds);
+    if let Some(since) = since {
+        for batch in committed
+            .recorded_from(since, &[])
+            .map_err(unreadable(id))?
+        {
+            check()?;
+            touched.add_changed(&batch.map_err(unreadable(id))?)?;
+        }
+    }
+    for span in touched.into_spans() {
+        let mut fold = Fold::new(plan, &span);
+        let rows = committed.in_range(&plan.reads(), span.input(plan));
+        let mut rows = rows.map_err(unreadable(id))?;
+        while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
+            check()?;
+            fold.push(&batch)?;
+            if fold.rows() >= CHUNK_ROWS / 2 {
+                outbox.add(fold.take(), tables)?;
+            }
+        }
+        fold.finish()?;
+        outbox.add(fold.take(), tables)?;
+        if fold.withheld() > 0 {
+            metrics::counter!("meetnet_derived_withheld_total", "dataset" => id.to_string())
+                .increment(fold.withheld());
+        }
+    }
+    Ok(())
+}
+
+/// Rows that have been computed and not handed over.
+struct Outbox<'a> {
+    plan: &'a Plan,
+    input: &'a DatasetId,
+    /// Position before the pass; 0: none.
+    since: i64,
+    through: i64,
+    erasures: u64,
+    pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
+    /// Rows that are pending.
+    rows: usize,
+    handed: u64,
+}
+
+impl Outbox<'_> {
+    /// Takes rows. Those before them are handed over where they are enough for a chunk; these stay, for the last chunk of
+    /// the pass has its position.
+    fn add<T: DerivedTables>(
+        &mut self,
+        finished: Vec<Finished>,
+        tables: &T,
+    ) -> Result<(), DeriveError> {
+        let rows: usize = finished
+            .iter()
+            .map(|finished| finished.rows.batch.num_rows())
+            .sum();
+        if self.rows > 0 && self.rows + rows > CHUNK_ROWS {
+            self.hand_over(tables, false)?;
+        }
+        self.rows += rows;
+        for Finished { rows, licence } in finished {
+            self.pending.entry(licence).or_default().push(rows.batch);
+        }
+        Ok(())
+    }
+
+    /// Hands everything over; with `is_last`, the last chunk says how far the dataset is derived.
+    fn hand_over<T: DerivedTables>(
+        &mut self,
+        tables: &T,
+        is_last: bool,
+    ) -> Result<(), DeriveError> {
+        let plan = self.plan;
+        let declaration = plan.declaration();
+        let id = &declaration.id;
+        self.rows = 0;
+        let mut pending = std::mem::take(&mut self.pending).into_iter().peekable();
+        while let Some((licence, batches)) = pending.next() {
+            let batch =
+                concat_batches(&declaration.declared_schema(), &batches).map_err(|source| {
+                    unreadable(id)(LakeError::Usage(format!("rows cannot be joined: {source}")))
+                })?;
+            let handed = batch.num_rows() as u64;
+            let position = if is_last && pending.peek().is_none() {
+                self.through
+            } else {
+                self.since
+            };
+            let chunk = DerivedChunk {
+                rows: DatasetRows {
+                    declaration: Arc::clone(declaration),
+                    batch,
+                    envelopes: Vec::new(),
+                    timeless: Vec::new(),
+                },
+                input: self.input.clone(),
+                licence,
+                through: self.through,
+                position_id: plan.position_id().to_owned(),
+                position: u64::try_from(position).unwrap_or(0),
+                erasures: self.erasures,
+            };
+            tables.take(chunk).map_err(not_taken(id))?;
+            self.handed += handed;
+        }
+        Ok(())
+    }
+}
+
+/// Returns a function that says which dataset could not be derived for want of its input.
+fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> {
+    let dataset = dataset.clone();
+    move |source| DeriveError::Input {
+        dataset: dataset.clone(),
+        source,
+    }
+}
+
+/// Returns a function that says which dataset's rows were not taken.
+fn not_taken<E: std::error::Error + Send + Sync + 'static>(
+    dataset: &DatasetId,
+) -> impl FnOnce(E) -> DeriveError + use<E> {
+    let dataset = dataset.clone();
+    move |source| DeriveError::NotTaken {
+        dataset,
+        source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests;

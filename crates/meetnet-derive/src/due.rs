@@ -1,0 +1,216 @@
+//! Which rows a pass computes: those that became due, and those that a change touches.
+//!
+//! ```text
+//! (since, through] ─▶ buckets whose end and grace lie in it: all series ─┐
+//! rows recorded since ─▶ the buckets that they reach: their series ──────┴▶ spans of neighbouring buckets
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use arrow::array::RecordBatch;
+use meetnet_lake::committed::{KeyPart, RowRange};
+use meetnet_model::buckets::Walk;
+use meetnet_model::calendar::DAY_US;
+
+use crate::error::DeriveError;
+use crate::input::Keys;
+use crate::plan::{Plan, Series};
+
+/// Pairs of bucket and series that are kept: beyond that buckets are computed for all series.
+const PAIRS_MAX: usize = 262_144;
+/// Longest span: its rows are read in one go, each run of files with a batch in memory.
+const SPAN_US_MAX: i64 = 40 * DAY_US;
+
+/// Buckets that follow each other, and the series whose rows are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Start of the first bucket, µs since 1970 UTC.
+    pub from: i64,
+    /// End of the last one.
+    pub to: i64,
+    /// Whose rows.
+    pub wanted: Wanted,
+}
+
+/// Whose rows of a span are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those of all series.
+    All,
+    /// By start of the bucket.
+    Some(BTreeMap<i64, BTreeSet<Series>>),
+}
+
+impl Span {
+    /// Returns whether the row of a bucket and series is computed.
+    pub fn wants(&self, start: i64, series: &[KeyPart]) -> bool {
+        if !(self.from..self.to).contains(&start) {
+            return false;
+        }
+        match &self.wanted {
+            Wanted::All => true,
+            Wanted::Some(buckets) => buckets
+                .get(&start)
+                .is_some_and(|wanted| wanted.contains(series)),
+        }
+    }
+
+    /// Returns the input rows that the rows of the span are made of.
+    pub fn input(&self, plan: &Plan) -> RowRange {
+        let leading = match &self.wanted {
+            Wanted::Some(buckets) if plan.leads => {
+                let parts = buckets
+                    .values()
+                    .flatten()
+                    .filter_map(|series| series.first());
+                let parts: BTreeSet<&KeyPart> = parts.collect();
+                Some(parts.into_iter().cloned().collect())
+            }
+            _ => None,
+        };
+        RowRange {
+            from: self.from.saturating_sub(plan.look_back),
+            to: self.to,
+            leading,
+        }
+    }
+}
+
+/// Gathers what a pass computes.
+#[derive(Debug)]
+pub struct Touched<'p> {
+    plan: &'p Plan,
+    walk: Walk<'p>,
+    /// Everything recorded until then is committed, µs since 1970 UTC.
+    through: i64,
+    /// By start of the bucket: its end, and the series; none: all.
+    buckets: BTreeMap<i64, (i64, Option<BTreeSet<Series>>)>,
+    pairs: usize,
+}
+
+impl<'p> Touched<'p> {
+    /// Returns an empty pass up to `through`, µs since 1970 UTC.
+    pub fn new(plan: &'p Plan, through: i64) -> Self {
+        Self {
+            plan,
+            walk: plan.buckets.walk(),
+            through,
+            buckets: BTreeMap::new(),
+            pairs: 0,
+        }
+    }
+
+    fn is_due(&self, end: i64) -> bool {
+        end.saturating_add(self.plan.grace) <= self.through
+    }
+
+    /// Adds the buckets that became due after `since` (none: ever) and that rows from `bounds.0` to `bounds.1` (µs since 1970
+    /// UTC) can lie in.
+    pub fn add_due(&mut self, since: Option<i64>, bounds: (i64, i64)) {
+        let (first, last) = bounds;
+        let from = since.map_or(first, |since| {
+            first.max(since.saturating_sub(self.plan.grace).saturating_sub(1))
+        });
+        let mut start = self.walk.start(from);
+        while let Some(at) = start
+            && at <= last
+            && let Some(end) = self.walk.next(at)
+            && self.is_due(end)
+        {
+            let due = end.saturating_add(self.plan.grace);
+            if since.is_none_or(|since| due > since) {
+                self.buckets.insert(at, (end, None));
+            }
+            start = Some(end);
+        }
+    }
+
+    /// Adds the buckets that changed rows reach, where they are due; those that are not come by [`Touched::add_due`] later.
+    ///
+    /// # Errors
+    /// Where the rows lack a key column.
+    pub fn add_changed(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
+        let keys = Keys::of(self.plan, batch)?;
+        // Rows of one series and bucket mostly follow each other. Where there is nothing to look back to, they touch the same.
+        let mut known: Option<(Series, Range<i64>)> = None;
+        for row in 0..batch.num_rows() {
+            let time = keys.time(row);
+            let is_known = known
+                .as_ref()
+                .is_some_and(|(series, times)| times.contains(&time) && keys.is_of(row, series));
+            if is_known || !keys.is_meant(row) {
+                continue;
+            }
+            let Some(first) = self.walk.start(time) else {
+                continue;
+            };
+            let Some(first_end) = self.walk.next(first) else {
+                continue;
+            };
+            let last = time.saturating_add(self.plan.look_back);
+            let mut next = Some((first, first_end));
+            while let Some((start, end)) = next
+                && start <= last
+                && self.is_due(end)
+            {
+                self.touch(start, end, || keys.series(row));
+                next = self.walk.next(end).map(|next_end| (end, next_end));
+            }
+            known = (self.plan.look_back == 0).then(|| (keys.series(row), first..first_end));
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, start: i64, end: i64, series: impl FnOnce() -> Series) {
+        let is_full = self.pairs >= PAIRS_MAX;
+        let (_, wanted) = self
+            .buckets
+            .entry(start)
+            .or_insert_with(|| (end, (!is_full).then(BTreeSet::new)));
+        let Some(all) = wanted else {
+            return;
+        };
+        if is_full {
+            self.pairs -= all.len();
+            *wanted = None;
+        } else if all.insert(series()) {
+            self.pairs += 1;
+        }
+    }
+
+    /// Returns what is to be computed, in the order of time.
+    pub fn into_spans(self) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        for (start, (end, series)) in self.buckets {
+            if let Some(span) = spans.last_mut()
+                && span.to == start
+                && end.saturating_sub(span.from) <= SPAN_US_MAX
+            {
+                match (&mut span.wanted, &series) {
+                    (Wanted::All, None) => {
+                        span.to = end;
+                        continue;
+                    }
+                    (Wanted::Some(buckets), Some(series)) => {
+                        span.to = end;
+                        buckets.insert(start, series.clone());
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            spans.push(Span {
+                from: start,
+                to: end,
+                wanted: series.map_or(Wanted::All, |series| {
+                    Wanted::Some(BTreeMap::from([(start, series)]))
+                }),
+            });
+        }
+        spans
+    }
+}
+
+#[cfg(test)]
+mod tests;

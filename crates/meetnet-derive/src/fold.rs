@@ -1,0 +1,222 @@
+//! Input rows in the order of their key become derived rows: one series and one bucket at a time.
+//!
+//! `sorted rows -> series -> bucket -> sums, extremes, covered stretches -> row`
+//!
+//! Memory: one open bucket, the hours that running means look back to, and the rows that nobody has taken yet.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use arrow::array::RecordBatch;
+use meetnet_lake::committed::KeyPart;
+use meetnet_model::buckets::Walk;
+use meetnet_model::ids::LicenceId;
+use meetnet_model::licence::combine;
+use meetnet_model::rows::{DatasetRows, RowsBuilder};
+
+use crate::due::Span;
+use crate::error::DeriveError;
+use crate::input::Input;
+use crate::plan::{Made, Plan, Series};
+
+mod bucket;
+#[cfg(test)]
+mod tests;
+
+use bucket::{Cell, OpenBucket};
+
+/// Derived rows under one licence.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The rows.
+    pub rows: DatasetRows,
+    /// Their licence.
+    pub licence: LicenceId,
+}
+
+/// Makes the rows of one span of time.
+#[derive(Debug)]
+pub struct Fold<'p> {
+    plan: &'p Plan,
+    span: &'p Span,
+    walk: Walk<'p>,
+    series: Option<Series>,
+    /// Start of the bucket of the last row.
+    at: Option<i64>,
+    /// That bucket, where its row is wanted.
+    open: Option<OpenBucket>,
+    /// Per column: what counts of the hours that its running mean may still need, by time.
+    recent: Vec<VecDeque<(i64, f64)>>,
+    builders: BTreeMap<LicenceId, RowsBuilder>,
+    rows: usize,
+    withheld: u64,
+}
+
+impl<'p> Fold<'p> {
+    /// Returns a fold that has met no row.
+    pub fn new(plan: &'p Plan, span: &'p Span) -> Self {
+        Self {
+            plan,
+            span,
+            walk: plan.buckets.walk(),
+            series: None,
+            at: None,
+            open: None,
+            recent: vec![VecDeque::new(); plan.columns.len()],
+            builders: BTreeMap::new(),
+            rows: 0,
+            withheld: 0,
+        }
+    }
+
+    /// Takes the next rows, in the order of the input's key.
+    ///
+    /// # Errors
+    /// Where they lack a column that the plan reads.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
+        let plan = self.plan;
+        let input = Input::of(plan, batch)?;
+        for row in 0..batch.num_rows() {
+            if !input.keys.is_meant(row) {
+                continue;
+            }
+            let is_same = self
+                .series
+                .as_ref()
+                .is_some_and(|series| input.keys.is_of(row, series));
+            if !is_same {
+                self.close()?;
+                self.series = Some(input.keys.series(row));
+                self.at = None;
+                self.recent.iter_mut().for_each(VecDeque::clear);
+            }
+            let time = input.keys.time(row);
+            let Some(start) = self.walk.start(time) else {
+                continue;
+            };
+            if self.at != Some(start) {
+                self.close()?;
+                self.enter(start);
+            }
+            let counts = input.counts(row);
+            if counts {
+                for ((_, made), recent) in plan.columns.iter().zip(&mut self.recent) {
+                    if let Made::RunningMeanMax { of, .. } = made
+                        && let Some(value) = input.value(row, *of)
+                    {
+                        recent.push_back((time, value));
+                    }
+                }
+            }
+            if let Some(open) = &mut self.open {
+                open.add(plan, &input, row, counts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that there are no more rows.
+    ///
+    /// # Errors
+    /// As [`Fold::push`].
+    pub fn finish(&mut self) -> Result<(), DeriveError> {
+        self.close()
+    }
+
+    /// Returns how many rows are finished and not taken.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Returns how many rows had no licence that all of their input allows.
+    pub fn withheld(&self) -> u64 {
+        self.withheld
+    }
+
+    /// Takes the finished rows, by licence.
+    pub fn take(&mut self) -> Vec<Finished> {
+        self.rows = 0;
+        let builders = std::mem::take(&mut self.builders);
+        let finished = builders.into_iter().map(|(licence, mut builder)| Finished {
+            rows: builder.take(),
+            licence,
+        });
+        finished.collect()
+    }
+
+    /// Begins a bucket.
+    fn enter(&mut self, start: i64) {
+        self.at = Some(start);
+        let earliest = start.saturating_sub(self.plan.look_back);
+        for recent in &mut self.recent {
+            while recent.front().is_some_and(|(time, _)| *time < earliest) {
+                recent.pop_front();
+            }
+        }
+        let series = self.series.as_deref().unwrap_or_default();
+        if self.span.wants(start, series)
+            && let Some(end) = self.walk.next(start)
+        {
+            self.open = Some(OpenBucket::new(self.plan, start, end));
+        }
+    }
+
+    /// Ends the bucket that is open, and makes its row.
+    fn close(&mut self) -> Result<(), DeriveError> {
+        let (Some(open), Some(series)) = (self.open.take(), &self.series) else {
+            return Ok(());
+        };
+        let plan = self.plan;
+        let Some(licence) = licence_of(plan, &open.licences) else {
+            self.withheld += 1;
+            return Ok(());
+        };
+        let property = plan.property.and_then(|at| match series.get(at) {
+            Some(KeyPart::Text(property)) => Some(&**property),
+            _ => None,
+        });
+        let cells = open.cells(plan, &self.recent, property);
+        let builder = self
+            .builders
+            .entry(licence)
+            .or_insert_with(|| RowsBuilder::new(plan.declaration.clone()));
+        for ((_, column), part) in plan.series.iter().zip(series) {
+            match part {
+                KeyPart::Int(value) => builder.set_int(*column, *value),
+                KeyPart::Text(value) => builder.set_text(*column, value),
+            }
+        }
+        builder.set_int(plan.time, open.start);
+        for (column, cell) in cells.into_iter().enumerate() {
+            match cell {
+                Cell::Null => {}
+                Cell::Int(value) => builder.set_int(column, value),
+                Cell::Float(value) => builder.set_float(column, value),
+                Cell::Bool(value) => builder.set_bool(column, value),
+            }
+        }
+        if let Err(column) = builder.finish_row(0) {
+            return Err(DeriveError::Incomplete {
+                dataset: plan.declaration.id.clone(),
+                column: column.to_owned(),
+            });
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+/// Returns the licence of a row that is made of rows under `licences`: the declared one, or the one that all of them allow
+/// and that asks for least.
+fn licence_of(plan: &Plan, licences: &[LicenceId]) -> Option<LicenceId> {
+    if let Some(declared) = &plan.declaration.licence {
+        return Some(declared.clone());
+    }
+    match licences {
+        [] => None,
+        [licence] => Some(licence.clone()),
+        several => {
+            let allowed = combine(several.iter().map(LicenceId::as_str));
+            allowed.first().map(LicenceId::new)
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A derived dataset as it is computed: its declaration with every name looked up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use meetnet_lake::committed::KeyPart;
+use meetnet_model::buckets::TimeBuckets;
+use meetnet_model::calendar::SECOND_US;
+use meetnet_model::column::ColumnType;
+use meetnet_model::common;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::derivation::{ColumnRule, ConditionValue, Derivation};
+use meetnet_model::index::{self, AirIndex};
+use sha2::{Digest, Sha256};
+
+use crate::error::DeriveError;
+
+/// The values of a row's key columns without its time, in key order.
+pub type Series = Vec<KeyPart>;
+
+/// The column of the input that says how long the interval of an observation is.
+pub(crate) const INTERVAL: &str = "interval_s";
+/// The key column that says what was measured.
+const PROPERTY: &str = "property";
+/// Raised whenever the same input would become other rows: everything is derived again then.
+const RULES_VERSION: u32 = 1;
+
+/// How the rows of one dataset are computed.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) declaration: Arc<DatasetDeclaration>,
+    pub(crate) buckets: TimeBuckets,
+    /// From the end of a bucket until its row is due, µs.
+    pub(crate) grace: i64,
+    /// Between two expected observations, µs.
+    pub(crate) expected: i64,
+    /// How long before a bucket its input begins, µs.
+    pub(crate) look_back: i64,
+    pub(crate) quality_max: i8,
+    /// Key columns but the time: name and position in the declaration.
+    pub(crate) series: Vec<(String, usize)>,
+    /// Position in `series` of the property.
+    pub(crate) property: Option<usize>,
+    /// Position in the declaration of the time.
+    pub(crate) time: usize,
+    pub(crate) equal: Vec<(String, KeyPart)>,
+    pub(crate) least: Vec<(String, f64)>,
+    /// Columns of floats that are read.
+    pub(crate) values: Vec<String>,
+    /// Columns of lists of floats that are read.
+    pub(crate) lists: Vec<String>,
+    /// Columns of the row outside the key: position in the declaration, and what each is. In the order of the declaration,
+    /// so that what a column is computed from comes before it.
+    pub(crate) columns: Vec<(usize, Made)>,
+    /// Whether the input says how long intervals are.
+    pub(crate) has_interval: bool,
+    /// Whether the series begins with the column that files of the input are sorted by first.
+    pub(crate) leads: bool,
+    /// Names the input and the rules.
+    position_id: String,
+}
+
+/// What a column is. Numbers are positions in `values`, `lists`, or, for `of` of the last three, in the declaration.
+#[derive(Clone, Debug)]
+pub(crate) enum Made {
+    Count,
+    Coverage,
+    Mean(usize),
+    Min(usize),
+    Max(usize),
+    Sum(usize),
+    Share {
+        of: Vec<usize>,
+        among: Vec<usize>,
+    },
+    Percentile {
+        list: usize,
+        weight: usize,
+        class: f64,
+        percent: f64,
+    },
+    RunningMeanMax {
+        of: usize,
+        hours: i64,
+        hours_min: usize,
+    },
+    Index {
+        index: &'static AirIndex,
+        of: usize,
+    },
+    AtLeast {
+        of: usize,
+        limit: f64,
+    },
+    Above {
+        of: usize,
+        limits: BTreeMap<String, f64>,
+    },
+}
+
+impl Plan {
+    /// Returns the plan of a derived dataset; none for one that is not derived.
+    ///
+    /// # Errors
+    /// Where a name is not known, which the check of declarations excludes.
+    pub fn new(
+        declaration: &Arc<DatasetDeclaration>,
+        input: &DatasetDeclaration,
+    ) -> Result<Option<Self>, DeriveError> {
+        let Some(derivation) = &declaration.derive else {
+            return Ok(None);
+        };
+        let dataset = &declaration.id;
+        let buckets = derivation
+            .buckets()
+            .map_err(|source| DeriveError::Buckets {
+                dataset: dataset.clone(),
+                source,
+            })?;
+        let no_column = |column: &str| DeriveError::Column {
+            dataset: dataset.clone(),
+            column: column.to_owned(),
+        };
+        let position = |name: &str| {
+            declaration
+                .column_index(name)
+                .ok_or_else(|| no_column(name))
+        };
+        let time = declaration.time_column();
+        let series = declaration
+            .key
+            .iter()
+            .filter(|name| *name != time)
+            .map(|name| Ok((name.clone(), position(name)?)))
+            .collect::<Result<Vec<_>, DeriveError>>()?;
+        let mut names = Names::default();
+        let mut columns = Vec::new();
+        for (at, column) in declaration.columns.iter().enumerate() {
+            if declaration.key.contains(&column.name) {
+                continue;
+            }
+            let rule = derivation.columns.get(&column.name);
+            let rule = rule.ok_or_else(|| no_column(&column.name))?;
+            let made = names.made(rule, &position)?;
+            columns.push((at, made.ok_or_else(|| no_column(&column.name))?));
+        }
+        let equal = derivation.equalities().map(|(name, value)| {
+            let part = match value {
+                ConditionValue::Int(value) => KeyPart::Int(*value),
+                ConditionValue::Text(value) => KeyPart::Text(value.as_str().into()),
+            };
+            (name.to_owned(), part)
+        });
+        let least = derivation.least_values();
+        let has_interval = input
+            .columns
+            .iter()
+            .any(|column| column.name == INTERVAL && column.column_type == ColumnType::Int);
+        Ok(Some(Self {
+            grace: i64::from(derivation.grace_s) * SECOND_US,
+            expected: i64::from(derivation.expected_s.max(1)) * SECOND_US,
+            look_back: derivation.look_back(),
+            quality_max: derivation.quality_max,
+            property: series.iter().position(|(name, _)| name == PROPERTY),
+            leads: series.first().map(|(name, _)| name) == input.key.first(),
+            time: position(time)?,
+            equal: equal.collect(),
+            least: least
+                .map(|(name, least)| (name.to_owned(), least))
+                .collect(),
+            values: names.values,
+            lists: names.lists,
+            position_id: position_id(derivation),
+            declaration: Arc::clone(declaration),
+            buckets,
+            series,
+            columns,
+            has_interval,
+        }))
+    }
+
+    /// The derived dataset.
+    pub fn declaration(&self) -> &Arc<DatasetDeclaration> {
+        &self.declaration
+    }
+
+    /// Returns what names the position of a pass in the derived table: its input, and the rules by a hash. After a change of
+    /// the rules there is no position.
+    pub fn position_id(&self) -> &str {
+        &self.position_id
+    }
+
+    /// Returns the columns of the input, beside its key, that say what a row counts for: what a fold reads.
+    pub fn reads(&self) -> Vec<&str> {
+        let values = self.values.iter().chain(&self.lists);
+        let mut names: Vec<&str> = self
+            .least
+            .iter()
+            .map(|(name, _)| name)
+            .chain(values)
+            .map(String::as_str)
+            .collect();
+        names.push(common::QUALITY);
+        if self.has_interval {
+            names.push(INTERVAL);
+        }
+        names
+    }
+}
+
+/// Names of input columns, each once.
+#[derive(Default)]
+struct Names {
+    values: Vec<String>,
+    lists: Vec<String>,
+}
+
+impl Names {
+    /// Returns what a rule makes; none where it names an index that there is not.
+    fn made(
+        &mut self,
+        rule: &ColumnRule,
+        position: &impl Fn(&str) -> Result<usize, DeriveError>,
+    ) -> Result<Option<Made>, DeriveError> {
+        let mut value = |name: &String| place(&mut self.values, name);
+        Ok(Some(match rule {
+            ColumnRule::Count => Made::Count,
+            ColumnRule::Coverage => Made::Coverage,
+            ColumnRule::Mean(of) => Made::Mean(value(of)),
+            ColumnRule::Min(of) => Made::Min(value(of)),
+            ColumnRule::Max(of) => Made::Max(value(of)),
+            ColumnRule::Sum(of) => Made::Sum(value(of)),
+            ColumnRule::Share { of, among } => Made::Share {
+                of: of.iter().map(&mut value).collect(),
+                among: among.iter().map(&mut value).collect(),
+            },
+            ColumnRule::HistogramPercentile {
+                of,
+                weight,
+                class,
+                percent,
+            } => Made::Percentile {
+                weight: value(weight),
+                list: place(&mut self.lists, of),
+                class: *class,
+                percent: *percent,
+            },
+            ColumnRule::RunningMeanMax {
+                of,
+                hours,
+                hours_min,
+            } => Made::RunningMeanMax {
+                of: value(of),
+                hours: i64::from(*hours),
+                hours_min: *hours_min as usize,
+            },
+            ColumnRule::Index { name, of } => {
+                let Some(index) = index::find(name) else {
+                    return Ok(None);
+                };
+                Made::Index {
+                    index,
+                    of: position(of)?,
+                }
+            }
+            ColumnRule::AtLeast { of, limit, .. } => Made::AtLeast {
+                of: position(of)?,
+                limit: *limit,
+            },
+            ColumnRule::Above { of, limits, .. } => Made::Above {
+                of: position(of)?,
+                limits: limits.clone(),
+            },
+        }))
+    }
+}
+
+/// Returns the position of a name, which is added where it is not there yet.
+fn place(names: &mut Vec<String>, name: &str) -> usize {
+    names
+        .iter()
+        .position(|known| known == name)
+        .unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        })
+}
+
+fn position_id(derivation: &Derivation) -> String {
+    // By which right makes no other rows. The grace does: what was not due by the old one may be long due by the new one.
+    let rules = Derivation {
+        permission: None,
+        ..derivation.clone()
+    };
+    let text = serde_json::to_string(&rules).expect("a derivation has string keys only");
+    let hash = Sha256::digest(format!("{RULES_VERSION} {text}"));
+    let digits: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("derive/{}/{digits}", derivation.from)
+}

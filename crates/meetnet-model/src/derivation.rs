@@ -1,0 +1,249 @@
+//! How a derived dataset is made: `[derive]` of its declaration.
+//!
+//! ```text
+//! current rows of `from` ─(where)─▶ per series and bucket of time ─(columns)─▶ one row
+//! ```
+//!
+//! A *series* is what the rows of one key differ in beside their time: the key columns of the derived dataset that its
+//! input has too. A *bucket* is an hour, day, month or year by the clocks of a zone. A derived row is a function of the
+//! current input rows of its series and bucket (and, for running means, of the hours before), and of nothing else. It is
+//! there exactly where its bucket has an input row. `meetnet-derive` computes it; this module only says what is wanted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::buckets::{BucketError, BucketWidth, TimeBuckets};
+use crate::calendar::SECOND_US;
+use crate::declarations::{DeclarationError, Declarations};
+use crate::ids::DatasetId;
+use crate::licence::datasets_of;
+
+/// How rows of one dataset become rows of another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derivation {
+    /// The dataset that it is made of; it may be derived itself.
+    pub from: DatasetId,
+    /// How long the interval of a row is.
+    pub bucket: Bucket,
+    /// Whose clocks say when it begins (IANA name); none: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// A row appears when everything recorded until so many seconds after its interval is committed.
+    pub grace_s: u32,
+    /// An observation is expected every so many seconds: what coverage is a share of.
+    pub expected_s: u32,
+    /// Rows with a greater quality flag do not count (QARTOD: 3 suspect, 4 fail, 9 missing).
+    pub quality_max: i8,
+    /// Which input rows are meant, and which of them count.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The agreement that allows a licence which asks for less than the inputs' do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// What each column outside the key is.
+    pub columns: BTreeMap<String, ColumnRule>,
+}
+
+/// The interval of a derived row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bucket {
+    /// An hour by the clock.
+    Hour,
+    /// A local day: 23, 24 or 25 hours.
+    Day,
+    /// A local month.
+    Month,
+    /// A local year.
+    Year,
+}
+
+/// A condition on an input row: one of `equals` and `at_least`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Column of the input.
+    pub column: String,
+    /// Other rows are not meant: for this dataset they do not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<ConditionValue>,
+    /// Rows with less, or without a value, do not count: they were expected, and lower the coverage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+}
+
+/// A value that a key column of the input has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ConditionValue {
+    /// Of an integer column.
+    Int(i64),
+    /// Of a text column.
+    Text(String),
+}
+
+/// What a derived column is. Values are those of input rows that count and have one; without any the result is null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ColumnRule {
+    /// Number of input rows that count; int.
+    Count,
+    /// Share, 0 to 1, of the expected observations that are there and count; float. The bucket is cut into stretches of
+    /// `expected_s`; one that an observation lies in, or the interval that it states, is covered.
+    Coverage,
+    /// Arithmetic mean of an input column; float.
+    Mean(String),
+    /// Least value of an input column; float.
+    Min(String),
+    /// Greatest value of an input column; float.
+    Max(String),
+    /// Sum of an input column; float.
+    Sum(String),
+    /// Sum of some input columns as a share of the sum of others; float. Of rows in which each of `among` has a value; null
+    /// where that sum is zero.
+    Share {
+        /// The columns of the share.
+        of: Vec<String>,
+        /// The columns of the whole.
+        among: Vec<String>,
+    },
+    /// A percentile of what histograms say together; float. Each histogram (shares per class, the first class from zero, the
+    /// last open) counts by the number in `weight`; within a class values are spread evenly. Null where the percentile
+    /// lies in the open class, of which no upper limit is known.
+    HistogramPercentile {
+        /// Input column with the histograms.
+        of: String,
+        /// Input column with how many each histogram describes.
+        weight: String,
+        /// Width of a class, in the unit of the result.
+        class: f64,
+        /// 0 to 100.
+        percent: f64,
+    },
+    /// Greatest of the running means over so many hours that end in the bucket; float. The hours before it count.
+    RunningMeanMax {
+        /// Input column with a value per hour.
+        of: String,
+        /// Hours of one mean.
+        hours: u32,
+        /// Hours that must have a value.
+        hours_min: u32,
+    },
+    /// Class of a column of this row, by an index of air quality and the row's property; int. Null for a property that the
+    /// index does not know.
+    Index {
+        /// `eaqi` or `belaqi`.
+        name: String,
+        /// Column of this row, declared before.
+        of: String,
+    },
+    /// Whether a column of this row is at least a limit; bool.
+    AtLeast {
+        /// Column of this row, declared before.
+        of: String,
+        /// The limit, in that column's unit.
+        limit: f64,
+        /// Who set it, and where that is published.
+        source: String,
+    },
+    /// Whether a column of this row is above the limit of its property; bool. Null for properties without one.
+    Above {
+        /// Column of this row, declared before.
+        of: String,
+        /// Limits by property, in that column's unit.
+        limits: BTreeMap<String, f64>,
+        /// Who set them, and where that is published.
+        source: String,
+    },
+}
+
+impl Derivation {
+    /// Returns the buckets of the rows.
+    ///
+    /// # Errors
+    /// Where the zone is not known.
+    pub fn buckets(&self) -> Result<TimeBuckets, BucketError> {
+        let width = match self.bucket {
+            Bucket::Hour => BucketWidth::Micros(3_600 * SECOND_US),
+            Bucket::Day => BucketWidth::Days(1),
+            Bucket::Month => BucketWidth::Months(1),
+            Bucket::Year => BucketWidth::Months(12),
+        };
+        TimeBuckets::try_new(width, self.zone.as_deref(), None)
+    }
+
+    /// Returns how long before its bucket a row's input begins, µs: what running means look back to.
+    pub fn look_back(&self) -> i64 {
+        let hours = self.columns.values().map(|rule| match rule {
+            ColumnRule::RunningMeanMax { hours, .. } => i64::from(hours.saturating_sub(1)),
+            _ => 0,
+        });
+        hours.max().unwrap_or(0) * 3_600 * SECOND_US
+    }
+
+    /// Returns the values that a key column of the input must have.
+    pub fn equalities(&self) -> impl Iterator<Item = (&str, &ConditionValue)> {
+        let conditions = self.conditions.iter();
+        conditions
+            .filter_map(|condition| Some((condition.column.as_str(), condition.equals.as_ref()?)))
+    }
+
+    /// Returns the least values that rows must have to count.
+    pub fn least_values(&self) -> impl Iterator<Item = (&str, f64)> {
+        let conditions = self.conditions.iter();
+        conditions.filter_map(|condition| Some((condition.column.as_str(), condition.at_least?)))
+    }
+}
+
+impl ColumnRule {
+    /// Returns the input columns that the rule reads.
+    pub fn inputs(&self) -> Vec<&str> {
+        match self {
+            Self::Count | Self::Coverage => Vec::new(),
+            Self::Mean(of) | Self::Min(of) | Self::Max(of) | Self::Sum(of) => vec![of.as_str()],
+            Self::Share { of, among } => of.iter().chain(among).map(String::as_str).collect(),
+            Self::HistogramPercentile { of, weight, .. } => vec![of.as_str(), weight.as_str()],
+            Self::RunningMeanMax { of, .. } => vec![of.as_str()],
+            Self::Index { .. } | Self::AtLeast { .. } | Self::Above { .. } => Vec::new(),
+        }
+    }
+
+    /// Returns the column of the same row that the rule reads.
+    pub fn of_row(&self) -> Option<&str> {
+        match self {
+            Self::Index { of, .. } | Self::AtLeast { of, .. } | Self::Above { of, .. } => {
+                Some(of.as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether the rule asks which property the row is of.
+    pub fn asks_property(&self) -> bool {
+        matches!(self, Self::Index { .. } | Self::Above { .. })
+    }
+}
+
+/// Checks that no source fills a derived dataset: its rows would not be what the declaration says.
+pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
+    let mut errors = Vec::new();
+    for source in declarations.sources.values() {
+        for id in datasets_of(source) {
+            let Some(dataset) = declarations.datasets.get(&id) else {
+                continue;
+            };
+            if let Some(derivation) = &dataset.derive {
+                errors.push(DeclarationError::general(format!(
+                    "source `{}` fills dataset `{id}`, whose rows are made of `{}`; map to another dataset",
+                    source.id, derivation.from
+                )));
+            }
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+use super::*;
+
+fn derivation(text: &str) -> Derivation {
+    toml::from_str(text).unwrap()
+}
+
+#[test]
+fn a_derivation_is_journalled_as_it_is_declared() {
+    let declared = derivation(
+        r#"
+from = "air_hourly"
+bucket = "day"
+zone = "Europe/Brussels"
+grace_s = 3600
+expected_s = 3600
+quality_max = 2
+where = [{ column = "property", equals = "o3" }, { column = "coverage", at_least = 0.75 }]
+permission = "letter of 2026-03-01"
+[columns]
+n = "count"
+coverage = "coverage"
+mean = { mean = "mean" }
+o3_8h = { running_mean_max = { of = "mean", hours = 8, hours_min = 6 } }
+car_share = { share = { of = ["car"], among = ["car", "bike"] } }
+v85 = { histogram_percentile = { of = "speed_hist", weight = "car", class = 10.0, percent = 85.0 } }
+eaqi = { index = { name = "eaqi", of = "mean" } }
+hot = { at_least = { of = "mean", limit = 30.0, source = "KMI" } }
+who = { above = { of = "mean", limits = { o3 = 100.0 }, source = "WHO" } }
+"#,
+    );
+    let json = serde_json::to_string(&declared).unwrap();
+    assert_eq!(serde_json::from_str::<Derivation>(&json).unwrap(), declared);
+    assert_eq!(declared.look_back(), 7 * 3_600 * SECOND_US);
+    let equal: Vec<_> = declared.equalities().collect();
+    assert_eq!(
+        equal,
+        [("property", &ConditionValue::Text("o3".to_owned()))]
+    );
+    assert_eq!(
+        declared.least_values().collect::<Vec<_>>(),
+        [("coverage", 0.75)]
+    );
+}
+
+#[test]
+fn days_are_those_of_the_zone() {
+    let declared = derivation(
+        "from = \"air\"\nbucket = \"day\"\nzone = \"Europe/Brussels\"\ngrace_s = 0\nexpected_s = 60\nquality_max = 3\n[columns]\n",
+    );
+    let buckets = declared.buckets().unwrap();
+    // 2026-03-29, when the clocks go forward: 23 hours from 2026-03-28T23:00:00Z.
+    let start = 1_774_738_800 * SECOND_US;
+    let mut walk = buckets.walk();
+    assert_eq!(walk.start(start + SECOND_US), Some(start));
+    assert_eq!(walk.next(start), Some(start + 23 * 3_600 * SECOND_US));
+    assert_eq!(declared.look_back(), 0);
+}

@@ -1,0 +1,419 @@
+//! What `[derive]` of a dataset must keep, by itself and against the dataset that it is made of.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{Located, Problems, raw};
+use crate::column::{ColumnDeclaration, ColumnType};
+use crate::dataset::{DatasetDeclaration, DatasetKind};
+use crate::declarations::DeclarationError;
+use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue, Derivation};
+use crate::ids::DatasetId;
+use crate::index;
+use crate::quality::Quality;
+
+/// Expected observations of one bucket at most: a bit each, in memory.
+const EXPECTED_MAX: u32 = 100_000;
+/// Longest running mean, hours.
+const HOURS_MAX: u32 = 48;
+
+/// Lines of what is checked against the input.
+#[derive(Debug)]
+pub(super) struct DeriveLines {
+    from: usize,
+    /// Of the conditions, in their order.
+    conditions: Vec<usize>,
+    /// Of the rules, by column.
+    columns: BTreeMap<String, usize>,
+}
+
+/// Checks a derivation by itself; what is wrong goes to `problems`.
+pub(super) fn check(
+    raw: raw::Derive,
+    kind: DatasetKind,
+    key: &[Spanned<String>],
+    columns: &[(ColumnDeclaration, Range<usize>)],
+    problems: &mut Problems<'_>,
+) -> (Derivation, DeriveLines) {
+    let lines = DeriveLines {
+        from: problems.line(&raw.from.span()),
+        conditions: raw
+            .conditions
+            .iter()
+            .map(|condition| problems.line(&condition.span()))
+            .collect(),
+        columns: raw
+            .columns
+            .iter()
+            .map(|(name, rule)| (name.clone(), problems.line(&rule.span())))
+            .collect(),
+    };
+    if kind != DatasetKind::Wide {
+        problems.add(
+            raw.from.span(),
+            "a derived dataset has a column per value; write `kind = \"wide\"`",
+        );
+    }
+    check_expected(raw.bucket, &raw.expected_s, problems);
+    if let Some(quality_max) = &raw.quality_max
+        && !(Quality::Pass.code()..=Quality::Fail.code()).contains(quality_max.get_ref())
+    {
+        problems.add(
+            quality_max.span(),
+            "`quality_max` is a quality flag of values; use 1 (pass), 2 (not evaluated), 3 (suspect) or 4 (fail)",
+        );
+    }
+    for condition in &raw.conditions {
+        check_condition(condition, problems);
+    }
+    check_columns(&raw.columns, &raw.from, key, columns, problems);
+    let zone_span = raw.zone.as_ref().map_or(raw.from.span(), Spanned::span);
+    let derivation = Derivation {
+        from: DatasetId::new(raw.from.get_ref()),
+        bucket: raw.bucket,
+        zone: raw.zone.map(Spanned::into_inner),
+        grace_s: raw.grace_s,
+        expected_s: raw.expected_s.into_inner(),
+        quality_max: raw
+            .quality_max
+            .map_or(Quality::Suspect.code(), Spanned::into_inner),
+        conditions: raw
+            .conditions
+            .into_iter()
+            .map(Spanned::into_inner)
+            .collect(),
+        permission: raw.permission,
+        columns: raw
+            .columns
+            .into_iter()
+            .map(|(name, rule)| (name, rule.into_inner()))
+            .collect(),
+    };
+    if let Err(error) = derivation.buckets() {
+        problems.add(zone_span, error.to_string());
+    }
+    (derivation, lines)
+}
+
+fn check_expected(bucket: Bucket, expected_s: &Spanned<u32>, problems: &mut Problems<'_>) {
+    let longest_s = match bucket {
+        Bucket::Hour => 3_600,
+        Bucket::Day => 25 * 3_600,
+        Bucket::Month => 31 * 86_400 + 3_600,
+        Bucket::Year => 366 * 86_400,
+    };
+    let seconds = *expected_s.get_ref();
+    if seconds == 0 || seconds > longest_s {
+        problems.add(
+            expected_s.span(),
+            "an observation is expected once a second at most and once an interval at least; correct `expected_s`",
+        );
+    } else if longest_s / seconds > EXPECTED_MAX {
+        problems.add(
+            expected_s.span(),
+            format!("more than {EXPECTED_MAX} observations would be expected of one row; derive from hours or days"),
+        );
+    }
+}
+
+fn check_condition(condition: &Spanned<Condition>, problems: &mut Problems<'_>) {
+    let Condition {
+        column,
+        equals,
+        at_least,
+    } = condition.get_ref();
+    if equals.is_some() == at_least.is_some() {
+        problems.add(
+            condition.span(),
+            format!("the condition on `{column}` has one of `equals` and `at_least`; write one"),
+        );
+    }
+}
+
+fn check_columns(
+    rules: &BTreeMap<String, Spanned<ColumnRule>>,
+    from: &Spanned<String>,
+    key: &[Spanned<String>],
+    columns: &[(ColumnDeclaration, Range<usize>)],
+    problems: &mut Problems<'_>,
+) {
+    let in_key = |name: &str| key.iter().any(|part| part.get_ref() == name);
+    for (name, rule) in rules {
+        if in_key(name) || !columns.iter().any(|(column, _)| column.name == *name) {
+            problems.add(
+                rule.span(),
+                format!(
+                    "`{name}` is no `[[column]]` outside the key; correct the name or remove it"
+                ),
+            );
+        }
+    }
+    let has_property = in_key("property");
+    for (position, (column, span)) in columns.iter().enumerate() {
+        let name = &column.name;
+        if in_key(name) {
+            continue;
+        }
+        let Some(rule) = rules.get(name) else {
+            problems.add(
+                span.clone(),
+                format!(
+                    "nothing says how `{name}` is made of `{}`; add it to `[derive.columns]`",
+                    from.get_ref()
+                ),
+            );
+            continue;
+        };
+        let (made, always) = type_of(rule.get_ref());
+        if column.column_type != made {
+            problems.add(
+                span.clone(),
+                format!(
+                    "column `{name}` has the wrong type; its rule makes {}",
+                    made.as_str()
+                ),
+            );
+        }
+        if column.required && !always {
+            problems.add(
+                span.clone(),
+                format!("column `{name}` is null where nothing counts; remove `required`"),
+            );
+        }
+        check_rule(rule, problems);
+        if let Some(of) = rule.get_ref().of_row() {
+            let before = columns[..position]
+                .iter()
+                .find(|(before, _)| before.name == of);
+            let is_value = before
+                .is_some_and(|(before, _)| before.column_type == ColumnType::Float && !in_key(of));
+            if !is_value {
+                problems.add(
+                    rule.span(),
+                    format!("`{of}` is no column of numbers above `{name}`; name one that is declared before it"),
+                );
+            }
+        }
+        if rule.get_ref().asks_property() && !has_property {
+            problems.add(
+                rule.span(),
+                format!("`{name}` depends on the property of a row; put `property` into the key"),
+            );
+        }
+    }
+}
+
+/// Returns the type that a rule makes, and whether it always makes a value.
+fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
+    match rule {
+        ColumnRule::Count => (ColumnType::Int, true),
+        ColumnRule::Coverage => (ColumnType::Float, true),
+        ColumnRule::Mean(_)
+        | ColumnRule::Min(_)
+        | ColumnRule::Max(_)
+        | ColumnRule::Sum(_)
+        | ColumnRule::Share { .. }
+        | ColumnRule::HistogramPercentile { .. }
+        | ColumnRule::RunningMeanMax { .. } => (ColumnType::Float, false),
+        ColumnRule::Index { .. } => (ColumnType::Int, false),
+        ColumnRule::AtLeast { .. } | ColumnRule::Above { .. } => (ColumnType::Bool, false),
+    }
+}
+
+fn check_rule(rule: &Spanned<ColumnRule>, problems: &mut Problems<'_>) {
+    let wrong = match rule.get_ref() {
+        ColumnRule::Share { of, among }
+            if of.is_empty() || !of.iter().all(|name| among.contains(name)) =>
+        {
+            "a share is of columns that are among the others; correct `of` or `among`"
+        }
+        ColumnRule::HistogramPercentile { class, percent, .. }
+            if !(class.is_finite() && *class > 0.0 && (0.0..=100.0).contains(percent)) =>
+        {
+            "`class` is more than 0, and `percent` from 0 to 100; correct them"
+        }
+        ColumnRule::RunningMeanMax {
+            hours, hours_min, ..
+        } if !(1..=HOURS_MAX).contains(hours) || !(1..=*hours).contains(hours_min) => {
+            "`hours` is from 1 to 48, and `hours_min` from 1 to `hours`; correct them"
+        }
+        ColumnRule::Index { name, .. } if index::find(name).is_none() => {
+            "there is no such index; use eaqi or belaqi"
+        }
+        ColumnRule::AtLeast { source, .. } | ColumnRule::Above { source, .. }
+            if source.trim().is_empty() =>
+        {
+            "a limit names who set it; fill `source` in"
+        }
+        _ => return,
+    };
+    problems.add(rule.span(), wrong);
+}
+
+/// Checks every derived dataset against the one that it is made of.
+pub(super) fn check_inputs(
+    datasets: &BTreeMap<DatasetId, Located<'_, DatasetDeclaration>>,
+    lines: &BTreeMap<DatasetId, DeriveLines>,
+) -> Vec<DeclarationError> {
+    let mut errors = Vec::new();
+    for (id, lines) in lines {
+        let Some(located) = datasets.get(id) else {
+            continue;
+        };
+        let Some(derivation) = &located.declaration.derive else {
+            continue;
+        };
+        let mut found = Found {
+            located,
+            errors: &mut errors,
+        };
+        let Some(input) = datasets.get(&derivation.from) else {
+            found.add(
+                lines.from,
+                format!(
+                    "there is no dataset `{}`; name one that is declared",
+                    derivation.from
+                ),
+            );
+            continue;
+        };
+        if is_circular(id, datasets) {
+            found.add(
+                lines.from,
+                format!("dataset `{id}` would be made of itself; correct `from`"),
+            );
+            continue;
+        }
+        check_input(derivation, &input.declaration, lines, &mut found);
+    }
+    errors
+}
+
+/// The errors of one declaration.
+struct Found<'a, 'f> {
+    located: &'a Located<'f, DatasetDeclaration>,
+    errors: &'a mut Vec<DeclarationError>,
+}
+
+impl Found<'_, '_> {
+    fn add(&mut self, line: usize, message: String) {
+        self.errors.push(DeclarationError {
+            file: self.located.file.to_owned(),
+            line: Some(line),
+            message,
+        });
+    }
+}
+
+/// Returns whether the inputs of a derived dataset never come to one that is not derived.
+fn is_circular(
+    id: &DatasetId,
+    datasets: &BTreeMap<DatasetId, Located<'_, DatasetDeclaration>>,
+) -> bool {
+    let mut at = id;
+    for _ in 0..=datasets.len() {
+        match datasets
+            .get(at)
+            .and_then(|located| located.declaration.derive.as_ref())
+        {
+            Some(derivation) => at = &derivation.from,
+            None => return false,
+        }
+    }
+    true
+}
+
+fn check_input(
+    derivation: &Derivation,
+    input: &DatasetDeclaration,
+    lines: &DeriveLines,
+    found: &mut Found<'_, '_>,
+) {
+    let from = &input.id;
+    if !matches!(input.kind, DatasetKind::Wide | DatasetKind::Long) {
+        found.add(
+            lines.from,
+            format!("`{from}` holds no observations; derive from a wide or long dataset"),
+        );
+        return;
+    }
+    let type_of = |name: &str| {
+        let column = input.columns.iter().find(|column| column.name == name)?;
+        Some(column.column_type)
+    };
+    let located = found.located;
+    let own = &located.declaration;
+    let series: Vec<&str> = own
+        .key
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != "time")
+        .collect();
+    let of_input: Vec<&str> = input
+        .key
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != "time")
+        .collect();
+    let chosen: Vec<&str> = derivation.equalities().map(|(name, _)| name).collect();
+    // Rows of the input are read in the order of its key.
+    let kept: Vec<&str> = of_input
+        .iter()
+        .copied()
+        .filter(|name| !chosen.contains(name))
+        .collect();
+    let same_types = series.iter().all(|&name| {
+        let own = own.columns.iter().find(|column| column.name == name);
+        own.map(|column| column.column_type) == type_of(name)
+    });
+    if series != kept || !same_types {
+        let expected: Vec<&str> = kept.into_iter().chain(["time"]).collect();
+        found.add(
+            lines.from,
+            format!(
+                "the key is that of `{from}` without what `where` fixes; write `key = {expected:?}`, with the types of \
+                 `{from}`, or add `where` conditions"
+            ),
+        );
+    }
+    for (condition, line) in derivation.conditions.iter().zip(&lines.conditions) {
+        let name = &condition.column;
+        let fits = match (&condition.equals, type_of(name.as_str())) {
+            (Some(ConditionValue::Int(_)), Some(ColumnType::Int))
+            | (Some(ConditionValue::Text(_)), Some(ColumnType::Text)) => {
+                of_input.contains(&name.as_str())
+            }
+            (None, Some(ColumnType::Float)) => true,
+            _ => false,
+        };
+        if !fits {
+            found.add(
+                *line,
+                format!(
+                    "`{name}` of `{from}` cannot be compared so; `equals` takes a value of a key column, `at_least` a column of \
+                     floats"
+                ),
+            );
+        }
+    }
+    for (column, rule) in &derivation.columns {
+        let line = lines.columns.get(column).copied().unwrap_or(lines.from);
+        for name in rule.inputs() {
+            let wanted = match rule {
+                ColumnRule::HistogramPercentile { of, .. } if of == name => ColumnType::FloatList,
+                _ => ColumnType::Float,
+            };
+            if type_of(name) != Some(wanted) {
+                found.add(
+                    line,
+                    format!(
+                        "`{from}` has no column `{name}` of type {}; correct the name",
+                        wanted.as_str()
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Deriving datasets while the daemon runs: a thread that looks at the inputs after their commits, and hands the rows to the
+//! pipeline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use meetnet_derive::{DerivedChunk, DerivedTables, Deriver};
+use meetnet_ingest::pipeline::{ImportChunk, PipelineCommands, PipelineError};
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_lake::storage::LakeStorage;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::{DatasetId, SourceId};
+use tracing::{info, warn};
+
+/// How often it looks whether an input has been committed.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread that derives.
+pub(super) struct Deriving {
+    /// Dropped to stop the thread.
+    stop: Sender<()>,
+    /// Set to stop a pass that is under way.
+    is_stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Deriving {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(super) fn start(
+        storage: Arc<dyn LakeStorage>,
+        shared: SharedSnapshot,
+        commands: PipelineCommands,
+    ) -> anyhow::Result<Self> {
+        let (stop, stopped) = channel();
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let work = Work {
+            deriver: Deriver::new(storage),
+            shared,
+            tables: Tables(commands),
+            seen: BTreeMap::new(),
+            is_failing: false,
+            is_stopping: Arc::clone(&is_stopping),
+        };
+        let thread = std::thread::Builder::new()
+            .name("derive".to_owned())
+            .spawn(move || work.run(&stopped))
+            .context("failed to start a thread")?;
+        Ok(Self {
+            stop,
+            is_stopping,
+            thread,
+        })
+    }
+
+    /// Stops it, before the pipeline stops: a chunk that is on its way is still taken.
+    pub(super) async fn stop(self) {
+        let Self {
+            stop,
+            is_stopping,
+            thread,
+        } = self;
+        is_stopping.store(true, Ordering::Relaxed);
+        drop(stop);
+        let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            warn!("the thread that derives ended abnormally");
+        }
+    }
+}
+
+/// What the thread has.
+struct Work {
+    deriver: Deriver,
+    shared: SharedSnapshot,
+    tables: Tables,
+    /// Versions of the tables that were looked at last.
+    seen: BTreeMap<DatasetId, u64>,
+    is_failing: bool,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn run(mut self, stopped: &Receiver<()>) {
+        while matches!(
+            stopped.recv_timeout(LOOK_PAUSE),
+            Err(RecvTimeoutError::Timeout)
+        ) {
+            let snapshot = self.shared.load_full();
+            let derived: Vec<Arc<DatasetDeclaration>> = snapshot
+                .tables
+                .values()
+                .map(|table| &table.declaration)
+                .filter(|declaration| declaration.derive.is_some())
+                .cloned()
+                .collect();
+            let inputs = derived
+                .iter()
+                .filter_map(|declaration| declaration.derive.as_ref());
+            let inputs = inputs.filter_map(|derive| snapshot.tables.get_key_value(&derive.from));
+            let versions: BTreeMap<DatasetId, u64> = inputs
+                .map(|(id, table)| (id.clone(), table.version))
+                .collect();
+            if versions == self.seen {
+                continue;
+            }
+            if self.round(&derived) {
+                self.seen = versions;
+            }
+        }
+    }
+
+    /// Derives what has changed; false where it has to be tried again.
+    fn round(&mut self, derived: &[Arc<DatasetDeclaration>]) -> bool {
+        let (rows, failed) = match self.deriver.round(derived, &self.tables, &self.is_stopping) {
+            Ok(round) => (round.rows, round.failed),
+            Err(error) => (BTreeMap::new(), vec![error]),
+        };
+        for (dataset, rows) in rows {
+            info!(%dataset, rows, "derived");
+        }
+        // One line per episode.
+        if !self.is_failing {
+            for error in &failed {
+                let error: &dyn std::error::Error = error;
+                warn!(error, "a dataset could not be derived: trying again");
+            }
+        } else if failed.is_empty() {
+            info!("datasets are derived again");
+        }
+        self.is_failing = !failed.is_empty();
+        metrics::gauge!("meetnet_derive_failing").set(if self.is_failing { 1.0 } else { 0.0 });
+        !self.is_failing
+    }
+}
+
+/// The tables, as the pipeline changes them.
+struct Tables(PipelineCommands);
+
+impl DerivedTables for Tables {
+    type Error = PipelineError;
+
+    fn erasures(&self) -> Result<u64, PipelineError> {
+        self.0.erasures()
+    }
+
+    fn position(
+        &self,
+        dataset: &DatasetId,
+        position_id: &str,
+    ) -> Result<Option<u64>, PipelineError> {
+        self.0.import_position(dataset, position_id)
+    }
+
+    fn take(&self, chunk: DerivedChunk) -> Result<(), PipelineError> {
+        let rows = chunk.rows.batch.num_rows();
+        let import = ImportChunk {
+            import_id: chunk.position_id,
+            consumed: chunk.position,
+            rows: chunk.rows,
+            // What a row is made of, and up to when. No source can have that name: an erasure looks for the messages of
+            // a row by its source and receive time.
+            source: SourceId::new(format!("derived:{}", chunk.input)),
+            licence: chunk.licence,
+            received_at: Some(vec![chunk.through; rows]),
+        };
+        self.0.derived(import, chunk.erasures).map(drop)
+    }
+}
