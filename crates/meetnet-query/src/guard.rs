@@ -1,18 +1,23 @@
 //! What a statement may be: bounded text, one plan that only reads, no types that allocate by declaration.
 
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, QueryErrorKind};
-use crate::options::QueryOptions;
+use crate::options::{Dialect, QueryOptions, QueryRequest};
 
-/// Checks the text before anything parses it.
-pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryError> {
+/// Checks the text before anything parses it, and the values that go into it.
+pub(crate) fn check_request(
+    request: &QueryRequest,
+    options: &QueryOptions,
+) -> Result<(), QueryError> {
+    let sql = request.sql.as_str();
     if sql.len() > options.sql_bytes_max {
         return Err(QueryError::new(
             QueryErrorKind::TooLarge,
@@ -29,21 +34,45 @@ pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryE
             "the statement is empty",
         ));
     }
+    let dialect: &dyn dialect::Dialect = match request.dialect {
+        Dialect::Generic => &dialect::GenericDialect {},
+        Dialect::Postgres => &dialect::PostgreSqlDialect {},
+    };
+    // A parameter is a literal once it is in the plan.
+    let parameters = request.parameters.iter().map(parameter_bytes).max();
+    check_literal("parameter", parameters, options)?;
     // What the tokenizer refuses the parser refuses with a better message.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+    let Ok(tokens) = Tokenizer::new(dialect, sql).tokenize() else {
         return Ok(());
     };
-    let longest = tokens.iter().map(literal_bytes).max().unwrap_or(0);
-    if longest > options.literal_bytes_max {
-        return Err(QueryError::new(
-            QueryErrorKind::TooLarge,
-            format!(
-                "a text literal has {longest} bytes; at most {} are read",
-                options.literal_bytes_max
-            ),
-        ));
+    check_literal(
+        "text literal",
+        tokens.iter().map(literal_bytes).max(),
+        options,
+    )
+}
+
+fn check_literal(
+    what: &str,
+    longest: Option<usize>,
+    options: &QueryOptions,
+) -> Result<(), QueryError> {
+    let longest = longest.unwrap_or(0);
+    if longest <= options.literal_bytes_max {
+        return Ok(());
     }
-    Ok(())
+    Err(QueryError::new(
+        QueryErrorKind::TooLarge,
+        format!(
+            "a {what} has {longest} bytes; at most {} are read",
+            options.literal_bytes_max
+        ),
+    ))
+}
+
+fn parameter_bytes(value: &ArrayRef) -> usize {
+    let bytes = value.to_data().get_slice_memory_size();
+    bytes.unwrap_or(usize::MAX)
 }
 
 fn literal_bytes(token: &Token) -> usize {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use arrow::array::ArrayRef;
 use meetnet_model::ids::LicenceId;
 
 /// Limits and resources; the defaults fit a machine of two cores.
@@ -77,11 +78,25 @@ pub enum SessionKind {
     Private,
 }
 
+/// Whose SQL a statement is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// DataFusion's, as documented in `docs/sql.md`.
+    #[default]
+    Generic,
+    /// PostgreSQL's, with `pg_catalog` and the functions that its clients call.
+    Postgres,
+}
+
 /// One statement to answer.
 #[derive(Clone, Debug)]
 pub struct QueryRequest {
     /// One SQL statement that only reads.
     pub sql: String,
+    /// Whose SQL it is.
+    pub dialect: Dialect,
+    /// Values of `$1`, `$2`, …: each an array of one value.
+    pub parameters: Vec<ArrayRef>,
     /// Who asks.
     pub session: SessionKind,
     /// Answers the whole statement as of this time, µs since 1970 UTC: every name of a dataset means its view as of
@@ -100,6 +115,8 @@ impl QueryRequest {
     pub fn public(sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
+            dialect: Dialect::Generic,
+            parameters: Vec::new(),
             session: SessionKind::Public,
             as_of: None,
             licences: None,
