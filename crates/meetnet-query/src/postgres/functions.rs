@@ -89,6 +89,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
+        // No type is added to those that have a number; drivers ask for hstore and PostGIS.
+        "to_regtype" => number_or_null(None),
         "array_lower" => number(1),
         "version" => text(&format!(
             "PostgreSQL {} (meetnet)",
@@ -128,17 +130,53 @@ fn is_granted(privileges: &Expr) -> bool {
     })
 }
 
+/// Tables of the catalogue by whose numbers descriptions say what they are of.
+const CATALOGUE_OIDS: [(&str, i64); 4] = [
+    ("pg_class", 1259),
+    ("pg_database", 1262),
+    ("pg_namespace", 2615),
+    ("pg_type", 1247),
+];
+
 /// Returns the OID of a relation by its name as it is written in SQL.
 pub(super) fn oid(name: &str, relations: &[Relation]) -> Option<i64> {
     let name = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
     let found = relations.iter().find(|relation| relation.name == name);
-    match name {
-        // By these, descriptions say what they are of.
-        "pg_class" => Some(1259),
-        "pg_database" => Some(1262),
-        "pg_namespace" => Some(2615),
-        "pg_type" => Some(1247),
-        _ => found.map(|relation| relation.oid),
+    let own = CATALOGUE_OIDS.iter().find(|(known, _)| *known == name);
+    match own {
+        Some((_, oid)) => Some(*oid),
+        None => found.map(|relation| relation.oid),
+    }
+}
+
+/// Returns the OID of the relation that a parameter will name, as it is written in SQL.
+pub(super) fn oid_of_parameter(parameter: &Expr, relations: &[Relation]) -> Expr {
+    let own = CATALOGUE_OIDS.iter().flat_map(|(name, oid)| {
+        [
+            (*name).to_owned(),
+            format!("{}.{name}", super::catalog::PG_CATALOG),
+        ]
+        .map(|name| (name, *oid))
+    });
+    let datasets = relations.iter().flat_map(|relation| {
+        let name = &relation.name;
+        let written = [
+            name.clone(),
+            format!("{SCHEMA}.{name}"),
+            format!("\"{SCHEMA}\".\"{name}\""),
+        ];
+        written.map(|name| (name, relation.oid))
+    });
+    let conditions = own.chain(datasets).map(|(name, oid)| CaseWhen {
+        condition: text(&name),
+        result: cast(number(oid), DataType::BigInt(None)),
+    });
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: Some(Box::new(cast(parameter.clone(), DataType::Text))),
+        conditions: conditions.collect(),
+        else_result: None,
     }
 }
 

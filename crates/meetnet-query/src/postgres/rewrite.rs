@@ -26,7 +26,7 @@ use super::aliases;
 use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, case, cast, literal, null, number_or_null, oid, own_name, replaced,
+    boolean, case, cast, literal, null, number_or_null, oid, oid_of_parameter, own_name, replaced,
 };
 use crate::catalog::SnapshotTables;
 
@@ -256,6 +256,9 @@ impl Rewriter {
                     let found = name.parse().ok().or_else(|| oid(name, &self.relations));
                     return Some(number_or_null(found));
                 }
+                if is_parameter(expr) {
+                    return Some(oid_of_parameter(expr, &self.relations));
+                }
                 let names = self.relations.iter();
                 let names = names.map(|relation| (relation.oid, relation.name.clone()));
                 Some(case(expr, names))
@@ -283,6 +286,14 @@ impl Rewriter {
             name if TEXTS.contains(&name) => Some(cast(expr.clone(), DataType::Text)),
             _ => None,
         }
+    }
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, ast::Value::Placeholder(_)),
+        Expr::Nested(expr) | Expr::Cast { expr, .. } => is_parameter(expr),
+        _ => false,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 36] = [
+pub(super) const EMPTY: [(&str, &str); 37] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -29,6 +29,10 @@ pub(super) const EMPTY: [(&str, &str); 36] = [
         "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
          conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b conkey:t \
          confkey:t conbin:t",
+    ),
+    (
+        "pg_cursors",
+        "name:t statement:t is_holdable:b is_binary:b is_scrollable:b",
     ),
     (
         "pg_depend",

@@ -212,6 +212,49 @@ async fn sqlalchemy_reflects_tables() {
 }
 
 #[tokio::test]
+async fn psycopg_asks_for_types_that_are_not_there() {
+    let database = Database::new();
+    let sql = "SELECT typname AS name, oid, typarray AS array_oid, oid::regtype::text AS regtype, typdelim AS delimiter
+               FROM pg_type t WHERE t.oid = to_regtype($1) ORDER BY t.oid";
+    let described = database
+        .service
+        .describe(request(sql), vec![None])
+        .await
+        .expect("a description");
+    // The place of a parameter stays, also where nothing reads it.
+    assert_eq!(described.parameters.len(), 1);
+    check(
+        &database,
+        &sql.replace("$1", "'hstore'"),
+        &["name|oid|array_oid|regtype|delimiter"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sqlalchemy_names_tables_by_parameters() {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+
+    let database = Database::new();
+    for (name, expected) in [
+        ("pg_catalog.pg_class", "1259".to_owned()),
+        ("public.counts", oid(&database, "counts").await),
+        ("nothing", "-".to_owned()),
+    ] {
+        let found = table(
+            &database,
+            QueryRequest {
+                parameters: vec![Arc::new(StringArray::from(vec![name]))],
+                ..request("SELECT CAST($1 AS REGCLASS) AS oid")
+            },
+        );
+        assert_eq!(found.await[1], [expected], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn jdbc_lists_tables_and_keys() {
     let database = Database::new();
     check(
