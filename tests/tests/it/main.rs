@@ -8,6 +8,7 @@
 mod crashes;
 mod declarations;
 mod erase;
+mod postgres;
 mod quality;
 mod readers;
 mod recordings;
