@@ -12,7 +12,7 @@ use meetnet_query::{QueryOptions, QueryService};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::extendedquery::{Bind, Describe, Execute, Parse, Sync};
 use pgwire::messages::simplequery::Query;
-use pgwire::messages::startup::{Authentication, BackendKeyData, SslRequest, Startup};
+use pgwire::messages::startup::{Authentication, BackendKeyData, SecretKey, SslRequest, Startup};
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -338,7 +338,10 @@ async fn after_an_error_everything_is_skipped_up_to_sync() {
         .send(&Bind::new(None, None, vec![], vec![], vec![]))
         .await;
     client.send(&Sync::new()).await;
-    assert_eq!(client.exchange().await, ["parsed", "ERROR 08P01", "ready I"]);
+    assert_eq!(
+        client.exchange().await,
+        ["parsed", "ERROR 08P01", "ready I"]
+    );
 }
 
 #[tokio::test]
@@ -347,12 +350,6 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
     let (mut client, key) = Client::login(address).await;
     client.send(&Query::new(LONG.to_owned())).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // A wrong secret cancels nothing.
-    let wrong =
-        pgwire::messages::startup::SecretKey::I32(key.secret_key.as_i32().map_or(0, |key| key ^ 1));
-    let mut other = Client::connect(address).await;
-    other.send(&CancelRequest::new(key.pid, wrong)).await;
-    assert!(other.receive().await.is_none());
     let asked = Instant::now();
     let mut other = Client::connect(address).await;
     other
@@ -373,6 +370,28 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
     let shown = client.query(LONG).await;
     assert_eq!(shown, ["columns count:20", "ERROR 57014", "ready I"]);
     assert_eq!(client.query("SELECT 1 AS a").await[1], "row 1");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_wrong_cancels_nothing() {
+    let address = default_server().await;
+    let (mut client, key) = Client::login(address).await;
+    // It would be cancelled at once, and ends by itself only after a second.
+    assert_eq!(
+        client.query("SET statement_timeout = '1s'").await,
+        ["SET", "ready I"]
+    );
+    let started = Instant::now();
+    client.send(&Query::new(LONG.to_owned())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let wrong = key.secret_key.as_i32().map_or(0, |secret| secret ^ 1);
+    let mut other = Client::connect(address).await;
+    other
+        .send(&CancelRequest::new(key.pid, SecretKey::I32(wrong)))
+        .await;
+    assert!(other.receive().await.is_none());
+    assert_eq!(client.exchange().await[1], "ERROR 57014");
+    assert!(started.elapsed() >= Duration::from_millis(900));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Clients of PostgreSQL: psql, psycopg and SQLAlchemy look around in a running daemon and ask it.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use meetnet_tests::daemon::{Installation, TOKEN};
@@ -22,18 +23,16 @@ fn installation() -> (Installation, u16) {
 
 /// Runs psql; None where it is not installed.
 fn psql(port: u16, user: &str, password: &str, command: &str) -> Option<Output> {
+    let port = port.to_string();
+    let place = ["-h", "127.0.0.1", "-p", &port, "-U", user, "-d", "meetnet"];
+    let arguments = [place.as_slice(), &["-c", command]].concat();
+    psql_with(&arguments, password)
+}
+
+fn psql_with(arguments: &[&str], password: &str) -> Option<Output> {
     let output = Command::new("psql")
-        .args(["-X", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", user])
-        .args([
-            "-d",
-            "meetnet",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-P",
-            "pager=off",
-            "-c",
-            command,
-        ])
+        .args(["-X", "-v", "ON_ERROR_STOP=1", "-P", "pager=off"])
+        .args(arguments)
         .env("PGPASSWORD", password)
         .output();
     match output {
@@ -174,5 +173,54 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
             "{user}"
         );
     }
+    daemon.stop().unwrap();
+}
+
+/// Makes a certificate for 127.0.0.1 that signs itself; false where `openssl` is not installed.
+fn certificate(folder: &Path) -> bool {
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=meetnet".split(' '))
+        .args("-addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem".split(' '))
+        .current_dir(folder)
+        .output();
+    let Ok(made) = made else {
+        println!("skipped: openssl is not installed");
+        return false;
+    };
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    true
+}
+
+#[tokio::test]
+async fn with_a_certificate_connections_are_encrypted_and_others_refused() {
+    let port = free_port().unwrap();
+    let pg = format!(
+        "[pg]\nlisten = \"127.0.0.1:{port}\"\ntls_required = true\ntls_cert = \"server.pem\"\n\
+         tls_key = {{ file = \"server.key\" }}\n{SOURCES}"
+    );
+    let installation = Installation::new("", &pg).unwrap();
+    if !certificate(installation.folder()) {
+        return;
+    }
+    let daemon = installation.start().await.unwrap();
+    let root = installation.folder().join("server.pem");
+    let with = |mode: &str| {
+        let place = format!(
+            "host=127.0.0.1 port={port} user=public dbname=meetnet sslmode={mode} sslrootcert={}",
+            root.display()
+        );
+        psql_with(&["-d", &place, "-c", r"\conninfo"], "")
+    };
+    let Some(output) = with("verify-full") else {
+        return;
+    };
+    let encrypted = printed(&output).unwrap();
+    assert!(encrypted.contains("SSL connection"), "{encrypted}");
+    let refused = printed(&with("disable").unwrap()).expect_err("refused");
+    assert!(refused.contains("TLS only"), "{refused}");
     daemon.stop().unwrap();
 }
