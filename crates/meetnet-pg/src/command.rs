@@ -123,7 +123,7 @@ fn set(words: &[&str]) -> Result<Command, PgError> {
             Ok(Command::Nothing("SET"))
         }
         ["session" | "local", rest @ ..] => set(rest),
-        ["names", value, ..] => Ok(assignment("client_encoding", &[value])),
+        ["names", value, ..] => Ok(assignment("client_encoding", &[*value])),
         ["time", "zone", value @ ..] => Ok(assignment("timezone", value)),
         words => {
             let at = words.iter().position(|word| matches!(*word, "=" | "to"));
@@ -196,13 +196,14 @@ fn fetch(words: &[&str]) -> Result<Command, PgError> {
     let rows_max = match how_many {
         [] | ["next"] | ["forward"] => Some(1),
         ["all"] | ["forward", "all"] => None,
+        [
+            "backward" | "prior" | "first" | "last" | "absolute" | "relative",
+            ..,
+        ] => {
+            return Err(only_forward());
+        }
         ["forward", count] | [count] => {
-            let count = count.parse().map_err(|_| {
-                PgError::new(
-                    state::STATE,
-                    "a cursor only goes forward; FETCH FORWARD n FROM it",
-                )
-            })?;
+            let count = count.parse().map_err(|_| only_forward())?;
             Some(count)
         }
         _ => return Err(wrong("FETCH FORWARD takes one number")),
@@ -211,6 +212,13 @@ fn fetch(words: &[&str]) -> Result<Command, PgError> {
         name: (*name).to_owned(),
         rows_max,
     })
+}
+
+fn only_forward() -> PgError {
+    PgError::new(
+        state::STATE,
+        "a cursor only goes forward; FETCH FORWARD n FROM it",
+    )
 }
 
 /// Reads a duration as PostgreSQL's settings have it: a number of milliseconds, or one with a unit. 0: none.

@@ -109,11 +109,6 @@ impl Session {
         }
     }
 
-    /// By what a client can cancel what runs here.
-    pub(crate) fn cancel(&self) -> &CancelHandle {
-        &self.cancel
-    }
-
     pub(crate) fn transaction(&self) -> TransactionStatus {
         self.transaction
     }

@@ -271,11 +271,7 @@ impl Rewriter {
                     None => Some(case(expr, names)),
                 }
             }
-            "oid" | "xid" | "cid" | "int8" => {
-                *data_type = DataType::BigInt(None);
-                None
-            }
-            "int2" | "int4" | "cardinal_number" => {
+            "oid" | "xid" | "cid" | "int2" | "int4" | "int8" | "cardinal_number" => {
                 *data_type = DataType::BigInt(None);
                 None
             }
