@@ -25,7 +25,8 @@ use meetnet_model::ids::{DatasetId, LicenceId};
 
 use crate::as_of::check_settled;
 use crate::encode::type_name;
-use crate::options::SessionKind;
+use crate::options::{Dialect, SessionKind};
+use crate::postgres::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, information};
 use crate::table::MeetnetTable;
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::{NoticedFiles, WatchedReaderFactory};
@@ -36,7 +37,6 @@ use crate::table::view::View;
 pub(crate) const CATALOG: &str = "meetnet";
 /// Name of the schema that holds the datasets.
 pub(crate) const SCHEMA: &str = "public";
-const INFORMATION_SCHEMA: &str = "information_schema";
 /// Name of the view that describes functions. A dataset of this name hides it.
 const FUNCTIONS: &str = "functions";
 /// What follows the name of a dataset in the name of its history. No dataset id ends in it.
@@ -51,6 +51,8 @@ pub(crate) struct SnapshotTables {
     pub(crate) as_of: Option<i64>,
     /// The licences of the rows that datasets show; None: all.
     pub(crate) licences: Option<BTreeSet<LicenceId>>,
+    /// Which clients ask: decides about the information schema, and whether there is a `pg_catalog`.
+    pub(crate) dialect: Dialect,
     pub(crate) prepared: Arc<PreparedTables>,
     pub(crate) registry: Arc<dyn ObjectStoreRegistry>,
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
@@ -96,6 +98,14 @@ impl SnapshotTables {
         }
         let dataset = name.strip_suffix(HISTORY_SUFFIX)?;
         Some((self.get(dataset)?, view(true)))
+    }
+
+    /// Returns the columns of a name of [`Self::names`].
+    pub(crate) fn schema_of(&self, name: &str) -> SchemaRef {
+        match self.named(name) {
+            Some((table, _)) => public_schema(&table.declaration),
+            None => schema_of(&functions()),
+        }
     }
 
     /// Returns a view of a visible table.
@@ -166,12 +176,22 @@ struct SnapshotCatalog(Arc<SnapshotTables>);
 
 impl CatalogProvider for SnapshotCatalog {
     fn schema_names(&self) -> Vec<String> {
-        vec![SCHEMA.to_owned(), INFORMATION_SCHEMA.to_owned()]
+        let mut names = vec![SCHEMA.to_owned(), INFORMATION_SCHEMA.to_owned()];
+        if self.0.dialect == Dialect::Postgres {
+            names.push(PG_CATALOG.to_owned());
+        }
+        names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         match name {
             SCHEMA => Some(Arc::new(Datasets(Arc::clone(&self.0)))),
+            PG_CATALOG if self.0.dialect == Dialect::Postgres => {
+                Some(Arc::new(PgCatalog(Arc::clone(&self.0))))
+            }
+            INFORMATION_SCHEMA if self.0.dialect == Dialect::Postgres => {
+                Some(Arc::new(PgInformation(Arc::clone(&self.0))))
+            }
             INFORMATION_SCHEMA => Some(Arc::new(InformationSchema(Arc::clone(&self.0)))),
             _ => None,
         }
@@ -230,7 +250,46 @@ impl SchemaProvider for InformationSchema {
     }
 }
 
-type NamedColumns = Vec<(&'static str, ArrayRef)>;
+/// The tables of PostgreSQL's own catalogue.
+#[derive(Debug)]
+struct PgCatalog(Arc<SnapshotTables>);
+
+#[async_trait]
+impl SchemaProvider for PgCatalog {
+    fn table_names(&self) -> Vec<String> {
+        catalog::pg_catalog_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        catalog::pg_catalog_table(name, &self.0)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        catalog::is_of_pg_catalog(name)
+    }
+}
+
+/// The information schema as PostgreSQL's clients read it.
+#[derive(Debug)]
+struct PgInformation(Arc<SnapshotTables>);
+
+#[async_trait]
+impl SchemaProvider for PgInformation {
+    fn table_names(&self) -> Vec<String> {
+        information::names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        information::table(name, &self.0)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        information::names().iter().any(|known| known == name)
+    }
+}
+
+/// Columns of a table in memory.
+pub(crate) type NamedColumns = Vec<(&'static str, ArrayRef)>;
 
 fn schema_of(columns: &[(&'static str, ArrayRef)]) -> SchemaRef {
     let field = |(name, values): &(&'static str, ArrayRef)| {
@@ -242,7 +301,7 @@ fn schema_of(columns: &[(&'static str, ArrayRef)]) -> SchemaRef {
     ))
 }
 
-fn in_memory(columns: NamedColumns) -> Result<Arc<dyn TableProvider>> {
+pub(crate) fn in_memory(columns: NamedColumns) -> Result<Arc<dyn TableProvider>> {
     let schema = schema_of(&columns);
     let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, values)| values).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
@@ -252,11 +311,11 @@ fn in_memory(columns: NamedColumns) -> Result<Arc<dyn TableProvider>> {
 /// Table, position from 1, field.
 type ColumnRow = (String, usize, Field);
 
-fn texts(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
+pub(crate) fn texts(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringArray>())
 }
 
-fn constant(value: &str, rows: usize) -> ArrayRef {
+pub(crate) fn constant(value: &str, rows: usize) -> ArrayRef {
     texts(std::iter::repeat_n(Some(value.to_owned()), rows))
 }
 
@@ -304,11 +363,7 @@ fn functions() -> NamedColumns {
 fn columns(tables: &SnapshotTables) -> NamedColumns {
     let mut rows: Vec<ColumnRow> = Vec::new();
     for name in tables.names() {
-        let schema = match tables.named(&name) {
-            Some((table, _)) => public_schema(&table.declaration),
-            None => schema_of(&functions()),
-        };
-        for (position, field) in schema.fields().iter().enumerate() {
+        for (position, field) in tables.schema_of(&name).fields().iter().enumerate() {
             rows.push((name.clone(), position + 1, field.as_ref().clone()));
         }
     }

@@ -5,12 +5,13 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, QueryErrorKind};
-use crate::options::QueryOptions;
+use crate::options::{Dialect, QueryOptions, QueryRequest};
+use crate::parameters::ParameterValue;
 
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.
@@ -18,8 +19,12 @@ const OPERATORS_MAX: usize = 2_000;
 /// Brackets inside each other. The parser's own limit knows those of expressions and queries only.
 const BRACKETS_MAX: usize = 200;
 
-/// Checks the text before anything parses it.
-pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryError> {
+/// Checks the text before anything parses it, and the values that go into it.
+pub(crate) fn check_request(
+    request: &QueryRequest,
+    options: &QueryOptions,
+) -> Result<(), QueryError> {
+    let sql = request.sql.as_str();
     if sql.len() > options.sql_bytes_max {
         return Err(QueryError::new(
             QueryErrorKind::TooLarge,
@@ -36,20 +41,20 @@ pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryE
             "the statement is empty",
         ));
     }
+    let dialect: &dyn dialect::Dialect = match request.dialect {
+        Dialect::Generic => &dialect::GenericDialect {},
+        Dialect::Postgres => &dialect::PostgreSqlDialect {},
+    };
+    // A parameter is a literal once it is in the plan.
+    let parameters = request.parameters.values();
+    let parameters = parameters.map(ParameterValue::literal_bytes).max();
+    check_literal("parameter", parameters, options)?;
     // What the tokenizer refuses the parser refuses with a better message.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+    let Ok(tokens) = Tokenizer::new(dialect, sql).tokenize() else {
         return Ok(());
     };
-    let longest = tokens.iter().filter_map(literal_bytes).max().unwrap_or(0);
-    if longest > options.literal_bytes_max {
-        return Err(QueryError::new(
-            QueryErrorKind::TooLarge,
-            format!(
-                "a text literal has {longest} bytes; at most {} are read",
-                options.literal_bytes_max
-            ),
-        ));
-    }
+    let longest = tokens.iter().filter_map(literal_bytes).max();
+    check_literal("text literal", longest, options)?;
     let operators = tokens.iter().filter(|token| is_operator(token)).count();
     if operators > OPERATORS_MAX {
         return Err(QueryError::new(
@@ -70,6 +75,24 @@ pub(crate) fn check_text(sql: &str, options: &QueryOptions) -> Result<(), QueryE
     Ok(())
 }
 
+fn check_literal(
+    what: &str,
+    longest: Option<usize>,
+    options: &QueryOptions,
+) -> Result<(), QueryError> {
+    let longest = longest.unwrap_or(0);
+    if longest <= options.literal_bytes_max {
+        return Ok(());
+    }
+    Err(QueryError::new(
+        QueryErrorKind::TooLarge,
+        format!(
+            "a {what} has {longest} bytes; at most {} are read",
+            options.literal_bytes_max
+        ),
+    ))
+}
+
 /// Returns true for what can make a plan deeper; for symbols in doubt.
 fn is_operator(token: &Token) -> bool {
     match token {
@@ -83,7 +106,15 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::IN
                 | Keyword::LIKE
                 | Keyword::ILIKE
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::SIMILAR
+                | Keyword::MATCH
+                | Keyword::MEMBER
                 | Keyword::BETWEEN
+                | Keyword::OVERLAPS
+                | Keyword::NOTNULL
+                | Keyword::DIV
                 | Keyword::AT
                 | Keyword::COLLATE
                 | Keyword::UNION
@@ -106,7 +137,8 @@ fn is_operator(token: &Token) -> bool {
         | Token::RBracket
         | Token::LBrace
         | Token::RBrace
-        | Token::Number(..) => false,
+        | Token::Number(..)
+        | Token::Placeholder(_) => false,
         token => literal_bytes(token).is_none(),
     }
 }

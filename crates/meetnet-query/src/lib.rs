@@ -23,6 +23,8 @@ mod options;
 mod page;
 mod parameters;
 mod parse;
+mod planning;
+pub mod postgres;
 mod reach;
 mod service;
 mod session;
@@ -40,12 +42,13 @@ mod slt;
 pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
-pub use options::{QueryOptions, QueryRequest, SessionKind};
+pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
     PageValue, places_of,
 };
-pub use parameters::{ParameterValue, Parameters};
+pub use parameters::{ParameterValue, Parameters, positional};
+pub use planning::StatementDescription;
 pub use service::QueryService;
 pub use state::AnswerState;
 pub use summary::{DatasetSummary, dataset_summary};

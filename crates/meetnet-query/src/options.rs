@@ -79,11 +79,23 @@ pub enum SessionKind {
     Private,
 }
 
+/// Whose SQL a statement is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// DataFusion's, as documented in `docs/sql.md`.
+    #[default]
+    Generic,
+    /// PostgreSQL's, with `pg_catalog` and the functions that its clients call.
+    Postgres,
+}
+
 /// One statement to answer.
 #[derive(Clone, Debug)]
 pub struct QueryRequest {
     /// One SQL statement that only reads.
     pub sql: String,
+    /// Whose SQL it is.
+    pub dialect: Dialect,
     /// Values for its placeholders.
     pub parameters: Parameters,
     /// Who asks.
@@ -106,6 +118,7 @@ impl QueryRequest {
     pub fn public(sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
+            dialect: Dialect::Generic,
             parameters: Parameters::new(),
             session: SessionKind::Public,
             as_of: None,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -30,12 +31,34 @@ pub enum ParameterValue {
     Float(f64),
     /// A text, or what a text of the placeholder's type says: a number, an RFC 3339 time.
     Text(String),
+    /// An array of one value, of the type that the client has agreed on. Such values may be left over: of statements in
+    /// PostgreSQL's dialect parts are taken out that read an empty table of its catalogue.
+    Array(ArrayRef),
 }
 
 /// Values by the names of their placeholders, without `$`.
 pub type Parameters = BTreeMap<String, ParameterValue>;
 
+/// Returns the values of `$1`, `$2` and so on; each is an array of one value.
+pub fn positional(values: impl IntoIterator<Item = ArrayRef>) -> Parameters {
+    let positions = (1_usize..).map(|position| position.to_string());
+    let values = values.into_iter().map(ParameterValue::Array);
+    positions.zip(values).collect()
+}
+
 impl ParameterValue {
+    /// Returns its size as a literal, in bytes.
+    pub(crate) fn literal_bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Array(value) => {
+                let bytes = value.to_data().get_slice_memory_size();
+                bytes.unwrap_or(usize::MAX)
+            }
+        }
+    }
+
     /// Returns the value in the one type that its placeholder is used as, where there is one.
     fn typed(&self, name: &str, types: &[DataType]) -> Result<ScalarValue> {
         let text = match self {
@@ -44,6 +67,10 @@ impl ParameterValue {
             Self::Int(value) => return Ok(ScalarValue::Int64(Some(*value))),
             Self::Float(value) => return Ok(ScalarValue::Float64(Some(*value))),
             Self::Text(text) => text,
+            Self::Array(value) if value.len() == 1 => {
+                return ScalarValue::try_from_array(value, 0);
+            }
+            Self::Array(_) => return Err(wrong(format!("the value of ${name} is not one value"))),
         };
         let plain = ScalarValue::Utf8(Some(text.clone()));
         let Some(first) = types
@@ -82,7 +109,10 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
             "the statement has ${name}, and there is no value for it; give one as a parameter: param_{name}=…"
         )));
     }
-    if let Some(name) = values.keys().find(|name| !used.contains_key(*name)) {
+    let left_over = values.iter().find(|(name, value)| {
+        !used.contains_key(*name) && !matches!(value, ParameterValue::Array(_))
+    });
+    if let Some((name, _)) = left_over {
         return Err(wrong(format!(
             "there is a value for ${name}, which the statement does not have"
         )));

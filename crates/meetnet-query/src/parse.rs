@@ -3,7 +3,7 @@
 //! `sqlparser` reads `floor(…)` as syntax first and, where that fails, once more as the call of a function. So does it
 //! with a dozen other words, with names that have dots, and with parentheses after FROM: each level of nesting doubles the
 //! work, the fifty levels that it allows never end, and no time limit stops a parser. It also follows `INTERVAL INTERVAL …`
-//! until the stack ends. So a dialect that reads as the generic one does counts what the parser does, and stops it.
+//! until the stack ends. So a dialect that reads as another one does counts what the parser does, and stops it.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -13,11 +13,12 @@ use std::ops::ControlFlow;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 use crate::error::{QueryError, QueryErrorKind};
-use crate::options::QueryOptions;
+use crate::options::{Dialect, QueryOptions};
 
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
@@ -32,9 +33,17 @@ const SOURCES_MAX: usize = 200;
 /// # Errors
 /// `BadRequest` for what is no statement, or several; `TooLarge` where reading it takes too many steps, or it reads too
 /// many tables.
-pub(crate) fn statement(sql: &str, options: &QueryOptions) -> Result<Statement> {
+pub(crate) fn statement(
+    sql: &str,
+    written_in: Dialect,
+    options: &QueryOptions,
+) -> Result<Statement> {
     let nesting_max = options.nesting_max.max(1);
     let dialect = CountingDialect {
+        of: match written_in {
+            Dialect::Generic => &GenericDialect,
+            Dialect::Postgres => &PostgreSqlDialect {},
+        },
         steps_left: Cell::new(sql.len().saturating_mul(STEPS_PER_BYTE) + STEPS_FREE),
         depth_left: Cell::new(nesting_max),
         is_inner: Cell::new(false),
@@ -146,9 +155,11 @@ fn refused(kind: QueryErrorKind, message: &str) -> DataFusionError {
     QueryError::new(kind, message).into()
 }
 
-/// The generic dialect, whose parser takes a bounded number of steps.
+/// A dialect whose parser takes a bounded number of steps.
 #[derive(Debug)]
 struct CountingDialect {
+    /// What it reads as.
+    of: &'static dyn dialect::Dialect,
     steps_left: Cell<usize>,
     /// Expressions that may still begin inside each other.
     depth_left: Cell<usize>,
@@ -165,30 +176,50 @@ impl CountingDialect {
     }
 }
 
-/// Answers as the generic dialect does: every flag that it sets itself.
-macro_rules! as_generic {
+/// Answers as the dialect that it reads as: every flag that one of them sets itself.
+macro_rules! as_read {
     ($($flag:ident)*) => {
         $(fn $flag(&self) -> bool {
-            GenericDialect.$flag()
+            self.of.$flag()
         })*
     };
 }
 
-impl Dialect for CountingDialect {
+impl dialect::Dialect for CountingDialect {
     fn dialect(&self) -> TypeId {
-        TypeId::of::<GenericDialect>()
+        self.of.dialect()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        self.of.identifier_quote_style(identifier)
     }
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        GenericDialect.is_delimited_identifier_start(ch)
+        self.of.is_delimited_identifier_start(ch)
     }
 
     fn is_identifier_start(&self, ch: char) -> bool {
-        GenericDialect.is_identifier_start(ch)
+        self.of.is_identifier_start(ch)
     }
 
     fn is_identifier_part(&self, ch: char) -> bool {
-        GenericDialect.is_identifier_part(ch)
+        self.of.is_identifier_part(ch)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        self.of.is_custom_operator_part(ch)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        self.of.is_reserved_for_identifier(keyword)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        self.of.get_next_precedence(parser)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        self.of.prec_value(precedence)
     }
 
     /// Every expression begins here.
@@ -210,18 +241,19 @@ impl Dialect for CountingDialect {
 
     /// Asked for each SELECT: one without columns begins no expression.
     fn supports_empty_projections(&self) -> bool {
-        self.step()
+        self.step() && self.of.supports_empty_projections()
     }
 
     /// Asked for each query that begins with FROM.
     fn supports_from_first_select(&self) -> bool {
-        self.step()
+        self.step() && self.of.supports_from_first_select()
     }
 
-    as_generic! {
+    as_read! {
         allow_extract_custom
         allow_extract_single_quotes
         support_map_literal_syntax
+        supports_alter_column_type_using
         supports_array_join_syntax
         supports_array_typedef_with_brackets
         supports_asc_desc_in_column_definition
@@ -233,6 +265,7 @@ impl Dialect for CountingDialect {
         supports_connect_by
         supports_constraint_keyword_without_name
         supports_create_index_with_clause
+        supports_create_table_like_parenthesized
         supports_create_view_comment_syntax
         supports_cte_without_as
         supports_data_type_signed_suffix
@@ -240,9 +273,12 @@ impl Dialect for CountingDialect {
         supports_dictionary_syntax
         supports_explain_with_utility_options
         supports_extract_comma_syntax
+        supports_factorial_operator
         supports_filter_during_aggregation
+        supports_geometric_types
         supports_group_by_expr
         supports_group_by_with_modifier
+        supports_insert_table_alias
         supports_install
         supports_interpolate
         supports_interval_options
@@ -250,12 +286,17 @@ impl Dialect for CountingDialect {
         supports_left_associative_joins_without_parens
         supports_limit_by
         supports_limit_comma
+        supports_listen_notify
         supports_load_extension
         supports_match_against
         supports_match_recognize
         supports_multiline_comment_hints
         supports_named_fn_args_with_assignment_operator
+        supports_named_fn_args_with_colon_operator
+        supports_named_fn_args_with_expr_name
         supports_nested_comments
+        supports_notnull_operator
+        supports_numeric_literal_underscores
         supports_optimize_table
         supports_parens_around_table_factor
         supports_parenthesized_set_variables
@@ -271,6 +312,7 @@ impl Dialect for CountingDialect {
         supports_select_wildcard_ilike
         supports_select_wildcard_rename
         supports_select_wildcard_replace
+        supports_select_wildcard_with_alias
         supports_set_names
         supports_settings
         supports_start_transaction_modifier

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use datafusion::common::stats::Precision;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -30,8 +31,7 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest};
-use crate::parameters;
-use crate::parse;
+use crate::planning::{StatementDescription, described, planned};
 use crate::reach::Reach;
 use crate::session::Sessions;
 use crate::table::order::WantedOrder;
@@ -81,6 +81,43 @@ struct Shared {
 }
 
 impl Shared {
+    /// How long a request may work.
+    fn time_max(&self, request: &QueryRequest) -> Duration {
+        let most = self.options.query_time_max;
+        request.time_max.map_or(most, |asked| asked.min(most))
+    }
+
+    /// Returns the tables that a request may read, at the newest snapshot.
+    fn tables(&self, request: &QueryRequest, noticed: &Arc<NoticedFiles>) -> Arc<SnapshotTables> {
+        Arc::new(SnapshotTables {
+            snapshot: self.snapshot.load_full(),
+            session: request.session,
+            as_of: request.as_of,
+            licences: request.licences.clone(),
+            dialect: request.dialect,
+            prepared: Arc::clone(&self.prepared),
+            registry: Arc::clone(self.sessions.registry()),
+            metadata_cache: self.sessions.metadata_cache(),
+            noticed: Arc::clone(noticed),
+            ordered_groups_max: self.options.ordered_groups_max,
+            is_unsteady: AtomicBool::new(false),
+        })
+    }
+
+    /// Plans a statement without running it.
+    async fn describe(
+        &self,
+        request: &QueryRequest,
+        known: &[Option<DataType>],
+    ) -> Result<StatementDescription, QueryError> {
+        let tables = self.tables(request, &Arc::new(NoticedFiles::default()));
+        let session = self.sessions.session(Arc::clone(&tables));
+        let session = session.map_err(|error| classified(error, &tables))?;
+        described(&session, request, &tables, &self.options, known)
+            .await
+            .map_err(|error| classified(error, &tables))
+    }
+
     /// Returns the file at a path that starts at the lake, where the newest snapshot names it.
     fn live_file(&self, path: &str) -> Option<(TableFolder, Arc<LiveFile>)> {
         let snapshot = self.snapshot.load();
@@ -178,6 +215,40 @@ impl QueryService {
         &self.inner.shared.options
     }
 
+    /// Says what a statement takes and answers, without running it: the same checks, limits and admission as for
+    /// [`Self::query`]. `known` are types of parameters that the client has named. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    /// As [`Self::query`], where the statement cannot be planned.
+    pub async fn describe(
+        &self,
+        request: QueryRequest,
+        known: Vec<Option<DataType>>,
+    ) -> Result<StatementDescription, QueryError> {
+        let shared = Arc::clone(&self.inner.shared);
+        guard::check_request(&request, &shared.options)?;
+        let permit = shared.admission.admit().await?;
+        let time_max = shared.time_max(&request);
+        let task = self.runtime().spawn(async move {
+            let described = shared.describe(&request, &known).await;
+            drop(permit);
+            described
+        });
+        let _stop = StopOnDrop::new(task.abort_handle(), self.clone());
+        match tokio::time::timeout(time_max, task).await {
+            Ok(Ok(described)) => described,
+            Ok(Err(died)) => Err(QueryError::internal("planning", died)),
+            Err(_elapsed) => Err(timeout_error(time_max)),
+        }
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.inner
+            .runtime
+            .as_ref()
+            .expect("the runtime lives as long as the service")
+    }
+
     /// Answers one statement. Returns with the first batch, or the end, or the error before it; the work goes on
     /// while the answer is read and stops when it is dropped. Needs a tokio runtime with time.
     ///
@@ -186,13 +257,9 @@ impl QueryService {
     pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         let started = Instant::now();
-        guard::check_text(&request.sql, &shared.options)?;
+        guard::check_request(&request, &shared.options)?;
         let permit = shared.admission.admit().await?;
-        let time_max = request
-            .time_max
-            .map_or(shared.options.query_time_max, |asked| {
-                asked.min(shared.options.query_time_max)
-            });
+        let time_max = shared.time_max(&request);
 
         let (header_sender, header) = oneshot::channel();
         let (sender, receiver) = mpsc::channel(shared.options.answer_batches_max.max(1));
@@ -209,12 +276,8 @@ impl QueryService {
             outcome: Arc::clone(&outcome),
             started,
         };
-        let runtime = self
-            .inner
-            .runtime
-            .as_ref()
-            .expect("the runtime lives as long as the service");
-        let stop = StopOnDrop::new(runtime.spawn(task.run(permit)).abort_handle(), self.clone());
+        let running = self.runtime().spawn(task.run(permit));
+        let stop = StopOnDrop::new(running.abort_handle(), self.clone());
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
@@ -231,6 +294,11 @@ impl QueryService {
             Err(_elapsed) => Err(timeout_error(time_max)),
         }
     }
+}
+
+fn classified(error: DataFusionError, tables: &SnapshotTables) -> QueryError {
+    let names: Vec<String> = tables.names().collect();
+    QueryError::from_datafusion(error, &names)
 }
 
 /// The time a query may still work. Waiting for its reader does not count.
@@ -317,32 +385,19 @@ impl Task {
     /// Plans and runs the statement on the newest snapshot.
     async fn attempt(&mut self, noticed: &Arc<NoticedFiles>) -> Result<(), QueryError> {
         let shared = Arc::clone(&self.shared);
-        let tables = Arc::new(SnapshotTables {
-            snapshot: shared.snapshot.load_full(),
-            session: self.request.session,
-            as_of: self.request.as_of,
-            licences: self.request.licences.clone(),
-            prepared: Arc::clone(&shared.prepared),
-            registry: Arc::clone(shared.sessions.registry()),
-            metadata_cache: shared.sessions.metadata_cache(),
-            noticed: Arc::clone(noticed),
-            ordered_groups_max: shared.options.ordered_groups_max,
-            is_unsteady: AtomicBool::new(false),
-        });
-        let classify = |error: DataFusionError| {
-            let names: Vec<String> = tables.names().collect();
-            QueryError::from_datafusion(error, &names)
-        };
+        let tables = shared.tables(&self.request, noticed);
+        let classify = |error: DataFusionError| classified(error, &tables);
 
         let mut session = shared
             .sessions
             .session(Arc::clone(&tables))
             .map_err(classify)?;
-        let statement = parse::statement(&self.request.sql, &shared.options).map_err(classify)?;
-        let plan = self.clock.run(session.statement_to_plan(statement)).await?;
-        let plan = plan.map_err(classify)?;
-        guard::check_plan(&plan).map_err(classify)?;
-        let plan = parameters::bind(plan, &self.request.parameters).map_err(classify)?;
+        let planned = planned(&session, &self.request, &tables, &shared.options);
+        let planned = self.clock.run(planned).await?;
+        let planned = planned
+            .and_then(|planned| planned.with_values(&self.request.parameters))
+            .map_err(classify)?;
+        let plan = planned.plan.clone();
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self
             .request
@@ -367,7 +422,7 @@ impl Task {
                 ),
             ));
         }
-        let schema = physical.schema();
+        let schema = planned.named(physical.schema());
         let units = schema
             .fields()
             .iter()

@@ -303,7 +303,7 @@ fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), 
         // Who only reads needs no credentials of sources.
         Role::Serve => {
             let config = Config::load(file, environment).map_err(Failure::usage)?;
-            let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
+            let secrets = config.serve_secrets(environment).map_err(Failure::usage)?;
             (config, secrets)
         }
         Role::Run | Role::Ingest => load(file, environment)?,

@@ -37,6 +37,7 @@ mod check;
 mod document;
 mod hint;
 mod live;
+mod pg;
 mod raw;
 mod s3;
 mod secrets;
@@ -48,6 +49,7 @@ mod source_poll;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::Secrets;
 pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
@@ -255,6 +257,7 @@ pub(crate) struct Config {
     pub(crate) http: Option<HttpConfig>,
     pub(crate) ingest_http: Option<IngestHttpConfig>,
     pub(crate) admin: Option<AdminConfig>,
+    pub(crate) pg: Option<PgConfig>,
     /// The Unix socket on which a daemon that writes takes commands.
     pub(crate) socket: PathBuf,
     pub(crate) privacy_secret: Option<Located<SecretRef>>,
@@ -322,7 +325,15 @@ impl Config {
         secrets::read(self, environment)
     }
 
-    /// Reads the secrets that reading the lake takes: for who answers queries and writes nothing.
+    /// Reads the secrets of a separate `serve`: those of the lake and of the PostgreSQL listener.
+    ///
+    /// # Errors
+    /// Each of them that is not there.
+    pub(crate) fn serve_secrets(&self, environment: &Environment) -> Result<Secrets, ConfigError> {
+        secrets::read_serve(self, environment)
+    }
+
+    /// Reads the secrets that reading the lake takes.
     ///
     /// # Errors
     /// Each of them that is not there.

@@ -40,6 +40,7 @@ mod journal;
 mod licences;
 mod listeners;
 mod monitor;
+mod pg;
 mod privacy_key;
 mod reload;
 mod settle;
@@ -127,9 +128,9 @@ impl Daemon {
             metrics,
             awaits_history,
         } = start;
-        if role == Role::Serve && config.http.is_none() {
+        if role == Role::Serve && config.http.is_none() && config.pg.is_none() {
             return Err(Failure::Usage(anyhow::anyhow!(
-                "there is nothing to serve: add [http] listen to {}",
+                "there is nothing to serve: add [http] listen, or [pg] listen, to {}",
                 config.file.display()
             )));
         }
@@ -190,14 +191,26 @@ impl Daemon {
             settling = Some(settle::start(context.clone()));
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
-        if let (Some(http), Some(listener)) = (&config.http, listeners.http.take()) {
-            let router = public_router(publish_state(
-                &config,
-                &declarations,
-                http,
-                &snapshot,
-                &readiness,
-            )?);
+        // One for all protocols: its limits are of the machine, not of a listener.
+        let query = if listeners.http.is_some() || listeners.pg.is_some() {
+            Some(query_service(&config, &snapshot)?)
+        } else {
+            None
+        };
+        if let (Some(pg), Some(listener), Some(query)) = (&config.pg, listeners.pg.take(), &query) {
+            let options = pg::options(pg, &secrets, config.limits.stop_time_max)?;
+            let stop = stop_serving.clone().cancelled_owned();
+            servers.spawn(meetnet_pg::serve(listener, query.clone(), options, stop));
+        }
+        if let (Some(http), Some(listener), Some(query)) =
+            (&config.http, listeners.http.take(), &query)
+        {
+            let router = public_router(PublishState::new(
+                query.clone(),
+                Arc::clone(&declarations),
+                readiness.clone(),
+                http.settings.clone(),
+            ));
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
                 drain_time_max: config.limits.stop_time_max,
@@ -360,6 +373,7 @@ pub(crate) async fn run(
         http = addresses.http.map(tracing::field::display),
         ingest_http = addresses.ingest_http.map(tracing::field::display),
         admin = addresses.admin.map(tracing::field::display),
+        pg = addresses.pg.map(tracing::field::display),
         "meetnet is running"
     );
     let failed = loop {
@@ -384,22 +398,10 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn publish_state(
-    config: &Config,
-    declarations: &SharedDeclarations,
-    http: &crate::config::HttpConfig,
-    snapshot: &SharedSnapshot,
-    readiness: &Readiness,
-) -> Result<PublishState, Failure> {
-    let query = QueryService::new(config.query.clone(), Arc::clone(snapshot))
+fn query_service(config: &Config, snapshot: &SharedSnapshot) -> Result<QueryService, Failure> {
+    QueryService::new(config.query.clone(), Arc::clone(snapshot))
         .context("failed to start the query service")
-        .map_err(Failure::Work)?;
-    Ok(PublishState::new(
-        query,
-        Arc::clone(declarations),
-        readiness.clone(),
-        http.settings.clone(),
-    ))
+        .map_err(Failure::Work)
 }
 
 /// Runs blocking work off the async threads.

@@ -9,6 +9,7 @@ mod crashes;
 mod declarations;
 mod erase;
 mod files;
+mod postgres;
 mod quality;
 mod readers;
 mod recordings;

@@ -9,18 +9,22 @@ use crate::service::STACK_BYTES;
 const SOON: Duration = Duration::from_secs(20);
 
 /// Parses on a stack as the service has it: that of a test thread is short for code that is not optimized.
-fn parse(sql: &str) -> Result<Statement> {
+fn parse(sql: &str, dialect: Dialect) -> Result<Statement> {
     let sql = sql.to_owned();
     let parsing = std::thread::Builder::new()
         .stack_size(STACK_BYTES)
-        .spawn(move || statement(&sql, &QueryOptions::default()));
+        .spawn(move || statement(&sql, dialect, &QueryOptions::default()));
     parsing.expect("a thread").join().expect("no panic")
 }
 
 fn refusal(sql: &str) -> QueryError {
+    refusal_in(sql, Dialect::Generic)
+}
+
+fn refusal_in(sql: &str, dialect: Dialect) -> QueryError {
     let started = Instant::now();
     let shown = &sql[..sql.len().min(60)];
-    let error = parse(sql).expect_err(shown);
+    let error = parse(sql, dialect).expect_err(shown);
     let elapsed = started.elapsed();
     assert!(elapsed < SOON, "{shown} took {elapsed:?}");
     QueryError::from_datafusion(error, &[])
@@ -148,8 +152,39 @@ fn statements_read_as_in_the_generic_dialect() {
         long.as_str(),
     ] {
         let shown = &sql[..sql.len().min(60)];
-        let ours = parse(sql).expect(shown);
+        let ours = parse(sql, Dialect::Generic).expect(shown);
         let theirs = DFParser::parse_sql(sql).expect(shown);
         assert_eq!(Some(&ours), theirs.front(), "{shown}");
+    }
+}
+
+#[test]
+fn statements_of_postgresql_s_clients_read_as_in_its_dialect() {
+    for sql in [
+        "SELECT $1::int4, c.oid::regclass, 5 !, a ~ 'x', b !~* 'y', x NOTNULL, 1_000 FROM pg_catalog.pg_class c",
+        "SELECT a OPERATOR(pg_catalog.~) '^(t)$' COLLATE pg_catalog.default FROM t ORDER BY 1, 2",
+        "SELECT a || b || c, a - b * c ^ 2, x IS NULL OR y = ANY($2), (ARRAY[1, 2])[1], array_agg(DISTINCT q.*) FROM q",
+        "EXPLAIN SELECT e'\\n', U&'\\0041', \"x y\" FROM t /* a /* b */ c */",
+    ] {
+        let ours = parse(sql, Dialect::Postgres).expect(sql);
+        let theirs = DFParser::parse_sql_with_dialect(sql, &PostgreSqlDialect {}).expect(sql);
+        assert_eq!(Some(&ours), theirs.front(), "{sql}");
+    }
+}
+
+#[test]
+fn what_the_parser_reads_again_and_again_is_refused_in_this_dialect_too() {
+    for sql in [
+        nested("floor(", "1 2", ")"),
+        nested("substring(", "1 2", ")"),
+        nested("NOT - ", ")", ""),
+        format!("SELECT 1 FROM {}", "((SELECT FROM ".repeat(20)),
+    ] {
+        let error = refusal_in(&sql, Dialect::Postgres);
+        let is_told = matches!(
+            error.kind,
+            QueryErrorKind::TooLarge | QueryErrorKind::BadRequest
+        );
+        assert!(is_told, "{error}");
     }
 }

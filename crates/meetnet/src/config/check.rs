@@ -20,7 +20,7 @@ use super::document::Document;
 use super::hint::did_you_mean;
 use super::source::{ReadSource, Transport};
 use super::source_poll::check_properties;
-use super::{AdminConfig, HttpConfig, IngestHttpConfig, raw, sections};
+use super::{AdminConfig, HttpConfig, IngestHttpConfig, PgConfig, raw, sections};
 
 /// Less would drop a period before its last rows have come.
 const RETENTION_MIN: Duration = Duration::from_secs(24 * 3_600);
@@ -242,12 +242,14 @@ pub(super) fn same_address(
     http: Option<&HttpConfig>,
     ingest_http: Option<&IngestHttpConfig>,
     admin: Option<&AdminConfig>,
+    pg: Option<&PgConfig>,
 ) {
     let listeners = [
         http.map(|http| ("[http]", http.listen)),
         ingest_http.map(|ingest| ("[ingest_http]", ingest.listen)),
         admin.map(|admin| ("[admin]", admin.listen)),
         admin.and_then(|admin| Some(("[admin] serve_listen", admin.serve_listen?))),
+        pg.map(|pg| ("[pg]", pg.listen)),
     ];
     let listeners: Vec<(&str, SocketAddr)> = listeners.into_iter().flatten().collect();
     for (index, (name, address)) in listeners.iter().enumerate() {

@@ -118,6 +118,34 @@ pub(super) struct Admin {
     pub(super) socket: Option<Spanned<String>>,
 }
 
+/// `[pg]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pg {
+    pub(super) listen: Spanned<String>,
+    pub(super) anonymous: Option<Spanned<bool>>,
+    pub(super) users: Option<Vec<PgUser>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<Secret>>,
+    pub(super) tls_required: Option<Spanned<bool>>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) login_time_max: Option<DurationText>,
+    pub(super) idle_time_max: Option<DurationText>,
+    pub(super) stall_time_max: Option<DurationText>,
+    pub(super) message_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) statements_max: Option<NonZeroUsize>,
+    pub(super) statement_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) portals_max: Option<NonZeroUsize>,
+}
+
+/// One of `users` in `[pg]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PgUser {
+    pub(super) name: Spanned<String>,
+    pub(super) password: Spanned<Secret>,
+}
+
 /// `[privacy]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,10 @@ use meetnet_lake::storage::{ROLE_VARIABLES, S3Credentials};
 use meetnet_model::declarations::DeclarationError;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SecretRef;
+use meetnet_pg::PASSWORD_BYTES_MIN;
 
 use super::source::Transport;
-use super::{Config, ConfigError, Environment, LakePlace, Located, S3CredentialsFrom};
+use super::{Config, ConfigError, Environment, LakePlace, Located, PgConfig, S3CredentialsFrom};
 
 /// Largest secret file, bytes: what is larger is another file by mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -21,6 +22,10 @@ pub(crate) struct Secrets {
     pub(crate) privacy: Option<String>,
     /// Per source.
     pub(crate) sources: BTreeMap<SourceId, SourceSecrets>,
+    /// Passwords of the users of `[pg]`, by name.
+    pub(crate) pg_passwords: BTreeMap<String, String>,
+    /// Private key of the certificate of `[pg]`, PEM.
+    pub(crate) pg_tls_key: Option<String>,
     /// Credentials of `[s3]`; none where the lake is a folder.
     pub(crate) s3: Option<S3Credentials>,
 }
@@ -84,6 +89,29 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Finds the passwords and the private key of `[pg]`.
+    fn find_pg(&mut self, pg: Option<&PgConfig>) -> (BTreeMap<String, String>, Option<String>) {
+        let mut passwords = BTreeMap::new();
+        let Some(pg) = pg else {
+            return (passwords, None);
+        };
+        for (name, secret) in &pg.users {
+            let Some(password) = self.find(secret) else {
+                continue;
+            };
+            // Clients normalise other letters in ways of their own.
+            if password.len() < PASSWORD_BYTES_MIN || !password.is_ascii() {
+                self.problems.push(secret.problem(format!(
+                    "the password of `{name}` has fewer than {PASSWORD_BYTES_MIN} characters, or others than ASCII; \
+                     make one with `openssl rand -hex 16`"
+                )));
+            }
+            passwords.insert(name.clone(), password);
+        }
+        let key = pg.tls.as_ref().and_then(|(_, key)| self.find(key));
+        (passwords, key)
+    }
+
     fn end(self, secrets: Secrets) -> Result<Secrets, ConfigError> {
         match self.problems {
             problems if problems.is_empty() => Ok(secrets),
@@ -113,6 +141,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         };
         sources.insert(source.declaration.id.clone(), found);
     }
+    let (pg_passwords, pg_tls_key) = finder.find_pg(config.pg.as_ref());
     if let (Some(text), Some(secret)) = (&privacy, &config.privacy_secret)
         && text.len() < PRIVACY_BYTES_MIN
     {
@@ -121,6 +150,8 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
     finder.end(Secrets {
         privacy,
         sources,
+        pg_passwords,
+        pg_tls_key,
         s3,
     })
 }
@@ -134,6 +165,22 @@ pub(super) fn read_lake(
     let s3 = finder.find_s3(&config.lake.place);
     finder.end(Secrets {
         s3,
+        ..Secrets::default()
+    })
+}
+
+/// Reads the secrets of who answers queries and writes nothing.
+pub(super) fn read_serve(
+    config: &Config,
+    environment: &Environment,
+) -> Result<Secrets, ConfigError> {
+    let mut finder = Finder::new(config, environment);
+    let s3 = finder.find_s3(&config.lake.place);
+    let (pg_passwords, pg_tls_key) = finder.find_pg(config.pg.as_ref());
+    finder.end(Secrets {
+        s3,
+        pg_passwords,
+        pg_tls_key,
         ..Secrets::default()
     })
 }

@@ -20,7 +20,7 @@ use super::hint::did_you_mean;
 use super::live::LIVE_SECTIONS;
 use super::{
     AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
-    LimitsConfig, LogConfig, LogFormat, check, raw, s3, source,
+    LimitsConfig, LogConfig, LogFormat, check, pg, raw, s3, source,
 };
 
 /// Sections of this version, for messages.
@@ -32,6 +32,7 @@ const SECTIONS: &[&str] = &[
     "portal",
     "ingest_http",
     "admin",
+    "pg",
     "privacy",
     "query",
     "limits",
@@ -42,7 +43,7 @@ const SECTIONS: &[&str] = &[
     "source",
 ];
 /// Sections that are planned: silently ignoring one would look like a listener that does not answer.
-const LATER_SECTIONS: &[&str] = &["pg", "flight"];
+const LATER_SECTIONS: &[&str] = &["flight"];
 
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
@@ -90,6 +91,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         .as_ref()
         .map(|journal| admin_socket(document, socket, &journal.dir, folder));
     let admin = admin.and_then(|raw| self::admin(document, raw));
+    let pg = section::<raw::Pg>(document, "pg").and_then(|raw| pg::read(document, raw, folder));
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")
         .and_then(|raw| raw.secret)
         .map(|secret| document.secret(&secret));
@@ -110,6 +112,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         http.as_ref(),
         ingest_http.as_ref(),
         admin.as_ref(),
+        pg.as_ref(),
     );
     unknown_sections(document);
 
@@ -120,6 +123,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         http,
         ingest_http,
         admin,
+        pg,
         socket: socket?,
         privacy_secret,
         query: query?,
@@ -517,7 +521,7 @@ fn with_connections(connections_max: Option<NonZeroUsize>) -> ServeLimits {
     }
 }
 
-fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<SocketAddr> {
+pub(super) fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<SocketAddr> {
     let address = text.get_ref().parse().ok();
     if address.is_none() {
         let message = format!(

@@ -527,7 +527,22 @@ fn identity(
     raw: &raw::Source,
     folder: &Path,
 ) -> Option<(Vec<u8>, Located<SecretRef>)> {
-    match (&raw.tls_cert, &raw.tls_key) {
+    tls_pair(
+        document,
+        raw.tls_cert.as_ref(),
+        raw.tls_key.as_ref(),
+        folder,
+    )
+}
+
+/// Reads a certificate file (PEM), and where its private key is: each needs the other.
+pub(super) fn tls_pair(
+    document: &mut Document<'_>,
+    cert: Option<&Spanned<String>>,
+    key: Option<&Spanned<raw::Secret>>,
+    folder: &Path,
+) -> Option<(Vec<u8>, Located<SecretRef>)> {
+    match (cert, key) {
         (None, None) => None,
         (Some(path), Some(key)) => {
             let key = document.secret(key);

@@ -14,6 +14,7 @@ pub(crate) struct Listeners {
     pub(crate) http: Option<TcpListener>,
     pub(crate) ingest_http: Option<TcpListener>,
     pub(crate) admin: Option<TcpListener>,
+    pub(crate) pg: Option<TcpListener>,
 }
 
 /// Where a daemon listens.
@@ -22,6 +23,7 @@ pub(crate) struct Addresses {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) ingest_http: Option<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) pg: Option<SocketAddr>,
 }
 
 impl Listeners {
@@ -34,6 +36,9 @@ impl Listeners {
         let mut listeners = Self::default();
         if let Some(http) = config.http.as_ref().filter(|_| role.reads()) {
             listeners.http = Some(bind("[http] listen", http.listen).await?);
+        }
+        if let Some(pg) = config.pg.as_ref().filter(|_| role.reads()) {
+            listeners.pg = Some(bind("[pg] listen", pg.listen).await?);
         }
         if let Some(ingest) = config.ingest_http.as_ref().filter(|_| role.writes()) {
             listeners.ingest_http = Some(bind("[ingest_http] listen", ingest.listen).await?);
@@ -55,6 +60,7 @@ impl Listeners {
             http: address(&self.http),
             ingest_http: address(&self.ingest_http),
             admin: address(&self.admin),
+            pg: address(&self.pg),
         }
     }
 }

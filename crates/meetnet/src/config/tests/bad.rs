@@ -59,11 +59,32 @@ fn names_of_queries_stand_in_addresses() {
 }
 
 #[test]
-fn what_comes_later_is_said_to_come_later() {
+fn nobody_is_locked_out_of_the_postgresql_listener_or_let_in_by_mistake() {
+    let pg = |keys: &str| format!("[pg]\nlisten = \"127.0.0.1:5432\"\n{keys}\n");
     check(
-        "[pg]\nlisten = \"127.0.0.1:5432\"\n",
-        "city/meetnet.toml:1: [pg] is not in this version; remove the section",
+        &pg("anonymous = false"),
+        "city/meetnet.toml:3: nobody could log in; add `users`, or let anybody read as `public`",
     );
+    check(
+        &pg("users = [{ name = \"public\", password = { env = \"A\" } }]"),
+        "city/meetnet.toml:3: `public` is no name for a user with a password: `public` is anybody; choose another",
+    );
+    check(
+        &pg("tls_required = true"),
+        "city/meetnet.toml:3: TLS needs a certificate; add `tls_cert` and `tls_key`",
+    );
+    check(
+        &pg("tls_cert = \"server.pem\""),
+        "city/meetnet.toml:3: `tls_cert` needs its key; add `tls_key = { file = \"…\" }`",
+    );
+    check(
+        &format!("[http]\nlisten = \"127.0.0.1:5432\"\n{}", pg("")),
+        "city/meetnet.toml: [http] and [pg] both listen on 127.0.0.1:5432; give one another port",
+    );
+}
+
+#[test]
+fn what_comes_later_is_said_to_come_later() {
     check(
         "[flight]\n",
         "city/meetnet.toml:1: [flight] is not in this version; remove the section",
@@ -470,7 +491,7 @@ fn the_environment_is_checked_too() {
 
 #[test]
 fn every_problem_is_listed_in_the_order_of_lines() {
-    let text = "[http]\nlisten = \"x\"\n[query]\nrow_limt = 1\n[pg]\n[[source]]\nid = \"a\"\nkind = \"smtp\"\n";
+    let text = "[http]\nlisten = \"x\"\n[query]\nrow_limt = 1\n[flight]\n[[source]]\nid = \"a\"\nkind = \"smtp\"\n";
     let error = parse(text, &[]).unwrap_err();
     let lines: Vec<_> = error.problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [Some(2), Some(4), Some(5), Some(8)]);

@@ -61,7 +61,7 @@ fn the_full_example_has_the_defaults() {
     let full = load("full.toml");
     let (path, _) = example("full.toml");
     let bare = "[http]\nlisten = \"127.0.0.1:8080\"\n[ingest_http]\nlisten = \"127.0.0.1:8081\"\n\
-                [admin]\nlisten = \"127.0.0.1:8082\"\n";
+                [admin]\nlisten = \"127.0.0.1:8082\"\n[pg]\nlisten = \"127.0.0.1:5432\"\n";
     let bare = Config::parse(&path, bare, &environment(&[])).unwrap();
     let text = |config: &Config| {
         format!(
@@ -72,6 +72,7 @@ fn the_full_example_has_the_defaults() {
                 &config.http,
                 &config.ingest_http,
                 &config.admin,
+                &config.pg,
                 &config.query,
                 &config.limits
             )
@@ -83,13 +84,14 @@ fn the_full_example_has_the_defaults() {
 #[test]
 fn the_full_example_names_every_key() {
     let (_, text) = example("full.toml");
-    let sections: [(&str, &[&str]); 13] = [
+    let sections: [(&str, &[&str]); 14] = [
         ("lake", fields::<raw::Lake>()),
         ("journal", fields::<raw::Journal>()),
         ("http", fields::<raw::Http>()),
         ("portal", fields::<raw::Portal>()),
         ("ingest_http", fields::<raw::IngestHttp>()),
         ("admin", fields::<raw::Admin>()),
+        ("pg", fields::<raw::Pg>()),
         ("privacy", fields::<raw::Privacy>()),
         ("query", fields::<raw::Query>()),
         ("limits", fields::<raw::Limits>()),

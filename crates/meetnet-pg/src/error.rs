@@ -1,0 +1,119 @@
+//! Errors as clients of PostgreSQL read them: the one table from kinds of errors to SQLSTATE codes.
+
+use std::fmt;
+
+use meetnet_query::{QueryError, QueryErrorKind};
+use pgwire::messages::response::ErrorResponse;
+
+/// Codes of PostgreSQL that this server sends.
+pub(crate) mod state {
+    pub(crate) const PROTOCOL: &str = "08P01";
+    pub(crate) const UNSUPPORTED: &str = "0A000";
+    pub(crate) const BAD_VALUE: &str = "22023";
+    pub(crate) const BAD_BINARY: &str = "22P03";
+    pub(crate) const BAD_TEXT: &str = "22P02";
+    pub(crate) const CURSOR_NAME: &str = "34000";
+    pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const NO_TRANSACTION: &str = "25P01";
+    pub(crate) const FAILED_TRANSACTION: &str = "25P02";
+    pub(crate) const STATEMENT_NAME: &str = "26000";
+    pub(crate) const LOGIN: &str = "28000";
+    pub(crate) const PASSWORD: &str = "28P01";
+    pub(crate) const DATABASE: &str = "3D000";
+    pub(crate) const RETRY: &str = "40001";
+    pub(crate) const REFUSED: &str = "42000";
+    pub(crate) const SYNTAX: &str = "42601";
+    pub(crate) const COLUMN: &str = "42703";
+    pub(crate) const SETTING: &str = "42704";
+    pub(crate) const FUNCTION: &str = "42883";
+    pub(crate) const TABLE: &str = "42P01";
+    pub(crate) const EXISTS: &str = "42P03";
+    pub(crate) const BUSY: &str = "53000";
+    pub(crate) const CONNECTIONS: &str = "53300";
+    pub(crate) const LIMIT: &str = "54000";
+    pub(crate) const STATE: &str = "55000";
+    pub(crate) const CANCELLED: &str = "57014";
+    pub(crate) const SHUTDOWN: &str = "57P01";
+    pub(crate) const INTERNAL: &str = "XX000";
+}
+
+/// What a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PgError {
+    /// SQLSTATE.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// The connection ends with it.
+    pub(crate) is_fatal: bool,
+}
+
+impl PgError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            is_fatal: false,
+        }
+    }
+
+    pub(crate) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            is_fatal: true,
+            ..Self::new(code, message)
+        }
+    }
+
+    /// A message that breaks the protocol: what comes after it cannot be understood.
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::fatal(state::PROTOCOL, message)
+    }
+
+    /// Returns the message for the client, and counts it.
+    pub(crate) fn response(&self) -> ErrorResponse {
+        metrics::counter!("meetnet_pg_errors_total", "sqlstate" => self.code).increment(1);
+        let severity = if self.is_fatal { "FATAL" } else { "ERROR" };
+        ErrorResponse::new(vec![
+            (b'S', severity.to_owned()),
+            (b'V', severity.to_owned()),
+            (b'C', self.code.to_owned()),
+            // A zero byte would end the text in the middle of the message.
+            (b'M', self.message.replace('\0', " ")),
+        ])
+    }
+}
+
+impl fmt::Display for PgError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl From<QueryError> for PgError {
+    fn from(error: QueryError) -> Self {
+        let message = error.message.as_str();
+        let code = match error.kind {
+            QueryErrorKind::BadRequest if message.starts_with("the SQL could not be read") => {
+                state::SYNTAX
+            }
+            QueryErrorKind::BadRequest if message.starts_with("there is no column") => {
+                state::COLUMN
+            }
+            QueryErrorKind::BadRequest if message.starts_with("Invalid function") => {
+                state::FUNCTION
+            }
+            QueryErrorKind::BadRequest => state::REFUSED,
+            QueryErrorKind::NotFound if message.starts_with("there is no table function") => {
+                state::FUNCTION
+            }
+            QueryErrorKind::NotFound => state::TABLE,
+            QueryErrorKind::NotSettled => state::STATE,
+            QueryErrorKind::Forbidden => state::READ_ONLY,
+            QueryErrorKind::TooLarge => state::LIMIT,
+            QueryErrorKind::Timeout => state::CANCELLED,
+            QueryErrorKind::Busy => state::BUSY,
+            QueryErrorKind::SnapshotExpired => state::RETRY,
+            QueryErrorKind::Internal => state::INTERNAL,
+        };
+        Self::new(code, error.message)
+    }
+}

@@ -1,0 +1,265 @@
+//! From the first byte to a session: cancel requests, TLS, startup, and who it is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use meetnet_query::postgres::setting;
+use pgwire::messages::response::{ReadyForQuery, SslResponse, TransactionStatus};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::cancel::{CancelHandle, Connections};
+use crate::error::{PgError, state};
+use crate::frontend::{Frontend, Opening, sasl_initial};
+use crate::options::PgOptions;
+use crate::scram::{Exchange, MECHANISM, ScramError, Verifier};
+use crate::wire::{End, Stream, Wire};
+
+/// Who needs no password.
+const ANONYMOUS: &str = "public";
+/// The one database. Clients that name none ask for one with the name of the user.
+const DATABASE: &str = "meetnet";
+/// Version 3.0 as its number in messages.
+const PROTOCOL: i32 = 3 << 16;
+/// First messages that may come before the startup: TLS, and GSS, which is refused.
+const OPENINGS_MAX: usize = 3;
+/// Settings that clients are told at the start, as PostgreSQL calls them.
+const REPORTED: [&str; 12] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "integer_datetimes",
+    "IntervalStyle",
+    "is_superuser",
+    "server_encoding",
+    "server_version",
+    "standard_conforming_strings",
+    "TimeZone",
+];
+
+/// Decides who may come in.
+pub(crate) struct Door {
+    options: PgOptions,
+    verifiers: HashMap<String, Verifier>,
+    /// From which the salts of users are made that do not exist.
+    secret: [u8; 32],
+    pub(crate) connections: Arc<Connections>,
+}
+
+/// A client that is in.
+pub(crate) struct Admitted {
+    pub(crate) wire: Wire,
+    pub(crate) cancel: CancelHandle,
+    /// What it has set at the start.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+impl Door {
+    pub(crate) fn new(options: PgOptions) -> Self {
+        let verifiers = options.users.iter();
+        let verifiers = verifiers.map(|user| (user.name.clone(), Verifier::new(&user.password)));
+        Self {
+            verifiers: verifiers.collect(),
+            options,
+            secret: rand::random(),
+            connections: Arc::default(),
+        }
+    }
+
+    /// Lets a client in; None where it only wanted to cancel something.
+    pub(crate) async fn enter(
+        &self,
+        stream: Box<dyn Stream>,
+    ) -> Result<Option<Admitted>, Box<Refused>> {
+        let mut wire = Wire::new(stream, self.options.limits);
+        let mut is_encrypted = false;
+        for _ in 0..OPENINGS_MAX {
+            let opening = match wire.opening().await {
+                Ok(opening) => opening,
+                Err(end) => return Err(refused(wire, end)),
+            };
+            match opening {
+                Opening::Cancel { id, secret } => {
+                    self.connections.cancel(id, secret);
+                    return Ok(None);
+                }
+                Opening::Ssl if !is_encrypted && self.options.tls.is_some() => {
+                    wire = self.encrypted(wire).await?;
+                    is_encrypted = true;
+                }
+                Opening::Ssl | Opening::Gss => {
+                    let sent = match wire.put(&SslResponse::Refuse) {
+                        Ok(()) => wire.send().await,
+                        Err(end) => Err(end),
+                    };
+                    if let Err(end) = sent {
+                        return Err(refused(wire, end));
+                    }
+                }
+                Opening::Startup { minor, parameters } => {
+                    let begun = self.begin(&mut wire, is_encrypted, minor, parameters).await;
+                    return match begun {
+                        Ok((cancel, settings)) => Ok(Some(Admitted {
+                            wire,
+                            cancel,
+                            settings,
+                        })),
+                        Err(end) => Err(refused(wire, end)),
+                    };
+                }
+            }
+        }
+        let end = PgError::protocol("too many messages before the startup").into();
+        Err(refused(wire, end))
+    }
+
+    async fn encrypted(&self, mut wire: Wire) -> Result<Wire, Box<Refused>> {
+        let accepted = match wire.put(&SslResponse::Accept) {
+            Ok(()) => wire.send().await,
+            Err(end) => Err(end),
+        };
+        if let Err(end) = accepted {
+            return Err(refused(wire, end));
+        }
+        let limits = self.options.limits;
+        let gone = |stream: Box<dyn Stream>| refused(Wire::new(stream, limits), End::Gone);
+        let nowhere = || gone(Box::new(tokio::io::empty()));
+        let stream = wire.into_stream().ok_or_else(nowhere)?;
+        let Some(config) = &self.options.tls else {
+            return Err(gone(stream));
+        };
+        let accepted = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
+        let stream = accepted.map_err(|_| nowhere())?;
+        Ok(Wire::new(Box::new(stream), limits))
+    }
+
+    async fn begin(
+        &self,
+        wire: &mut Wire,
+        is_encrypted: bool,
+        minor: u32,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<(CancelHandle, Vec<(String, String)>), End> {
+        let unknown = parameters.keys().filter(|name| name.starts_with("_pq_."));
+        let unknown: Vec<String> = unknown.cloned().collect();
+        if minor > 0 || !unknown.is_empty() {
+            wire.put(&NegotiateProtocolVersion::new(PROTOCOL, unknown))?;
+        }
+        if self.options.tls_required && !is_encrypted {
+            let message = "connections are accepted with TLS only; set sslmode=require";
+            return Err(PgError::fatal(state::LOGIN, message).into());
+        }
+        let user = parameters.get("user").map_or("", String::as_str);
+        self.authenticate(wire, user).await?;
+        let database = parameters.get("database").map_or(user, String::as_str);
+        // psql and others ask for one with the name of the user, if they are told nothing.
+        if database != DATABASE && database != user {
+            let message = format!("there is no database `{database}`; there is `{DATABASE}`");
+            return Err(PgError::fatal(state::DATABASE, message).into());
+        }
+        wire.put(&Authentication::Ok)?;
+        for name in REPORTED {
+            let value = setting(name).unwrap_or_default().to_owned();
+            wire.put(&ParameterStatus::new(name.to_owned(), value))?;
+        }
+        let cancel = self.connections.add();
+        wire.put(&BackendKeyData::new(
+            cancel.id,
+            SecretKey::I32(cancel.secret),
+        ))?;
+        Ok((cancel, settings(&parameters)))
+    }
+
+    async fn authenticate(&self, wire: &mut Wire, user: &str) -> Result<(), End> {
+        if self.options.anonymous && user == ANONYMOUS {
+            return Ok(());
+        }
+        if self.verifiers.is_empty() {
+            let message = format!(
+                "there is no user `{user}`; anybody may read as the user `{ANONYMOUS}`, without a password"
+            );
+            return Err(PgError::fatal(state::LOGIN, message).into());
+        }
+        let verifier = self.verifiers.get(user).cloned();
+        let verifier = verifier.unwrap_or_else(|| Verifier::of_nobody(&self.secret, user));
+        wire.put(&Authentication::SASL(vec![MECHANISM.to_owned()]))?;
+        wire.send().await?;
+        let (mechanism, first) = sasl_initial(password(wire).await?)?;
+        if mechanism != MECHANISM {
+            return Err(PgError::protocol(format!("there is no mechanism `{mechanism}`")).into());
+        }
+        let failed = |error: ScramError| match error {
+            ScramError::Malformed => PgError::protocol("a message of SCRAM cannot be read"),
+            ScramError::WrongPassword => {
+                metrics::counter!("meetnet_pg_logins_failed_total").increment(1);
+                let message = format!("password authentication failed for user `{user}`");
+                PgError::fatal(state::PASSWORD, message)
+            }
+        };
+        let (exchange, answer) = Exchange::begin(verifier, &first).map_err(failed)?;
+        wire.put(&Authentication::SASLContinue(answer.into()))?;
+        wire.send().await?;
+        let last = password(wire).await?;
+        let proof = exchange.finish(&last).map_err(failed)?;
+        wire.put(&Authentication::SASLFinal(proof.into()))
+    }
+}
+
+/// A client that does not come in, and why.
+pub(crate) struct Refused {
+    pub(crate) wire: Wire,
+    pub(crate) end: End,
+}
+
+fn refused(wire: Wire, end: End) -> Box<Refused> {
+    Box::new(Refused { wire, end })
+}
+
+/// Says that the next message may come.
+pub(crate) async fn ready(wire: &mut Wire, transaction: TransactionStatus) -> Result<(), End> {
+    wire.put(&ReadyForQuery::new(transaction))?;
+    wire.send().await
+}
+
+async fn password(wire: &mut Wire) -> Result<Bytes, End> {
+    match wire.message().await? {
+        Frontend::Password(body) => Ok(body),
+        Frontend::Terminate => Err(End::Gone),
+        _ => Err(PgError::protocol("a password was expected").into()),
+    }
+}
+
+/// Returns the settings of a startup message, those in `options` (`-c name=value`) too.
+fn settings(parameters: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    for (name, value) in parameters {
+        match name.as_str() {
+            "user" | "database" | "replication" => {}
+            name if name.starts_with("_pq_.") => {}
+            "options" => settings.extend(options(value)),
+            name => settings.push((name.to_lowercase(), value.clone())),
+        }
+    }
+    settings
+}
+
+fn options(text: &str) -> Vec<(String, String)> {
+    let words = text.split_whitespace().filter(|word| *word != "-c");
+    let pairs = words.filter_map(|word| {
+        let word = word
+            .strip_prefix("--")
+            .or_else(|| word.strip_prefix("-c"))
+            .unwrap_or(word);
+        let (name, value) = word.split_once('=')?;
+        Some((name.replace('-', "_").to_lowercase(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Limits of the listener and who may use it. Every limit has a name and a unit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Limits of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct PgLimits {
+    /// Most connections at once; further ones are told so and closed.
+    pub connections_max: usize,
+    /// How long TLS, startup and password may take together.
+    pub login_time_max: Duration,
+    /// How long a connection may be silent between two statements.
+    pub idle_time_max: Duration,
+    /// How long a client may take nothing of its answer.
+    pub stall_time_max: Duration,
+    /// How long running statements may go on after the shutdown signal.
+    pub drain_time_max: Duration,
+    /// Length of one message of a client in bytes.
+    pub message_bytes_max: usize,
+    /// Prepared statements of one connection.
+    pub statements_max: usize,
+    /// Bytes of their texts.
+    pub statement_bytes_max: usize,
+    /// Portals and cursors of one connection: a large answer that waits in one takes a place among running queries.
+    pub portals_max: usize,
+}
+
+impl Default for PgLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 256,
+            login_time_max: Duration::from_secs(15),
+            idle_time_max: Duration::from_secs(30 * 60),
+            stall_time_max: Duration::from_secs(60),
+            drain_time_max: Duration::from_secs(10),
+            message_bytes_max: 1024 * 1024,
+            statements_max: 512,
+            statement_bytes_max: 2 * 1024 * 1024,
+            portals_max: 16,
+        }
+    }
+}
+
+/// Somebody with a password.
+#[derive(Clone)]
+pub struct PgUser {
+    /// The name by which clients log in.
+    pub name: String,
+    /// The password, ASCII.
+    pub password: String,
+}
+
+impl fmt::Debug for PgUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgUser")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one listener offers.
+#[derive(Clone, Debug)]
+pub struct PgOptions {
+    /// Its limits.
+    pub limits: PgLimits,
+    /// Anybody may read as the user `public`, without a password.
+    pub anonymous: bool,
+    /// Users with passwords; they see what everybody sees.
+    pub users: Vec<PgUser>,
+    /// TLS, where there is a certificate.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Connections without TLS are refused.
+    pub tls_required: bool,
+}
+
+impl Default for PgOptions {
+    fn default() -> Self {
+        Self {
+            limits: PgLimits::default(),
+            anonymous: true,
+            users: Vec::new(),
+            tls: None,
+            tls_required: false,
+        }
+    }
+}

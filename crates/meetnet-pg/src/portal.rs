@@ -1,0 +1,194 @@
+//! A query that a client runs: from its description to the rows it takes, a few at a time if it likes.
+
+use bytes::BufMut;
+use meetnet_query::postgres::PgType;
+use meetnet_query::{QueryAnswer, QueryRequest, QueryService};
+use pgwire::messages::data::{FieldDescription, RowDescription};
+
+use crate::cancel::CancelHandle;
+use crate::error::{PgError, state};
+use crate::values::{Column, Format};
+use crate::wire::{End, Wire};
+
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldType {
+    pub(crate) name: String,
+    pub(crate) pg_type: PgType,
+}
+
+/// Returns what a client is told of the columns.
+pub(crate) fn row_description(
+    fields: &[FieldType],
+    formats: &[i16],
+) -> Result<RowDescription, PgError> {
+    let describe = |(position, field): (usize, &FieldType)| {
+        let format = Format::of(formats, position)?;
+        Ok(FieldDescription::new(
+            field.name.replace('\0', " "),
+            0,
+            0,
+            field.pg_type.oid(),
+            field.pg_type.size(),
+            -1,
+            format.code(),
+        ))
+    };
+    let described: Result<Vec<FieldDescription>, PgError> =
+        fields.iter().enumerate().map(describe).collect();
+    Ok(RowDescription::new(described?))
+}
+
+/// How far an execution got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There may be more.
+    Suspended(u64),
+    /// That was all.
+    Complete(u64),
+}
+
+impl Progress {
+    pub(crate) fn rows(self) -> u64 {
+        match self {
+            Self::Suspended(rows) | Self::Complete(rows) => rows,
+        }
+    }
+}
+
+/// A query with its values, before, while and after it runs.
+pub(crate) struct Portal {
+    pub(crate) fields: Vec<FieldType>,
+    formats: Vec<i16>,
+    stage: Stage,
+}
+
+enum Stage {
+    Ready(Box<QueryRequest>),
+    Running(Box<Running>),
+    /// Taken to its end, or failed.
+    Over,
+}
+
+struct Running {
+    answer: QueryAnswer,
+    /// The batch that is being taken, its rows, and the next of them.
+    batch: Option<(Vec<Column>, usize, usize)>,
+}
+
+impl Portal {
+    pub(crate) fn new(request: QueryRequest, fields: Vec<FieldType>, formats: Vec<i16>) -> Self {
+        Self {
+            fields,
+            formats,
+            stage: Stage::Ready(Box::new(request)),
+        }
+    }
+
+    /// Returns what a client is told of the columns.
+    pub(crate) fn description(&self) -> Result<RowDescription, PgError> {
+        row_description(&self.fields, &self.formats)
+    }
+
+    /// Sends up to `rows_max` rows (None: all), beginning where the last execution ended. Stops where the client
+    /// cancels or goes away.
+    pub(crate) async fn execute(
+        &mut self,
+        service: &QueryService,
+        wire: &mut Wire,
+        cancel: &CancelHandle,
+        rows_max: Option<u64>,
+    ) -> Result<Progress, End> {
+        // Whatever ends early here is over: a query is not run twice for one portal.
+        let mut running = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Ready(request) => {
+                let answer = interruptible(wire, cancel, service.query(*request)).await?;
+                Box::new(Running {
+                    answer: answer.map_err(PgError::from)?,
+                    batch: None,
+                })
+            }
+            Stage::Running(running) => running,
+            Stage::Over => return Ok(Progress::Complete(0)),
+        };
+        let mut rows = 0;
+        loop {
+            if let Some((columns, length, next)) = &mut running.batch {
+                while *next < *length && rows_max.is_none_or(|most| rows < most) {
+                    write_row(columns, *next, wire);
+                    *next += 1;
+                    rows += 1;
+                    wire.send_much().await?;
+                }
+                if *next < *length {
+                    self.stage = Stage::Running(running);
+                    return Ok(Progress::Suspended(rows));
+                }
+            }
+            let batch = interruptible(wire, cancel, running.answer.next_batch()).await?;
+            let Some(batch) = batch else {
+                break;
+            };
+            let batch = batch.map_err(PgError::from)?;
+            if batch.num_columns() != self.fields.len() {
+                // Its tables have changed since it was described.
+                return Err(PgError::new(
+                    state::RETRY,
+                    "the columns of the answer have changed; prepare the statement again",
+                )
+                .into());
+            }
+            let columns = batch.columns().iter().zip(&self.fields).enumerate();
+            let columns = columns.map(|(position, (array, field))| {
+                Column::new(array, field.pg_type, Format::of(&self.formats, position)?)
+            });
+            let columns = columns.collect::<Result<Vec<_>, PgError>>()?;
+            running.batch = Some((columns, batch.num_rows(), 0));
+        }
+        if running.answer.truncated() {
+            let most = service.options().row_limit;
+            // A short answer would look whole.
+            return Err(PgError::new(
+                state::LIMIT,
+                format!(
+                    "the answer has more than the {most} rows that one answer may have; narrow the query, or ask for \
+                     fewer by LIMIT"
+                ),
+            )
+            .into());
+        }
+        Ok(Progress::Complete(rows))
+    }
+}
+
+/// Waits for work until it is done, the client cancels it, or it has gone away: then the work is dropped, and ends.
+pub(crate) async fn interruptible<T>(
+    wire: &mut Wire,
+    cancel: &CancelHandle,
+    work: impl Future<Output = T>,
+) -> Result<T, End> {
+    tokio::select! {
+        // What is done is not thrown away.
+        biased;
+        done = work => Ok(done),
+        () = cancel.cancelled.notified() => Err(PgError::new(
+            state::CANCELLED,
+            "the statement was cancelled by its user",
+        )
+        .into()),
+        end = wire.gone() => Err(end),
+    }
+}
+
+fn write_row(columns: &[Column], row: usize, wire: &mut Wire) {
+    let out = wire.output();
+    out.put_u8(b'D');
+    let at = out.len();
+    out.put_i32(0);
+    out.put_i16(columns.len() as i16);
+    for column in columns {
+        column.write(row, out);
+    }
+    let bytes = (out.len() - at) as i32;
+    out[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
+}

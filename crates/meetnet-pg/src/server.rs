@@ -1,0 +1,160 @@
+//! The listener: accepts connections within limits and ends them in time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meetnet_query::QueryService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::connection::{self, farewell};
+use crate::error::{PgError, state};
+use crate::login::{Door, Refused};
+use crate::options::{PgLimits, PgOptions};
+use crate::wire::{End, Wire};
+
+/// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Clients at a time that are told that there are too many; others just find the connection closed.
+const REFUSING_MAX: usize = 64;
+const REFUSING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Serves the datasets of `service` until `shutdown` completes and running statements are done.
+///
+/// # Errors
+/// Only where the listener itself is unusable; errors of single connections are logged at debug.
+pub async fn serve(
+    listener: TcpListener,
+    service: QueryService,
+    options: PgOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let limits = options.limits;
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
+    let door = Arc::new(Door::new(options));
+    let (stop_sender, stop) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            count("accepted");
+            let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
+            connections.spawn(async move {
+                let open = Open::new();
+                serve_one(stream, &door, service, limits, stop).await;
+                drop((open, permit));
+            });
+        } else if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
+            count("refused");
+            connections.spawn(async move {
+                // Bytes that nobody has read would reset the connection, and the message with it.
+                let mut wire = Wire::new(Box::new(stream), limits);
+                let opened = timeout(REFUSING_TIME_MAX, wire.opening()).await;
+                if opened.is_ok() {
+                    farewell(&mut wire, End::Told(too_many(limits.connections_max))).await;
+                }
+                drop(permit);
+            });
+        } else {
+            count("dropped");
+        }
+    }
+    drop(listener);
+    drop(stop_sender);
+    let drained = timeout(limits.drain_time_max, async {
+        while connections.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        warn!(
+            connections = connections.len(),
+            "cut off connections of PostgreSQL clients whose statements did not end in time"
+        );
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+fn too_many(most: usize) -> PgError {
+    PgError::fatal(
+        state::CONNECTIONS,
+        format!("there are {most} connections already, which is the most; try again later"),
+    )
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    door: &Door,
+    service: QueryService,
+    limits: PgLimits,
+    mut stop: watch::Receiver<()>,
+) {
+    // Answers are written in few large pieces; waiting for more to send would only delay the small ones.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "failed to set TCP_NODELAY");
+    }
+    let entering = timeout(limits.login_time_max, door.enter(Box::new(stream)));
+    let entered = tokio::select! {
+        entered = entering => entered,
+        // The sender is only ever dropped.
+        _ = stop.changed() => return,
+    };
+    match entered {
+        Ok(Ok(Some(admitted))) => connection::serve(admitted, service, limits, stop).await,
+        Ok(Ok(None)) => {}
+        Ok(Err(refused)) => {
+            let Refused { mut wire, end } = *refused;
+            farewell(&mut wire, end).await;
+        }
+        Err(_elapsed) => debug!("a client did not log in in time"),
+    }
+}
+
+fn count(result: &'static str) {
+    metrics::counter!("meetnet_pg_connections_total", "result" => result).increment(1);
+}
+
+/// Counts a connection as long as it lives, also when its task is aborted.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::gauge!("meetnet_pg_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("meetnet_pg_connections").decrement(1.0);
+    }
+}
+
+/// Returns true for errors of `accept` that say something about one client only.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

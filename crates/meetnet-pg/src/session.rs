@@ -1,0 +1,467 @@
+//! What a connection remembers between messages: prepared statements, portals, settings and its transaction; and how each
+//! statement is answered.
+//!
+//! A transaction changes nothing here: each statement reads the newest snapshot, and nothing is ever written. Clients open
+//! them all the same, so that their state is kept as PostgreSQL would keep it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use meetnet_query::postgres::{PgStatement, PgType, statements};
+use meetnet_query::{Dialect, QueryRequest, QueryService, positional};
+use pgwire::messages::data::{NoData, ParameterDescription};
+use pgwire::messages::extendedquery::{
+    BindComplete, CloseComplete, ParseComplete, PortalSuspended,
+};
+use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, TransactionStatus};
+
+use crate::cancel::CancelHandle;
+use crate::command::Command;
+use crate::error::{PgError, state};
+use crate::frontend::Target;
+use crate::options::PgLimits;
+use crate::parameter;
+use crate::portal::{FieldType, Portal, Progress, interruptible, row_description};
+use crate::values::Format;
+use crate::wire::{End, Wire};
+
+mod commands;
+
+/// What tells the type of a parameter to nobody.
+const UNKNOWN_OID: u32 = 705;
+
+/// What one statement is.
+#[derive(Clone, Debug)]
+enum Action {
+    /// Nothing but space and comments.
+    Empty,
+    Command(Command),
+    Query(String),
+}
+
+impl Action {
+    fn of(statement: &PgStatement) -> Result<Self, PgError> {
+        Ok(match Command::of(statement)? {
+            Some(Command::Show(name)) if name == "all" => Self::Query(
+                "SELECT name, setting, short_desc AS description FROM pg_settings".to_owned(),
+            ),
+            Some(command) => Self::Command(command),
+            None => Self::Query(statement.text.trim().to_owned()),
+        })
+    }
+}
+
+/// A statement with a name.
+#[derive(Debug)]
+struct Prepared {
+    action: Action,
+    parameters: Vec<PgType>,
+    /// None: it answers no rows.
+    fields: Option<Vec<FieldType>>,
+    bytes: usize,
+}
+
+/// A statement with values.
+enum Bound {
+    Empty,
+    Command(Command, Vec<i16>),
+    Query(Box<Portal>),
+    /// As a query, made by DECLARE.
+    Cursor(Box<Portal>, bool),
+}
+
+impl Bound {
+    fn portal(&mut self) -> Option<&mut Portal> {
+        match self {
+            Self::Query(portal) | Self::Cursor(portal, _) => Some(portal),
+            _ => None,
+        }
+    }
+}
+
+/// See the module's own words.
+pub(crate) struct Session {
+    service: QueryService,
+    cancel: CancelHandle,
+    limits: PgLimits,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Bound>,
+    settings: BTreeMap<String, String>,
+    statement_time_max: Option<Duration>,
+    transaction: TransactionStatus,
+}
+
+impl Session {
+    pub(crate) fn new(service: QueryService, cancel: CancelHandle, limits: PgLimits) -> Self {
+        Self {
+            service,
+            cancel,
+            limits,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            settings: BTreeMap::new(),
+            statement_time_max: None,
+            transaction: TransactionStatus::Idle,
+        }
+    }
+
+    pub(crate) fn transaction(&self) -> TransactionStatus {
+        self.transaction
+    }
+
+    /// Notes that a statement has failed.
+    pub(crate) fn failed(&mut self) {
+        if self.transaction == TransactionStatus::Transaction {
+            self.transaction = TransactionStatus::Error;
+        }
+    }
+
+    /// Ends what lives no longer than one exchange: outside a transaction, every portal that is not held.
+    pub(crate) fn synchronized(&mut self) {
+        if self.transaction == TransactionStatus::Idle {
+            self.portals
+                .retain(|_, bound| matches!(bound, Bound::Cursor(_, true)));
+        }
+    }
+
+    /// Answers the statements of a simple query.
+    pub(crate) async fn simple(&mut self, sql: &str, wire: &mut Wire) -> Result<(), End> {
+        self.check_length(sql)?;
+        let statements = statements(sql).map_err(PgError::from)?;
+        if statements.is_empty() {
+            return wire.put(&EmptyQueryResponse::new());
+        }
+        for statement in &statements {
+            let action = Action::of(statement)?;
+            self.check_transaction(&action)?;
+            match action {
+                Action::Empty => wire.put(&EmptyQueryResponse::new())?,
+                Action::Command(command) => self.command(&command, true, &[], wire).await?,
+                Action::Query(sql) => {
+                    let request = self.request(&sql, Vec::new());
+                    let asked = request.clone();
+                    let (_, fields) =
+                        describe(&self.service, &self.cancel, asked, Vec::new(), wire).await?;
+                    let mut portal = Portal::new(request, fields, Vec::new());
+                    wire.put(&portal.description()?)?;
+                    let done = portal
+                        .execute(&self.service, wire, &self.cancel, None)
+                        .await?;
+                    wire.put(&tag("SELECT", done.rows()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prepares a statement.
+    pub(crate) async fn parse(
+        &mut self,
+        name: String,
+        sql: &str,
+        types: &[u32],
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        self.check_length(sql)?;
+        let statements = statements(sql).map_err(PgError::from)?;
+        let action = match statements.as_slice() {
+            [] => Action::Empty,
+            [statement] => Action::of(statement)?,
+            _ => {
+                let message = "a prepared statement is one statement; send the others on their own";
+                return Err(PgError::new(state::SYNTAX, message).into());
+            }
+        };
+        self.check_transaction(&action)?;
+        // The nameless one is replaced; a name is taken until it is closed.
+        if name.is_empty() {
+            self.statements.remove(&name);
+        }
+        self.check_room(&name, sql)?;
+        let known = types.iter().map(|oid| known_type(*oid));
+        let known = known.collect::<Result<Vec<_>, _>>()?;
+        let (parameters, fields) = match &action {
+            Action::Query(sql) => {
+                let request = self.request(sql, Vec::new());
+                let (parameters, fields) =
+                    describe(&self.service, &self.cancel, request, known, wire).await?;
+                (parameters, Some(fields))
+            }
+            Action::Command(command) => (Vec::new(), self.fields(command)),
+            Action::Empty => (Vec::new(), None),
+        };
+        let prepared = Prepared {
+            action,
+            parameters,
+            fields,
+            bytes: sql.len(),
+        };
+        self.statements.insert(name, Arc::new(prepared));
+        wire.put(&ParseComplete::new())
+    }
+
+    fn check_length(&self, sql: &str) -> Result<(), PgError> {
+        // Before it is taken apart: the service checks each statement for itself.
+        let most = self.service.options().sql_bytes_max;
+        if sql.len() <= most {
+            return Ok(());
+        }
+        Err(PgError::new(
+            state::LIMIT,
+            format!(
+                "the statement has {} bytes; at most {most} are read",
+                sql.len()
+            ),
+        ))
+    }
+
+    fn check_room(&self, name: &str, sql: &str) -> Result<(), PgError> {
+        if self.statements.contains_key(name) {
+            return Err(PgError::new(
+                "42P05",
+                format!("there is a prepared statement `{name}` already; close it first"),
+            ));
+        }
+        let bytes: usize = self.statements.values().map(|known| known.bytes).sum();
+        let is_full = self.statements.len() >= self.limits.statements_max
+            || bytes + sql.len() > self.limits.statement_bytes_max;
+        if is_full {
+            return Err(PgError::new(
+                state::LIMIT,
+                format!(
+                    "one connection may have {} prepared statements of {} bytes together; close some",
+                    self.limits.statements_max, self.limits.statement_bytes_max
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// After an error nothing but its end is done in a transaction.
+    fn check_transaction(&self, action: &Action) -> Result<(), PgError> {
+        let is_end = matches!(action, Action::Command(command) if command.ends_transaction());
+        if self.transaction != TransactionStatus::Error || is_end {
+            return Ok(());
+        }
+        Err(PgError::new(
+            state::FAILED_TRANSACTION,
+            "the transaction has failed; end it with ROLLBACK",
+        ))
+    }
+
+    /// Puts values into a prepared statement.
+    pub(crate) fn bind(&mut self, bind: Bind, wire: &mut Wire) -> Result<(), End> {
+        let prepared = Arc::clone(self.statement(&bind.statement)?);
+        self.check_transaction(&prepared.action)?;
+        if bind.portal.is_empty() {
+            self.portals.remove(&bind.portal);
+        }
+        self.check_portal(&bind.portal)?;
+        if bind.values.len() != prepared.parameters.len() {
+            let (given, wanted) = (bind.values.len(), prepared.parameters.len());
+            return Err(PgError::new(
+                state::PROTOCOL,
+                format!("the statement takes {wanted} parameters, not {given}"),
+            )
+            .into());
+        }
+        let bound = match &prepared.action {
+            Action::Empty => Bound::Empty,
+            Action::Command(command) => Bound::Command(command.clone(), bind.result_formats),
+            Action::Query(sql) => {
+                let values = bind.values.iter().zip(&prepared.parameters).enumerate();
+                let values = values.map(|(position, (value, pg_type))| {
+                    let format = Format::of(&bind.formats, position)?;
+                    parameter::read(value.as_deref(), *pg_type, format)
+                });
+                let values = values.collect::<Result<Vec<_>, PgError>>()?;
+                let request = self.request(sql, values);
+                let fields = prepared.fields.clone().unwrap_or_default();
+                let portal = Portal::new(request, fields, bind.result_formats);
+                // Formats are checked now, before anything runs.
+                portal.description()?;
+                Bound::Query(Box::new(portal))
+            }
+        };
+        self.portals.insert(bind.portal, bound);
+        wire.put(&BindComplete::new())
+    }
+
+    fn check_portal(&self, name: &str) -> Result<(), PgError> {
+        if self.portals.contains_key(name) {
+            return Err(PgError::new(
+                state::EXISTS,
+                format!("there is a cursor `{name}` already; close it first"),
+            ));
+        }
+        if self.portals.len() >= self.limits.portals_max {
+            let most = self.limits.portals_max;
+            return Err(PgError::new(
+                state::LIMIT,
+                format!("one connection may have {most} cursors and portals; close some"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn statement(&self, name: &str) -> Result<&Arc<Prepared>, PgError> {
+        self.statements.get(name).ok_or_else(|| {
+            PgError::new(
+                state::STATEMENT_NAME,
+                format!("there is no prepared statement `{name}`"),
+            )
+        })
+    }
+
+    /// Says what a statement takes, and what it or a portal answers.
+    pub(crate) fn describe_target(
+        &self,
+        target: Target,
+        name: &str,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let described = match target {
+            Target::Statement => {
+                let prepared = self.statement(name)?;
+                let oids = prepared.parameters.iter().map(|pg_type| pg_type.oid());
+                wire.put(&ParameterDescription::new(oids.collect()))?;
+                let fields = prepared.fields.as_ref();
+                fields
+                    .map(|fields| row_description(fields, &[]))
+                    .transpose()?
+            }
+            Target::Portal => match self.portals.get(name) {
+                None => return Err(no_cursor(name).into()),
+                Some(Bound::Empty) => None,
+                Some(Bound::Command(command, formats)) => {
+                    let fields = self.fields(command);
+                    fields
+                        .map(|fields| row_description(&fields, formats))
+                        .transpose()?
+                }
+                Some(Bound::Query(portal) | Bound::Cursor(portal, _)) => {
+                    Some(portal.description()?)
+                }
+            },
+        };
+        match described {
+            Some(description) => wire.put(&description),
+            None => wire.put(&NoData::new()),
+        }
+    }
+
+    /// Runs a portal, or goes on with it.
+    pub(crate) async fn execute(
+        &mut self,
+        name: &str,
+        rows_max: u32,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let rows_max = (rows_max > 0).then_some(u64::from(rows_max));
+        let Some(mut bound) = self.portals.remove(name) else {
+            return Err(no_cursor(name).into());
+        };
+        let result = match &mut bound {
+            Bound::Empty => wire.put(&EmptyQueryResponse::new()),
+            Bound::Command(command, formats) => {
+                self.check_transaction(&Action::Command(command.clone()))?;
+                let (command, formats) = (command.clone(), formats.clone());
+                self.command(&command, false, &formats, wire).await
+            }
+            Bound::Query(portal) | Bound::Cursor(portal, _) => {
+                let progress = portal
+                    .execute(&self.service, wire, &self.cancel, rows_max)
+                    .await;
+                match progress {
+                    Ok(Progress::Suspended(_)) => wire.put(&PortalSuspended::new()),
+                    Ok(Progress::Complete(rows)) => wire.put(&tag("SELECT", rows)),
+                    Err(end) => Err(end),
+                }
+            }
+        };
+        self.portals.insert(name.to_owned(), bound);
+        result
+    }
+
+    /// Forgets a statement or a portal; one that is not there is no error.
+    pub(crate) fn close(&mut self, target: Target, name: &str, wire: &mut Wire) -> Result<(), End> {
+        match target {
+            Target::Statement => drop(self.statements.remove(name)),
+            Target::Portal => drop(self.portals.remove(name)),
+        }
+        wire.put(&CloseComplete::new())
+    }
+
+    fn request(&self, sql: &str, parameters: Vec<ArrayRef>) -> QueryRequest {
+        QueryRequest {
+            dialect: Dialect::Postgres,
+            parameters: positional(parameters),
+            time_max: self.statement_time_max,
+            ..QueryRequest::public(sql)
+        }
+    }
+}
+
+/// Returns the types of a query's parameters, and its columns.
+async fn describe(
+    service: &QueryService,
+    cancel: &CancelHandle,
+    request: QueryRequest,
+    known: Vec<Option<PgType>>,
+    wire: &mut Wire,
+) -> Result<(Vec<PgType>, Vec<FieldType>), End> {
+    let types = known.iter().map(|known| known.map(parameter::arrow));
+    let described = service.describe(request, types.collect());
+    let described = interruptible(wire, cancel, described).await?;
+    let described = described.map_err(PgError::from)?;
+    let parameters = described.parameters.iter().enumerate();
+    let parameters = parameters.map(|(position, found)| {
+        let named = known.get(position).copied().flatten();
+        named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_arrow))
+    });
+    Ok((parameters.collect(), fields_of(&described.schema)))
+}
+
+/// Values for a prepared statement, as a client sends them.
+pub(crate) struct Bind {
+    pub(crate) portal: String,
+    pub(crate) statement: String,
+    pub(crate) formats: Vec<i16>,
+    pub(crate) values: Vec<Option<Bytes>>,
+    pub(crate) result_formats: Vec<i16>,
+}
+
+fn fields_of(schema: &SchemaRef) -> Vec<FieldType> {
+    let fields = schema.fields().iter().map(|field| FieldType {
+        name: field.name().clone(),
+        pg_type: PgType::of_arrow(field.data_type()),
+    });
+    fields.collect()
+}
+
+fn known_type(oid: u32) -> Result<Option<PgType>, PgError> {
+    if oid == 0 || oid == UNKNOWN_OID {
+        return Ok(None);
+    }
+    PgType::of_oid(oid).map(Some).ok_or_else(|| {
+        PgError::new(
+            state::UNSUPPORTED,
+            format!("there is no type with the OID {oid} here; cast the parameter to another"),
+        )
+    })
+}
+
+fn no_cursor(name: &str) -> PgError {
+    PgError::new(
+        state::CURSOR_NAME,
+        format!("there is no cursor or portal `{name}`"),
+    )
+}
+
+fn tag(command: &str, rows: u64) -> CommandComplete {
+    CommandComplete::new(format!("{command} {rows}"))
+}

@@ -1,0 +1,273 @@
+//! Commands to a session: what each of them changes, and its answer.
+
+use bytes::{BufMut, BytesMut};
+use meetnet_query::postgres::{PgType, setting};
+use pgwire::messages::data::DataRow;
+use pgwire::messages::response::{CommandComplete, NoticeResponse, TransactionStatus};
+use pgwire::messages::startup::ParameterStatus;
+
+use super::{Bound, Session, describe, no_cursor, tag};
+use crate::command::{Command, duration};
+use crate::error::{PgError, state};
+use crate::portal::{FieldType, Portal, Progress, row_description};
+use crate::wire::{End, Wire};
+
+/// Settings that a client may give values of its own.
+const SETTINGS_MAX: usize = 64;
+const SETTING_BYTES_MAX: usize = 1024;
+
+impl Session {
+    /// Returns the columns that a command answers; None: it answers no rows.
+    pub(super) fn fields(&self, command: &Command) -> Option<Vec<FieldType>> {
+        match command {
+            Command::Show(name) => Some(vec![FieldType {
+                name: name.clone(),
+                pg_type: PgType::TEXT,
+            }]),
+            Command::Fetch { name, .. } => match self.portals.get(name)? {
+                Bound::Query(portal) | Bound::Cursor(portal, _) => Some(portal.fields.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Does what a command says. `describes`: rows are announced, as a simple query wants it.
+    pub(super) async fn command(
+        &mut self,
+        command: &Command,
+        describes: bool,
+        formats: &[i16],
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let tag = match command {
+            Command::Begin => {
+                if self.transaction == TransactionStatus::Idle {
+                    self.transaction = TransactionStatus::Transaction;
+                }
+                "BEGIN"
+            }
+            Command::Commit => match self.end_transaction() {
+                TransactionStatus::Error => "ROLLBACK",
+                _ => "COMMIT",
+            },
+            Command::Rollback => {
+                self.end_transaction();
+                "ROLLBACK"
+            }
+            Command::Savepoint(tag) => {
+                self.savepoint(tag)?;
+                *tag
+            }
+            Command::Set { name, value } => {
+                self.set(name, value.as_deref(), wire)?;
+                "SET"
+            }
+            Command::ResetAll => {
+                self.settings.clear();
+                self.statement_time_max = None;
+                "RESET"
+            }
+            Command::DiscardAll => {
+                self.statements.clear();
+                self.portals.clear();
+                self.settings.clear();
+                self.statement_time_max = None;
+                "DISCARD ALL"
+            }
+            Command::Deallocate(Some(name)) => {
+                self.statement(name)?;
+                self.statements.remove(name);
+                "DEALLOCATE"
+            }
+            Command::Deallocate(None) => {
+                self.statements.clear();
+                "DEALLOCATE ALL"
+            }
+            Command::CloseCursor(Some(name)) => {
+                self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
+                "CLOSE CURSOR"
+            }
+            Command::CloseCursor(None) => {
+                self.portals.clear();
+                "CLOSE CURSOR ALL"
+            }
+            Command::Nothing(tag) => *tag,
+            Command::Show(name) => {
+                self.show(name, describes, wire)?;
+                "SHOW"
+            }
+            Command::Declare {
+                name,
+                query,
+                is_binary,
+                is_held,
+            } => {
+                self.declare(name, query, *is_binary, *is_held, wire)
+                    .await?;
+                "DECLARE CURSOR"
+            }
+            Command::Fetch { name, rows_max } => {
+                return self.fetch(name, *rows_max, describes, formats, wire).await;
+            }
+        };
+        wire.put(&CommandComplete::new(tag.to_owned()))
+    }
+
+    fn end_transaction(&mut self) -> TransactionStatus {
+        self.portals
+            .retain(|_, bound| matches!(bound, Bound::Cursor(_, true)));
+        std::mem::replace(&mut self.transaction, TransactionStatus::Idle)
+    }
+
+    fn savepoint(&mut self, tag: &str) -> Result<(), PgError> {
+        match self.transaction {
+            TransactionStatus::Idle => Err(PgError::new(
+                state::NO_TRANSACTION,
+                "a savepoint stands in a transaction; BEGIN one",
+            )),
+            TransactionStatus::Error if tag == "ROLLBACK" => {
+                self.transaction = TransactionStatus::Transaction;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a setting a value; also at the start of a connection.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let Some(value) = value else {
+            self.settings.remove(name);
+            if name == "statement_timeout" {
+                self.statement_time_max = None;
+            }
+            return Ok(());
+        };
+        match name {
+            "statement_timeout" => self.statement_time_max = duration(value)?,
+            "client_encoding" => {
+                let plain = value.replace(['-', '_', '"', '\''], "").to_lowercase();
+                if !["utf8", "unicode", "sqlascii"].contains(&plain.as_str()) {
+                    return Err(PgError::new(
+                        state::BAD_VALUE,
+                        format!("texts are sent in UTF8 only, not in `{value}`"),
+                    )
+                    .into());
+                }
+                return Ok(());
+            }
+            "timezone" => {
+                let is_utc =
+                    ["utc", "gmt", "etc/utc", "z"].contains(&value.to_lowercase().as_str());
+                if !is_utc {
+                    let message = "times are sent in UTC, whatever the time zone of the session";
+                    wire.put(&NoticeResponse::new(vec![
+                        (b'S', "NOTICE".to_owned()),
+                        (b'V', "NOTICE".to_owned()),
+                        (b'C', "00000".to_owned()),
+                        (b'M', message.to_owned()),
+                    ]))?;
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let is_known = self.settings.contains_key(name);
+        if name.len() + value.len() > SETTING_BYTES_MAX
+            || !is_known && self.settings.len() >= SETTINGS_MAX
+        {
+            return Err(PgError::new(
+                state::LIMIT,
+                format!(
+                    "a session has at most {SETTINGS_MAX} settings of {SETTING_BYTES_MAX} bytes"
+                ),
+            )
+            .into());
+        }
+        self.settings.insert(name.to_owned(), value.to_owned());
+        if name == "application_name" {
+            let status = ParameterStatus::new(name.to_owned(), value.replace('\0', " "));
+            wire.put(&status)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, name: &str, describes: bool, wire: &mut Wire) -> Result<(), End> {
+        let value = match self.settings.get(name) {
+            Some(value) => value.as_str(),
+            None if name == "statement_timeout" => "0",
+            None => setting(name).ok_or_else(|| {
+                PgError::new(state::SETTING, format!("there is no setting `{name}`"))
+            })?,
+        };
+        if describes {
+            let fields = self.fields(&Command::Show(name.to_owned()));
+            wire.put(&row_description(&fields.unwrap_or_default(), &[])?)?;
+        }
+        let mut cell = BytesMut::new();
+        cell.put_i32(value.len() as i32);
+        cell.put_slice(value.as_bytes());
+        wire.put(&DataRow::new(cell, 1))
+    }
+
+    async fn declare(
+        &mut self,
+        name: &str,
+        query: &str,
+        is_binary: bool,
+        is_held: bool,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        if self.transaction == TransactionStatus::Idle && !is_held {
+            return Err(PgError::new(
+                state::NO_TRANSACTION,
+                "a cursor lives in a transaction; BEGIN one, or declare it WITH HOLD",
+            )
+            .into());
+        }
+        self.check_portal(name)?;
+        let request = self.request(query, Vec::new());
+        let asked = request.clone();
+        let (_, fields) = describe(&self.service, &self.cancel, asked, Vec::new(), wire).await?;
+        let portal = Portal::new(request, fields, vec![i16::from(is_binary)]);
+        let cursor = Bound::Cursor(Box::new(portal), is_held);
+        self.portals.insert(name.to_owned(), cursor);
+        Ok(())
+    }
+
+    async fn fetch(
+        &mut self,
+        name: &str,
+        rows_max: Option<u64>,
+        describes: bool,
+        formats: &[i16],
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let Some(portal) = self.portals.get_mut(name).and_then(Bound::portal) else {
+            return Err(no_cursor(name).into());
+        };
+        if describes {
+            wire.put(&portal.description()?)?;
+        } else if formats.contains(&1) {
+            return Err(PgError::new(
+                state::UNSUPPORTED,
+                "FETCH answers in the format of its cursor; declare it BINARY",
+            )
+            .into());
+        }
+        let done = match rows_max {
+            Some(0) => Progress::Suspended(0),
+            rows_max => {
+                portal
+                    .execute(&self.service, wire, &self.cancel, rows_max)
+                    .await?
+            }
+        };
+        wire.put(&tag("FETCH", done.rows()))
+    }
+}

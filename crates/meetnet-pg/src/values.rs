@@ -1,0 +1,302 @@
+//! Values as clients read them, in text or binary: each column is matched to its type once per batch, not once per row.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::{BufMut, BytesMut};
+use meetnet_query::encode::format_time;
+use meetnet_query::postgres::{PgScalar, PgType};
+
+use crate::error::{PgError, state};
+
+pub(crate) mod numeric;
+mod text;
+
+/// Days from 1970 to 2000, where PostgreSQL counts from.
+pub(crate) const EPOCH_DAYS: i32 = 10_957;
+pub(crate) const DAY_MICROSECONDS: i64 = 86_400_000_000;
+/// As [`EPOCH_DAYS`], in microseconds.
+pub(crate) const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * DAY_MICROSECONDS;
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Binary,
+}
+
+impl Format {
+    /// Returns the format of a column or parameter: none given is text, one counts for all.
+    pub(crate) fn of(codes: &[i16], position: usize) -> Result<Self, PgError> {
+        let code = match codes {
+            [] => 0,
+            [one] => *one,
+            codes => *codes
+                .get(position)
+                .ok_or_else(|| PgError::protocol("there are more values than formats for them"))?,
+        };
+        match code {
+            0 => Ok(Self::Text),
+            1 => Ok(Self::Binary),
+            code => Err(PgError::protocol(format!(
+                "there is no format {code}; 0 is text, 1 is binary"
+            ))),
+        }
+    }
+
+    pub(crate) fn code(self) -> i16 {
+        match self {
+            Self::Text => 0,
+            Self::Binary => 1,
+        }
+    }
+}
+
+/// One column of a batch, ready to be written.
+pub(crate) struct Column {
+    scalar: PgScalar,
+    format: Format,
+    nulls: Option<NullBuffer>,
+    values: Values,
+}
+
+enum Values {
+    Bool(BooleanArray),
+    Int2(ScalarBuffer<i16>),
+    Int4(ScalarBuffer<i32>),
+    Int8(ScalarBuffer<i64>),
+    Float4(ScalarBuffer<f32>),
+    Float8(ScalarBuffer<f64>),
+    Interval(PrimitiveArray<IntervalMonthDayNanoType>),
+    Text(StringArray),
+    Bytes(BinaryArray),
+    List(OffsetBuffer<i32>, Box<Column>),
+}
+
+impl Column {
+    /// Matches a column to the type that the client was told of.
+    ///
+    /// # Errors
+    /// `XX000` where a value does not fit into it.
+    pub(crate) fn new(array: &ArrayRef, pg_type: PgType, format: Format) -> Result<Self, PgError> {
+        let array = converted(array, pg_type)?;
+        let values = if pg_type.is_array {
+            let list = array.as_list::<i32>();
+            let elements = PgType::of(pg_type.scalar);
+            let elements = Self::new(list.values(), elements, format)?;
+            Values::List(list.offsets().clone(), Box::new(elements))
+        } else {
+            match pg_type.scalar {
+                PgScalar::Bool => Values::Bool(array.as_boolean().clone()),
+                PgScalar::Int2 => Values::Int2(array.as_primitive::<Int16Type>().values().clone()),
+                PgScalar::Int4 => Values::Int4(array.as_primitive::<Int32Type>().values().clone()),
+                PgScalar::Date => Values::Int4(array.as_primitive::<Date32Type>().values().clone()),
+                PgScalar::Int8 => Values::Int8(array.as_primitive::<Int64Type>().values().clone()),
+                PgScalar::Time => {
+                    let times = array.as_primitive::<Time64MicrosecondType>();
+                    Values::Int8(times.values().clone())
+                }
+                PgScalar::Timestamp | PgScalar::TimestampTz => {
+                    let times = array.as_primitive::<TimestampMicrosecondType>();
+                    Values::Int8(times.values().clone())
+                }
+                PgScalar::Float4 => {
+                    Values::Float4(array.as_primitive::<Float32Type>().values().clone())
+                }
+                PgScalar::Float8 => {
+                    Values::Float8(array.as_primitive::<Float64Type>().values().clone())
+                }
+                PgScalar::Interval => {
+                    Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
+                }
+                PgScalar::Text | PgScalar::Numeric => {
+                    Values::Text(array.as_string::<i32>().clone())
+                }
+                PgScalar::Bytea => Values::Bytes(array.as_binary::<i32>().clone()),
+            }
+        };
+        Ok(Self {
+            scalar: pg_type.scalar,
+            format,
+            nulls: array.logical_nulls(),
+            values,
+        })
+    }
+
+    /// Appends one value with its length; −1 is NULL.
+    pub(crate) fn write(&self, row: usize, out: &mut BytesMut) {
+        if self.is_null(row) {
+            out.put_i32(-1);
+            return;
+        }
+        let at = out.len();
+        out.put_i32(0);
+        match self.format {
+            Format::Text => self.write_text(row, out),
+            Format::Binary => self.write_binary(row, out),
+        }
+        let bytes = (out.len() - at - 4) as i32;
+        out[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    fn write_binary(&self, row: usize, out: &mut BytesMut) {
+        match &self.values {
+            Values::Bool(values) => out.put_u8(u8::from(values.value(row))),
+            Values::Int2(values) => out.put_i16(values[row]),
+            Values::Int4(values) if self.scalar == PgScalar::Date => {
+                out.put_i32(values[row].saturating_sub(EPOCH_DAYS));
+            }
+            Values::Int4(values) => out.put_i32(values[row]),
+            Values::Int8(values) => match self.scalar {
+                PgScalar::Timestamp | PgScalar::TimestampTz => {
+                    out.put_i64(values[row].saturating_sub(EPOCH_MICROSECONDS));
+                }
+                _ => out.put_i64(values[row]),
+            },
+            Values::Float4(values) => out.put_f32(values[row]),
+            Values::Float8(values) => out.put_f64(values[row]),
+            Values::Interval(values) => {
+                let value = values.value(row);
+                out.put_i64(value.nanoseconds / 1000);
+                out.put_i32(value.days);
+                out.put_i32(value.months);
+            }
+            Values::Text(values) if self.scalar == PgScalar::Numeric => {
+                numeric::write(values.value(row), out);
+            }
+            Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) => out.put_slice(values.value(row)),
+            Values::List(offsets, elements) => {
+                let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+                // An empty array has no dimension.
+                out.put_i32(i32::from(to > from));
+                out.put_i32(i32::from((from..to).any(|at| elements.is_null(at))));
+                out.put_u32(PgType::of(self.scalar).oid());
+                if to > from {
+                    out.put_i32((to - from) as i32);
+                    out.put_i32(1);
+                }
+                for at in from..to {
+                    elements.write(at, out);
+                }
+            }
+        }
+    }
+
+    fn write_text(&self, row: usize, out: &mut BytesMut) {
+        match &self.values {
+            Values::Bool(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
+            Values::Int2(values) => text::write(out, values[row]),
+            Values::Int4(values) if self.scalar == PgScalar::Date => {
+                let midnight = i64::from(values[row]) * DAY_MICROSECONDS;
+                let written = format_time(midnight);
+                let date = written.split('T').next().unwrap_or(&written);
+                out.put_slice(date.as_bytes());
+            }
+            Values::Int4(values) => text::write(out, values[row]),
+            Values::Int8(values) => match self.scalar {
+                PgScalar::Timestamp | PgScalar::TimestampTz => {
+                    let written = format_time(values[row]).replace('T', " ");
+                    let zone = if self.scalar == PgScalar::TimestampTz {
+                        "+00"
+                    } else {
+                        ""
+                    };
+                    out.put_slice(written.trim_end_matches('Z').as_bytes());
+                    out.put_slice(zone.as_bytes());
+                }
+                PgScalar::Time => {
+                    let written = format_time(values[row]);
+                    let time = written.split('T').nth(1).unwrap_or_default();
+                    out.put_slice(time.trim_end_matches('Z').as_bytes());
+                }
+                _ => text::write(out, values[row]),
+            },
+            Values::Float4(values) => text::float(out, f64::from(values[row]), values[row]),
+            Values::Float8(values) => text::float(out, values[row], values[row]),
+            Values::Interval(values) => text::interval(out, values.value(row)),
+            Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) => text::hex(out, values.value(row)),
+            Values::List(offsets, elements) => {
+                out.put_u8(b'{');
+                for at in offsets[row] as usize..offsets[row + 1] as usize {
+                    if at > offsets[row] as usize {
+                        out.put_u8(b',');
+                    }
+                    if elements.is_null(at) {
+                        out.put_slice(b"NULL");
+                        continue;
+                    }
+                    let mut element = BytesMut::new();
+                    elements.write_text(at, &mut element);
+                    text::quoted(out, &element);
+                }
+                out.put_u8(b'}');
+            }
+        }
+    }
+}
+
+/// Turns a column into the Arrow type that its PostgreSQL type is written from.
+fn converted(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
+    let wanted = pg_type.arrow();
+    if *array.data_type() == wanted {
+        return Ok(ArrayRef::clone(array));
+    }
+    let has_no_text = matches!(
+        array.data_type(),
+        DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::ListView(_)
+            | DataType::FixedSizeList(..)
+            | DataType::Struct(_)
+            | DataType::Map(..)
+            | DataType::Union(..)
+            | DataType::Duration(_)
+    );
+    if wanted == DataType::Utf8 && has_no_text {
+        return shown(array);
+    }
+    // A value that does not fit must not become NULL.
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, &wanted, &options).map_err(|error| failed(&error))
+}
+
+fn shown(array: &ArrayRef) -> Result<ArrayRef, PgError> {
+    let options = FormatOptions::default();
+    let formatter =
+        ArrayFormatter::try_new(array.as_ref(), &options).map_err(|error| failed(&error))?;
+    let nulls = array.logical_nulls();
+    let texts = (0..array.len()).map(|row| {
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return Ok(None);
+        }
+        formatter.value(row).try_to_string().map(Some)
+    });
+    let texts: Result<StringArray, _> = texts.collect();
+    Ok(std::sync::Arc::new(texts.map_err(|error| failed(&error))?))
+}
+
+fn failed(error: &arrow::error::ArrowError) -> PgError {
+    PgError::new(
+        state::INTERNAL,
+        format!("a value of the answer cannot be sent: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! One connection's bytes: frames in, messages out, with limits on both.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use pgwire::messages::Message;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::error::PgError;
+use crate::frontend::{self, Frontend, Opening};
+use crate::options::PgLimits;
+
+/// From this many bytes on, what is to be sent is sent.
+pub(crate) const SEND_BYTES: usize = 32 * 1024;
+const READ_BYTES: usize = 8 * 1024;
+/// Length of a first message, which anybody may send.
+const OPENING_BYTES_MAX: usize = 10_000;
+/// What is read ahead while a statement runs, to see whether the client is still there.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A connection, with TLS or without.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client closed it, or it broke.
+    Gone,
+    /// The client is told why.
+    Told(PgError),
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<PgError> for End {
+    fn from(error: PgError) -> Self {
+        Self::Told(error)
+    }
+}
+
+/// A stream and what waits on both sides of it.
+pub(crate) struct Wire {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    output: BytesMut,
+    limits: PgLimits,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Stream>, limits: PgLimits) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            limits,
+        }
+    }
+
+    /// Gives the stream back for TLS. None where bytes wait already: they would have come without it, and somebody
+    /// between here and the client could have put them there.
+    pub(crate) fn into_stream(self) -> Option<Box<dyn Stream>> {
+        self.input.is_empty().then_some(self.stream)
+    }
+
+    /// Reads the first message.
+    pub(crate) async fn opening(&mut self) -> Result<Opening, End> {
+        let body = self.frame(0, OPENING_BYTES_MAX).await?;
+        Ok(frontend::opening(body)?)
+    }
+
+    /// Reads the next message, however long it takes to come.
+    pub(crate) async fn message(&mut self) -> Result<Frontend, End> {
+        let message_bytes_max = self.limits.message_bytes_max;
+        while self.input.is_empty() {
+            self.fill().await?;
+        }
+        let kind = self.input[0];
+        // A message that has begun ends soon.
+        let body = timeout(self.limits.stall_time_max, self.frame(1, message_bytes_max));
+        let body = body.await.map_err(|_| {
+            PgError::fatal(
+                crate::error::state::PROTOCOL,
+                "a message did not end in time",
+            )
+        })??;
+        Ok(frontend::message(kind, body)?)
+    }
+
+    /// Reads one frame, whose length stands after `type_bytes`; returns its body.
+    async fn frame(&mut self, type_bytes: usize, bytes_max: usize) -> Result<Bytes, End> {
+        let header = type_bytes + 4;
+        while self.input.len() < header {
+            self.fill().await?;
+        }
+        let mut length = [0; 4];
+        length.copy_from_slice(&self.input[type_bytes..header]);
+        let length = u32::from_be_bytes(length) as usize;
+        if length < 4 || length > bytes_max {
+            return Err(PgError::protocol(format!(
+                "a message of {length} bytes; at most {bytes_max} are read"
+            ))
+            .into());
+        }
+        while self.input.len() < type_bytes + length {
+            self.fill().await?;
+        }
+        self.input.advance(header);
+        Ok(self.input.split_to(length - 4).freeze())
+    }
+
+    /// Reads what there is. What it had read is kept where it is dropped.
+    async fn fill(&mut self) -> Result<(), End> {
+        // Without it a read takes 64 bytes.
+        self.input.reserve(READ_BYTES);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(End::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends when the client has gone away. What it sends meanwhile is kept, up to a limit.
+    pub(crate) async fn gone(&mut self) -> End {
+        loop {
+            if self.input.len() >= AHEAD_BYTES_MAX {
+                return std::future::pending().await;
+            }
+            if let Err(end) = self.fill().await {
+                return end;
+            }
+        }
+    }
+
+    /// Puts a message behind those that are to be sent.
+    pub(crate) fn put(&mut self, message: &impl Message) -> Result<(), End> {
+        message.encode(&mut self.output).map_err(|error| {
+            PgError::fatal(crate::error::state::INTERNAL, error.to_string()).into()
+        })
+    }
+
+    /// Where rows are written to directly.
+    pub(crate) fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Sends what is there, if it is much.
+    pub(crate) async fn send_much(&mut self) -> Result<(), End> {
+        if self.output.len() < SEND_BYTES {
+            return Ok(());
+        }
+        self.send().await
+    }
+
+    /// Sends everything. A client that takes nothing for too long is given up.
+    pub(crate) async fn send(&mut self) -> Result<(), End> {
+        while !self.output.is_empty() {
+            let written = self.write(self.limits.stall_time_max).await?;
+            self.output.advance(written);
+        }
+        let flushed = timeout(self.limits.stall_time_max, self.stream.flush());
+        Ok(flushed.await.map_err(|_| End::Gone)??)
+    }
+
+    async fn write(&mut self, time_max: Duration) -> Result<usize, End> {
+        let written = timeout(time_max, self.stream.write(&self.output)).await;
+        match written {
+            Ok(Ok(0)) | Err(_) => Err(End::Gone),
+            Ok(Ok(written)) => Ok(written),
+            Ok(Err(error)) => Err(error.into()),
+        }
+    }
+}

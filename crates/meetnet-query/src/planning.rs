@@ -1,0 +1,127 @@
+//! From the text of a statement to the plan that is checked and run, and what can be said of it before it runs.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+
+use crate::catalog::SnapshotTables;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::guard;
+use crate::options::{Dialect, QueryOptions, QueryRequest};
+use crate::parameters::{self, Parameters};
+use crate::parse;
+use crate::postgres::rewrite::rewritten;
+
+/// Parameters of one statement: what the wire protocol can count.
+const PARAMETERS_MAX: usize = 65_535;
+
+/// A plan that only reads.
+pub(crate) struct Planned {
+    pub(crate) plan: LogicalPlan,
+    /// What clients call the columns; None: as the plan does.
+    names: Option<Vec<String>>,
+}
+
+impl Planned {
+    /// Returns a schema with the names that clients know.
+    pub(crate) fn named(&self, schema: SchemaRef) -> SchemaRef {
+        match &self.names {
+            Some(names) if names.len() == schema.fields().len() => {
+                let fields = schema.fields().iter().zip(names);
+                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+                let fields: Vec<Field> = fields.collect();
+                Arc::new(Schema::new(fields))
+            }
+            _ => schema,
+        }
+    }
+
+    /// Puts values in place of the placeholders.
+    pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
+        Ok(Self {
+            plan: parameters::bind(self.plan, values)?,
+            names: self.names,
+        })
+    }
+}
+
+/// Plans a statement; what does anything but read is refused. Its placeholders stay.
+pub(crate) async fn planned(
+    session: &SessionState,
+    request: &QueryRequest,
+    tables: &SnapshotTables,
+    options: &QueryOptions,
+) -> Result<Planned> {
+    let statement = parse::statement(&request.sql, request.dialect, options)?;
+    let (statement, names) = match request.dialect {
+        Dialect::Generic => (statement, None),
+        Dialect::Postgres => {
+            let rewritten = rewritten(statement, tables);
+            (rewritten.statement, rewritten.names)
+        }
+    };
+    let plan = session.statement_to_plan(statement).await?;
+    guard::check_plan(&plan)?;
+    Ok(Planned { plan, names })
+}
+
+/// What a statement takes and answers.
+#[derive(Clone, Debug)]
+pub struct StatementDescription {
+    /// Columns of the answer.
+    pub schema: SchemaRef,
+    /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
+    pub parameters: Vec<Option<DataType>>,
+}
+
+/// Describes a statement. `known` are the types that the client has named; None: it leaves them to us.
+pub(crate) async fn described(
+    session: &SessionState,
+    request: &QueryRequest,
+    tables: &SnapshotTables,
+    options: &QueryOptions,
+    known: &[Option<DataType>],
+) -> Result<StatementDescription> {
+    let planned = planned(session, request, tables, options).await?;
+    let found = planned.plan.get_parameter_types()?;
+    let mut parameters: Vec<Option<DataType>> = known.to_vec();
+    for (name, data_type) in found {
+        let position = name.trim_start_matches('$').parse::<usize>().unwrap_or(0);
+        if position == 0 || position > PARAMETERS_MAX {
+            return Err(refused(format!(
+                "`{name}` is no parameter; they are $1, $2 and so on"
+            )));
+        }
+        if parameters.len() < position {
+            parameters.resize(position, None);
+        }
+        let parameter = &mut parameters[position - 1];
+        if parameter.is_none() {
+            *parameter = data_type;
+        }
+    }
+    // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.
+    let nulls = parameters
+        .iter()
+        .map(|data_type| ScalarValue::try_from(data_type.as_ref().unwrap_or(&DataType::Utf8)));
+    let nulls = nulls.collect::<Result<Vec<_>>>()?;
+    let names = planned.names;
+    let plan = match nulls.is_empty() {
+        true => planned.plan,
+        false => planned.plan.with_param_values(nulls)?,
+    };
+    let schema = Arc::new(plan.schema().as_arrow().clone());
+    let planned = Planned { plan, names };
+    Ok(StatementDescription {
+        schema: planned.named(schema),
+        parameters,
+    })
+}
+
+fn refused(message: String) -> DataFusionError {
+    QueryError::new(QueryErrorKind::BadRequest, message).into()
+}

@@ -1,0 +1,27 @@
+//! SQL as PostgreSQL's clients write it, and the catalogue that they look around in.
+//!
+//! ```text
+//! text ─▶ statements (split) ─▶ [ parse ─▶ rewrite ─▶ plan ]  as every other query
+//!                                          names, types, functions and operators of PostgreSQL;
+//!                                          what reads a table that is always empty
+//!                                pg_catalog, information_schema ◀─ tables of one snapshot
+//! ```
+//!
+//! A session of this dialect sees the datasets that any other sees, under the same guard and limits; the tables of
+//! `pg_catalog` are made from them when a statement names one. It speaks no protocol: that is for `meetnet-pg`.
+
+mod aliases;
+pub(crate) mod catalog;
+mod emptiness;
+mod functions;
+pub(crate) mod rewrite;
+mod settings;
+mod statements;
+mod types;
+
+pub use settings::{SETTINGS, setting};
+pub use statements::{PgStatement, statements};
+pub use types::{PgScalar, PgType};
+
+#[cfg(test)]
+mod tests;

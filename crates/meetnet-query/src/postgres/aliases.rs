@@ -1,0 +1,124 @@
+//! Names of answers' columns: as PostgreSQL gives them to clients, and such that no two are the same for the planner.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr};
+
+use super::emptiness::last_part;
+
+/// What PostgreSQL calls a column that has no name.
+const UNNAMED: &str = "?column?";
+
+/// Returns the names of a query's columns; None where a `*` stands for some of them.
+pub(super) fn names(query: &Query) -> Option<Vec<String>> {
+    let select = first_select(&query.body)?;
+    let name = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => Some(name_of(expr).unwrap_or_else(|| UNNAMED.to_owned())),
+        SelectItem::ExprWithAlias { alias, .. } => Some(shown(alias)),
+        _ => None,
+    };
+    select.projection.iter().map(name).collect()
+}
+
+/// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts.
+pub(super) fn make_distinct(query: &mut Query) {
+    let Some(select) = first_select_mut(&mut query.body) else {
+        return;
+    };
+    let mut taken: BTreeSet<String> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(shown(ident)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(shown(alias)),
+            _ => None,
+        })
+        .collect();
+    let mut columns = BTreeSet::new();
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if is_column && columns.insert(expr.to_string()) {
+            continue;
+        }
+        // `ORDER BY count` means a call by its name. A cast has the name of its column, which must go on meaning that.
+        let named = matches!(expr, Expr::Function(_))
+            .then(|| name_of(expr))
+            .flatten()
+            .filter(|name| taken.insert(name.clone()));
+        let alias = named.unwrap_or_else(|| format!("{UNNAMED}{position}"));
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: Ident::with_quote('"', alias),
+        };
+    }
+}
+
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
+}
+
+fn first_select_mut(body: &mut SetExpr) -> Option<&mut Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select_mut(&mut query.body),
+        SetExpr::SetOperation { left, .. } => first_select_mut(left),
+        _ => None,
+    }
+}
+
+fn shown(ident: &Ident) -> String {
+    match ident.quote_style {
+        None => ident.value.to_lowercase(),
+        Some(_) => ident.value.clone(),
+    }
+}
+
+/// Returns the name that an expression gives its column; None: it has none.
+fn name_of(expr: &Expr) -> Option<String> {
+    let name = match expr {
+        Expr::Identifier(ident) => shown(ident),
+        Expr::CompoundIdentifier(parts) => shown(parts.last()?),
+        Expr::Function(function) => last_part(&function.name),
+        Expr::Cast {
+            expr, data_type, ..
+        } => name_of(expr).unwrap_or_else(|| data_type.to_string().to_lowercase()),
+        Expr::TypedString(typed) => typed.data_type.to_string().to_lowercase(),
+        Expr::Nested(expr) | Expr::Collate { expr, .. } => return name_of(expr),
+        // Of its ELSE, where that has one.
+        Expr::Case { else_result, .. } => {
+            let named = else_result.as_deref().filter(|expr| names_itself(expr));
+            named.and_then(name_of).unwrap_or_else(|| "case".to_owned())
+        }
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Position { .. } => "position".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Ceil { .. } => "ceil".to_owned(),
+        Expr::Floor { .. } => "floor".to_owned(),
+        Expr::Interval(_) => "interval".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
+        Expr::Subquery(query) => return names(query)?.into_iter().next(),
+        _ => return None,
+    };
+    Some(name)
+}
+
+fn names_itself(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) | Expr::Collate { expr, .. } => {
+            names_itself(expr)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,108 @@
+//! Finds what can have no rows because it reads a table of the catalogue that is always empty: there are no indexes,
+//! constraints, triggers or policies here, but clients ask for them with functions and types that only PostgreSQL has.
+//! Such a query is answered without being planned, and such a subquery is a constant.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select, SetExpr, SetOperator,
+    TableFactor, TableWithJoins, visit_expressions,
+};
+
+use super::catalog::is_always_empty;
+
+/// Functions that answer one row where they are given none.
+const AGGREGATES: [&str; 12] = [
+    "count",
+    "min",
+    "max",
+    "sum",
+    "avg",
+    "array_agg",
+    "string_agg",
+    "json_agg",
+    "jsonb_agg",
+    "bool_or",
+    "bool_and",
+    "every",
+];
+
+/// Returns true where a query cannot have rows.
+pub(super) fn is_empty(query: &Query) -> bool {
+    is_set_empty(&query.body)
+}
+
+fn is_set_empty(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => is_select_empty(select),
+        SetExpr::Query(query) => is_empty(query),
+        SetExpr::SetOperation {
+            left, op, right, ..
+        } => match op {
+            SetOperator::Union => is_set_empty(left) && is_set_empty(right),
+            SetOperator::Intersect => is_set_empty(left) || is_set_empty(right),
+            SetOperator::Except | SetOperator::Minus => is_set_empty(left),
+        },
+        _ => false,
+    }
+}
+
+fn is_select_empty(select: &Select) -> bool {
+    select.from.iter().any(is_joined_empty) && !answers_one_row(select)
+}
+
+fn is_joined_empty(from: &TableWithJoins) -> bool {
+    from.joins
+        .iter()
+        .fold(is_relation_empty(&from.relation), is_join_empty)
+}
+
+fn is_join_empty(left: bool, join: &Join) -> bool {
+    let right = is_relation_empty(&join.relation);
+    match &join.join_operator {
+        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
+            left || right
+        }
+        JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => left,
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => right,
+        // Anything else is planned as it is.
+        _ => left && right,
+    }
+}
+
+fn is_relation_empty(relation: &TableFactor) -> bool {
+    match relation {
+        TableFactor::Table {
+            name, args: None, ..
+        } => is_always_empty(name),
+        TableFactor::Derived { subquery, .. } => is_empty(subquery),
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => is_joined_empty(table_with_joins),
+        _ => false,
+    }
+}
+
+/// Aggregates without groups answer one row over nothing.
+fn answers_one_row(select: &Select) -> bool {
+    let has_groups = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(by, _) => !by.is_empty(),
+    };
+    if has_groups {
+        return false;
+    }
+    let aggregate = visit_expressions(&select.projection, |expr| match expr {
+        Expr::Function(function) if AGGREGATES.contains(&last_part(&function.name).as_str()) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    aggregate.is_break()
+}
+
+/// Returns the last part of a name in lower case.
+pub(super) fn last_part(name: &ObjectName) -> String {
+    let part = name.0.last().and_then(|part| part.as_ident());
+    part.map_or_else(String::new, |ident| ident.value.to_lowercase())
+}

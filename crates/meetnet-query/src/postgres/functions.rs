@@ -1,0 +1,268 @@
+//! Functions of PostgreSQL that clients call while they look around, as expressions that DataFusion knows.
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    Array, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, Value,
+};
+
+use super::catalog::{DATABASE, OWNER, Relation};
+use super::settings::setting;
+use super::types::PgType;
+use crate::catalog::SCHEMA;
+
+/// Who everybody is in SQL.
+const USER: &str = "public";
+
+/// Functions whose answer is not known here, and that clients take to be missing.
+const UNKNOWN: [&str; 16] = [
+    "col_description",
+    "inet_client_addr",
+    "inet_server_addr",
+    "inet_server_port",
+    "obj_description",
+    "pg_get_constraintdef",
+    "pg_get_expr",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_function_result",
+    "pg_get_indexdef",
+    "pg_get_partkeydef",
+    "pg_get_ruledef",
+    "pg_get_serial_sequence",
+    "pg_get_viewdef",
+    "shobj_description",
+];
+const SIZES: [&str; 6] = [
+    "pg_backend_pid",
+    "pg_database_size",
+    "pg_indexes_size",
+    "pg_relation_size",
+    "pg_table_size",
+    "pg_total_relation_size",
+];
+const VISIBLE: [&str; 5] = [
+    "pg_function_is_visible",
+    "pg_has_role",
+    "pg_opclass_is_visible",
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+];
+const PRIVILEGES: [&str; 7] = [
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_database_privilege",
+    "has_function_privilege",
+    "has_schema_privilege",
+    "has_sequence_privilege",
+    "has_table_privilege",
+];
+/// What everybody may do. Whatever else is asked for, nobody may.
+const GRANTED: [&str; 4] = ["select", "usage", "connect", "execute"];
+
+/// Returns what a call stands for; None where it is no function of PostgreSQL's own.
+pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) -> Option<Expr> {
+    let arguments = arguments(function);
+    let first = arguments.first().copied();
+    let found = match name {
+        "current_catalog" | "current_database" => text(DATABASE),
+        "current_role" | "current_user" | "session_user" | "user" => text(USER),
+        "current_schema" => text(SCHEMA),
+        "current_schemas" => array([super::catalog::PG_CATALOG, SCHEMA]),
+        "current_setting" => first
+            .and_then(literal)
+            .and_then(setting)
+            .map_or_else(null, text),
+        "format_type" => case(
+            first?,
+            PgType::all().map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name())),
+        ),
+        "getdatabaseencoding" | "pg_encoding_to_char" => text("UTF8"),
+        "parse_ident" => array(
+            literal(first?)?
+                .split('.')
+                .map(|part| part.trim_matches('"')),
+        ),
+        "pg_get_userbyid" => text(OWNER),
+        "pg_is_in_recovery" | "pg_is_other_temp_schema" => boolean(false),
+        "pg_size_pretty" => cast(first?.clone(), DataType::Text),
+        "quote_ident" => first?.clone(),
+        "set_config" => arguments.get(1).copied()?.clone(),
+        "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
+        // No type is added to those that have a number; drivers ask for hstore and PostGIS.
+        "to_regtype" => number_or_null(None),
+        "array_lower" => number(1),
+        "version" => text(&format!(
+            "PostgreSQL {} (meetnet)",
+            setting("server_version").unwrap_or_default()
+        )),
+        name if UNKNOWN.contains(&name) => null(),
+        name if SIZES.contains(&name) => number(0),
+        name if VISIBLE.contains(&name) => boolean(true),
+        name if PRIVILEGES.contains(&name) => {
+            boolean(arguments.last().copied().is_some_and(is_granted))
+        }
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn arguments(function: &Function) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
+    list.args
+        .iter()
+        .filter_map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A list of privileges means any of them.
+fn is_granted(privileges: &Expr) -> bool {
+    // What is computed, or no text, is the name of the object: then the question is what may be read.
+    literal(privileges).is_none_or(|privileges| {
+        privileges
+            .split(',')
+            .any(|privilege| GRANTED.contains(&privilege.trim().to_lowercase().as_str()))
+    })
+}
+
+/// Tables of the catalogue by whose numbers descriptions say what they are of.
+const CATALOGUE_OIDS: [(&str, i64); 4] = [
+    ("pg_class", 1259),
+    ("pg_database", 1262),
+    ("pg_namespace", 2615),
+    ("pg_type", 1247),
+];
+
+/// Returns the OID of a relation by its name as it is written in SQL.
+pub(super) fn oid(name: &str, relations: &[Relation]) -> Option<i64> {
+    let name = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+    let found = relations.iter().find(|relation| relation.name == name);
+    let own = CATALOGUE_OIDS.iter().find(|(known, _)| *known == name);
+    match own {
+        Some((_, oid)) => Some(*oid),
+        None => found.map(|relation| relation.oid),
+    }
+}
+
+/// Returns the OID of the relation that a parameter will name, as it is written in SQL.
+pub(super) fn oid_of_parameter(parameter: &Expr, relations: &[Relation]) -> Expr {
+    let own = CATALOGUE_OIDS.iter().flat_map(|(name, oid)| {
+        [
+            (*name).to_owned(),
+            format!("{}.{name}", super::catalog::PG_CATALOG),
+        ]
+        .map(|name| (name, *oid))
+    });
+    let datasets = relations.iter().flat_map(|relation| {
+        let name = &relation.name;
+        let written = [
+            name.clone(),
+            format!("{SCHEMA}.{name}"),
+            format!("\"{SCHEMA}\".\"{name}\""),
+        ];
+        written.map(|name| (name, relation.oid))
+    });
+    let conditions = own.chain(datasets).map(|(name, oid)| CaseWhen {
+        condition: text(&name),
+        result: cast(number(oid), DataType::BigInt(None)),
+    });
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: Some(Box::new(cast(parameter.clone(), DataType::Text))),
+        conditions: conditions.collect(),
+        else_result: None,
+    }
+}
+
+/// Returns a text that stands in the statement as it is.
+pub(super) fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
+            _ => None,
+        },
+        Expr::Nested(expr) => literal(expr),
+        // 'traffic'::text, and what a cast of ours has left.
+        Expr::Cast { expr, .. } => literal(expr),
+        _ => None,
+    }
+}
+
+pub(super) fn text(value: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
+}
+
+fn number(value: i64) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
+}
+
+pub(super) fn number_or_null(value: Option<i64>) -> Expr {
+    value.map_or_else(|| null_of(DataType::BigInt(None)), number)
+}
+
+pub(super) fn boolean(value: bool) -> Expr {
+    Expr::Value(Value::Boolean(value).with_empty_span())
+}
+
+/// A text without a value.
+pub(super) fn null() -> Expr {
+    null_of(DataType::Text)
+}
+
+fn null_of(data_type: DataType) -> Expr {
+    cast(Expr::Value(Value::Null.with_empty_span()), data_type)
+}
+
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+fn array<'a>(values: impl IntoIterator<Item = &'a str>) -> Expr {
+    Expr::Array(Array {
+        elem: values.into_iter().map(text).collect(),
+        named: true,
+    })
+}
+
+/// Returns the name of the number that an expression has.
+pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> Expr {
+    let conditions = names.map(|(value, name)| CaseWhen {
+        condition: number(value),
+        result: text(&name),
+    });
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: Some(Box::new(expr.clone())),
+        conditions: conditions.collect(),
+        else_result: Some(Box::new(text("???"))),
+    }
+}
+
+/// Returns a call's name without the schema of PostgreSQL's own functions; None where it is of another schema.
+pub(super) fn own_name(name: &ObjectName) -> Option<String> {
+    let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
+    match parts?.as_slice() {
+        [name] => Some(name.value.to_lowercase()),
+        [schema, name]
+            if schema
+                .value
+                .eq_ignore_ascii_case(super::catalog::PG_CATALOG) =>
+        {
+            Some(name.value.to_lowercase())
+        }
+        _ => None,
+    }
+}

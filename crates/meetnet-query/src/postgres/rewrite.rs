@@ -1,0 +1,346 @@
+//! Turns a statement of PostgreSQL's dialect into one that DataFusion plans: the syntax tree is changed, never the text.
+//!
+//! | written | planned |
+//! |---|---|
+//! | `pg_class` | `pg_catalog.pg_class` |
+//! | `pg_catalog.array_to_string(…)` | `array_to_string(…)` |
+//! | `format_type(…)`, `current_schema()`, … | what they stand for here: `functions.rs` |
+//! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
+//! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
+//! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
+//! | a correlated subquery over the catalogue | its greatest value: DataFusion wants to know that there is one |
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr,
+    TableFactor, VisitMut, VisitorMut,
+};
+
+use super::aliases;
+use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
+use super::emptiness::{is_empty, last_part};
+use super::functions::{
+    boolean, case, cast, literal, null, number_or_null, oid, oid_of_parameter, own_name, replaced,
+};
+use crate::catalog::SnapshotTables;
+
+/// A statement that DataFusion can plan.
+pub(crate) struct Rewritten {
+    pub(crate) statement: Statement,
+    /// What clients call the columns; None: as the plan does.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// Rewrites a statement that was read in PostgreSQL's dialect.
+pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Rewritten {
+    let mut names = None;
+    if let Some(parsed) = parsed(&mut statement) {
+        let mut rewriter = Rewriter {
+            relations: catalog::relations(tables),
+        };
+        if let ast::Statement::Query(query) = &mut *parsed {
+            names = aliases::names(query);
+            match &names {
+                Some(names) if is_empty(query) => *query = no_rows(query, names),
+                _ => aliases::make_distinct(query),
+            }
+        }
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut rewriter);
+    }
+    if matches!(statement, Statement::Explain(_)) {
+        // Its columns are those of every plan.
+        names = None;
+    }
+    Rewritten { statement, names }
+}
+
+/// Returns the statement itself, or the one that is to be explained.
+fn parsed(statement: &mut Statement) -> Option<&mut ast::Statement> {
+    match statement {
+        Statement::Statement(parsed) => Some(parsed.as_mut()),
+        Statement::Explain(explained) => parsed(&mut explained.statement),
+        _ => None,
+    }
+}
+
+/// Returns the query that answers no rows, in columns of text.
+fn no_rows(query: &Query, names: &[String]) -> Box<Query> {
+    let mut query = query.clone();
+    query.with = None;
+    query.order_by = None;
+    query.limit_clause = None;
+    query.fetch = None;
+    query.locks = Vec::new();
+    let mut body = std::mem::replace(&mut query.body, Box::new(SetExpr::Values(no_values())));
+    let select = loop {
+        body = match *body {
+            SetExpr::Select(select) => break Some(select),
+            SetExpr::Query(inner) => inner.body,
+            SetExpr::SetOperation { left, .. } => left,
+            _ => break None,
+        };
+    };
+    if let Some(mut select) = select {
+        select.distinct = None;
+        select.from = Vec::new();
+        select.selection = Some(boolean(false));
+        select.having = None;
+        select.qualify = None;
+        select.named_window = Vec::new();
+        select.group_by = ast::GroupByExpr::Expressions(Vec::new(), Vec::new());
+        select.projection = names
+            .iter()
+            .enumerate()
+            .map(|(position, _)| SelectItem::ExprWithAlias {
+                expr: null(),
+                alias: Ident::with_quote('"', format!("c{position}")),
+            })
+            .collect();
+        query.body = Box::new(SetExpr::Select(select));
+    }
+    Box::new(query)
+}
+
+fn no_values() -> ast::Values {
+    ast::Values {
+        explicit_row: false,
+        value_keyword: false,
+        rows: Vec::new(),
+    }
+}
+
+/// Types of the catalogue that are text here.
+const TEXTS: [&str; 16] = [
+    "bpchar",
+    "char",
+    "character_data",
+    "int2vector",
+    "name",
+    "oidvector",
+    "pg_node_tree",
+    "regnamespace",
+    "regoper",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "sql_identifier",
+    "text",
+    "varchar",
+    "yes_or_no",
+];
+
+struct Rewriter {
+    relations: Vec<Relation>,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        if let [part] = relation.0.as_slice()
+            && let Some(ident) = part.as_ident()
+            && catalog::is_of_pg_catalog(&ident.value.to_lowercase())
+        {
+            let name = Ident::new(ident.value.to_lowercase());
+            *relation = ObjectName::from(vec![Ident::new(PG_CATALOG), name]);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let constant = match expr {
+            Expr::Subquery(query) if is_empty(query) => Some(null()),
+            Expr::Exists { subquery, negated } if is_empty(subquery) => Some(boolean(*negated)),
+            Expr::InSubquery {
+                subquery, negated, ..
+            } if is_empty(subquery) => Some(boolean(*negated)),
+            Expr::Function(Function {
+                args: FunctionArguments::Subquery(query),
+                ..
+            }) if is_empty(query) => Some(null()),
+            // Grafana splits the search path with functions that are not here.
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } if subquery.to_string().contains("search_path") => Some(Expr::InList {
+                expr: expr.clone(),
+                list: vec![super::functions::text(crate::catalog::SCHEMA)],
+                negated: *negated,
+            }),
+            _ => None,
+        };
+        if let Some(constant) = constant {
+            *expr = constant;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(other) = self.rewrite(expr) {
+            *expr = other;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter {
+    fn rewrite(&self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::Function(function) => {
+                let name = own_name(&function.name)?;
+                if let Some(other) = replaced(&name, function, &self.relations) {
+                    return Some(other);
+                }
+                let name = match name.as_str() {
+                    "array_upper" => "array_length",
+                    name => name,
+                };
+                if function.name.0.len() > 1 || name == "array_length" {
+                    function.name = ObjectName::from(vec![Ident::new(name)]);
+                }
+                None
+            }
+            // It may be written without parentheses.
+            Expr::Identifier(ident)
+                if ident.quote_style.is_none()
+                    && ident.value.eq_ignore_ascii_case("current_schema") =>
+            {
+                Some(super::functions::text(crate::catalog::SCHEMA))
+            }
+            Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                    && let Some(known) = parts.last().and_then(|sign| operator(sign))
+                {
+                    *op = known;
+                }
+                None
+            }
+            Expr::Cast {
+                expr, data_type, ..
+            } => self.rewrite_cast(expr, data_type),
+            Expr::Subquery(query) => {
+                pick_one(query);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn rewrite_cast(&self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
+        let name = match data_type {
+            DataType::Regclass => "regclass".to_owned(),
+            DataType::Custom(name, _) => last_part(name),
+            _ => return None,
+        };
+        match name.as_str() {
+            "regclass" => {
+                if let Some(name) = literal(expr) {
+                    // A number as text stays that number.
+                    let found = name.parse().ok().or_else(|| oid(name, &self.relations));
+                    return Some(number_or_null(found));
+                }
+                if is_parameter(expr) {
+                    return Some(oid_of_parameter(expr, &self.relations));
+                }
+                let names = self.relations.iter();
+                let names = names.map(|relation| (relation.oid, relation.name.clone()));
+                Some(case(expr, names))
+            }
+            "regtype" => {
+                let types = super::types::PgType::all();
+                let names = types.map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name()));
+                match literal(expr) {
+                    Some(_) => Some(expr.clone()),
+                    None => Some(case(expr, names)),
+                }
+            }
+            "oid" | "xid" | "cid" | "int2" | "int4" | "int8" | "cardinal_number" => {
+                *data_type = DataType::BigInt(None);
+                None
+            }
+            "bool" => {
+                *data_type = DataType::Boolean;
+                None
+            }
+            name if TEXTS.contains(&name) => Some(cast(expr.clone(), DataType::Text)),
+            _ => None,
+        }
+    }
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, ast::Value::Placeholder(_)),
+        Expr::Nested(expr) | Expr::Cast { expr, .. } => is_parameter(expr),
+        _ => false,
+    }
+}
+
+fn operator(sign: &str) -> Option<BinaryOperator> {
+    Some(match sign {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        _ => return None,
+    })
+}
+
+/// Makes a subquery over the catalogue one of at most one row for the planner, too.
+fn pick_one(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let reads_catalog = select.from.iter().any(
+        |from| matches!(&from.relation, TableFactor::Table { name, .. } if is_catalog_name(name)),
+    );
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    let is_plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    if !reads_catalog || !is_plain {
+        return;
+    }
+    query.order_by = None;
+    query.limit_clause = None;
+    query.fetch = None;
+    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr.clone()));
+    *expr = Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("max")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    });
+}
+
+fn is_catalog_name(name: &ObjectName) -> bool {
+    let first = name.0.first().and_then(|part| part.as_ident());
+    name.0.len() == 2
+        && first.is_some_and(|ident| ident.value == PG_CATALOG || ident.value == INFORMATION_SCHEMA)
+}

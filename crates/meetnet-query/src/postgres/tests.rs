@@ -1,0 +1,239 @@
+//! What PostgreSQL's clients ask before anybody has written a query, and what they are answered.
+//!
+//! The statements are in the shape in which the clients send them (psql 15 for a server of version 14, SQLAlchemy 2,
+//! pgjdbc, DBeaver, Grafana, Metabase, QGIS), written anew over the tables of the fixture.
+
+use arrow::datatypes::DataType;
+
+use super::*;
+use crate::error::QueryErrorKind;
+use crate::fixture::{Database, shown};
+use crate::options::{Dialect, QueryRequest};
+use crate::parameters::positional;
+
+mod clients;
+
+fn request(sql: &str) -> QueryRequest {
+    QueryRequest {
+        dialect: Dialect::Postgres,
+        ..QueryRequest::public(sql)
+    }
+}
+
+/// Returns the names of the columns, then the rows; NULL is a dash.
+async fn table(database: &Database, request: QueryRequest) -> Vec<Vec<String>> {
+    let sql = request.sql.clone();
+    let answer = database.service.query(request).await;
+    let mut answer = answer.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+    let batches = answer.collect().await;
+    let batches = batches.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+    let names = answer
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone());
+    let mut rows = vec![names.collect::<Vec<String>>()];
+    for batch in &batches {
+        for row in shown(batch).expect("cells") {
+            let cells = row
+                .into_iter()
+                .map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+            rows.push(cells.collect());
+        }
+    }
+    rows
+}
+
+/// Checks names and rows, cells joined by a bar.
+async fn check(database: &Database, sql: &str, expected: &[&str]) {
+    let found = table(database, request(sql)).await;
+    let found: Vec<String> = found.iter().map(|row| row.join("|")).collect();
+    assert_eq!(found, expected, "{sql}");
+}
+
+#[test]
+fn a_text_is_split_into_statements() {
+    let check = |sql: &str, expected: &[(&str, &[&str])]| {
+        let found = statements(sql).expect("statements");
+        let found: Vec<(&str, Vec<&str>)> = found
+            .iter()
+            .map(|statement| {
+                let words = statement.words.iter().map(String::as_str).collect();
+                (statement.text.trim(), words)
+            })
+            .collect();
+        let expected: Vec<(&str, Vec<&str>)> = expected
+            .iter()
+            .map(|(text, words)| (*text, words.to_vec()))
+            .collect();
+        assert_eq!(found, expected, "{sql}");
+    };
+    check("", &[]);
+    check(" ; -- ping\n ; /* nothing */", &[]);
+    check(
+        "SELECT ';' AS a; SET \"Work\" = 'it''s'",
+        &[
+            ("SELECT ';' AS a", &["select", ";", "as", "a"]),
+            ("SET \"Work\" = 'it''s'", &["set", "Work", "=", "it's"]),
+        ],
+    );
+    check(
+        "BEGIN READ ONLY;COMMIT",
+        &[
+            ("BEGIN READ ONLY", &["begin", "read", "only"]),
+            ("COMMIT", &["commit"]),
+        ],
+    );
+    assert!(statements("SELECT 'open").is_err());
+}
+
+#[tokio::test]
+async fn columns_have_the_names_that_postgresql_gives_them() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT 1, 1, 'a'",
+        &["?column?|?column?|?column?", "1|1|a"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT count(*), count(car), max(car) AS \"Most\" FROM counts WHERE segment_id = 9",
+        &["count|count|Most", "10|0|-"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT place, count(*) FROM counts GROUP BY place ORDER BY count DESC, place LIMIT 1",
+        &["place|count", "segment-1|200"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT segment_id::text, segment_id FROM counts WHERE segment_id = 4",
+        &["segment_id|segment_id", "4|4"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT version() LIKE 'PostgreSQL 14%', current_schema(), current_database()",
+        &[
+            "?column?|current_schema|current_database",
+            "true|public|meetnet",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn parameters_are_typed_by_their_place_and_replaced_by_values() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+
+    let database = Database::new();
+    let sql = "SELECT $3 AS told, count(*) FROM counts WHERE segment_id = $1 AND car > $2";
+    let described = database
+        .service
+        .describe(request(sql), vec![None, None, Some(DataType::Int32)])
+        .await
+        .expect("a description");
+    assert_eq!(
+        described.parameters,
+        [
+            Some(DataType::Int64),
+            Some(DataType::Float64),
+            Some(DataType::Int32)
+        ]
+    );
+    let types: Vec<&DataType> = described
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.data_type())
+        .collect();
+    assert_eq!(types, [&DataType::Int32, &DataType::Int64]);
+
+    let answer = |segment: i64, cars: f64| {
+        let values: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![segment])),
+            Arc::new(Float64Array::from(vec![cars])),
+            Arc::new(StringArray::from(vec!["'; DROP TABLE counts"])),
+        ];
+        table(
+            &database,
+            QueryRequest {
+                parameters: positional(values),
+                ..request(sql)
+            },
+        )
+    };
+    assert_eq!(answer(1, 100.0).await[1], ["'; DROP TABLE counts", "1"]);
+    assert_eq!(answer(2, 1.0).await[1], ["'; DROP TABLE counts", "200"]);
+}
+
+#[tokio::test]
+async fn what_writes_or_does_not_exist_is_refused_in_this_dialect_too() {
+    let database = Database::new();
+    let refused = async |sql: &str| match database.answer(request(sql)).await {
+        Err(error) => error.kind,
+        Ok(_) => panic!("{sql} was answered"),
+    };
+    for sql in [
+        "INSERT INTO counts SELECT * FROM counts",
+        "CREATE TABLE mine AS SELECT * FROM counts",
+        "DROP TABLE counts",
+        "COPY counts TO '/tmp/counts.csv'",
+        "SET search_path TO public",
+    ] {
+        assert_eq!(refused(sql).await, QueryErrorKind::Forbidden, "{sql}");
+    }
+    // A private dataset does not exist, and neither does it in the catalogue.
+    assert_eq!(
+        refused("SELECT * FROM notes").await,
+        QueryErrorKind::NotFound
+    );
+    for sql in [
+        "SELECT count(*) FROM pg_class WHERE relname LIKE 'notes%'",
+        "SELECT count(*) FROM information_schema.columns WHERE table_name LIKE 'notes%'",
+        "SELECT count(*) FROM pg_tables WHERE tablename = 'notes'",
+        "SELECT count('notes'::regclass)",
+    ] {
+        let found = table(&database, request(sql)).await;
+        assert_eq!(found[1], ["0"], "{sql}");
+    }
+    let long = format!("SELECT '{}'", "x".repeat(100_000));
+    assert_eq!(refused(&long).await, QueryErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_long_parameter_is_a_long_literal() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
+    let database = Database::new();
+    let long = StringArray::from(vec!["x".repeat(100_000)]);
+    let refused = database
+        .answer(QueryRequest {
+            parameters: positional([Arc::new(long) as ArrayRef]),
+            ..request("SELECT $1 FROM counts")
+        })
+        .await;
+    assert_eq!(
+        refused.map(|_| ()).map_err(|error| error.kind),
+        Err(QueryErrorKind::TooLarge)
+    );
+}
+
+#[tokio::test]
+async fn the_catalogue_of_postgresql_is_for_its_clients_only() {
+    let database = Database::new();
+    let refused = database
+        .answer(QueryRequest::public("SELECT * FROM pg_catalog.pg_class"))
+        .await;
+    assert_eq!(
+        refused.map(|_| ()).map_err(|error| error.kind),
+        Err(QueryErrorKind::NotFound)
+    );
+}

@@ -1,0 +1,465 @@
+//! The questions of each client.
+
+use super::*;
+
+/// Returns the OID that psql would go on with.
+async fn oid(database: &Database, name: &str) -> String {
+    let sql = format!("SELECT oid FROM pg_class WHERE relname = '{name}'");
+    let found = table(database, request(&sql)).await;
+    found[1][0].clone()
+}
+
+#[tokio::test]
+async fn psql_lists_tables_and_databases() {
+    let database = Database::new();
+    check(
+        &database,
+        r#"SELECT n.nspname as "Schema",
+             c.relname as "Name",
+             CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' END as "Type",
+             pg_catalog.pg_get_userbyid(c.relowner) as "Owner"
+           FROM pg_catalog.pg_class c
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
+           WHERE c.relkind IN ('r','p','')
+             AND n.nspname <> 'pg_catalog'
+             AND n.nspname !~ '^pg_toast'
+             AND n.nspname <> 'information_schema'
+             AND pg_catalog.pg_table_is_visible(c.oid)
+           ORDER BY 1,2"#,
+        &[
+            "Schema|Name|Type|Owner",
+            "public|counts|table|meetnet",
+            "public|revised|table|meetnet",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT d.datname as "Name",
+             pg_catalog.pg_get_userbyid(d.datdba) as "Owner",
+             pg_catalog.pg_encoding_to_char(d.encoding) as "Encoding",
+             d.datcollate as "Collate",
+             d.datctype as "Ctype",
+             NULL as "ICU Locale",
+             'libc' AS "Locale Provider",
+             pg_catalog.array_to_string(d.datacl, E'\n') AS "Access privileges"
+           FROM pg_catalog.pg_database d
+           ORDER BY 1"#,
+        &[
+            "Name|Owner|Encoding|Collate|Ctype|ICU Locale|Locale Provider|Access privileges",
+            "meetnet|meetnet|UTF8|C.UTF-8|C.UTF-8|-|libc|-",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn psql_describes_a_table() {
+    let database = Database::new();
+    let oid = oid(&database, "counts").await;
+    check(
+        &database,
+        r"SELECT c.oid, n.nspname, c.relname
+          FROM pg_catalog.pg_class c
+            LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.relname OPERATOR(pg_catalog.~) '^(counts)$' COLLATE pg_catalog.default
+            AND pg_catalog.pg_table_is_visible(c.oid)
+          ORDER BY 2, 3",
+        &["oid|nspname|relname", &format!("{oid}|public|counts")],
+    )
+    .await;
+    check(
+        &database,
+        &format!(
+            "SELECT c.relchecks, c.relkind, c.relhasindex, c.relhasrules, c.relhastriggers, c.relrowsecurity,
+               c.relforcerowsecurity, false AS relhasoids, c.relispartition, '', c.reltablespace,
+               CASE WHEN c.reloftype = 0 THEN '' ELSE c.reloftype::pg_catalog.regtype::pg_catalog.text END,
+               c.relpersistence, c.relreplident, am.amname
+             FROM pg_catalog.pg_class c
+               LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid)
+               LEFT JOIN pg_catalog.pg_am am ON (c.relam = am.oid)
+             WHERE c.oid = '{oid}'"
+        ),
+        &[
+            "relchecks|relkind|relhasindex|relhasrules|relhastriggers|relrowsecurity|relforcerowsecurity|relhasoids|\
+             relispartition|?column?|reltablespace|reloftype|relpersistence|relreplident|amname",
+            "0|r|false|false|false|false|false|false|false||0||p|n|heap",
+        ],
+    )
+    .await;
+    let columns = format!(
+        "SELECT a.attname,
+           pg_catalog.format_type(a.atttypid, a.atttypmod),
+           (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true)
+            FROM pg_catalog.pg_attrdef d
+            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef),
+           a.attnotnull,
+           (SELECT c.collname FROM pg_catalog.pg_collation c, pg_catalog.pg_type t
+            WHERE c.oid = a.attcollation AND t.oid = a.atttypid AND a.attcollation <> t.typcollation) AS attcollation,
+           a.attidentity,
+           a.attgenerated
+         FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = '{oid}' AND a.attnum > 0 AND NOT a.attisdropped
+         ORDER BY a.attnum"
+    );
+    let found = table(&database, request(&columns)).await;
+    let found: Vec<String> = found.iter().take(6).map(|row| row.join("|")).collect();
+    assert_eq!(
+        found,
+        [
+            "attname|format_type|pg_get_expr|attnotnull|attcollation|attidentity|attgenerated",
+            "segment_id|bigint|-|true|-||",
+            "time|timestamp with time zone|-|true|-||",
+            "car|double precision|-|false|-||",
+            "place|text|-|false|-||",
+            "speed_hist|double precision[]|-|false|-||",
+        ]
+    );
+    // Policies, statistics, publications, parents and children: there are none, whatever is asked of them.
+    for (sql, names) in [
+        (
+            "SELECT pol.polname, pol.polpermissive,
+               CASE WHEN pol.polroles = '{0}' THEN NULL ELSE pg_catalog.array_to_string(array(select rolname
+                 from pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END,
+               pg_catalog.pg_get_expr(pol.polqual, pol.polrelid)
+             FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '1' ORDER BY 1",
+            "polname|polpermissive|array_to_string|pg_get_expr",
+        ),
+        (
+            "SELECT oid, stxrelid::pg_catalog.regclass, stxnamespace::pg_catalog.regnamespace::pg_catalog.text AS nsp,
+               'd' = any(stxkind) AS ndist_enabled
+             FROM pg_catalog.pg_statistic_ext WHERE stxrelid = '1' ORDER BY nsp",
+            "oid|stxrelid|nsp|ndist_enabled",
+        ),
+        (
+            "SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p
+               JOIN pg_catalog.pg_publication_namespace pn ON p.oid = pn.pnpubid
+             UNION SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p WHERE p.puballtables
+             ORDER BY 1",
+            "pubname|?column?|?column?",
+        ),
+        (
+            "SELECT c.oid::pg_catalog.regclass, c.relkind, inhdetachpending,
+               pg_catalog.pg_get_expr(c.relpartbound, c.oid)
+             FROM pg_catalog.pg_class c, pg_catalog.pg_inherits i
+             WHERE c.oid = i.inhrelid AND i.inhparent = '1'
+             ORDER BY pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT'",
+            "oid|relkind|inhdetachpending|pg_get_expr",
+        ),
+    ] {
+        check(&database, sql, &[names]).await;
+    }
+}
+
+#[tokio::test]
+async fn sqlalchemy_reflects_tables() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT pg_catalog.pg_class.relname
+         FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace
+           ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
+         WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p']) AND pg_catalog.pg_class.relpersistence != 't'
+           AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid)
+           AND pg_catalog.pg_namespace.nspname != 'pg_catalog'
+         ORDER BY pg_catalog.pg_class.relname",
+        &["relname", "counts", "revised"],
+    )
+    .await;
+    let found = table(
+        &database,
+        request(
+            "SELECT pg_catalog.pg_attribute.attname AS name,
+               pg_catalog.format_type(pg_catalog.pg_attribute.atttypid, pg_catalog.pg_attribute.atttypmod) AS format_type,
+               (SELECT pg_catalog.pg_get_expr(pg_catalog.pg_attrdef.adbin, pg_catalog.pg_attrdef.adrelid) AS pg_get_expr_1
+                FROM pg_catalog.pg_attrdef
+                WHERE pg_catalog.pg_attrdef.adrelid = pg_catalog.pg_attribute.attrelid
+                  AND pg_catalog.pg_attrdef.adnum = pg_catalog.pg_attribute.attnum) AS \"default\",
+               pg_catalog.pg_attribute.attnotnull AS not_null,
+               pg_catalog.pg_class.relname AS table_name,
+               pg_catalog.pg_description.description AS comment,
+               (SELECT json_build_object('always', pg_catalog.pg_attribute.attidentity = 'a') AS json_build_object_1
+                FROM pg_catalog.pg_sequence
+                WHERE pg_catalog.pg_attribute.attidentity != '') AS identity_options
+             FROM pg_catalog.pg_class
+               LEFT OUTER JOIN pg_catalog.pg_attribute
+                 ON pg_catalog.pg_class.oid = pg_catalog.pg_attribute.attrelid
+                 AND pg_catalog.pg_attribute.attnum > 0 AND NOT pg_catalog.pg_attribute.attisdropped
+               LEFT OUTER JOIN pg_catalog.pg_description
+                 ON pg_catalog.pg_description.objoid = pg_catalog.pg_attribute.attrelid
+                 AND pg_catalog.pg_description.objsubid = pg_catalog.pg_attribute.attnum
+             WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'v']) AND pg_catalog.pg_class.relname IN ('counts')
+             ORDER BY pg_catalog.pg_class.relname, pg_catalog.pg_attribute.attnum",
+        ),
+    )
+    .await;
+    assert_eq!(
+        found[1],
+        ["segment_id", "bigint", "-", "true", "counts", "-", "-"]
+    );
+    check(
+        &database,
+        "SELECT pg_catalog.pg_type.typname AS name, lbl_agg.labels AS labels
+         FROM pg_catalog.pg_type LEFT OUTER JOIN (
+           SELECT pg_catalog.pg_enum.enumtypid AS enumtypid, array_agg(pg_catalog.pg_enum.enumlabel) AS labels
+           FROM pg_catalog.pg_enum GROUP BY pg_catalog.pg_enum.enumtypid
+         ) AS lbl_agg ON pg_catalog.pg_type.oid = lbl_agg.enumtypid
+         WHERE pg_catalog.pg_type.typtype = 'e' ORDER BY name",
+        &["name|labels"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn psycopg_asks_for_types_that_are_not_there() {
+    let database = Database::new();
+    let sql = "SELECT typname AS name, oid, typarray AS array_oid, oid::regtype::text AS regtype, typdelim AS delimiter
+               FROM pg_type t WHERE t.oid = to_regtype($1) ORDER BY t.oid";
+    let described = database
+        .service
+        .describe(request(sql), vec![None])
+        .await
+        .expect("a description");
+    // The place of a parameter stays, also where nothing reads it.
+    assert_eq!(described.parameters.len(), 1);
+    check(
+        &database,
+        &sql.replace("$1", "'hstore'"),
+        &["name|oid|array_oid|regtype|delimiter"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sqlalchemy_names_tables_by_parameters() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
+    let database = Database::new();
+    for (name, expected) in [
+        ("pg_catalog.pg_class", "1259".to_owned()),
+        ("public.counts", oid(&database, "counts").await),
+        ("nothing", "-".to_owned()),
+    ] {
+        let found = table(
+            &database,
+            QueryRequest {
+                parameters: positional([Arc::new(StringArray::from(vec![name])) as ArrayRef]),
+                ..request("SELECT CAST($1 AS REGCLASS) AS oid")
+            },
+        );
+        assert_eq!(found.await[1], [expected], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn jdbc_lists_tables_and_keys() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,
+           CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema'
+             WHEN true THEN 'SYSTEM TABLE'
+             WHEN false THEN CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END
+             ELSE NULL END AS TABLE_TYPE,
+           d.description AS REMARKS
+         FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c
+           LEFT JOIN pg_catalog.pg_description d
+             ON (c.oid = d.objoid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass)
+         WHERE c.relnamespace = n.oid AND c.relname LIKE 'counts%'
+         ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME",
+        &[
+            "table_cat|table_schem|table_name|table_type|remarks",
+            "-|public|counts|TABLE|-",
+            "-|public|counts_history|VIEW|-",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT result.TABLE_NAME, result.COLUMN_NAME, result.PK_NAME FROM (
+           SELECT ct.relname AS TABLE_NAME, a.attname AS COLUMN_NAME, ci.relname AS PK_NAME,
+             information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM
+           FROM pg_catalog.pg_class ct
+             JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)
+             JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid)
+             JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid)
+           WHERE ct.relname = 'counts' AND i.indisprimary
+         ) result WHERE result.A_ATTNUM = (result.KEYS).x",
+        &["table_name|column_name|pk_name"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn dbeaver_builds_its_tree() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT n.oid, n.nspname, d.description FROM pg_catalog.pg_namespace n
+           LEFT OUTER JOIN pg_catalog.pg_description d
+             ON d.objoid = n.oid AND d.objsubid = 0 AND d.classoid = 'pg_namespace'::regclass
+         WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+         ORDER BY nspname",
+        &[
+            "oid|nspname|description",
+            "13000|information_schema|-",
+            "11|pg_catalog|-",
+            "2200|public|-",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT db.datname, pg_catalog.has_database_privilege(db.oid, 'CONNECT'),
+           pg_catalog.has_database_privilege(db.oid, 'CREATE')
+         FROM pg_catalog.pg_database db WHERE NOT datistemplate AND datallowconn ORDER BY db.datname",
+        &["datname|has_database_privilege|has_database_privilege", "meetnet|true|false"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT c.relname, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class') AS description,
+           pg_catalog.pg_total_relation_size(c.oid) AS size
+         FROM pg_catalog.pg_class c WHERE c.relnamespace = 2200 AND c.relkind NOT IN ('i', 'I', 'c')
+         ORDER BY c.relname LIMIT 2",
+        &[
+            "relname|relkind|description|size",
+            "counts|r|-|0",
+            "counts_history|v|-|0",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT string_agg(typname, ',' ORDER BY typname) FROM pg_catalog.pg_type WHERE typcategory = 'D'",
+        &["string_agg", "date,time,timestamp,timestamptz"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn grafana_finds_tables_and_columns() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT current_setting('server_version_num')::int/100 as version",
+        &["version", "1400"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'",
+        &["extversion"],
+    )
+    .await;
+    let in_path = "quote_ident(table_schema) IN (
+        SELECT CASE WHEN trim(s[i]) = '\"$user\"' THEN user ELSE trim(s[i]) END
+        FROM generate_series(array_lower(string_to_array(current_setting('search_path'),','),1),
+                             array_upper(string_to_array(current_setting('search_path'),','),1)) as i,
+             string_to_array(current_setting('search_path'),',') s)";
+    check(
+        &database,
+        &format!(
+            "SELECT CASE WHEN {in_path} THEN quote_ident(table_name)
+               ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS \"table\"
+             FROM information_schema.tables
+             WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache')
+               AND table_name NOT LIKE '%history'
+             ORDER BY CASE WHEN {in_path} THEN 0 ELSE 1 END, 1"
+        ),
+        &["table", "counts", "functions", "revised"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\"
+         FROM information_schema.columns
+         WHERE CASE WHEN array_length(parse_ident('public.counts'),1) = 2
+             THEN quote_ident(table_schema) = (parse_ident('public.counts'))[1]
+               AND quote_ident(table_name) = (parse_ident('public.counts'))[2]
+             ELSE quote_ident(table_name) = 'counts' END
+           AND ordinal_position < 3",
+        &[
+            "column|type",
+            "segment_id|bigint",
+            "time|timestamp with time zone",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn metabase_syncs_its_fields() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT c.column_name AS \"name\", c.udt_name AS \"database-type\", c.ordinal_position - 1 AS \"position\",
+           c.table_schema AS \"table-schema\", c.table_name AS \"table-name\", pk.column_name IS NOT NULL AS \"pk?\"
+         FROM information_schema.columns AS c
+           LEFT JOIN (
+             SELECT tc.table_schema, tc.table_name, kc.column_name
+             FROM information_schema.table_constraints AS tc
+               INNER JOIN information_schema.key_column_usage AS kc
+                 ON tc.constraint_name = kc.constraint_name AND tc.table_schema = kc.table_schema
+             WHERE tc.constraint_type = 'PRIMARY KEY'
+           ) AS pk ON c.table_schema = pk.table_schema AND c.table_name = pk.table_name
+             AND c.column_name = pk.column_name
+         WHERE c.table_schema !~ '^information_schema|catalog_history|pg_' AND c.table_name IN ('counts')
+         ORDER BY 3 LIMIT 2",
+        &[
+            "name|database-type|position|table-schema|table-name|pk?",
+            "segment_id|int8|0|public|counts|false",
+            "time|timestamptz|1|public|counts|false",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn qgis_looks_for_layers() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT count(*) FROM pg_class WHERE relname IN ('geometry_columns', 'raster_columns')",
+        &["count", "0"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT pg_class.relname, pg_namespace.nspname, pg_class.relkind
+         FROM pg_class, pg_namespace
+         WHERE pg_namespace.oid = pg_class.relnamespace
+           AND has_schema_privilege(pg_namespace.nspname, 'usage')
+           AND has_table_privilege('\"' || pg_namespace.nspname || '\".\"' || pg_class.relname || '\"', 'select')
+           AND pg_class.relkind IN ('v', 'r', 'm', 'p', 'f') AND pg_class.relname = 'revised'",
+        &["relname|nspname|relkind", "revised|public|r"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT attname, format_type(atttypid, atttypmod), pg_description.description
+         FROM pg_attribute LEFT JOIN pg_description ON attrelid = objoid AND attnum = objsubid
+         WHERE attrelid = '\"public\".\"counts\"'::regclass AND attnum IN (1, 3) ORDER BY attnum",
+        &[
+            "attname|format_type|description",
+            "segment_id|bigint|-",
+            "car|double precision|-",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT indexrelid FROM pg_index WHERE indrelid = '\"public\".\"counts\"'::regclass AND (indisprimary OR indisunique)",
+        &["indexrelid"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT pg_is_in_recovery()",
+        &["pg_is_in_recovery", "false"],
+    )
+    .await;
+}

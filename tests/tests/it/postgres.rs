@@ -1,0 +1,226 @@
+//! Clients of PostgreSQL: psql, psycopg and SQLAlchemy look around in a running daemon and ask it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use meetnet_tests::daemon::{Installation, TOKEN};
+use meetnet_tests::{free_port, python};
+use serde_json::json;
+
+use crate::readers::{SOURCES, push_noise, push_traffic};
+
+/// A daemon with a day of traffic on three segments, and the port of its PostgreSQL listener. Everybody may read; the
+/// user `analyst` has the token of tests as a password.
+fn installation() -> (Installation, u16) {
+    let port = free_port().unwrap();
+    let pg = format!(
+        "[pg]\nlisten = \"127.0.0.1:{port}\"\n\
+         users = [{{ name = \"analyst\", password = {{ env = \"MEETNET_TEST_TOKEN\" }} }}]\n{SOURCES}"
+    );
+    (Installation::new("", &pg).unwrap(), port)
+}
+
+/// Runs psql; None where it is not installed.
+fn psql(port: u16, user: &str, password: &str, command: &str) -> Option<Output> {
+    let port = port.to_string();
+    let place = ["-h", "127.0.0.1", "-p", &port, "-U", user, "-d", "meetnet"];
+    let arguments = [place.as_slice(), &["-c", command]].concat();
+    psql_with(&arguments, password)
+}
+
+fn psql_with(arguments: &[&str], password: &str) -> Option<Output> {
+    let output = Command::new("psql")
+        .args(["-X", "-v", "ON_ERROR_STOP=1", "-P", "pager=off"])
+        .args(arguments)
+        .env("PGPASSWORD", password)
+        .output();
+    match output {
+        Ok(output) => Some(output),
+        Err(error) => {
+            assert!(
+                std::env::var_os("MEETNET_REQUIRE_PSQL").is_none(),
+                "psql is required: apt-get install postgresql-client ({error})"
+            );
+            println!("skipped: psql is not installed");
+            None
+        }
+    }
+}
+
+/// Returns what psql prints, or what it says is wrong.
+fn printed(output: &Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
+}
+
+#[tokio::test]
+async fn psql_looks_around_and_asks() {
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    push_noise(&installation, 1).await;
+    for (command, expected) in [
+        (r"\dt", &["public | traffic", "| table | meetnet"][..]),
+        (r"\d", &["traffic_history", "| view"]),
+        (r"\l", &["meetnet", "UTF8"]),
+        (
+            r"\d traffic",
+            &[
+                "Table \"public.traffic\"",
+                "segment_id",
+                "bigint",
+                "timestamp with time zone",
+                "not null",
+            ],
+        ),
+        (r"\dn", &["public"]),
+        (r"\conninfo", &["as user \"public\""]),
+        (
+            "SELECT segment_id, max(car) FROM traffic GROUP BY segment_id ORDER BY segment_id LIMIT 1",
+            &["segment_id | max", "1 |  23"],
+        ),
+        (
+            "SELECT time FROM traffic ORDER BY time LIMIT 1",
+            &["2026-03-01 00:00:00+00"],
+        ),
+    ] {
+        let Some(output) = psql(port, "public", "", command) else {
+            return;
+        };
+        let printed = printed(&output).unwrap_or_else(|wrong| panic!("{command}: {wrong}"));
+        for part in expected {
+            assert!(
+                printed.contains(part),
+                "{command}: no `{part}` in\n{printed}"
+            );
+        }
+        assert!(
+            !printed.contains("rejects"),
+            "{command}: a private table in\n{printed}"
+        );
+    }
+    for (user, password, command, expected) in [
+        (
+            "public",
+            "",
+            "DROP TABLE traffic",
+            "this service only reads",
+        ),
+        (
+            "public",
+            "",
+            "SELECT * FROM rejects",
+            "there is no table `rejects`",
+        ),
+        (
+            "analyst",
+            "a wrong one",
+            "SELECT 1",
+            "password authentication failed",
+        ),
+        (
+            "nobody",
+            TOKEN,
+            "SELECT 1",
+            "password authentication failed",
+        ),
+    ] {
+        let output = psql(port, user, password, command).unwrap();
+        let wrong = printed(&output).expect_err(command);
+        assert!(wrong.contains(expected), "{command}: {wrong}");
+    }
+    let output = psql(port, "analyst", TOKEN, "SELECT count(*) FROM traffic").unwrap();
+    assert!(printed(&output).unwrap().contains("72"));
+    daemon.stop().unwrap();
+}
+
+#[tokio::test]
+async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
+    if !python::has_packages(&["psycopg", "sqlalchemy"]) {
+        return;
+    }
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    push_noise(&installation, 1).await;
+    let address = installation.folder().join("postgres.txt");
+    for (user, password) in [("public", ""), ("analyst", TOKEN)] {
+        fs::write(&address, format!("{port} {user}")).unwrap();
+        let variables = [("PGPASSWORD", password.to_owned())];
+        let found = python::run_with("postgres.py", &[address.as_path()], &variables).unwrap();
+        let rows = json!([
+            [2, "2026-03-01T22:00:00+00:00", 22.0],
+            [2, "2026-03-01T23:00:00+00:00", 23.0],
+        ]);
+        assert_eq!(
+            found,
+            json!({
+                "encrypted": false,
+                "text": rows,
+                "binary": rows,
+                "list": 48,
+                "cursor": 72,
+                "refused": "25006",
+                "tables": ["noise", "traffic"],
+                "columns": {"segment_id": "BIGINT", "time": "TIMESTAMP", "car": "DOUBLE PRECISION"},
+                "sums": [[1, 276.0], [2, 276.0]],
+            }),
+            "{user}"
+        );
+    }
+    daemon.stop().unwrap();
+}
+
+/// Makes a certificate for 127.0.0.1 that signs itself; false where `openssl` is not installed.
+fn certificate(folder: &Path) -> bool {
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=meetnet".split(' '))
+        .args("-addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem".split(' '))
+        .current_dir(folder)
+        .output();
+    let Ok(made) = made else {
+        println!("skipped: openssl is not installed");
+        return false;
+    };
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    true
+}
+
+#[tokio::test]
+async fn with_a_certificate_connections_are_encrypted_and_others_refused() {
+    let port = free_port().unwrap();
+    let pg = format!(
+        "[pg]\nlisten = \"127.0.0.1:{port}\"\ntls_required = true\ntls_cert = \"server.pem\"\n\
+         tls_key = {{ file = \"server.key\" }}\n{SOURCES}"
+    );
+    let installation = Installation::new("", &pg).unwrap();
+    if !certificate(installation.folder()) {
+        return;
+    }
+    let daemon = installation.start().await.unwrap();
+    let root = installation.folder().join("server.pem");
+    let with = |mode: &str| {
+        let place = format!(
+            "host=127.0.0.1 port={port} user=public dbname=meetnet sslmode={mode} sslrootcert={}",
+            root.display()
+        );
+        psql_with(&["-d", &place, "-c", r"\conninfo"], "")
+    };
+    let Some(output) = with("verify-full") else {
+        return;
+    };
+    let encrypted = printed(&output).unwrap();
+    assert!(encrypted.contains("SSL connection"), "{encrypted}");
+    let refused = printed(&with("disable").unwrap()).expect_err("refused");
+    assert!(refused.contains("TLS only"), "{refused}");
+    daemon.stop().unwrap();
+}
