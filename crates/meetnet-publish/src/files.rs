@@ -12,7 +12,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -56,35 +56,51 @@ const KEEP: HeaderValue = HeaderValue::from_static("public, max-age=3600, immuta
 
 /// SHA-256 of files that the snapshot knows no more, by dataset and path.
 #[derive(Debug, Default)]
-pub(crate) struct FileHashes(Mutex<HashMap<String, Arc<str>>>);
+pub(crate) struct FileHashes(Mutex<HashMap<String, Slot>>);
+
+/// Held while a file is read, so that it is read once for all who wait.
+type Slot = Arc<Mutex<Option<Arc<str>>>>;
 
 impl FileHashes {
     /// Returns the hash of a file, reading all of it where it is not known.
     fn of(&self, address: &str, file: &dyn StoredFile) -> io::Result<Arc<str>> {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hash) = known().get(address) {
+        let slot = {
+            let mut slots = lock(&self.0);
+            if slots.len() >= HASHES_MAX && !slots.contains_key(address) {
+                // Those that somebody reads or waits for stay.
+                slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+            }
+            Arc::clone(slots.entry(address.to_owned()).or_default())
+        };
+        let mut known = lock(&slot);
+        if let Some(hash) = &*known {
             return Ok(Arc::clone(hash));
         }
-        let mut hash = Sha256::new();
-        let mut at = 0;
-        while at < file.bytes() {
-            let length = (file.bytes() - at).min(CHUNK_BYTES);
-            hash.update(&file.read_at(at, length as usize)?);
-            at += length;
-        }
-        let mut text = String::with_capacity(64);
-        for byte in hash.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        let hash: Arc<str> = text.into();
-        let mut known = known();
-        if known.len() == HASHES_MAX {
-            known.clear();
-        }
-        known.insert(address.to_owned(), Arc::clone(&hash));
+        let hash = hash_of(file)?;
+        *known = Some(Arc::clone(&hash));
         Ok(hash)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a file and returns its SHA-256, lower-case hexadecimal.
+fn hash_of(file: &dyn StoredFile) -> io::Result<Arc<str>> {
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    while at < file.bytes() {
+        let length = (file.bytes() - at).min(CHUNK_BYTES);
+        hash.update(&file.read_at(at, length as usize)?);
+        at += length;
+    }
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text.into())
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,9 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use axum::Router;
+use bytes::Bytes;
 use meetnet_lake::storage::{FolderStorage, TableFolder};
 use tempfile::TempDir;
 
@@ -245,4 +249,64 @@ fn ranges() {
         assert_eq!(Wanted::read(Some(range), bytes), expect, "{range}");
     }
     assert_eq!(Wanted::read(None, 10), Wanted::Whole);
+}
+
+/// A file that counts how often it is read, which takes its time; the first reads fail.
+#[derive(Debug)]
+struct SlowFile {
+    failing: usize,
+    reads: AtomicUsize,
+}
+
+impl StoredFile for SlowFile {
+    fn bytes(&self) -> u64 {
+        8
+    }
+
+    fn read_at(&self, _: u64, _: usize) -> io::Result<Bytes> {
+        let before = self.reads.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(100));
+        if before < self.failing {
+            return Err(io::Error::other("no answer"));
+        }
+        Ok(Bytes::from_static(b"replaced"))
+    }
+}
+
+#[test]
+fn a_file_is_read_once_for_all_who_want_its_hash() {
+    let hashes = FileHashes::default();
+    let file = SlowFile {
+        failing: 0,
+        reads: AtomicUsize::new(0),
+    };
+    std::thread::scope(|scope| {
+        let readers = (0..8).map(|_| scope.spawn(|| hashes.of("heat/a", &file).unwrap()));
+        for reader in readers.collect::<Vec<_>>() {
+            assert_eq!(*reader.join().unwrap(), *sha256("replaced"));
+        }
+    });
+    assert_eq!(file.reads.load(Ordering::Relaxed), 1);
+    // Another file, and one that could not be read, are read.
+    hashes.of("heat/b", &file).unwrap();
+    assert_eq!(file.reads.load(Ordering::Relaxed), 2);
+    let file = SlowFile { failing: 1, ..file };
+    file.reads.store(0, Ordering::Relaxed);
+    assert!(hashes.of("heat/c", &file).is_err());
+    assert_eq!(*hashes.of("heat/c", &file).unwrap(), *sha256("replaced"));
+}
+
+#[test]
+fn no_more_hashes_are_kept_than_allowed() {
+    let hashes = FileHashes::default();
+    let file = SlowFile {
+        failing: usize::MAX,
+        reads: AtomicUsize::new(0),
+    };
+    for number in 0..HASHES_MAX {
+        let slot = Slot::default();
+        lock(&hashes.0).insert(number.to_string(), slot);
+    }
+    assert!(hashes.of("heat/a", &file).is_err());
+    assert_eq!(lock(&hashes.0).len(), 1);
 }
