@@ -7,6 +7,7 @@
 //! further away, and later                -> the newest period ends there, and another one begins
 //! "there, then", at an earlier period    -> nothing: that one says it
 //! earlier otherwise                      -> a period that ends where the next known one begins
+//! before it in the order of versions     -> history of the newest period at most: it neither ends nor changes it
 //! ```
 //!
 //! So a sensor that is told of every five minutes has one row, and one that does not know its place well does not hop from
@@ -25,6 +26,7 @@ use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::rows::DatasetRows;
 
+use super::stored::Place as Rank;
 use super::{DatasetActor, Lineage};
 use crate::error::LakeError;
 use crate::snapshot::HotBatch;
@@ -58,15 +60,18 @@ struct Period {
     place: At,
     /// Where its other values stand.
     values: At,
+    /// What places its row in the order of versions: whether rows come one by one or many at once, the same one wins.
+    rank: Rank,
 }
 
 impl Period {
-    fn new(from: i64, until: Option<i64>, at: At) -> Self {
+    fn new(from: i64, until: Option<i64>, at: At, rank: Rank) -> Self {
         Self {
             from,
             until,
             place: at,
             values: at,
+            rank,
         }
     }
 
@@ -185,13 +190,19 @@ impl DatasetActor {
         let mut draft = Draft::default();
         for row in 0..total {
             let (own, own_from) = ((0, row), from.value(row));
+            let Lineage {
+                precedence,
+                received_at,
+                ..
+            } = lineage[rows.envelopes[row] as usize];
+            let rank = (precedence, received_at);
             if !is_open(row) {
                 let until = (!to.is_null(row)).then(|| to.value(row));
                 draft.push(row, own, own, until);
                 continue;
             }
             let Some(periods) = known.periods.get_mut(series(row)) else {
-                let begun = vec![Period::new(own_from, None, own)];
+                let begun = vec![Period::new(own_from, None, own, rank)];
                 known.periods.insert(series(row).into(), begun);
                 draft.push(row, own, own, None);
                 continue;
@@ -204,20 +215,30 @@ impl DatasetActor {
             let newest = periods.len() - 1;
             let period = &mut periods[newest];
             if is_near(period.place) && !(says_start && is_first) {
-                period.values = own;
                 draft.push(row, period.place, own, None);
+                if rank >= period.rank {
+                    (period.values, period.rank) = (own, rank);
+                }
                 continue;
             }
             if own_from > period.from {
-                period.until = Some(own_from);
-                draft.push(row, period.place, period.values, period.until);
+                if period.holds(own_from) {
+                    if rank < period.rank {
+                        draft.push(row, period.place, period.values, period.until);
+                        continue;
+                    }
+                    (period.until, period.rank) = (Some(own_from), rank);
+                    draft.push(row, period.place, period.values, period.until);
+                }
                 draft.push(row, own, own, None);
-                periods.push(Period::new(own_from, None, own));
+                periods.push(Period::new(own_from, None, own, rank));
                 continue;
             }
             if own_from == period.from {
-                (period.place, period.values) = (own, own);
                 draft.push(row, own, own, None);
+                if rank >= period.rank {
+                    *period = Period::new(own_from, None, own, rank);
+                }
                 continue;
             }
             let before = next.checked_sub(1).map(|before| &periods[before]);
@@ -227,14 +248,15 @@ impl DatasetActor {
                 draft.push(row, period.place, period.values, period.until);
                 continue;
             }
-            let is_told_anew = before.is_some_and(|period| period.from == own_from);
+            let told_before = before.filter(|period| period.from == own_from);
+            let told_before = told_before.map(|period| period.rank);
             let until = Some(periods[next].from);
             draft.push(row, own, own, until);
-            let earlier = Period::new(own_from, until, own);
-            if is_told_anew {
-                periods[next - 1] = earlier;
-            } else {
-                periods.insert(next, earlier);
+            let earlier = Period::new(own_from, until, own, rank);
+            match told_before {
+                None => periods.insert(next, earlier),
+                Some(before) if rank >= before => periods[next - 1] = earlier,
+                Some(_) => {}
             }
         }
         let declared = self
@@ -259,14 +281,12 @@ impl DatasetActor {
             batches: vec![declared.clone()],
             periods: HashMap::new(),
         };
-        let columns: Vec<usize> = (0..declared.num_columns()).collect();
         for chunk in self.hot.chunks() {
-            let batch = chunk.batch.project(&columns).map_err(self.arrow("read"))?;
             let marks = chunk.marks.as_ref();
             let is_live = |row: usize| marks.is_none_or(|marks| marks.at[row] == HotBatch::LIVE);
-            self.note_periods(&batch, place_columns, wanted, is_live, &mut known)?;
+            self.note_periods(&chunk.batch, place_columns, wanted, is_live, &mut known)?;
         }
-        let schema = self.declaration.declared_schema();
+        let schema = self.declaration.file_schema();
         for file in self.files.iter().filter(|file| !file.superseded) {
             let mask = self.masks.get(&file.path);
             let mut start = 0_u32;
@@ -284,7 +304,7 @@ impl DatasetActor {
         Ok(known)
     }
 
-    /// Notes the periods of the wanted places in a batch of declared columns.
+    /// Notes the periods of the wanted places in a batch of hot rows or of a file.
     fn note_periods(
         &self,
         batch: &RecordBatch,
@@ -313,13 +333,17 @@ impl DatasetActor {
             }
             is_needed = true;
             let until = to.is_valid(row).then(|| to.value(row));
-            let found = Period::new(from.value(row), until, (number, row));
+            let version = self.version_of(batch, row);
+            let rank = (version.precedence, version.received_at);
+            let found = Period::new(from.value(row), until, (number, row), rank);
             let periods = known.periods.entry(series.into()).or_default();
             let at = periods.partition_point(|period| period.from < found.from);
             periods.insert(at, found);
         }
         if is_needed {
-            known.batches.push(batch.clone());
+            let declared: Vec<usize> = (0..self.declaration.columns.len()).collect();
+            let declared = batch.project(&declared).map_err(self.arrow("read"))?;
+            known.batches.push(declared);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::table::lookup::{FoundKey, WantedKey};
 
 /// What places a version in the order: precedence of its source, then receive time, µs.
-type Place = (i32, i64);
+pub(super) type Place = (i32, i64);
 
 /// What of a version decides its place in the order, and what a successor needs.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,11 @@ struct Told {
     /// Minutes after [`START`]; none: the message only knows where the station is now.
     since: Option<i64>,
     lon: f64,
+    source: &'static str,
 }
+
+/// A source of a higher precedence.
+const REGISTRY: &str = "registry";
 
 const HOME: f64 = 4.701;
 /// 105 m further, the next point of the grid.
@@ -27,7 +31,23 @@ fn seen(lon: f64) -> Told {
         name: "shed",
         since: None,
         lon,
+        source: "s",
     }
+}
+
+/// As the registry tells it.
+fn registered(told: Told) -> Told {
+    Told {
+        source: REGISTRY,
+        ..told
+    }
+}
+
+/// Opens the table, with what is declared of its sources.
+fn open_stations(root: &std::path::Path, trimmed: u64) -> DatasetActor {
+    let mut actor = open_as(root, stations(), trimmed).unwrap();
+    actor.set_precedences(&Arc::new([(REGISTRY.into(), 1)].into()));
+    actor
 }
 
 fn since(minute: i64, lon: f64) -> Told {
@@ -51,7 +71,7 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let actor = open_as(&root.path().join("stations"), stations(), 0).unwrap();
+        let actor = open_stations(&root.path().join("stations"), 0);
         Self {
             root,
             actor,
@@ -83,9 +103,9 @@ impl Table {
                 sequence: Sequence(self.sequence),
                 received_at,
                 recorded_at: START + self.sequence as i64,
-                source: "s".into(),
+                source: told.source.into(),
                 licence: "CC0-1.0".into(),
-                precedence: 0,
+                precedence: i32::from(told.source == REGISTRY),
             });
         }
         let rows = builder.take();
@@ -100,7 +120,7 @@ impl Table {
     fn restart(&mut self) {
         self.commit();
         let root = self.root.path().join("stations");
-        self.actor = open_as(&root, stations(), self.sequence).unwrap();
+        self.actor = open_stations(&root, self.sequence);
     }
 
     /// The current rows: id, minutes of begin and end, longitude, name; by id and begin.
@@ -306,6 +326,44 @@ fn a_late_message_about_an_earlier_period_says_nothing_new() {
             (5, &[seen(HOME)]),
         ],
         &["a 0..10 4.701 shed", "a 10..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn the_name_of_a_period_does_not_depend_on_what_comes_with_it() {
+    let barn = Told {
+        name: "barn",
+        ..registered(seen(HOME))
+    };
+    let gone = Told {
+        lon: ACROSS_TOWN,
+        ..barn
+    };
+    let told = [barn, seen(HOME), gone];
+    let expect = ["a 0..2 4.701 barn", "a 2..now 4.731 barn"];
+    check(&[(0, &told)], &expect);
+    check(
+        &[(0, &told[..1]), (1, &told[1..2]), (2, &told[2..])],
+        &expect,
+    );
+}
+
+#[test]
+fn a_period_goes_on_whatever_a_source_of_lower_precedence_says() {
+    let told = [registered(seen(HOME)), seen(ACROSS_TOWN), seen(ACROSS_TOWN)];
+    check(&[(0, &told)], &["a 0..now 4.701 shed"]);
+    check(
+        &[(0, &told[..1]), (1, &told[1..])],
+        &["a 0..now 4.701 shed"],
+    );
+    check(
+        &[(0, &told), (10, &[registered(seen(ACROSS_TOWN))])],
+        &["a 0..10 4.701 shed", "a 10..now 4.731 shed"],
+    );
+    // The other way round it counts.
+    check(
+        &[(0, &[seen(HOME), registered(seen(ACROSS_TOWN))])],
+        &["a 0..1 4.701 shed", "a 1..now 4.731 shed"],
     );
 }
 
