@@ -62,9 +62,9 @@ impl DeclaredTables {
             .collect()
     }
 
-    /// Returns the declarations with the names of former sources: whom rows ask to name whose licence no configured source
-    /// has any more. Files that are written later would not state it otherwise. The same declarations where there is
-    /// nobody to add.
+    /// Returns the declarations with the names of former sources: whom rows under a licence ask to name, and no configured
+    /// source under it names. Files that are written later would not state it otherwise. Another wording of a name is
+    /// another name: nobody can tell whose rows ask for which. The same declarations where there is nobody to add.
     ///
     /// # Errors
     /// Where a log is broken.
@@ -76,19 +76,16 @@ impl DeclaredTables {
                 continue;
             };
             let licences = licences_of(&table.files()?);
-            let former = stored
-                .source_licences
-                .into_iter()
-                .filter(|(licence, names)| {
-                    !names.is_empty()
-                        && !declared.source_licences.contains_key(licence)
-                        && licences.contains_key(licence)
-                });
-            for (licence, names) in former {
+            for (licence, mut names) in stored.source_licences {
+                let known = declared.source_licences.get(&licence);
+                names.retain(|name| known.is_none_or(|known| !known.contains(name)));
+                if names.is_empty() || !licences.contains_key(&licence) {
+                    continue;
+                }
                 let datasets = &mut Arc::make_mut(&mut declarations).datasets;
                 if let Some(dataset) = datasets.get_mut(&declared.id) {
-                    let known = &mut Arc::make_mut(dataset).source_licences;
-                    known.insert(licence, names);
+                    let named = &mut Arc::make_mut(dataset).source_licences;
+                    named.entry(licence).or_default().extend(names);
                 }
             }
         }

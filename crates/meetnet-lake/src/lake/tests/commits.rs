@@ -143,7 +143,8 @@ fn a_file_names_those_whose_rows_it_may_hold() {
 #[test]
 fn a_table_keeps_the_names_of_sources_that_are_gone() {
     let folder = tempfile::tempdir().unwrap();
-    let declared = |names: &[(&str, &str)]| {
+    type Names<'a> = &'a [(&'a str, &'a [&'a str])];
+    let declared = |names: Names<'_>| {
         let mut declarations = declarations();
         let heat = declarations
             .datasets
@@ -151,12 +152,15 @@ fn a_table_keeps_the_names_of_sources_that_are_gone() {
             .unwrap();
         Arc::make_mut(heat).source_licences = names
             .iter()
-            .map(|(licence, name)| ((*licence).into(), vec![(*name).to_owned()]))
+            .map(|(licence, names)| {
+                let names = names.iter().map(|name| (*name).to_owned());
+                ((*licence).into(), names.collect())
+            })
             .collect();
         declarations
     };
     // CC0-1.0 is the licence of the rows below; nothing lies under the other.
-    let first = declared(&[("CC0-1.0", "Club"), ("CC-BY-4.0", "Nobody")]);
+    let first = declared(&[("CC0-1.0", &["Club", "School"]), ("CC-BY-4.0", &["Nobody"])]);
     let mut options = LakeOptions::new(Uuid::nil());
     options.background = false;
     let first = tables(folder.path(), first).unwrap();
@@ -164,14 +168,25 @@ fn a_table_keeps_the_names_of_sources_that_are_gone() {
     take(&mut lake, 1, &rows(1, START, 1.0));
     lake.commit_all().unwrap();
     drop(lake);
-    type Names<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(Names<'_>, Names<'_>); 3] = [
-        (&[], &[("CC0-1.0", "Club")]),
+    let cases: [(Names<'_>, Names<'_>); 5] = [
+        (&[], &[("CC0-1.0", &["Club", "School"])]),
         (
-            &[("ODbL-1.0", "New")],
-            &[("CC0-1.0", "Club"), ("ODbL-1.0", "New")],
+            &[("ODbL-1.0", &["New"])],
+            &[("CC0-1.0", &["Club", "School"]), ("ODbL-1.0", &["New"])],
         ),
-        (&[("CC0-1.0", "New")], &[("CC0-1.0", "New")]),
+        // Of two sources under one licence one is left.
+        (
+            &[("CC0-1.0", &["School"])],
+            &[("CC0-1.0", &["School", "Club"])],
+        ),
+        (
+            &[("CC0-1.0", &["New"])],
+            &[("CC0-1.0", &["New", "Club", "School"])],
+        ),
+        (
+            &[("CC0-1.0", &["School", "Club"])],
+            &[("CC0-1.0", &["School", "Club"])],
+        ),
     ];
     for (configured, expect) in cases {
         let read = tables(folder.path(), declared(configured)).unwrap();
