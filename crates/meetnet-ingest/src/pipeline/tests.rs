@@ -495,12 +495,12 @@ fn rows_with_only_a_receive_time_are_suspect_under_a_clock_step_and_after_a_repl
 
     let bit = meetnet_model::quality::QualityTest::ClockStep.bit();
     let out_of_range = meetnet_model::quality::QualityTest::GrossRange.bit();
-    let too_fast = meetnet_model::quality::QualityTest::RateOfChange.bit();
+    let out_of_season = meetnet_model::quality::QualityTest::Climatology.bit();
     let heat = [
         (Some(1.0), 1, 0),
         (Some(2.0), 3, bit),
         (Some(3.0), 1, 0),
-        (Some(4000.0), 4, bit | out_of_range | too_fast),
+        (Some(4000.0), 4, bit | out_of_range | out_of_season),
         (Some(5.0), 3, bit),
         (Some(6.0), 1, 0),
         (Some(7.0), 3, bit),

@@ -447,11 +447,6 @@ async fn an_answer_says_whether_it_is_settled() {
             ),
             false,
         ),
-        (
-            Some(START),
-            "SELECT car FROM revised, generate_series(1, CAST(random() * 3 AS BIGINT))".to_owned(),
-            false,
-        ),
         (None, format!("EXPLAIN SELECT car FROM {view}"), false),
         (
             None,

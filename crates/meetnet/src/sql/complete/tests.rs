@@ -32,7 +32,7 @@ fn words_become_what_can_stand_there() {
     check("SELECT * FROM air JOIN s|", &["stations"]);
     check("SELECT * \n¶FROM t|", &["traffic"]);
     // Columns are those of the tables of the statement.
-    check("SELECT ca| FROM traffic", &["car"]);
+    check("SELECT ca| FROM traffic", &["CASE", "CAST", "car"]);
     check("SELECT se| FROM traffic", &["SELECT", "segment_id"]);
     check("SELECT se|", &["SELECT", "segment_id", "sensor_id"]);
     check("SELECT prop| FROM traffic", &[]);
