@@ -73,7 +73,7 @@ impl Candidate {
         let secrets = if running.role.writes() {
             config.secrets(environment)?
         } else {
-            config.lake_secrets(environment)?
+            config.serve_secrets(environment)?
         };
         ensure!(
             secrets.privacy == running.privacy,
