@@ -238,8 +238,9 @@ fn expected_hours(stored: &Stored) -> Vec<String> {
 
 /// Returns the rows that days must have. In January local days begin at 23:00Z.
 fn expected_days(stored: &Stored) -> Vec<String> {
-    // Hours: whether they count, mean, least.
-    let mut hours: BTreeMap<(String, i64), (bool, f64, f64)> = BTreeMap::new();
+    /// Whether it counts, mean, least.
+    type Hour = (bool, f64, f64);
+    let mut hours: BTreeMap<(String, i64), Hour> = BTreeMap::new();
     for line in expected_hours(stored) {
         let cells: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| cells[at].parse::<f64>().unwrap();
@@ -249,7 +250,7 @@ fn expected_days(stored: &Stored) -> Vec<String> {
             (number(3) >= 0.5, number(4), number(5)),
         );
     }
-    let mut days: BTreeMap<(String, i64), Vec<(bool, f64, f64)>> = BTreeMap::new();
+    let mut days: BTreeMap<(String, i64), Vec<Hour>> = BTreeMap::new();
     for ((sensor, hour), values) in &hours {
         let day = (hour + 1).div_euclid(24) * 24 - 1;
         days.entry((sensor.clone(), day)).or_default().push(*values);

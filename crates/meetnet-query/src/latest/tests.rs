@@ -167,7 +167,8 @@ async fn columns_and_conditions() {
         error.message.contains("there is no column `cars`"),
         "{error}"
     );
-    let missing = database.service.latest(&DatasetId::new("notes"), &[], &[]);
+    let private = DatasetId::new("notes");
+    let missing = database.service.latest(&private, &[], &[]);
     let error = missing.await.expect_err("a private dataset");
     assert_eq!(error.kind, QueryErrorKind::NotFound);
 }

@@ -114,7 +114,7 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
         ),
     ] {
         let shown = &sql[..sql.len().min(120)];
-        match (parse(&sql), is_taken) {
+        match (parse(&sql, Dialect::Generic), is_taken) {
             (Ok(_), true) => {}
             (Err(error), false) => {
                 let error = QueryError::from_datafusion(error, &[]);

@@ -25,7 +25,9 @@ fn decode(source: &SourceDeclaration, forms: &[&str]) -> Result<String, SetupPro
     let mut group = decoders.group();
     let common = Common::new(source, &key());
     for form in forms {
-        let Group { output, scratch } = &mut group;
+        let Group {
+            output, scratch, ..
+        } = &mut group;
         output.begin(0);
         scratch.values.begin(&names);
         for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
