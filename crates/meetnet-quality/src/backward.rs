@@ -18,6 +18,11 @@ impl Observation {
     pub fn is_missing(self) -> bool {
         !self.value.is_finite()
     }
+
+    /// Returns true for the same time and the same bits: a missing value is not equal to itself.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        self.time == other.time && self.value.to_bits() == other.value.to_bits()
+    }
 }
 
 /// Rate of change from `before`, the observation before this one. The first of a series passes, and so does one after a

@@ -81,7 +81,9 @@ impl Series {
 
     /// Tests an observation and remembers it; also says whether it is pending now.
     fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
-        let before = (self.pending == 0).then(|| Box::new(self.live.clone()));
+        // Most of what is polled again is known: nothing changes, and there is nothing to keep.
+        let before =
+            (self.pending == 0 && !self.live.holds(now)).then(|| Box::new(self.live.clone()));
         let (flags, has_changed) = self.live.observe(tests, now);
         if has_changed {
             if before.is_some() {

@@ -136,6 +136,13 @@ impl SeriesHistory {
         self.remember(self.place_of(now.time), now, observations_max);
     }
 
+    /// Returns true where it remembers this very observation.
+    pub(crate) fn holds(&self, now: Observation) -> bool {
+        self.observations
+            .get(self.place_of(now.time))
+            .is_some_and(|same| same.is_same(now))
+    }
+
     /// How many observations it holds.
     pub fn len(&self) -> usize {
         self.observations.len()
@@ -162,8 +169,7 @@ impl SeriesHistory {
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
-            // Bits: a missing value is not equal to itself.
-            let changes = same.value.to_bits() != now.value.to_bits();
+            let changes = !same.is_same(now);
             same.value = now.value;
             return changes;
         }

@@ -14,7 +14,6 @@ mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
@@ -171,11 +170,7 @@ fn repair_here(
         journal: place(config),
         depth,
     };
-    let now_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| {
-            i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
-        });
+    let now_ms = jiff::Timestamp::now().as_millisecond();
     repair(&options, now_ms).map_err(|error| match error {
         // It names the process.
         RepairError::Journal(error) => {

@@ -14,7 +14,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -85,7 +85,11 @@ pub(crate) async fn run(options: DemoOptions, mut environment: Environment) -> R
     let broker = start_demo_broker(&options, remembered.as_ref()).await?;
     let mut state = match &remembered {
         Some(state) => state.clone(),
-        None => State::new(DEFAULT_SEED, now_us(), broker.addr()),
+        None => State::new(
+            DEFAULT_SEED,
+            jiff::Timestamp::now().as_microsecond(),
+            broker.addr(),
+        ),
     };
     if folder
         .write_config_if_absent(&options, broker.addr())
@@ -336,10 +340,4 @@ pub(crate) fn default_config_toml() -> String {
         files::ADMIN_DEFAULT,
         mqtt,
     )
-}
-
-/// Returns the time of the system's clock, µs since 1970 UTC.
-pub(crate) fn now_us() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.unwrap_or(Duration::ZERO).as_micros()).unwrap_or(i64::MAX)
 }

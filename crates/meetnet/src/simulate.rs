@@ -28,7 +28,6 @@ use meetnet_model::quantity::parse_duration;
 use crate::cli;
 use crate::config::Environment;
 use crate::daemon::StopSignal;
-use crate::demo::now_us;
 use crate::failure::Failure;
 
 mod http;
@@ -243,7 +242,7 @@ fn outstanding_max(places: usize, batch: u32) -> usize {
 
 /// Returns what the options plan.
 fn plan(options: &SimulateOptions, lanes: Vec<Lane>, password: Option<String>) -> LoadPlan {
-    let now = now_us();
+    let now = jiff::Timestamp::now().as_microsecond();
     let scheduled = options.duration.zip(options.rate);
     // As many as become due; a rate is far from what a number of 64 bits cannot count.
     let scheduled = scheduled.map(|(time, rate)| (time.as_secs_f64() * rate).ceil() as u64);

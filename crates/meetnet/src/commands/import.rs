@@ -1,7 +1,7 @@
 //! `meetnet import`: files that were recorded elsewhere, into the tables.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use meetnet_decode::with_pseudonyms;
@@ -61,7 +61,6 @@ pub(super) fn import(
         });
     }
     progress(format!("reading {} files", inputs.len()));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let import = Import {
         source,
         declarations,
@@ -69,7 +68,7 @@ pub(super) fn import(
         inputs,
         topic: importing.topic.clone().unwrap_or_default(),
         correct: importing.correct,
-        now: now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX)),
+        now: jiff::Timestamp::now().as_microsecond(),
     };
     let mut tell = |done: &Done| progress(bar(done));
     let summary = run(import, &context.pipeline, &mut tell).map_err(failure)?;

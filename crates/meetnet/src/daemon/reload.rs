@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use meetnet_decode::{Decoders, with_pseudonyms};
+use meetnet_ingest::Sources;
 use meetnet_ingest::status::Statuses;
-use meetnet_ingest::{Sources, announce_devices};
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
@@ -32,7 +32,7 @@ use tracing::{debug, error, info, warn};
 
 use super::changes::{Changes, Facts};
 use super::watch::{Cause, ConfigWatch};
-use super::write_side::{Writing, declared_tables};
+use super::write_side::{Writing, declared_tables, tell_of_devices};
 use super::{Daemon, Role, licences, sources};
 use crate::config::{Config, Environment, Secrets};
 
@@ -253,12 +253,8 @@ impl Exchange<'_> {
             writing.in_force = declarations;
         }
         // From here on nothing can be wrong: all has been checked.
-        if let Err(error) = announce_devices(&writing.parts.intake, &self.after.declarations) {
-            let error: &dyn std::error::Error = &error;
-            warn!(
-                error,
-                "the places of declared devices are told at the next start"
-            );
+        if frame.is_some() {
+            tell_of_devices(&writing.parts.intake, &self.after.declarations);
         }
         announce(self.before, self.after, self.statuses);
         writing.sources.start_missing(new)?;

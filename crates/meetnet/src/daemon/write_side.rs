@@ -107,13 +107,7 @@ impl Opened {
         stop: &CancellationToken,
     ) -> Result<Writing, Failure> {
         // Before anything that they measure.
-        if let Err(error) = announce_devices(&self.parts.intake, &config.declarations) {
-            let error: &dyn std::error::Error = &error;
-            warn!(
-                error,
-                "the places of declared devices are told at the next start"
-            );
-        }
+        tell_of_devices(&self.parts.intake, &config.declarations);
         for source in &config.sources {
             let declaration = &source.declaration;
             statuses.expect(&declaration.id, declaration.kind, source.silent_after);
@@ -239,6 +233,17 @@ pub(super) fn declared_tables(
         return Ok(tables);
     }
     read(named)
+}
+
+/// Journals where declared devices stand.
+pub(super) fn tell_of_devices(intake: &Intake, declarations: &Declarations) {
+    if let Err(error) = announce_devices(intake, declarations) {
+        let error: &dyn std::error::Error = &error;
+        warn!(
+            error,
+            "the places of declared devices are told at the next start"
+        );
+    }
 }
 
 /// Commits everything and trims.

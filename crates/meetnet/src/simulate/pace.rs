@@ -18,7 +18,6 @@ use tokio::time::Instant;
 
 use super::send::{Delivery, Senders};
 use crate::daemon::StopSignal;
-use crate::demo::now_us;
 
 /// What the clocks of sender and server may differ by, where receive times tell the rows of a run.
 const CLOCK_ALLOWANCE_US: i64 = 1_000_000;
@@ -83,7 +82,7 @@ pub(super) async fn drive(
         complaints: BTreeMap::new(),
         stopped: None,
     };
-    let began_us = now_us();
+    let began_us = jiff::Timestamp::now().as_microsecond();
     let began = Instant::now();
     let mut tasks: JoinSet<Settled> = JoinSet::new();
     for number in 0..load.plan().messages {
@@ -124,7 +123,7 @@ pub(super) async fn drive(
         outcome.settle(settled);
     }
     outcome.elapsed = began.elapsed();
-    let ended_us = now_us();
+    let ended_us = jiff::Timestamp::now().as_microsecond();
     outcome.sent = [
         format_rfc3339(began_us - CLOCK_ALLOWANCE_US),
         format_rfc3339(ended_us + CLOCK_ALLOWANCE_US),
