@@ -1,4 +1,4 @@
-//! The validated options of one broker connection, and the reading of `mqtt://` URLs and topic patterns.
+//! The validated options of one broker connection, and the reading of broker URLs and topic patterns.
 //!
 //! They come from the configuration with secrets already resolved. Nothing here connects.
 
@@ -66,17 +66,22 @@ pub struct Url {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether the connection is TLS (`mqtts://`).
+    /// Whether the connection is TLS (`mqtts://`, `wss://`).
     pub tls: bool,
+    /// What is asked for in the handshake of a websocket (`ws://`, `wss://`): path and query. None: no websocket.
+    pub websocket: Option<String>,
 }
 
 /// What is wrong with the options of a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
     /// The URL has another form.
-    #[error("broker URL `{url}`: {reason}; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")]
+    #[error(
+        "broker URL `{url}`: {reason}; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT], over websockets \
+         ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH"
+    )]
     Url {
-        /// The URL, without what looks like credentials.
+        /// The URL, without what looks like credentials, and without its query.
         url: String,
         /// What is wrong.
         reason: &'static str,
@@ -144,6 +149,14 @@ pub struct MqttOptions {
     pub tls_identity: Option<TlsIdentity>,
 }
 
+/// Largest packet that MQTT can frame.
+const PACKET_BYTES_MAX: u64 = 268_435_455;
+/// Largest frame of a websocket that the client library reads: what is larger would break the connection, and be sent
+/// again for ever.
+const FRAME_BYTES_MAX: u64 = 16 << 20;
+/// What is asked for where the URL of a websocket has no path: most brokers expect it, Mosquitto takes any.
+const WEBSOCKET_PATH: &str = "/mqtt";
+
 /// The head that is kept of an oversized payload.
 pub(crate) const OVERSIZED_HEAD_BYTES: usize = 64 * 1024;
 
@@ -209,11 +222,15 @@ impl MqttOptions {
         )?;
         let topic_and_headers = 128 * 1024;
         let packet_min = self.envelope_bytes_max as u64 + topic_and_headers;
+        let packet_max = match self.url.websocket {
+            Some(_) => FRAME_BYTES_MAX,
+            None => PACKET_BYTES_MAX,
+        };
         check(
             "packet_bytes_max",
             u64::from(self.packet_bytes_max),
             packet_min,
-            268_435_455,
+            packet_max,
         )?;
         check("keep_alive", self.keep_alive.as_secs(), 1, 65_535)?;
         if self.topics.is_empty() {
@@ -228,10 +245,10 @@ impl MqttOptions {
 }
 
 impl fmt::Debug for MqttOptions {
-    /// Leaves user name and password out: options end up in logs.
+    /// Leaves user name, password and query out: options end up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MqttOptions")
-            .field("url", &self.url)
+            .field("url", &self.url.to_string())
             .field("client_id", &self.client_id)
             .field("protocol", &self.protocol)
             .field("qos", &self.qos)
@@ -240,11 +257,35 @@ impl fmt::Debug for MqttOptions {
     }
 }
 
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)
+impl Url {
+    /// Returns the address that the handshake of a websocket names, path and query included; none without websocket.
+    pub(crate) fn websocket_address(&self) -> Option<String> {
+        let target = self.websocket.as_deref()?;
+        let Self { host, port, .. } = self;
+        Some(format!("{}://{host}:{port}{target}", self.scheme()))
     }
+
+    fn scheme(&self) -> &'static str {
+        match (self.websocket.is_some(), self.tls) {
+            (false, false) => "mqtt",
+            (false, true) => "mqtts",
+            (true, false) => "ws",
+            (true, true) => "wss",
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    /// Leaves the query out: it may hold what is nobody else's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.websocket.as_deref().unwrap_or("");
+        let path = without_query(target);
+        write!(f, "{}://{}:{}{path}", self.scheme(), self.host, self.port)
+    }
+}
+
+fn without_query(text: &str) -> &str {
+    text.split_once('?').map_or(text, |(path, _)| path)
 }
 
 impl std::str::FromStr for Url {
@@ -252,32 +293,49 @@ impl std::str::FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, OptionsError> {
         let fail = |reason| {
-            let visible = text.rsplit('@').next().unwrap_or(text);
+            let visible = match text.rsplit_once('@') {
+                // It cannot be told what is password and what is query.
+                Some((before, _)) if before.contains('?') => "",
+                Some((_, behind)) => behind,
+                None => text,
+            };
             Err(OptionsError::Url {
-                url: visible.to_owned(),
+                url: without_query(visible).to_owned(),
                 reason,
             })
         };
-        let (tls, rest) = if let Some(rest) = text.strip_prefix("mqtts://") {
-            (true, rest)
-        } else if let Some(rest) = text.strip_prefix("mqtt://") {
-            (false, rest)
-        } else {
+        let Some((scheme, rest)) = text.split_once("://") else {
             return fail("unknown scheme");
         };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.contains('@') {
+        let (is_websocket, tls, default_port) = match scheme {
+            "mqtt" => (false, false, 1883),
+            "mqtts" => (false, true, 8883),
+            "ws" => (true, false, 80),
+            "wss" => (true, true, 443),
+            _ => return fail("unknown scheme"),
+        };
+        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(authority_end);
+        if authority.contains('@') || (!is_websocket && target.contains('@')) {
             return fail("credentials do not belong here; use `username` and `password`");
         }
-        if rest.contains(['/', '?', '#']) {
-            return fail("a path or query has no meaning");
-        }
+        let websocket = match (is_websocket, target) {
+            (false, "" | "/") => None,
+            (false, _) => return fail("a path or query has no meaning without websockets"),
+            (true, target) if !target.bytes().all(is_target_byte) => {
+                return fail("path and query are letters, digits and % escapes, without fragment");
+            }
+            (true, target) if target.starts_with('/') => Some(target.to_owned()),
+            (true, query) => Some(format!("{WEBSOCKET_PATH}{query}")),
+        };
         // An IPv6 address has colons of its own, inside brackets.
-        let port_at = rest.rfind(':').filter(|at| !rest[*at..].contains(']'));
+        let port_at = authority
+            .rfind(':')
+            .filter(|at| !authority[*at..].contains(']'));
         let (host, port) = match port_at {
-            None => (rest, if tls { 8883 } else { 1883 }),
-            Some(at) => match rest[at + 1..].parse() {
-                Ok(port) => (&rest[..at], port),
+            None => (authority, default_port),
+            Some(at) => match authority[at + 1..].parse() {
+                Ok(port) => (&authority[..at], port),
                 Err(_) => return fail("the port is no number up to 65535"),
             },
         };
@@ -288,6 +346,12 @@ impl std::str::FromStr for Url {
             host: host.to_owned(),
             port,
             tls,
+            websocket,
         })
     }
+}
+
+/// Returns true for what may stand in path and query of a URL (RFC 3986).
+fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte)
 }

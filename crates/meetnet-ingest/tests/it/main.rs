@@ -16,3 +16,4 @@ mod scene;
 mod schedules;
 mod station;
 mod tls;
+mod websockets;

@@ -149,6 +149,43 @@ fn a_broker_whose_authority_is_given_is_subscribed_to() {
     }
 }
 
+#[test]
+fn websockets_go_over_tls_too() {
+    let Some(authority) = Authority::new("broker") else {
+        return;
+    };
+    for (protocol, name) in PROTOCOLS {
+        let Some(mut scene) = authority.scene_with("protocol websockets\n") else {
+            return;
+        };
+        let port = scene.options.url.port;
+        scene.options.url = format!("wss://127.0.0.1:{port}/mqtt").parse().unwrap();
+        scene.options.protocol = protocol;
+        scene.options.tls_roots = authority.pem();
+        let mut daemon = scene.subscribe(Sync::Always);
+        scene.publish(0..500);
+        let status = daemon.wait("all acknowledged", |status| status.acked_total == 500);
+        assert_eq!(status.protocol, Some(name));
+        assert_eq!(daemon.payloads(), numbers(0..500));
+        daemon.stop();
+    }
+    // The certificate is looked at as it is without websockets.
+    let (Some(mut scene), Some(other)) = (
+        authority.scene_with("protocol websockets\n"),
+        Authority::new("broker"),
+    ) else {
+        return;
+    };
+    let port = scene.options.url.port;
+    scene.options.url = format!("wss://127.0.0.1:{port}/mqtt").parse().unwrap();
+    scene.options.tls_roots = other.pem();
+    let mut daemon = scene.start(Sync::Always);
+    let status = daemon.wait("refused", |status| status.last_error.is_some());
+    let message = status.last_error.unwrap().message;
+    assert!(message.contains("`tls_ca`"), "{message}");
+    daemon.stop();
+}
+
 /// Nothing is ever subscribed to, and the source says why, in both protocol versions.
 fn check_refused(authority: &Authority, roots: &TlsRoots, expected: &[&str]) {
     for (protocol, name) in PROTOCOLS {

@@ -497,8 +497,9 @@ fn mqtt(
         if let Some(span) = span
             && !options.url.tls
         {
-            let message =
-                format!("`{key}` has no meaning for this url; write mqtts://, or remove it");
+            let message = format!(
+                "`{key}` has no meaning for this url; write mqtts:// or wss://, or remove it"
+            );
             document.problem(span, message);
         }
     }

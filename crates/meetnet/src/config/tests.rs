@@ -122,6 +122,29 @@ fn the_environment_overrides_the_file_which_overrides_defaults() {
 }
 
 #[test]
+fn a_broker_may_be_reached_over_websockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    std::fs::write(&authority, "an authority").unwrap();
+    let authority = authority.display().to_string();
+    let variables = [
+        (
+            "MEETNET_SOURCE__BALCONY__URL",
+            "wss://broker/mqtt?tenant=leuven",
+        ),
+        ("MEETNET_SOURCE__BALCONY__TLS_CA", authority.as_str()),
+    ];
+    let config = right(SOURCE, &variables);
+    let Transport::Mqtt(mqtt) = &config.sources[0].transport else {
+        panic!("not mqtt")
+    };
+    let url = &mqtt.options.url;
+    assert_eq!((url.port, url.tls), (443, true));
+    assert_eq!(url.websocket.as_deref(), Some("/mqtt?tenant=leuven"));
+    assert_eq!(url.to_string(), "wss://broker:443/mqtt");
+}
+
+#[test]
 fn a_source_is_journalled_without_how_it_is_connected() {
     let config = right(SOURCE, &[]);
     let source = &config.sources[0];

@@ -30,8 +30,7 @@ pub(super) fn five(
     options: &MqttOptions,
     through: &WriteThrough,
 ) -> Result<(Client, Link), LinkError> {
-    let address = (options.url.host.clone(), options.url.port);
-    let mut own = v5::MqttOptions::new(options.client_id.clone(), address);
+    let mut own = five_options(options)?;
     let expiry = u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX);
     own.set_clean_start(false)
         .set_session_expiry_interval(Some(expiry))
@@ -53,11 +52,6 @@ pub(super) fn five(
     if let Some(username) = &options.username {
         let password = options.password.clone().unwrap_or_default();
         own.set_credentials(username.clone(), password);
-    }
-    if let Some(tls) = tls_config(options)? {
-        own.set_transport(v5::Transport::tls_with_config(
-            v5::TlsConfiguration::Rustls(tls),
-        ));
     }
     let through = through.clone();
     own.set_socket_connector(move |address, network| {
@@ -86,8 +80,7 @@ pub(super) fn three(
 ) -> Result<(Client, Link), LinkError> {
     /// The largest packet that MQTT can frame: what exceeds a limit here would be sent again for ever.
     const PACKET_BYTES_MAX: usize = 256 << 20;
-    let address = (options.url.host.clone(), options.url.port);
-    let mut own = v4::MqttOptions::new(options.client_id.clone(), address);
+    let mut own = three_options(options)?;
     own.set_clean_session(false)
         .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX)
         .set_ack_mode(v4::AckMode::Manual)
@@ -98,11 +91,6 @@ pub(super) fn three(
     if let Some(username) = &options.username {
         let password = options.password.clone().unwrap_or_default();
         own.set_credentials(username.clone(), password);
-    }
-    if let Some(tls) = tls_config(options)? {
-        own.set_transport(v4::Transport::tls_with_config(
-            v4::TlsConfiguration::Rustls(tls),
-        ));
     }
     let through = through.clone();
     own.set_socket_connector(move |address, network| {
@@ -124,6 +112,50 @@ pub(super) fn three(
             connected: false,
         },
     ))
+}
+
+/// Returns the library's options for a broker: its address, TLS and websocket.
+fn five_options(options: &MqttOptions) -> Result<v5::MqttOptions, LinkError> {
+    let id = options.client_id.clone();
+    let tls = tls_config(options)?.map(v5::TlsConfiguration::Rustls);
+    match (options.url.websocket_address(), tls) {
+        (None, tls) => {
+            let address = (options.url.host.clone(), options.url.port);
+            let mut own = v5::MqttOptions::new(id, address);
+            if let Some(tls) = tls {
+                own.set_transport(v5::Transport::tls_with_config(tls));
+            }
+            Ok(own)
+        }
+        (Some(url), None) => {
+            let broker = v5::Broker::websocket(url).map_err(|error| configuration_error(&error))?;
+            Ok(v5::MqttOptions::new(id, broker))
+        }
+        (Some(url), Some(tls)) => v5::MqttOptions::websocket_with_tls_config(id, url, tls)
+            .map_err(|error| configuration_error(&error)),
+    }
+}
+
+/// Does the same for the library of 3.1.1, whose types are others of the same names.
+fn three_options(options: &MqttOptions) -> Result<v4::MqttOptions, LinkError> {
+    let id = options.client_id.clone();
+    let tls = tls_config(options)?.map(v4::TlsConfiguration::Rustls);
+    match (options.url.websocket_address(), tls) {
+        (None, tls) => {
+            let address = (options.url.host.clone(), options.url.port);
+            let mut own = v4::MqttOptions::new(id, address);
+            if let Some(tls) = tls {
+                own.set_transport(v4::Transport::tls_with_config(tls));
+            }
+            Ok(own)
+        }
+        (Some(url), None) => {
+            let broker = v4::Broker::websocket(url).map_err(|error| configuration_error(&error))?;
+            Ok(v4::MqttOptions::new(id, broker))
+        }
+        (Some(url), Some(tls)) => v4::MqttOptions::websocket_with_tls_config(id, url, tls)
+            .map_err(|error| configuration_error(&error)),
+    }
 }
 
 fn keep_alive_seconds(options: &MqttOptions) -> u16 {

@@ -13,7 +13,8 @@ fn urls() {
                     Ok(Url {
                         host: host.to_owned(),
                         port,
-                        tls
+                        tls,
+                        websocket: None,
                     }),
                     "{text}"
                 );
@@ -42,6 +43,47 @@ fn urls() {
         .unwrap_err()
         .to_string();
     assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn urls_of_websockets() {
+    let check = |text: &str, address: &str, shown: &str| {
+        let url = text.parse::<Url>().unwrap();
+        assert_eq!(url.websocket_address().as_deref(), Some(address), "{text}");
+        assert_eq!(url.to_string(), shown, "{text}");
+        assert_eq!(url.tls, text.starts_with("wss"), "{text}");
+    };
+    check("ws://broker", "ws://broker:80/mqtt", "ws://broker:80/mqtt");
+    check(
+        "ws://broker:9001/",
+        "ws://broker:9001/",
+        "ws://broker:9001/",
+    );
+    check("wss://b/ws/v1", "wss://b:443/ws/v1", "wss://b:443/ws/v1");
+    // The broker gets the query, logs do not.
+    check(
+        "wss://[::1]:8443/mqtt?key=s@me%20one",
+        "wss://[::1]:8443/mqtt?key=s@me%20one",
+        "wss://[::1]:8443/mqtt",
+    );
+    check("ws://b?key=1", "ws://b:80/mqtt?key=1", "ws://b:80/mqtt");
+    let refused = |text: &str, reason: &str| {
+        let error = text.parse::<Url>().unwrap_err().to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+        assert!(!error.contains("hunter2"), "{text}: {error}");
+    };
+    refused("ws://user:hunter2@broker/mqtt", "credentials");
+    refused("ws://broker/mqtt?key=hunter2#top", "fragment");
+    refused("ws://broker/mqtt?key=hunter@hunter2#top", "fragment");
+    refused("ws://broker/a path", "path and query");
+    refused("ws:///mqtt", "host is missing");
+    refused("mqtt://broker?key=hunter2", "without websockets");
+    let url = "ws://broker".parse().unwrap();
+    let mut options = MqttOptions::new(url, "c", vec!["a".to_owned()]);
+    assert_eq!(options.filters(), Ok(vec!["a".to_owned()]));
+    options.packet_bytes_max += 1;
+    let error = options.filters().unwrap_err().to_string();
+    assert!(error.contains("and 16777216"), "{error}");
 }
 
 #[test]

@@ -380,7 +380,7 @@ fn secrets_stand_nowhere_in_the_file() {
     );
     check(
         &source("mqtt://127", "mqtt://user:hunter2@127"),
-        "city/meetnet.toml:5: broker URL `127.0.0.1:1883`: credentials do not belong here; use `username` and `password`; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
+        "city/meetnet.toml:5: broker URL `127.0.0.1:1883`: credentials do not belong here; use `username` and `password`; write mqtt://HOST[:PORT] or mqtts://HOST[:PORT], over websockets ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH",
     );
     check(
         "[privacy]\nsecret = { evn = \"A\" }\n",
