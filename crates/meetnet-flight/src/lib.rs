@@ -1,0 +1,1 @@
+//! Arrow Flight SQL: the open datasets for ADBC, JDBC and notebooks, as record batches over gRPC.
