@@ -30,7 +30,6 @@ use crate::failure::Failure;
 
 mod command;
 mod complete;
-mod edit;
 mod history;
 mod interactive;
 mod parameters;

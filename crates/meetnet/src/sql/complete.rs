@@ -216,18 +216,3 @@ fn table_named<'a>(statement: &'a str, qualifier: &'a str) -> &'a str {
     }
     qualifier
 }
-
-/// Returns what all candidates begin with, so that a key press brings as far as the choice.
-pub(super) fn common_beginning(candidates: &[String]) -> &str {
-    let Some((first, others)) = candidates.split_first() else {
-        return "";
-    };
-    let mut length = first.len();
-    for other in others {
-        let same = first.char_indices().zip(other.chars());
-        let same = same.take_while(|((_, a), b)| a == b);
-        let end = same.map(|((at, c), _)| at + c.len_utf8()).last();
-        length = length.min(end.unwrap_or(0));
-    }
-    &first[..length]
-}

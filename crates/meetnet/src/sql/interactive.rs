@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 
 use super::complete::Names;
-use super::history::History;
+use super::history;
 use super::script::Script;
 use super::session::{Flow, Session};
 use super::target::Target;
-use super::terminal::{Typed, read_line};
+use super::terminal::{Terminal, Typed};
 use super::{Question, went_out};
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -30,8 +30,8 @@ pub(super) async fn run(
     environment: &Environment,
 ) -> Result<(), Failure> {
     greet(&target)?;
-    let names = Arc::new(OnceLock::new());
-    let slot = Arc::clone(&names);
+    let slot = Arc::new(OnceLock::new());
+    let names = Arc::clone(&slot);
     // Names are for completion alone: nobody waits for them.
     tokio::spawn(async move {
         if let Ok(names) = load_names(&target).await {
@@ -39,7 +39,9 @@ pub(super) async fn run(
             let _ = slot.set(names);
         }
     });
-    let mut history = History::load(environment);
+    let mut terminal = Terminal::open(history::file(environment), names)
+        .context("the terminal cannot be used")
+        .map_err(Failure::Work)?;
     let mut script = Script::default();
     loop {
         let prompt = if script.is_idle() {
@@ -48,13 +50,7 @@ pub(super) async fn run(
             PROMPT_MORE
         };
         // Blocks this thread, which has nothing else to do: connections live on others.
-        let typed = read_line(prompt, &history, |line, cursor| {
-            let known = names.get();
-            known.map_or_else(
-                || Names::default().complete(script.pending(), line, cursor),
-                |names: &Names| names.complete(script.pending(), line, cursor),
-            )
-        });
+        let typed = terminal.read_line(prompt, script.pending());
         let line = match typed
             .context("the terminal cannot be read")
             .map_err(Failure::Work)?
@@ -66,7 +62,6 @@ pub(super) async fn run(
             }
             Typed::End => break,
         };
-        history.add(&line);
         let mut flow = Flow::Continue;
         for item in script.push_line(&line) {
             flow = match session.run(&item).await {
@@ -83,7 +78,7 @@ pub(super) async fn run(
             Flow::Quit => break,
         }
     }
-    if let Err(error) = history.save() {
+    if let Err(error) = terminal.save_history() {
         eprintln!("meetnet: the history was not saved: {error}");
     }
     Ok(())

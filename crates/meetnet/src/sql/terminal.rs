@@ -1,17 +1,23 @@
-//! Reads lines from the terminal: raw mode around each line only, so that Ctrl-C during a query is a signal.
+//! The terminal: lines with history and completion. It is raw while a line is read only, so that Ctrl-C during a query
+//! is a signal.
 
-use std::io::{self, Read, Stdin, Write};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
-use rustix::termios::{self, OptionalActions, Termios};
+use rustix::termios;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::complete::{Completion, common_beginning};
-use super::edit::{Line, Step, read_key};
-use super::history::History;
+use super::complete::{Completion, Names};
 
-/// Characters of a line where the terminal does not say.
-const WIDTH_DEFAULT: usize = 80;
-/// Candidates that are listed at once.
-const CANDIDATES_MAX: usize = 60;
+/// Lines that are kept.
+const HISTORY_MAX: usize = 1000;
 
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,112 +35,113 @@ pub(super) fn width() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// Raw mode, until it is dropped.
-struct RawMode {
-    stdin: Stdin,
-    before: Termios,
+/// Reads lines from the terminal.
+pub(super) struct Terminal {
+    editor: Editor<Completing, FileHistory>,
+    /// Where the history is kept; None: nowhere.
+    history: Option<PathBuf>,
 }
 
-impl RawMode {
-    fn enter() -> io::Result<Self> {
-        let stdin = io::stdin();
-        let before = termios::tcgetattr(&stdin)?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        termios::tcsetattr(&stdin, OptionalActions::Drain, &raw)?;
-        Ok(Self { stdin, before })
+impl Terminal {
+    /// Reads the history, if there is one; `names` may be set later.
+    ///
+    /// # Errors
+    /// Where the terminal cannot be used.
+    pub(super) fn open(
+        history: Option<PathBuf>,
+        names: Arc<OnceLock<Names>>,
+    ) -> Result<Self, ReadlineError> {
+        // A line that begins with a space is not kept, as in shells: it may name what is private.
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .history_ignore_space(true)
+            .max_history_size(HISTORY_MAX)?
+            .build();
+        let mut editor = Editor::with_config(config)?;
+        editor.set_helper(Some(Completing {
+            names,
+            pending: String::new(),
+        }));
+        if let Some(file) = &history {
+            // A first time, or what cannot be read, is no reason not to answer.
+            let _ = editor.load_history(file);
+        }
+        Ok(Self { editor, history })
     }
-}
 
-impl Drop for RawMode {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no mode.
-        let _ = termios::tcsetattr(&self.stdin, OptionalActions::Drain, &self.before);
-    }
-}
-
-/// Reads one line; `complete` says what the word before the cursor (bytes) may become.
-///
-/// # Errors
-/// Where the terminal cannot be read or set.
-pub(super) fn read_line(
-    prompt: &str,
-    history: &History,
-    complete: impl Fn(&str, usize) -> Completion,
-) -> io::Result<Typed> {
-    let raw = RawMode::enter()?;
-    let mut out = io::stdout().lock();
-    let mut line = Line::default();
-    show(&mut out, prompt, &line)?;
-    let mut bytes = raw.stdin.lock().bytes();
-    loop {
-        let Some(key) = read_key(&mut bytes)? else {
-            return Ok(Typed::End);
-        };
-        let typed = match line.press(key, history) {
-            Step::Show => None,
-            Step::ClearScreen => {
-                out.write_all(b"\x1b[H\x1b[2J")?;
-                None
+    /// Reads one line; `pending` is what stands before it in its statement.
+    ///
+    /// # Errors
+    /// Where the terminal cannot be read or set.
+    pub(super) fn read_line(
+        &mut self,
+        prompt: &str,
+        pending: &str,
+    ) -> Result<Typed, ReadlineError> {
+        if let Some(completing) = self.editor.helper_mut() {
+            pending.clone_into(&mut completing.pending);
+        }
+        match self.editor.readline(prompt) {
+            Ok(line) => {
+                self.editor.add_history_entry(line.as_str())?;
+                Ok(Typed::Line(line))
             }
-            Step::Complete => {
-                let completion = complete(line.text(), line.cursor());
-                list(&mut out, &completion.candidates)?;
-                apply(&mut line, &completion);
-                None
-            }
-            Step::Enter => Some(Typed::Line(line.text().to_owned())),
-            Step::Interrupt => Some(Typed::Interrupt),
-            Step::End => Some(Typed::End),
-        };
-        show(&mut out, prompt, &line)?;
-        if let Some(typed) = typed {
-            out.write_all(b"\r\n")?;
-            out.flush()?;
-            return Ok(typed);
+            Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
+            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(error) => Err(error),
         }
     }
-}
 
-/// Brings the word as far as the candidates agree; a blank follows where only one is left.
-fn apply(line: &mut Line, completion: &Completion) {
-    let beginning = common_beginning(&completion.candidates);
-    match completion.candidates.as_slice() {
-        [] => {}
-        [only] => line.replace(completion.start, &format!("{only} ")),
-        // Letters that were typed in another case are not made fewer.
-        _ if beginning.len() >= line.cursor() - completion.start => {
-            line.replace(completion.start, beginning);
+    /// Adds what was typed to the file, which only its person can read. Other sessions may have done so meanwhile.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn save_history(&mut self) -> Result<(), ReadlineError> {
+        let Some(file) = &self.history else {
+            return Ok(());
+        };
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
         }
-        _ => {}
+        self.editor.append_history(file)
     }
 }
 
-/// Lists what there is to choose from.
-fn list(out: &mut impl Write, candidates: &[String]) -> io::Result<()> {
-    if candidates.len() < 2 {
-        return Ok(());
-    }
-    let mut text = candidates
-        .iter()
-        .take(CANDIDATES_MAX)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("  ");
-    if candidates.len() > CANDIDATES_MAX {
-        text.push_str("  …");
-    }
-    write!(out, "\r\n{text}\r\n")
+/// Completes words with the names that are known by now.
+struct Completing {
+    names: Arc<OnceLock<Names>>,
+    /// What stands before the line in its statement.
+    pending: String,
 }
 
-fn show(out: &mut impl Write, prompt: &str, line: &Line) -> io::Result<()> {
-    let width = width().unwrap_or(WIDTH_DEFAULT);
-    let indent = prompt.chars().count();
-    let (text, before) = line.window(width.saturating_sub(indent + 1));
-    write!(out, "\r{prompt}{text}\x1b[K\r")?;
-    let column = indent + before;
-    if column > 0 {
-        write!(out, "\x1b[{column}C")?;
+impl Completer for Completing {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let unknown = Names::default();
+        let names = self.names.get().unwrap_or(&unknown);
+        let Completion {
+            start,
+            mut candidates,
+        } = names.complete(&self.pending, line, cursor);
+        if let [only] = candidates.as_mut_slice() {
+            only.push(' ');
+        }
+        Ok((start, candidates))
     }
-    out.flush()
 }
+
+impl Hinter for Completing {
+    type Hint = String;
+}
+
+impl Highlighter for Completing {}
+
+impl Validator for Completing {}
+
+impl Helper for Completing {}

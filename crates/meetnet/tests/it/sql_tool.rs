@@ -1,8 +1,9 @@
-//! `meetnet sql` as a tool: scripts, commands, parameters, files, a folder and a service. No terminal: scripts on stdin.
+//! `meetnet sql` as a tool: scripts, commands, parameters, files, a folder and a service, by scripts on stdin and at a terminal.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::desk::{self, installation, start};
 use crate::process::{answer, meetnet, refusal, run, text};
@@ -159,4 +160,57 @@ fn a_service_and_a_folder_are_asked_alike() {
             .status
             .success()
     );
+}
+
+/// Types into the tool at a terminal, which `script` of util-linux makes; `typed` are keys, each after a prompt.
+fn at_a_terminal(lake: &str, state: &Path, typed: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_meetnet");
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("'{program}' sql --lake '{lake}'"))
+        .arg("/dev/null")
+        .env("TERM", "xterm")
+        .env("XDG_STATE_HOME", state)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux, is installed");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut shown = Vec::new();
+    for keys in typed {
+        let from = shown.len();
+        while !text(&shown[from..]).contains("meetnet> ") {
+            let mut piece = [0; 4096];
+            let length = stdout.read(&mut piece).expect("readable");
+            assert!(length > 0, "ended after: {}", text(&shown));
+            shown.extend_from_slice(&piece[..length]);
+        }
+        stdin.write_all(keys.as_bytes()).expect("taken");
+    }
+    stdout.read_to_end(&mut shown).expect("readable");
+    assert!(child.wait().expect("an end").success(), "{}", text(&shown));
+    text(&shown)
+}
+
+#[test]
+fn a_terminal_completes_and_remembers() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let state = dir.path().join("state");
+    let shown = at_a_terminal(
+        &lake,
+        &state,
+        &["SEL\t40 + 2 AS n;\r", " SELECT 'secret';\r", "\\q\r"],
+    );
+    assert!(shown.contains("42"), "{shown}");
+    let file = state.join("meetnet/sql_history");
+    let kept = std::fs::read_to_string(&file).expect("a history");
+    assert!(kept.contains("SELECT 40 + 2 AS n;"), "{kept}");
+    assert!(!kept.contains("secret"), "{kept}");
+    let mode = file.metadata().expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Another session goes on: the key Up brings the line before the last.
+    let shown = at_a_terminal(&lake, &state, &["\x1b[A\x1b[A\r", "\\q\r"]);
+    assert!(shown.contains("42"), "{shown}");
 }

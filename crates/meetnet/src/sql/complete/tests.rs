@@ -1,4 +1,4 @@
-use super::{Names, common_beginning};
+use super::Names;
 
 fn names() -> Names {
     let table = |name: &str, columns: &[&str]| {
@@ -79,19 +79,4 @@ fn the_word_begins_where_it_is_replaced() {
     assert_eq!(start("SELECT t.s"), 9);
     assert_eq!(start("SELECT 'é', se"), 13);
     assert_eq!(start("\\d ai"), 3);
-}
-
-#[test]
-fn candidates_share_a_beginning() {
-    for (candidates, expect) in [
-        (&[][..], ""),
-        (&["abc"][..], "abc"),
-        (&["abc", "abd"][..], "ab"),
-        (&["abc", "x"][..], ""),
-        (&["é1", "é2"][..], "é"),
-        (&["ab", "abc"][..], "ab"),
-    ] {
-        let candidates: Vec<String> = candidates.iter().map(|c| (*c).to_owned()).collect();
-        assert_eq!(common_beginning(&candidates), expect, "{candidates:?}");
-    }
 }
