@@ -36,6 +36,7 @@ use tokio::runtime::Handle;
 mod access;
 mod check;
 mod document;
+mod flight;
 mod hint;
 mod live;
 mod pg;
@@ -51,6 +52,7 @@ mod source_poll;
 mod tests;
 
 pub(crate) use self::access::AccessConfig;
+pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::{AccessSecrets, Secrets};
@@ -260,6 +262,7 @@ pub(crate) struct Config {
     pub(crate) ingest_http: Option<IngestHttpConfig>,
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) pg: Option<PgConfig>,
+    pub(crate) flight: Option<FlightConfig>,
     /// The Unix socket on which a daemon that writes takes commands.
     pub(crate) socket: PathBuf,
     pub(crate) privacy_secret: Option<Located<SecretRef>>,
@@ -327,7 +330,7 @@ impl Config {
         secrets::read(self, environment)
     }
 
-    /// Reads the secrets of a separate `serve`: those of the lake and of the PostgreSQL listener.
+    /// Reads the secrets of a separate `serve`: those of the lake and of the listeners for SQL.
     ///
     /// # Errors
     /// Each of them that is not there.
