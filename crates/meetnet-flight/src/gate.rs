@@ -40,7 +40,7 @@ impl Gate {
 
     async fn login(&self, said: Option<String>) -> Answer<AnswerStream<HandshakeResponse>> {
         let principal = self.door.principal(said).await?;
-        let token = self.door.token(principal);
+        let token = self.door.token(&principal);
         let header = AsciiMetadataValue::try_from(format!("Bearer {token}"));
         let header = header.map_err(|_| Status::internal("a token is no header"))?;
         let said = HandshakeResponse {

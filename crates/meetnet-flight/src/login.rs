@@ -10,7 +10,7 @@ use meetnet_access::{ANONYMOUS, Passwords};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use crate::handles::{Bounds, Handles};
+use crate::handles::{Bounds, Handles, Id};
 use crate::options::FlightOptions;
 
 #[cfg(test)]
@@ -38,6 +38,8 @@ pub(crate) struct Door {
     anonymous: bool,
     passwords: Passwords,
     tokens: Handles<Principal>,
+    /// The token of everybody else: without a password nobody can fill the places of those who have one.
+    of_anybody: Id,
 }
 
 impl Door {
@@ -50,6 +52,7 @@ impl Door {
                 bytes_max: TOKENS_BYTES_MAX,
                 time_max: options.limits.token_time_max,
             }),
+            of_anybody: rand::random(),
         }
     }
 
@@ -87,18 +90,22 @@ impl Door {
     }
 
     /// Gives somebody who has come in a token for later calls.
-    pub(crate) fn token(&self, principal: Principal) -> String {
-        let bytes = match &principal {
-            Principal::Anybody => 0,
-            Principal::User(name) => name.len(),
-        };
-        BASE64.encode(self.tokens.put(principal, bytes, Instant::now()))
+    pub(crate) fn token(&self, principal: &Principal) -> String {
+        BASE64.encode(match principal {
+            Principal::Anybody => self.of_anybody,
+            Principal::User(name) => {
+                let bytes = name.len();
+                self.tokens.put(principal.clone(), bytes, Instant::now())
+            }
+        })
     }
 
     fn of_token(&self, token: &str) -> Result<Principal, Status> {
-        let id = BASE64.decode(token).ok();
-        let principal = id.and_then(|id| self.tokens.get(&id, Instant::now()));
-        principal.ok_or_else(|| {
+        let id = BASE64.decode(token).unwrap_or_default();
+        if self.anonymous && id == self.of_anybody {
+            return Ok(Principal::Anybody);
+        }
+        self.tokens.get(&id, Instant::now()).ok_or_else(|| {
             Status::unauthenticated(
                 "the login has expired, or the service has been restarted; log in again",
             )

@@ -23,7 +23,8 @@ pub struct FlightLimits {
     pub request_time_max: Duration,
     /// Length that messages with rows are cut to, in bytes. Clients take 4 MiB, unless they are told to take more.
     pub message_bytes_max: usize,
-    /// Prepared statements of all clients together, and as many tickets. Then the one goes that was made, or used, first.
+    /// Prepared statements of all clients without a login, and as many of users, and as many tickets each. Where there are
+    /// more, the one goes that was made, or used, first.
     pub statements_max: usize,
     /// Bytes of their texts and values.
     pub statement_bytes_max: usize,

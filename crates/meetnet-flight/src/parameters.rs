@@ -13,7 +13,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tonic::Status;
 
 /// Messages in which one row may come: schema, dictionaries, rows, and some without any.
-const MESSAGES_MAX: usize = 256;
+const MESSAGES_MAX: usize = 32;
 
 /// Returns what clients are told of the values that a statement takes.
 pub(crate) fn schema(types: &[Option<DataType>]) -> Schema {

@@ -49,8 +49,24 @@ impl Prepared {
 pub(crate) struct Statements {
     query: QueryService,
     limits: FlightLimits,
+    /// Without a login nobody can push out what users have.
+    of_anybody: Kept,
+    of_users: Kept,
+}
+
+/// What is kept for clients.
+struct Kept {
     prepared: Handles<Arc<Prepared>>,
     offers: Handles<Arc<Offer>>,
+}
+
+impl Kept {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            prepared: Handles::new(bounds),
+            offers: Handles::new(bounds),
+        }
+    }
 }
 
 impl Statements {
@@ -63,8 +79,15 @@ impl Statements {
         Self {
             query,
             limits,
-            prepared: Handles::new(bounds),
-            offers: Handles::new(bounds),
+            of_anybody: Kept::new(bounds),
+            of_users: Kept::new(bounds),
+        }
+    }
+
+    fn kept(&self, owner: &Principal) -> &Kept {
+        match owner {
+            Principal::Anybody => &self.of_anybody,
+            Principal::User(_) => &self.of_users,
         }
     }
 
@@ -97,8 +120,9 @@ impl Statements {
                 "the statement takes {wanted} values, and {bound} are bound; prepare it, and bind one row of {wanted}"
             )));
         }
+        let offers = &self.kept(&owner).offers;
         let (offer, told) = Offer::new(owner, request, &described);
-        let id = self.offers.put(Arc::new(offer), bytes, Instant::now());
+        let id = offers.put(Arc::new(offer), bytes, Instant::now());
         let mut endpoint = endpoint(&TicketStatementQuery {
             statement_handle: Bytes::copy_from_slice(&id),
         });
@@ -120,7 +144,7 @@ impl Statements {
         owner: &Principal,
         ticket: &[u8],
     ) -> Result<FlightStream, Status> {
-        let offer = self.offers.get(ticket, Instant::now());
+        let offer = self.kept(owner).offers.get(ticket, Instant::now());
         let offer = offer.filter(|offer| offer.owner == *owner).ok_or_else(|| {
             Status::not_found("the ticket is not good, or not any more; ask for the answer again by GetFlightInfo")
         })?;
@@ -135,6 +159,7 @@ impl Statements {
             .endpoint
             .iter()
             .filter_map(|endpoint| endpoint.ticket.as_ref());
+        let offers = &self.kept(owner).offers;
         let mut status = CancelStatus::NotCancellable;
         for ticket in tickets {
             let ticket = Any::decode(&*ticket.ticket).ok();
@@ -142,10 +167,10 @@ impl Statements {
             let Some(TicketStatementQuery { statement_handle }) = ticket else {
                 continue;
             };
-            let offer = self.offers.get(&statement_handle, Instant::now());
+            let offer = offers.get(&statement_handle, Instant::now());
             if let Some(offer) = offer.filter(|offer| offer.owner == *owner) {
                 offer.cancel();
-                self.offers.remove(&statement_handle);
+                offers.remove(&statement_handle);
                 status = CancelStatus::Cancelled;
             }
         }
@@ -166,6 +191,7 @@ impl Statements {
         let described = described.map_err(of_query)?;
         let dataset_schema = schema_bytes(&wire_schema(&described.schema))?;
         let parameter_schema = schema_bytes(&parameters::schema(&described.parameters))?;
+        let kept = &self.kept(&owner).prepared;
         let prepared = Prepared {
             owner,
             sql,
@@ -173,7 +199,7 @@ impl Statements {
             values: Vec::new(),
         };
         let bytes = prepared.bytes();
-        let id = self.prepared.put(Arc::new(prepared), bytes, Instant::now());
+        let id = kept.put(Arc::new(prepared), bytes, Instant::now());
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: Bytes::copy_from_slice(&id),
             dataset_schema,
@@ -199,6 +225,7 @@ impl Statements {
                 "the statement takes {wanted} values, not {given}"
             )));
         }
+        let kept = &self.kept(&owner).prepared;
         let bound = Prepared {
             owner,
             sql: prepared.sql.clone(),
@@ -206,8 +233,7 @@ impl Statements {
             values: parameters::typed(values, &prepared.types)?,
         };
         let bytes = bound.bytes();
-        self.prepared
-            .replace(handle, Arc::new(bound), bytes, Instant::now());
+        kept.replace(handle, Arc::new(bound), bytes, Instant::now());
         Ok(())
     }
 
@@ -226,17 +252,17 @@ impl Statements {
     /// Forgets a prepared statement; one that has gone already is no error.
     pub(crate) fn close(&self, owner: &Principal, handle: &[u8]) {
         if self.prepared(owner, handle).is_ok() {
-            self.prepared.remove(handle);
+            self.kept(owner).prepared.remove(handle);
         }
     }
 
     /// Returns a prepared statement of this client; it lives as long again.
     fn prepared(&self, owner: &Principal, handle: &[u8]) -> Result<Arc<Prepared>, Status> {
         let now = Instant::now();
-        let prepared = self.prepared.get(handle, now);
-        prepared
+        let kept = &self.kept(owner).prepared;
+        kept.get(handle, now)
             .filter(|prepared| prepared.owner == *owner)
-            .and_then(|_| self.prepared.renew(handle, now))
+            .and_then(|_| kept.renew(handle, now))
             .ok_or_else(|| {
                 Status::not_found(
                     "there is no such prepared statement, or not any more; prepare it again",
