@@ -41,9 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b \
                     WHERE a.value + b.value = 3";
 
-/// The built-in datasets, without rows, and the private one among them.
+/// The built-in datasets, without rows, and the private one among them; `heat` has a licence and somebody to name.
 fn snapshot() -> LakeSnapshot {
-    let declarations = schemas::builtin().into_declarations([]);
+    let mut declarations = schemas::builtin().into_declarations([]);
+    let heat = declarations.datasets.get_mut(&"heat".into());
+    let heat = Arc::make_mut(heat.expect("a built-in dataset"));
+    heat.source_licences = BTreeMap::from([("CC-BY-4.0".into(), vec!["Leuven".to_owned()])]);
     let tables = declarations.datasets.iter().map(|(id, declaration)| {
         let storage = Arc::new(FolderStorage::new("/nowhere"));
         let table = TableSnapshot {

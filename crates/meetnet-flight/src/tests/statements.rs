@@ -170,12 +170,30 @@ async fn the_last_message_proves_that_the_answer_is_whole() {
             others.iter().all(|message| message.app_metadata.is_empty()),
             "{sql}"
         );
-        let schema = Schema::try_from(&messages[0]).expect("a schema");
-        assert_eq!(schema.metadata["meetnet.through"], "42");
-        assert_eq!(
-            schema.metadata["meetnet.stable_time"],
-            "2026-11-22T02:46:20Z"
-        );
+    }
+}
+
+#[tokio::test]
+async fn licences_and_reach_are_told_before_and_with_the_rows() {
+    let mut client = default_client().await;
+    for (sql, licence, attribution) in [
+        ("SELECT value FROM heat", Some("CC-BY-4.0"), Some("Leuven")),
+        ("SELECT car FROM traffic", None, None),
+    ] {
+        let info = client.execute(sql.to_owned(), None).await.expect(sql);
+        let planned = info.try_decode_schema().expect("a schema");
+        let run = Schema::try_from(&messages(&mut client, sql).await[0]).expect("a schema");
+        for schema in [planned, run] {
+            let stated = |key: &str| schema.metadata.get(key).map(String::as_str);
+            assert_eq!(stated("licence"), licence, "{sql}");
+            assert_eq!(stated("attribution"), attribution, "{sql}");
+            assert_eq!(stated("meetnet.through"), Some("42"), "{sql}");
+            assert_eq!(
+                stated("meetnet.stable_time"),
+                Some("2026-11-22T02:46:20Z"),
+                "{sql}"
+            );
+        }
     }
 }
 
