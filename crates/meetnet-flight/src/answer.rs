@@ -29,6 +29,7 @@ pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
 /// What metadata of schemas is called that says how far an answer reaches, as in Parquet answers.
 const THROUGH: &str = "meetnet.through";
 const STABLE_TIME: &str = "meetnet.stable_time";
+const AS_OF: &str = "meetnet.as_of";
 
 /// A statement that was planned: what a ticket stands for.
 #[derive(Debug)]
@@ -51,7 +52,8 @@ impl Offer {
     ) -> (Self, Schema) {
         let schema = wire_schema(&described.schema);
         let told = with_rights(&schema, &described.rights);
-        let told = reaching(told, described.through.0, described.stable_time);
+        let (through, stable_time) = (described.through.0, described.stable_time);
+        let told = reaching(told, through, stable_time, request.as_of);
         let offer = Self {
             owner,
             request,
@@ -86,7 +88,8 @@ impl Offer {
             ));
         }
         let schema = with_rights(&self.schema, &answer.rights);
-        let schema = Arc::new(reaching(schema, answer.through.0, answer.stable_time));
+        let (through, stable_time) = (answer.through.0, answer.stable_time);
+        let schema = Arc::new(reaching(schema, through, stable_time, answer.as_of));
         let tally = answer.tally();
         let rows = Rows {
             answer,
@@ -131,12 +134,15 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-fn reaching(mut schema: Schema, through: u64, stable_time: i64) -> Schema {
+fn reaching(mut schema: Schema, through: u64, stable_time: i64, as_of: Option<i64>) -> Schema {
     let stated = [
-        (THROUGH, through.to_string()),
-        (STABLE_TIME, format_time(stable_time)),
+        (THROUGH, Some(through.to_string())),
+        (STABLE_TIME, Some(format_time(stable_time))),
+        (AS_OF, as_of.map(format_time)),
     ];
-    let stated = stated.map(|(key, text)| (key.to_owned(), text));
+    let stated = stated
+        .into_iter()
+        .filter_map(|(key, text)| Some((key.to_owned(), text?)));
     schema.metadata.extend(stated);
     schema
 }

@@ -23,6 +23,7 @@ mod error;
 mod fit;
 mod info;
 mod parameters;
+mod scope;
 mod service;
 mod session;
 mod statements;

@@ -29,6 +29,7 @@ use crate::error::only_reads;
 use crate::info::Info;
 use crate::login::Principal;
 use crate::options::FlightLimits;
+use crate::scope::Scope;
 use crate::statements::{Statements, endpoint, flight_info};
 use crate::{catalogue, session};
 
@@ -135,11 +136,12 @@ impl FlightSqlService for SqlService {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Answer<FlightInfo> {
-        let owner = owner(&request)?;
+        let (owner, scope) = (owner(&request)?, Scope::of(request.metadata())?);
         let descriptor = request.into_inner();
+        let sql = query.query.as_str();
         let planned = self
             .statements
-            .plan(owner, &query.query, Vec::new(), descriptor);
+            .plan(owner, scope, sql, Vec::new(), descriptor);
         Ok(Response::new(planned.await?))
     }
 
@@ -184,11 +186,12 @@ impl FlightSqlService for SqlService {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Answer<FlightInfo> {
-        let owner = owner(&request)?;
+        let (owner, scope) = (owner(&request)?, Scope::of(request.metadata())?);
+        let descriptor = request.into_inner();
         let handle = query.prepared_statement_handle;
         let planned = self
             .statements
-            .plan_prepared(owner, &handle, request.into_inner());
+            .plan_prepared(owner, scope, &handle, descriptor);
         Ok(Response::new(planned.await?))
     }
 

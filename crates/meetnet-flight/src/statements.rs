@@ -28,6 +28,7 @@ use crate::handles::{Bounds, Handles};
 use crate::login::Principal;
 use crate::options::FlightLimits;
 use crate::parameters;
+use crate::scope::Scope;
 
 /// A statement with a handle, and values for it.
 #[derive(Debug)]
@@ -98,6 +99,7 @@ impl Statements {
     pub(crate) async fn plan(
         &self,
         owner: Principal,
+        scope: Scope,
         sql: &str,
         values: Vec<ArrayRef>,
         descriptor: FlightDescriptor,
@@ -108,6 +110,8 @@ impl Statements {
         let bytes = sql.len() + bytes_of(&values);
         let request = QueryRequest {
             parameters: positional(values),
+            as_of: scope.as_of,
+            licences: scope.licences,
             // Who reads a stream cannot be told that rows are left out: better before the first.
             whole: true,
             ..QueryRequest::public(sql)
@@ -241,12 +245,14 @@ impl Statements {
     pub(crate) async fn plan_prepared(
         &self,
         owner: Principal,
+        scope: Scope,
         handle: &[u8],
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let prepared = self.prepared(&owner, handle)?;
         let values = prepared.values.clone();
-        self.plan(owner, &prepared.sql, values, descriptor).await
+        let sql = prepared.sql.as_str();
+        self.plan(owner, scope, sql, values, descriptor).await
     }
 
     /// Forgets a prepared statement; one that has gone already is no error.

@@ -198,6 +198,59 @@ async fn licences_and_reach_are_told_before_and_with_the_rows() {
 }
 
 #[tokio::test]
+async fn headers_say_as_of_when_and_under_which_licences() {
+    let address = server(FlightOptions::default()).await;
+    let sql = || "SELECT value FROM heat".to_owned();
+    for (header, value, expected) in [
+        (
+            "meetnet-as-of",
+            "2026-11-22T02:00:00Z",
+            Ok("meetnet.as_of=2026-11-22T02:00:00Z"),
+        ),
+        (
+            "meetnet-as-of",
+            "2026-11-22T03:00:00Z",
+            Err(Code::FailedPrecondition),
+        ),
+        ("meetnet-as-of", "yesterday", Err(Code::InvalidArgument)),
+        (
+            "meetnet-licence",
+            "CC0-1.0, CC-BY-4.0",
+            Ok("licence=CC-BY-4.0"),
+        ),
+        (
+            "meetnet-licence",
+            "not a licence",
+            Err(Code::InvalidArgument),
+        ),
+    ] {
+        let mut client = client(address).await;
+        client.set_header(header, value);
+        let answer = client.execute(sql(), None).await;
+        match expected {
+            Err(code) => assert_eq!(status(answer).code(), code, "{header}: {value}"),
+            Ok(stated) => {
+                let info = answer.expect(value);
+                let (key, text) = stated.split_once('=').expect("a pair");
+                let schema = info.clone().try_decode_schema().expect("a schema");
+                assert_eq!(schema.metadata[key], text);
+                assert_eq!(fetched(&mut client, info).await.expect("rows").len(), 0);
+            }
+        }
+    }
+    let mut client = client(address).await;
+    client.set_header("meetnet-licence", "ODbL-1.0");
+    let info = client.execute(sql(), None).await.expect("a plan");
+    let schema = info.try_decode_schema().expect("a schema");
+    assert!(!schema.metadata.contains_key("licence"), "{schema:?}");
+    // Of a prepared statement, too: the call that plans it says so.
+    let mut prepared = client.prepare(sql(), None).await.expect("a statement");
+    let info = prepared.execute().await.expect("a plan");
+    let schema = info.try_decode_schema().expect("a schema");
+    assert!(!schema.metadata.contains_key("licence"), "{schema:?}");
+}
+
+#[tokio::test]
 async fn a_running_statement_ends_when_it_is_cancelled() {
     let address = server(FlightOptions::default()).await;
     let (mut client, mut other) = (self::client(address).await, self::client(address).await);
