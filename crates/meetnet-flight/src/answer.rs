@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::error::{cancelled, count, internal, of_query, of_stream};
-use crate::fit::{converted, fitted, wire_schema};
+use crate::fit::{converted, fitted, is_as_promised, wire_schema};
 use crate::login::Principal;
 
 /// Messages of one answer.
@@ -82,9 +82,9 @@ impl Offer {
             answer = service.query(self.request.clone()) => answer.map_err(of_query)?,
             () = told(&mut stop) => return Err(cancelled()),
         };
-        if answer.schema.fields().len() != self.schema.fields().len() {
+        if !is_as_promised(&answer.schema, &self.schema) {
             return Err(Status::aborted(
-                "the columns of the answer have changed since it was planned; ask again",
+                "the columns of the answer are not those that were planned; ask again",
             ));
         }
         let schema = with_rights(&self.schema, &answer.rights);

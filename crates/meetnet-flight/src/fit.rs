@@ -58,7 +58,18 @@ fn wire_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// Returns a batch with the types of `schema`, which has as many columns.
+/// Returns true where rows that were answered can be sent with the columns that were promised, each value as it is.
+pub(crate) fn is_as_promised(answered: &Schema, promised: &Schema) -> bool {
+    let values = |field: &FieldRef| match wire_type(field.data_type()) {
+        DataType::Dictionary(_, values) => *values,
+        other => other,
+    };
+    let (answered, promised) = (answered.fields(), promised.fields());
+    let mut pairs = answered.iter().zip(promised.iter());
+    answered.len() == promised.len() && pairs.all(|(a, b)| values(a).equals_datatype(&values(b)))
+}
+
+/// Returns a batch with the types of `schema`, as [`is_as_promised`] allows it.
 ///
 /// # Errors
 /// Where a value does not fit: it must not become null.

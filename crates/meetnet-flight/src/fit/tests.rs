@@ -114,6 +114,44 @@ fn types_are_those_that_every_client_reads() {
 }
 
 #[test]
+fn no_value_is_changed_by_what_was_promised() {
+    let schema = |data_type: DataType| Schema::new(vec![Field::new("a", data_type, true)]);
+    let dictionary =
+        |values: DataType| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+    let list = |of: DataType, nullable| DataType::List(Arc::new(Field::new("of", of, nullable)));
+    for (answered, promised, is_same) in [
+        (DataType::Int64, DataType::Int64, true),
+        (DataType::Float64, DataType::Int64, false),
+        (DataType::Int32, DataType::Int64, false),
+        (DataType::Null, DataType::Int64, false),
+        (DataType::Utf8View, DataType::Utf8, true),
+        (dictionary(DataType::Utf8View), DataType::Utf8, true),
+        (DataType::Utf8, dictionary(DataType::Utf8), true),
+        (
+            list(DataType::Int64, false),
+            list(DataType::Int64, true),
+            true,
+        ),
+        (
+            list(DataType::Float64, true),
+            list(DataType::Int64, true),
+            false,
+        ),
+    ] {
+        let found = is_as_promised(
+            &schema(answered.clone()),
+            &wire_schema(&schema(promised.clone())),
+        );
+        assert_eq!(found, is_same, "{answered} {promised}");
+    }
+    let two = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+    ]);
+    assert!(!is_as_promised(&two, &schema(DataType::Int64)));
+}
+
+#[test]
 fn a_value_that_does_not_fit_is_no_null() {
     let whole = batch(vec![Arc::new(StringArray::from(vec!["12", "twelve"]))]);
     let schema = Arc::new(Schema::new(vec![Field::new("c0", DataType::Int64, true)]));

@@ -27,6 +27,11 @@ async fn a_statement_is_planned_and_then_run() {
             &[],
         ),
         (
+            "SELECT CASE WHEN value > 2 THEN 1 ELSE 2.5 END AS mixed FROM generate_series(1, 3)",
+            "Float64",
+            &["1.0", "2.5", "2.5"],
+        ),
+        (
             "SELECT value FROM generate_series(1, 3) UNION ALL SELECT NULL",
             "Int64",
             &["1", "2", "3", "NULL"],
