@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use meetnet_access::ANONYMOUS;
 use meetnet_query::postgres::setting;
 use pgwire::messages::response::{ReadyForQuery, SslResponse, TransactionStatus};
 use pgwire::messages::startup::{
@@ -18,8 +19,6 @@ use crate::options::PgOptions;
 use crate::scram::{Exchange, MECHANISM, ScramError, Verifier};
 use crate::wire::{End, Stream, Wire};
 
-/// Who needs no password.
-const ANONYMOUS: &str = "public";
 /// The one database. Clients that name none ask for one with the name of the user.
 const DATABASE: &str = "meetnet";
 /// Version 3.0 as its number in messages.
@@ -61,7 +60,7 @@ pub(crate) struct Admitted {
 
 impl Door {
     pub(crate) fn new(options: PgOptions) -> Self {
-        let verifiers = options.users.iter();
+        let verifiers = options.access.users.iter();
         let verifiers = verifiers.map(|user| (user.name.clone(), Verifier::new(&user.password)));
         Self {
             verifiers: verifiers.collect(),
@@ -88,7 +87,7 @@ impl Door {
                     self.connections.cancel(id, secret);
                     return Ok(None);
                 }
-                Opening::Ssl if !is_encrypted && self.options.tls.is_some() => {
+                Opening::Ssl if !is_encrypted && self.options.access.tls.is_some() => {
                     wire = self.encrypted(wire).await?;
                     is_encrypted = true;
                 }
@@ -130,7 +129,7 @@ impl Door {
         let gone = |stream: Box<dyn Stream>| refused(Wire::new(stream, limits), End::Gone);
         let nowhere = || gone(Box::new(tokio::io::empty()));
         let stream = wire.into_stream().ok_or_else(nowhere)?;
-        let Some(config) = &self.options.tls else {
+        let Some(config) = &self.options.access.tls else {
             return Err(gone(stream));
         };
         let accepted = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
@@ -176,7 +175,7 @@ impl Door {
     }
 
     async fn authenticate(&self, wire: &mut Wire, user: &str) -> Result<(), End> {
-        if self.options.anonymous && user == ANONYMOUS {
+        if self.options.access.anonymous && user == ANONYMOUS {
             return Ok(());
         }
         if self.verifiers.is_empty() {

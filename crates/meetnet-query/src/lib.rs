@@ -23,6 +23,7 @@ mod options;
 mod page;
 mod parameters;
 mod parse;
+mod placeholders;
 mod planning;
 pub mod postgres;
 mod reach;
@@ -40,9 +41,10 @@ mod fixture;
 mod slt;
 
 pub use answer::{AnswerStream, QueryAnswer, Tally};
+pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
-pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
+pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind, licences};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
     PageValue, places_of,

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions};
+use crate::placeholders::numbered;
 
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
@@ -60,7 +61,13 @@ pub(crate) fn statement(
     }
     let mut statements = parsed?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(statement), None) if !reads_too_much(&statement) => Ok(statement),
+        (Some(mut statement), None) if !reads_too_much(&statement) => {
+            // In PostgreSQL `?` is an operator.
+            if written_in == Dialect::Generic {
+                numbered(&mut statement)?;
+            }
+            Ok(statement)
+        }
         (Some(_), None) => Err(refused(
             QueryErrorKind::TooLarge,
             &format!(

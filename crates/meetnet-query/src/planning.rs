@@ -7,6 +7,8 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
@@ -15,6 +17,7 @@ use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::postgres::rewrite::rewritten;
+use crate::reach::Reach;
 
 /// Parameters of one statement: what the wire protocol can count.
 const PARAMETERS_MAX: usize = 65_535;
@@ -76,6 +79,12 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
     pub parameters: Vec<Option<DataType>>,
+    /// Every frame up to this sequence had arrived in the tables it reads, now. An answer reaches as far, or further.
+    pub through: Sequence,
+    /// `recorded_at` of `through`, µs since 1970 UTC.
+    pub stable_time: i64,
+    /// Licences and attributions of the tables it reads.
+    pub rights: Rights,
 }
 
 /// Describes a statement. `known` are the types that the client has named; None: it leaves them to us.
@@ -114,14 +123,44 @@ pub(crate) async fn described(
         true => planned.plan,
         false => planned.plan.with_param_values(nulls)?,
     };
+    let reach = Reach::of_plan(&plan, tables);
+    let is_known = parameters.iter().all(Option::is_some);
+    let plan = coerced(session, plan, is_known)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let planned = Planned { plan, names };
     Ok(StatementDescription {
         schema: planned.named(schema),
         parameters,
+        through: reach.through,
+        stable_time: reach.stable_time,
+        rights: reach.rights,
     })
+}
+
+/// Returns a plan with the types that it runs with: until then CASE and UNION have those of their first branch, and who is
+/// told a column of integers must not be sent fractions.
+///
+/// Where the types of parameters are not known, what stands for them may fit nowhere. Then the plan stays as it is.
+fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<LogicalPlan> {
+    let is_about_a_plan = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    if is_about_a_plan {
+        return Ok(plan);
+    }
+    let before = (!is_known).then(|| plan.clone());
+    let analyzer = session.analyzer();
+    let analyzed = analyzer.execute_and_check(plan, session.config_options(), |_, _| {});
+    match (analyzed, before) {
+        (Err(_), Some(before)) => Ok(before),
+        (analyzed, _) => analyzed,
+    }
 }
 
 fn refused(message: String) -> DataFusionError {
     QueryError::new(QueryErrorKind::BadRequest, message).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,11 +26,11 @@ use tracing::{debug, error, warn};
 
 use crate::admission::Admission;
 use crate::answer::{AnswerHeader, AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
-use crate::catalog::SnapshotTables;
+use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::latest::LatestCache;
-use crate::options::{QueryOptions, QueryRequest};
+use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described, planned};
 use crate::reach::Reach;
 use crate::session::Sessions;
@@ -213,6 +213,16 @@ impl QueryService {
     /// Returns the limits in force.
     pub fn options(&self) -> &QueryOptions {
         &self.inner.shared.options
+    }
+
+    /// Describes the tables that a session sees, at the newest snapshot; the order is that of their names.
+    pub fn tables(&self, session: SessionKind) -> Vec<TableDescription> {
+        let request = QueryRequest {
+            session,
+            ..QueryRequest::public("")
+        };
+        let shared = &self.inner.shared;
+        table_descriptions(&shared.tables(&request, &Arc::new(NoticedFiles::default())))
     }
 
     /// Says what a statement takes and answers, without running it: the same checks, limits and admission as for

@@ -33,8 +33,10 @@ use meetnet_publish::{PublishSettings, ServeLimits};
 use meetnet_query::QueryOptions;
 use tokio::runtime::Handle;
 
+mod access;
 mod check;
 mod document;
+mod flight;
 mod hint;
 mod live;
 mod pg;
@@ -49,9 +51,11 @@ mod source_poll;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::access::AccessConfig;
+pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
-pub(crate) use self::secrets::Secrets;
+pub(crate) use self::secrets::{AccessSecrets, Secrets};
 pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
 
 /// The environment as a value, so that tests need no global one.
@@ -258,6 +262,7 @@ pub(crate) struct Config {
     pub(crate) ingest_http: Option<IngestHttpConfig>,
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) pg: Option<PgConfig>,
+    pub(crate) flight: Option<FlightConfig>,
     /// The Unix socket on which a daemon that writes takes commands.
     pub(crate) socket: PathBuf,
     pub(crate) privacy_secret: Option<Located<SecretRef>>,
@@ -325,7 +330,7 @@ impl Config {
         secrets::read(self, environment)
     }
 
-    /// Reads the secrets of a separate `serve`: those of the lake and of the PostgreSQL listener.
+    /// Reads the secrets of a separate `serve`: those of the lake and of the listeners for SQL.
     ///
     /// # Errors
     /// Each of them that is not there.
