@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use meetnet_lake::LakeError;
-use meetnet_lake::committed::CommittedRows;
+use meetnet_lake::committed::{CommittedRows, KeyPart};
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_lake::storage::LakeStorage;
@@ -21,10 +21,11 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::DatasetRows;
 
-use crate::due::Touched;
+use crate::due::{Span, Touched};
 use crate::error::DeriveError;
 use crate::fold::{Finished, Fold};
 use crate::plan::Plan;
+use crate::reference::References;
 
 /// Rows of one chunk, about: each is a commit.
 const CHUNK_ROWS: usize = 65_536;
@@ -232,7 +233,11 @@ fn compute<T: DerivedTables>(
         }
     }
     for span in touched.into_spans() {
-        let mut fold = Fold::new(plan, &span);
+        let references = match &plan.reference {
+            Some(reference) => references_of(plan, &committed, &span, reference)?,
+            None => References::default(),
+        };
+        let mut fold = Fold::new(plan, &span).with_references(&references);
         let rows = committed.in_range(&plan.reads(), span.input(plan));
         let mut rows = rows.map_err(unreadable(id))?;
         while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
@@ -250,6 +255,29 @@ fn compute<T: DerivedTables>(
         }
     }
     Ok(())
+}
+
+/// Computes the rows of the reference in a span, whoever's rows are wanted.
+fn references_of(
+    plan: &Plan,
+    committed: &CommittedRows<'_>,
+    span: &Span,
+    reference: &KeyPart,
+) -> Result<References, DeriveError> {
+    let id = &plan.declaration().id;
+    let span = span.of_all();
+    let mut range = span.input(plan);
+    range.leading = Some(vec![reference.clone()]);
+    let mut fold = Fold::new(plan, &span);
+    let rows = committed.in_range(&plan.reads(), range);
+    let mut rows = rows.map_err(unreadable(id))?;
+    while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
+        fold.push(&batch)?;
+    }
+    fold.finish()?;
+    let mut references = References::default();
+    references.add(plan, fold.take());
+    Ok(references)
 }
 
 /// Rows that have been computed and not handed over.

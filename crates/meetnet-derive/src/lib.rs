@@ -15,6 +15,7 @@ mod error;
 mod fold;
 mod input;
 mod plan;
+mod reference;
 #[cfg(test)]
 mod testing;
 

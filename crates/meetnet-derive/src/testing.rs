@@ -82,6 +82,58 @@ column = [
     ),
 ];
 
+/// Days of `heat_hours` that lie in a run, and its hours compared with those of sensor `a`.
+pub(crate) const WAVES_AND_GAPS: [(&str, &str); 2] = [
+    (
+        "heat_runs.toml",
+        r#"id = "heat_runs"
+version = 1
+kind = "wide"
+grain = "year"
+key = ["sensor_id", "time"]
+title = { nl = "Golven" }
+description = { nl = "Golven" }
+derive.from = "heat_hours"
+derive.bucket = "day"
+derive.zone = "Europe/Brussels"
+derive.grace_s = 0
+derive.expected_s = 3600
+derive.columns.max = { max = "max" }
+derive.columns.wave = { run = { of = "max", at_least = 24.6, length_min = 2, peak = 24.8, peaks_min = 1, length_max = 3, source = "test" } }
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "max", type = "float" },
+  { name = "wave", type = "bool" },
+]
+"#,
+    ),
+    (
+        "heat_gaps.toml",
+        r#"id = "heat_gaps"
+version = 1
+kind = "wide"
+grain = "month"
+key = ["sensor_id", "time"]
+title = { nl = "Verschillen" }
+description = { nl = "Verschillen" }
+derive.from = "heat_hours"
+derive.bucket = "hour"
+derive.grace_s = 0
+derive.expected_s = 3600
+derive.reference = "a"
+derive.columns.mean = { mean = "mean" }
+derive.columns.gap = { difference_to_reference = "mean" }
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "mean", type = "float" },
+  { name = "gap", type = "float" },
+]
+"#,
+    ),
+];
+
 /// Returns the built-in declarations and those of the files.
 pub(crate) fn declared(files: &[(&str, &str)]) -> Schemas {
     schemas::overlay(files).unwrap_or_else(|errors| {

@@ -14,7 +14,9 @@ use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{HOUR, HOURS_AND_DAYS, MINUTE, START, declaration, declared, text};
+use crate::testing::{
+    HOUR, HOURS_AND_DAYS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
+};
 
 /// A lake of `heat`, its hours and its days, and time that passes by frames.
 struct Scene {
@@ -37,8 +39,13 @@ type Stored = BTreeMap<(String, i64), f64>;
 
 impl Scene {
     fn open(folder: &std::path::Path) -> Self {
-        let schemas = declared(&HOURS_AND_DAYS);
-        let ids = ["heat", "heat_days", "heat_hours"];
+        Self::of(folder, &["heat", "heat_days", "heat_hours"])
+    }
+
+    fn of(folder: &std::path::Path, ids: &[&str]) -> Self {
+        let [hours, days] = HOURS_AND_DAYS;
+        let [runs, gaps] = WAVES_AND_GAPS;
+        let schemas = declared(&[hours, days, runs, gaps]);
         let datasets: Vec<_> = ids.iter().map(|id| declaration(&schemas, id)).collect();
         let mut declarations = schemas.into_declarations([]);
         declarations
@@ -282,11 +289,62 @@ fn expected_days(stored: &Stored) -> Vec<String> {
     lines.collect()
 }
 
+/// Returns the rows that runs of days must have: a day with 24.6 or more lies in one where a stretch of two or three such days
+/// with 24.8 among them holds it.
+fn expected_runs(stored: &Stored) -> Vec<String> {
+    let mut greatest: BTreeMap<(String, i64), f64> = BTreeMap::new();
+    for ((sensor, time), value) in stored {
+        let day = (time - START + HOUR).div_euclid(24 * HOUR);
+        let of_day = greatest.entry((sensor.clone(), day)).or_insert(*value);
+        *of_day = of_day.max(*value);
+    }
+    let lines = greatest.iter().map(|((sensor, day), value)| {
+        let is_run = |from: i64, days: i64| {
+            let of_days = (from..from + days).map(|day| greatest.get(&(sensor.clone(), day)));
+            let of_days: Option<Vec<f64>> = of_days.map(Option::<&f64>::copied).collect();
+            of_days.is_some_and(|values| {
+                values.iter().all(|value| *value >= 24.6)
+                    && values.iter().any(|value| *value >= 24.8)
+            })
+        };
+        let lies_in = |days: i64| (day - days + 1..=*day).any(|from| is_run(from, days));
+        format!(
+            "{sensor} {}h {value:?} {} CC0-1.0",
+            day * 24 - 1,
+            lies_in(2) || lies_in(3)
+        )
+    });
+    lines.collect()
+}
+
+/// Returns the rows that differences to sensor `a` must have.
+fn expected_gaps(stored: &Stored) -> Vec<String> {
+    let means: BTreeMap<(String, String), f64> = expected_hours(stored)
+        .iter()
+        .map(|line| {
+            let cells: Vec<&str> = line.split(' ').collect();
+            let key = (cells[0].to_owned(), cells[1].to_owned());
+            (key, cells[4].parse().unwrap())
+        })
+        .collect();
+    let lines = expected_hours(stored).into_iter().map(|line| {
+        let cells: Vec<&str> = line.split(' ').collect();
+        let key = |sensor: &str| (sensor.to_owned(), cells[1].to_owned());
+        let mean = means[&key(cells[0])];
+        let gap = means
+            .get(&key("a"))
+            .map_or("-".to_owned(), |of_a| format!("{:?}", mean - of_a));
+        format!("{} {} {mean:?} {gap} CC0-1.0", cells[0], cells[1])
+    });
+    lines.collect()
+}
+
 /// Late and revised rows, commits, merges, passes, failures and restarts in any order come to what the rows say.
 fn schedule(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::open(folder.path());
+    let ids = ["heat", "heat_days", "heat_gaps", "heat_hours", "heat_runs"];
+    let scene = Scene::of(folder.path(), &ids);
     let mut deriver = Deriver::new(Arc::clone(&scene.storage));
     let mut stored = Stored::new();
     for _ in 0..400 {
@@ -326,6 +384,10 @@ fn schedule(seed: u64) {
     scene.commit();
     scene.settle(&mut deriver);
     assert_eq!(scene.days(), expected_days(&stored), "seed {seed}");
+    let runs = scene.rows("heat_runs", &["max", "wave"]);
+    assert_eq!(runs, expected_runs(&stored), "seed {seed}");
+    let gaps = scene.rows("heat_gaps", &["mean", "gap"]);
+    assert_eq!(gaps, expected_gaps(&stored), "seed {seed}");
     // Somebody who knows nothing but the tables finds nothing to add.
     let versions = scene.superseded("heat_hours");
     scene.settle(&mut Deriver::new(Arc::clone(&scene.storage)));

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
-use crate::derivation::{Bucket, ColumnRule, Condition};
+use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue};
 use crate::property::Correction;
 use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
@@ -49,6 +49,7 @@ pub(super) struct Derive {
     #[serde(default, rename = "where")]
     pub(super) conditions: Vec<Spanned<Condition>>,
     pub(super) permission: Option<String>,
+    pub(super) reference: Option<ConditionValue>,
     pub(super) columns: BTreeMap<String, Spanned<ColumnRule>>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
+use meetnet_model::derivation::ConditionValue;
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
@@ -224,6 +225,8 @@ pub(super) struct Dataset {
     pub(super) retention: Option<Spanned<DurationText>>,
     /// West, south, east, north.
     pub(super) bounds: Option<Spanned<[f64; 4]>>,
+    /// Sensor or segment that rows of a derived dataset are compared with.
+    pub(super) reference: Option<Spanned<ConditionValue>>,
 }
 
 /// `[[source]]`, of every kind.
