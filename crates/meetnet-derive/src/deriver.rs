@@ -15,12 +15,15 @@ use arrow::compute::concat_batches;
 use meetnet_lake::LakeError;
 use meetnet_lake::committed::{CommittedRows, KeyPart};
 use meetnet_lake::lake::LakeReader;
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::assessment::Assessment;
+use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::DatasetRows;
 
+use crate::assess::AssessPlan;
 use crate::due::{Span, Touched};
 use crate::error::DeriveError;
 use crate::fold::{Finished, Fold};
@@ -88,8 +91,8 @@ pub struct Round {
 pub struct Deriver {
     storage: Arc<dyn LakeStorage>,
     reader: Option<LakeReader>,
-    /// Position id, and through when the dataset is derived by it.
-    passed: BTreeMap<DatasetId, (String, i64)>,
+    /// Through when a dataset is derived, by its id and the id of the position.
+    passed: BTreeMap<(DatasetId, String), i64>,
 }
 
 impl Deriver {
@@ -114,7 +117,7 @@ impl Deriver {
         stop: &AtomicBool,
     ) -> Result<Round, DeriveError> {
         let mut round = Round::default();
-        let Some(first) = datasets.iter().find(|dataset| dataset.derive.is_some()) else {
+        let Some(first) = datasets.iter().find(|dataset| dataset.is_made()) else {
             return Ok(round);
         };
         // Before the tables are opened: what is erased afterwards is noticed.
@@ -128,24 +131,94 @@ impl Deriver {
         };
         let snapshot = snapshot.map_err(unreadable(&first.id))?;
         for declaration in datasets {
-            let Some(derivation) = &declaration.derive else {
-                continue;
-            };
-            let Some(input) = snapshot.tables.get(&derivation.from) else {
-                continue;
-            };
-            match self.pass(declaration, input, erasures, tables, stop) {
-                Ok(0) => {}
-                Ok(rows) => {
-                    metrics::counter!("meetnet_derived_rows_total", "dataset" => declaration.id.to_string())
-                        .increment(rows);
-                    round.rows.insert(declaration.id.clone(), rows);
+            let passes: Vec<_> = inputs_of(declaration, &snapshot)
+                .into_iter()
+                .map(|input| match &declaration.assess {
+                    None => self.pass(declaration, input, erasures, tables, stop),
+                    Some(assessment) => {
+                        let plan = AssessPlan::new(declaration, assessment, &input.declaration);
+                        let own = snapshot.tables.get(&declaration.id);
+                        let own = own.map(|own| &**own);
+                        self.assess(&plan, input, own, erasures, tables, stop)
+                    }
+                })
+                .collect();
+            for pass in passes {
+                match pass {
+                    Ok(0) => {}
+                    Ok(rows) => {
+                        metrics::counter!("meetnet_derived_rows_total", "dataset" => declaration.id.to_string())
+                            .increment(rows);
+                        *round.rows.entry(declaration.id.clone()).or_default() += rows;
+                    }
+                    Err(DeriveError::Stopped) => return Ok(round),
+                    Err(error) => round.failed.push(error),
                 }
-                Err(DeriveError::Stopped) => break,
-                Err(error) => round.failed.push(error),
             }
         }
         Ok(round)
+    }
+
+    /// Returns through when a dataset is derived by a position; none where it has to be derived from the beginning.
+    fn since<T: DerivedTables>(
+        &self,
+        id: &DatasetId,
+        position_id: &str,
+        tables: &T,
+    ) -> Result<Option<i64>, DeriveError> {
+        let known = self.passed.get(&(id.clone(), position_id.to_owned()));
+        if let Some(through) = known {
+            return Ok(Some(*through));
+        }
+        let position = tables.position(id, position_id).map_err(not_taken(id))?;
+        // Zero is that of a pass from the beginning which did not come to its end.
+        Ok(position
+            .and_then(|position| i64::try_from(position).ok())
+            .filter(|position| *position > 0))
+    }
+
+    /// Brings the figures about one observed dataset up to what is committed of it; returns how many rows were handed over.
+    fn assess<T: DerivedTables>(
+        &mut self,
+        plan: &AssessPlan,
+        input: &TableSnapshot,
+        own: Option<&TableSnapshot>,
+        erasures: u64,
+        tables: &T,
+        stop: &AtomicBool,
+    ) -> Result<u64, DeriveError> {
+        let declaration = plan.declaration();
+        let id = &declaration.id;
+        let through = input.stable_time;
+        let since = self.since(id, plan.position_id(), tables)?;
+        if !plan.is_due(since, through) {
+            return Ok(0);
+        }
+        let Some(licence) = &declaration.licence else {
+            return Err(DeriveError::Incomplete {
+                dataset: id.clone(),
+                column: common::LICENCE.to_owned(),
+            });
+        };
+        let check = || go_on(stop);
+        let rows = plan.rows(input, own, since, through, &check)?;
+        let mut handed = 0;
+        if let Some(rows) = rows {
+            handed = rows.batch.num_rows() as u64;
+            let chunk = DerivedChunk {
+                rows,
+                input: input.declaration.id.clone(),
+                licence: licence.clone(),
+                through,
+                position_id: plan.position_id().to_owned(),
+                position: u64::try_from(through).unwrap_or(0),
+                erasures,
+            };
+            tables.take(chunk).map_err(not_taken(id))?;
+        }
+        let key = (id.clone(), plan.position_id().to_owned());
+        self.passed.insert(key, through);
+        Ok(handed)
     }
 
     /// Derives one dataset up to what is committed of its input; returns how many rows were handed over.
@@ -161,23 +234,7 @@ impl Deriver {
         let Some(plan) = Plan::new(declaration, &input.declaration)? else {
             return Ok(0);
         };
-        let known = self
-            .passed
-            .get(id)
-            .filter(|(position_id, _)| position_id == plan.position_id())
-            .map(|(_, through)| *through);
-        let since = match known {
-            Some(through) => Some(through),
-            None => {
-                let position = tables
-                    .position(id, plan.position_id())
-                    .map_err(not_taken(id))?;
-                // Zero is that of a pass from the beginning which did not come to its end.
-                position
-                    .and_then(|position| i64::try_from(position).ok())
-                    .filter(|position| *position > 0)
-            }
-        };
+        let since = self.since(id, plan.position_id(), tables)?;
         let through = input.stable_time;
         if since.is_some_and(|since| since >= through) {
             return Ok(0);
@@ -195,10 +252,37 @@ impl Deriver {
         compute(&plan, input, since, &mut outbox, tables, stop)?;
         outbox.hand_over(tables, true)?;
         let handed = outbox.handed;
-        self.passed
-            .insert(id.clone(), (plan.position_id().to_owned(), through));
+        let key = (id.clone(), plan.position_id().to_owned());
+        self.passed.insert(key, through);
         Ok(handed)
     }
+}
+
+/// Returns the committed tables that a dataset is made of.
+fn inputs_of<'s>(
+    declaration: &DatasetDeclaration,
+    snapshot: &'s LakeSnapshot,
+) -> Vec<&'s TableSnapshot> {
+    if declaration.assess.is_some() {
+        let tables = snapshot.tables.values().map(|table| &**table);
+        return tables
+            .filter(|table| Assessment::judges(&table.declaration))
+            .collect();
+    }
+    let from = declaration
+        .derive
+        .as_ref()
+        .map(|derivation| &derivation.from);
+    let input = from.and_then(|from| snapshot.tables.get(from));
+    input.map(|input| &**input).into_iter().collect()
+}
+
+/// Says whether somebody asked to stop.
+fn go_on(stop: &AtomicBool) -> Result<(), DeriveError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(DeriveError::Stopped);
+    }
+    Ok(())
 }
 
 /// Computes the rows of a pass, which go to `outbox`.
@@ -211,12 +295,7 @@ fn compute<T: DerivedTables>(
     stop: &AtomicBool,
 ) -> Result<(), DeriveError> {
     let id = &plan.declaration().id;
-    let check = || {
-        if stop.load(Ordering::Relaxed) {
-            return Err(DeriveError::Stopped);
-        }
-        Ok(())
-    };
+    let check = || go_on(stop);
     let committed = CommittedRows::new(input).map_err(unreadable(id))?;
     let Some(bounds) = committed.time_bounds() else {
         return Ok(());
@@ -360,7 +439,7 @@ impl Outbox<'_> {
 }
 
 /// Returns a function that says which dataset could not be derived for want of its input.
-fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> {
+pub(crate) fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> {
     let dataset = dataset.clone();
     move |source| DeriveError::Input {
         dataset: dataset.clone(),

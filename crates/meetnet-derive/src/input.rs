@@ -78,7 +78,8 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn is_at(column: &dyn Array, row: usize, part: &KeyPart) -> bool {
+/// Returns whether a row has a value, without making one of it.
+pub(crate) fn is_at(column: &dyn Array, row: usize, part: &KeyPart) -> bool {
     match part {
         KeyPart::Int(value) => column
             .as_primitive_opt::<Int64Type>()

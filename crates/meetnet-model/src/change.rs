@@ -45,6 +45,11 @@ pub fn check_change(
         stored.derive.as_ref(),
         new.derive.as_ref(),
     ));
+    if stored.assess.is_some() != new.assess.is_some() {
+        changes.push(
+            "what fills it changed: figures about other datasets, or something else".to_owned(),
+        );
+    }
     for (position, old) in stored.columns.iter().enumerate() {
         match new.column_index(&old.name) {
             None => changes.push(format!("column `{}` was removed", old.name)),

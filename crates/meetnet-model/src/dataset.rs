@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::assessment::Assessment;
 use crate::column::ColumnDeclaration;
 use crate::common;
 use crate::derivation::Derivation;
@@ -101,6 +102,9 @@ pub struct DatasetDeclaration {
     /// How its rows are made of another dataset's; none: they come from sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derive: Option<Derivation>,
+    /// How its rows judge those of other datasets; none: it is about something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assess: Option<Assessment>,
     /// The declared columns, in order.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDeclaration>,
@@ -161,6 +165,11 @@ impl DatasetDeclaration {
     /// Returns true where anybody may read the dataset.
     pub fn is_public(&self) -> bool {
         self.kind != DatasetKind::Private
+    }
+
+    /// Returns true where its rows are made of other datasets' rows: no source fills it.
+    pub fn is_made(&self) -> bool {
+        self.derive.is_some() || self.assess.is_some()
     }
 
     fn declared_fields(&self) -> Vec<Field> {

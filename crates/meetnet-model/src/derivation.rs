@@ -291,6 +291,12 @@ pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
             let Some(dataset) = declarations.datasets.get(&id) else {
                 continue;
             };
+            if dataset.assess.is_some() {
+                errors.push(DeclarationError::general(format!(
+                    "source `{}` fills dataset `{id}`, whose rows are figures about other datasets; map to another dataset",
+                    source.id
+                )));
+            }
             if let Some(derivation) = &dataset.derive {
                 errors.push(DeclarationError::general(format!(
                     "source `{}` fills dataset `{id}`, whose rows are made of `{}`; map to another dataset",

@@ -20,6 +20,7 @@ use crate::source::SourceDeclaration;
 
 use self::derive_rules::DeriveLines;
 
+mod assess_rules;
 mod dataset_rules;
 mod derive_rules;
 mod property_rules;

@@ -1,5 +1,7 @@
 //! Passes over a real lake in a folder, driven step by step; what they must come to is computed here, without plan and fold.
 
+mod assess;
+
 use std::cell::{Cell, RefCell};
 
 use meetnet_lake::Lineage;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::assessment::Assessment;
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
 use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue};
@@ -33,6 +34,7 @@ pub(super) struct Dataset {
     #[serde(default)]
     pub(super) rule: Vec<Spanned<QualityRule>>,
     pub(super) derive: Option<Derive>,
+    pub(super) assess: Option<Spanned<Assessment>>,
     #[serde(default)]
     pub(super) column: Vec<Spanned<Column>>,
 }

@@ -1,3 +1,4 @@
+mod assessments;
 mod derivations;
 mod quality_tests;
 
@@ -79,6 +80,7 @@ fn built_in_declarations_load() {
             "air_daily",
             "air_hourly",
             "air_yearly",
+            "data_quality",
             "heat",
             "heat_daily",
             "heat_hourly",

@@ -21,6 +21,7 @@ async fn the_list_holds_public_datasets_only() {
             "air_daily",
             "air_hourly",
             "air_yearly",
+            "data_quality",
             "heat",
             "heat_daily",
             "heat_hourly",
