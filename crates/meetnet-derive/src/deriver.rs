@@ -216,8 +216,11 @@ impl Deriver {
             };
             tables.take(chunk).map_err(not_taken(id))?;
         }
-        let key = (id.clone(), plan.position_id().to_owned());
-        self.passed.insert(key, through);
+        // As long as there was nothing to say, the first day that is over need not wait for its turn.
+        if handed > 0 || since.is_some() {
+            let key = (id.clone(), plan.position_id().to_owned());
+            self.passed.insert(key, through);
+        }
         Ok(handed)
     }
 
