@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use arrow::array::RecordBatch;
 use meetnet_lake::committed::KeyPart;
 use meetnet_model::buckets::Walk;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::combine;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
@@ -210,9 +211,10 @@ impl<'p> Fold<'p> {
         let reference = references.and_then(|references| references.of(open.start, series));
         let with_reference = reference.and_then(|reference| {
             let licences = open.licences.iter().chain([&reference.licence]);
-            licence_of(plan, licences).map(|licence| (licence, Some(reference)))
+            licence_of(&plan.declaration, licences).map(|licence| (licence, Some(reference)))
         });
-        let alone = || licence_of(plan, open.licences.iter()).map(|licence| (licence, None));
+        let alone =
+            || licence_of(&plan.declaration, open.licences.iter()).map(|licence| (licence, None));
         let Some((licence, reference)) = with_reference.or_else(alone) else {
             self.withheld += 1;
             return Ok(());
@@ -287,11 +289,11 @@ impl<'p> Fold<'p> {
 
 /// Returns the licence of a row that is made of rows under `licences`: the declared one, or the one that all of them allow
 /// and that asks for least.
-fn licence_of<'a>(
-    plan: &Plan,
+pub(crate) fn licence_of<'a>(
+    declaration: &DatasetDeclaration,
     licences: impl Iterator<Item = &'a LicenceId> + Clone,
 ) -> Option<LicenceId> {
-    if let Some(declared) = &plan.declaration.licence {
+    if let Some(declared) = &declaration.licence {
         return Some(declared.clone());
     }
     let first = licences.clone().next()?;

@@ -4,7 +4,7 @@
 //! table logs ─▶ what was recorded since, what became due ─▶ spans ─▶ rows in key order ─▶ fold ─▶ chunks ─▶ pipeline
 //! ```
 //!
-//! `assess` makes figures about how good the observed datasets are, in the same way.
+//! `gather` brings rows of several datasets together by place. `assess` makes figures about how good the observed datasets are, in the same way.
 //!
 //! Why it is exact, and what it costs, says docs/decisions/0005-derived-datasets.md. A derived row is a function of the
 //! current rows of its series and bucket; `plan` holds the function, `fold` applies it, `due` says which rows are to be
@@ -16,8 +16,11 @@ mod deriver;
 mod due;
 mod error;
 mod fold;
+mod gather;
 mod input;
+mod outbox;
 mod plan;
+mod position;
 mod reference;
 #[cfg(test)]
 mod testing;

@@ -322,7 +322,7 @@ impl Names {
 }
 
 /// Returns the position of a name, which is added where it is not there yet.
-fn place(names: &mut Vec<String>, name: &str) -> usize {
+pub(crate) fn place(names: &mut Vec<String>, name: &str) -> usize {
     names
         .iter()
         .position(|known| known == name)
@@ -332,7 +332,8 @@ fn place(names: &mut Vec<String>, name: &str) -> usize {
         })
 }
 
-fn key_part(value: &ConditionValue) -> KeyPart {
+/// Returns a declared value as one of a key column.
+pub(crate) fn key_part(value: &ConditionValue) -> KeyPart {
     match value {
         ConditionValue::Int(value) => KeyPart::Int(*value),
         ConditionValue::Text(value) => KeyPart::Text(value.as_str().into()),

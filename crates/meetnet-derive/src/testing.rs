@@ -134,6 +134,45 @@ column = [
     ),
 ];
 
+/// Hours of cells: of the hours that count, and of the observations themselves.
+pub(crate) const CELLS: (&str, &str) = (
+    "heat_cells.toml",
+    r#"id = "heat_cells"
+version = 1
+kind = "wide"
+grain = "month"
+key = ["h3_r9", "time"]
+title = { nl = "Cellen" }
+description = { nl = "Cellen" }
+column = [
+  { name = "h3_r9", type = "int", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "sensors", type = "int" },
+  { name = "mean", type = "float" },
+  { name = "max", type = "float" },
+]
+
+[gather]
+cell = "h3_r9"
+bucket = "hour"
+grace_s = 600
+
+[[gather.input]]
+from = "heat_hours"
+places = "stations"
+place = "sensor_id"
+where = [{ column = "coverage", at_least = 0.5 }]
+columns = { sensors = "count", mean = { mean = "mean" } }
+
+[[gather.input]]
+from = "heat"
+places = "stations"
+place = "sensor_id"
+where = [{ column = "property", equals = "air_temperature" }]
+columns = { max = { max = "value" } }
+"#,
+);
+
 /// Returns the built-in declarations and those of the files.
 pub(crate) fn declared(files: &[(&str, &str)]) -> Schemas {
     schemas::overlay(files).unwrap_or_else(|errors| {

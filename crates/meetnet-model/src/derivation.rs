@@ -65,6 +65,20 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// Returns the intervals by the clocks of a zone (IANA name; none: UTC).
+    ///
+    /// # Errors
+    /// Where the zone is not known.
+    pub fn of_zone(self, zone: Option<&str>) -> Result<TimeBuckets, BucketError> {
+        let width = match self {
+            Self::Hour => BucketWidth::Micros(3_600 * SECOND_US),
+            Self::Day => BucketWidth::Days(1),
+            Self::Month => BucketWidth::Months(1),
+            Self::Year => BucketWidth::Months(12),
+        };
+        TimeBuckets::try_new(width, zone, None)
+    }
+
     /// Returns how long an interval is at most, s: the clocks may be set back by an hour in it.
     pub fn longest_s(self) -> u32 {
         match self {
@@ -203,13 +217,7 @@ impl Derivation {
     /// # Errors
     /// Where the zone is not known.
     pub fn buckets(&self) -> Result<TimeBuckets, BucketError> {
-        let width = match self.bucket {
-            Bucket::Hour => BucketWidth::Micros(3_600 * SECOND_US),
-            Bucket::Day => BucketWidth::Days(1),
-            Bucket::Month => BucketWidth::Months(1),
-            Bucket::Year => BucketWidth::Months(12),
-        };
-        TimeBuckets::try_new(width, self.zone.as_deref(), None)
+        self.bucket.of_zone(self.zone.as_deref())
     }
 
     /// Returns how long before its bucket a row's input begins, µs: what running means and runs look back to.
@@ -291,6 +299,12 @@ pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
             let Some(dataset) = declarations.datasets.get(&id) else {
                 continue;
             };
+            if dataset.gather.is_some() {
+                errors.push(DeclarationError::general(format!(
+                    "source `{}` fills dataset `{id}`, whose rows are gathered from others; map to another dataset",
+                    source.id
+                )));
+            }
             if dataset.assess.is_some() {
                 errors.push(DeclarationError::general(format!(
                     "source `{}` fills dataset `{id}`, whose rows are figures about other datasets; map to another dataset",

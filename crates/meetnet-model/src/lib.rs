@@ -13,6 +13,7 @@ pub mod common;
 pub mod dataset;
 pub mod declarations;
 pub mod derivation;
+pub mod gathering;
 pub mod ids;
 pub mod index;
 mod lambert;

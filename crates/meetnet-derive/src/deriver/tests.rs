@@ -1,6 +1,7 @@
 //! Passes over a real lake in a folder, driven step by step; what they must come to is computed here, without plan and fold.
 
 mod assess;
+mod gather;
 
 use std::cell::{Cell, RefCell};
 
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::testing::{
-    HOUR, HOURS_AND_DAYS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
+    CELLS, HOUR, HOURS_AND_DAYS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
 };
 
 /// A lake of `heat`, its hours and its days, and time that passes by frames.
@@ -47,7 +48,7 @@ impl Scene {
     fn of(folder: &std::path::Path, ids: &[&str]) -> Self {
         let [hours, days] = HOURS_AND_DAYS;
         let [runs, gaps] = WAVES_AND_GAPS;
-        let schemas = declared(&[hours, days, runs, gaps]);
+        let schemas = declared(&[hours, days, runs, gaps, CELLS]);
         let datasets: Vec<_> = ids.iter().map(|id| declaration(&schemas, id)).collect();
         let mut declarations = schemas.into_declarations([]);
         declarations
@@ -90,6 +91,11 @@ impl Scene {
 
     /// Applies one message of one sensor, at most once by its time.
     fn say(&self, sensor: &str, time: i64, value: f64) {
+        self.say_under("CC0-1.0", sensor, time, value);
+    }
+
+    /// The same under a licence.
+    fn say_under(&self, licence: &str, sensor: &str, time: i64, value: f64) {
         let mut builder = RowsBuilder::new(Arc::clone(&self.heat));
         let column = |name: &str| self.heat.column_index(name).unwrap();
         builder.set_text(column("sensor_id"), sensor);
@@ -99,7 +105,10 @@ impl Scene {
         builder.finish_row(0).unwrap();
         let frame = self.frame();
         let mut lake = self.lake.borrow_mut();
-        let lineage = [Self::lineage(frame, frame.1)];
+        let lineage = [Lineage {
+            licence: licence.into(),
+            ..Self::lineage(frame, frame.1)
+        }];
         lake.apply(&builder.take(), &lineage, &mut flag).unwrap();
         lake.advance(frame.0, frame.1);
     }
@@ -202,7 +211,11 @@ impl DerivedTables for Scene {
         let mut rows = chunk.rows;
         let count = rows.batch.num_rows();
         rows.envelopes = (0..count as u32).collect();
-        let lineage = vec![Self::lineage(frame, chunk.through); count];
+        let lineage = Lineage {
+            licence: chunk.licence.clone(),
+            ..Self::lineage(frame, chunk.through)
+        };
+        let lineage = vec![lineage; count];
         lake.import(
             &chunk.position_id,
             chunk.position,
@@ -479,6 +492,40 @@ fn another_rule_is_another_position_and_only_what_differs_is_revised() {
             .hours()
             .contains(&"b 70h 2 0.3333333333333333 21.5 21.0 21.0 CC0-1.0".to_owned())
     );
+}
+
+#[test]
+fn a_rule_that_is_taken_back_is_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::open(folder.path());
+    let mut deriver = Deriver::new(Arc::clone(&scene.storage));
+    scene.say("a", START + 60 * HOUR, 20.0);
+    scene.say("a", START + 60 * HOUR + MINUTE, 22.0);
+    scene.pass_time(START + 80 * HOUR);
+    scene.commit();
+    scene.settle(&mut deriver);
+    let max_of = |rule: fn(String) -> meetnet_model::derivation::ColumnRule, scene: &mut Scene| {
+        let hours = Arc::make_mut(&mut scene.datasets[2]);
+        let rules = &mut hours.derive.as_mut().unwrap().columns;
+        rules.insert("max".to_owned(), rule("value".to_owned()));
+    };
+    let max = |scene: &Scene| scene.rows("heat_hours", &["max"]);
+    let (by_max, by_min) = ("a 60h 22.0 CC0-1.0", "a 60h 20.0 CC0-1.0");
+    assert_eq!(max(&scene), [by_max]);
+    for restarts in [false, true] {
+        let mut next = |scene: &Scene| {
+            if restarts {
+                deriver = Deriver::new(Arc::clone(&scene.storage));
+            }
+            scene.settle(&mut deriver);
+        };
+        max_of(meetnet_model::derivation::ColumnRule::Min, &mut scene);
+        next(&scene);
+        assert_eq!(max(&scene), [by_min], "restarts: {restarts}");
+        max_of(meetnet_model::derivation::ColumnRule::Max, &mut scene);
+        next(&scene);
+        assert_eq!(max(&scene), [by_max], "restarts: {restarts}");
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn declaration() -> Arc<DatasetDeclaration> {
         rules: Vec::new(),
         derive: None,
         assess: None,
+        gather: None,
         columns: vec![
             column("sensor_id", ColumnType::Text, true),
             column("property", ColumnType::Text, true),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::derive_rules::{self, DeriveLines};
-use super::{Problems, assess_rules, is_name, raw, test_rules};
+use super::{Problems, assess_rules, gather_rules, is_name, raw, test_rules};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
 use crate::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
@@ -70,10 +70,17 @@ pub(super) fn check(
         .map(|derive| derive_rules::check(derive, raw.kind, raw.key.get_ref(), &columns, problems))
         .unzip();
     if let Some(assess) = &raw.assess {
-        let other = derive.is_some().then_some("`[derive]`");
+        let other = derive
+            .as_ref()
+            .map(|_| "`[derive]`")
+            .or(raw.gather.as_ref().map(|_| "`[gather]`"));
         let licensed = licence.is_some();
         let key = raw.key.get_ref();
         assess_rules::check(assess, raw.kind, key, &columns, other, licensed, problems);
+    }
+    if let Some(gather) = &raw.gather {
+        let key = raw.key.get_ref();
+        gather_rules::check(gather, raw.kind, key, &columns, derive.is_some(), problems);
     }
     let declaration = DatasetDeclaration {
         id: DatasetId::new(id),
@@ -94,6 +101,7 @@ pub(super) fn check(
         rules: raw.rule.into_iter().map(Spanned::into_inner).collect(),
         derive,
         assess: raw.assess.map(Spanned::into_inner),
+        gather: raw.gather.map(Spanned::into_inner),
         columns: columns.into_iter().map(|(column, _)| column).collect(),
     };
     (declaration, lines)

@@ -1,6 +1,6 @@
 //! What `[derive]` of a dataset must keep, by itself and against the dataset that it is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -204,7 +204,7 @@ fn check_columns(
 }
 
 /// Returns the type that a rule makes, and whether it always makes a value.
-fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
+pub(super) fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
     match rule {
         ColumnRule::Count => (ColumnType::Int, true),
         ColumnRule::Coverage => (ColumnType::Float, true),
@@ -321,22 +321,27 @@ impl Found<'_, '_> {
     }
 }
 
-/// Returns whether the inputs of a derived dataset never come to one that is not derived.
-fn is_circular(
+/// Returns whether a dataset is made of itself, directly or through others.
+pub(super) fn is_circular(
     id: &DatasetId,
     datasets: &BTreeMap<DatasetId, Located<'_, DatasetDeclaration>>,
 ) -> bool {
-    let mut at = id;
-    for _ in 0..=datasets.len() {
-        match datasets
+    let mut seen = BTreeSet::new();
+    let mut left = vec![id];
+    while let Some(at) = left.pop() {
+        let inputs = datasets
             .get(at)
-            .and_then(|located| located.declaration.derive.as_ref())
-        {
-            Some(derivation) => at = &derivation.from,
-            None => return false,
+            .map(|located| located.declaration.made_of());
+        for input in inputs.into_iter().flatten() {
+            if input == id {
+                return true;
+            }
+            if seen.insert(input) {
+                left.push(input);
+            }
         }
     }
-    true
+    false
 }
 
 fn check_input(

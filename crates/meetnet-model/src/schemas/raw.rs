@@ -9,6 +9,7 @@ use crate::assessment::Assessment;
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
 use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue};
+use crate::gathering::Gathering;
 use crate::property::Correction;
 use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
@@ -35,6 +36,7 @@ pub(super) struct Dataset {
     pub(super) rule: Vec<Spanned<QualityRule>>,
     pub(super) derive: Option<Derive>,
     pub(super) assess: Option<Spanned<Assessment>>,
+    pub(super) gather: Option<Spanned<Gathering>>,
     #[serde(default)]
     pub(super) column: Vec<Spanned<Column>>,
 }

@@ -1,5 +1,6 @@
 mod assessments;
 mod derivations;
+mod gatherings;
 mod quality_tests;
 
 use super::*;
@@ -85,6 +86,7 @@ fn built_in_declarations_load() {
             "heat_daily",
             "heat_hourly",
             "heat_waves",
+            "neighbourhood_hourly",
             "noise",
             "quality_rules",
             "rejects",

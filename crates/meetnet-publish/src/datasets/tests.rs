@@ -26,6 +26,7 @@ async fn the_list_holds_public_datasets_only() {
             "heat_daily",
             "heat_hourly",
             "heat_waves",
+            "neighbourhood_hourly",
             "noise",
             "segments",
             "stations",

@@ -37,6 +37,7 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
         description: Texts::default(),
         derive: None,
         assess: None,
+        gather: None,
         rules: vec![
             QualityRule::Uptime {
                 column: "uptime".to_owned(),

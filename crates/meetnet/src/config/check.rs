@@ -77,7 +77,7 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence, attribution, bounds and reference that the city declares for a dataset; returns with them how long old
+/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset; returns with them how long old
 /// periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
@@ -140,6 +140,12 @@ pub(super) fn dataset_overrides(
         {
             document.problem(bounds.span(), problem.to_owned());
         }
+        if let Some(permission) = raw.permission {
+            let span = permission.span();
+            if let Err(problem) = set_permission(declaration, permission.into_inner()) {
+                document.problem(span, problem.to_owned());
+            }
+        }
         if let Some(reference) = raw.reference {
             let span = reference.span();
             if let Err(problem) = set_reference(declaration, reference.into_inner()) {
@@ -148,6 +154,26 @@ pub(super) fn dataset_overrides(
         }
     }
     (schemas, retention)
+}
+
+/// Notes the agreement by which a dataset made of others may ask for less than they do; else says what is wrong.
+fn set_permission(
+    declaration: &mut DatasetDeclaration,
+    permission: String,
+) -> Result<(), &'static str> {
+    if permission.trim().is_empty() {
+        return Err("`permission` names an agreement; fill it in, or remove it");
+    }
+    let derived = declaration.derive.as_mut();
+    let gathered = declaration.gather.as_mut();
+    let of = derived
+        .map(|derivation| &mut derivation.permission)
+        .or(gathered.map(|gathering| &mut gathering.permission));
+    match of {
+        Some(of) => *of = Some(permission),
+        None => return Err("only datasets that are made of others have a `permission`; remove it"),
+    }
+    Ok(())
 }
 
 /// Says whose rows those of a derived dataset are compared with; else says what is wrong.

@@ -227,6 +227,8 @@ pub(super) struct Dataset {
     pub(super) bounds: Option<Spanned<[f64; 4]>>,
     /// Sensor or segment that rows of a derived dataset are compared with.
     pub(super) reference: Option<Spanned<ConditionValue>>,
+    /// The agreement by which a dataset made of others may ask for less than those do.
+    pub(super) permission: Option<Spanned<String>>,
 }
 
 /// `[[source]]`, of every kind.

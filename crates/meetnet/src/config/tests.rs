@@ -217,6 +217,26 @@ fn differences_are_to_the_citys_reference() {
 }
 
 #[test]
+fn agreements_are_of_datasets_that_are_made_of_others() {
+    let permission =
+        |of: &str, text: &str| format!("[[dataset]]\nid = \"{of}\"\npermission = \"{text}\"\n");
+    for of in ["neighbourhood_hourly", "traffic_daily"] {
+        let config = right(&permission(of, "letter of 2026-03-01"), &[]);
+        let dataset = config.declarations.dataset(of).unwrap();
+        assert_eq!(dataset.permission(), Some("letter of 2026-03-01"), "{of}");
+    }
+    let refused = |text: &str, expect: &str| {
+        let said = parse(text, &[]).unwrap_err().to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    refused(&permission("heat", "letter"), "made of others");
+    refused(
+        &permission("neighbourhood_hourly", " "),
+        "names an agreement",
+    );
+}
+
+#[test]
 fn one_namespace_for_two_sources_needs_a_precedence() {
     let second = SOURCE.replace("\"balcony\"", "\"garden\"\nnamespace = \"balcony\"");
     let shared = parse(&format!("{SOURCE}{second}"), &[])
