@@ -10,31 +10,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use meetnet_lake::LakeError;
-use meetnet_lake::committed::CommittedRows;
+use meetnet_lake::committed::{CommittedRows, KeyPart};
 use meetnet_lake::lake::LakeReader;
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::assessment::Assessment;
+use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::gathering::Gathering;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::DatasetRows;
 
-use crate::due::Touched;
+use crate::assess::AssessPlan;
+use crate::due::{Span, Touched};
 use crate::error::DeriveError;
-use crate::fold::{Finished, Fold};
+use crate::fold::Fold;
+use crate::gather::{GatherPlan, gather};
+use crate::outbox::{CHUNK_ROWS, Outbox};
 use crate::plan::Plan;
-
-/// Rows of one chunk, about: each is a commit.
-const CHUNK_ROWS: usize = 65_536;
+use crate::position;
+use crate::reference::References;
 
 /// Rows of a derived dataset on their way into its table.
 #[derive(Clone, Debug)]
 pub struct DerivedChunk {
     /// The rows.
     pub rows: DatasetRows,
-    /// The dataset that they are made of.
+    /// The dataset that they are made of; of gathered ones, which are made of several, their own.
     pub input: DatasetId,
     /// Their licence.
     pub licence: LicenceId,
@@ -42,7 +45,7 @@ pub struct DerivedChunk {
     pub through: i64,
     /// Names the position that the table records with them.
     pub position_id: String,
-    /// That position: `through` with the last chunk of a pass, before it where the pass began (0: at the beginning).
+    /// That position: with the last chunk of a pass that of `through`, before it that where the pass began.
     pub position: u64,
     /// How many erasures had been carried out when the input was opened: where there have been more, the rows may hold
     /// what has been erased, and must not be taken.
@@ -60,7 +63,8 @@ pub trait DerivedTables {
     /// Where nobody knows.
     fn erasures(&self) -> Result<u64, Self::Error>;
 
-    /// Returns the position that a table has recorded; none where it has none of that name.
+    /// Returns the position that a table has recorded; none where it has none of that name, or where one of a name that differs
+    /// behind its last `/` only, other rules, has come as far since.
     ///
     /// # Errors
     /// Where nobody knows.
@@ -82,13 +86,24 @@ pub struct Round {
     pub failed: Vec<DeriveError>,
 }
 
+impl Round {
+    fn add(&mut self, dataset: &DatasetId, rows: u64) {
+        if rows == 0 {
+            return;
+        }
+        metrics::counter!("meetnet_derived_rows_total", "dataset" => dataset.to_string())
+            .increment(rows);
+        *self.rows.entry(dataset.clone()).or_default() += rows;
+    }
+}
+
 /// Derives datasets from what is committed in a lake.
 #[derive(Debug)]
 pub struct Deriver {
     storage: Arc<dyn LakeStorage>,
     reader: Option<LakeReader>,
-    /// Position id, and through when the dataset is derived by it.
-    passed: BTreeMap<DatasetId, (String, i64)>,
+    /// Position id, and through when a dataset is derived by it, by its id and that of its input.
+    passed: BTreeMap<(DatasetId, DatasetId), (String, i64)>,
 }
 
 impl Deriver {
@@ -113,7 +128,7 @@ impl Deriver {
         stop: &AtomicBool,
     ) -> Result<Round, DeriveError> {
         let mut round = Round::default();
-        let Some(first) = datasets.iter().find(|dataset| dataset.derive.is_some()) else {
+        let Some(first) = datasets.iter().find(|dataset| dataset.is_made()) else {
             return Ok(round);
         };
         // Before the tables are opened: what is erased afterwards is noticed.
@@ -127,24 +142,163 @@ impl Deriver {
         };
         let snapshot = snapshot.map_err(unreadable(&first.id))?;
         for declaration in datasets {
-            let Some(derivation) = &declaration.derive else {
-                continue;
-            };
-            let Some(input) = snapshot.tables.get(&derivation.from) else {
-                continue;
-            };
-            match self.pass(declaration, input, erasures, tables, stop) {
-                Ok(0) => {}
-                Ok(rows) => {
-                    metrics::counter!("meetnet_derived_rows_total", "dataset" => declaration.id.to_string())
-                        .increment(rows);
-                    round.rows.insert(declaration.id.clone(), rows);
+            if let Some(gathering) = &declaration.gather {
+                match self.gather(declaration, gathering, &snapshot, erasures, tables, stop) {
+                    Ok(rows) => round.add(&declaration.id, rows),
+                    Err(DeriveError::Stopped) => return Ok(round),
+                    Err(error) => round.failed.push(error),
                 }
-                Err(DeriveError::Stopped) => break,
-                Err(error) => round.failed.push(error),
+                continue;
+            }
+            let passes: Vec<_> = inputs_of(declaration, &snapshot)
+                .into_iter()
+                .map(|input| match &declaration.assess {
+                    None => self.pass(declaration, input, erasures, tables, stop),
+                    Some(assessment) => {
+                        let plan = AssessPlan::new(declaration, assessment, &input.declaration);
+                        let own = snapshot.tables.get(&declaration.id);
+                        let own = own.map(|own| &**own);
+                        self.assess(&plan, input, own, erasures, tables, stop)
+                    }
+                })
+                .collect();
+            for pass in passes {
+                match pass {
+                    Ok(rows) => round.add(&declaration.id, rows),
+                    Err(DeriveError::Stopped) => return Ok(round),
+                    Err(error) => round.failed.push(error),
+                }
             }
         }
         Ok(round)
+    }
+
+    /// Returns through when a dataset is known to be derived by a position.
+    fn known(&self, id: &DatasetId, input: &DatasetId, position_id: &str) -> Option<i64> {
+        let passed = self.passed.get(&(id.clone(), input.clone()))?;
+        (passed.0 == position_id).then_some(passed.1)
+    }
+
+    fn note(&mut self, id: &DatasetId, input: &DatasetId, position_id: &str, through: i64) {
+        let key = (id.clone(), input.clone());
+        self.passed.insert(key, (position_id.to_owned(), through));
+    }
+
+    /// Returns through when a dataset is derived by a position; none where it has to be derived from the beginning.
+    fn since<T: DerivedTables>(
+        &self,
+        id: &DatasetId,
+        input: &DatasetId,
+        position_id: &str,
+        tables: &T,
+    ) -> Result<Option<i64>, DeriveError> {
+        if let Some(through) = self.known(id, input, position_id) {
+            return Ok(Some(through));
+        }
+        let position = tables.position(id, position_id).map_err(not_taken(id))?;
+        Ok(position.and_then(position::through))
+    }
+
+    /// Forgets what was passed by other rules, before a pass from the beginning: its first rows may be there though it fails.
+    fn begin(&mut self, since: Option<i64>, id: &DatasetId, input: &DatasetId) {
+        if since.is_none() {
+            self.passed.remove(&(id.clone(), input.clone()));
+        }
+    }
+
+    /// Gathers a dataset up to what is committed of all that it is made of; returns how many rows were handed over.
+    fn gather<T: DerivedTables>(
+        &mut self,
+        declaration: &Arc<DatasetDeclaration>,
+        gathering: &Gathering,
+        snapshot: &LakeSnapshot,
+        erasures: u64,
+        tables: &T,
+        stop: &AtomicBool,
+    ) -> Result<u64, DeriveError> {
+        let id = &declaration.id;
+        let plan = GatherPlan::new(declaration, gathering)?;
+        let Some(of) = plan.tables(snapshot) else {
+            return Ok(0);
+        };
+        // An erasure takes all of its rows: then what was passed is to be passed again.
+        let in_memory = format!("{}/{erasures}", plan.position_id());
+        let since = match self.known(id, id, &in_memory) {
+            Some(through) => Some(through),
+            None if of.is_blank() => None,
+            None => self.since(id, id, plan.position_id(), tables)?,
+        };
+        let through = of.through();
+        if since.is_some_and(|since| since >= through) {
+            return Ok(0);
+        }
+        self.begin(since, id, id);
+        let mut outbox = Outbox {
+            declaration,
+            position_id: plan.position_id(),
+            input: id,
+            since,
+            through,
+            erasures,
+            pending: BTreeMap::new(),
+            rows: 0,
+            handed: 0,
+        };
+        let check = || go_on(stop);
+        gather(&plan, &of, since, &check, |finished| {
+            outbox.add(finished, tables)
+        })?;
+        let handed = outbox.finish(tables)?;
+        self.note(id, id, &in_memory, through);
+        Ok(handed)
+    }
+
+    /// Brings the figures about one observed dataset up to what is committed of it; returns how many rows were handed over.
+    fn assess<T: DerivedTables>(
+        &mut self,
+        plan: &AssessPlan,
+        input: &TableSnapshot,
+        own: Option<&TableSnapshot>,
+        erasures: u64,
+        tables: &T,
+        stop: &AtomicBool,
+    ) -> Result<u64, DeriveError> {
+        let declaration = plan.declaration();
+        let id = &declaration.id;
+        let through = input.stable_time;
+        let of = &input.declaration.id;
+        let since = self.since(id, of, plan.position_id(), tables)?;
+        if !plan.is_due(since, through) {
+            return Ok(0);
+        }
+        let Some(licence) = &declaration.licence else {
+            return Err(DeriveError::Incomplete {
+                dataset: id.clone(),
+                column: common::LICENCE.to_owned(),
+            });
+        };
+        self.begin(since, id, of);
+        let check = || go_on(stop);
+        let rows = plan.rows(input, own, since, through, &check)?;
+        let mut handed = 0;
+        if let Some(rows) = rows {
+            handed = rows.batch.num_rows() as u64;
+            let chunk = DerivedChunk {
+                rows,
+                input: of.clone(),
+                licence: licence.clone(),
+                through,
+                position_id: plan.position_id().to_owned(),
+                position: position::done(through),
+                erasures,
+            };
+            tables.take(chunk).map_err(not_taken(id))?;
+        }
+        // As long as there was nothing to say, the first day that is over need not wait for its turn.
+        if handed > 0 || since.is_some() {
+            self.note(id, of, plan.position_id(), through);
+        }
+        Ok(handed)
     }
 
     /// Derives one dataset up to what is committed of its input; returns how many rows were handed over.
@@ -160,31 +314,18 @@ impl Deriver {
         let Some(plan) = Plan::new(declaration, &input.declaration)? else {
             return Ok(0);
         };
-        let known = self
-            .passed
-            .get(id)
-            .filter(|(position_id, _)| position_id == plan.position_id())
-            .map(|(_, through)| *through);
-        let since = match known {
-            Some(through) => Some(through),
-            None => {
-                let position = tables
-                    .position(id, plan.position_id())
-                    .map_err(not_taken(id))?;
-                // Zero is that of a pass from the beginning which did not come to its end.
-                position
-                    .and_then(|position| i64::try_from(position).ok())
-                    .filter(|position| *position > 0)
-            }
-        };
+        let of = &input.declaration.id;
+        let since = self.since(id, of, plan.position_id(), tables)?;
         let through = input.stable_time;
         if since.is_some_and(|since| since >= through) {
             return Ok(0);
         }
+        self.begin(since, id, of);
         let mut outbox = Outbox {
-            plan: &plan,
-            input: &input.declaration.id,
-            since: since.unwrap_or(0),
+            declaration,
+            position_id: plan.position_id(),
+            input: of,
+            since,
             through,
             erasures,
             pending: BTreeMap::new(),
@@ -192,12 +333,37 @@ impl Deriver {
             handed: 0,
         };
         compute(&plan, input, since, &mut outbox, tables, stop)?;
-        outbox.hand_over(tables, true)?;
-        let handed = outbox.handed;
-        self.passed
-            .insert(id.clone(), (plan.position_id().to_owned(), through));
+        let handed = outbox.finish(tables)?;
+        self.note(id, of, plan.position_id(), through);
         Ok(handed)
     }
+}
+
+/// Returns the committed tables that a dataset is made of.
+fn inputs_of<'s>(
+    declaration: &DatasetDeclaration,
+    snapshot: &'s LakeSnapshot,
+) -> Vec<&'s TableSnapshot> {
+    if declaration.assess.is_some() {
+        let tables = snapshot.tables.values().map(|table| &**table);
+        return tables
+            .filter(|table| Assessment::judges(&table.declaration))
+            .collect();
+    }
+    let from = declaration
+        .derive
+        .as_ref()
+        .map(|derivation| &derivation.from);
+    let input = from.and_then(|from| snapshot.tables.get(from));
+    input.map(|input| &**input).into_iter().collect()
+}
+
+/// Says whether somebody asked to stop.
+fn go_on(stop: &AtomicBool) -> Result<(), DeriveError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(DeriveError::Stopped);
+    }
+    Ok(())
 }
 
 /// Computes the rows of a pass, which go to `outbox`.
@@ -210,12 +376,7 @@ fn compute<T: DerivedTables>(
     stop: &AtomicBool,
 ) -> Result<(), DeriveError> {
     let id = &plan.declaration().id;
-    let check = || {
-        if stop.load(Ordering::Relaxed) {
-            return Err(DeriveError::Stopped);
-        }
-        Ok(())
-    };
+    let check = || go_on(stop);
     let committed = CommittedRows::new(input).map_err(unreadable(id))?;
     let Some(bounds) = committed.time_bounds() else {
         return Ok(());
@@ -232,7 +393,11 @@ fn compute<T: DerivedTables>(
         }
     }
     for span in touched.into_spans() {
-        let mut fold = Fold::new(plan, &span);
+        let references = match &plan.reference {
+            Some(reference) => references_of(plan, &committed, &span, reference)?,
+            None => References::default(),
+        };
+        let mut fold = Fold::new(plan, &span).with_references(&references);
         let rows = committed.in_range(&plan.reads(), span.input(plan));
         let mut rows = rows.map_err(unreadable(id))?;
         while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
@@ -252,87 +417,31 @@ fn compute<T: DerivedTables>(
     Ok(())
 }
 
-/// Rows that have been computed and not handed over.
-struct Outbox<'a> {
-    plan: &'a Plan,
-    input: &'a DatasetId,
-    /// Position before the pass; 0: none.
-    since: i64,
-    through: i64,
-    erasures: u64,
-    pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
-    /// Rows that are pending.
-    rows: usize,
-    handed: u64,
-}
-
-impl Outbox<'_> {
-    /// Takes rows. Those before them are handed over where they are enough for a chunk; these stay, for the last chunk of
-    /// the pass has its position.
-    fn add<T: DerivedTables>(
-        &mut self,
-        finished: Vec<Finished>,
-        tables: &T,
-    ) -> Result<(), DeriveError> {
-        let rows: usize = finished
-            .iter()
-            .map(|finished| finished.rows.batch.num_rows())
-            .sum();
-        if self.rows > 0 && self.rows + rows > CHUNK_ROWS {
-            self.hand_over(tables, false)?;
-        }
-        self.rows += rows;
-        for Finished { rows, licence } in finished {
-            self.pending.entry(licence).or_default().push(rows.batch);
-        }
-        Ok(())
+/// Computes the rows of the reference in a span, whoever's rows are wanted.
+fn references_of(
+    plan: &Plan,
+    committed: &CommittedRows<'_>,
+    span: &Span,
+    reference: &KeyPart,
+) -> Result<References, DeriveError> {
+    let id = &plan.declaration().id;
+    let span = span.of_all();
+    let mut range = span.input(plan);
+    range.leading = Some(vec![reference.clone()]);
+    let mut fold = Fold::new(plan, &span);
+    let rows = committed.in_range(&plan.reads(), range);
+    let mut rows = rows.map_err(unreadable(id))?;
+    while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
+        fold.push(&batch)?;
     }
-
-    /// Hands everything over; with `is_last`, the last chunk says how far the dataset is derived.
-    fn hand_over<T: DerivedTables>(
-        &mut self,
-        tables: &T,
-        is_last: bool,
-    ) -> Result<(), DeriveError> {
-        let plan = self.plan;
-        let declaration = plan.declaration();
-        let id = &declaration.id;
-        self.rows = 0;
-        let mut pending = std::mem::take(&mut self.pending).into_iter().peekable();
-        while let Some((licence, batches)) = pending.next() {
-            let batch =
-                concat_batches(&declaration.declared_schema(), &batches).map_err(|source| {
-                    unreadable(id)(LakeError::Usage(format!("rows cannot be joined: {source}")))
-                })?;
-            let handed = batch.num_rows() as u64;
-            let position = if is_last && pending.peek().is_none() {
-                self.through
-            } else {
-                self.since
-            };
-            let chunk = DerivedChunk {
-                rows: DatasetRows {
-                    declaration: Arc::clone(declaration),
-                    batch,
-                    envelopes: Vec::new(),
-                    timeless: Vec::new(),
-                },
-                input: self.input.clone(),
-                licence,
-                through: self.through,
-                position_id: plan.position_id().to_owned(),
-                position: u64::try_from(position).unwrap_or(0),
-                erasures: self.erasures,
-            };
-            tables.take(chunk).map_err(not_taken(id))?;
-            self.handed += handed;
-        }
-        Ok(())
-    }
+    fold.finish()?;
+    let mut references = References::default();
+    references.add(plan, fold.take());
+    Ok(references)
 }
 
 /// Returns a function that says which dataset could not be derived for want of its input.
-fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> {
+pub(crate) fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> {
     let dataset = dataset.clone();
     move |source| DeriveError::Input {
         dataset: dataset.clone(),
@@ -341,7 +450,7 @@ fn unreadable(dataset: &DatasetId) -> impl Fn(LakeError) -> DeriveError + use<> 
 }
 
 /// Returns a function that says which dataset's rows were not taken.
-fn not_taken<E: std::error::Error + Send + Sync + 'static>(
+pub(crate) fn not_taken<E: std::error::Error + Send + Sync + 'static>(
     dataset: &DatasetId,
 ) -> impl FnOnce(E) -> DeriveError + use<E> {
     let dataset = dataset.clone();

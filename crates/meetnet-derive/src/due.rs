@@ -43,6 +43,14 @@ pub enum Wanted {
 }
 
 impl Span {
+    /// Returns the same buckets of all series.
+    pub(crate) fn of_all(&self) -> Self {
+        Self {
+            wanted: Wanted::All,
+            ..*self
+        }
+    }
+
     /// Returns whether the row of a bucket and series is computed.
     pub fn wants(&self, start: i64, series: &[KeyPart]) -> bool {
         if !(self.from..self.to).contains(&start) {
@@ -71,7 +79,7 @@ impl Span {
         };
         RowRange {
             from: self.from.saturating_sub(plan.look_back),
-            to: self.to,
+            to: self.to.saturating_add(plan.look_ahead),
             leading,
         }
     }
@@ -132,7 +140,8 @@ impl<'p> Touched<'p> {
     /// Where the rows lack a key column.
     pub fn add_changed(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
         let keys = Keys::of(self.plan, batch)?;
-        // Rows of one series and bucket mostly follow each other. Where there is nothing to look back to, they touch the same.
+        // Rows of one series and bucket mostly follow each other. Where nothing looks around, they touch the same.
+        let looks_around = self.plan.look_back > 0 || self.plan.look_ahead > 0;
         let mut known: Option<(Series, Range<i64>)> = None;
         for row in 0..batch.num_rows() {
             let time = keys.time(row);
@@ -142,22 +151,30 @@ impl<'p> Touched<'p> {
             if is_known || !keys.is_meant(row) {
                 continue;
             }
-            let Some(first) = self.walk.start(time) else {
+            let earliest = time.saturating_sub(self.plan.look_ahead);
+            let Some(first) = self.walk.start(earliest) else {
                 continue;
             };
             let Some(first_end) = self.walk.next(first) else {
                 continue;
             };
             let last = time.saturating_add(self.plan.look_back);
+            // Every series is compared with it.
+            let reference = self.plan.reference.as_ref();
+            let is_reference = reference.is_some_and(|part| keys.leads_with(row, part));
             let mut next = Some((first, first_end));
             while let Some((start, end)) = next
                 && start <= last
                 && self.is_due(end)
             {
-                self.touch(start, end, || keys.series(row));
+                if is_reference {
+                    self.touch_all(start, end);
+                } else {
+                    self.touch(start, end, || keys.series(row));
+                }
                 next = self.walk.next(end).map(|next_end| (end, next_end));
             }
-            known = (self.plan.look_back == 0).then(|| (keys.series(row), first..first_end));
+            known = (!looks_around).then(|| (keys.series(row), first..first_end));
         }
         Ok(())
     }
@@ -172,10 +189,16 @@ impl<'p> Touched<'p> {
             return;
         };
         if is_full {
-            self.pairs -= all.len();
-            *wanted = None;
+            self.touch_all(start, end);
         } else if all.insert(series()) {
             self.pairs += 1;
+        }
+    }
+
+    fn touch_all(&mut self, start: i64, end: i64) {
+        let (_, wanted) = self.buckets.entry(start).or_insert((end, None));
+        if let Some(some) = wanted.take() {
+            self.pairs -= some.len();
         }
     }
 

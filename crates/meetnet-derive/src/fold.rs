@@ -2,13 +2,15 @@
 //!
 //! `sorted rows -> series -> bucket -> sums, extremes, covered stretches -> row`
 //!
-//! Memory: one open bucket, the hours that running means look back to, and the rows that nobody has taken yet.
+//! Memory: one open bucket, the hours that running means look back to, where there are runs the buckets of one series in the
+//! span, and the rows that nobody has taken yet.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use arrow::array::RecordBatch;
 use meetnet_lake::committed::KeyPart;
 use meetnet_model::buckets::Walk;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::combine;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
@@ -16,13 +18,16 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use crate::due::Span;
 use crate::error::DeriveError;
 use crate::input::Input;
-use crate::plan::{Made, Plan, Series};
+use crate::plan::{Made, Plan, RunRule, Series};
+use crate::reference::References;
 
 mod bucket;
+mod runs;
 #[cfg(test)]
 mod tests;
 
-use bucket::{Cell, OpenBucket};
+use bucket::{Around, Cell, OpenBucket};
+use runs::Buckets;
 
 /// Derived rows under one licence.
 #[derive(Clone, Debug)]
@@ -46,14 +51,31 @@ pub struct Fold<'p> {
     open: Option<OpenBucket>,
     /// Per column: what counts of the hours that its running mean may still need, by time.
     recent: Vec<VecDeque<(i64, f64)>>,
+    /// Per run: its column in the declaration, its rule, and the values of the series.
+    runs: Vec<(usize, RunRule, Buckets)>,
+    /// Rows of the series that wait for the buckets behind theirs; empty where there are no runs.
+    waiting: Vec<Row>,
+    references: Option<&'p References>,
     builders: BTreeMap<LicenceId, RowsBuilder>,
     rows: usize,
     withheld: u64,
 }
 
+/// A row without its series.
+#[derive(Debug)]
+struct Row {
+    start: i64,
+    licence: LicenceId,
+    cells: Vec<Cell>,
+}
+
 impl<'p> Fold<'p> {
     /// Returns a fold that has met no row.
     pub fn new(plan: &'p Plan, span: &'p Span) -> Self {
+        let runs = plan.columns.iter().filter_map(|(column, made)| match made {
+            Made::Run(rule) => Some((*column, *rule, Buckets::default())),
+            _ => None,
+        });
         Self {
             plan,
             span,
@@ -62,9 +84,20 @@ impl<'p> Fold<'p> {
             at: None,
             open: None,
             recent: vec![VecDeque::new(); plan.columns.len()],
+            runs: runs.collect(),
+            waiting: Vec::new(),
+            references: None,
             builders: BTreeMap::new(),
             rows: 0,
             withheld: 0,
+        }
+    }
+
+    /// Gives it the rows that others are compared with.
+    pub(crate) fn with_references(self, references: &'p References) -> Self {
+        Self {
+            references: Some(references),
+            ..self
         }
     }
 
@@ -84,10 +117,11 @@ impl<'p> Fold<'p> {
                 .as_ref()
                 .is_some_and(|series| input.keys.is_of(row, series));
             if !is_same {
-                self.close()?;
+                self.end_series()?;
                 self.series = Some(input.keys.series(row));
                 self.at = None;
                 self.recent.iter_mut().for_each(VecDeque::clear);
+                self.runs.iter_mut().for_each(|(.., met)| met.clear());
             }
             let time = input.keys.time(row);
             let Some(start) = self.walk.start(time) else {
@@ -106,6 +140,13 @@ impl<'p> Fold<'p> {
                         recent.push_back((time, value));
                     }
                 }
+                for (_, rule, met) in &mut self.runs {
+                    if let Some(value) = input.value(row, rule.of)
+                        && let Some(end) = self.walk.next(start)
+                    {
+                        met.add(start, end, value);
+                    }
+                }
             }
             if let Some(open) = &mut self.open {
                 open.add(plan, &input, row, counts);
@@ -119,7 +160,7 @@ impl<'p> Fold<'p> {
     /// # Errors
     /// As [`Fold::push`].
     pub fn finish(&mut self) -> Result<(), DeriveError> {
-        self.close()
+        self.end_series()
     }
 
     /// Returns how many rows are finished and not taken.
@@ -166,7 +207,15 @@ impl<'p> Fold<'p> {
             return Ok(());
         };
         let plan = self.plan;
-        let Some(licence) = licence_of(plan, &open.licences) else {
+        let references = self.references;
+        let reference = references.and_then(|references| references.of(open.start, series));
+        let with_reference = reference.and_then(|reference| {
+            let licences = open.licences.iter().chain([&reference.licence]);
+            licence_of(&plan.declaration, licences).map(|licence| (licence, Some(reference)))
+        });
+        let alone =
+            || licence_of(&plan.declaration, open.licences.iter()).map(|licence| (licence, None));
+        let Some((licence, reference)) = with_reference.or_else(alone) else {
             self.withheld += 1;
             return Ok(());
         };
@@ -174,10 +223,43 @@ impl<'p> Fold<'p> {
             Some(KeyPart::Text(property)) => Some(&**property),
             _ => None,
         });
-        let cells = open.cells(plan, &self.recent, property);
+        let around = Around {
+            recent: &self.recent,
+            property,
+            reference,
+        };
+        let row = Row {
+            start: open.start,
+            licence,
+            cells: open.cells(plan, &around),
+        };
+        if self.runs.is_empty() {
+            return self.write(row);
+        }
+        self.waiting.push(row);
+        Ok(())
+    }
+
+    /// Ends the series: what waits for later buckets waits no longer.
+    fn end_series(&mut self) -> Result<(), DeriveError> {
+        self.close()?;
+        for mut row in std::mem::take(&mut self.waiting) {
+            for (column, rule, met) in &self.runs {
+                let is_in_run = met.is_in_run(rule, row.start);
+                row.cells[*column] = is_in_run.map_or(Cell::Null, Cell::Bool);
+            }
+            self.write(row)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a row of the series to what can be taken.
+    fn write(&mut self, row: Row) -> Result<(), DeriveError> {
+        let plan = self.plan;
+        let series = self.series.as_deref().unwrap_or_default();
         let builder = self
             .builders
-            .entry(licence)
+            .entry(row.licence)
             .or_insert_with(|| RowsBuilder::new(plan.declaration.clone()));
         for ((_, column), part) in plan.series.iter().zip(series) {
             match part {
@@ -185,8 +267,8 @@ impl<'p> Fold<'p> {
                 KeyPart::Text(value) => builder.set_text(*column, value),
             }
         }
-        builder.set_int(plan.time, open.start);
-        for (column, cell) in cells.into_iter().enumerate() {
+        builder.set_int(plan.time, row.start);
+        for (column, cell) in row.cells.into_iter().enumerate() {
             match cell {
                 Cell::Null => {}
                 Cell::Int(value) => builder.set_int(column, value),
@@ -207,16 +289,17 @@ impl<'p> Fold<'p> {
 
 /// Returns the licence of a row that is made of rows under `licences`: the declared one, or the one that all of them allow
 /// and that asks for least.
-fn licence_of(plan: &Plan, licences: &[LicenceId]) -> Option<LicenceId> {
-    if let Some(declared) = &plan.declaration.licence {
+pub(crate) fn licence_of<'a>(
+    declaration: &DatasetDeclaration,
+    licences: impl Iterator<Item = &'a LicenceId> + Clone,
+) -> Option<LicenceId> {
+    if let Some(declared) = &declaration.licence {
         return Some(declared.clone());
     }
-    match licences {
-        [] => None,
-        [licence] => Some(licence.clone()),
-        several => {
-            let allowed = combine(several.iter().map(LicenceId::as_str));
-            allowed.first().map(LicenceId::new)
-        }
+    let first = licences.clone().next()?;
+    if licences.clone().all(|licence| licence == first) {
+        return Some(first.clone());
     }
+    let allowed = combine(licences.map(LicenceId::as_str));
+    allowed.first().map(LicenceId::new)
 }

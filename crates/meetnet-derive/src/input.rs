@@ -65,6 +65,12 @@ impl<'a> Keys<'a> {
             .collect()
     }
 
+    /// Returns whether the series of a row begins with a value.
+    pub(crate) fn leads_with(&self, row: usize, part: &KeyPart) -> bool {
+        let first = self.series.first();
+        first.is_some_and(|column| is_at(*column, row, part))
+    }
+
     /// Returns whether a row is of a series, without making one.
     pub(crate) fn is_of(&self, row: usize, series: &[KeyPart]) -> bool {
         let mut columns = self.series.iter().zip(series);
@@ -72,7 +78,8 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn is_at(column: &dyn Array, row: usize, part: &KeyPart) -> bool {
+/// Returns whether a row has a value, without making one of it.
+pub(crate) fn is_at(column: &dyn Array, row: usize, part: &KeyPart) -> bool {
     match part {
         KeyPart::Int(value) => column
             .as_primitive_opt::<Int64Type>()

@@ -4,17 +4,24 @@
 //! table logs ─▶ what was recorded since, what became due ─▶ spans ─▶ rows in key order ─▶ fold ─▶ chunks ─▶ pipeline
 //! ```
 //!
+//! `gather` brings rows of several datasets together by place. `assess` makes figures about how good the observed datasets are, in the same way.
+//!
 //! Why it is exact, and what it costs, says docs/decisions/0005-derived-datasets.md. A derived row is a function of the
 //! current rows of its series and bucket; `plan` holds the function, `fold` applies it, `due` says which rows are to be
 //! computed, `deriver` goes from one committed state of the inputs to the next. It knows nothing of HTTP, MQTT or
 //! DataFusion; whoever takes the chunks implements [`DerivedTables`].
 
+mod assess;
 mod deriver;
 mod due;
 mod error;
 mod fold;
+mod gather;
 mod input;
+mod outbox;
 mod plan;
+mod position;
+mod reference;
 #[cfg(test)]
 mod testing;
 

@@ -34,8 +34,15 @@ pub struct Plan {
     pub(crate) grace: i64,
     /// Between two expected observations, µs.
     pub(crate) expected: i64,
+    /// From the time of a row without an interval to where it is in its stretch, µs. Rows of a derived dataset stand at the start
+    /// of an interval that the clocks may have moved by an hour: their middle does not cross into another stretch.
+    pub(crate) within: i64,
     /// How long before a bucket its input begins, µs.
     pub(crate) look_back: i64,
+    /// How long after a bucket its input ends, µs.
+    pub(crate) look_ahead: i64,
+    /// The first part of the series that differences are from; none where nothing is compared.
+    pub(crate) reference: Option<KeyPart>,
     pub(crate) quality_max: i8,
     /// Key columns but the time: name and position in the declaration.
     pub(crate) series: Vec<(String, usize)>,
@@ -60,7 +67,7 @@ pub struct Plan {
     position_id: String,
 }
 
-/// What a column is. Numbers are positions in `values`, `lists`, or, for `of` of the last three, in the declaration.
+/// What a column is. Numbers are positions in `values`, `lists`, or, for the last four, in the declaration.
 #[derive(Clone, Debug)]
 pub(crate) enum Made {
     Count,
@@ -84,6 +91,8 @@ pub(crate) enum Made {
         hours: i64,
         hours_min: usize,
     },
+    Run(RunRule),
+    Difference(usize),
     Index {
         index: &'static AirIndex,
         of: usize,
@@ -96,6 +105,18 @@ pub(crate) enum Made {
         of: usize,
         limits: BTreeMap<String, f64>,
     },
+}
+
+/// Which buckets lie in a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunRule {
+    /// Position in `values`.
+    pub(crate) of: usize,
+    pub(crate) at_least: f64,
+    pub(crate) length_min: usize,
+    pub(crate) peak: f64,
+    pub(crate) peaks_min: usize,
+    pub(crate) length_max: usize,
 }
 
 impl Plan {
@@ -144,22 +165,30 @@ impl Plan {
             let made = names.made(rule, &position)?;
             columns.push((at, made.ok_or_else(|| no_column(&column.name))?));
         }
-        let equal = derivation.equalities().map(|(name, value)| {
-            let part = match value {
-                ConditionValue::Int(value) => KeyPart::Int(*value),
-                ConditionValue::Text(value) => KeyPart::Text(value.as_str().into()),
-            };
-            (name.to_owned(), part)
-        });
+        let equal = derivation
+            .equalities()
+            .map(|(name, value)| (name.to_owned(), key_part(value)));
+        let compares = columns
+            .iter()
+            .any(|(_, made)| matches!(made, Made::Difference(_)));
+        let reference = derivation.reference.as_ref().filter(|_| compares);
         let least = derivation.least_values();
         let has_interval = input
             .columns
             .iter()
             .any(|column| column.name == INTERVAL && column.column_type == ColumnType::Int);
+        let expected = i64::from(derivation.expected_s.max(1)) * SECOND_US;
         Ok(Some(Self {
             grace: i64::from(derivation.grace_s) * SECOND_US,
-            expected: i64::from(derivation.expected_s.max(1)) * SECOND_US,
+            expected,
+            within: if input.derive.is_some() {
+                expected / 2
+            } else {
+                0
+            },
             look_back: derivation.look_back(),
+            look_ahead: derivation.look_ahead(),
+            reference: reference.map(key_part),
             quality_max: derivation.quality_max,
             property: series.iter().position(|(name, _)| name == PROPERTY),
             leads: series.first().map(|(name, _)| name) == input.key.first(),
@@ -254,6 +283,23 @@ impl Names {
                 hours: i64::from(*hours),
                 hours_min: *hours_min as usize,
             },
+            ColumnRule::Run {
+                of,
+                at_least,
+                length_min,
+                peak,
+                peaks_min,
+                length_max,
+                ..
+            } => Made::Run(RunRule {
+                of: value(of),
+                at_least: *at_least,
+                length_min: *length_min as usize,
+                peak: *peak,
+                peaks_min: *peaks_min as usize,
+                length_max: *length_max as usize,
+            }),
+            ColumnRule::DifferenceToReference(of) => Made::Difference(position(of)?),
             ColumnRule::Index { name, of } => {
                 let Some(index) = index::find(name) else {
                     return Ok(None);
@@ -276,7 +322,7 @@ impl Names {
 }
 
 /// Returns the position of a name, which is added where it is not there yet.
-fn place(names: &mut Vec<String>, name: &str) -> usize {
+pub(crate) fn place(names: &mut Vec<String>, name: &str) -> usize {
     names
         .iter()
         .position(|known| known == name)
@@ -284,6 +330,14 @@ fn place(names: &mut Vec<String>, name: &str) -> usize {
             names.push(name.to_owned());
             names.len() - 1
         })
+}
+
+/// Returns a declared value as one of a key column.
+pub(crate) fn key_part(value: &ConditionValue) -> KeyPart {
+    match value {
+        ConditionValue::Int(value) => KeyPart::Int(*value),
+        ConditionValue::Text(value) => KeyPart::Text(value.as_str().into()),
+    }
 }
 
 fn position_id(derivation: &Derivation) -> String {

@@ -82,6 +82,97 @@ column = [
     ),
 ];
 
+/// Days of `heat_hours` that lie in a run, and its hours compared with those of sensor `a`.
+pub(crate) const WAVES_AND_GAPS: [(&str, &str); 2] = [
+    (
+        "heat_runs.toml",
+        r#"id = "heat_runs"
+version = 1
+kind = "wide"
+grain = "year"
+key = ["sensor_id", "time"]
+title = { nl = "Golven" }
+description = { nl = "Golven" }
+derive.from = "heat_hours"
+derive.bucket = "day"
+derive.zone = "Europe/Brussels"
+derive.grace_s = 0
+derive.expected_s = 3600
+derive.columns.max = { max = "max" }
+derive.columns.wave = { run = { of = "max", at_least = 24.6, length_min = 2, peak = 24.8, peaks_min = 1, length_max = 3, source = "test" } }
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "max", type = "float" },
+  { name = "wave", type = "bool" },
+]
+"#,
+    ),
+    (
+        "heat_gaps.toml",
+        r#"id = "heat_gaps"
+version = 1
+kind = "wide"
+grain = "month"
+key = ["sensor_id", "time"]
+title = { nl = "Verschillen" }
+description = { nl = "Verschillen" }
+derive.from = "heat_hours"
+derive.bucket = "hour"
+derive.grace_s = 0
+derive.expected_s = 3600
+derive.reference = "a"
+derive.columns.mean = { mean = "mean" }
+derive.columns.gap = { difference_to_reference = "mean" }
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "mean", type = "float" },
+  { name = "gap", type = "float" },
+]
+"#,
+    ),
+];
+
+/// Hours of cells: of the hours that count, and of the observations themselves.
+pub(crate) const CELLS: (&str, &str) = (
+    "heat_cells.toml",
+    r#"id = "heat_cells"
+version = 1
+kind = "wide"
+grain = "month"
+key = ["h3_r9", "time"]
+title = { nl = "Cellen" }
+description = { nl = "Cellen" }
+column = [
+  { name = "h3_r9", type = "int", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "sensors", type = "int" },
+  { name = "mean", type = "float" },
+  { name = "max", type = "float" },
+]
+
+[gather]
+cell = "h3_r9"
+bucket = "hour"
+grace_s = 600
+
+[[gather.input]]
+from = "heat_hours"
+places = "stations"
+place = "sensor_id"
+where = [{ column = "coverage", at_least = 0.5 }]
+columns = { sensors = "count", mean = { mean = "mean" } }
+
+[[gather.input]]
+from = "heat"
+places = "stations"
+place = "sensor_id"
+where = [{ column = "property", equals = "air_temperature" }]
+columns = { max = { max = "value" } }
+"#,
+);
+
 /// Returns the built-in declarations and those of the files.
 pub(crate) fn declared(files: &[(&str, &str)]) -> Schemas {
     schemas::overlay(files).unwrap_or_else(|errors| {

@@ -201,6 +201,15 @@ impl DatasetActor {
         self.log.as_ref().and_then(|log| log.txn(app_id))
     }
 
+    /// Returns whether another application whose id starts with `prefix` has come as far as `app_id`, or further.
+    pub(crate) fn is_overtaken(&self, app_id: &str, prefix: &str) -> bool {
+        let Some((log, own)) = self.log.as_ref().zip(self.txn(app_id)) else {
+            return false;
+        };
+        let mut others = log.txns(prefix).filter(|(id, _)| *id != app_id);
+        others.any(|(_, position)| position >= own)
+    }
+
     /// Forgets everything hot: the rows of a chunk of an import that was not committed, and what they replaced.
     pub(crate) fn forget_hot(&mut self) {
         self.hot = HotRows::new(self.declaration.row_schema());

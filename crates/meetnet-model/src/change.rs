@@ -5,6 +5,7 @@
 use crate::column::ColumnDeclaration;
 use crate::dataset::DatasetDeclaration;
 use crate::derivation::Derivation;
+use crate::gathering::Gathering;
 use crate::property::PropertyDeclaration;
 
 /// Checks that `new` can take over the table that was made with `stored`.
@@ -44,6 +45,15 @@ pub fn check_change(
     changes.extend(derivation_change(
         stored.derive.as_ref(),
         new.derive.as_ref(),
+    ));
+    if stored.assess.is_some() != new.assess.is_some() {
+        changes.push(
+            "what fills it changed: figures about other datasets, or something else".to_owned(),
+        );
+    }
+    changes.extend(gathering_change(
+        stored.gather.as_ref(),
+        new.gather.as_ref(),
     ));
     for (position, old) in stored.columns.iter().enumerate() {
         match new.column_index(&old.name) {
@@ -102,6 +112,19 @@ fn derivation_change(stored: Option<&Derivation>, new: Option<&Derivation>) -> O
         return None;
     };
     Some(format!("the {what} of the derived rows changed"))
+}
+
+/// Returns what of a gathering changed that would leave rows of other cells or intervals in the table.
+fn gathering_change(stored: Option<&Gathering>, new: Option<&Gathering>) -> Option<String> {
+    match (stored, new) {
+        (None, None) => None,
+        (Some(stored), Some(new)) => {
+            let is_same =
+                (&stored.cell, stored.bucket, &stored.zone) == (&new.cell, new.bucket, &new.zone);
+            (!is_same).then(|| "the cells or the interval of the gathered rows changed".to_owned())
+        }
+        _ => Some("what fills it changed: rows gathered from others, or something else".to_owned()),
+    }
 }
 
 fn column_changes(old: &ColumnDeclaration, new: &ColumnDeclaration) -> Vec<String> {

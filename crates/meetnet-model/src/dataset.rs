@@ -1,14 +1,16 @@
 //! A dataset declaration: one declared table, its key, columns, units, licence and texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::assessment::Assessment;
 use crate::column::ColumnDeclaration;
 use crate::common;
 use crate::derivation::Derivation;
+use crate::gathering::Gathering;
 use crate::ids::{DatasetId, LicenceId};
 use crate::texts::Texts;
 
@@ -101,6 +103,12 @@ pub struct DatasetDeclaration {
     /// How its rows are made of another dataset's; none: they come from sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derive: Option<Derivation>,
+    /// How its rows judge those of other datasets; none: it is about something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assess: Option<Assessment>,
+    /// How its rows are gathered from several datasets by place; none: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gathering>,
     /// The declared columns, in order.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDeclaration>,
@@ -161,6 +169,36 @@ impl DatasetDeclaration {
     /// Returns true where anybody may read the dataset.
     pub fn is_public(&self) -> bool {
         self.kind != DatasetKind::Private
+    }
+
+    /// Returns true where its rows are made of other datasets' rows: no source fills it.
+    pub fn is_made(&self) -> bool {
+        self.derive.is_some() || self.assess.is_some() || self.gather.is_some()
+    }
+
+    /// Returns the datasets whose rows its rows are made of. Those that it judges, and places, are not among them.
+    pub fn made_of(&self) -> BTreeSet<&DatasetId> {
+        let derived = self.derive.as_ref().map(|derivation| &derivation.from);
+        let gathered = self.gather.iter().flat_map(|gathering| &gathering.inputs);
+        derived
+            .into_iter()
+            .chain(gathered.map(|input| &input.from))
+            .collect()
+    }
+
+    /// Returns the agreement by which it may be under a licence that asks for less than its inputs' do.
+    pub fn permission(&self) -> Option<&str> {
+        let derived = self.derive.as_ref();
+        let gathered = self.gather.as_ref();
+        derived
+            .and_then(|derivation| derivation.permission.as_deref())
+            .or_else(|| gathered.and_then(|gathering| gathering.permission.as_deref()))
+    }
+
+    /// Returns whether rows of its inputs under a licence count.
+    pub fn takes(&self, licence: &LicenceId) -> bool {
+        let gathering = self.gather.as_ref();
+        gathering.is_none_or(|gathering| gathering.takes(licence.as_str()))
     }
 
     fn declared_fields(&self) -> Vec<Field> {

@@ -6,8 +6,9 @@
 //!
 //! A *series* is what the rows of one key differ in beside their time: the key columns of the derived dataset that its
 //! input has too. A *bucket* is an hour, day, month or year by the clocks of a zone. A derived row is a function of the
-//! current input rows of its series and bucket (and, for running means, of the hours before), and of nothing else. It is
-//! there exactly where its bucket has an input row. `meetnet-derive` computes it; this module only says what is wanted.
+//! current input rows of its series and bucket, and of nothing else but what its columns reach: running means the hours
+//! before, runs the buckets around, differences the same bucket of the reference. It is there exactly where its bucket has an
+//! input row. `meetnet-derive` computes it; this module only says what is wanted.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,9 @@ pub struct Derivation {
     /// The agreement that allows a licence which asks for less than the inputs' do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
+    /// Whose rows others are compared with: a value of the first key column. None: differences are null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ConditionValue>,
     /// What each column outside the key is.
     pub columns: BTreeMap<String, ColumnRule>,
 }
@@ -58,6 +62,32 @@ pub enum Bucket {
     Month,
     /// A local year.
     Year,
+}
+
+impl Bucket {
+    /// Returns the intervals by the clocks of a zone (IANA name; none: UTC).
+    ///
+    /// # Errors
+    /// Where the zone is not known.
+    pub fn of_zone(self, zone: Option<&str>) -> Result<TimeBuckets, BucketError> {
+        let width = match self {
+            Self::Hour => BucketWidth::Micros(3_600 * SECOND_US),
+            Self::Day => BucketWidth::Days(1),
+            Self::Month => BucketWidth::Months(1),
+            Self::Year => BucketWidth::Months(12),
+        };
+        TimeBuckets::try_new(width, zone, None)
+    }
+
+    /// Returns how long an interval is at most, s: the clocks may be set back by an hour in it.
+    pub fn longest_s(self) -> u32 {
+        match self {
+            Self::Hour => 3_600,
+            Self::Day => 25 * 3_600,
+            Self::Month => 31 * 86_400 + 3_600,
+            Self::Year => 366 * 86_400 + 3_600,
+        }
+    }
 }
 
 /// A condition on an input row: one of `equals` and `at_least`.
@@ -131,6 +161,28 @@ pub enum ColumnRule {
         /// Hours that must have a value.
         hours_min: u32,
     },
+    /// Whether the bucket lies in a run: buckets that follow each other, each with a greatest value of at least `at_least`,
+    /// and among them enough with at least `peak`; bool. A bucket without a value ends a run, and is null itself. What
+    /// counts are stretches of at most `length_max` buckets, so that a change reaches no further than that.
+    Run {
+        /// Input column; of several values in a bucket the greatest counts.
+        of: String,
+        /// What each bucket has at least, in that column's unit.
+        at_least: f64,
+        /// How many buckets a run has at least.
+        length_min: u32,
+        /// What some of them have at least.
+        peak: f64,
+        /// How many do at least.
+        peaks_min: u32,
+        /// Longest stretch that is looked at, buckets.
+        length_max: u32,
+        /// Who set the limits, and where that is published.
+        source: String,
+    },
+    /// A column of this row less the same column of the reference's row of that bucket; float. Null without a declared
+    /// reference, where it has no value, and where the licences of the two do not go together.
+    DifferenceToReference(String),
     /// Class of a column of this row, by an index of air quality and the row's property; int. Null for a property that the
     /// index does not know.
     Index {
@@ -165,22 +217,31 @@ impl Derivation {
     /// # Errors
     /// Where the zone is not known.
     pub fn buckets(&self) -> Result<TimeBuckets, BucketError> {
-        let width = match self.bucket {
-            Bucket::Hour => BucketWidth::Micros(3_600 * SECOND_US),
-            Bucket::Day => BucketWidth::Days(1),
-            Bucket::Month => BucketWidth::Months(1),
-            Bucket::Year => BucketWidth::Months(12),
-        };
-        TimeBuckets::try_new(width, self.zone.as_deref(), None)
+        self.bucket.of_zone(self.zone.as_deref())
     }
 
-    /// Returns how long before its bucket a row's input begins, µs: what running means look back to.
+    /// Returns how long before its bucket a row's input begins, µs: what running means and runs look back to.
     pub fn look_back(&self) -> i64 {
-        let hours = self.columns.values().map(|rule| match rule {
-            ColumnRule::RunningMeanMax { hours, .. } => i64::from(hours.saturating_sub(1)),
-            _ => 0,
+        let seconds = self.columns.values().map(|rule| match rule {
+            ColumnRule::RunningMeanMax { hours, .. } => i64::from(hours.saturating_sub(1)) * 3_600,
+            _ => self.run_reach_s(rule),
         });
-        hours.max().unwrap_or(0) * 3_600 * SECOND_US
+        seconds.max().unwrap_or(0) * SECOND_US
+    }
+
+    /// Returns how long after its bucket a row's input ends, µs: what runs look ahead to.
+    pub fn look_ahead(&self) -> i64 {
+        let seconds = self.columns.values().map(|rule| self.run_reach_s(rule));
+        seconds.max().unwrap_or(0) * SECOND_US
+    }
+
+    fn run_reach_s(&self, rule: &ColumnRule) -> i64 {
+        match rule {
+            ColumnRule::Run { length_max, .. } => {
+                i64::from(length_max.saturating_sub(1)) * i64::from(self.bucket.longest_s())
+            }
+            _ => 0,
+        }
     }
 
     /// Returns the values that a key column of the input must have.
@@ -205,17 +266,21 @@ impl ColumnRule {
             Self::Mean(of) | Self::Min(of) | Self::Max(of) | Self::Sum(of) => vec![of.as_str()],
             Self::Share { of, among } => of.iter().chain(among).map(String::as_str).collect(),
             Self::HistogramPercentile { of, weight, .. } => vec![of.as_str(), weight.as_str()],
-            Self::RunningMeanMax { of, .. } => vec![of.as_str()],
-            Self::Index { .. } | Self::AtLeast { .. } | Self::Above { .. } => Vec::new(),
+            Self::RunningMeanMax { of, .. } | Self::Run { of, .. } => vec![of.as_str()],
+            Self::DifferenceToReference(_)
+            | Self::Index { .. }
+            | Self::AtLeast { .. }
+            | Self::Above { .. } => Vec::new(),
         }
     }
 
     /// Returns the column of the same row that the rule reads.
     pub fn of_row(&self) -> Option<&str> {
         match self {
-            Self::Index { of, .. } | Self::AtLeast { of, .. } | Self::Above { of, .. } => {
-                Some(of.as_str())
-            }
+            Self::DifferenceToReference(of)
+            | Self::Index { of, .. }
+            | Self::AtLeast { of, .. }
+            | Self::Above { of, .. } => Some(of.as_str()),
             _ => None,
         }
     }
@@ -234,6 +299,18 @@ pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
             let Some(dataset) = declarations.datasets.get(&id) else {
                 continue;
             };
+            if dataset.gather.is_some() {
+                errors.push(DeclarationError::general(format!(
+                    "source `{}` fills dataset `{id}`, whose rows are gathered from others; map to another dataset",
+                    source.id
+                )));
+            }
+            if dataset.assess.is_some() {
+                errors.push(DeclarationError::general(format!(
+                    "source `{}` fills dataset `{id}`, whose rows are figures about other datasets; map to another dataset",
+                    source.id
+                )));
+            }
             if let Some(derivation) = &dataset.derive {
                 errors.push(DeclarationError::general(format!(
                     "source `{}` fills dataset `{id}`, whose rows are made of `{}`; map to another dataset",

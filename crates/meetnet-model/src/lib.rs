@@ -4,6 +4,7 @@
 //! Every other crate builds on this one: `model -> decode -> quality -> lake -> query -> publish`.
 //! It does no I/O, reads no clock and starts no task: files and the time of day are handed in.
 
+pub mod assessment;
 pub mod buckets;
 pub mod calendar;
 pub mod change;
@@ -12,6 +13,7 @@ pub mod common;
 pub mod dataset;
 pub mod declarations;
 pub mod derivation;
+pub mod gathering;
 pub mod ids;
 pub mod index;
 mod lambert;

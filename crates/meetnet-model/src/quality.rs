@@ -167,6 +167,10 @@ pub struct RateOfChange {
     /// A faster change fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_per_hour: Option<f64>,
+    /// A step over less than so many seconds is taken as one over these: where a sensor reports every second, the least
+    /// step that it can tell would be too fast. None: every step is taken over the time that it took, as `ioos_qc` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance_min_s: Option<u32>,
 }
 
 /// How long a value may stay the same.

@@ -20,8 +20,10 @@ use crate::source::SourceDeclaration;
 
 use self::derive_rules::DeriveLines;
 
+mod assess_rules;
 mod dataset_rules;
 mod derive_rules;
+mod gather_rules;
 mod property_rules;
 mod raw;
 mod test_rules;
@@ -162,6 +164,8 @@ fn read_layers(layers: &[&[(&str, &str)]]) -> Result<Schemas, Vec<DeclarationErr
         );
         let problems = derive_rules::check_inputs(&read.datasets, &read.derive_lines);
         read.errors.extend(problems);
+        read.errors
+            .extend(gather_rules::check_inputs(&read.datasets));
     }
     read.finish()
 }

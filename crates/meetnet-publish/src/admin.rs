@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::error;
 
 use crate::assets;
+use crate::figures::{AllFigures, Figures, FiguresCache};
 use crate::health::{self, Readiness};
 use crate::negotiate::Language;
 use crate::problem::{Problem, ProblemKind};
@@ -40,6 +41,8 @@ pub struct AdminState {
     pub readiness: Readiness,
     /// Says how the write side is; called once per page. None where the process only reads.
     pub status: Option<Arc<dyn Fn() -> OperationsStatus + Send + Sync>>,
+    /// What is known of the datasets' quality.
+    pub figures: FiguresCache,
 }
 
 /// How the write side is.
@@ -143,6 +146,8 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 
 async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
     let snapshot = state.snapshot.load_full();
+    // What went wrong is in the log; the rest of the page is needed all the more.
+    let figures = state.figures.get(&snapshot).await.ok();
     let page = OperationsPage {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
@@ -156,6 +161,7 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
             .values()
             .map(|table| table_text(table))
             .collect(),
+        figures: figures.map(|figures| figures_texts(&figures)),
     };
     let html = page.render().map_err(|error| {
         error!(%error, "failed to render the operations page");
@@ -177,6 +183,8 @@ struct OperationsPage {
     config_error: Option<String>,
     write_side: Option<WriteSideText>,
     tables: Vec<TableText>,
+    /// None where they cannot be read.
+    figures: Option<Vec<FiguresText>>,
 }
 
 struct WriteSideText {
@@ -223,6 +231,26 @@ struct TableText {
     hot: String,
     through: String,
     stable_time: String,
+}
+
+/// A day, a month or all of a dataset.
+struct FiguresText {
+    /// Empty but for the first row of a dataset.
+    dataset: String,
+    period: String,
+    completeness: String,
+    completeness_class: &'static str,
+    late_half: String,
+    late_most: String,
+    rows: String,
+    passed: String,
+    suspect: String,
+    failed: String,
+    missing: String,
+    revisions: String,
+    sensors: String,
+    silent: String,
+    silent_class: &'static str,
 }
 
 struct RejectText {
@@ -332,6 +360,79 @@ fn table_text(table: &TableSnapshot) -> TableText {
         through: count(table.through.0),
         stable_time: format_rfc3339(whole_seconds(table.stable_time)),
     }
+}
+
+/// Returns the newest day and month of each dataset, and all of it.
+fn figures_texts(figures: &AllFigures) -> Vec<FiguresText> {
+    let mut texts = Vec::new();
+    for (dataset, of_dataset) in figures {
+        let newest = [
+            of_dataset.days.first().map(|day| (10, day)),
+            of_dataset.months.first().map(|month| (7, month)),
+            of_dataset.all.as_ref().map(|all| (0, all)),
+        ];
+        for (length, figures) in newest.into_iter().flatten() {
+            // 2026-11-27 of a day, 2026-11 of a month.
+            let start = figures.start.as_deref();
+            let period = start.and_then(|start| start.get(..length)).unwrap_or("all");
+            let is_first = texts
+                .iter()
+                .all(|text: &FiguresText| text.dataset != *dataset);
+            let shown = if is_first { dataset.as_str() } else { "" };
+            texts.push(figures_text(shown, period, figures));
+        }
+    }
+    texts
+}
+
+fn figures_text(dataset: &str, period: &str, figures: &Figures) -> FiguresText {
+    let percent = |share: Option<f64>| {
+        share.map_or_else(|| "–".into(), |share| format!("{:.1} %", share * 100.0))
+    };
+    let whole = |value: i64| count(u64::try_from(value).unwrap_or(0));
+    let completeness_class = match figures.completeness {
+        Some(share) if share < 0.75 => "suspect",
+        Some(_) => "pass",
+        None => "plain",
+    };
+    FiguresText {
+        dataset: dataset.to_owned(),
+        period: period.to_owned(),
+        completeness: percent(figures.completeness),
+        completeness_class,
+        late_half: duration(figures.lateness.p50_s),
+        late_most: duration(figures.lateness.p90_s),
+        rows: whole(figures.rows),
+        passed: percent(figures.flags.passed.share),
+        suspect: percent(figures.flags.suspect.share),
+        failed: percent(figures.flags.failed.share),
+        missing: percent(figures.flags.missing.share),
+        revisions: whole(figures.revisions),
+        sensors: whole(figures.sensors),
+        silent: whole(figures.silent),
+        silent_class: if figures.silent > 0 {
+            "suspect"
+        } else {
+            "plain"
+        },
+    }
+}
+
+/// Returns a duration in the unit that suits it, rounded up as the figure is.
+fn duration(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else {
+        return "–".into();
+    };
+    let units = [
+        (120.0, 1.0, "s"),
+        (7_200.0, 60.0, "min"),
+        (172_800.0, 3_600.0, "h"),
+    ];
+    let (in_unit, unit) = units
+        .into_iter()
+        .find(|(below, ..)| seconds < *below)
+        .map_or((86_400.0, "d"), |(_, in_unit, unit)| (in_unit, unit));
+    format!("{:.0} {unit}", (seconds / in_unit).ceil())
 }
 
 fn count(value: u64) -> String {

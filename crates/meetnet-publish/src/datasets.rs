@@ -5,6 +5,7 @@
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use meetnet_model::assessment::Assessment;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
@@ -143,6 +144,9 @@ struct Links {
     rows: String,
     latest: String,
     files: String,
+    /// Of datasets that sources fill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<String>,
     sql: String,
     csv: String,
 }
@@ -249,6 +253,8 @@ fn document<'a>(
             rows: format!("/api/v1/datasets/{}/rows", declaration.id),
             latest: format!("/api/v1/datasets/{}/latest", declaration.id),
             files: format!("/api/v1/datasets/{}/files", declaration.id),
+            quality: Assessment::judges(declaration)
+                .then(|| format!("/api/v1/datasets/{}/quality", declaration.id)),
             sql: links::sql_path(&newest_rows, "json"),
             csv: links::sql_path(&newest_rows, "csv"),
         },

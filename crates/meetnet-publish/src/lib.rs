@@ -4,6 +4,7 @@
 //! client -> serve (limits) -> public_router -> sql ------> meetnet-query -> body (stream)
 //!                                           -> rows -----> meetnet-query -> page, link to the next
 //!                                           -> datasets -> overview -> lake snapshot
+//!                                           -> figures --> committed rows of the dataset that judges others
 //!                                           -> portal ---> overview
 //! operator -> serve -> admin_router -> /metrics, operations page
 //! ```
@@ -14,6 +15,7 @@ mod router;
 mod state;
 
 mod datasets;
+mod figures;
 mod files;
 mod queries;
 mod rows;
@@ -55,6 +57,7 @@ mod fixture;
 pub use admin::{
     AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
 };
+pub use figures::FiguresCache;
 pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;

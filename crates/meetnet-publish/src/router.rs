@@ -15,8 +15,8 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::{
-    assets, datasets, files, head, health, limits, openapi, portal, proof, queries, rows, security,
-    sql, telemetry,
+    assets, datasets, figures, files, head, health, limits, openapi, portal, proof, queries, rows,
+    security, sql, telemetry,
 };
 
 #[cfg(test)]
@@ -34,6 +34,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/api/v1/datasets/{id}/rows", get(rows::get))
         .route("/api/v1/datasets/{id}/latest", get(rows::latest::get))
         .route("/api/v1/datasets/{id}/files", get(files::list))
+        .route("/api/v1/datasets/{id}/quality", get(figures::get))
         .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
 
+use crate::figures::FiguresCache;
 use crate::files::FileHashes;
 use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};
@@ -79,6 +80,7 @@ pub struct PublishState {
     pub(crate) overviews: Arc<OverviewCache>,
     pub(crate) hashes: Arc<FileHashes>,
     pub(crate) results: Arc<ResultCache>,
+    pub(crate) figures: FiguresCache,
 }
 
 impl PublishState {
@@ -97,6 +99,7 @@ impl PublishState {
             overviews: Arc::new(OverviewCache::new(settings.overview_age_max)),
             hashes: Arc::default(),
             results: Arc::new(ResultCache::new(settings.result_cache_bytes_max)),
+            figures: FiguresCache::default(),
             settings: Arc::new(settings),
         }
     }

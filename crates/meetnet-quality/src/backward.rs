@@ -27,7 +27,8 @@ impl Observation {
 
 /// Rate of change from `before`, the observation before this one. The first of a series passes, and so does one after a
 /// missing value: nothing says that it changed. Two that are less than a second apart are not compared: the times of
-/// messages that were delivered together after an outage say nothing. `is_whole` is false where there may be an
+/// messages that were delivered together after an outage say nothing. A step over less than the declared distance is taken
+/// as one over that. `is_whole` is false where there may be an
 /// observation that is not known.
 pub fn rate_of_change(
     now: Observation,
@@ -44,6 +45,7 @@ pub fn rate_of_change(
         Some(before) if now.time - before.time < SECOND_US => Quality::NotEvaluated,
         Some(before) if !before.is_missing() => {
             let seconds = (now.time - before.time) as f64 / SECOND_US as f64;
+            let seconds = seconds.max(limits.distance_min_s.map_or(0.0, f64::from));
             let per_second = (now.value - before.value).abs() / seconds;
             let fail = limits.fail_per_hour.map(|fail| fail / HOUR_S);
             beyond(per_second, limits.suspect_per_hour / HOUR_S, fail)

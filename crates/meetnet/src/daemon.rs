@@ -19,8 +19,8 @@ use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
-    AdminState, PublishState, Readiness, ServeLimits, SharedDeclarations, admin_router,
-    public_router, serve_with,
+    AdminState, FiguresCache, PublishState, Readiness, ServeLimits, SharedDeclarations,
+    admin_router, public_router, serve_with,
 };
 use meetnet_query::QueryService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -239,6 +239,7 @@ impl Daemon {
                 status: opened
                     .as_ref()
                     .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
+                figures: FiguresCache::default(),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {

@@ -7,6 +7,7 @@
 
 mod crashes;
 mod declarations;
+mod derived;
 mod erase;
 mod files;
 mod flight;

@@ -101,6 +101,7 @@ fn of_series(random: &mut StdRng, cases: &mut Vec<Case>) {
     let limits = RateOfChange {
         suspect_per_hour: 360.0 / step_s as f64,
         fail_per_hour: Some(7_200.0 / step_s as f64),
+        distance_min_s: None,
     };
     let parameters = json!({
         "threshold": limits.suspect_per_hour / 3_600.0,
@@ -279,6 +280,7 @@ fn flags_of_recorded_series_are_those_of_ioos_qc() {
         let rate = RateOfChange {
             suspect_per_hour: 100.0,
             fail_per_hour: Some(500.0),
+            distance_min_s: None,
         };
         let parameters = json!({
             "threshold": rate.suspect_per_hour / 3_600.0,

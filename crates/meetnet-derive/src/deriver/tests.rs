@@ -1,5 +1,8 @@
 //! Passes over a real lake in a folder, driven step by step; what they must come to is computed here, without plan and fold.
 
+mod assess;
+mod gather;
+
 use std::cell::{Cell, RefCell};
 
 use meetnet_lake::Lineage;
@@ -14,7 +17,9 @@ use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{HOUR, HOURS_AND_DAYS, MINUTE, START, declaration, declared, text};
+use crate::testing::{
+    CELLS, HOUR, HOURS_AND_DAYS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
+};
 
 /// A lake of `heat`, its hours and its days, and time that passes by frames.
 struct Scene {
@@ -37,8 +42,13 @@ type Stored = BTreeMap<(String, i64), f64>;
 
 impl Scene {
     fn open(folder: &std::path::Path) -> Self {
-        let schemas = declared(&HOURS_AND_DAYS);
-        let ids = ["heat", "heat_days", "heat_hours"];
+        Self::of(folder, &["heat", "heat_days", "heat_hours"])
+    }
+
+    fn of(folder: &std::path::Path, ids: &[&str]) -> Self {
+        let [hours, days] = HOURS_AND_DAYS;
+        let [runs, gaps] = WAVES_AND_GAPS;
+        let schemas = declared(&[hours, days, runs, gaps, CELLS]);
         let datasets: Vec<_> = ids.iter().map(|id| declaration(&schemas, id)).collect();
         let mut declarations = schemas.into_declarations([]);
         declarations
@@ -81,6 +91,11 @@ impl Scene {
 
     /// Applies one message of one sensor, at most once by its time.
     fn say(&self, sensor: &str, time: i64, value: f64) {
+        self.say_under("CC0-1.0", sensor, time, value);
+    }
+
+    /// The same under a licence.
+    fn say_under(&self, licence: &str, sensor: &str, time: i64, value: f64) {
         let mut builder = RowsBuilder::new(Arc::clone(&self.heat));
         let column = |name: &str| self.heat.column_index(name).unwrap();
         builder.set_text(column("sensor_id"), sensor);
@@ -90,7 +105,10 @@ impl Scene {
         builder.finish_row(0).unwrap();
         let frame = self.frame();
         let mut lake = self.lake.borrow_mut();
-        let lineage = [Self::lineage(frame, frame.1)];
+        let lineage = [Lineage {
+            licence: licence.into(),
+            ..Self::lineage(frame, frame.1)
+        }];
         lake.apply(&builder.take(), &lineage, &mut flag).unwrap();
         lake.advance(frame.0, frame.1);
     }
@@ -193,7 +211,11 @@ impl DerivedTables for Scene {
         let mut rows = chunk.rows;
         let count = rows.batch.num_rows();
         rows.envelopes = (0..count as u32).collect();
-        let lineage = vec![Self::lineage(frame, chunk.through); count];
+        let lineage = Lineage {
+            licence: chunk.licence.clone(),
+            ..Self::lineage(frame, chunk.through)
+        };
+        let lineage = vec![lineage; count];
         lake.import(
             &chunk.position_id,
             chunk.position,
@@ -282,11 +304,62 @@ fn expected_days(stored: &Stored) -> Vec<String> {
     lines.collect()
 }
 
+/// Returns the rows that runs of days must have: a day with 24.6 or more lies in one where a stretch of two or three such days
+/// with 24.8 among them holds it.
+fn expected_runs(stored: &Stored) -> Vec<String> {
+    let mut greatest: BTreeMap<(String, i64), f64> = BTreeMap::new();
+    for ((sensor, time), value) in stored {
+        let day = (time - START + HOUR).div_euclid(24 * HOUR);
+        let of_day = greatest.entry((sensor.clone(), day)).or_insert(*value);
+        *of_day = of_day.max(*value);
+    }
+    let lines = greatest.iter().map(|((sensor, day), value)| {
+        let is_run = |from: i64, days: i64| {
+            let of_days = (from..from + days).map(|day| greatest.get(&(sensor.clone(), day)));
+            let of_days: Option<Vec<f64>> = of_days.map(Option::<&f64>::copied).collect();
+            of_days.is_some_and(|values| {
+                values.iter().all(|value| *value >= 24.6)
+                    && values.iter().any(|value| *value >= 24.8)
+            })
+        };
+        let lies_in = |days: i64| (day - days + 1..=*day).any(|from| is_run(from, days));
+        format!(
+            "{sensor} {}h {value:?} {} CC0-1.0",
+            day * 24 - 1,
+            lies_in(2) || lies_in(3)
+        )
+    });
+    lines.collect()
+}
+
+/// Returns the rows that differences to sensor `a` must have.
+fn expected_gaps(stored: &Stored) -> Vec<String> {
+    let means: BTreeMap<(String, String), f64> = expected_hours(stored)
+        .iter()
+        .map(|line| {
+            let cells: Vec<&str> = line.split(' ').collect();
+            let key = (cells[0].to_owned(), cells[1].to_owned());
+            (key, cells[4].parse().unwrap())
+        })
+        .collect();
+    let lines = expected_hours(stored).into_iter().map(|line| {
+        let cells: Vec<&str> = line.split(' ').collect();
+        let key = |sensor: &str| (sensor.to_owned(), cells[1].to_owned());
+        let mean = means[&key(cells[0])];
+        let gap = means
+            .get(&key("a"))
+            .map_or("-".to_owned(), |of_a| format!("{:?}", mean - of_a));
+        format!("{} {} {mean:?} {gap} CC0-1.0", cells[0], cells[1])
+    });
+    lines.collect()
+}
+
 /// Late and revised rows, commits, merges, passes, failures and restarts in any order come to what the rows say.
 fn schedule(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::open(folder.path());
+    let ids = ["heat", "heat_days", "heat_gaps", "heat_hours", "heat_runs"];
+    let scene = Scene::of(folder.path(), &ids);
     let mut deriver = Deriver::new(Arc::clone(&scene.storage));
     let mut stored = Stored::new();
     for _ in 0..400 {
@@ -326,6 +399,10 @@ fn schedule(seed: u64) {
     scene.commit();
     scene.settle(&mut deriver);
     assert_eq!(scene.days(), expected_days(&stored), "seed {seed}");
+    let runs = scene.rows("heat_runs", &["max", "wave"]);
+    assert_eq!(runs, expected_runs(&stored), "seed {seed}");
+    let gaps = scene.rows("heat_gaps", &["mean", "gap"]);
+    assert_eq!(gaps, expected_gaps(&stored), "seed {seed}");
     // Somebody who knows nothing but the tables finds nothing to add.
     let versions = scene.superseded("heat_hours");
     scene.settle(&mut Deriver::new(Arc::clone(&scene.storage)));
@@ -415,6 +492,40 @@ fn another_rule_is_another_position_and_only_what_differs_is_revised() {
             .hours()
             .contains(&"b 70h 2 0.3333333333333333 21.5 21.0 21.0 CC0-1.0".to_owned())
     );
+}
+
+#[test]
+fn a_rule_that_is_taken_back_is_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::open(folder.path());
+    let mut deriver = Deriver::new(Arc::clone(&scene.storage));
+    scene.say("a", START + 60 * HOUR, 20.0);
+    scene.say("a", START + 60 * HOUR + MINUTE, 22.0);
+    scene.pass_time(START + 80 * HOUR);
+    scene.commit();
+    scene.settle(&mut deriver);
+    let max_of = |rule: fn(String) -> meetnet_model::derivation::ColumnRule, scene: &mut Scene| {
+        let hours = Arc::make_mut(&mut scene.datasets[2]);
+        let rules = &mut hours.derive.as_mut().unwrap().columns;
+        rules.insert("max".to_owned(), rule("value".to_owned()));
+    };
+    let max = |scene: &Scene| scene.rows("heat_hours", &["max"]);
+    let (by_max, by_min) = ("a 60h 22.0 CC0-1.0", "a 60h 20.0 CC0-1.0");
+    assert_eq!(max(&scene), [by_max]);
+    for restarts in [false, true] {
+        let mut next = |scene: &Scene| {
+            if restarts {
+                deriver = Deriver::new(Arc::clone(&scene.storage));
+            }
+            scene.settle(&mut deriver);
+        };
+        max_of(meetnet_model::derivation::ColumnRule::Min, &mut scene);
+        next(&scene);
+        assert_eq!(max(&scene), [by_min], "restarts: {restarts}");
+        max_of(meetnet_model::derivation::ColumnRule::Max, &mut scene);
+        next(&scene);
+        assert_eq!(max(&scene), [by_max], "restarts: {restarts}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@ use meetnet_lake::committed::KeyPart;
 
 use super::*;
 use crate::testing::{
-    HOUR, HOURS_AND_DAYS, MINUTE, START, Value, batch, declaration, declared, plan,
+    HOUR, HOURS_AND_DAYS, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration, declared, plan,
 };
 
 /// A changed row: sensor and time.
@@ -16,7 +16,9 @@ fn spans(
     bounds: (i64, i64),
     changed: &[Changed<'_>],
 ) -> Vec<String> {
-    let schemas = declared(&HOURS_AND_DAYS);
+    let [hours, days] = HOURS_AND_DAYS;
+    let [runs, gaps] = WAVES_AND_GAPS;
+    let schemas = declared(&[hours, days, runs, gaps]);
     let plan = plan(&schemas, of);
     let input = declaration(
         &schemas,
@@ -126,6 +128,24 @@ fn a_change_reaches_the_buckets_that_are_made_of_it() {
         "heat_days",
         &[("a", START + 16 * HOUR)],
         &["-1-47 -1:a 23:a"],
+    );
+    // A run of three days at most reaches two days each way; those that are not due come when they are.
+    check(
+        "heat_runs",
+        &[("a", START - 50 * HOUR)],
+        &["-121-23 -121:a -97:a -73:a -49:a -25:a -1:a"],
+    );
+    // Everything is compared with the reference.
+    check("heat_gaps", &[("b", START + 5 * HOUR)], &["5-6 5:b"]);
+    check(
+        "heat_gaps",
+        &[
+            ("b", START + 5 * HOUR),
+            ("a", START + 5 * HOUR),
+            ("a", START + 6 * HOUR),
+            ("b", START + 6 * HOUR),
+        ],
+        &["5-7 all"],
     );
 }
 

@@ -7,6 +7,7 @@ use meetnet_model::ids::LicenceId;
 
 use crate::input::Input;
 use crate::plan::{Made, Plan};
+use crate::reference::Reference;
 
 const HOUR_US: i64 = 3_600 * SECOND_US;
 
@@ -17,6 +18,16 @@ pub(super) enum Cell {
     Int(i64),
     Float(f64),
     Bool(bool),
+}
+
+/// What a row says that lies around its bucket.
+pub(super) struct Around<'a> {
+    /// Per column of the plan: the values that its running mean may need, by time.
+    pub(super) recent: &'a [VecDeque<(i64, f64)>],
+    /// What the series measures.
+    pub(super) property: Option<&'a str>,
+    /// The row that it is compared with.
+    pub(super) reference: Option<&'a Reference>,
 }
 
 /// What has been met of a bucket.
@@ -68,26 +79,26 @@ impl OpenBucket {
         }
         self.count += 1;
         let from = input.keys.time(row).saturating_sub(self.start);
-        // An instant lies in one stretch.
-        let length = input
-            .interval(row)
-            .filter(|length| *length > 0)
-            .unwrap_or(1);
-        self.covered.cover(from, from.saturating_add(length));
+        match input.interval(row).filter(|length| *length > 0) {
+            Some(length) => self.covered.cover(from, from.saturating_add(length)),
+            // An instant lies in one stretch.
+            None => {
+                let at = from.saturating_add(plan.within);
+                self.covered.cover(at, at.saturating_add(1));
+            }
+        }
         for ((_, made), sum) in plan.columns.iter().zip(&mut self.sums) {
             sum.add(made, input, row);
         }
     }
 
-    /// Returns the values of the row, by position in the declaration; those of the key are left out.
-    pub(super) fn cells(
-        &self,
-        plan: &Plan,
-        recent: &[VecDeque<(i64, f64)>],
-        property: Option<&str>,
-    ) -> Vec<Cell> {
+    /// Returns the values of the row, by position in the declaration; those of the key and of runs are left out.
+    pub(super) fn cells(&self, plan: &Plan, around: &Around<'_>) -> Vec<Cell> {
+        let property = around.property;
         let mut cells = vec![Cell::Null; plan.declaration.columns.len()];
-        for (((column, made), sum), recent) in plan.columns.iter().zip(&self.sums).zip(recent) {
+        for (((column, made), sum), recent) in
+            plan.columns.iter().zip(&self.sums).zip(around.recent)
+        {
             let of_row = |of: usize| match cells[of] {
                 Cell::Float(value) => Some(value),
                 _ => None,
@@ -106,6 +117,12 @@ impl OpenBucket {
                 Made::RunningMeanMax {
                     hours, hours_min, ..
                 } => float(self.running_mean_max(recent, *hours, *hours_min)),
+                Made::Run(_) => Cell::Null,
+                Made::Difference(of) => {
+                    let reference = around.reference.and_then(|reference| reference.value(*of));
+                    let values = of_row(*of).zip(reference);
+                    float(values.map(|(value, reference)| value - reference))
+                }
                 Made::Index { index, of } => {
                     let scale = property.and_then(|property| index.scale(property));
                     let class = scale
@@ -179,10 +196,12 @@ impl Sum {
                     input.add_list(row, *list, weight, &mut self.classes);
                 }
             }
-            // Made of the bucket, of the hours before, or of other columns.
+            // Made of the bucket, of others around it, or of other columns.
             Made::Count
             | Made::Coverage
             | Made::RunningMeanMax { .. }
+            | Made::Run(_)
+            | Made::Difference(_)
             | Made::Index { .. }
             | Made::AtLeast { .. }
             | Made::Above { .. } => {}

@@ -3,7 +3,8 @@ use meetnet_model::schemas::Schemas;
 use super::*;
 use crate::due::Wanted;
 use crate::testing::{
-    HOUR, HOURS_AND_DAYS, InputRow, MINUTE, START, Value, batch, declaration, declared, plan, text,
+    HOUR, HOURS_AND_DAYS, InputRow, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration,
+    declared, plan, text,
 };
 
 /// Days of traffic: counts of rows of an hour in which the device saw at least half.
@@ -72,7 +73,8 @@ column = [
 
 fn schemas() -> Schemas {
     let [hours, days] = HOURS_AND_DAYS;
-    declared(&[hours, days, TRAFFIC_DAYS, AIR_HOURS])
+    let [runs, gaps] = WAVES_AND_GAPS;
+    declared(&[hours, days, runs, gaps, YEARS, TRAFFIC_DAYS, AIR_HOURS])
 }
 
 /// Folds input rows, cut into batches in every way that two cuts can; returns the rows as text, under their licences, and
@@ -260,6 +262,161 @@ fn the_running_mean_of_a_day_looks_back_over_midnight() {
     assert_eq!(
         text(&finished[0].rows.batch),
         ["a 23h 0.25 22.0 22.0 29.0 true"]
+    );
+}
+
+/// Years of `heat_days`.
+const YEARS: (&str, &str) = (
+    "heat_years.toml",
+    r#"id = "heat_years"
+version = 1
+kind = "wide"
+grain = "year"
+key = ["sensor_id", "time"]
+title = { nl = "Jaren" }
+description = { nl = "Jaren" }
+derive.from = "heat_days"
+derive.bucket = "year"
+derive.zone = "Europe/Brussels"
+derive.grace_s = 0
+derive.expected_s = 86400
+derive.columns.coverage = "coverage"
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "coverage", type = "float" },
+]
+"#,
+);
+
+#[test]
+fn a_year_of_local_days_is_whole_though_the_clocks_change() {
+    let check = |missing: usize, expect: &str| {
+        let schemas = schemas();
+        let days = plan(&schemas, "heat_days");
+        let mut walk = days.buckets.walk();
+        let mut at = START - HOUR;
+        let mut rows = Vec::new();
+        for day in 0..365 {
+            if day != missing {
+                rows.push([("sensor_id", Value::Text("a")), ("time", Value::Int(at))]);
+            }
+            at = walk.next(at).unwrap();
+        }
+        let input: Vec<InputRow<'_>> = rows
+            .iter()
+            .map(|row| (row.as_slice(), 1, "CC0-1.0"))
+            .collect();
+        let years = plan(&schemas, "heat_years");
+        let span = Span {
+            from: START - HOUR,
+            to: at,
+            wanted: Wanted::All,
+        };
+        let mut fold = Fold::new(&years, &span);
+        let whole = batch(&declaration(&schemas, "heat_days"), &input);
+        fold.push(&whole).unwrap();
+        fold.finish().unwrap();
+        assert_eq!(text(&fold.take()[0].rows.batch), [expect], "{missing}");
+    };
+    check(365, "a -1h 1.0");
+    // In winter, on the days when the clocks are set forward and back, and in between.
+    for missing in [0, 87, 100, 297, 364] {
+        check(missing, &format!("a -1h {:?}", 364.0 / 365.0));
+    }
+}
+
+/// An hour of `heat_hours` whose values are all the same.
+fn heat_hour(sensor: &'static str, hour: i64, value: f64) -> Vec<(&'static str, Value<'static>)> {
+    vec![
+        ("sensor_id", Value::Text(sensor)),
+        ("time", Value::Int(START + hour * HOUR)),
+        ("mean", Value::Float(value)),
+        ("max", Value::Float(value)),
+    ]
+}
+
+#[test]
+fn days_in_a_run_are_known_when_the_series_ends() {
+    let rows = [
+        heat_hour("a", 0, 24.6),
+        heat_hour("a", 30, 20.0),
+        heat_hour("a", 31, 24.8),
+        // Two days on, so not with the day before; and another series.
+        heat_hour("a", 75, 24.8),
+        heat_hour("b", 99, 24.8),
+        heat_hour("b", 120, 24.5),
+    ];
+    let input: Vec<InputRow<'_>> = rows
+        .iter()
+        .map(|row| (row.as_slice(), 1, "CC0-1.0"))
+        .collect();
+    check(
+        "heat_runs",
+        &input,
+        &[
+            "CC0-1.0",
+            "a -1h 24.6 true",
+            "a 23h 24.8 true",
+            "a 71h 24.8 false",
+            "b 95h 24.8 false",
+            "b 119h 24.5 false",
+        ],
+    );
+}
+
+#[test]
+fn a_difference_is_to_the_row_of_the_reference_and_under_both_licences() {
+    let schemas = schemas();
+    let plan = plan(&schemas, "heat_gaps");
+    let input = declaration(&schemas, "heat_hours");
+    let span = Span {
+        from: START,
+        to: START + 24 * HOUR,
+        wanted: Wanted::All,
+    };
+    let folded = |rows: &[InputRow<'_>], references: &References| {
+        let mut fold = Fold::new(&plan, &span).with_references(references);
+        fold.push(&batch(&input, rows)).unwrap();
+        fold.finish().unwrap();
+        fold.take()
+    };
+    let of_a = [heat_hour("a", 3, 18.0), heat_hour("a", 5, 20.0)];
+    let mut references = References::default();
+    let licensed = [
+        (of_a[0].as_slice(), 1, "CC-BY-NC-4.0"),
+        (of_a[1].as_slice(), 1, "CC-BY-4.0"),
+    ];
+    references.add(&plan, folded(&licensed, &References::default()));
+    let of_b = [3, 4, 5].map(|hour| heat_hour("b", hour, 21.5));
+    let check = |licence: &str, expect: &[&str]| {
+        let rows: Vec<InputRow<'_>> = of_b
+            .iter()
+            .map(|row| (row.as_slice(), 1, licence))
+            .collect();
+        let mut lines = Vec::new();
+        for Finished { rows, licence } in folded(&rows, &references) {
+            let rows = text(&rows.batch);
+            lines.extend(rows.into_iter().map(|row| format!("{licence}: {row}")));
+        }
+        assert_eq!(lines, expect, "{licence}");
+    };
+    check(
+        "CC0-1.0",
+        &[
+            "CC-BY-4.0: b 5h 21.5 1.5",
+            "CC-BY-NC-4.0: b 3h 21.5 3.5",
+            "CC0-1.0: b 4h 21.5 -",
+        ],
+    );
+    // What must stay under ODbL cannot be compared with what nobody may sell: the row stays, the difference does not.
+    check(
+        "ODbL-1.0",
+        &[
+            "ODbL-1.0: b 3h 21.5 -",
+            "ODbL-1.0: b 4h 21.5 -",
+            "ODbL-1.0: b 5h 21.5 1.5",
+        ],
     );
 }
 

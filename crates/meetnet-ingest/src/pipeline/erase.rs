@@ -16,7 +16,7 @@
 //!    quality tests remember of it.
 //! 5. **Raw messages**: their frames lose their content, in the archive and in the journal. A message that also held rows
 //!    of others goes whole; those rows stay in their tables. What nobody can read goes as well.
-//! 6. **Datasets**, one after the other: files written again without the rows, one commit, then everything that is left
+//! 6. **Datasets**, those that are gathered of several sensors first, and whole, then the others one after the other: files written again without the rows, one commit, then everything that is left
 //!    over of the table's past: statistics in the log, replaced files, orphans, the quarantine (see the lake).
 //! 7. T becomes E: the request is done.
 //!
@@ -263,6 +263,9 @@ impl Runner {
             .forget(|sensor| wanted.holds(Subject::Sensor(sensor)));
         self.save_checkpoint()?;
         report.frames = self.journal.erase_frames(&found_frames)?;
+        if found_rows.iter().any(|(.., found)| found.count() > 0) {
+            self.erase_gathered(&mut report)?;
+        }
         for (dataset, column, found) in found_rows {
             let select = &mut |rows: &RecordBatch| wanted.rows(rows, &column);
             let erased = self
@@ -275,6 +278,25 @@ impl Runner {
         // It is done. A checkpoint that failed halfway may have archived the frame, so it is not to be met again for it.
         self.try_checkpoint();
         Ok(report)
+    }
+
+    /// Erases every row that is gathered of several sensors: it names none of them, and may be made of the one that goes. What
+    /// is left of their input is gathered anew afterwards.
+    fn erase_gathered(&mut self, report: &mut EraseReport) -> Result<(), Failure> {
+        for declaration in self.lake.datasets() {
+            let (Some(_), Some(column)) = (&declaration.gather, declaration.key.first()) else {
+                continue;
+            };
+            let columns = [column.as_str()];
+            let select = &mut |rows: &RecordBatch| vec![true; rows.num_rows()];
+            let found = self.lake.find_rows(&declaration.id, &columns, select)?;
+            let erased = self
+                .lake
+                .erase_rows(&found, &columns, select)
+                .map_err(|error| Failure::Restart(error.into()))??;
+            report.add(&declaration.id, erased);
+        }
+        Ok(())
     }
 }
 

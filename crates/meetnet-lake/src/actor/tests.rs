@@ -61,6 +61,8 @@ fn declaration() -> Arc<DatasetDeclaration> {
         description: Texts::default(),
         rules: Vec::new(),
         derive: None,
+        assess: None,
+        gather: None,
         columns: vec![
             column("sensor_id", ColumnType::Text, true),
             column("property", ColumnType::Text, true),

@@ -12,13 +12,18 @@ use crate::error::LakeError;
 const REFLAG: &str = "flags";
 
 impl Lake {
-    /// How far an import has come in a dataset: rows consumed; None where it never began.
+    /// How far an import has come in a dataset: rows consumed; None where it never began. Ids that differ behind their last
+    /// `/` only take turns: where another of them has come as far since, it is None.
     pub fn import_position(&self, dataset: &DatasetId, import_id: &str) -> Option<u64> {
-        let position = self
-            .tables
-            .get(dataset)?
-            .actor
-            .txn(&format!("{IMPORT_APP}{import_id}"))?;
+        let actor = &self.tables.get(dataset)?.actor;
+        let app_id = format!("{IMPORT_APP}{import_id}");
+        let position = actor.txn(&app_id)?;
+        if let Some((turns, _)) = app_id.rsplit_once('/')
+            && import_id.contains('/')
+            && actor.is_overtaken(&app_id, &format!("{turns}/"))
+        {
+            return None;
+        }
         Some(position.max(0) as u64)
     }
 

@@ -16,6 +16,7 @@ expected_s = 3600
 quality_max = 2
 where = [{ column = "property", equals = "o3" }, { column = "coverage", at_least = 0.75 }]
 permission = "letter of 2026-03-01"
+reference = "rural"
 [columns]
 n = "count"
 coverage = "coverage"
@@ -23,6 +24,8 @@ mean = { mean = "mean" }
 o3_8h = { running_mean_max = { of = "mean", hours = 8, hours_min = 6 } }
 car_share = { share = { of = ["car"], among = ["car", "bike"] } }
 v85 = { histogram_percentile = { of = "speed_hist", weight = "car", class = 10.0, percent = 85.0 } }
+wave = { run = { of = "mean", at_least = 25.0, length_min = 5, peak = 30.0, peaks_min = 3, length_max = 11, source = "KMI" } }
+difference = { difference_to_reference = "mean" }
 eaqi = { index = { name = "eaqi", of = "mean" } }
 hot = { at_least = { of = "mean", limit = 30.0, source = "KMI" } }
 who = { above = { of = "mean", limits = { o3 = 100.0 }, source = "WHO" } }
@@ -30,7 +33,18 @@ who = { above = { of = "mean", limits = { o3 = 100.0 }, source = "WHO" } }
     );
     let json = serde_json::to_string(&declared).unwrap();
     assert_eq!(serde_json::from_str::<Derivation>(&json).unwrap(), declared);
-    assert_eq!(declared.look_back(), 7 * 3_600 * SECOND_US);
+    // Runs reach ten days each way, of up to 25 hours; the running mean seven hours back.
+    let ten_days = 10 * 25 * 3_600 * SECOND_US;
+    assert_eq!(
+        (declared.look_back(), declared.look_ahead()),
+        (ten_days, ten_days)
+    );
+    let mut without_runs = declared.clone();
+    without_runs.columns.remove("wave");
+    assert_eq!(
+        (without_runs.look_back(), without_runs.look_ahead()),
+        (7 * 3_600 * SECOND_US, 0)
+    );
     let equal: Vec<_> = declared.equalities().collect();
     assert_eq!(
         equal,

@@ -108,88 +108,118 @@ pub(super) fn check_inputs(
 ) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for (id, dataset) in datasets {
-        let (Some(derivation), Some(licence)) = (&dataset.derive, &dataset.licence) else {
-            continue;
-        };
-        let input = DerivedInput {
-            dataset: derivation.from.clone(),
-            licences: licences_of(&derivation.from),
-        };
-        errors.extend(check_derived(id, licence, &[input], derivation.permission.as_deref()).err());
+        let inputs: Vec<DerivedInput> = dataset
+            .made_of()
+            .into_iter()
+            .map(|input| DerivedInput {
+                dataset: input.clone(),
+                licences: licences_of(input)
+                    .into_iter()
+                    .filter(|licence| dataset.takes(licence))
+                    .collect(),
+            })
+            .collect();
+        if let Some(licence) = &dataset.licence {
+            errors.extend(check_derived(id, licence, &inputs, dataset.permission()).err());
+        }
     }
     errors
 }
 
-/// Returns the licences that rows of a dataset come under: of a derived one the declared licence, or else those of its
-/// input's rows.
+/// Returns the licences that rows of a dataset come under: of one that is made of others the declared licence, or else
+/// those of its inputs' rows.
 fn row_licences(declarations: &Declarations, dataset: &DatasetId) -> BTreeSet<LicenceId> {
-    let mut at = dataset;
-    // No chain of inputs is longer.
-    for _ in 0..=declarations.datasets.len() {
-        let Some(dataset) = declarations.datasets.get(at) else {
-            break;
-        };
-        let Some(derivation) = &dataset.derive else {
-            let fill = declarations
-                .sources
-                .values()
-                .filter(|source| datasets_of(source).contains(at));
-            return fill.map(|source| source.licence.clone()).collect();
-        };
-        if let Some(licence) = &dataset.licence {
-            return BTreeSet::from([licence.clone()]);
-        }
-        at = &derivation.from;
-    }
-    BTreeSet::new()
+    licences_behind(declarations, dataset, declarations.datasets.len())
 }
 
-/// Returns the licences that rows of each derived dataset come under, each with whom the sources behind them ask to name. A
-/// row may be made of rows under other licences that allow its own: those are named as well.
-pub(crate) fn derived_attributions(
-    datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
-) -> BTreeMap<DatasetId, BTreeMap<LicenceId, Vec<String>>> {
-    let derived = datasets
-        .iter()
-        .filter(|(_, dataset)| dataset.derive.is_some());
-    derived
-        .map(|(id, dataset)| (id.clone(), attributions_of(dataset, datasets)))
+/// The same; no chain of inputs is longer than `left`.
+fn licences_behind(
+    declarations: &Declarations,
+    id: &DatasetId,
+    left: usize,
+) -> BTreeSet<LicenceId> {
+    let Some(dataset) = declarations.datasets.get(id) else {
+        return BTreeSet::new();
+    };
+    let inputs = dataset.made_of();
+    if inputs.is_empty() {
+        let fill = declarations
+            .sources
+            .values()
+            .filter(|source| datasets_of(source).contains(id));
+        return fill.map(|source| source.licence.clone()).collect();
+    }
+    if let Some(licence) = &dataset.licence {
+        return BTreeSet::from([licence.clone()]);
+    }
+    let Some(left) = left.checked_sub(1) else {
+        return BTreeSet::new();
+    };
+    inputs
+        .into_iter()
+        .flat_map(|input| licences_behind(declarations, input, left))
+        .filter(|licence| dataset.takes(licence))
         .collect()
 }
 
+/// Returns the licences that rows of each dataset which is made of others come under, each with whom the sources behind them
+/// ask to name. A row may be made of rows under other licences that allow its own: those are named as well.
+pub(crate) fn derived_attributions(
+    datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+) -> BTreeMap<DatasetId, BTreeMap<LicenceId, Vec<String>>> {
+    let made = datasets
+        .iter()
+        .filter(|(_, dataset)| !dataset.made_of().is_empty());
+    made.map(|(id, dataset)| {
+        (
+            id.clone(),
+            attributions_of(dataset, datasets, datasets.len()),
+        )
+    })
+    .collect()
+}
+
+/// Returns the same of one dataset; no chain of inputs is longer than `left`.
 fn attributions_of(
     dataset: &DatasetDeclaration,
     datasets: &BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+    left: usize,
 ) -> BTreeMap<LicenceId, Vec<String>> {
-    let mut declared = None;
-    let mut at = dataset;
-    for _ in 0..=datasets.len() {
-        let Some(derivation) = &at.derive else {
-            break;
-        };
-        declared = declared.or(at.licence.as_ref());
-        let Some(input) = datasets.get(&derivation.from) else {
-            return BTreeMap::new();
-        };
-        at = input;
+    let inputs = dataset.made_of();
+    if inputs.is_empty() {
+        let licences = dataset.source_licences.keys();
+        return licences
+            .map(|licence| {
+                let names = dataset.attributions(licence).map(str::to_owned);
+                (licence.clone(), names.collect())
+            })
+            .collect();
     }
-    let of_sources = &at.source_licences;
+    let Some(left) = left.checked_sub(1) else {
+        return BTreeMap::new();
+    };
+    let behind: Vec<(LicenceId, Vec<String>)> = inputs
+        .into_iter()
+        .filter_map(|input| datasets.get(input))
+        .flat_map(|input| attributions_of(input, datasets, left))
+        .filter(|(licence, _)| dataset.takes(licence))
+        .collect();
     let named = |under: Option<&LicenceId>| {
         let mut names: Vec<String> = Vec::new();
-        let allowed = of_sources.keys().filter(|licence| {
+        let allowed = behind.iter().filter(|(licence, _)| {
             under.is_none_or(|under| Licence::allows(licence.as_str(), under.as_str()))
         });
-        for name in allowed.flat_map(|licence| at.attributions(licence)) {
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
+        for name in allowed.flat_map(|(_, names)| names) {
+            if !names.contains(name) {
+                names.push(name.clone());
             }
         }
         names
     };
-    match declared {
+    match &dataset.licence {
         Some(licence) => BTreeMap::from([(licence.clone(), named(None))]),
         None => {
-            let licences = of_sources.keys();
+            let licences = behind.iter().map(|(licence, _)| licence);
             licences
                 .map(|licence| (licence.clone(), named(Some(licence))))
                 .collect()

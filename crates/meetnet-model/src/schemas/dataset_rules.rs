@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::derive_rules::{self, DeriveLines};
-use super::{Problems, is_name, raw, test_rules};
+use super::{Problems, assess_rules, gather_rules, is_name, raw, test_rules};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::common;
 use crate::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
@@ -69,6 +69,19 @@ pub(super) fn check(
         .derive
         .map(|derive| derive_rules::check(derive, raw.kind, raw.key.get_ref(), &columns, problems))
         .unzip();
+    if let Some(assess) = &raw.assess {
+        let other = derive
+            .as_ref()
+            .map(|_| "`[derive]`")
+            .or(raw.gather.as_ref().map(|_| "`[gather]`"));
+        let licensed = licence.is_some();
+        let key = raw.key.get_ref();
+        assess_rules::check(assess, raw.kind, key, &columns, other, licensed, problems);
+    }
+    if let Some(gather) = &raw.gather {
+        let key = raw.key.get_ref();
+        gather_rules::check(gather, raw.kind, key, &columns, derive.is_some(), problems);
+    }
     let declaration = DatasetDeclaration {
         id: DatasetId::new(id),
         version: raw.version.into_inner(),
@@ -87,6 +100,8 @@ pub(super) fn check(
         description: required_texts(raw.description, "description", &whole, problems),
         rules: raw.rule.into_iter().map(Spanned::into_inner).collect(),
         derive,
+        assess: raw.assess.map(Spanned::into_inner),
+        gather: raw.gather.map(Spanned::into_inner),
         columns: columns.into_iter().map(|(column, _)| column).collect(),
     };
     (declaration, lines)

@@ -1,6 +1,6 @@
 //! What `[derive]` of a dataset must keep, by itself and against the dataset that it is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -18,6 +18,8 @@ use crate::quality::Quality;
 const EXPECTED_MAX: u32 = 100_000;
 /// Longest running mean, hours.
 const HOURS_MAX: u32 = 48;
+/// Longest run, buckets: a change computes twice as many rows anew.
+const RUN_MAX: u32 = 100;
 
 /// Lines of what is checked against the input.
 #[derive(Debug)]
@@ -85,6 +87,7 @@ pub(super) fn check(
             .map(Spanned::into_inner)
             .collect(),
         permission: raw.permission,
+        reference: raw.reference,
         columns: raw
             .columns
             .into_iter()
@@ -98,12 +101,7 @@ pub(super) fn check(
 }
 
 fn check_expected(bucket: Bucket, expected_s: &Spanned<u32>, problems: &mut Problems<'_>) {
-    let longest_s = match bucket {
-        Bucket::Hour => 3_600,
-        Bucket::Day => 25 * 3_600,
-        Bucket::Month => 31 * 86_400 + 3_600,
-        Bucket::Year => 366 * 86_400,
-    };
+    let longest_s = bucket.longest_s();
     let seconds = *expected_s.get_ref();
     if seconds == 0 || seconds > longest_s {
         problems.add(
@@ -206,7 +204,7 @@ fn check_columns(
 }
 
 /// Returns the type that a rule makes, and whether it always makes a value.
-fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
+pub(super) fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
     match rule {
         ColumnRule::Count => (ColumnType::Int, true),
         ColumnRule::Coverage => (ColumnType::Float, true),
@@ -216,9 +214,12 @@ fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
         | ColumnRule::Sum(_)
         | ColumnRule::Share { .. }
         | ColumnRule::HistogramPercentile { .. }
-        | ColumnRule::RunningMeanMax { .. } => (ColumnType::Float, false),
+        | ColumnRule::RunningMeanMax { .. }
+        | ColumnRule::DifferenceToReference(_) => (ColumnType::Float, false),
         ColumnRule::Index { .. } => (ColumnType::Int, false),
-        ColumnRule::AtLeast { .. } | ColumnRule::Above { .. } => (ColumnType::Bool, false),
+        ColumnRule::Run { .. } | ColumnRule::AtLeast { .. } | ColumnRule::Above { .. } => {
+            (ColumnType::Bool, false)
+        }
     }
 }
 
@@ -239,10 +240,23 @@ fn check_rule(rule: &Spanned<ColumnRule>, problems: &mut Problems<'_>) {
         } if !(1..=HOURS_MAX).contains(hours) || !(1..=*hours).contains(hours_min) => {
             "`hours` is from 1 to 48, and `hours_min` from 1 to `hours`; correct them"
         }
+        ColumnRule::Run {
+            length_min,
+            peaks_min,
+            length_max,
+            ..
+        } if !(1..=*length_max).contains(length_min)
+            || peaks_min > length_max
+            || *length_max > RUN_MAX =>
+        {
+            "`length_min` is from 1 to `length_max`, `peaks_min` no more than that, and `length_max` 100 at most; correct them"
+        }
         ColumnRule::Index { name, .. } if index::find(name).is_none() => {
             "there is no such index; use eaqi or belaqi"
         }
-        ColumnRule::AtLeast { source, .. } | ColumnRule::Above { source, .. }
+        ColumnRule::Run { source, .. }
+        | ColumnRule::AtLeast { source, .. }
+        | ColumnRule::Above { source, .. }
             if source.trim().is_empty() =>
         {
             "a limit names who set it; fill `source` in"
@@ -307,22 +321,27 @@ impl Found<'_, '_> {
     }
 }
 
-/// Returns whether the inputs of a derived dataset never come to one that is not derived.
-fn is_circular(
+/// Returns whether a dataset is made of itself, directly or through others.
+pub(super) fn is_circular(
     id: &DatasetId,
     datasets: &BTreeMap<DatasetId, Located<'_, DatasetDeclaration>>,
 ) -> bool {
-    let mut at = id;
-    for _ in 0..=datasets.len() {
-        match datasets
+    let mut seen = BTreeSet::new();
+    let mut left = vec![id];
+    while let Some(at) = left.pop() {
+        let inputs = datasets
             .get(at)
-            .and_then(|located| located.declaration.derive.as_ref())
-        {
-            Some(derivation) => at = &derivation.from,
-            None => return false,
+            .map(|located| located.declaration.made_of());
+        for input in inputs.into_iter().flatten() {
+            if input == id {
+                return true;
+            }
+            if seen.insert(input) {
+                left.push(input);
+            }
         }
     }
-    true
+    false
 }
 
 fn check_input(
@@ -377,6 +396,19 @@ fn check_input(
                  `{from}`, or add `where` conditions"
             ),
         );
+    }
+    if let Some(reference) = &derivation.reference {
+        let leading = series.first().copied().and_then(&type_of);
+        let wanted = match reference {
+            ConditionValue::Int(_) => ColumnType::Int,
+            ConditionValue::Text(_) => ColumnType::Text,
+        };
+        if leading != Some(wanted) {
+            found.add(
+                lines.from,
+                format!("`reference` is a value of the first key column of `{from}`; correct it"),
+            );
+        }
     }
     for (condition, line) in derivation.conditions.iter().zip(&lines.conditions) {
         let name = &condition.column;

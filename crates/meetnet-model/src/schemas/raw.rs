@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::assessment::Assessment;
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain, QualityRule};
-use crate::derivation::{Bucket, ColumnRule, Condition};
+use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue};
+use crate::gathering::Gathering;
 use crate::property::Correction;
 use crate::quality::{AttenuatedSignal, FlatLine, MonthLimits, Neighbour, RateOfChange, Spike};
 
@@ -33,6 +35,8 @@ pub(super) struct Dataset {
     #[serde(default)]
     pub(super) rule: Vec<Spanned<QualityRule>>,
     pub(super) derive: Option<Derive>,
+    pub(super) assess: Option<Spanned<Assessment>>,
+    pub(super) gather: Option<Spanned<Gathering>>,
     #[serde(default)]
     pub(super) column: Vec<Spanned<Column>>,
 }
@@ -49,6 +53,7 @@ pub(super) struct Derive {
     #[serde(default, rename = "where")]
     pub(super) conditions: Vec<Spanned<Condition>>,
     pub(super) permission: Option<String>,
+    pub(super) reference: Option<ConditionValue>,
     pub(super) columns: BTreeMap<String, Spanned<ColumnRule>>,
 }
 

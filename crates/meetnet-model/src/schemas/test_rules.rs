@@ -30,6 +30,12 @@ pub(super) fn check(
         let limits = rate.get_ref();
         let limits = (limits.suspect_per_hour, limits.fail_per_hour);
         check_limits("rate_of_change", limits, rate.span(), problems);
+        if rate.get_ref().distance_min_s == Some(0) {
+            problems.add(
+                rate.span(),
+                "`distance_min_s` is a time; use 1 or more seconds, or leave it out",
+            );
+        }
     }
     if let Some(flat) = &raw.flat_line {
         check_flat_line(flat, problems);

@@ -1,4 +1,6 @@
+mod assessments;
 mod derivations;
+mod gatherings;
 mod quality_tests;
 
 use super::*;
@@ -78,9 +80,13 @@ fn built_in_declarations_load() {
             "air",
             "air_daily",
             "air_hourly",
+            "air_yearly",
+            "data_quality",
             "heat",
             "heat_daily",
             "heat_hourly",
+            "heat_waves",
+            "neighbourhood_hourly",
             "noise",
             "quality_rules",
             "rejects",

@@ -24,6 +24,7 @@ fn router_with(status: Option<OperationsStatus>, readiness: Readiness) -> Router
                 Arc::new(move || status.clone())
             },
         ),
+        figures: FiguresCache::default(),
     })
 }
 
@@ -183,4 +184,83 @@ async fn the_page_says_why_the_configuration_on_disk_is_refused() {
     assert!(!refused.contains("<listen>"), "foreign text is escaped");
     readiness.config_error(None);
     assert!(!page().await.contains("refused"));
+}
+
+#[test]
+fn figures_are_shown_by_dataset_newest_period_first() {
+    use crate::figures::{Flags, Lateness, OfDataset, Share};
+    let figures = |start: Option<&str>, completeness: Option<f64>, silent: i64| {
+        let share = |share: f64| Share {
+            rows: 1,
+            share: Some(share),
+        };
+        Figures {
+            start: start.map(str::to_owned),
+            days: 1,
+            rows: 12_345,
+            flags: Flags {
+                passed: share(0.905),
+                not_evaluated: share(0.0),
+                suspect: share(0.05),
+                failed: share(0.025),
+                missing: share(0.02),
+            },
+            revisions: 3,
+            completeness,
+            lateness: Lateness {
+                rows: 1,
+                p50_s: Some(64.0),
+                p90_s: Some(7_201.0),
+                p99_s: None,
+            },
+            sensors: 9,
+            silent,
+        }
+    };
+    let of_air = OfDataset {
+        days: vec![
+            figures(Some("2026-11-27T00:00:00Z"), Some(0.7), 2),
+            figures(Some("2026-11-26T00:00:00Z"), Some(1.0), 0),
+        ],
+        months: vec![figures(Some("2026-11-01T00:00:00Z"), None, 0)],
+        all: Some(figures(None, Some(0.999), 0)),
+    };
+    let texts = figures_texts(&AllFigures::from([("air".to_owned(), of_air)]));
+    let shown: Vec<[&str; 5]> = texts
+        .iter()
+        .map(|text| {
+            [
+                text.dataset.as_str(),
+                text.period.as_str(),
+                text.completeness.as_str(),
+                text.completeness_class,
+                text.silent_class,
+            ]
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ["air", "2026-11-27", "70.0 %", "suspect", "suspect"],
+            ["", "2026-11", "–", "plain", "plain"],
+            ["", "all", "99.9 %", "pass", "plain"],
+        ]
+    );
+    assert_eq!(
+        (texts[0].late_half.as_str(), texts[0].late_most.as_str()),
+        ("64 s", "3 h")
+    );
+    assert_eq!(duration(Some(120.0)), "2 min");
+    assert_eq!(duration(Some(172_801.0)), "3 d");
+    assert_eq!(duration(None), "–");
+}
+
+#[tokio::test]
+async fn the_page_has_a_place_for_quality() {
+    let answer = fixture::get(router(None), "/").await;
+    assert!(
+        answer.body.contains("a day is looked at when it is over"),
+        "{}",
+        answer.body
+    );
 }

@@ -201,6 +201,14 @@ pub(super) const ALL: &[Operation] = &[
     },
     Operation {
         method: "get",
+        path: "/api/v1/datasets/{id}/quality",
+        id: "quality",
+        summary: "Says how complete, timely and trustworthy a dataset is, by the day, the month and in all.",
+        answers: Answers::Json,
+        parameters: &[ID],
+    },
+    Operation {
+        method: "get",
         path: "/files/{id}/{path}",
         id: "file",
         summary: "Answers the bytes of a file, or a range of them.",

@@ -31,7 +31,7 @@ pub(super) fn of(
         .collect();
     let of_kind = |kind| ordered.iter().copied().filter(move |d| d.kind == kind);
     // A mean by the hour says nothing of days, nor of what is one already.
-    let mut observed = of_kind(DatasetKind::Wide).filter(|dataset| dataset.derive.is_none());
+    let mut observed = of_kind(DatasetKind::Wide).filter(|dataset| !dataset.is_made());
     let by_hour = observed.find_map(|dataset| by_hour(dataset, language));
     let mut long = of_kind(DatasetKind::Long);
     let by_property = long.next().map(|dataset| by_property(dataset, language));

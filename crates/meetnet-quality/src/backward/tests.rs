@@ -14,6 +14,7 @@ fn rate_of_change_is_per_time() {
     let limits = RateOfChange {
         suspect_per_hour: 3_600.0,
         fail_per_hour: Some(7_200.0),
+        distance_min_s: None,
     };
     let check = |before: Option<Observation>, value: f64, is_whole: bool, expect: Quality| {
         let flag = rate_of_change(at(60, value), before, is_whole, limits);
@@ -39,6 +40,36 @@ fn rate_of_change_is_per_time() {
     check(Some(at(0, NONE)), 1e9, true, Pass);
     check(Some(at(0, 10.0)), NONE, true, Missing);
     check(None, NONE, false, Missing);
+}
+
+#[test]
+fn a_step_within_the_least_distance_is_taken_over_that_distance() {
+    // Three degrees a minute, as a sensor that tells tenths of a degree every second would exceed with each step.
+    let limits = |distance_min_s: Option<u32>| RateOfChange {
+        suspect_per_hour: 180.0,
+        fail_per_hour: Some(600.0),
+        distance_min_s,
+    };
+    let check = |seconds: i64, step: f64, distance_min_s: Option<u32>, expect: Quality| {
+        let flag = rate_of_change(
+            at(seconds, 10.0 + step),
+            Some(at(0, 10.0)),
+            true,
+            limits(distance_min_s),
+        );
+        assert_eq!(flag, expect, "{seconds} s, {step}, {distance_min_s:?}");
+    };
+    check(1, 0.125, None, Suspect);
+    check(1, 0.125, Some(60), Pass);
+    check(1, 3.0, Some(60), Pass);
+    check(1, 3.5, Some(60), Suspect);
+    check(30, -10.5, Some(60), Fail);
+    // Over that distance and more nothing changes.
+    check(60, 3.0, Some(60), Pass);
+    check(60, 3.5, Some(60), Suspect);
+    check(120, 6.0, Some(60), Pass);
+    check(120, 6.5, Some(60), Suspect);
+    check(120, 6.5, None, Suspect);
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn declaration(kind: DatasetKind, columns: Vec<ColumnDeclaration>) -> Arc<Datase
         title: Texts::default(),
         description: Texts::default(),
         derive: None,
+        assess: None,
+        gather: None,
         rules: vec![
             QualityRule::Uptime {
                 column: "uptime".to_owned(),

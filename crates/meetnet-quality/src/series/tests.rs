@@ -12,6 +12,7 @@ fn declared() -> PropertyTests {
         rate_of_change: Some(RateOfChange {
             suspect_per_hour: 24.0,
             fail_per_hour: Some(72.0),
+            distance_min_s: None,
         }),
         flat_line: Some(FlatLine {
             tolerance: 0.5,

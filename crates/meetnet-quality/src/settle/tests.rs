@@ -7,6 +7,7 @@ fn tests(flat_s: u32, period_s: u32) -> WholeTests {
         rate_of_change: Some(RateOfChange {
             suspect_per_hour: 60.0,
             fail_per_hour: None,
+            distance_min_s: None,
         }),
         flat_line: Some(FlatLine {
             tolerance: 0.5,

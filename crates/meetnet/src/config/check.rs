@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_decode::{Decoders, SetupProblem};
+use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::derivation::check_filled;
+use meetnet_model::derivation::{ColumnRule, ConditionValue, check_filled};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::{Licence, check_licences};
 use meetnet_model::privacy::PrivacyKey;
@@ -76,7 +77,7 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence, attribution and bounds that the city declares for a dataset; returns with them how long old
+/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset; returns with them how long old
 /// periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
@@ -139,8 +140,68 @@ pub(super) fn dataset_overrides(
         {
             document.problem(bounds.span(), problem.to_owned());
         }
+        if let Some(permission) = raw.permission {
+            let span = permission.span();
+            if let Err(problem) = set_permission(declaration, permission.into_inner()) {
+                document.problem(span, problem.to_owned());
+            }
+        }
+        if let Some(reference) = raw.reference {
+            let span = reference.span();
+            if let Err(problem) = set_reference(declaration, reference.into_inner()) {
+                document.problem(span, problem.to_owned());
+            }
+        }
     }
     (schemas, retention)
+}
+
+/// Notes the agreement by which a dataset made of others may ask for less than they do; else says what is wrong.
+fn set_permission(
+    declaration: &mut DatasetDeclaration,
+    permission: String,
+) -> Result<(), &'static str> {
+    if permission.trim().is_empty() {
+        return Err("`permission` names an agreement; fill it in, or remove it");
+    }
+    let derived = declaration.derive.as_mut();
+    let gathered = declaration.gather.as_mut();
+    let of = derived
+        .map(|derivation| &mut derivation.permission)
+        .or(gathered.map(|gathering| &mut gathering.permission));
+    match of {
+        Some(of) => *of = Some(permission),
+        None => return Err("only datasets that are made of others have a `permission`; remove it"),
+    }
+    Ok(())
+}
+
+/// Says whose rows those of a derived dataset are compared with; else says what is wrong.
+fn set_reference(
+    declaration: &mut DatasetDeclaration,
+    reference: ConditionValue,
+) -> Result<(), &'static str> {
+    let leading = declaration.key.first();
+    let leading = leading.and_then(|name| declaration.column_index(name));
+    let leading = leading.map(|at| declaration.columns[at].column_type);
+    let Some(derivation) = &mut declaration.derive else {
+        return Err("only derived datasets have a `reference`; remove it");
+    };
+    let compares = |rule: &ColumnRule| matches!(rule, ColumnRule::DifferenceToReference(_));
+    if !derivation.columns.values().any(compares) {
+        return Err("no column of this dataset is a difference to a reference; remove `reference`");
+    }
+    let wanted = match &reference {
+        ConditionValue::Int(_) => ColumnType::Int,
+        ConditionValue::Text(_) => ColumnType::Text,
+    };
+    if leading != Some(wanted) {
+        return Err(
+            "`reference` is a value of the first key column: a sensor as text, a segment as a number",
+        );
+    }
+    derivation.reference = Some(reference);
+    Ok(())
 }
 
 /// Makes an area the ranges of longitude and latitude of places; else says what is wrong.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 
+use meetnet_model::derivation::ConditionValue;
 use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
@@ -245,6 +246,10 @@ pub(super) struct Dataset {
     pub(super) retention: Option<Spanned<DurationText>>,
     /// West, south, east, north.
     pub(super) bounds: Option<Spanned<[f64; 4]>>,
+    /// Sensor or segment that rows of a derived dataset are compared with.
+    pub(super) reference: Option<Spanned<ConditionValue>>,
+    /// The agreement by which a dataset made of others may ask for less than those do.
+    pub(super) permission: Option<Spanned<String>>,
 }
 
 /// `[[source]]`, of every kind.

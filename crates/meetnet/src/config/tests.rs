@@ -192,6 +192,51 @@ fn places_take_the_citys_bounds() {
 }
 
 #[test]
+fn differences_are_to_the_citys_reference() {
+    let reference =
+        |of: &str, value: &str| format!("[[dataset]]\nid = \"{of}\"\nreference = {value}\n");
+    let config = right(&reference("heat_hourly", "\"garden-7\""), &[]);
+    let hourly = config.declarations.dataset("heat_hourly").unwrap();
+    let declared = hourly.derive.as_ref().unwrap().reference.clone();
+    assert_eq!(
+        declared,
+        Some(meetnet_model::derivation::ConditionValue::Text(
+            "garden-7".to_owned()
+        ))
+    );
+    let refused = |text: &str, expect: &str| {
+        let said = parse(text, &[]).unwrap_err().to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    refused(&reference("heat", "\"garden-7\""), "only derived datasets");
+    refused(
+        &reference("air_hourly", "\"garden-7\""),
+        "no column of this",
+    );
+    refused(&reference("heat_daily", "7"), "a sensor as text");
+}
+
+#[test]
+fn agreements_are_of_datasets_that_are_made_of_others() {
+    let permission =
+        |of: &str, text: &str| format!("[[dataset]]\nid = \"{of}\"\npermission = \"{text}\"\n");
+    for of in ["neighbourhood_hourly", "traffic_daily"] {
+        let config = right(&permission(of, "letter of 2026-03-01"), &[]);
+        let dataset = config.declarations.dataset(of).unwrap();
+        assert_eq!(dataset.permission(), Some("letter of 2026-03-01"), "{of}");
+    }
+    let refused = |text: &str, expect: &str| {
+        let said = parse(text, &[]).unwrap_err().to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    refused(&permission("heat", "letter"), "made of others");
+    refused(
+        &permission("neighbourhood_hourly", " "),
+        "names an agreement",
+    );
+}
+
+#[test]
 fn one_namespace_for_two_sources_needs_a_precedence() {
     let second = SOURCE.replace("\"balcony\"", "\"garden\"\nnamespace = \"balcony\"");
     let shared = parse(&format!("{SOURCE}{second}"), &[])

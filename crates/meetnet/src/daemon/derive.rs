@@ -98,14 +98,15 @@ impl Work {
                 .tables
                 .values()
                 .map(|table| &table.declaration)
-                .filter(|declaration| declaration.derive.is_some())
+                .filter(|declaration| declaration.is_made())
                 .cloned()
                 .collect();
-            let inputs = derived
-                .iter()
-                .filter_map(|declaration| declaration.derive.as_ref());
-            let inputs = inputs.filter_map(|derive| snapshot.tables.get_key_value(&derive.from));
-            let versions: BTreeMap<DatasetId, u64> = inputs
+            if derived.is_empty() {
+                continue;
+            }
+            // Derived ones among them: others are made of those. A round that finds nothing commits nothing.
+            let tables = snapshot.tables.iter();
+            let versions: BTreeMap<DatasetId, u64> = tables
                 .map(|(id, table)| (id.clone(), table.version))
                 .collect();
             if versions == self.seen {

@@ -28,7 +28,7 @@ fn config_check_says_what_is_in_effect() {
         "http         127.0.0.1:8080",
         "admin        off",
         "zigbee2mqtt/{device}",
-        "13 datasets",
+        "17 datasets",
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }

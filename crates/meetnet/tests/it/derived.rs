@@ -2,7 +2,7 @@
 //! after a restart and after an erasure.
 
 use crate::desk::{self, push, start, wait_for};
-use crate::process::answer;
+use crate::process::{answer, http};
 
 /// Commits at once, so that the test need not wait for what is derived from commits.
 const LAKE: &str = "[lake]\ncommit_age_max = \"200ms\"\n";
@@ -65,5 +65,38 @@ fn hours_are_derived_from_what_is_committed() {
     push(&address, &message(9, 60, 10.0));
     let rest = format!("{header}desk-8,1,0.33,30.0,3,CC0-1.0\r\ndesk-9,1,0.33,10.0,3,CC0-1.0\r\n");
     says(&portal, ROWS, &rest);
+    daemon.stop();
+}
+
+const DAYS: &str = "SELECT rows, revisions, round(completeness, 3) AS complete, sensors, silent \
+                    FROM data_quality WHERE dataset = 'heat' AND period = 'day' ORDER BY time";
+
+#[test]
+fn a_day_that_is_over_says_how_good_it_was() {
+    let (_dir, file) = desk::installation(&desk::config(LAKE, TIME));
+    // Two days ago: over for long. Whether the day after is, in which nobody said anything, depends on the time of the day.
+    let day = (jiff::Timestamp::now().as_second() / 86_400 - 2) * 86_400;
+    let (daemon, portal, address) = start(&file);
+    push(
+        &address,
+        &format!(r#"{{"id": "7", "ts": {}, "t": 20.0}}"#, day + 60),
+    );
+    let ask = |sql: &str| answer(&["sql", "--url", &portal, "--format", "csv", sql]);
+    let of_day = "rows,revisions,complete,sensors,silent\r\n1,0,0.042,1,0\r\n";
+    wait_for("the day is said", || ask(DAYS).starts_with(of_day));
+    let licence = ask("SELECT DISTINCT licence FROM data_quality");
+    assert_eq!(licence, "licence\r\nCC0-1.0\r\n");
+    let url = format!("{portal}/api/v1/datasets/heat/quality");
+    let (status, said) = http("GET", &url, "");
+    assert_eq!(status, 200, "{said}");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["all"]["rows"], 1, "{said}");
+    assert_eq!(said["all"]["lateness"]["rows"], 1, "{said}");
+    let oldest = said["days"].as_array().unwrap().last().unwrap();
+    let start = jiff::Timestamp::from_second(day).unwrap();
+    assert_eq!(
+        oldest["start"],
+        start.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    );
     daemon.stop();
 }

@@ -150,6 +150,26 @@ fn what_is_wrong_with_a_derivation_is_named_with_its_line() {
         &["daily.toml:20: `warm` depends on the property of a row; put `property` into the key"],
     );
     check_daily(
+        "warm = { at_least = { of = \"mean\", limit = 20, source = \"Stad\" } }",
+        "warm = { run = { of = \"value\", at_least = 25, length_min = 5, peak = 30, peaks_min = 3, length_max = 4, source = \"Stad\" } }",
+        &[
+            "daily.toml:20: `length_min` is from 1 to `length_max`, `peaks_min` no more than that, and `length_max` 100 at most; \
+             correct them",
+        ],
+    );
+    check_daily(
+        "warm = { at_least = { of = \"mean\", limit = 20, source = \"Stad\" } }",
+        "warm = { run = { of = \"value\", at_least = 25, length_min = 5, peak = 30, peaks_min = 3, length_max = 9, source = \"\" } }",
+        &["daily.toml:20: a limit names who set it; fill `source` in"],
+    );
+    check_daily(
+        "mean = { mean = \"value\" }",
+        "mean = { difference_to_reference = \"warm\" }",
+        &[
+            "daily.toml:19: `warm` is no column of numbers above `mean`; name one that is declared before it",
+        ],
+    );
+    check_daily(
         "mean = { mean = \"value\" }",
         "mean = { running_mean_max = { of = \"value\", hours = 8, hours_min = 9 } }",
         &[
@@ -185,6 +205,16 @@ fn a_derivation_fits_its_input() {
             "daily.toml:15: `property` of `water` cannot be compared so; `equals` takes a value of a key column, `at_least` a \
              column of floats",
         ],
+    );
+    check_daily(
+        "grace_s = 3600",
+        "grace_s = 3600\nreference = 7",
+        &["daily.toml:10: `reference` is a value of the first key column of `water`; correct it"],
+    );
+    check_daily(
+        "grace_s = 3600",
+        "grace_s = 3600\nreference = \"well\"",
+        &[],
     );
     check_daily(
         "mean = { mean = \"value\" }",

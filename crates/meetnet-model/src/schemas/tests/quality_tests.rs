@@ -91,6 +91,10 @@ fn faults_of_tests() {
         rate,
     );
     check(
+        "rate_of_change = { suspect_per_hour = 5, distance_min_s = 0 }",
+        "`distance_min_s` is a time; use 1 or more seconds, or leave it out",
+    );
+    check(
         "spike = { suspect = -1 }",
         "the limits of `spike` are positive, and `fail` is not below `suspect`; correct them",
     );

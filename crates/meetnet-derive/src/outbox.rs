@@ -1,0 +1,104 @@
+//! Rows of a pass on their way to whoever takes them, in chunks of about a size.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use meetnet_lake::LakeError;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::{DatasetId, LicenceId};
+use meetnet_model::rows::DatasetRows;
+
+use crate::deriver::{DerivedChunk, DerivedTables, not_taken, unreadable};
+use crate::error::DeriveError;
+use crate::fold::Finished;
+use crate::position;
+
+/// Rows of one chunk, about: each is a commit.
+pub(crate) const CHUNK_ROWS: usize = 65_536;
+
+/// Rows that have been computed and not handed over.
+pub(crate) struct Outbox<'a> {
+    pub(crate) declaration: &'a Arc<DatasetDeclaration>,
+    pub(crate) position_id: &'a str,
+    pub(crate) input: &'a DatasetId,
+    /// Position before the pass; none: it is from the beginning.
+    pub(crate) since: Option<i64>,
+    pub(crate) through: i64,
+    pub(crate) erasures: u64,
+    pub(crate) pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
+    /// Rows that are pending.
+    pub(crate) rows: usize,
+    pub(crate) handed: u64,
+}
+
+impl Outbox<'_> {
+    /// Takes rows. Those before them are handed over where they are enough for a chunk; these stay, for the last chunk of
+    /// the pass has its position.
+    pub(crate) fn add<T: DerivedTables>(
+        &mut self,
+        finished: Vec<Finished>,
+        tables: &T,
+    ) -> Result<(), DeriveError> {
+        let rows: usize = finished
+            .iter()
+            .map(|finished| finished.rows.batch.num_rows())
+            .sum();
+        if self.rows > 0 && self.rows + rows > CHUNK_ROWS {
+            self.hand_over(tables, false)?;
+        }
+        self.rows += rows;
+        for Finished { rows, licence } in finished {
+            self.pending.entry(licence).or_default().push(rows.batch);
+        }
+        Ok(())
+    }
+
+    /// Hands everything over that is left, with the new position; returns how many rows that were in all.
+    pub(crate) fn finish<T: DerivedTables>(mut self, tables: &T) -> Result<u64, DeriveError> {
+        self.hand_over(tables, true)?;
+        Ok(self.handed)
+    }
+
+    /// Hands everything over; with `is_last`, the last chunk says how far the dataset is derived.
+    fn hand_over<T: DerivedTables>(
+        &mut self,
+        tables: &T,
+        is_last: bool,
+    ) -> Result<(), DeriveError> {
+        let declaration = self.declaration;
+        let id = &declaration.id;
+        self.rows = 0;
+        let mut pending = std::mem::take(&mut self.pending).into_iter().peekable();
+        while let Some((licence, batches)) = pending.next() {
+            let batch =
+                concat_batches(&declaration.declared_schema(), &batches).map_err(|source| {
+                    unreadable(id)(LakeError::Usage(format!("rows cannot be joined: {source}")))
+                })?;
+            let handed = batch.num_rows() as u64;
+            let position = match self.since {
+                _ if is_last && pending.peek().is_none() => position::done(self.through),
+                Some(since) => position::done(since),
+                None => position::begun(self.through),
+            };
+            let chunk = DerivedChunk {
+                rows: DatasetRows {
+                    declaration: Arc::clone(declaration),
+                    batch,
+                    envelopes: Vec::new(),
+                    timeless: Vec::new(),
+                },
+                input: self.input.clone(),
+                licence,
+                through: self.through,
+                position_id: self.position_id.to_owned(),
+                position,
+                erasures: self.erasures,
+            };
+            tables.take(chunk).map_err(not_taken(id))?;
+            self.handed += handed;
+        }
+        Ok(())
+    }
+}

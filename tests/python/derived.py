@@ -1,0 +1,242 @@
+"""A lake -> what its derived datasets hold and pandas computes otherwise from the inputs that lie in it.
+
+Prints {"rows": {dataset: rows}, "wrong": [[dataset, key, column, stored, computed], …]}; only tables that are there and
+not empty are compared. Days are those of Europe/Brussels.
+"""
+import json
+import math
+import os
+import sys
+
+import deltalake
+import numpy as np
+import pandas as pd
+
+ZONE = "Europe/Brussels"
+HOUR = pd.Timedelta(hours=1)
+LAKE = sys.argv[1]
+
+
+def read(dataset):
+    """Current rows of a table, or None where it has none."""
+    path = os.path.join(LAKE, dataset)
+    if not deltalake.DeltaTable.is_deltatable(path):
+        return None
+    rows = deltalake.DeltaTable(path).to_pyarrow_table().to_pandas()
+    rows = rows[~rows["superseded"].astype(str).str.lower().eq("true")]
+    return rows if len(rows) else None
+
+
+def local_day(times):
+    return times.dt.tz_convert(ZONE).dt.normalize()
+
+
+def hours_of(day):
+    """How many hours a local day has."""
+    return int(((day + pd.DateOffset(days=1)) - day) / HOUR)
+
+
+def hourly(rows, key):
+    """Hours of single observations, or of intervals that they state."""
+    rows = rows.copy()
+    rows["hour"] = rows["time"].dt.floor("h")
+    rows["counts"] = rows["quality"] <= 3
+    answer = {}
+    for at, group in rows.groupby([*key, "hour"]):
+        counting = group[group["counts"]]
+        thirds = set()
+        for time, interval in zip(counting["time"], counting["interval_s"]):
+            second = (time - at[-1]).total_seconds()
+            length = interval if not pd.isna(interval) and interval > 0 else 1
+            last = min(second + length, 3600) - 1e-6
+            thirds.update(range(int(second // 1200), int(last // 1200) + 1))
+        values = counting["value"].dropna().to_numpy()
+        answer[at] = {
+            "observations": len(counting),
+            "coverage": len(thirds) / 3,
+            "mean": values.mean() if len(values) else None,
+            "min": values.min() if len(values) else None,
+            "max": values.max() if len(values) else None,
+        }
+    return answer
+
+
+def by_day(hours, coverage_min):
+    """Local days: series and day -> [(hour, its figures)] of the hours that count; days of hours that do not are there, too."""
+    days = {}
+    for (*series, hour), figures in hours.items():
+        day = hour.tz_convert(ZONE).normalize()
+        of_day = days.setdefault((*series, day), [])
+        if figures["coverage"] >= coverage_min:
+            of_day.append((hour, figures))
+    return days
+
+
+def heat_daily(hours):
+    answer = {}
+    for (sensor, day), counting in by_day(hours, 0.6).items():
+        figures = [figures for _, figures in counting]
+        least = min((f["min"] for f in figures), default=None)
+        greatest = max((f["max"] for f in figures), default=None)
+        answer[sensor, day] = {
+            "hours": len(figures),
+            "coverage": len(figures) / hours_of(day),
+            "min": least,
+            "mean": np.mean([f["mean"] for f in figures]) if figures else None,
+            "max": greatest,
+            "summer_day": None if greatest is None else greatest >= 25,
+            "heat_day": None if greatest is None else greatest >= 30,
+            "tropical_night": None if least is None else least >= 20,
+        }
+    return answer
+
+
+def heat_waves(days):
+    """KMI's rule, run by run: no run here is longer than 62 days."""
+    answer, runs = {}, {}
+    for (sensor, day), figures in sorted(days.items()):
+        greatest = figures["max"]
+        answer[sensor, day] = {
+            "coverage": figures["coverage"],
+            "max": greatest,
+            "heat_wave": None if greatest is None else False,
+        }
+        run = runs.setdefault(sensor, [])
+        if run and (greatest is None or greatest < 25 or run[-1][0] + pd.DateOffset(days=1) != day):
+            close(answer, sensor, run)
+            run.clear()
+        if greatest is not None and greatest >= 25:
+            run.append((day, greatest))
+    for sensor, run in runs.items():
+        close(answer, sensor, run)
+    return answer
+
+
+def close(answer, sensor, run):
+    if len(run) >= 5 and sum(greatest >= 30 for _, greatest in run) >= 3:
+        for day, _ in run:
+            answer[sensor, day]["heat_wave"] = True
+
+
+def air_daily(hours):
+    answer = {}
+    means = {at: figures["mean"] for at, figures in hours.items() if figures["coverage"] >= 0.75}
+    limits = {"pm2_5": (15, 25), "pm10": (45, 45), "no2": (25, 50), "so2": (40, None)}
+    for (sensor, prop, day), counting in by_day(hours, 0.75).items():
+        values = [figures["mean"] for _, figures in counting]
+        running = []
+        for number in range(hours_of(day)):
+            last = (day + number * HOUR).tz_convert("UTC")
+            of_eight = [means.get((sensor, prop, last - back * HOUR)) for back in range(8)]
+            of_eight = [value for value in of_eight if value is not None]
+            if len(of_eight) >= 6:
+                running.append(np.mean(of_eight))
+        mean = np.mean(values) if values else None
+        eight = max(running, default=None)
+
+        def above(value, limit):
+            return None if value is None or limit is None else bool(value > limit)
+
+        who, eu = limits.get(prop, (None, None))
+        answer[sensor, prop, day] = {
+            "hours": len(values),
+            "coverage": len(values) / hours_of(day),
+            "mean": mean,
+            "hour_max": max(values, default=None),
+            "mean_8h_max": eight,
+            "who_exceeded": above(mean, who),
+            "eu_exceeded": above(mean, eu),
+            "who_8h_exceeded": above(eight, 100 if prop == "o3" else None),
+            "eu_8h_exceeded": above(eight, 120 if prop == "o3" else None),
+        }
+    return answer
+
+
+def v85(rows):
+    classes = np.zeros(0)
+    for histogram, cars in zip(rows["speed_hist"], rows["car"]):
+        if histogram is None or pd.isna(cars):
+            continue
+        shares = np.array([0.0 if share is None or pd.isna(share) else share for share in histogram])
+        size = max(len(classes), len(shares))
+        classes = np.pad(classes, (0, size - len(classes))) + np.pad(shares, (0, size - len(shares))) * cars
+    if not classes.sum() > 0:
+        return None
+    wanted, below = classes.sum() * 0.85, 0.0
+    for number, count in enumerate(classes[:-1]):
+        if count > 0 and below + count >= wanted:
+            return (number + (wanted - below) / count) * 10
+        below += count
+    return None
+
+
+def traffic_daily(rows):
+    rows = rows[rows["interval_s"] == 3600].copy()
+    rows["day"] = local_day(rows["time"])
+    modes = ["car", "heavy", "bike", "pedestrian"]
+    answer = {}
+    for (segment, day), group in rows.groupby(["segment_id", "day"]):
+        counting = group[(group["quality"] <= 2) & (group["uptime"] >= 0.5)]
+        whole = counting.dropna(subset=modes)
+        total = whole[modes].to_numpy().sum()
+        figures = {
+            "hours": len(counting),
+            "coverage": counting["time"].nunique() / hours_of(day),
+            "v85": v85(counting),
+        }
+        for mode in modes:
+            values = counting[mode].dropna()
+            figures[mode] = values.sum() if len(values) else None
+            figures[f"{mode}_share"] = whole[mode].sum() / total if total > 0 else None
+        answer[int(segment), day] = figures
+    return answer
+
+
+def same(stored, computed):
+    if stored is None or (isinstance(stored, float) and math.isnan(stored)) or stored is pd.NA:
+        return computed is None
+    if computed is None:
+        return False
+    if isinstance(computed, (bool, np.bool_)):
+        return bool(stored) == bool(computed)
+    return math.isclose(float(stored), float(computed), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def compare(dataset, key, computed, wrong):
+    stored = read(dataset)
+    found = {}
+    for row in [] if stored is None else stored.to_dict("records"):
+        at = tuple(row[name] for name in key)
+        found[(*at, row["time"].tz_convert("UTC"))] = row
+    expected = {(*at, time.tz_convert("UTC")): figures for (*at, time), figures in computed.items()}
+    for at in sorted(set(found) ^ set(expected), key=str):
+        wrong.append([dataset, str(at), "", at in found, at in expected])
+    for at in sorted(set(found) & set(expected), key=str):
+        for column, value in expected[at].items():
+            if not same(found[at][column], value):
+                wrong.append([dataset, str(at), column, str(found[at][column]), str(value)])
+    return len(found)
+
+
+def main():
+    rows, wrong = {}, []
+    heat, air, traffic = read("heat"), read("air"), read("traffic")
+    if heat is not None:
+        heat = heat[heat["property"] == "air_temperature"]
+        hours = hourly(heat, ["sensor_id"])
+        days = heat_daily(hours)
+        rows["heat_hourly"] = compare("heat_hourly", ["sensor_id"], hours, wrong)
+        rows["heat_daily"] = compare("heat_daily", ["sensor_id"], days, wrong)
+        waves = heat_waves(days)
+        rows["heat_waves"] = compare("heat_waves", ["sensor_id"], waves, wrong)
+        rows["days in a wave"] = sum(figures["heat_wave"] is True for figures in waves.values())
+    if air is not None:
+        hours = hourly(air, ["sensor_id", "property"])
+        rows["air_hourly"] = compare("air_hourly", ["sensor_id", "property"], hours, wrong)
+        rows["air_daily"] = compare("air_daily", ["sensor_id", "property"], air_daily(hours), wrong)
+    if traffic is not None:
+        rows["traffic_daily"] = compare("traffic_daily", ["segment_id"], traffic_daily(traffic), wrong)
+    print(json.dumps({"rows": rows, "wrong": wrong[:20]}))
+
+
+main()

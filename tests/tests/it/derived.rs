@@ -1,0 +1,294 @@
+//! Derived datasets of the real binary against pandas, which computes them from the tables of their inputs; and neighbourhoods, of
+//! what may be gathered and after an erasure.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use meetnet_tests::daemon::Installation;
+use meetnet_tests::{python, recordings};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+/// How long everything may take to be derived.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset.
+async fn compare(installation: &Installation) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lake = installation.lake();
+        let found = python::run("derived.py", &[&lake]).unwrap();
+        if found["wrong"].as_array().unwrap().is_empty() {
+            return found["rows"].clone();
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{found:#}\n{}",
+            installation.log_tail()
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn import(installation: &Installation, lines: &str) {
+    let file = installation.folder().join("history.ndjson");
+    fs::write(&file, lines).unwrap();
+    let output = installation
+        .run(&["import", "json", file.to_str().unwrap()])
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+const DESK: &str = r#"
+[[source]]
+id = "desk"
+kind = "http"
+format = "json"
+sensor_id = { pointer = "/id" }
+time = { pointer = "/ts", format = "unix" }
+token = { env = "MEETNET_TEST_TOKEN" }
+licence = "CC0-1.0"
+map = [
+  { dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" },
+  { dataset = "air", property = "o3", pointer = "/o3", unit = "ug/m3" },
+  { dataset = "air", property = "no2", pointer = "/no2", unit = "ug/m3" },
+]
+"#;
+
+/// A summer of three sensors with heat waves, broken ones, gaps, and days when the clocks change.
+fn summer(random: &mut StdRng) -> String {
+    // 2026-03-20 to 2026-05-26; and some days around the end of summer time.
+    let days = (20_532..20_600).chain(20_748..20_756);
+    let mut lines = String::new();
+    let mut warmth = [0.0_f64; 3];
+    for day in days {
+        for (sensor, warmth) in warmth.iter_mut().enumerate() {
+            // It stays as warm as it was for some days.
+            if random.random_bool(0.15) {
+                *warmth = f64::from(random.random_range(0_i32..10));
+            }
+            if (20_560..20_570).contains(&day) {
+                *warmth = 9.0;
+            }
+            if random.random_bool(0.03) {
+                continue;
+            }
+            for third in 0..72 {
+                if random.random_bool(0.1) {
+                    continue;
+                }
+                let ts = day * 86_400 + third * 1_200 + random.random_range(0..1_200);
+                let noon = (f64::from(third) - 42.0).abs() / 36.0;
+                let t = 22.0 + 1.2 * *warmth
+                    - 5.0 * noon
+                    - f64::from(random.random_range(0_i32..64)) / 8.0;
+                let o3 = f64::from(random.random_range(0_i32..2_400)) / 10.0;
+                let no2 = f64::from(random.random_range(0_i32..800)) / 10.0;
+                writeln!(
+                    lines,
+                    "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{t},\"o3\":{o3},\"no2\":{no2}}}"
+                )
+                .unwrap();
+            }
+        }
+    }
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hours_days_and_heat_waves_are_those_of_pandas() {
+    if !python::has_packages(&["deltalake", "pandas"]) {
+        return;
+    }
+    let seed = std::env::var("MEETNET_SEED").map_or(1, |seed| seed.parse().unwrap());
+    println!("MEETNET_SEED={seed}");
+    let installation = Installation::new("commit_age_max = \"1s\"", DESK).unwrap();
+    let lines = summer(&mut StdRng::seed_from_u64(seed));
+    // What comes later is revised: every fifth line is held back until the rest has been derived.
+    let part = |is_late: bool| -> String {
+        let lines = lines.lines().enumerate();
+        let some = lines.filter(|(number, _)| (number % 5 == 0) == is_late);
+        some.map(|(_, line)| format!("{line}\n")).collect()
+    };
+    import(&installation, &part(false));
+    let daemon = installation.start().await.unwrap();
+    compare(&installation).await;
+    daemon.stop().unwrap();
+    import(&installation, &part(true));
+    let daemon = installation.start().await.unwrap();
+    let rows = compare(&installation).await;
+    daemon.stop().unwrap();
+    println!("{rows}");
+    for dataset in [
+        "heat_hourly",
+        "heat_daily",
+        "heat_waves",
+        "air_hourly",
+        "air_daily",
+    ] {
+        assert!(rows[dataset].as_u64().unwrap() > 100, "{dataset}: {rows}");
+    }
+    let waves = rows["days in a wave"].as_u64().unwrap();
+    assert!(
+        waves > 0 && waves < rows["heat_waves"].as_u64().unwrap(),
+        "{rows}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_of_recorded_traffic_are_those_of_pandas() {
+    let Some(data) = recordings("MEETNET_REAL_DATA") else {
+        return;
+    };
+    if !python::has_packages(&["deltalake", "pandas"]) {
+        return;
+    }
+    let source = "[[source]]\nid = \"telraam\"\nkind = \"http\"\nformat = \"telraam\"\n\
+                  token = { env = \"MEETNET_TEST_TOKEN\" }\nlicence = \"CC-BY-NC-4.0\"\n\
+                  time_window = { back = \"20000d\", ahead = \"1h\" }\n";
+    let installation = Installation::new("commit_age_max = \"1s\"", source).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let files = fs::read_dir(data.join("telraam/karlsruhe")).unwrap();
+    for file in files {
+        let path = file.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let body = fs::read(&path).unwrap();
+            let answer = installation.push("telraam", body, &[]).await.unwrap();
+            assert_eq!(answer.0, 204, "{}", path.display());
+        }
+    }
+    let count = "SELECT count(*) > 0 FROM traffic";
+    assert_eq!(installation.cell(count).await.unwrap(), true);
+    // Hot rows are not derived: everything must be committed first.
+    daemon.stop().unwrap();
+    let daemon = installation.start().await.unwrap();
+    let rows = compare(&installation).await;
+    daemon.stop().unwrap();
+    println!("{rows}");
+    assert!(rows["traffic_daily"].as_u64().unwrap() > 0, "{rows}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hours_and_days_of_recorded_air_are_those_of_pandas() {
+    let Some(data) = recordings("MEETNET_REAL_DATA") else {
+        return;
+    };
+    if !python::has_packages(&["deltalake", "pandas"]) {
+        return;
+    }
+    let source = "[[source]]\nid = \"archive\"\nkind = \"http\"\nformat = \"json\"\n\
+                  sensor_id = { pointer = \"/sensor_id\" }\n\
+                  time = { pointer = \"/timestamp\", format = \"rfc3339\", zone = \"UTC\" }\n\
+                  token = { env = \"MEETNET_TEST_TOKEN\" }\nlicence = \"ODbL-1.0\"\n\
+                  map = [\n{ dataset = \"air\", property = \"pm10\", pointer = \"/P1\", unit = \"ug/m3\" },\n\
+                  { dataset = \"air\", property = \"pm2_5\", pointer = \"/P2\", unit = \"ug/m3\" },\n]\n";
+    let installation = Installation::new("commit_age_max = \"1s\"", source).unwrap();
+    let mut lines = String::new();
+    for file in fs::read_dir(data.join("sensor_community/archive_csv")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "csv") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let mut of_file = text.lines();
+        let header: Vec<&str> = of_file.next().unwrap().split(';').collect();
+        if !header.contains(&"P1") {
+            continue;
+        }
+        for line in of_file.filter(|line| !line.is_empty()) {
+            let fields: serde_json::Map<String, Value> = header
+                .iter()
+                .zip(line.split(';'))
+                .map(|(name, value)| ((*name).to_owned(), json!(value)))
+                .collect();
+            writeln!(lines, "{}", Value::Object(fields)).unwrap();
+        }
+    }
+    import(&installation, &lines);
+    let daemon = installation.start().await.unwrap();
+    let rows = compare(&installation).await;
+    daemon.stop().unwrap();
+    println!("{rows}");
+    assert!(rows["air_daily"].as_u64().unwrap() > 0, "{rows}");
+}
+
+/// Two gardens in one cell, of which one may not be sold, and a third elsewhere.
+fn gardens() -> String {
+    let source = |id: &str, licence: &str, at: &str| {
+        format!(
+            "[[source]]\nid = \"{id}\"\nkind = \"http\"\nformat = \"json\"\nsensor_id = {{ pointer = \"/id\" }}\n\
+             time = {{ pointer = \"/ts\", format = \"unix\" }}\ntoken = {{ env = \"MEETNET_TEST_TOKEN\" }}\n\
+             licence = \"{licence}\"\n\
+             map = [{{ dataset = \"heat\", property = \"air_temperature\", pointer = \"/t\", unit = \"Cel\" }}]\n\
+             [[source.device]]\nid = \"g\"\nsince = \"2020-01-01\"\nlongitude = {at}\nlatitude = 50.8796\n\n"
+        )
+    };
+    [
+        source("one", "CC-BY-4.0", "4.7009"),
+        source("two", "CC-BY-NC-4.0", "4.7009"),
+        source("three", "CC0-1.0", "4.7409"),
+    ]
+    .concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbourhoods_leave_out_what_nobody_may_sell_and_what_was_erased() {
+    let installation = Installation::new(
+        "commit_age_max = \"200ms\"\nstable_age_max = \"1s\"",
+        &gardens(),
+    )
+    .unwrap();
+    let daemon = installation.start().await.unwrap();
+    // An hour that ended long enough ago.
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let hour = (now.as_secs() / 3_600 - 6) * 3_600;
+    for (source, value) in [("one", 20.0), ("two", 30.0), ("three", 10.0)] {
+        for minute in [0, 20, 40] {
+            let ts = hour + minute * 60;
+            let body = format!("{{\"id\":\"g\",\"ts\":{ts},\"t\":{value}}}");
+            let answer = installation.push(source, body.into_bytes(), &[]);
+            assert_eq!(answer.await.unwrap(), (204, String::new()), "{source}");
+        }
+    }
+    let cells = "SELECT CAST(air_temperature AS bigint) AS t, temperature_sensors, licence FROM neighbourhood_hourly \
+                 WHERE air_temperature IS NOT NULL ORDER BY 1";
+    let wait_for = async |expect: Value| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rows = json!(installation.sql(cells).await.unwrap());
+            if rows == expect {
+                return;
+            }
+            let late = Instant::now() >= deadline;
+            assert!(
+                !late,
+                "{rows}, expected {expect}\n{}",
+                installation.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let third = json!([10, 1, "CC0-1.0"]);
+    wait_for(json!([third, [20, 1, "CC-BY-4.0"]])).await;
+    let output = installation
+        .run(&["erase", "--sensor", "one-g", "--yes"])
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("neighbourhood_hourly"),
+        "{said}"
+    );
+    wait_for(json!([third])).await;
+    // No earlier version, either.
+    let versions = "SELECT count(*) FROM neighbourhood_hourly_history WHERE air_temperature = 20";
+    assert_eq!(installation.cell(versions).await.unwrap(), 0);
+    daemon.stop().unwrap();
+}
