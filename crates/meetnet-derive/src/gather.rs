@@ -23,12 +23,12 @@ use meetnet_model::derivation::ColumnRule;
 use meetnet_model::gathering::{GatheredInput, Gathering};
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::RowsBuilder;
-use sha2::{Digest, Sha256};
 
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::fold::{Finished, licence_of};
 use crate::plan::{key_part, place};
+use crate::position::fingerprint;
 
 use self::cells::{Cells, Columns, OfCell, Stored};
 use self::places::Places;
@@ -397,11 +397,6 @@ fn no_column(dataset: &DatasetId, column: &str) -> DeriveError {
 fn position_id(gathering: &Gathering) -> String {
     // Unlike that of a derived dataset, an agreement makes other rows: those that forbid commercial use count.
     let text = serde_json::to_string(gathering).expect("a gathering has string keys only");
-    let hash = Sha256::digest(format!("{RULES_VERSION} {text}"));
-    let digits: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = fingerprint(&format!("{RULES_VERSION} {text}"));
     format!("gather/{digits}")
 }

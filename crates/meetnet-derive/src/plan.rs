@@ -11,9 +11,9 @@ use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::derivation::{ColumnRule, ConditionValue, Derivation};
 use meetnet_model::index::{self, AirIndex};
-use sha2::{Digest, Sha256};
 
 use crate::error::DeriveError;
+use crate::position::fingerprint;
 
 /// The values of a row's key columns without its time, in key order.
 pub type Series = Vec<KeyPart>;
@@ -347,11 +347,6 @@ fn position_id(derivation: &Derivation) -> String {
         ..derivation.clone()
     };
     let text = serde_json::to_string(&rules).expect("a derivation has string keys only");
-    let hash = Sha256::digest(format!("{RULES_VERSION} {text}"));
-    let digits: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = fingerprint(&format!("{RULES_VERSION} {text}"));
     format!("derive/{}/{digits}", derivation.from)
 }

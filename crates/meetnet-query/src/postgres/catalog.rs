@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int64Array, new_null_array};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
@@ -16,7 +16,7 @@ use crate::table::schema::UNIT_KEY;
 mod empty;
 pub(crate) mod information;
 
-use Same::{Bool, Int, Null, Text};
+use Same::{Bool, Int, NoList, Null, Text};
 use empty::EMPTY;
 
 pub(crate) use empty::is_always_empty;
@@ -120,7 +120,7 @@ pub(crate) fn pg_catalog_table(
             ("oid", Int(TABLESPACE_OID)),
             ("spcname", Text("pg_default")),
             ("spcowner", Int(OWNER_OID)),
-            ("spcacl", Null),
+            ("spcacl", NoList),
             ("spcoptions", Null),
         ]),
         "pg_type" => pg_type(),
@@ -149,6 +149,8 @@ enum Same {
     Text(&'static str),
     /// A text without a value.
     Null,
+    /// A list of texts without a value, as access privileges are.
+    NoList,
 }
 
 /// Makes columns of constants.
@@ -159,6 +161,7 @@ fn same(rows: usize, values: &[(&'static str, Same)]) -> NamedColumns {
             Bool(value) => Arc::new(BooleanArray::from(vec![*value; rows])),
             Text(value) => constant(value, rows),
             Null => texts(vec![None; rows]),
+            NoList => new_null_array(&DataType::new_list(DataType::Utf8, true), rows),
         };
         (*name, values)
     };
@@ -190,7 +193,7 @@ fn pg_namespace() -> NamedColumns {
         ),
         ("nspname", strings(schemas.map(str::to_owned))),
     ];
-    columns.extend(same(3, &[("nspowner", Int(OWNER_OID)), ("nspacl", Null)]));
+    columns.extend(same(3, &[("nspowner", Int(OWNER_OID)), ("nspacl", NoList)]));
     columns
 }
 
@@ -245,7 +248,7 @@ fn pg_class(tables: &SnapshotTables) -> NamedColumns {
             ("relreplident", Text("n")),
             ("relispartition", Bool(false)),
             ("relrewrite", Int(0)),
-            ("relacl", Null),
+            ("relacl", NoList),
             ("reloptions", Null),
             ("relpartbound", Null),
         ],
@@ -336,7 +339,7 @@ fn pg_attribute(tables: &SnapshotTables) -> NamedColumns {
             ("attislocal", Bool(true)),
             ("attinhcount", Int(0)),
             ("attcollation", Int(0)),
-            ("attacl", Null),
+            ("attacl", NoList),
             ("attoptions", Null),
             ("attfdwoptions", Null),
             ("attmissingval", Null),
@@ -415,7 +418,7 @@ fn pg_type() -> NamedColumns {
             ("typndims", Int(0)),
             ("typcollation", Int(0)),
             ("typdefault", Null),
-            ("typacl", Null),
+            ("typacl", NoList),
         ],
     ));
     columns
@@ -436,7 +439,7 @@ fn pg_database() -> NamedColumns {
         ("datctype", Text("C.UTF-8")),
         ("daticulocale", Null),
         ("datcollversion", Null),
-        ("datacl", Null),
+        ("datacl", NoList),
     ])
 }
 
