@@ -146,7 +146,7 @@ impl Portal {
             running.batch = Some((columns, batch.num_rows(), 0));
         }
         if running.answer.truncated() {
-            let most = service.options().row_limit;
+            let most = service.row_limit();
             // A short answer would look whole.
             return Err(PgError::new(
                 state::LIMIT,

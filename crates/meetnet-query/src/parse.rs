@@ -12,7 +12,9 @@ use std::ops::ControlFlow;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -27,6 +29,9 @@ const STEPS_FREE: usize = 20_000;
 /// Tables and queries that one statement reads, each name in WITH counted with all that it reads: its plan is made anew
 /// wherever it is used, so names that use each other twice double the work of every step of planning.
 const SOURCES_MAX: usize = 200;
+/// Tables in one FROM, with those joined to them: each join looks at all columns of those before it, at every step of
+/// planning.
+const JOINED_MAX: usize = 40;
 
 /// Parses the one statement of a text.
 ///
@@ -60,14 +65,10 @@ pub(crate) fn statement(
     }
     let mut statements = parsed?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(statement), None) if !reads_too_much(&statement) => Ok(statement),
-        (Some(_), None) => Err(refused(
-            QueryErrorKind::TooLarge,
-            &format!(
-                "the statement reads more than {SOURCES_MAX} tables and subqueries; a name in WITH counts for all that \
-                 it reads, wherever it is used"
-            ),
-        )),
+        (Some(statement), None) => match reads_too_much(&statement) {
+            None => Ok(statement),
+            Some(message) => Err(refused(QueryErrorKind::TooLarge, &message)),
+        },
         (Some(_), Some(_)) => Err(refused(
             QueryErrorKind::BadRequest,
             "a request takes a single SQL statement",
@@ -79,8 +80,8 @@ pub(crate) fn statement(
     }
 }
 
-/// Returns true where a query of a statement reads more than [`SOURCES_MAX`].
-fn reads_too_much(statement: &Statement) -> bool {
+/// Says what a query of a statement reads more of than it may; None: nothing.
+fn reads_too_much(statement: &Statement) -> Option<String> {
     let mut sources = Sources::default();
     let counted = match statement {
         Statement::Statement(statement) => statement.visit(&mut sources),
@@ -88,11 +89,27 @@ fn reads_too_much(statement: &Statement) -> bool {
         // What does more than read is refused when it has been planned.
         Statement::CopyTo(copy) => match &copy.source {
             CopyToSource::Query(query) => query.visit(&mut sources),
-            CopyToSource::Relation(_) => return false,
+            CopyToSource::Relation(_) => return None,
         },
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => return false,
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => return None,
     };
-    counted.is_break()
+    counted.break_value()
+}
+
+/// Returns how many tables stand in a FROM, those in parentheses too.
+fn joined(from: &[TableWithJoins]) -> usize {
+    let of_factor = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => joined(std::slice::from_ref(table_with_joins.as_ref())),
+        _ => 1,
+    };
+    from.iter()
+        .map(|table| {
+            let joins = table.joins.iter().map(|join| of_factor(&join.relation));
+            of_factor(&table.relation) + joins.sum::<usize>()
+        })
+        .sum()
 }
 
 /// Counts what queries read, from the innermost on; breaks where one reads too much.
@@ -115,9 +132,20 @@ impl Sources {
 }
 
 impl Visitor for Sources {
-    type Break = ();
+    /// What there is too much of.
+    type Break = String;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        let count = joined(&select.from);
+        if count > JOINED_MAX {
+            return ControlFlow::Break(format!(
+                "one FROM joins {count} tables; at most {JOINED_MAX} are joined"
+            ));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             let name = cte.alias.name.value.to_lowercase();
             self.names.insert(std::ptr::from_ref(&*cte.query), name);
@@ -126,7 +154,7 @@ impl Visitor for Sources {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
         let name = relation.0.last().and_then(ObjectNamePart::as_ident);
         let named = name.and_then(|name| self.named.get(&name.value.to_lowercase()));
         let count = named.copied().unwrap_or(1);
@@ -134,10 +162,13 @@ impl Visitor for Sources {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         let count = self.open.pop().unwrap_or(0);
         if count > SOURCES_MAX {
-            return ControlFlow::Break(());
+            return ControlFlow::Break(format!(
+                "the statement reads more than {SOURCES_MAX} tables and subqueries; a name in WITH counts for all that it \
+                 reads, wherever it is used"
+            ));
         }
         match self.names.get(&std::ptr::from_ref(query)) {
             // It counts where its name stands.

@@ -1,0 +1,61 @@
+//! A physical optimizer rule that makes operators give way to cancellation, and windows account for what they hold.
+//!
+//! DataFusion's joins can produce batches for minutes without returning to the scheduler, so that neither a timeout
+//! nor a dropped client stops them (datafusion issue 19358). So do operators that read out what they have gathered: sorts,
+//! aggregates, windows. Wrapped in `CooperativeExec` they yield per batch.
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+
+use crate::held_rows::HeldRowsExec;
+
+/// Operators beside joins that read out for long what they have gathered, or make much of little.
+const LONG: [&str; 6] = [
+    "UnnestExec",
+    "SortExec",
+    "SortPreservingMergeExec",
+    "AggregateExec",
+    "WindowAggExec",
+    "BoundedWindowAggExec",
+];
+
+/// Wraps every join and what else takes long in `CooperativeExec`.
+#[derive(Debug)]
+pub(crate) struct Cooperative;
+
+impl PhysicalOptimizerRule for Cooperative {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let name = node.name();
+            if !name.contains("Join") && !LONG.contains(&name) {
+                return Ok(Transformed::no(node));
+            }
+            let node: Arc<dyn ExecutionPlan> = if name.contains("Window") {
+                Arc::new(HeldRowsExec::new(node))
+            } else {
+                node
+            };
+            let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
+            Ok(Transformed::yes(wrapped))
+        })
+        .map(|transformed| transformed.data)
+    }
+
+    fn name(&self) -> &str {
+        "cooperative"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
