@@ -16,7 +16,6 @@ mod server;
 mod cancel;
 mod login;
 mod scram;
-mod tls;
 
 mod connection;
 mod portal;
@@ -29,10 +28,8 @@ mod parameter;
 mod values;
 mod wire;
 
-pub use options::{PgLimits, PgOptions, PgUser};
-pub use scram::PASSWORD_BYTES_MIN;
+pub use options::{PgLimits, PgOptions};
 pub use server::serve;
-pub use tls::{PgTlsError, tls_server};
 
 #[cfg(test)]
 mod tests;

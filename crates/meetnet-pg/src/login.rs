@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use meetnet_access::ANONYMOUS;
 use meetnet_query::postgres::setting;
 use meetnet_query::{Client, Protocol};
 use pgwire::messages::response::{ReadyForQuery, SslResponse, TransactionStatus};
@@ -20,8 +21,6 @@ use crate::options::PgOptions;
 use crate::scram::{Exchange, MECHANISM, ScramError, Verifier};
 use crate::wire::{End, Stream, Wire};
 
-/// Who needs no password.
-const ANONYMOUS: &str = "public";
 /// The one database. Clients that name none ask for one with the name of the user.
 const DATABASE: &str = "meetnet";
 /// Version 3.0 as its number in messages.
@@ -65,7 +64,7 @@ pub(crate) struct Admitted {
 
 impl Door {
     pub(crate) fn new(options: PgOptions) -> Self {
-        let verifiers = options.users.iter();
+        let verifiers = options.access.users.iter();
         let verifiers = verifiers.map(|user| (user.name.clone(), Verifier::new(&user.password)));
         Self {
             verifiers: verifiers.collect(),
@@ -93,7 +92,7 @@ impl Door {
                     self.connections.cancel(id, secret);
                     return Ok(None);
                 }
-                Opening::Ssl if !is_encrypted && self.options.tls.is_some() => {
+                Opening::Ssl if !is_encrypted && self.options.access.tls.is_some() => {
                     wire = self.encrypted(wire).await?;
                     is_encrypted = true;
                 }
@@ -137,7 +136,7 @@ impl Door {
         let gone = |stream: Box<dyn Stream>| refused(Wire::new(stream, limits), End::Gone);
         let nowhere = || gone(Box::new(tokio::io::empty()));
         let stream = wire.into_stream().ok_or_else(nowhere)?;
-        let Some(config) = &self.options.tls else {
+        let Some(config) = &self.options.access.tls else {
             return Err(gone(stream));
         };
         let accepted = TlsAcceptor::from(Arc::clone(config)).accept(stream).await;
@@ -184,7 +183,7 @@ impl Door {
 
     /// Finds out whose queries they are.
     async fn authenticate(&self, wire: &mut Wire, from: Origin, user: &str) -> Result<Client, End> {
-        if self.options.anonymous && user == ANONYMOUS {
+        if self.options.access.anonymous && user == ANONYMOUS {
             return Ok(Client::of_address(Protocol::Postgres, Some(from.peer)));
         }
         if self.options.keys.named(user).is_some() {

@@ -1,9 +1,8 @@
 //! Limits of the listener and who may use it. Every limit has a name and a unit.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use meetnet_access::Access;
 use meetnet_query::ApiKeys;
 
 /// Limits of one listener.
@@ -48,49 +47,15 @@ impl Default for PgLimits {
     }
 }
 
-/// Somebody with a password.
-#[derive(Clone)]
-pub struct PgUser {
-    /// The name by which clients log in.
-    pub name: String,
-    /// The password, ASCII.
-    pub password: String,
-}
-
-impl fmt::Debug for PgUser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgUser")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What one listener offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PgOptions {
     /// Its limits.
     pub limits: PgLimits,
-    /// Anybody may read as the user `public`, without a password.
-    pub anonymous: bool,
-    /// Users with passwords; they see what everybody sees.
-    pub users: Vec<PgUser>,
+    /// Who may use it, and its TLS.
+    pub access: Access,
     /// Holders of API keys: users of the key's name, with the key as password, and the limits of the key.
     pub keys: ApiKeys,
-    /// TLS, where there is a certificate.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Connections without TLS are refused.
     pub tls_required: bool,
-}
-
-impl Default for PgOptions {
-    fn default() -> Self {
-        Self {
-            limits: PgLimits::default(),
-            anonymous: true,
-            users: Vec::new(),
-            keys: ApiKeys::default(),
-            tls: None,
-            tls_required: false,
-        }
-    }
 }

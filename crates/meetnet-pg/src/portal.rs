@@ -2,7 +2,7 @@
 
 use bytes::BufMut;
 use meetnet_query::postgres::PgType;
-use meetnet_query::{QueryAnswer, QueryRequest, QueryService};
+use meetnet_query::{QueryAnswer, QueryError, QueryRequest, QueryService};
 use pgwire::messages::data::{FieldDescription, RowDescription};
 
 use crate::cancel::CancelHandle;
@@ -146,16 +146,9 @@ impl Portal {
             running.batch = Some((columns, batch.num_rows(), 0));
         }
         if running.answer.truncated() {
-            let most = service.row_limit();
             // A short answer would look whole.
-            return Err(PgError::new(
-                state::LIMIT,
-                format!(
-                    "the answer has more than the {most} rows that one answer may have; narrow the query, or ask for \
-                     fewer by LIMIT"
-                ),
-            )
-            .into());
+            let cut = QueryError::cut(service.row_limit());
+            return Err(PgError::from(cut).into());
         }
         Ok(Progress::Complete(rows))
     }

@@ -10,8 +10,6 @@ use subtle::ConstantTimeEq;
 
 /// The name of the mechanism.
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
-/// Shorter passwords could be guessed.
-pub const PASSWORD_BYTES_MIN: usize = 8;
 
 /// As PostgreSQL does by default.
 const ITERATIONS: u32 = 4096;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meetnet_access::{ACCEPT_PAUSE, is_of_one_connection};
 use meetnet_query::{ConnectionCounts, QueryService};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -18,8 +19,6 @@ use crate::login::{Door, Refused};
 use crate::options::{PgLimits, PgOptions};
 use crate::wire::{End, Wire};
 
-/// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Clients at a time that are told that there are too many; others just find the connection closed.
 const REFUSING_MAX: usize = 64;
 const REFUSING_TIME_MAX: Duration = Duration::from_secs(2);
@@ -166,14 +165,4 @@ impl Drop for Open {
     fn drop(&mut self) {
         metrics::gauge!("meetnet_pg_connections").decrement(1.0);
     }
-}
-
-/// Returns true for errors of `accept` that say something about one client only.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
+use meetnet_access::{Access, User};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_query::{QueryOptions, QueryService};
 use pgwire::messages::cancel::CancelRequest;
@@ -415,16 +416,23 @@ async fn an_answer_over_the_row_limit_is_an_error_and_not_short() {
 
 #[tokio::test]
 async fn who_may_not_come_in_is_told_why() {
-    let options = PgOptions {
-        users: vec![PgUser {
+    let access = Access {
+        users: vec![User {
             name: "analyst".to_owned(),
             password: "correct horse".to_owned(),
         }],
+        ..Access::default()
+    };
+    let options = PgOptions {
+        access: access.clone(),
         ..PgOptions::default()
     };
     let strict = PgOptions {
-        anonymous: false,
-        ..options.clone()
+        access: Access {
+            anonymous: false,
+            ..access
+        },
+        ..PgOptions::default()
     };
     let closed = PgOptions {
         tls_required: true,

@@ -34,9 +34,9 @@ use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::View;
 
 /// Name of the catalogue.
-pub(crate) const CATALOG: &str = "meetnet";
+pub const CATALOG: &str = "meetnet";
 /// Name of the schema that holds the datasets.
-pub(crate) const SCHEMA: &str = "public";
+pub const SCHEMA: &str = "public";
 /// Name of the view that describes functions. A dataset of this name hides it.
 const FUNCTIONS: &str = "functions";
 /// What follows the name of a dataset in the name of its history. No dataset id ends in it.
@@ -236,18 +236,71 @@ impl SchemaProvider for InformationSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let columns = match name {
-            "schemata" => schemata(),
-            "tables" => tables(&self.0),
-            "columns" => columns(&self.0),
-            _ => return Ok(None),
-        };
-        in_memory(columns).map(Some)
+        information_table(name, &self.0).map(in_memory).transpose()
     }
 
     fn table_exist(&self, name: &str) -> bool {
         INFORMATION_TABLES.contains(&name)
     }
+}
+
+fn information_table(name: &str, of: &SnapshotTables) -> Option<NamedColumns> {
+    match name {
+        "schemata" => Some(schemata()),
+        "tables" => Some(tables(of)),
+        "columns" => Some(columns(of)),
+        _ => None,
+    }
+}
+
+/// What a table of the catalogue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// A dataset.
+    Dataset,
+    /// Derived from what is stored: a history, the list of functions.
+    View,
+    /// Of the information schema.
+    System,
+}
+
+/// A table of the catalogue, as clients are told of it.
+#[derive(Clone, Debug)]
+pub struct TableDescription {
+    /// [`SCHEMA`], or the information schema.
+    pub schema_name: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: TableKind,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Names of the columns that identify a row, in order; none: nothing does.
+    pub key: Vec<String>,
+}
+
+/// Describes every table that a session sees: datasets with histories, the list of functions, the information schema.
+pub(crate) fn table_descriptions(of: &SnapshotTables) -> Vec<TableDescription> {
+    let named = of.names().map(|name| {
+        let dataset = of.get(&name);
+        TableDescription {
+            schema_name: SCHEMA,
+            kind: dataset.map_or(TableKind::View, |_| TableKind::Dataset),
+            schema: of.schema_of(&name),
+            key: dataset.map_or(Vec::new(), |table| table.declaration.key.clone()),
+            name,
+        }
+    });
+    let information = INFORMATION_TABLES.into_iter().filter_map(|name| {
+        Some(TableDescription {
+            schema_name: INFORMATION_SCHEMA,
+            name: name.to_owned(),
+            kind: TableKind::System,
+            schema: schema_of(&information_table(name, of)?),
+            key: Vec::new(),
+        })
+    });
+    named.chain(information).collect()
 }
 
 /// The tables of PostgreSQL's own catalogue.

@@ -18,7 +18,7 @@ mod writer;
 use std::str::FromStr;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use meetnet_model::ids::Sequence;
@@ -126,6 +126,20 @@ impl FromStr for Format {
 const LICENCE: &str = meetnet_model::common::LICENCE;
 /// Under what they state whom to name.
 const ATTRIBUTION: &str = "attribution";
+
+/// Returns a schema whose metadata states licences and whom to name, where there are such: `licence`, `attribution`.
+pub fn with_rights(schema: &Schema, rights: &Rights) -> Schema {
+    let mut schema = schema.clone();
+    for (key, text) in [
+        (LICENCE, rights.licence_text()),
+        (ATTRIBUTION, rights.attribution_text()),
+    ] {
+        if !text.is_empty() {
+            schema.metadata.insert(key.to_owned(), text);
+        }
+    }
+    schema
+}
 
 /// What is known before the first row.
 struct Header<'a> {

@@ -110,6 +110,17 @@ impl QueryError {
         .with_source(source)
     }
 
+    /// Makes the error of an answer that the row limit has cut, for readers who would take it for a whole one.
+    pub fn cut(row_limit: usize) -> Self {
+        Self::new(
+            QueryErrorKind::TooLarge,
+            format!(
+                "the answer has more than the {row_limit} rows that one answer may have; narrow the query, or ask for \
+                 fewer by LIMIT"
+            ),
+        )
+    }
+
     /// Makes the error of a file that cannot be used; `file` starts at the lake.
     pub(crate) fn broken_file(file: &str, damage: Damage) -> Self {
         let message = format!(

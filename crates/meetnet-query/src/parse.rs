@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions};
+use crate::placeholders::numbered;
 
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
@@ -65,10 +66,16 @@ pub(crate) fn statement(
     }
     let mut statements = parsed?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(statement), None) => match reads_too_much(&statement) {
-            None => Ok(statement),
-            Some(message) => Err(refused(QueryErrorKind::TooLarge, &message)),
-        },
+        (Some(mut statement), None) => {
+            if let Some(message) = reads_too_much(&statement) {
+                return Err(refused(QueryErrorKind::TooLarge, &message));
+            }
+            // In PostgreSQL `?` is an operator.
+            if written_in == Dialect::Generic {
+                numbered(&mut statement)?;
+            }
+            Ok(statement)
+        }
         (Some(_), Some(_)) => Err(refused(
             QueryErrorKind::BadRequest,
             "a request takes a single SQL statement",

@@ -7,6 +7,8 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use meetnet_model::ids::Sequence;
+use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
@@ -15,6 +17,7 @@ use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::postgres::rewrite::rewritten;
+use crate::reach::Reach;
 
 /// Parameters of one statement: what the wire protocol can count.
 const PARAMETERS_MAX: usize = 65_535;
@@ -76,6 +79,12 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
     pub parameters: Vec<Option<DataType>>,
+    /// Every frame up to this sequence had arrived in the tables it reads, now. An answer reaches as far, or further.
+    pub through: Sequence,
+    /// `recorded_at` of `through`, µs since 1970 UTC.
+    pub stable_time: i64,
+    /// Licences and attributions of the tables it reads.
+    pub rights: Rights,
 }
 
 /// Describes a statement. `known` are the types that the client has named; None: it leaves them to us.
@@ -115,10 +124,14 @@ pub(crate) async fn described(
         false => planned.plan.with_param_values(nulls)?,
     };
     let schema = Arc::new(plan.schema().as_arrow().clone());
+    let reach = Reach::of_plan(&plan, tables);
     let planned = Planned { plan, names };
     Ok(StatementDescription {
         schema: planned.named(schema),
         parameters,
+        through: reach.through,
+        stable_time: reach.stable_time,
+        rights: reach.rights,
     })
 }
 

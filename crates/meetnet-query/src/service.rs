@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::admission::{Admission, Permit, Places};
 use crate::answer::{AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
 use crate::audit::Noted;
-use crate::catalog::SnapshotTables;
+use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
 use crate::client::Client;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::latest::LatestCache;
-use crate::options::{QueryOptions, QueryRequest};
+use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described};
 use crate::session::Sessions;
 use crate::stop::StopFlag;
@@ -256,6 +256,16 @@ impl QueryService {
     /// Returns the limits in force.
     pub fn options(&self) -> &QueryOptions {
         &self.inner.shared.options
+    }
+
+    /// Describes the tables that a session sees, at the newest snapshot; the order is that of their names.
+    pub fn tables(&self, session: SessionKind) -> Vec<TableDescription> {
+        let request = QueryRequest {
+            session,
+            ..QueryRequest::public("")
+        };
+        let shared = &self.inner.shared;
+        table_descriptions(&shared.tables(&request, &Arc::new(NoticedFiles::default())))
     }
 
     /// Says what a statement takes and answers, without running it: the same checks, limits and admission as for

@@ -33,6 +33,7 @@ use meetnet_publish::{PublishSettings, ServeLimits};
 use meetnet_query::QueryOptions;
 use tokio::runtime::Handle;
 
+mod access;
 mod check;
 mod document;
 mod hint;
@@ -49,9 +50,10 @@ mod source_poll;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::access::AccessConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
-pub(crate) use self::secrets::Secrets;
+pub(crate) use self::secrets::{AccessSecrets, Secrets};
 pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
 
 /// The environment as a value, so that tests need no global one.

@@ -33,6 +33,7 @@ use crate::commands::{self, AdminSocket};
 use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
+mod access;
 mod changes;
 mod derive;
 mod follow;
@@ -40,7 +41,6 @@ mod journal;
 mod licences;
 mod listeners;
 mod monitor;
-mod pg;
 mod privacy_key;
 mod reload;
 mod settle;
@@ -198,7 +198,7 @@ impl Daemon {
             None
         };
         if let (Some(pg), Some(listener), Some(query)) = (&config.pg, listeners.pg.take(), &query) {
-            let options = pg::options(pg, &secrets, config.limits.stop_time_max)?;
+            let options = access::pg_options(pg, &secrets, config.limits.stop_time_max)?;
             let stop = stop_serving.clone().cancelled_owned();
             servers.spawn(meetnet_pg::serve(listener, query.clone(), options, stop));
         }

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::ipc::writer::StreamWriter;
 
 use super::streamed::{Finished, Streamed};
-use super::{ATTRIBUTION, Encoder, Footer, Header, LICENCE};
+use super::{Encoder, Footer, Header, with_rights};
 use crate::error::QueryError;
 
 pub(super) struct ArrowStream(Streamed<StreamWriter<Finished>>);
@@ -17,15 +17,7 @@ impl Default for ArrowStream {
 
 impl Encoder for ArrowStream {
     fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        let mut schema = header.schema.as_ref().clone();
-        for (key, text) in [
-            (LICENCE, header.rights.licence_text()),
-            (ATTRIBUTION, header.rights.attribution_text()),
-        ] {
-            if !text.is_empty() {
-                schema.metadata.insert(key.to_owned(), text);
-            }
-        }
+        let schema = with_rights(header.schema, header.rights);
         self.0.begin(|to| StreamWriter::try_new(to, &schema), out)
     }
 

@@ -124,7 +124,7 @@ pub(super) struct Admin {
 pub(super) struct Pg {
     pub(super) listen: Spanned<String>,
     pub(super) anonymous: Option<Spanned<bool>>,
-    pub(super) users: Option<Vec<PgUser>>,
+    pub(super) users: Option<Vec<User>>,
     pub(super) tls_cert: Option<Spanned<String>>,
     pub(super) tls_key: Option<Spanned<Secret>>,
     pub(super) tls_required: Option<Spanned<bool>>,
@@ -138,10 +138,10 @@ pub(super) struct Pg {
     pub(super) portals_max: Option<NonZeroUsize>,
 }
 
-/// One of `users` in `[pg]`.
+/// One of `users` of a listener.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PgUser {
+pub(super) struct User {
     pub(super) name: Spanned<String>,
     pub(super) password: Spanned<Secret>,
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use meetnet_access::PASSWORD_BYTES_MIN;
 use meetnet_lake::storage::{ROLE_VARIABLES, S3Credentials};
 use meetnet_model::declarations::DeclarationError;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SecretRef;
-use meetnet_pg::PASSWORD_BYTES_MIN;
 
 use super::source::Transport;
-use super::{Config, ConfigError, Environment, LakePlace, Located, PgConfig, S3CredentialsFrom};
+use super::{
+    AccessConfig, Config, ConfigError, Environment, LakePlace, Located, S3CredentialsFrom,
+};
 
 /// Largest secret file, bytes: what is larger is another file by mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -22,10 +24,8 @@ pub(crate) struct Secrets {
     pub(crate) privacy: Option<String>,
     /// Per source.
     pub(crate) sources: BTreeMap<SourceId, SourceSecrets>,
-    /// Passwords of the users of `[pg]`, by name.
-    pub(crate) pg_passwords: BTreeMap<String, String>,
-    /// Private key of the certificate of `[pg]`, PEM.
-    pub(crate) pg_tls_key: Option<String>,
+    /// Of `[pg]`.
+    pub(crate) pg: AccessSecrets,
     /// Credentials of `[s3]`; none where the lake is a folder.
     pub(crate) s3: Option<S3Credentials>,
 }
@@ -36,6 +36,15 @@ pub(crate) struct SourceSecrets {
     /// Password of the broker, token of the push endpoint, or key of the API.
     pub(crate) credential: Option<String>,
     /// Private key of the client's certificate, PEM.
+    pub(crate) tls_key: Option<String>,
+}
+
+/// The secrets of one listener whose protocol has users.
+#[derive(Default)]
+pub(crate) struct AccessSecrets {
+    /// Passwords of its users, by name.
+    pub(crate) passwords: BTreeMap<String, String>,
+    /// Private key of its certificate, PEM.
     pub(crate) tls_key: Option<String>,
 }
 
@@ -89,13 +98,13 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Finds the passwords and the private key of `[pg]`.
-    fn find_pg(&mut self, pg: Option<&PgConfig>) -> (BTreeMap<String, String>, Option<String>) {
-        let mut passwords = BTreeMap::new();
-        let Some(pg) = pg else {
-            return (passwords, None);
+    /// Finds the passwords and the private key of a listener.
+    fn find_access(&mut self, access: Option<&AccessConfig>) -> AccessSecrets {
+        let mut found = AccessSecrets::default();
+        let Some(access) = access else {
+            return found;
         };
-        for (name, secret) in &pg.users {
+        for (name, secret) in &access.users {
             let Some(password) = self.find(secret) else {
                 continue;
             };
@@ -106,10 +115,11 @@ impl<'a> Finder<'a> {
                      make one with `openssl rand -hex 16`"
                 )));
             }
-            passwords.insert(name.clone(), password);
+            found.passwords.insert(name.clone(), password);
         }
-        let key = pg.tls.as_ref().and_then(|(_, key)| self.find(key));
-        (passwords, key)
+        let key = access.tls.as_ref();
+        found.tls_key = key.and_then(|(_, key)| self.find(key));
+        found
     }
 
     fn end(self, secrets: Secrets) -> Result<Secrets, ConfigError> {
@@ -141,7 +151,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         };
         sources.insert(source.declaration.id.clone(), found);
     }
-    let (pg_passwords, pg_tls_key) = finder.find_pg(config.pg.as_ref());
+    let pg = finder.find_access(config.pg.as_ref().map(|pg| &pg.access));
     if let (Some(text), Some(secret)) = (&privacy, &config.privacy_secret)
         && text.len() < PRIVACY_BYTES_MIN
     {
@@ -150,8 +160,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
     finder.end(Secrets {
         privacy,
         sources,
-        pg_passwords,
-        pg_tls_key,
+        pg,
         s3,
     })
 }
@@ -176,11 +185,10 @@ pub(super) fn read_serve(
 ) -> Result<Secrets, ConfigError> {
     let mut finder = Finder::new(config, environment);
     let s3 = finder.find_s3(&config.lake.place);
-    let (pg_passwords, pg_tls_key) = finder.find_pg(config.pg.as_ref());
+    let pg = finder.find_access(config.pg.as_ref().map(|pg| &pg.access));
     finder.end(Secrets {
         s3,
-        pg_passwords,
-        pg_tls_key,
+        pg,
         ..Secrets::default()
     })
 }

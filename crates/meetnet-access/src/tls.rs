@@ -1,4 +1,4 @@
-//! TLS of the listener: rustls with ring, as everywhere.
+//! TLS of a listener: rustls with ring, as everywhere.
 
 use std::sync::Arc;
 
@@ -9,33 +9,33 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 /// TLS cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct PgTlsError(String);
+pub struct TlsError(String);
 
 /// Returns the TLS settings of a listener: the PEM certificates, its own first, and the PEM private key.
 ///
 /// # Errors
 /// Where either cannot be read, or they do not belong together.
-pub fn tls_server(certificates: &[u8], key: &str) -> Result<Arc<ServerConfig>, PgTlsError> {
+pub fn tls_server(certificates: &[u8], key: &str) -> Result<Arc<ServerConfig>, TlsError> {
     let certificates = CertificateDer::pem_slice_iter(certificates)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| PgTlsError(format!("the file of `tls_cert` is no PEM: {error}")))?;
+        .map_err(|error| TlsError(format!("the file of `tls_cert` is no PEM: {error}")))?;
     if certificates.is_empty() {
-        return Err(PgTlsError(
+        return Err(TlsError(
             "the file of `tls_cert` holds no certificate".to_owned(),
         ));
     }
     // Not even an error may repeat a key.
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-        .map_err(|_| PgTlsError("`tls_key` holds no PEM private key".to_owned()))?;
+        .map_err(|_| TlsError("`tls_key` holds no PEM private key".to_owned()))?;
     // Named, not taken from the process, because two providers may be linked.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| PgTlsError(format!("cannot set TLS up: {error}")))?
+        .map_err(|error| TlsError(format!("cannot set TLS up: {error}")))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|error| {
-            PgTlsError(format!(
+            TlsError(format!(
                 "`tls_key` is not the key of the first certificate in `tls_cert`, or of a kind that is not supported: {error}"
             ))
         })?;

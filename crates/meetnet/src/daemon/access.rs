@@ -1,0 +1,54 @@
+//! What the listeners offer whose protocols have users, from the configuration and its secrets.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use meetnet_access::{Access, User, tls_server};
+use meetnet_pg::{PgLimits, PgOptions};
+
+use crate::config::{AccessConfig, AccessSecrets, PgConfig, Secrets};
+use crate::failure::Failure;
+
+/// # Errors
+/// `Usage` where certificate and key do not make TLS.
+pub(super) fn pg_options(
+    config: &PgConfig,
+    secrets: &Secrets,
+    drain_time_max: Duration,
+) -> Result<PgOptions, Failure> {
+    Ok(PgOptions {
+        limits: PgLimits {
+            drain_time_max,
+            ..config.limits
+        },
+        access: access("[pg]", &config.access, &secrets.pg)?,
+        tls_required: config.tls_required,
+    })
+}
+
+fn access(
+    section: &str,
+    config: &AccessConfig,
+    secrets: &AccessSecrets,
+) -> Result<Access, Failure> {
+    let users = config.users.iter().filter_map(|(name, _)| {
+        Some(User {
+            name: name.clone(),
+            password: secrets.passwords.get(name)?.clone(),
+        })
+    });
+    let tls = match &config.tls {
+        None => None,
+        Some((certificates, _)) => {
+            let key = secrets.tls_key.as_deref().unwrap_or_default();
+            let config = tls_server(certificates, key)
+                .with_context(|| format!("{section} cannot be served with TLS"));
+            Some(config.map_err(Failure::Usage)?)
+        }
+    };
+    Ok(Access {
+        anonymous: config.anonymous,
+        users: users.collect(),
+        tls,
+    })
+}
