@@ -20,7 +20,7 @@ use super::hint::did_you_mean;
 use super::live::LIVE_SECTIONS;
 use super::{
     AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
-    LimitsConfig, LogConfig, LogFormat, check, pg, raw, s3, source,
+    LimitsConfig, LogConfig, LogFormat, check, clients, pg, raw, s3, source,
 };
 
 /// Sections of this version, for messages.
@@ -35,11 +35,13 @@ const SECTIONS: &[&str] = &[
     "pg",
     "privacy",
     "query",
+    "audit",
     "limits",
     "schemas",
     "log",
     "dataset",
     "saved_query",
+    "api_key",
     "source",
 ];
 /// Sections that are planned: silently ignoring one would look like a listener that does not answer.
@@ -53,6 +55,8 @@ const FREE_BYTES_MIN: u64 = 2 << 30;
 const POLL_INTERVAL_FOLDER: Duration = Duration::from_secs(1);
 const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// What the HTTP library can work with.
+const HEADER_BYTES_MIN: usize = 8 << 10;
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
 /// In the journal's folder: whoever holds that one holds the socket.
@@ -80,7 +84,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         optional::<raw::Journal>(document, "journal").map(|raw| journal(document, raw, folder));
     let portal = optional::<raw::Portal>(document, "portal");
     let saved_queries = saved_queries(document);
-    let http = section::<raw::Http>(document, "http")
+    let mut http = section::<raw::Http>(document, "http")
         .and_then(|raw| http(document, raw, portal.unwrap_or_default(), saved_queries));
     let ingest_section = document.has("ingest_http");
     let ingest_http =
@@ -92,6 +96,13 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         .map(|journal| admin_socket(document, socket, &journal.dir, folder));
     let admin = admin.and_then(|raw| self::admin(document, raw));
     let pg = section::<raw::Pg>(document, "pg").and_then(|raw| pg::read(document, raw, folder));
+    // Behind the listeners: they only ask whether there are any.
+    let api_keys = clients::api_keys(document, pg.as_ref());
+    if let Some(http) = &mut http {
+        http.settings.clients.keys = api_keys.clone();
+    }
+    let audit = section::<raw::Audit>(document, "audit");
+    let audit = audit.map(|raw| clients::audit(document, raw, folder));
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")
         .and_then(|raw| raw.secret)
         .map(|secret| document.secret(&secret));
@@ -124,6 +135,8 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         ingest_http,
         admin,
         pg,
+        api_keys,
+        audit,
         socket: socket?,
         privacy_secret,
         query: query?,
@@ -341,6 +354,11 @@ fn http(
         city: portal.city.unwrap_or(defaults.city),
         zone,
         public_url,
+        clients: clients::settings(
+            document,
+            raw.trusted_proxies.as_ref(),
+            raw.client_header.as_ref(),
+        ),
         body_bytes_max: bytes(
             document,
             raw.body_bytes_max,
@@ -362,6 +380,15 @@ fn http(
     };
     let limits = with_connections(raw.connections_max);
     let limits = ServeLimits {
+        connections_per_client_max: raw
+            .connections_per_client_max
+            .map_or(limits.connections_per_client_max, usize::from),
+        header_bytes_max: bytes(
+            document,
+            raw.header_bytes_max,
+            limits.header_bytes_max,
+            HEADER_BYTES_MIN,
+        ),
         header_time_max: duration(raw.header_time_max, limits.header_time_max),
         stall_time_max: duration(raw.stall_time_max, limits.stall_time_max),
         ..limits
@@ -410,7 +437,11 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
         threads: raw.threads.map_or(defaults.threads, usize::from),
         query_time_max: duration(raw.query_time_max, defaults.query_time_max),
         stall_time_max: duration(raw.stall_time_max, defaults.stall_time_max),
+        answer_time_max: duration(raw.answer_time_max, defaults.answer_time_max),
         row_limit: raw.row_limit.map_or(defaults.row_limit, usize::from),
+        answer_bytes_max: raw
+            .answer_bytes_max
+            .map_or(defaults.answer_bytes_max, |size| size.0),
         sql_bytes_max: bytes(document, raw.sql_bytes_max, defaults.sql_bytes_max, 1 << 10),
         memory_bytes_max: bytes(
             document,
@@ -418,12 +449,25 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
             defaults.memory_bytes_max,
             16 << 20,
         ),
+        memory_total_bytes_max: bytes(
+            document,
+            raw.memory_total_bytes_max,
+            defaults.memory_total_bytes_max,
+            16 << 20,
+        ),
+        query_spill_bytes_max: raw
+            .query_spill_bytes_max
+            .map_or(defaults.query_spill_bytes_max, |size| size.0),
         spill_bytes_max: raw
             .spill_bytes_max
             .map_or(defaults.spill_bytes_max, |size| size.0),
         spill_dir: raw.spill_dir.map(|dir| folder.join(dir)),
         running_max: raw.running_max.map_or(defaults.running_max, usize::from),
         queued_max: raw.queued_max.unwrap_or(defaults.queued_max),
+        client_running_max: raw
+            .client_running_max
+            .map_or(defaults.client_running_max, usize::from),
+        client_queued_max: raw.client_queued_max.unwrap_or(defaults.client_queued_max),
         queue_time_max: duration(raw.queue_time_max, defaults.queue_time_max),
         metadata_cache_bytes_max: bytes(
             document,

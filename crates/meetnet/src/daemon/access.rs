@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use meetnet_access::{Access, User, tls_server};
 use meetnet_pg::{PgLimits, PgOptions};
+use meetnet_query::ApiKeys;
 
 use crate::config::{AccessConfig, AccessSecrets, PgConfig, Secrets};
 use crate::failure::Failure;
@@ -13,6 +14,7 @@ use crate::failure::Failure;
 /// `Usage` where certificate and key do not make TLS.
 pub(super) fn pg_options(
     config: &PgConfig,
+    keys: ApiKeys,
     secrets: &Secrets,
     drain_time_max: Duration,
 ) -> Result<PgOptions, Failure> {
@@ -22,6 +24,7 @@ pub(super) fn pg_options(
             ..config.limits
         },
         access: access("[pg]", &config.access, &secrets.pg)?,
+        keys,
         tls_required: config.tls_required,
     })
 }

@@ -84,7 +84,7 @@ fn the_full_example_has_the_defaults() {
 #[test]
 fn the_full_example_names_every_key() {
     let (_, text) = example("full.toml");
-    let sections: [(&str, &[&str]); 14] = [
+    let sections: [(&str, &[&str]); 15] = [
         ("lake", fields::<raw::Lake>()),
         ("journal", fields::<raw::Journal>()),
         ("http", fields::<raw::Http>()),
@@ -94,6 +94,7 @@ fn the_full_example_names_every_key() {
         ("pg", fields::<raw::Pg>()),
         ("privacy", fields::<raw::Privacy>()),
         ("query", fields::<raw::Query>()),
+        ("audit", fields::<raw::Audit>()),
         ("limits", fields::<raw::Limits>()),
         ("schemas", fields::<raw::Schemas>()),
         ("log", fields::<raw::Log>()),
