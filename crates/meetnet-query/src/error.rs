@@ -141,11 +141,22 @@ impl QueryError {
         let (kind, message) = classify(root, tables);
         Self {
             kind,
-            message,
+            message: cut(message),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
             source: Some(Arc::new(error)),
         }
     }
+}
+
+/// Length of a message: names in it are as long as a client has written them.
+const MESSAGE_BYTES_MAX: usize = 4_000;
+
+fn cut(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message.push('…');
+    }
+    message
 }
 
 impl From<QueryError> for DataFusionError {
