@@ -58,7 +58,13 @@ impl PgClient {
     /// Where the connection is closed.
     pub async fn send(&mut self, sql: &str) -> Result<()> {
         let length = sql.len() as u32 + 5;
-        let message = [b"Q", length.to_be_bytes().as_slice(), sql.as_bytes(), b"\0"].concat();
+        let message = [
+            b"Q".as_slice(),
+            length.to_be_bytes().as_slice(),
+            sql.as_bytes(),
+            b"\0",
+        ]
+        .concat();
         self.stream.write_all(&message).await?;
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A physical optimizer rule that makes operators give way to cancellation, and windows account for what they hold.
+//! A physical optimizer rule that makes operators give way to cancellation, windows account for what they hold, and
+//! what repeats rows look at them before.
 //!
 //! DataFusion's joins can produce batches for minutes without returning to the scheduler, so that neither a timeout
 //! nor a dropped client stops them (datafusion issue 19358). So do operators that read out what they have gathered: sorts,
@@ -14,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
 use crate::held_rows::HeldRowsExec;
+use crate::wide_rows;
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
 const LONG: [&str; 6] = [
@@ -36,14 +38,16 @@ impl PhysicalOptimizerRule for Cooperative {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let name = node.name();
-            if !name.contains("Join") && !LONG.contains(&name) {
-                return Ok(Transformed::no(node));
+            let is_long = node.name().contains("Join") || LONG.contains(&node.name());
+            let is_window = node.name().contains("Window");
+            let checked = wide_rows::checked(node)?;
+            if !is_long {
+                return Ok(checked);
             }
-            let node: Arc<dyn ExecutionPlan> = if name.contains("Window") {
-                Arc::new(HeldRowsExec::new(node))
+            let node: Arc<dyn ExecutionPlan> = if is_window {
+                Arc::new(HeldRowsExec::new(checked.data))
             } else {
-                node
+                checked.data
             };
             let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
             Ok(Transformed::yes(wrapped))

@@ -32,6 +32,8 @@ const TYPE_PARTS_MAX: usize = 256;
 const FRAME_ROWS_MAX: u64 = 1_000_000;
 /// Rows of a frame over which a function may gather all values anew for every row.
 const GATHERED_ROWS_MAX: u64 = 1_000;
+/// Centroids of an approximate percentile: room for all of them is made for each group.
+const CENTROIDS_MAX: u64 = 10_000;
 /// Aggregates whose state grows with the rows they see: computed for each row of a window, they are the square of it.
 const GATHERING: [&str; 7] = [
     "array_agg",
@@ -285,9 +287,34 @@ fn check_expression(expr: &Expr) -> Result<(), DataFusionError> {
             "`{}`: functions of functions",
             call.func.name()
         ))),
+        Expr::AggregateFunction(call) => check_centroids(call.func.name(), &call.params.args),
         Expr::WindowFunction(call) => check_window(call),
         _ => Ok(()),
     }
+}
+
+/// Checks the number of centroids of an approximate percentile, which is its last argument where it has one.
+fn check_centroids(function: &str, args: &[Expr]) -> Result<(), DataFusionError> {
+    let centroids = match function {
+        "approx_percentile_cont" => args.get(2),
+        "approx_percentile_cont_with_weight" => args.get(3),
+        _ => None,
+    };
+    let is_small = match centroids {
+        None => true,
+        Some(Expr::Literal(number, _)) => {
+            let number = number.to_string().parse::<u64>();
+            number.is_ok_and(|number| number <= CENTROIDS_MAX)
+        }
+        // It would be computed when nobody looks any more.
+        Some(_) => false,
+    };
+    if is_small {
+        return Ok(());
+    }
+    Err(too_large(format!(
+        "`{function}` takes at most {CENTROIDS_MAX} centroids, as a plain number"
+    )))
 }
 
 fn check_cast(target: &DataType) -> Result<(), DataFusionError> {
@@ -314,6 +341,7 @@ fn check_window(call: &WindowFunction) -> Result<(), DataFusionError> {
         return Ok(());
     };
     let name = function.name();
+    check_centroids(name, &call.params.args)?;
     let gathers = GATHERING.contains(&name) || call.params.distinct && name != "count";
     if gathers && (!is_by_rows || is_over(GATHERED_ROWS_MAX)) {
         return Err(too_large(format!(

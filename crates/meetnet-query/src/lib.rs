@@ -42,6 +42,7 @@ mod state;
 mod stop;
 mod summary;
 mod table;
+mod wide_rows;
 
 #[cfg(test)]
 mod examples;

@@ -13,7 +13,8 @@ use std::ops::ControlFlow;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
+    Expr, GroupByExpr, GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor,
+    TableWithJoins, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -33,6 +34,8 @@ const SOURCES_MAX: usize = 200;
 /// Tables in one FROM, with those joined to them: each join looks at all columns of those before it, at every step of
 /// planning.
 const JOINED_MAX: usize = 40;
+/// Ways in which one GROUP BY groups: every row is grouped once for each, and CUBE doubles them with each column.
+const GROUPINGS_MAX: usize = 128;
 
 /// Parses the one statement of a text.
 ///
@@ -103,6 +106,51 @@ fn reads_too_much(statement: &Statement) -> Option<String> {
     counted.break_value()
 }
 
+/// Returns in how many ways an expression of a GROUP BY groups.
+fn groupings_of(expr: &Expr) -> usize {
+    match expr {
+        Expr::Cube(columns) => doubled(columns.len()),
+        Expr::Rollup(columns) => columns.len().saturating_add(1),
+        Expr::GroupingSets(sets) => sets.len(),
+        _ => 1,
+    }
+}
+
+/// Returns two to the power of `times`.
+fn doubled(times: usize) -> usize {
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    1_usize.checked_shl(times).unwrap_or(usize::MAX)
+}
+
+/// Returns in how many ways a GROUP BY groups: each of one expression with each of the others.
+fn groupings(group_by: &GroupByExpr) -> usize {
+    let (expressions, modifiers) = match group_by {
+        GroupByExpr::All(modifiers) => (&[][..], modifiers),
+        GroupByExpr::Expressions(expressions, modifiers) => (expressions.as_slice(), modifiers),
+    };
+    let written = expressions
+        .iter()
+        .map(groupings_of)
+        .fold(1, usize::saturating_mul);
+    let modified = modifiers.iter().map(|modifier| match modifier {
+        GroupByWithModifier::Cube => doubled(expressions.len()),
+        GroupByWithModifier::Rollup => expressions.len().saturating_add(1),
+        GroupByWithModifier::Totals => 2,
+        GroupByWithModifier::GroupingSets(expr) => groupings_of(expr),
+    });
+    modified.fold(written, usize::saturating_mul)
+}
+
+/// Stops where there are too many ways to group.
+fn check_groupings(count: usize) -> ControlFlow<String> {
+    if count > GROUPINGS_MAX {
+        return ControlFlow::Break(format!(
+            "a GROUP BY groups in more than {GROUPINGS_MAX} ways; CUBE of n columns does so in 2 to the power of n"
+        ));
+    }
+    ControlFlow::Continue(())
+}
+
 /// Returns how many tables stand in a FROM, those in parentheses too.
 fn joined(from: &[TableWithJoins]) -> usize {
     let of_factor = |factor: &TableFactor| match factor {
@@ -149,7 +197,12 @@ impl Visitor for Sources {
                 "one FROM joins {count} tables; at most {JOINED_MAX} are joined"
             ));
         }
-        ControlFlow::Continue(())
+        check_groupings(groupings(&select.group_by))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        // Wherever it stands: what is no GROUP BY may be made one.
+        check_groupings(groupings_of(expr))
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {

@@ -18,11 +18,15 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::stop::StopFlag;
 
 /// Bytes that one call (a batch of rows) of a bounded function may make.
-pub(super) const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one value that a call makes of constants: it becomes a literal, which is repeated for each row of a batch.
+const CONSTANT_BYTES_MAX: u64 = 1024 * 1024;
 /// Steps that one row may take: about as many nanoseconds, at worst. It cannot be stopped while they last.
 const ROW_WORK_MAX: u64 = 200_000_000;
 /// Steps after which the work gives way.
 const SLICE_WORK_MAX: u64 = 20_000_000;
+/// What two letters of a format may become (`%c`), per letter.
+const FORMATTED_BYTES: u64 = 12;
 /// What an element of a list takes beside what is in it.
 const ELEMENT_BYTES: u64 = 16;
 
@@ -41,6 +45,8 @@ pub(super) enum Growth {
     TimesDelimiter,
     /// An element for each byte of the first argument.
     PerByte,
+    /// A time in the format of the second argument, for each row.
+    Format,
     /// Bytes of all arguments, the first perhaps between any two.
     Sum,
 }
@@ -56,10 +62,22 @@ pub(super) enum Work {
     Pattern,
 }
 
-pub(super) fn too_much(name: &str) -> DataFusionError {
+/// Returns how many bytes a call may make, and of how many rows they are.
+pub(super) fn most(args: &[ColumnarValue], rows: usize) -> (u64, usize) {
+    let is_constant = args
+        .iter()
+        .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    if is_constant {
+        (CONSTANT_BYTES_MAX, 1)
+    } else {
+        (OUTPUT_BYTES_MAX, rows.max(1))
+    }
+}
+
+pub(super) fn too_much(name: &str, bytes_max: u64) -> DataFusionError {
     DataFusionError::ResourcesExhausted(format!(
         "`{name}` would make more than {} MiB at once",
-        OUTPUT_BYTES_MAX / (1024 * 1024)
+        bytes_max >> 20
     ))
 }
 
@@ -190,8 +208,9 @@ impl ScalarUDFImpl for Bounded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
-        if estimate(self.growth, &args.args, args.number_rows) > OUTPUT_BYTES_MAX {
-            return Err(too_much(self.inner.name()));
+        let (bytes_max, rows) = most(&args.args, args.number_rows);
+        if estimate(self.growth, &args.args, rows) > bytes_max {
+            return Err(too_much(self.inner.name(), bytes_max));
         }
         match self.work(&args.args, args.number_rows)? {
             Some(work) => self.in_slices(&args, &work),
@@ -206,7 +225,6 @@ impl ScalarUDFImpl for Bounded {
 
 /// Upper bound, in bytes, of what a call makes.
 fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
-    let rows = rows.max(1);
     let size = |index: usize| args.get(index).map_or(0, |arg| size_of(arg, rows));
     let longest = |index: usize| args.get(index).map_or(0, longest_value).max(1);
     let number = |index: usize| args.get(index).map_or(0, greatest_number);
@@ -219,6 +237,9 @@ fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
             .saturating_mul(longest(2)),
         Growth::TimesDelimiter => size(0).saturating_mul(longest(1)),
         Growth::PerByte => size(0).saturating_mul(ELEMENT_BYTES),
+        Growth::Format => (rows as u64)
+            .saturating_mul(longest(1))
+            .saturating_mul(FORMATTED_BYTES),
         Growth::Sum => {
             let all: u64 = (0..args.len()).map(size).fold(0, u64::saturating_add);
             all.saturating_add(size(0).saturating_mul(args.len() as u64))

@@ -21,7 +21,11 @@ pub(super) fn scalar_bytes(scalar: &ScalarValue) -> usize {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => {
             text.as_ref().map_or(0, String::len)
         }
-        other => other.size(),
+        // What a value takes beside its bytes is not repeated with them.
+        other => other
+            .data_type()
+            .primitive_width()
+            .unwrap_or_else(|| other.size()),
     }
 }
 
@@ -56,7 +60,7 @@ fn span<T: Into<i64>>(first: Option<T>, last: Option<T>) -> u64 {
     }
 }
 
-pub(super) fn longest_value(value: &ColumnarValue) -> u64 {
+pub(crate) fn longest_value(value: &ColumnarValue) -> u64 {
     match value {
         ColumnarValue::Scalar(scalar) => scalar_bytes(scalar) as u64,
         ColumnarValue::Array(array) => match array.data_type() {
@@ -101,7 +105,7 @@ pub(super) fn greatest_number(value: &ColumnarValue) -> u64 {
 }
 
 /// Returns the length of one row's value: bytes of a text, elements of a list, 1 of anything else, 0 of nothing.
-pub(super) fn length_at(value: &ColumnarValue, row: usize) -> u64 {
+pub(crate) fn length_at(value: &ColumnarValue, row: usize) -> u64 {
     match value {
         ColumnarValue::Array(array) => length_in(array.as_ref(), row),
         ColumnarValue::Scalar(scalar) => match scalar {

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::bounded::{OUTPUT_BYTES_MAX, too_much};
+use super::bounded::{most, too_much};
 use super::sizes::size_of;
 
 /// Returns its argument, or an error where that is too large.
@@ -48,13 +48,13 @@ impl ScalarUDFImpl for BoundedText {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows.max(1);
+        let (bytes_max, rows) = most(&args.args, args.number_rows);
         let value = args
             .args
             .pop()
             .ok_or_else(|| DataFusionError::Plan("`bounded` takes one argument".to_owned()))?;
-        if size_of(&value, rows) > OUTPUT_BYTES_MAX {
-            return Err(too_much("||"));
+        if size_of(&value, rows) > bytes_max {
+            return Err(too_much("||", bytes_max));
         }
         Ok(value)
     }

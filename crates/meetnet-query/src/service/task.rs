@@ -1,13 +1,16 @@
 //! One running query: planned, run, cut at its limits, sent batch by batch.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -31,6 +34,9 @@ use crate::table::schema::UNIT_KEY;
 /// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
 /// the task stops reading instead, which costs the scan nothing either.
 const PLANNED_LIMIT_MAX: usize = 10_000;
+
+/// Bytes that one literal may take in one batch.
+const LITERALS_BYTES_MAX: usize = 64 << 20;
 
 /// The time a query may still work. Waiting for its reader does not count.
 #[derive(Debug)]
@@ -156,6 +162,12 @@ impl Task {
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
+        if let Some(rows) =
+            batch_rows(&physical, session.config().batch_size()).map_err(classify)?
+        {
+            let config = session.config().clone().with_batch_size(rows);
+            *session.config_mut() = config;
+        }
         if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
         {
             return Err(QueryError::new(
@@ -261,6 +273,28 @@ pub(super) fn expired() -> QueryError {
         QueryErrorKind::SnapshotExpired,
         "files of the snapshot were removed while they were read; ask again",
     )
+}
+
+/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them.
+fn batch_rows(
+    plan: &Arc<dyn ExecutionPlan>,
+    rows: usize,
+) -> Result<Option<usize>, DataFusionError> {
+    let mut largest = 1;
+    plan.apply(|node| {
+        node.apply_expressions(&mut |expr| {
+            expr.apply(|expr| {
+                let expr: &dyn Any = expr.as_ref();
+                if let Some(literal) = expr.downcast_ref::<Literal>() {
+                    largest = largest.max(literal.value().size());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let most = (LITERALS_BYTES_MAX / largest).max(1);
+    Ok((most < rows).then_some(most))
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.

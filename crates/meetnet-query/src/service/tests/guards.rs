@@ -40,6 +40,18 @@ async fn what_explodes_is_too_large() {
         (&joins, "joins 42 tables"),
         (&brackets, "joins 42 tables"),
         (
+            "SELECT count(*) FROM counts GROUP BY CUBE (car, time, place, segment_id, car, time, place, segment_id)",
+            "groups in more than 128 ways",
+        ),
+        (
+            "SELECT count(*) FROM counts GROUP BY CUBE (car, time, place, segment_id), CUBE (car, time, place, segment_id)",
+            "groups in more than 128 ways",
+        ),
+        (
+            "SELECT count(*) FROM counts GROUP BY ROLLUP (car, time, place), CUBE (car, time, place, segment_id, licence, source)",
+            "groups in more than 128 ways",
+        ),
+        (
             "SELECT array_agg(car) OVER (ORDER BY time) FROM counts",
             "gathers all its values",
         ),
@@ -54,6 +66,35 @@ async fn what_explodes_is_too_large() {
         (
             "SELECT sum(car) OVER (ORDER BY time ROWS BETWEEN CURRENT ROW AND 2000000 FOLLOWING) FROM counts",
             "1000000 rows before or behind",
+        ),
+        (
+            "SELECT unnest(l), t FROM (SELECT array_agg(value) AS l, string_agg('abcdefgh', ',') AS t FROM generate_series(1, 100000))",
+            "of one row",
+        ),
+        (
+            "SELECT l FROM counts, (SELECT array_agg(value) AS l FROM generate_series(1, 5000))",
+            "would be repeated",
+        ),
+        (
+            "SELECT car, (SELECT string_agg('abcdefgh', ',') FROM generate_series(1, 5000)) FROM counts",
+            "would be repeated",
+        ),
+        (
+            "SELECT approx_percentile_cont(0.5, 4000000000) WITHIN GROUP (ORDER BY car) FROM counts",
+            "10000 centroids",
+        ),
+        (
+            "SELECT approx_percentile_cont(0.5, 100 * 100) WITHIN GROUP (ORDER BY car) FROM counts",
+            "as a plain number",
+        ),
+        (
+            "SELECT to_char(time, repeat('%c', 10000)) FROM counts",
+            "to_char",
+        ),
+        ("SELECT repeat('x', 2000000) FROM counts", "1 MiB"),
+        (
+            "SELECT repeat('x', 1000000) || repeat('x', 1000000) FROM counts",
+            "1 MiB",
         ),
         (
             "SELECT levenshtein(repeat('a', 100000), repeat('b', 100000))",
@@ -77,6 +118,10 @@ async fn what_explodes_is_too_large() {
     for sql in [
         few.as_str(),
         "SELECT count(DISTINCT car) OVER (PARTITION BY segment_id) FROM counts",
+        "SELECT count(*) FROM counts GROUP BY CUBE (segment_id, place)",
+        "SELECT approx_percentile_cont(0.5, 200) WITHIN GROUP (ORDER BY car) FROM counts",
+        // A large literal, a few rows at a time.
+        "SELECT length(x) FROM (SELECT repeat('x', 1000000) AS x, car FROM counts ORDER BY car LIMIT 5)",
         "SELECT avg(car) OVER (ORDER BY time RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM counts",
         "SELECT sum(car) OVER (ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM counts",
     ] {
