@@ -35,7 +35,7 @@ impl Target {
         let port = free_port().unwrap();
         let sections = format!(
             "[pg]\nlisten = \"127.0.0.1:{port}\"\nconnections_per_client_max = 32\nstall_time_max = \"1s\"\n\
-             [query]\nquery_time_max = \"1s\"\nstall_time_max = \"1s\"\nrow_limit = 1000\nmemory_bytes_max = \"64MiB\"\n\
+             [query]\nquery_time_max = \"600ms\"\nstall_time_max = \"1s\"\nrow_limit = 1000\nmemory_bytes_max = \"64MiB\"\n\
              memory_total_bytes_max = \"256MiB\"\nquery_spill_bytes_max = \"64MiB\"\nclient_running_max = 6\n\
              client_queued_max = 8\nqueue_time_max = \"5s\"\n[audit]\ndir = \"audit\"\n{SOURCES}"
         );
