@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use axum::http::HeaderMap;
 use meetnet_model::ids::LicenceId;
-use meetnet_model::licence::Licence;
 use meetnet_model::time::parse_rfc3339;
 use meetnet_query::Format;
 
@@ -34,18 +33,7 @@ pub(crate) fn time(name: &str, text: &str) -> Result<i64, Problem> {
 /// Reads the licences that an answer is restricted to; each text may name several with commas between them. None where
 /// nothing is named: all.
 pub(crate) fn licences(texts: &[String]) -> Result<Option<BTreeSet<LicenceId>>, Problem> {
-    let mut licences = BTreeSet::new();
-    for text in texts.iter().flat_map(|text| text.split(',')) {
-        let text = text.trim();
-        let licence = Licence::read(text).ok_or_else(|| {
-            let detail = format!(
-                "`{text}` is no licence; licence takes ids such as CC-BY-4.0, or their IRIs, with commas between them"
-            );
-            Problem::new(ProblemKind::BadRequest, detail)
-        })?;
-        licences.insert(licence);
-    }
-    Ok((!texts.is_empty()).then_some(licences))
+    Ok(meetnet_query::licences(texts.iter().map(String::as_str))?)
 }
 
 /// Returns the format of an answer: the one that `format=` names, else the one that `Accept` likes best.

@@ -60,7 +60,7 @@ pub use connections::{ConnectionCounts, ConnectionSlot};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
-pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
+pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind, licences};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
     PageValue, places_of,

@@ -123,8 +123,10 @@ pub(crate) async fn described(
         true => planned.plan,
         false => planned.plan.with_param_values(nulls)?,
     };
-    let schema = Arc::new(plan.schema().as_arrow().clone());
     let reach = Reach::of_plan(&plan, tables);
+    let is_known = parameters.iter().all(Option::is_some);
+    let plan = coerced(session, plan, is_known)?;
+    let schema = Arc::new(plan.schema().as_arrow().clone());
     let planned = Planned { plan, names };
     Ok(StatementDescription {
         schema: planned.named(schema),
@@ -135,6 +137,30 @@ pub(crate) async fn described(
     })
 }
 
+/// Returns a plan with the types that it runs with: until then CASE and UNION have those of their first branch, and who is
+/// told a column of integers must not be sent fractions.
+///
+/// Where the types of parameters are not known, what stands for them may fit nowhere. Then the plan stays as it is.
+fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<LogicalPlan> {
+    let is_about_a_plan = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    if is_about_a_plan {
+        return Ok(plan);
+    }
+    let before = (!is_known).then(|| plan.clone());
+    let analyzer = session.analyzer();
+    let analyzed = analyzer.execute_and_check(plan, session.config_options(), |_, _| {});
+    match (analyzed, before) {
+        (Err(_), Some(before)) => Ok(before),
+        (analyzed, _) => analyzed,
+    }
+}
+
 fn refused(message: String) -> DataFusionError {
     QueryError::new(QueryErrorKind::BadRequest, message).into()
 }
+
+#[cfg(test)]
+mod tests;

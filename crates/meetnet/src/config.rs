@@ -37,6 +37,7 @@ mod access;
 mod check;
 mod clients;
 mod document;
+mod flight;
 mod hint;
 mod live;
 mod pg;
@@ -53,6 +54,7 @@ mod tests;
 
 pub(crate) use self::access::AccessConfig;
 pub(crate) use self::clients::AuditConfig;
+pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::{AccessSecrets, Secrets};
@@ -262,6 +264,7 @@ pub(crate) struct Config {
     pub(crate) ingest_http: Option<IngestHttpConfig>,
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) pg: Option<PgConfig>,
+    pub(crate) flight: Option<FlightConfig>,
     /// Keys of clients with limits of their own, on every listener for queries.
     pub(crate) api_keys: ApiKeys,
     /// None: no audit log.
@@ -333,7 +336,7 @@ impl Config {
         secrets::read(self, environment)
     }
 
-    /// Reads the secrets of a separate `serve`: those of the lake and of the PostgreSQL listener.
+    /// Reads the secrets of a separate `serve`: those of the lake and of the listeners for SQL.
     ///
     /// # Errors
     /// Each of them that is not there.

@@ -130,9 +130,10 @@ impl Daemon {
             metrics,
             awaits_history,
         } = start;
-        if role == Role::Serve && config.http.is_none() && config.pg.is_none() {
+        let serves = config.http.is_some() || config.pg.is_some() || config.flight.is_some();
+        if role == Role::Serve && !serves {
             return Err(Failure::Usage(anyhow::anyhow!(
-                "there is nothing to serve: add [http] listen, or [pg] listen, to {}",
+                "there is nothing to serve: add [http] listen, [pg] listen or [flight] listen to {}",
                 config.file.display()
             )));
         }
@@ -194,7 +195,7 @@ impl Daemon {
             servers.spawn(socket.serve(context, stop_serving.clone()));
         }
         // One for all protocols: its limits are of the machine, not of a listener.
-        let query = if listeners.http.is_some() || listeners.pg.is_some() {
+        let query = if listeners.take_queries() {
             Some(query_service(&config, &snapshot)?)
         } else {
             None
@@ -208,6 +209,23 @@ impl Daemon {
             )?;
             let stop = stop_serving.clone().cancelled_owned();
             servers.spawn(meetnet_pg::serve(listener, query.clone(), options, stop));
+        }
+        if let (Some(flight), Some(listener), Some(query)) =
+            (&config.flight, listeners.flight.take(), &query)
+        {
+            let options = access::flight_options(
+                flight,
+                config.api_keys.clone(),
+                &secrets,
+                config.limits.stop_time_max,
+            )?;
+            let stop = stop_serving.clone().cancelled_owned();
+            servers.spawn(meetnet_flight::serve(
+                listener,
+                query.clone(),
+                options,
+                stop,
+            ));
         }
         if let (Some(http), Some(listener), Some(query)) =
             (&config.http, listeners.http.take(), &query)
@@ -382,6 +400,7 @@ pub(crate) async fn run(
         ingest_http = addresses.ingest_http.map(tracing::field::display),
         admin = addresses.admin.map(tracing::field::display),
         pg = addresses.pg.map(tracing::field::display),
+        flight = addresses.flight.map(tracing::field::display),
         "meetnet is running"
     );
     let failed = loop {

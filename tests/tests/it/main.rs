@@ -10,6 +10,7 @@ mod crashes;
 mod declarations;
 mod erase;
 mod files;
+mod flight;
 mod postgres;
 mod quality;
 mod readers;

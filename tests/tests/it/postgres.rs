@@ -177,7 +177,7 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
 }
 
 /// Makes a certificate for 127.0.0.1 that signs itself; false where `openssl` is not installed.
-fn certificate(folder: &Path) -> bool {
+pub(crate) fn certificate(folder: &Path) -> bool {
     let made = Command::new("openssl")
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=meetnet".split(' '))
         .args("-addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem".split(' '))

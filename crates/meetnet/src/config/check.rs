@@ -20,7 +20,7 @@ use super::document::Document;
 use super::hint::did_you_mean;
 use super::source::{ReadSource, Transport};
 use super::source_poll::check_properties;
-use super::{AdminConfig, HttpConfig, IngestHttpConfig, PgConfig, raw, sections};
+use super::{IngestHttpConfig, raw, sections};
 
 /// Less would drop a period before its last rows have come.
 const RETENTION_MIN: Duration = Duration::from_secs(24 * 3_600);
@@ -237,21 +237,7 @@ pub(super) fn push_listener(
 }
 
 /// Two listeners cannot share an address.
-pub(super) fn same_address(
-    document: &mut Document<'_>,
-    http: Option<&HttpConfig>,
-    ingest_http: Option<&IngestHttpConfig>,
-    admin: Option<&AdminConfig>,
-    pg: Option<&PgConfig>,
-) {
-    let listeners = [
-        http.map(|http| ("[http]", http.listen)),
-        ingest_http.map(|ingest| ("[ingest_http]", ingest.listen)),
-        admin.map(|admin| ("[admin]", admin.listen)),
-        admin.and_then(|admin| Some(("[admin] serve_listen", admin.serve_listen?))),
-        pg.map(|pg| ("[pg]", pg.listen)),
-    ];
-    let listeners: Vec<(&str, SocketAddr)> = listeners.into_iter().flatten().collect();
+pub(super) fn same_address(document: &mut Document<'_>, listeners: Vec<(&str, SocketAddr)>) {
     for (index, (name, address)) in listeners.iter().enumerate() {
         for (other, _) in listeners[..index]
             .iter()

@@ -9,8 +9,8 @@ use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
 use reqwest::header::HeaderName;
 use toml::Spanned;
 
+use super::access::AccessConfig;
 use super::document::Document;
-use super::pg::PgConfig;
 use super::raw;
 use super::sections::{at_least, bytes};
 
@@ -31,8 +31,14 @@ pub(crate) struct AuditConfig {
     pub(crate) file_bytes_max: u64,
 }
 
-/// Reads the keys, which nobody else may be called by.
-pub(super) fn api_keys(document: &mut Document<'_>, pg: Option<&PgConfig>) -> ApiKeys {
+/// Reads the keys; nobody of those who may use a listener is called as one is.
+pub(super) fn api_keys<'a>(
+    document: &mut Document<'_>,
+    access: impl Iterator<Item = &'a AccessConfig>,
+) -> ApiKeys {
+    let users: Vec<&String> = access
+        .flat_map(|access| access.users.iter().map(|(name, _)| name))
+        .collect();
     let mut keys: Vec<ApiKey> = Vec::new();
     for section in document.take_all("api_key") {
         let Some(raw) = document.read::<raw::ApiKey>(section) else {
@@ -48,8 +54,7 @@ pub(super) fn api_keys(document: &mut Document<'_>, pg: Option<&PgConfig>) -> Ap
             );
             document.problem(raw.name.span(), message);
         }
-        let mut users = pg.into_iter().flat_map(|pg| &pg.access.users);
-        if keys.iter().any(|known| *known.name == **name) || users.any(|(user, _)| user == name) {
+        if keys.iter().any(|known| *known.name == **name) || users.contains(&name) {
             let message =
                 format!("there is a key or user `{name}` already; give each a name of its own");
             document.problem(raw.name.span(), message);

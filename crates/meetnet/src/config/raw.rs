@@ -143,6 +143,28 @@ pub(super) struct Pg {
     pub(super) portals_max: Option<NonZeroUsize>,
 }
 
+/// `[flight]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flight {
+    pub(super) listen: Spanned<String>,
+    pub(super) anonymous: Option<Spanned<bool>>,
+    pub(super) users: Option<Vec<User>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<Secret>>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) connections_per_client_max: Option<NonZeroUsize>,
+    pub(super) login_time_max: Option<DurationText>,
+    pub(super) connection_time_max: Option<DurationText>,
+    pub(super) calls_max: Option<NonZeroU32>,
+    pub(super) request_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) message_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) statements_max: Option<NonZeroUsize>,
+    pub(super) statement_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) statement_time_max: Option<DurationText>,
+    pub(super) token_time_max: Option<DurationText>,
+}
+
 /// One of `users` of a listener.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

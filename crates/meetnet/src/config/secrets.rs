@@ -26,6 +26,8 @@ pub(crate) struct Secrets {
     pub(crate) sources: BTreeMap<SourceId, SourceSecrets>,
     /// Of `[pg]`.
     pub(crate) pg: AccessSecrets,
+    /// Of `[flight]`.
+    pub(crate) flight: AccessSecrets,
     /// Credentials of `[s3]`; none where the lake is a folder.
     pub(crate) s3: Option<S3Credentials>,
 }
@@ -98,6 +100,13 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Finds what `[pg]` and `[flight]` name.
+    fn find_listeners(&mut self, config: &Config) -> (AccessSecrets, AccessSecrets) {
+        let pg = config.pg.as_ref().map(|pg| &pg.access);
+        let flight = config.flight.as_ref().map(|flight| &flight.access);
+        (self.find_access(pg), self.find_access(flight))
+    }
+
     /// Finds the passwords and the private key of a listener.
     fn find_access(&mut self, access: Option<&AccessConfig>) -> AccessSecrets {
         let mut found = AccessSecrets::default();
@@ -151,7 +160,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         };
         sources.insert(source.declaration.id.clone(), found);
     }
-    let pg = finder.find_access(config.pg.as_ref().map(|pg| &pg.access));
+    let (pg, flight) = finder.find_listeners(config);
     if let (Some(text), Some(secret)) = (&privacy, &config.privacy_secret)
         && text.len() < PRIVACY_BYTES_MIN
     {
@@ -161,6 +170,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
         privacy,
         sources,
         pg,
+        flight,
         s3,
     })
 }
@@ -185,10 +195,11 @@ pub(super) fn read_serve(
 ) -> Result<Secrets, ConfigError> {
     let mut finder = Finder::new(config, environment);
     let s3 = finder.find_s3(&config.lake.place);
-    let pg = finder.find_access(config.pg.as_ref().map(|pg| &pg.access));
+    let (pg, flight) = finder.find_listeners(config);
     finder.end(Secrets {
         s3,
         pg,
+        flight,
         ..Secrets::default()
     })
 }

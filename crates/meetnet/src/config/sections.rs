@@ -20,7 +20,7 @@ use super::hint::did_you_mean;
 use super::live::LIVE_SECTIONS;
 use super::{
     AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
-    LimitsConfig, LogConfig, LogFormat, check, clients, pg, raw, s3, source,
+    LimitsConfig, LogConfig, LogFormat, check, clients, flight, pg, raw, s3, source,
 };
 
 /// Sections of this version, for messages.
@@ -33,6 +33,7 @@ const SECTIONS: &[&str] = &[
     "ingest_http",
     "admin",
     "pg",
+    "flight",
     "privacy",
     "query",
     "audit",
@@ -44,8 +45,6 @@ const SECTIONS: &[&str] = &[
     "api_key",
     "source",
 ];
-/// Sections that are planned: silently ignoring one would look like a listener that does not answer.
-const LATER_SECTIONS: &[&str] = &["flight"];
 
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
@@ -96,8 +95,12 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         .map(|journal| admin_socket(document, socket, &journal.dir, folder));
     let admin = admin.and_then(|raw| self::admin(document, raw));
     let pg = section::<raw::Pg>(document, "pg").and_then(|raw| pg::read(document, raw, folder));
+    let flight = section::<raw::Flight>(document, "flight")
+        .and_then(|raw| flight::read(document, raw, folder));
     // Behind the listeners: they only ask whether there are any.
-    let api_keys = clients::api_keys(document, pg.as_ref());
+    let of_pg = pg.iter().map(|pg| &pg.access);
+    let of_flight = flight.iter().map(|flight| &flight.access);
+    let api_keys = clients::api_keys(document, of_pg.chain(of_flight));
     if let Some(http) = &mut http {
         http.settings.clients.keys = api_keys.clone();
     }
@@ -118,13 +121,19 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let sources = source::read_all(document, folder);
     let declarations = check::declarations(document, schemas, &sources);
     check::push_listener(document, &sources, ingest_section, ingest_http.as_ref());
-    check::same_address(
-        document,
-        http.as_ref(),
-        ingest_http.as_ref(),
-        admin.as_ref(),
-        pg.as_ref(),
-    );
+    let listeners = [
+        http.as_ref().map(|http| ("[http]", http.listen)),
+        ingest_http
+            .as_ref()
+            .map(|ingest| ("[ingest_http]", ingest.listen)),
+        admin.as_ref().map(|admin| ("[admin]", admin.listen)),
+        admin
+            .as_ref()
+            .and_then(|admin| Some(("[admin] serve_listen", admin.serve_listen?))),
+        pg.as_ref().map(|pg| ("[pg]", pg.listen)),
+        flight.as_ref().map(|flight| ("[flight]", flight.listen)),
+    ];
+    check::same_address(document, listeners.into_iter().flatten().collect());
     unknown_sections(document);
 
     Some(Config {
@@ -135,6 +144,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         ingest_http,
         admin,
         pg,
+        flight,
         api_keys,
         audit,
         socket: socket?,
@@ -174,11 +184,7 @@ where
 
 fn unknown_sections(document: &mut Document<'_>) {
     for (name, span) in document.left() {
-        let message = if LATER_SECTIONS.contains(&name.as_str()) {
-            format!("[{name}] is not in this version; remove the section")
-        } else {
-            format!("unknown section `{name}`{}", did_you_mean(&name, SECTIONS))
-        };
+        let message = format!("unknown section `{name}`{}", did_you_mean(&name, SECTIONS));
         document.problem(span, message);
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meetnet_access::{Access, User, tls_server};
+use meetnet_flight::{FlightLimits, FlightOptions};
 use meetnet_pg::{PgLimits, PgOptions};
 use meetnet_query::ApiKeys;
 
-use crate::config::{AccessConfig, AccessSecrets, PgConfig, Secrets};
+use crate::config::{AccessConfig, AccessSecrets, FlightConfig, PgConfig, Secrets};
 use crate::failure::Failure;
 
 /// # Errors
@@ -26,6 +27,24 @@ pub(super) fn pg_options(
         access: access("[pg]", &config.access, &secrets.pg)?,
         keys,
         tls_required: config.tls_required,
+    })
+}
+
+/// # Errors
+/// As [`pg_options`].
+pub(super) fn flight_options(
+    config: &FlightConfig,
+    keys: ApiKeys,
+    secrets: &Secrets,
+    drain_time_max: Duration,
+) -> Result<FlightOptions, Failure> {
+    Ok(FlightOptions {
+        limits: FlightLimits {
+            drain_time_max,
+            ..config.limits
+        },
+        access: access("[flight]", &config.access, &secrets.flight)?,
+        keys,
     })
 }
 

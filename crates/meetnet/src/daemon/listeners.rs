@@ -15,6 +15,7 @@ pub(crate) struct Listeners {
     pub(crate) ingest_http: Option<TcpListener>,
     pub(crate) admin: Option<TcpListener>,
     pub(crate) pg: Option<TcpListener>,
+    pub(crate) flight: Option<TcpListener>,
 }
 
 /// Where a daemon listens.
@@ -24,6 +25,7 @@ pub(crate) struct Addresses {
     pub(crate) ingest_http: Option<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) pg: Option<SocketAddr>,
+    pub(crate) flight: Option<SocketAddr>,
 }
 
 impl Listeners {
@@ -40,6 +42,9 @@ impl Listeners {
         if let Some(pg) = config.pg.as_ref().filter(|_| role.reads()) {
             listeners.pg = Some(bind("[pg] listen", pg.listen).await?);
         }
+        if let Some(flight) = config.flight.as_ref().filter(|_| role.reads()) {
+            listeners.flight = Some(bind("[flight] listen", flight.listen).await?);
+        }
         if let Some(ingest) = config.ingest_http.as_ref().filter(|_| role.writes()) {
             listeners.ingest_http = Some(bind("[ingest_http] listen", ingest.listen).await?);
         }
@@ -53,6 +58,11 @@ impl Listeners {
         Ok(listeners)
     }
 
+    /// Returns true where somebody can ask in SQL.
+    pub(crate) fn take_queries(&self) -> bool {
+        self.http.is_some() || self.pg.is_some() || self.flight.is_some()
+    }
+
     /// Returns the addresses that the system gave.
     pub(crate) fn addresses(&self) -> Addresses {
         let address = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
@@ -61,6 +71,7 @@ impl Listeners {
             ingest_http: address(&self.ingest_http),
             admin: address(&self.admin),
             pg: address(&self.pg),
+            flight: address(&self.flight),
         }
     }
 }

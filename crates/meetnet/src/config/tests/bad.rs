@@ -84,11 +84,30 @@ fn nobody_is_locked_out_of_the_postgresql_listener_or_let_in_by_mistake() {
 }
 
 #[test]
-fn what_comes_later_is_said_to_come_later() {
+fn passwords_of_flight_do_not_cross_the_network_as_they_are() {
+    let flight =
+        |listen: &str, keys: &str| format!("[flight]\nlisten = \"{listen}:32010\"\n{keys}\n");
+    let users = "users = [{ name = \"a\", password = { env = \"A\" } }]";
     check(
-        "[flight]\n",
-        "city/meetnet.toml:1: [flight] is not in this version; remove the section",
+        &flight("0.0.0.0", users),
+        "city/meetnet.toml:2: passwords would cross the network as they are; add `tls_cert` and `tls_key`, or listen on \
+         127.0.0.1 behind a proxy that encrypts",
     );
+    check(
+        &flight("127.0.0.1", "anonymous = false"),
+        "city/meetnet.toml:3: nobody could log in; add `users`, or let anybody read as `public`",
+    );
+    check(
+        &format!(
+            "[http]\nlisten = \"127.0.0.1:32010\"\n{}",
+            flight("127.0.0.1", "")
+        ),
+        "city/meetnet.toml: [http] and [flight] both listen on 127.0.0.1:32010; give one another port",
+    );
+}
+
+#[test]
+fn what_comes_later_is_said_to_come_later() {
     check(
         "[[source]]\nid = \"t\"\nkind = \"poll\"\nsegments = [1]\n",
         "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, telraam, sensor-community, ircel, opensensemap; remove the source",

@@ -61,7 +61,8 @@ fn the_full_example_has_the_defaults() {
     let full = load("full.toml");
     let (path, _) = example("full.toml");
     let bare = "[http]\nlisten = \"127.0.0.1:8080\"\n[ingest_http]\nlisten = \"127.0.0.1:8081\"\n\
-                [admin]\nlisten = \"127.0.0.1:8082\"\n[pg]\nlisten = \"127.0.0.1:5432\"\n";
+                [admin]\nlisten = \"127.0.0.1:8082\"\n[pg]\nlisten = \"127.0.0.1:5432\"\n\
+                [flight]\nlisten = \"127.0.0.1:32010\"\n";
     let bare = Config::parse(&path, bare, &environment(&[])).unwrap();
     let text = |config: &Config| {
         format!(
@@ -73,6 +74,7 @@ fn the_full_example_has_the_defaults() {
                 &config.ingest_http,
                 &config.admin,
                 &config.pg,
+                &config.flight,
                 &config.query,
                 &config.limits
             )
@@ -92,6 +94,7 @@ fn the_full_example_names_every_key() {
         ("ingest_http", fields::<raw::IngestHttp>()),
         ("admin", fields::<raw::Admin>()),
         ("pg", fields::<raw::Pg>()),
+        ("flight", fields::<raw::Flight>()),
         ("privacy", fields::<raw::Privacy>()),
         ("query", fields::<raw::Query>()),
         ("audit", fields::<raw::Audit>()),

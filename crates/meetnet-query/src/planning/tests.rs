@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+
+use crate::encode::type_name;
+use crate::fixture;
+use crate::options::{Dialect, QueryOptions, QueryRequest};
+use crate::service::QueryService;
+
+/// Returns the types of columns as clients are told of them: how a text lies in memory is none of these.
+fn types(schema: &Schema) -> Vec<String> {
+    let fields = schema.fields().iter();
+    fields.map(|field| type_name(field.data_type())).collect()
+}
+
+#[tokio::test]
+async fn a_statement_answers_the_types_that_it_was_described_with() {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    for sql in [
+        "SELECT segment_id, time, car, place, licence FROM counts",
+        "SELECT CASE WHEN segment_id > 1 THEN 1 ELSE 2.5 END AS a FROM counts",
+        "SELECT 1 AS a UNION ALL SELECT 2.5",
+        "SELECT NULL AS a UNION ALL SELECT 1",
+        "SELECT coalesce(segment_id, 0.5) AS a, make_array(1, 2.5) AS b, 1 + 0.5 AS c FROM counts",
+        "SELECT max(time) AS a, avg(car) AS b, sum(segment_id) AS c, count(*) AS d FROM counts",
+        "SELECT a.x FROM (VALUES (1), (2.5)) AS a(x) WHERE a.x > 1",
+        "EXPLAIN SELECT 1",
+    ] {
+        for dialect in [Dialect::Generic, Dialect::Postgres] {
+            let request = QueryRequest {
+                dialect,
+                ..QueryRequest::public(sql)
+            };
+            let described = service.describe(request.clone(), Vec::new()).await;
+            let described = described.expect(sql);
+            let answer = service.query(request).await.expect(sql);
+            assert_eq!(types(&described.schema), types(&answer.schema), "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_type_yet_is_no_error() {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    let described = |sql: &str, known: Option<DataType>| {
+        let request = QueryRequest::public(sql);
+        let service = service.clone();
+        async move { service.describe(request, vec![known]).await }
+    };
+    let sql = "SELECT segment_id FROM counts WHERE abs($1) > 1";
+    let found = described(sql, None).await.expect("a description");
+    assert_eq!(types(&found.schema), ["int64"]);
+    // Whoever says what it is, is told that it does not fit.
+    let sql = "SELECT segment_id FROM counts WHERE time > $1";
+    assert!(described(sql, Some(DataType::Boolean)).await.is_err());
+    assert!(described(sql, None).await.is_ok());
+}
