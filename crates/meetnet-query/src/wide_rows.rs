@@ -32,8 +32,8 @@ const UNNESTED_BYTES_MAX: u64 = 64 << 20;
 /// Elements of a row up to which it is not looked at: with other columns of any size that a statement can make they are
 /// no more than a batch.
 const ELEMENTS_FREE: u64 = 8_192;
-/// Bytes of one value that may be repeated: as many as of a literal, which is repeated, too.
-const REPEATED_BYTES_MAX: u64 = 16 << 10;
+/// Bytes of one value that may be repeated: more than any outline of a place has, and no gigabytes in a batch.
+const REPEATED_BYTES_MAX: u64 = 64 << 10;
 
 /// What is made of the rows.
 #[derive(Clone, Debug)]

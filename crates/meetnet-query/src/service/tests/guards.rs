@@ -72,11 +72,11 @@ async fn what_explodes_is_too_large() {
             "of one row",
         ),
         (
-            "SELECT l FROM counts, (SELECT array_agg(value) AS l FROM generate_series(1, 5000))",
+            "SELECT l FROM counts, (SELECT array_agg(value) AS l FROM generate_series(1, 20000))",
             "would be repeated",
         ),
         (
-            "SELECT car, (SELECT string_agg('abcdefgh', ',') FROM generate_series(1, 5000)) FROM counts",
+            "SELECT car, (SELECT string_agg('abcdefgh', ',') FROM generate_series(1, 20000)) FROM counts",
             "would be repeated",
         ),
         (
