@@ -45,11 +45,11 @@ impl Protocol {
 
 /// The network that an address lies in. Two addresses of one network are one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpAddr);
+pub(crate) struct Network(IpAddr);
 
 impl Network {
     /// Returns the network of an address. An IPv4 address that is written as IPv6 is an IPv4 address.
-    pub fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => {
                 let network = address.to_bits() >> IPV4_HOST_BITS << IPV4_HOST_BITS;

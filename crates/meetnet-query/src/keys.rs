@@ -108,11 +108,6 @@ impl ApiKeys {
         Self(keys.into_iter().map(Arc::new).collect())
     }
 
-    /// Returns true where there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the key that somebody presents. Every key is compared, whichever it is: how long it takes says nothing.
     pub fn find(&self, presented: &str) -> Option<Arc<ApiKey>> {
         if presented.is_empty() || presented.len() > KEY_BYTES_MAX {

@@ -55,7 +55,7 @@ pub use admission::Places;
 pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
 pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
-pub use client::{Client, Network, Protocol};
+pub use client::{Client, Protocol};
 pub use connections::{ConnectionCounts, ConnectionSlot};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
