@@ -39,6 +39,7 @@ mod clients;
 mod document;
 mod flight;
 mod hint;
+mod http;
 mod live;
 mod pg;
 mod raw;
