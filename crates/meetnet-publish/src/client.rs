@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Once;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -20,6 +21,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use meetnet_query::{ApiKeys, Client, Protocol, QueryService};
+use tracing::warn;
 
 use crate::limits;
 use crate::problem::{Problem, ProblemKind};
@@ -27,6 +29,11 @@ use crate::state::PublishState;
 
 #[cfg(test)]
 mod tests;
+
+/// What most proxies say the address of a client in.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Said once: anybody can send such a header.
+static NOT_TRUSTED: Once = Once::new();
 
 /// Where a connection comes from; in the extensions of each of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +75,12 @@ impl ClientSettings {
             (Some(peer), Some(header)) if self.is_proxy(peer) => {
                 self.forwarded(peer, headers, header)
             }
-            (peer, _) => peer,
+            (peer, _) => {
+                if headers.contains_key(FORWARDED_FOR) {
+                    NOT_TRUSTED.call_once(not_trusted);
+                }
+                peer
+            }
         };
         Ok(Client::of_address(Protocol::Http, address))
     }
@@ -89,6 +101,13 @@ impl ClientSettings {
         }
         Some(peer)
     }
+}
+
+fn not_trusted() {
+    warn!(
+        "a request says whom it is forwarded for, and its sender is not in [http] trusted_proxies: if that is a reverse proxy \
+         of yours, all its clients are one client until it is named there"
+    );
 }
 
 /// Reads an address, perhaps with a port.
