@@ -194,6 +194,11 @@ impl Installation {
         Ok(request.send().await?)
     }
 
+    /// Returns the address of the HTTP listener.
+    pub fn http(&self) -> std::net::SocketAddr {
+        (std::net::Ipv4Addr::LOCALHOST, self.http).into()
+    }
+
     /// Asks the running daemon; returns the rows.
     ///
     /// # Errors

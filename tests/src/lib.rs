@@ -3,7 +3,9 @@
 //! Everything listens on loopback, lives in a temporary folder and is ended by its process id.
 #![allow(clippy::print_stdout, reason = "tests say what they skip")]
 
+pub mod abuse;
 pub mod daemon;
+pub mod postgres;
 pub mod publisher;
 pub mod python;
 pub mod upkeep;

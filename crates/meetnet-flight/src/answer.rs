@@ -97,7 +97,7 @@ impl Offer {
             stop,
             schema: Arc::clone(&schema),
             message_bytes_max,
-            row_limit: service.options().row_limit,
+            row_limit: service.row_limit(),
             ready: VecDeque::new(),
         };
         let batches = stream::try_unfold(rows, Rows::next).map_err(FlightError::from);

@@ -1,9 +1,11 @@
 //! One connection: bytes, its place among the others, and an end when the service stops.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use meetnet_query::ConnectionSlot;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::transport::server::Connected;
@@ -13,15 +15,24 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
+/// Where a connection comes from; in the extensions of each of its calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// A place among the connections, counted as long as it is held.
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
+    /// Among those of its client.
+    _slot: ConnectionSlot,
 }
 
 impl Place {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, slot: ConnectionSlot) -> Self {
         metrics::gauge!("meetnet_flight_connections").increment(1.0);
-        Self { _permit: permit }
+        Self {
+            _permit: permit,
+            _slot: slot,
+        }
     }
 }
 
@@ -34,19 +45,26 @@ impl Drop for Place {
 /// A connection that ends when its sender of `cut` goes away.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
+    peer: Peer,
     /// None once it was cut.
     cut: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     _place: Place,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Box<dyn Stream>, place: Place, mut cut: watch::Receiver<()>) -> Self {
+    pub(crate) fn new(
+        stream: Box<dyn Stream>,
+        peer: Peer,
+        place: Place,
+        mut cut: watch::Receiver<()>,
+    ) -> Self {
         let cut = async move {
             // The sender is only ever dropped.
             while cut.changed().await.is_ok() {}
         };
         Self {
             stream,
+            peer,
             cut: Some(Box::pin(cut)),
             _place: place,
         }
@@ -103,7 +121,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
 }

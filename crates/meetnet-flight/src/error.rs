@@ -15,7 +15,7 @@ pub(crate) fn of_query(error: QueryError) -> Status {
         QueryErrorKind::NotFound => Code::NotFound,
         QueryErrorKind::NotSettled => Code::FailedPrecondition,
         QueryErrorKind::Forbidden => Code::PermissionDenied,
-        QueryErrorKind::TooLarge => Code::ResourceExhausted,
+        QueryErrorKind::TooLarge | QueryErrorKind::OverShare => Code::ResourceExhausted,
         QueryErrorKind::Timeout => Code::DeadlineExceeded,
         QueryErrorKind::Busy => Code::Unavailable,
         QueryErrorKind::SnapshotExpired => Code::Aborted,

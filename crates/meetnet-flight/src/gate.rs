@@ -12,6 +12,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::answer::FlightStream;
+use crate::connection::Peer;
 use crate::error::{count, only_reads};
 use crate::login::{AUTHORIZATION, Door, authorization};
 use crate::service::{ACTIONS, SqlService};
@@ -34,7 +35,9 @@ impl Gate {
     async fn entered<T: Send>(&self, mut request: Request<T>) -> Result<Request<T>, Status> {
         let said = authorization(request.metadata());
         let principal = self.door.principal(said).await?;
-        request.extensions_mut().insert(principal);
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let caller = self.door.caller(principal, peer)?;
+        request.extensions_mut().insert(caller);
         Ok(request)
     }
 

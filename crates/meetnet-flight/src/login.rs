@@ -1,12 +1,14 @@
 //! Who a call comes from: anybody, a user with a password (`Basic`), or the holder of a token that one got for it
 //! (`Bearer`), as clients of Flight send them in the header `authorization`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use meetnet_access::{ANONYMOUS, Passwords};
+use meetnet_query::{ApiKeys, Client, Protocol};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
@@ -30,6 +32,15 @@ const TOKENS_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) enum Principal {
     Anybody,
     User(Arc<str>),
+    /// The holder of the API key of this name.
+    Key(Arc<str>),
+}
+
+/// Who makes a call, and as whose queries it counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) owner: Principal,
+    pub(crate) client: Client,
 }
 
 /// Decides who may come in.
@@ -37,6 +48,9 @@ pub(crate) struct Door {
     /// Anybody may.
     anonymous: bool,
     passwords: Passwords,
+    keys: ApiKeys,
+    /// Every connection is.
+    is_encrypted: bool,
     tokens: Handles<Principal>,
     /// The token of everybody else: without a password nobody can fill the places of those who have one.
     of_anybody: Id,
@@ -47,6 +61,8 @@ impl Door {
         Self {
             anonymous: options.access.anonymous,
             passwords: Passwords::new(&options.access.users),
+            keys: options.keys.clone(),
+            is_encrypted: options.access.tls.is_some(),
             tokens: Handles::new(Bounds {
                 count_max: TOKENS_MAX,
                 bytes_max: TOKENS_BYTES_MAX,
@@ -89,11 +105,36 @@ impl Door {
         ))
     }
 
+    /// Returns as whose queries those of a call from an address count.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for a key that others could have read on its way.
+    pub(crate) fn caller(&self, owner: Principal, peer: Option<IpAddr>) -> Result<Caller, Status> {
+        let client = match &owner {
+            Principal::Anybody => Client::of_address(Protocol::Flight, peer),
+            Principal::User(name) => Client::of_user(Protocol::Flight, name),
+            Principal::Key(name) => {
+                let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+                let key = self
+                    .keys
+                    .named(name)
+                    .filter(|_| self.is_encrypted || is_near);
+                let key = key.ok_or_else(|| {
+                    Status::unauthenticated(
+                        "an API key is sent as it is: it is taken over TLS only",
+                    )
+                })?;
+                Client::of_key(Protocol::Flight, Arc::clone(key))
+            }
+        };
+        Ok(Caller { owner, client })
+    }
+
     /// Gives somebody who has come in a token for later calls.
     pub(crate) fn token(&self, principal: &Principal) -> String {
         BASE64.encode(match principal {
             Principal::Anybody => self.of_anybody,
-            Principal::User(name) => {
+            Principal::User(name) | Principal::Key(name) => {
                 let bytes = name.len();
                 self.tokens.put(principal.clone(), bytes, Instant::now())
             }
@@ -105,9 +146,14 @@ impl Door {
         if self.anonymous && id == self.of_anybody {
             return Ok(Principal::Anybody);
         }
-        self.tokens.get(&id, Instant::now()).ok_or_else(|| {
+        let key = || {
+            let key = self.keys.find(token)?;
+            Some(Principal::Key(Arc::clone(&key.name)))
+        };
+        let known = self.tokens.get(&id, Instant::now()).or_else(key);
+        known.ok_or_else(|| {
             Status::unauthenticated(
-                "the login has expired, or the service has been restarted; log in again",
+                "the login has expired, the service has been restarted, or nobody has this API key; log in again",
             )
         })
     }
@@ -124,6 +170,11 @@ impl Door {
         // Tools that insist on a password send any.
         if self.anonymous && name == ANONYMOUS {
             return Ok(Principal::Anybody);
+        }
+        if let Some(key) = self.keys.find(password)
+            && *key.name == *name
+        {
+            return Ok(Principal::Key(Arc::clone(&key.name)));
         }
         if self.passwords.fits(name, password) {
             return Ok(Principal::User(name.into()));

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use meetnet_access::Access;
+use meetnet_query::ApiKeys;
 
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct FlightLimits {
     /// Most connections at once; further ones wait in the listener's backlog.
     pub connections_max: usize,
+    /// Most connections of one client; further ones are closed.
+    pub connections_per_client_max: usize,
     /// How long a new connection may take to set TLS up, or to say anything at all.
     pub login_time_max: Duration,
     /// How long a connection lives: then it is closed when its calls have ended, and clients open another by themselves.
@@ -38,6 +41,7 @@ impl Default for FlightLimits {
     fn default() -> Self {
         Self {
             connections_max: 256,
+            connections_per_client_max: 64,
             login_time_max: Duration::from_secs(15),
             connection_time_max: Duration::from_secs(60 * 60),
             calls_max: 16,
@@ -60,4 +64,6 @@ pub struct FlightOptions {
     pub limits: FlightLimits,
     /// Who may use it, and its TLS: with a certificate, every connection is encrypted.
     pub access: Access,
+    /// Holders of API keys: by the key as a bearer token, or as the password of the key's name.
+    pub keys: ApiKeys,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
 use meetnet_access::{ACCEPT_PAUSE, is_of_one_connection};
-use meetnet_query::QueryService;
+use meetnet_query::{ConnectionCounts, QueryService};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tonic::transport::Server;
 use tracing::{debug, warn};
 
-use crate::connection::{Connection, Place, Stream};
+use crate::connection::{Connection, Peer, Place, Stream};
 use crate::gate::Gate;
 use crate::info::Info;
 use crate::login::Door;
@@ -96,6 +96,7 @@ async fn accept(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let counts = ConnectionCounts::new(limits.connections_per_client_max);
     let mut opening = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -109,13 +110,19 @@ async fn accept(
             } => accepted,
         };
         match accepted {
-            (Ok((stream, _)), Ok(permit)) => {
+            (Ok((stream, peer)), Ok(permit)) => {
+                let Some(slot) = counts.enter(peer.ip()) else {
+                    // Clients try again later by themselves, and say that the service is unavailable.
+                    metrics::counter!("meetnet_flight_connections_refused_total").increment(1);
+                    continue;
+                };
                 metrics::counter!("meetnet_flight_connections_total").increment(1);
-                let (tls, served, place) = (tls.clone(), served.clone(), Place::new(permit));
+                let peer = Peer(peer.ip());
+                let (tls, served, place) = (tls.clone(), served.clone(), Place::new(permit, slot));
                 opening.spawn(async move {
                     match timeout(limits.login_time_max, opened(stream, tls)).await {
                         Ok(Ok(stream)) => {
-                            let connection = Connection::new(stream, place, served.cut);
+                            let connection = Connection::new(stream, peer, place, served.cut);
                             // The service has stopped, or it takes it.
                             let _ = served.sender.send(connection).await;
                         }

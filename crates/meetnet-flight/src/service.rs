@@ -27,7 +27,7 @@ use tonic::{Request, Response, Status};
 use crate::answer::one_batch;
 use crate::error::only_reads;
 use crate::info::Info;
-use crate::login::Principal;
+use crate::login::{Caller, Principal};
 use crate::options::FlightLimits;
 use crate::scope::Scope;
 use crate::statements::{Statements, endpoint, flight_info};
@@ -97,9 +97,14 @@ impl SqlService {
 }
 
 /// Returns who a request is from.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    caller.ok_or_else(|| Status::unauthenticated("nobody has asked who you are"))
+}
+
+/// Returns whose what a request names must be.
 fn owner<T>(request: &Request<T>) -> Result<Principal, Status> {
-    let owner = request.extensions().get::<Principal>().cloned();
-    owner.ok_or_else(|| Status::unauthenticated("nobody has asked who you are"))
+    Ok(caller(request)?.owner)
 }
 
 /// Returns where a question about the catalogue is answered: by the same command.
@@ -136,12 +141,12 @@ impl FlightSqlService for SqlService {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Answer<FlightInfo> {
-        let (owner, scope) = (owner(&request)?, Scope::of(request.metadata())?);
+        let (caller, scope) = (caller(&request)?, Scope::of(request.metadata())?);
         let descriptor = request.into_inner();
         let sql = query.query.as_str();
         let planned = self
             .statements
-            .plan(owner, scope, sql, Vec::new(), descriptor);
+            .plan(caller, scope, sql, Vec::new(), descriptor);
         Ok(Response::new(planned.await?))
     }
 
@@ -150,10 +155,10 @@ impl FlightSqlService for SqlService {
         ticket: TicketStatementQuery,
         request: Request<Ticket>,
     ) -> Rows {
-        let owner = owner(&request)?;
+        let caller = caller(&request)?;
         let rows = self
             .statements
-            .run(&owner, &ticket.statement_handle)
+            .run(caller, &ticket.statement_handle)
             .await?;
         Ok(Response::new(rows))
     }
@@ -163,7 +168,9 @@ impl FlightSqlService for SqlService {
         query: ActionCreatePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        self.statements.prepare(owner(&request)?, query.query).await
+        self.statements
+            .prepare(caller(&request)?, query.query)
+            .await
     }
 
     async fn do_put_prepared_statement_query(
@@ -186,12 +193,12 @@ impl FlightSqlService for SqlService {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Answer<FlightInfo> {
-        let (owner, scope) = (owner(&request)?, Scope::of(request.metadata())?);
+        let (caller, scope) = (caller(&request)?, Scope::of(request.metadata())?);
         let descriptor = request.into_inner();
         let handle = query.prepared_statement_handle;
         let planned = self
             .statements
-            .plan_prepared(owner, scope, &handle, descriptor);
+            .plan_prepared(caller, scope, &handle, descriptor);
         Ok(Response::new(planned.await?))
     }
 

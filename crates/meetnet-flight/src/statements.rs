@@ -25,7 +25,7 @@ use crate::answer::{FlightStream, Offer};
 use crate::error::{internal, of_query};
 use crate::fit::wire_schema;
 use crate::handles::{Bounds, Handles};
-use crate::login::Principal;
+use crate::login::{Caller, Principal};
 use crate::options::FlightLimits;
 use crate::parameters;
 use crate::scope::Scope;
@@ -88,7 +88,7 @@ impl Statements {
     fn kept(&self, owner: &Principal) -> &Kept {
         match owner {
             Principal::Anybody => &self.of_anybody,
-            Principal::User(_) => &self.of_users,
+            Principal::User(_) | Principal::Key(_) => &self.of_users,
         }
     }
 
@@ -98,7 +98,7 @@ impl Statements {
     /// As [`QueryService::describe`]; `InvalidArgument` where it takes other values.
     pub(crate) async fn plan(
         &self,
-        owner: Principal,
+        caller: Caller,
         scope: Scope,
         sql: &str,
         values: Vec<ArrayRef>,
@@ -116,7 +116,9 @@ impl Statements {
             whole: true,
             ..QueryRequest::public(sql)
         };
-        let described = self.query.describe(request.clone(), types).await;
+        let Caller { owner, client } = caller;
+        let query = self.query.for_client(client);
+        let described = query.describe(request.clone(), types).await;
         let described = described.map_err(of_query)?;
         let wanted = described.parameters.len();
         if wanted != bound {
@@ -143,18 +145,14 @@ impl Statements {
     ///
     /// # Errors
     /// As [`Offer::answer`]; `NotFound` where the ticket is another's, or not good any more.
-    pub(crate) async fn run(
-        &self,
-        owner: &Principal,
-        ticket: &[u8],
-    ) -> Result<FlightStream, Status> {
-        let offer = self.kept(owner).offers.get(ticket, Instant::now());
-        let offer = offer.filter(|offer| offer.owner == *owner).ok_or_else(|| {
+    pub(crate) async fn run(&self, caller: Caller, ticket: &[u8]) -> Result<FlightStream, Status> {
+        let Caller { owner, client } = caller;
+        let offer = self.kept(&owner).offers.get(ticket, Instant::now());
+        let offer = offer.filter(|offer| offer.owner == owner).ok_or_else(|| {
             Status::not_found("the ticket is not good, or not any more; ask for the answer again by GetFlightInfo")
         })?;
-        offer
-            .answer(&self.query, self.limits.message_bytes_max)
-            .await
+        let query = self.query.for_client(client);
+        offer.answer(&query, self.limits.message_bytes_max).await
     }
 
     /// Stops what runs for the tickets of an answer, and makes them worthless.
@@ -187,11 +185,13 @@ impl Statements {
     /// As [`QueryService::describe`].
     pub(crate) async fn prepare(
         &self,
-        owner: Principal,
+        caller: Caller,
         sql: String,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
+        let Caller { owner, client } = caller;
         let request = QueryRequest::public(sql.as_str());
-        let described = self.query.describe(request, Vec::new()).await;
+        let query = self.query.for_client(client);
+        let described = query.describe(request, Vec::new()).await;
         let described = described.map_err(of_query)?;
         let dataset_schema = schema_bytes(&wire_schema(&described.schema))?;
         let parameter_schema = schema_bytes(&parameters::schema(&described.parameters))?;
@@ -244,15 +244,15 @@ impl Statements {
     /// As [`Self::plan`], of a prepared statement with its values.
     pub(crate) async fn plan_prepared(
         &self,
-        owner: Principal,
+        caller: Caller,
         scope: Scope,
         handle: &[u8],
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
-        let prepared = self.prepared(&owner, handle)?;
+        let prepared = self.prepared(&caller.owner, handle)?;
         let values = prepared.values.clone();
         let sql = prepared.sql.as_str();
-        self.plan(owner, scope, sql, values, descriptor).await
+        self.plan(caller, scope, sql, values, descriptor).await
     }
 
     /// Forgets a prepared statement; one that has gone already is no error.

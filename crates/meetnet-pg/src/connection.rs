@@ -25,10 +25,11 @@ pub(crate) async fn serve(
 ) {
     let Admitted {
         mut wire,
+        client,
         cancel,
         settings,
     } = admitted;
-    let mut session = Session::new(service, cancel, limits);
+    let mut session = Session::new(service.for_client(client), cancel, limits);
     let end = match begin(&mut session, &mut wire, settings).await {
         Ok(()) => exchanges(&mut session, &mut wire, limits, &mut stop).await,
         Err(end) => end,

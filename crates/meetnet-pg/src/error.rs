@@ -30,6 +30,7 @@ pub(crate) mod state {
     pub(crate) const EXISTS: &str = "42P03";
     pub(crate) const BUSY: &str = "53000";
     pub(crate) const CONNECTIONS: &str = "53300";
+    pub(crate) const OVER_SHARE: &str = "53400";
     pub(crate) const LIMIT: &str = "54000";
     pub(crate) const STATE: &str = "55000";
     pub(crate) const CANCELLED: &str = "57014";
@@ -111,6 +112,7 @@ impl From<QueryError> for PgError {
             QueryErrorKind::TooLarge => state::LIMIT,
             QueryErrorKind::Timeout => state::CANCELLED,
             QueryErrorKind::Busy => state::BUSY,
+            QueryErrorKind::OverShare => state::OVER_SHARE,
             QueryErrorKind::SnapshotExpired => state::RETRY,
             QueryErrorKind::Internal => state::INTERNAL,
         };

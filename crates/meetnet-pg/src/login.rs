@@ -1,11 +1,13 @@
 //! From the first byte to a session: cancel requests, TLS, startup, and who it is.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use meetnet_access::ANONYMOUS;
 use meetnet_query::postgres::setting;
+use meetnet_query::{Client, Protocol};
 use pgwire::messages::response::{ReadyForQuery, SslResponse, TransactionStatus};
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
@@ -53,6 +55,8 @@ pub(crate) struct Door {
 /// A client that is in.
 pub(crate) struct Admitted {
     pub(crate) wire: Wire,
+    /// Whose queries they are.
+    pub(crate) client: Client,
     pub(crate) cancel: CancelHandle,
     /// What it has set at the start.
     pub(crate) settings: Vec<(String, String)>,
@@ -74,6 +78,7 @@ impl Door {
     pub(crate) async fn enter(
         &self,
         stream: Box<dyn Stream>,
+        peer: IpAddr,
     ) -> Result<Option<Admitted>, Box<Refused>> {
         let mut wire = Wire::new(stream, self.options.limits);
         let mut is_encrypted = false;
@@ -101,10 +106,12 @@ impl Door {
                     }
                 }
                 Opening::Startup { minor, parameters } => {
-                    let begun = self.begin(&mut wire, is_encrypted, minor, parameters).await;
+                    let from = Origin { peer, is_encrypted };
+                    let begun = self.begin(&mut wire, from, minor, parameters).await;
                     return match begun {
-                        Ok((cancel, settings)) => Ok(Some(Admitted {
+                        Ok((client, cancel, settings)) => Ok(Some(Admitted {
                             wire,
+                            client,
                             cancel,
                             settings,
                         })),
@@ -140,21 +147,21 @@ impl Door {
     async fn begin(
         &self,
         wire: &mut Wire,
-        is_encrypted: bool,
+        from: Origin,
         minor: u32,
         parameters: BTreeMap<String, String>,
-    ) -> Result<(CancelHandle, Vec<(String, String)>), End> {
+    ) -> Result<(Client, CancelHandle, Vec<(String, String)>), End> {
         let unknown = parameters.keys().filter(|name| name.starts_with("_pq_."));
         let unknown: Vec<String> = unknown.cloned().collect();
         if minor > 0 || !unknown.is_empty() {
             wire.put(&NegotiateProtocolVersion::new(PROTOCOL, unknown))?;
         }
-        if self.options.tls_required && !is_encrypted {
+        if self.options.tls_required && !from.is_encrypted {
             let message = "connections are accepted with TLS only; set sslmode=require";
             return Err(PgError::fatal(state::LOGIN, message).into());
         }
         let user = parameters.get("user").map_or("", String::as_str);
-        self.authenticate(wire, user).await?;
+        let client = self.authenticate(wire, from, user).await?;
         let database = parameters.get("database").map_or(user, String::as_str);
         // psql and others ask for one with the name of the user, if they are told nothing.
         if database != DATABASE && database != user {
@@ -171,12 +178,16 @@ impl Door {
             cancel.id,
             SecretKey::I32(cancel.secret),
         ))?;
-        Ok((cancel, settings(&parameters)))
+        Ok((client, cancel, settings(&parameters)))
     }
 
-    async fn authenticate(&self, wire: &mut Wire, user: &str) -> Result<(), End> {
+    /// Finds out whose queries they are.
+    async fn authenticate(&self, wire: &mut Wire, from: Origin, user: &str) -> Result<Client, End> {
         if self.options.access.anonymous && user == ANONYMOUS {
-            return Ok(());
+            return Ok(Client::of_address(Protocol::Postgres, Some(from.peer)));
+        }
+        if self.options.keys.named(user).is_some() {
+            return self.key_holder(wire, from, user).await;
         }
         if self.verifiers.is_empty() {
             let message = format!(
@@ -194,19 +205,47 @@ impl Door {
         }
         let failed = |error: ScramError| match error {
             ScramError::Malformed => PgError::protocol("a message of SCRAM cannot be read"),
-            ScramError::WrongPassword => {
-                metrics::counter!("meetnet_pg_logins_failed_total").increment(1);
-                let message = format!("password authentication failed for user `{user}`");
-                PgError::fatal(state::PASSWORD, message)
-            }
+            ScramError::WrongPassword => wrong_password(user),
         };
         let (exchange, answer) = Exchange::begin(verifier, &first).map_err(failed)?;
         wire.put(&Authentication::SASLContinue(answer.into()))?;
         wire.send().await?;
         let last = password(wire).await?;
         let proof = exchange.finish(&last).map_err(failed)?;
-        wire.put(&Authentication::SASLFinal(proof.into()))
+        wire.put(&Authentication::SASLFinal(proof.into()))?;
+        Ok(Client::of_user(Protocol::Postgres, user))
     }
+
+    /// Asks for an API key. Only its digest is known here, so it is sent as it is: not where others could read it.
+    async fn key_holder(&self, wire: &mut Wire, from: Origin, user: &str) -> Result<Client, End> {
+        if !from.is_encrypted && !from.peer.to_canonical().is_loopback() {
+            let message =
+                format!("the key of `{user}` is sent as it is: connect with TLS, sslmode=require");
+            return Err(PgError::fatal(state::LOGIN, message).into());
+        }
+        wire.put(&Authentication::CleartextPassword)?;
+        wire.send().await?;
+        let body = password(wire).await?;
+        let key = body.strip_suffix(&[0]).unwrap_or(&body);
+        let key = std::str::from_utf8(key).unwrap_or_default();
+        match self.options.keys.find(key) {
+            Some(key) if &*key.name == user => Ok(Client::of_key(Protocol::Postgres, key)),
+            _ => Err(wrong_password(user).into()),
+        }
+    }
+}
+
+/// Where a connection comes from, and how.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    peer: IpAddr,
+    is_encrypted: bool,
+}
+
+fn wrong_password(user: &str) -> PgError {
+    metrics::counter!("meetnet_pg_logins_failed_total").increment(1);
+    let message = format!("password authentication failed for user `{user}`");
+    PgError::fatal(state::PASSWORD, message)
 }
 
 /// A client that does not come in, and why.

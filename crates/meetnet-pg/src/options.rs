@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use meetnet_access::Access;
+use meetnet_query::ApiKeys;
 
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct PgLimits {
     /// Most connections at once; further ones are told so and closed.
     pub connections_max: usize,
+    /// Most connections of one client.
+    pub connections_per_client_max: usize,
     /// How long TLS, startup and password may take together.
     pub login_time_max: Duration,
     /// How long a connection may be silent between two statements.
@@ -31,6 +34,7 @@ impl Default for PgLimits {
     fn default() -> Self {
         Self {
             connections_max: 256,
+            connections_per_client_max: 64,
             login_time_max: Duration::from_secs(15),
             idle_time_max: Duration::from_secs(30 * 60),
             stall_time_max: Duration::from_secs(60),
@@ -50,6 +54,8 @@ pub struct PgOptions {
     pub limits: PgLimits,
     /// Who may use it, and its TLS.
     pub access: Access,
+    /// Holders of API keys: users of the key's name, with the key as password, and the limits of the key.
+    pub keys: ApiKeys,
     /// Connections without TLS are refused.
     pub tls_required: bool,
 }

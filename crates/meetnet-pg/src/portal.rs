@@ -147,7 +147,7 @@ impl Portal {
         }
         if running.answer.truncated() {
             // A short answer would look whole.
-            let cut = QueryError::cut(service.options().row_limit);
+            let cut = QueryError::cut(service.row_limit());
             return Err(PgError::from(cut).into());
         }
         Ok(Progress::Complete(rows))

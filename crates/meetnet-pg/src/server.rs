@@ -1,11 +1,12 @@
 //! The listener: accepts connections within limits and ends them in time.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_access::{ACCEPT_PAUSE, is_of_one_connection};
-use meetnet_query::QueryService;
+use meetnet_query::{ConnectionCounts, QueryService};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -35,6 +36,7 @@ pub async fn serve(
     listener.local_addr()?;
     let limits = options.limits;
     let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let counts = ConnectionCounts::new(limits.connections_per_client_max);
     let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
     let door = Arc::new(Door::new(options));
     let (stop_sender, stop) = watch::channel(());
@@ -46,8 +48,8 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 warn!(%error, "failed to accept a connection");
@@ -55,22 +57,38 @@ pub async fn serve(
                 continue;
             }
         };
-        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-            count("accepted");
-            let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
-            connections.spawn(async move {
-                let open = Open::new();
-                serve_one(stream, &door, service, limits, stop).await;
-                drop((open, permit));
-            });
-        } else if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
+        // One client with all that it may have takes no place of others, not even for a moment.
+        let entered = match counts.enter(peer) {
+            Some(slot) => match Arc::clone(&permits).try_acquire_owned() {
+                Ok(permit) => Ok((slot, permit)),
+                Err(_) => Err(too_many("there", limits.connections_max)),
+            },
+            None => Err(too_many(
+                "from you there",
+                limits.connections_per_client_max,
+            )),
+        };
+        let refused = match entered {
+            Ok(place) => {
+                count("accepted");
+                let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
+                connections.spawn(async move {
+                    let open = Open::new();
+                    serve_one(stream, peer, &door, service, limits, stop).await;
+                    drop((open, place));
+                });
+                continue;
+            }
+            Err(refused) => refused,
+        };
+        if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
             count("refused");
             connections.spawn(async move {
                 // Bytes that nobody has read would reset the connection, and the message with it.
                 let mut wire = Wire::new(Box::new(stream), limits);
                 let opened = timeout(REFUSING_TIME_MAX, wire.opening()).await;
                 if opened.is_ok() {
-                    farewell(&mut wire, End::Told(too_many(limits.connections_max))).await;
+                    farewell(&mut wire, End::Told(refused)).await;
                 }
                 drop(permit);
             });
@@ -93,15 +111,16 @@ pub async fn serve(
     Ok(())
 }
 
-fn too_many(most: usize) -> PgError {
+fn too_many(whose: &str, most: usize) -> PgError {
     PgError::fatal(
         state::CONNECTIONS,
-        format!("there are {most} connections already, which is the most; try again later"),
+        format!("{whose} are {most} connections already, which is the most; try again later"),
     )
 }
 
 async fn serve_one(
     stream: TcpStream,
+    peer: IpAddr,
     door: &Door,
     service: QueryService,
     limits: PgLimits,
@@ -111,7 +130,7 @@ async fn serve_one(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "failed to set TCP_NODELAY");
     }
-    let entering = timeout(limits.login_time_max, door.enter(Box::new(stream)));
+    let entering = timeout(limits.login_time_max, door.enter(Box::new(stream), peer));
     let entered = tokio::select! {
         entered = entering => entered,
         // The sender is only ever dropped.

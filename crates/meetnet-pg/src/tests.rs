@@ -21,6 +21,8 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod clients;
+
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Work for minutes.

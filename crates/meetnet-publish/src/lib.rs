@@ -31,6 +31,7 @@ mod serve;
 mod arrivals;
 mod assets;
 mod body;
+mod client;
 mod coding;
 mod common_columns;
 mod conditional;
@@ -58,8 +59,9 @@ pub use admin::{
     AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
 };
 pub use figures::FiguresCache;
+pub use client::{AddressRange, ClientSettings, NoRange};
 pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
-pub use serve::{ServeLimits, serve, serve_with};
+pub use serve::{ServeLimits, serve, serve_behind, serve_with};
 pub use state::{PublishSettings, PublishState, SavedQuery, SharedDeclarations};

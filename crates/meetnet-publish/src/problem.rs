@@ -5,7 +5,7 @@
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use meetnet_query::{QueryError, QueryErrorKind};
@@ -19,6 +19,8 @@ mod tests;
 pub enum ProblemKind {
     /// The request cannot be understood: a parameter, the SQL text, a body.
     BadRequest,
+    /// The API key is nobody's.
+    Unauthorized,
     /// The request asks for something that is not allowed, for example to write.
     Forbidden,
     /// No such address, dataset, table or column.
@@ -47,6 +49,8 @@ pub enum ProblemKind {
     QueryTooExpensive,
     /// Too many queries at once; the same request can succeed later.
     Busy,
+    /// Too many queries of this client at once; the same request can succeed later.
+    OverShare,
     /// The data changed under the query twice; the same request can succeed at once.
     SnapshotExpired,
     /// A defect or a broken file; the log says more.
@@ -55,8 +59,9 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
+        Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::Gone,
@@ -69,6 +74,7 @@ impl ProblemKind {
         Self::NotSettled,
         Self::QueryTooExpensive,
         Self::Busy,
+        Self::OverShare,
         Self::SnapshotExpired,
         Self::Internal,
     ];
@@ -80,6 +86,11 @@ impl ProblemKind {
                 StatusCode::BAD_REQUEST,
                 "bad-request",
                 "The request cannot be understood",
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "The API key is not known",
             ),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
@@ -137,6 +148,11 @@ impl ProblemKind {
                 "busy",
                 "Too many queries are running",
             ),
+            Self::OverShare => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "over-share",
+                "Too many of your queries are running",
+            ),
             Self::SnapshotExpired => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "snapshot-expired",
@@ -159,6 +175,10 @@ impl ProblemKind {
     fn advice(self) -> &'static str {
         match self {
             Self::BadRequest => "Correct the request as the detail says.",
+            Self::Unauthorized => {
+                "Correct the key behind Authorization: Bearer, or leave the header out: the data is open, a key only has \
+                 limits of its own."
+            }
             Self::Forbidden => {
                 "The public service only reads public datasets, by one SELECT at a time."
             }
@@ -187,6 +207,10 @@ impl ProblemKind {
                  aggregate, or download the dataset's files."
             }
             Self::Busy => "Send the same request again after the seconds in Retry-After.",
+            Self::OverShare => {
+                "Wait until one of your queries has ended: RateLimit says how many are taken. Other clients are served \
+                 meanwhile; all addresses of a network are one client. The data team gives keys with limits of their own."
+            }
             Self::SnapshotExpired => "Send the same request again.",
             Self::Internal => {
                 "Try again later; if it stays, tell the data team the time and the request."
@@ -196,7 +220,7 @@ impl ProblemKind {
 
     fn retry_after_s(self) -> Option<u32> {
         match self {
-            Self::Busy => Some(2),
+            Self::Busy | Self::OverShare => Some(2),
             Self::SnapshotExpired => Some(1),
             _ => None,
         }
@@ -262,6 +286,9 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.kind == ProblemKind::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.kind.retry_after_s() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -279,6 +306,7 @@ impl From<QueryError> for Problem {
             QueryErrorKind::TooLarge => ProblemKind::TooLarge,
             QueryErrorKind::Timeout => ProblemKind::QueryTooExpensive,
             QueryErrorKind::Busy => ProblemKind::Busy,
+            QueryErrorKind::OverShare => ProblemKind::OverShare,
             QueryErrorKind::SnapshotExpired => ProblemKind::SnapshotExpired,
             QueryErrorKind::Internal => ProblemKind::Internal,
         };

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use serde::Serialize;
 
+use crate::client::OfClient;
 use crate::datasets::pretty;
 use crate::problem::{Problem, ProblemKind};
 use crate::sql::{self, SqlParameters};
@@ -50,7 +51,7 @@ pub(crate) async fn list(State(state): State<PublishState>) -> Result<Response, 
 
 /// Answers one query: `GET` and `HEAD`.
 pub(crate) async fn one(
-    State(state): State<PublishState>,
+    OfClient(state): OfClient,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     method: Method,

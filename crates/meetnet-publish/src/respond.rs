@@ -60,6 +60,8 @@ pub(crate) async fn respond(
     let request = QueryRequest {
         // A cut answer in such a format breaks off: better before the first row.
         whole: !format.states_cut(),
+        // What is kept was cut where it was cut: for a client with another limit it is another answer.
+        row_limit: request.row_limit.or(Some(state.query.row_limit())),
         ..request
     };
     let coding = Coding::choose(format, headers);
@@ -88,6 +90,8 @@ pub(crate) async fn respond(
     };
 
     if let Some(kept) = state.results.get(&key, &state.query.snapshot().load()) {
+        let bytes = kept.bytes.len() as u64;
+        state.query.note_kept(&request, kept.proof.rows, bytes);
         let response = if is_known(&kept.made) {
             StatusCode::NOT_MODIFIED.into_response()
         } else if head_only {

@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::http::Method;
 use axum::http::header::{
-    ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    IF_RANGE, LINK, RANGE, RETRY_AFTER,
+    ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, IF_RANGE, LINK, RANGE, RETRY_AFTER,
 };
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -15,8 +15,8 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::{
-    assets, datasets, figures, files, head, health, limits, openapi, portal, proof, queries, rows,
-    security, sql, telemetry,
+    assets, client, datasets, figures, files, head, health, limits, openapi, portal, proof, queries,
+    rows, security, sql, telemetry,
 };
 
 #[cfg(test)]
@@ -38,9 +38,9 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)
-        .layer(middleware::map_response_with_state(
+        .layer(middleware::from_fn_with_state(
             state.clone(),
-            limits::add_fields,
+            client::identify,
         ))
         .layer(cross_origin());
     let router = Router::new()
@@ -69,7 +69,14 @@ fn cross_origin() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, IF_RANGE, RANGE])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            IF_RANGE,
+            RANGE,
+        ])
         .expose_headers([
             head::THROUGH,
             head::STABLE_TIME,

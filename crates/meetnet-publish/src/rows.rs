@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
@@ -26,12 +26,12 @@ use meetnet_query::{
     places_of, public_schema,
 };
 
+use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
 use crate::parameters::{choose_format, set_once, time};
 use crate::problem::{Problem, ProblemKind};
-use crate::state::PublishState;
 
 pub(crate) mod latest;
 mod shape;
@@ -67,7 +67,7 @@ struct RowsParameters {
 
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
-    State(state): State<PublishState>,
+    OfClient(state): OfClient,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,

@@ -3,19 +3,27 @@
 //! Not `axum::serve`: that has no limit on connections and none on the time of a request's head or of a reader
 //! that takes nothing, so that a few thousand silent clients could hold every socket. TLS and HTTP/2 are the reverse proxy's.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use meetnet_query::ConnectionCounts;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use crate::client::{AddressRange, Peer};
 use crate::stall::StallLimit;
 
 #[cfg(test)]
@@ -26,6 +34,10 @@ mod tests;
 pub struct ServeLimits {
     /// Most connections at once; further ones wait in the listener's backlog.
     pub connections_max: usize,
+    /// Most connections of one client; further ones are told so and closed. Trusted proxies have no such limit.
+    pub connections_per_client_max: usize,
+    /// Most bytes of the head of a request.
+    pub header_bytes_max: usize,
     /// How long the head of a request may take, and how long a connection may stay idle.
     pub header_time_max: Duration,
     /// How long a client may take no bytes of its answer.
@@ -38,6 +50,8 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            connections_per_client_max: 256,
+            header_bytes_max: 96 * 1024,
             header_time_max: Duration::from_secs(15),
             stall_time_max: Duration::from_secs(60),
             drain_time_max: Duration::from_secs(10),
@@ -47,6 +61,15 @@ impl Default for ServeLimits {
 
 /// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Clients at a time that are told that they have too many connections; others just find theirs closed.
+const REFUSING_MAX: usize = 64;
+const REFUSING_TIME_MAX: Duration = Duration::from_secs(1);
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: 2\r\n\
+    Connection: close\r\nContent-Length: 40\r\n\r\nYou have too many connections open here\n";
+/// What hyper can work with.
+const HEADER_BYTES_MIN: usize = 8192;
 
 /// Serves `router` with the default limits until `shutdown` completes and answers in progress are done.
 pub async fn serve(
@@ -60,14 +83,30 @@ pub async fn serve(
 /// As [`serve`], with other limits.
 ///
 /// # Errors
-/// Only where the listener itself is unusable; errors of single connections are logged at debug.
+/// As [`serve_behind`].
 pub async fn serve_with(
     listener: TcpListener,
     router: Router,
     limits: ServeLimits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    serve_behind(listener, router, limits, Vec::new(), shutdown).await
+}
+
+/// As [`serve_with`], behind trusted proxies, which may have as many connections as there are.
+///
+/// # Errors
+/// Only where the listener itself is unusable; errors of single connections are logged at debug.
+pub async fn serve_behind(
+    listener: TcpListener,
+    router: Router,
+    limits: ServeLimits,
+    proxies: Vec<AddressRange>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
     listener.local_addr()?;
+    let counts = ConnectionCounts::new(limits.connections_per_client_max);
+    let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let (stop_sender, stop) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -83,12 +122,31 @@ pub async fn serve_with(
             } => accepted,
         };
         match accepted {
-            (Ok((stream, _)), Ok(permit)) => {
-                let router = router.clone();
+            (Ok((stream, peer)), Ok(permit)) => {
+                let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
+                let slot = if is_proxy {
+                    None
+                } else {
+                    counts.enter(peer.ip())
+                };
+                if slot.is_none() && !is_proxy {
+                    metrics::counter!("meetnet_http_connections_refused_total").increment(1);
+                    if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+                        connections.spawn(async move {
+                            let _ = tokio::time::timeout(REFUSING_TIME_MAX, refuse(stream)).await;
+                            drop(place);
+                        });
+                    }
+                    continue;
+                }
+                let service = OfPeer {
+                    router: TowerToHyperService::new(router.clone()),
+                    peer: Peer(peer.ip()),
+                };
                 let stop = stop.clone();
                 connections.spawn(async move {
-                    serve_connection(stream, router, limits, stop).await;
-                    drop(permit);
+                    serve_connection(stream, service, limits, stop).await;
+                    drop((slot, permit));
                 });
             }
             (Err(error), _) if is_of_one_connection(&error) => {}
@@ -114,9 +172,36 @@ pub async fn serve_with(
     Ok(())
 }
 
+/// Tells a client that it has too many connections.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(REFUSAL).await?;
+    stream.shutdown().await?;
+    // Bytes that nobody has read would reset the connection, and the answer with it.
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+/// The routes, for the requests of one connection.
+struct OfPeer {
+    router: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for OfPeer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
 async fn serve_connection(
     stream: TcpStream,
-    router: Router,
+    service: OfPeer,
     limits: ServeLimits,
     mut stop: watch::Receiver<()>,
 ) {
@@ -128,7 +213,8 @@ async fn serve_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .max_buf_size(limits.header_bytes_max.max(HEADER_BYTES_MIN))
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

@@ -5,7 +5,7 @@
 //! This file reads the request, `respond` answers it; `meetnet-query` checks, limits, runs and encodes the query.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{RawQuery, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
+use crate::client::OfClient;
 use crate::links::Address;
 use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
@@ -127,7 +128,7 @@ fn read_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Paramet
 
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
-    State(state): State<PublishState>,
+    OfClient(state): OfClient,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
@@ -138,7 +139,7 @@ pub(crate) async fn get(
 
 /// Answers `POST`; parameters in the body win over those in the address.
 pub(crate) async fn post(
-    State(state): State<PublishState>,
+    OfClient(state): OfClient,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {

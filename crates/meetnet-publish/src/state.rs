@@ -11,6 +11,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
 
 use crate::figures::FiguresCache;
+use crate::client::ClientSettings;
 use crate::files::FileHashes;
 use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};
@@ -37,6 +38,8 @@ pub struct PublishSettings {
     /// Address under which the service is reached from outside, without a slash at its end
     /// (`https://data.example.org`). None: taken from the header `Host`.
     pub public_url: Option<String>,
+    /// How clients are told apart.
+    pub clients: ClientSettings,
     /// Most bytes of one request body.
     pub body_bytes_max: usize,
     /// How long one request body may take to arrive.
@@ -57,6 +60,7 @@ impl Default for PublishSettings {
             city: "Leuven".into(),
             zone: TimeZone::get("Europe/Brussels").unwrap_or(TimeZone::UTC),
             public_url: None,
+            clients: ClientSettings::default(),
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(20),
             page_rows_max: 10_000,

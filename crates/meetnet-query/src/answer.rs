@@ -20,6 +20,7 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::reach::Reach;
 use crate::service::QueryService;
 use crate::state::AnswerState;
+use crate::stop::StopFlag;
 
 /// What is known before the first row.
 #[derive(Clone, Debug)]
@@ -60,22 +61,30 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct StopOnDrop {
     task: AbortHandle,
+    /// For functions that work on one batch for long.
+    flag: StopFlag,
     /// The runtime the task runs on must outlive the answer, also when the last handle of the service does not.
     _service: QueryService,
 }
 
 impl StopOnDrop {
-    pub(crate) fn new(task: AbortHandle, service: QueryService) -> Self {
+    pub(crate) fn new(task: AbortHandle, flag: StopFlag, service: QueryService) -> Self {
         Self {
             task,
+            flag,
             _service: service,
         }
+    }
+
+    fn stop(&self) {
+        self.flag.raise();
+        self.task.abort();
     }
 }
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop();
     }
 }
 
@@ -217,7 +226,7 @@ impl Stream for AnswerStream {
                     return Poll::Pending;
                 }
                 this.finished = true;
-                this.stop.task.abort();
+                this.stop.stop();
                 Poll::Ready(Some(Err(timeout_error(patience))))
             }
         }

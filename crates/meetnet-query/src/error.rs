@@ -11,6 +11,7 @@ use meetnet_lake::damage::Damage;
 use parquet::errors::ParquetError;
 
 use crate::as_of::AS_OF_SUFFIX;
+use crate::memory::ALL_QUERIES;
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +30,8 @@ pub enum QueryErrorKind {
     Timeout,
     /// Too many queries run and wait already; try again.
     Busy,
+    /// Too many queries of this one client run and wait; others are served.
+    OverShare,
     /// Files of the snapshot were removed while they were read; ask again.
     SnapshotExpired,
     /// A defect or a failing disk; the log has the cause.
@@ -46,6 +49,7 @@ impl QueryErrorKind {
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
             Self::Busy => "busy",
+            Self::OverShare => "over_share",
             Self::SnapshotExpired => "snapshot_expired",
             Self::Internal => "internal",
         }
@@ -137,11 +141,22 @@ impl QueryError {
         let (kind, message) = classify(root, tables);
         Self {
             kind,
-            message,
-            is_of_reading: is_of_reading(root),
+            message: cut(message),
+            is_of_reading: own_error(root).is_none() && is_of_reading(root),
             source: Some(Arc::new(error)),
         }
     }
+}
+
+/// Length of a message: names in it are as long as a client has written them.
+const MESSAGE_BYTES_MAX: usize = 4_000;
+
+fn cut(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message.push('…');
+    }
+    message
 }
 
 impl From<QueryError> for DataFusionError {
@@ -151,7 +166,10 @@ impl From<QueryError> for DataFusionError {
 }
 
 fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, String) {
-    use QueryErrorKind::{BadRequest, Forbidden, Internal, TooLarge};
+    use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, TooLarge};
+    if let Some(own) = own_error(error) {
+        return (own.kind, own.message.clone());
+    }
     match error {
         DataFusionError::SQL(parser, _) => {
             let text = parser.to_string();
@@ -179,6 +197,11 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
         DataFusionError::ArrowError(arrow, _) => {
             (BadRequest, first_line(&arrow.to_string()).to_owned())
         }
+        DataFusionError::ResourcesExhausted(text) if text.contains(ALL_QUERIES) => (
+            Busy,
+            "all running queries together need more memory than there is for them; try again later"
+                .to_owned(),
+        ),
         DataFusionError::ResourcesExhausted(text) => (
             TooLarge,
             format!(
@@ -190,11 +213,21 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
         DataFusionError::Collection(errors) if !errors.is_empty() => {
             classify(errors[0].find_root(), tables)
         }
-        DataFusionError::External(source) => match source.downcast_ref::<QueryError>() {
-            Some(own) => (own.kind, own.message.clone()),
-            None => (Internal, internal_message()),
-        },
         _ => (Internal, internal_message()),
+    }
+}
+
+/// Returns an error of ours that came through DataFusion, or through something that was written to.
+fn own_error(error: &DataFusionError) -> Option<&QueryError> {
+    match error {
+        DataFusionError::External(source) => source.downcast_ref(),
+        DataFusionError::IoError(error) => error.get_ref()?.downcast_ref(),
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::IoError(_, error) => error.get_ref()?.downcast_ref(),
+            ArrowError::ExternalError(source) => source.downcast_ref(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -1,10 +1,14 @@
-//! What a statement may be: bounded text, one plan that only reads, no types that allocate by declaration.
+//! What a statement may be: bounded text, one plan that only reads, no types that allocate by declaration or double with
+//! each use, no window that holds or gathers more than it may.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+};
 use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -18,6 +22,28 @@ use crate::parameters::ParameterValue;
 const OPERATORS_MAX: usize = 2_000;
 /// Brackets inside each other. The parser's own limit knows those of expressions and queries only.
 const BRACKETS_MAX: usize = 200;
+/// Commas: each parts two expressions, columns or values, and planning looks at all of them many times.
+const COMMAS_MAX: usize = 20_000;
+/// Columns of any step of a plan; what PostgreSQL takes, about.
+const COLUMNS_MAX: usize = 1_600;
+/// Types inside a type. `struct(x, x)` doubles them with each use, and planning compares whole types.
+const TYPE_PARTS_MAX: usize = 256;
+/// Rows of a frame (`ROWS BETWEEN n PRECEDING …`), which are held.
+const FRAME_ROWS_MAX: u64 = 1_000_000;
+/// Rows of a frame over which a function may gather all values anew for every row.
+const GATHERED_ROWS_MAX: u64 = 1_000;
+/// Centroids of an approximate percentile: room for all of them is made for each group.
+const CENTROIDS_MAX: u64 = 10_000;
+/// Aggregates whose state grows with the rows they see: computed for each row of a window, they are the square of it.
+const GATHERING: [&str; 7] = [
+    "array_agg",
+    "string_agg",
+    "median",
+    "percentile_cont",
+    "approx_median",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+];
 
 /// Checks the text before anything parses it, and the values that go into it.
 pub(crate) fn check_request(
@@ -41,16 +67,12 @@ pub(crate) fn check_request(
             "the statement is empty",
         ));
     }
-    let dialect: &dyn dialect::Dialect = match request.dialect {
-        Dialect::Generic => &dialect::GenericDialect {},
-        Dialect::Postgres => &dialect::PostgreSqlDialect {},
-    };
     // A parameter is a literal once it is in the plan.
     let parameters = request.parameters.values();
     let parameters = parameters.map(ParameterValue::literal_bytes).max();
     check_literal("parameter", parameters, options)?;
     // What the tokenizer refuses the parser refuses with a better message.
-    let Ok(tokens) = Tokenizer::new(dialect, sql).tokenize() else {
+    let Some(tokens) = tokens(sql, request.dialect) else {
         return Ok(());
     };
     let longest = tokens.iter().filter_map(literal_bytes).max();
@@ -65,6 +87,16 @@ pub(crate) fn check_request(
             ),
         ));
     }
+    let commas = tokens.iter().filter(|token| **token == Token::Comma);
+    let commas = commas.count();
+    if commas > COMMAS_MAX {
+        return Err(QueryError::new(
+            QueryErrorKind::TooLarge,
+            format!(
+                "the statement has {commas} commas; at most {COMMAS_MAX} are read: ask for fewer columns or values at a time"
+            ),
+        ));
+    }
     let depth = bracket_depth(&tokens);
     if depth > BRACKETS_MAX {
         return Err(QueryError::new(
@@ -73,6 +105,15 @@ pub(crate) fn check_request(
         ));
     }
     Ok(())
+}
+
+/// Takes a text apart; None where it cannot be.
+pub(crate) fn tokens(sql: &str, written_in: Dialect) -> Option<Vec<Token>> {
+    let dialect: &dyn dialect::Dialect = match written_in {
+        Dialect::Generic => &dialect::GenericDialect {},
+        Dialect::Postgres => &dialect::PostgreSqlDialect {},
+    };
+    Tokenizer::new(dialect, sql).tokenize().ok()
 }
 
 fn check_literal(
@@ -158,7 +199,7 @@ fn bracket_depth(tokens: &[Token]) -> usize {
 }
 
 /// Returns the length of a literal; None for any other token.
-fn literal_bytes(token: &Token) -> Option<usize> {
+pub(crate) fn literal_bytes(token: &Token) -> Option<usize> {
     match token {
         Token::SingleQuotedString(text)
         | Token::DoubleQuotedString(text)
@@ -185,23 +226,145 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
         .with_allow_statements(false)
         .verify_plan(plan)?;
     plan.apply_with_subqueries(|node| {
+        check_columns(node.schema().fields())?;
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                let target = match expr {
-                    Expr::Cast(cast) => cast.field.data_type(),
-                    Expr::TryCast(cast) => cast.field.data_type(),
-                    _ => return Ok(TreeNodeRecursion::Continue),
-                };
-                if has_fixed_size(target) {
-                    return Err(DataFusionError::NotImplemented(format!(
-                        "a cast to a type of fixed size ({target})"
-                    )));
-                }
+                check_expression(expr)?;
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
     Ok(())
+}
+
+fn check_columns(columns: &Fields) -> Result<(), DataFusionError> {
+    if columns.len() > COLUMNS_MAX {
+        return Err(too_large(format!(
+            "a step of the statement has {} columns; at most {COLUMNS_MAX} are taken",
+            columns.len()
+        )));
+    }
+    for column in columns {
+        let mut left = TYPE_PARTS_MAX;
+        if !has_parts(column.data_type(), &mut left) {
+            return Err(too_large(format!(
+                "the type of a column has more than {TYPE_PARTS_MAX} types inside it; nest less"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Counts the parts of a type down; false where there are more than `left`.
+fn has_parts(data_type: &DataType, left: &mut usize) -> bool {
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    match data_type {
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_parts(field.data_type(), left),
+        DataType::Struct(fields) => fields
+            .iter()
+            .all(|field| has_parts(field.data_type(), left)),
+        DataType::Union(fields, _) => fields
+            .iter()
+            .all(|(_, field)| has_parts(field.data_type(), left)),
+        DataType::Dictionary(_, values) => has_parts(values, left),
+        _ => true,
+    }
+}
+
+fn check_expression(expr: &Expr) -> Result<(), DataFusionError> {
+    match expr {
+        Expr::Cast(cast) => check_cast(cast.field.data_type()),
+        Expr::TryCast(cast) => check_cast(cast.field.data_type()),
+        Expr::HigherOrderFunction(call) => Err(DataFusionError::NotImplemented(format!(
+            "`{}`: functions of functions",
+            call.func.name()
+        ))),
+        Expr::AggregateFunction(call) => check_centroids(call.func.name(), &call.params.args),
+        Expr::WindowFunction(call) => check_window(call),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the number of centroids of an approximate percentile, which is its last argument where it has one.
+fn check_centroids(function: &str, args: &[Expr]) -> Result<(), DataFusionError> {
+    let centroids = match function {
+        "approx_percentile_cont" => args.get(2),
+        "approx_percentile_cont_with_weight" => args.get(3),
+        _ => None,
+    };
+    let is_small = match centroids {
+        None => true,
+        Some(Expr::Literal(number, _)) => {
+            let number = number.to_string().parse::<u64>();
+            number.is_ok_and(|number| number <= CENTROIDS_MAX)
+        }
+        // It would be computed when nobody looks any more.
+        Some(_) => false,
+    };
+    if is_small {
+        return Ok(());
+    }
+    Err(too_large(format!(
+        "`{function}` takes at most {CENTROIDS_MAX} centroids, as a plain number"
+    )))
+}
+
+fn check_cast(target: &DataType) -> Result<(), DataFusionError> {
+    if has_fixed_size(target) {
+        return Err(DataFusionError::NotImplemented(format!(
+            "a cast to a type of fixed size ({target})"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that the frames of a window can be held, and that no function gathers them anew for every row.
+fn check_window(call: &WindowFunction) -> Result<(), DataFusionError> {
+    let frame = &call.params.window_frame;
+    let rows = [&frame.start_bound, &frame.end_bound].map(frame_rows);
+    let is_by_rows = frame.units == WindowFrameUnits::Rows;
+    let is_over = |most: u64| rows.iter().any(|rows| rows.is_none_or(|rows| rows > most));
+    if is_by_rows && rows.iter().flatten().any(|rows| *rows > FRAME_ROWS_MAX) {
+        return Err(too_large(format!(
+            "the frame of a window has more than {FRAME_ROWS_MAX} rows before or behind a row; take fewer, or UNBOUNDED"
+        )));
+    }
+    let WindowFunctionDefinition::AggregateUDF(function) = &call.fun else {
+        return Ok(());
+    };
+    let name = function.name();
+    check_centroids(name, &call.params.args)?;
+    let gathers = GATHERING.contains(&name) || call.params.distinct && name != "count";
+    if gathers && (!is_by_rows || is_over(GATHERED_ROWS_MAX)) {
+        return Err(too_large(format!(
+            "`{name}` over a window gathers all its values for every row: give it a frame of at most {GATHERED_ROWS_MAX} \
+             rows (ROWS BETWEEN n PRECEDING AND CURRENT ROW), or group"
+        )));
+    }
+    Ok(())
+}
+
+/// Returns how far a bound of a frame lies from its row; None: without a limit, or not by rows.
+fn frame_rows(bound: &WindowFrameBound) -> Option<u64> {
+    match bound {
+        WindowFrameBound::CurrentRow => Some(0),
+        // A number, perhaps as a text still.
+        WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => {
+            offset.to_string().parse().ok()
+        }
+    }
+}
+
+fn too_large(message: String) -> DataFusionError {
+    QueryError::new(QueryErrorKind::TooLarge, message).into()
 }
 
 /// One value of such a type takes as much memory as its declaration says, null or not.

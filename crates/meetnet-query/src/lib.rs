@@ -7,18 +7,26 @@
 //!                              now, as of, history
 //! ```
 //!
-//! It knows nothing of HTTP, writes nothing, and never runs work on its caller's runtime.
+//! Whoever asks, over whichever protocol, is a [`Client`]: admission, limits and audit are here, once for all listeners.
+//!
+//! It knows nothing of HTTP, writes nothing but temporary files, and never runs work on its caller's runtime.
 
 mod admission;
 mod answer;
 mod as_of;
+mod audit;
 mod catalog;
-mod cooperative_joins;
+mod client;
+mod connections;
+mod cooperative;
 pub mod encode;
 mod error;
 mod functions;
 mod guard;
+mod held_rows;
+mod keys;
 mod latest;
+mod memory;
 mod options;
 mod page;
 mod parameters;
@@ -29,9 +37,12 @@ pub mod postgres;
 mod reach;
 mod service;
 mod session;
+mod spill;
 mod state;
+mod stop;
 mod summary;
 mod table;
+mod wide_rows;
 
 #[cfg(test)]
 mod examples;
@@ -40,10 +51,15 @@ mod fixture;
 #[cfg(test)]
 mod slt;
 
+pub use admission::Places;
 pub use answer::{AnswerStream, QueryAnswer, Tally};
+pub use audit::{Audit, AuditEntry};
 pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
+pub use client::{Client, Protocol};
+pub use connections::{ConnectionCounts, ConnectionSlot};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
+pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
 pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind, licences};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,

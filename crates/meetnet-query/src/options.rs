@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::Licence;
 
+use crate::audit::Audit;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::parameters::Parameters;
 
@@ -19,8 +21,12 @@ pub struct QueryOptions {
     pub query_time_max: Duration,
     /// How long a client may leave a full answer channel unread before its query is dropped.
     pub stall_time_max: Duration,
+    /// How long one answer may take in all, however slowly it is read: it holds a place among the running queries.
+    pub answer_time_max: Duration,
     /// Rows of one answer.
     pub row_limit: usize,
+    /// Bytes of one answer, as columns in memory; its text is about as long.
+    pub answer_bytes_max: u64,
     /// Length of a statement in bytes.
     pub sql_bytes_max: usize,
     /// Length of one text literal in bytes: a literal is repeated for every row of a batch.
@@ -29,14 +35,22 @@ pub struct QueryOptions {
     pub nesting_max: usize,
     /// Memory of one query in bytes, as far as DataFusion's operators account for it.
     pub memory_bytes_max: usize,
+    /// Memory of all queries together in bytes, of the same account.
+    pub memory_total_bytes_max: usize,
+    /// Temporary files of one query in bytes.
+    pub query_spill_bytes_max: u64,
     /// Temporary files of all queries together in bytes.
     pub spill_bytes_max: u64,
-    /// Folder for temporary files; None: the system's.
+    /// Folder for temporary files; None: the system's. What ended processes have left there goes at the start.
     pub spill_dir: Option<PathBuf>,
     /// Queries that run at the same time.
     pub running_max: usize,
     /// Queries that may wait for a running one to end; further ones are refused as busy.
     pub queued_max: usize,
+    /// Queries of one client that run at the same time; fewer than `running_max` leave places for others.
+    pub client_running_max: usize,
+    /// Queries of one client that may wait; further ones are refused as over its share.
+    pub client_queued_max: usize,
     /// How long a query may wait for its turn.
     pub queue_time_max: Duration,
     /// Parquet footers and page indexes kept in memory, in bytes.
@@ -45,6 +59,8 @@ pub struct QueryOptions {
     pub answer_batches_max: usize,
     /// Ordered file groups one scan may merge; above it the scan gives up its order and a query that needs it sorts.
     pub ordered_groups_max: usize,
+    /// Who is told of every statement; None: nobody.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 impl Default for QueryOptions {
@@ -55,19 +71,26 @@ impl Default for QueryOptions {
                 .max(2),
             query_time_max: Duration::from_secs(30),
             stall_time_max: Duration::from_secs(60),
+            answer_time_max: Duration::from_secs(30 * 60),
             row_limit: 1_000_000,
+            answer_bytes_max: 1024 * 1024 * 1024,
             sql_bytes_max: 256 * 1024,
             literal_bytes_max: 16 * 1024,
             nesting_max: 50,
             memory_bytes_max: 256 * 1024 * 1024,
+            memory_total_bytes_max: 1024 * 1024 * 1024,
+            query_spill_bytes_max: 512 * 1024 * 1024,
             spill_bytes_max: 1024 * 1024 * 1024,
             spill_dir: None,
             running_max: 8,
             queued_max: 64,
+            client_running_max: 6,
+            client_queued_max: 48,
             queue_time_max: Duration::from_secs(10),
             metadata_cache_bytes_max: 256 * 1024 * 1024,
             answer_batches_max: 3,
             ordered_groups_max: 64,
+            audit: None,
         }
     }
 }

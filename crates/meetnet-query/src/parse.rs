@@ -12,7 +12,10 @@ use std::ops::ControlFlow;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor,
+    TableWithJoins, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -28,6 +31,11 @@ const STEPS_FREE: usize = 20_000;
 /// Tables and queries that one statement reads, each name in WITH counted with all that it reads: its plan is made anew
 /// wherever it is used, so names that use each other twice double the work of every step of planning.
 const SOURCES_MAX: usize = 200;
+/// Tables in one FROM, with those joined to them: each join looks at all columns of those before it, at every step of
+/// planning.
+const JOINED_MAX: usize = 40;
+/// Ways in which one GROUP BY groups: every row is grouped once for each, and CUBE doubles them with each column.
+const GROUPINGS_MAX: usize = 128;
 
 /// Parses the one statement of a text.
 ///
@@ -61,20 +69,16 @@ pub(crate) fn statement(
     }
     let mut statements = parsed?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(mut statement), None) if !reads_too_much(&statement) => {
+        (Some(mut statement), None) => {
+            if let Some(message) = reads_too_much(&statement) {
+                return Err(refused(QueryErrorKind::TooLarge, &message));
+            }
             // In PostgreSQL `?` is an operator.
             if written_in == Dialect::Generic {
                 numbered(&mut statement)?;
             }
             Ok(statement)
         }
-        (Some(_), None) => Err(refused(
-            QueryErrorKind::TooLarge,
-            &format!(
-                "the statement reads more than {SOURCES_MAX} tables and subqueries; a name in WITH counts for all that \
-                 it reads, wherever it is used"
-            ),
-        )),
         (Some(_), Some(_)) => Err(refused(
             QueryErrorKind::BadRequest,
             "a request takes a single SQL statement",
@@ -86,8 +90,8 @@ pub(crate) fn statement(
     }
 }
 
-/// Returns true where a query of a statement reads more than [`SOURCES_MAX`].
-fn reads_too_much(statement: &Statement) -> bool {
+/// Says what a query of a statement reads more of than it may; None: nothing.
+fn reads_too_much(statement: &Statement) -> Option<String> {
     let mut sources = Sources::default();
     let counted = match statement {
         Statement::Statement(statement) => statement.visit(&mut sources),
@@ -95,11 +99,72 @@ fn reads_too_much(statement: &Statement) -> bool {
         // What does more than read is refused when it has been planned.
         Statement::CopyTo(copy) => match &copy.source {
             CopyToSource::Query(query) => query.visit(&mut sources),
-            CopyToSource::Relation(_) => return false,
+            CopyToSource::Relation(_) => return None,
         },
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => return false,
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => return None,
     };
-    counted.is_break()
+    counted.break_value()
+}
+
+/// Returns in how many ways an expression of a GROUP BY groups.
+fn groupings_of(expr: &Expr) -> usize {
+    match expr {
+        Expr::Cube(columns) => doubled(columns.len()),
+        Expr::Rollup(columns) => columns.len().saturating_add(1),
+        Expr::GroupingSets(sets) => sets.len(),
+        _ => 1,
+    }
+}
+
+/// Returns two to the power of `times`.
+fn doubled(times: usize) -> usize {
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    1_usize.checked_shl(times).unwrap_or(usize::MAX)
+}
+
+/// Returns in how many ways a GROUP BY groups: each of one expression with each of the others.
+fn groupings(group_by: &GroupByExpr) -> usize {
+    let (expressions, modifiers) = match group_by {
+        GroupByExpr::All(modifiers) => (&[][..], modifiers),
+        GroupByExpr::Expressions(expressions, modifiers) => (expressions.as_slice(), modifiers),
+    };
+    let written = expressions
+        .iter()
+        .map(groupings_of)
+        .fold(1, usize::saturating_mul);
+    let modified = modifiers.iter().map(|modifier| match modifier {
+        GroupByWithModifier::Cube => doubled(expressions.len()),
+        GroupByWithModifier::Rollup => expressions.len().saturating_add(1),
+        GroupByWithModifier::Totals => 2,
+        GroupByWithModifier::GroupingSets(expr) => groupings_of(expr),
+    });
+    modified.fold(written, usize::saturating_mul)
+}
+
+/// Stops where there are too many ways to group.
+fn check_groupings(count: usize) -> ControlFlow<String> {
+    if count > GROUPINGS_MAX {
+        return ControlFlow::Break(format!(
+            "a GROUP BY groups in more than {GROUPINGS_MAX} ways; CUBE of n columns does so in 2 to the power of n"
+        ));
+    }
+    ControlFlow::Continue(())
+}
+
+/// Returns how many tables stand in a FROM, those in parentheses too.
+fn joined(from: &[TableWithJoins]) -> usize {
+    let of_factor = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => joined(std::slice::from_ref(table_with_joins.as_ref())),
+        _ => 1,
+    };
+    from.iter()
+        .map(|table| {
+            let joins = table.joins.iter().map(|join| of_factor(&join.relation));
+            of_factor(&table.relation) + joins.sum::<usize>()
+        })
+        .sum()
 }
 
 /// Counts what queries read, from the innermost on; breaks where one reads too much.
@@ -122,9 +187,25 @@ impl Sources {
 }
 
 impl Visitor for Sources {
-    type Break = ();
+    /// What there is too much of.
+    type Break = String;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        let count = joined(&select.from);
+        if count > JOINED_MAX {
+            return ControlFlow::Break(format!(
+                "one FROM joins {count} tables; at most {JOINED_MAX} are joined"
+            ));
+        }
+        check_groupings(groupings(&select.group_by))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        // Wherever it stands: what is no GROUP BY may be made one.
+        check_groupings(groupings_of(expr))
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             let name = cte.alias.name.value.to_lowercase();
             self.names.insert(std::ptr::from_ref(&*cte.query), name);
@@ -133,7 +214,7 @@ impl Visitor for Sources {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
         let name = relation.0.last().and_then(ObjectNamePart::as_ident);
         let named = name.and_then(|name| self.named.get(&name.value.to_lowercase()));
         let count = named.copied().unwrap_or(1);
@@ -141,10 +222,13 @@ impl Visitor for Sources {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         let count = self.open.pop().unwrap_or(0);
         if count > SOURCES_MAX {
-            return ControlFlow::Break(());
+            return ControlFlow::Break(format!(
+                "the statement reads more than {SOURCES_MAX} tables and subqueries; a name in WITH counts for all that it \
+                 reads, wherever it is used"
+            ));
         }
         match self.names.get(&std::ptr::from_ref(query)) {
             // It counts where its name stands.

@@ -6,52 +6,49 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use datafusion::common::stats::Precision;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::StreamExt;
 use meetnet_lake::damage::{self, Damage};
 use meetnet_lake::snapshot::{LiveFile, SharedSnapshot};
 use meetnet_lake::storage::TableFolder;
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::{debug, error, warn};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::admission::Admission;
-use crate::answer::{AnswerHeader, AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
+use crate::admission::{Admission, Permit, Places};
+use crate::answer::{AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
+use crate::audit::Noted;
 use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
+use crate::client::Client;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
 use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest, SessionKind};
-use crate::planning::{StatementDescription, described, planned};
-use crate::reach::Reach;
+use crate::planning::{StatementDescription, described};
 use crate::session::Sessions;
-use crate::table::order::WantedOrder;
+use crate::stop::StopFlag;
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::NoticedFiles;
-use crate::table::schema::UNIT_KEY;
+
+mod task;
+#[cfg(test)]
+mod tests;
+
+use task::{AnswerLimits, Task, WorkClock, expired};
 
 /// How much longer than the time limit the caller waits for the task to notice it by itself.
 const GRACE: Duration = Duration::from_millis(500);
 /// Stack of a thread. A plan is copied and dropped level by level, and a statement of 2000 operators makes as many levels;
 /// the system gives only the pages that are used.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
-/// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
-/// the task stops reading instead, which costs the scan nothing either.
-const PLANNED_LIMIT_MAX: usize = 10_000;
 
-/// Answers SQL over the newest snapshot; cheaply cloned.
+/// Answers SQL over the newest snapshot, for one client; cheaply cloned.
 #[derive(Clone, Debug)]
 pub struct QueryService {
     inner: Arc<Inner>,
+    client: Client,
 }
 
 #[derive(Debug)]
@@ -81,10 +78,32 @@ struct Shared {
 }
 
 impl Shared {
-    /// How long a request may work.
-    fn time_max(&self, request: &QueryRequest) -> Duration {
-        let most = self.options.query_time_max;
+    /// How long a request of a client may work.
+    fn time_max(&self, client: &Client, request: &QueryRequest) -> Duration {
+        let own = client.limits().and_then(|limits| limits.query_time_max);
+        let most = own.unwrap_or(self.options.query_time_max);
         request.time_max.map_or(most, |asked| asked.min(most))
+    }
+
+    /// How many rows an answer may have.
+    fn row_limit(&self, client: &Client, request: &QueryRequest) -> usize {
+        let own = client.limits().and_then(|limits| limits.row_limit);
+        let most = own.unwrap_or(self.options.row_limit);
+        request.row_limit.map_or(most, |asked| asked.min(most))
+    }
+
+    /// How many bytes an answer may have.
+    fn answer_bytes_max(&self, client: &Client) -> u64 {
+        let own = client.limits().and_then(|limits| limits.answer_bytes_max);
+        own.unwrap_or(self.options.answer_bytes_max)
+    }
+
+    /// Begins the entry of a request in the audit log; None where nobody keeps one, and for this process itself.
+    fn noted(&self, client: &Client, request: &QueryRequest) -> Option<Noted> {
+        let audit = self.options.audit.as_ref()?;
+        let snapshot = self.snapshot.load();
+        let is_function = |name: &str| self.sessions.has_function(name);
+        (!client.is_own()).then(|| Noted::begin(audit, client, request, &snapshot, is_function))
     }
 
     /// Returns the tables that a request may read, at the newest snapshot.
@@ -109,9 +128,10 @@ impl Shared {
         &self,
         request: &QueryRequest,
         known: &[Option<DataType>],
+        stop: &StopFlag,
     ) -> Result<StatementDescription, QueryError> {
         let tables = self.tables(request, &Arc::new(NoticedFiles::default()));
-        let session = self.sessions.session(Arc::clone(&tables));
+        let session = self.sessions.session(Arc::clone(&tables), stop);
         let session = session.map_err(|error| classified(error, &tables))?;
         described(&session, request, &tables, &self.options, known)
             .await
@@ -173,11 +193,7 @@ impl QueryService {
         let sessions = Sessions::try_new(&options)
             .map_err(|error| QueryError::internal("starting the query engine", error))?;
         let shared = Shared {
-            admission: Admission::new(
-                options.running_max,
-                options.queued_max,
-                options.queue_time_max,
-            ),
+            admission: Admission::new(&options),
             prepared: Arc::new(PreparedTables::new(
                 Arc::clone(sessions.registry()),
                 sessions.metadata_cache(),
@@ -192,7 +208,21 @@ impl QueryService {
                 shared: Arc::new(shared),
                 runtime: Some(runtime),
             }),
+            client: Client::own(),
         })
+    }
+
+    /// Returns the service for a client: what is asked of it is admitted, limited and noted as that client's.
+    pub fn for_client(&self, client: Client) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            client,
+        }
+    }
+
+    /// Returns who asks.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Returns the pointer the service reads snapshots from.
@@ -200,9 +230,22 @@ impl QueryService {
         &self.inner.shared.snapshot
     }
 
-    /// Returns how many more queries would be taken now: to run at once, or to wait for their turn.
-    pub fn places_left(&self) -> usize {
-        self.inner.shared.admission.places_left()
+    /// Returns how many queries the client may have, running or waiting, and how many more would be taken now.
+    pub fn places(&self) -> Places {
+        self.inner.shared.admission.places(&self.client)
+    }
+
+    /// Returns how many rows an answer to the client may have.
+    pub fn row_limit(&self) -> usize {
+        let own = self.client.limits().and_then(|limits| limits.row_limit);
+        own.unwrap_or(self.inner.shared.options.row_limit)
+    }
+
+    /// Notes in the audit log that a request was answered with so many rows and bytes from what somebody has kept.
+    pub fn note_kept(&self, request: &QueryRequest, rows: u64, bytes: u64) {
+        if let Some(noted) = self.inner.shared.noted(&self.client, request) {
+            noted.kept(rows, bytes);
+        }
     }
 
     /// Returns the newest rows of series, as far as somebody has asked for them.
@@ -235,16 +278,34 @@ impl QueryService {
         request: QueryRequest,
         known: Vec<Option<DataType>>,
     ) -> Result<StatementDescription, QueryError> {
+        // A statement that is described is noted when it is asked; what is refused here never is.
+        let noted = self.inner.shared.noted(&self.client, &request);
+        let described = self.described(request, known).await;
+        match (&described, noted) {
+            (Ok(_), Some(noted)) => noted.forget(),
+            (Err(error), Some(mut noted)) => noted.ended(error.kind.as_str()),
+            (_, None) => {}
+        }
+        described
+    }
+
+    async fn described(
+        &self,
+        request: QueryRequest,
+        known: Vec<Option<DataType>>,
+    ) -> Result<StatementDescription, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         guard::check_request(&request, &shared.options)?;
-        let permit = shared.admission.admit().await?;
-        let time_max = shared.time_max(&request);
+        let permit = shared.admission.admit(&self.client).await?;
+        let time_max = shared.time_max(&self.client, &request);
+        let flag = StopFlag::default();
+        let stop = flag.clone();
         let task = self.runtime().spawn(async move {
-            let described = shared.describe(&request, &known).await;
+            let described = shared.describe(&request, &known, &stop).await;
             drop(permit);
             described
         });
-        let _stop = StopOnDrop::new(task.abort_handle(), self.clone());
+        let _stop = StopOnDrop::new(task.abort_handle(), flag, self.clone());
         match tokio::time::timeout(time_max, task).await {
             Ok(Ok(described)) => described,
             Ok(Err(died)) => Err(QueryError::internal("planning", died)),
@@ -265,29 +326,42 @@ impl QueryService {
     /// # Errors
     /// Every kind of [`QueryErrorKind`]; errors after the first batch come through the answer.
     pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
-        let shared = Arc::clone(&self.inner.shared);
         let started = Instant::now();
-        guard::check_request(&request, &shared.options)?;
-        let permit = shared.admission.admit().await?;
-        let time_max = shared.time_max(&request);
+        let mut noted = self.inner.shared.noted(&self.client, &request);
+        let permit = match self.admitted(&request).await {
+            Ok(permit) => permit,
+            Err(error) => {
+                if let Some(noted) = &mut noted {
+                    noted.ended(error.kind.as_str());
+                }
+                refused(&error);
+                return Err(error);
+            }
+        };
+        let shared = Arc::clone(&self.inner.shared);
+        let time_max = shared.time_max(&self.client, &request);
+        let stop = StopFlag::default();
 
         let (header_sender, header) = oneshot::channel();
         let (sender, receiver) = mpsc::channel(shared.options.answer_batches_max.max(1));
         let outcome = Arc::new(Outcome::default());
         let task = Task {
+            limits: AnswerLimits {
+                rows: shared.row_limit(&self.client, &request),
+                bytes: shared.answer_bytes_max(&self.client),
+            },
+            noted,
+            stop: stop.clone(),
             shared,
             request,
-            clock: WorkClock {
-                left: time_max,
-                limit: time_max,
-            },
+            clock: WorkClock::new(time_max),
             header: Some(header_sender),
             sender,
             outcome: Arc::clone(&outcome),
             started,
         };
         let running = self.runtime().spawn(task.run(permit));
-        let stop = StopOnDrop::new(running.abort_handle(), self.clone());
+        let stop = StopOnDrop::new(running.abort_handle(), stop, self.clone());
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
@@ -304,228 +378,21 @@ impl QueryService {
             Err(_elapsed) => Err(timeout_error(time_max)),
         }
     }
+
+    /// Checks the text of a request, and waits for its turn.
+    async fn admitted(&self, request: &QueryRequest) -> Result<Permit, QueryError> {
+        let shared = &self.inner.shared;
+        guard::check_request(request, &shared.options)?;
+        shared.admission.admit(&self.client).await
+    }
+}
+
+/// Counts a query that has not run.
+fn refused(error: &QueryError) {
+    metrics::counter!("meetnet_queries_total", "result" => error.kind.as_str()).increment(1);
 }
 
 fn classified(error: DataFusionError, tables: &SnapshotTables) -> QueryError {
     let names: Vec<String> = tables.names().collect();
     QueryError::from_datafusion(error, &names)
 }
-
-/// The time a query may still work. Waiting for its reader does not count.
-#[derive(Debug)]
-struct WorkClock {
-    left: Duration,
-    limit: Duration,
-}
-
-impl WorkClock {
-    async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, QueryError> {
-        let started = Instant::now();
-        let done = tokio::time::timeout(self.left, work).await;
-        self.left = self.left.saturating_sub(started.elapsed());
-        match done {
-            Ok(value) => Ok(value),
-            Err(_) => Err(timeout_error(self.limit)),
-        }
-    }
-}
-
-/// One running query.
-struct Task {
-    shared: Arc<Shared>,
-    request: QueryRequest,
-    clock: WorkClock,
-    /// None once rows may have reached the client.
-    header: Option<oneshot::Sender<AnswerHeader>>,
-    sender: mpsc::Sender<RecordBatch>,
-    outcome: Arc<Outcome>,
-    started: Instant,
-}
-
-impl Task {
-    async fn run(mut self, permit: OwnedSemaphorePermit) {
-        let noticed = Arc::new(NoticedFiles::default());
-        let mut result = self.attempt(&noticed).await;
-        let mut gone = noticed.take_gone().filter(|_| result.is_err());
-        if gone.is_some() && self.header.is_some() {
-            // Vacuum was faster than this reader. The newest snapshot does not name the file any more.
-            result = self.attempt(&noticed).await;
-            gone = noticed.take_gone().filter(|_| result.is_err());
-        }
-        let result = match (result, gone) {
-            (Err(_), Some(path)) => Err(self.shared.gone(path.as_ref())),
-            (Err(error), None) if error.is_of_reading() => {
-                Err(self.shared.with_broken_file(error, &noticed).await)
-            }
-            (result, _) => result,
-        };
-        self.report(&result);
-        // Nobody else sets the end, and it is set before the channel closes with `self`.
-        let _ = self.outcome.end.set(result);
-        drop(permit);
-    }
-
-    fn report(&self, result: &Result<(), QueryError>) {
-        let elapsed_ms = self.started.elapsed().as_millis() as u64;
-        let kind = match result {
-            Ok(()) => "ok",
-            Err(error) => error.kind.as_str(),
-        };
-        metrics::counter!("meetnet_queries_total", "result" => kind).increment(1);
-        metrics::histogram!("meetnet_query_seconds").record(self.started.elapsed().as_secs_f64());
-        match result {
-            Err(error) if error.kind == QueryErrorKind::Internal => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                error!(
-                    kind,
-                    elapsed_ms,
-                    problem = error.message,
-                    cause,
-                    sql = self.request.sql,
-                    "query failed"
-                );
-            }
-            Err(error) if error.kind == QueryErrorKind::SnapshotExpired => {
-                warn!(kind, elapsed_ms, "files were removed under a query");
-            }
-            _ => debug!(kind, elapsed_ms, "query ended"),
-        }
-    }
-
-    /// Plans and runs the statement on the newest snapshot.
-    async fn attempt(&mut self, noticed: &Arc<NoticedFiles>) -> Result<(), QueryError> {
-        let shared = Arc::clone(&self.shared);
-        let tables = shared.tables(&self.request, noticed);
-        let classify = |error: DataFusionError| classified(error, &tables);
-
-        let mut session = shared
-            .sessions
-            .session(Arc::clone(&tables))
-            .map_err(classify)?;
-        let planned = planned(&session, &self.request, &tables, &shared.options);
-        let planned = self.clock.run(planned).await?;
-        let planned = planned
-            .and_then(|planned| planned.with_values(&self.request.parameters))
-            .map_err(classify)?;
-        let plan = planned.plan.clone();
-        let reach = Reach::of_plan(&plan, &tables);
-        let row_limit = self
-            .request
-            .row_limit
-            .map_or(shared.options.row_limit, |asked| {
-                asked.min(shared.options.row_limit)
-            });
-        let plan = with_limit(plan, row_limit).map_err(classify)?;
-        session
-            .config_mut()
-            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
-
-        let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
-        let physical = physical.map_err(classify)?;
-        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
-        {
-            return Err(QueryError::new(
-                QueryErrorKind::TooLarge,
-                format!(
-                    "the answer has more than the {row_limit} rows that one answer may have; narrow it, ask for {row_limit} \
-                     rows by LIMIT, or download the dataset's files"
-                ),
-            ));
-        }
-        let schema = planned.named(physical.schema());
-        let units = schema
-            .fields()
-            .iter()
-            .map(|field| field.metadata().get(UNIT_KEY).cloned())
-            .collect();
-        let header = AnswerHeader {
-            schema,
-            units,
-            as_of: self.request.as_of,
-            reach,
-        };
-        let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
-
-        let mut rows = 0;
-        while let Some(batch) = self.clock.run(stream.next()).await? {
-            let batch = batch.map_err(classify)?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let left = row_limit - rows;
-            let over = batch.num_rows() > left;
-            let batch = if over { batch.slice(0, left) } else { batch };
-            rows += batch.num_rows();
-            if over {
-                self.outcome.truncated.store(true, Ordering::Release);
-            }
-            self.send_header(&header);
-            if batch.num_rows() > 0 {
-                self.send(batch).await?;
-            }
-            if over {
-                break;
-            }
-        }
-        self.send_header(&header);
-        Ok(())
-    }
-
-    /// A caller that went away drops the receiver and stops this task: nothing to do here.
-    fn send_header(&mut self, header: &AnswerHeader) {
-        if let Some(sender) = self.header.take() {
-            let _ = sender.send(header.clone());
-        }
-    }
-
-    async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
-        let stall_time_max = self.shared.options.stall_time_max;
-        match tokio::time::timeout(stall_time_max, self.sender.send(batch)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(QueryError::new(
-                QueryErrorKind::Timeout,
-                "the client stopped reading",
-            )),
-            Err(_) => Err(QueryError::new(
-                QueryErrorKind::Timeout,
-                format!(
-                    "the client read nothing for {} s",
-                    stall_time_max.as_secs_f64()
-                ),
-            )),
-        }
-    }
-}
-
-fn expired() -> QueryError {
-    QueryError::new(
-        QueryErrorKind::SnapshotExpired,
-        "files of the snapshot were removed while they were read; ask again",
-    )
-}
-
-/// Returns the number of rows of a plan where statistics tell it exactly.
-fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
-    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
-    match statistics.ok()?.num_rows {
-        Precision::Exact(rows) => Some(rows),
-        _ => None,
-    }
-}
-
-/// Asks for one row more than the limit, so that a cut answer is known as one.
-fn with_limit(plan: LogicalPlan, row_limit: usize) -> Result<LogicalPlan, DataFusionError> {
-    let has_no_limit = matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    );
-    if has_no_limit || row_limit > PLANNED_LIMIT_MAX {
-        return Ok(plan);
-    }
-    LogicalPlanBuilder::from(plan)
-        .limit(0, Some(row_limit + 1))?
-        .build()
-}
-
-#[cfg(test)]
-mod tests;

@@ -14,9 +14,12 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 
 use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
-use crate::cooperative_joins::CooperativeJoins;
+use crate::cooperative::Cooperative;
 use crate::functions;
+use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::spill::{QuerySpill, SpillFolder};
+use crate::stop::StopFlag;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
@@ -26,16 +29,22 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 pub(crate) struct Sessions {
     template: SessionState,
     shared: RuntimeEnv,
+    /// Of all queries.
+    memory: Arc<GreedyMemoryPool>,
     memory_bytes_max: usize,
+    spill_bytes_max: u64,
+    /// Goes after everything that may have files in it.
+    _spill_folder: SpillFolder,
 }
 
 impl Sessions {
     pub(crate) fn try_new(options: &QueryOptions) -> Result<Self> {
-        let mut disk =
-            DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_bytes_max);
-        if let Some(folder) = &options.spill_dir {
-            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
-        }
+        let base = options.spill_dir.clone();
+        let spill_folder = SpillFolder::open(&base.unwrap_or_else(std::env::temp_dir))?;
+        let folder = spill_folder.path().to_owned();
+        let disk = DiskManagerBuilder::default()
+            .with_max_temp_directory_size(options.spill_bytes_max)
+            .with_mode(DiskManagerMode::Directories(vec![folder]));
         let shared = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .with_metadata_cache_limit(options.metadata_cache_bytes_max)
@@ -45,14 +54,17 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
+            .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         Ok(Self {
             template: state,
             shared,
+            memory: Arc::new(GreedyMemoryPool::new(options.memory_total_bytes_max)),
             memory_bytes_max: options.memory_bytes_max,
+            spill_bytes_max: options.query_spill_bytes_max,
+            _spill_folder: spill_folder,
         })
     }
 
@@ -64,13 +76,28 @@ impl Sessions {
         self.shared.cache_manager.get_file_metadata_cache()
     }
 
-    /// Makes the session of one query: its own catalogue and memory limit, everything else shared.
-    pub(crate) fn session(&self, tables: Arc<SnapshotTables>) -> Result<SessionState> {
-        let pool = TrackConsumersPool::new(
-            GreedyMemoryPool::new(self.memory_bytes_max),
-            NAMED_CONSUMERS,
-        );
+    /// Returns true for the name of a function.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.template.scalar_functions().contains_key(name)
+            || self.template.aggregate_functions().contains_key(name)
+            || self.template.window_functions().contains_key(name)
+            || self.template.table_functions().contains_key(name)
+    }
+
+    /// Makes the session of one query: its own catalogue and limits, everything else shared. Its functions end where `stop`
+    /// is raised.
+    pub(crate) fn session(
+        &self,
+        tables: Arc<SnapshotTables>,
+        stop: &StopFlag,
+    ) -> Result<SessionState> {
+        let memory = QueryMemory::new(self.memory_bytes_max, Arc::clone(&self.memory));
+        let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
+        let disk = Arc::clone(&self.shared.disk_manager);
+        let spill = QuerySpill::new(disk, self.spill_bytes_max);
+        let disk = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(spill));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.shared)
+            .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(pool))
             .build_arc()?;
         let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
@@ -78,6 +105,8 @@ impl Sessions {
             .with_relation_planners(vec![Arc::new(AsOfPlanner(Arc::clone(&tables)))])
             .with_catalog_list(Arc::new(SnapshotCatalogList(tables)))
             .build();
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(stop.clone());
         state.mark_start_execution();
         Ok(state)
     }

@@ -30,14 +30,16 @@ use meetnet_model::declarations::{DeclarationError, Declarations};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::source::SecretRef;
 use meetnet_publish::{PublishSettings, ServeLimits};
-use meetnet_query::QueryOptions;
+use meetnet_query::{ApiKeys, QueryOptions};
 use tokio::runtime::Handle;
 
 mod access;
 mod check;
+mod clients;
 mod document;
 mod flight;
 mod hint;
+mod http;
 mod live;
 mod pg;
 mod raw;
@@ -52,6 +54,7 @@ mod source_poll;
 mod tests;
 
 pub(crate) use self::access::AccessConfig;
+pub(crate) use self::clients::AuditConfig;
 pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
@@ -263,6 +266,10 @@ pub(crate) struct Config {
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) pg: Option<PgConfig>,
     pub(crate) flight: Option<FlightConfig>,
+    /// Keys of clients with limits of their own, on every listener for queries.
+    pub(crate) api_keys: ApiKeys,
+    /// None: no audit log.
+    pub(crate) audit: Option<AuditConfig>,
     /// The Unix socket on which a daemon that writes takes commands.
     pub(crate) socket: PathBuf,
     pub(crate) privacy_secret: Option<Located<SecretRef>>,

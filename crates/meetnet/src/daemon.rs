@@ -20,9 +20,9 @@ use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
     AdminState, FiguresCache, PublishState, Readiness, ServeLimits, SharedDeclarations,
-    admin_router, public_router, serve_with,
+    admin_router, public_router, serve_behind, serve_with,
 };
-use meetnet_query::QueryService;
+use meetnet_query::{Audit, QueryOptions, QueryService};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,6 +34,7 @@ use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
 mod access;
+mod audit;
 mod changes;
 mod derive;
 mod follow;
@@ -55,6 +56,7 @@ pub(crate) use privacy_key::FILE as PRIVACY_KEY_FILE;
 pub(crate) use signals::StopSignal;
 pub(crate) use write_side::Opened;
 
+use audit::AuditLog;
 use follow::Follower;
 use watch::ConfigWatch;
 use write_side::{Writing, stop_journal, stop_pipeline};
@@ -199,14 +201,24 @@ impl Daemon {
             None
         };
         if let (Some(pg), Some(listener), Some(query)) = (&config.pg, listeners.pg.take(), &query) {
-            let options = access::pg_options(pg, &secrets, config.limits.stop_time_max)?;
+            let options = access::pg_options(
+                pg,
+                config.api_keys.clone(),
+                &secrets,
+                config.limits.stop_time_max,
+            )?;
             let stop = stop_serving.clone().cancelled_owned();
             servers.spawn(meetnet_pg::serve(listener, query.clone(), options, stop));
         }
         if let (Some(flight), Some(listener), Some(query)) =
             (&config.flight, listeners.flight.take(), &query)
         {
-            let options = access::flight_options(flight, &secrets, config.limits.stop_time_max)?;
+            let options = access::flight_options(
+                flight,
+                config.api_keys.clone(),
+                &secrets,
+                config.limits.stop_time_max,
+            )?;
             let stop = stop_serving.clone().cancelled_owned();
             servers.spawn(meetnet_flight::serve(
                 listener,
@@ -229,7 +241,8 @@ impl Daemon {
                 drain_time_max: config.limits.stop_time_max,
                 ..http.limits
             };
-            servers.spawn(serve_with(listener, router, limits, stop));
+            let proxies = http.settings.clients.proxies.clone();
+            servers.spawn(serve_behind(listener, router, limits, proxies, stop));
         }
         if let (Some(admin), Some(listener)) = (&config.admin, listeners.admin.take()) {
             let state = AdminState {
@@ -414,7 +427,15 @@ pub(crate) async fn run(
 }
 
 fn query_service(config: &Config, snapshot: &SharedSnapshot) -> Result<QueryService, Failure> {
-    QueryService::new(config.query.clone(), Arc::clone(snapshot))
+    let audit = config.audit.as_ref().map(AuditLog::start).transpose();
+    let audit = audit
+        .context("failed to start the audit log")
+        .map_err(Failure::Usage)?;
+    let options = QueryOptions {
+        audit: audit.map(|log| Arc::new(log) as Arc<dyn Audit>),
+        ..config.query.clone()
+    };
+    QueryService::new(options, Arc::clone(snapshot))
         .context("failed to start the query service")
         .map_err(Failure::Work)
 }

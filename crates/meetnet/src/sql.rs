@@ -206,6 +206,8 @@ fn query_service(config: &Config, snapshot: SharedSnapshot) -> Result<QueryServi
     let options = QueryOptions {
         row_limit: ROW_LIMIT_NONE,
         query_time_max: TIME_LIMIT_NONE,
+        answer_time_max: TIME_LIMIT_NONE,
+        answer_bytes_max: u64::MAX,
         ..config.query.clone()
     };
     QueryService::new(options, snapshot)

@@ -5,6 +5,7 @@
     reason = "a test panics to fail and says what it skips"
 )]
 
+mod abuse;
 mod crashes;
 mod declarations;
 mod derived;

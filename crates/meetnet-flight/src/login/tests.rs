@@ -1,5 +1,6 @@
 use futures::future::join_all;
 use meetnet_access::{Access, User};
+use meetnet_query::{ApiKey, KeyDigest, KeyLimits};
 
 use super::*;
 
@@ -85,4 +86,41 @@ async fn a_wrong_password_takes_time() {
         Err("password authentication failed for user `analyst`".to_owned())
     );
     assert!(started.elapsed() >= FAILED_PAUSE);
+}
+
+#[tokio::test]
+async fn the_holder_of_a_key_is_known_by_it_and_not_where_others_could_read_it() {
+    let key = ApiKey {
+        name: "university".into(),
+        digest: KeyDigest::of("a long random key"),
+        limits: KeyLimits::default(),
+    };
+    let door = Door::new(&FlightOptions {
+        keys: ApiKeys::new([key]),
+        ..FlightOptions::default()
+    });
+    let holder = Principal::Key("university".into());
+    for header in [
+        basic("university:a long random key"),
+        Some("Bearer a long random key".to_owned()),
+        Some(format!("Bearer {}", door.token(&holder))),
+    ] {
+        let principal = door.principal(header.clone()).await;
+        assert_eq!(principal.ok(), Some(holder.clone()), "{header:?}");
+    }
+    for header in [
+        basic("university:another key"),
+        basic("public2:a long random key"),
+        Some("Bearer another key".to_owned()),
+    ] {
+        let principal = door.principal(header.clone()).await;
+        assert!(principal.is_err(), "{header:?}");
+    }
+    let near = "127.0.0.1".parse().ok();
+    let caller = door.caller(holder.clone(), near).expect("on this machine");
+    assert_eq!(caller.client.key_name(), Some("university"));
+    let far = "192.0.2.1".parse().ok();
+    assert!(door.caller(holder, far).is_err(), "without TLS");
+    let anybody = door.caller(Principal::Anybody, far).expect("anybody");
+    assert_eq!(anybody.client.identity(), "network 192.0.2.0/24");
 }

@@ -38,13 +38,13 @@ async fn other_methods_are_refused_with_those_that_exist() {
 async fn answers_say_how_many_queries_are_taken() {
     let answer = fixture::get(fixture::router(), "/api/v1/sql?q=SELECT+1").await;
     let policy = answer.header("ratelimit-policy");
-    assert_eq!(policy, "\"queries\";q=72;qu=\"concurrent-requests\"");
+    assert_eq!(policy, "\"queries\";q=54;qu=\"concurrent-requests\"");
     let left = answer.header("ratelimit");
     let left = left
         .strip_prefix("\"queries\";r=")
         .and_then(|left| left.parse::<u32>().ok());
     assert!(
-        left.is_some_and(|left| (71..=72).contains(&left)),
+        left.is_some_and(|left| (53..=54).contains(&left)),
         "{left:?}"
     );
 }

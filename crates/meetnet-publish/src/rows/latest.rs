@@ -1,17 +1,17 @@
 //! `/api/v1/datasets/{id}/latest`: the newest row of every series, all in one answer, from memory.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::{RowsParameters, bad, public_table, send};
+use crate::client::OfClient;
 use crate::parameters::choose_format;
 use crate::problem::Problem;
-use crate::state::PublishState;
 
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
-    State(state): State<PublishState>,
+    OfClient(state): OfClient,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,

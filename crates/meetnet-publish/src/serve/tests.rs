@@ -130,3 +130,61 @@ async fn connections_over_the_limit_wait_their_turn() {
     drop(first);
     assert!(second.await.expect("no panic").ends_with("hello"));
 }
+
+#[tokio::test]
+async fn a_client_with_too_many_connections_is_told_so() {
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    let limits = ServeLimits {
+        connections_per_client_max: 2,
+        ..ServeLimits::default()
+    };
+    let (address, _stop, _server) = start(router.clone(), limits).await;
+    let open = async || {
+        let mut stream = TcpStream::connect(address).await.expect("a listener");
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.expect("an answer");
+        stream
+    };
+    let (first, _second) = (open().await, open().await);
+    let refused = exchange(address, REQUEST).await;
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    assert!(
+        refused.ends_with("too many connections open here\n"),
+        "{refused}"
+    );
+    drop(first);
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while !exchange(address, REQUEST).await.ends_with("hello") {
+        assert!(std::time::Instant::now() < deadline, "a place is free");
+    }
+
+    // A proxy has the connections of all its clients.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    let never = std::future::pending();
+    tokio::spawn(serve_behind(listener, router, limits, proxies, never));
+    let open = async || TcpStream::connect(address).await.expect("a listener");
+    let _held = (open().await, open().await, open().await);
+    assert!(exchange(address, REQUEST).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    let (address, _stop, _server) = start(router, ServeLimits::default()).await;
+    for (name, filler) in [
+        ("One", "x".repeat(200_000)),
+        ("Many", "x\r\nA: ".repeat(200)),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {filler}\r\n\r\n");
+        let answer = exchange(address, &request).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(),
+            "{name}: {answer}"
+        );
+    }
+    assert!(exchange(address, REQUEST).await.ends_with("hello"));
+}

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+mod guards;
 mod vanishing;
 
 use std::sync::Arc;

@@ -38,6 +38,7 @@ pub(super) fn read(
     if let Some(anonymous) = written.anonymous
         && !anonymous.get_ref()
         && users.is_empty()
+        && !document.has("api_key")
     {
         let message = "nobody could log in; add `users`, or let anybody read as `public`";
         document.problem(anonymous.span(), message);

@@ -28,6 +28,9 @@ pub(super) fn read(
         connections_max: raw
             .connections_max
             .map_or(defaults.connections_max, usize::from),
+        connections_per_client_max: raw
+            .connections_per_client_max
+            .map_or(defaults.connections_per_client_max, usize::from),
         login_time_max: duration(raw.login_time_max, defaults.login_time_max),
         connection_time_max: duration(raw.connection_time_max, defaults.connection_time_max),
         calls_max: raw.calls_max.map_or(defaults.calls_max, u32::from),

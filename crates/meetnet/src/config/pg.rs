@@ -25,6 +25,9 @@ pub(super) fn read(document: &mut Document<'_>, raw: raw::Pg, folder: &Path) -> 
         connections_max: raw
             .connections_max
             .map_or(defaults.connections_max, usize::from),
+        connections_per_client_max: raw
+            .connections_per_client_max
+            .map_or(defaults.connections_per_client_max, usize::from),
         login_time_max: duration(raw.login_time_max, defaults.login_time_max),
         idle_time_max: duration(raw.idle_time_max, defaults.idle_time_max),
         stall_time_max: duration(raw.stall_time_max, defaults.stall_time_max),

@@ -76,7 +76,11 @@ pub(super) struct Journal {
 pub(super) struct Http {
     pub(super) listen: Spanned<String>,
     pub(super) public_url: Option<Spanned<String>>,
+    pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
+    pub(super) client_header: Option<Spanned<String>>,
     pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) connections_per_client_max: Option<NonZeroUsize>,
+    pub(super) header_bytes_max: Option<Spanned<SizeText>>,
     pub(super) header_time_max: Option<DurationText>,
     pub(super) stall_time_max: Option<DurationText>,
     pub(super) body_bytes_max: Option<Spanned<SizeText>>,
@@ -130,6 +134,7 @@ pub(super) struct Pg {
     pub(super) tls_key: Option<Spanned<Secret>>,
     pub(super) tls_required: Option<Spanned<bool>>,
     pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) connections_per_client_max: Option<NonZeroUsize>,
     pub(super) login_time_max: Option<DurationText>,
     pub(super) idle_time_max: Option<DurationText>,
     pub(super) stall_time_max: Option<DurationText>,
@@ -149,6 +154,7 @@ pub(super) struct Flight {
     pub(super) tls_cert: Option<Spanned<String>>,
     pub(super) tls_key: Option<Spanned<Secret>>,
     pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) connections_per_client_max: Option<NonZeroUsize>,
     pub(super) login_time_max: Option<DurationText>,
     pub(super) connection_time_max: Option<DurationText>,
     pub(super) calls_max: Option<NonZeroU32>,
@@ -182,15 +188,43 @@ pub(super) struct Query {
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) query_time_max: Option<DurationText>,
     pub(super) stall_time_max: Option<DurationText>,
+    pub(super) answer_time_max: Option<DurationText>,
     pub(super) row_limit: Option<NonZeroUsize>,
+    pub(super) answer_bytes_max: Option<SizeText>,
     pub(super) sql_bytes_max: Option<Spanned<SizeText>>,
     pub(super) memory_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) memory_total_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) query_spill_bytes_max: Option<SizeText>,
     pub(super) spill_bytes_max: Option<SizeText>,
     pub(super) spill_dir: Option<String>,
     pub(super) running_max: Option<NonZeroUsize>,
     pub(super) queued_max: Option<usize>,
+    pub(super) client_running_max: Option<NonZeroUsize>,
+    pub(super) client_queued_max: Option<usize>,
     pub(super) queue_time_max: Option<DurationText>,
     pub(super) metadata_cache_bytes_max: Option<Spanned<SizeText>>,
+}
+
+/// `[audit]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) dir: Option<String>,
+    pub(super) retention: Option<Spanned<DurationText>>,
+    pub(super) file_bytes_max: Option<Spanned<SizeText>>,
+}
+
+/// `[[api_key]]`: who holds a key, and its limits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) name: Spanned<String>,
+    pub(super) sha256: Spanned<String>,
+    pub(super) running_max: Option<NonZeroUsize>,
+    pub(super) queued_max: Option<usize>,
+    pub(super) query_time_max: Option<DurationText>,
+    pub(super) row_limit: Option<NonZeroUsize>,
+    pub(super) answer_bytes_max: Option<SizeText>,
 }
 
 /// `[limits]`

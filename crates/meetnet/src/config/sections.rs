@@ -11,7 +11,7 @@ use meetnet_ingest::pipeline::PipelineLimits;
 use meetnet_lake::journal::JournalOptions;
 use meetnet_lake::lake::LakeLimits;
 use meetnet_model::quantity::{DurationText, SizeText};
-use meetnet_publish::{PublishSettings, SavedQuery, ServeLimits};
+use meetnet_publish::ServeLimits;
 use meetnet_query::QueryOptions;
 use toml::Spanned;
 
@@ -19,8 +19,8 @@ use super::document::Document;
 use super::hint::did_you_mean;
 use super::live::LIVE_SECTIONS;
 use super::{
-    AdminConfig, Config, HttpConfig, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace,
-    LimitsConfig, LogConfig, LogFormat, check, flight, pg, raw, s3, source,
+    AdminConfig, Config, IngestHttpConfig, JournalConfig, LakeConfig, LakePlace, LimitsConfig,
+    LogConfig, LogFormat, check, clients, flight, http, pg, raw, s3, source,
 };
 
 /// Sections of this version, for messages.
@@ -36,11 +36,13 @@ const SECTIONS: &[&str] = &[
     "flight",
     "privacy",
     "query",
+    "audit",
     "limits",
     "schemas",
     "log",
     "dataset",
     "saved_query",
+    "api_key",
     "source",
 ];
 
@@ -78,9 +80,9 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let journal =
         optional::<raw::Journal>(document, "journal").map(|raw| journal(document, raw, folder));
     let portal = optional::<raw::Portal>(document, "portal");
-    let saved_queries = saved_queries(document);
-    let http = section::<raw::Http>(document, "http")
-        .and_then(|raw| http(document, raw, portal.unwrap_or_default(), saved_queries));
+    let saved_queries = http::saved_queries(document);
+    let mut http = section::<raw::Http>(document, "http")
+        .and_then(|raw| http::read(document, raw, portal.unwrap_or_default(), saved_queries));
     let ingest_section = document.has("ingest_http");
     let ingest_http =
         section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
@@ -93,6 +95,15 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let pg = section::<raw::Pg>(document, "pg").and_then(|raw| pg::read(document, raw, folder));
     let flight = section::<raw::Flight>(document, "flight")
         .and_then(|raw| flight::read(document, raw, folder));
+    // Behind the listeners: they only ask whether there are any.
+    let of_pg = pg.iter().map(|pg| &pg.access);
+    let of_flight = flight.iter().map(|flight| &flight.access);
+    let api_keys = clients::api_keys(document, of_pg.chain(of_flight));
+    if let Some(http) = &mut http {
+        http.settings.clients.keys = api_keys.clone();
+    }
+    let audit = section::<raw::Audit>(document, "audit");
+    let audit = audit.map(|raw| clients::audit(document, raw, folder));
     let privacy_secret = optional::<raw::Privacy>(document, "privacy")
         .and_then(|raw| raw.secret)
         .map(|secret| document.secret(&secret));
@@ -132,6 +143,8 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         admin,
         pg,
         flight,
+        api_keys,
+        audit,
         socket: socket?,
         privacy_secret,
         query: query?,
@@ -280,103 +293,6 @@ fn journal(document: &mut Document<'_>, raw: raw::Journal, folder: &Path) -> Jou
     }
 }
 
-/// Reads the statements with names. Whether a statement is right, the tables decide when it is asked.
-fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
-    let mut queries: Vec<SavedQuery> = Vec::new();
-    for section in document.take_all("saved_query") {
-        let Some(raw) = document.read::<raw::SavedQuery>(section) else {
-            continue;
-        };
-        let name = raw.name.get_ref();
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_plain) {
-            let message =
-                format!("`{name}` stands in addresses; write lower-case letters, digits, - and _");
-            document.problem(raw.name.span(), message);
-        }
-        if queries.iter().any(|known| known.name == *name) {
-            document.problem(
-                raw.name.span(),
-                format!("there are two queries `{name}`; rename one"),
-            );
-        }
-        queries.push(SavedQuery {
-            title: raw.title.unwrap_or_else(|| name.clone()),
-            name: name.clone(),
-            sql: raw.sql,
-        });
-    }
-    queries
-}
-
-fn http(
-    document: &mut Document<'_>,
-    raw: raw::Http,
-    portal: raw::Portal,
-    saved_queries: Vec<SavedQuery>,
-) -> Option<HttpConfig> {
-    let defaults = PublishSettings::default();
-    let mut zone = defaults.zone.clone();
-    if let Some(name) = &portal.zone {
-        match jiff::tz::TimeZone::get(name.get_ref()) {
-            Ok(found) => zone = found,
-            Err(_) => document.problem(
-                name.span(),
-                format!(
-                    "`{}` is no time zone; write an IANA name such as Europe/Brussels",
-                    name.get_ref()
-                ),
-            ),
-        }
-    }
-    let public_url = raw.public_url.and_then(|url| {
-        let text = url.get_ref().trim_end_matches('/').to_owned();
-        let is_plain = (text.starts_with("https://") || text.starts_with("http://"))
-            && !text.contains(['@', '?', '#']);
-        if !is_plain {
-            let message =
-                "the address from outside is http(s)://HOST without user, query or fragment";
-            document.problem(url.span(), message);
-        }
-        is_plain.then_some(text)
-    });
-    let settings = PublishSettings {
-        city: portal.city.unwrap_or(defaults.city),
-        zone,
-        public_url,
-        body_bytes_max: bytes(
-            document,
-            raw.body_bytes_max,
-            defaults.body_bytes_max,
-            1 << 10,
-        ),
-        body_time_max: duration(raw.body_time_max, defaults.body_time_max),
-        page_rows_max: raw
-            .page_rows_max
-            .map_or(defaults.page_rows_max, usize::from),
-        result_cache_bytes_max: bytes(
-            document,
-            raw.result_cache_bytes_max,
-            defaults.result_cache_bytes_max,
-            0,
-        ),
-        saved_queries,
-        overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
-    };
-    let limits = with_connections(raw.connections_max);
-    let limits = ServeLimits {
-        header_time_max: duration(raw.header_time_max, limits.header_time_max),
-        stall_time_max: duration(raw.stall_time_max, limits.stall_time_max),
-        ..limits
-    };
-    Some(HttpConfig {
-        listen: address(document, &raw.listen)?,
-        limits,
-        settings,
-    })
-}
-
 fn ingest(document: &mut Document<'_>, raw: raw::IngestHttp) -> Option<IngestHttpConfig> {
     let defaults = PushLimits::default();
     let body_bytes_max = bytes(document, raw.body_bytes_max, defaults.body_bytes_max, 1);
@@ -414,7 +330,11 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
         threads: raw.threads.map_or(defaults.threads, usize::from),
         query_time_max: duration(raw.query_time_max, defaults.query_time_max),
         stall_time_max: duration(raw.stall_time_max, defaults.stall_time_max),
+        answer_time_max: duration(raw.answer_time_max, defaults.answer_time_max),
         row_limit: raw.row_limit.map_or(defaults.row_limit, usize::from),
+        answer_bytes_max: raw
+            .answer_bytes_max
+            .map_or(defaults.answer_bytes_max, |size| size.0),
         sql_bytes_max: bytes(document, raw.sql_bytes_max, defaults.sql_bytes_max, 1 << 10),
         memory_bytes_max: bytes(
             document,
@@ -422,12 +342,25 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
             defaults.memory_bytes_max,
             16 << 20,
         ),
+        memory_total_bytes_max: bytes(
+            document,
+            raw.memory_total_bytes_max,
+            defaults.memory_total_bytes_max,
+            16 << 20,
+        ),
+        query_spill_bytes_max: raw
+            .query_spill_bytes_max
+            .map_or(defaults.query_spill_bytes_max, |size| size.0),
         spill_bytes_max: raw
             .spill_bytes_max
             .map_or(defaults.spill_bytes_max, |size| size.0),
         spill_dir: raw.spill_dir.map(|dir| folder.join(dir)),
         running_max: raw.running_max.map_or(defaults.running_max, usize::from),
         queued_max: raw.queued_max.unwrap_or(defaults.queued_max),
+        client_running_max: raw
+            .client_running_max
+            .map_or(defaults.client_running_max, usize::from),
+        client_queued_max: raw.client_queued_max.unwrap_or(defaults.client_queued_max),
         queue_time_max: duration(raw.queue_time_max, defaults.queue_time_max),
         metadata_cache_bytes_max: bytes(
             document,
@@ -516,7 +449,7 @@ fn log(document: &mut Document<'_>, raw: raw::Log) -> LogConfig {
     }
 }
 
-fn with_connections(connections_max: Option<NonZeroUsize>) -> ServeLimits {
+pub(super) fn with_connections(connections_max: Option<NonZeroUsize>) -> ServeLimits {
     let defaults = ServeLimits::default();
     let connections_max = connections_max.map_or(defaults.connections_max, usize::from);
     ServeLimits {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use meetnet_access::{Access, User, tls_server};
 use meetnet_flight::{FlightLimits, FlightOptions};
 use meetnet_pg::{PgLimits, PgOptions};
+use meetnet_query::ApiKeys;
 
 use crate::config::{AccessConfig, AccessSecrets, FlightConfig, PgConfig, Secrets};
 use crate::failure::Failure;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 /// `Usage` where certificate and key do not make TLS.
 pub(super) fn pg_options(
     config: &PgConfig,
+    keys: ApiKeys,
     secrets: &Secrets,
     drain_time_max: Duration,
 ) -> Result<PgOptions, Failure> {
@@ -23,6 +25,7 @@ pub(super) fn pg_options(
             ..config.limits
         },
         access: access("[pg]", &config.access, &secrets.pg)?,
+        keys,
         tls_required: config.tls_required,
     })
 }
@@ -31,6 +34,7 @@ pub(super) fn pg_options(
 /// As [`pg_options`].
 pub(super) fn flight_options(
     config: &FlightConfig,
+    keys: ApiKeys,
     secrets: &Secrets,
     drain_time_max: Duration,
 ) -> Result<FlightOptions, Failure> {
@@ -40,6 +44,7 @@ pub(super) fn flight_options(
             ..config.limits
         },
         access: access("[flight]", &config.access, &secrets.flight)?,
+        keys,
     })
 }
 

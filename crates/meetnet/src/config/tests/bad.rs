@@ -533,3 +533,76 @@ fn a_missing_file_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn keys_are_digests_with_names_of_their_own() {
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let key = |name: &str, digest: &str| {
+        format!("[[api_key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nrow_limit = 5\n")
+    };
+    let config = right(&key("university", digest), &[]);
+    let found = config.api_keys.find("abc").unwrap();
+    assert_eq!(
+        (&*found.name, found.limits.row_limit),
+        ("university", Some(5))
+    );
+    check(
+        &key("Jan Peeters", digest),
+        "city/meetnet.toml:2: `Jan Peeters` is no name for the holder of a key; write lower-case letters, digits, - and _, \
+         and not `public`",
+    );
+    let twice = key("a", digest) + &key("a", &digest.replace('b', "c"));
+    check(
+        &twice,
+        "city/meetnet.toml:6: there is a key or user `a` already; give each a name of its own",
+    );
+    let same = key("a", digest) + &key("b", digest);
+    check(
+        &same,
+        "city/meetnet.toml:7: another key has this digest; give each holder one",
+    );
+    // Whoever puts the key itself there does not find it in a log.
+    check(
+        &key("a", "my-secret-key"),
+        "city/meetnet.toml:3: a SHA-256 has 64 hexadecimal digits; make a key with `openssl rand -hex 32 | tr -d '\\n'`, give \
+         it to its holder, and write here what `sha256sum` says of it",
+    );
+}
+
+#[test]
+fn only_named_proxies_say_who_a_client_is() {
+    let http = "[http]\nlisten = \"127.0.0.1:80\"\n";
+    let config = right(
+        &format!("{http}trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n"),
+        &[],
+    );
+    let clients = config.http.unwrap().settings.clients;
+    assert_eq!(clients.proxies.len(), 2);
+    assert_eq!(clients.header.unwrap().as_str(), "x-forwarded-for");
+    assert!(
+        right(http, &[])
+            .http
+            .unwrap()
+            .settings
+            .clients
+            .header
+            .is_none()
+    );
+    check(
+        &format!("{http}trusted_proxies = [\"proxy\"]\n"),
+        "city/meetnet.toml:3: `proxy` is no range of addresses; write an address such as 127.0.0.1, or a range such as \
+         10.0.0.0/8 or fd00::/8",
+    );
+    check(
+        &format!("{http}client_header = \"X-Real-IP\"\n"),
+        "city/meetnet.toml:3: a header is believed of trusted proxies only, and there are none; add `trusted_proxies`",
+    );
+}
+
+#[test]
+fn an_audit_log_keeps_whole_days() {
+    check(
+        "[audit]\nretention = \"1h\"\n",
+        "city/meetnet.toml:2: is less than 1d, the least that is safe",
+    );
+}

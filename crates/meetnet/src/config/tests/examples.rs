@@ -86,7 +86,7 @@ fn the_full_example_has_the_defaults() {
 #[test]
 fn the_full_example_names_every_key() {
     let (_, text) = example("full.toml");
-    let sections: [(&str, &[&str]); 15] = [
+    let sections: [(&str, &[&str]); 16] = [
         ("lake", fields::<raw::Lake>()),
         ("journal", fields::<raw::Journal>()),
         ("http", fields::<raw::Http>()),
@@ -97,6 +97,7 @@ fn the_full_example_names_every_key() {
         ("flight", fields::<raw::Flight>()),
         ("privacy", fields::<raw::Privacy>()),
         ("query", fields::<raw::Query>()),
+        ("audit", fields::<raw::Audit>()),
         ("limits", fields::<raw::Limits>()),
         ("schemas", fields::<raw::Schemas>()),
         ("log", fields::<raw::Log>()),

@@ -1,0 +1,95 @@
+//! Who asks: holders of API keys, and clients with too many connections or queries.
+
+use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
+use pgwire::messages::startup::Password;
+
+use super::*;
+
+fn with_key() -> PgOptions {
+    let key = ApiKey {
+        name: "university".into(),
+        digest: KeyDigest::of("a long random key"),
+        limits: KeyLimits {
+            row_limit: Some(5),
+            ..KeyLimits::default()
+        },
+    };
+    PgOptions {
+        keys: ApiKeys::new([key]),
+        ..PgOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn the_holder_of_a_key_logs_in_with_it_and_has_its_limits() {
+    let address = server(with_key(), QueryOptions::default()).await;
+    let login = async |key: &str| {
+        let mut client = Client::connect(address).await;
+        client.send(&startup("university")).await;
+        let asked = client.receive().await;
+        assert!(matches!(
+            asked,
+            Some(Backend::Authentication(Authentication::CleartextPassword))
+        ));
+        client.send(&Password::new(key.to_owned())).await;
+        let answers = client.exchange().await;
+        (client, answers.last().cloned().unwrap_or_default())
+    };
+    for wrong in ["", "another key", "a long random key "] {
+        assert_eq!(login(wrong).await.1, "FATAL 28P01", "{wrong:?}");
+    }
+    let (mut client, answer) = login("a long random key").await;
+    assert_eq!(answer, "ready I");
+    let shown = client
+        .query("SELECT value FROM generate_series(1, 6)")
+        .await;
+    assert_eq!(shown[shown.len() - 2..], ["ERROR 54000", "ready I"]);
+    let shown = client
+        .query("SELECT value FROM generate_series(1, 5)")
+        .await;
+    assert_eq!(shown[shown.len() - 2..], ["SELECT 5", "ready I"]);
+}
+
+#[tokio::test]
+async fn one_client_does_not_take_every_connection() {
+    let limits = PgLimits {
+        connections_per_client_max: 2,
+        ..PgLimits::default()
+    };
+    let options = PgOptions {
+        limits,
+        ..PgOptions::default()
+    };
+    let address = server(options, QueryOptions::default()).await;
+    let (first, _) = Client::login(address).await;
+    let (mut second, _) = Client::login(address).await;
+    let mut third = Client::connect(address).await;
+    third.send(&startup("public")).await;
+    assert_eq!(third.exchange().await, ["FATAL 53300"]);
+    drop(first);
+    // Once the server has seen that it is gone.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (mut fourth, _) = Client::login(address).await;
+    for client in [&mut second, &mut fourth] {
+        let shown = client.query("SELECT 1 AS a").await;
+        assert_eq!(shown, ["columns a:20", "row 1", "SELECT 1", "ready I"]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_over_its_share_is_told_so() {
+    let query = QueryOptions {
+        client_running_max: 1,
+        client_queued_max: 0,
+        ..QueryOptions::default()
+    };
+    let address = server(with_key(), query).await;
+    let (mut busy, _) = Client::login(address).await;
+    busy.send(&Query::new(LONG.to_owned())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (mut other, _) = Client::login(address).await;
+    assert_eq!(
+        other.query("SELECT 1 AS a").await,
+        ["ERROR 53400", "ready I"]
+    );
+}

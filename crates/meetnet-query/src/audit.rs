@@ -1,0 +1,201 @@
+//! What is told of every statement: its shape without values, what it cost, and how it ended.
+//!
+//! A shape holds words of SQL, names of this service's tables, columns and functions, and marks: `?` for values, `_` for
+//! every other word, because a client may put anything into an alias or a comment. So it tells which questions are asked
+//! and which of them are expensive, and nothing of who asks or what about.
+
+use std::collections::HashSet;
+use std::fmt::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use meetnet_lake::snapshot::LakeSnapshot;
+use sha2::{Digest, Sha256};
+
+use crate::as_of::AS_OF_SUFFIX;
+use crate::client::Client;
+use crate::guard::{literal_bytes, tokens};
+use crate::options::{Dialect, QueryRequest};
+use crate::table::schema::public_schema;
+
+#[cfg(test)]
+mod tests;
+
+/// Length of a shape that is kept; its digest is of all of it.
+const SHAPE_BYTES_MAX: usize = 1_000;
+/// Bytes of a digest that tell one shape from another.
+const DIGEST_BYTES: usize = 8;
+/// What a statement is said to have been that was given up before its end.
+const GIVEN_UP: &str = "given_up";
+/// What an answer is called that was not made but kept.
+const KEPT: &str = "kept";
+
+/// Takes note of statements.
+pub trait Audit: fmt::Debug + Send + Sync {
+    /// Takes note of one. Called on the threads of queries: it must not wait.
+    fn note(&self, entry: &AuditEntry);
+}
+
+/// One statement that has ended.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// Who asked, and how. Whoever keeps the entry keeps a pseudonym in its place.
+    pub client: Client,
+    /// The statement without values and foreign names.
+    pub shape: String,
+    /// The first 16 hexadecimal digits of the SHA-256 of the whole shape.
+    pub digest: String,
+    /// `ok`, `kept` (from the cache of answers), `given_up` (by the client), or the kind of the error.
+    pub outcome: &'static str,
+    /// Rows of the answer.
+    pub rows: u64,
+    /// Its bytes, as columns in memory.
+    pub bytes: u64,
+    /// From the request to the end of the answer.
+    pub duration: Duration,
+}
+
+/// The entry of a statement under way: noted when it is dropped, however it ends.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// None where there is nothing to note after all.
+    audit: Option<Arc<dyn Audit>>,
+    entry: AuditEntry,
+    started: Instant,
+}
+
+impl Noted {
+    /// Begins the entry of a request. `is_function` knows the names of functions.
+    pub(crate) fn begin(
+        audit: &Arc<dyn Audit>,
+        client: &Client,
+        request: &QueryRequest,
+        snapshot: &LakeSnapshot,
+        is_function: impl Fn(&str) -> bool,
+    ) -> Self {
+        let known = names(snapshot);
+        let shape = shape(&request.sql, request.dialect, |name| {
+            known.contains(name) || is_function(name)
+        });
+        Self {
+            audit: Some(Arc::clone(audit)),
+            entry: AuditEntry {
+                client: client.clone(),
+                digest: digest(&shape),
+                shape: cut(shape),
+                outcome: GIVEN_UP,
+                rows: 0,
+                bytes: 0,
+                duration: Duration::ZERO,
+            },
+            started: Instant::now(),
+        }
+    }
+
+    /// Counts what goes out.
+    pub(crate) fn add(&mut self, rows: u64, bytes: u64) {
+        self.entry.rows += rows;
+        self.entry.bytes += bytes;
+    }
+
+    /// Says how it ended.
+    pub(crate) fn ended(&mut self, outcome: &'static str) {
+        self.entry.outcome = outcome;
+    }
+
+    /// Notes nothing.
+    pub(crate) fn forget(mut self) {
+        self.audit = None;
+    }
+
+    /// Says that it was answered from what is kept.
+    pub(crate) fn kept(mut self, rows: u64, bytes: u64) {
+        self.add(rows, bytes);
+        self.ended(KEPT);
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.entry.duration = self.started.elapsed();
+        if let Some(audit) = &self.audit {
+            audit.note(&self.entry);
+        }
+    }
+}
+
+/// Returns the names of tables, their views and columns.
+fn names(snapshot: &LakeSnapshot) -> HashSet<String> {
+    let mut names =
+        HashSet::from(["meetnet", "public", "information_schema", "pg_catalog"].map(str::to_owned));
+    for table in snapshot.tables.values() {
+        let id = table.declaration.id.as_str();
+        names.extend([
+            id.to_owned(),
+            format!("{id}_history"),
+            format!("{id}{AS_OF_SUFFIX}"),
+        ]);
+        let schema = public_schema(&table.declaration);
+        names.extend(schema.fields().iter().map(|field| field.name().clone()));
+    }
+    names
+}
+
+/// Returns a statement without values and without names that are not `is_known`.
+fn shape(sql: &str, dialect: Dialect, is_known: impl Fn(&str) -> bool) -> String {
+    let Some(tokens) = tokens(sql, dialect) else {
+        return "unreadable".to_owned();
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for token in &tokens {
+        let part = match token {
+            Token::Whitespace(_) | Token::EOF => continue,
+            Token::Number(..) | Token::Placeholder(_) => "?".to_owned(),
+            token if literal_bytes(token).is_some() => "?".to_owned(),
+            Token::Word(word) => {
+                let name = word.value.to_lowercase();
+                if is_known(&name) {
+                    name
+                } else if word.keyword != Keyword::NoKeyword && word.quote_style.is_none() {
+                    name.to_uppercase()
+                } else {
+                    "_".to_owned()
+                }
+            }
+            token => {
+                let text = token.to_string();
+                let is_sign = text.bytes().all(|byte| byte.is_ascii_punctuation());
+                if is_sign { text } else { "_".to_owned() }
+            }
+        };
+        // A list of values is one value.
+        let is_again = part == "?" && parts.len() >= 2 && parts[parts.len() - 2..] == ["?", ","];
+        if is_again {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join(" ")
+}
+
+fn digest(shape: &str) -> String {
+    let digest = Sha256::digest(shape.as_bytes());
+    let mut text = String::with_capacity(2 * DIGEST_BYTES);
+    for byte in &digest[..DIGEST_BYTES] {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn cut(mut shape: String) -> String {
+    if shape.len() > SHAPE_BYTES_MAX {
+        let end = shape.floor_char_boundary(SHAPE_BYTES_MAX);
+        shape.truncate(end);
+        shape.push('…');
+    }
+    shape
+}

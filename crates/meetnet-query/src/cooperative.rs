@@ -1,0 +1,65 @@
+//! A physical optimizer rule that makes operators give way to cancellation, windows account for what they hold, and
+//! what repeats rows look at them before.
+//!
+//! DataFusion's joins can produce batches for minutes without returning to the scheduler, so that neither a timeout
+//! nor a dropped client stops them (datafusion issue 19358). So do operators that read out what they have gathered: sorts,
+//! aggregates, windows. Wrapped in `CooperativeExec` they yield per batch.
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+
+use crate::held_rows::HeldRowsExec;
+use crate::wide_rows;
+
+/// Operators beside joins that read out for long what they have gathered, or make much of little.
+const LONG: [&str; 6] = [
+    "UnnestExec",
+    "SortExec",
+    "SortPreservingMergeExec",
+    "AggregateExec",
+    "WindowAggExec",
+    "BoundedWindowAggExec",
+];
+
+/// Wraps every join and what else takes long in `CooperativeExec`.
+#[derive(Debug)]
+pub(crate) struct Cooperative;
+
+impl PhysicalOptimizerRule for Cooperative {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let is_long = node.name().contains("Join") || LONG.contains(&node.name());
+            let is_window = node.name().contains("Window");
+            let checked = wide_rows::checked(node)?;
+            if !is_long {
+                return Ok(checked);
+            }
+            let node: Arc<dyn ExecutionPlan> = if is_window {
+                Arc::new(HeldRowsExec::new(checked.data))
+            } else {
+                checked.data
+            };
+            let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
+            Ok(Transformed::yes(wrapped))
+        })
+        .map(|transformed| transformed.data)
+    }
+
+    fn name(&self) -> &str {
+        "cooperative"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,248 @@
+//! A function that refuses arguments from which it would make too much, and ends between rows where nobody waits any more.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
+};
+
+use super::pattern::PatternCost;
+use super::sizes::{greatest_number, length_at, longest_value, size_of};
+use crate::error::{QueryError, QueryErrorKind};
+use crate::stop::StopFlag;
+
+/// Bytes that one call (a batch of rows) of a bounded function may make.
+const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one value that a call makes of constants: it becomes a literal, which is repeated for each row of a batch.
+const CONSTANT_BYTES_MAX: u64 = 1024 * 1024;
+/// Steps that one row may take: about as many nanoseconds, at worst. It cannot be stopped while they last.
+const ROW_WORK_MAX: u64 = 200_000_000;
+/// Steps after which the work gives way.
+const SLICE_WORK_MAX: u64 = 20_000_000;
+/// What two letters of a format may become (`%c`), per letter.
+const FORMATTED_BYTES: u64 = 12;
+/// What an element of a list takes beside what is in it.
+const ELEMENT_BYTES: u64 = 16;
+
+/// How the output of a function grows with its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Growth {
+    /// No more than its arguments.
+    Small,
+    /// Bytes of the first argument times the second argument.
+    TimesNumber,
+    /// The second argument in characters.
+    ToNumber,
+    /// Each byte of the first argument may become the third argument.
+    TimesReplacement,
+    /// The second argument behind each element of the first.
+    TimesDelimiter,
+    /// An element for each byte of the first argument.
+    PerByte,
+    /// A time in the format of the second argument, for each row.
+    Format,
+    /// Bytes of all arguments, the first perhaps between any two.
+    Sum,
+}
+
+/// How much work a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Work {
+    /// No more than reading and writing it.
+    Small,
+    /// The length of the first argument times that of the second.
+    Product,
+    /// The length of the first argument times the size of the pattern, which is the second.
+    Pattern,
+}
+
+/// Returns how many bytes a call may make, and of how many rows they are.
+pub(super) fn most(args: &[ColumnarValue], rows: usize) -> (u64, usize) {
+    let is_constant = args
+        .iter()
+        .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    if is_constant {
+        (CONSTANT_BYTES_MAX, 1)
+    } else {
+        (OUTPUT_BYTES_MAX, rows.max(1))
+    }
+}
+
+pub(super) fn too_much(name: &str, bytes_max: u64) -> DataFusionError {
+    DataFusionError::ResourcesExhausted(format!(
+        "`{name}` would make more than {} MiB at once",
+        bytes_max >> 20
+    ))
+}
+
+/// See the module's own words.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    inner: Arc<ScalarUDF>,
+    growth: Growth,
+    work: Work,
+    pattern: PatternCost,
+}
+
+impl Bounded {
+    pub(super) fn new(inner: Arc<ScalarUDF>, growth: Growth, work: Work) -> Self {
+        Self {
+            inner,
+            growth,
+            work,
+            pattern: PatternCost::default(),
+        }
+    }
+
+    /// Returns the work of each row where it is so much that it has to give way in between.
+    ///
+    /// # Errors
+    /// Where one row is more work than anybody may ask for, or a pattern is none that is taken.
+    fn work(&self, args: &[ColumnarValue], rows: usize) -> Result<Option<Vec<u64>>> {
+        let (Some(first), Some(second)) = (args.first(), args.get(1)) else {
+            return Ok(None);
+        };
+        let of_row: Box<dyn Fn(usize) -> u64 + '_> = match self.work {
+            Work::Small => return Ok(None),
+            Work::Product => {
+                Box::new(|row| length_at(first, row).saturating_mul(length_at(second, row)))
+            }
+            Work::Pattern => {
+                let cost = self.pattern.of(self.inner.name(), second)?;
+                Box::new(move |row| length_at(first, row).saturating_mul(cost))
+            }
+        };
+        let is_constant = args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if is_constant { rows.min(1) } else { rows };
+        let work: Vec<u64> = (0..rows).map(of_row).collect();
+        if work.iter().any(|steps| *steps > ROW_WORK_MAX) {
+            let message = format!(
+                "`{}` would take too long on a single value; give it shorter ones, or a simpler pattern",
+                self.inner.name()
+            );
+            return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
+        }
+        let all = work.iter().copied().fold(0, u64::saturating_add);
+        Ok((!is_constant && all > SLICE_WORK_MAX).then_some(work))
+    }
+
+    /// Works through a batch a few rows at a time.
+    fn in_slices(&self, args: &ScalarFunctionArgs, work: &[u64]) -> Result<ColumnarValue> {
+        let mut parts: Vec<ArrayRef> = Vec::new();
+        let mut start = 0;
+        while start < work.len() {
+            StopFlag::check(&args.config_options)?;
+            let (mut end, mut steps) = (start, 0_u64);
+            while end < work.len() && (end == start || steps + work[end] <= SLICE_WORK_MAX) {
+                steps += work[end];
+                end += 1;
+            }
+            let rows = end - start;
+            let slice = |value: &ColumnarValue| match value {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, rows)),
+                ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
+            };
+            let part = self.inner.invoke_with_args(ScalarFunctionArgs {
+                args: args.args.iter().map(slice).collect(),
+                arg_fields: args.arg_fields.clone(),
+                number_rows: rows,
+                return_field: Arc::clone(&args.return_field),
+                config_options: Arc::clone(&args.config_options),
+            })?;
+            parts.push(part.into_array(rows)?);
+            start = end;
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        Ok(ColumnarValue::Array(concat(&parts)?))
+    }
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Bounded {}
+
+impl Hash for Bounded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    // `simplify` is left out on purpose: it would put the unbounded function in place of this one.
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        StopFlag::check(&args.config_options)?;
+        let (bytes_max, rows) = most(&args.args, args.number_rows);
+        if estimate(self.growth, &args.args, rows) > bytes_max {
+            return Err(too_much(self.inner.name(), bytes_max));
+        }
+        match self.work(&args.args, args.number_rows)? {
+            Some(work) => self.in_slices(&args, &work),
+            None => self.inner.invoke_with_args(args),
+        }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+/// Upper bound, in bytes, of what a call makes.
+fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
+    let size = |index: usize| args.get(index).map_or(0, |arg| size_of(arg, rows));
+    let longest = |index: usize| args.get(index).map_or(0, longest_value).max(1);
+    let number = |index: usize| args.get(index).map_or(0, greatest_number);
+    match growth {
+        Growth::Small => 0,
+        Growth::TimesNumber => size(0).saturating_mul(number(1).max(1)),
+        Growth::ToNumber => number(1).saturating_mul(4).saturating_mul(rows as u64),
+        Growth::TimesReplacement => size(0)
+            .saturating_add(rows as u64)
+            .saturating_mul(longest(2)),
+        Growth::TimesDelimiter => size(0).saturating_mul(longest(1)),
+        Growth::PerByte => size(0).saturating_mul(ELEMENT_BYTES),
+        Growth::Format => (rows as u64)
+            .saturating_mul(longest(1))
+            .saturating_mul(FORMATTED_BYTES),
+        Growth::Sum => {
+            let all: u64 = (0..args.len()).map(size).fold(0, u64::saturating_add);
+            all.saturating_add(size(0).saturating_mul(args.len() as u64))
+        }
+    }
+}

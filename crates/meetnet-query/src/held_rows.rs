@@ -1,0 +1,293 @@
+//! What a window operator holds, charged to the memory of its query: DataFusion's gather rows without asking.
+//!
+//! ```text
+//! input ─▶ charge ─▶ window operator ─▶ discharge ─▶ output
+//! ```
+//!
+//! A row goes in once and comes out once. So what is held is what has gone in less what has come out; where a frame looks
+//! back by a range of values, rows stay after they have come out, and everything counts. Without it
+//! `sum(value) OVER ()` over a long series would take all memory there is.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::window::WindowExpr;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::StreamExt;
+
+use crate::functions::sizes::array_bytes;
+
+#[cfg(test)]
+mod tests;
+
+/// What a window operator makes of a row beside keeping it: its results, its state.
+const ROW_BYTES: u64 = 64;
+
+/// Charges what goes into a window operator and does not come out.
+#[derive(Debug)]
+pub(crate) struct HeldRowsExec {
+    window: Arc<dyn ExecutionPlan>,
+    /// Rows that have come out are forgotten.
+    forgets: bool,
+}
+
+impl HeldRowsExec {
+    pub(crate) fn new(window: Arc<dyn ExecutionPlan>) -> Self {
+        let forgets = forgets(window.as_ref());
+        Self { window, forgets }
+    }
+}
+
+/// Returns true where no frame of a window operator looks back by values.
+fn forgets(window: &dyn ExecutionPlan) -> bool {
+    let window: &dyn Any = window;
+    let expressions: &[Arc<dyn WindowExpr>] =
+        if let Some(bounded) = window.downcast_ref::<BoundedWindowAggExec>() {
+            bounded.window_expr()
+        } else if let Some(whole) = window.downcast_ref::<WindowAggExec>() {
+            whole.window_expr()
+        } else {
+            return false;
+        };
+    expressions
+        .iter()
+        .all(|expression| !looks_back_by_values(expression.get_window_frame()))
+}
+
+fn looks_back_by_values(frame: &WindowFrame) -> bool {
+    let is_back = match &frame.start_bound {
+        // Without a limit it is a sum that goes on.
+        WindowFrameBound::Preceding(offset) => !offset.is_null(),
+        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
+    };
+    is_back && frame.units != WindowFrameUnits::Rows
+}
+
+/// What one partition holds.
+#[derive(Debug)]
+struct Held {
+    reservation: MemoryReservation,
+    /// Rows and bytes that are charged.
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Held {
+    fn charge(&self, batch: &RecordBatch) -> Result<()> {
+        let rows = batch.num_rows() as u64;
+        let columns = batch.columns().iter();
+        let columns: u64 = columns.map(|column| array_bytes(column.as_ref())).sum();
+        let bytes = columns.saturating_add(rows.saturating_mul(ROW_BYTES));
+        self.reservation.try_grow(bytes as usize)?;
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the share of `rows` off what is charged.
+    fn discharge(&self, rows: u64) {
+        let held_rows = self.rows.load(Ordering::Relaxed);
+        let held_bytes = self.bytes.load(Ordering::Relaxed);
+        let rows = rows.min(held_rows);
+        let share = u128::from(held_bytes) * u128::from(rows) / u128::from(held_rows.max(1));
+        // A share of a number is no larger than the number.
+        let bytes = share as u64;
+        self.rows.fetch_sub(rows, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.reservation.shrink(bytes as usize);
+    }
+}
+
+impl DisplayAs for HeldRowsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeldRowsExec")
+    }
+}
+
+impl ExecutionPlan for HeldRowsExec {
+    fn name(&self) -> &str {
+        "HeldRowsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.window.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.window]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(window) => Ok(Arc::new(Self::new(window))),
+            None => Ok(self),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let consumer = MemoryConsumer::new(format!("window[{partition}]"));
+        let held = Arc::new(Held {
+            reservation: consumer.register(context.memory_pool()),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        });
+        let children = self.window.children().into_iter().map(|child| {
+            let charged = ChargedExec {
+                input: Arc::clone(child),
+                held: Arc::clone(&held),
+            };
+            Arc::new(charged) as Arc<dyn ExecutionPlan>
+        });
+        let window = Arc::clone(&self.window).with_new_children(children.collect())?;
+        let output = window.execute(partition, context)?;
+        let schema = output.schema();
+        let forgets = self.forgets;
+        let output = output.inspect(move |batch| {
+            if let Ok(batch) = batch
+                && forgets
+            {
+                held.discharge(batch.num_rows() as u64);
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, output)))
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        Ok(Arc::clone(&input[0]))
+    }
+}
+
+/// The input of a window operator: what it gives is charged. It is made when the operator runs, behind all planning.
+#[derive(Debug)]
+struct ChargedExec {
+    input: Arc<dyn ExecutionPlan>,
+    held: Arc<Held>,
+}
+
+impl DisplayAs for ChargedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChargedExec")
+    }
+}
+
+impl ExecutionPlan for ChargedExec {
+    fn name(&self) -> &str {
+        "ChargedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) => Ok(Arc::new(Self {
+                input,
+                held: Arc::clone(&self.held),
+            })),
+            None => Ok(self),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let schema = input.schema();
+        let held = Arc::clone(&self.held);
+        let input = input.map(move |batch| {
+            let batch = batch?;
+            held.charge(&batch)?;
+            Ok(batch)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))
+    }
+}

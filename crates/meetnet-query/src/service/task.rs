@@ -1,0 +1,321 @@
+//! One running query: planned, run, cut at its limits, sent batch by batch.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, warn};
+
+use super::{Shared, classified};
+use crate::admission::Permit;
+use crate::answer::{AnswerHeader, Outcome, timeout_error};
+use crate::audit::Noted;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::functions::sizes::array_bytes;
+use crate::options::QueryRequest;
+use crate::planning::planned;
+use crate::reach::Reach;
+use crate::stop::StopFlag;
+use crate::table::order::WantedOrder;
+use crate::table::reader::NoticedFiles;
+use crate::table::schema::UNIT_KEY;
+
+/// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
+/// the task stops reading instead, which costs the scan nothing either.
+const PLANNED_LIMIT_MAX: usize = 10_000;
+
+/// Bytes that one literal may take in one batch.
+const LITERALS_BYTES_MAX: usize = 64 << 20;
+
+/// The time a query may still work. Waiting for its reader does not count.
+#[derive(Debug)]
+pub(super) struct WorkClock {
+    left: Duration,
+    limit: Duration,
+}
+
+impl WorkClock {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { left: limit, limit }
+    }
+
+    async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+        let started = Instant::now();
+        let done = tokio::time::timeout(self.left, work).await;
+        self.left = self.left.saturating_sub(started.elapsed());
+        match done {
+            Ok(value) => Ok(value),
+            Err(_) => Err(timeout_error(self.limit)),
+        }
+    }
+}
+
+/// How large one answer may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerLimits {
+    pub(super) rows: usize,
+    pub(super) bytes: u64,
+}
+
+/// One running query.
+pub(super) struct Task {
+    pub(super) limits: AnswerLimits,
+    /// Its entry in the audit log.
+    pub(super) noted: Option<Noted>,
+    pub(super) stop: StopFlag,
+    pub(super) shared: Arc<Shared>,
+    pub(super) request: QueryRequest,
+    pub(super) clock: WorkClock,
+    /// None once rows may have reached the client.
+    pub(super) header: Option<oneshot::Sender<AnswerHeader>>,
+    pub(super) sender: mpsc::Sender<RecordBatch>,
+    pub(super) outcome: Arc<Outcome>,
+    pub(super) started: Instant,
+}
+
+impl Task {
+    pub(super) async fn run(mut self, permit: Permit) {
+        let noticed = Arc::new(NoticedFiles::default());
+        let mut result = self.attempt(&noticed).await;
+        let mut gone = noticed.take_gone().filter(|_| result.is_err());
+        if gone.is_some() && self.header.is_some() {
+            // Vacuum was faster than this reader. The newest snapshot does not name the file any more.
+            result = self.attempt(&noticed).await;
+            gone = noticed.take_gone().filter(|_| result.is_err());
+        }
+        let result = match (result, gone) {
+            (Err(_), Some(path)) => Err(self.shared.gone(path.as_ref())),
+            (Err(error), None) if error.is_of_reading() => {
+                Err(self.shared.with_broken_file(error, &noticed).await)
+            }
+            (result, _) => result,
+        };
+        self.report(&result);
+        // Nobody else sets the end, and it is set before the channel closes with `self`.
+        let _ = self.outcome.end.set(result);
+        drop(permit);
+    }
+
+    fn report(&mut self, result: &Result<(), QueryError>) {
+        let elapsed_ms = self.started.elapsed().as_millis() as u64;
+        let kind = match result {
+            Ok(()) => "ok",
+            Err(error) => error.kind.as_str(),
+        };
+        if let Some(mut noted) = self.noted.take() {
+            noted.ended(kind);
+        }
+        metrics::counter!("meetnet_queries_total", "result" => kind).increment(1);
+        metrics::histogram!("meetnet_query_seconds").record(self.started.elapsed().as_secs_f64());
+        match result {
+            Err(error) if error.kind == QueryErrorKind::Internal => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                error!(
+                    kind,
+                    elapsed_ms,
+                    problem = error.message,
+                    cause,
+                    sql = self.request.sql,
+                    "query failed"
+                );
+            }
+            Err(error) if error.kind == QueryErrorKind::SnapshotExpired => {
+                warn!(kind, elapsed_ms, "files were removed under a query");
+            }
+            _ => debug!(kind, elapsed_ms, "query ended"),
+        }
+    }
+
+    /// Plans and runs the statement on the newest snapshot.
+    async fn attempt(&mut self, noticed: &Arc<NoticedFiles>) -> Result<(), QueryError> {
+        let shared = Arc::clone(&self.shared);
+        let tables = shared.tables(&self.request, noticed);
+        let classify = |error: DataFusionError| classified(error, &tables);
+
+        let mut session = shared
+            .sessions
+            .session(Arc::clone(&tables), &self.stop)
+            .map_err(classify)?;
+        let planned = planned(&session, &self.request, &tables, &shared.options);
+        let planned = self.clock.run(planned).await?;
+        let planned = planned
+            .and_then(|planned| planned.with_values(&self.request.parameters))
+            .map_err(classify)?;
+        let plan = planned.plan.clone();
+        let reach = Reach::of_plan(&plan, &tables);
+        let row_limit = self.limits.rows;
+        let plan = with_limit(plan, row_limit).map_err(classify)?;
+        session
+            .config_mut()
+            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
+
+        let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
+        let physical = physical.map_err(classify)?;
+        if let Some(rows) =
+            batch_rows(&physical, session.config().batch_size()).map_err(classify)?
+        {
+            let config = session.config().clone().with_batch_size(rows);
+            *session.config_mut() = config;
+        }
+        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
+        {
+            return Err(QueryError::new(
+                QueryErrorKind::TooLarge,
+                format!(
+                    "the answer has more than the {row_limit} rows that one answer may have; narrow it, ask for {row_limit} \
+                     rows by LIMIT, or download the dataset's files"
+                ),
+            ));
+        }
+        let schema = planned.named(physical.schema());
+        let units = schema
+            .fields()
+            .iter()
+            .map(|field| field.metadata().get(UNIT_KEY).cloned())
+            .collect();
+        let header = AnswerHeader {
+            schema,
+            units,
+            as_of: self.request.as_of,
+            reach,
+        };
+        let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
+
+        let (mut rows, mut bytes) = (0, 0_u64);
+        while let Some(batch) = self.clock.run(stream.next()).await? {
+            let batch = batch.map_err(classify)?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let left = row_limit - rows;
+            let over = batch.num_rows() > left;
+            let batch = if over { batch.slice(0, left) } else { batch };
+            rows += batch.num_rows();
+            let batch_bytes = bytes_of(&batch);
+            bytes = bytes.saturating_add(batch_bytes);
+            if bytes > self.limits.bytes {
+                return Err(self.too_many_bytes());
+            }
+            if over {
+                self.outcome.truncated.store(true, Ordering::Release);
+            }
+            self.send_header(&header);
+            if batch.num_rows() > 0 {
+                let batch_rows = batch.num_rows() as u64;
+                self.send(batch).await?;
+                if let Some(noted) = &mut self.noted {
+                    noted.add(batch_rows, batch_bytes);
+                }
+            }
+            if over {
+                break;
+            }
+        }
+        self.send_header(&header);
+        Ok(())
+    }
+
+    /// A caller that went away drops the receiver and stops this task: nothing to do here.
+    fn send_header(&mut self, header: &AnswerHeader) {
+        if let Some(sender) = self.header.take() {
+            let _ = sender.send(header.clone());
+        }
+    }
+
+    async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
+        let options = &self.shared.options;
+        let left = options
+            .answer_time_max
+            .saturating_sub(self.started.elapsed());
+        let time_max = options.stall_time_max.min(left);
+        let message = match tokio::time::timeout(time_max, self.sender.send(batch)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => "the client stopped reading".to_owned(),
+            Err(_) if time_max < options.stall_time_max => format!(
+                "the client took longer than {} s to read the answer; ask for less at a time",
+                options.answer_time_max.as_secs_f64()
+            ),
+            Err(_) => format!("the client read nothing for {} s", time_max.as_secs_f64()),
+        };
+        Err(QueryError::new(QueryErrorKind::Timeout, message))
+    }
+
+    fn too_many_bytes(&self) -> QueryError {
+        QueryError::new(
+            QueryErrorKind::TooLarge,
+            format!(
+                "the answer has more than {} MiB, which is the most; narrow it, ask for fewer columns, or download the \
+                 dataset's files",
+                self.limits.bytes >> 20
+            ),
+        )
+    }
+}
+
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter();
+    columns.map(|column| array_bytes(column.as_ref())).sum()
+}
+
+pub(super) fn expired() -> QueryError {
+    QueryError::new(
+        QueryErrorKind::SnapshotExpired,
+        "files of the snapshot were removed while they were read; ask again",
+    )
+}
+
+/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them.
+fn batch_rows(
+    plan: &Arc<dyn ExecutionPlan>,
+    rows: usize,
+) -> Result<Option<usize>, DataFusionError> {
+    let mut largest = 1;
+    plan.apply(|node| {
+        node.apply_expressions(&mut |expr| {
+            expr.apply(|expr| {
+                let expr: &dyn Any = expr.as_ref();
+                if let Some(literal) = expr.downcast_ref::<Literal>() {
+                    largest = largest.max(literal.value().size());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let most = (LITERALS_BYTES_MAX / largest).max(1);
+    Ok((most < rows).then_some(most))
+}
+
+/// Returns the number of rows of a plan where statistics tell it exactly.
+fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
+    match statistics.ok()?.num_rows {
+        Precision::Exact(rows) => Some(rows),
+        _ => None,
+    }
+}
+
+/// Asks for one row more than the limit, so that a cut answer is known as one.
+fn with_limit(plan: LogicalPlan, row_limit: usize) -> Result<LogicalPlan, DataFusionError> {
+    let has_no_limit = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
+    if has_no_limit || row_limit > PLANNED_LIMIT_MAX {
+        return Ok(plan);
+    }
+    LogicalPlanBuilder::from(plan)
+        .limit(0, Some(row_limit + 1))?
+        .build()
+}

@@ -1,0 +1,80 @@
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::spill_file::TempFileFactory;
+
+use super::{QuerySpill, SpillFolder};
+use crate::error::{QueryError, QueryErrorKind};
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_a_killed_process_left_goes_and_what_others_use_stays() {
+    let base = tempfile::tempdir().expect("a folder");
+    let running = SpillFolder::open(base.path()).expect("a running service");
+    fs::write(running.path().join("sort"), "rows").expect("written");
+    // Its lock is not held: the process is gone.
+    let left = base.path().join("meetnet-spill-1-0");
+    fs::create_dir(&left).expect("made");
+    fs::write(left.join("sort"), "rows").expect("written");
+    File::create(left.with_extension("lock")).expect("made");
+    fs::write(base.path().join("notes.lock"), "of somebody else").expect("written");
+
+    let next = SpillFolder::open(base.path()).expect("the next one");
+    assert!(!left.exists() && !left.with_extension("lock").exists());
+    assert!(running.path().join("sort").exists(), "it is in use");
+    drop((next, running));
+    assert_eq!(names(base.path()), ["notes.lock"]);
+}
+
+#[test]
+fn files_of_a_query_are_bounded_and_those_of_all_queries() {
+    let base = tempfile::tempdir().expect("a folder");
+    let mode = DiskManagerMode::Directories(vec![base.path().to_owned()]);
+    let builder = DiskManagerBuilder::default().with_mode(mode);
+    let disk: Arc<DiskManager> = builder
+        .with_max_temp_directory_size(1500)
+        .build()
+        .map(Arc::new)
+        .expect("a disk");
+    let write = |spill: &QuerySpill, bytes: usize| {
+        let file = spill.create_temp_file("test").expect("a file");
+        let written = file
+            .open_writer()
+            .expect("a writer")
+            .write_all(&vec![1; bytes]);
+        let kind = written.err().map(|error| {
+            let source = error.into_inner().expect("an error of ours");
+            source
+                .downcast::<QueryError>()
+                .expect("an error of ours")
+                .kind
+        });
+        (file, kind)
+    };
+    let (first, second) = (
+        QuerySpill::new(Arc::clone(&disk), 1000),
+        QuerySpill::new(Arc::clone(&disk), 1000),
+    );
+    let (kept, none) = write(&first, 900);
+    assert_eq!(none, None);
+    let (over, kind) = write(&first, 200);
+    assert_eq!(kind, Some(QueryErrorKind::TooLarge));
+    let (rest, kind) = write(&second, 700);
+    assert_eq!(kind, Some(QueryErrorKind::Busy));
+    drop((kept, over, rest));
+    assert_eq!(first.used.load(Ordering::Relaxed), 0);
+    assert_eq!(write(&second, 900).1, None, "there is room again");
+}

@@ -1,0 +1,234 @@
+//! Rows that are too wide for what is made of them: `unnest` repeats the other columns for each element of a list, a join
+//! repeats a row for each that it meets, a scalar subquery its one value for every row.
+//!
+//! An aggregate may have gathered a list of many megabytes, which is within the memory of its query. Repeated for a batch of
+//! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::DataType;
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::StreamExt;
+
+use crate::functions::sizes::{array_bytes, length_at, longest_value};
+
+/// Bytes that `unnest` may make of one row.
+const UNNESTED_BYTES_MAX: u64 = 64 << 20;
+/// Elements of a row up to which it is not looked at: with other columns of any size that a statement can make they are
+/// no more than a batch.
+const ELEMENTS_FREE: u64 = 8_192;
+/// Bytes of one value that may be repeated: more than any outline of a place has, and no gigabytes in a batch.
+const REPEATED_BYTES_MAX: u64 = 64 << 10;
+
+/// What is made of the rows.
+#[derive(Clone, Debug)]
+enum Use {
+    /// The columns at these positions are unnested.
+    Unnested(Arc<[usize]>),
+    /// All of them are repeated.
+    Repeated,
+}
+
+/// Puts a look at the rows below a node that repeats them; other nodes stay as they are.
+///
+/// # Errors
+/// Where the node cannot be made anew.
+pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    // The first input of a subquery's node is what uses its value.
+    let (of_rows, first) = if node.name().contains("Join") {
+        (Use::Repeated, 0)
+    } else if node.name() == "ScalarSubqueryExec" {
+        (Use::Repeated, 1)
+    } else if let Some(lists) = unnested(node.as_ref()) {
+        (Use::Unnested(lists), 0)
+    } else {
+        return Ok(Transformed::no(node));
+    };
+    let children = node.children().into_iter().enumerate();
+    let children = children.map(|(position, child)| -> Arc<dyn ExecutionPlan> {
+        let input = Arc::clone(child);
+        if position < first {
+            return input;
+        }
+        Arc::new(WideRowsExec {
+            input,
+            of_rows: of_rows.clone(),
+        })
+    });
+    let children = children.collect();
+    node.with_new_children(children).map(Transformed::yes)
+}
+
+/// Returns the positions of the columns that a node unnests.
+fn unnested(node: &dyn ExecutionPlan) -> Option<Arc<[usize]>> {
+    let node: &dyn Any = node;
+    let unnest = node.downcast_ref::<UnnestExec>()?;
+    let lists = unnest.list_column_indices().iter();
+    Some(lists.map(|list| list.index_in_input_schema).collect())
+}
+
+/// Refuses rows of which too much would be made.
+#[derive(Debug)]
+struct WideRowsExec {
+    input: Arc<dyn ExecutionPlan>,
+    of_rows: Use,
+}
+
+impl Use {
+    fn check(&self, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Unnested(lists) => check_unnested(batch, lists),
+            Self::Repeated => check_repeated(batch),
+        }
+    }
+}
+
+fn check_unnested(batch: &RecordBatch, lists: &[usize]) -> Result<()> {
+    for position in lists {
+        let list = ColumnarValue::Array(Arc::clone(batch.column(*position)));
+        for row in 0..batch.num_rows() {
+            let elements = length_at(&list, row);
+            if elements <= ELEMENTS_FREE {
+                continue;
+            }
+            let others = batch.columns().iter().enumerate();
+            let others = others.filter(|(other, _)| !lists.contains(other));
+            let bytes: u64 = others.map(|(_, column)| row_bytes(column, row)).sum();
+            if elements.saturating_mul(bytes) > UNNESTED_BYTES_MAX {
+                return Err(DataFusionError::ResourcesExhausted(format!(
+                    "`unnest` would make more than {} MiB of one row; take fewer columns beside it",
+                    UNNESTED_BYTES_MAX >> 20
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_repeated(batch: &RecordBatch) -> Result<()> {
+    let is_wide = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            let column = ColumnarValue::Array(Arc::clone(column));
+            longest_value(&column) > REPEATED_BYTES_MAX
+        }
+        data_type if data_type.is_nested() || matches!(data_type, DataType::Binary) => {
+            // Most are small all together.
+            array_bytes(column.as_ref()) > REPEATED_BYTES_MAX
+                && (0..column.len()).any(|row| row_bytes(column, row) > REPEATED_BYTES_MAX)
+        }
+        _ => false,
+    };
+    if batch.columns().iter().any(is_wide) {
+        return Err(DataFusionError::ResourcesExhausted(format!(
+            "a list or text of more than {} KiB would be repeated for many rows; do without it in a join or subquery",
+            REPEATED_BYTES_MAX >> 10
+        )));
+    }
+    Ok(())
+}
+
+fn row_bytes(column: &ArrayRef, row: usize) -> u64 {
+    array_bytes(column.slice(row, 1).as_ref())
+}
+
+impl DisplayAs for WideRowsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WideRowsExec")
+    }
+}
+
+impl ExecutionPlan for WideRowsExec {
+    fn name(&self) -> &str {
+        "WideRowsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) => Ok(Arc::new(Self {
+                input,
+                of_rows: self.of_rows.clone(),
+            })),
+            None => Ok(self),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let schema = input.schema();
+        let of_rows = self.of_rows.clone();
+        let input = input.map(move |batch| {
+            let batch = batch?;
+            of_rows.check(&batch)?;
+            Ok(batch)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        Ok(Arc::clone(&input[0]))
+    }
+}

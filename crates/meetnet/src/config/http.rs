@@ -1,0 +1,122 @@
+//! `[http]`, `[portal]` and `[[saved_query]]`: the public, read-only listener.
+
+use meetnet_publish::{PublishSettings, SavedQuery, ServeLimits};
+
+use super::document::Document;
+use super::sections::{address, bytes, duration, with_connections};
+use super::{HttpConfig, clients, raw};
+
+/// What the HTTP library can work with.
+const HEADER_BYTES_MIN: usize = 8 << 10;
+
+/// Reads the statements with names. Whether a statement is right, the tables decide when it is asked.
+pub(super) fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
+    let mut queries: Vec<SavedQuery> = Vec::new();
+    for section in document.take_all("saved_query") {
+        let Some(raw) = document.read::<raw::SavedQuery>(section) else {
+            continue;
+        };
+        let name = raw.name.get_ref();
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            let message =
+                format!("`{name}` stands in addresses; write lower-case letters, digits, - and _");
+            document.problem(raw.name.span(), message);
+        }
+        if queries.iter().any(|known| known.name == *name) {
+            document.problem(
+                raw.name.span(),
+                format!("there are two queries `{name}`; rename one"),
+            );
+        }
+        queries.push(SavedQuery {
+            title: raw.title.unwrap_or_else(|| name.clone()),
+            name: name.clone(),
+            sql: raw.sql,
+        });
+    }
+    queries
+}
+
+/// Reads the section; None where it has no address.
+pub(super) fn read(
+    document: &mut Document<'_>,
+    raw: raw::Http,
+    portal: raw::Portal,
+    saved_queries: Vec<SavedQuery>,
+) -> Option<HttpConfig> {
+    let defaults = PublishSettings::default();
+    let mut zone = defaults.zone.clone();
+    if let Some(name) = &portal.zone {
+        match jiff::tz::TimeZone::get(name.get_ref()) {
+            Ok(found) => zone = found,
+            Err(_) => document.problem(
+                name.span(),
+                format!(
+                    "`{}` is no time zone; write an IANA name such as Europe/Brussels",
+                    name.get_ref()
+                ),
+            ),
+        }
+    }
+    let public_url = raw.public_url.and_then(|url| {
+        let text = url.get_ref().trim_end_matches('/').to_owned();
+        let is_plain = (text.starts_with("https://") || text.starts_with("http://"))
+            && !text.contains(['@', '?', '#']);
+        if !is_plain {
+            let message =
+                "the address from outside is http(s)://HOST without user, query or fragment";
+            document.problem(url.span(), message);
+        }
+        is_plain.then_some(text)
+    });
+    let settings = PublishSettings {
+        city: portal.city.unwrap_or(defaults.city),
+        zone,
+        public_url,
+        clients: clients::settings(
+            document,
+            raw.trusted_proxies.as_ref(),
+            raw.client_header.as_ref(),
+        ),
+        body_bytes_max: bytes(
+            document,
+            raw.body_bytes_max,
+            defaults.body_bytes_max,
+            1 << 10,
+        ),
+        body_time_max: duration(raw.body_time_max, defaults.body_time_max),
+        page_rows_max: raw
+            .page_rows_max
+            .map_or(defaults.page_rows_max, usize::from),
+        result_cache_bytes_max: bytes(
+            document,
+            raw.result_cache_bytes_max,
+            defaults.result_cache_bytes_max,
+            0,
+        ),
+        saved_queries,
+        overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
+    };
+    let limits = with_connections(raw.connections_max);
+    let limits = ServeLimits {
+        connections_per_client_max: raw
+            .connections_per_client_max
+            .map_or(limits.connections_per_client_max, usize::from),
+        header_bytes_max: bytes(
+            document,
+            raw.header_bytes_max,
+            limits.header_bytes_max,
+            HEADER_BYTES_MIN,
+        ),
+        header_time_max: duration(raw.header_time_max, limits.header_time_max),
+        stall_time_max: duration(raw.stall_time_max, limits.stall_time_max),
+        ..limits
+    };
+    Some(HttpConfig {
+        listen: address(document, &raw.listen)?,
+        limits,
+        settings,
+    })
+}
