@@ -25,7 +25,6 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
-use crate::plan::INTERVAL;
 
 use self::days::DayFold;
 use self::figures::{Figures, Value};
@@ -67,10 +66,9 @@ impl AssessPlan {
     ) -> Self {
         let time = input.time_column();
         let series = input.key.iter().filter(|name| *name != time);
-        let has_interval = input
-            .columns
-            .iter()
-            .any(|column| column.name == INTERVAL && column.column_type == ColumnType::Int);
+        let has_interval = input.columns.iter().any(|column| {
+            column.name == common::INTERVAL_S && column.column_type == ColumnType::Int
+        });
         let Assessment {
             grace_s,
             every_s,
@@ -185,7 +183,7 @@ impl AssessPlan {
         let mut fold = DayFold::new(self, days);
         let mut columns = vec![common::QUALITY, common::RECEIVED_AT, common::REVISION];
         if self.has_interval {
-            columns.push(INTERVAL);
+            columns.push(common::INTERVAL_S);
         }
         let range = RowRange {
             from: (days.start - self.lead).saturating_mul(DAY_US),

@@ -10,7 +10,7 @@ use meetnet_model::calendar::SECOND_US;
 use meetnet_model::common;
 
 use crate::error::DeriveError;
-use crate::plan::{INTERVAL, Plan, Series};
+use crate::plan::{Plan, Series};
 
 /// The key columns of a batch.
 pub(crate) struct Keys<'a> {
@@ -120,8 +120,8 @@ impl<'a> Input<'a> {
                 .ok_or_else(|| no_column(plan, name))
         };
         let interval = if plan.has_interval {
-            let interval = column(INTERVAL)?.as_primitive_opt::<Int64Type>();
-            Some(interval.ok_or_else(|| no_column(plan, INTERVAL))?)
+            let interval = column(common::INTERVAL_S)?.as_primitive_opt::<Int64Type>();
+            Some(interval.ok_or_else(|| no_column(plan, common::INTERVAL_S))?)
         } else {
             None
         };

@@ -18,8 +18,6 @@ use crate::position::fingerprint;
 /// The values of a row's key columns without its time, in key order.
 pub type Series = Vec<KeyPart>;
 
-/// The column of the input that says how long the interval of an observation is.
-pub(crate) const INTERVAL: &str = "interval_s";
 /// The key column that says what was measured.
 const PROPERTY: &str = "property";
 /// Raised whenever the same input would become other rows: everything is derived again then.
@@ -173,10 +171,9 @@ impl Plan {
             .any(|(_, made)| matches!(made, Made::Difference(_)));
         let reference = derivation.reference.as_ref().filter(|_| compares);
         let least = derivation.least_values();
-        let has_interval = input
-            .columns
-            .iter()
-            .any(|column| column.name == INTERVAL && column.column_type == ColumnType::Int);
+        let has_interval = input.columns.iter().any(|column| {
+            column.name == common::INTERVAL_S && column.column_type == ColumnType::Int
+        });
         let expected = i64::from(derivation.expected_s.max(1)) * SECOND_US;
         Ok(Some(Self {
             grace: i64::from(derivation.grace_s) * SECOND_US,
@@ -231,7 +228,7 @@ impl Plan {
             .collect();
         names.push(common::QUALITY);
         if self.has_interval {
-            names.push(INTERVAL);
+            names.push(common::INTERVAL_S);
         }
         names
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+/// Length of the interval that a row speaks of, s; a column that datasets declare where their values can be means or counts.
+pub const INTERVAL_S: &str = "interval_s";
 /// QARTOD summary flag of the row, int8.
 pub const QUALITY: &str = "quality";
 /// Bit set of the quality tests that did not pass, int64; its bits are declared per dataset.

@@ -196,7 +196,7 @@ async fn simple_queries_are_answered_in_order() {
     // What comes after an error is not done.
     check(
         client,
-        "SELECT 1 AS a; SELECT FROM WHERE; SELECT 2",
+        "SELECT 1 AS a; SELEC 1; SELECT 2",
         &[
             "columns a:20",
             "row 1",
@@ -359,7 +359,7 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
         .send(&CancelRequest::new(key.pid, key.secret_key.clone()))
         .await;
     let shown = client.exchange().await;
-    assert_eq!(shown, ["columns count:20", "ERROR 57014", "ready I"]);
+    assert_eq!(shown, ["ERROR 57014", "ready I"]);
     assert!(
         asked.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -371,7 +371,7 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
         ["SET", "ready I"]
     );
     let shown = client.query(LONG).await;
-    assert_eq!(shown, ["columns count:20", "ERROR 57014", "ready I"]);
+    assert_eq!(shown, ["ERROR 57014", "ready I"]);
     assert_eq!(client.query("SELECT 1 AS a").await[1], "row 1");
 }
 

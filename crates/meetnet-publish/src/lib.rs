@@ -58,8 +58,8 @@ mod fixture;
 pub use admin::{
     AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
 };
-pub use figures::FiguresCache;
 pub use client::{AddressRange, ClientSettings, NoRange};
+pub use figures::FiguresCache;
 pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;

@@ -15,8 +15,8 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::{
-    assets, client, datasets, figures, files, head, health, limits, openapi, portal, proof, queries,
-    rows, security, sql, telemetry,
+    assets, client, datasets, figures, files, head, health, limits, openapi, portal, proof,
+    queries, rows, security, sql, telemetry,
 };
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
 
-use crate::figures::FiguresCache;
 use crate::client::ClientSettings;
+use crate::figures::FiguresCache;
 use crate::files::FileHashes;
 use crate::health::Readiness;
 use crate::overview::{Overview, OverviewCache};

@@ -187,7 +187,8 @@ impl ExecutionPlan for HeldRowsExec {
             };
             Arc::new(charged) as Arc<dyn ExecutionPlan>
         });
-        let window = Arc::clone(&self.window).with_new_children(children.collect())?;
+        let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let window = Arc::clone(&self.window).replace_children(children.collect(), anew)?;
         let output = window.execute(partition, context)?;
         let schema = output.schema();
         let forgets = self.forgets;

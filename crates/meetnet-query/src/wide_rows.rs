@@ -71,7 +71,8 @@ pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dy
         })
     });
     let children = children.collect();
-    node.with_new_children(children).map(Transformed::yes)
+    let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    node.replace_children(children, anew).map(Transformed::yes)
 }
 
 /// Returns the positions of the columns that a node unnests.

@@ -13,7 +13,6 @@ use super::AssessPlan;
 use super::figures::{Figures, bounds};
 use crate::error::DeriveError;
 use crate::input::is_at;
-use crate::plan::INTERVAL;
 
 /// Makes the figures of days that follow each other, from their rows and those of the days before them.
 pub(super) struct DayFold<'p> {
@@ -55,7 +54,7 @@ impl<'a> Columns<'a> {
         let revisions = column(common::REVISION)?.as_primitive_opt::<Int64Type>();
         let quality = column(common::QUALITY)?.as_primitive_opt::<Int8Type>();
         let intervals = if plan.has_interval {
-            column(INTERVAL)?.as_primitive_opt::<Int64Type>()
+            column(common::INTERVAL_S)?.as_primitive_opt::<Int64Type>()
         } else {
             None
         };

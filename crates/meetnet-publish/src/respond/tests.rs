@@ -143,7 +143,7 @@ async fn an_answer_is_coded_and_proves_that_it_is_complete() {
 
 #[tokio::test]
 async fn a_long_answer_proves_itself_in_trailers() {
-    let path = "/api/v1/sql?format=csv&q=SELECT+value,+repeat('x',+100)+FROM+heat,+generate_series(1,+5000)";
+    let path = "/api/v1/sql?format=csv&q=SELECT+heat.value,+repeat('x',+100)+FROM+heat,+generate_series(1,+5000)";
     for (te, expect) in [
         ("trailers", "meetnet-rows, meetnet-truncated, repr-digest"),
         ("", ""),

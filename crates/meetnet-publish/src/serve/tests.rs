@@ -57,7 +57,7 @@ async fn trailers_reach_those_who_read_them() {
     let router = crate::fixture::router();
     let (address, _stop, _server) = start(router, ServeLimits::default()).await;
     for (te, times) in [("TE: trailers\r\n", 5000), ("", 5001)] {
-        let query = "SELECT+value,+repeat('x',+100)+FROM+heat,+generate_series(1,+";
+        let query = "SELECT+heat.value,+repeat('x',+100)+FROM+heat,+generate_series(1,+";
         let path = format!("/api/v1/sql?format=csv&q={query}{times})");
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{te}Connection: close\r\n\r\n");

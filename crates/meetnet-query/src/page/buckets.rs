@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use meetnet_model::common::INTERVAL_S;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::time::format_rfc3339;
 
@@ -177,7 +178,10 @@ impl PageBuckets {
                 .columns
                 .iter()
                 .map(|column| column.name.as_str());
-            declared.filter(|name| is_number(name)).collect()
+            // How long values are means over is no value to sum up, unless it is asked for.
+            declared
+                .filter(|name| is_number(name) && *name != INTERVAL_S)
+                .collect()
         } else {
             request.columns.iter().map(String::as_str).collect()
         };

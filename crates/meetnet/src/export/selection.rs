@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use meetnet_model::common::INTERVAL_S;
 use meetnet_model::time::format_rfc3339;
 
 use super::windows::{Step, Window};
@@ -15,8 +16,6 @@ const SUBJECTS: [&str; 3] = ["sensor_id", "segment_id", "id"];
 /// Columns that say when.
 const TIMES: [&str; 2] = ["time", "valid_from"];
 const PROPERTY: &str = "property";
-/// Beside the subject and the time, what tells rows apart.
-const INTERVAL: &str = "interval_s";
 
 /// West, south, east and north in degrees; west may lie east of east, across the 180th meridian.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,7 +207,7 @@ impl Selection {
     /// Returns the question for the rows of a window. The order is that of the key within the window, so that an export
     /// as of a time is one file and no other.
     pub(super) fn rows(&self, window: &Window) -> String {
-        let parts = [&SUBJECTS[..], &[PROPERTY], &TIMES, &[INTERVAL]];
+        let parts = [&SUBJECTS[..], &[PROPERTY], &TIMES, &[INTERVAL_S]];
         let order = parts.iter().filter_map(|names| self.column(names));
         let order: Vec<&str> = order.map(|(name, _)| name).collect();
         let mut statement = format!("SELECT * {}", self.source(window));

@@ -239,10 +239,8 @@ fn a_day_is_said_when_it_is_over_and_again_when_something_comes_for_it() {
         of_days.collect::<Vec<_>>()
     };
     let before = "heat day 48h 1 1 0 CC0-1.0".to_owned();
-    assert_eq!(
-        rows_at(day + DAY + 5 * HOUR, &mut deriver),
-        [before.clone()]
-    );
+    let figures = rows_at(day + DAY + 5 * HOUR, &mut deriver);
+    assert_eq!(figures, std::slice::from_ref(&before));
     let said = "heat day 72h 1 1 1 CC0-1.0".to_owned();
     assert_eq!(
         rows_at(day + DAY + 7 * HOUR, &mut deriver),

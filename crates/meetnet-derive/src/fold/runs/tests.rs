@@ -81,7 +81,7 @@ fn every_run_is_what_looking_at_all_stretches_finds() {
             ..HEAT_WAVE
         };
         let letters: Vec<char> = days.chars().collect();
-        let mut expect = vec!['.'; 7];
+        let mut expect = ['.'; 7];
         for from in 0..7_usize {
             for to in from + 3..=(from + 4).min(7) {
                 let stretch = &letters[from..to];

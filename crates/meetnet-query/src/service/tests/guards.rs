@@ -156,7 +156,7 @@ async fn an_answer_has_no_more_bytes_and_time_than_it_may() {
     let error = text(&small, QueryRequest::public(sql))
         .await
         .expect_err("too large");
-    assert_eq!(error.kind, QueryErrorKind::"{error}");
+    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
     assert!(error.message.contains("which is the most"), "{error}");
     text(&small, QueryRequest::public("SELECT place FROM counts"))
         .await
