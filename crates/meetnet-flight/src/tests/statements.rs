@@ -288,19 +288,19 @@ async fn a_running_statement_ends_when_it_is_cancelled() {
 #[tokio::test]
 async fn a_client_that_goes_away_stops_its_statement() {
     let service = service(QueryOptions::default());
-    let free = service.places_left();
+    let free = service.places().left;
     let address = server_of(service.clone(), FlightOptions::default()).await;
     let mut client = client(address).await;
     let info = client.execute(LONG.to_owned(), None).await.expect("a plan");
     let running = tokio::spawn(async move { fetched(&mut client, info).await });
     let started = Instant::now();
-    while service.places_left() == free {
+    while service.places().left == free {
         assert!(started.elapsed() < PATIENCE, "it does not run");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     running.abort();
     let started = Instant::now();
-    while service.places_left() < free {
+    while service.places().left < free {
         assert!(started.elapsed() < Duration::from_secs(5), "it still runs");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
