@@ -145,7 +145,7 @@ impl DatasetActor {
             log: Some(log),
             files: Arc::new(files),
             masks: HashMap::new(),
-            hot: HotRows::new(declaration.row_schema()),
+            hot: HotRows::new(declaration.row_schema(), Arc::clone(&codec)),
             frontier: Frontier::default(),
             precedences: Arc::default(),
             applied: committed.max(trimmed_through),
@@ -203,7 +203,7 @@ impl DatasetActor {
 
     /// Forgets everything hot: the rows of a chunk of an import that was not committed, and what they replaced.
     pub(crate) fn forget_hot(&mut self) {
-        self.hot = HotRows::new(self.declaration.row_schema());
+        self.hot = HotRows::new(self.declaration.row_schema(), Arc::clone(&self.codec));
         self.masks.clear();
         self.frontier = Frontier::default();
         self.dirty = true;

@@ -82,6 +82,14 @@ impl KeyCodec {
             key
         }
     }
+
+    /// Returns the series of a key and its time, as a number in the order of times; 0 where there is no series.
+    pub(crate) fn split<'a>(&self, key: &'a [u8]) -> (&'a [u8], u64) {
+        let series = self.series(key);
+        // The row format has them with the greatest byte first and the sign turned around.
+        let time = key[series.len()..].last_chunk();
+        (series, time.map_or(0, |time| u64::from_be_bytes(*time)))
+    }
 }
 
 fn select(rows: &RecordBatch, columns: &[usize]) -> Vec<ArrayRef> {
