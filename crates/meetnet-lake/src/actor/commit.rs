@@ -238,6 +238,7 @@ impl DatasetActor {
             .filter(|file| !removed.contains(&file.path));
         files.extend(stay.cloned());
         insert_files(&mut files, added, &self.declaration);
+        self.newest_stored = super::newest_of(&files, &self.declaration);
         self.files = Arc::new(files);
         self.masks.retain(|path, _| !removed.contains(path));
         if through.is_some() {

@@ -144,7 +144,10 @@ impl DatasetActor {
             }
             let key = incoming.key(row);
             let time = times.map_or(0, |times| times.value(row));
-            let past = self.codec.has_series && self.frontier.is_past(self.codec.series(key), time);
+            // What arrives as it is measured is newer than every file: nothing has to be known of its series then.
+            let past = self.codec.has_series
+                && (self.newest_stored.is_none_or(|newest| time > newest)
+                    || self.frontier.is_past(self.codec.series(key), time));
             if !past && self.hot.current(key).is_none() {
                 wanted.push(self.wanted(incoming, row, time));
             }
