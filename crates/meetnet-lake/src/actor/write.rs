@@ -22,7 +22,7 @@ use crate::error::LakeError;
 use crate::hot::{Chunk, take_rows};
 use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
-use crate::table::lookup::conform;
+use crate::table::read::conform;
 
 impl CommitJob {
     /// Writes live rows, superseded rows and the rewritten files.
