@@ -24,7 +24,7 @@ use crate::error::LakeError;
 use crate::hot::Chunk;
 use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
-use crate::table::lookup::conform;
+use crate::table::read::conform;
 
 /// Rows that are brought into key order at once.
 const WRITTEN_ROWS: usize = 65_536;
