@@ -121,7 +121,7 @@ impl KeyCodec {
     pub(crate) fn split<'a>(&self, key: &'a [u8]) -> (&'a [u8], u64) {
         let series = self.series(key);
         // The row format has them with the greatest byte first and the sign turned around.
-        let time = key[series.len()..].last_chunk();
+        let time = key[series.len()..].last_chunk::<8>();
         (series, time.map_or(0, |time| u64::from_be_bytes(*time)))
     }
 }
