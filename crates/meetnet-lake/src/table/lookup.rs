@@ -215,8 +215,8 @@ impl KeyReader {
         rows: &[u32],
         schema: &SchemaRef,
     ) -> Result<RecordBatch, LakeError> {
-        let failed = || LakeError::arrow("read", &self.declaration.id);
         let footer = self.footer(file)?;
+        let failed = || LakeError::arrow("read", &self.declaration.id);
         let input = self.folder.open(file, Access::Pages)?;
         let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
         let (groups, selection) = select_ranges(footer.metadata.metadata(), ranges);
