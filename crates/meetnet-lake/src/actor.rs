@@ -32,7 +32,7 @@ pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;
-use crate::snapshot::{LiveFile, Mask, TableSnapshot};
+use crate::snapshot::{LiveFile, Mask, StatisticsValue, TableSnapshot};
 use crate::storage::TableFolder;
 use crate::table::declared::DeclaredTable;
 use crate::table::files;
@@ -110,6 +110,9 @@ pub(crate) struct DatasetActor {
     version: u64,
     reader: KeyReader,
     files: Arc<Vec<Arc<LiveFile>>>,
+    /// No current row of a file has a later time, µs; the greatest number where files do not say, none where there is no
+    /// such row.
+    newest_stored: Option<i64>,
     masks: HashMap<Arc<str>, MaskState>,
     hot: HotRows,
     frontier: Frontier,
@@ -143,9 +146,10 @@ impl DatasetActor {
             reader: KeyReader::new(folder.clone(), Arc::clone(&declaration), Arc::clone(&codec)),
             folder,
             log: Some(log),
+            newest_stored: newest_of(&files, &declaration),
             files: Arc::new(files),
             masks: HashMap::new(),
-            hot: HotRows::new(declaration.row_schema()),
+            hot: HotRows::new(declaration.row_schema(), Arc::clone(&codec)),
             frontier: Frontier::default(),
             precedences: Arc::default(),
             applied: committed.max(trimmed_through),
@@ -212,7 +216,7 @@ impl DatasetActor {
 
     /// Forgets everything hot: the rows of a chunk of an import that was not committed, and what they replaced.
     pub(crate) fn forget_hot(&mut self) {
-        self.hot = HotRows::new(self.declaration.row_schema());
+        self.hot = HotRows::new(self.declaration.row_schema(), Arc::clone(&self.codec));
         self.masks.clear();
         self.frontier = Frontier::default();
         self.dirty = true;
@@ -292,6 +296,19 @@ pub(crate) fn live_files(
     }
     live.sort_by(|a, b| compare_files(a, b, declaration));
     Ok(live)
+}
+
+/// Returns a time that no current row of the files is later than, µs; none where there are no current rows.
+fn newest_of(files: &[Arc<LiveFile>], declaration: &DatasetDeclaration) -> Option<i64> {
+    let current = files.iter().filter(|file| !file.superseded);
+    let newest = current.map(|file| {
+        let times = file.statistics.get(declaration.time_column());
+        match times.and_then(|times| times.max.as_ref()) {
+            Some(StatisticsValue::Int(time)) => *time,
+            _ => i64::MAX,
+        }
+    });
+    newest.max()
 }
 
 /// The order of files that snapshots promise.

@@ -26,7 +26,7 @@ use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, StatisticsValue, TableSnapshot};
 use crate::storage::{Access, TableFolder};
-use crate::table::lookup::{self, Bounds, conform, key_pages, load_footer};
+use crate::table::read::{self, Bounds, conform, key_pages, load_footer};
 
 /// Rows of a run in memory.
 const BATCH_ROWS: usize = 8_192;
@@ -204,7 +204,7 @@ impl<'a> CommittedRows<'a> {
             .collect();
         Ok(files.into_iter().flat_map(move |file| -> Batches {
             let dataset = declaration.id.clone();
-            let rows = lookup::read_file(&folder, &declaration, &file, &schema, BATCH_ROWS);
+            let rows = read::read_file(&folder, &declaration, &file, &schema, BATCH_ROWS);
             match rows {
                 Ok(rows) => Box::new(rows.map(move |batch| {
                     recorded(&batch?, from).map_err(LakeError::arrow("select", &dataset))
@@ -268,7 +268,7 @@ impl RangeReader {
             input = self.folder.open(file, Access::Whole)?;
         }
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
-        let mask = lookup::columns_of(&builder, &self.schema);
+        let mask = read::columns_of(&builder, &self.schema);
         let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
         if !is_whole {
             let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), total);

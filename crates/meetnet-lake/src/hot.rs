@@ -4,6 +4,8 @@
 //! touching the index (key -> number of the current version). Readers hold `Arc`s of what they see; a mark on a row
 //! that a reader may hold is set on a copy.
 
+mod index;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
@@ -13,6 +15,8 @@ use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use meetnet_model::common;
 
+use self::index::HotIndex;
+use crate::keys::KeyCodec;
 use crate::snapshot::HotBatch;
 
 /// Chunks of one size class that are joined into one of the next: queries see at most a few dozen batches, and a row
@@ -25,12 +29,13 @@ const CHUNK_ROWS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct HotRows {
     schema: SchemaRef,
+    codec: Arc<KeyCodec>,
     chunks: Vec<Chunk>,
     next_row: u64,
     /// Rows below are frozen by a commit under way.
     frozen_below: u64,
     /// Key -> row number of the current version, where that is hot.
-    current: HashMap<Box<[u8]>, u64>,
+    current: HotIndex,
     /// Key -> row numbers of replaced versions.
     history: HashMap<Box<[u8]>, Vec<u64>>,
     bytes: usize,
@@ -100,13 +105,14 @@ impl Chunk {
 }
 
 impl HotRows {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
+    pub(crate) fn new(schema: SchemaRef, codec: Arc<KeyCodec>) -> Self {
         Self {
             schema,
+            codec,
             chunks: Vec::new(),
             next_row: 0,
             frozen_below: 0,
-            current: HashMap::new(),
+            current: HotIndex::default(),
             history: HashMap::new(),
             bytes: 0,
         }
@@ -114,8 +120,7 @@ impl HotRows {
 
     /// Approximate memory of rows and index, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        // An index entry is a boxed key, its allocation and its slot.
-        self.bytes + self.current.len() * 96
+        self.bytes + self.current.bytes()
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -151,7 +156,8 @@ impl HotRows {
 
     /// Row number of the current version of a key, if that is hot.
     pub(crate) fn current(&self, key: &[u8]) -> Option<u64> {
-        self.current.get(key).copied()
+        let (series, time) = self.codec.split(key);
+        self.current.get(series, time)
     }
 
     /// Row numbers of the replaced hot versions of a key.
@@ -161,12 +167,8 @@ impl HotRows {
 
     /// Makes `row` the current version of `key`.
     pub(crate) fn set_current(&mut self, key: &[u8], row: u64) {
-        match self.current.get_mut(key) {
-            Some(slot) => *slot = row,
-            None => {
-                self.current.insert(key.into(), row);
-            }
-        }
+        let (series, time) = self.codec.split(key);
+        self.current.set(series, time, row);
     }
 
     /// Remembers `row` as a replaced version of `key`.
@@ -320,14 +322,11 @@ impl HotRows {
         for chunk in self.chunks.drain(..frozen) {
             self.bytes = self.bytes.saturating_sub(chunk.bytes);
         }
-        self.current.retain(|_, row| *row >= boundary);
+        self.current.forget_below(boundary);
         self.history.retain(|_, rows| {
             rows.retain(|row| *row >= boundary);
             !rows.is_empty()
         });
-        if self.current.capacity() > 4 * self.current.len() + 1_024 {
-            self.current.shrink_to_fit();
-        }
         self.frozen_below = 0;
     }
 

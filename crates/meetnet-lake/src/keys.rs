@@ -2,10 +2,17 @@
 //!
 //! The bytes are Arrow's row format, so their order is the order of the files. A timestamp is its last nine bytes.
 
-use std::ops::Range;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    make_comparator, new_null_array,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::SortOptions;
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use meetnet_model::dataset::DatasetDeclaration;
 
@@ -19,7 +26,11 @@ const TIMESTAMP_BYTES: usize = 9;
 #[derive(Debug)]
 pub(crate) struct KeyCodec {
     keys: RowConverter,
+    /// The same bytes for every value; only nulls are greater than all values instead of less.
+    keys_nulls_last: RowConverter,
     values: RowConverter,
+    /// Types of the key columns.
+    key_types: Vec<DataType>,
     /// Positions of the key columns in the declared (and file) schema.
     pub(crate) key_columns: Vec<usize>,
     /// Positions of the declared columns outside the key.
@@ -30,12 +41,11 @@ pub(crate) struct KeyCodec {
 
 impl KeyCodec {
     pub(crate) fn new(declaration: &DatasetDeclaration) -> Result<Self, LakeError> {
-        let converter = |columns: &[usize]| {
-            let fields = columns
-                .iter()
-                .map(|i| SortField::new(declaration.columns[*i].column_type.data_type()))
-                .collect();
-            RowConverter::new(fields).map_err(LakeError::arrow("encode", &declaration.id))
+        let data_type = |column: &usize| declaration.columns[*column].column_type.data_type();
+        let converter = |columns: &[usize], options: SortOptions| {
+            let fields = columns.iter().map(data_type);
+            let fields = fields.map(|field| SortField::new_with_options(field, options));
+            RowConverter::new(fields.collect()).map_err(LakeError::arrow("encode", &declaration.id))
         };
         let key_columns = declaration.key_indices();
         let value_columns = declaration.value_indices();
@@ -45,8 +55,10 @@ impl KeyCodec {
                 .last()
                 .is_some_and(|name| name == declaration.time_column());
         Ok(Self {
-            keys: converter(&key_columns)?,
-            values: converter(&value_columns)?,
+            keys: converter(&key_columns, SortOptions::default())?,
+            keys_nulls_last: converter(&key_columns, SortOptions::default().nulls_last())?,
+            values: converter(&value_columns, SortOptions::default())?,
+            key_types: key_columns.iter().map(data_type).collect(),
             key_columns,
             value_columns,
             has_series,
@@ -54,24 +66,46 @@ impl KeyCodec {
     }
 
     /// Returns the keys of `rows`, whose first columns are the declared ones.
-    pub(crate) fn keys(&self, rows: &RecordBatch) -> Result<Rows, arrow::error::ArrowError> {
+    pub(crate) fn keys(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
         self.keys.convert_columns(&select(rows, &self.key_columns))
     }
 
     /// Returns keys from just the key columns, in key order.
-    pub(crate) fn keys_of(&self, columns: &[ArrayRef]) -> Result<Rows, arrow::error::ArrowError> {
+    pub(crate) fn keys_of(&self, columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
         self.keys.convert_columns(columns)
     }
 
     /// Returns the declared values outside the key, as bytes that are equal where the values are.
-    pub(crate) fn values(&self, rows: &RecordBatch) -> Result<Rows, arrow::error::ArrowError> {
+    pub(crate) fn values(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
         self.values
             .convert_columns(&select(rows, &self.value_columns))
     }
 
     /// Returns the same from just the columns outside the key, in declared order.
-    pub(crate) fn values_of(&self, columns: &[ArrayRef]) -> Result<Rows, arrow::error::ArrowError> {
+    pub(crate) fn values_of(&self, columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
         self.values.convert_columns(columns)
+    }
+
+    /// Returns per set of rows bytes that none of their keys is less than, and bytes that none is greater than.
+    /// `bound_of` knows the least and the greatest value of a key column (by its place in the key) in a set, or not.
+    pub(crate) fn bounds<'b>(
+        &self,
+        sets: usize,
+        bound_of: impl Fn(usize, usize) -> (Option<&'b StatisticsValue>, Option<&'b StatisticsValue>),
+    ) -> Result<(Rows, Rows), ArrowError> {
+        let columns = |value: &dyn Fn(usize, usize) -> Option<&'b StatisticsValue>| -> Vec<_> {
+            let of_type = self.key_types.iter().enumerate();
+            of_type
+                .map(|(column, of)| array_of(of, (0..sets).map(|set| value(column, set)).collect()))
+                .collect()
+        };
+        // A column of a key is never null: a bound that is not known is less or greater than everything.
+        let least = columns(&|column, set| bound_of(column, set).0);
+        let greatest = columns(&|column, set| bound_of(column, set).1);
+        Ok((
+            self.keys.convert_columns(&least)?,
+            self.keys_nulls_last.convert_columns(&greatest)?,
+        ))
     }
 
     /// Returns the series part of a key; the whole key where there is no series.
@@ -81,6 +115,14 @@ impl KeyCodec {
         } else {
             key
         }
+    }
+
+    /// Returns the series of a key and its time, as a number in the order of times; 0 where there is no series.
+    pub(crate) fn split<'a>(&self, key: &'a [u8]) -> (&'a [u8], u64) {
+        let series = self.series(key);
+        // The row format has them with the greatest byte first and the sign turned around.
+        let time = key[series.len()..].last_chunk::<8>();
+        (series, time.map_or(0, |time| u64::from_be_bytes(*time)))
     }
 }
 
@@ -104,15 +146,50 @@ pub(crate) fn key_value(array: &dyn Array, row: usize) -> Option<StatisticsValue
     }
 }
 
-/// Returns the positions in `rows` (sorted) that lie in `key ..= end of its series`.
-pub(crate) fn series_tail(rows: &Rows, key: &[u8], series: &[u8]) -> Range<usize> {
-    let row = |index: usize| rows.row(index).data();
-    let start = partition_point(rows.num_rows(), |index| row(index) < key);
-    // Every key of the series starts with its bytes, and those of later series are greater.
-    let end = partition_point(rows.num_rows(), |index| {
-        row(index) < key || row(index).starts_with(series)
-    });
-    start..end
+/// Returns per row whether two lists of columns say the same; floats do where their bits are equal.
+pub(crate) fn equal_rows(
+    rows: usize,
+    left: &[ArrayRef],
+    right: &[ArrayRef],
+) -> Result<BooleanBuffer, ArrowError> {
+    let mut equal = BooleanBuffer::new_set(rows);
+    for (left, right) in left.iter().zip(right) {
+        let of_column = if left.data_type().is_nested() {
+            let compare = make_comparator(left, right, SortOptions::default())?;
+            (0..rows).map(|row| compare(row, row).is_eq()).collect()
+        } else {
+            not_distinct(left, right)?.values().clone()
+        };
+        equal &= &of_column;
+    }
+    Ok(equal)
+}
+
+/// Returns values of statistics as a column of a key's type; null where there is none, or of another type.
+fn array_of(data_type: &DataType, values: Vec<Option<&StatisticsValue>>) -> ArrayRef {
+    let ints = || {
+        let values = values.iter();
+        values.map(|value| match value {
+            Some(StatisticsValue::Int(value)) => Some(*value),
+            _ => None,
+        })
+    };
+    match data_type {
+        DataType::Int64 => Arc::new(ints().collect::<Int64Array>()),
+        DataType::Timestamp(..) => Arc::new(
+            ints()
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
+        DataType::Utf8 => {
+            let texts = values.iter().map(|value| match value {
+                Some(StatisticsValue::Text(text)) => Some(&**text),
+                _ => None,
+            });
+            Arc::new(texts.collect::<StringArray>())
+        }
+        other => new_null_array(other, values.len()),
+    }
 }
 
 /// Returns the first index below `length` where `below` is false; it must be true up to there and false from there.

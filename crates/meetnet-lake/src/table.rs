@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod lookup;
 pub(crate) mod parquet_file;
 pub(crate) mod quarantine;
+pub(crate) mod read;
 pub(crate) mod schema;
 pub(crate) mod select;
 pub(crate) mod vacuum;

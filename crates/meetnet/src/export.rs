@@ -1,7 +1,7 @@
 //! `meetnet export`: a dataset, or a part of it, as one file; or its files as they are (`mirror`).
 //!
 //! ```text
-//! columns ─▶ selection ─▶ settled time ─▶ rows per day ─▶ windows of at most 250,000 rows ─▶ one file, in order
+//! columns ─▶ selection ─▶ settled time ─▶ rows per subject ─▶ windows of at most 250,000 rows ─▶ one file, in order
 //! ```
 //!
 //! Everything is read as of one time, window by window: the limits of a service hold for each, memory does not grow, and
@@ -20,7 +20,7 @@ use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, RowWriter, RowsEnd};
 
 use self::selection::{Area, Selection};
-use self::windows::{Step, Window};
+use self::windows::{Step, Subject, Window, divide_subjects, divide_time};
 use crate::cli;
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -104,6 +104,19 @@ fn parse_format(name: &str) -> Result<Format, String> {
 /// Returns true where the file itself has no place for licence and attribution: then a second one states them.
 fn needs_statement(format: Format) -> bool {
     matches!(format, Format::Csv | Format::Ndjson)
+}
+
+/// Reads a subject from an answer.
+fn subject(value: &serde_json::Value) -> Option<Subject> {
+    match value {
+        serde_json::Value::String(text) => Some(Subject::Text(text.clone())),
+        value => value.as_i64().map(Subject::Number),
+    }
+}
+
+/// Reads a time from an answer, µs since 1970 UTC.
+fn time(value: &serde_json::Value) -> Option<i64> {
+    parse_rfc3339(value.as_str()?).ok()
 }
 
 fn format_of(file: &Path) -> Option<Format> {
@@ -209,30 +222,54 @@ impl<'a> Export<'a> {
         }
     }
 
-    /// Returns windows that cover all rows, in the order of time.
+    /// Returns windows that cover all rows, in the order of subject and time.
     async fn windows(&self, progress: &mut ProgressLine) -> Result<Vec<Window>, Failure> {
-        let mut left = vec![(Window::default(), Step::Day)];
+        let mut left = Vec::new();
         let mut windows = Vec::new();
+        match self.selection.subject_counts() {
+            Some(counts) => {
+                let counts = self.counts(progress, counts, subject).await?;
+                for part in divide_subjects(counts, WINDOW_ROWS_MAX) {
+                    if part.rows > WINDOW_ROWS_MAX {
+                        left.push((part, Step::Day));
+                    } else {
+                        windows.push(part);
+                    }
+                }
+            }
+            None => left.push((Window::default(), Step::Day)),
+        }
         while let Some((window, step)) = left.pop() {
-            let counts = self.question(self.selection.counts(&window, step));
-            let counts = progress.watch(self.target.whole(&counts)).await?;
-            let counts = counts.rows.iter().map(|row| {
-                let time = row.first().and_then(serde_json::Value::as_str);
-                let time = time.and_then(|text| parse_rfc3339(text).ok());
-                let rows = row.get(1).and_then(serde_json::Value::as_u64);
-                time.zip(rows)
-                    .ok_or_else(|| Failure::Work(anyhow!("the answer counts no rows")))
-            });
-            let counts = counts.collect::<Result<Vec<_>, _>>()?;
-            for part in windows::divide(&counts, step, WINDOW_ROWS_MAX) {
+            let counts = self.selection.counts(&window, step);
+            let counts = self.counts(progress, counts, time).await?;
+            for part in divide_time(&window, &counts, step, WINDOW_ROWS_MAX) {
                 match step.finer() {
                     Some(finer) if part.rows > WINDOW_ROWS_MAX => left.push((part, finer)),
                     _ => windows.push(part),
                 }
             }
         }
-        windows.sort_by_key(|window| window.from);
+        windows.sort_by(|a, b| (&a.first, a.from).cmp(&(&b.first, b.from)));
         Ok(windows)
+    }
+
+    /// Returns the answer to a question for numbers of rows: what each is of, as `of` reads it, and the number.
+    async fn counts<T>(
+        &self,
+        progress: &mut ProgressLine,
+        statement: String,
+        of: fn(&serde_json::Value) -> Option<T>,
+    ) -> Result<Vec<(T, u64)>, Failure> {
+        let question = self.question(statement);
+        let counts = progress.watch(self.target.whole(&question)).await?;
+        let counts = counts.rows.iter().map(|row| {
+            let counted = row.first().and_then(of);
+            let rows = row.get(1).and_then(serde_json::Value::as_u64);
+            counted
+                .zip(rows)
+                .ok_or_else(|| Failure::Work(anyhow!("the answer counts no rows")))
+        });
+        counts.collect()
     }
 
     async fn write(self) -> Result<(), Failure> {

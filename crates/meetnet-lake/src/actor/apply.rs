@@ -25,7 +25,7 @@ use super::stored::{Incoming, Past};
 use super::{Applied, DatasetActor, Flag, Lineage};
 use crate::error::LakeError;
 use crate::hot::take_rows;
-use crate::table::lookup::conform;
+use crate::table::read::conform;
 
 /// A row that will be inserted.
 struct Accepted {
@@ -86,7 +86,7 @@ impl DatasetActor {
             return Ok(counts);
         }
         // Everything that files are read for comes first: where a file cannot be read, nothing has changed.
-        let stored = self.look_up(&mut incoming, first)?;
+        let stored = self.look_up(&incoming, first)?;
         let history = self.look_up_history(&incoming, first, &stored)?;
         let base = self.hot.next_row();
         let mut accepted: Vec<Accepted> = Vec::with_capacity(total - first);
@@ -95,7 +95,7 @@ impl DatasetActor {
             let key = incoming.key(row);
             let number = base + accepted.len() as u64;
             let hot = self.hot.current(key);
-            let committed = if hot.is_none() { stored.get(key) } else { None };
+            let committed = if hot.is_none() { stored.of(row) } else { None };
             // The version that the row replaces or comes before; none where it says the same.
             let current = match (hot, committed) {
                 (None, None) => {
@@ -119,10 +119,7 @@ impl DatasetActor {
                     (values.row(0).data() != incoming.values(self)?.row(row).data())
                         .then_some(version)
                 }
-                (None, Some(stored)) => {
-                    let equal = *stored.values == *incoming.values(self)?.row(row).data();
-                    stored.version.filter(|_| !equal)
-                }
+                (None, Some((stored, is_equal))) => stored.version.filter(|_| !is_equal),
             };
             let Some(current) = current else {
                 counts.unchanged += 1;
@@ -155,7 +152,7 @@ impl DatasetActor {
                     });
                     self.hot.add_history(key, at);
                 }
-                (None, Some(stored)) => {
+                (None, Some((stored, _))) => {
                     self.mask(&stored.file.path, stored.row, own.recorded_at, by);
                 }
                 (None, None) => {}
@@ -247,10 +244,23 @@ impl DatasetActor {
         else {
             return;
         };
+        // Rows of one series follow each other, or most do: they raise it once.
+        let mut raised: Option<(&[u8], i64)> = None;
         for row in accepted {
             let row = row.row as usize;
-            let series = self.codec.series(incoming.key(row));
-            self.frontier.inserted(series, times.value(row), base);
+            let (series, time) = (self.codec.series(incoming.key(row)), times.value(row));
+            raised = match raised {
+                Some((same, newest)) if same == series => Some((same, newest.max(time))),
+                before => {
+                    if let Some((series, newest)) = before {
+                        self.frontier.inserted(series, newest, base);
+                    }
+                    Some((series, time))
+                }
+            };
+        }
+        if let Some((series, newest)) = raised {
+            self.frontier.inserted(series, newest, base);
         }
     }
 

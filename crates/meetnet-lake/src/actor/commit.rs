@@ -24,12 +24,12 @@ use super::barrier::CommitLimits;
 use super::{DatasetActor, MaskState, insert_files, live_files};
 use crate::error::LakeError;
 use crate::hot::Chunk;
-use crate::keys::{self, KeyCodec};
+use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
 use crate::table::actions::{Action, Txn};
 use crate::table::files::{add_action, remove_action, remove_files};
 use crate::table::log::{Committed, TableLog, commit_info};
-use crate::table::lookup::WantedKey;
+use crate::table::lookup::{FileRows, WantedKey};
 
 /// Application id of "recorded through", µs: `serve` needs it, and only transactions survive a checkpoint.
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
@@ -238,6 +238,7 @@ impl DatasetActor {
             .filter(|file| !removed.contains(&file.path));
         files.extend(stay.cloned());
         insert_files(&mut files, added, &self.declaration);
+        self.newest_stored = super::newest_of(&files, &self.declaration);
         self.files = Arc::new(files);
         self.masks.retain(|path, _| !removed.contains(path));
         if through.is_some() {
@@ -274,8 +275,8 @@ impl DatasetActor {
             let rows: Vec<u32> = late.iter().map(|(row, ..)| *row).collect();
             let batch = self.reader.read_rows(file, &rows)?;
             for (position, (_, at, by)) in late.into_iter().enumerate() {
-                let wanted = self.wanted_in(&batch, position)?;
-                moved.push(Moved { wanted, at, by });
+                let (key, time) = self.key_in(&batch, position)?;
+                moved.push(Moved { key, time, at, by });
             }
         }
         Ok(moved)
@@ -285,33 +286,24 @@ impl DatasetActor {
     fn replaced_while_frozen(&self, through: Sequence) -> Result<Vec<Moved>, LakeError> {
         let replaced = self.hot.replaced_while_frozen(through.0);
         let moved = replaced.into_iter().map(|(batch, row, at, by)| {
-            let wanted = self.wanted_in(&batch, row)?;
-            Ok(Moved { wanted, at, by })
+            let (key, time) = self.key_in(&batch, row)?;
+            Ok(Moved { key, time, at, by })
         });
         moved.collect()
     }
 
-    fn wanted_in(&self, batch: &RecordBatch, row: usize) -> Result<WantedKey, LakeError> {
+    /// Returns the key of a row and its partition time, µs.
+    fn key_in(&self, batch: &RecordBatch, row: usize) -> Result<(Box<[u8]>, i64), LakeError> {
         let one = batch.slice(row, 1);
         let keys = self
             .codec
             .keys(&one)
             .map_err(self.arrow("encode keys of"))?;
-        let columns = self
-            .codec
-            .key_columns
-            .iter()
-            .filter_map(|index| keys::key_value(one.column(*index).as_ref(), 0))
-            .collect();
         let time = one
             .column_by_name(self.declaration.time_column())
             .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>())
             .map_or(0, |array| array.value(0));
-        Ok(WantedKey {
-            key: keys.row(0).data().into(),
-            columns,
-            time,
-        })
+        Ok((keys.row(0).data().into(), time))
     }
 
     /// Finds rows that were replaced in the files that hold them now.
@@ -323,18 +315,23 @@ impl DatasetActor {
         if moved.is_empty() {
             return Ok(Vec::new());
         }
-        moved.sort_unstable_by(|a, b| a.wanted.key.cmp(&b.wanted.key));
-        let wanted: Vec<WantedKey> = moved.iter().map(|moved| moved.wanted.clone()).collect();
-        let current: Vec<Arc<LiveFile>> = added
-            .iter()
-            .filter(|file| !file.superseded)
-            .cloned()
-            .collect();
-        let found = self.reader.find(&wanted, &current)?;
+        moved.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let wanted = moved.iter().map(|moved| WantedKey {
+            key: &moved.key,
+            time: moved.time,
+            seeks_newest: false,
+        });
+        let wanted: Vec<WantedKey<'_>> = wanted.collect();
+        let current = added.iter().filter(|file| !file.superseded);
+        let found = self.reader.find(&wanted, current)?;
         let mut masks = Vec::with_capacity(moved.len());
-        for (Moved { at, by, .. }, found) in moved.into_iter().zip(found) {
-            let rows = found.rows.into_iter();
-            masks.extend(rows.map(|(file, row)| PlacedMask { file, row, at, by }));
+        for FileRows { file, rows } in found.files {
+            masks.extend(rows.into_iter().map(|(row, index)| PlacedMask {
+                file: Arc::clone(&file),
+                row,
+                at: moved[index].at,
+                by: moved[index].by,
+            }));
         }
         Ok(masks)
     }
@@ -342,7 +339,9 @@ impl DatasetActor {
 
 /// A mask or mark on its way to the file that holds its row now.
 struct Moved {
-    wanted: WantedKey,
+    key: Box<[u8]>,
+    /// Partition time of the row, µs.
+    time: i64,
     /// When the row was replaced, µs.
     at: i64,
     /// The frame that replaced it.

@@ -26,11 +26,10 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
-    /// Returns true where no row of `series` at or after `time` is stored.
-    pub(super) fn is_past(&self, series: &[u8], time: i64) -> bool {
-        self.series
-            .get(series)
-            .is_some_and(|newest| newest.known && time > newest.time)
+    /// Returns the newest time of a series, µs: no row of it after that is stored. None where that is not known.
+    pub(super) fn newest(&self, series: &[u8]) -> Option<i64> {
+        let newest = self.series.get(series)?;
+        newest.known.then_some(newest.time)
     }
 
     /// Takes an inserted row into account; `row` is its number.

@@ -30,7 +30,7 @@ use super::stored::Place as Rank;
 use super::{DatasetActor, Lineage};
 use crate::error::LakeError;
 use crate::snapshot::HotBatch;
-use crate::table::lookup;
+use crate::table::read;
 
 /// What stands at most this far away has not moved, metres.
 const STAYED_M_MAX: f64 = 250.0;
@@ -291,7 +291,7 @@ impl DatasetActor {
             let mask = self.masks.get(&file.path);
             let mut start = 0_u32;
             let batches =
-                lookup::read_file(&self.folder, &self.declaration, file, &schema, BATCH_ROWS)?;
+                read::read_file(&self.folder, &self.declaration, file, &schema, BATCH_ROWS)?;
             for batch in batches {
                 let batch = batch?;
                 let is_live = |row: usize| {

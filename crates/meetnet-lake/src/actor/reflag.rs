@@ -14,17 +14,16 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int8Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
+use arrow::row::Rows;
 use meetnet_model::common;
 use meetnet_model::ids::{DatasetId, Sequence};
 
 use super::DatasetActor;
-use super::stored::{FileRows, by_file};
 use super::write::with_licence;
 use crate::error::LakeError;
 use crate::hot::take_rows;
-use crate::keys;
 use crate::snapshot::LiveFile;
-use crate::table::lookup::WantedKey;
+use crate::table::lookup::{FileRows, WantedKey};
 
 /// Flags for stored rows, each list by row.
 #[derive(Clone, Debug)]
@@ -80,23 +79,31 @@ impl DatasetActor {
         sequence: Sequence,
         recorded_at: i64,
     ) -> Result<Reflagged, LakeError> {
-        let wanted = self.wanted_keys(&flags.keys)?;
-        let keys: Vec<WantedKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
-        let files = self.files.iter().filter(|file| !file.superseded);
-        let files: Vec<Arc<LiveFile>> = files.cloned().collect();
-        let found = self.reader.find(&keys, &files)?;
-        let found = by_file(&found, |file, row| !self.is_masked(file, row));
+        let keys = self
+            .codec
+            .keys_of(flags.keys.columns())
+            .map_err(self.arrow("encode keys of"))?;
+        let (wanted, of_wanted) = self.wanted_keys(&flags.keys, &keys);
+        let files = Arc::clone(&self.files);
+        let current = files.iter().filter(|file| !file.superseded);
+        let found = self.reader.find(&wanted, current)?;
         let mut counts = Reflagged::default();
         let mut revised = Vec::new();
-        for FileRows { file, rows } in found {
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
+        for mut found in found.files {
+            let FileRows { file, rows } = &mut found;
+            rows.retain(|(row, _)| !self.is_masked(file, *row));
+            if rows.is_empty() {
+                continue;
+            }
+            let positions = found.positions();
+            let FileRows { file, rows } = found;
             let stored = self.reader.read_rows(&file, &positions)?;
             let stored = with_licence(&stored, &self.declaration, &file.licence)
                 .map_err(self.arrow("read"))?;
             // Position in `stored` and among the new flags.
             let mut chosen: Vec<(u32, usize)> = Vec::new();
             for (at, (_, index)) in rows.iter().enumerate() {
-                let of = wanted[*index].1;
+                let of = of_wanted[*index];
                 let version = self.version_of(&stored, at);
                 let judged = (flags.revisions[of], flags.recorded_at[of]);
                 if (version.revision, version.recorded_at) != judged {
@@ -155,30 +162,25 @@ impl DatasetActor {
         Ok(())
     }
 
-    /// Returns keys as they are looked up, ascending, with their positions.
-    fn wanted_keys(&self, columns: &RecordBatch) -> Result<Vec<(WantedKey, usize)>, LakeError> {
-        let keys = self
-            .codec
-            .keys_of(columns.columns())
-            .map_err(self.arrow("encode keys of"))?;
+    /// Returns keys as they are looked up, ascending, and their positions.
+    fn wanted_keys<'k>(
+        &self,
+        columns: &RecordBatch,
+        keys: &'k Rows,
+    ) -> (Vec<WantedKey<'k>>, Vec<usize>) {
         let times = columns
             .column_by_name(self.declaration.time_column())
             .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
-        let wanted = (0..columns.num_rows()).map(|row| {
-            let values = columns.columns().iter();
-            let key = WantedKey {
-                key: keys.row(row).data().into(),
-                columns: values
-                    .filter_map(|column| keys::key_value(column.as_ref(), row))
-                    .collect(),
-                time: times.map_or(0, |times| times.value(row)),
-            };
-            (key, row)
+        let key = |row: usize| keys.row(row).data();
+        let mut order: Vec<usize> = (0..columns.num_rows()).collect();
+        order.sort_unstable_by(|a, b| key(*a).cmp(key(*b)));
+        order.dedup_by(|a, b| key(*a) == key(*b));
+        let wanted = order.iter().map(|row| WantedKey {
+            key: key(*row),
+            time: times.map_or(0, |times| times.value(*row)),
+            seeks_newest: false,
         });
-        let mut wanted: Vec<(WantedKey, usize)> = wanted.collect();
-        wanted.sort_unstable_by(|(a, _), (b, _)| a.key.cmp(&b.key));
-        wanted.dedup_by(|(a, _), (b, _)| a.key == b.key);
-        Ok(wanted)
+        (wanted.collect(), order)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::{Access, TableFolder};
 use crate::table::files::{Partition, PartitionWriter};
-use crate::table::lookup::{conform, load_footer};
+use crate::table::read::{conform, load_footer};
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 65_536;

@@ -2,14 +2,18 @@
 //!
 //! `incoming keys -> current version of each; past versions, where a row may come before the current one -> apply`
 //!
-//! It changes nothing but the frontier, which may know more after every look-up.
+//! It changes nothing but the frontier, which may know more after every look-up. Most rows that are met again say what is
+//! stored: they are compared column by column, and nothing is kept of them but that.
 
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::row::Rows;
+use hashbrown::HashMap;
 use meetnet_model::common;
 use meetnet_model::ids::SourceId;
 
@@ -17,7 +21,7 @@ use super::{DatasetActor, Lineage};
 use crate::error::LakeError;
 use crate::keys;
 use crate::snapshot::{LiveFile, StatisticsValue};
-use crate::table::lookup::{FoundKey, WantedKey};
+use crate::table::lookup::{FileRows, WantedKey};
 
 /// What places a version in the order: precedence of its source, then receive time, µs.
 pub(super) type Place = (i32, i64);
@@ -36,9 +40,78 @@ pub(super) struct Version {
 pub(super) struct Stored {
     pub(super) file: Arc<LiveFile>,
     pub(super) row: u32,
-    pub(super) values: Box<[u8]>,
-    /// None where every incoming row of the key has the same values.
+    /// None where every incoming row of the key says the same.
     pub(super) version: Option<Version>,
+}
+
+/// The current versions of incoming keys that stand in committed files.
+#[derive(Debug, Default)]
+pub(super) struct StoredRows {
+    versions: Vec<Stored>,
+    /// By incoming row; empty where nothing was found.
+    of_row: Vec<Option<StoredOf>>,
+}
+
+/// What is stored of the key of one incoming row.
+#[derive(Clone, Copy, Debug)]
+struct StoredOf {
+    /// Place among the versions.
+    version: u32,
+    /// Whether it says the same as the row.
+    is_equal: bool,
+}
+
+impl StoredRows {
+    /// Returns the version of an incoming row's key, and whether it says the same.
+    pub(super) fn of(&self, row: usize) -> Option<(&Stored, bool)> {
+        let of_row = (*self.of_row.get(row)?)?;
+        Some((&self.versions[of_row.version as usize], of_row.is_equal))
+    }
+}
+
+/// Incoming rows to look up, in the order of their keys.
+#[derive(Default)]
+struct LookUp {
+    /// The rows; those of one key follow each other.
+    rows: Vec<u32>,
+    /// By key: its rows, by their places.
+    of_key: Vec<Range<usize>>,
+}
+
+impl LookUp {
+    /// Returns what `rows` of the incoming ones look for; each comes with whether the newest time of its series is sought.
+    fn new<'a>(
+        incoming: &Incoming<'a>,
+        times: Option<&TimestampMicrosecondArray>,
+        mut rows: Vec<(u32, bool)>,
+    ) -> (Self, Vec<WantedKey<'a>>) {
+        let key = |row: u32| incoming.key(row as usize);
+        // Polled rows of one series come in its order.
+        if !rows.is_sorted_by(|(a, _), (b, _)| key(*a) <= key(*b)) {
+            rows.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+        }
+        let (mut look_up, mut wanted) = (Self::default(), Vec::<WantedKey<'a>>::new());
+        for (place, (row, seeks_newest)) in rows.into_iter().enumerate() {
+            look_up.rows.push(row);
+            match (wanted.last(), look_up.of_key.last_mut()) {
+                (Some(last), Some(rows)) if last.key == key(row) => rows.end = place + 1,
+                _ => {
+                    look_up.of_key.push(place..place + 1);
+                    wanted.push(WantedKey {
+                        key: key(row),
+                        time: times.map_or(0, |times| times.value(row as usize)),
+                        seeks_newest,
+                    });
+                }
+            }
+        }
+        (look_up, wanted)
+    }
+
+    /// The incoming rows of a key.
+    fn rows_of(&self, key: usize) -> &[u32] {
+        &self.rows[self.of_key[key].clone()]
+    }
 }
 
 /// A version in a committed file, current or not.
@@ -46,12 +119,6 @@ pub(super) struct Stored {
 pub(super) struct Past {
     pub(super) received_at: i64,
     pub(super) values: Box<[u8]>,
-}
-
-/// Rows of one file that hold wanted keys: position in the file, and of the key among the wanted.
-pub(super) struct FileRows {
-    pub(super) file: Arc<LiveFile>,
-    pub(super) rows: Vec<(u32, usize)>,
 }
 
 /// The rows being applied; their values are encoded when the first comparison asks for them.
@@ -103,21 +170,6 @@ impl<'a> Incoming<'a> {
 }
 
 impl DatasetActor {
-    fn wanted(&self, incoming: &Incoming<'_>, row: usize, time: i64) -> WantedKey {
-        let declared = incoming.declared;
-        let columns = self
-            .codec
-            .key_columns
-            .iter()
-            .filter_map(|index| keys::key_value(declared.column(*index).as_ref(), row))
-            .collect();
-        WantedKey {
-            key: incoming.key(row).into(),
-            columns,
-            time,
-        }
-    }
-
     /// Returns true where the key of a reject is the position of its own frame, which nothing stored can have. A replayed
     /// message keeps the position that it had first.
     fn is_keyed_by_its_frame(&self, incoming: &Incoming<'_>, row: usize) -> bool {
@@ -133,43 +185,58 @@ impl DatasetActor {
     /// Finds the committed versions of incoming keys that are neither hot nor newer than everything of their series.
     pub(super) fn look_up(
         &mut self,
-        incoming: &mut Incoming<'_>,
+        incoming: &Incoming<'_>,
         first: usize,
-    ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
+    ) -> Result<StoredRows, LakeError> {
         let times = self.times(incoming.declared);
-        let mut wanted: Vec<WantedKey> = Vec::new();
+        let mut rows: Vec<(u32, bool)> = Vec::new();
+        // Rows of one series follow each other, or most do: what is known of it is asked once.
+        let mut known: Option<(&[u8], Option<i64>)> = None;
         for row in first..incoming.declared.num_rows() {
             if self.is_keyed_by_its_frame(incoming, row) {
                 continue;
             }
             let key = incoming.key(row);
-            let time = times.map_or(0, |times| times.value(row));
-            let past = self.codec.has_series && self.frontier.is_past(self.codec.series(key), time);
-            if !past && self.hot.current(key).is_none() {
-                wanted.push(self.wanted(incoming, row, time));
+            let mut seeks_newest = false;
+            if self.codec.has_series {
+                let time = times.map_or(0, |times| times.value(row));
+                // What arrives as it is measured is newer than every file: nothing has to be known of its series then.
+                if self.newest_stored.is_none_or(|newest| time > newest) {
+                    continue;
+                }
+                let series = self.codec.series(key);
+                let newest = match known {
+                    Some((same, newest)) if same == series => newest,
+                    _ => self.frontier.newest(series),
+                };
+                known = Some((series, newest));
+                if newest.is_some_and(|newest| time > newest) {
+                    continue;
+                }
+                seeks_newest = newest.is_none();
+            }
+            if self.hot.current(key).is_none() {
+                rows.push((row as u32, seeks_newest));
             }
         }
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
+        if rows.is_empty() {
+            return Ok(StoredRows::default());
         }
-        wanted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        wanted.dedup_by(|a, b| a.key == b.key);
-        let current: Vec<Arc<LiveFile>> = self
-            .files
-            .iter()
-            .filter(|file| !file.superseded)
-            .cloned()
-            .collect();
-        let found = self.reader.find(&wanted, &current)?;
+        let (look_up, wanted) = LookUp::new(incoming, times, rows);
+        let files = Arc::clone(&self.files);
+        let current = files.iter().filter(|file| !file.superseded);
+        let mut found = self.reader.find(&wanted, current)?;
         let oldest_hot = self.hot.oldest_row();
-        for (wanted, found) in wanted.iter().zip(&found) {
-            if let Some(newest) = found.newest.filter(|_| self.codec.has_series) {
-                let series = self.codec.series(&wanted.key);
-                self.frontier.looked_up(series, newest, oldest_hot);
+        for (wanted, newest) in wanted.iter().zip(&found.newest) {
+            if let Some(newest) = newest {
+                let series = self.codec.series(wanted.key);
+                self.frontier.looked_up(series, *newest, oldest_hot);
             }
         }
-        let found = by_file(&found, |file, row| !self.is_masked(file, row));
-        self.read_stored(incoming, first, &wanted, found)
+        for FileRows { file, rows } in &mut found.files {
+            rows.retain(|(row, _)| !self.is_masked(file, *row));
+        }
+        self.read_stored(incoming, &look_up, found.files)
     }
 
     /// Returns true where a hot row has replaced a row of a file.
@@ -184,39 +251,35 @@ impl DatasetActor {
         &mut self,
         incoming: &Incoming<'_>,
         first: usize,
-        stored: &HashMap<Box<[u8]>, Stored>,
+        stored: &StoredRows,
     ) -> Result<HashMap<Box<[u8]>, Vec<Past>>, LakeError> {
-        let times = self.times(incoming.declared);
-        let mut wanted: Vec<WantedKey> = self
-            .late_rows(incoming, first, stored)
-            .into_iter()
-            .map(|row| self.wanted(incoming, row, times.map_or(0, |times| times.value(row))))
-            .collect();
+        let late = self.late_rows(incoming, first, stored);
         let mut history: HashMap<Box<[u8]>, Vec<Past>> = HashMap::new();
-        if wanted.is_empty() {
+        if late.is_empty() {
             return Ok(history);
         }
-        wanted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        wanted.dedup_by(|a, b| a.key == b.key);
+        let rows = late.into_iter().map(|row| (row as u32, false)).collect();
+        let (_, wanted) = LookUp::new(incoming, self.times(incoming.declared), rows);
         let files = Arc::clone(&self.files);
-        let found = self.reader.find(&wanted, &files)?;
+        let found = self.reader.find(&wanted, files.iter())?;
         let schema = self.declaration.file_schema();
         let mut columns = self.codec.value_columns.clone();
         columns.extend(schema.index_of(common::RECEIVED_AT).ok());
         let schema = Arc::new(schema.project(&columns).map_err(self.arrow("read"))?);
-        for FileRows { file, rows } in by_file(&found, |_, _| true) {
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-            let batch = self.reader.read_columns(&file, &positions, &schema)?;
+        for found in found.files {
+            let batch = self
+                .reader
+                .read_columns(&found.file, &found.positions(), &schema)?;
             let values = self
                 .codec
                 .values_of(&batch.columns()[..self.codec.value_columns.len()])
                 .map_err(self.arrow("encode"))?;
-            for (at, (_, index)) in rows.into_iter().enumerate() {
+            for (at, (_, index)) in found.rows.into_iter().enumerate() {
                 let past = Past {
                     received_at: micros(&batch, common::RECEIVED_AT, at).unwrap_or(0),
                     values: values.row(at).data().into(),
                 };
-                let of_key = history.entry(wanted[index].key.clone());
+                let of_key = history.entry(wanted[index].key.into());
                 of_key.or_default().push(past);
             }
         }
@@ -225,12 +288,7 @@ impl DatasetActor {
 
     /// Returns the incoming rows that may come before the current version of their key, whatever becomes of the rows
     /// before them: more than do, never fewer.
-    fn late_rows(
-        &self,
-        incoming: &Incoming<'_>,
-        first: usize,
-        stored: &HashMap<Box<[u8]>, Stored>,
-    ) -> Vec<usize> {
+    fn late_rows(&self, incoming: &Incoming<'_>, first: usize, stored: &StoredRows) -> Vec<usize> {
         let rows = first..incoming.declared.num_rows();
         // Messages as they arrive are in order among themselves: only what is stored can be later then.
         let in_order = rows.clone().is_sorted_by_key(|row| incoming.place(row));
@@ -240,7 +298,7 @@ impl DatasetActor {
             let (key, own) = (incoming.key(row), incoming.place(row));
             let known = match latest.get(key) {
                 Some(place) => Some(*place),
-                None => self.place_of_current(key, stored),
+                None => self.place_of_current(incoming, row, stored),
             };
             if known.is_some_and(|known| own < known) {
                 late.push(row);
@@ -253,80 +311,74 @@ impl DatasetActor {
 
     /// The place of the current version, hot or committed; None where there is none or it says the same as every
     /// incoming row of the key.
-    fn place_of_current(&self, key: &[u8], stored: &HashMap<Box<[u8]>, Stored>) -> Option<Place> {
-        let version = match self.hot.current(key) {
+    fn place_of_current(
+        &self,
+        incoming: &Incoming<'_>,
+        row: usize,
+        stored: &StoredRows,
+    ) -> Option<Place> {
+        let version = match self.hot.current(incoming.key(row)) {
             Some(number) => {
                 let (chunk, position) = self.hot.locate(number)?;
                 self.version_of(&chunk.batch, position)
             }
-            None => stored.get(key)?.version?,
+            None => stored.of(row)?.0.version?,
         };
         Some((version.precedence, version.received_at))
     }
 
-    /// Reads the committed versions that were found: their values, and what places them in the order of versions where
-    /// an incoming row has other values. Most rows that are met again have the same.
+    /// Compares incoming rows with the committed versions that were found of their keys, and reads what places those in the
+    /// order of versions where a row says something else.
     fn read_stored(
         &mut self,
-        incoming: &mut Incoming<'_>,
-        first: usize,
-        wanted: &[WantedKey],
+        incoming: &Incoming<'_>,
+        look_up: &LookUp,
         found: Vec<FileRows>,
-    ) -> Result<HashMap<Box<[u8]>, Stored>, LakeError> {
-        let mut stored = HashMap::new();
-        let mut files = Vec::new();
-        let declared = self.declaration.declared_schema();
-        let value_schema = Arc::new(
-            declared
-                .project(&self.codec.value_columns)
-                .map_err(self.arrow("read"))?,
-        );
-        for FileRows { file, rows } in found {
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-            let batch = self.reader.read_columns(&file, &positions, &value_schema)?;
-            let values = self
-                .codec
-                .values_of(batch.columns())
-                .map_err(self.arrow("encode"))?;
-            for (at, (row, index)) in rows.iter().enumerate() {
-                let found = Stored {
-                    file: Arc::clone(&file),
-                    row: *row,
-                    values: values.row(at).data().into(),
-                    version: None,
-                };
-                stored.insert(wanted[*index].key.clone(), found);
-            }
-            files.push(FileRows { file, rows });
-        }
-        let mut differs: HashSet<&[u8]> = HashSet::new();
-        for row in first..incoming.declared.num_rows() {
-            let key = incoming.key(row);
-            if let Some(found) = stored.get(key)
-                && *found.values != *incoming.values(self)?.row(row).data()
-            {
-                differs.insert(key);
-            }
-        }
-        let version_schema = Arc::new(
-            self.declaration
-                .file_schema()
-                .project(&self.version_columns())
-                .map_err(self.arrow("read"))?,
-        );
-        for FileRows { file, mut rows } in files {
-            rows.retain(|(_, index)| differs.contains(&*wanted[*index].key));
-            if rows.is_empty() {
-                continue;
-            }
-            let positions: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
+    ) -> Result<StoredRows, LakeError> {
+        let mut stored = StoredRows::default();
+        let file_schema = self.declaration.file_schema();
+        let schema_of =
+            |columns: &[usize]| file_schema.project(columns).map_err(self.arrow("read"));
+        let value_schema = Arc::new(schema_of(&self.codec.value_columns)?);
+        let version_schema = Arc::new(schema_of(&self.version_columns())?);
+        for found in found.into_iter().filter(|found| !found.rows.is_empty()) {
+            stored.of_row.resize(incoming.declared.num_rows(), None);
             let batch = self
                 .reader
-                .read_columns(&file, &positions, &version_schema)?;
-            for (at, (_, index)) in rows.into_iter().enumerate() {
-                if let Some(found) = stored.get_mut(&wanted[index].key) {
-                    found.version = Some(self.version_of(&batch, at));
+                .read_columns(&found.file, &found.positions(), &value_schema)?;
+            let compared = compare(&self.codec.value_columns, incoming, look_up, &found, &batch)
+                .map_err(self.arrow("compare rows of"))?;
+            // Rows of the file that an incoming row differs from, and the places of their versions.
+            let mut differing: Vec<(u32, usize)> = Vec::new();
+            let mut compared = compared.into_iter();
+            for (row, key) in found.rows {
+                let place = stored.versions.len();
+                let mut is_differing = false;
+                for (incoming, is_equal) in look_up.rows_of(key).iter().zip(&mut compared) {
+                    is_differing |= !is_equal;
+                    stored.of_row[*incoming as usize] = Some(StoredOf {
+                        version: place as u32,
+                        is_equal,
+                    });
                 }
+                stored.versions.push(Stored {
+                    file: Arc::clone(&found.file),
+                    row,
+                    version: None,
+                });
+                if is_differing {
+                    differing.push((row, place));
+                }
+            }
+            if differing.is_empty() {
+                continue;
+            }
+            let positions: Vec<u32> = differing.iter().map(|(row, _)| *row).collect();
+            let batch = self
+                .reader
+                .read_columns(&found.file, &positions, &version_schema)?;
+            for (at, (_, place)) in differing.into_iter().enumerate() {
+                stored.versions[place].version = Some(self.version_of(&batch, at));
             }
         }
         Ok(stored)
@@ -391,21 +443,45 @@ fn micros(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
     (!array.is_null(row)).then(|| array.value(row))
 }
 
-/// Groups what was found by file, ascending by row, leaving out what `keep` does not want.
-pub(super) fn by_file(found: &[FoundKey], keep: impl Fn(&LiveFile, u32) -> bool) -> Vec<FileRows> {
-    let mut by_file: HashMap<&str, FileRows> = HashMap::new();
-    for (index, found) in found.iter().enumerate() {
-        for (file, row) in found.rows.iter().filter(|(file, row)| keep(file, *row)) {
-            let of_file = by_file.entry(&file.path).or_insert_with(|| FileRows {
-                file: Arc::clone(file),
-                rows: Vec::new(),
-            });
-            of_file.rows.push((*row, index));
+/// Returns for each incoming row of the found keys, one key after the other, whether it says the same as the stored row;
+/// `stored` has the value columns of the found rows.
+fn compare(
+    value_columns: &[usize],
+    incoming: &Incoming<'_>,
+    look_up: &LookUp,
+    found: &FileRows,
+    stored: &RecordBatch,
+) -> Result<Vec<bool>, ArrowError> {
+    let (mut of_stored, mut of_incoming) = (Vec::new(), Vec::new());
+    for (at, (_, key)) in found.rows.iter().enumerate() {
+        for row in look_up.rows_of(*key) {
+            of_stored.push(at as u32);
+            of_incoming.push(*row);
         }
     }
-    let mut files: Vec<FileRows> = by_file.into_values().collect();
-    for file in &mut files {
-        file.rows.sort_unstable();
+    let declared = incoming.declared;
+    let declared: Vec<ArrayRef> = value_columns
+        .iter()
+        .map(|column| Arc::clone(declared.column(*column)))
+        .collect();
+    let rows = of_incoming.len();
+    let stored = take_columns(stored.columns(), of_stored)?;
+    let incoming = take_columns(&declared, of_incoming)?;
+    Ok(keys::equal_rows(rows, &stored, &incoming)?.iter().collect())
+}
+
+/// Takes rows of columns; those that follow each other are a slice.
+fn take_columns(columns: &[ArrayRef], rows: Vec<u32>) -> Result<Vec<ArrayRef>, ArrowError> {
+    let Some(first) = rows.first().copied() else {
+        return Ok(columns.iter().map(|column| column.slice(0, 0)).collect());
+    };
+    if rows.iter().copied().eq(first..first + rows.len() as u32) {
+        let slice = |column: &ArrayRef| column.slice(first as usize, rows.len());
+        return Ok(columns.iter().map(slice).collect());
     }
-    files
+    let rows = UInt32Array::from(rows);
+    columns
+        .iter()
+        .map(|column| take(column, &rows, None))
+        .collect()
 }

@@ -24,7 +24,7 @@ use super::*;
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::snapshot::HotBatch;
 use crate::storage::FolderStorage;
-use crate::table::lookup;
+use crate::table::read;
 
 const APP: &str = "meetnet/journal/test";
 /// 2026-01-31T23:00:00Z: an hour before a month ends, so that rows cross partitions.
@@ -195,7 +195,7 @@ fn read(snapshot: &TableSnapshot) -> (BTreeSet<Answer>, BTreeSet<Answer>) {
         let mut start = 0_u32;
         let mut last: Option<Vec<u8>> = None;
         let codec = KeyCodec::new(&snapshot.declaration).unwrap();
-        for rows in lookup::read_file(
+        for rows in read::read_file(
             &snapshot.folder,
             &snapshot.declaration,
             file,

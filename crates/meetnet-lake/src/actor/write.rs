@@ -4,13 +4,15 @@
 //!
 //! It decides nothing and commits nothing: what it writes exists for nobody until the log names it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
+use arrow::row::Rows;
+use hashbrown::HashMap;
 use meetnet_model::calendar;
 use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
@@ -19,10 +21,16 @@ use meetnet_model::ids::LicenceId;
 use super::commit::CommitJob;
 use super::rewrite::rewrite_without;
 use crate::error::LakeError;
-use crate::hot::{Chunk, take_rows};
+use crate::hot::Chunk;
 use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
-use crate::table::lookup::conform;
+use crate::table::read::conform;
+
+/// Rows that are brought into key order at once.
+const WRITTEN_ROWS: usize = 65_536;
+
+/// Where a row lies: which batch, which row of it.
+type RowPlace = (u32, u32);
 
 impl CommitJob {
     /// Writes live rows, superseded rows and the rewritten files.
@@ -60,69 +68,108 @@ impl CommitJob {
         files: &mut Vec<LiveFile>,
     ) -> Result<(), LakeError> {
         let failed = || LakeError::arrow("sort", &self.declaration.id);
-        let rows = concat_batches(&self.declaration.row_schema(), batches).map_err(failed())?;
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
-        let keys = self.codec.keys(&rows).map_err(failed())?;
-        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-        // Stable: versions of one key stay in the order they were applied.
-        order.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-        drop(keys);
-        for (partition, positions) in self.partitions(&rows, &order, superseded) {
-            let sorted = take_rows(&rows, &positions).map_err(failed())?;
-            let sorted = conform(&sorted, &self.declaration.file_schema()).map_err(failed())?;
+        let schema = self.declaration.file_schema();
+        let of_file = batches.iter().map(|batch| conform(batch, &schema));
+        let of_file = of_file.collect::<Result<Vec<_>, _>>().map_err(failed())?;
+        let of_file: Vec<&RecordBatch> = of_file.iter().collect();
+        let order = self.key_order(batches).map_err(failed())?;
+        for (partition, rows) in self.partitions(batches, order, superseded) {
             let (folder, declaration) = (self.log.folder(), &self.declaration);
             let mut writer =
                 PartitionWriter::new(folder, declaration, &partition, None, self.now_ms);
-            writer.write(&sorted)?;
+            // Never all of them a second time: this is the largest thing in memory.
+            for rows in rows.chunks(WRITTEN_ROWS) {
+                let rows: Vec<(usize, usize)> = rows
+                    .iter()
+                    .map(|(batch, row)| (*batch as usize, *row as usize))
+                    .collect();
+                let sorted = interleave_record_batch(&of_file, &rows).map_err(failed())?;
+                writer.write(&sorted)?;
+            }
             files.extend(writer.finish()?);
         }
         Ok(())
     }
 
-    /// Splits positions by licence and period, keeping their order.
+    /// Returns the places of all rows in key order; versions of one key stay in the order they were applied.
+    fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
+        let keys = batches.iter().map(|batch| self.codec.keys(batch));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        // Rows of a series lie in about the order of their times, so it takes little to sort them; and of series there
+        // are far fewer than of rows.
+        let mut by_series: HashMap<&[u8], Vec<(u64, RowPlace)>> = HashMap::new();
+        for (batch, keys) in keys.iter().enumerate() {
+            for row in 0..keys.num_rows() {
+                let (series, time) = self.codec.split(keys.row(row).data());
+                let rows = by_series.entry(series).or_default();
+                rows.push((time, (batch as u32, row as u32)));
+            }
+        }
+        let mut by_series: Vec<_> = by_series.into_iter().collect();
+        by_series.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let mut order = Vec::with_capacity(keys.iter().map(Rows::num_rows).sum());
+        for (_, mut rows) in by_series {
+            rows.sort_by_key(|(time, _)| *time);
+            order.extend(rows.into_iter().map(|(_, place)| place));
+        }
+        Ok(order)
+    }
+
+    /// Splits places by licence and period, keeping their order.
     fn partitions(
         &self,
-        rows: &RecordBatch,
-        order: &[u32],
+        batches: &[RecordBatch],
+        order: Vec<RowPlace>,
         superseded: bool,
-    ) -> BTreeMap<Partition, Vec<u32>> {
-        let licences = rows
-            .column_by_name(common::LICENCE)
-            .expect("the row schema has a licence")
-            .as_string::<i32>();
-        let times = rows
-            .column_by_name(self.declaration.time_column())
-            .expect("a declaration has its time column")
-            .as_primitive::<TimestampMicrosecondType>();
+    ) -> BTreeMap<Partition, Vec<RowPlace>> {
+        let columns = batches.iter().map(|batch| {
+            let column = |name: &str| {
+                let column = batch.column_by_name(name);
+                column.expect("the row schema has a licence and the declared time")
+            };
+            let times = column(self.declaration.time_column());
+            (
+                column(common::LICENCE).as_string::<i32>(),
+                times.as_primitive::<TimestampMicrosecondType>(),
+            )
+        });
+        let columns: Vec<_> = columns.collect();
         let grain = self.declaration.grain;
-        let mut groups: HashMap<(&str, i64), Vec<u32>> = HashMap::new();
-        // Rows in key order stay in one period for long runs.
+        let mut groups: Vec<((&str, i64), Vec<RowPlace>)> = Vec::new();
+        let mut known: HashMap<(&str, i64), usize> = HashMap::new();
+        // Rows in key order stay in one period, and with one source, for long runs.
         let mut span = (i64::MAX, i64::MIN);
-        for position in order {
-            let row = *position as usize;
-            let time = times.value(row);
+        let mut last = 0;
+        for place in order {
+            let (licences, times) = columns[place.0 as usize];
+            let (licence, time) = (
+                licences.value(place.1 as usize),
+                times.value(place.1 as usize),
+            );
             if !(span.0 <= time && time < span.1) {
                 span = (
                     calendar::period_start(time, grain),
                     calendar::period_end(time, grain),
                 );
             }
-            groups
-                .entry((licences.value(row), span.0))
-                .or_default()
-                .push(*position);
+            let group = (licence, span.0);
+            if groups.get(last).is_none_or(|(other, _)| *other != group) {
+                last = *known.entry(group).or_insert_with(|| {
+                    groups.push((group, Vec::new()));
+                    groups.len() - 1
+                });
+            }
+            groups[last].1.push(place);
         }
         groups
             .into_iter()
-            .map(|((licence, start), positions)| {
+            .map(|((licence, start), places)| {
                 let partition = Partition {
                     licence: LicenceId::new(licence),
                     superseded,
                     period: Arc::from(calendar::period(start, grain)),
                 };
-                (partition, positions)
+                (partition, places)
             })
             .collect()
     }

@@ -13,7 +13,7 @@ use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::{Access, TableFolder};
-use crate::table::lookup::load_footer;
+use crate::table::read::load_footer;
 use crate::table::parquet_file::{
     DATASET_METADATA, FileStatistics, VERSION_METADATA, statistics_of,
 };

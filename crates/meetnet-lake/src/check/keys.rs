@@ -23,7 +23,7 @@ use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::storage::TableFolder;
 use crate::table::files::Partition;
-use crate::table::lookup::{KeyReader, WantedKey};
+use crate::table::lookup::{FileRows, KeyReader, WantedKey};
 
 /// Runs that are merged at once: each has a file open and a batch in memory. A period of more is merged pair by pair
 /// of such halves.
@@ -85,16 +85,25 @@ type Version = (i64, i64);
 #[derive(Default)]
 struct Seen {
     /// Keys that are current more than once, the first of them.
-    twice: BTreeMap<Box<[u8]>, WantedKey>,
+    twice: BTreeMap<Box<[u8]>, CheckedKey>,
     /// How many there are.
     twice_count: u64,
     /// Keys whose versions are out of order, and the first as text.
     disordered: (u64, Option<String>),
 }
 
+/// A key that the merge has met.
+struct CheckedKey {
+    key: Box<[u8]>,
+    /// Its columns, in key order.
+    columns: Vec<StatisticsValue>,
+    /// Its partition time, µs.
+    time: i64,
+}
+
 /// The versions of the key that the merge is at.
 struct Group {
-    wanted: WantedKey,
+    key: CheckedKey,
     versions: Vec<Version>,
 }
 
@@ -120,11 +129,11 @@ impl Seen {
                 let at = versions.superseded_at(row).unwrap_or(i64::MAX);
                 let version = (at, versions.revision(row));
                 match &mut group {
-                    Some(group) if *group.wanted.key == *key => group.versions.push(version),
+                    Some(group) if *group.key.key == *key => group.versions.push(version),
                     _ => {
                         self.close(group.take(), declaration, sees_all);
                         group = Some(Group {
-                            wanted: wanted(declaration, &batch, row, key),
+                            key: checked_key(declaration, &batch, row, key),
                             versions: vec![version],
                         });
                     }
@@ -146,16 +155,16 @@ impl Seen {
             self.disordered.0 += 1;
             self.disordered
                 .1
-                .get_or_insert_with(|| key_text(declaration, &group.wanted.columns));
+                .get_or_insert_with(|| key_text(declaration, &group.key.columns));
         }
         let current = group
             .versions
             .iter()
             .filter(|version| version.0 == i64::MAX);
-        if current.count() > 1 && !self.twice.contains_key(&group.wanted.key) {
+        if current.count() > 1 && !self.twice.contains_key(&group.key.key) {
             self.twice_count += 1;
             if self.twice.len() < NAMED_MAX {
-                self.twice.insert(group.wanted.key.clone(), group.wanted);
+                self.twice.insert(group.key.key.clone(), group.key);
             }
         }
     }
@@ -176,14 +185,24 @@ impl Seen {
                 "report it: their history may be answered in the wrong order",
             );
         }
-        let wanted: Vec<WantedKey> = self.twice.into_values().collect();
-        let found = reader.find(&wanted, current)?;
+        let wanted = self.twice.values().map(|checked| WantedKey {
+            key: &checked.key,
+            time: checked.time,
+            seeks_newest: false,
+        });
+        let wanted: Vec<WantedKey<'_>> = wanted.collect();
+        let found = reader.find(&wanted, current.iter())?;
+        let mut files_of: Vec<BTreeSet<Arc<str>>> = vec![BTreeSet::new(); wanted.len()];
+        for FileRows { file, rows } in found.files {
+            for (_, index) in rows {
+                files_of[index].insert(Arc::clone(&file.path));
+            }
+        }
         let mut by_files: BTreeMap<BTreeSet<Arc<str>>, (u64, String)> = BTreeMap::new();
-        for (wanted, found) in wanted.iter().zip(found) {
-            let files = found.rows.iter().map(|(file, _)| Arc::clone(&file.path));
+        for (checked, files) in self.twice.values().zip(files_of) {
             let entry = by_files
-                .entry(files.collect())
-                .or_insert_with(|| (0, key_text(declaration, &wanted.columns)));
+                .entry(files)
+                .or_insert_with(|| (0, key_text(declaration, &checked.columns)));
             entry.0 += 1;
         }
         let unnamed = self.twice_count - wanted.len() as u64;
@@ -209,16 +228,16 @@ impl Seen {
     }
 }
 
-/// Returns a key as look-ups want it.
-fn wanted(
+/// Returns the key of a row.
+fn checked_key(
     declaration: &DatasetDeclaration,
     batch: &RecordBatch,
     row: usize,
     key: &[u8],
-) -> WantedKey {
+) -> CheckedKey {
     let column = |name: &str| batch.column_by_name(name);
     let columns = declaration.key.iter();
-    WantedKey {
+    CheckedKey {
         key: key.into(),
         columns: columns
             .filter_map(|name| keys::key_value(column(name)?.as_ref(), row))

@@ -15,7 +15,7 @@ use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::storage::TableFolder;
-use crate::table::lookup::read_file;
+use crate::table::read::read_file;
 
 /// Rows in memory.
 const BATCH_ROWS: usize = 8_192;

@@ -20,7 +20,7 @@ use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
 use crate::storage::TableFolder;
 use crate::table::files::{PartitionWriter, remove_files};
-use crate::table::lookup;
+use crate::table::read;
 
 /// Rows of a run in memory.
 const RUN_BATCH_ROWS: usize = 8_192;
@@ -341,7 +341,7 @@ impl RunReader {
             if input.verify {
                 damage::verify(input.folder, &file)?;
             }
-            let rows = lookup::read_file(
+            let rows = read::read_file(
                 input.folder,
                 input.declaration,
                 &file,

@@ -172,7 +172,7 @@ fn of_a_file_that_is_readable_in_part_the_keys_are_exact() {
     };
     assert_eq!(file.rows, 16);
     // The pages of the second row group lie in the middle of the file, before the footer.
-    let footer = crate::table::lookup::load_footer(
+    let footer = crate::table::read::load_footer(
         &folders
             .table_folder()
             .open(file, crate::storage::Access::Whole)

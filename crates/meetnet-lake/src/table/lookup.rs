@@ -1,53 +1,73 @@
 //! Finds rows in committed files by key, reading only the pages of the key columns that can hold them.
 //!
-//! `keys -> files by statistics -> pages by page index -> positions -> values of those rows`
+//! `keys, ascending -> files by statistics -> pages by page index -> runs of one series -> positions`
 //!
-//! Cost: files that overlap a key's time and leading column, about one page of each key column per series.
+//! Cost: files that overlap a key and its time, and about one page of each key column per series in them; nothing is
+//! allocated or encoded per key or per stored row.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderBuilder, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-    RowSelection,
-};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
+use self::bounds::{FileBounds, KeyPages, Relation};
+use self::runs::KeyRuns;
+use super::read::{columns_of, conform, load_footer, select_ranges};
 use crate::damage;
 use crate::error::LakeError;
-use crate::keys::{self, KeyCodec};
-use crate::snapshot::{LiveFile, StatisticsValue};
-use crate::storage::{Access, FileChunks, TableFolder};
+use crate::keys::KeyCodec;
+use crate::snapshot::LiveFile;
+use crate::storage::{Access, TableFolder};
 
-/// Footers kept in memory: about 100 KiB each for the largest files.
+mod bounds;
+mod runs;
+
+/// Footers kept in memory: about 200 KiB each for the largest files.
 const FOOTERS_MAX: usize = 256;
+/// Files whose bounds are kept in memory: about 200 bytes each.
+const BOUNDS_MAX: usize = 16_384;
+/// Rows decoded at once.
+const BATCH_ROWS: usize = 8_192;
 
 /// One key that is looked for.
-#[derive(Clone, Debug)]
-pub(crate) struct WantedKey {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WantedKey<'a> {
     /// The key's bytes.
-    pub(crate) key: Box<[u8]>,
-    /// Its columns, in key order.
-    pub(crate) columns: Vec<StatisticsValue>,
+    pub(crate) key: &'a [u8],
     /// Its partition time, µs.
     pub(crate) time: i64,
+    /// Whether the newest time of its series is asked for, too: that reads on to the end of the series.
+    pub(crate) seeks_newest: bool,
 }
 
-/// What was found for one key.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FoundKey {
-    /// Files and rows that hold the key: of a file of current rows one at most, of one of replaced rows any number.
-    pub(crate) rows: Vec<(Arc<LiveFile>, u32)>,
-    /// The newest time stored for the key's series, or the key's own if there is none; None where files were left
-    /// unread that may hold later ones.
-    pub(crate) newest: Option<i64>,
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Files that hold wanted keys: of a key, one of current rows at most, of replaced ones any number.
+    pub(crate) files: Vec<FileRows>,
+    /// By wanted key: the newest time stored for its series, or its own if there is none; None where that is not asked
+    /// for, or files were left unread that may hold later ones.
+    pub(crate) newest: Vec<Option<i64>>,
+}
+
+/// Rows of one file that hold wanted keys.
+#[derive(Debug)]
+pub(crate) struct FileRows {
+    pub(crate) file: Arc<LiveFile>,
+    /// Positions in the file, ascending, each with that of its key among the wanted ones.
+    pub(crate) rows: Vec<(u32, usize)>,
+}
+
+impl FileRows {
+    /// Positions in the file, ascending.
+    pub(crate) fn positions(&self) -> Vec<u32> {
+        self.rows.iter().map(|(row, _)| *row).collect()
+    }
 }
 
 /// Reads files of one table by key; keeps footers.
@@ -56,7 +76,17 @@ pub(crate) struct KeyReader {
     folder: TableFolder,
     declaration: Arc<DatasetDeclaration>,
     codec: Arc<KeyCodec>,
-    footers: HashMap<Arc<str>, ArrowReaderMetadata>,
+    bounds: HashMap<Arc<str>, Arc<FileBounds>>,
+    footers: HashMap<Arc<str>, Arc<Footer>>,
+}
+
+/// What is known of a file that has been read from.
+#[derive(Debug)]
+struct Footer {
+    metadata: ArrowReaderMetadata,
+    /// The same for reading key columns: texts stay numbers of a dictionary.
+    of_keys: ArrowReaderMetadata,
+    pages: KeyPages,
 }
 
 impl KeyReader {
@@ -69,226 +99,93 @@ impl KeyReader {
             folder,
             declaration,
             codec,
+            bounds: HashMap::new(),
             footers: HashMap::new(),
         }
     }
 
-    /// Looks `wanted` (ascending by key, each once) up in `files`; answers in the same order.
-    pub(crate) fn find(
+    /// Looks `wanted` (ascending by key, each once) up in `files`.
+    pub(crate) fn find<'f>(
         &mut self,
-        wanted: &[WantedKey],
-        files: &[Arc<LiveFile>],
-    ) -> Result<Vec<FoundKey>, LakeError> {
-        let mut found: Vec<FoundKey> = wanted
-            .iter()
-            .map(|key| FoundKey {
-                rows: Vec::new(),
-                newest: Some(key.time),
-            })
+        wanted: &[WantedKey<'_>],
+        files: impl Iterator<Item = &'f Arc<LiveFile>>,
+    ) -> Result<Found, LakeError> {
+        debug_assert!(wanted.is_sorted_by(|a, b| a.key < b.key));
+        let newest = wanted.iter();
+        let mut newest: Vec<Option<i64>> = newest
+            .map(|wanted| wanted.seeks_newest.then_some(wanted.time))
             .collect();
+        let mut near = Vec::new();
         for file in files {
+            let bounds = self.bounds_of(file)?;
             let mut here = Vec::new();
-            for index in self.leading_range(wanted, file) {
-                match self.relation(&wanted[index], file) {
+            for index in bounds.near(&self.codec, wanted) {
+                match bounds.relation(&wanted[index]) {
                     Relation::Apart => {}
                     Relation::Within => here.push(index),
-                    Relation::Later => found[index].newest = None,
+                    Relation::Later => newest[index] = None,
                 }
             }
             if !here.is_empty() {
-                self.find_in_file(wanted, &here, file, &mut found)
-                    .map_err(|error| damage::diagnose(&self.folder, file, error))?;
+                near.push((file, here));
             }
         }
-        Ok(found)
-    }
-
-    /// Returns the positions in `wanted` whose leading column lies within the file's: keys are sorted by it, so a
-    /// file costs a binary search and not a comparison with every key.
-    fn leading_range(&self, wanted: &[WantedKey], file: &LiveFile) -> Range<usize> {
-        let statistics = self
-            .declaration
-            .key
-            .first()
-            .and_then(|name| file.statistics.get(&**name));
-        match statistics {
-            Some(column) => leading_range(
-                wanted.len(),
-                |index| wanted[index].columns.first(),
-                column.min.as_ref(),
-                column.max.as_ref(),
-            ),
-            None => 0..wanted.len(),
-        }
-    }
-
-    /// How a file's statistics lie to a key.
-    fn relation(&self, wanted: &WantedKey, file: &LiveFile) -> Relation {
-        let time_column = self.declaration.time_column();
-        for (name, value) in self.declaration.key.iter().zip(&wanted.columns) {
-            if name == time_column {
-                continue;
-            }
-            let Some(column) = file.statistics.get(name.as_str()) else {
-                continue;
-            };
-            if outside(value, column.min.as_ref(), column.max.as_ref()) {
-                return Relation::Apart;
+        // Not before all files are compared: where the newest time cannot be known, nothing is read for it.
+        let mut files = Vec::new();
+        for (file, here) in near {
+            let rows = self
+                .find_in_file(wanted, &here, file, &mut newest)
+                .map_err(|error| damage::diagnose(&self.folder, file, error))?;
+            if !rows.is_empty() {
+                let file = Arc::clone(file);
+                files.push(FileRows { file, rows });
             }
         }
-        let Some(time) = file.statistics.get(time_column) else {
-            return Relation::Within;
-        };
-        let value = StatisticsValue::Int(wanted.time);
-        match (&time.min, &time.max) {
-            (_, Some(max)) if *max < value => Relation::Apart,
-            (Some(min), _) if *min > value => Relation::Later,
-            _ => Relation::Within,
-        }
+        Ok(Found { files, newest })
     }
 
     fn find_in_file(
         &mut self,
-        wanted: &[WantedKey],
+        wanted: &[WantedKey<'_>],
         here: &[usize],
         file: &Arc<LiveFile>,
-        found: &mut [FoundKey],
-    ) -> Result<(), LakeError> {
+        newest: &mut [Option<i64>],
+    ) -> Result<Vec<(u32, usize)>, LakeError> {
         let footer = self.footer(file)?;
-        let ranges = self.candidate_ranges(footer.metadata(), wanted, here);
+        let mut found = Vec::new();
+        let ranges = footer.pages.to_read(&self.codec, wanted, here, newest);
         if ranges.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
-        let total = file.rows as usize;
         let input = self.folder.open(file, Access::Pages)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.of_keys.clone());
         let mask = ProjectionMask::roots(
             builder.parquet_schema(),
             self.codec.key_columns.iter().copied(),
         );
+        let (groups, selection) = select_ranges(footer.metadata.metadata(), ranges.iter().cloned());
         let reader = builder
             .with_projection(mask)
-            .with_batch_size(8_192)
-            .with_row_selection(RowSelection::from_consecutive_ranges(
-                ranges.iter().cloned(),
-                total,
-            ))
+            .with_batch_size(BATCH_ROWS)
+            .with_row_groups(groups)
+            .with_row_selection(selection)
             .build()
             .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
         let mut positions = ranges.into_iter().flatten();
+        let mut here = here;
         for batch in reader {
-            let batch = batch.map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
-            let at: Vec<usize> = positions.by_ref().take(batch.num_rows()).collect();
-            self.match_batch(wanted, here, file, &batch, &at, found)?;
+            let runs = batch
+                .and_then(|batch| KeyRuns::new(&self.codec, &self.declaration, &batch))
+                .map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
+            let at: Vec<usize> = positions.by_ref().take(runs.rows()).collect();
+            // Keys before the first run of this batch are before those of the next ones, too.
+            here = &here[runs.first_near(&self.codec, wanted, here)..];
+            runs.find(&self.codec, wanted, here, newest, |index, rows| {
+                found.extend(at[rows].iter().map(|row| (*row as u32, index)));
+            });
         }
-        Ok(())
-    }
-
-    fn match_batch(
-        &self,
-        wanted: &[WantedKey],
-        here: &[usize],
-        file: &Arc<LiveFile>,
-        batch: &RecordBatch,
-        at: &[usize],
-        found: &mut [FoundKey],
-    ) -> Result<(), LakeError> {
-        // Projection keeps the schema's order; the key has its own.
-        let columns: Vec<_> = self
-            .declaration
-            .key
-            .iter()
-            .filter_map(|name| batch.column_by_name(name).cloned())
-            .collect();
-        let rows = self
-            .codec
-            .keys_of(&columns)
-            .map_err(LakeError::arrow("encode keys of", &self.declaration.id))?;
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
-        let first = rows.row(0).data();
-        let last = rows.row(rows.num_rows() - 1).data();
-        let times = batch
-            .column_by_name(self.declaration.time_column())
-            .filter(|_| self.codec.has_series)
-            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
-        // Keys before the batch count where the batch goes on with their series.
-        let start = here.partition_point(|index| {
-            let key = &*wanted[*index].key;
-            key < first && !first.starts_with(self.codec.series(key))
-        });
-        let end = here.partition_point(|index| &*wanted[*index].key <= last);
-        for &index in here.get(start..end).unwrap_or_default() {
-            let key = &*wanted[index].key;
-            let series = self.codec.series(key);
-            let tail = keys::series_tail(&rows, key, series);
-            if tail.is_empty() {
-                continue;
-            }
-            // Files of replaced rows hold a key once per version.
-            let same = tail.clone().take_while(|row| rows.row(*row).data() == key);
-            let positions = same.map(|row| (Arc::clone(file), at[row] as u32));
-            found[index].rows.extend(positions);
-            if let (Some(times), Some(newest)) = (times, found[index].newest.as_mut()) {
-                *newest = (*newest).max(times.value(tail.end - 1));
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the row ranges of a file whose pages can hold a wanted key or a later row of its series, ascending.
-    fn candidate_ranges(
-        &self,
-        metadata: &ParquetMetaData,
-        wanted: &[WantedKey],
-        here: &[usize],
-    ) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let mut group_start = 0;
-        for (group, row_group) in metadata.row_groups().iter().enumerate() {
-            let group_rows = row_group.num_rows() as usize;
-            let pages = key_pages(&self.codec.key_columns, metadata, group, group_rows);
-            for (page, bounds) in pages {
-                let (min, max) = match bounds.first() {
-                    Some((min, max)) => (min.as_ref(), max.as_ref()),
-                    None => (None, None),
-                };
-                let near = leading_range(
-                    here.len(),
-                    |index| wanted[here[index]].columns.first(),
-                    min,
-                    max,
-                );
-                let can_hold = |index: &usize| self.page_can_hold(&bounds, &wanted[*index]);
-                if !here[near].iter().any(can_hold) {
-                    continue;
-                }
-                let (start, end) = (group_start + page.start, group_start + page.end);
-                match ranges.last_mut() {
-                    Some(last) if last.end == start => last.end = end,
-                    _ => ranges.push(start..end),
-                }
-            }
-            group_start += group_rows;
-        }
-        ranges
-    }
-
-    fn page_can_hold(&self, bounds: &[Bounds], wanted: &WantedKey) -> bool {
-        let time_column = self.declaration.time_column();
-        bounds
-            .iter()
-            .zip(&wanted.columns)
-            .zip(&self.declaration.key)
-            .all(|(((min, max), value), name)| {
-                if name == time_column && self.codec.has_series {
-                    // Later rows of the series count as well: they raise the frontier.
-                    !max.as_ref().is_some_and(|max| max < value)
-                } else {
-                    !outside(value, min.as_ref(), max.as_ref())
-                }
-            })
+        Ok(found)
     }
 
     /// Reads whole rows of one file, in ascending order of `rows`.
@@ -319,221 +216,74 @@ impl KeyReader {
         schema: &SchemaRef,
     ) -> Result<RecordBatch, LakeError> {
         let footer = self.footer(file)?;
+        let failed = || LakeError::arrow("read", &self.declaration.id);
         let input = self.folder.open(file, Access::Pages)?;
-        let selection = RowSelection::from_consecutive_ranges(
-            rows.iter().map(|row| *row as usize..*row as usize + 1),
-            file.rows as usize,
-        );
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
+        let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
+        let (groups, selection) = select_ranges(footer.metadata.metadata(), ranges);
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.metadata.clone());
         let mask = columns_of(&builder, schema);
         let reader = builder
             .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .with_row_groups(groups)
             .with_row_selection(selection)
             .build()
             .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
-        collect(&self.declaration, schema, reader)
+        let batches = reader
+            .map(|batch| batch.and_then(|batch| conform(&batch, schema)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed())?;
+        match batches.as_slice() {
+            [batch] => Ok(batch.clone()),
+            batches => concat_batches(schema, batches).map_err(failed()),
+        }
     }
 
     /// Forgets a file that is live no longer.
     pub(crate) fn forget(&mut self, path: &str) {
+        self.bounds.remove(path);
         self.footers.remove(path);
     }
 
-    fn footer(&mut self, file: &Arc<LiveFile>) -> Result<ArrowReaderMetadata, LakeError> {
-        if let Some(footer) = self.footers.get(&file.path) {
-            return Ok(footer.clone());
+    fn bounds_of(&mut self, file: &Arc<LiveFile>) -> Result<Arc<FileBounds>, LakeError> {
+        if let Some(bounds) = self.bounds.get(&file.path) {
+            return Ok(Arc::clone(bounds));
         }
+        let bounds = FileBounds::new(&self.codec, &self.declaration, file)
+            .map_err(LakeError::arrow("encode keys of", &self.declaration.id))?;
+        let bounds = Arc::new(bounds);
+        if self.bounds.len() >= BOUNDS_MAX {
+            self.bounds.clear();
+        }
+        self.bounds
+            .insert(Arc::clone(&file.path), Arc::clone(&bounds));
+        Ok(bounds)
+    }
+
+    fn footer(&mut self, file: &Arc<LiveFile>) -> Result<Arc<Footer>, LakeError> {
+        if let Some(footer) = self.footers.get(&file.path) {
+            return Ok(Arc::clone(footer));
+        }
+        let unreadable =
+            || LakeError::parquet("read the footer of", &self.folder.shown(&file.path));
         let input = self.folder.open(file, Access::Pages)?;
-        let footer = load_footer(&input).map_err(LakeError::parquet(
-            "read the footer of",
-            &self.folder.shown(&file.path),
-        ))?;
+        let metadata = load_footer(&input).map_err(unreadable())?;
+        let footer = Footer {
+            of_keys: runs::reading_keys(&metadata, &self.declaration).map_err(unreadable())?,
+            pages: KeyPages::new(&self.codec, metadata.metadata())
+                .map_err(LakeError::arrow("encode keys of", &self.declaration.id))?,
+            metadata,
+        };
+        let footer = Arc::new(footer);
         if self.footers.len() >= FOOTERS_MAX {
             self.footers.clear();
         }
-        self.footers.insert(Arc::clone(&file.path), footer.clone());
+        self.footers
+            .insert(Arc::clone(&file.path), Arc::clone(&footer));
         Ok(footer)
     }
 }
 
-/// Returns the pages of a row group with the bounds of each key column. Where the key columns' pages do not start
-/// at the same rows, only the leading column has bounds.
-pub(crate) fn key_pages(
-    key_columns: &[usize],
-    metadata: &ParquetMetaData,
-    group: usize,
-    group_rows: usize,
-) -> Vec<(Range<usize>, Vec<Bounds>)> {
-    let whole = || vec![(0..group_rows, Vec::new())];
-    let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
-        return whole();
-    };
-    let starts = |column: usize| -> Option<Vec<usize>> {
-        let locations = offsets.get(group)?.get(column)?.page_locations();
-        Some(
-            locations
-                .iter()
-                .map(|page| page.first_row_index as usize)
-                .collect(),
-        )
-    };
-    let Some(leading) = key_columns.first().and_then(|c| starts(*c)) else {
-        return whole();
-    };
-    // Flat columns come before the only nested type, so a root's position is its leaf's up to there; the key
-    // columns are flat and lead every declaration.
-    let aligned: Vec<usize> = key_columns
-        .iter()
-        .copied()
-        .take_while(|column| starts(*column).as_ref() == Some(&leading))
-        .collect();
-    (0..leading.len())
-        .map(|page| {
-            let end = leading.get(page + 1).copied().unwrap_or(group_rows);
-            let bounds = aligned
-                .iter()
-                .map(|column| page_bounds(&columns[group][*column], page))
-                .collect();
-            (leading[page]..end, bounds)
-        })
-        .collect()
-}
-
-/// Reads footer and page index of a file.
-pub(crate) fn load_footer(
-    file: &FileChunks,
-) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    ArrowReaderMetadata::load(file, options)
-}
-
-/// Reads a whole file in batches of `schema`, `batch_rows` rows each: the declaration's file schema, or some of its
-/// columns in their order.
-pub(crate) fn read_file(
-    folder: &TableFolder,
-    declaration: &DatasetDeclaration,
-    file: &Arc<LiveFile>,
-    schema: &SchemaRef,
-    batch_rows: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
-    let diagnose = {
-        let (folder, file) = (folder.clone(), Arc::clone(file));
-        move |error| damage::diagnose(&folder, &file, error)
-    };
-    let input = folder.open(file, Access::Whole).map_err(&diagnose)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(input)
-        .and_then(|builder| {
-            let mask = columns_of(&builder, schema);
-            let builder = builder.with_projection(mask);
-            builder.with_batch_size(batch_rows).build()
-        })
-        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))
-        .map_err(&diagnose)?;
-    let schema = Arc::clone(schema);
-    let dataset = declaration.id.clone();
-    Ok(reader.map(move |batch| {
-        batch
-            .and_then(|batch| conform(&batch, &schema))
-            .map_err(LakeError::arrow("read", &dataset))
-            .map_err(&diagnose)
-    }))
-}
-
-/// Returns the columns of a file that are in `schema`: files of an earlier declaration lack some.
-pub(crate) fn columns_of<T>(builder: &ArrowReaderBuilder<T>, schema: &SchemaRef) -> ProjectionMask {
-    let stored = builder.schema().fields().iter().enumerate();
-    let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
-    ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index))
-}
-
-fn collect(
-    declaration: &DatasetDeclaration,
-    schema: &SchemaRef,
-    reader: impl Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>,
-) -> Result<RecordBatch, LakeError> {
-    let failed = || LakeError::arrow("read", &declaration.id);
-    let batches = reader
-        .map(|batch| batch.and_then(|batch| conform(&batch, schema)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed())?;
-    concat_batches(schema, &batches).map_err(failed())
-}
-
-/// Brings a batch to `schema` by column name: files of an earlier declaration lack its newer, nullable columns.
-pub(crate) fn conform(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    if batch.schema_ref().fields() == schema.fields() {
-        return RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());
-    }
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(array) => Arc::clone(array),
-            None => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
-        })
-        .collect();
-    RecordBatch::try_new(Arc::clone(schema), columns)
-}
-
-/// Least and greatest value of a page or file, where known.
-pub(crate) type Bounds = (Option<StatisticsValue>, Option<StatisticsValue>);
-
-enum Relation {
-    /// The file cannot hold the key, nor a later row of its series.
-    Apart,
-    /// The file may hold the key.
-    Within,
-    /// The file may hold only later rows of the key's series.
-    Later,
-}
-
-/// Returns the positions of keys, sorted, whose leading column lies in `min ..= max`.
-fn leading_range<'a>(
-    length: usize,
-    leading: impl Fn(usize) -> Option<&'a StatisticsValue>,
-    min: Option<&StatisticsValue>,
-    max: Option<&StatisticsValue>,
-) -> Range<usize> {
-    let start = min.map_or(0, |min| {
-        keys::partition_point(length, |index| {
-            leading(index).is_some_and(|value| value < min)
-        })
-    });
-    let end = max.map_or(length, |max| {
-        keys::partition_point(length, |index| {
-            leading(index).is_some_and(|value| value <= max)
-        })
-    });
-    start..end.max(start)
-}
-
-fn outside(
-    value: &StatisticsValue,
-    min: Option<&StatisticsValue>,
-    max: Option<&StatisticsValue>,
-) -> bool {
-    min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max)
-}
-
-fn page_bounds(index: &ColumnIndexMetaData, page: usize) -> Bounds {
-    let text = |bytes: &[u8]| {
-        // A bound that was cut inside a character cannot be compared as text: treat it as unknown.
-        std::str::from_utf8(bytes)
-            .ok()
-            .map(|text| StatisticsValue::Text(Arc::from(text)))
-    };
-    match index {
-        ColumnIndexMetaData::INT64(index) => (
-            index.min_value(page).copied().map(StatisticsValue::Int),
-            index.max_value(page).copied().map(StatisticsValue::Int),
-        ),
-        ColumnIndexMetaData::BYTE_ARRAY(index) => (
-            index.min_value(page).and_then(text),
-            index.max_value(page).and_then(text),
-        ),
-        _ => (None, None),
-    }
-}
+#[cfg(test)]
+mod tests;

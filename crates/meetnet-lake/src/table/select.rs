@@ -11,7 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::lookup::{columns_of, conform};
+use super::read::{columns_of, conform};
 use crate::error::LakeError;
 use crate::storage::{Access, TableFolder};
 

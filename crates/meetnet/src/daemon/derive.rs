@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use meetnet_derive::{DerivedChunk, DerivedTables, Deriver};
@@ -19,6 +19,11 @@ use tracing::{info, warn};
 
 /// How often it looks whether an input has been committed.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// A round is followed by a pause of so many times its length: rows that fill up intervals which are over touch the same
+/// intervals with every commit, and reading them again each time would take a core from whoever brings them.
+const PAUSE_LENGTHS: u32 = 9;
+/// Longest pause: derived rows are late by no more than that.
+const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// The thread that derives.
 pub(super) struct Deriving {
@@ -89,10 +94,9 @@ struct Work {
 
 impl Work {
     fn run(mut self, stopped: &Receiver<()>) {
-        while matches!(
-            stopped.recv_timeout(LOOK_PAUSE),
-            Err(RecvTimeoutError::Timeout)
-        ) {
+        let mut pause = LOOK_PAUSE;
+        while matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+            pause = LOOK_PAUSE;
             let snapshot = self.shared.load_full();
             let derived: Vec<Arc<DatasetDeclaration>> = snapshot
                 .tables
@@ -112,9 +116,11 @@ impl Work {
             if versions == self.seen {
                 continue;
             }
+            let began = Instant::now();
             if self.round(&derived) {
                 self.seen = versions;
             }
+            pause = pause_after(began.elapsed());
         }
     }
 
@@ -140,6 +146,11 @@ impl Work {
         metrics::gauge!("meetnet_derive_failing").set(if self.is_failing { 1.0 } else { 0.0 });
         !self.is_failing
     }
+}
+
+/// Returns how long to wait after a round that took `length`.
+fn pause_after(length: Duration) -> Duration {
+    (length * PAUSE_LENGTHS).clamp(LOOK_PAUSE, PAUSE_MAX)
 }
 
 /// The tables, as the pipeline changes them.
@@ -173,5 +184,22 @@ impl DerivedTables for Tables {
             received_at: Some(vec![chunk.through; rows]),
         };
         self.0.derived(import, chunk.erasures).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derivation_takes_a_tenth_of_a_core_at_most() {
+        let check = |length_ms: u64, expect_ms: u64| {
+            let pause = pause_after(Duration::from_millis(length_ms));
+            assert_eq!(pause, Duration::from_millis(expect_ms), "{length_ms} ms");
+        };
+        check(0, 1_000);
+        check(100, 1_000);
+        check(2_000, 18_000);
+        check(3_600_000, 300_000);
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use meetnet_model::common::INTERVAL_S;
 use meetnet_model::time::format_rfc3339;
 
-use super::windows::{Step, Window};
+use super::windows::{Step, Subject, Window};
 use crate::sql::{identifier, quoted};
 
 #[cfg(test)]
@@ -145,6 +145,18 @@ impl Selection {
             conditions.push(one_of(PROPERTY, names));
         }
         if let Some((subject, data_type)) = self.column(&SUBJECTS) {
+            let bounds = [(">=", &window.first), ("<", &window.behind)];
+            for (comparison, bound) in bounds {
+                match bound {
+                    Some(Subject::Number(id)) => {
+                        conditions.push(format!("{subject} {comparison} {id}"));
+                    }
+                    Some(Subject::Text(id)) => {
+                        conditions.push(format!("{subject} {comparison} {}", quoted(id)));
+                    }
+                    None => {}
+                }
+            }
             if !self.subjects.is_empty() {
                 let ids = self.subjects.iter();
                 conditions.push(if data_type == "text" {
@@ -190,6 +202,15 @@ impl Selection {
         format!("SELECT 1 {} LIMIT 0", self.source(&Window::default()))
     }
 
+    /// Returns the question for the number of rows per subject; none where rows are about nothing.
+    pub(super) fn subject_counts(&self) -> Option<String> {
+        let (subject, _) = self.column(&SUBJECTS)?;
+        let source = self.source(&Window::default());
+        Some(format!(
+            "SELECT {subject}, count(*) AS n {source} GROUP BY 1 ORDER BY 1"
+        ))
+    }
+
     /// Returns the question for the number of rows per step of time; without times all rows are of 1970.
     pub(super) fn counts(&self, window: &Window, step: Step) -> String {
         let source = self.source(window);
@@ -204,8 +225,8 @@ impl Selection {
         }
     }
 
-    /// Returns the question for the rows of a window. The order is that of the key within the window, so that an export
-    /// as of a time is one file and no other.
+    /// Returns the question for the rows of a window. Their order is that of the key, so that an export as of a time is one
+    /// file and no other.
     pub(super) fn rows(&self, window: &Window) -> String {
         let parts = [&SUBJECTS[..], &[PROPERTY], &TIMES, &[INTERVAL_S]];
         let order = parts.iter().filter_map(|names| self.column(names));

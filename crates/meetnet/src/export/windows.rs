@@ -1,4 +1,7 @@
-//! Rows per step of time become windows that are asked for one by one.
+//! Rows per subject, and per step of time where one subject has too many, become windows that are asked for one by one.
+//!
+//! Files lie in the order of subject and time, so a window of some subjects reads its part of each file, and no part is read
+//! for two windows. Windows of some time would each read a little of every subject.
 
 #[cfg(test)]
 mod tests;
@@ -44,9 +47,21 @@ impl Step {
     }
 }
 
-/// A stretch of time, µs since 1970 UTC; without bounds: all of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a row is about: a sensor, a station, a segment. The order is that of SQL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    Number(i64),
+    Text(String),
+}
+
+/// Rows of some subjects and of a stretch of time; without bounds: all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
+    /// The first subject.
+    pub(super) first: Option<Subject>,
+    /// The first subject behind it.
+    pub(super) behind: Option<Subject>,
+    /// The first time, µs since 1970 UTC.
     pub(super) from: Option<i64>,
     /// The first time behind it.
     pub(super) to: Option<i64>,
@@ -54,9 +69,38 @@ pub(super) struct Window {
     pub(super) rows: u64,
 }
 
-/// Joins steps (their begin, their rows; in order) to windows of at most `rows_max` rows. A step with more is a window of
-/// its own.
-pub(super) fn divide(counts: &[(i64, u64)], step: Step, rows_max: u64) -> Vec<Window> {
+/// Joins subjects (with their rows; in order) to windows of at most `rows_max` rows. One with more is a window of its own.
+/// Together they hold every subject, those that were not counted, too: rows of one are noticed then.
+pub(super) fn divide_subjects(counts: Vec<(Subject, u64)>, rows_max: u64) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for (subject, rows) in counts {
+        match windows.last_mut() {
+            Some(last) if last.rows.saturating_add(rows) <= rows_max => last.rows += rows,
+            Some(last) => {
+                last.behind = Some(subject.clone());
+                windows.push(Window {
+                    first: Some(subject),
+                    rows,
+                    ..Window::default()
+                });
+            }
+            None => windows.push(Window {
+                rows,
+                ..Window::default()
+            }),
+        }
+    }
+    windows
+}
+
+/// Joins steps of time in a window (their begin, their rows; in order) to windows of at most `rows_max` rows. A step with
+/// more is a window of its own.
+pub(super) fn divide_time(
+    window: &Window,
+    counts: &[(i64, u64)],
+    step: Step,
+    rows_max: u64,
+) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     for (begin, rows) in counts {
         let end = Some(begin.saturating_add(step.micros()));
@@ -69,6 +113,7 @@ pub(super) fn divide(counts: &[(i64, u64)], step: Step, rows_max: u64) -> Vec<Wi
                 from: Some(*begin),
                 to: end,
                 rows: *rows,
+                ..window.clone()
             }),
         }
     }

@@ -18,3 +18,21 @@ fn a_row_before_everything_stored_says_nothing_about_what_is_stored() {
     let (current, history) = read(&actor.snapshot(Sequence(4), 0));
     assert_eq!((current.len(), history.len()), (3, 1));
 }
+
+#[test]
+fn a_row_newer_than_every_file_is_looked_for_in_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 10, Some(1.0))]);
+    commit(&mut actor, 1);
+    // Nothing is known of the series, and nothing can be read.
+    let mut actor = open(&root, 1);
+    for file in actor.files().iter() {
+        std::fs::remove_file(root.join(&*file.path)).unwrap();
+    }
+    assert_eq!(apply(&mut actor, &[row(2, 11, Some(1.0))]).inserted, 1);
+    let (rows, lineage) = batch(&[row(3, 10, Some(1.0))]);
+    let applied = actor.apply(&rows, &lineage, true, &mut flag);
+    assert!(applied.unwrap_err().is_of_reading());
+}

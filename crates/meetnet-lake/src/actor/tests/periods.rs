@@ -154,7 +154,7 @@ impl Table {
         for file in snapshot.files.iter().filter(|file| !file.superseded) {
             let schema = snapshot.declaration.file_schema();
             let mut start = 0_u32;
-            let batches = lookup::read_file(
+            let batches = read::read_file(
                 &snapshot.folder,
                 &snapshot.declaration,
                 file,

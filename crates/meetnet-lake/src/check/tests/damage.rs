@@ -11,7 +11,7 @@ use crate::journal::state;
 use crate::table::actions::Remove;
 use crate::table::checkpoint as table_checkpoint;
 use crate::table::files::PartitionWriter;
-use crate::table::lookup::read_file;
+use crate::table::read::read_file;
 
 /// Damages a copy of the city and compares the findings of a full check.
 pub(super) fn expect(name: &str, damage: impl FnOnce(&Folders), expected: &[FindingKind]) {

@@ -87,7 +87,7 @@ fn the_stable_time_is_when_the_last_frame_that_was_applied_was_recorded() {
 /// Whom the footer of a file asks to name.
 fn attribution(snapshot: &TableSnapshot, file: &LiveFile) -> Option<String> {
     let input = crate::damage::open(&snapshot.folder, file, crate::storage::Access::Pages).unwrap();
-    let footer = crate::table::lookup::load_footer(&input).unwrap();
+    let footer = crate::table::read::load_footer(&input).unwrap();
     let pairs = footer.metadata().file_metadata().key_value_metadata()?;
     let pair = pairs.iter().find(|pair| pair.key == "attribution")?;
     pair.value.clone()
@@ -244,7 +244,7 @@ fn each_licence_has_files_of_its_own() {
     // What a file says of itself is true of each of its rows: the source is named as its licence here.
     for file in snapshot.files.iter() {
         let schema = snapshot.declaration.file_schema();
-        let batches = crate::table::lookup::read_file(
+        let batches = crate::table::read::read_file(
             &snapshot.folder,
             &snapshot.declaration,
             file,

@@ -1,5 +1,5 @@
 use super::{Area, Selection, columns_of};
-use crate::export::windows::{Step, Window};
+use crate::export::windows::{Step, Subject, Window};
 
 fn dataset(name: &str, columns: &[(&str, &str)]) -> Selection {
     let columns = columns.iter();
@@ -65,6 +65,7 @@ fn selections_become_statements() {
         from: Some(86_400_000_000),
         to: Some(2 * 86_400_000_000),
         rows: 1,
+        ..Window::default()
     };
     assert_eq!(
         selection.counts(&window, Step::Hour),
@@ -81,7 +82,7 @@ fn selections_become_statements() {
     };
     let window = Window {
         to: Some(2 * 86_400_000_000),
-        ..all
+        ..Window::default()
     };
     assert_eq!(
         selection.rows(&window),
@@ -96,6 +97,31 @@ fn selections_become_statements() {
         "SELECT * FROM \"stations\" WHERE ((lon >= 170 OR lon <= -170) AND lat BETWEEN -10 AND 10) ORDER BY id, valid_from"
     );
     assert!(columns_of("x'y").contains("table_name = 'x''y'"));
+    // Windows of some subjects.
+    assert_eq!(
+        air().subject_counts().as_deref(),
+        Some("SELECT sensor_id, count(*) AS n FROM \"air\" GROUP BY 1 ORDER BY 1")
+    );
+    assert_eq!(dataset("notes", &[("text", "text")]).subject_counts(), None);
+    let window = Window {
+        first: Some(Subject::Text("it's".to_owned())),
+        behind: Some(Subject::Text("its".to_owned())),
+        from: Some(0),
+        ..Window::default()
+    };
+    assert_eq!(
+        air().rows(&window),
+        "SELECT * FROM \"air\" WHERE time >= '1970-01-01T00:00:00Z' AND sensor_id >= 'it''s' AND sensor_id < 'its' \
+         ORDER BY sensor_id, property, time, interval_s"
+    );
+    let window = Window {
+        behind: Some(Subject::Number(-7)),
+        ..Window::default()
+    };
+    assert_eq!(
+        traffic().rows(&window),
+        "SELECT * FROM \"traffic\" WHERE segment_id < -7 ORDER BY segment_id, time"
+    );
 }
 
 #[test]

@@ -1,0 +1,241 @@
+//! Look-ups against reading everything, and what they read.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int8Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use arrow::datatypes::DataType;
+use meetnet_model::common::SUPERSEDED_AT;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::storage::FolderStorage;
+use crate::table::files::{Partition, PartitionWriter};
+use crate::testing::{MINUTE, START, declaration};
+
+/// Sensor, property and minute.
+type Key = (String, &'static str, i64);
+
+const PROPERTIES: [&str; 3] = ["air_pressure", "air_temperature", "relative_humidity"];
+
+/// A table of some files, and what is in them.
+struct Scene {
+    reader: KeyReader,
+    files: Vec<Arc<LiveFile>>,
+    keys: Vec<Vec<Key>>,
+    _root: tempfile::TempDir,
+}
+
+/// Returns rows with these keys, in the file schema.
+fn rows(keys: &[Key]) -> RecordBatch {
+    let schema = declaration().file_schema();
+    let columns = schema.fields().iter().map(|field| -> ArrayRef {
+        let texts = |text: fn(&Key) -> &str| StringArray::from_iter_values(keys.iter().map(text));
+        let times = keys.iter().map(|(_, _, minute)| START + minute * MINUTE);
+        let count = keys.len();
+        match (field.name().as_str(), field.data_type()) {
+            ("sensor_id", _) => Arc::new(texts(|(sensor, ..)| sensor)),
+            ("property", _) => Arc::new(texts(|(_, property, _)| property)),
+            (_, DataType::Utf8) => Arc::new(texts(|_| "garden")),
+            (SUPERSEDED_AT, data_type) => new_null_array(data_type, count),
+            (_, DataType::Timestamp(..)) => {
+                Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+            }
+            (_, DataType::Int64) => Arc::new(Int64Array::from(vec![0; count])),
+            (_, DataType::Int8) => Arc::new(Int8Array::from(vec![1; count])),
+            (_, DataType::Float64) => Arc::new(Float64Array::from(vec![1.5; count])),
+            (name, other) => panic!("no column of heat is {other}: {name}"),
+        }
+    });
+    let columns = columns.collect();
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+impl Scene {
+    /// Writes a file of each list of keys, which is sorted here; `superseded` ones may hold a key more than once.
+    fn new(mut keys: Vec<Vec<Key>>, superseded: bool) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = TableFolder::new(Arc::new(FolderStorage::new(root.path())), "heat");
+        let declaration = declaration();
+        let partition = Partition {
+            licence: "CC0-1.0".into(),
+            superseded,
+            period: "2026-01".into(),
+        };
+        let mut files = Vec::new();
+        for keys in &mut keys {
+            keys.sort();
+            let mut writer = PartitionWriter::new(&folder, &declaration, &partition, None, 0);
+            writer.write(&rows(keys)).unwrap();
+            files.extend(writer.finish().unwrap().into_iter().map(Arc::new));
+        }
+        let codec = Arc::new(KeyCodec::new(&declaration).unwrap());
+        Self {
+            reader: KeyReader::new(folder, declaration, codec),
+            files,
+            keys,
+            _root: root,
+        }
+    }
+
+    /// Returns what the reader finds of keys (ascending), each with whether the newest time is sought.
+    fn find(&mut self, wanted: &[(Key, bool)]) -> Found {
+        let keys: Vec<Key> = wanted.iter().map(|(key, _)| key.clone()).collect();
+        let codec = Arc::clone(&self.reader.codec);
+        let bytes = codec.keys(&rows(&keys)).unwrap();
+        let wanted: Vec<WantedKey<'_>> = wanted
+            .iter()
+            .enumerate()
+            .map(|(at, ((_, _, minute), seeks_newest))| WantedKey {
+                key: bytes.row(at).data(),
+                time: START + minute * MINUTE,
+                seeks_newest: *seeks_newest,
+            })
+            .collect();
+        self.reader.find(&wanted, self.files.iter()).unwrap()
+    }
+
+    /// Number of rows that the pages have which a look-up of one key reads from the first file.
+    fn rows_read(&mut self, key: &Key, seeks_newest: bool) -> usize {
+        let file = Arc::clone(&self.files[0]);
+        let footer = self.reader.footer(&file).unwrap();
+        let codec = Arc::clone(&self.reader.codec);
+        let bytes = codec.keys(&rows(std::slice::from_ref(key))).unwrap();
+        let time = START + key.2 * MINUTE;
+        let wanted = [WantedKey {
+            key: bytes.row(0).data(),
+            time,
+            seeks_newest,
+        }];
+        let mut newest = [seeks_newest.then_some(time)];
+        let ranges = footer.pages.to_read(&codec, &wanted, &[0], &mut newest);
+        ranges.into_iter().map(|range| range.len()).sum()
+    }
+}
+
+/// Some keys of few sensors; minutes of one file lie in a span of their own.
+fn some_keys(rng: &mut StdRng, count: usize, minutes: std::ops::Range<i64>) -> Vec<Key> {
+    let key = |_| {
+        // A long text: statistics of pages hold the beginning only.
+        let tail = if rng.random_bool(0.2) { 80 } else { 0 };
+        let sensor = format!("s{}{}", rng.random_range(0..5), "x".repeat(tail));
+        let property = PROPERTIES[rng.random_range(0..PROPERTIES.len())];
+        (sensor, property, rng.random_range(minutes.clone()))
+    };
+    (0..count).map(key).collect()
+}
+
+#[test]
+fn a_look_up_finds_what_reading_everything_finds() {
+    for seed in 0..150 {
+        println!("seed {seed}");
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let superseded = rng.random_bool(0.3);
+        let mut files: Vec<Vec<Key>> = Vec::new();
+        for _ in 0..rng.random_range(1..4) {
+            let from = rng.random_range(0..60);
+            let count = rng.random_range(1..120);
+            let mut keys = some_keys(rng, count, from..from + 40);
+            if !superseded {
+                // Of current rows, a key stands in one file once.
+                keys.sort();
+                keys.dedup();
+                keys.retain(|key| !files.iter().flatten().any(|other| other == key));
+            }
+            if !keys.is_empty() {
+                files.push(keys);
+            }
+        }
+        let mut scene = Scene::new(files, superseded);
+        let mut asked: BTreeSet<Key> = some_keys(rng, 40, 0..110).into_iter().collect();
+        asked.extend(
+            scene
+                .keys
+                .iter()
+                .flatten()
+                .filter(|_| rng.random_bool(0.3))
+                .cloned(),
+        );
+        let asked: Vec<(Key, bool)> = asked
+            .into_iter()
+            .map(|key| (key, rng.random_bool(0.5)))
+            .collect();
+        let found = scene.find(&asked);
+
+        let mut rows = BTreeSet::new();
+        for of_file in &found.files {
+            assert!(of_file.rows.is_sorted(), "{:?}", of_file.rows);
+            let same = |file: &&Arc<LiveFile>| Arc::ptr_eq(file, &of_file.file);
+            let number = scene.files.iter().position(|file| same(&file)).unwrap();
+            rows.extend(
+                of_file
+                    .rows
+                    .iter()
+                    .map(|(row, index)| (number, *row, *index)),
+            );
+        }
+        let mut expected = BTreeSet::new();
+        for (number, keys) in scene.keys.iter().enumerate() {
+            for (row, key) in keys.iter().enumerate() {
+                if let Ok(index) = asked.binary_search_by(|(asked, _)| asked.cmp(key)) {
+                    expected.insert((number, row as u32, index));
+                }
+            }
+        }
+        assert_eq!(rows, expected);
+
+        for (((sensor, property, minute), seeks), newest) in asked.iter().zip(&found.newest) {
+            let of_series = scene.keys.iter().flatten();
+            let of_series = of_series.filter(|(s, p, _)| s == sensor && p == property);
+            let last = of_series.map(|(_, _, minute)| *minute).max();
+            let last = last.unwrap_or(*minute).max(*minute);
+            let begins_later = scene.keys.iter().any(|keys| {
+                let first = keys.iter().map(|(_, _, minute)| minute).min();
+                first.is_some_and(|first| first > minute)
+            });
+            match newest {
+                Some(newest) => {
+                    assert!(seeks);
+                    assert_eq!(
+                        *newest,
+                        START + last * MINUTE,
+                        "{sensor} {property} {minute}"
+                    );
+                }
+                None => assert!(!seeks || begins_later, "{sensor} {property} {minute}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_look_up_reads_a_page_or_two_of_a_series_however_long_it_is() {
+    // Pages have four rows in tests.
+    for minutes in [40, 4_000] {
+        let keys = (0..3).flat_map(|sensor| {
+            (0..minutes).map(move |minute| (format!("s{sensor}"), PROPERTIES[0], minute))
+        });
+        let mut scene = Scene::new(vec![keys.collect()], false);
+        let stored = ("s1".to_owned(), PROPERTIES[0], 17);
+        for (key, seeks_newest, rows) in [
+            (&stored, false, 4),
+            // Where the series ends, the bounds of its other pages say.
+            (&stored, true, 4),
+            (&("s1".to_owned(), PROPERTIES[0], minutes), true, 0),
+            (&("s1".to_owned(), PROPERTIES[1], 17), false, 0),
+            (&("s3".to_owned(), PROPERTIES[0], 17), true, 0),
+        ] {
+            assert_eq!(
+                scene.rows_read(key, seeks_newest),
+                rows,
+                "{key:?} of {minutes}, newest sought: {seeks_newest}"
+            );
+        }
+        let found = scene.find(&[(stored, true)]);
+        assert_eq!(found.newest, [Some(START + (minutes - 1) * MINUTE)]);
+        assert_eq!(found.files[0].rows, [((minutes + 17) as u32, 0)]);
+    }
+}
