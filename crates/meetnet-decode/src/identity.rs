@@ -2,8 +2,8 @@
 //! their HMAC before anything else sees them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{DECLARED_HARDWARE_ID, Place, SourceDeclaration, ValueRef};
 

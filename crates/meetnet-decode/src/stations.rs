@@ -6,8 +6,7 @@
 //! is where the sensor stands then: the lake goes on with the period that is under way, or begins another one where the
 //! sensor has moved (`meetnet-lake`, `actor/periods.rs`).
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy::snap_place;

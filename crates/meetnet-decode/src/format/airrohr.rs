@@ -16,8 +16,7 @@
 
 mod pins;
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;

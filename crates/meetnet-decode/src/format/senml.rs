@@ -18,8 +18,8 @@
 //! - Records whose names no entry takes become one reject; the others stay.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{Place, SourceDeclaration, TimeFormat, ValueRef};

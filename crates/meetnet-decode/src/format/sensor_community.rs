@@ -19,8 +19,8 @@
 //! - Value types that nobody knows become one reject for the whole body, which names them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use hashbrown::HashSet;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;

@@ -18,8 +18,8 @@
 //! - Each row of a data array is decoded by itself.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{Place, SourceDeclaration};

@@ -11,8 +11,9 @@
 //!
 //! Times are taken as they are: whether the time of a mean is its begin or its end is the publisher's word.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::lambert72;
