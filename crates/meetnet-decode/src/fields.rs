@@ -96,6 +96,12 @@ impl<'t, 's> Fields<'t, 's> {
         self.spans.get(usize::from(slot.0))?.text(self.whole)
     }
 
+    /// Returns where a value stands; an empty span where it is absent.
+    pub(crate) fn span(&self, slot: Slot) -> Span {
+        let span = self.spans.get(usize::from(slot.0));
+        span.copied().unwrap_or_default()
+    }
+
     /// Returns true where the document has the member at all, `null` included.
     pub(crate) fn has(&self, slot: Slot) -> bool {
         self.source_text(slot).is_some()
