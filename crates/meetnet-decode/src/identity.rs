@@ -98,7 +98,7 @@ impl Naming {
 
 /// Returns the part of a text that names a device or station.
 pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
-    let raw = raw.trim();
+    let raw = read::trimmed(raw);
     if raw.is_empty() {
         return Err(IdFault::Missing);
     }

@@ -172,14 +172,18 @@ impl SensorThingsDecoder {
                 return;
             }
         };
+        let datastream = Datastream {
+            id: &datastream,
+            slot: self.datastreams.get(&*datastream).copied(),
+        };
         if fields.has(self.slots.data_array) {
-            self.data_array(body, &datastream, entity, items, output, scratch);
+            self.data_array(body, datastream, entity, items, output, scratch);
             return;
         }
         items.begin(output);
         let result = scratch.spans[usize::from(self.slots.result.0)];
         let Scratch { spans, row, .. } = scratch;
-        self.observation(body, &datastream, result, part, spans, row, output);
+        self.observation(body, datastream, result, part, spans, row, output);
     }
 
     /// Returns the id of the datastream that an observation belongs to.
@@ -212,7 +216,7 @@ impl SensorThingsDecoder {
     fn data_array(
         &self,
         body: &Body<'_>,
-        datastream: &str,
+        datastream: Datastream<'_>,
         entity: Value<'_>,
         items: &mut Items,
         output: &mut Output,
@@ -312,14 +316,14 @@ impl SensorThingsDecoder {
     fn observation(
         &self,
         body: &Body<'_>,
-        datastream: &str,
+        datastream: Datastream<'_>,
         result: Span,
         excerpt: &str,
         spans: &mut [Span],
         row: &mut RowScratch,
         output: &mut Output,
     ) {
-        let Some(slot) = self.datastreams.get(datastream) else {
+        let Some(slot) = datastream.slot else {
             let message = "no entry of the `map` has the datastream as its `field`; add one to keep its observations";
             return output.reject(RejectReason::NoMappedValue, message, excerpt);
         };
@@ -350,7 +354,7 @@ impl SensorThingsDecoder {
             what: "the observation",
             missing_id: "the observation has no sensor id where the source's `sensor_id` says",
         };
-        let found_id = || Ok(FoundId::Plain(datastream.into()));
+        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
         let stated = Stated {
             interval_s,
             units: None,
@@ -407,6 +411,13 @@ fn reject_entity(
         items.begin(output);
         output.reject(reason, message, part);
     }
+}
+
+/// The datastream of an observation, and the slot of its result; none where no entry of the map takes it.
+#[derive(Clone, Copy, Debug)]
+struct Datastream<'t> {
+    id: &'t str,
+    slot: Option<Slot>,
 }
 
 /// Why an object or a row is no observation.

@@ -131,7 +131,7 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
         Scalar::Text(text) => {
             let text = match text {
-                Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+                Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
                 Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
             };
             if text.is_empty() {
@@ -141,6 +141,14 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
             }
         }
         Scalar::Bool(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Drops white space around a text, which few have.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 

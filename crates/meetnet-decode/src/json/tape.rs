@@ -27,11 +27,17 @@ pub(crate) struct Tape {
 /// One value.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    /// The name of a member, with its quotes only where it is written with escapes; an element has an empty one.
-    name: Span,
+    name: Name,
     text: Span,
     /// The node behind the value and all that it holds.
     next: u32,
+}
+
+/// The name of a member, between its quotes; that of an element is empty.
+#[derive(Clone, Copy, Debug, Default)]
+struct Name {
+    text: Span,
+    has_escapes: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,14 +74,6 @@ pub(crate) struct Value<'t> {
     text: &'t str,
     nodes: &'t [Node],
     at: usize,
-}
-
-/// The name of a member.
-pub(crate) enum Name<'t> {
-    /// As it stands in the text.
-    Plain(&'t str),
-    /// Written with escapes; none where it holds half a character.
-    Escaped(Option<String>),
 }
 
 impl<'t> Value<'t> {
@@ -137,20 +135,26 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Returns the name of a member.
+    /// Returns the name of a member as it is written; none where that is with escapes.
     #[inline]
-    pub(crate) fn name(self) -> Name<'t> {
-        let name = self.nodes[self.at].name.text(self.text).unwrap_or_default();
-        if name.starts_with('"') {
-            Name::Escaped(serde_json::from_str(name).ok())
-        } else {
-            Name::Plain(name)
+    pub(crate) fn plain_name(self) -> Option<&'t str> {
+        let Name { text, has_escapes } = self.nodes[self.at].name;
+        if has_escapes {
+            return None;
         }
+        self.text.get(text.start as usize..text.end as usize)
     }
 
-    /// Returns where the plain name of a member stands.
+    /// Returns the name of a member that is written with escapes; none where it holds half a character.
+    pub(crate) fn escaped_name(self) -> Option<String> {
+        let name = self.nodes[self.at].name.text;
+        let quoted = (name.start as usize).checked_sub(1)?..name.end as usize + 1;
+        serde_json::from_str(self.text.get(quoted)?).ok()
+    }
+
+    /// Returns where the name of a member stands.
     pub(crate) fn name_span(self) -> Span {
-        self.nodes[self.at].name
+        self.nodes[self.at].name.text
     }
 }
 
@@ -191,7 +195,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn document(&mut self) -> Option<()> {
-        let mut name = Span::default();
+        let mut name = Name::default();
         self.skip_space();
         'value: loop {
             let start = self.at;
@@ -210,7 +214,7 @@ impl Reader<'_> {
                         name = if is_object {
                             self.name()?
                         } else {
-                            Span::default()
+                            Name::default()
                         };
                         continue 'value;
                     }
@@ -240,7 +244,7 @@ impl Reader<'_> {
                         name = if is_object {
                             self.name()?
                         } else {
-                            Span::default()
+                            Name::default()
                         };
                         continue 'value;
                     }
@@ -255,7 +259,7 @@ impl Reader<'_> {
     }
 
     /// Adds the value from `start` to here.
-    fn add(&mut self, name: Span, start: usize) {
+    fn add(&mut self, name: Name, start: usize) {
         let next = self.tape.nodes.len() as u32 + 1;
         self.tape.nodes.push(Node {
             name,
@@ -285,16 +289,15 @@ impl Reader<'_> {
     }
 
     /// Reads a name and its colon, up to the value.
-    fn name(&mut self) -> Option<Span> {
+    fn name(&mut self) -> Option<Name> {
         if self.byte() != b'"' {
             return None;
         }
         let start = self.at;
         let is_plain = self.string()?;
-        let name = if is_plain {
-            span(start + 1, self.at - 1)
-        } else {
-            span(start, self.at)
+        let name = Name {
+            text: span(start + 1, self.at - 1),
+            has_escapes: !is_plain,
         };
         self.skip_space();
         if self.byte() != b':' {
@@ -373,7 +376,7 @@ impl Reader<'_> {
         (self.at > start).then_some(())
     }
 
-    fn word(&mut self, word: &[u8], name: Span) -> Option<()> {
+    fn word(&mut self, word: &[u8], name: Name) -> Option<()> {
         let start = self.at;
         if !self.bytes[start..].starts_with(word) {
             return None;

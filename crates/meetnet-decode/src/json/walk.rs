@@ -6,7 +6,7 @@
 
 use crate::fields::{Slot, Span};
 use crate::json::shape::{Node, Shape};
-use crate::json::tape::{Name, Value};
+use crate::json::tape::Value;
 
 /// Stands for "there is an object"; its text is not kept.
 const OBJECT_NOTED: Span = Span { start: 0, end: 1 };
@@ -56,13 +56,15 @@ impl Walk<'_> {
         }
         let mut expected = 0;
         for member in members {
-            let name = member.name();
-            let position = match &name {
-                Name::Plain(name) => node.position(name, expected),
-                Name::Escaped(name) => name.as_deref().and_then(|name| node.position(name, 0)),
+            let position = match member.plain_name() {
+                Some(name) => node.position(name, expected),
+                None => {
+                    let name = member.escaped_name();
+                    name.and_then(|name| node.position(&name, expected))
+                }
             };
             let Some(position) = position else {
-                self.note_unknown(node, member, &name);
+                self.note_unknown(node, member);
                 continue;
             };
             expected = position + 1;
@@ -83,17 +85,17 @@ impl Walk<'_> {
     }
 
     /// Keeps the name of a member that nobody wants, where that is wanted.
-    fn note_unknown(&mut self, node: &Node, member: Value<'_>, name: &Name<'_>) {
+    fn note_unknown(&mut self, node: &Node, member: Value<'_>) {
         let Some((slot, is_odd)) = node.unknown else {
             return;
         };
         if self.spans[usize::from(slot.0)] != Span::default() {
             return;
         }
-        match name {
-            Name::Plain(name) if is_odd(name) => self.keep(slot, member.name_span()),
-            Name::Plain(_) => {}
-            Name::Escaped(_) => self.keep(slot, OBJECT_NOTED),
+        match member.plain_name() {
+            Some(name) if is_odd(name) => self.keep(slot, member.name_span()),
+            Some(_) => {}
+            None => self.keep(slot, OBJECT_NOTED),
         }
     }
 
