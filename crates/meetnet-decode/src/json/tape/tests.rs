@@ -14,12 +14,14 @@ fn check(text: &str) {
             check_within(value);
         }
         Err(error) => {
-            let said = read.map(|value| value.text()).unwrap_err();
-            assert_eq!(
-                (said.line(), said.column()),
-                (error.line(), error.column()),
-                "{text}: {said}, not {error}"
-            );
+            let said = read.map(Value::text).unwrap_err();
+            // Of a control character serde_json names the place or the one behind it, as it keeps the text or not.
+            let is_control = |error: &serde_json::Error| error.to_string().contains("control");
+            assert_eq!(is_control(&said), is_control(&error), "{text}: {said}");
+            let place = |error: &serde_json::Error| (error.line(), error.column());
+            if !is_control(&said) {
+                assert_eq!(place(&said), place(&error), "{text}: {said}, not {error}");
+            }
         }
     }
 }
