@@ -93,6 +93,7 @@ impl Column {
     }
 
     /// Sets the draft's value: `set` appends it, or returns false where it is of another type.
+    #[inline]
     fn set(&mut self, set: impl FnOnce(&mut Values) -> bool) {
         self.unset();
         self.draft = if set(&mut self.values) {
@@ -103,6 +104,7 @@ impl Column {
     }
 
     /// Takes back what the draft has set.
+    #[inline]
     fn unset(&mut self) {
         if self.draft == Cell::Set {
             match &mut self.values {
@@ -118,6 +120,7 @@ impl Column {
         self.draft = Cell::Null;
     }
 
+    #[inline]
     fn is_bad(&self) -> bool {
         match self.draft {
             Cell::Set => false,
@@ -127,6 +130,7 @@ impl Column {
     }
 
     /// Makes what the draft has the value of a row.
+    #[inline]
     fn finish(&mut self) {
         let is_set = self.draft == Cell::Set;
         match &mut self.values {
@@ -248,6 +252,7 @@ impl RowsBuilder {
     }
 
     /// Sets a text in the draft; `column` is a position in the declaration.
+    #[inline]
     pub fn set_text(&mut self, column: usize, value: &str) {
         self.columns[column].set(|values| match values {
             Values::Text { bytes, .. } => {
@@ -259,6 +264,7 @@ impl RowsBuilder {
     }
 
     /// Sets an integer in the draft; for a timestamp column, microseconds since 1970 UTC.
+    #[inline]
     pub fn set_int(&mut self, column: usize, value: i64) {
         self.columns[column].set(|values| match values {
             Values::Int(values) | Values::Timestamp(values) => {
@@ -287,6 +293,7 @@ impl RowsBuilder {
     }
 
     /// Sets a float in the draft; a NaN or an infinity is a missing value.
+    #[inline]
     pub fn set_float(&mut self, column: usize, value: f64) {
         let column = &mut self.columns[column];
         if !value.is_finite() {

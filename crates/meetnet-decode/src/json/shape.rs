@@ -36,6 +36,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    #[inline]
     pub(crate) fn children(&self) -> &[Child] {
         &self.children
     }
@@ -46,6 +47,7 @@ impl Node {
     }
 
     /// Returns the number of the child with a name; it is looked for first where it is expected.
+    #[inline]
     pub(crate) fn position(&self, name: &str, expected: usize) -> Option<usize> {
         let (before, after) = self.children.split_at(expected.min(self.children.len()));
         let is_it = |child: &Child| *child.name == *name;
