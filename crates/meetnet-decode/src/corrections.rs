@@ -4,13 +4,13 @@
 //!
 //! What a correction needs is in the message, so its rows are a function of the message, too.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::property::PropertyDeclaration;

@@ -2,9 +2,9 @@
 
 mod mention;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;

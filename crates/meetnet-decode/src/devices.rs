@@ -7,9 +7,9 @@
 //! configuration names, before anything is journalled.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};

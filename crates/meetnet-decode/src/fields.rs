@@ -40,6 +40,7 @@ impl Span {
     }
 
     /// Returns the text of the value, none where it is absent.
+    #[inline]
     pub(crate) fn text(self, whole: &str) -> Option<&str> {
         (self.start < self.end).then(|| whole.get(self.start as usize..self.end as usize))?
     }
@@ -82,6 +83,7 @@ impl<'t, 's> Fields<'t, 's> {
     }
 
     /// Returns a value, none where it is absent.
+    #[inline]
     pub(crate) fn raw(&self, slot: Slot) -> Option<Raw<'t>> {
         let text = self.source_text(slot)?;
         Some(if self.is_json {
@@ -92,11 +94,20 @@ impl<'t, 's> Fields<'t, 's> {
     }
 
     /// Returns the text of a value as it stands in the message, quotes included; none where it is absent.
+    #[inline]
     pub(crate) fn source_text(&self, slot: Slot) -> Option<&'t str> {
         self.spans.get(usize::from(slot.0))?.text(self.whole)
     }
 
+    /// Returns where a value stands; an empty span where it is absent.
+    #[inline]
+    pub(crate) fn span(&self, slot: Slot) -> Span {
+        let span = self.spans.get(usize::from(slot.0));
+        span.copied().unwrap_or_default()
+    }
+
     /// Returns true where the document has the member at all, `null` included.
+    #[inline]
     pub(crate) fn has(&self, slot: Slot) -> bool {
         self.source_text(slot).is_some()
     }

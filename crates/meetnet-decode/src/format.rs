@@ -25,11 +25,9 @@ use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{SourceDeclaration, TimeWindow};
 
 use crate::envelope::EnvelopeRef;
-use crate::group::{Output, Scratch};
+use crate::group::Output;
 use crate::identity::{IdFault, Naming};
 use crate::instant::{TimeFault, check_window};
-use crate::json::shape::Shape;
-use crate::json::walk::walk;
 use crate::sentinels::Sentinels;
 use crate::stations::DeclaredStations;
 
@@ -68,7 +66,7 @@ pub(crate) struct Body<'a> {
     pub(crate) text: &'a str,
 }
 
-impl<'a> Body<'a> {
+impl Body<'_> {
     /// Returns a device's time if it is plausible, or if it lies in the window that a poll asked for: whoever asks for
     /// years ago wants them.
     pub(crate) fn check_time(&self, time: i64) -> Result<i64, TimeFault> {
@@ -76,36 +74,6 @@ impl<'a> Body<'a> {
         match checked {
             Err(_) if self.envelope.is_asked_for(time) => Ok(time),
             checked => checked,
-        }
-    }
-
-    /// Notes where the wanted values of one part of the body stand and lets `decode` make rows of it; a part that is
-    /// not JSON becomes a reject and takes no other with it.
-    pub(crate) fn part(
-        &self,
-        shape: &Shape,
-        part: &'a str,
-        output: &mut Output,
-        scratch: &mut Scratch,
-        decode: impl FnOnce(&'a str, &mut Output, &mut Scratch),
-    ) {
-        match walk(shape, part, self.text, &mut scratch.spans) {
-            Ok(()) => decode(part, output, scratch),
-            Err(error) => reject_malformed(&error, part, output),
-        }
-    }
-
-    /// Does the same for every element of an array, which [`elements`](crate::json::walk::elements) has noted.
-    pub(crate) fn parts(
-        &self,
-        shape: &Shape,
-        output: &mut Output,
-        scratch: &mut Scratch,
-        mut decode: impl FnMut(&'a str, &mut Output, &mut Scratch),
-    ) {
-        for at in 0..scratch.elements.len() {
-            let part = scratch.elements[at].text(self.text).unwrap_or_default();
-            self.part(shape, part, output, scratch, &mut decode);
         }
     }
 }

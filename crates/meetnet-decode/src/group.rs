@@ -13,6 +13,8 @@ use crate::fields::{Span, TextValues};
 use crate::format::csv::CsvScratch;
 use crate::format::influx::LineKeys;
 use crate::identity::HardwareIds;
+use crate::json::tape::Tape;
+use crate::stations::Places;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
 /// become a gigabyte of explanations.
@@ -46,6 +48,8 @@ impl Decoded {
 pub struct Group {
     corrections: Corrections,
     pub(crate) output: Output,
+    /// Where the values of the body stand that is being decoded.
+    pub(crate) tape: Tape,
     pub(crate) scratch: Scratch,
 }
 
@@ -67,7 +71,9 @@ impl Group {
                 item: None,
                 envelope: 0,
                 rejected: 0,
+                places: Places::default(),
             },
+            tape: Tape::default(),
             scratch: Scratch::default(),
         }
     }
@@ -108,16 +114,16 @@ pub(crate) struct Scratch {
     pub(crate) spans: Vec<Span>,
     /// The same for a part of it.
     pub(crate) part_spans: Vec<Span>,
-    /// The elements of an array.
-    pub(crate) elements: Vec<Span>,
-    /// The elements of an array within an element.
-    pub(crate) part_elements: Vec<Span>,
-    /// The cells of an array within an element of an element.
-    pub(crate) cells: Vec<Span>,
-    /// By cell: the member that it is.
+    /// The units that a document states of its values.
+    pub(crate) units: Vec<Span>,
+    /// Those of the values of a document that belong together.
+    pub(crate) subset: Vec<Span>,
+    /// By cell of a row: the member that it is.
     pub(crate) members: Vec<Option<usize>>,
     /// A text that had to be unescaped, where there is a document in it.
     pub(crate) text: String,
+    /// Where the values of that document stand.
+    pub(crate) inner: Tape,
     /// The values of a flat message.
     pub(crate) values: TextValues,
     /// The record of a table.
@@ -153,6 +159,8 @@ pub(crate) struct Output {
     item: Option<u32>,
     /// Rejects of the current envelope.
     rejected: u32,
+    /// Places met so far.
+    pub(crate) places: Places,
 }
 
 impl Output {

@@ -2,8 +2,8 @@
 //! their HMAC before anything else sees them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{DECLARED_HARDWARE_ID, Place, SourceDeclaration, ValueRef};
 
@@ -98,7 +98,7 @@ impl Naming {
 
 /// Returns the part of a text that names a device or station.
 pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
-    let raw = raw.trim();
+    let raw = read::trimmed(raw);
     if raw.is_empty() {
         return Err(IdFault::Missing);
     }

@@ -163,7 +163,9 @@ pub(crate) fn read_period(
             )
         })
     };
-    let Some((start, end)) = text.split_once('/') else {
+    // Looked for byte by byte: the text is too short for a search to pay.
+    let slash = text.bytes().position(|byte| byte == b'/');
+    let Some((start, end)) = slash.map(|at| (&text[..at], &text[at + 1..])) else {
         return instant(&text).map(|start| {
             Some(Period {
                 start,

@@ -23,8 +23,9 @@
 //!   are redacted;
 //! - an envelope lists at most [`REJECTS_PER_ENVELOPE_MAX`] rejects and counts the rest.
 //!
-//! How it is fast: the pointers of a source are compiled into a tree, one walk over the body notes where the wanted
-//! values stand (nothing is built, nothing allocated per message), and each is then read as what its column must be.
+//! How it is fast: one pass over a body notes where its values stand. The pointers of a source are compiled into a tree,
+//! with which one walk finds the values that are wanted (nothing is built, nothing allocated per message), and each is
+//! then read as what its column must be, into columns whose buffers are used again.
 //! A new format is a module under `format` that finds documents, time and sensor, and hands them to the mapping.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]

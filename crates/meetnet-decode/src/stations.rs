@@ -6,11 +6,10 @@
 //! is where the sensor stands then: the lake goes on with the period that is under way, or begins another one where the
 //! sensor has moved (`meetnet-lake`, `actor/periods.rs`).
 
-use std::collections::HashSet;
-
+use hashbrown::{HashMap, HashSet};
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::privacy::snap_place;
+use meetnet_model::privacy::{SnappedPlace, snap_place};
 use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
 
 use crate::error::SetupProblem;
@@ -23,6 +22,8 @@ use crate::mapping::{dataset_position, filled_column};
 
 /// The dataset of the stations.
 const DATASET: &str = "stations";
+/// Places that a group remembers; then it starts afresh.
+const PLACES_CACHED_MAX: usize = 16_384;
 
 /// Fills `stations`.
 #[derive(Clone, Debug)]
@@ -89,7 +90,8 @@ impl Stations {
     /// row, and nor does 0, 0: so senders write that they do not know.
     fn emit(&self, station: &Station<'_>, received_at: i64, excerpt: &str, output: &mut Output) {
         let (lon, lat) = station.place;
-        let Some(place) = snap_place(lon, lat).filter(|_| (lon, lat) != (0.0, 0.0)) else {
+        let place = output.places.snap(lon, lat);
+        let Some(place) = place.filter(|_| (lon, lat) != (0.0, 0.0)) else {
             return;
         };
         let row = output.draft(self.dataset);
@@ -109,6 +111,23 @@ impl Stations {
         row.set_int(self.h3_r7, place.h3_r7);
         row.set_int(self.h3_r9, place.h3_r9);
         output.finish_row(self.dataset, excerpt);
+    }
+}
+
+/// The places that a group has met, so that a sensor costs two H3 cells once and not with every poll.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// By the bits of longitude and latitude.
+    known: HashMap<(u64, u64), Option<SnappedPlace>>,
+}
+
+impl Places {
+    fn snap(&mut self, lon: f64, lat: f64) -> Option<SnappedPlace> {
+        if self.known.len() >= PLACES_CACHED_MAX {
+            self.known.clear();
+        }
+        let place = self.known.entry((lon.to_bits(), lat.to_bits()));
+        *place.or_insert_with(|| snap_place(lon, lat))
     }
 }
 

@@ -5,14 +5,19 @@
 
 use std::sync::Arc;
 
+use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowNativeType, DataType, Field, SchemaRef};
 
 use crate::column::ColumnType;
 use crate::dataset::DatasetDeclaration;
+
+/// Bytes of one column up to which its buffer is kept for the next group.
+const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// Rows of one dataset, columnar: the declared columns plus the envelope each row came from.
 #[derive(Clone, Debug)]
@@ -28,26 +33,181 @@ pub struct DatasetRows {
     pub timeless: Vec<bool>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The values of one column: those of the finished rows, and behind them what the draft has set. Where a row has none,
+/// the place is filled.
+#[derive(Debug)]
+struct Column {
+    values: Values,
+    nulls: NullBufferBuilder,
+    required: bool,
+    draft: Cell,
+}
+
+/// What the draft has in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cell {
     Null,
-    Int(i64),
-    Float(f64),
-    Bool(bool),
-    /// Range in `texts`.
-    Text(usize, usize),
-    /// Range in `floats`.
-    List(usize, usize),
+    Set,
+    /// A value of another type than declared, which is not kept.
+    Wrong,
 }
 
 #[derive(Debug)]
-enum ColumnBuilder {
-    Text(StringBuilder),
-    Int(Int64Builder),
-    Float(Float64Builder),
-    Bool(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    FloatList(ListBuilder<Float64Builder>),
+enum Values {
+    Text {
+        bytes: Vec<u8>,
+        offsets: Vec<i32>,
+    },
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Bool(Vec<bool>),
+    Timestamp(Vec<i64>),
+    FloatList {
+        elements: Vec<f64>,
+        offsets: Vec<i32>,
+    },
+}
+
+impl Column {
+    fn new(column_type: ColumnType, required: bool) -> Self {
+        let values = match column_type {
+            ColumnType::Text => Values::Text {
+                bytes: Vec::new(),
+                offsets: vec![0],
+            },
+            ColumnType::Int => Values::Int(Vec::new()),
+            ColumnType::Float => Values::Float(Vec::new()),
+            ColumnType::Bool => Values::Bool(Vec::new()),
+            ColumnType::Timestamp => Values::Timestamp(Vec::new()),
+            ColumnType::FloatList => Values::FloatList {
+                elements: Vec::new(),
+                offsets: vec![0],
+            },
+        };
+        Self {
+            values,
+            nulls: NullBufferBuilder::new(0),
+            required,
+            draft: Cell::Null,
+        }
+    }
+
+    /// Sets the draft's value: `set` appends it, or returns false where it is of another type.
+    #[inline]
+    fn set(&mut self, set: impl FnOnce(&mut Values) -> bool) {
+        self.unset();
+        self.draft = if set(&mut self.values) {
+            Cell::Set
+        } else {
+            Cell::Wrong
+        };
+    }
+
+    /// Takes back what the draft has set.
+    #[inline]
+    fn unset(&mut self) {
+        if self.draft == Cell::Set {
+            match &mut self.values {
+                Values::Text { bytes, offsets } => bytes.truncate(last(offsets)),
+                Values::Int(values) | Values::Timestamp(values) => {
+                    values.truncate(values.len() - 1)
+                }
+                Values::Float(values) => values.truncate(values.len() - 1),
+                Values::Bool(values) => values.truncate(values.len() - 1),
+                Values::FloatList { elements, offsets } => elements.truncate(last(offsets)),
+            }
+        }
+        self.draft = Cell::Null;
+    }
+
+    #[inline]
+    fn is_bad(&self) -> bool {
+        match self.draft {
+            Cell::Set => false,
+            Cell::Null => self.required,
+            Cell::Wrong => true,
+        }
+    }
+
+    /// Makes what the draft has the value of a row.
+    #[inline]
+    fn finish(&mut self) {
+        let is_set = self.draft == Cell::Set;
+        match &mut self.values {
+            Values::Text { bytes, offsets } => offsets.push(offset(bytes.len())),
+            Values::FloatList { elements, offsets } => offsets.push(offset(elements.len())),
+            Values::Int(values) | Values::Timestamp(values) if !is_set => values.push(0),
+            Values::Float(values) if !is_set => values.push(0.0),
+            Values::Bool(values) if !is_set => values.push(false),
+            Values::Int(_) | Values::Timestamp(_) | Values::Float(_) | Values::Bool(_) => {}
+        }
+        self.nulls.append(is_set);
+        self.draft = Cell::Null;
+    }
+
+    /// Takes the values and leaves none.
+    fn take(&mut self) -> ArrayRef {
+        let nulls = self.nulls.finish();
+        match &mut self.values {
+            Values::Text { bytes, offsets } => Arc::new(StringArray::new(
+                taken_offsets(offsets),
+                Buffer::from_vec(taken(bytes)),
+                nulls,
+            )),
+            Values::Int(values) => Arc::new(Int64Array::new(scalars(values), nulls)),
+            Values::Float(values) => Arc::new(Float64Array::new(scalars(values), nulls)),
+            Values::Bool(values) => {
+                let values = BooleanBuffer::from(taken(values));
+                Arc::new(BooleanArray::new(values, nulls))
+            }
+            Values::Timestamp(values) => {
+                let times = TimestampMicrosecondArray::new(scalars(values), nulls);
+                Arc::new(times.with_timezone("UTC"))
+            }
+            Values::FloatList { elements, offsets } => {
+                let field = Arc::new(Field::new("element", DataType::Float64, true));
+                let elements = Arc::new(Float64Array::new(scalars(elements), None));
+                Arc::new(ListArray::new(
+                    field,
+                    taken_offsets(offsets),
+                    elements,
+                    nulls,
+                ))
+            }
+        }
+    }
+}
+
+/// Returns the end of a value as an offset of Arrow.
+fn offset(end: usize) -> i32 {
+    i32::try_from(end).expect("a group has less than 2 GiB of one column")
+}
+
+/// Returns where the last value of a finished row ends.
+fn last(offsets: &[i32]) -> usize {
+    offsets.last().map_or(0, |offset| *offset as usize)
+}
+
+/// Takes the values and leaves none, but their room where it is not too much: a group fills what the one before has
+/// touched, and its arrays have no byte more than they need.
+fn taken<T: Copy>(values: &mut Vec<T>) -> Vec<T> {
+    if values.capacity() * size_of::<T>() > KEPT_BYTES_MAX {
+        return std::mem::take(values);
+    }
+    let taken = values.as_slice().to_vec();
+    values.clear();
+    taken
+}
+
+fn scalars<T: ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
+    ScalarBuffer::from(taken(values))
+}
+
+/// Takes the offsets of values and leaves that of the first to come.
+fn taken_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
+    let taken = scalars(offsets);
+    offsets.push(0);
+    OffsetBuffer::new(taken)
 }
 
 /// Builds [`DatasetRows`] row by row.
@@ -55,10 +215,7 @@ enum ColumnBuilder {
 pub struct RowsBuilder {
     declaration: Arc<DatasetDeclaration>,
     schema: SchemaRef,
-    columns: Vec<ColumnBuilder>,
-    draft: Vec<Cell>,
-    texts: String,
-    floats: Vec<f64>,
+    columns: Vec<Column>,
     envelopes: Vec<u32>,
     timeless: Vec<bool>,
     draft_is_timeless: bool,
@@ -67,33 +224,12 @@ pub struct RowsBuilder {
 impl RowsBuilder {
     /// Returns an empty builder for the declared columns of `declaration`.
     pub fn new(declaration: Arc<DatasetDeclaration>) -> Self {
-        let columns = declaration
-            .columns
-            .iter()
-            .map(|column| match column.column_type {
-                ColumnType::Text => ColumnBuilder::Text(StringBuilder::new()),
-                ColumnType::Int => ColumnBuilder::Int(Int64Builder::new()),
-                ColumnType::Float => ColumnBuilder::Float(Float64Builder::new()),
-                ColumnType::Bool => ColumnBuilder::Bool(BooleanBuilder::new()),
-                ColumnType::Timestamp => ColumnBuilder::Timestamp(
-                    TimestampMicrosecondBuilder::new().with_timezone("UTC"),
-                ),
-                ColumnType::FloatList => ColumnBuilder::FloatList(
-                    ListBuilder::new(Float64Builder::new()).with_field(Arc::new(Field::new(
-                        "element",
-                        DataType::Float64,
-                        true,
-                    ))),
-                ),
-            })
-            .collect();
+        let columns = declaration.columns.iter();
+        let columns = columns.map(|column| Column::new(column.column_type, column.required));
         Self {
             schema: declaration.declared_schema(),
-            draft: vec![Cell::Null; declaration.columns.len()],
+            columns: columns.collect(),
             declaration,
-            columns,
-            texts: String::new(),
-            floats: Vec::new(),
             envelopes: Vec::new(),
             timeless: Vec::new(),
             draft_is_timeless: false,
@@ -116,21 +252,36 @@ impl RowsBuilder {
     }
 
     /// Sets a text in the draft; `column` is a position in the declaration.
+    #[inline]
     pub fn set_text(&mut self, column: usize, value: &str) {
-        let start = self.texts.len();
-        self.texts.push_str(value);
-        self.draft[column] = Cell::Text(start, self.texts.len());
+        self.columns[column].set(|values| match values {
+            Values::Text { bytes, .. } => {
+                bytes.extend_from_slice(value.as_bytes());
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Sets an integer in the draft; for a timestamp column, microseconds since 1970 UTC.
+    #[inline]
     pub fn set_int(&mut self, column: usize, value: i64) {
-        self.draft[column] = Cell::Int(value);
+        self.columns[column].set(|values| match values {
+            Values::Int(values) | Values::Timestamp(values) => {
+                values.push(value);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Returns an integer of the draft; none where it is not set.
     pub fn draft_int(&self, column: usize) -> Option<i64> {
-        match self.draft[column] {
-            Cell::Int(value) => Some(value),
+        let column = &self.columns[column];
+        match &column.values {
+            Values::Int(values) | Values::Timestamp(values) if column.draft == Cell::Set => {
+                values.last().copied()
+            }
             _ => None,
         }
     }
@@ -142,106 +293,74 @@ impl RowsBuilder {
     }
 
     /// Sets a float in the draft; a NaN or an infinity is a missing value.
+    #[inline]
     pub fn set_float(&mut self, column: usize, value: f64) {
-        self.draft[column] = if value.is_finite() {
-            Cell::Float(value)
-        } else {
-            Cell::Null
-        };
+        let column = &mut self.columns[column];
+        if !value.is_finite() {
+            return column.unset();
+        }
+        column.set(|values| match values {
+            Values::Float(values) => {
+                values.push(value);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Sets a boolean in the draft.
     pub fn set_bool(&mut self, column: usize, value: bool) {
-        self.draft[column] = Cell::Bool(value);
+        self.columns[column].set(|values| match values {
+            Values::Bool(values) => {
+                values.push(value);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Sets a list of floats in the draft.
     pub fn set_list(&mut self, column: usize, values: &[f64]) {
-        let start = self.floats.len();
-        self.floats.extend_from_slice(values);
-        self.draft[column] = Cell::List(start, self.floats.len());
+        self.columns[column].set(|column| match column {
+            Values::FloatList { elements, .. } => {
+                elements.extend_from_slice(values);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Appends the draft as a row of the envelope at position `envelope` and starts the next draft.
     /// On error, names the first required column without a value (or with one of another type); nothing is appended.
     pub fn finish_row(&mut self, envelope: u32) -> Result<(), &str> {
-        let bad = self
-            .declaration
-            .columns
-            .iter()
-            .zip(&self.draft)
-            .position(|(column, cell)| {
-                !matches!(
-                    (column.column_type, cell),
-                    (ColumnType::Text, Cell::Text(..))
-                        | (ColumnType::Int | ColumnType::Timestamp, Cell::Int(_))
-                        | (ColumnType::Float, Cell::Float(_))
-                        | (ColumnType::Bool, Cell::Bool(_))
-                        | (ColumnType::FloatList, Cell::List(..))
-                ) && (column.required || !matches!(cell, Cell::Null))
-            });
-        if let Some(bad) = bad {
+        if let Some(bad) = self.columns.iter().position(Column::is_bad) {
             self.discard_row();
             return Err(&self.declaration.columns[bad].name);
         }
-        for (builder, cell) in self.columns.iter_mut().zip(&self.draft) {
-            match (builder, *cell) {
-                (ColumnBuilder::Text(b), Cell::Text(start, end)) => {
-                    b.append_value(&self.texts[start..end]);
-                }
-                (ColumnBuilder::Int(b), Cell::Int(value)) => b.append_value(value),
-                (ColumnBuilder::Timestamp(b), Cell::Int(value)) => b.append_value(value),
-                (ColumnBuilder::Float(b), Cell::Float(value)) => b.append_value(value),
-                (ColumnBuilder::Bool(b), Cell::Bool(value)) => b.append_value(value),
-                (ColumnBuilder::FloatList(b), Cell::List(start, end)) => {
-                    b.values().append_slice(&self.floats[start..end]);
-                    b.append(true);
-                }
-                (ColumnBuilder::Text(b), _) => b.append_null(),
-                (ColumnBuilder::Int(b), _) => b.append_null(),
-                (ColumnBuilder::Timestamp(b), _) => b.append_null(),
-                (ColumnBuilder::Float(b), _) => b.append_null(),
-                (ColumnBuilder::Bool(b), _) => b.append_null(),
-                (ColumnBuilder::FloatList(b), _) => b.append(false),
-            }
-        }
+        self.columns.iter_mut().for_each(Column::finish);
         self.envelopes.push(envelope);
         self.timeless.push(self.draft_is_timeless);
-        self.discard_row();
+        self.draft_is_timeless = false;
         Ok(())
     }
 
     /// Forgets the draft.
     pub fn discard_row(&mut self) {
-        self.draft.fill(Cell::Null);
+        self.columns.iter_mut().for_each(Column::unset);
         self.draft_is_timeless = false;
-        self.texts.clear();
-        self.floats.clear();
     }
 
-    /// Takes the finished rows and leaves the builder empty for the next group.
+    /// Takes the finished rows and leaves the builder empty for the next group. A draft that is not finished is forgotten.
     pub fn take(&mut self) -> DatasetRows {
-        let arrays: Vec<ArrayRef> = self
-            .columns
-            .iter_mut()
-            .map(|builder| -> ArrayRef {
-                match builder {
-                    ColumnBuilder::Text(b) => Arc::new(b.finish()),
-                    ColumnBuilder::Int(b) => Arc::new(b.finish()),
-                    ColumnBuilder::Timestamp(b) => Arc::new(b.finish()),
-                    ColumnBuilder::Float(b) => Arc::new(b.finish()),
-                    ColumnBuilder::Bool(b) => Arc::new(b.finish()),
-                    ColumnBuilder::FloatList(b) => Arc::new(b.finish()),
-                }
-            })
-            .collect();
+        self.discard_row();
+        let arrays = self.columns.iter_mut().map(Column::take).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
             .expect("the builders follow the declared schema");
         DatasetRows {
             declaration: Arc::clone(&self.declaration),
             batch,
-            envelopes: std::mem::take(&mut self.envelopes),
-            timeless: std::mem::take(&mut self.timeless),
+            envelopes: taken(&mut self.envelopes),
+            timeless: taken(&mut self.timeless),
         }
     }
 }

@@ -303,8 +303,24 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     Some((date.days() * DAY_US + of_day, offset))
 }
 
+/// Reads digits and nothing else, as nearly all numbers of seconds or milliseconds are; none for any other text.
+fn whole_number(text: &str) -> Option<i64> {
+    const DIGITS_MAX: usize = 18;
+    if !(1..=DIGITS_MAX).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        Some(number * 10 + digit)
+    })
+}
+
 /// Reads a decimal number exactly and scales it by 10^`places`; further digits are cut towards the past.
 fn read_decimal(text: &str, places: u32, unit: &'static str) -> Result<i64, TimeError> {
+    if let Some(whole) = whole_number(text) {
+        let micros = whole.checked_mul(10_i64.pow(places));
+        return in_range(micros.ok_or(TimeError::OutOfRange)?);
+    }
     let error = TimeError::NotUnix { unit };
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -1,8 +1,8 @@
 //! Fields that have a name and a text: what forms, CSV, the line protocol and SenML come down to.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use hashbrown::HashMap;
 use meetnet_model::source::Place;
 
 use crate::error::SetupProblem;

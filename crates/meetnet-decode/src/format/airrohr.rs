@@ -16,8 +16,7 @@
 
 mod pins;
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::reject::RejectReason;
@@ -33,7 +32,8 @@ use crate::json::places::PairPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::tape::{Value, Values};
+use crate::json::walk::walk;
 use crate::mapping::{Emitted, MappingFault};
 use crate::topic::TopicPattern;
 
@@ -225,29 +225,29 @@ impl AirrohrDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        walk(&self.shape, text, text, &mut scratch.spans)?;
         let Scratch {
             spans,
             part_spans,
-            elements: list,
             row,
             ..
         } = scratch;
-        let is_list = match Fields::json(text, spans).source_text(self.values) {
-            Some(raw) => elements(raw, text, list)?,
-            None => false,
-        };
-        if !is_list {
+        let message = tape.read(text)?;
+        walk(&self.shape, message, spans);
+        let list = message.at(spans[usize::from(self.values.0)]);
+        let Some(list) = list.and_then(Value::elements) else {
             output.reject(
                 RejectReason::UnexpectedShape,
                 "no airRohr message: it has no list `sensordatavalues`",
                 text,
             );
             return Ok(());
-        }
+        };
         if list.is_empty() {
             output.reject(
                 RejectReason::NoObservation,
@@ -299,7 +299,7 @@ impl AirrohrDecoder {
                     return Ok(FoundId::Hardware(CHIP, chip));
                 }
                 Reading::Value(chip) => {
-                    return Ok(FoundId::Hardware(CHIP, format!("{kind}{chip}").into()));
+                    return Ok(FoundId::Hardware(CHIP, [kind, &*chip].concat().into()));
                 }
             }
         }
@@ -311,29 +311,23 @@ impl AirrohrDecoder {
     fn sort_values<'a>(
         &self,
         text: &'a str,
-        list: &[Span],
+        list: Values<'a>,
         pin: Option<&str>,
         element_spans: &mut Vec<Span>,
         values: &mut [Span],
     ) -> Unknown<'a> {
         let mut unknown = Unknown::default();
-        for span in list {
-            let element = span.text(text).unwrap_or_default();
-            let read = walk(&self.element, element, text, element_spans);
+        for element in list {
+            walk(&self.element, element, element_spans);
             let fields = Fields::json(text, element_spans);
-            let (Ok(()), Reading::Value(name)) = (read, read::text(fields.raw(self.value_type)))
-            else {
+            let Reading::Value(name) = read::text(fields.raw(self.value_type)) else {
                 unknown.add("(no value_type)");
                 continue;
             };
             let at_pin = pin.and_then(|pin| self.pins.get(pin, &name));
             match at_pin.or_else(|| self.value_types.get(&*name).copied()) {
                 Some(None) => {}
-                Some(Some(slot)) => {
-                    let value = fields.source_text(self.value);
-                    values[usize::from(slot.0)] =
-                        value.map(|raw| Span::of(raw, text)).unwrap_or_default();
-                }
+                Some(Some(slot)) => values[usize::from(slot.0)] = fields.span(self.value),
                 None => match name {
                     std::borrow::Cow::Borrowed(name) => unknown.add(name),
                     std::borrow::Cow::Owned(_) => unknown.add("(escaped name)"),

@@ -123,13 +123,16 @@ impl ChirpstackDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         if event_of(body.envelope).is_some_and(|event| OTHER_EVENTS.contains(&event)) {
             output.ignore();
             return Ok(());
         }
-        walk(&self.shape, body.text, body.text, &mut scratch.spans)?;
+        walk(&self.shape, tape.read(body.text)?, &mut scratch.spans);
         self.uplink(body, output, scratch);
         Ok(())
     }
@@ -140,6 +143,7 @@ impl ChirpstackDecoder {
             spans,
             part_spans,
             text,
+            inner,
             row,
             ..
         } = scratch;
@@ -155,9 +159,12 @@ impl ChirpstackDecoder {
                     return output.reject(RejectReason::UnexpectedShape, message, body.text);
                 }
             }
-            if let Err(error) = walk(&self.text_shape, text, text, part_spans) {
-                let message = format!("the text in `objectJSON` is not JSON: {error}");
-                return output.reject(RejectReason::Malformed, message, body.text);
+            match inner.read(text) {
+                Ok(document) => walk(&self.text_shape, document, part_spans),
+                Err(error) => {
+                    let message = format!("the text in `objectJSON` is not JSON: {error}");
+                    return output.reject(RejectReason::Malformed, message, body.text);
+                }
             }
             (&self.text_payload, Fields::json(text, part_spans))
         };

@@ -21,8 +21,8 @@ mod place;
 mod value;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{MapEntry, SourceDeclaration};

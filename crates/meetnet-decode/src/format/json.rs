@@ -11,14 +11,15 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 
-use crate::fields::{Fields, Slot, Span, WantedPlaces};
+use crate::fields::{Fields, Slot, WantedPlaces};
+use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped};
-use crate::format::{Body, reject_malformed};
 use crate::group::{Group, Output, Scratch};
 use crate::json::places::{ArrayPlaces, Each, PairPlaces, Pairs};
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::tape::{Value, Values};
+use crate::json::walk::walk;
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
@@ -93,35 +94,39 @@ impl JsonDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
-        let text = body.text;
-        if self.shape.indexes_root() || !elements(text, text, &mut scratch.elements)? {
-            walk(&self.shape, text, text, &mut scratch.spans)?;
-            self.document(body, text, output, scratch);
+        let document = tape.read(body.text)?;
+        let documents = document.elements().filter(|_| !self.shape.indexes_root());
+        let Some(documents) = documents else {
+            self.document(body, document, output, scratch);
             return Ok(());
-        }
-        if scratch.elements.is_empty() {
+        };
+        if documents.is_empty() {
             output.reject(
                 RejectReason::NoObservation,
                 "the body is an empty array",
-                text,
+                body.text,
             );
         }
-        body.parts(&self.shape, output, scratch, |element, output, scratch| {
-            self.document(body, element, output, scratch);
-        });
+        for document in documents {
+            self.document(body, document, output, scratch);
+        }
         Ok(())
     }
 
-    /// Decodes one document, whose wanted values stand in `scratch.spans`.
     fn document(
         &self,
         body: &Body<'_>,
-        document: &str,
+        value: Value<'_>,
         output: &mut Output,
         scratch: &mut Scratch,
     ) {
+        walk(&self.shape, value, &mut scratch.spans);
+        let document = value.text();
         if self.shape.root().slot.is_none() && !document.starts_with(['{', '[']) {
             output.reject(
                 RejectReason::UnexpectedShape,
@@ -133,26 +138,16 @@ impl JsonDecoder {
         match &self.arrays {
             Arrays::None => self.emit(body, document, output, scratch),
             Arrays::Each(each) => {
-                if !array(each.array, &each.name, body, document, output, scratch) {
-                    return;
-                }
-                for at in 0..scratch.part_elements.len() {
-                    let part = scratch.part_elements[at]
-                        .text(body.text)
-                        .unwrap_or_default();
-                    if let Err(error) =
-                        walk(&each.element, part, body.text, &mut scratch.part_spans)
-                    {
-                        reject_malformed(&error, part, output);
-                        continue;
-                    }
+                let array = array(each.array, &each.name, value, output, scratch);
+                for part in array.into_iter().flatten() {
+                    walk(&each.element, part, &mut scratch.part_spans);
                     each.note(&scratch.part_spans, &mut scratch.spans);
-                    self.emit(body, part, output, scratch);
+                    self.emit(body, part.text(), output, scratch);
                 }
             }
             Arrays::Pairs(pairs) => {
-                if array(pairs.array, &pairs.name, body, document, output, scratch) {
-                    note_pairs(pairs, body.text, scratch);
+                if let Some(array) = array(pairs.array, &pairs.name, value, output, scratch) {
+                    note_pairs(pairs, array, body.text, scratch);
                     self.emit(body, document, output, scratch);
                 }
             }
@@ -178,52 +173,40 @@ impl JsonDecoder {
     }
 }
 
-/// Notes the elements of an array of a document in `scratch.part_elements`; where there is none, or nothing in it, makes
-/// a reject and returns false.
-fn array(
+/// Returns the elements of an array of a document; where there is none, or nothing in it, makes a reject.
+fn array<'t>(
     slot: Slot,
     name: &str,
-    body: &Body<'_>,
-    document: &str,
+    document: Value<'t>,
     output: &mut Output,
-    scratch: &mut Scratch,
-) -> bool {
-    let raw = Fields::json(body.text, &scratch.spans).source_text(slot);
-    let is_array = raw.is_some_and(|raw| {
-        elements(raw, body.text, &mut scratch.part_elements).unwrap_or_default()
-    });
-    let (reason, message) = if !is_array {
-        (
-            RejectReason::UnexpectedShape,
-            format!("the message has no array at `{name}`"),
-        )
-    } else if scratch.part_elements.is_empty() {
-        (
+    scratch: &Scratch,
+) -> Option<Values<'t>> {
+    let array = document.at(scratch.spans[usize::from(slot.0)]);
+    let (reason, message) = match array.and_then(Value::elements) {
+        Some(elements) if !elements.is_empty() => return Some(elements),
+        Some(_) => (
             RejectReason::NoObservation,
             format!("the array at `{name}` is empty"),
-        )
-    } else {
-        return true;
+        ),
+        None => (
+            RejectReason::UnexpectedShape,
+            format!("the message has no array at `{name}`"),
+        ),
     };
-    output.reject(reason, message, document);
-    false
+    output.reject(reason, message, document.text());
+    None
 }
 
 /// Notes the values of pairs in the slots of their names; elements that are no pairs are passed over.
-fn note_pairs(pairs: &Pairs, text: &str, scratch: &mut Scratch) {
-    for element in &scratch.part_elements {
-        let element = element.text(text).unwrap_or_default();
-        if walk(&pairs.element, element, text, &mut scratch.part_spans).is_err() {
-            continue;
-        }
+fn note_pairs(pairs: &Pairs, array: Values<'_>, text: &str, scratch: &mut Scratch) {
+    for element in array {
+        walk(&pairs.element, element, &mut scratch.part_spans);
         let fields = Fields::json(text, &scratch.part_spans);
         let Reading::Value(name) = read::text(fields.raw(pairs.pair_name)) else {
             continue;
         };
         if let Some(slot) = pairs.names.get(&*name) {
-            let value = fields.source_text(pairs.pair_value);
-            scratch.spans[usize::from(slot.0)] =
-                value.map(|raw| Span::of(raw, text)).unwrap_or_default();
+            scratch.spans[usize::from(slot.0)] = fields.span(pairs.pair_value);
         }
     }
 }

@@ -37,7 +37,8 @@ use crate::instant::{self, ObservedAt, Period, TimeFault};
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::tape::Value;
+use crate::json::walk::walk;
 use crate::mapping::{MappingFault, Stated, Units};
 use crate::topic::TopicPattern;
 
@@ -72,6 +73,8 @@ struct Attribute {
     /// Where its value is put, however it is written.
     slot: Slot,
     whole: Slot,
+    /// Whether that is the attribute itself: where it is absent, all else is.
+    is_attribute: bool,
     value: Slot,
     typed_value: Slot,
     own_typed_value: Slot,
@@ -120,6 +123,7 @@ impl WantedPlaces for AttributePlaces<'_> {
         };
         let places = Attribute {
             whole: want(&[], inner)?,
+            is_attribute: inner.is_empty(),
             value: want(&["value"], inner)?,
             typed_value: want(&["value", "@value"], inner)?,
             own_typed_value: want(&["@value"], inner)?,
@@ -235,51 +239,57 @@ impl NgsiDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        if !elements(text, text, &mut scratch.elements)? {
-            walk(&self.notification, text, text, &mut scratch.spans)?;
+        let document = tape.read(text)?;
+        let entities = if document.is_array() {
+            document
+        } else {
+            walk(&self.notification, document, &mut scratch.spans);
             let fields = Fields::json(text, &scratch.spans);
-            let data = fields.source_text(self.data);
+            let data = document.at(fields.span(self.data));
             // An entity may have an attribute `data`, which is no list.
-            let is_notified = |data: &&str| {
-                data.starts_with('[')
-                    || (data.starts_with('{')
+            let is_notified = |data: &Value<'_>| {
+                data.is_array()
+                    || (data.is_object()
                         && is_type(fields.source_text(self.message_type), "Notification"))
             };
             let Some(entities) = data.filter(is_notified) else {
-                body.part(
-                    &self.entity,
-                    text,
-                    output,
-                    scratch,
-                    |part, output, scratch| {
-                        self.entity(body, part, output, scratch);
-                    },
-                );
+                self.entity(body, document, output, scratch);
                 return Ok(());
             };
-            if !elements(entities, text, &mut scratch.elements)? {
-                // NGSI-LD allows one entity without a list.
-                scratch.elements.push(Span::of(entities, text));
-            }
-        }
-        if scratch.elements.is_empty() {
+            entities
+        };
+        let Some(entities) = entities.elements() else {
+            // NGSI-LD allows one entity without a list.
+            output.begin_item(0);
+            self.entity(body, entities, output, scratch);
+            return Ok(());
+        };
+        if entities.is_empty() {
             let message = "the notification has no entity";
             output.reject(RejectReason::NoObservation, message, text);
         }
-        let mut at = 0;
-        body.parts(&self.entity, output, scratch, |part, output, scratch| {
-            output.begin_item(at);
-            at += 1;
-            self.entity(body, part, output, scratch);
-        });
+        for (at, entity) in entities.enumerate() {
+            output.begin_item(at as u32);
+            self.entity(body, entity, output, scratch);
+        }
         Ok(())
     }
 
-    /// Decodes one entity, whose wanted parts stand in `scratch.spans`.
-    fn entity(&self, body: &Body<'_>, part: &str, output: &mut Output, scratch: &mut Scratch) {
+    fn entity(
+        &self,
+        body: &Body<'_>,
+        entity: Value<'_>,
+        output: &mut Output,
+        scratch: &mut Scratch,
+    ) {
+        walk(&self.entity, entity, &mut scratch.spans);
+        let part = entity.text();
         if !part.starts_with(['{', '[']) {
             let message = "no entity: neither an object nor a list of values";
             return output.reject(RejectReason::UnexpectedShape, message, part);
@@ -287,8 +297,8 @@ impl NgsiDecoder {
         let Scratch {
             spans,
             part_spans: values,
-            cells: units,
-            part_elements: subset,
+            units,
+            subset,
             row,
             ..
         } = scratch;
@@ -375,6 +385,10 @@ impl NgsiDecoder {
             spans.resize(self.entity.slots(), Span::default());
         }
         for attribute in &self.attributes {
+            // So it is with most: an entity has few of the attributes that data models know.
+            if attribute.is_attribute && !fields.has(attribute.whole) {
+                continue;
+            }
             let value = attribute.value(fields, is_plain);
             let Some(value) = value.filter(|value| *value != LD_NULL) else {
                 continue;

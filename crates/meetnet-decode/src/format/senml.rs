@@ -18,8 +18,8 @@
 //! - Records whose names no entry takes become one reject; the others stay.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{Place, SourceDeclaration, TimeFormat, ValueRef};
@@ -33,7 +33,7 @@ use crate::group::{Group, Output, Scratch};
 use crate::instant::{self, ObservedAt, TimeFault};
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::walk::walk;
 use crate::mapping::{MappingFault, Stated, UnitCodes, Units};
 use crate::topic::TopicPattern;
 
@@ -231,26 +231,27 @@ impl SenmlDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        if !elements(text, text, &mut scratch.elements)? {
-            // Read as JSON first: what is none is malformed and has no shape.
-            walk(&self.record, text, text, &mut scratch.spans)?;
+        let Some(records) = tape.read(text)?.elements() else {
             let message = "no SenML pack: the body is no array of records";
             output.reject(RejectReason::UnexpectedShape, message, text);
             return Ok(());
-        }
-        if scratch.elements.is_empty() {
+        };
+        if records.is_empty() {
             output.reject(RejectReason::NoObservation, "the pack has no record", text);
         }
         let mut base = Base::new();
         let mut unmapped = Unmapped::default();
-        for at in 0..scratch.elements.len() {
+        for (at, value) in records.enumerate() {
             output.begin_item(at as u32);
-            let record = scratch.elements[at].text(text).unwrap_or_default();
-            walk(&self.record, record, text, &mut scratch.spans)?;
-            if !record.starts_with('{') {
+            walk(&self.record, value, &mut scratch.spans);
+            let record = value.text();
+            if !value.is_object() {
                 let message = "a record is no object";
                 output.reject(RejectReason::UnexpectedShape, message, record);
                 continue;

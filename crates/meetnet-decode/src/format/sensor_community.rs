@@ -19,8 +19,8 @@
 //! - Value types that nobody knows become one reject for the whole body, which names them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use hashbrown::HashSet;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
@@ -28,16 +28,17 @@ use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Raw, Slot, Span};
+use crate::format::Body;
 use crate::format::airrohr::Unknown;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
-use crate::format::{Body, reject_malformed};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::tape::{Tape, Value};
+use crate::json::walk::walk;
 use crate::mapping::MappingFault;
 use crate::stations::{self, Station, Stations};
 use crate::topic::TopicPattern;
@@ -198,19 +199,23 @@ impl SensorCommunityDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         if body.text.starts_with(HEAD[SENSOR_ID]) {
             self.csv(body, output, scratch);
             return Ok(());
         }
-        self.list(body, output, scratch)
+        self.list(body, tape, output, scratch)
     }
 
     /// Decodes a list of readings.
     fn list(
         &self,
         body: &Body<'_>,
+        tape: &mut Tape,
         output: &mut Output,
         scratch: &mut Scratch,
     ) -> Result<(), serde_json::Error> {
@@ -218,54 +223,44 @@ impl SensorCommunityDecoder {
         let Scratch {
             spans,
             part_spans,
-            elements: readings,
-            part_elements,
             values,
             row,
             ..
         } = scratch;
-        if !elements(text, text, readings)? {
+        let Some(readings) = tape.read(text)?.elements() else {
             output.reject(
                 RejectReason::UnexpectedShape,
                 "no list of readings, and no file of the archive",
                 text,
             );
             return Ok(());
-        }
+        };
         let mut unknown = Unknown::default();
         let mut known = false;
         let mut seen = HashSet::new();
-        for reading in readings.iter() {
-            let reading = reading.text(text).unwrap_or_default();
-            if let Err(error) = walk(&self.reading, reading, text, spans) {
-                reject_malformed(&error, reading, output);
-                continue;
-            }
+        for value in readings {
+            walk(&self.reading, value, spans);
+            let reading = value.text();
             let fields = Fields::json(text, spans);
-            let is_list = match fields.source_text(self.slots.values) {
-                Some(list) => elements(list, text, part_elements)?,
-                None => false,
-            };
-            if !is_list {
+            let list = value.at(fields.span(self.slots.values));
+            let Some(pairs) = list.and_then(Value::elements) else {
                 output.reject(
                     RejectReason::UnexpectedShape,
                     "the reading has no list `sensordatavalues`",
                     reading,
                 );
                 continue;
-            }
+            };
             let device = match read::text(fields.raw(self.slots.sensor_type)) {
                 Reading::Value(name) => Some(name),
                 Reading::Missing | Reading::Wrong => None,
             };
             let is_counter = device.as_deref() == Some(COUNTER);
             values.begin(&self.names);
-            for element in part_elements.iter() {
-                let element = element.text(text).unwrap_or_default();
-                let read = walk(&self.element, element, text, part_spans);
+            for element in pairs {
+                walk(&self.element, element, part_spans);
                 let pair = Fields::json(text, part_spans);
-                let (Ok(()), Reading::Value(name)) = (read, read::text(pair.raw(self.value_type)))
-                else {
+                let Reading::Value(name) = read::text(pair.raw(self.value_type)) else {
                     unknown.add("(no value_type)");
                     continue;
                 };

@@ -18,8 +18,8 @@
 //! - Each row of a data array is decoded by itself.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{Place, SourceDeclaration};
@@ -35,7 +35,8 @@ use crate::json::places::PairPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk, walk_member};
+use crate::json::tape::{Value, Values};
+use crate::json::walk::{walk, walk_member};
 use crate::mapping::{MappingFault, Stated};
 use crate::topic::TopicPattern;
 
@@ -130,50 +131,59 @@ impl SensorThingsDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
-        let text = body.text;
         let mut items = Items::default();
-        if !elements(text, text, &mut scratch.elements)? {
-            walk(&self.shape, text, text, &mut scratch.spans)?;
-            self.entity(body, text, &mut items, output, scratch);
+        let document = tape.read(body.text)?;
+        let Some(entities) = document.elements() else {
+            self.entity(body, document, &mut items, output, scratch);
             return Ok(());
-        }
-        if scratch.elements.is_empty() {
+        };
+        if entities.is_empty() {
             let message = "the body is an empty array";
-            output.reject(RejectReason::NoObservation, message, text);
+            output.reject(RejectReason::NoObservation, message, body.text);
         }
-        body.parts(&self.shape, output, scratch, |part, output, scratch| {
-            self.entity(body, part, &mut items, output, scratch);
-        });
+        for entity in entities {
+            self.entity(body, entity, &mut items, output, scratch);
+        }
         Ok(())
     }
 
-    /// Decodes one object, whose wanted values stand in `scratch.spans`: an observation or a data array.
+    /// Decodes one object: an observation or a data array.
     fn entity(
         &self,
         body: &Body<'_>,
-        part: &str,
+        entity: Value<'_>,
         items: &mut Items,
         output: &mut Output,
         scratch: &mut Scratch,
     ) {
+        walk(&self.shape, entity, &mut scratch.spans);
+        let part = entity.text();
         let fields = Fields::json(body.text, &scratch.spans);
         let datastream = match self.datastream(body, &fields) {
             Ok(datastream) => datastream,
             Err(fault) => {
-                self.reject_entity(body, fault, part, items, output, scratch);
+                let rows = self.rows(entity, &scratch.spans);
+                reject_entity(fault, rows, part, items, output);
                 return;
             }
         };
+        let datastream = Datastream {
+            id: &datastream,
+            slot: self.datastreams.get(&*datastream).copied(),
+        };
         if fields.has(self.slots.data_array) {
-            self.data_array(body, &datastream, part, items, output, scratch);
+            self.data_array(body, datastream, entity, items, output, scratch);
             return;
         }
         items.begin(output);
         let result = scratch.spans[usize::from(self.slots.result.0)];
         let Scratch { spans, row, .. } = scratch;
-        self.observation(body, &datastream, result, part, spans, row, output);
+        self.observation(body, datastream, result, part, spans, row, output);
     }
 
     /// Returns the id of the datastream that an observation belongs to.
@@ -206,61 +216,64 @@ impl SensorThingsDecoder {
     fn data_array(
         &self,
         body: &Body<'_>,
-        datastream: &str,
-        part: &str,
+        datastream: Datastream<'_>,
+        entity: Value<'_>,
         items: &mut Items,
         output: &mut Output,
         scratch: &mut Scratch,
     ) {
-        let fault = self.components(body, scratch).err();
-        let fields = Fields::json(body.text, &scratch.spans);
-        let rows = fields
-            .source_text(self.slots.data_array)
-            .unwrap_or_default();
-        let is_list = elements(rows, body.text, &mut scratch.part_elements).unwrap_or(false);
-        if !is_list {
+        let fault = self.components(body, entity, scratch).err();
+        let Some(rows) = self.rows(entity, &scratch.spans) else {
             items.begin(output);
             let message = "`dataArray` is no list of rows";
-            return output.reject(RejectReason::UnexpectedShape, message, part);
-        }
+            return output.reject(RejectReason::UnexpectedShape, message, entity.text());
+        };
         let Scratch {
             spans,
-            part_elements,
-            cells,
             members,
-            row,
+            row: row_scratch,
             ..
         } = scratch;
-        for at in part_elements.iter() {
+        for row in rows {
             items.begin(output);
-            let text = at.text(body.text).unwrap_or_default();
+            let text = row.text();
             if let Some(Fault(reason, message)) = fault {
                 output.reject(reason, message, text);
                 continue;
             }
-            if !elements(text, body.text, cells).unwrap_or(false) || cells.len() != members.len() {
+            let cells = row.elements();
+            let Some(cells) = cells.filter(|cells| cells.clone().count() == members.len()) else {
                 let message = format!(
                     "the row is no list of {} values, one for each of the `components`",
                     members.len()
                 );
                 output.reject(RejectReason::UnexpectedShape, message, text);
                 continue;
-            }
+            };
             spans.fill(Span::default());
-            for (member, cell) in members.iter().zip(cells.iter()) {
-                let value = cell.text(body.text).unwrap_or_default();
+            for (member, cell) in members.iter().zip(cells) {
                 if let Some(member) = member {
-                    // Part of a body that was read as JSON already.
-                    let _ = walk_member(&self.shape, *member, value, body.text, spans);
+                    walk_member(&self.shape, *member, cell, spans);
                 }
             }
             let result = spans[usize::from(self.slots.result.0)];
-            self.observation(body, datastream, result, text, spans, row, output);
+            self.observation(body, datastream, result, text, spans, row_scratch, output);
         }
     }
 
+    /// Returns the rows of a data array, if it is a list.
+    fn rows<'t>(&self, entity: Value<'t>, spans: &[Span]) -> Option<Values<'t>> {
+        let rows = entity.at(spans[usize::from(self.slots.data_array.0)]);
+        rows.and_then(Value::elements)
+    }
+
     /// Notes which member each component is.
-    fn components(&self, body: &Body<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+    fn components(
+        &self,
+        body: &Body<'_>,
+        entity: Value<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
         let fields = Fields::json(body.text, &scratch.spans);
         if fields.has(self.slots.unknown) {
             return Err(Fault(
@@ -268,17 +281,16 @@ impl SensorThingsDecoder {
                 "the data array has a member that SensorThings 1.1 does not know; it may be a misspelled one",
             ));
         }
-        let list = fields.source_text(self.slots.components);
-        let is_list = elements(list.unwrap_or_default(), body.text, &mut scratch.cells);
-        if !is_list.unwrap_or(false) {
+        let list = entity.at(fields.span(self.slots.components));
+        let Some(list) = list.and_then(Value::elements) else {
             return Err(Fault(
                 RejectReason::UnexpectedShape,
                 "`components` is no list of names",
             ));
-        }
+        };
         scratch.members.clear();
-        for at in &scratch.cells {
-            let name = match read::text(at.text(body.text).map(Raw::Json)) {
+        for component in list {
+            let name = match read::text(Some(Raw::Json(component.text()))) {
                 Reading::Value(name) => name,
                 Reading::Missing | Reading::Wrong => "".into(),
             };
@@ -304,14 +316,14 @@ impl SensorThingsDecoder {
     fn observation(
         &self,
         body: &Body<'_>,
-        datastream: &str,
+        datastream: Datastream<'_>,
         result: Span,
         excerpt: &str,
         spans: &mut [Span],
         row: &mut RowScratch,
         output: &mut Output,
     ) {
-        let Some(slot) = self.datastreams.get(datastream) else {
+        let Some(slot) = datastream.slot else {
             let message = "no entry of the `map` has the datastream as its `field`; add one to keep its observations";
             return output.reject(RejectReason::NoMappedValue, message, excerpt);
         };
@@ -342,7 +354,7 @@ impl SensorThingsDecoder {
             what: "the observation",
             missing_id: "the observation has no sensor id where the source's `sensor_id` says",
         };
-        let found_id = || Ok(FoundId::Plain(datastream.into()));
+        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
         let stated = Stated {
             interval_s,
             units: None,
@@ -384,31 +396,28 @@ impl SensorThingsDecoder {
             _ => Ok(None),
         }
     }
+}
 
-    /// Makes the rejects of an object that cannot be read: one for each of its rows, so that each is answered.
-    fn reject_entity(
-        &self,
-        body: &Body<'_>,
-        fault: Fault,
-        part: &str,
-        items: &mut Items,
-        output: &mut Output,
-        scratch: &mut Scratch,
-    ) {
-        let Fault(reason, message) = fault;
-        let fields = Fields::json(body.text, &scratch.spans);
-        let rows = fields
-            .source_text(self.slots.data_array)
-            .unwrap_or_default();
-        if !elements(rows, body.text, &mut scratch.part_elements).unwrap_or(false) {
-            items.begin(output);
-            return output.reject(reason, message, part);
-        }
-        for _ in &scratch.part_elements {
-            items.begin(output);
-            output.reject(reason, message, part);
-        }
+/// Makes the rejects of an object that cannot be read: one for each of its rows, so that each is answered.
+fn reject_entity(
+    fault: Fault,
+    rows: Option<Values<'_>>,
+    part: &str,
+    items: &mut Items,
+    output: &mut Output,
+) {
+    let Fault(reason, message) = fault;
+    for _ in 0..rows.map_or(1, Iterator::count) {
+        items.begin(output);
+        output.reject(reason, message, part);
     }
+}
+
+/// The datastream of an observation, and the slot of its result; none where no entry of the map takes it.
+#[derive(Clone, Copy, Debug)]
+struct Datastream<'t> {
+    id: &'t str,
+    slot: Option<Slot>,
 }
 
 /// Why an object or a row is no observation.

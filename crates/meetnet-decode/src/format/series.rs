@@ -11,8 +11,9 @@
 //!
 //! Times are taken as they are: whether the time of a mean is its begin or its end is the publisher's word.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
 use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::lambert72;
@@ -24,14 +25,15 @@ use meetnet_model::units::{Conversion, Gas};
 use crate::decoders::{ABOUT_META, ABOUT_STATION};
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot};
-use crate::format::{Body, reject_id, reject_malformed, reject_time};
+use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Group, Output, RowScratch};
 use crate::identity::IdFault;
 use crate::instant;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::tape::Value;
+use crate::json::walk::walk;
 use crate::mapping::{MappingFault, dataset_position, filled_column};
 use crate::stations::{self, Station, Stations};
 
@@ -98,7 +100,8 @@ struct Beside<'a> {
     property: &'a Property,
     conversion: Conversion,
     interval_s: Option<i64>,
-    sensor: Option<&'a str>,
+    /// The id of the sensor, where the poll says which one it is.
+    sensor_id: Result<String, IdFault>,
 }
 
 impl SeriesDecoder {
@@ -196,27 +199,28 @@ impl SeriesDecoder {
             return self.station(body, group);
         }
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
-        if !elements(text, text, &mut scratch.elements)? {
-            walk(&self.whole, text, text, &mut scratch.spans)?;
+        let document = tape.read(text)?;
+        let list = if document.is_array() {
+            Some(document)
+        } else {
+            walk(&self.whole, document, &mut scratch.spans);
             let fields = Fields::json(text, &scratch.spans);
-            let list = fields
-                .source_text(self.values)
-                .or_else(|| fields.source_text(self.features));
-            let is_list = match list {
-                Some(list) => elements(list, text, &mut scratch.elements)?,
-                None => false,
-            };
-            if !is_list {
-                output.reject(
-                    RejectReason::UnexpectedShape,
-                    "no time series: neither a list, nor `values` or `features` that are one",
-                    text,
-                );
-                return Ok(());
-            }
-        }
+            let listed = |slot| document.at(fields.span(slot));
+            listed(self.values).or_else(|| listed(self.features))
+        };
+        let Some(points) = list.and_then(Value::elements) else {
+            output.reject(
+                RejectReason::UnexpectedShape,
+                "no time series: neither a list, nor `values` or `features` that are one",
+                text,
+            );
+            return Ok(());
+        };
         let beside = match self.beside(body) {
             Ok(beside) => beside,
             Err((reason, message)) => {
@@ -225,12 +229,9 @@ impl SeriesDecoder {
             }
         };
         let mut seen = HashSet::new();
-        for at in 0..scratch.elements.len() {
-            let part = scratch.elements[at].text(text).unwrap_or_default();
-            if let Err(error) = walk(&self.point, part, text, &mut scratch.spans) {
-                reject_malformed(&error, part, output);
-                continue;
-            }
+        for point in points {
+            walk(&self.point, point, &mut scratch.spans);
+            let part = point.text();
             let fields = Fields::json(text, &scratch.spans);
             self.point(body, &beside, &fields, part, &mut scratch.row, output);
             self.place_of_point(body, &fields, part, &mut scratch.row, &mut seen, output);
@@ -241,10 +242,13 @@ impl SeriesDecoder {
     /// Makes the rows of the sensors whose station the body describes.
     fn station(&self, body: &Body<'_>, group: &mut Group) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        walk(&self.described, text, text, &mut scratch.spans)?;
+        walk(&self.described, tape.read(text)?, &mut scratch.spans);
         let fields = Fields::json(text, &scratch.spans);
         let slots = &self.description;
         let place = slots
@@ -343,6 +347,9 @@ impl SeriesDecoder {
                     format!("the unit of the series: {error}"),
                 )
             })?;
+        let mut sensor_id = String::new();
+        let sensor = body.envelope.meta("sensor").ok_or(IdFault::Missing);
+        let named = sensor.and_then(|sensor| body.common.naming.plain(sensor, &mut sensor_id));
         Ok(Beside {
             name,
             property,
@@ -351,7 +358,7 @@ impl SeriesDecoder {
                 .envelope
                 .meta("interval-s")
                 .and_then(|seconds| seconds.parse().ok()),
-            sensor: body.envelope.meta("sensor"),
+            sensor_id: named.map(|()| sensor_id),
         })
     }
 
@@ -387,20 +394,23 @@ impl SeriesDecoder {
             }
             Err(fault) => return reject_time(&fault, excerpt, output),
         };
-        let station = match read::text(fields.raw(slots.station)) {
-            Reading::Value(station) => Some(station),
-            _ => beside.sensor.map(std::borrow::Cow::Borrowed),
+        let named = match read::text(fields.raw(slots.station)) {
+            Reading::Value(station) => {
+                let named = body.common.naming.plain(&station, &mut row.sensor_id);
+                named.map(|()| row.sensor_id.as_str())
+            }
+            _ => beside.sensor_id.as_deref().map_err(|fault| *fault),
         };
-        let named = station
-            .ok_or(IdFault::Missing)
-            .and_then(|station| body.common.naming.plain(&station, &mut row.sensor_id));
-        if let Err(fault) = named {
-            let missing = "neither the point nor the poll says which station it is of";
-            return reject_id(fault, missing, excerpt, output);
-        }
+        let sensor_id = match named {
+            Ok(sensor_id) => sensor_id,
+            Err(fault) => {
+                let missing = "neither the point nor the poll says which station it is of";
+                return reject_id(fault, missing, excerpt, output);
+            }
+        };
         let property = beside.property;
         let draft = output.draft(property.dataset);
-        draft.set_text(property.sensor_id, &row.sensor_id);
+        draft.set_text(property.sensor_id, sensor_id);
         draft.set_text(property.property, beside.name);
         draft.set_int(property.time, time);
         draft.set_float(property.value, value);

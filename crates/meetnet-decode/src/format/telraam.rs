@@ -28,7 +28,7 @@ use crate::group::{Group, Output, Scratch};
 use crate::instant;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
-use crate::json::walk::{elements, walk};
+use crate::json::walk::walk;
 use crate::mapping::{MappingFault, dataset_position, filled_column};
 
 /// The dataset of Telraam's rows.
@@ -203,20 +203,25 @@ impl TelraamDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        if !elements(text, text, &mut scratch.elements)? {
-            walk(&self.shape, text, text, &mut scratch.spans)?;
+        let document = tape.read(text)?;
+        let rows = if document.is_array() {
+            document
+        } else {
+            walk(&self.shape, document, &mut scratch.spans);
             let fields = Fields::json(text, &scratch.spans);
             if let (Some(segments), Some(features)) =
                 (&self.segments, fields.source_text(self.slots.features))
             {
                 return segments.decode(features, output);
             }
-            let rows = fields
-                .source_text(self.slots.report)
-                .or_else(|| fields.source_text(self.slots.data));
+            let listed = |slot| document.at(fields.span(slot));
+            let rows = listed(self.slots.report).or_else(|| listed(self.slots.data));
             let Some(rows) = rows else {
                 if let Some((reason, message)) = self.no_row(&fields) {
                     output.reject(reason, message, text);
@@ -225,22 +230,25 @@ impl TelraamDecoder {
                 }
                 return Ok(());
             };
-            if !elements(rows, text, &mut scratch.elements)? {
-                output.reject(
-                    RejectReason::UnexpectedShape,
-                    "`report` (or `data`) is not a list of rows",
-                    text,
-                );
-                return Ok(());
+            rows
+        };
+        let Some(rows) = rows.elements() else {
+            output.reject(
+                RejectReason::UnexpectedShape,
+                "`report` (or `data`) is not a list of rows",
+                text,
+            );
+            return Ok(());
+        };
+        for row in rows {
+            if row.is_object() {
+                walk(&self.shape, row, &mut scratch.spans);
+                self.row(body, row.text(), output, scratch);
+            } else {
+                let message = "a row is not an object";
+                output.reject(RejectReason::UnexpectedShape, message, row.text());
             }
         }
-        body.parts(&self.shape, output, scratch, |row, output, scratch| {
-            if row.starts_with('{') {
-                self.row(body, row, output, scratch);
-            } else {
-                output.reject(RejectReason::UnexpectedShape, "a row is not an object", row);
-            }
-        });
         Ok(())
     }
 

@@ -16,8 +16,8 @@ use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot};
-use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped};
+use crate::format::{Body, reject_malformed};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, TimeFault};
@@ -104,11 +104,15 @@ impl TtsDecoder {
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let Group {
-            output, scratch, ..
+            output,
+            tape,
+            scratch,
+            ..
         } = group;
         let text = body.text;
-        let error = match walk(&self.shape, text, text, &mut scratch.spans) {
-            Ok(()) => {
+        let error = match tape.read(text) {
+            Ok(document) => {
+                walk(&self.shape, document, &mut scratch.spans);
                 self.uplink(body, text, output, scratch);
                 return Ok(());
             }
@@ -122,22 +126,20 @@ impl TtsDecoder {
             return Err(error);
         }
         for line in documents() {
-            body.part(
-                &self.shape,
-                line,
-                output,
-                scratch,
-                |line, output, scratch| {
+            match tape.read(line) {
+                Ok(document) => {
+                    walk(&self.shape, document, &mut scratch.spans);
                     self.uplink(body, line, output, scratch);
-                },
-            );
+                }
+                Err(error) => reject_malformed(&error, line, output),
+            }
         }
         Ok(())
     }
 
     /// Decodes one message, whose wanted values stand in `scratch.spans`.
     fn uplink(&self, body: &Body<'_>, document: &str, output: &mut Output, scratch: &mut Scratch) {
-        let fields = Fields::json(body.text, &scratch.spans);
+        let fields = Fields::json(document, &scratch.spans);
         if let Some((reason, message)) = self.no_payload(&fields) {
             output.reject(reason, message, document);
             return;

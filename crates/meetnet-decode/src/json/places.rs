@@ -1,7 +1,6 @@
 //! Which values of JSON bodies a declaration wants: places become slots of a [`Shape`].
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use meetnet_model::source::{PairsDeclaration, Place};
 
 use crate::error::SetupProblem;

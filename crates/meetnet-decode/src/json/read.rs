@@ -22,6 +22,60 @@ pub(crate) enum Reading<T> {
 
 /// Reads a number, or a text that is one.
 pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
+    match raw.and_then(plain_number) {
+        Some(value) => Reading::Value(value),
+        None => number_in_any_dress(raw),
+    }
+}
+
+/// Reads a number as nearly all are written: with or without quotes, nothing else but a decimal.
+fn plain_number(raw: Raw<'_>) -> Option<f64> {
+    let text = match raw {
+        Raw::Json(text) => {
+            let inner = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'));
+            inner.unwrap_or(text)
+        }
+        Raw::Text(text) => text,
+    };
+    decimal(text.as_bytes())
+}
+
+/// Reads a decimal of at most 15 digits without an exponent; none for any other text, which may be a number, too.
+///
+/// Fifteen digits and powers of ten up to 10²² are exact as floats, so the one division rounds correctly.
+fn decimal(text: &[u8]) -> Option<f64> {
+    const DIGITS_MAX: usize = 15;
+    const POWERS: [f64; DIGITS_MAX + 1] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let (is_negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        text => (false, text),
+    };
+    if text.len() > DIGITS_MAX + 1 {
+        return None;
+    }
+    let mut number = 0_u64;
+    let mut point = None;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let places = point.map_or(0, |point| text.len() - point - 1);
+    let digits = text.len() - usize::from(point.is_some());
+    if !(1..=DIGITS_MAX).contains(&digits) {
+        return None;
+    }
+    let value = number as f64 / POWERS[places];
+    Some(if is_negative { -value } else { value })
+}
+
+fn number_in_any_dress(raw: Option<Raw<'_>>) -> Reading<f64> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => number_text(text),
@@ -77,7 +131,7 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
         Scalar::Text(text) => {
             let text = match text {
-                Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+                Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
                 Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
             };
             if text.is_empty() {
@@ -87,6 +141,14 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
             }
         }
         Scalar::Bool(_) | Scalar::Nested => Reading::Wrong,
+    }
+}
+
+/// Drops white space around a text, which few have.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 
@@ -163,6 +225,16 @@ pub(crate) fn list(raw: Option<Raw<'_>>, values: &mut Vec<f64>) -> Reading<()> {
     if inner.trim().is_empty() {
         return Reading::Missing;
     }
+    // As nearly all are written, in one pass.
+    let mut elements = inner.as_bytes().split(|byte| *byte == b',');
+    if elements.all(|element| {
+        let value = decimal(element.trim_ascii());
+        values.extend(value);
+        value.is_some()
+    }) {
+        return Reading::Value(());
+    }
+    values.clear();
     if inner.contains(['[', '{']) {
         return Reading::Wrong;
     }

@@ -29,7 +29,50 @@ pub(crate) struct Node {
     /// Where the name of the first member is kept that is no child and that the test holds for, if that is wanted.
     pub(crate) unknown: Option<(Slot, IsOdd)>,
     /// In the order in which they were added: messages mostly keep one order, and the walk expects it.
-    pub(crate) children: Vec<Child>,
+    children: Vec<Child>,
+    /// By length of a name: whether a child has it, so that most names that nobody wants are compared with none.
+    lengths: u64,
+    has_positions: bool,
+}
+
+impl Node {
+    #[inline]
+    pub(crate) fn children(&self) -> &[Child] {
+        &self.children
+    }
+
+    /// Returns true where a child is the position in an array.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.has_positions
+    }
+
+    /// Returns the number of the child with a name; it is looked for first where it is expected.
+    #[inline]
+    pub(crate) fn position(&self, name: &str, expected: usize) -> Option<usize> {
+        let (before, after) = self.children.split_at(expected.min(self.children.len()));
+        let is_it = |child: &Child| *child.name == *name;
+        if after.first().is_some_and(is_it) {
+            return Some(before.len());
+        }
+        if self.lengths & length_bit(name) == 0 {
+            return None;
+        }
+        let behind = after.iter().position(is_it);
+        behind
+            .map(|at| at + before.len())
+            .or_else(|| before.iter().position(is_it))
+    }
+
+    fn add(&mut self, child: Child) {
+        self.lengths |= length_bit(&child.name);
+        self.has_positions |= child.index.is_some();
+        self.children.push(child);
+    }
+}
+
+/// Returns the bit of the length of a name; all from 63 bytes on have one.
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 /// A set of pointers as a tree.
@@ -82,7 +125,7 @@ impl Shape {
                         .map_err(|_| SetupProblem::TooManyValues(SLOTS_MAX))?;
                     self.nodes.push(Node::default());
                     let index = array_index(token);
-                    self.nodes[at].children.push(Child {
+                    self.nodes[at].add(Child {
                         name: token.clone(),
                         index,
                         node,
@@ -129,11 +172,13 @@ impl Shape {
             u16::try_from(self.nodes.len()).map_err(|_| SetupProblem::TooManyValues(SLOTS_MAX))?;
         let root = self.nodes[0].clone();
         self.nodes.push(Node {
-            children: root.children,
-            ..Node::default()
+            slot: None,
+            object: None,
+            unknown: None,
+            ..root
         });
         for wrapper in wrappers {
-            self.nodes[0].children.push(Child {
+            self.nodes[0].add(Child {
                 name: (*wrapper).into(),
                 index: None,
                 node: inner,
@@ -144,10 +189,7 @@ impl Shape {
 
     /// Returns true where the root is read as an array by position.
     pub(crate) fn indexes_root(&self) -> bool {
-        self.root()
-            .children
-            .iter()
-            .any(|child| child.index.is_some())
+        self.root().has_positions
     }
 
     /// Returns the number of slots.

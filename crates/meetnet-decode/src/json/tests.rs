@@ -3,9 +3,10 @@ use std::borrow::Cow;
 use super::pointer::{Pointer, array_index};
 use super::read::{Reading, boolean, integer, list, number, text};
 use super::shape::Shape;
-use super::walk::{elements, walk};
+use super::tape::Tape;
+use super::walk::walk;
 use super::*;
-use crate::fields::{Fields, Raw, Slot};
+use crate::fields::{Fields, Raw, Slot, Span};
 
 /// Walks `body` for `pointers` and returns the raw texts found.
 fn found<'a>(pointers: &[&str], body: &'a str) -> Result<Vec<Option<&'a str>>, String> {
@@ -14,13 +15,21 @@ fn found<'a>(pointers: &[&str], body: &'a str) -> Result<Vec<Option<&'a str>>, S
         .iter()
         .map(|p| shape.want(&Pointer::parse(p).unwrap()).unwrap())
         .collect();
-    let mut spans = Vec::new();
-    walk(&shape, body, body, &mut spans).map_err(|error| error.to_string())?;
+    let spans = walked(&shape, body)?;
     let fields = Fields::json(body, &spans);
     Ok(slots
         .into_iter()
         .map(|slot| fields.source_text(slot))
         .collect())
+}
+
+/// Reads `body` and returns where the values that `shape` wants stand.
+fn walked(shape: &Shape, body: &str) -> Result<Vec<Span>, String> {
+    let mut tape = Tape::default();
+    let document = tape.read(body).map_err(|error| error.to_string())?;
+    let mut spans = Vec::new();
+    walk(shape, document, &mut spans);
+    Ok(spans)
 }
 
 #[test]
@@ -101,8 +110,7 @@ fn a_wrapper_is_opened_once() {
     let object = shape.want_object(&Pointer::member("b")).unwrap();
     shape.unwrap_members(&["result"]).unwrap();
     let check = |body: &str, has_a: bool, has_object: bool| {
-        let mut spans = Vec::new();
-        walk(&shape, body, body, &mut spans).unwrap();
+        let spans = walked(&shape, body).unwrap();
         let fields = Fields::json(body, &spans);
         assert_eq!(
             (fields.has(a), fields.has(object)),
@@ -117,15 +125,19 @@ fn a_wrapper_is_opened_once() {
 
 #[test]
 fn elements_are_the_parts_of_an_array() {
-    let mut spans = Vec::new();
-    let body = r#" [ {"a":[1,2]} , 3,"x" ] "#;
-    assert!(elements(body, body, &mut spans).unwrap());
-    let parts: Vec<_> = spans.iter().map(|span| span.text(body).unwrap()).collect();
-    assert_eq!(parts, [r#"{"a":[1,2]}"#, "3", "\"x\""]);
-    assert!(!elements("{}", "{}", &mut spans).unwrap());
-    assert!(spans.is_empty());
-    assert!(elements("[1,2", "[1,2", &mut spans).is_err());
-    assert!(elements("[1] 2", "[1] 2", &mut spans).is_err());
+    let mut tape = Tape::default();
+    let mut elements = |body: &str| -> Option<Vec<String>> {
+        let elements = tape.read(body).unwrap().elements()?;
+        Some(elements.map(|value| value.text().to_owned()).collect())
+    };
+    assert_eq!(
+        elements(r#" [ {"a":[1,2]} , 3,"x" ] "#).unwrap(),
+        [r#"{"a":[1,2]}"#, "3", "\"x\""]
+    );
+    assert_eq!(elements("[[],[{}]]").unwrap(), ["[]", "[{}]"]);
+    assert_eq!(elements("[ ]").unwrap(), [""; 0]);
+    assert_eq!(elements("{\"a\":[1]}"), None);
+    assert_eq!(elements("1"), None);
 }
 
 #[test]
@@ -328,8 +340,7 @@ fn a_member_that_nobody_wants_can_be_noted() {
     shape.want_member("a").unwrap();
     let unknown = shape.want_unknown(|name| !name.starts_with('@')).unwrap();
     let check = |body: &str, expect: Option<&str>| {
-        let mut spans = Vec::new();
-        walk(&shape, body, body, &mut spans).unwrap();
+        let spans = walked(&shape, body).unwrap();
         let fields = Fields::json(body, &spans);
         assert_eq!(fields.source_text(unknown), expect, "{body}");
     };

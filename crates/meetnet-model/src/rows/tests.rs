@@ -150,3 +150,20 @@ fn a_row_that_has_only_its_receive_time_says_so() {
     );
     assert!(rows.take().timeless.is_empty());
 }
+
+#[test]
+fn rows_take_no_more_memory_than_they_need() {
+    let mut rows = builder("air");
+    let bytes_of = |rows: &mut RowsBuilder, count: usize| {
+        for _ in 0..count {
+            air_row(rows, "a", Some(1.5));
+            rows.finish_row(0).unwrap();
+        }
+        rows.take().batch.get_array_memory_size()
+    };
+    let one = bytes_of(&mut rows, 1);
+    // Of a large group only the room for its like is left, and it is not part of what the next ones become.
+    let many = bytes_of(&mut rows, 1000);
+    assert!(many < 1000 * 64 + one, "{many} bytes for 1000 rows");
+    assert_eq!(bytes_of(&mut rows, 1), one);
+}

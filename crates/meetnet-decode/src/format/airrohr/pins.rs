@@ -1,7 +1,7 @@
 //! The push format of api.sensor.community: one POST per sensor of a box, whose value types lack the sensor's name. The
 //! header X-PIN says which kind of sensor it is, so that `P1` is PM10 of a laser counter and a count of a PPD42NS.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::fields::Slot;
 
