@@ -205,6 +205,10 @@ pub struct AttenuatedSignal {
     pub period_s: u32,
     /// With fewer values in the period, nothing is said; at least 2.
     pub observations_min: u32,
+    /// Where the first and the last value in the period lie closer together, nothing is said against them: half a minute
+    /// of a sensor that has just begun varies little. None: however close, as `ioos_qc` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_min_s: Option<u32>,
     /// Less variation is suspect.
     pub suspect: f64,
     /// Less variation fails.

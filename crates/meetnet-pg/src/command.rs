@@ -74,6 +74,12 @@ impl Command {
             ["close", name] => Self::CloseCursor((*name != "all").then(|| (*name).to_owned())),
             ["unlisten", ..] => Self::Nothing("UNLISTEN"),
             ["listen", ..] => Self::Nothing("LISTEN"),
+            ["copy", ..] => {
+                return Err(PgError::new(
+                    state::UNSUPPORTED,
+                    "COPY and \\copy are not supported; psql --csv -c 'SELECT …' writes what a query answers",
+                ));
+            }
             ["prepare" | "execute" | "move" | "lock" | "do" | "call", ..] => {
                 return Err(PgError::new(
                     state::UNSUPPORTED,

@@ -99,7 +99,7 @@ impl From<QueryError> for PgError {
             QueryErrorKind::BadRequest if message.starts_with("there is no column") => {
                 state::COLUMN
             }
-            QueryErrorKind::BadRequest if message.starts_with("Invalid function") => {
+            QueryErrorKind::BadRequest if message.starts_with("there is no function") => {
                 state::FUNCTION
             }
             QueryErrorKind::BadRequest => state::REFUSED,

@@ -47,7 +47,8 @@ pub(crate) struct SqlParameters {
 }
 
 impl SqlParameters {
-    /// Reads form encoding: a query string, or a form body. Other names are ignored, as forms and links carry them.
+    /// Reads form encoding: a query string, or a form body. Other names are refused: who asks with `license=` would get
+    /// rows under every licence, and who misspells `as_of` today's.
     pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(form) {
@@ -58,13 +59,17 @@ impl SqlParameters {
                 "licence" => parameters.licence.push(value.into_owned()),
                 "download" => parameters.download = matches!(&*value, "1" | "true"),
                 name => {
-                    if let Some(of) = name.strip_prefix("param_") {
-                        let value = ParameterValue::Text(value.into_owned());
-                        if parameters.parameters.insert(of.to_owned(), value).is_some() {
-                            let detail =
-                                format!("the parameter {name} is given twice; give it once");
-                            return Err(Problem::new(ProblemKind::BadRequest, detail));
-                        }
+                    let Some(of) = name.strip_prefix("param_") else {
+                        let detail = format!(
+                            "there is no parameter `{name}`; there are q, format, as_of, licence, download, and \
+                             param_NAME for $NAME"
+                        );
+                        return Err(Problem::new(ProblemKind::BadRequest, detail));
+                    };
+                    let value = ParameterValue::Text(value.into_owned());
+                    if parameters.parameters.insert(of.to_owned(), value).is_some() {
+                        let detail = format!("the parameter {name} is given twice; give it once");
+                        return Err(Problem::new(ProblemKind::BadRequest, detail));
                     }
                 }
             }

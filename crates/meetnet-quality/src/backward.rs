@@ -106,6 +106,8 @@ pub fn flat_line(
 
 /// Attenuated signal: how much the values vary in the period that ends with this one, its beginning excluded. Missing
 /// values are left out. `is_whole` is false where values older than those given are not known.
+///
+/// A range that is great enough passes whatever the values span: more of them can only add to it.
 pub fn attenuated_signal(
     newest_first: impl Iterator<Item = Observation> + Clone,
     is_whole: bool,
@@ -120,6 +122,7 @@ pub fn attenuated_signal(
     let begin = now.time - i64::from(limits.period_s) * SECOND_US;
     let (mut least, mut greatest, mut sum) = (now.value, now.value, 0.0);
     let mut count = 0_u32;
+    let mut oldest = now.time;
     let mut is_covered = is_whole;
     for Observation { time, value } in newest_first.clone() {
         if time <= begin {
@@ -131,6 +134,7 @@ pub fn attenuated_signal(
             greatest = greatest.max(value);
             sum += value;
             count += 1;
+            oldest = time;
         }
         let is_enough = greatest - least >= limits.suspect && count >= limits.observations_min;
         if limits.variation == Variation::Range && is_enough {
@@ -138,7 +142,8 @@ pub fn attenuated_signal(
             return Quality::Pass;
         }
     }
-    if !is_covered || count < limits.observations_min {
+    let span_min = limits.span_min_s.map_or(0, i64::from) * SECOND_US;
+    if !is_covered || count < limits.observations_min || now.time - oldest < span_min {
         return Quality::NotEvaluated;
     }
     let variation = match limits.variation {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use meetnet_functions::descriptions;
 use meetnet_lake::damage::Damage;
 use parquet::errors::ParquetError;
 
@@ -207,7 +208,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
             format!(
                 "the query needs more memory or temporary space than one query may use; \
                  narrow it by time or group by fewer keys ({})",
-                first_line(text)
+                without_consumers(first_line(text))
             ),
         ),
         DataFusionError::Collection(errors) if !errors.is_empty() => {
@@ -279,6 +280,12 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or(text).trim()
 }
 
+/// Who else holds memory stands on further lines, and is no business of clients.
+fn without_consumers(line: &str) -> &str {
+    line.split_once(" with top memory consumers")
+        .map_or(line, |(line, _)| line)
+}
+
 fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
     let missing = text
         .strip_prefix("table '")
@@ -312,6 +319,12 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
             ),
         );
     }
+    let call = text
+        .strip_prefix("Invalid function '")
+        .and_then(|rest| rest.split_once('\''));
+    if let Some((name, rest)) = call {
+        return (QueryErrorKind::BadRequest, function_message(name, rest));
+    }
     if text.starts_with("SHOW [VARIABLE]") {
         return (
             QueryErrorKind::Forbidden,
@@ -320,6 +333,26 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
     }
     let message = first_line(own_words(text)).to_owned();
     (QueryErrorKind::BadRequest, message)
+}
+
+/// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a
+/// window, and then names the nearest of all functions, however far it is: `.\nDid you mean 'floor'?`.
+fn function_message(name: &str, rest: &str) -> String {
+    let mut known = descriptions();
+    if let Some(known) = known.find(|known| known.name == name) {
+        return format!(
+            "there is no function `{name}` for a call like this one; it is called as {}",
+            known.signature
+        );
+    }
+    let names = descriptions().map(|known| known.name);
+    let names: Vec<&str> = names.chain(rest.split('\'').nth(1)).collect();
+    match nearest(name, &names) {
+        Some(near) => format!("there is no function `{name}`; did you mean `{near}`?"),
+        None => format!(
+            "there is no function `{name}`; SELECT name, description FROM functions lists those for sensor data"
+        ),
+    }
 }
 
 fn schema_message(error: &SchemaError) -> String {
@@ -355,22 +388,24 @@ fn schema_message(error: &SchemaError) -> String {
 /// Returns `; did you mean …?` for near names, else the list of names while it is short.
 pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known
-        .iter()
-        .map(|candidate| {
-            (
-                edit_distance(&name.to_lowercase(), &candidate.to_lowercase()),
-                *candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
-        .min();
-    match near {
-        Some((_, candidate)) => format!("; did you mean `{candidate}`?"),
+    match nearest(name, &known) {
+        Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => String::new(),
         None if known.len() <= 40 => format!("; there are {}", known.join(", ")),
         None => String::new(),
     }
+}
+
+/// Returns the name that was probably mistyped.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distances = known.iter().map(|candidate| {
+        let distance = edit_distance(&name.to_lowercase(), &candidate.to_lowercase());
+        (distance, *candidate)
+    });
+    let near = distances
+        .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
+        .min();
+    near.map(|(_, candidate)| candidate)
 }
 
 /// Levenshtein distance in characters.

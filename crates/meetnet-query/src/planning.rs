@@ -7,6 +7,8 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
@@ -60,6 +62,7 @@ pub(crate) async fn planned(
     options: &QueryOptions,
 ) -> Result<Planned> {
     let statement = parse::statement(&request.sql, request.dialect, options)?;
+    check_only_reads(&statement)?;
     let (statement, names) = match request.dialect {
         Dialect::Generic => (statement, None),
         Dialect::Postgres => {
@@ -70,6 +73,34 @@ pub(crate) async fn planned(
     let plan = session.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
     Ok(Planned { plan, names })
+}
+
+/// Refuses by its word what would change something: its plan would be refused as well, but only where its values fit the
+/// table, and whoever writes it would first learn to write it well.
+fn check_only_reads(statement: &Statement) -> Result<()> {
+    use ast::Statement as Sql;
+    let word = match statement {
+        Statement::Explain(explain) => return check_only_reads(&explain.statement),
+        Statement::CopyTo(_) => "COPY",
+        Statement::CreateExternalTable(_) => "CREATE",
+        Statement::Reset(_) => "RESET",
+        Statement::Statement(statement) => match statement.as_ref() {
+            Sql::Insert(_) => "INSERT",
+            Sql::Update(_) => "UPDATE",
+            Sql::Delete(_) => "DELETE",
+            Sql::Merge(_) => "MERGE",
+            Sql::Truncate(_) => "TRUNCATE",
+            Sql::AlterTable(_) => "ALTER",
+            Sql::Drop { .. } => "DROP",
+            Sql::CreateTable(_)
+            | Sql::CreateView(_)
+            | Sql::CreateSchema { .. }
+            | Sql::CreateDatabase { .. } => "CREATE",
+            _ => return Ok(()),
+        },
+    };
+    let message = format!("this service only reads; {word} is not allowed");
+    Err(QueryError::new(QueryErrorKind::Forbidden, message).into())
 }
 
 /// What a statement takes and answers.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meetnet_model::ids::{DatasetId, SourceId};
-use meetnet_model::time::{self, parse_rfc3339};
+use meetnet_model::time;
 
 use crate::commands::{self, Named, Request};
 use crate::config::{Config, Environment, Secrets};
@@ -184,12 +184,7 @@ struct BackfillOptions {
     config: ConfigOption,
 }
 
-/// Reads an instant for flags, RFC 3339, as µs since 1970 UTC.
-pub(crate) fn instant(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).map_err(|error| error.to_string())
-}
-
-/// Reads an instant or the begin of a day for flags, µs since 1970 UTC.
+/// Reads an instant, RFC 3339, or the begin of a day for flags, µs since 1970 UTC.
 pub(crate) fn day_or_time(text: &str) -> Result<i64, String> {
     time::day_or_time(text)
         .ok_or_else(|| "write a day (2026-01-31) or a time (2026-01-31T12:00:00Z)".to_owned())

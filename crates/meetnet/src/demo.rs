@@ -244,9 +244,9 @@ fn print_examples(daemon: &Daemon) {
     let Some(http) = daemon.addresses().http else {
         return;
     };
-    let monthly = "SELECT date_trunc('month', time) AS month, sum(bike) AS bikes, sum(car) AS cars FROM traffic GROUP BY 1 ORDER BY 1";
-    let latest = "SELECT s.name, h.time, h.value FROM heat h JOIN stations s ON s.id = h.sensor_id WHERE h.property = 'air_temperature' ORDER BY h.time DESC LIMIT 5";
-    let worst = "SELECT sensor_id, avg(value) AS pm2_5 FROM air WHERE property = 'pm2_5' GROUP BY 1 ORDER BY 2 DESC LIMIT 5";
+    let monthly = "SELECT date_trunc('month', time) AS month, sum(bike) AS bikes, sum(car) AS cars FROM traffic WHERE interval_s = 3600 AND quality <= 2 GROUP BY 1 ORDER BY 1";
+    let latest = "SELECT s.name, h.time, h.value FROM heat h JOIN stations s ON s.id = h.sensor_id AND s.valid_to IS NULL WHERE h.property = 'air_temperature' ORDER BY h.time DESC LIMIT 5";
+    let worst = "SELECT sensor_id, avg(value) AS pm2_5 FROM air WHERE property = 'pm2_5' AND quality <= 2 GROUP BY 1 ORDER BY 2 DESC LIMIT 5";
     println!(
         "\nTry:\n  curl http://{http}/api/v1/sql -d format=csv --data-urlencode \"q={monthly}\"\n\
          \n  meetnet sql --url http://{http} \"{latest}\"\n\

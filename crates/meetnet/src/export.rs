@@ -71,8 +71,8 @@ pub(crate) struct ExportOptions {
     #[arg(long, value_name = "LICENCE", value_parser = sql::parse_licence)]
     licence: Vec<LicenceId>,
 
-    /// As of this time, RFC 3339; without it the newest that is settled
-    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
+    /// As of this time, or the begin of a day (UTC); without it the newest that is settled
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
     as_of: Option<i64>,
 
     /// Writes to this file, which appears when it is whole; without it to stdout

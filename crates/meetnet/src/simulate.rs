@@ -79,8 +79,8 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// The time that readings lead up to, RFC 3339, or now where it is left out; with --seed it repeats a run
-    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
+    /// The time that readings lead up to, or the begin of a day (UTC); now where it is left out. With --seed it repeats a run
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
     until: Option<i64>,
 
     /// What to speak, separated by commas; left out: everything

@@ -54,8 +54,8 @@ pub(crate) struct TestOptions {
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = parse_header)]
     headers: Vec<(Box<str>, Box<str>)>,
 
-    /// When the messages are received, RFC 3339; without it, now
-    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
+    /// When the messages are received: a time, or the begin of a day (UTC); without it, now
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
     received_at: Option<i64>,
 
     /// table, or json: one object per row and reject

@@ -73,8 +73,8 @@ pub(crate) struct SqlOptions {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameters::parse)]
     param: Vec<(String, String)>,
 
-    /// Answers as of this time, RFC 3339: what was known then, for example 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = cli::instant)]
+    /// Answers as of this time, or the begin of a day (UTC): what was known then, for example 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
     as_of: Option<i64>,
 
     /// Only rows under this licence: an SPDX id, or an IRI; may be repeated

@@ -79,6 +79,9 @@ async fn psql_looks_around_and_asks() {
             ],
         ),
         (r"\dn", &["public"]),
+        (r"\d+ traffic", &["speed_hist", "Access method: heap"]),
+        (r"\dn+", &["Access privileges", "public"]),
+        (r"\dp", &["Column privileges", "traffic"]),
         (r"\conninfo", &["as user \"public\""]),
         (
             "SELECT segment_id, max(car) FROM traffic GROUP BY segment_id ORDER BY segment_id LIMIT 1",

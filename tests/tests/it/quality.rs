@@ -135,6 +135,7 @@ fn of_series(random: &mut StdRng, cases: &mut Vec<Case>) {
             variation,
             period_s: step_s as u32 * random.random_range(4..30),
             observations_min: random.random_range(2..6),
+            span_min_s: None,
             suspect: 0.301,
             fail: 0.0501,
         };
@@ -304,6 +305,7 @@ fn flags_of_recorded_series_are_those_of_ioos_qc() {
             variation: Variation::Range,
             period_s: 7_200,
             observations_min: 10,
+            span_min_s: None,
             suspect: 3.0,
             fail: 1.5,
         };
@@ -350,6 +352,14 @@ fn run(installation: &Installation, arguments: &[&str]) {
     let output = installation.run(arguments).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {said}");
+}
+
+/// Returns true where the values of the period up to one of them lie far enough apart to be tested: `ioos_qc` counts them.
+fn spans(window: &[Observation], at: usize, limits: AttenuatedSignal) -> bool {
+    let (now, seconds) = (window[at].time, |s: u32| i64::from(s) * SECOND_US);
+    let begin = now - seconds(limits.period_s);
+    let oldest = window.iter().find(|o| o.time > begin).unwrap();
+    now - oldest.time >= seconds(limits.span_min_s.unwrap())
 }
 
 /// What `ioos_qc` is asked of a window of a series, by the declared tests; with the bit of each.
@@ -443,16 +453,18 @@ fn settled_rows_have_the_flags_of_ioos_qc() {
             let (first, end) = (until(begin), until(begin + DAY_US));
             for (test, case) in declared_cases(tests, &series[from..to]) {
                 asked.push(case);
-                of.push((test, first - from..end - from, &bits[first..end]));
+                let window = &series[from..to];
+                of.push((test, first - from..end - from, window, &bits[first..end]));
             }
         }
     }
     let asked: Vec<&Value> = asked.iter().collect();
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-    for ((test, tested, bits), theirs) in of.into_iter().zip(ask(&asked)) {
-        let theirs: Vec<bool> = theirs[tested]
-            .iter()
-            .map(|flag| [3, 4].contains(flag))
+    let signal = tests.attenuated_signal.unwrap();
+    for ((test, tested, window, bits), flags) in of.into_iter().zip(ask(&asked)) {
+        let is_tested = |at| test != QualityTest::AttenuatedSignal || spans(window, at, signal);
+        let theirs: Vec<bool> = tested
+            .map(|at| [3, 4].contains(&flags[at]) && is_tested(at))
             .collect();
         let ours: Vec<bool> = bits.iter().map(|bits| bits & test.bit() != 0).collect();
         assert_eq!(ours, theirs, "{test:?}");

@@ -17,6 +17,7 @@ pub(crate) struct LongColumns {
     pub(crate) sensor_id: usize,
     pub(crate) property: usize,
     pub(crate) time: usize,
+    pub(crate) interval_s: usize,
     pub(crate) value: usize,
 }
 
@@ -43,6 +44,7 @@ impl LongColumns {
             sensor_id: find.column("sensor_id", ColumnType::Text)?,
             property: find.column("property", ColumnType::Text)?,
             time: find.column("time", ColumnType::Timestamp)?,
+            interval_s: find.column("interval_s", ColumnType::Int)?,
             value: find.column("value", ColumnType::Float)?,
         };
         find.finish()?;

@@ -86,7 +86,8 @@ impl History {
         HistoryChunk::new(source, rows)
     }
 
-    /// Takes a sensor's reading at each full hour of `from_s..to_s` that it was there and up.
+    /// Takes a sensor's reading at each full hour of `from_s..to_s` that it was there and up. It stands for its hour, as the
+    /// hourly values of archives do: without an interval an hour with one value would lack the others.
     fn read_hours<R>(
         &self,
         site: &Site,
@@ -121,6 +122,7 @@ fn fill_long<R>(
             rows.set_text(columns.sensor_id, sensor_id);
             rows.set_text(columns.property, property);
             rows.set_int(columns.time, second * US_PER_S);
+            rows.set_int(columns.interval_s, HOUR_S);
             rows.set_float(columns.value, value);
             rows.finish_row(0).expect(COMPLETE);
         }

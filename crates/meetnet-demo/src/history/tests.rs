@@ -161,6 +161,18 @@ fn a_row_is_what_the_live_feed_would_have_sent() {
 }
 
 #[test]
+fn a_reading_stands_for_its_hour() {
+    let history = history(1, 3);
+    for source in [DemoSource::Airrohr, DemoSource::Lora, DemoSource::Balcony] {
+        for chunk in history.chunks_of(source) {
+            let intervals = chunk.batch["interval_s"].as_primitive::<Int64Type>();
+            assert_eq!(intervals.null_count(), 0);
+            assert!(intervals.values().iter().all(|s| *s == 3_600));
+        }
+    }
+}
+
+#[test]
 fn a_counter_without_uptime_has_no_counts() {
     let history = history(1, 3);
     let mut down = 0;
@@ -208,9 +220,9 @@ fn impossible_histories_are_refused() {
         HistoryError::MissingDataset { dataset: "heat" }
     ));
 
-    let mut other = declarations;
-    let air = other.datasets.get_mut(&DatasetId::new("air")).unwrap();
-    Arc::make_mut(air)
+    let mut other = declarations.clone();
+    let traffic = other.datasets.get_mut(&DatasetId::new("traffic")).unwrap();
+    Arc::make_mut(traffic)
         .columns
         .iter_mut()
         .for_each(|column| column.required = true);
@@ -218,6 +230,7 @@ fn impossible_histories_are_refused() {
         make(END_US, 1, &other),
         HistoryError::UnknownRequired { .. }
     ));
+    let mut other = declarations;
     let air = other.datasets.get_mut(&DatasetId::new("air")).unwrap();
     Arc::make_mut(air)
         .columns

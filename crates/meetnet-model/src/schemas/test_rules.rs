@@ -152,6 +152,7 @@ fn check_attenuated_signal(attenuated: &Spanned<AttenuatedSignal>, problems: &mu
     let AttenuatedSignal {
         period_s,
         observations_min,
+        span_min_s,
         suspect,
         fail,
         ..
@@ -160,6 +161,12 @@ fn check_attenuated_signal(attenuated: &Spanned<AttenuatedSignal>, problems: &mu
         problems.add(
             attenuated.span(),
             "`attenuated_signal` needs a period and at least 2 observations in it; raise `period_s` or `observations_min`",
+        );
+    }
+    if span_min_s.is_some_and(|span_min_s| span_min_s >= period_s) {
+        problems.add(
+            attenuated.span(),
+            "`span_min_s` of `attenuated_signal` is shorter than the period, or no values would span it; correct it",
         );
     }
     if !(is_positive(suspect) && fail >= 0.0 && fail <= suspect) {

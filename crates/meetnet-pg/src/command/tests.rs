@@ -98,6 +98,8 @@ fn what_is_wrong_or_not_here_is_refused() {
     check("DECLARE c SCROLL CURSOR FOR SELECT 1", state::UNSUPPORTED);
     check("DECLARE c", state::SYNTAX);
     check("PREPARE p AS SELECT 1", state::UNSUPPORTED);
+    check("COPY (SELECT 1) TO STDOUT (FORMAT csv)", state::UNSUPPORTED);
+    check("COPY traffic FROM STDIN", state::UNSUPPORTED);
     check("DO 'BEGIN END'", state::UNSUPPORTED);
 }
 

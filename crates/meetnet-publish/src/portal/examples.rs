@@ -7,6 +7,9 @@ use crate::arrivals;
 use crate::negotiate::Language;
 use crate::overview::Overview;
 
+/// The column that says how long the interval of a row is.
+const INTERVAL: &str = "interval_s";
+
 /// A query that can be tried.
 #[derive(Debug, PartialEq)]
 pub(super) struct Example {
@@ -56,6 +59,11 @@ fn by_hour(dataset: &DatasetDeclaration, language: Language) -> Option<Example> 
     if means.is_empty() {
         return None;
     }
+    // A count of an hour and one of a quarter of it have no mean that says anything.
+    let interval = match dataset.key.iter().any(|column| column == INTERVAL) {
+        true => format!(", {INTERVAL}"),
+        false => String::new(),
+    };
     let title = dataset.title.get(language.tag());
     Some(Example {
         title: match language {
@@ -64,8 +72,8 @@ fn by_hour(dataset: &DatasetDeclaration, language: Language) -> Option<Example> 
             Language::Fr => format!("{title} : moyenne par heure, dernières 24 heures"),
         },
         sql: format!(
-            "SELECT date_trunc('hour', time) AS hour,\n{}\nFROM {}\nWHERE time >= now() - INTERVAL '24 hours'\n\
-             GROUP BY hour\nORDER BY hour",
+            "SELECT date_trunc('hour', time) AS hour{interval},\n{}\nFROM {}\n\
+             WHERE time >= now() - INTERVAL '24 hours' AND quality <= 2\nGROUP BY hour{interval}\nORDER BY hour{interval}",
             means.join(",\n"),
             dataset.id
         ),

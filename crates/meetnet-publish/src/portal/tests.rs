@@ -118,6 +118,8 @@ async fn its_queries_run() {
         6,
         "three examples, each to see and to download"
     );
+    // Hours and quarters of an hour are not averaged with each other.
+    assert!(body.contains("GROUP BY hour, interval_s"), "{body}");
     for path in paths {
         let answer = fixture::get(fixture::router(), &path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);

@@ -268,6 +268,12 @@ async fn wrong_requests_say_what_is_wrong() {
         "given twice",
     )
     .await;
+    check(
+        ask(&format!("/api/v1/sql?license=CC0-1.0&q={QUERY}")).await,
+        400,
+        "no parameter `license`; there are q, format, as_of, licence",
+    )
+    .await;
     check(ask("/api/v1/sql?q=SELEC+1").await, 400, "").await;
     check(
         ask("/api/v1/sql?q=SELECT+nope+FROM+heat").await,

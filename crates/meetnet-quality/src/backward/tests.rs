@@ -121,6 +121,7 @@ fn a_signal_is_attenuated_by_what_varies_in_its_period() {
                 variation,
                 period_s: 240,
                 observations_min: 3,
+                span_min_s: None,
                 suspect: 1.0,
                 fail: 0.5,
             };
@@ -160,4 +161,40 @@ fn a_signal_is_attenuated_by_what_varies_in_its_period() {
     // After a gap, what lies before it is not in the period.
     let sparse = [at(0, 5.0), at(60, 9.0), at(3_600, 5.0)];
     check_both(&sparse, true, [NotEvaluated, NotEvaluated]);
+}
+
+#[test]
+fn a_signal_is_not_attenuated_before_its_values_span_enough() {
+    let check = |seconds: &[i64], values: &[f64], expect: [Quality; 2]| {
+        let series: Vec<Observation> = seconds
+            .iter()
+            .zip(values)
+            .map(|(s, value)| at(*s, *value))
+            .collect();
+        for (variation, expect) in [Variation::Deviation, Variation::Range]
+            .into_iter()
+            .zip(expect)
+        {
+            let limits = AttenuatedSignal {
+                variation,
+                period_s: 240,
+                observations_min: 3,
+                span_min_s: Some(180),
+                suspect: 1.0,
+                fail: 0.5,
+            };
+            let newest_first = series.iter().rev().copied();
+            let flag = attenuated_signal(newest_first, true, limits);
+            assert_eq!(flag, expect, "{variation:?} {series:?}");
+        }
+    };
+    // As many values as are asked for, in a few seconds; the last one but a second too early, and in time.
+    check(&[0, 1, 2, 3], &[1.0; 4], [NotEvaluated; 2]);
+    check(&[0, 60, 120, 179], &[1.0; 4], [NotEvaluated; 2]);
+    check(&[0, 60, 120, 180], &[1.0; 4], [Fail; 2]);
+    // What has varied enough already will not have varied less.
+    check(&[0, 1, 2, 3], &[1.0, 9.0, 1.0, 1.0], [NotEvaluated, Pass]);
+    // A missing value spans nothing, and what lies before the period is not in it.
+    check(&[0, 1, 120, 180], &[NONE, 1.0, 1.0, 1.0], [NotEvaluated; 2]);
+    check(&[0, 241, 300, 360], &[1.0; 4], [NotEvaluated; 2]);
 }

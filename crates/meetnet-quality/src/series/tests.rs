@@ -23,6 +23,7 @@ fn declared() -> PropertyTests {
             variation: Variation::Deviation,
             period_s: 1_500,
             observations_min: 3,
+            span_min_s: None,
             // No deviation of so few whole numbers is as near to these as a rounding error.
             suspect: 1.05,
             fail: 0.27,

@@ -18,6 +18,7 @@ fn tests(flat_s: u32, period_s: u32) -> WholeTests {
             variation: Variation::Range,
             period_s,
             observations_min: 2,
+            span_min_s: None,
             suspect: 0.5,
             fail: 0.0,
         }),

@@ -121,7 +121,7 @@ impl Table {
     }
 
     fn leaves_out_columns(&self) -> bool {
-        self.widths.len() < self.names.len()
+        !self.is_plan && self.widths.len() < self.names.len()
     }
 }
 

@@ -42,6 +42,43 @@ fn near_names_are_suggested() {
 }
 
 #[test]
+fn a_query_without_memory_is_not_told_of_others() {
+    let text = "Additional allocation failed for ExternalSorterMerge[1] with top memory consumers (across reservations) \
+                as:\n  other#1(can spill: false) consumed 9.0 MB.";
+    let error = QueryError::from_datafusion(DataFusionError::ResourcesExhausted(text.into()), &[]);
+    assert_eq!(error.kind, QueryErrorKind::TooLarge);
+    let end = "(Additional allocation failed for ExternalSorterMerge[1])";
+    assert!(error.message.ends_with(end), "{}", error.message);
+}
+
+#[test]
+fn a_function_that_is_not_there_leads_to_one_that_is() {
+    let check = |text: &str, expect: &str| {
+        let error = DataFusionError::Plan(text.to_owned());
+        let error = QueryError::from_datafusion(error, &[]);
+        assert_eq!(error.kind, QueryErrorKind::BadRequest);
+        assert_eq!(error.message, expect);
+    };
+    check(
+        "Invalid function 'flor'.\nDid you mean 'floor'?",
+        "there is no function `flor`; did you mean `floor`?",
+    );
+    check(
+        "Invalid function 'time_buket'.\nDid you mean 'date_bin'?",
+        "there is no function `time_buket`; did you mean `time_bucket`?",
+    );
+    check(
+        "Invalid function 'st_intersects'.\nDid you mean 'arrays_overlap'?",
+        "there is no function `st_intersects`; SELECT name, description FROM functions lists those for sensor data",
+    );
+    check(
+        "Invalid function 'locf'.\nDid you mean 'log'?",
+        "there is no function `locf` for a call like this one; it is called as locf(value) OVER ([PARTITION BY series] \
+         ORDER BY time) → type of value",
+    );
+}
+
+#[test]
 fn distance_counts_edits() {
     for (a, b, expect) in [
         ("", "abc", 3),

@@ -19,7 +19,7 @@ pub(crate) mod information;
 use Same::{Bool, Int, NoList, Null, Text};
 use empty::EMPTY;
 
-pub(crate) use empty::is_always_empty;
+pub(crate) use empty::{is_always_empty, is_null_texts};
 
 /// Name of the schema of PostgreSQL's own tables and functions.
 pub(crate) const PG_CATALOG: &str = "pg_catalog";
@@ -121,7 +121,7 @@ pub(crate) fn pg_catalog_table(
             ("spcname", Text("pg_default")),
             ("spcowner", Int(OWNER_OID)),
             ("spcacl", NoList),
-            ("spcoptions", Null),
+            ("spcoptions", NoList),
         ]),
         "pg_type" => pg_type(),
         "pg_user" => one_row(&[
@@ -149,7 +149,7 @@ enum Same {
     Text(&'static str),
     /// A text without a value.
     Null,
-    /// A list of texts without a value, as access privileges are.
+    /// A list of texts without a value, as privileges and options are.
     NoList,
 }
 
@@ -249,7 +249,7 @@ fn pg_class(tables: &SnapshotTables) -> NamedColumns {
             ("relispartition", Bool(false)),
             ("relrewrite", Int(0)),
             ("relacl", NoList),
-            ("reloptions", Null),
+            ("reloptions", NoList),
             ("relpartbound", Null),
         ],
     ));
@@ -340,8 +340,8 @@ fn pg_attribute(tables: &SnapshotTables) -> NamedColumns {
             ("attinhcount", Int(0)),
             ("attcollation", Int(0)),
             ("attacl", NoList),
-            ("attoptions", Null),
-            ("attfdwoptions", Null),
+            ("attoptions", NoList),
+            ("attfdwoptions", NoList),
             ("attmissingval", Null),
         ],
     ));
@@ -456,7 +456,7 @@ fn pg_roles() -> NamedColumns {
         ("rolbypassrls", Bool(false)),
         ("rolconnlimit", Int(-1)),
         ("rolvaliduntil", Null),
-        ("rolconfig", Null),
+        ("rolconfig", NoList),
     ])
 }
 

@@ -1,15 +1,17 @@
 //! Finds what can have no rows because it reads a table of the catalogue that is always empty: there are no indexes,
 //! constraints, triggers or policies here, but clients ask for them with functions and types that only PostgreSQL has.
-//! Such a query is answered without being planned, and such a subquery is a constant.
+//! So has what takes privileges or options apart, which nobody has. Such a query is answered without being planned, and
+//! such a subquery is a constant.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Join, JoinOperator, ObjectName, Query, Select, SetExpr, SetOperator,
-    TableFactor, TableWithJoins, visit_expressions,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Join, JoinOperator,
+    ObjectName, Query, Select, SetExpr, SetOperator, TableFactor, TableWithJoins,
+    visit_expressions,
 };
 
-use super::catalog::is_always_empty;
+use super::catalog::{is_always_empty, is_null_texts};
 
 /// Functions that answer one row where they are given none.
 const AGGREGATES: [&str; 12] = [
@@ -48,7 +50,33 @@ fn is_set_empty(body: &SetExpr) -> bool {
 }
 
 fn is_select_empty(select: &Select) -> bool {
-    select.from.iter().any(is_joined_empty) && !answers_one_row(select)
+    let has_no_rows = select.from.iter().any(is_joined_empty)
+        || select.selection.as_ref().is_some_and(is_never_true);
+    has_no_rows && !answers_one_row(select)
+}
+
+/// Returns true where a condition wants a value of a column that never has one.
+fn is_never_true(condition: &Expr) -> bool {
+    match condition {
+        Expr::Nested(condition) => is_never_true(condition),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => is_never_true(left) || is_never_true(right),
+        Expr::IsNotNull(value) => is_null(value),
+        _ => false,
+    }
+}
+
+/// Returns true for a column that never has a value.
+fn is_null(value: &Expr) -> bool {
+    let column = match value {
+        Expr::Identifier(column) => Some(column),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    column.is_some_and(|column| is_null_texts(&column.value.to_lowercase()))
 }
 
 fn is_joined_empty(from: &TableWithJoins) -> bool {
@@ -75,6 +103,21 @@ fn is_relation_empty(relation: &TableFactor) -> bool {
         TableFactor::Table {
             name, args: None, ..
         } => is_always_empty(name),
+        // With the name of a schema it is read as the call of a function, without one as syntax.
+        TableFactor::Table {
+            name,
+            args: Some(of),
+            ..
+        } => {
+            last_part(name) == "unnest"
+                && matches!(
+                    of.args.as_slice(),
+                    [FunctionArg::Unnamed(FunctionArgExpr::Expr(list))] if is_null(list)
+                )
+        }
+        TableFactor::UNNEST { array_exprs, .. } => {
+            !array_exprs.is_empty() && array_exprs.iter().all(is_null)
+        }
         TableFactor::Derived { subquery, .. } => is_empty(subquery),
         TableFactor::NestedJoin {
             table_with_joins, ..

@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Array, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, ObjectName, Value,
+    Array, ArrayElemTypeDef, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
 };
 
 use super::catalog::{DATABASE, OWNER, Relation};
@@ -213,6 +213,12 @@ pub(super) fn boolean(value: bool) -> Expr {
 /// A text without a value.
 pub(super) fn null() -> Expr {
     null_of(DataType::Text)
+}
+
+/// A list of texts without a value.
+pub(super) fn null_texts() -> Expr {
+    let texts = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+    null_of(DataType::Array(texts))
 }
 
 fn null_of(data_type: DataType) -> Expr {

@@ -23,7 +23,8 @@ use super::aliases;
 use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, case, cast, literal, null, number_or_null, oid, oid_of_parameter, own_name, replaced,
+    boolean, case, cast, literal, null, null_texts, number_or_null, oid, oid_of_parameter,
+    own_name, replaced,
 };
 use crate::catalog::SnapshotTables;
 
@@ -158,10 +159,15 @@ impl VisitorMut for Rewriter {
             Expr::InSubquery {
                 subquery, negated, ..
             } if is_empty(subquery) => Some(boolean(*negated)),
+            // ARRAY(SELECT …) is read as the call of a function.
             Expr::Function(Function {
+                name,
                 args: FunctionArguments::Subquery(query),
                 ..
-            }) if is_empty(query) => Some(null()),
+            }) if is_empty(query) => Some(match last_part(name).as_str() {
+                "array" => null_texts(),
+                _ => null(),
+            }),
             // Grafana splits the search path with functions that are not here.
             Expr::InSubquery {
                 expr,
@@ -315,8 +321,7 @@ fn pick_one(query: &mut Query) {
     else {
         return;
     };
-    let is_plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    if !reads_catalog || !is_plain {
+    if !reads_catalog || !is_plain(expr) {
         return;
     }
     query.order_by = None;
@@ -337,6 +342,19 @@ fn pick_one(query: &mut Query) {
         over: None,
         within_group: Vec::new(),
     });
+}
+
+/// Returns true for a column, a constant, and what compares such.
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => true,
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Eq | BinaryOperator::NotEq,
+            right,
+        } => is_plain(left) && is_plain(right),
+        _ => false,
+    }
 }
 
 fn is_catalog_name(name: &ObjectName) -> bool {

@@ -12,6 +12,7 @@ use crate::options::{Dialect, QueryRequest};
 use crate::parameters::positional;
 
 mod clients;
+mod psql;
 
 fn request(sql: &str) -> QueryRequest {
     QueryRequest {
@@ -42,6 +43,13 @@ async fn table(database: &Database, request: QueryRequest) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// Returns the OID of a dataset, as clients look it up before they ask for its columns.
+async fn oid(database: &Database, name: &str) -> String {
+    let sql = format!("SELECT oid FROM pg_class WHERE relname = '{name}'");
+    let found = table(database, request(&sql)).await;
+    found[1][0].clone()
 }
 
 /// Checks names and rows, cells joined by a bar.

@@ -86,8 +86,10 @@ async fn hostile_statements_are_refused_by_kind() {
             Forbidden,
             "only reads",
         ),
-        ("DELETE FROM counts", Forbidden, "only reads"),
-        ("UPDATE counts SET car = 1", Forbidden, "only reads"),
+        ("INSERT INTO counts VALUES (1)", Forbidden, "INSERT is not"),
+        ("DELETE FROM counts", Forbidden, "DELETE is not allowed"),
+        ("UPDATE counts SET nope = 1", Forbidden, "UPDATE is not"),
+        ("TRUNCATE counts", Forbidden, "TRUNCATE is not"),
         ("COPY (SELECT 1) TO '/tmp/x.csv'", Forbidden, "only reads"),
         (
             "EXPLAIN ANALYZE INSERT INTO counts SELECT * FROM counts",

@@ -52,7 +52,7 @@ fn findings(answer: &Answer, out: &mut String) -> std::fmt::Result {
         out,
         "looked at {frames} frames in {segments} segments, {tables} tables with {log_entries} log entries, {files} files \
          with {rows} rows; read {}",
-        SizeText(bytes)
+        SizeText(bytes).rounded()
     )?;
     if quarantined > 0 {
         writeln!(out, "in quarantine: {quarantined} files")?;

@@ -8,6 +8,9 @@ use meetnet_model::quantity::{DurationText, SizeText};
 
 use crate::config::{Config, LakePlace, Transport};
 
+/// Width of the column of dataset ids where none is longer.
+const ID_WIDTH_MIN: usize = 12;
+
 /// Returns what is in effect.
 pub(super) fn describe(config: &Config) -> String {
     let mut out = format!("{} is in order\n", config.file.display());
@@ -88,6 +91,8 @@ fn lake(place: &LakePlace) -> String {
 fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
     let datasets = &config.declarations.datasets;
     writeln!(out, "\n{} datasets", datasets.len())?;
+    let width = datasets.keys().map(|id| id.as_str().len()).max();
+    let width = width.unwrap_or(0).max(ID_WIDTH_MIN);
     for (id, dataset) in datasets {
         let kind = match dataset.kind {
             DatasetKind::Wide => "wide",
@@ -104,7 +109,11 @@ fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
             .licence
             .as_ref()
             .map_or("as its sources", |licence| licence.as_str());
-        writeln!(out, "  {:<12} {kind:<8} {grain:<8} {licence}", id.as_str())?;
+        writeln!(
+            out,
+            "  {:<width$} {kind:<8} {grain:<8} {licence}",
+            id.as_str()
+        )?;
     }
     Ok(())
 }

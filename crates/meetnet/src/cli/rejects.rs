@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 
-use super::{ConfigOption, ask, block_on, instant};
+use super::{ConfigOption, ask, block_on, day_or_time};
 use crate::commands::Request;
 use crate::commands::rejects::{self, Listing, Replaying, Selection};
 use crate::config::{Config, Environment};
@@ -30,11 +30,11 @@ struct SelectionOptions {
     /// Only for this reason, as `list` names it
     #[arg(long, value_name = "REASON", value_parser = parse_reason)]
     reason: Option<RejectReason>,
-    /// Only received at or after this time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    /// Only received at or after this time, or the begin of this day (UTC)
+    #[arg(long, value_name = "TIME", value_parser = day_or_time)]
     since: Option<i64>,
-    /// Only received before this time, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = instant)]
+    /// Only received before this time, or the begin of this day (UTC)
+    #[arg(long, value_name = "TIME", value_parser = day_or_time)]
     until: Option<i64>,
     /// Only of these messages: a sequence, or FIRST..LAST
     #[arg(long, value_name = "SEQUENCE", value_parser = parse_sequences)]

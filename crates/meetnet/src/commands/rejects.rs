@@ -181,12 +181,8 @@ pub(crate) async fn show_message(
         .await
         .map_err(Failure::work)??;
     if raw {
-        let Found { payload, .. } = found.ok_or_else(|| {
-            Failure::Work(anyhow!(
-                "message {sequence} is in neither journal nor archive: it is older than \
-                 `[journal] raw_retention`, was erased, or never was"
-            ))
-        })?;
+        let found = found.ok_or_else(|| Failure::Work(anyhow!(nowhere(sequence))));
+        let Found { payload, .. } = found?;
         return sql::write_out(&payload);
     }
     let listing = Listing {
@@ -198,9 +194,17 @@ pub(crate) async fn show_message(
     let list = listed(&listing, config, environment).await?;
     let message = match found {
         Some(found) => found.described,
-        None => "the message itself is in neither journal nor archive any more".to_owned(),
+        None => nowhere(sequence),
     };
     print(&format!("{}\n\n{message}", list.trim_end()))
+}
+
+/// Says why a message may not be found: nobody knows which sequences there were.
+fn nowhere(sequence: Sequence) -> String {
+    format!(
+        "message {sequence} is in neither journal nor archive: it is older than `[journal] raw_retention`, was erased, or \
+         never was"
+    )
 }
 
 struct Found {

@@ -32,6 +32,13 @@ fn config_check_says_what_is_in_effect() {
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }
+    // Kinds stand below each other, however long an id is.
+    let column = |id: &str, kind: &str| {
+        let mut lines = said.lines();
+        let line = lines.find(|line| line.trim_start().starts_with(&format!("{id} ")));
+        line.expect("a dataset").find(kind)
+    };
+    assert_eq!(column("air", "long"), column("quality_rules", "private"));
 }
 
 #[test]

@@ -76,6 +76,8 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
         said.contains("message 4711 is in neither journal nor archive"),
         "{said}"
     );
+    let shown = answer(&["rejects", "show", "4711", "--config", &file]);
+    assert!(shown.contains("or never was"), "{shown}");
     let said = refusal(
         &["rejects", "list", "--reason", "bad", "--config", &file],
         2,

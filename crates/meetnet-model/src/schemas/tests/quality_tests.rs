@@ -14,7 +14,7 @@ const EVERYTHING: &str = "\
 suspect_range = [0, 30]
 rate_of_change = { suspect_per_hour = 5, fail_per_hour = 10.5 }
 flat_line = { tolerance = 0.05, suspect_s = 3600, fail_s = 7200 }
-attenuated_signal = { variation = \"deviation\", period_s = 3600, observations_min = 3, suspect = 0.5, fail = 0 }
+attenuated_signal = { variation = \"deviation\", period_s = 3600, observations_min = 3, span_min_s = 1800, suspect = 0.5, fail = 0 }
 spike = { suspect = 2 }
 neighbour = { radius_m = 500, neighbours_min = 3, deviation_min = 0.5, suspect = 3, fail = 6 }
 [[property.tests.climatology]]
@@ -42,6 +42,7 @@ fn tests_are_read_and_journalled_as_they_are_declared() {
         variation: Variation::Deviation,
         period_s: 3_600,
         observations_min: 3,
+        span_min_s: Some(1_800),
         suspect: 0.5,
         fail: 0.0,
     };
@@ -121,6 +122,10 @@ fn faults_of_tests() {
     check(
         &attenuated("period_s = 9, observations_min = 1, suspect = 1, fail = 0"),
         period,
+    );
+    check(
+        &attenuated("period_s = 9, observations_min = 2, span_min_s = 9, suspect = 1, fail = 1"),
+        "`span_min_s` of `attenuated_signal` is shorter than the period, or no values would span it; correct it",
     );
     check(
         &attenuated("period_s = 9, observations_min = 2, suspect = 1, fail = 2"),

@@ -60,11 +60,17 @@ fn table(style: TableStyle) -> String {
     let names: ArrayRef = Arc::new(StringArray::from(names));
     let more: ArrayRef = Arc::new(StringArray::from(vec!["x"; 3]));
     let columns = [("n", numbers), ("name", names), ("more", more)];
-    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    written(
+        style,
+        &RecordBatch::try_from_iter(columns).expect("a batch"),
+    )
+}
+
+fn written(style: TableStyle, batch: &RecordBatch) -> String {
     let mut writer = RowWriter::table(style, batch.schema(), Rights::default());
     let mut out = Vec::new();
     writer.begin(&mut out).expect("a begin");
-    writer.batch(&batch, &mut out).expect("rows");
+    writer.batch(batch, &mut out).expect("rows");
     let end = RowsEnd {
         through: Sequence(7),
         stable_time: 0,
@@ -72,7 +78,7 @@ fn table(style: TableStyle) -> String {
         truncated: false,
     };
     writer.end(&end, &mut out).expect("an end");
-    assert_eq!(writer.rows(), 3);
+    assert_eq!(writer.rows(), batch.num_rows() as u64);
     String::from_utf8(out).expect("text")
 }
 
@@ -104,6 +110,22 @@ fn the_style_shows_nulls_and_keeps_the_width() {
     7 | a text of some length | x
       |                       | x
  1000 |                       | x
+"
+    );
+}
+
+#[test]
+fn a_plan_is_shown_as_it_is() {
+    let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let plan = text("Filter: a > 1\n  TableScan: b");
+    let columns = [("plan_type", text("logical_plan")), ("plan", plan)];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    assert_eq!(
+        written(TableStyle::default(), &batch),
+        "logical_plan
+Filter: a > 1
+  TableScan: b
+(1 row; complete through 1970-01-01T00:00:00Z)
 "
     );
 }

@@ -1,5 +1,5 @@
 //! Tables of the catalogue that never have rows: there are no indexes, constraints, triggers, policies or functions of
-//! users. Clients join them all the same.
+//! users. Clients join them all the same. And columns of others that never have a value.
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
@@ -173,6 +173,26 @@ pub(super) const EMPTY_INFORMATION: [(&str, &str); 9] = [
         "table_catalog:t table_schema:t table_name:t view_definition:t",
     ),
 ];
+
+/// Columns of lists of texts that are null in every row: nobody has privileges or options of their own here.
+const NULL_TEXTS: [&str; 11] = [
+    "attacl",
+    "attfdwoptions",
+    "attoptions",
+    "datacl",
+    "nspacl",
+    "relacl",
+    "reloptions",
+    "rolconfig",
+    "spcacl",
+    "spcoptions",
+    "typacl",
+];
+
+/// Returns true for a column of the catalogue that is a list of texts and always null; its name is in lower case.
+pub(crate) fn is_null_texts(column: &str) -> bool {
+    NULL_TEXTS.contains(&column)
+}
 
 /// Returns true where a name means a table that never has rows. Without a schema, only those of `pg_catalog` are meant: a
 /// dataset may be called `sequences`.

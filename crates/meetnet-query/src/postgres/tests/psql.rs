@@ -1,0 +1,215 @@
+//! The questions of psql.
+
+use super::*;
+
+#[tokio::test]
+async fn psql_lists_tables_and_databases() {
+    let database = Database::new();
+    check(
+        &database,
+        r#"SELECT n.nspname as "Schema",
+             c.relname as "Name",
+             CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' END as "Type",
+             pg_catalog.pg_get_userbyid(c.relowner) as "Owner"
+           FROM pg_catalog.pg_class c
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
+           WHERE c.relkind IN ('r','p','')
+             AND n.nspname <> 'pg_catalog'
+             AND n.nspname !~ '^pg_toast'
+             AND n.nspname <> 'information_schema'
+             AND pg_catalog.pg_table_is_visible(c.oid)
+           ORDER BY 1,2"#,
+        &[
+            "Schema|Name|Type|Owner",
+            "public|counts|table|meetnet",
+            "public|revised|table|meetnet",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT d.datname as "Name",
+             pg_catalog.pg_get_userbyid(d.datdba) as "Owner",
+             pg_catalog.pg_encoding_to_char(d.encoding) as "Encoding",
+             d.datcollate as "Collate",
+             d.datctype as "Ctype",
+             NULL as "ICU Locale",
+             'libc' AS "Locale Provider",
+             pg_catalog.array_to_string(d.datacl, E'\n') AS "Access privileges"
+           FROM pg_catalog.pg_database d
+           ORDER BY 1"#,
+        &[
+            "Name|Owner|Encoding|Collate|Ctype|ICU Locale|Locale Provider|Access privileges",
+            "meetnet|meetnet|UTF8|C.UTF-8|C.UTF-8|-|libc|-",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn psql_describes_a_table() {
+    let database = Database::new();
+    let oid = oid(&database, "counts").await;
+    check(
+        &database,
+        r"SELECT c.oid, n.nspname, c.relname
+          FROM pg_catalog.pg_class c
+            LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.relname OPERATOR(pg_catalog.~) '^(counts)$' COLLATE pg_catalog.default
+            AND pg_catalog.pg_table_is_visible(c.oid)
+          ORDER BY 2, 3",
+        &["oid|nspname|relname", &format!("{oid}|public|counts")],
+    )
+    .await;
+    check(
+        &database,
+        &format!(
+            "SELECT c.relchecks, c.relkind, c.relhasindex, c.relhasrules, c.relhastriggers, c.relrowsecurity,
+               c.relforcerowsecurity, false AS relhasoids, c.relispartition, '', c.reltablespace,
+               CASE WHEN c.reloftype = 0 THEN '' ELSE c.reloftype::pg_catalog.regtype::pg_catalog.text END,
+               c.relpersistence, c.relreplident, am.amname
+             FROM pg_catalog.pg_class c
+               LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid)
+               LEFT JOIN pg_catalog.pg_am am ON (c.relam = am.oid)
+             WHERE c.oid = '{oid}'"
+        ),
+        &[
+            "relchecks|relkind|relhasindex|relhasrules|relhastriggers|relrowsecurity|relforcerowsecurity|relhasoids|\
+             relispartition|?column?|reltablespace|reloftype|relpersistence|relreplident|amname",
+            "0|r|false|false|false|false|false|false|false||0||p|n|heap",
+        ],
+    )
+    .await;
+    let columns = format!(
+        "SELECT a.attname,
+           pg_catalog.format_type(a.atttypid, a.atttypmod),
+           (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true)
+            FROM pg_catalog.pg_attrdef d
+            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef),
+           a.attnotnull,
+           (SELECT c.collname FROM pg_catalog.pg_collation c, pg_catalog.pg_type t
+            WHERE c.oid = a.attcollation AND t.oid = a.atttypid AND a.attcollation <> t.typcollation) AS attcollation,
+           a.attidentity,
+           a.attgenerated
+         FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = '{oid}' AND a.attnum > 0 AND NOT a.attisdropped
+         ORDER BY a.attnum"
+    );
+    let found = table(&database, request(&columns)).await;
+    let found: Vec<String> = found.iter().take(6).map(|row| row.join("|")).collect();
+    assert_eq!(
+        found,
+        [
+            "attname|format_type|pg_get_expr|attnotnull|attcollation|attidentity|attgenerated",
+            "segment_id|bigint|-|true|-||",
+            "time|timestamp with time zone|-|true|-||",
+            "car|double precision|-|false|-||",
+            "place|text|-|false|-||",
+            "speed_hist|double precision[]|-|false|-||",
+        ]
+    );
+    // Policies, statistics, publications, parents and children: there are none, whatever is asked of them.
+    for (sql, names) in [
+        (
+            "SELECT pol.polname, pol.polpermissive,
+               CASE WHEN pol.polroles = '{0}' THEN NULL ELSE pg_catalog.array_to_string(array(select rolname
+                 from pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END,
+               pg_catalog.pg_get_expr(pol.polqual, pol.polrelid)
+             FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '1' ORDER BY 1",
+            "polname|polpermissive|array_to_string|pg_get_expr",
+        ),
+        (
+            "SELECT oid, stxrelid::pg_catalog.regclass, stxnamespace::pg_catalog.regnamespace::pg_catalog.text AS nsp,
+               'd' = any(stxkind) AS ndist_enabled
+             FROM pg_catalog.pg_statistic_ext WHERE stxrelid = '1' ORDER BY nsp",
+            "oid|stxrelid|nsp|ndist_enabled",
+        ),
+        (
+            "SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p
+               JOIN pg_catalog.pg_publication_namespace pn ON p.oid = pn.pnpubid
+             UNION SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p WHERE p.puballtables
+             ORDER BY 1",
+            "pubname|?column?|?column?",
+        ),
+        (
+            "SELECT c.oid::pg_catalog.regclass, c.relkind, inhdetachpending,
+               pg_catalog.pg_get_expr(c.relpartbound, c.oid)
+             FROM pg_catalog.pg_class c, pg_catalog.pg_inherits i
+             WHERE c.oid = i.inhrelid AND i.inhparent = '1'
+             ORDER BY pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT'",
+            "oid|relkind|inhdetachpending|pg_get_expr",
+        ),
+    ] {
+        check(&database, sql, &[names]).await;
+    }
+}
+
+/// With `+`, and of privileges and types: functions and operators of PostgreSQL's, over what nobody has here.
+#[tokio::test]
+async fn psql_describes_more() {
+    let database = Database::new();
+    let oid = oid(&database, "counts").await;
+    check(
+        &database,
+        &format!(
+            "SELECT c.relkind, pg_catalog.array_to_string(c.reloptions ||
+               array(select 'toast.' || x from pg_catalog.unnest(tc.reloptions) x), ', '), am.amname
+             FROM pg_catalog.pg_class c
+               LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid)
+               LEFT JOIN pg_catalog.pg_am am ON (c.relam = am.oid)
+             WHERE c.oid = '{oid}'"
+        ),
+        &["relkind|array_to_string|amname", "r|-|heap"],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT n.nspname AS "Name", pg_catalog.pg_get_userbyid(n.nspowner) AS "Owner",
+             pg_catalog.array_to_string(n.nspacl, E'\n') AS "Access privileges",
+             pg_catalog.obj_description(n.oid, 'pg_namespace') AS "Description"
+           FROM pg_catalog.pg_namespace n
+           WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+           ORDER BY 1"#,
+        &[
+            "Name|Owner|Access privileges|Description",
+            "public|meetnet|-|-",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT c.relname as "Name",
+             pg_catalog.array_to_string(c.relacl, E'\n') AS "Access privileges",
+             pg_catalog.array_to_string(ARRAY(
+               SELECT attname || E':\n  ' || pg_catalog.array_to_string(attacl, E'\n  ')
+               FROM pg_catalog.pg_attribute a
+               WHERE attrelid = c.oid AND NOT attisdropped AND attacl IS NOT NULL
+             ), E'\n') AS "Column privileges",
+             pg_catalog.array_to_string(ARRAY(
+               SELECT polname || CASE WHEN NOT polpermissive THEN E' (RESTRICTIVE)' ELSE '' END
+               FROM pg_catalog.pg_policy pol
+               WHERE polrelid = c.oid), E'\n') AS "Policies"
+           FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r','p') AND n.nspname !~ '^pg_' AND pg_catalog.pg_table_is_visible(c.oid)
+           ORDER BY 1"#,
+        &[
+            "Name|Access privileges|Column privileges|Policies",
+            "counts|-|-|-",
+            "revised|-|-|-",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT n.nspname as "Schema", pg_catalog.format_type(t.oid, NULL) AS "Name"
+           FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+           WHERE (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid))
+             AND NOT EXISTS(SELECT 1 FROM pg_catalog.pg_type el WHERE el.oid = t.typelem AND el.typarray = t.oid)
+             AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema'
+             AND pg_catalog.pg_type_is_visible(t.oid)
+           ORDER BY 1, 2"#,
+        &["Schema|Name"],
+    )
+    .await;
+}
