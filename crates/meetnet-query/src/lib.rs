@@ -26,6 +26,7 @@ mod parse;
 mod planning;
 pub mod postgres;
 mod reach;
+mod runs;
 mod service;
 mod session;
 mod state;

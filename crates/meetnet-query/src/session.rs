@@ -17,6 +17,7 @@ use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative_joins::CooperativeJoins;
 use crate::functions;
 use crate::options::QueryOptions;
+use crate::runs::GroupedRuns;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
@@ -45,6 +46,7 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
             .build();
         meetnet_functions::register(&mut state)?;
