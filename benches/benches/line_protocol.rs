@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use meetnet_benches::daemon::{Daemon, free_port};
 use meetnet_benches::figures::{self, at_least, at_most, figure, is_wanted, rate, setting};
-use meetnet_benches::{cpu, now_ms};
+use meetnet_benches::{cpu, line_protocol_toml, now_ms};
 use tempfile::TempDir;
 
 const STATIONS: u64 = 500;
@@ -193,13 +193,7 @@ fn answer(stream: &mut TcpStream) -> Result<String> {
 
 async fn meetnet(write: impl Fn(&Target) -> Result<Written>) -> Result<Written> {
     let port = free_port()?;
-    let sources = format!(
-        "[ingest_http]\nlisten = \"127.0.0.1:{port}\"\n\
-         [[source]]\nid = \"bench\"\nkind = \"http\"\nformat = \"influx\"\nlicence = \"CC0-1.0\"\n\
-         requests_per_second_max = 100000\nsensor_id = {{ field = \"station\" }}\n\
-         map = [{{ dataset = \"heat\", property = \"air_temperature\", field = \"weather.temp\", unit = \"Cel\" }}]\n"
-    );
-    let daemon = Daemon::start("run", "", &sources).await?;
+    let daemon = Daemon::start("run", "", &line_protocol_toml(port)).await?;
     let target = Target {
         name: "meetnet",
         port,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use meetnet_testkit::binary::meetnet_binary;
+use reqwest::Response;
+use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use tempfile::TempDir;
 
 /// A running daemon.
@@ -29,11 +31,23 @@ impl Daemon {
     /// # Errors
     /// Where the binary is not built, or is not ready within 30 s.
     pub async fn start(command: &str, lake: &str, sources: &str) -> Result<Self> {
+        Self::start_over(command, Path::new("lake"), lake, sources).await
+    }
+
+    /// Starts `meetnet serve` over a lake that is there; `sections` are further ones of its configuration.
+    ///
+    /// # Errors
+    /// Where the binary is not built, or is not ready within 30 s.
+    pub async fn serve(lake: &Path, sections: &str) -> Result<Self> {
+        Self::start_over("serve", lake, "", sections).await
+    }
+
+    async fn start_over(command: &str, url: &Path, lake: &str, sources: &str) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir()?;
         let (http, admin) = (free_port()?, free_port()?);
         let config = format!(
-            "[lake]\nurl = \"lake\"\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
+            "[lake]\nurl = {url:?}\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n{sources}"
         );
         let path = folder.path().join("meetnet.toml");
@@ -56,7 +70,7 @@ impl Daemon {
         let deadline = Instant::now() + Duration::from_secs(30);
         // The write side alone has no public listener: it is asked for what operators see.
         let (port, page) = match command {
-            "run" => (http, "readyz"),
+            "run" | "serve" => (http, "readyz"),
             _ => (admin, "metrics"),
         };
         while daemon.get(port, page, &[]).await.is_err() {
@@ -64,7 +78,7 @@ impl Daemon {
             if ended.is_some() || Instant::now() > deadline {
                 bail!("meetnet is not ready ({ended:?}):\n{}", daemon.log_tail());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(daemon)
     }
@@ -91,6 +105,24 @@ impl Daemon {
             .nth(1)
             .and_then(|line| line.trim().parse().ok());
         value.with_context(|| text.clone())
+    }
+
+    /// Returns the answer to a GET of `path` on `[http]`, whatever it says; `tag` goes out as `If-None-Match`.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn ask(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        tag: Option<&HeaderValue>,
+    ) -> Result<Response> {
+        let url = format!("http://127.0.0.1:{}/{path}", self.http);
+        let mut request = self.client.get(url).query(query);
+        if let Some(tag) = tag {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
+        Ok(request.send().await?)
     }
 
     /// Returns a metric without labels, as `[admin]` shows it.

@@ -6,10 +6,12 @@
 
 pub mod bodies;
 pub mod broker;
+pub mod city_year;
 pub mod cpu;
 pub mod daemon;
 pub mod disk;
 pub mod figures;
+pub mod kept;
 pub mod publisher;
 pub mod python;
 mod stations;
@@ -33,5 +35,15 @@ pub fn source_toml(port: u16) -> String {
          time = {{ pointer = \"/ts\", format = \"unix-ms\" }}\nlicence = \"CC0-1.0\"\nmap = [\n\
          {{ dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" }},\n\
          {{ dataset = \"heat\", property = \"relative_humidity\", pointer = \"/humidity\", unit = \"%\" }},\n]\n"
+    )
+}
+
+/// The `[ingest_http]` and `[[source]]` sections that take `weather,station=… temp=…` as line protocol on a port.
+pub fn line_protocol_toml(port: u16) -> String {
+    format!(
+        "[ingest_http]\nlisten = \"127.0.0.1:{port}\"\n\
+         [[source]]\nid = \"bench\"\nkind = \"http\"\nformat = \"influx\"\nlicence = \"CC0-1.0\"\n\
+         requests_per_second_max = 100000\nsensor_id = {{ field = \"station\" }}\n\
+         map = [{{ dataset = \"heat\", property = \"air_temperature\", field = \"weather.temp\", unit = \"Cel\" }}]\n"
     )
 }

@@ -47,8 +47,8 @@ pub fn with_modules(modules: &[&str]) -> Result<Option<PathBuf>> {
     Ok(python)
 }
 
-/// Where cargo puts what it builds, and `./tests/run` its Python.
-fn target_folder() -> PathBuf {
+/// Where cargo puts what it builds, `./tests/run` its Python, and the benches what they keep between runs.
+pub fn target_folder() -> PathBuf {
     let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/meetnet"));
     given.or_else(home).unwrap_or_default()
@@ -78,14 +78,17 @@ fn make(folder: &Path) -> Result<Option<PathBuf>> {
         "   installing benches/requirements.txt into {}",
         folder.display()
     );
-    let is_made = run("python3", &["-m", "venv", "--clear"], folder.as_os_str())
-        && run(
-            &python,
-            &["-m", "pip", "install", "--quiet", "-r"],
-            wanted.as_os_str(),
-        );
-    if !is_made {
+    if !run("python3", &["-m", "venv", "--clear"], folder.as_os_str()) {
         return Ok(None);
+    }
+    let install = ["-m", "pip", "install", "--quiet"];
+    let all_at_once = [&install[..], &["-r"]].concat();
+    if !run(&python, &all_at_once, wanted.as_os_str()) {
+        // What has no build for this machine is left out; pip says so.
+        let lines = requirements.lines().map(str::trim);
+        for requirement in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            run(&python, &install, OsStr::new(requirement));
+        }
     }
     fs::write(installed, requirements)?;
     Ok(Some(python))

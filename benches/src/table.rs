@@ -34,6 +34,9 @@ const COMMIT_ROWS: usize = 1_000_000;
 /// How often a commit under way is looked at.
 const POLL: Duration = Duration::from_micros(100);
 
+/// Returns `quality` and `quality_tests` of rows.
+pub type Flags = fn(&DatasetDeclaration, &RecordBatch, &[u32]) -> (Int8Array, Int64Array);
+
 /// A lake with the tables of some datasets.
 #[derive(Debug)]
 pub struct Table {
@@ -41,6 +44,10 @@ pub struct Table {
     pub lake: Lake,
     /// Rows are received at most this long after their time, µs; 0: at their time, as where a device has no clock.
     pub delay_max_us: i64,
+    /// Rows are received at least this long after their time, µs: those that revise others.
+    pub delay_min_us: i64,
+    /// Gives rows their flags. Every row is good where nothing else is said: the rules are not what is measured.
+    pub flags: Flags,
     declarations: Arc<Declarations>,
     sequence: u64,
 }
@@ -82,6 +89,8 @@ impl Table {
             sequence: lake.sequence_floor().0,
             lake,
             delay_max_us: 5_000_000,
+            delay_min_us: 0,
+            flags: all_good,
             declarations,
         })
     }
@@ -141,7 +150,8 @@ impl Table {
             .map(|row| {
                 let time = times.value(row);
                 let chance = mix(station_number(station, row) ^ time as u64);
-                let received_at = time + (chance % self.delay_max_us.max(1) as u64) as i64;
+                let delay = (chance % self.delay_max_us.max(1) as u64) as i64;
+                let received_at = time + self.delay_min_us + delay;
                 Lineage {
                     sequence: Sequence(self.sequence),
                     received_at,
@@ -152,7 +162,8 @@ impl Table {
                 }
             })
             .collect();
-        let applied = self.lake.apply(rows, &lineage, &mut flag)?;
+        let mut flags = self.flags;
+        let applied = self.lake.apply(rows, &lineage, &mut flags)?;
         self.lake.advance(Sequence(self.sequence), START_US);
         Ok(applied)
     }
@@ -280,8 +291,8 @@ pub fn mix(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Flags every row as good: the rules are not what is measured.
-fn flag(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
+/// Flags every row as good.
+fn all_good(_: &DatasetDeclaration, rows: &RecordBatch, _: &[u32]) -> (Int8Array, Int64Array) {
     let all = |count| std::iter::repeat_n(1, count);
     (
         Int8Array::from_iter_values(all(rows.num_rows())),

@@ -27,7 +27,7 @@ pub use described::{FunctionDescription, FunctionKind};
 
 use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
-use time::{TimeBucket, TimeGrid};
+use time::{DateTrunc, TimeBucket, TimeGrid};
 use window::{Interpolate, Locf};
 
 /// Metadata key of a field's UCUM unit.
@@ -44,6 +44,8 @@ fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
 /// Where the session takes no functions.
 pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimeBucket::new())))?;
+    // Takes the place of DataFusion's.
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(DateTrunc::default())))?;
     for spec in scalars() {
         let function = ScalarFunction::new(spec);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

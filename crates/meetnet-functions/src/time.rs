@@ -1,13 +1,16 @@
-//! Buckets of time: `time_bucket`, which names the bucket of an instant, and `time_grid`, which lists buckets.
+//! Buckets of time: `time_bucket` and `date_trunc`, which name the bucket of an instant, and `time_grid`, which lists
+//! buckets.
 
 mod bucket;
 mod grid;
+mod truncate;
 
 use arrow::datatypes::IntervalMonthDayNano;
 use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
+pub(crate) use truncate::DateTrunc;
 
 /// Returns the width that an interval is.
 ///

@@ -35,6 +35,7 @@ mod placeholders;
 mod planning;
 pub mod postgres;
 mod reach;
+mod runs;
 mod service;
 mod session;
 mod spill;

@@ -20,6 +20,7 @@ use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
+use crate::runs::GroupedRuns;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
@@ -54,6 +55,7 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
@@ -123,7 +125,8 @@ fn config(options: &QueryOptions) -> SessionConfig {
     let settings = config.options_mut();
     settings.execution.time_zone = Some("UTC".to_owned());
     settings.execution.enable_recursive_ctes = false;
-    // A stream that takes files of another group breaks the order that groups have been made for.
+    // A stream that takes files of another group breaks the order that groups have been made for; the service allows it
+    // where no order is wanted.
     settings.execution.enable_file_stream_work_stealing = false;
     // Units live in field metadata; operators that drop it are not in error.
     settings.execution.skip_physical_aggregate_schema_check = true;

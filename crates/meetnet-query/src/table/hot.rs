@@ -225,7 +225,7 @@ fn sorted(view: View, hot: &[HotBatch], ordering: &LexOrdering) -> Result<Option
 }
 
 /// Cuts a batch into pieces of at most `rows_max` rows; no data is copied.
-fn pieces(batch: RecordBatch, rows_max: usize) -> impl Iterator<Item = RecordBatch> {
+pub(crate) fn pieces(batch: RecordBatch, rows_max: usize) -> impl Iterator<Item = RecordBatch> {
     let rows = batch.num_rows();
     (0..rows)
         .step_by(rows_max.max(1))

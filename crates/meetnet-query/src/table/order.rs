@@ -2,7 +2,8 @@
 //!
 //! Keeping it costs: files that overlap cannot share a group, one group is one task and one open file, and idle tasks
 //! may not take files from busy ones. A count does not pay for what only a sort or a window needs, so the service
-//! looks for those in the plan and tells the scans.
+//! looks for those in the plan and tells the scans. What has been grouped is few rows in an order of its own: a sort or
+//! window above wants none of the files'.
 //!
 //! A sort of which only the first rows are wanted keeps them in a heap, whatever the order of what comes in. It also may
 //! not rely on the order: with a fetch on ordered inputs DataFusion 55.2 left rows out of the merge of files and hot
@@ -35,13 +36,13 @@ impl WantedOrder {
         let _ = plan.apply_with_subqueries(|node| {
             match node {
                 LogicalPlan::Limit(_) => has_limit = true,
-                LogicalPlan::Sort(sort) => {
+                LogicalPlan::Sort(sort) if passes_rows(&sort.input) => {
                     sort.expr
                         .iter()
                         .filter(|sort| sort.asc)
                         .for_each(|sort| want(&sort.expr));
                 }
-                LogicalPlan::Window(window) => {
+                LogicalPlan::Window(window) if passes_rows(&window.input) => {
                     for expr in &window.window_expr {
                         let _ = expr.apply(|expr| {
                             if let Expr::WindowFunction(function) = expr {
@@ -67,6 +68,11 @@ impl WantedOrder {
         Self { columns }
     }
 
+    /// Returns true where no order is wanted.
+    pub(crate) fn is_none(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// Returns what the service has told the scans of this session.
     pub(crate) fn of(session: &dyn Session) -> Option<Arc<Self>> {
         session.config().get_extension::<Self>()
@@ -77,5 +83,14 @@ impl WantedOrder {
     pub(crate) fn helps(&self, key: &[String], filters: &[Expr]) -> bool {
         let wanted = |name: &String| self.columns.contains(name);
         key.first().is_some_and(wanted) || (!filters.is_empty() && key.iter().any(wanted))
+    }
+}
+
+/// Returns true where rows of a table come out of a plan as they are.
+fn passes_rows(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => false,
+        LogicalPlan::TableScan(_) => true,
+        _ => plan.inputs().into_iter().any(passes_rows),
     }
 }

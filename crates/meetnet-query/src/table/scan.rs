@@ -12,8 +12,9 @@ use datafusion::datasource::physical_plan::{
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
@@ -22,6 +23,7 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use meetnet_lake::snapshot::Mask;
 use meetnet_model::common::SUPERSEDED_AT;
+use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::MeetnetTable;
@@ -224,7 +226,7 @@ impl MeetnetTable {
                 .with_extension(ParquetRowSelection::new(selection));
             let statistics = with_masked_rows(&file.statistics, superseded_at.len());
             let groups = vec![FileGroup::new(vec![selected])];
-            let config = self.parquet_config(&columns.read, groups, statistics)?;
+            let config = self.parquet_config(&columns.read, groups, statistics, false)?;
             masked.push(MaskedFile {
                 scan: DataSourceExec::from_data_source(config.build()),
                 superseded_at,
@@ -284,21 +286,25 @@ impl MeetnetTable {
         if ordering.is_none() {
             groups = groups_of_equal_size(files, partitions);
         }
+        let is_selective = selects_keys(&self.prepared.declaration, request.filters);
         let config = self
-            .parquet_config(projection, groups, statistics)?
+            .parquet_config(projection, groups, statistics, is_selective)?
             .with_output_ordering(ordering.into_iter().collect())
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
+    /// `is_selective` has filters applied while files are decoded, so that only what remains is.
     fn parquet_config(
         &self,
         projection: &[usize],
         groups: Vec<FileGroup>,
         statistics: Statistics,
+        is_selective: bool,
     ) -> Result<FileScanConfigBuilder> {
         let source = ParquetSource::new(self.prepared.scan_schema.clone())
+            .with_pushdown_filters(is_selective)
             .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
         FileScanConfigBuilder::new(self.prepared.store_url.clone(), Arc::new(source))
             .with_file_groups(groups)
@@ -310,6 +316,29 @@ impl MeetnetTable {
                     .collect(),
             ))
     }
+}
+
+/// Returns true where filters choose by a part of the key other than the time: rows that meet them lie side by side, and
+/// to leave the others undecoded pays. Scattered rows would cost more than they save.
+fn selects_keys(declaration: &DatasetDeclaration, filters: &[Expr]) -> bool {
+    let is_key = |expr: &Expr| match expr {
+        Expr::Column(column) => {
+            column.name != declaration.time_column() && declaration.key.contains(&column.name)
+        }
+        _ => false,
+    };
+    filters.iter().any(|filter| match filter {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => {
+            let is_value = |expr: &Expr| matches!(expr, Expr::Literal(..));
+            (is_key(left) && is_value(right)) || (is_value(left) && is_key(right))
+        }
+        Expr::InList(InList { expr, negated, .. }) => !negated && is_key(expr),
+        _ => false,
+    })
 }
 
 /// Returns the rows of a file that the view does not know to be replaced, in file order; None where these are all.

@@ -1,0 +1,209 @@
+//! Questions that analysts of sensors ask, in process, against DuckDB 2 and ClickHouse (chDB) on the same Parquet files.
+//! Nothing is cached but what an engine keeps of files; nothing is precomputed. Answers are compared before they are timed.
+//!
+//! `cargo bench -p meetnet -p meetnet-benches --bench queries [-- QUESTION…]`; `ROWS` (10,000,000) are made once and
+//! kept below the target folder; `ROUNDS` (5), of which the fastest counts; `THREADS` (2) of each engine.
+#![allow(
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench prints its figures"
+)]
+
+mod engines;
+mod questions;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::TryStreamExt;
+use meetnet_benches::city_year::CityYear;
+use meetnet_benches::figures::{at_most, begin, figure, is_wanted, ms, setting};
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, encode};
+use tokio::runtime::Runtime;
+
+use engines::Engine;
+use questions::{Question, questions};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// No question should take longer than so many times what it takes others.
+const WORST_MAX: f64 = 2.0;
+
+/// What a question came to, fastest round: ours, then each engine.
+struct Times {
+    ours: Duration,
+    engines: Vec<Duration>,
+}
+
+fn main() -> Result<()> {
+    let rows: u64 = setting("ROWS", 10_000_000)?;
+    let rounds: u32 = setting("ROUNDS", 5)?;
+    let threads: usize = setting("THREADS", 2)?;
+    let year = CityYear::of(rows)?;
+    let snapshot = year.snapshot()?;
+    let mut engines = engines::all(&year.folder, &snapshot, threads)?;
+    begin(&format!("questions over {rows} rows"));
+    let asked = Asked::new(SharedSnapshot::new(Arc::new(snapshot).into()), threads)?;
+
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name).collect();
+    println!("   {:<22} {:>8} {:>10}  {}", "ms", "rows", "meetnet", {
+        let columns = names
+            .iter()
+            .map(|name| format!("{name:>10} {:>6}", "ratio"));
+        columns.collect::<Vec<_>>().join("  ")
+    });
+    let mut all = Vec::new();
+    for question in questions(&year) {
+        if is_wanted(question.name) {
+            all.push(measure(&question, &asked, &mut engines, rounds)?);
+        }
+    }
+    for (position, name) in names.iter().enumerate() {
+        let ratios = all
+            .iter()
+            .map(|times| ratio(times.ours, times.engines[position]));
+        let aim = (*name == "DuckDB").then_some(1.0);
+        summary(name, &ratios.collect::<Vec<_>>(), aim);
+    }
+    if names.len() > 1 {
+        let fastest = |times: &Times| times.engines.iter().min().copied().unwrap_or_default();
+        let ratios = all.iter().map(|times| ratio(times.ours, fastest(times)));
+        summary("the faster of them", &ratios.collect::<Vec<_>>(), Some(1.2));
+    }
+    Ok(())
+}
+
+fn ratio(ours: Duration, reference: Duration) -> f64 {
+    ours.as_secs_f64() / reference.as_secs_f64()
+}
+
+/// Prints the geometric mean and the worst of ratios, beside what the mean should be.
+fn summary(to: &str, ratios: &[f64], aim: Option<f64>) {
+    if ratios.is_empty() {
+        return;
+    }
+    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    let mean = (logarithms / ratios.len() as f64).exp();
+    let worst = ratios.iter().copied().fold(0.0, f64::max);
+    let (mean_of, worst_of) = (
+        format!("geometric mean of the ratios to {to}"),
+        format!("the worst ratio to {to}"),
+    );
+    match aim {
+        Some(aim) => {
+            at_most(&mean_of, mean, "x", aim);
+            at_most(&worst_of, worst, "x", WORST_MAX);
+        }
+        None => {
+            figure(&mean_of, mean, "x");
+            figure(&worst_of, worst, "x");
+        }
+    }
+}
+
+/// Compares the answers to a question, then asks everybody in turns: what slows the machine down slows all of them.
+fn measure(
+    question: &Question,
+    asked: &Asked,
+    engines: &mut [Engine],
+    rounds: u32,
+) -> Result<Times> {
+    let answers = tempfile::tempdir()?;
+    let answer = answers.path().join("answer.arrow");
+    let rows = asked.write(&question.sql, Format::Arrow, &answer)?;
+    ensure!(rows > 0, "{} has no answer", question.name);
+    for engine in &mut *engines {
+        let difference = engine.compare(question.of(engine.name), &answer)?;
+        if let Some(difference) = difference {
+            bail!("{}, {}: {difference}", question.name, engine.name);
+        }
+    }
+    let csv = answers.path().join("answer.csv");
+    let csv = question.as_csv.then_some(csv.as_path());
+    let mut times = Times {
+        ours: Duration::MAX,
+        engines: vec![Duration::MAX; engines.len()],
+    };
+    for _ in 0..rounds.max(1) {
+        times.ours = times.ours.min(asked.time(&question.sql, csv)?);
+        for (fastest, engine) in times.engines.iter_mut().zip(&mut *engines) {
+            let took = engine.time(question.of(engine.name), csv)?;
+            *fastest = (*fastest).min(took);
+        }
+    }
+    let columns = times.engines.iter().map(|took| {
+        let ratio = ratio(times.ours, *took);
+        format!("{:>10.2} {ratio:>6.2}", ms(*took))
+    });
+    println!(
+        "   {:<22} {rows:>8} {:>10.2}  {}",
+        question.name,
+        ms(times.ours),
+        columns.collect::<Vec<_>>().join("  ")
+    );
+    Ok(times)
+}
+
+/// Our side: the query service over what is committed.
+struct Asked {
+    service: QueryService,
+    runtime: Runtime,
+}
+
+impl Asked {
+    fn new(snapshot: SharedSnapshot, threads: usize) -> Result<Self> {
+        let options = QueryOptions {
+            threads,
+            row_limit: usize::MAX / 2,
+            query_time_max: Duration::from_secs(600),
+            // As much as the others may take.
+            memory_bytes_max: 4 << 30,
+            ..QueryOptions::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            service: QueryService::new(options, snapshot)?,
+            runtime,
+        })
+    }
+
+    /// Returns how long a whole answer takes: as Arrow in memory, or written to a file as CSV.
+    fn time(&self, sql: &str, csv: Option<&Path>) -> Result<Duration> {
+        let began = Instant::now();
+        match csv {
+            None => {
+                self.runtime.block_on(async {
+                    let mut answer = self.service.query(QueryRequest::public(sql)).await?;
+                    answer.collect().await
+                })?;
+            }
+            Some(path) => {
+                self.write(sql, Format::Csv, path)?;
+            }
+        }
+        Ok(began.elapsed())
+    }
+
+    /// Writes an answer to a file; returns its rows.
+    fn write(&self, sql: &str, format: Format, path: &Path) -> Result<u64> {
+        let mut file = File::create(path)?;
+        self.runtime.block_on(async {
+            let asked = self.service.query(QueryRequest::public(sql)).await;
+            let answer = asked.with_context(|| sql.to_owned())?;
+            let tally = answer.tally();
+            let mut chunks = encode(answer, format);
+            while let Some(chunk) = chunks.try_next().await? {
+                file.write_all(&chunk)?;
+            }
+            anyhow::Ok(tally.rows())
+        })
+    }
+}
