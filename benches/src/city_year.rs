@@ -126,7 +126,7 @@ fn air_rows(
     for (position, of) in AIR_PROPERTIES.into_iter().enumerate() {
         for step in 0..AIR_STEPS {
             let place = u64::from(sensor) << 33 | (position as u64) << 32 | step;
-            let is_silent = mix(u64::from(sensor) << 32 | step / 6).is_multiple_of(SILENT);
+            let is_silent = mix((u64::from(sensor) << 32) | (step / 6)).is_multiple_of(SILENT);
             let is_revised = mix(!place).is_multiple_of(REVISED);
             if is_silent || (revisions && !is_revised) {
                 continue;

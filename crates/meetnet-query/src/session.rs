@@ -18,9 +18,9 @@ use crate::cooperative::Cooperative;
 use crate::functions;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
-use crate::runs::GroupedRuns;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");

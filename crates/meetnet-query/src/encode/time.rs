@@ -19,7 +19,7 @@ pub(crate) fn write_time(seconds: i64, nanoseconds: u32, out: &mut Vec<u8>) {
             write_pair(i64::from(nanoseconds / part % 100), out);
             part /= 100;
         }
-        if nanoseconds % 1000 > 0 {
+        if !nanoseconds.is_multiple_of(1000) {
             // Writing to memory cannot fail.
             let _ = write!(out, "{:03}", nanoseconds % 1000);
         }

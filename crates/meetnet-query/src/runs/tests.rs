@@ -7,7 +7,7 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
 use datafusion::physical_plan::{collect, displayable};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
 use super::*;
 
@@ -65,7 +65,8 @@ async fn asked(sql: &str, partitions: usize) -> Result<(String, String, bool)> {
         }
         let context = SessionContext::new_with_state(state.build());
         context.register_table("rows", Arc::new(table()?))?;
-        let plan = context.sql(sql).await?.create_physical_plan().await?;
+        let rows = context.sql_with_options(sql, SQLOptions::new()).await?;
+        let plan = rows.create_physical_plan().await?;
         is_grouped |= displayable(plan.as_ref())
             .indent(false)
             .to_string()
@@ -127,7 +128,9 @@ async fn groups_that_memory_does_not_hold_go_on() -> Result<()> {
     let table: Arc<dyn ExecutionPlan> = {
         let context = SessionContext::new();
         context.register_table("rows", Arc::new(table()?))?;
-        let rows = context.sql("SELECT time FROM rows").await?;
+        let rows = context
+            .sql_with_options("SELECT time FROM rows", SQLOptions::new())
+            .await?;
         rows.create_physical_plan().await?
     };
     let time = (
