@@ -89,26 +89,20 @@ impl SeriesRows {
     }
 
     fn get(&self, time: u64) -> Option<u64> {
-        match self.in_order.last() {
-            Some(last) if time > last.0 => None,
-            _ => match self.position(time) {
-                Ok(at) => Some(self.in_order[at].1),
-                Err(_) => self.late.get(&time).copied(),
-            },
+        match self.position(time) {
+            Ok(at) => Some(self.in_order[at].1),
+            Err(_) => self.late.get(&time).copied(),
         }
     }
 
     /// Notes a row; returns true where its time was not noted.
     fn set(&mut self, time: u64, row: u64) -> bool {
-        if self.in_order.last().is_none_or(|last| time > last.0) {
-            self.in_order.push((time, row));
-            return true;
-        }
         match self.position(time) {
             Ok(at) => {
                 self.in_order[at].1 = row;
                 false
             }
+            // Also at the end: what was there may have been forgotten, and the time be known as late.
             Err(at) if self.in_order.len() - at <= MOVED_MAX && !self.late.contains_key(&time) => {
                 self.in_order.insert(at, (time, row));
                 true
@@ -117,8 +111,17 @@ impl SeriesRows {
         }
     }
 
+    /// Returns where a time stands in `in_order`, or where it would.
     fn position(&self, time: u64) -> Result<usize, usize> {
-        self.in_order.binary_search_by_key(&time, |entry| entry.0)
+        // Doubling steps from the end: batches that overtook each other are a few entries apart, in memory that was
+        // touched just now.
+        let (mut start, mut end, mut step) = (self.in_order.len(), self.in_order.len(), 4);
+        while start > 0 && self.in_order[start - 1].0 >= time {
+            (end, start) = (start, start.saturating_sub(step));
+            step *= 2;
+        }
+        let found = self.in_order[start..end].binary_search_by_key(&time, |entry| entry.0);
+        found.map(|at| start + at).map_err(|at| start + at)
     }
 
     fn forget_below(&mut self, boundary: u64) {
