@@ -122,6 +122,7 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
         }
     }
     answer.note(trial.note());
+    answer.note(trial.topic_note(&options.topic));
     cli::print(&answer.finish())
 }
 

@@ -80,6 +80,16 @@ async fn it_loads_nothing_from_elsewhere_and_runs_nothing_inline() {
 }
 
 #[tokio::test]
+async fn programs_are_led_to_the_description_of_the_service() {
+    for lang in ["nl", "en", "fr"] {
+        let body = page(&format!("/?lang={lang}"), &[]).await.body;
+        assert!(body.contains("href=\"/api/v1/openapi.json\""), "{lang}");
+    }
+    let answer = fixture::get(fixture::router(), "/api/v1/openapi.json").await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn each_dataset_leads_to_its_files() {
     for (lang, words) in [
         ("nl", "Parquet-bestanden"),

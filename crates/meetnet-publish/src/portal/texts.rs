@@ -57,6 +57,7 @@ pub(super) struct PageTexts {
     pub(super) footer_api: &'static str,
     pub(super) api_datasets: &'static str,
     pub(super) api_sql: &'static str,
+    pub(super) api_openapi: &'static str,
     pub(super) api_status: &'static str,
 }
 
@@ -126,6 +127,7 @@ static NL: PageTexts = PageTexts {
     footer_api: "Voor programma’s",
     api_datasets: "lijst van datasets",
     api_sql: "SQL over HTTP",
+    api_openapi: "elk adres, met parameters",
     api_status: "toestand van de dienst",
 };
 
@@ -184,6 +186,7 @@ static EN: PageTexts = PageTexts {
     footer_api: "For programs",
     api_datasets: "list of datasets",
     api_sql: "SQL over HTTP",
+    api_openapi: "every address, with its parameters",
     api_status: "state of the service",
 };
 
@@ -242,5 +245,6 @@ static FR: PageTexts = PageTexts {
     footer_api: "Pour les programmes",
     api_datasets: "liste des jeux de données",
     api_sql: "SQL par HTTP",
+    api_openapi: "chaque adresse, avec ses paramètres",
     api_status: "état du service",
 };

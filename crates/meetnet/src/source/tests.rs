@@ -68,6 +68,23 @@ fn json_is_an_object_per_row_and_reject() {
 }
 
 #[test]
+fn a_topic_that_was_left_out_is_missed_where_there_are_topics() {
+    let mqtt = Trial::new(&config(CONFIG), "balcony").unwrap();
+    assert!(mqtt.topic_note("").unwrap().contains("--topic"));
+    assert_eq!(mqtt.topic_note("zigbee2mqtt/a1"), None);
+    let pushed = CONFIG
+        .replace(
+            "kind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"",
+            "kind = \"http\"",
+        )
+        .replace("topics = [\"zigbee2mqtt/{device}\"]\n", "")
+        .replace("\"{device}\"", "{ pointer = \"/id\" }");
+    let pushed = format!("[ingest_http]\nlisten = \"127.0.0.1:8081\"\n{pushed}");
+    let pushed = Trial::new(&config(&pushed), "balcony").unwrap();
+    assert_eq!(pushed.topic_note(""), None);
+}
+
+#[test]
 fn hardware_ids_are_not_those_of_stored_rows() {
     let hidden = CONFIG.replace("licence", "hardware_id = true\nlicence");
     let trial = Trial::new(&config(&hidden), "balcony").unwrap();

@@ -7,12 +7,13 @@ use meetnet_model::privacy::PrivacyKey;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
-use crate::config::Config;
+use crate::config::{Config, Transport};
 
 /// The decoders of a configuration, and one source of it.
 pub(super) struct Trial {
     decoders: Decoders,
     source: SourceId,
+    subscribes: bool,
     has_hardware_ids: bool,
 }
 
@@ -47,7 +48,11 @@ impl Trial {
             .context("the system gives no random bytes")?;
         let decoders = Decoders::new(&config.declarations, &PrivacyKey::new(secret))
             .context("the declarations cannot be decoded by")?;
+        let subscribes = config.sources.iter().any(|source| {
+            source.declaration.id == id && matches!(source.transport, Transport::Mqtt(_))
+        });
         Ok(Self {
+            subscribes,
             has_hardware_ids: !declaration.hardware_kinds().is_empty(),
             source: id,
             decoders,
@@ -71,6 +76,13 @@ impl Trial {
             received_at,
             truncated: false,
         })
+    }
+
+    /// Returns what a person may have forgotten of a message under `topic`.
+    pub(super) fn topic_note(&self, topic: &str) -> Option<&'static str> {
+        (self.subscribes && topic.is_empty()).then_some(
+            "the source subscribes to topics: --topic says under which one messages arrive",
+        )
     }
 
     /// Returns what a person must know to read the answer.
