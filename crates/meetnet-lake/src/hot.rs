@@ -11,6 +11,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use meetnet_model::common;
 
 use crate::snapshot::HotBatch;
@@ -161,10 +162,13 @@ impl HotRows {
 
     /// Makes `row` the current version of `key`.
     pub(crate) fn set_current(&mut self, key: &[u8], row: u64) {
-        match self.current.get_mut(key) {
-            Some(slot) => *slot = row,
-            None => {
-                self.current.insert(key.into(), row);
+        // One look-up in an index that is seldom in the processor's cache.
+        match self.current.entry_ref(key) {
+            EntryRef::Occupied(mut entry) => {
+                entry.insert(row);
+            }
+            EntryRef::Vacant(entry) => {
+                entry.insert_with_key(key.into(), row);
             }
         }
     }
