@@ -60,6 +60,8 @@ pub struct PipelineLimits {
     pub idle_tick: Duration,
     /// Shortest time between two checkpoints.
     pub checkpoint_pause: Duration,
+    /// What quality tests remember is written by the pipeline itself up to so many bytes; beyond, beside it.
+    pub history_inline_bytes_max: usize,
 }
 
 impl PipelineOptions {
@@ -78,6 +80,7 @@ impl Default for PipelineLimits {
             group_bytes_max: 1 << 20,
             idle_tick: Duration::from_secs(1),
             checkpoint_pause: Duration::from_secs(5),
+            history_inline_bytes_max: 1 << 20,
         }
     }
 }

@@ -2,33 +2,39 @@
 //!
 //! ```text
 //! decoded rows, in the order of the journal ─▶ live ─▶ flags
-//!                                          └─▶ pending ─ committed up to T ─▶ settled ─▶ state file of T
+//!                                          └─▶ pending ─ committed up to T: dropped
+//!                       live, pending taken back ─▶ settled ─▶ state file of T
 //! ```
 //!
 //! **Live** is the history behind everything decoded; flags come from it. **Settled** is the same history as it was at
 //! T, the position that the journal is replayed from: a restart begins with it, meets the frames behind T again, and so
-//! makes the flags that it made before. Between the two lie the **pending** observations, which are those of rows that
-//! are not committed; a message that comes again adds none. Whether a row is new, unchanged or a revision plays no
-//! part, and what an import brings has no place in the journal and none here; decision 0004 says why, and what is left
-//! to the settle pass.
+//! makes the flags that it made before. Between the two lie the **pending** changes, which are those by rows that are not
+//! committed; a message that comes again makes none. Settled is made from live where it is written, by taking them back,
+//! newest first: no series is held twice. Whether a row is new, unchanged or a revision plays no part, and what an import
+//! brings has no place in the journal and none here; decision 0004 says why, and what is left to the settle pass.
+//!
+//! What an observation costs is a look-up of its sensor, which rows of one message share, and of its property, which is
+//! most often the one that followed before; no allocation, and nothing when it is committed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use hashbrown::HashMap;
 use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
+use crate::names::Names;
 use crate::rules::QualityRules;
-use crate::series::{SeriesFlags, SeriesHistory, SeriesTests};
+use crate::series::{Change, SeriesFlags, SeriesHistory};
 
 mod bytes;
 
 /// Series of one dataset that are remembered at most; later ones are not tested, which [`Remembered::untested_rows`]
-/// counts. At 2 KiB each they take 128 MiB, and as much again where all have something pending.
+/// counts. At 2 KiB each they take 128 MiB.
 pub const SERIES_MAX: usize = 65_536;
-/// Places for pending observations that are not given back.
+/// Places for pending changes that are not given back.
 const PENDING_KEPT: usize = 1_024;
 
 /// The history of all datasets.
@@ -40,15 +46,26 @@ pub struct QualityHistory {
 /// The history of one dataset.
 #[derive(Clone, Debug, Default)]
 struct DatasetHistory {
-    /// Sensor -> property and position in `series`.
-    sensors: HashMap<Box<str>, Vec<(Box<str>, usize)>>,
-    series: Vec<Series>,
-    /// Positions in `series` of sensors that were forgotten: the next new ones take them, so that there is as much room as
-    /// after a restart.
-    free: Vec<usize>,
+    /// Sensor -> position in `of_sensors`.
+    sensors: HashMap<Box<str>, u32>,
+    /// Per sensor: its series, in the order in which they came.
+    of_sensors: Vec<Vec<SeriesOf>>,
+    /// Names of properties; their positions are in `of_sensors`.
+    properties: Vec<Box<str>>,
+    /// [`SERIES_MAX`] at most.
+    series: Vec<SeriesHistory>,
     /// Ascending by sequence.
     pending: VecDeque<Pending>,
     untested_rows: u64,
+}
+
+/// A series of a sensor.
+#[derive(Clone, Copy, Debug)]
+struct SeriesOf {
+    /// Position in `properties`.
+    property: u32,
+    /// Position in `series`.
+    series: u32,
 }
 
 /// How much of a dataset is remembered.
@@ -60,64 +77,13 @@ pub struct Remembered {
     pub untested_rows: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Series {
-    live: SeriesHistory,
-    /// None where nothing is pending: then it is the same as `live`, and most sensors report less often than rows are
-    /// committed.
-    settled: Option<Box<SeriesHistory>>,
-    /// How many observations are pending.
-    pending: u32,
-}
-
-impl Series {
-    fn new(history: SeriesHistory) -> Self {
-        Self {
-            live: history,
-            settled: None,
-            pending: 0,
-        }
-    }
-
-    /// Tests an observation and remembers it; also says whether it is pending now.
-    fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
-        // Most of what is polled again is known: nothing changes, and there is nothing to keep.
-        let before =
-            (self.pending == 0 && !self.live.holds(now)).then(|| Box::new(self.live.clone()));
-        let (flags, has_changed) = self.live.observe(tests, now);
-        if has_changed {
-            if before.is_some() {
-                self.settled = before;
-            }
-            self.pending += 1;
-        }
-        (flags, has_changed)
-    }
-
-    /// Takes the oldest of the pending observations over.
-    fn settle(&mut self, observation: Observation, observations_max: usize) {
-        self.pending = self.pending.saturating_sub(1);
-        if self.pending == 0 {
-            self.settled = None;
-        } else if let Some(settled) = &mut self.settled {
-            settled.record(observation, observations_max);
-        }
-    }
-
-    fn settled(&self) -> &SeriesHistory {
-        self.settled.as_deref().unwrap_or(&self.live)
-    }
-}
-
-/// An observation of a row that may not be committed yet.
+/// A change by a row that may not be committed yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     sequence: Sequence,
-    observation: Observation,
-    /// Below [`SERIES_MAX`].
+    /// Position in `series`.
     series: u32,
-    /// At most [`OBSERVATIONS_MAX`](crate::series::OBSERVATIONS_MAX).
-    observations_max: u8,
+    change: Change,
 }
 
 impl QualityHistory {
@@ -145,29 +111,39 @@ impl QualityHistory {
             return Vec::new();
         };
         let history = self.datasets.entry(id.clone()).or_default();
+        let mut tested = Names::default();
+        let mut last: Option<(&str, u32)> = None;
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; rows.batch.num_rows()];
         for (row, flags) in flags.iter_mut().enumerate() {
-            let property = properties.value(row);
-            let Some(tests) = rules.get(property).and_then(|rules| rules.series.as_ref()) else {
+            let property = tested.find(properties.value(row), |name| {
+                let tests = rules.get(name)?.series.as_ref()?;
+                Some((tests, history.property(name)))
+            });
+            let Some((tests, property)) = property else {
                 continue;
             };
-            let Some(series) = history.series_of(sensors.value(row), property) else {
+            let name = sensors.value(row);
+            let sensor = match last {
+                Some((same, sensor)) if same == name => Some(sensor),
+                _ => history.sensors.get(name).copied(),
+            };
+            let Some((sensor, series)) = history.series_of(sensor, name, property) else {
                 history.untested_rows += 1;
                 continue;
             };
+            last = Some((name, sensor));
             let value = values.is_valid(row).then(|| values.value(row));
             let observation = Observation {
                 time: times.value(row),
                 value: value.unwrap_or(f64::NAN),
             };
-            let (of_row, is_pending) = history.series[series].observe(tests, observation);
+            let (of_row, change) = history.series[series as usize].observe(tests, observation);
             *flags = of_row;
-            if is_pending {
+            if let Some(change) = change {
                 history.pending.push_back(Pending {
                     sequence: sequence_of(rows.envelopes[row]),
-                    observation,
-                    series: series as u32,
-                    observations_max: tests.observations() as u8,
+                    series,
+                    change,
                 });
             }
         }
@@ -178,7 +154,7 @@ impl QualityHistory {
     pub fn remembered(&self) -> impl Iterator<Item = (&DatasetId, Remembered)> {
         self.datasets.iter().map(|(id, history)| {
             let remembered = Remembered {
-                series: history.series.len() - history.free.len(),
+                series: history.series.len(),
                 untested_rows: history.untested_rows,
             };
             (id, remembered)
@@ -188,17 +164,13 @@ impl QualityHistory {
     /// Moves what is settled on to `through`: everything up to there is committed.
     pub fn settle(&mut self, through: Sequence) {
         for history in self.datasets.values_mut() {
-            while let Some(pending) = history.pending.front()
-                && pending.sequence <= through
-            {
-                history.series[pending.series as usize]
-                    .settle(pending.observation, usize::from(pending.observations_max));
-                history.pending.pop_front();
-            }
+            let pending = &mut history.pending;
+            let settled = pending.partition_point(|pending| pending.sequence <= through);
+            pending.drain(..settled);
             // A burst, or a commit that failed for an hour, must not hold its memory for good.
-            let kept = history.pending.len().max(PENDING_KEPT);
-            if history.pending.capacity() > 4 * kept {
-                history.pending.shrink_to(2 * kept);
+            let kept = pending.len().max(PENDING_KEPT);
+            if pending.capacity() > 4 * kept {
+                pending.shrink_to(2 * kept);
             }
         }
     }
@@ -206,56 +178,82 @@ impl QualityHistory {
     /// Forgets the sensors that `is_wanted` names.
     pub fn forget(&mut self, mut is_wanted: impl FnMut(&str) -> bool) {
         for history in self.datasets.values_mut() {
-            let DatasetHistory {
-                sensors,
-                series,
-                free,
-                pending,
-                ..
-            } = history;
-            sensors.retain(|sensor, properties| {
-                let goes = is_wanted(sensor);
-                if goes {
-                    for (_, at) in properties.iter() {
-                        series[*at] = Series::default();
-                        free.push(*at);
-                        pending.retain(|pending| pending.series as usize != *at);
-                    }
-                }
-                !goes
-            });
+            history.forget(&mut is_wanted);
         }
     }
 }
 
 impl DatasetHistory {
-    /// Returns the position of a series, a new one where there is room.
-    fn series_of(&mut self, sensor: &str, property: &str) -> Option<usize> {
-        let known = self.sensors.get(sensor);
-        let same = |(name, _): &&(Box<str>, usize)| **name == *property;
-        if let Some((_, at)) = known.and_then(|properties| properties.iter().find(same)) {
-            return Some(*at);
-        }
-        self.add(sensor, property, SeriesHistory::default())
+    /// Returns the position of a property's name.
+    fn property(&mut self, name: &str) -> u32 {
+        let known = self.properties.iter().position(|known| **known == *name);
+        let at = known.unwrap_or_else(|| {
+            self.properties.push(name.into());
+            self.properties.len() - 1
+        });
+        at as u32
     }
 
-    /// Adds a series with what it remembers; None where there is no room.
-    fn add(&mut self, sensor: &str, property: &str, history: SeriesHistory) -> Option<usize> {
-        let series = Series::new(history);
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.series[at] = series;
-                at
+    /// Returns the positions of a sensor and of its series of a property, a new one where there is room. `sensor` is the
+    /// position, where it is known.
+    fn series_of(&mut self, sensor: Option<u32>, name: &str, property: u32) -> Option<(u32, u32)> {
+        if let Some(sensor) = sensor {
+            let mut of_sensor = self.of_sensors[sensor as usize].iter();
+            if let Some(known) = of_sensor.find(|known| known.property == property) {
+                return Some((sensor, known.series));
             }
-            None if self.series.len() < SERIES_MAX => {
-                self.series.push(series);
-                self.series.len() - 1
+        }
+        self.add(sensor, name, property, SeriesHistory::default())
+    }
+
+    /// Adds a series with what it remembers, and its sensor where that is new; None where there is no room.
+    fn add(
+        &mut self,
+        sensor: Option<u32>,
+        name: &str,
+        property: u32,
+        history: SeriesHistory,
+    ) -> Option<(u32, u32)> {
+        if self.series.len() >= SERIES_MAX {
+            return None;
+        }
+        let series = self.series.len() as u32;
+        self.series.push(history);
+        let sensor = sensor.unwrap_or_else(|| {
+            let sensor = self.of_sensors.len() as u32;
+            self.of_sensors.push(Vec::new());
+            self.sensors.insert(name.into(), sensor);
+            sensor
+        });
+        self.of_sensors[sensor as usize].push(SeriesOf { property, series });
+        Some((sensor, series))
+    }
+
+    /// Forgets the sensors that `is_wanted` names, so that there is as much room as after a restart.
+    fn forget(&mut self, is_wanted: &mut impl FnMut(&str) -> bool) {
+        let mut old = std::mem::take(self);
+        self.properties = old.properties;
+        self.untested_rows = old.untested_rows;
+        // By the position before.
+        let mut positions: Vec<Option<u32>> = vec![None; old.series.len()];
+        for (name, sensor) in old.sensors {
+            if is_wanted(&name) {
+                continue;
             }
-            None => return None,
+            let mut of_sensor = std::mem::take(&mut old.of_sensors[sensor as usize]);
+            for SeriesOf { series, .. } in &mut of_sensor {
+                let before = std::mem::replace(series, self.series.len() as u32) as usize;
+                positions[before] = Some(*series);
+                self.series.push(std::mem::take(&mut old.series[before]));
+            }
+            self.sensors.insert(name, self.of_sensors.len() as u32);
+            self.of_sensors.push(of_sensor);
+        }
+        let moved = |pending: Pending| {
+            let series = positions[pending.series as usize]?;
+            Some(Pending { series, ..pending })
         };
-        let properties = self.sensors.entry(sensor.into()).or_default();
-        properties.push((property.into(), at));
-        Some(at)
+        self.pending = old.pending.into_iter().filter_map(moved).collect();
     }
 }
 

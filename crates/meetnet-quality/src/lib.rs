@@ -7,6 +7,7 @@
 pub mod backward;
 pub mod batch;
 pub mod history;
+mod names;
 pub mod neighbour;
 mod rules;
 pub mod series;

@@ -11,6 +11,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::quality::{PropertyTests, Quality, QualityTest};
 
+use crate::names::Names;
 use crate::series::{SeriesFlags, SeriesTests};
 use crate::settle::WholeTests;
 use crate::value::{Climatology, gross_range, location};
@@ -238,15 +239,9 @@ impl QualityRules {
         };
         let times = times(declaration, rows);
         let of_dataset = self.properties.get(&declaration.id);
-        // Rows of one message name the same few properties again and again.
-        let mut last: Option<(&str, Option<&PropertyRules>)> = None;
+        let mut tested = Names::default();
         for (row, verdict) in verdicts.iter_mut().enumerate() {
-            let property = properties.value(row);
-            let rules = match last {
-                Some((name, rules)) if name == property => rules,
-                _ => of_dataset.and_then(|rules| rules.get(property)),
-            };
-            last = Some((property, rules));
+            let rules = tested.find(properties.value(row), |name| of_dataset?.get(name));
             if values.is_null(row) {
                 verdict.raise(Quality::Missing, QualityTest::Missing);
             } else if let Some(rules) = rules {

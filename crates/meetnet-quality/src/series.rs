@@ -3,8 +3,10 @@
 //! A series remembers its newest observations by time, not by arrival, so a late one is tested by what was before it and
 //! takes its place for what comes after it. What a test would need and the history no longer holds is not evaluated.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use meetnet_model::calendar::SECOND_US;
 use meetnet_model::quality::{AttenuatedSignal, FlatLine, PropertyTests, Quality, RateOfChange};
 
 use crate::backward::{self, Observation};
@@ -12,6 +14,7 @@ use crate::batch::median_gap_s;
 
 /// Observations that a series remembers at most: 5 hours at one in two and a half minutes, 5 days at one per hour.
 pub const OBSERVATIONS_MAX: usize = 128;
+const _: () = assert!(OBSERVATIONS_MAX <= u8::MAX as usize, "positions are u8");
 /// After this many observations the interval of a series is measured again.
 const MEASURE_EVERY: u8 = 16;
 
@@ -96,12 +99,43 @@ impl SeriesTests {
 pub struct SeriesHistory {
     /// Ascending by time, each time once.
     pub(crate) observations: VecDeque<Observation>,
-    /// Whether older observations were forgotten.
-    pub(crate) has_forgotten: bool,
+    pub(crate) summary: Summary,
+}
+
+/// What a series knows beside its observations.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Summary {
     /// How often the sensor reports, whole seconds; 0 where that is not known yet.
     pub(crate) interval_s: u32,
     /// Observations until the interval is measured again.
     pub(crate) measure_in: u8,
+    /// How many gaps between observations are shorter than `interval_s`, in whole seconds. With `longer` it says whether
+    /// the median is still the same, without a look at the gaps.
+    shorter: u8,
+    /// How many are longer.
+    longer: u8,
+    /// Whether older observations were forgotten.
+    pub(crate) has_forgotten: bool,
+}
+
+/// What an observation changed in a history, so that it can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    effect: Effect,
+    before: Summary,
+}
+
+/// Positions are those that the observation has.
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    /// It was put in.
+    Added { at: u8 },
+    /// It was put in, and the oldest was forgotten.
+    Displaced { at: u8, oldest: Observation },
+    /// It has another value than the one of its time before.
+    Replaced { at: u8, before: Observation },
+    /// It is older than everything that there was room for.
+    Forgotten,
 }
 
 impl SeriesHistory {
@@ -110,11 +144,15 @@ impl SeriesHistory {
         self.observe(tests, now).0
     }
 
-    /// The same; also says whether the history has changed. One that comes again changes nothing.
-    pub(crate) fn observe(&mut self, tests: &SeriesTests, now: Observation) -> (SeriesFlags, bool) {
+    /// The same; also says what has changed in the history. One that comes again changes nothing.
+    pub(crate) fn observe(
+        &mut self,
+        tests: &SeriesTests,
+        now: Observation,
+    ) -> (SeriesFlags, Option<Change>) {
         let at = self.place_of(now.time);
         let older = self.observations.range(..at).rev().copied();
-        let is_whole = !self.has_forgotten;
+        let is_whole = !self.summary.has_forgotten;
         let newest_first = std::iter::once(now).chain(older);
         let before = at.checked_sub(1).map(|before| self.observations[before]);
         let mut flags = SeriesFlags::NOT_EVALUATED;
@@ -123,7 +161,8 @@ impl SeriesHistory {
         }
         if let Some(limits) = tests.flat_line {
             let values = newest_first.clone().map(|observation| observation.value);
-            flags.flat_line = backward::flat_line(values, is_whole, self.interval_s, limits);
+            let interval_s = self.summary.interval_s;
+            flags.flat_line = backward::flat_line(values, is_whole, interval_s, limits);
         }
         if let Some(limits) = tests.attenuated_signal {
             flags.attenuated_signal = backward::attenuated_signal(newest_first, is_whole, limits);
@@ -131,16 +170,20 @@ impl SeriesHistory {
         (flags, self.remember(at, now, tests.observations()))
     }
 
-    /// Remembers one observation without testing it: the history is then what [`SeriesHistory::push`] leaves.
-    pub(crate) fn record(&mut self, now: Observation, observations_max: usize) {
-        self.remember(self.place_of(now.time), now, observations_max);
-    }
-
-    /// Returns true where it remembers this very observation.
-    pub(crate) fn holds(&self, now: Observation) -> bool {
-        self.observations
-            .get(self.place_of(now.time))
-            .is_some_and(|same| same.is_same(now))
+    /// Takes the newest change back: the history is what it was before it.
+    pub(crate) fn take_back(&mut self, change: &Change) {
+        match change.effect {
+            Effect::Added { at } => {
+                self.observations.remove(usize::from(at));
+            }
+            Effect::Displaced { at, oldest } => {
+                self.observations.remove(usize::from(at));
+                self.observations.push_front(oldest);
+            }
+            Effect::Replaced { at, before } => self.observations[usize::from(at)] = before,
+            Effect::Forgotten => {}
+        }
+        self.summary = change.before;
     }
 
     /// How many observations it holds.
@@ -163,52 +206,145 @@ impl SeriesHistory {
         }
     }
 
-    /// Puts an observation into its place, the position of the first that is not older; returns whether that changed
-    /// anything.
-    fn remember(&mut self, at: usize, now: Observation, observations_max: usize) -> bool {
+    /// Puts an observation into its place, the position of the first that is not older; returns what that changed.
+    fn remember(
+        &mut self,
+        mut at: usize,
+        now: Observation,
+        observations_max: usize,
+    ) -> Option<Change> {
+        let before = self.summary;
+        let change = |effect| Some(Change { effect, before });
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
-            let changes = !same.is_same(now);
-            same.value = now.value;
-            return changes;
+            let replaced = std::mem::replace(same, now);
+            let effect = Effect::Replaced {
+                at: at as u8,
+                before: replaced,
+            };
+            return if replaced.is_same(now) {
+                None
+            } else {
+                change(effect)
+            };
         }
+        let mut oldest = None;
         if self.observations.len() >= observations_max {
-            let forgets_first = !self.has_forgotten;
-            self.has_forgotten = true;
+            self.summary.has_forgotten = true;
             if at == 0 {
-                // Older than everything that is remembered.
-                return forgets_first;
+                let forgets_first = !before.has_forgotten;
+                return change(Effect::Forgotten).filter(|_| forgets_first);
             }
-            self.observations.pop_front();
-            self.observations.insert(at - 1, now);
-        } else {
-            self.observations.insert(at, now);
+            oldest = self.forget_oldest();
+            at -= 1;
         }
-        self.measure(observations_max);
-        true
+        self.insert(at, now);
+        if observations_max > 1 {
+            self.measure();
+        }
+        let at = at as u8;
+        change(match oldest {
+            Some(oldest) => Effect::Displaced { at, oldest },
+            None => Effect::Added { at },
+        })
+    }
+
+    fn forget_oldest(&mut self) -> Option<Observation> {
+        let oldest = self.observations.pop_front()?;
+        if let Some(second) = self.observations.front() {
+            self.summary.lose_gap(second.time - oldest.time);
+        }
+        Some(oldest)
+    }
+
+    fn insert(&mut self, at: usize, now: Observation) {
+        let time_at = |at: usize| {
+            self.observations
+                .get(at)
+                .map(|observation| observation.time)
+        };
+        let older = at.checked_sub(1).and_then(time_at);
+        let newer = time_at(at);
+        if let Some((older, newer)) = older.zip(newer) {
+            self.summary.lose_gap(newer - older);
+        }
+        if let Some(older) = older {
+            self.summary.add_gap(now.time - older);
+        }
+        if let Some(newer) = newer {
+            self.summary.add_gap(newer - now.time);
+        }
+        self.observations.insert(at, now);
     }
 
     /// Measures the interval now and then: it changes seldom, and a median costs more than all tests together.
-    fn measure(&mut self, observations_max: usize) {
-        if observations_max == 1 {
+    fn measure(&mut self) {
+        if self.summary.interval_s != 0 && self.summary.measure_in > 0 {
+            self.summary.measure_in -= 1;
             return;
         }
-        if self.interval_s != 0 && self.measure_in > 0 {
-            self.measure_in -= 1;
+        self.summary.measure_in = MEASURE_EVERY;
+        let gap_count = self.observations.len().saturating_sub(1);
+        if self.summary.is_median(gap_count) {
             return;
         }
         let mut gaps = [0_i64; OBSERVATIONS_MAX];
-        let pairs = self
-            .observations
-            .iter()
-            .zip(self.observations.iter().skip(1));
-        for (gap, (older, newer)) in gaps.iter_mut().zip(pairs) {
-            *gap = newer.time - older.time;
+        for (place, gap) in gaps.iter_mut().zip(self.gaps()) {
+            *place = gap;
         }
-        let count = self.observations.len().saturating_sub(1);
-        self.interval_s = median_gap_s(&mut gaps[..count]).unwrap_or(0);
-        self.measure_in = MEASURE_EVERY;
+        self.summary.interval_s = median_gap_s(&mut gaps[..gap_count]).unwrap_or(0);
+        self.count_gaps();
+    }
+
+    /// Counts all gaps anew, by the interval that was measured last.
+    pub(crate) fn count_gaps(&mut self) {
+        let mut summary = Summary {
+            shorter: 0,
+            longer: 0,
+            ..self.summary
+        };
+        for gap in self.gaps() {
+            summary.add_gap(gap);
+        }
+        self.summary = summary;
+    }
+
+    /// Times between neighbours, µs.
+    fn gaps(&self) -> impl Iterator<Item = i64> {
+        let newer = self.observations.iter().skip(1);
+        let pairs = self.observations.iter().zip(newer);
+        pairs.map(|(older, newer)| newer.time - older.time)
+    }
+}
+
+impl Summary {
+    fn add_gap(&mut self, gap: i64) {
+        match self.compare(gap) {
+            Ordering::Less => self.shorter += 1,
+            Ordering::Equal => {}
+            Ordering::Greater => self.longer += 1,
+        }
+    }
+
+    fn lose_gap(&mut self, gap: i64) {
+        match self.compare(gap) {
+            Ordering::Less => self.shorter -= 1,
+            Ordering::Equal => {}
+            Ordering::Greater => self.longer -= 1,
+        }
+    }
+
+    /// Compares a gap, in whole seconds, with the interval.
+    fn compare(&self, gap: i64) -> Ordering {
+        (gap / SECOND_US).cmp(&i64::from(self.interval_s))
+    }
+
+    /// Returns true where the interval is the median of so many gaps: then both in the middle, or the one, are as long.
+    fn is_median(&self, gaps: usize) -> bool {
+        let upper = gaps / 2;
+        let lower = gaps.saturating_sub(1) / 2;
+        usize::from(self.shorter) <= lower && upper + usize::from(self.longer) < gaps
     }
 }
 

@@ -17,7 +17,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
 
-use super::checkpoint::read_history;
+use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts};
 use super::waiting::{DecodedRows, WaitingRows};
@@ -45,6 +45,8 @@ pub struct Runner {
     pub(super) history: QualityHistory,
     /// Bytes of it that the last checkpoint wrote.
     pub(super) history_bytes: usize,
+    /// The state of a checkpoint that has begun.
+    pub(super) state_writing: Option<StateWriting>,
     pub(super) key: PrivacyKey,
     outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
@@ -131,6 +133,7 @@ impl Runner {
             waiting: WaitingRows::default(),
             history,
             history_bytes: 0,
+            state_writing: None,
             key,
             outcomes,
             dup_windows,
@@ -246,6 +249,7 @@ impl Runner {
     pub fn step(&mut self) -> Result<Step, PipelineError> {
         let admitted = self.lake.tick()?;
         self.give_reserve();
+        self.end_checkpoint();
         if admitted > 0 {
             self.lake.publish();
             self.checkpoint();

@@ -23,6 +23,8 @@ use crate::files::FileHandle;
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// Memory for the bytes of a group that is not given back.
+const GROUP_BYTES_KEPT: usize = 1 << 18;
 
 /// Frames that become durable together.
 #[derive(Debug, Default)]
@@ -370,8 +372,7 @@ impl Writer {
             self.in_force = declared;
         }
         self.shared.publish(group.last, group.last_recorded_at);
-        self.spare = group.bytes;
-        self.spare.clear();
+        self.spare = emptied(group.bytes);
         if pending_bytes == 0 {
             self.shared.look_for_space();
         }
@@ -475,3 +476,16 @@ impl Drop for MarkStopped<'_> {
         self.0.mark_stopped();
     }
 }
+
+/// Returns the memory of a group for the next one. What a burst took, or a disk that stood still, is given back.
+fn emptied(mut bytes: Vec<u8>) -> Vec<u8> {
+    let kept = bytes.len().max(GROUP_BYTES_KEPT);
+    bytes.clear();
+    if bytes.capacity() > 4 * kept {
+        bytes.shrink_to(2 * kept);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

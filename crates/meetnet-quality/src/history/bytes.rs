@@ -7,9 +7,9 @@
 
 use meetnet_model::ids::DatasetId;
 
-use super::{DatasetHistory, QualityHistory};
+use super::{DatasetHistory, QualityHistory, SeriesOf};
 use crate::backward::Observation;
-use crate::series::{OBSERVATIONS_MAX, SeriesHistory};
+use crate::series::{OBSERVATIONS_MAX, SeriesHistory, Summary};
 
 /// Version of the form; another one is not read.
 const VERSION: u8 = 1;
@@ -17,21 +17,13 @@ const VERSION: u8 = 1;
 impl QualityHistory {
     /// Returns the settled history as bytes: the same for the same history.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let datasets = self.datasets.values();
+        let mut out = Vec::with_capacity(datasets.map(DatasetHistory::bytes_max).sum());
+        out.push(VERSION);
         put_length(&mut out, self.datasets.len());
         for (id, history) in &self.datasets {
             put_text(&mut out, id.as_str());
-            put_length(&mut out, history.sensors.len());
-            let mut sensors: Vec<_> = history.sensors.iter().collect();
-            sensors.sort();
-            for (sensor, properties) in sensors {
-                put_text(&mut out, sensor);
-                put_length(&mut out, properties.len());
-                for (property, at) in properties {
-                    put_text(&mut out, property);
-                    history.series[*at].settled().put(&mut out);
-                }
-            }
+            history.put(&mut out);
         }
         out
     }
@@ -47,10 +39,11 @@ impl QualityHistory {
             let id = DatasetId::new(from.text()?);
             let mut dataset = DatasetHistory::default();
             for _ in 0..from.length()? {
-                let sensor = from.text()?;
+                let name = from.text()?;
                 for _ in 0..from.length()? {
-                    let property = from.text()?;
-                    dataset.add(sensor, property, SeriesHistory::read(&mut from)?)?;
+                    let property = dataset.property(from.text()?);
+                    let sensor = dataset.sensors.get(name).copied();
+                    dataset.add(sensor, name, property, SeriesHistory::read(&mut from)?)?;
                 }
             }
             history.datasets.insert(id, dataset);
@@ -59,11 +52,59 @@ impl QualityHistory {
     }
 }
 
+impl DatasetHistory {
+    /// About how many bytes it takes, rather more than less: what is written is not moved while it grows.
+    fn bytes_max(&self) -> usize {
+        let observations: usize = self.series.iter().map(SeriesHistory::len).sum();
+        let names: usize = self.sensors.keys().map(|name| 8 + name.len()).sum();
+        16 * observations + 48 * self.series.len() + names + 128
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        // Per series its newest pending change, and per change the one of its series before.
+        let mut newest: Vec<Option<usize>> = vec![None; self.series.len()];
+        let mut earlier: Vec<Option<usize>> = Vec::with_capacity(self.pending.len());
+        for (at, pending) in self.pending.iter().enumerate() {
+            earlier.push(newest[pending.series as usize].replace(at));
+        }
+        let mut settled = SeriesHistory::default();
+        put_length(out, self.sensors.len());
+        let mut sensors: Vec<_> = self.sensors.iter().collect();
+        sensors.sort_unstable();
+        for (name, sensor) in sensors {
+            put_text(out, name);
+            let of_sensor = &self.of_sensors[*sensor as usize];
+            put_length(out, of_sensor.len());
+            for SeriesOf { property, series } in of_sensor {
+                put_text(out, &self.properties[*property as usize]);
+                let live = &self.series[*series as usize];
+                let mut pending = newest[*series as usize];
+                if pending.is_none() {
+                    live.put(out);
+                    continue;
+                }
+                settled.clone_from(live);
+                while let Some(at) = pending {
+                    settled.take_back(&self.pending[at].change);
+                    pending = earlier[at];
+                }
+                settled.put(out);
+            }
+        }
+    }
+}
+
 impl SeriesHistory {
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.has_forgotten));
-        out.extend(self.interval_s.to_le_bytes());
-        out.push(self.measure_in);
+        let Summary {
+            interval_s,
+            measure_in,
+            has_forgotten,
+            ..
+        } = self.summary;
+        out.push(u8::from(has_forgotten));
+        out.extend(interval_s.to_le_bytes());
+        out.push(measure_in);
         put_length(out, self.observations.len());
         for observation in &self.observations {
             out.extend(observation.time.to_le_bytes());
@@ -72,25 +113,21 @@ impl SeriesHistory {
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let has_forgotten = from.byte()? != 0;
-        let interval_s = u32::from_le_bytes(from.array()?);
-        let measure_in = from.byte()?;
+        let mut history = Self::default();
+        history.summary.has_forgotten = from.byte()? != 0;
+        history.summary.interval_s = u32::from_le_bytes(from.array()?);
+        history.summary.measure_in = from.byte()?;
         let count = from.length()?;
         if count > OBSERVATIONS_MAX {
             return None;
         }
-        let mut history = Self {
-            has_forgotten,
-            interval_s,
-            measure_in,
-            ..Self::default()
-        };
         for _ in 0..count {
             history.observations.push_back(Observation {
                 time: i64::from_le_bytes(from.array()?),
                 value: f64::from_le_bytes(from.array()?),
             });
         }
+        history.count_gaps();
         Some(history)
     }
 }

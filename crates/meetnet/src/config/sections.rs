@@ -426,6 +426,7 @@ fn limits(document: &mut Document<'_>, raw: raw::Limits) -> LimitsConfig {
             ),
             idle_tick: duration(raw.idle_tick, defaults.idle_tick),
             checkpoint_pause: duration(raw.checkpoint_pause, defaults.checkpoint_pause),
+            ..defaults
         },
         pushes_waiting_max: raw.pushes_waiting_max.map_or(1_024, usize::from),
         stop_time_max: duration(raw.stop_time_max, Duration::from_secs(10)),

@@ -195,3 +195,42 @@ fn what_commits_cover_does_not_wait_for_a_checkpoint() {
     runner.step().unwrap();
     assert!(settled(&runner) > before);
 }
+
+/// Takes a message and commits it, so that a checkpoint begins; returns the position of the one before.
+fn commit(journal: &Journal, runner: &mut Runner, body: &str) -> Sequence {
+    append(journal, body);
+    while journal.write_group().unwrap() {}
+    assert_eq!(runner.step().unwrap(), Step::Took);
+    runner.step().unwrap();
+    assert!(runner.lake().run_commit_job());
+    let before = runner.trimmed_through;
+    runner.step().unwrap();
+    assert!(runner.state_writing.is_some());
+    before
+}
+
+#[test]
+fn a_large_history_is_written_beside_the_pipeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.limits.checkpoint_pause = Duration::ZERO;
+        options.limits.history_inline_bytes_max = 0;
+        options.lake.limits.commit_age_max = Duration::ZERO;
+    });
+    let before = commit(&journal, &mut runner, "{\"t\":1}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while runner.trimmed_through == before {
+        assert!(Instant::now() < deadline, "no checkpoint");
+        std::thread::sleep(Duration::from_millis(1));
+        runner.step().unwrap();
+    }
+    let state = journal.read_state(runner.trimmed_through).unwrap();
+    assert_eq!(state, Some(runner.history.to_bytes()));
+    // A checkpoint that cannot wait, as that of an erasure, leaves nothing of one that was on its way.
+    commit(&journal, &mut runner, "{\"t\":2}");
+    runner.save_checkpoint().unwrap();
+    let files = std::fs::read_dir(folder.path().join("journal")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let states: Vec<String> = names.filter(|name| name.contains("state")).collect();
+    assert_eq!(states.len(), 1, "{states:?}");
+}

@@ -206,6 +206,7 @@ impl Life {
             // Ticks are steps of the schedule.
             idle_tick: Duration::MAX,
             checkpoint_pause: Duration::ZERO,
+            ..PipelineLimits::default()
         };
         let mut runner = Runner::open(
             PipelineOptions { lake, limits },

@@ -1,0 +1,65 @@
+//! Names that are looked up in the same order again and again, as the properties of one message after another.
+
+/// Names that are remembered at most: more than a dataset has properties.
+const NAMES_MAX: usize = 64;
+
+/// What was found for names; most often the next name is the one that came next before.
+pub(crate) struct Names<'a, T> {
+    found: Vec<(&'a str, T)>,
+    next: usize,
+}
+
+impl<T> Default for Names<'_, T> {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<'a, T: Copy> Names<'a, T> {
+    /// Returns what `look_up` says of a name; it is asked again only where there are more than [`NAMES_MAX`].
+    pub(crate) fn find(&mut self, name: &'a str, look_up: impl FnOnce(&str) -> T) -> T {
+        let is_name = |(known, _): &(&str, T)| *known == name;
+        let known = if self.found.get(self.next).is_some_and(is_name) {
+            Some(self.next)
+        } else {
+            self.found.iter().position(is_name)
+        };
+        let Some(at) = known else {
+            let found = look_up(name);
+            if self.found.len() < NAMES_MAX {
+                self.found.push((name, found));
+                self.next = 0;
+            }
+            return found;
+        };
+        self.next = (at + 1) % self.found.len();
+        self.found[at].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_gets_its_own() {
+        let count = 2 * NAMES_MAX;
+        let names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        // In order, in another order, and each twice.
+        let orders = [1, 3, 5].map(|step| (0..count).map(move |at| at * step % count));
+        let mut found = Names::default();
+        let mut asked = 0;
+        for at in orders.into_iter().flatten().flat_map(|at| [at, at]) {
+            let number = found.find(&names[at], |name| {
+                asked += 1;
+                name.parse::<usize>().ok()
+            });
+            assert_eq!(number, Some(at));
+        }
+        // Those that there was room for once.
+        assert_eq!(asked, NAMES_MAX + 6 * NAMES_MAX);
+    }
+}
