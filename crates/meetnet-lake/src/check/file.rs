@@ -13,10 +13,10 @@ use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::{Access, TableFolder};
-use crate::table::read::load_footer;
 use crate::table::parquet_file::{
     DATASET_METADATA, FileStatistics, VERSION_METADATA, statistics_of,
 };
+use crate::table::read::load_footer;
 use crate::table::schema::{read_stats, stats_text};
 
 /// What a file is found to be.

@@ -22,8 +22,8 @@ use crate::error::LakeError;
 use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::storage::{Access, FileChunks, TableFolder};
-use crate::table::read::{columns_of, conform, load_footer};
 use crate::table::parquet_file::{FileStatistics, statistics_of};
+use crate::table::read::{columns_of, conform, load_footer};
 
 /// Parts that are told apart per file; the rows of more are one part by their bounds.
 const PARTS_MAX: usize = 10_000;
