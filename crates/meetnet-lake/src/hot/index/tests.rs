@@ -35,6 +35,22 @@ fn every_key_answers_its_last_row_whatever_the_order_of_times() {
     }
 }
 
+#[test]
+fn a_late_time_is_noted_once_though_all_later_ones_are_forgotten() {
+    let mut index = HotIndex::default();
+    for row in 0..200 {
+        index.set(b"s", 100 + row, row);
+    }
+    index.set(b"s", 50, 200);
+    index.forget_below(200);
+    assert_eq!((index.get(b"s", 50), index.keys), (Some(200), 1));
+    index.set(b"s", 50, 201);
+    assert_eq!((index.get(b"s", 50), index.keys), (Some(201), 1));
+    index.set(b"s", 40, 202);
+    let found = [40, 50].map(|time| index.get(b"s", time));
+    assert_eq!((found, index.keys), ([Some(202), Some(201)], 2));
+}
+
 fn check(index: &HotIndex, expected: &BTreeMap<(u8, u64), u64>, seed: u64) {
     assert_eq!(index.keys, expected.len(), "seed {seed}");
     for series in 0..3 {
