@@ -113,6 +113,19 @@ impl Cells {
         }
     }
 
+    /// Returns the cell where it is a text.
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
+        match &self.values {
+            Values::Text(values) => Some(values.value(row)),
+            _ => None,
+        }
+    }
+
+    /// Returns true for lists, whose JSON has commas.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.values, Values::List(..))
+    }
+
     /// Appends the cell as JSON.
     pub(crate) fn write_json(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {

@@ -28,9 +28,16 @@ impl Encoder for Csv {
                     out.push(b',');
                 }
                 if !column.is_null(row) {
-                    text.clear();
-                    column.write_text(row, &mut text);
-                    write_field(&text, out);
+                    if let Some(text) = column.text(row) {
+                        write_field(text.as_bytes(), out);
+                    } else if column.is_list() {
+                        text.clear();
+                        column.write_text(row, &mut text);
+                        write_field(&text, out);
+                    } else {
+                        // Numbers and times need no quotes.
+                        column.write_text(row, out);
+                    }
                 } else if columns.len() == 1 {
                     // A line of nothing would be read as no line.
                     out.extend_from_slice(b"\"\"");

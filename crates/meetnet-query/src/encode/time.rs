@@ -6,16 +6,31 @@ use std::io::Write;
 pub(crate) fn write_time(seconds: i64, nanoseconds: u32, out: &mut Vec<u8>) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     write_date(days, out);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    // Writing to memory cannot fail.
-    let _ = write!(out, "T{hour:02}:{minute:02}:{second:02}");
+    out.push(b'T');
+    write_pair(second / 3600, out);
+    out.push(b':');
+    write_pair(second / 60 % 60, out);
+    out.push(b':');
+    write_pair(second % 60, out);
     if nanoseconds > 0 {
-        let _ = match nanoseconds % 1000 {
-            0 => write!(out, ".{:06}", nanoseconds / 1000),
-            _ => write!(out, ".{nanoseconds:09}"),
-        };
+        out.push(b'.');
+        let mut part = 10_000_000;
+        while part >= 1000 {
+            write_pair(i64::from(nanoseconds / part % 100), out);
+            part /= 100;
+        }
+        if nanoseconds % 1000 > 0 {
+            // Writing to memory cannot fail.
+            let _ = write!(out, "{:03}", nanoseconds % 1000);
+        }
     }
     out.push(b'Z');
+}
+
+/// Appends a number below 100 as two digits. Long answers are half times, and formatting them with `write!` took more than
+/// everything else.
+fn write_pair(number: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
 }
 
 /// Appends a day counted from 1970-01-01, in the proleptic Gregorian calendar.
@@ -35,7 +50,16 @@ pub(crate) fn write_date(days: i64, out: &mut Vec<u8>) {
         month_from_march - 9
     };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}");
+    if (0..10_000).contains(&year) {
+        write_pair(year / 100, out);
+        write_pair(year % 100, out);
+    } else {
+        let _ = write!(out, "{year:04}");
+    }
+    out.push(b'-');
+    write_pair(month, out);
+    out.push(b'-');
+    write_pair(day, out);
 }
 
 /// Returns microseconds since 1970 UTC as RFC 3339, as answers show them.
@@ -45,3 +69,6 @@ pub fn format_time(microseconds: i64) -> String {
     write_time(microseconds.div_euclid(1_000_000), nanoseconds, &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
