@@ -213,7 +213,7 @@ fn a_look_up_finds_what_reading_everything_finds() {
 
 #[test]
 fn a_look_up_reads_a_page_or_two_of_a_series_however_long_it_is() {
-    // Pages have four rows in tests.
+    // Row groups have eight rows in tests, and so have pages.
     for minutes in [40, 4_000] {
         let keys = (0..3).flat_map(|sensor| {
             (0..minutes).map(move |minute| (format!("s{sensor}"), PROPERTIES[0], minute))
@@ -221,9 +221,9 @@ fn a_look_up_reads_a_page_or_two_of_a_series_however_long_it_is() {
         let mut scene = Scene::new(vec![keys.collect()], false);
         let stored = ("s1".to_owned(), PROPERTIES[0], 17);
         for (key, seeks_newest, rows) in [
-            (&stored, false, 4),
+            (&stored, false, 8),
             // Where the series ends, the bounds of its other pages say.
-            (&stored, true, 4),
+            (&stored, true, 8),
             (&("s1".to_owned(), PROPERTIES[0], minutes), true, 0),
             (&("s1".to_owned(), PROPERTIES[1], 17), false, 0),
             (&("s3".to_owned(), PROPERTIES[0], 17), true, 0),
