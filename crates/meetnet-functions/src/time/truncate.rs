@@ -1,6 +1,6 @@
 //! `date_trunc`: DataFusion's, but for columns of times in UTC.
 //!
-//! DataFusion 55.2 asks the calendar of a zone for every time that has one, UTC among them: ten times as long as the rest
+//! DataFusion 55.2 asks the calendar of a zone for every time that has one, UTC among them, which takes longer than the rest
 //! of a grouping by hours. In UTC hours, days and weeks are all of a length, and months, quarters and years begin where
 //! days do. Neighbours in a column mostly lie in one bucket, since tables are sorted.
 
