@@ -125,8 +125,8 @@ fn config(options: &QueryOptions) -> SessionConfig {
     let settings = config.options_mut();
     settings.execution.time_zone = Some("UTC".to_owned());
     settings.execution.enable_recursive_ctes = false;
-    // A stream that takes files of another group breaks the order that groups have been made for; the service allows it
-    // where no order is wanted.
+    // A stream that takes files of another group breaks the order that groups have been made for, and the last digits of
+    // sums would depend on who took which: the same question must have the same bytes.
     settings.execution.enable_file_stream_work_stealing = false;
     // Units live in field metadata; operators that drop it are not in error.
     settings.execution.skip_physical_aggregate_schema_check = true;

@@ -156,14 +156,9 @@ impl Task {
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
-        let wanted = WantedOrder::of_plan(&plan);
-        let config = session.config_mut();
-        // An idle partition may take a file from another one, unless the order of files matters.
-        config
-            .options_mut()
-            .execution
-            .enable_file_stream_work_stealing = wanted.is_none();
-        config.set_extension(Arc::new(wanted));
+        session
+            .config_mut()
+            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;

@@ -68,11 +68,6 @@ impl WantedOrder {
         Self { columns }
     }
 
-    /// Returns true where no order is wanted.
-    pub(crate) fn is_none(&self) -> bool {
-        self.columns.is_empty()
-    }
-
     /// Returns what the service has told the scans of this session.
     pub(crate) fn of(session: &dyn Session) -> Option<Arc<Self>> {
         session.config().get_extension::<Self>()
