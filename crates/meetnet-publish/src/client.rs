@@ -87,13 +87,13 @@ impl ClientSettings {
 
     /// Returns the address that trusted proxies name; None where they name none that can be read.
     fn forwarded(&self, peer: IpAddr, headers: &HeaderMap, header: &HeaderName) -> Option<IpAddr> {
+        // Bytes, not texts: a client may have written anything before what its proxy says.
         let values = headers.get_all(header).iter();
-        let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
-        if texts.is_empty() {
-            return Some(peer);
-        }
-        let named = texts.iter().rev().flat_map(|text| text.rsplit(','));
+        let values: Vec<&[u8]> = values.map(|value| value.as_bytes()).collect();
+        let named = values.iter().rev();
+        let named = named.flat_map(|value| value.rsplit(|byte| *byte == b','));
         for text in named {
+            let text = std::str::from_utf8(text).ok()?;
             let address = address(text.trim())?;
             if !self.is_proxy(address) {
                 return Some(address);

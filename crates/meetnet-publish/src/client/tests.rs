@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
 
 use super::{AddressRange, ClientSettings, NoRange};
@@ -55,7 +55,8 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
     let identity = |peer: &str, lines: &[&str]| {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append("x-forwarded-for", line.parse().expect("a header"));
+            let value = HeaderValue::from_bytes(line.as_bytes()).expect("a header");
+            headers.append("x-forwarded-for", value);
         }
         let client = settings.client(Some(ip(peer)), &headers);
         client.expect("a client").identity()
@@ -73,6 +74,9 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
             &["198.51.100.1", "192.0.2.7, 10.0.0.4"],
             "network 192.0.2.0/24",
         ),
+        // Letters that are no ASCII make it nobody else.
+        ("127.0.0.1", &["é, 192.0.2.7"], "network 192.0.2.0/24"),
+        ("127.0.0.1", &["198.51.100.1", "é"], "unknown"),
         ("127.0.0.1", &["192.0.2.7:4711"], "network 192.0.2.0/24"),
         (
             "127.0.0.1",
