@@ -32,6 +32,8 @@ mod tests;
 
 /// What most proxies say the address of a client in.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme of keys.
+const BEARER: &[u8] = b"bearer";
 /// Said once: anybody can send such a header.
 static NOT_TRUSTED: Once = Once::new();
 
@@ -119,11 +121,14 @@ fn address(text: &str) -> Option<IpAddr> {
         .or_else(|| of_socket().map(|address| address.ip()))
 }
 
-/// Returns the key in the header `Authorization`; None where there is none, or of another scheme.
+/// Returns the key in the header `Authorization`; None where there is none, or of another scheme. One that is empty or
+/// cannot be read is nobody's, and not left out: who forgot to fill it in would wonder about the limits.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = text.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, key) = value.split_at_checked(BEARER.len())?;
+    let is_bearer =
+        scheme.eq_ignore_ascii_case(BEARER) && key.first().is_none_or(|byte| *byte == b' ');
+    is_bearer.then(|| std::str::from_utf8(key).map_or("", str::trim))
 }
 
 /// Addresses that begin alike: `10.0.0.0/8`, `::1`.

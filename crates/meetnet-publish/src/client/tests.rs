@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
 
@@ -90,6 +91,24 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
         ("203.0.113.9", &["192.0.2.7"], "network 203.0.113.0/24"),
     ] {
         assert_eq!(identity(peer, lines), expected, "{peer} {lines:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_empty_or_cannot_be_read_is_a_wrong_one() {
+    let settings = ClientSettings::default();
+    for (authorization, is_refused) in [
+        ("Bearer", true),
+        ("Bearer ", true),
+        ("bearer clé", true),
+        ("Basic clé", false),
+        ("Bearers of news", false),
+        ("", false),
+    ] {
+        let value = HeaderValue::from_bytes(authorization.as_bytes()).expect("a header");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let client = settings.client(None, &headers);
+        assert_eq!(client.is_err(), is_refused, "{authorization}");
     }
 }
 
