@@ -63,6 +63,11 @@ impl Offer {
         (offer, told)
     }
 
+    /// Returns how many bytes its columns take: of a short statement they may be many.
+    pub(crate) fn schema_bytes(&self) -> usize {
+        self.schema.fields().size()
+    }
+
     /// Stops what runs for it.
     pub(crate) fn cancel(&self) {
         self.cancelled.send_replace(true);

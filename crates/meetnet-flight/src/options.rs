@@ -29,7 +29,7 @@ pub struct FlightLimits {
     /// Prepared statements of all clients without a login, and as many of users, and as many tickets each. Where there are
     /// more, the one goes that was made, or used, first.
     pub statements_max: usize,
-    /// Bytes of their texts and values.
+    /// Bytes of their texts, columns, parameters and values.
     pub statement_bytes_max: usize,
     /// How long a ticket is good, and a prepared statement that nobody uses.
     pub statement_time_max: Duration,

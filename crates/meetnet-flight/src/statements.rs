@@ -42,7 +42,10 @@ struct Prepared {
 
 impl Prepared {
     fn bytes(&self) -> usize {
-        self.sql.len() + bytes_of(&self.values)
+        // `$65535` alone is one of as many.
+        let types = self.types.iter().flatten().map(DataType::size);
+        let types = size_of_val(self.types.as_slice()) + types.sum::<usize>();
+        self.sql.len() + types + bytes_of(&self.values)
     }
 }
 
@@ -128,6 +131,7 @@ impl Statements {
         }
         let offers = &self.kept(&owner).offers;
         let (offer, told) = Offer::new(owner, request, &described);
+        let bytes = bytes + offer.schema_bytes();
         let id = offers.put(Arc::new(offer), bytes, Instant::now());
         let mut endpoint = endpoint(&TicketStatementQuery {
             statement_handle: Bytes::copy_from_slice(&id),
@@ -278,7 +282,8 @@ impl Statements {
 }
 
 fn bytes_of(values: &[ArrayRef]) -> usize {
-    values.iter().map(Array::get_buffer_memory_size).sum()
+    // What a value takes beside its bytes, too: a NULL has none.
+    values.iter().map(Array::get_array_memory_size).sum()
 }
 
 /// Returns where a command is answered: here.

@@ -24,7 +24,7 @@ pub struct PgLimits {
     pub message_bytes_max: usize,
     /// Prepared statements of one connection.
     pub statements_max: usize,
-    /// Bytes of their texts.
+    /// Bytes of their names, texts, columns and parameters.
     pub statement_bytes_max: usize,
     /// Portals and cursors of one connection: a large answer that waits in one takes a place among running queries.
     pub portals_max: usize,

@@ -17,6 +17,13 @@ pub(crate) struct FieldType {
     pub(crate) pg_type: PgType,
 }
 
+impl FieldType {
+    /// Returns how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len()
+    }
+}
+
 /// Returns what a client is told of the columns.
 pub(crate) fn row_description(
     fields: &[FieldType],

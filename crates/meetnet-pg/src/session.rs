@@ -62,6 +62,7 @@ struct Prepared {
     parameters: Vec<PgType>,
     /// None: it answers no rows.
     fields: Option<Vec<FieldType>>,
+    /// Of all that is kept of it.
     bytes: usize,
 }
 
@@ -181,7 +182,8 @@ impl Session {
         if name.is_empty() {
             self.statements.remove(&name);
         }
-        self.check_room(&name, sql)?;
+        let text_bytes = name.len() + sql.len();
+        self.check_room(&name, text_bytes)?;
         let known = types.iter().map(|oid| known_type(*oid));
         let known = known.collect::<Result<Vec<_>, _>>()?;
         let (parameters, fields) = match &action {
@@ -194,11 +196,15 @@ impl Session {
             Action::Command(command) => (Vec::new(), self.fields(command)),
             Action::Empty => (Vec::new(), None),
         };
+        // Few letters can make many columns, and `$65535` is one of as many parameters.
+        let fields_bytes = fields.iter().flatten().map(FieldType::bytes);
+        let bytes = text_bytes + size_of_val(parameters.as_slice()) + fields_bytes.sum::<usize>();
+        self.check_room(&name, bytes)?;
         let prepared = Prepared {
             action,
             parameters,
             fields,
-            bytes: sql.len(),
+            bytes,
         };
         self.statements.insert(name, Arc::new(prepared));
         wire.put(&ParseComplete::new())
@@ -219,7 +225,7 @@ impl Session {
         ))
     }
 
-    fn check_room(&self, name: &str, sql: &str) -> Result<(), PgError> {
+    fn check_room(&self, name: &str, more: usize) -> Result<(), PgError> {
         if self.statements.contains_key(name) {
             return Err(PgError::new(
                 "42P05",
@@ -228,7 +234,7 @@ impl Session {
         }
         let bytes: usize = self.statements.values().map(|known| known.bytes).sum();
         let is_full = self.statements.len() >= self.limits.statements_max
-            || bytes + sql.len() > self.limits.statement_bytes_max;
+            || bytes + more > self.limits.statement_bytes_max;
         if is_full {
             return Err(PgError::new(
                 state::LIMIT,

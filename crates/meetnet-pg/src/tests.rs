@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::*;
 
 mod clients;
+mod limits;
 
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -34,6 +34,9 @@ const TAGGED: HeaderValue = HeaderValue::from_static("public, no-cache");
 /// Any other answer may be another one already.
 const UNSETTLED: HeaderValue = HeaderValue::from_static("no-store");
 
+/// What decides about the bytes of an answer beside its address: a key has limits of its own, and cuts it elsewhere.
+const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
+
 /// What is known of an answer before its first byte.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerHead<'a> {
@@ -68,7 +71,7 @@ impl AnswerHead<'_> {
             None => UNSETTLED,
         };
         headers.insert(CACHE_CONTROL, keep);
-        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        headers.insert(VARY, VARIES);
         if has_content {
             let content_type = HeaderValue::from_static(self.format.media_type());
             headers.insert(CONTENT_TYPE, content_type);

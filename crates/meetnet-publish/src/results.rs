@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -116,6 +117,8 @@ pub(crate) struct KeptAnswer {
 #[derive(Debug)]
 pub(crate) struct ResultCache {
     bytes_max: usize,
+    /// Bytes of answers that are under way: as many as may be kept, however slowly clients read.
+    recorded: AtomicUsize,
     kept: Mutex<Kept>,
 }
 
@@ -149,6 +152,7 @@ impl ResultCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
+            recorded: AtomicUsize::new(0),
             kept: Mutex::default(),
         }
     }
@@ -184,7 +188,10 @@ impl ResultCache {
     /// Returns what keeps the answer to a question while it is sent.
     pub(crate) fn record(self: &Arc<Self>, key: Key, state: AnswerState, made: Made) -> Recording {
         Recording {
-            cache: Arc::clone(self),
+            taken: Taken {
+                cache: Arc::clone(self),
+                bytes: 0,
+            },
             key,
             state,
             made,
@@ -221,9 +228,30 @@ impl ResultCache {
     }
 }
 
+/// What one answer takes of the bytes that are recorded, until it is dropped.
+struct Taken {
+    cache: Arc<ResultCache>,
+    bytes: usize,
+}
+
+impl Taken {
+    /// Takes more; false: there is no room for it.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let before = self.cache.recorded.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        before.saturating_add(bytes) <= self.cache.bytes_max
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.cache.recorded.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Gathers the bytes of one answer while they are sent.
 pub(crate) struct Recording {
-    cache: Arc<ResultCache>,
+    taken: Taken,
     key: Key,
     state: AnswerState,
     made: Made,
@@ -233,11 +261,14 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Takes the next bytes; false: the answer is too large to be kept.
+    /// Takes the next bytes; false: the answer is too large to be kept, or too many are recorded.
     pub(crate) fn add(&mut self, bytes: &Bytes) -> bool {
         let Some(left) = self.left.checked_sub(bytes.len()) else {
             return false;
         };
+        if !self.taken.grow(bytes.len()) {
+            return false;
+        }
         self.left = left;
         self.chunks.push(bytes.clone());
         true
@@ -251,6 +282,6 @@ impl Recording {
             coding,
             proof,
         };
-        self.cache.keep(self.key, self.state, answer);
+        self.taken.cache.keep(self.key, self.state, answer);
     }
 }

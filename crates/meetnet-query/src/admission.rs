@@ -276,7 +276,11 @@ impl Admission {
         }
         if of_share.waiting.len() >= queued_max {
             state.forget(&share);
-            return Err(over_share("wait already"));
+            // It may run one more: others are in its way, and it may not wait for them.
+            return Err(match is_next {
+                true => busy("as many queries run as can, and none of yours may wait"),
+                false => over_share("wait already"),
+            });
         }
         if state.waiting >= limits.queued_max {
             state.forget(&share);

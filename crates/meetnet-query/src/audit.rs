@@ -27,6 +27,8 @@ mod tests;
 const SHAPE_BYTES_MAX: usize = 1_000;
 /// Bytes of a digest that tell one shape from another.
 const DIGEST_BYTES: usize = 8;
+/// The shape of a statement that is longer than any that is read.
+const TOO_LONG: &str = "too_long";
 /// What a statement is said to have been that was given up before its end.
 const GIVEN_UP: &str = "given_up";
 /// What an answer is called that was not made but kept.
@@ -67,18 +69,24 @@ pub(crate) struct Noted {
 }
 
 impl Noted {
-    /// Begins the entry of a request. `is_function` knows the names of functions.
+    /// Begins the entry of a request. `is_function` knows the names of functions; what is longer than `sql_bytes_max` is not
+    /// taken apart, as nothing else looks at it either.
     pub(crate) fn begin(
         audit: &Arc<dyn Audit>,
         client: &Client,
         request: &QueryRequest,
         snapshot: &LakeSnapshot,
+        sql_bytes_max: usize,
         is_function: impl Fn(&str) -> bool,
     ) -> Self {
-        let known = names(snapshot);
-        let shape = shape(&request.sql, request.dialect, |name| {
-            known.contains(name) || is_function(name)
-        });
+        let shape = if request.sql.len() > sql_bytes_max {
+            TOO_LONG.to_owned()
+        } else {
+            let known = names(snapshot);
+            shape(&request.sql, request.dialect, |name| {
+                known.contains(name) || is_function(name)
+            })
+        };
         Self {
             audit: Some(Arc::clone(audit)),
             entry: AuditEntry {

@@ -24,6 +24,10 @@ const OPERATORS_MAX: usize = 2_000;
 const BRACKETS_MAX: usize = 200;
 /// Commas: each parts two expressions, columns or values, and planning looks at all of them many times.
 const COMMAS_MAX: usize = 20_000;
+/// Words of PostgreSQL's dialect that become a comparison with every type or every dataset, and how often they may stand
+/// in a statement: its plan grows by a hundred expressions with each.
+const LISTING: [&str; 3] = ["format_type", "regclass", "regtype"];
+const LISTINGS_MAX: usize = 100;
 /// Columns of any step of a plan; what PostgreSQL takes, about.
 const COLUMNS_MAX: usize = 1_600;
 /// Types inside a type. `struct(x, x)` doubles them with each use, and planning compares whole types.
@@ -94,6 +98,16 @@ pub(crate) fn check_request(
             QueryErrorKind::TooLarge,
             format!(
                 "the statement has {commas} commas; at most {COMMAS_MAX} are read: ask for fewer columns or values at a time"
+            ),
+        ));
+    }
+    let listings = tokens.iter().filter(|token| is_listing(token)).count();
+    if request.dialect == Dialect::Postgres && listings > LISTINGS_MAX {
+        return Err(QueryError::new(
+            QueryErrorKind::TooLarge,
+            format!(
+                "the statement has {} {listings} times; at most {LISTINGS_MAX} are read",
+                LISTING.join(", ")
             ),
         ));
     }
@@ -182,6 +196,15 @@ fn is_operator(token: &Token) -> bool {
         | Token::Placeholder(_) => false,
         token => literal_bytes(token).is_none(),
     }
+}
+
+fn is_listing(token: &Token) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    LISTING
+        .iter()
+        .any(|listing| word.value.eq_ignore_ascii_case(listing))
 }
 
 /// Returns how many brackets stand inside each other.

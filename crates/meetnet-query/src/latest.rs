@@ -38,6 +38,9 @@ mod tests;
 
 /// Commits that may come between before the caller is told to ask again.
 const ATTEMPTS: usize = 3;
+/// Values that rows are compared with, each with every row: an address has room for twenty thousand, and these rows wait
+/// for no turn.
+const VALUES_MAX: usize = 1_000;
 
 /// The newest rows of the datasets that somebody has asked for; at most one entry per public dataset.
 #[derive(Debug, Default)]
@@ -72,8 +75,8 @@ impl QueryService {
     /// `columns` are those of the answer, all where none is named.
     ///
     /// # Errors
-    /// `NotFound` for a dataset that is not there or not public, `BadRequest` for other conditions and for columns that it
-    /// does not have, else as [`QueryService::query`].
+    /// `NotFound` for a dataset that is not there or not public, `BadRequest` for other conditions, too many values, and
+    /// columns that it does not have, else as [`QueryService::query`].
     pub async fn latest(
         &self,
         dataset: &DatasetId,
@@ -82,6 +85,7 @@ impl QueryService {
     ) -> Result<Page, QueryError> {
         // Before there is an entry: names are foreign text.
         public_table(&self.snapshot().load(), dataset)?;
+        check_values(conditions)?;
         let slot = self.latest_cache().slot(dataset);
         let mut kept = slot.lock().await;
         for _ in 0..ATTEMPTS {
@@ -234,6 +238,21 @@ fn public_table(
         let message = format!("there is no dataset `{dataset}`");
         QueryError::new(QueryErrorKind::NotFound, message)
     })
+}
+
+fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
+    let values = conditions.iter().map(|condition| match &condition.test {
+        PageTest::AnyOf(values) => values.len(),
+        _ => 1,
+    });
+    let count: usize = values.sum();
+    if count <= VALUES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the newest rows are compared with {count} values; at most {VALUES_MAX} are read: ask in parts, or for all rows"
+    );
+    Err(QueryError::new(QueryErrorKind::BadRequest, message))
 }
 
 /// Returns how many versions of rows a table holds.

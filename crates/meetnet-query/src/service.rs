@@ -103,7 +103,9 @@ impl Shared {
         let audit = self.options.audit.as_ref()?;
         let snapshot = self.snapshot.load();
         let is_function = |name: &str| self.sessions.has_function(name);
-        (!client.is_own()).then(|| Noted::begin(audit, client, request, &snapshot, is_function))
+        let most = self.options.sql_bytes_max;
+        (!client.is_own())
+            .then(|| Noted::begin(audit, client, request, &snapshot, most, is_function))
     }
 
     /// Returns the tables that a request may read, at the newest snapshot.

@@ -8,7 +8,7 @@
 //! Files go when their query ends. What a process leaves behind that was killed lies in a folder whose lock nobody holds:
 //! whoever starts next removes it. So several processes may share one `spill_dir`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -56,7 +56,12 @@ impl SpillFolder {
             let lock_path = path.with_extension(LOCK);
             // The lock comes first: a folder without one that is held is cleared away.
             let lock = File::create(&lock_path)?;
-            lock.lock()?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                // Containers count their processes each for itself: one of another has this number, and lives.
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
             match fs::create_dir(&path) {
                 // An earlier process had this number, and what it left cannot be removed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,

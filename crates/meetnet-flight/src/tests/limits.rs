@@ -88,6 +88,42 @@ async fn tickets_and_statements_end() {
     );
 }
 
+/// Few letters can make many columns and parameters, and each is kept.
+#[tokio::test]
+async fn what_is_kept_of_a_statement_counts_beside_its_text() {
+    let limits = FlightLimits {
+        statement_bytes_max: 8 * 1024,
+        ..FlightLimits::default()
+    };
+    let address = server(FlightOptions {
+        limits,
+        ..FlightOptions::default()
+    })
+    .await;
+    let mut client = client(address).await;
+    let small = "SELECT 1 AS one";
+    let info = client.execute(small.to_owned(), None).await;
+    let info = info.expect("a plan");
+    let rows = fetched(&mut client, info.clone()).await.expect("rows");
+    assert_eq!(shown(&rows), ["1"]);
+    let columns: Vec<String> = (0..100).map(|at| format!("1 AS c{at}")).collect();
+    let wide = format!("SELECT {}", columns.join(", "));
+    let wide = client.execute(wide, None).await;
+    wide.expect("a plan");
+    let wrong = status(fetched(&mut client, info).await);
+    check_status(&wrong, Code::NotFound, "the ticket is not good");
+
+    let prepared = client.prepare(small.to_owned(), None).await;
+    let mut prepared = prepared.expect("a statement");
+    prepared.execute().await.expect("a plan");
+    let many = client
+        .prepare("SELECT $2000 AS last".to_owned(), None)
+        .await;
+    many.expect("a statement");
+    let wrong = status(prepared.execute().await);
+    check_status(&wrong, Code::NotFound, "prepare it again");
+}
+
 #[tokio::test]
 async fn connections_that_say_nothing_give_their_place_back() {
     let limits = FlightLimits {

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
 
 use super::{AddressRange, ClientSettings, NoRange};
@@ -55,7 +56,8 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
     let identity = |peer: &str, lines: &[&str]| {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append("x-forwarded-for", line.parse().expect("a header"));
+            let value = HeaderValue::from_bytes(line.as_bytes()).expect("a header");
+            headers.append("x-forwarded-for", value);
         }
         let client = settings.client(Some(ip(peer)), &headers);
         client.expect("a client").identity()
@@ -73,6 +75,9 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
             &["198.51.100.1", "192.0.2.7, 10.0.0.4"],
             "network 192.0.2.0/24",
         ),
+        // Letters that are no ASCII make it nobody else.
+        ("127.0.0.1", &["é, 192.0.2.7"], "network 192.0.2.0/24"),
+        ("127.0.0.1", &["198.51.100.1", "é"], "unknown"),
         ("127.0.0.1", &["192.0.2.7:4711"], "network 192.0.2.0/24"),
         (
             "127.0.0.1",
@@ -86,6 +91,24 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
         ("203.0.113.9", &["192.0.2.7"], "network 203.0.113.0/24"),
     ] {
         assert_eq!(identity(peer, lines), expected, "{peer} {lines:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_empty_or_cannot_be_read_is_a_wrong_one() {
+    let settings = ClientSettings::default();
+    for (authorization, is_refused) in [
+        ("Bearer", true),
+        ("Bearer ", true),
+        ("bearer clé", true),
+        ("Basic clé", false),
+        ("Bearers of news", false),
+        ("", false),
+    ] {
+        let value = HeaderValue::from_bytes(authorization.as_bytes()).expect("a header");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        let client = settings.client(None, &headers);
+        assert_eq!(client.is_err(), is_refused, "{authorization}");
     }
 }
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 
-use super::ResultCache;
+use super::{ResultCache, Taken};
 use crate::fixture::{self, MINUTE, NOW};
 use crate::public_router;
 
@@ -91,4 +92,30 @@ async fn an_answer_that_would_empty_the_cache_is_not_kept() {
     publish(&snapshot, message);
     let answer = fixture::get(router, path).await;
     assert_eq!(answer.header("meetnet-through"), "43");
+}
+
+#[tokio::test]
+async fn answers_under_way_take_no_more_than_may_be_kept() {
+    let snapshot = fixture::snapshot();
+    let results = Arc::new(ResultCache::new(10_000));
+    let mut state = fixture::state_over(Arc::clone(&snapshot));
+    state.results = Arc::clone(&results);
+    let router = public_router(state);
+    let path = "/api/v1/sql?q=SELECT+value+FROM+heat";
+    // Of slow clients.
+    let mut others = Taken {
+        cache: Arc::clone(&results),
+        bytes: 0,
+    };
+    assert!(others.grow(10_000));
+    fixture::get(router.clone(), path).await;
+    publish(&snapshot, message);
+    let answer = fixture::get(router.clone(), path).await;
+    assert_eq!(answer.header("meetnet-through"), "43", "it was not kept");
+    drop(others);
+    fixture::get(router.clone(), path).await;
+    publish(&snapshot, message);
+    let answer = fixture::get(router, path).await;
+    assert_eq!(answer.header("meetnet-through"), "43", "it was kept");
+    assert_eq!(results.recorded.load(Ordering::Relaxed), 0);
 }

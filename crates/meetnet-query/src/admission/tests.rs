@@ -80,6 +80,24 @@ async fn a_client_over_its_share_is_told_so_and_others_get_in() {
 }
 
 #[tokio::test]
+async fn who_may_not_wait_is_told_whether_others_are_in_the_way() {
+    let admission = admission(2, 8, (1, 0));
+    let (first, second, third) = (at("192.0.2.1"), at("198.51.100.1"), at("203.0.113.1"));
+    let running = admission.admit(&first).await.expect("runs");
+    let (kind, _) = refused(&admission, &first).await;
+    assert_eq!(
+        kind,
+        QueryErrorKind::OverShare,
+        "itself, and a place is free"
+    );
+    let others = admission.admit(&second).await.expect("runs");
+    let (kind, _) = refused(&admission, &third).await;
+    assert_eq!(kind, QueryErrorKind::Busy, "it has nothing running");
+    drop((running, others));
+    assert!(admission.state().shares.is_empty());
+}
+
+#[tokio::test]
 async fn clients_take_turns_however_much_one_of_them_asks() {
     let admission = admission(1, 100, (1, 50));
     let (greedy, modest) = (at("192.0.2.1"), at("198.51.100.1"));

@@ -115,3 +115,26 @@ async fn every_statement_is_noted_once_however_it_ends() {
     assert_eq!(entries[0].client.identity(), "network 192.0.2.0/24");
     assert!(entries[0].bytes > 0);
 }
+
+/// To take a megabyte of brackets apart takes a hundred of them, before anybody has had a turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_too_long_is_noted_as_such() {
+    let lake = fixture::lake();
+    let kept = Arc::new(Kept::default());
+    let options = QueryOptions {
+        audit: Some(Arc::clone(&kept) as Arc<dyn Audit>),
+        sql_bytes_max: 100,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let client = service.for_client(Client::of_address(Protocol::Http, None));
+    let sql = format!("SELECT {}car FROM counts", "car, ".repeat(50));
+    let error = client.query(QueryRequest::public(sql)).await;
+    assert_eq!(error.expect_err("too long").kind, QueryErrorKind::TooLarge);
+    let entries = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let noted: Vec<(&str, &str)> = entries
+        .iter()
+        .map(|entry| (entry.shape.as_str(), entry.outcome))
+        .collect();
+    assert_eq!(noted, [("too_long", "too_large")]);
+}

@@ -157,6 +157,14 @@ async fn columns_and_conditions() {
         let found = ask(&["car"], &conditions).await.expect("a page");
         assert_eq!(found, (1, rows), "{column}");
     }
+    let many = |count: i64| {
+        let values = (0..count).map(PageValue::Int);
+        [condition("segment_id", any(values.collect()))]
+    };
+    let found = ask(&["car"], &many(1000)).await.expect("a page");
+    assert_eq!(found, (1, 5));
+    let error = ask(&["car"], &many(1001)).await.expect_err("too many");
+    assert!(error.message.contains("at most 1000"), "{error}");
     let all = ask(&[], &[]).await.expect("a page");
     assert_eq!(all, (13, 5));
     let greater = [condition("car", PageTest::Greater(PageValue::Float(1.0)))];

@@ -245,3 +245,26 @@ async fn the_catalogue_of_postgresql_is_for_its_clients_only() {
         Err(QueryErrorKind::NotFound)
     );
 }
+
+/// Each becomes a comparison with every type or dataset.
+#[tokio::test]
+async fn what_is_compared_with_every_type_stands_in_a_statement_so_often_and_no_more() {
+    let database = Database::new();
+    let texts = |written: &str, times: usize| {
+        format!("SELECT 1 WHERE 'x' IN ({} 'x')", written.repeat(times))
+    };
+    for (written, times, expected) in [
+        ("format_type(23, -1), ", 100, Ok(())),
+        ("format_type(23, -1), ", 101, Err(QueryErrorKind::TooLarge)),
+        (
+            "20::\"regtype\"::text, ",
+            101,
+            Err(QueryErrorKind::TooLarge),
+        ),
+        ("20::RegClass::text, ", 101, Err(QueryErrorKind::TooLarge)),
+    ] {
+        let answer = database.answer(request(&texts(written, times))).await;
+        let found = answer.map(|_| ()).map_err(|error| error.kind);
+        assert_eq!(found, expected, "{times} of {written}");
+    }
+}

@@ -1,13 +1,15 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::spill_file::TempFileFactory;
 
-use super::{QuerySpill, SpillFolder};
+use super::{QuerySpill, STARTED, SpillFolder};
 use crate::error::{QueryError, QueryErrorKind};
 
 fn names(folder: &Path) -> Vec<String> {
@@ -37,6 +39,29 @@ fn what_a_killed_process_left_goes_and_what_others_use_stays() {
     assert!(running.path().join("sort").exists(), "it is in use");
     drop((next, running));
     assert_eq!(names(base.path()), ["notes.lock"]);
+}
+
+/// In containers every first process has the number 1, and they may share the folder.
+#[test]
+fn nobody_waits_for_a_process_of_the_same_number() {
+    let base = tempfile::tempdir().expect("a folder");
+    let next = STARTED.load(Ordering::Relaxed);
+    // More than other tests of this process start meanwhile.
+    let held: Vec<File> = (next..next + 64)
+        .map(|number| {
+            let name = format!("meetnet-spill-{}-{number}.lock", std::process::id());
+            let lock = File::create(base.path().join(name)).expect("made");
+            lock.lock().expect("a lock");
+            lock
+        })
+        .collect();
+    let (sender, opened) = mpsc::channel();
+    let folder = base.path().to_owned();
+    thread::spawn(move || sender.send(SpillFolder::open(&folder)));
+    let opened = opened.recv_timeout(Duration::from_secs(20));
+    let opened = opened.expect("it waits for none of them");
+    assert!(opened.expect("a folder").path().is_dir());
+    drop(held);
 }
 
 #[test]
