@@ -95,6 +95,9 @@ impl Group {
 
     /// Takes what was decoded and leaves the group empty for the next envelopes.
     pub fn take(&mut self) -> Decoded {
+        // The next message may be long in coming.
+        self.tape.give_back();
+        self.scratch.inner.give_back();
         let builders = self.output.builders.iter_mut();
         let filled = builders.filter(|rows| !rows.is_empty());
         let mut rows: Vec<DatasetRows> = filled.map(RowsBuilder::take).collect();

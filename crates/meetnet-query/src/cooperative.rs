@@ -18,11 +18,12 @@ use crate::held_rows::HeldRowsExec;
 use crate::wide_rows;
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
     "UnnestExec",
     "SortExec",
     "SortPreservingMergeExec",
     "AggregateExec",
+    "RunAggregateExec",
     "WindowAggExec",
     "BoundedWindowAggExec",
 ];

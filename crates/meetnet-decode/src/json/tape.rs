@@ -13,7 +13,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 
 use crate::fields::Span;
 
-/// Nodes that are kept for the next text: a body that has more is rare and must not hold its memory for good.
+/// Nodes, and open objects and arrays, that there is room for in the next text: a body that has more is rare and must not
+/// hold its memory for good.
 const NODES_KEPT_MAX: usize = 1 << 18;
 
 /// Where the values of one text stand, and the room for those of the next.
@@ -49,10 +50,8 @@ struct Open {
 impl Tape {
     /// Reads a whole document.
     pub(crate) fn read<'t>(&'t mut self, text: &'t str) -> Result<Value<'t>, serde_json::Error> {
+        self.give_back();
         self.open.clear();
-        if self.nodes.capacity() > NODES_KEPT_MAX {
-            self.nodes = Vec::new();
-        }
         self.nodes.clear();
         let mut reader = Reader {
             bytes: text.as_bytes(),
@@ -65,6 +64,16 @@ impl Tape {
             nodes: &self.nodes,
             at: 0,
         })
+    }
+
+    /// Gives back the memory that a large text took.
+    pub(crate) fn give_back(&mut self) {
+        if self.nodes.capacity() > NODES_KEPT_MAX {
+            self.nodes = Vec::new();
+        }
+        if self.open.capacity() > NODES_KEPT_MAX {
+            self.open = Vec::new();
+        }
     }
 }
 

@@ -217,7 +217,7 @@ impl DatasetActor {
         let batch = RecordBatch::try_new(self.declaration.row_schema(), columns)
             .map_err(self.arrow("assemble"))?;
         let sequences: Vec<u64> = lineage().map(|l| l.sequence.0).collect();
-        self.raise_frontier(incoming, accepted, base);
+        self.raise_frontier(incoming, accepted, base + accepted.len() as u64);
         for (index, row) in accepted.iter().enumerate() {
             if let Some(at) = row.superseded_at {
                 marked.push(Marked {
@@ -237,7 +237,9 @@ impl DatasetActor {
         Ok(())
     }
 
-    fn raise_frontier(&mut self, incoming: &Incoming<'_>, accepted: &[Accepted], base: u64) {
+    /// Takes the accepted rows into account; `next_row` is the number behind them. Any of them may empty the map, and those
+    /// before it are hot then.
+    fn raise_frontier(&mut self, incoming: &Incoming<'_>, accepted: &[Accepted], next_row: u64) {
         let Some(times) = self
             .times(incoming.declared)
             .filter(|_| self.codec.has_series)
@@ -253,14 +255,14 @@ impl DatasetActor {
                 Some((same, newest)) if same == series => Some((same, newest.max(time))),
                 before => {
                     if let Some((series, newest)) = before {
-                        self.frontier.inserted(series, newest, base);
+                        self.frontier.inserted(series, newest, next_row);
                     }
                     Some((series, time))
                 }
             };
         }
         if let Some((series, newest)) = raised {
-            self.frontier.inserted(series, newest, base);
+            self.frontier.inserted(series, newest, next_row);
         }
     }
 

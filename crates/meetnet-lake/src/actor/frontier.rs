@@ -7,7 +7,7 @@
 use hashbrown::HashMap;
 
 /// Series that are remembered: about 100 bytes each; past it the map is emptied and refills by look-ups.
-const SERIES_MAX: usize = 500_000;
+pub(super) const SERIES_MAX: usize = if cfg!(test) { 1_000 } else { 500_000 };
 
 #[derive(Clone, Copy, Debug)]
 struct Newest {
@@ -32,15 +32,15 @@ impl Frontier {
         newest.known.then_some(newest.time)
     }
 
-    /// Takes an inserted row into account; `row` is its number.
-    pub(super) fn inserted(&mut self, series: &[u8], time: i64, row: u64) {
+    /// Takes an inserted row into account; `next_row` is the number behind all that are inserted with it.
+    pub(super) fn inserted(&mut self, series: &[u8], time: i64, next_row: u64) {
         if let Some(newest) = self.series.get_mut(series) {
             newest.time = newest.time.max(time);
             return;
         }
         if self.series.len() >= SERIES_MAX {
             self.series.clear();
-            self.forgotten_below = row;
+            self.forgotten_below = next_row;
         }
         self.series
             .insert(series.into(), Newest { time, known: false });
@@ -51,22 +51,38 @@ impl Frontier {
         if oldest_hot < self.forgotten_below {
             return;
         }
-        match self.series.get_mut(series) {
-            Some(entry) => {
-                *entry = Newest {
-                    time: entry.time.max(newest),
-                    known: true,
-                }
-            }
-            None => {
-                self.series.insert(
-                    series.into(),
-                    Newest {
-                        time: newest,
-                        known: true,
-                    },
-                );
-            }
+        if let Some(entry) = self.series.get_mut(series) {
+            *entry = Newest {
+                time: entry.time.max(newest),
+                known: true,
+            };
+            return;
+        }
+        // Where the map is full, the next row of a series that is not in it empties it.
+        if self.series.len() < SERIES_MAX {
+            let newest = Newest {
+                time: newest,
+                known: true,
+            };
+            self.series.insert(series.into(), newest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_series_are_remembered_than_there_is_room_for() {
+        let mut frontier = Frontier::default();
+        for number in 0..3 * SERIES_MAX as u64 {
+            let series = number.to_be_bytes();
+            // First as a sensor that only repeats itself, then with a row.
+            frontier.looked_up(&series, 1, number);
+            assert!(frontier.series.len() <= SERIES_MAX, "{number}");
+            frontier.inserted(&series, 2, number + 1);
+            assert!(frontier.series.len() <= SERIES_MAX, "{number}");
         }
     }
 }

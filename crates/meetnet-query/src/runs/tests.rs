@@ -10,6 +10,7 @@ use datafusion::physical_plan::{collect, displayable};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
 use super::*;
+use crate::cooperative::Cooperative;
 
 /// Two partitions of batches whose rows lie as in files: `sensor`, `property`, `time`, and a `value` with gaps. Some
 /// sensors have no name, and the second partition goes on with the sensors of the first.
@@ -120,6 +121,28 @@ async fn what_has_no_runs_stays() -> Result<()> {
     ] {
         check(sql, false).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_reads_groups_out_gives_way_to_cancellation() -> Result<()> {
+    let state = SessionStateBuilder::new()
+        .with_config(SessionConfig::new().with_target_partitions(1))
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(GroupedRuns))
+        .with_physical_optimizer_rule(Arc::new(Cooperative));
+    let context = SessionContext::new_with_state(state.build());
+    context.register_table("rows", Arc::new(table()?))?;
+    let sql = "SELECT sensor, count(*) FROM rows GROUP BY 1";
+    let rows = context.sql_with_options(sql, SQLOptions::new()).await?;
+    let plan = rows.create_physical_plan().await?;
+    let shown = displayable(plan.as_ref()).indent(false).to_string();
+    let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+    let above = lines
+        .windows(2)
+        .find(|pair| pair[1].starts_with("RunAggregateExec"))
+        .map(|pair| pair[0]);
+    assert_eq!(above, Some("CooperativeExec"), "{shown}");
     Ok(())
 }
 

@@ -194,4 +194,25 @@ fn a_tape_is_used_again_and_gives_back_what_one_body_took() {
     );
     tape.read("1").unwrap();
     assert!(tape.nodes.capacity() < NODES_KEPT_MAX);
+    let (opening, closing) = (
+        "[".repeat(2 * NODES_KEPT_MAX),
+        "]".repeat(2 * NODES_KEPT_MAX),
+    );
+    tape.read(&format!("{opening}{closing}")).unwrap();
+    tape.read("1").unwrap();
+    assert!(tape.open.capacity() < NODES_KEPT_MAX);
+}
+
+#[test]
+fn a_group_that_is_taken_holds_no_memory_of_a_large_body() {
+    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    let mut group = crate::group::Group::new(&declarations);
+    let large = format!("[{}1]", "1,".repeat(2 * NODES_KEPT_MAX));
+    for tape in [&mut group.tape, &mut group.scratch.inner] {
+        tape.read(&large).unwrap();
+    }
+    assert!(group.take().rows.is_empty());
+    for tape in [&group.tape, &group.scratch.inner] {
+        assert!(tape.nodes.capacity() < NODES_KEPT_MAX);
+    }
 }

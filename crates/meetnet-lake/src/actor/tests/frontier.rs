@@ -1,6 +1,7 @@
 //! Which look-ups may be spared.
 
 use super::*;
+use crate::actor::frontier::SERIES_MAX;
 
 #[test]
 fn a_row_before_everything_stored_says_nothing_about_what_is_stored() {
@@ -35,4 +36,29 @@ fn a_row_newer_than_every_file_is_looked_for_in_none() {
     let (rows, lineage) = batch(&[row(3, 10, Some(1.0))]);
     let applied = actor.apply(&rows, &lineage, true, &mut flag);
     assert!(applied.unwrap_err().is_of_reading());
+}
+
+#[test]
+fn a_hot_row_counts_although_the_next_one_of_its_batch_empties_the_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let of = |sensor: String, row: Row| Row {
+        key: (sensor, row.key.1, row.key.2),
+        ..row
+    };
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[of("x".to_owned(), row(1, 100, Some(1.0)))]);
+    commit(&mut actor, 1);
+    // With these, there is room for one more series.
+    let others = (0..SERIES_MAX - 2).map(|number| of(format!("f{number}"), row(2, 5, Some(1.0))));
+    apply(&mut actor, &others.collect::<Vec<_>>());
+    commit(&mut actor, 2);
+    let (first, second) = (row(3, 150, Some(1.0)), row(3, 150, Some(1.0)));
+    apply(&mut actor, &[first, of("b".to_owned(), second)]);
+    // A late row is looked up in files, which do not hold the first one yet.
+    assert_eq!(apply(&mut actor, &[row(4, 60, Some(1.0))]).inserted, 1);
+    commit(&mut actor, 4);
+    // What comes again is known.
+    let applied = apply(&mut actor, &[row(5, 150, Some(1.0))]);
+    assert_eq!((applied.unchanged, applied.inserted), (1, 0), "{applied:?}");
 }
