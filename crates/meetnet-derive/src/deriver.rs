@@ -150,14 +150,13 @@ impl Deriver {
                 }
                 continue;
             }
+            let own = snapshot.tables.get(&declaration.id).map(|own| &**own);
             let passes: Vec<_> = inputs_of(declaration, &snapshot)
                 .into_iter()
                 .map(|input| match &declaration.assess {
-                    None => self.pass(declaration, input, erasures, tables, stop),
+                    None => self.pass(declaration, input, own, erasures, tables, stop),
                     Some(assessment) => {
                         let plan = AssessPlan::new(declaration, assessment, &input.declaration);
-                        let own = snapshot.tables.get(&declaration.id);
-                        let own = own.map(|own| &**own);
                         self.assess(&plan, input, own, erasures, tables, stop)
                     }
                 })
@@ -225,7 +224,7 @@ impl Deriver {
         let in_memory = format!("{}/{erasures}", plan.position_id());
         let since = match self.known(id, id, &in_memory) {
             Some(through) => Some(through),
-            None if of.is_blank() => None,
+            None if is_blank(of.own()) => None,
             None => self.since(id, id, plan.position_id(), tables)?,
         };
         let through = of.through();
@@ -306,6 +305,7 @@ impl Deriver {
         &mut self,
         declaration: &Arc<DatasetDeclaration>,
         input: &TableSnapshot,
+        own: Option<&TableSnapshot>,
         erasures: u64,
         tables: &T,
         stop: &AtomicBool,
@@ -315,7 +315,16 @@ impl Deriver {
             return Ok(0);
         };
         let of = &input.declaration.id;
-        let since = self.since(id, of, plan.position_id(), tables)?;
+        // An erasure of the reference takes all rows: then what was passed is to be passed again.
+        let in_memory = match &plan.reference {
+            Some(_) => format!("{}/{erasures}", plan.position_id()),
+            None => plan.position_id().to_owned(),
+        };
+        let since = match self.known(id, of, &in_memory) {
+            Some(through) => Some(through),
+            None if plan.reference.is_some() && is_blank(own) => None,
+            None => self.since(id, of, plan.position_id(), tables)?,
+        };
         let through = input.stable_time;
         if since.is_some_and(|since| since >= through) {
             return Ok(0);
@@ -334,7 +343,7 @@ impl Deriver {
         };
         compute(&plan, input, since, &mut outbox, tables, stop)?;
         let handed = outbox.finish(tables)?;
-        self.note(id, of, plan.position_id(), through);
+        self.note(id, of, &in_memory, through);
         Ok(handed)
     }
 }
@@ -356,6 +365,11 @@ fn inputs_of<'s>(
         .map(|derivation| &derivation.from);
     let input = from.and_then(|from| snapshot.tables.get(from));
     input.map(|input| &**input).into_iter().collect()
+}
+
+/// Returns whether the table of a made dataset has no row, as after an erasure.
+fn is_blank(own: Option<&TableSnapshot>) -> bool {
+    own.is_none_or(|own| own.files.is_empty())
 }
 
 /// Says whether somebody asked to stop.

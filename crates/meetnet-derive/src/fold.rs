@@ -25,9 +25,11 @@ mod bucket;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use bucket::{Around, Cell, OpenBucket};
 use runs::Buckets;
+use trail::LicenceTrail;
 
 /// Derived rows under one licence.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub struct Fold<'p> {
     open: Option<OpenBucket>,
     /// Per column: what counts of the hours that its running mean may still need, by time.
     recent: Vec<VecDeque<(i64, f64)>>,
+    /// Licences of what the series' rows say of the time around them.
+    trail: LicenceTrail,
     /// Per run: its column in the declaration, its rule, and the values of the series.
     runs: Vec<(usize, RunRule, Buckets)>,
     /// Rows of the series that wait for the buckets behind theirs; empty where there are no runs.
@@ -65,6 +69,7 @@ pub struct Fold<'p> {
 #[derive(Debug)]
 struct Row {
     start: i64,
+    end: i64,
     licence: LicenceId,
     cells: Vec<Cell>,
 }
@@ -83,7 +88,8 @@ impl<'p> Fold<'p> {
             series: None,
             at: None,
             open: None,
-            recent: vec![VecDeque::new(); plan.columns.len()],
+            recent: nothing_recent(plan),
+            trail: LicenceTrail::default(),
             runs: runs.collect(),
             waiting: Vec::new(),
             references: None,
@@ -121,6 +127,7 @@ impl<'p> Fold<'p> {
                 self.series = Some(input.keys.series(row));
                 self.at = None;
                 self.recent.iter_mut().for_each(VecDeque::clear);
+                self.trail.clear();
                 self.runs.iter_mut().for_each(|(.., met)| met.clear());
             }
             let time = input.keys.time(row);
@@ -133,6 +140,9 @@ impl<'p> Fold<'p> {
             }
             let counts = input.counts(row);
             if counts {
+                if plan.look_back > 0 || plan.look_ahead > 0 {
+                    self.trail.add(time, input.licence(row));
+                }
                 for ((_, made), recent) in plan.columns.iter().zip(&mut self.recent) {
                     if let Made::RunningMeanMax { of, .. } = made
                         && let Some(value) = input.value(row, *of)
@@ -209,27 +219,41 @@ impl<'p> Fold<'p> {
         let plan = self.plan;
         let references = self.references;
         let reference = references.and_then(|references| references.of(open.start, series));
-        let with_reference = reference.and_then(|reference| {
-            let licences = open.licences.iter().chain([&reference.licence]);
-            licence_of(&plan.declaration, licences).map(|licence| (licence, Some(reference)))
+        let is_mean = |(_, made): &(usize, Made)| matches!(made, Made::RunningMeanMax { .. });
+        let past: Vec<&LicenceId> = if plan.columns.iter().any(is_mean) {
+            let from = open.start.saturating_sub(plan.look_back);
+            self.trail.within(from, open.end).collect()
+        } else {
+            Vec::new()
+        };
+        // What a row says of others is left out where their licences do not go with its own.
+        let choices = [(true, true), (true, false), (false, true), (false, false)];
+        let chosen = choices.into_iter().find_map(|(compares, looks_back)| {
+            let reference = reference.filter(|_| compares);
+            let of_reference = reference.map(|reference| &reference.licence);
+            let of_past: &[&LicenceId] = if looks_back { &past } else { &[] };
+            let licences = open.licences.iter().chain(of_reference);
+            let licences = licences.chain(of_past.iter().copied());
+            let licence = licence_of(&plan.declaration, licences)?;
+            Some((licence, reference, looks_back))
         });
-        let alone =
-            || licence_of(&plan.declaration, open.licences.iter()).map(|licence| (licence, None));
-        let Some((licence, reference)) = with_reference.or_else(alone) else {
+        let Some((licence, reference, looks_back)) = chosen else {
             self.withheld += 1;
             return Ok(());
         };
+        let nothing = (!looks_back).then(|| nothing_recent(plan));
         let property = plan.property.and_then(|at| match series.get(at) {
             Some(KeyPart::Text(property)) => Some(&**property),
             _ => None,
         });
         let around = Around {
-            recent: &self.recent,
+            recent: nothing.as_ref().unwrap_or(&self.recent),
             property,
             reference,
         };
         let row = Row {
             start: open.start,
+            end: open.end,
             licence,
             cells: open.cells(plan, &around),
         };
@@ -243,10 +267,18 @@ impl<'p> Fold<'p> {
     /// Ends the series: what waits for later buckets waits no longer.
     fn end_series(&mut self) -> Result<(), DeriveError> {
         self.close()?;
+        let plan = self.plan;
         for mut row in std::mem::take(&mut self.waiting) {
-            for (column, rule, met) in &self.runs {
-                let is_in_run = met.is_in_run(rule, row.start);
-                row.cells[*column] = is_in_run.map_or(Cell::Null, Cell::Bool);
+            let from = row.start.saturating_sub(plan.look_back);
+            let to = row.end.saturating_add(plan.look_ahead);
+            let licences = self.trail.within(from, to).chain([&row.licence]);
+            // A run is left out where the licences of the buckets around do not go with that of the row.
+            if let Some(licence) = licence_of(&plan.declaration, licences) {
+                row.licence = licence;
+                for (column, rule, met) in &self.runs {
+                    let is_in_run = met.is_in_run(rule, row.start);
+                    row.cells[*column] = is_in_run.map_or(Cell::Null, Cell::Bool);
+                }
             }
             self.write(row)?;
         }
@@ -285,6 +317,11 @@ impl<'p> Fold<'p> {
         self.rows += 1;
         Ok(())
     }
+}
+
+/// Returns for each column that nothing before the bucket is known.
+fn nothing_recent(plan: &Plan) -> Vec<VecDeque<(i64, f64)>> {
+    vec![VecDeque::new(); plan.columns.len()]
 }
 
 /// Returns the licence of a row that is made of rows under `licences`: the declared one, or the one that all of them allow

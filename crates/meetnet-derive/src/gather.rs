@@ -203,9 +203,9 @@ impl<'s> Tables<'s> {
         times.min().unwrap_or(i64::MIN)
     }
 
-    /// Returns whether the gathered dataset itself has no row, as after an erasure.
-    pub(crate) fn is_blank(&self) -> bool {
-        self.own.is_none_or(|own| own.files.is_empty())
+    /// Returns the table of the gathered dataset itself, where there is one.
+    pub(crate) fn own(&self) -> Option<&'s TableSnapshot> {
+        self.own
     }
 
     fn rows(&self, id: &DatasetId, of: &DatasetId) -> Result<CommittedRows<'s>, DeriveError> {

@@ -207,8 +207,8 @@ impl Pass<'_> {
             .map(|tests| tests.reach_us())
             .max()
             .unwrap_or(0);
+        let days = days::Days::read(snapshot, &self.declaration.id, begin..end)?;
         let wanted = if self.settling.only_changed {
-            let days = days::Days::read(snapshot, &self.declaration.id, begin..end)?;
             days.changed(table, begin..end, reach)?
         } else {
             Wanted::All
@@ -216,7 +216,17 @@ impl Pass<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let settled_through = days::committed_time(table);
+        let committed = days::committed_time(table);
+        // Where one day was settled with everything recorded until then, so were those around it: that is what a later pass
+        // goes by. A pass over some days cannot say so.
+        let is_part = self.settling.from.is_some() || self.settling.to.is_some();
+        let settled_through = |day| {
+            if is_part {
+                days.through(day).unwrap_or(0)
+            } else {
+                committed
+            }
+        };
         let neighbours = Neighbours::read(self.rules, &self.declaration.id, snapshot, begin..end)?;
         let mut tallies: BTreeMap<i64, Tally> = BTreeMap::new();
         let (commands, dry_run) = (self.commands, self.settling.dry_run);

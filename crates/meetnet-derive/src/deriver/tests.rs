@@ -1,6 +1,7 @@
 //! Passes over a real lake in a folder, driven step by step; what they must come to is computed here, without plan and fold.
 
 mod assess;
+mod erase;
 mod gather;
 
 use std::cell::{Cell, RefCell};

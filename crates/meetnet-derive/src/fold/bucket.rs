@@ -34,7 +34,7 @@ pub(super) struct Around<'a> {
 #[derive(Debug)]
 pub(super) struct OpenBucket {
     pub(super) start: i64,
-    end: i64,
+    pub(super) end: i64,
     count: i64,
     covered: Stretches,
     /// Of all input rows, whether they count or not.

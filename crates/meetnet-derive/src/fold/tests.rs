@@ -458,3 +458,79 @@ fn a_row_is_under_the_licence_that_all_of_its_input_allows() {
         under("CC-BY-4.0")
     );
 }
+
+#[test]
+fn what_a_row_says_of_the_time_around_it_is_under_the_licences_of_that_time() {
+    let check = |of: &str,
+                 rows: &[Vec<(&str, Value<'_>)>],
+                 first: usize,
+                 licence: &str,
+                 expect: &[&str]| {
+        let licences = (0..).map(|row| if row < first { "CC-BY-NC-4.0" } else { licence });
+        let input: Vec<InputRow<'_>> = rows
+            .iter()
+            .zip(licences)
+            .map(|(row, licence)| (row.as_slice(), 1, licence))
+            .collect();
+        check(of, &input, expect);
+    };
+    let hour = |hour: i64, mean: f64| {
+        let mut row = heat_hour("a", hour, mean);
+        row.push(("coverage", Value::Float(1.0)));
+        row.push(("min", Value::Float(mean)));
+        row
+    };
+    // The day begins at 23:00Z.
+    let mut hours: Vec<_> = (16..23).map(|at| hour(at, 30.0)).collect();
+    hours.push(hour(23, 22.0));
+    let before = "a -1h 0.2916666666666667 30.0 30.0 30.0 true";
+    let day = "a 23h 0.041666666666666664 22.0 22.0 29.0 true";
+    check(
+        "heat_days",
+        &hours,
+        7,
+        "CC0-1.0",
+        &["CC-BY-NC-4.0", before, day],
+    );
+    // What must stay under ODbL says nothing of hours that nobody may sell.
+    let alone = "a 23h 0.041666666666666664 22.0 22.0 - true";
+    check(
+        "heat_days",
+        &hours,
+        7,
+        "ODbL-1.0",
+        &["CC-BY-NC-4.0", before, "ODbL-1.0", alone],
+    );
+
+    let days = [
+        heat_hour("a", 0, 24.6),
+        heat_hour("a", 30, 24.8),
+        heat_hour("a", 200, 24.8),
+    ];
+    check(
+        "heat_runs",
+        &days,
+        1,
+        "CC0-1.0",
+        &[
+            "CC-BY-NC-4.0",
+            "a -1h 24.6 true",
+            "a 23h 24.8 true",
+            "CC0-1.0",
+            "a 191h 24.8 false",
+        ],
+    );
+    check(
+        "heat_runs",
+        &days,
+        1,
+        "ODbL-1.0",
+        &[
+            "CC-BY-NC-4.0",
+            "a -1h 24.6 -",
+            "ODbL-1.0",
+            "a 23h 24.8 -",
+            "a 191h 24.8 false",
+        ],
+    );
+}

@@ -16,8 +16,9 @@
 //!    quality tests remember of it.
 //! 5. **Raw messages**: their frames lose their content, in the archive and in the journal. A message that also held rows
 //!    of others goes whole; those rows stay in their tables. What nobody can read goes as well.
-//! 6. **Datasets**, those that are gathered of several sensors first, and whole, then the others one after the other: files written again without the rows, one commit, then everything that is left
-//!    over of the table's past: statistics in the log, replaced files, orphans, the quarantine (see the lake).
+//! 6. **Datasets**, those that are gathered of several sensors first, and whole, then the others one after the other (whole,
+//!    too, where their rows are compared with the subject): files written again without the rows, one commit, then everything
+//!    that is left over of the table's past: statistics in the log, replaced files, orphans, the quarantine (see the lake).
 //! 7. T becomes E: the request is done.
 //!
 //! **A crash** anywhere leaves T before E, so the restart meets E again and does all of it once more; frames behind E
@@ -43,6 +44,8 @@ use crossbeam_channel::Sender;
 use meetnet_decode::Subject;
 use meetnet_lake::journal::{ErasedFrames, FrameRef, JournalError};
 use meetnet_lake::{ErasedRows, LakeError};
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::derivation::ConditionValue;
 use meetnet_model::ids::{DatasetId, Sequence};
 use tracing::{error, info};
 
@@ -223,14 +226,15 @@ impl Runner {
                 continue;
             };
             let column = subject.name.clone();
-            let select = &mut |rows: &RecordBatch| wanted.rows(rows, &column);
+            let goes_whole = is_compared(&declaration, wanted);
+            let select = &mut |rows: &RecordBatch| to_erase(wanted, rows, &column, goes_whole);
             let found = self
                 .lake
                 .find_rows(&declaration.id, &[column.as_str()], select)?;
             for rows in self.lake.read_found(&found, &ORIGIN_COLUMNS)? {
                 note_origins(&rows, &mut origins);
             }
-            found_rows.push((declaration.id.clone(), column, found));
+            found_rows.push((declaration.id.clone(), column, goes_whole, found));
         }
         let through = Sequence(sequence.0 - 1);
         let decoders = self.decoder.decoders();
@@ -266,8 +270,8 @@ impl Runner {
         if found_rows.iter().any(|(.., found)| found.count() > 0) {
             self.erase_gathered(&mut report)?;
         }
-        for (dataset, column, found) in found_rows {
-            let select = &mut |rows: &RecordBatch| wanted.rows(rows, &column);
+        for (dataset, column, goes_whole, found) in found_rows {
+            let select = &mut |rows: &RecordBatch| to_erase(wanted, rows, &column, goes_whole);
             let erased = self
                 .lake
                 .erase_rows(&found, &[column.as_str()], select)
@@ -298,6 +302,25 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// Returns whether the rows of a dataset say how far they are from one that is to be erased: value and difference of any of them
+/// would give it away.
+fn is_compared(declaration: &DatasetDeclaration, wanted: &mut Wanted) -> bool {
+    let derivation = declaration.derive.as_ref();
+    match derivation.and_then(|derivation| derivation.reference.as_ref()) {
+        Some(ConditionValue::Text(sensor)) => wanted.holds(Subject::Sensor(sensor)),
+        Some(ConditionValue::Int(segment)) => wanted.holds(Subject::Segment(*segment)),
+        None => false,
+    }
+}
+
+/// Says per row whether it goes: because the whole table does, or because of its subject, which stands in `column`.
+fn to_erase(wanted: &mut Wanted, rows: &RecordBatch, column: &str, goes_whole: bool) -> Vec<bool> {
+    if goes_whole {
+        return vec![true; rows.num_rows()];
+    }
+    wanted.rows(rows, column)
 }
 
 #[cfg(test)]

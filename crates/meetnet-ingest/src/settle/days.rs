@@ -93,6 +93,11 @@ impl Days {
         Ok(Self(days))
     }
 
+    /// Returns until when what was recorded was seen when a day was settled, µs; none where it never was.
+    pub(super) fn through(&self, day: i64) -> Option<i64> {
+        self.0.get(&day).copied()
+    }
+
     /// Returns the days of `span` whose flags may be other ones, since rows in or around them were recorded after they were
     /// settled; `reach` is how far before a day its series begin.
     pub(super) fn changed(
@@ -145,10 +150,10 @@ impl Days {
     }
 }
 
-/// Records the days that were settled.
+/// Records the days that were settled; `settled_through` says of each until when what was recorded was seen, µs.
 pub(super) fn record(
     tallies: &BTreeMap<i64, Tally>,
-    settled_through: i64,
+    settled_through: impl Fn(i64) -> i64,
     rules: &str,
     settling: &Settling,
     commands: &PipelineCommands,
@@ -162,7 +167,7 @@ pub(super) fn record(
         let texts = [("dataset", settling.dataset.as_str()), ("rules", rules)];
         let numbers = [
             ("time", *day),
-            ("settled_through", settled_through),
+            ("settled_through", settled_through(*day)),
             ("tested", tally.rows as i64),
             ("revised", tally.changed as i64),
         ];

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! stations of the days ─▶ for each place, the nearest within the radius
-//! rows of the days ─────▶ by property, sensor and ten minutes: the last value
+//! rows of the days ─────▶ by property, sensor with a place and ten minutes: the last value
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -115,15 +115,26 @@ impl Neighbours {
         let Some(table) = snapshot.tables.get(dataset).filter(|_| !limits.is_empty()) else {
             return Ok(neighbours);
         };
+        let ever = i64::MIN..span.end;
+        let mut placed: HashSet<Box<str>> = HashSet::new();
+        for table in place_tables(snapshot) {
+            table.visit_sorted::<SettleError>(&["id"], ever.clone(), &mut |rows| {
+                let ids = rows.column_by_name("id");
+                let ids = ids.and_then(|array| array.as_string_opt::<i32>());
+                for id in ids.into_iter().flatten().flatten() {
+                    placed.insert(Box::from(id));
+                }
+                Ok(())
+            })?;
+        }
         let columns = ["sensor_id", "property", "time", "value"];
         table.visit_sorted::<SettleError>(&columns, span.clone(), &mut |rows| {
-            neighbours.take(rows, &limits, &span);
+            neighbours.take(rows, &limits, &placed, &span);
             Ok(())
         })?;
         for table in place_tables(snapshot) {
             let columns = ["id", "valid_from", "valid_to", "lon", "lat"];
-            let ever = i64::MIN..span.end;
-            table.visit_sorted::<SettleError>(&columns, ever, &mut |rows| {
+            table.visit_sorted::<SettleError>(&columns, ever.clone(), &mut |rows| {
                 for property in neighbours.properties.values_mut() {
                     property.take_places(rows, &span);
                 }
@@ -138,7 +149,14 @@ impl Neighbours {
         Ok(neighbours)
     }
 
-    fn take(&mut self, rows: &RecordBatch, limits: &HashMap<String, Neighbour>, span: &Range<i64>) {
+    /// Takes the values of sensors that are `placed`. Of others nothing is compared, and memory is counted by places.
+    fn take(
+        &mut self,
+        rows: &RecordBatch,
+        limits: &HashMap<String, Neighbour>,
+        placed: &HashSet<Box<str>>,
+        span: &Range<i64>,
+    ) {
         let text = |name: &str| rows.column_by_name(name)?.as_string_opt::<i32>();
         let times = rows.column_by_name("time");
         let times = times.and_then(|a| a.as_primitive_opt::<TimestampMicrosecondType>());
@@ -152,7 +170,8 @@ impl Neighbours {
         let slots = ((span.end - span.start) / SLOT_US) as usize + 1;
         for row in 0..rows.num_rows() {
             let (time, name) = (times.value(row), properties.value(row));
-            if !span.contains(&time) || values.is_null(row) || !limits.contains_key(name) {
+            let is_tested = span.contains(&time) && limits.contains_key(name);
+            if !is_tested || values.is_null(row) || !placed.contains(sensors.value(row)) {
                 continue;
             }
             if !self.properties.contains_key(name) {

@@ -22,7 +22,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// A round is followed by a pause of so many times its length: rows that fill up intervals which are over touch the same
 /// intervals with every commit, and reading them again each time would take a core from whoever brings them.
 const PAUSE_LENGTHS: u32 = 9;
-/// Longest pause: derived rows are late by no more than that.
+/// Longest pause: rows are late by no more than that and the rounds themselves, and those made of derived rows by as much again.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// The thread that derives.

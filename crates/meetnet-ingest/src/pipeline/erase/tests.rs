@@ -14,6 +14,7 @@ use meetnet_lake::lake::{DeclaredTables, LakeOptions, UpkeepRequest};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::derivation::ConditionValue;
 use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{
@@ -41,6 +42,9 @@ const OTHER_CHIP: &str = "51002200";
 /// The segment that goes, and one that stays.
 const SEGMENT: i64 = 9_000_001_463;
 const OTHER_SEGMENT: i64 = 9_000_007_777;
+/// A derived dataset, and the sensor that its rows are compared with.
+const HOURS: &str = "heat_hourly";
+const REFERENCE: &str = "garden-meadow";
 
 fn declarations() -> Arc<Declarations> {
     let source = |id: &str, kind, format| SourceDeclaration::new(id, kind, format, "CC0-1.0");
@@ -64,7 +68,11 @@ fn declarations() -> Arc<Declarations> {
         source("counts", SourceKind::Http, WireFormat::Telraam),
         garden,
     ];
-    Arc::new(meetnet_model::schemas::builtin().into_declarations(sources))
+    let mut declarations = meetnet_model::schemas::builtin().into_declarations(sources);
+    let hours = declarations.datasets.get_mut(&DatasetId::new(HOURS));
+    let hours = Arc::make_mut(hours.unwrap()).derive.as_mut().unwrap();
+    hours.reference = Some(ConditionValue::Text(REFERENCE.to_owned()));
+    Arc::new(declarations)
 }
 
 fn sensor_of(chip: &str) -> String {

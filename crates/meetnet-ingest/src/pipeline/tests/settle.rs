@@ -225,6 +225,34 @@ fn a_row_that_came_late_changes_the_flags_of_its_day_alone() {
 }
 
 #[test]
+fn a_pass_over_one_day_settles_no_other_day_of_its_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    import(&daemon, "a", &with_a_spike());
+    let next_day = [(1_440, 20.0), (1_445, 20.5), (1_450, 20.0)];
+    import(&daemon, "b", &next_day);
+    let settling = settling(&declarations());
+    let of_next_day = Settling {
+        from: Some(*DAY + DAY_US),
+        ..settling.clone()
+    };
+    let done = pass(&daemon, &of_next_day);
+    assert_eq!((done.days, done.rows, done.changed), (1, 3, 0));
+    let changed = Settling {
+        only_changed: true,
+        ..settling
+    };
+    let done = pass(&daemon, &changed);
+    assert_eq!(
+        (done.rows, done.reflagged.revised),
+        (10, 1),
+        "{:?}",
+        flags_now(&daemon)
+    );
+    daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
 fn a_version_that_nobody_has_judged_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

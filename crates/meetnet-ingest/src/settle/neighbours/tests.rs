@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
+
 use super::*;
 
 const LIMITS: Neighbour = Neighbour {
@@ -95,4 +99,37 @@ fn the_nearest_count() {
     sensors.extend((1..=NEIGHBOURS_MAX).map(|at| (at as f64, 20.0, ever.clone())));
     sensors.extend((1..=2 * NEIGHBOURS_MAX).map(|at| (500.0 + at as f64, 90.0, ever.clone())));
     check(&sensors, Quality::Pass);
+}
+
+#[test]
+fn a_sensor_that_stands_nowhere_takes_no_memory() {
+    let columns: [(&str, ArrayRef); 4] = [
+        (
+            "sensor_id",
+            Arc::new(StringArray::from(vec!["a", "b", "a"])),
+        ),
+        ("property", Arc::new(StringArray::from(vec!["t", "t", "u"]))),
+        (
+            "time",
+            Arc::new(TimestampMicrosecondArray::from(vec![0, 0, 0])),
+        ),
+        ("value", Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0]))),
+    ];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let mut neighbours = Neighbours {
+        begin: 0,
+        properties: HashMap::new(),
+        none: Property::default(),
+    };
+    let limits = HashMap::from([("t".to_owned(), LIMITS)]);
+    let placed: HashSet<Box<str>> = HashSet::from(["a".into()]);
+    neighbours.take(&rows, &limits, &placed, &(0..DAY_US));
+    let found: Vec<(&str, usize)> = neighbours
+        .properties
+        .iter()
+        .map(|(name, property)| (name.as_str(), property.slots.len()))
+        .collect();
+    assert_eq!(found, [("t", 1)]);
+    assert!(neighbours.of("t", "a").sensor.is_some());
+    assert!(neighbours.of("t", "b").sensor.is_none());
 }

@@ -1,6 +1,9 @@
 //! Erasures that are carried out at once, or finished by the restart: what is left, and what is not.
 
+use meetnet_model::rows::RowsBuilder;
+
 use super::*;
+use crate::pipeline::ImportChunk;
 
 #[test]
 fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
@@ -146,6 +149,50 @@ fn a_message_whose_device_has_another_id_today_goes_with_the_rows_that_came_from
     let left = rows(&daemon);
     let old_id = sensor_by("the secret of then", CHIP);
     assert!(left.len() == 2 && !left.iter().any(|row| row.contains(&old_id)));
+    daemon.stop();
+}
+
+#[test]
+fn rows_that_say_how_far_they_are_from_an_erased_reference_go_with_it() {
+    let files = FaultyFiles::new();
+    let daemon = Daemon::start(&files, NOW).unwrap();
+    let hours = declarations().dataset(HOURS).cloned().unwrap();
+    let column = |name: &str| hours.column_index(name).unwrap();
+    let mut builder = RowsBuilder::new(Arc::clone(&hours));
+    for (sensor, mean) in [
+        (REFERENCE, 17.25),
+        ("garden-porch", 43.5),
+        ("garden-shed", 15.5),
+    ] {
+        builder.set_text(column("sensor_id"), sensor);
+        builder.set_int(column("time"), NOW);
+        builder.set_float(column("mean"), mean);
+        builder.set_float(column("difference"), mean - 17.25);
+        builder.finish_row(0).unwrap();
+    }
+    let chunk = ImportChunk {
+        import_id: "derive/heat/1".to_owned(),
+        consumed: 2,
+        rows: builder.take(),
+        source: "derived:heat".into(),
+        licence: "CC0-1.0".into(),
+        received_at: None,
+    };
+    let commands = daemon.pipeline.commands();
+    commands
+        .derived(chunk, commands.erasures().unwrap())
+        .unwrap();
+    // Whose rows are compared with it takes their own along.
+    for (sensor, gone, left) in [("garden-porch", 1, 2), (REFERENCE, 2, 0)] {
+        let request = EraseRequest {
+            sensor_ids: [sensor.to_owned()].into(),
+            ..EraseRequest::default()
+        };
+        let report = commands.erase(request).unwrap();
+        let of_hours = report.datasets.get(&DatasetId::new(HOURS));
+        assert_eq!(of_hours, Some(&gone), "{sensor}");
+        assert_eq!(rows(&daemon).len(), left, "{sensor}");
+    }
     daemon.stop();
 }
 
