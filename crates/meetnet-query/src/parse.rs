@@ -13,8 +13,8 @@ use std::ops::ControlFlow;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor,
-    TableWithJoins, Visit, Visitor,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier,
+    ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -34,6 +34,9 @@ const SOURCES_MAX: usize = 200;
 /// Tables in one FROM, with those joined to them: each join looks at all columns of those before it, at every step of
 /// planning.
 const JOINED_MAX: usize = 40;
+/// Types that the structs of a statement have inside them if each is put into the next, as names in WITH allow: planning
+/// compares whole types, at every step.
+const STRUCT_PARTS_MAX: usize = 10_000;
 /// Ways in which one GROUP BY groups: every row is grouped once for each, and CUBE doubles them with each column.
 const GROUPINGS_MAX: usize = 128;
 
@@ -116,6 +119,33 @@ fn groupings_of(expr: &Expr) -> usize {
     }
 }
 
+/// Returns how many values other than constants an expression puts into a struct.
+fn struct_parts(expr: &Expr) -> usize {
+    let is_part = |expr: &Expr| !matches!(expr, Expr::Value(_));
+    let count = |values: &[Expr]| values.iter().filter(|value| is_part(value)).count();
+    match expr {
+        Expr::Tuple(values) | Expr::Struct { values, .. } => count(values),
+        Expr::Dictionary(fields) => fields.iter().filter(|field| is_part(&field.value)).count(),
+        Expr::Function(call) => {
+            let name = call.name.0.last().and_then(ObjectNamePart::as_ident);
+            let makes_struct = name.is_some_and(|name| {
+                ["struct", "named_struct", "row"]
+                    .iter()
+                    .any(|maker| name.value.eq_ignore_ascii_case(maker))
+            });
+            let FunctionArguments::List(list) = &call.args else {
+                return 1;
+            };
+            let args = list.args.iter().filter(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => is_part(value),
+                _ => true,
+            });
+            if makes_struct { args.count() } else { 1 }
+        }
+        _ => 1,
+    }
+}
+
 /// Returns two to the power of `times`.
 fn doubled(times: usize) -> usize {
     let times = u32::try_from(times).unwrap_or(u32::MAX);
@@ -176,6 +206,8 @@ struct Sources {
     names: HashMap<*const Query, String>,
     /// What these read. Of names that stand for several queries, the most.
     named: HashMap<String, usize>,
+    /// Logarithm of the types inside the structs so far, each put into the next.
+    struct_parts: f64,
 }
 
 impl Sources {
@@ -202,7 +234,15 @@ impl Visitor for Sources {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
         // Wherever it stands: what is no GROUP BY may be made one.
-        check_groupings(groupings_of(expr))
+        check_groupings(groupings_of(expr))?;
+        self.struct_parts += (struct_parts(expr).max(1) as f64).ln();
+        if self.struct_parts > (STRUCT_PARTS_MAX as f64).ln() {
+            return ControlFlow::Break(format!(
+                "the structs of the statement, put into each other, would have more than {STRUCT_PARTS_MAX} types inside \
+                 them; nest less"
+            ));
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {

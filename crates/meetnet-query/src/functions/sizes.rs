@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
@@ -45,12 +45,40 @@ pub(crate) fn array_bytes(array: &dyn Array) -> u64 {
             .lengths()
             .map(u64::from)
             .fold(0, u64::saturating_add),
+        // Arrow counts all elements of the list that a slice is of.
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            elements_bytes(list.values(), list.value_offsets())
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            elements_bytes(list.values(), list.value_offsets())
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            elements_bytes(&entries, map.value_offsets())
+        }
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            let bytes = columns.map(|column| array_bytes(column.as_ref()));
+            bytes.fold(0, u64::saturating_add)
+        }
         _ => array
             .to_data()
             .get_slice_memory_size()
             .map_or(u64::MAX, |bytes| bytes as u64),
     };
     bytes.max(array.len() as u64)
+}
+
+/// Bytes of the elements of lists that lie between the first offset and the last.
+fn elements_bytes<O: OffsetSizeTrait>(elements: &ArrayRef, offsets: &[O]) -> u64 {
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
+        return 0;
+    };
+    let (first, last) = (first.as_usize(), last.as_usize());
+    array_bytes(elements.slice(first, last - first).as_ref())
 }
 
 fn span<T: Into<i64>>(first: Option<T>, last: Option<T>) -> u64 {

@@ -89,13 +89,16 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
         let steps: String = steps.collect();
         format!("WITH t0 AS (SELECT 1 AS x){steps} SELECT x FROM t0")
     };
+    // Forty in each of four subqueries, and some more.
+    let spread = |table: &str, more: usize| {
+        let from = |count: usize| vec![table; count].join(", ");
+        let within = vec![format!("(SELECT 1 FROM {})", from(40)); 4].join(", ");
+        format!("SELECT {within} FROM {}", from(more))
+    };
     for (sql, is_taken) in [
-        (format!("SELECT 1 FROM a{}", ", a".repeat(198)), true),
-        (format!("SELECT 1 FROM a{}", ", a".repeat(199)), false),
-        (
-            format!("SELECT 1 FROM a{}", ", (SELECT 1) AS a".repeat(199)),
-            false,
-        ),
+        (spread("a", 39), true),
+        (spread("a", 40), false),
+        (spread("(SELECT 1) AS a", 40), false),
         // Each reads one more than the one before.
         (chain(150, "before"), true),
         (chain(7, "before AS a, before AS b"), true),

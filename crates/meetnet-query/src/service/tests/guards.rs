@@ -30,8 +30,8 @@ async fn what_explodes_is_too_large() {
     let joins = format!("SELECT 1 FROM counts{}", " CROSS JOIN counts".repeat(41));
     let brackets = format!("SELECT 1 FROM (counts{})", " CROSS JOIN counts".repeat(41));
     for (sql, message) in [
-        (types.as_str(), "types inside it"),
-        (&literals, "types inside it"),
+        (types.as_str(), "types inside"),
+        (&literals, "types inside"),
         (&lists, "make_array"),
         (&lists_by_operator, "array_concat"),
         (&overlays, "overlay"),
