@@ -97,7 +97,7 @@ def heat_waves(days):
     for (sensor, day), figures in sorted(days.items()):
         greatest = figures["max"]
         answer[sensor, day] = {
-            "coverage": figures["coverage"],
+            "coverage": None if greatest is None else figures["coverage"],
             "max": greatest,
             "heat_wave": None if greatest is None else False,
         }
