@@ -200,7 +200,7 @@ fn rows_that_say_how_far_they_are_from_an_erased_reference_go_with_it() {
 fn a_table_that_is_not_declared_any_more_is_not_passed_over() {
     let files = FaultyFiles::new();
     let daemon = Daemon::start(&files, NOW).unwrap();
-    daemon.measure(CHIP, "43.217", "-11.125");
+    daemon.wait(daemon.measure(CHIP, "43.217", "-11.125"));
     daemon.pipeline.commands().commit_all().unwrap();
     let log = Path::new("/lake/heat/_delta_log");
     files.make_dir(Path::new("/lake/former/_delta_log"));
