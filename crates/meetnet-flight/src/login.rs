@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use meetnet_access::{ANONYMOUS, Passwords};
 use meetnet_query::{ApiKeys, Client, Protocol};
 use tonic::Status;
@@ -14,6 +14,12 @@ use tonic::metadata::MetadataMap;
 
 use crate::handles::{Bounds, Handles, Id};
 use crate::options::FlightOptions;
+
+/// Base64 with or without `=` at its end: drivers in Go leave it out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[cfg(test)]
 mod tests;

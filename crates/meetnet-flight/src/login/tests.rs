@@ -39,6 +39,11 @@ async fn who_comes_in_and_who_does_not() {
             analyst.clone(),
             analyst,
         ),
+        (
+            basic("public:any").map(|text| text.trim_end_matches('=').to_owned()),
+            Some(Principal::Anybody),
+            None,
+        ),
         (basic("analyst:correct"), None, None),
         (basic("analyst:"), None, None),
         (basic("Analyst:correct:horse"), None, None),
