@@ -352,6 +352,7 @@ async fn after_an_error_everything_is_skipped_up_to_sync() {
 async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
     let address = default_server().await;
     let (mut client, key) = Client::login(address).await;
+    let ended = ["ERROR 57014", "ready I"].map(str::to_owned);
     client.send(&Query::new(LONG.to_owned())).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let asked = Instant::now();
@@ -359,8 +360,9 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
     other
         .send(&CancelRequest::new(key.pid, key.secret_key.clone()))
         .await;
+    // Columns may come first.
     let shown = client.exchange().await;
-    assert_eq!(shown, ["ERROR 57014", "ready I"]);
+    assert!(shown.ends_with(&ended), "{shown:?}");
     assert!(
         asked.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -372,7 +374,7 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
         ["SET", "ready I"]
     );
     let shown = client.query(LONG).await;
-    assert_eq!(shown, ["ERROR 57014", "ready I"]);
+    assert!(shown.ends_with(&ended), "{shown:?}");
     assert_eq!(client.query("SELECT 1 AS a").await[1], "row 1");
 }
 

@@ -99,7 +99,7 @@ fn the_storage_integration_sends_lines() {
         &cut,
         expect![[r#"
         heat sensor_id=ID property=air_temperature time=2026-06-01T11:59:58.512345Z value=1
-        malformed: not JSON: EOF while parsing a value at line 1 column 292
+        malformed: not JSON: EOF while parsing an object at line 1 column 292
     "#]],
     );
 }

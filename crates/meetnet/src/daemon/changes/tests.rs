@@ -142,7 +142,8 @@ fn what_differs_is_named_and_the_rest_is_kept() {
     check(&kind, "~desk", "");
     let licensed = format!("{text}[[dataset]]\nid = \"heat\"\nattribution = \"the city\"\n");
     // What is derived from it is attributed as it is.
-    check(&licensed, "", "~heat ~heat_daily ~heat_hourly");
+    let derived = "~heat ~heat_daily ~heat_hourly ~heat_waves ~neighbourhood_hourly";
+    check(&licensed, "", derived);
     let kept = format!("{text}[[dataset]]\nid = \"air\"\nretention = \"3650d\"\n");
     check(&kept, "", "~air");
 }
