@@ -68,7 +68,7 @@ impl Target {
             let count = self.installation.cell("SELECT count(*) FROM traffic").await;
             let mut pg = PgClient::login(self.pg).await.unwrap();
             let end = pg.query("SELECT 1").await.unwrap();
-            if matches!(count, Ok(72)) && end == PgEnd::Answered {
+            if matches!(&count, Ok(count) if *count == 72) && end == PgEnd::Answered {
                 return;
             }
             assert!(
