@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
 use crate::held_rows::HeldRowsExec;
-use crate::wide_rows;
+use crate::{stopping, wide_rows};
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
 const LONG: [&str; 7] = [
@@ -36,11 +36,12 @@ impl PhysicalOptimizerRule for Cooperative {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             let is_long = node.name().contains("Join") || LONG.contains(&node.name());
             let is_window = node.name().contains("Window");
+            let node = stopping::stopping(node, config)?.data;
             let checked = wide_rows::checked(node)?;
             if !is_long {
                 return Ok(checked);

@@ -41,6 +41,7 @@ mod session;
 mod spill;
 mod state;
 mod stop;
+mod stopping;
 mod summary;
 mod table;
 mod wide_rows;

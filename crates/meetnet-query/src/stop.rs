@@ -28,7 +28,15 @@ impl StopFlag {
     /// Where that is so.
     pub(crate) fn check(options: &ConfigOptions) -> Result<()> {
         let flag = options.extensions.get::<Self>();
-        if flag.is_some_and(|flag| flag.0.load(Ordering::Acquire)) {
+        flag.map_or(Ok(()), Self::check_raised)
+    }
+
+    /// As [`StopFlag::check`], for who holds the flag.
+    ///
+    /// # Errors
+    /// Where nobody waits any more.
+    pub(crate) fn check_raised(&self) -> Result<()> {
+        if self.0.load(Ordering::Acquire) {
             return Err(QueryError::new(QueryErrorKind::Timeout, "the query was stopped").into());
         }
         Ok(())
