@@ -15,7 +15,8 @@ import adbc_driver_flightsql.dbapi as flight
 import pyarrow
 
 LONG = (
-    "SELECT sum(a.value + b.value) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b"
+    "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b "
+    "WHERE a.value + b.value = 3"
 )
 
 with open(sys.argv[1], encoding="utf-8") as file:
