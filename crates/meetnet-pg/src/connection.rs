@@ -92,7 +92,7 @@ async fn exchanges(
             Err(_elapsed) => {
                 let seconds = limits.idle_time_max.as_secs();
                 let message = format!("the connection was silent for {seconds} s");
-                return PgError::fatal("57P05", message).into();
+                return PgError::fatal(state::IDLE, message).into();
             }
         };
         let answered = match message {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes};
 
-use crate::error::PgError;
+use crate::error::{PgError, state};
 
 /// Codes in place of a version in the first message.
 const CANCEL: u32 = 80_877_102;
@@ -184,7 +184,8 @@ impl Reader<'_> {
         let text = self.0.split_to(end.ok_or_else(short)?);
         self.0.advance(1);
         let text = std::str::from_utf8(&text).map_err(|_| {
-            PgError::fatal("22021", "a text is not UTF-8; set client_encoding to UTF8")
+            let message = "a text is not UTF-8; set client_encoding to UTF8";
+            PgError::fatal(state::ENCODING, message)
         })?;
         Ok(text.to_owned())
     }

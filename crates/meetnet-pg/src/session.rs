@@ -231,7 +231,7 @@ impl Session {
     fn check_room(&self, name: &str, more: usize) -> Result<(), PgError> {
         if self.statements.contains_key(name) {
             return Err(PgError::new(
-                "42P05",
+                state::STATEMENT_EXISTS,
                 format!("there is a prepared statement `{name}` already; close it first"),
             ));
         }
