@@ -3,14 +3,12 @@
 //! Users are there to know who may ask at all. They see what everybody sees, so there are no roles. *Speaks no protocol;
 //! reads no file and no configuration.*
 
-mod accept;
 mod passwords;
 mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use accept::{ACCEPT_PAUSE, is_of_one_connection};
 pub use passwords::Passwords;
 pub use tls::{TlsError, tls_server};
 

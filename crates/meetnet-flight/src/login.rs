@@ -30,7 +30,7 @@ pub(crate) const AUTHORIZATION: &str = "authorization";
 const FAILED_PAUSE: Duration = Duration::from_millis(500);
 /// Logins at a time. Older ones end first; clients log in again by themselves.
 const TOKENS_MAX: usize = 16_384;
-/// Bytes of one login: of its user's name.
+/// Bytes of all of them: of their users' names.
 const TOKENS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Who makes a call. Everybody sees the same; tickets and prepared statements are of those who made them.

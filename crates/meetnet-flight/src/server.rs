@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
-use meetnet_access::{ACCEPT_PAUSE, is_of_one_connection};
-use meetnet_query::{ConnectionCounts, QueryService};
+use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, QueryService, is_of_one_connection};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};

@@ -10,7 +10,7 @@ use crate::error::{PgError, state};
 use crate::frontend::Frontend;
 use crate::login::{Admitted, ready};
 use crate::options::PgLimits;
-use crate::session::{Bind, Session};
+use crate::session::Session;
 use crate::wire::{End, Wire};
 
 /// How long somebody who is sent away may take to read why.
@@ -92,7 +92,7 @@ async fn exchanges(
             Err(_elapsed) => {
                 let seconds = limits.idle_time_max.as_secs();
                 let message = format!("the connection was silent for {seconds} s");
-                return PgError::fatal("57P05", message).into();
+                return PgError::fatal(state::IDLE, message).into();
             }
         };
         let answered = match message {
@@ -136,22 +136,7 @@ async fn exchanges(
 async fn extended(message: Frontend, session: &mut Session, wire: &mut Wire) -> Result<(), End> {
     match message {
         Frontend::Parse { name, sql, types } => session.parse(name, &sql, &types, wire).await,
-        Frontend::Bind {
-            portal,
-            statement,
-            formats,
-            values,
-            result_formats,
-        } => {
-            let bind = Bind {
-                portal,
-                statement,
-                formats,
-                values,
-                result_formats,
-            };
-            session.bind(bind, wire)
-        }
+        Frontend::Bind(bind) => session.bind(bind, wire),
         Frontend::Describe(target, name) => session.describe_target(target, &name, wire),
         Frontend::Execute { portal, rows_max } => session.execute(&portal, rows_max, wire).await,
         Frontend::Close(target, name) => session.close(target, &name, wire),

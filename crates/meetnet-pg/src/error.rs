@@ -9,6 +9,7 @@ use pgwire::messages::response::ErrorResponse;
 pub(crate) mod state {
     pub(crate) const PROTOCOL: &str = "08P01";
     pub(crate) const UNSUPPORTED: &str = "0A000";
+    pub(crate) const ENCODING: &str = "22021";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_TEXT: &str = "22P02";
@@ -28,6 +29,7 @@ pub(crate) mod state {
     pub(crate) const FUNCTION: &str = "42883";
     pub(crate) const TABLE: &str = "42P01";
     pub(crate) const EXISTS: &str = "42P03";
+    pub(crate) const STATEMENT_EXISTS: &str = "42P05";
     pub(crate) const BUSY: &str = "53000";
     pub(crate) const CONNECTIONS: &str = "53300";
     pub(crate) const OVER_SHARE: &str = "53400";
@@ -35,6 +37,7 @@ pub(crate) mod state {
     pub(crate) const STATE: &str = "55000";
     pub(crate) const CANCELLED: &str = "57014";
     pub(crate) const SHUTDOWN: &str = "57P01";
+    pub(crate) const IDLE: &str = "57P05";
     pub(crate) const INTERNAL: &str = "XX000";
 }
 

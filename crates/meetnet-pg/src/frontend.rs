@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, Bytes};
 
-use crate::error::PgError;
+use crate::error::{PgError, state};
 
 /// Codes in place of a version in the first message.
 const CANCEL: u32 = 80_877_102;
@@ -35,6 +35,18 @@ pub(crate) enum Target {
     Portal,
 }
 
+/// Values for a prepared statement.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bind {
+    pub(crate) portal: String,
+    pub(crate) statement: String,
+    /// 0 text, 1 binary: none, one for all, or one each.
+    pub(crate) formats: Vec<i16>,
+    /// None: NULL.
+    pub(crate) values: Vec<Option<Bytes>>,
+    pub(crate) result_formats: Vec<i16>,
+}
+
 /// Every other message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frontend {
@@ -45,15 +57,7 @@ pub(crate) enum Frontend {
         /// OIDs; 0: not said.
         types: Vec<u32>,
     },
-    Bind {
-        portal: String,
-        statement: String,
-        /// 0 text, 1 binary: none, one for all, or one each.
-        formats: Vec<i16>,
-        /// None: NULL.
-        values: Vec<Option<Bytes>>,
-        result_formats: Vec<i16>,
-    },
+    Bind(Bind),
     Describe(Target, String),
     Close(Target, String),
     Execute {
@@ -113,13 +117,13 @@ pub(crate) fn message(kind: u8, mut body: Bytes) -> Result<Frontend, PgError> {
             sql: reader.text()?,
             types: reader.list(Reader::u32)?,
         },
-        b'B' => Frontend::Bind {
+        b'B' => Frontend::Bind(Bind {
             portal: reader.text()?,
             statement: reader.text()?,
             formats: reader.list(Reader::i16)?,
             values: reader.list(Reader::value)?,
             result_formats: reader.list(Reader::i16)?,
-        },
+        }),
         b'D' => {
             let target = reader.target()?;
             Frontend::Describe(target, reader.text()?)
@@ -180,7 +184,8 @@ impl Reader<'_> {
         let text = self.0.split_to(end.ok_or_else(short)?);
         self.0.advance(1);
         let text = std::str::from_utf8(&text).map_err(|_| {
-            PgError::fatal("22021", "a text is not UTF-8; set client_encoding to UTF8")
+            let message = "a text is not UTF-8; set client_encoding to UTF8";
+            PgError::fatal(state::ENCODING, message)
         })?;
         Ok(text.to_owned())
     }

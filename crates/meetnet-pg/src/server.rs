@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_access::{ACCEPT_PAUSE, is_of_one_connection};
-use meetnet_query::{ConnectionCounts, QueryService};
+use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, QueryService, is_of_one_connection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;

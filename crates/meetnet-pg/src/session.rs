@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 use meetnet_query::postgres::{PgStatement, PgType, statements};
 use meetnet_query::{Dialect, QueryRequest, QueryService, positional};
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -22,7 +21,7 @@ use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, Transactio
 use crate::cancel::CancelHandle;
 use crate::command::Command;
 use crate::error::{PgError, state};
-use crate::frontend::Target;
+use crate::frontend::{Bind, Target};
 use crate::options::PgLimits;
 use crate::parameter;
 use crate::portal::{FieldType, Portal, Progress, interruptible, row_description};
@@ -52,6 +51,10 @@ impl Action {
             Some(command) => Self::Command(command),
             None => Self::Query(statement.text.trim().to_owned()),
         })
+    }
+
+    fn ends_transaction(&self) -> bool {
+        matches!(self, Self::Command(command) if command.ends_transaction())
     }
 }
 
@@ -138,7 +141,7 @@ impl Session {
         }
         for statement in &statements {
             let action = Action::of(statement)?;
-            self.check_transaction(&action)?;
+            self.check_transaction(action.ends_transaction())?;
             match action {
                 Action::Empty => wire.put(&EmptyQueryResponse::new())?,
                 Action::Command(command) => self.command(&command, true, &[], wire).await?,
@@ -177,7 +180,7 @@ impl Session {
                 return Err(PgError::new(state::SYNTAX, message).into());
             }
         };
-        self.check_transaction(&action)?;
+        self.check_transaction(action.ends_transaction())?;
         // The nameless one is replaced; a name is taken until it is closed.
         if name.is_empty() {
             self.statements.remove(&name);
@@ -228,7 +231,7 @@ impl Session {
     fn check_room(&self, name: &str, more: usize) -> Result<(), PgError> {
         if self.statements.contains_key(name) {
             return Err(PgError::new(
-                "42P05",
+                state::STATEMENT_EXISTS,
                 format!("there is a prepared statement `{name}` already; close it first"),
             ));
         }
@@ -248,8 +251,7 @@ impl Session {
     }
 
     /// After an error nothing but its end is done in a transaction.
-    fn check_transaction(&self, action: &Action) -> Result<(), PgError> {
-        let is_end = matches!(action, Action::Command(command) if command.ends_transaction());
+    fn check_transaction(&self, is_end: bool) -> Result<(), PgError> {
         if self.transaction != TransactionStatus::Error || is_end {
             return Ok(());
         }
@@ -262,7 +264,7 @@ impl Session {
     /// Puts values into a prepared statement.
     pub(crate) fn bind(&mut self, bind: Bind, wire: &mut Wire) -> Result<(), End> {
         let prepared = Arc::clone(self.statement(&bind.statement)?);
-        self.check_transaction(&prepared.action)?;
+        self.check_transaction(prepared.action.ends_transaction())?;
         if bind.portal.is_empty() {
             self.portals.remove(&bind.portal);
         }
@@ -374,9 +376,8 @@ impl Session {
         let result = match &mut bound {
             Bound::Empty => wire.put(&EmptyQueryResponse::new()),
             Bound::Command(command, formats) => {
-                self.check_transaction(&Action::Command(command.clone()))?;
-                let (command, formats) = (command.clone(), formats.clone());
-                self.command(&command, false, &formats, wire).await
+                self.check_transaction(command.ends_transaction())?;
+                self.command(command, false, formats, wire).await
             }
             Bound::Query(portal) | Bound::Cursor(portal, _) => {
                 let progress = portal
@@ -430,15 +431,6 @@ async fn describe(
         named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_arrow))
     });
     Ok((parameters.collect(), fields_of(&described.schema)))
-}
-
-/// Values for a prepared statement, as a client sends them.
-pub(crate) struct Bind {
-    pub(crate) portal: String,
-    pub(crate) statement: String,
-    pub(crate) formats: Vec<i16>,
-    pub(crate) values: Vec<Option<Bytes>>,
-    pub(crate) result_formats: Vec<i16>,
 }
 
 fn fields_of(schema: &SchemaRef) -> Vec<FieldType> {

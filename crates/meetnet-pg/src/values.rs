@@ -207,14 +207,14 @@ impl Column {
             Values::Int4(values) => text::write(out, values[row]),
             Values::Int8(values) => match self.scalar {
                 PgScalar::Timestamp | PgScalar::TimestampTz => {
-                    let written = format_time(values[row]).replace('T', " ");
-                    let zone = if self.scalar == PgScalar::TimestampTz {
-                        "+00"
-                    } else {
-                        ""
-                    };
-                    out.put_slice(written.trim_end_matches('Z').as_bytes());
-                    out.put_slice(zone.as_bytes());
+                    let written = format_time(values[row]);
+                    let (date, time) = written.split_once('T').unwrap_or((written.as_str(), ""));
+                    out.put_slice(date.as_bytes());
+                    out.put_u8(b' ');
+                    out.put_slice(time.trim_end_matches('Z').as_bytes());
+                    if self.scalar == PgScalar::TimestampTz {
+                        out.put_slice(b"+00");
+                    }
                 }
                 PgScalar::Time => {
                     let written = format_time(values[row]);

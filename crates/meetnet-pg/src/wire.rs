@@ -85,12 +85,9 @@ impl Wire {
         let kind = self.input[0];
         // A message that has begun ends soon.
         let body = timeout(self.limits.stall_time_max, self.frame(1, message_bytes_max));
-        let body = body.await.map_err(|_| {
-            PgError::fatal(
-                crate::error::state::PROTOCOL,
-                "a message did not end in time",
-            )
-        })??;
+        let body = body
+            .await
+            .map_err(|_| PgError::protocol("a message did not end in time"))??;
         Ok(frontend::message(kind, body)?)
     }
 

@@ -371,14 +371,11 @@ fn figures_texts(figures: &AllFigures) -> Vec<FiguresText> {
             of_dataset.months.first().map(|month| (7, month)),
             of_dataset.all.as_ref().map(|all| (0, all)),
         ];
-        for (length, figures) in newest.into_iter().flatten() {
+        for (row, (length, figures)) in newest.into_iter().flatten().enumerate() {
             // 2026-11-27 of a day, 2026-11 of a month.
             let start = figures.start.as_deref();
             let period = start.and_then(|start| start.get(..length)).unwrap_or("all");
-            let is_first = texts
-                .iter()
-                .all(|text: &FiguresText| text.dataset != *dataset);
-            let shown = if is_first { dataset.as_str() } else { "" };
+            let shown = if row == 0 { dataset.as_str() } else { "" };
             texts.push(figures_text(shown, period, figures));
         }
     }

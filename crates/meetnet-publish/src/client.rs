@@ -90,10 +90,8 @@ impl ClientSettings {
     /// Returns the address that trusted proxies name; None where they name none that can be read.
     fn forwarded(&self, peer: IpAddr, headers: &HeaderMap, header: &HeaderName) -> Option<IpAddr> {
         // Bytes, not texts: a client may have written anything before what its proxy says.
-        let values = headers.get_all(header).iter();
-        let values: Vec<&[u8]> = values.map(|value| value.as_bytes()).collect();
-        let named = values.iter().rev();
-        let named = named.flat_map(|value| value.rsplit(|byte| *byte == b','));
+        let values = headers.get_all(header).iter().rev();
+        let named = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
         for text in named {
             let text = std::str::from_utf8(text).ok()?;
             let address = address(text.trim())?;

@@ -23,6 +23,7 @@ use tracing::error;
 
 use crate::datasets::pretty;
 use crate::problem::{Problem, ProblemKind};
+use crate::rows;
 use crate::state::PublishState;
 
 #[cfg(test)]
@@ -282,13 +283,7 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let snapshot = state.query.snapshot().load_full();
-    let table = snapshot.tables.get(&DatasetId::new(&id));
-    let Some(table) = table.filter(|table| table.declaration.is_public()) else {
-        return Err(Problem::new(
-            ProblemKind::NotFound,
-            "there is no such dataset; /api/v1/datasets lists those there are",
-        ));
-    };
+    let table = rows::public_table(&snapshot, &id)?;
     let judging = table_of(&snapshot).filter(|_| Assessment::judges(&table.declaration));
     let Some(judging) = judging else {
         return Err(Problem::new(

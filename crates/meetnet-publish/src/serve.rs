@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use meetnet_query::ConnectionCounts;
+use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, is_of_one_connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -58,9 +58,6 @@ impl Default for ServeLimits {
         }
     }
 }
-
-/// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Clients at a time that are told that they have too many connections; others just find theirs closed.
 const REFUSING_MAX: usize = 64;
@@ -227,14 +224,4 @@ async fn serve_connection(
     if let Err(error) = result {
         debug!(%error, "a connection ended early");
     }
-}
-
-/// Returns true for errors of `accept` that say something about one client only.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
 }

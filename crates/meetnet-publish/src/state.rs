@@ -108,6 +108,12 @@ impl PublishState {
         }
     }
 
+    /// Returns what is known of the datasets' quality, for the operations page of the same process: it is read once for
+    /// both.
+    pub fn figures(&self) -> FiguresCache {
+        self.figures.clone()
+    }
+
     /// Returns the declarations now in force.
     pub(crate) fn declarations(&self) -> Arc<Declarations> {
         self.declarations.load_full()

@@ -1,10 +1,26 @@
-//! Connections of one client to one listener: bounded, so that nobody takes them all.
+//! Connections to a listener: bounded for each client, so that nobody takes them all; and what goes wrong when one is
+//! accepted.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::client::Network;
+
+/// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Returns true for errors of `accept` that say something about one client only.
+pub fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
 
 /// Counts the connections of each client; cheap to clone.
 #[derive(Clone, Debug)]

@@ -58,7 +58,7 @@ pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
 pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
-pub use connections::{ConnectionCounts, ConnectionSlot};
+pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};

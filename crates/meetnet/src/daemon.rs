@@ -227,15 +227,18 @@ impl Daemon {
                 stop,
             ));
         }
+        let mut figures = FiguresCache::default();
         if let (Some(http), Some(listener), Some(query)) =
             (&config.http, listeners.http.take(), &query)
         {
-            let router = public_router(PublishState::new(
+            let state = PublishState::new(
                 query.clone(),
                 Arc::clone(&declarations),
                 readiness.clone(),
                 http.settings.clone(),
-            ));
+            );
+            figures = state.figures();
+            let router = public_router(state);
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
                 drain_time_max: config.limits.stop_time_max,
@@ -252,7 +255,7 @@ impl Daemon {
                 status: opened
                     .as_ref()
                     .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
-                figures: FiguresCache::default(),
+                figures,
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {

@@ -41,13 +41,13 @@ fn messages_of_another_implementation_are_understood() {
             vec![Some(Bytes::from_static(b"x")), None],
             vec![0, 1],
         ),
-        Frontend::Bind {
+        Frontend::Bind(super::Bind {
             portal: String::new(),
             statement: "s".into(),
             formats: vec![1],
             values: vec![Some(Bytes::from_static(b"x")), None],
             result_formats: vec![0, 1],
-        },
+        }),
     );
     check(
         Describe::new(b'S', Some("s".into())),

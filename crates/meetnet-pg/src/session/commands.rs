@@ -20,10 +20,7 @@ impl Session {
     /// Returns the columns that a command answers; None: it answers no rows.
     pub(super) fn fields(&self, command: &Command) -> Option<Vec<FieldType>> {
         match command {
-            Command::Show(name) => Some(vec![FieldType {
-                name: name.clone(),
-                pg_type: PgType::TEXT,
-            }]),
+            Command::Show(name) => Some(vec![shown(name)]),
             Command::Fetch { name, .. } => match self.portals.get(name)? {
                 Bound::Query(portal) | Bound::Cursor(portal, _) => Some(portal.fields.clone()),
                 _ => None,
@@ -115,9 +112,9 @@ impl Session {
     }
 
     fn end_transaction(&mut self) -> TransactionStatus {
-        self.portals
-            .retain(|_, bound| matches!(bound, Bound::Cursor(_, true)));
-        std::mem::replace(&mut self.transaction, TransactionStatus::Idle)
+        let ended = std::mem::replace(&mut self.transaction, TransactionStatus::Idle);
+        self.synchronized();
+        ended
     }
 
     fn savepoint(&mut self, tag: &str) -> Result<(), PgError> {
@@ -206,8 +203,7 @@ impl Session {
             })?,
         };
         if describes {
-            let fields = self.fields(&Command::Show(name.to_owned()));
-            wire.put(&row_description(&fields.unwrap_or_default(), &[])?)?;
+            wire.put(&row_description(&[shown(name)], &[])?)?;
         }
         let mut cell = BytesMut::new();
         cell.put_i32(value.len() as i32);
@@ -269,5 +265,13 @@ impl Session {
             }
         };
         wire.put(&tag("FETCH", done.rows()))
+    }
+}
+
+/// The column that SHOW answers.
+fn shown(name: &str) -> FieldType {
+    FieldType {
+        name: name.to_owned(),
+        pg_type: PgType::TEXT,
     }
 }

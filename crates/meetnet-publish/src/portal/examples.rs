@@ -1,14 +1,12 @@
 //! Example queries, made from what is declared: a city with other datasets gets examples that fit them.
 
+use meetnet_model::common::INTERVAL_S;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 
 use crate::arrivals;
 use crate::negotiate::Language;
 use crate::overview::Overview;
-
-/// The column that says how long the interval of a row is.
-const INTERVAL: &str = "interval_s";
 
 /// A query that can be tried.
 #[derive(Debug, PartialEq)]
@@ -60,8 +58,8 @@ fn by_hour(dataset: &DatasetDeclaration, language: Language) -> Option<Example> 
         return None;
     }
     // A count of an hour and one of a quarter of it have no mean that says anything.
-    let interval = match dataset.key.iter().any(|column| column == INTERVAL) {
-        true => format!(", {INTERVAL}"),
+    let interval = match dataset.key.iter().any(|column| column == INTERVAL_S) {
+        true => format!(", {INTERVAL_S}"),
         false => String::new(),
     };
     let title = dataset.title.get(language.tag());
