@@ -166,10 +166,7 @@ impl AssessPlan {
     }
 
     fn no_column(&self, column: &str) -> DeriveError {
-        DeriveError::Column {
-            dataset: self.declaration.id.clone(),
-            column: column.to_owned(),
-        }
+        DeriveError::no_column(&self.declaration.id, column)
     }
 
     /// Makes the figures of days that follow each other.
@@ -290,10 +287,7 @@ fn stored_days(
     let [of_day, ..] = assessment::PERIODS;
     let mut days = BTreeMap::new();
     while let Some(batch) = rows.next_batch().map_err(&unreadable)? {
-        let no_column = |column: &str| DeriveError::Column {
-            dataset: id.clone(),
-            column: column.to_owned(),
-        };
+        let no_column = |column: &str| DeriveError::no_column(id, column);
         let periods = batch
             .column_by_name(period)
             .and_then(|periods| periods.as_string_opt::<i32>())
@@ -352,10 +346,7 @@ impl<'p> Writer<'p> {
             }
         }
         if let Err(column) = self.builder.finish_row(0) {
-            return Err(DeriveError::Incomplete {
-                dataset: self.plan.declaration.id.clone(),
-                column: column.to_owned(),
-            });
+            return Err(DeriveError::incomplete(&self.plan.declaration.id, column));
         }
         Ok(())
     }

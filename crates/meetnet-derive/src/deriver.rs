@@ -271,10 +271,7 @@ impl Deriver {
             return Ok(0);
         }
         let Some(licence) = &declaration.licence else {
-            return Err(DeriveError::Incomplete {
-                dataset: id.clone(),
-                column: common::LICENCE.to_owned(),
-            });
+            return Err(DeriveError::incomplete(id, common::LICENCE));
         };
         self.begin(since, id, of);
         let check = || go_on(stop);

@@ -136,10 +136,7 @@ impl Plan {
                 dataset: dataset.clone(),
                 source,
             })?;
-        let no_column = |column: &str| DeriveError::Column {
-            dataset: dataset.clone(),
-            column: column.to_owned(),
-        };
+        let no_column = |column: &str| DeriveError::no_column(dataset, column);
         let position = |name: &str| {
             declaration
                 .column_index(name)

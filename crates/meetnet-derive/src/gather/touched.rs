@@ -15,7 +15,7 @@ use meetnet_model::buckets::Walk;
 use meetnet_model::ids::DatasetId;
 
 use super::places::{Places, VALID_FROM};
-use super::{GatherPlan, InputPlan, SPAN_US_MAX, TIME, Tables, no_column};
+use super::{GatherPlan, InputPlan, SPAN_US_MAX, TIME, Tables};
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::input::is_at;
@@ -161,7 +161,7 @@ impl<'p> Touched<'p> {
                 let began = batch.column_by_name(VALID_FROM);
                 let began = began
                     .and_then(|began| began.as_primitive_opt::<TimestampMicrosecondType>())
-                    .ok_or_else(|| no_column(of, VALID_FROM))?;
+                    .ok_or_else(|| DeriveError::no_column(of, VALID_FROM))?;
                 first = first
                     .into_iter()
                     .chain(began.values().iter().copied())
@@ -182,11 +182,11 @@ impl<'p> Touched<'p> {
         let column = |name: &str| {
             batch
                 .column_by_name(name)
-                .ok_or_else(|| no_column(of, name))
+                .ok_or_else(|| DeriveError::no_column(of, name))
         };
         let times = column(TIME)?
             .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(|| no_column(of, TIME))?;
+            .ok_or_else(|| DeriveError::no_column(of, TIME))?;
         let ids = column(&input.place)?;
         let equal = input
             .equal
