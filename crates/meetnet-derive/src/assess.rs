@@ -17,7 +17,6 @@ use meetnet_lake::committed::{CommittedRows, KeyPart, RowRange};
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::assessment::{self, Assessment};
 use meetnet_model::calendar::{DAY_US, SECOND_US, period_start};
-use meetnet_model::column::ColumnType;
 use meetnet_model::common;
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::ids::DatasetId;
@@ -25,6 +24,7 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
+use crate::plan::has_interval;
 
 use self::days::DayFold;
 use self::figures::{Figures, Value};
@@ -66,9 +66,6 @@ impl AssessPlan {
     ) -> Self {
         let time = input.time_column();
         let series = input.key.iter().filter(|name| *name != time);
-        let has_interval = input.columns.iter().any(|column| {
-            column.name == common::INTERVAL_S && column.column_type == ColumnType::Int
-        });
         let Assessment {
             grace_s,
             every_s,
@@ -82,7 +79,7 @@ impl AssessPlan {
             slot: i64::from((*slot_s).max(1)) * SECOND_US,
             lead: i64::from(*active_days),
             series: series.cloned().collect(),
-            has_interval,
+            has_interval: has_interval(input),
             // The numbers themselves: another one makes other figures.
             position_id: format!(
                 "assess/{}/{RULES_VERSION}-{slot_s}-{active_days}-{grace_s}",
