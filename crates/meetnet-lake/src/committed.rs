@@ -79,13 +79,10 @@ pub struct RowRange {
 impl RowRange {
     /// Returns whether rows with these bounds of first key column and time can be wanted.
     fn meets(&self, leading: Option<&Bounds>, time: Option<&Bounds>) -> bool {
-        let int = |value: Option<&StatisticsValue>| match value {
-            Some(StatisticsValue::Int(value)) => Some(*value),
-            _ => None,
-        };
+        let int = |value: &Option<StatisticsValue>| value.as_ref()?.int();
         if let Some((min, max)) = time
-            && (int(min.as_ref()).is_some_and(|min| min >= self.to)
-                || int(max.as_ref()).is_some_and(|max| max < self.from))
+            && (int(min).is_some_and(|min| min >= self.to)
+                || int(max).is_some_and(|max| max < self.from))
         {
             return false;
         }
