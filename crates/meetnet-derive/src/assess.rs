@@ -17,7 +17,6 @@ use meetnet_lake::committed::{CommittedRows, KeyPart, RowRange};
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::assessment::{self, Assessment};
 use meetnet_model::calendar::{DAY_US, SECOND_US, period_start};
-use meetnet_model::column::ColumnType;
 use meetnet_model::common;
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::ids::DatasetId;
@@ -25,6 +24,7 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
+use crate::plan::has_interval;
 
 use self::days::DayFold;
 use self::figures::{Figures, Value};
@@ -66,9 +66,6 @@ impl AssessPlan {
     ) -> Self {
         let time = input.time_column();
         let series = input.key.iter().filter(|name| *name != time);
-        let has_interval = input.columns.iter().any(|column| {
-            column.name == common::INTERVAL_S && column.column_type == ColumnType::Int
-        });
         let Assessment {
             grace_s,
             every_s,
@@ -82,7 +79,7 @@ impl AssessPlan {
             slot: i64::from((*slot_s).max(1)) * SECOND_US,
             lead: i64::from(*active_days),
             series: series.cloned().collect(),
-            has_interval,
+            has_interval: has_interval(input),
             // The numbers themselves: another one makes other figures.
             position_id: format!(
                 "assess/{}/{RULES_VERSION}-{slot_s}-{active_days}-{grace_s}",
@@ -166,10 +163,7 @@ impl AssessPlan {
     }
 
     fn no_column(&self, column: &str) -> DeriveError {
-        DeriveError::Column {
-            dataset: self.declaration.id.clone(),
-            column: column.to_owned(),
-        }
+        DeriveError::no_column(&self.declaration.id, column)
     }
 
     /// Makes the figures of days that follow each other.
@@ -290,10 +284,7 @@ fn stored_days(
     let [of_day, ..] = assessment::PERIODS;
     let mut days = BTreeMap::new();
     while let Some(batch) = rows.next_batch().map_err(&unreadable)? {
-        let no_column = |column: &str| DeriveError::Column {
-            dataset: id.clone(),
-            column: column.to_owned(),
-        };
+        let no_column = |column: &str| DeriveError::no_column(id, column);
         let periods = batch
             .column_by_name(period)
             .and_then(|periods| periods.as_string_opt::<i32>())
@@ -352,10 +343,7 @@ impl<'p> Writer<'p> {
             }
         }
         if let Err(column) = self.builder.finish_row(0) {
-            return Err(DeriveError::Incomplete {
-                dataset: self.plan.declaration.id.clone(),
-                column: column.to_owned(),
-            });
+            return Err(DeriveError::incomplete(&self.plan.declaration.id, column));
         }
         Ok(())
     }

@@ -232,17 +232,13 @@ impl Deriver {
             return Ok(0);
         }
         self.begin(since, id, id);
-        let mut outbox = Outbox {
+        let mut outbox = Outbox::new(
             declaration,
-            position_id: plan.position_id(),
-            input: id,
-            since,
-            through,
+            plan.position_id(),
+            id,
+            (since, through),
             erasures,
-            pending: BTreeMap::new(),
-            rows: 0,
-            handed: 0,
-        };
+        );
         let check = || go_on(stop);
         gather(&plan, &of, since, &check, |finished| {
             outbox.add(finished, tables)
@@ -271,10 +267,7 @@ impl Deriver {
             return Ok(0);
         }
         let Some(licence) = &declaration.licence else {
-            return Err(DeriveError::Incomplete {
-                dataset: id.clone(),
-                column: common::LICENCE.to_owned(),
-            });
+            return Err(DeriveError::incomplete(id, common::LICENCE));
         };
         self.begin(since, id, of);
         let check = || go_on(stop);
@@ -330,17 +323,13 @@ impl Deriver {
             return Ok(0);
         }
         self.begin(since, id, of);
-        let mut outbox = Outbox {
+        let mut outbox = Outbox::new(
             declaration,
-            position_id: plan.position_id(),
-            input: of,
-            since,
-            through,
+            plan.position_id(),
+            of,
+            (since, through),
             erasures,
-            pending: BTreeMap::new(),
-            rows: 0,
-            handed: 0,
-        };
+        );
         compute(&plan, input, since, &mut outbox, tables, stop)?;
         let handed = outbox.finish(tables)?;
         self.note(id, of, &in_memory, through);
@@ -395,7 +384,7 @@ fn compute<T: DerivedTables>(
     let Some(bounds) = committed.time_bounds() else {
         return Ok(());
     };
-    let mut touched = Touched::new(plan, outbox.through);
+    let mut touched = Touched::new(plan, outbox.through());
     touched.add_due(since, bounds);
     if let Some(since) = since {
         for batch in committed

@@ -10,15 +10,13 @@ use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use meetnet_lake::committed::{KeyPart, RowRange};
-use meetnet_model::buckets::Walk;
 use meetnet_model::calendar::DAY_US;
 
 use crate::error::DeriveError;
 use crate::input::Keys;
 use crate::plan::{Plan, Series};
+use crate::reached::Reached;
 
-/// Pairs of bucket and series that are kept: beyond that buckets are computed for all series.
-const PAIRS_MAX: usize = 262_144;
 /// Longest span: its rows are read in one go, each run of files with a batch in memory.
 const SPAN_US_MAX: i64 = 40 * DAY_US;
 
@@ -89,12 +87,7 @@ impl Span {
 #[derive(Debug)]
 pub struct Touched<'p> {
     plan: &'p Plan,
-    walk: Walk<'p>,
-    /// Everything recorded until then is committed, µs since 1970 UTC.
-    through: i64,
-    /// By start of the bucket: its end, and the series; none: all.
-    buckets: BTreeMap<i64, (i64, Option<BTreeSet<Series>>)>,
-    pairs: usize,
+    reached: Reached<'p, Series>,
 }
 
 impl<'p> Touched<'p> {
@@ -102,36 +95,14 @@ impl<'p> Touched<'p> {
     pub fn new(plan: &'p Plan, through: i64) -> Self {
         Self {
             plan,
-            walk: plan.buckets.walk(),
-            through,
-            buckets: BTreeMap::new(),
-            pairs: 0,
+            reached: Reached::new(&plan.buckets, plan.grace, through),
         }
-    }
-
-    fn is_due(&self, end: i64) -> bool {
-        end.saturating_add(self.plan.grace) <= self.through
     }
 
     /// Adds the buckets that became due after `since` (none: ever) and that rows from `bounds.0` to `bounds.1` (µs since 1970
     /// UTC) can lie in.
     pub fn add_due(&mut self, since: Option<i64>, bounds: (i64, i64)) {
-        let (first, last) = bounds;
-        let from = since.map_or(first, |since| {
-            first.max(since.saturating_sub(self.plan.grace).saturating_sub(1))
-        });
-        let mut start = self.walk.start(from);
-        while let Some(at) = start
-            && at <= last
-            && let Some(end) = self.walk.next(at)
-            && self.is_due(end)
-        {
-            let due = end.saturating_add(self.plan.grace);
-            if since.is_none_or(|since| due > since) {
-                self.buckets.insert(at, (end, None));
-            }
-            start = Some(end);
-        }
+        self.reached.add_due(since, bounds);
     }
 
     /// Adds the buckets that changed rows reach, where they are due; those that are not come by [`Touched::add_due`] later.
@@ -152,10 +123,10 @@ impl<'p> Touched<'p> {
                 continue;
             }
             let earliest = time.saturating_sub(self.plan.look_ahead);
-            let Some(first) = self.walk.start(earliest) else {
+            let Some(first) = self.reached.walk.start(earliest) else {
                 continue;
             };
-            let Some(first_end) = self.walk.next(first) else {
+            let Some(first_end) = self.reached.walk.next(first) else {
                 continue;
             };
             let last = time.saturating_add(self.plan.look_back);
@@ -165,47 +136,24 @@ impl<'p> Touched<'p> {
             let mut next = Some((first, first_end));
             while let Some((start, end)) = next
                 && start <= last
-                && self.is_due(end)
+                && self.reached.is_due(end)
             {
                 if is_reference {
-                    self.touch_all(start, end);
+                    self.reached.touch_all(start, end);
                 } else {
-                    self.touch(start, end, || keys.series(row));
+                    self.reached.touch(start, end, || keys.series(row));
                 }
-                next = self.walk.next(end).map(|next_end| (end, next_end));
+                next = self.reached.walk.next(end).map(|next_end| (end, next_end));
             }
             known = (!looks_around).then(|| (keys.series(row), first..first_end));
         }
         Ok(())
     }
 
-    fn touch(&mut self, start: i64, end: i64, series: impl FnOnce() -> Series) {
-        let is_full = self.pairs >= PAIRS_MAX;
-        let (_, wanted) = self
-            .buckets
-            .entry(start)
-            .or_insert_with(|| (end, (!is_full).then(BTreeSet::new)));
-        let Some(all) = wanted else {
-            return;
-        };
-        if is_full {
-            self.touch_all(start, end);
-        } else if all.insert(series()) {
-            self.pairs += 1;
-        }
-    }
-
-    fn touch_all(&mut self, start: i64, end: i64) {
-        let (_, wanted) = self.buckets.entry(start).or_insert((end, None));
-        if let Some(some) = wanted.take() {
-            self.pairs -= some.len();
-        }
-    }
-
     /// Returns what is to be computed, in the order of time.
     pub fn into_spans(self) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
-        for (start, (end, series)) in self.buckets {
+        for (start, end, series) in self.reached.into_buckets() {
             if let Some(span) = spans.last_mut()
                 && span.to == start
                 && end.saturating_sub(span.from) <= SPAN_US_MAX

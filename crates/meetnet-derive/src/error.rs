@@ -57,3 +57,19 @@ pub enum DeriveError {
     #[error("stopped")]
     Stopped,
 }
+
+impl DeriveError {
+    pub(crate) fn no_column(dataset: &DatasetId, column: &str) -> Self {
+        Self::Column {
+            dataset: dataset.clone(),
+            column: column.to_owned(),
+        }
+    }
+
+    pub(crate) fn incomplete(dataset: &DatasetId, column: &str) -> Self {
+        Self::Incomplete {
+            dataset: dataset.clone(),
+            column: column.to_owned(),
+        }
+    }
+}

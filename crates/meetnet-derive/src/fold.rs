@@ -309,10 +309,7 @@ impl<'p> Fold<'p> {
             }
         }
         if let Err(column) = builder.finish_row(0) {
-            return Err(DeriveError::Incomplete {
-                dataset: plan.declaration.id.clone(),
-                column: column.to_owned(),
-            });
+            return Err(DeriveError::incomplete(&plan.declaration.id, column));
         }
         self.rows += 1;
         Ok(())

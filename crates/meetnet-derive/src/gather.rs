@@ -98,7 +98,7 @@ impl GatherPlan {
         let dataset = &declaration.id;
         let position = |name: &str| {
             let at = declaration.column_index(name);
-            at.ok_or_else(|| no_column(dataset, name))
+            at.ok_or_else(|| DeriveError::no_column(dataset, name))
         };
         let buckets = gathering.buckets().map_err(|source| DeriveError::Buckets {
             dataset: dataset.clone(),
@@ -164,7 +164,7 @@ impl InputPlan {
                 ColumnRule::Min(of) => CellRule::Min(place(&mut values, of)),
                 ColumnRule::Max(of) => CellRule::Max(place(&mut values, of)),
                 ColumnRule::Sum(of) => CellRule::Sum(place(&mut values, of)),
-                _ => return Err(no_column(dataset, name)),
+                _ => return Err(DeriveError::no_column(dataset, name)),
             };
             columns.push((position(name)?, made));
         }
@@ -213,7 +213,7 @@ impl<'s> Tables<'s> {
             .tables
             .get(id)
             .copied()
-            .ok_or_else(|| no_column(of, id.as_str()))?;
+            .ok_or_else(|| DeriveError::no_column(of, id.as_str()))?;
         CommittedRows::new(table).map_err(unreadable(of))
     }
 }
@@ -385,13 +385,6 @@ fn written(
         licence,
     });
     Ok(finished.collect())
-}
-
-fn no_column(dataset: &DatasetId, column: &str) -> DeriveError {
-    DeriveError::Column {
-        dataset: dataset.clone(),
-        column: column.to_owned(),
-    }
 }
 
 fn position_id(gathering: &Gathering) -> String {

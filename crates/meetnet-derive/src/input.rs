@@ -198,8 +198,5 @@ impl<'a> Input<'a> {
 }
 
 fn no_column(plan: &Plan, column: &str) -> DeriveError {
-    DeriveError::Column {
-        dataset: plan.declaration.id.clone(),
-        column: column.to_owned(),
-    }
+    DeriveError::no_column(&plan.declaration.id, column)
 }

@@ -21,6 +21,7 @@ mod input;
 mod outbox;
 mod plan;
 mod position;
+mod reached;
 mod reference;
 #[cfg(test)]
 mod testing;

@@ -20,20 +20,46 @@ pub(crate) const CHUNK_ROWS: usize = 65_536;
 
 /// Rows that have been computed and not handed over.
 pub(crate) struct Outbox<'a> {
-    pub(crate) declaration: &'a Arc<DatasetDeclaration>,
-    pub(crate) position_id: &'a str,
-    pub(crate) input: &'a DatasetId,
+    declaration: &'a Arc<DatasetDeclaration>,
+    position_id: &'a str,
+    input: &'a DatasetId,
     /// Position before the pass; none: it is from the beginning.
-    pub(crate) since: Option<i64>,
-    pub(crate) through: i64,
-    pub(crate) erasures: u64,
-    pub(crate) pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
+    since: Option<i64>,
+    through: i64,
+    erasures: u64,
+    pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
     /// Rows that are pending.
-    pub(crate) rows: usize,
-    pub(crate) handed: u64,
+    rows: usize,
+    handed: u64,
 }
 
-impl Outbox<'_> {
+impl<'a> Outbox<'a> {
+    /// Returns an empty outbox of a pass between two positions.
+    pub(crate) fn new(
+        declaration: &'a Arc<DatasetDeclaration>,
+        position_id: &'a str,
+        input: &'a DatasetId,
+        (since, through): (Option<i64>, i64),
+        erasures: u64,
+    ) -> Self {
+        Self {
+            declaration,
+            position_id,
+            input,
+            since,
+            through,
+            erasures,
+            pending: BTreeMap::new(),
+            rows: 0,
+            handed: 0,
+        }
+    }
+
+    /// Returns the position after the pass.
+    pub(crate) fn through(&self) -> i64 {
+        self.through
+    }
+
     /// Takes rows. Those before them are handed over where they are enough for a chunk; these stay, for the last chunk of
     /// the pass has its position.
     pub(crate) fn add<T: DerivedTables>(

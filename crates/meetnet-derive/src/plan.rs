@@ -136,10 +136,7 @@ impl Plan {
                 dataset: dataset.clone(),
                 source,
             })?;
-        let no_column = |column: &str| DeriveError::Column {
-            dataset: dataset.clone(),
-            column: column.to_owned(),
-        };
+        let no_column = |column: &str| DeriveError::no_column(dataset, column);
         let position = |name: &str| {
             declaration
                 .column_index(name)
@@ -171,9 +168,6 @@ impl Plan {
             .any(|(_, made)| matches!(made, Made::Difference(_)));
         let reference = derivation.reference.as_ref().filter(|_| compares);
         let least = derivation.least_values();
-        let has_interval = input.columns.iter().any(|column| {
-            column.name == common::INTERVAL_S && column.column_type == ColumnType::Int
-        });
         let expected = i64::from(derivation.expected_s.max(1)) * SECOND_US;
         Ok(Some(Self {
             grace: i64::from(derivation.grace_s) * SECOND_US,
@@ -201,7 +195,7 @@ impl Plan {
             buckets,
             series,
             columns,
-            has_interval,
+            has_interval: has_interval(input),
         }))
     }
 
@@ -327,6 +321,14 @@ pub(crate) fn place(names: &mut Vec<String>, name: &str) -> usize {
             names.push(name.to_owned());
             names.len() - 1
         })
+}
+
+/// Returns whether rows of a dataset say how long their intervals are.
+pub(crate) fn has_interval(declaration: &DatasetDeclaration) -> bool {
+    declaration
+        .columns
+        .iter()
+        .any(|column| column.name == common::INTERVAL_S && column.column_type == ColumnType::Int)
 }
 
 /// Returns a declared value as one of a key column.

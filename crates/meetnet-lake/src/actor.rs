@@ -32,7 +32,7 @@ pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;
-use crate::snapshot::{LiveFile, Mask, StatisticsValue, TableSnapshot};
+use crate::snapshot::{LiveFile, Mask, TableSnapshot};
 use crate::storage::TableFolder;
 use crate::table::declared::DeclaredTable;
 use crate::table::files;
@@ -303,10 +303,8 @@ fn newest_of(files: &[Arc<LiveFile>], declaration: &DatasetDeclaration) -> Optio
     let current = files.iter().filter(|file| !file.superseded);
     let newest = current.map(|file| {
         let times = file.statistics.get(declaration.time_column());
-        match times.and_then(|times| times.max.as_ref()) {
-            Some(StatisticsValue::Int(time)) => *time,
-            _ => i64::MAX,
-        }
+        let newest = times.and_then(|times| times.max.as_ref()?.int());
+        newest.unwrap_or(i64::MAX)
     });
     newest.max()
 }

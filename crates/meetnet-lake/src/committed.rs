@@ -16,7 +16,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampM
 use arrow::error::ArrowError;
 use meetnet_model::common::{LICENCE, RECEIVED_AT, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::check::key_schema;
@@ -26,7 +26,7 @@ use crate::error::LakeError;
 use crate::keys::KeyCodec;
 use crate::snapshot::{LiveFile, StatisticsValue, TableSnapshot};
 use crate::storage::{Access, TableFolder};
-use crate::table::read::{self, Bounds, conform, key_pages, load_footer};
+use crate::table::read::{self, Bounds, conform, key_pages, load_footer, select_ranges};
 
 /// Rows of a run in memory.
 const BATCH_ROWS: usize = 8_192;
@@ -79,13 +79,10 @@ pub struct RowRange {
 impl RowRange {
     /// Returns whether rows with these bounds of first key column and time can be wanted.
     fn meets(&self, leading: Option<&Bounds>, time: Option<&Bounds>) -> bool {
-        let int = |value: Option<&StatisticsValue>| match value {
-            Some(StatisticsValue::Int(value)) => Some(*value),
-            _ => None,
-        };
+        let int = |value: &Option<StatisticsValue>| value.as_ref()?.int();
         if let Some((min, max)) = time
-            && (int(min.as_ref()).is_some_and(|min| min >= self.to)
-                || int(max.as_ref()).is_some_and(|max| max < self.from))
+            && (int(min).is_some_and(|min| min >= self.to)
+                || int(max).is_some_and(|max| max < self.from))
         {
             return false;
         }
@@ -262,17 +259,22 @@ impl RangeReader {
         let mut input = self.folder.open(file, Access::Pages)?;
         let footer = load_footer(&input).map_err(failed())?;
         let ranges = self.page_ranges(footer.metadata());
-        let total = file.rows as usize;
-        let is_whole = ranges.iter().map(ExactSizeIterator::len).sum::<usize>() == total;
+        if ranges.is_empty() {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let rows = ranges.iter().map(ExactSizeIterator::len).sum::<usize>();
+        let is_whole = rows == file.rows as usize;
         if is_whole {
             input = self.folder.open(file, Access::Whole)?;
         }
+        let selected = (!is_whole).then(|| select_ranges(footer.metadata(), ranges));
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer);
         let mask = read::columns_of(&builder, &self.schema);
         let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
-        if !is_whole {
-            let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), total);
-            builder = builder.with_row_selection(selection);
+        if let Some((groups, selection)) = selected {
+            builder = builder
+                .with_row_groups(groups)
+                .with_row_selection(selection);
         }
         let rows = builder.build().map_err(failed())?;
         let (reader, file) = (Arc::clone(self), Arc::clone(file));

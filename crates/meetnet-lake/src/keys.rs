@@ -169,10 +169,7 @@ pub(crate) fn equal_rows(
 fn array_of(data_type: &DataType, values: Vec<Option<&StatisticsValue>>) -> ArrayRef {
     let ints = || {
         let values = values.iter();
-        values.map(|value| match value {
-            Some(StatisticsValue::Int(value)) => Some(*value),
-            _ => None,
-        })
+        values.map(|value| value.and_then(StatisticsValue::int))
     };
     match data_type {
         DataType::Int64 => Arc::new(ints().collect::<Int64Array>()),

@@ -208,6 +208,16 @@ pub enum StatisticsValue {
     Text(Arc<str>),
 }
 
+impl StatisticsValue {
+    /// Returns an integer or timestamp, µs; none for others.
+    pub(crate) fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(*value),
+            Self::Float(_) | Self::Text(_) => None,
+        }
+    }
+}
+
 /// Rows of one committed file that hot rows have replaced: position in the file -> `superseded_at` (µs).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mask {

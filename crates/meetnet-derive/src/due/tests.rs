@@ -1,6 +1,7 @@
 use meetnet_lake::committed::KeyPart;
 
 use super::*;
+use crate::reached::PAIRS_MAX;
 use crate::testing::{
     HOUR, HOURS_AND_DAYS, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration, declared, plan,
 };
@@ -176,11 +177,14 @@ fn more_pairs_than_are_kept_become_whole_buckets() {
     let mut touched = Touched::new(&plan, START + 9 * HOUR);
     let series = |number: usize| vec![KeyPart::Text(format!("{number:06}").as_str().into())];
     for number in 0..PAIRS_MAX {
-        touched.touch(START, START + HOUR, || series(number));
+        touched
+            .reached
+            .touch(START, START + HOUR, || series(number));
     }
-    touched.touch(START + 3 * HOUR, START + 4 * HOUR, || series(0));
-    touched.touch(START, START + HOUR, || series(0));
-    assert_eq!(touched.pairs, 0);
+    let reached = &mut touched.reached;
+    reached.touch(START + 3 * HOUR, START + 4 * HOUR, || series(0));
+    reached.touch(START, START + HOUR, || series(0));
+    assert_eq!(touched.reached.pairs, 0);
     let spans = touched.into_spans();
     assert!(
         spans.iter().all(|span| span.wanted == Wanted::All),

@@ -11,7 +11,7 @@ use meetnet_model::common;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::RowsBuilder;
 
-use super::{CellRule, GatherPlan, InputPlan, TIME, no_column};
+use super::{CellRule, GatherPlan, InputPlan, TIME};
 use crate::error::DeriveError;
 use crate::input::is_at;
 
@@ -36,20 +36,20 @@ impl<'a> Columns<'a> {
         let column = |name: &str| -> Result<&'a dyn Array, DeriveError> {
             let found = batch
                 .column_by_name(name)
-                .ok_or_else(|| no_column(of, name))?;
+                .ok_or_else(|| DeriveError::no_column(of, name))?;
             Ok(&**found)
         };
         let float = |name: &str| {
             column(name)?
                 .as_primitive_opt::<Float64Type>()
-                .ok_or_else(|| no_column(of, name))
+                .ok_or_else(|| DeriveError::no_column(of, name))
         };
         let quality = column(common::QUALITY)?.as_primitive_opt::<Int8Type>();
         let times = column(TIME)?.as_primitive_opt::<TimestampMicrosecondType>();
         Ok(Self {
             place: column(&input.place)?,
-            times: times.ok_or_else(|| no_column(of, TIME))?,
-            quality: quality.ok_or_else(|| no_column(of, common::QUALITY))?,
+            times: times.ok_or_else(|| DeriveError::no_column(of, TIME))?,
+            quality: quality.ok_or_else(|| DeriveError::no_column(of, common::QUALITY))?,
             quality_max: input.quality_max,
             equal: input
                 .equal
@@ -227,10 +227,7 @@ impl OfCell {
             }
         }
         if let Err(column) = builder.finish_row(0) {
-            return Err(DeriveError::Incomplete {
-                dataset: plan.declaration.id.clone(),
-                column: column.to_owned(),
-            });
+            return Err(DeriveError::incomplete(&plan.declaration.id, column));
         }
         Ok(())
     }
@@ -249,14 +246,14 @@ impl<'a> Stored<'a> {
         let column = |name: &str| -> Result<&'a dyn Array, DeriveError> {
             let found = batch
                 .column_by_name(name)
-                .ok_or_else(|| no_column(of, name))?;
+                .ok_or_else(|| DeriveError::no_column(of, name))?;
             Ok(&**found)
         };
         let time = plan.declaration.time_column();
         let times = column(time)?.as_primitive_opt::<TimestampMicrosecondType>();
         Ok(Self {
             cells: column(&plan.gathering.cell)?,
-            times: times.ok_or_else(|| no_column(of, time))?,
+            times: times.ok_or_else(|| DeriveError::no_column(of, time))?,
             licences: column(common::LICENCE)?,
         })
     }

@@ -7,7 +7,6 @@ use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_lake::committed::{CommittedRows, KeyPart, RowRange};
 use meetnet_model::ids::DatasetId;
 
-use super::no_column;
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 
@@ -62,12 +61,12 @@ impl Places {
         let column = |name: &str| {
             batch
                 .column_by_name(name)
-                .ok_or_else(|| no_column(of, name))
+                .ok_or_else(|| DeriveError::no_column(of, name))
         };
         let times = |name: &str| {
             column(name)?
                 .as_primitive_opt::<TimestampMicrosecondType>()
-                .ok_or_else(|| no_column(of, name))
+                .ok_or_else(|| DeriveError::no_column(of, name))
         };
         let (ids, cells) = (column(ID)?, column(cell)?);
         let (from, to) = (times(VALID_FROM)?, times(VALID_TO)?);

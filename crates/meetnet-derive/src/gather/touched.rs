@@ -11,17 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_lake::committed::KeyPart;
-use meetnet_model::buckets::Walk;
 use meetnet_model::ids::DatasetId;
 
 use super::places::{Places, VALID_FROM};
-use super::{GatherPlan, InputPlan, SPAN_US_MAX, TIME, Tables, no_column};
+use super::{GatherPlan, InputPlan, SPAN_US_MAX, TIME, Tables};
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::input::is_at;
-
-/// Pairs of bucket and cell that are kept: beyond that buckets are gathered whole.
-const PAIRS_MAX: usize = 262_144;
+use crate::reached::Reached;
 
 /// Buckets that follow each other, and the cells that are gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,26 +49,15 @@ impl Span {
 /// Gathers what a pass makes.
 pub(super) struct Touched<'p> {
     plan: &'p GatherPlan,
-    walk: Walk<'p>,
-    through: i64,
-    /// By start of the bucket: its end, and the cells; none: all.
-    buckets: BTreeMap<i64, (i64, Option<BTreeSet<KeyPart>>)>,
-    pairs: usize,
+    reached: Reached<'p, KeyPart>,
 }
 
 impl<'p> Touched<'p> {
     pub(super) fn new(plan: &'p GatherPlan, through: i64) -> Self {
         Self {
             plan,
-            walk: plan.buckets.walk(),
-            through,
-            buckets: BTreeMap::new(),
-            pairs: 0,
+            reached: Reached::new(&plan.buckets, plan.grace, through),
         }
-    }
-
-    fn is_due(&self, end: i64) -> bool {
-        end.saturating_add(self.plan.grace) <= self.through
     }
 
     /// Finds everything that a pass from `since` (none: from the beginning) makes.
@@ -94,13 +80,13 @@ impl<'p> Touched<'p> {
         let Some(bounds) = bounds else {
             return Ok(());
         };
+        self.reached.add_due(since, bounds);
         let Some(since) = since else {
-            self.add_all(bounds.0, bounds.1);
             return Ok(());
         };
-        self.add_due(since, bounds);
         if let Some(changed) = self.first_changed_place(tables, since, check)? {
-            self.add_all(bounds.0.max(changed), bounds.1);
+            let from = bounds.0.max(changed);
+            self.reached.add_due(None, (from, bounds.1));
         }
         let unreadable = unreadable(plan.id());
         for input in &plan.inputs {
@@ -115,29 +101,6 @@ impl<'p> Touched<'p> {
             }
         }
         Ok(())
-    }
-
-    /// Adds every bucket that is due and that rows from `first` to `last` can lie in, whole.
-    fn add_all(&mut self, first: i64, last: i64) {
-        let mut start = self.walk.start(first);
-        while let Some(at) = start
-            && at <= last
-            && let Some(end) = self.walk.next(at)
-            && self.is_due(end)
-        {
-            self.touch_all(at, end);
-            start = Some(end);
-        }
-    }
-
-    /// Adds the buckets that became due after `since`, whole.
-    fn add_due(&mut self, since: i64, bounds: (i64, i64)) {
-        let earliest = since.saturating_sub(self.plan.grace).saturating_sub(1);
-        self.add_all(bounds.0.max(earliest), bounds.1);
-        // The first of them may have been due before.
-        let grace = self.plan.grace;
-        self.buckets
-            .retain(|_, (end, _)| end.saturating_add(grace) > since);
     }
 
     /// Returns when the first of the places began that changed since; none where none did. What stood there before it moved or
@@ -161,7 +124,7 @@ impl<'p> Touched<'p> {
                 let began = batch.column_by_name(VALID_FROM);
                 let began = began
                     .and_then(|began| began.as_primitive_opt::<TimestampMicrosecondType>())
-                    .ok_or_else(|| no_column(of, VALID_FROM))?;
+                    .ok_or_else(|| DeriveError::no_column(of, VALID_FROM))?;
                 first = first
                     .into_iter()
                     .chain(began.values().iter().copied())
@@ -182,11 +145,11 @@ impl<'p> Touched<'p> {
         let column = |name: &str| {
             batch
                 .column_by_name(name)
-                .ok_or_else(|| no_column(of, name))
+                .ok_or_else(|| DeriveError::no_column(of, name))
         };
         let times = column(TIME)?
             .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(|| no_column(of, TIME))?;
+            .ok_or_else(|| DeriveError::no_column(of, TIME))?;
         let ids = column(&input.place)?;
         let equal = input
             .equal
@@ -201,50 +164,26 @@ impl<'p> Touched<'p> {
                 continue;
             }
             let time = times.value(row);
-            let Some(start) = self.walk.start(time) else {
+            let Some(start) = self.reached.walk.start(time) else {
                 continue;
             };
-            let Some(end) = self.walk.next(start) else {
+            let Some(end) = self.reached.walk.next(start) else {
                 continue;
             };
             let id = KeyPart::of(ids, row);
             if let Some(cell) = id.and_then(|id| places.cell(&id, time))
-                && self.is_due(end)
+                && self.reached.is_due(end)
             {
-                self.touch(start, end, cell);
+                self.reached.touch(start, end, || cell.clone());
             }
         }
         Ok(())
     }
 
-    fn touch(&mut self, start: i64, end: i64, cell: &KeyPart) {
-        let is_full = self.pairs >= PAIRS_MAX;
-        let (_, wanted) = self
-            .buckets
-            .entry(start)
-            .or_insert_with(|| (end, (!is_full).then(BTreeSet::new)));
-        let Some(some) = wanted else {
-            return;
-        };
-        if is_full {
-            self.touch_all(start, end);
-        } else if !some.contains(cell) {
-            some.insert(cell.clone());
-            self.pairs += 1;
-        }
-    }
-
-    fn touch_all(&mut self, start: i64, end: i64) {
-        let (_, wanted) = self.buckets.entry(start).or_insert((end, None));
-        if let Some(some) = wanted.take() {
-            self.pairs -= some.len();
-        }
-    }
-
     /// Returns what is to be gathered, in the order of time.
     pub(super) fn into_spans(self) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
-        for (start, (end, cells)) in self.buckets {
+        for (start, end, cells) in self.reached.into_buckets() {
             match spans.last_mut() {
                 Some(span) if span.to == start && end.saturating_sub(span.from) <= SPAN_US_MAX => {
                     span.to = end;

@@ -263,3 +263,99 @@ fn each_licence_has_files_of_its_own() {
         }
     }
 }
+
+#[test]
+fn a_stop_while_a_commit_is_under_way_commits_each_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        options.limits.commit_rows_max = 1;
+    });
+    for round in 0..20 {
+        let sequence = 2 * round + 1;
+        take(&mut lake, sequence, &rows(50, START, round as f64));
+        lake.tick().unwrap();
+        // The commit runs on its own thread; these rows replace those that it writes.
+        take(
+            &mut lake,
+            sequence + 1,
+            &rows(50, START, round as f64 + 0.5),
+        );
+        if round % 4 == 3 {
+            lake.commit_all().unwrap();
+            drop(lake);
+            lake = open(folder.path(), |options| {
+                options.limits.compaction = false;
+                options.limits.commit_rows_max = 1;
+            });
+        }
+    }
+    let snapshot = heat(&mut lake);
+    assert!(snapshot.hot.is_empty() && snapshot.masks.is_empty());
+    let rows_of = |superseded| {
+        let files = snapshot.files.iter().filter(|f| f.superseded == superseded);
+        files.map(|file| file.rows).sum::<u64>()
+    };
+    assert_eq!((rows_of(false), rows_of(true)), (50, 39 * 50));
+}
+
+#[test]
+fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    take(&mut lake, 1, &rows(2, START, 1.0));
+    let waiting = rows(2, START + MINUTE, 1.0);
+    let from = |sequence: u64| lineage(Sequence(sequence), 10_000 + sequence as i64);
+    lake.hold(&waiting, &[from(3)]);
+    take(&mut lake, 4, &rows_of("air", 2, START, 1.0));
+    lake.commit_all().unwrap();
+    let through = |lake: &mut Lake, dataset: &str| {
+        lake.publish();
+        let shared = lake.shared().load_full();
+        let table = &shared.tables[&DatasetId::new(dataset)];
+        (table.through.0, table.stable_time == 10_002)
+    };
+    assert_eq!(through(&mut lake, "heat"), (2, true));
+    assert_eq!(through(&mut lake, "air"), (4, false));
+    let positions = lake.positions();
+    assert_eq!(positions[&DatasetId::new("heat")].1, Sequence(2));
+    assert_eq!(positions[&DatasetId::new("air")].1, Sequence(4));
+    // The journal keeps what waits.
+    assert_eq!(lake.trim_point(), Sequence(2));
+    lake.apply(&waiting, &[from(3)], &mut flag).unwrap();
+    lake.release(&DatasetId::new("heat"));
+    lake.commit_all().unwrap();
+    assert_eq!(through(&mut lake, "heat"), (4, false));
+    assert_eq!(lake.trim_point(), Sequence(4));
+}
+
+#[test]
+fn rows_of_ten_years_are_committed_a_few_partitions_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        options.limits.commit_partitions_max = 8;
+        options.limits.commit_rows_max = 100;
+    });
+    let month = 31 * 24 * 60 * MINUTE;
+    for sequence in 1..=120 {
+        let time = START - sequence as i64 * month;
+        take(&mut lake, sequence, &rows(1, time, 1.0));
+    }
+    let before = heat(&mut lake).version;
+    // The last of them are few and young: they do not wait for their age.
+    let heat_id = DatasetId::new("heat");
+    tick_until(&mut lake, "all is committed", |lake| {
+        lake.tables[&heat_id].actor.hot_rows() == 0
+    });
+    let snapshot = heat(&mut lake);
+    assert_eq!((snapshot.files.len(), snapshot.version - before), (120, 15));
+    // Somebody who wants everything committed gets the same commits.
+    for sequence in 121..=140 {
+        let time = START - sequence as i64 * month;
+        take(&mut lake, sequence, &rows(1, time, 1.0));
+    }
+    lake.commit_all().unwrap();
+    assert_eq!(heat(&mut lake).version - snapshot.version, 3);
+    assert_eq!(lake.trim_point(), Sequence(140));
+}

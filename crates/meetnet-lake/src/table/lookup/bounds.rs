@@ -42,13 +42,9 @@ struct TimeBounds {
 
 impl TimeBounds {
     fn new(first: Option<&StatisticsValue>, last: Option<&StatisticsValue>) -> Self {
-        let int = |value: Option<&StatisticsValue>| match value {
-            Some(StatisticsValue::Int(value)) => Some(*value),
-            _ => None,
-        };
         Self {
-            first: int(first),
-            last: int(last),
+            first: first.and_then(StatisticsValue::int),
+            last: last.and_then(StatisticsValue::int),
         }
     }
 
