@@ -76,8 +76,8 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset; returns with them how long old
-/// periods of each are kept.
+/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset;
+/// returns with them how long old periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
     schemas: Option<Schemas>,
