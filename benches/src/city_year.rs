@@ -10,6 +10,7 @@ use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
+use meetnet_model::calendar::DAY_US;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
 
@@ -20,7 +21,6 @@ use crate::table::{MINUTE_US, Table, mix};
 const VERSION: u32 = 1;
 /// 2025-01-01T00:00:00Z, µs.
 const YEAR_US: i64 = 1_735_689_600_000_000;
-const DAY_US: i64 = 1_440 * MINUTE_US;
 const HOUR_US: i64 = 60 * MINUTE_US;
 const HOURS: u64 = 365 * 24;
 /// Between two readings of a sensor, µs.

@@ -251,6 +251,22 @@ impl Installation {
         Ok(self.command(arguments)?.output()?)
     }
 
+    /// Runs a command of the binary on this installation that must succeed; returns what it prints.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or ends with another status.
+    pub fn succeed(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (printed, said) = (text(&output.stdout), text(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{arguments:?}: {printed}{said}\n{}",
+            self.log_tail()
+        );
+        Ok(printed)
+    }
+
     /// Starts a command of the binary on this installation and does not wait for it; what it says goes nowhere.
     ///
     /// # Errors

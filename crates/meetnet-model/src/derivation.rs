@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buckets::{BucketError, BucketWidth, TimeBuckets};
 use crate::calendar::SECOND_US;
+use crate::column::ColumnType;
 use crate::declarations::{DeclarationError, Declarations};
 use crate::ids::DatasetId;
 use crate::licence::datasets_of;
@@ -104,6 +105,26 @@ pub struct Condition {
     pub at_least: Option<f64>,
 }
 
+impl Condition {
+    /// Returns what is wrong with it by itself; none where nothing is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        (self.equals.is_some() == self.at_least.is_some()).then(|| {
+            format!(
+                "the condition on `{}` has one of `equals` and `at_least`; write one",
+                self.column
+            )
+        })
+    }
+
+    /// Returns whether a column of this type can be compared so; `is_key` says whether it is of the input's key.
+    pub(crate) fn fits(&self, column_type: Option<ColumnType>, is_key: bool) -> bool {
+        match &self.equals {
+            Some(value) => is_key && column_type == Some(value.column_type()),
+            None => column_type == Some(ColumnType::Float),
+        }
+    }
+}
+
 /// A value that a key column of the input has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -112,6 +133,16 @@ pub enum ConditionValue {
     Int(i64),
     /// Of a text column.
     Text(String),
+}
+
+impl ConditionValue {
+    /// Returns the type of the columns that have such a value.
+    pub fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Int(_) => ColumnType::Int,
+            Self::Text(_) => ColumnType::Text,
+        }
+    }
 }
 
 /// What a derived column is. Values are those of input rows that count and have one; without any the result is null.

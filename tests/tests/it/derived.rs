@@ -11,6 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use crate::recordings::files;
+
 /// How long everything may take to be derived: on a busy machine rounds are long, and so are the pauses between them.
 const PATIENCE: Duration = Duration::from_secs(400);
 
@@ -35,11 +37,9 @@ async fn compare(installation: &Installation) -> Value {
 fn import(installation: &Installation, lines: &str) {
     let file = installation.folder().join("history.ndjson");
     fs::write(&file, lines).unwrap();
-    let output = installation
-        .run(&["import", "json", file.to_str().unwrap()])
+    installation
+        .succeed(&["import", "json", file.to_str().unwrap()])
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
 }
 
 const DESK: &str = r#"
@@ -151,17 +151,10 @@ async fn days_of_recorded_traffic_are_those_of_pandas() {
                   time_window = { back = \"20000d\", ahead = \"1h\" }\n";
     let installation = Installation::new("commit_age_max = \"1s\"", source).unwrap();
     let daemon = installation.start().await.unwrap();
-    let files = fs::read_dir(data.join("telraam/karlsruhe")).unwrap();
-    for file in files {
-        let path = file.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            let body = fs::read(&path).unwrap();
-            let answer = installation.push("telraam", body, &[]).await.unwrap();
-            assert_eq!(answer.0, 204, "{}", path.display());
-        }
+    for path in files(&data.join("telraam/karlsruhe"), ".json") {
+        let body = fs::read(&path).unwrap();
+        let answer = installation.push("telraam", body, &[]).await.unwrap();
+        assert_eq!(answer.0, 204, "{}", path.display());
     }
     let count = "SELECT count(*) > 0 FROM traffic";
     assert_eq!(installation.cell(count).await.unwrap(), true);
@@ -190,11 +183,7 @@ async fn hours_and_days_of_recorded_air_are_those_of_pandas() {
                   { dataset = \"air\", property = \"pm2_5\", pointer = \"/P2\", unit = \"ug/m3\" },\n]\n";
     let installation = Installation::new("commit_age_max = \"1s\"", source).unwrap();
     let mut lines = String::new();
-    for file in fs::read_dir(data.join("sensor_community/archive_csv")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "csv") {
-            continue;
-        }
+    for path in files(&data.join("sensor_community/archive_csv"), ".csv") {
         let text = fs::read_to_string(&path).unwrap();
         let mut of_file = text.lines();
         let header: Vec<&str> = of_file.next().unwrap().split(';').collect();
@@ -278,14 +267,10 @@ async fn neighbourhoods_leave_out_what_nobody_may_sell_and_what_was_erased() {
     };
     let third = json!([10, 1, "CC0-1.0"]);
     wait_for(json!([third, [20, 1, "CC-BY-4.0"]])).await;
-    let output = installation
-        .run(&["erase", "--sensor", "one-g", "--yes"])
+    let said = installation
+        .succeed(&["erase", "--sensor", "one-g", "--yes"])
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("neighbourhood_hourly"),
-        "{said}"
-    );
+    assert!(said.contains("neighbourhood_hourly"), "{said}");
     wait_for(json!([third])).await;
     // No earlier version, either.
     let versions = "SELECT count(*) FROM neighbourhood_hourly_history WHERE air_temperature = 20";

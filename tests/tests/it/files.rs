@@ -94,12 +94,6 @@ async fn gone(installation: &Installation, files: &[(String, String)]) -> Result
     Ok(())
 }
 
-fn run(installation: &Installation, arguments: &[&str]) -> Result<()> {
-    let done = installation.run(arguments)?;
-    ensure!(done.status.success(), "{arguments:?}: {done:?}");
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_published_file_lasts_as_long_as_it_may() {
     published_files().await.unwrap();
@@ -115,8 +109,8 @@ async fn published_files() -> Result<()> {
     fetch(&installation, &first).await?;
 
     // Replaced, and not long enough ago to be removed: links that somebody published, and downloads, go on.
-    run(&installation, &["compact"])?;
-    run(&installation, &["vacuum"])?;
+    installation.succeed(&["compact"])?;
+    installation.succeed(&["vacuum"])?;
     let merged = listed(&installation).await?;
     ensure!(merged.len() == 1, "{merged:?}");
     fetch(&installation, &merged).await?;
@@ -132,7 +126,7 @@ async fn published_files() -> Result<()> {
         &device,
         "--yes",
     ];
-    run(&installation, &erase)?;
+    installation.succeed(&erase)?;
     gone(&installation, &first).await?;
     gone(&installation, &merged).await?;
     let left = listed(&installation).await?;
@@ -144,7 +138,7 @@ async fn published_files() -> Result<()> {
     commit(&installation, &[OTHER_CHIP]).await?;
     let daemon = installation.start().await?;
     let last = listed(&installation).await?;
-    run(&installation, &["compact"])?;
+    installation.succeed(&["compact"])?;
     fetch(&installation, &last).await?;
     daemon.stop()?;
     tend(&installation.lake(), UpkeepRequest::Vacuum, Duration::ZERO)?;

@@ -347,13 +347,6 @@ map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = 
 /// Sensors whose series are settled.
 const SENSORS: usize = 12;
 
-/// Runs a command that must succeed.
-fn run(installation: &Installation, arguments: &[&str]) {
-    let output = installation.run(arguments).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-}
-
 /// Returns true where the values of the period up to one of them lie far enough apart to be tested: `ioos_qc` counts them.
 fn spans(window: &[Observation], at: usize, limits: AttenuatedSignal) -> bool {
     let (now, seconds) = (window[at].time, |s: u32| i64::from(s) * SECOND_US);
@@ -415,8 +408,10 @@ fn settled_rows_have_the_flags_of_ioos_qc() {
     }
     let file = installation.folder().join("history.ndjson");
     fs::write(&file, lines).unwrap();
-    run(&installation, &["import", "json", file.to_str().unwrap()]);
-    run(&installation, &["quality", "settle"]);
+    installation
+        .succeed(&["import", "json", file.to_str().unwrap()])
+        .unwrap();
+    installation.succeed(&["quality", "settle"]).unwrap();
 
     let rows = installation
         .sql_on_files(

@@ -9,7 +9,7 @@ use super::{Located, Problems, raw};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::dataset::{DatasetDeclaration, DatasetKind};
 use crate::declarations::DeclarationError;
-use crate::derivation::{Bucket, ColumnRule, Condition, ConditionValue, Derivation};
+use crate::derivation::{Bucket, ColumnRule, Derivation};
 use crate::ids::DatasetId;
 use crate::index;
 use crate::quality::Quality;
@@ -68,7 +68,9 @@ pub(super) fn check(
         );
     }
     for condition in &raw.conditions {
-        check_condition(condition, problems);
+        if let Some(problem) = condition.get_ref().problem() {
+            problems.add(condition.span(), problem);
+        }
     }
     check_columns(&raw.columns, &raw.from, key, columns, problems);
     let zone_span = raw.zone.as_ref().map_or(raw.from.span(), Spanned::span);
@@ -112,20 +114,6 @@ fn check_expected(bucket: Bucket, expected_s: &Spanned<u32>, problems: &mut Prob
         problems.add(
             expected_s.span(),
             format!("more than {EXPECTED_MAX} observations would be expected of one row; derive from hours or days"),
-        );
-    }
-}
-
-fn check_condition(condition: &Spanned<Condition>, problems: &mut Problems<'_>) {
-    let Condition {
-        column,
-        equals,
-        at_least,
-    } = condition.get_ref();
-    if equals.is_some() == at_least.is_some() {
-        problems.add(
-            condition.span(),
-            format!("the condition on `{column}` has one of `equals` and `at_least`; write one"),
         );
     }
 }
@@ -399,11 +387,7 @@ fn check_input(
     }
     if let Some(reference) = &derivation.reference {
         let leading = series.first().copied().and_then(&type_of);
-        let wanted = match reference {
-            ConditionValue::Int(_) => ColumnType::Int,
-            ConditionValue::Text(_) => ColumnType::Text,
-        };
-        if leading != Some(wanted) {
+        if leading != Some(reference.column_type()) {
             found.add(
                 lines.from,
                 format!("`reference` is a value of the first key column of `{from}`; correct it"),
@@ -411,16 +395,8 @@ fn check_input(
         }
     }
     for (condition, line) in derivation.conditions.iter().zip(&lines.conditions) {
-        let name = &condition.column;
-        let fits = match (&condition.equals, type_of(name.as_str())) {
-            (Some(ConditionValue::Int(_)), Some(ColumnType::Int))
-            | (Some(ConditionValue::Text(_)), Some(ColumnType::Text)) => {
-                of_input.contains(&name.as_str())
-            }
-            (None, Some(ColumnType::Float)) => true,
-            _ => false,
-        };
-        if !fits {
+        let name = condition.column.as_str();
+        if !condition.fits(type_of(name), of_input.contains(&name)) {
             found.add(
                 *line,
                 format!(

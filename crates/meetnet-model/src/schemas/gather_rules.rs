@@ -10,7 +10,7 @@ use super::{Located, Problems};
 use crate::column::{ColumnDeclaration, ColumnType};
 use crate::dataset::{DatasetDeclaration, DatasetKind};
 use crate::declarations::DeclarationError;
-use crate::derivation::{ColumnRule, Condition, ConditionValue};
+use crate::derivation::{ColumnRule, Condition};
 use crate::gathering::{GatheredInput, Gathering};
 use crate::ids::DatasetId;
 use crate::quality::Quality;
@@ -107,18 +107,7 @@ fn input_problems(input: &GatheredInput) -> Vec<String> {
     if !(Quality::Pass.code()..=Quality::Fail.code()).contains(&input.quality_max) {
         found.push("`quality_max` is a quality flag of values; use 1 to 4".to_owned());
     }
-    for Condition {
-        column,
-        equals,
-        at_least,
-    } in &input.conditions
-    {
-        if equals.is_some() == at_least.is_some() {
-            found.push(format!(
-                "the condition on `{column}` has one of `equals` and `at_least`; write one"
-            ));
-        }
-    }
+    found.extend(input.conditions.iter().filter_map(Condition::problem));
     for (name, rule) in &input.columns {
         let is_of_rows = matches!(
             rule,
@@ -199,13 +188,7 @@ fn against(
     }
     for condition in &input.conditions {
         let name = &condition.column;
-        let fits = match (&condition.equals, column_type(from, name)) {
-            (Some(ConditionValue::Int(_)), Some(ColumnType::Int))
-            | (Some(ConditionValue::Text(_)), Some(ColumnType::Text)) => from.key.contains(name),
-            (None, Some(ColumnType::Float)) => true,
-            _ => false,
-        };
-        if !fits {
+        if !condition.fits(column_type(from, name), from.key.contains(name)) {
             found.push(format!(
                 "`{name}` cannot be compared so; `equals` takes a value of a key column, `at_least` a column of floats"
             ));

@@ -53,6 +53,9 @@ fn parts(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "  admin        {}", admin.unwrap_or_else(off))?;
     let pg = config.pg.as_ref().map(|pg| pg.listen.to_string());
     writeln!(out, "  pg           {}", pg.unwrap_or_else(off))?;
+    let flight = config.flight.as_ref();
+    let flight = flight.map(|flight| flight.listen.to_string());
+    writeln!(out, "  flight       {}", flight.unwrap_or_else(off))?;
     writeln!(out, "  commands     through {}", config.socket.display())?;
     let privacy = match &config.privacy_secret {
         Some(_) => "configured".to_owned(),

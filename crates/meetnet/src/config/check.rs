@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_decode::{Decoders, SetupProblem};
-use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::derivation::{ColumnRule, ConditionValue, check_filled};
@@ -77,8 +76,8 @@ fn declaration_files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset; returns with them how long old
-/// periods of each are kept.
+/// Applies `[[dataset]]`: licence, attribution, bounds, reference and permission that the city declares for a dataset;
+/// returns with them how long old periods of each are kept.
 pub(super) fn dataset_overrides(
     document: &mut Document<'_>,
     schemas: Option<Schemas>,
@@ -191,11 +190,7 @@ fn set_reference(
     if !derivation.columns.values().any(compares) {
         return Err("no column of this dataset is a difference to a reference; remove `reference`");
     }
-    let wanted = match &reference {
-        ConditionValue::Int(_) => ColumnType::Int,
-        ConditionValue::Text(_) => ColumnType::Text,
-    };
-    if leading != Some(wanted) {
+    if leading != Some(reference.column_type()) {
         return Err(
             "`reference` is a value of the first key column: a sensor as text, a segment as a number",
         );

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::access::AccessConfig;
 use super::document::Document;
 use super::raw;
-use super::sections::{at_least, bytes};
+use super::sections::{at_least, bytes, is_plain_name};
 
 /// What reverse proxies say the address of a client in, where nothing else is named.
 const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -45,9 +45,7 @@ pub(super) fn api_keys<'a>(
             continue;
         };
         let name = raw.name.get_ref();
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_plain) || name == meetnet_access::ANONYMOUS {
+        if !is_plain_name(name) || name == meetnet_access::ANONYMOUS {
             let message = format!(
                 "`{name}` is no name for the holder of a key; write lower-case letters, digits, - and _, and not `{}`",
                 meetnet_access::ANONYMOUS

@@ -3,7 +3,7 @@
 use meetnet_publish::{PublishSettings, SavedQuery, ServeLimits};
 
 use super::document::Document;
-use super::sections::{address, bytes, duration, with_connections};
+use super::sections::{address, bytes, duration, is_plain_name, with_connections};
 use super::{HttpConfig, clients, raw};
 
 /// What the HTTP library can work with.
@@ -17,9 +17,7 @@ pub(super) fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
             continue;
         };
         let name = raw.name.get_ref();
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_plain) {
+        if !is_plain_name(name) {
             let message =
                 format!("`{name}` stands in addresses; write lower-case letters, digits, - and _");
             document.problem(raw.name.span(), message);

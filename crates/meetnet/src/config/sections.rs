@@ -459,6 +459,13 @@ pub(super) fn with_connections(connections_max: Option<NonZeroUsize>) -> ServeLi
     }
 }
 
+/// Returns whether a name has only lower-case letters, digits, - and _, and at least one of them.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_plain)
+}
+
 pub(super) fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<SocketAddr> {
     let address = text.get_ref().parse().ok();
     if address.is_none() {

@@ -17,7 +17,7 @@ use toml::Spanned;
 
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
-use super::sections::bytes;
+use super::sections::{bytes, is_plain_name};
 use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
@@ -346,10 +346,7 @@ fn name(document: &mut Document<'_>, key: &str, text: &Spanned<String>) {
         .bytes()
         .next()
         .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let all = value
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
-    if !(first && all && value.len() <= BYTES_MAX) {
+    if !(first && is_plain_name(value) && value.len() <= BYTES_MAX) {
         let message = format!(
             "{key} `{value}` must be lower-case letters, digits, - and _, begin with a letter or digit, and have at most {BYTES_MAX} characters"
         );

@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use anyhow::Context;
+use meetnet_model::calendar::DAY_US;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::{Audit, AuditEntry};
@@ -37,7 +38,6 @@ const PREFIX: &str = "audit-";
 const SUFFIX: &str = ".ndjson";
 /// Length of a date: `2026-11-28`.
 const DATE_CHARS: usize = 10;
-const US_PER_DAY: i64 = 24 * 3600 * 1_000_000;
 
 /// Takes entries and has them written.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ impl AuditFiles {
             let Some(day) = date_of(&path).and_then(start_of) else {
                 continue;
             };
-            let ended = day.saturating_add(US_PER_DAY);
+            let ended = day.saturating_add(DAY_US);
             if ended.saturating_add(self.retention_us) > today {
                 continue;
             }

@@ -27,6 +27,7 @@ fn config_check_says_what_is_in_effect() {
         "is in order",
         "http         127.0.0.1:8080",
         "admin        off",
+        "flight       off",
         "zigbee2mqtt/{device}",
         "17 datasets",
     ] {

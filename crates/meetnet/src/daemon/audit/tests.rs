@@ -7,7 +7,6 @@ use super::*;
 
 /// 2026-11-28T23:59:59Z.
 const EVENING: i64 = 1_795_910_399_000_000;
-const DAY: i64 = US_PER_DAY;
 
 fn config(dir: &Path, days: u64, file_bytes_max: u64) -> AuditConfig {
     AuditConfig {
@@ -60,10 +59,10 @@ fn a_line_names_nobody_and_a_client_is_another_one_tomorrow() {
     );
     assert!(!line.text.contains("192.0"), "{}", line.text);
     // The same client on the same day, another client, the next day, another start.
-    let same = log.line(&entry("192.0.2.99"), EVENING - DAY / 2);
+    let same = log.line(&entry("192.0.2.99"), EVENING - DAY_US / 2);
     assert_eq!(client_of(&same), client_of(&line));
     let other = log.line(&entry("198.51.100.1"), EVENING);
-    let tomorrow = log.line(&entry("192.0.2.7"), EVENING + DAY);
+    let tomorrow = log.line(&entry("192.0.2.7"), EVENING + DAY_US);
     let again = AuditLog::start(&config(folder.path(), 30, 1 << 20)).unwrap();
     let restarted = again.line(&entry("192.0.2.7"), EVENING);
     let clients = [&line, &other, &tomorrow, &restarted].map(client_of);
@@ -85,7 +84,7 @@ fn files_are_of_days_and_go_after_the_retention() {
     fs::write(config.dir.join("notes.txt"), "of somebody else").unwrap();
     let mut files = AuditFiles::new(&config);
     let write = |files: &mut AuditFiles, day: i64| {
-        let time = format_rfc3339(EVENING + day * DAY);
+        let time = format_rfc3339(EVENING + day * DAY_US);
         let line = Line {
             date: time[..DATE_CHARS].to_owned(),
             text: format!("{day}\n"),
