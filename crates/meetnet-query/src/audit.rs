@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::as_of::AS_OF_SUFFIX;
 use crate::client::Client;
+use crate::error::shortened;
 use crate::guard::{literal_bytes, tokens};
 use crate::options::{Dialect, QueryRequest};
 use crate::table::schema::public_schema;
@@ -92,7 +93,7 @@ impl Noted {
             entry: AuditEntry {
                 client: client.clone(),
                 digest: digest(&shape),
-                shape: cut(shape),
+                shape: shortened(shape, SHAPE_BYTES_MAX),
                 outcome: GIVEN_UP,
                 rows: 0,
                 bytes: 0,
@@ -197,13 +198,4 @@ fn digest(shape: &str) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-fn cut(mut shape: String) -> String {
-    if shape.len() > SHAPE_BYTES_MAX {
-        let end = shape.floor_char_boundary(SHAPE_BYTES_MAX);
-        shape.truncate(end);
-        shape.push('…');
-    }
-    shape
 }

@@ -31,7 +31,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use crate::functions::sizes::array_bytes;
+use crate::functions::sizes::batch_bytes;
 
 #[cfg(test)]
 mod tests;
@@ -91,9 +91,7 @@ struct Held {
 impl Held {
     fn charge(&self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows() as u64;
-        let columns = batch.columns().iter();
-        let columns: u64 = columns.map(|column| array_bytes(column.as_ref())).sum();
-        let bytes = columns.saturating_add(rows.saturating_mul(ROW_BYTES));
+        let bytes = batch_bytes(batch).saturating_add(rows.saturating_mul(ROW_BYTES));
         self.reservation.try_grow(bytes as usize)?;
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -173,11 +173,7 @@ pub(crate) async fn described(
 ///
 /// Where the types of parameters are not known, what stands for them may fit nowhere. Then the plan stays as it is.
 fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<LogicalPlan> {
-    let is_about_a_plan = matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    );
-    if is_about_a_plan {
+    if is_about_a_plan(&plan) {
         return Ok(plan);
     }
     let before = (!is_known).then(|| plan.clone());
@@ -187,6 +183,14 @@ fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<
         (Err(_), Some(before)) => Ok(before),
         (analyzed, _) => analyzed,
     }
+}
+
+/// Returns true for a plan that answers what another plan or table is like, not its rows.
+pub(crate) fn is_about_a_plan(plan: &LogicalPlan) -> bool {
+    matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    )
 }
 
 fn refused(message: String) -> DataFusionError {
