@@ -105,12 +105,13 @@ impl Shared {
 
     /// Begins the entry of a request in the audit log; None where nobody keeps one, and for this process itself.
     fn noted(&self, client: &Client, request: &QueryRequest) -> Option<Noted> {
-        let audit = self.options.audit.as_ref()?;
+        let audit = self.options.audit.as_ref();
+        let audit = audit.filter(|_| !client.is_own())?;
         let snapshot = self.snapshot.load();
         let is_function = |name: &str| self.sessions.has_function(name);
         let most = self.options.sql_bytes_max;
-        (!client.is_own())
-            .then(|| Noted::begin(audit, client, request, &snapshot, most, is_function))
+        let noted = Noted::begin(audit, client, request, &snapshot, most, is_function);
+        Some(noted)
     }
 
     /// Returns the tables that a request may read, at the newest snapshot.
