@@ -24,7 +24,7 @@ use crate::audit::Noted;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::sizes::batch_bytes;
 use crate::options::QueryRequest;
-use crate::planning::{is_about_a_plan, planned};
+use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
@@ -149,10 +149,9 @@ impl Task {
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
-        let planned = planned
+        let Planned { plan, names } = planned
             .and_then(|planned| planned.with_values(&self.request.parameters))
             .map_err(classify)?;
-        let plan = planned.plan.clone();
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
@@ -178,7 +177,7 @@ impl Task {
                 ),
             ));
         }
-        let schema = planned.named(physical.schema());
+        let schema = names.of(physical.schema());
         let units = schema
             .fields()
             .iter()
