@@ -4,21 +4,25 @@
 //! every other word, because a client may put anything into an alias or a comment. So it tells which questions are asked
 //! and which of them are expensive, and nothing of who asks or what about.
 
-use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::Field;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_model::common::common_fields;
+use meetnet_model::ids::DatasetId;
 use sha2::{Digest, Sha256};
 
 use crate::as_of::AS_OF_SUFFIX;
+use crate::catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA};
 use crate::client::Client;
+use crate::error::shortened;
 use crate::guard::{literal_bytes, tokens};
 use crate::options::{Dialect, QueryRequest};
-use crate::table::schema::public_schema;
+use crate::postgres::catalog::{INFORMATION_SCHEMA, PG_CATALOG};
 
 #[cfg(test)]
 mod tests;
@@ -82,9 +86,9 @@ impl Noted {
         let shape = if request.sql.len() > sql_bytes_max {
             TOO_LONG.to_owned()
         } else {
-            let known = names(snapshot);
+            let common = common_fields();
             shape(&request.sql, request.dialect, |name| {
-                known.contains(name) || is_function(name)
+                is_of_tables(snapshot, &common, name) || is_function(name)
             })
         };
         Self {
@@ -92,7 +96,7 @@ impl Noted {
             entry: AuditEntry {
                 client: client.clone(),
                 digest: digest(&shape),
-                shape: cut(shape),
+                shape: shortened(shape, SHAPE_BYTES_MAX),
                 outcome: GIVEN_UP,
                 rows: 0,
                 bytes: 0,
@@ -134,21 +138,20 @@ impl Drop for Noted {
     }
 }
 
-/// Returns the names of tables, their views and columns.
-fn names(snapshot: &LakeSnapshot) -> HashSet<String> {
-    let mut names =
-        HashSet::from(["meetnet", "public", "information_schema", "pg_catalog"].map(str::to_owned));
-    for table in snapshot.tables.values() {
-        let id = table.declaration.id.as_str();
-        names.extend([
-            id.to_owned(),
-            format!("{id}_history"),
-            format!("{id}{AS_OF_SUFFIX}"),
-        ]);
-        let schema = public_schema(&table.declaration);
-        names.extend(schema.fields().iter().map(|field| field.name().clone()));
-    }
-    names
+/// Returns true for the name of the catalogue, a schema, a table, one of its views or columns; `common` are the columns of
+/// all tables.
+fn is_of_tables(snapshot: &LakeSnapshot, common: &[Field], name: &str) -> bool {
+    let is_dataset = |name: &str| snapshot.tables.contains_key(&DatasetId::new(name));
+    let is_view = |suffix: &str| name.strip_suffix(suffix).is_some_and(is_dataset);
+    let is_column = |table: &Arc<TableSnapshot>| {
+        table.declaration.column_index(name).is_some()
+            || common.iter().any(|column| column.name() == name)
+    };
+    [CATALOG, SCHEMA, INFORMATION_SCHEMA, PG_CATALOG].contains(&name)
+        || is_dataset(name)
+        || is_view(HISTORY_SUFFIX)
+        || is_view(AS_OF_SUFFIX)
+        || snapshot.tables.values().any(is_column)
 }
 
 /// Returns a statement without values and without names that are not `is_known`.
@@ -197,13 +200,4 @@ fn digest(shape: &str) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-fn cut(mut shape: String) -> String {
-    if shape.len() > SHAPE_BYTES_MAX {
-        let end = shape.floor_char_boundary(SHAPE_BYTES_MAX);
-        shape.truncate(end);
-        shape.push('…');
-    }
-    shape
 }

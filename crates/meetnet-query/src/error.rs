@@ -142,7 +142,7 @@ impl QueryError {
         let (kind, message) = classify(root, tables);
         Self {
             kind,
-            message: cut(message),
+            message: shortened(message, MESSAGE_BYTES_MAX),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
             source: Some(Arc::new(error)),
         }
@@ -152,12 +152,13 @@ impl QueryError {
 /// Length of a message: names in it are as long as a client has written them.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
-fn cut(mut message: String) -> String {
-    if message.len() > MESSAGE_BYTES_MAX {
-        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
-        message.push('…');
+/// Returns a text of which at most `bytes_max` bytes are left; where some are not, it says so.
+pub(crate) fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
     }
-    message
+    text
 }
 
 impl From<QueryError> for DataFusionError {

@@ -31,7 +31,8 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use crate::functions::sizes::array_bytes;
+use crate::each_batch::EachBatchExec;
+use crate::functions::sizes::batch_bytes;
 
 #[cfg(test)]
 mod tests;
@@ -91,9 +92,7 @@ struct Held {
 impl Held {
     fn charge(&self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows() as u64;
-        let columns = batch.columns().iter();
-        let columns: u64 = columns.map(|column| array_bytes(column.as_ref())).sum();
-        let bytes = columns.saturating_add(rows.saturating_mul(ROW_BYTES));
+        let bytes = batch_bytes(batch).saturating_add(rows.saturating_mul(ROW_BYTES));
         self.reservation.try_grow(bytes as usize)?;
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -180,11 +179,11 @@ impl ExecutionPlan for HeldRowsExec {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         });
+        // What goes in is charged. This is put in behind all planning: no rule sees it.
         let children = self.window.children().into_iter().map(|child| {
-            let charged = ChargedExec {
-                input: Arc::clone(child),
-                held: Arc::clone(&held),
-            };
+            let held = Arc::clone(&held);
+            let charge = move |batch: &RecordBatch| held.charge(batch);
+            let charged = EachBatchExec::new("ChargedExec", Arc::clone(child), charge);
             Arc::new(charged) as Arc<dyn ExecutionPlan>
         });
         let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -212,83 +211,5 @@ impl ExecutionPlan for HeldRowsExec {
         _: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         Ok(Arc::clone(&input[0]))
-    }
-}
-
-/// The input of a window operator: what it gives is charged. It is made when the operator runs, behind all planning.
-#[derive(Debug)]
-struct ChargedExec {
-    input: Arc<dyn ExecutionPlan>,
-    held: Arc<Held>,
-}
-
-impl DisplayAs for ChargedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ChargedExec")
-    }
-}
-
-impl ExecutionPlan for ChargedExec {
-    fn name(&self) -> &str {
-        "ChargedExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) => Ok(Arc::new(Self {
-                input,
-                held: Arc::clone(&self.held),
-            })),
-            None => Ok(self),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
-        let schema = input.schema();
-        let held = Arc::clone(&self.held);
-        let input = input.map(move |batch| {
-            let batch = batch?;
-            held.charge(&batch)?;
-            Ok(batch)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))
     }
 }

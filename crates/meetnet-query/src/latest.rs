@@ -24,6 +24,7 @@ use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Rights;
 use meetnet_model::time::format_rfc3339;
 
+use crate::catalog::HISTORY_SUFFIX;
 use crate::client::Client;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::QueryRequest;
@@ -198,7 +199,7 @@ impl QueryService {
         since: i64,
     ) -> Result<Option<u64>, QueryError> {
         let sql = format!(
-            "SELECT count(*) FROM \"{}_history\" WHERE {RECORDED_AT} > '{}'",
+            "SELECT count(*) FROM \"{}{HISTORY_SUFFIX}\" WHERE {RECORDED_AT} > '{}'",
             table.declaration.id,
             format_rfc3339(since)
         );

@@ -19,6 +19,7 @@ mod catalog;
 mod client;
 mod connections;
 mod cooperative;
+mod each_batch;
 pub mod encode;
 mod error;
 mod functions;

@@ -27,14 +27,16 @@ const PARAMETERS_MAX: usize = 65_535;
 /// A plan that only reads.
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
-    /// What clients call the columns; None: as the plan does.
-    names: Option<Vec<String>>,
+    pub(crate) names: ShownNames,
 }
 
-impl Planned {
+/// What clients call the columns of a plan; None: as the plan does.
+pub(crate) struct ShownNames(Option<Vec<String>>);
+
+impl ShownNames {
     /// Returns a schema with the names that clients know.
-    pub(crate) fn named(&self, schema: SchemaRef) -> SchemaRef {
-        match &self.names {
+    pub(crate) fn of(&self, schema: SchemaRef) -> SchemaRef {
+        match &self.0 {
             Some(names) if names.len() == schema.fields().len() => {
                 let fields = schema.fields().iter().zip(names);
                 let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
@@ -44,7 +46,9 @@ impl Planned {
             _ => schema,
         }
     }
+}
 
+impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
         Ok(Self {
@@ -72,7 +76,10 @@ pub(crate) async fn planned(
     };
     let plan = session.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
-    Ok(Planned { plan, names })
+    Ok(Planned {
+        plan,
+        names: ShownNames(names),
+    })
 }
 
 /// Refuses by its word what would change something: its plan would be refused as well, but only where its values fit the
@@ -158,9 +165,8 @@ pub(crate) async fn described(
     let is_known = parameters.iter().all(Option::is_some);
     let plan = coerced(session, plan, is_known)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
-    let planned = Planned { plan, names };
     Ok(StatementDescription {
-        schema: planned.named(schema),
+        schema: names.of(schema),
         parameters,
         through: reach.through,
         stable_time: reach.stable_time,
@@ -173,11 +179,7 @@ pub(crate) async fn described(
 ///
 /// Where the types of parameters are not known, what stands for them may fit nowhere. Then the plan stays as it is.
 fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<LogicalPlan> {
-    let is_about_a_plan = matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    );
-    if is_about_a_plan {
+    if is_about_a_plan(&plan) {
         return Ok(plan);
     }
     let before = (!is_known).then(|| plan.clone());
@@ -187,6 +189,14 @@ fn coerced(session: &SessionState, plan: LogicalPlan, is_known: bool) -> Result<
         (Err(_), Some(before)) => Ok(before),
         (analyzed, _) => analyzed,
     }
+}
+
+/// Returns true for a plan that answers what another plan or table is like, not its rows.
+pub(crate) fn is_about_a_plan(plan: &LogicalPlan) -> bool {
+    matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    )
 }
 
 fn refused(message: String) -> DataFusionError {

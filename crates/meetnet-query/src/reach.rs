@@ -11,6 +11,7 @@ use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
+use crate::planning::is_about_a_plan;
 use crate::state::AnswerState;
 use crate::table::MeetnetTable;
 
@@ -33,10 +34,7 @@ impl Reach {
     pub(crate) fn of_plan(plan: &LogicalPlan, tables: &SnapshotTables) -> Self {
         let mut read: Vec<Arc<TableSnapshot>> = Vec::new();
         let mut is_as_of = true;
-        let mut is_steady = !matches!(
-            plan,
-            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-        );
+        let mut is_steady = !is_about_a_plan(plan);
         // Neither closure fails, so neither do the walks.
         let _ = plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node {

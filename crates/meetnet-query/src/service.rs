@@ -85,10 +85,15 @@ impl Shared {
         request.time_max.map_or(most, |asked| asked.min(most))
     }
 
-    /// How many rows an answer may have.
-    fn row_limit(&self, client: &Client, request: &QueryRequest) -> usize {
+    /// How many rows an answer to a client may have.
+    fn row_limit_of(&self, client: &Client) -> usize {
         let own = client.limits().and_then(|limits| limits.row_limit);
-        let most = own.unwrap_or(self.options.row_limit);
+        own.unwrap_or(self.options.row_limit)
+    }
+
+    /// How many rows the answer to a request may have.
+    fn row_limit(&self, client: &Client, request: &QueryRequest) -> usize {
+        let most = self.row_limit_of(client);
         request.row_limit.map_or(most, |asked| asked.min(most))
     }
 
@@ -100,12 +105,13 @@ impl Shared {
 
     /// Begins the entry of a request in the audit log; None where nobody keeps one, and for this process itself.
     fn noted(&self, client: &Client, request: &QueryRequest) -> Option<Noted> {
-        let audit = self.options.audit.as_ref()?;
+        let audit = self.options.audit.as_ref();
+        let audit = audit.filter(|_| !client.is_own())?;
         let snapshot = self.snapshot.load();
         let is_function = |name: &str| self.sessions.has_function(name);
         let most = self.options.sql_bytes_max;
-        (!client.is_own())
-            .then(|| Noted::begin(audit, client, request, &snapshot, most, is_function))
+        let noted = Noted::begin(audit, client, request, &snapshot, most, is_function);
+        Some(noted)
     }
 
     /// Returns the tables that a request may read, at the newest snapshot.
@@ -239,8 +245,7 @@ impl QueryService {
 
     /// Returns how many rows an answer to the client may have.
     pub fn row_limit(&self) -> usize {
-        let own = self.client.limits().and_then(|limits| limits.row_limit);
-        own.unwrap_or(self.inner.shared.options.row_limit)
+        self.inner.shared.row_limit_of(&self.client)
     }
 
     /// Notes in the audit log that a request was answered with so many rows and bytes from what somebody has kept.

@@ -5,26 +5,17 @@
 //! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
-use datafusion::common::Statistics;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    ReplaceChildrenOptions,
-};
-use futures::StreamExt;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
+use crate::each_batch::EachBatchExec;
 use crate::functions::sizes::{array_bytes, length_at, longest_value};
 
 /// Bytes that `unnest` may make of one row.
@@ -65,10 +56,9 @@ pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dy
         if position < first {
             return input;
         }
-        Arc::new(WideRowsExec {
-            input,
-            of_rows: of_rows.clone(),
-        })
+        let of_rows = of_rows.clone();
+        let look = move |batch: &RecordBatch| of_rows.check(batch);
+        Arc::new(EachBatchExec::new("WideRowsExec", input, look))
     });
     let children = children.collect();
     let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -83,14 +73,8 @@ fn unnested(node: &dyn ExecutionPlan) -> Option<Arc<[usize]>> {
     Some(lists.map(|list| list.index_in_input_schema).collect())
 }
 
-/// Refuses rows of which too much would be made.
-#[derive(Debug)]
-struct WideRowsExec {
-    input: Arc<dyn ExecutionPlan>,
-    of_rows: Use,
-}
-
 impl Use {
+    /// Refuses rows of which too much would be made.
     fn check(&self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Unnested(lists) => check_unnested(batch, lists),
@@ -145,91 +129,4 @@ fn check_repeated(batch: &RecordBatch) -> Result<()> {
 
 fn row_bytes(column: &ArrayRef, row: usize) -> u64 {
     array_bytes(column.slice(row, 1).as_ref())
-}
-
-impl DisplayAs for WideRowsExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WideRowsExec")
-    }
-}
-
-impl ExecutionPlan for WideRowsExec {
-    fn name(&self) -> &str {
-        "WideRowsExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) => Ok(Arc::new(Self {
-                input,
-                of_rows: self.of_rows.clone(),
-            })),
-            None => Ok(self),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
-        let schema = input.schema();
-        let of_rows = self.of_rows.clone();
-        let input = input.map(move |batch| {
-            let batch = batch?;
-            of_rows.check(&batch)?;
-            Ok(batch)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        input: &[Arc<Statistics>],
-        _: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        Ok(Arc::clone(&input[0]))
-    }
 }

@@ -14,10 +14,9 @@ use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
+use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::common::timestamp_type;
 
-const SECOND_US: i64 = 1_000_000;
-const DAY_US: i64 = 86_400 * SECOND_US;
 /// 1970-01-05, a Monday.
 const MONDAY_US: i64 = 4 * DAY_US;
 

@@ -62,12 +62,14 @@ pub(super) enum Work {
     Pattern,
 }
 
+fn is_constant(args: &[ColumnarValue]) -> bool {
+    args.iter()
+        .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
+}
+
 /// Returns how many bytes a call may make, and of how many rows they are.
 pub(super) fn most(args: &[ColumnarValue], rows: usize) -> (u64, usize) {
-    let is_constant = args
-        .iter()
-        .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-    if is_constant {
+    if is_constant(args) {
         (CONSTANT_BYTES_MAX, 1)
     } else {
         (OUTPUT_BYTES_MAX, rows.max(1))
@@ -118,9 +120,7 @@ impl Bounded {
                 Box::new(move |row| length_at(first, row).saturating_mul(cost))
             }
         };
-        let is_constant = args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = is_constant(args);
         let rows = if is_constant { rows.min(1) } else { rows };
         let work: Vec<u64> = (0..rows).map(of_row).collect();
         if work.iter().any(|steps| *steps > ROW_WORK_MAX) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
@@ -27,6 +27,12 @@ pub(super) fn scalar_bytes(scalar: &ScalarValue) -> usize {
             .primitive_width()
             .unwrap_or_else(|| other.size()),
     }
+}
+
+/// Bytes of the values that the columns of a batch show.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter();
+    columns.map(|column| array_bytes(column.as_ref())).sum()
 }
 
 /// Bytes of the values an array shows; a slice of a large buffer counts for its part.

@@ -22,9 +22,9 @@ use crate::admission::Permit;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::error::{QueryError, QueryErrorKind};
-use crate::functions::sizes::array_bytes;
+use crate::functions::sizes::batch_bytes;
 use crate::options::QueryRequest;
-use crate::planning::planned;
+use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
@@ -149,10 +149,9 @@ impl Task {
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
-        let planned = planned
+        let Planned { plan, names } = planned
             .and_then(|planned| planned.with_values(&self.request.parameters))
             .map_err(classify)?;
-        let plan = planned.plan.clone();
         let reach = Reach::of_plan(&plan, &tables);
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
@@ -178,7 +177,7 @@ impl Task {
                 ),
             ));
         }
-        let schema = planned.named(physical.schema());
+        let schema = names.of(physical.schema());
         let units = schema
             .fields()
             .iter()
@@ -202,8 +201,8 @@ impl Task {
             let over = batch.num_rows() > left;
             let batch = if over { batch.slice(0, left) } else { batch };
             rows += batch.num_rows();
-            let batch_bytes = bytes_of(&batch);
-            bytes = bytes.saturating_add(batch_bytes);
+            let of_batch = batch_bytes(&batch);
+            bytes = bytes.saturating_add(of_batch);
             if bytes > self.limits.bytes {
                 return Err(self.too_many_bytes());
             }
@@ -215,7 +214,7 @@ impl Task {
                 let batch_rows = batch.num_rows() as u64;
                 self.send(batch).await?;
                 if let Some(noted) = &mut self.noted {
-                    noted.add(batch_rows, batch_bytes);
+                    noted.add(batch_rows, of_batch);
                 }
             }
             if over {
@@ -263,11 +262,6 @@ impl Task {
     }
 }
 
-fn bytes_of(batch: &RecordBatch) -> u64 {
-    let columns = batch.columns().iter();
-    columns.map(|column| array_bytes(column.as_ref())).sum()
-}
-
 pub(super) fn expired() -> QueryError {
     QueryError::new(
         QueryErrorKind::SnapshotExpired,
@@ -308,11 +302,7 @@ fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
 
 /// Asks for one row more than the limit, so that a cut answer is known as one.
 fn with_limit(plan: LogicalPlan, row_limit: usize) -> Result<LogicalPlan, DataFusionError> {
-    let has_no_limit = matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    );
-    if has_no_limit || row_limit > PLANNED_LIMIT_MAX {
+    if is_about_a_plan(&plan) || row_limit > PLANNED_LIMIT_MAX {
         return Ok(plan);
     }
     LogicalPlanBuilder::from(plan)

@@ -1,6 +1,13 @@
 //! Limits of statements and answers: what explodes is refused by kind, what takes long ends.
 
-use super::*;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{assert_idle_within_a_second, service, text};
+use crate::error::QueryErrorKind;
+use crate::fixture;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
 
 /// A chain of names in WITH: `first`, then `steps` times `step` of `x` of the name before.
 fn chain(first: &str, step: &str, steps: usize) -> String {
@@ -181,6 +188,21 @@ async fn an_answer_has_no_more_bytes_and_time_than_it_may() {
     };
     assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
     assert!(error.message.contains("to read the answer"), "{error}");
+}
+
+#[tokio::test]
+async fn memory_is_limited_per_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 1 << 20,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let wide = "SELECT array_agg(a.place || b.place) FROM counts a, counts b";
+    let error = text(&service, QueryRequest::public(wide))
+        .await
+        .expect_err("too large");
+    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
 }
 
 #[tokio::test]

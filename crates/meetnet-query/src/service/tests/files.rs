@@ -1,0 +1,94 @@
+//! Files that are broken or gone: an answer names them, or does without them.
+
+use std::sync::Arc;
+
+use meetnet_lake::snapshot::TableSnapshot;
+
+use super::{service, text};
+use crate::error::QueryErrorKind;
+use crate::fixture;
+use crate::options::QueryRequest;
+use crate::service::QueryService;
+
+/// A file that is damaged, or lost for good, is named; files that vacuum removes are not in the newest snapshot.
+#[tokio::test]
+async fn a_broken_file_is_named_and_other_files_answer() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let sql = "SELECT sum(car) FROM counts WHERE time BETWEEN '2026-02-01T00:00:00Z' AND '2026-02-28T00:00:00Z'";
+    let before = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let february = Arc::clone(&before.files[1]);
+    let path = lake.folder.path().join("counts").join(&*february.path);
+    let whole = std::fs::read(&path).expect("a file");
+    let check = async |service: &QueryService, what: &str| {
+        let error = text(service, QueryRequest::public(sql)).await;
+        let error = error.expect_err("the file is broken");
+        assert_eq!(error.kind, QueryErrorKind::Internal, "{error}");
+        for part in [&*february.path, what, "meetnet check"] {
+            assert!(error.message.contains(part), "{error} should say {part}");
+        }
+        assert!(
+            !error
+                .message
+                .contains(&*lake.folder.path().to_string_lossy())
+        );
+        let other = "SELECT sum(car) FROM counts WHERE time < '2026-02-01T00:00:00Z'";
+        text(service, QueryRequest::public(other))
+            .await
+            .expect("the rows of other files");
+    };
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[4..middle].fill(0xff);
+    std::fs::write(&path, damaged).expect("written");
+    check(&service, "has other bytes than were written").await;
+    std::fs::remove_file(&path).expect("removed");
+    check(&service, "is missing").await;
+}
+
+/// Vacuum removes a file that an old snapshot names.
+#[tokio::test]
+async fn a_file_that_the_newest_snapshot_does_not_name_may_be_gone() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let sql = "SELECT sum(car) FROM counts WHERE segment_id = 2";
+    let before = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let february = Arc::clone(&before.files[1]);
+    std::fs::remove_file(lake.folder.path().join("counts").join(&*february.path)).expect("removed");
+
+    let kept = before
+        .files
+        .iter()
+        .filter(|file| file.path != february.path)
+        .cloned()
+        .collect();
+    lake.publish(TableSnapshot {
+        files: Arc::new(kept),
+        ..TableSnapshot::clone(&before)
+    });
+    let answer = text(&service, QueryRequest::public(sql))
+        .await
+        .expect("the new snapshot");
+    assert!(answer.contains("2000.0"), "{answer}");
+}
+
+/// Limits and retries hold on every way to the files.
+#[tokio::test]
+async fn a_file_gone_under_a_view_is_noticed() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let table = Arc::clone(&lake.snapshot.load().tables[&"revised".into()]);
+    for file in table.files.iter() {
+        std::fs::remove_file(lake.folder.path().join("revised").join(&*file.path))
+            .expect("removed");
+    }
+    for sql in [
+        "SELECT sum(car) FROM revised_as_of('2026-01-01T12:00:00Z')",
+        "SELECT sum(car) FROM revised_history WHERE superseded_at IS NULL",
+        "SELECT sum(car) FROM revised_history WHERE segment_id = 1 AND superseded_at > '2026-01-01T08:00:00Z'",
+    ] {
+        let error = text(&service, QueryRequest::public(sql)).await;
+        let error = error.expect_err("the files are gone");
+        assert!(error.message.contains("is missing"), "{sql}: {error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What a session may not see is in no answer: private datasets, rows of other licences.
+
+use std::collections::BTreeSet;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use meetnet_model::ids::LicenceId;
+
+use super::{service, text};
+use crate::fixture;
+use crate::options::QueryRequest;
+
+#[tokio::test]
+async fn private_datasets_exist_for_the_data_team_only() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let sql = "SELECT count(*) FROM notes";
+    assert!(
+        text(&service, QueryRequest::private(sql))
+            .await
+            .expect("rows")
+            .contains("| 1 ")
+    );
+    let tables = text(&service, QueryRequest::public("SHOW TABLES"))
+        .await
+        .expect("tables");
+    assert!(
+        tables.contains("counts") && !tables.contains("notes"),
+        "{tables}"
+    );
+    let columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'notes'";
+    let columns = service
+        .query(QueryRequest::public(columns))
+        .await
+        .expect("columns")
+        .collect()
+        .await;
+    assert_eq!(columns.expect("columns").len(), 0);
+}
+
+#[tokio::test]
+async fn no_row_of_another_licence_gets_through() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let only = |licence: &str, sql: &str| QueryRequest {
+        licences: Some(BTreeSet::from([LicenceId::new(licence)])),
+        ..QueryRequest::private(sql)
+    };
+    // Whatever names the dataset: itself, its history, a time, a subquery, a join.
+    for (licence, sql, rows) in [
+        ("ODbL-1.0", "SELECT count(*) FROM counts", 10),
+        ("CC0-1.0", "SELECT count(*) FROM counts", 601),
+        ("CC-BY-4.0", "SELECT count(*) FROM counts", 0),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM counts WHERE licence <> 'ODbL-1.0'",
+            0,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM meetnet.public.counts AS c",
+            10,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM (SELECT * FROM counts LIMIT 1000)",
+            10,
+        ),
+        ("ODbL-1.0", "SELECT count(*) FROM revised_history", 2),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM revised_as_of('2026-02-11T00:00:00Z')",
+            1,
+        ),
+        (
+            "ODbL-1.0",
+            "SELECT count(*) FROM generate_series(1, 1) WHERE 1 IN (SELECT segment_id FROM counts)",
+            0,
+        ),
+        (
+            "CC0-1.0",
+            "SELECT count(*) FROM counts a JOIN counts b USING (segment_id, time) WHERE a.segment_id = 9",
+            0,
+        ),
+        (
+            "ODbL-1.0",
+            "WITH c AS (SELECT * FROM counts UNION ALL SELECT * FROM counts) SELECT count(*) FROM c",
+            20,
+        ),
+    ] {
+        let mut answer = service.query(only(licence, sql)).await.expect(sql);
+        let batches = answer.collect().await.expect(sql);
+        let counted = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(counted, rows, "{licence}: {sql}");
+    }
+}
