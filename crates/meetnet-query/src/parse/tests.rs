@@ -96,9 +96,9 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
         format!("SELECT {within} FROM {}", from(more))
     };
     for (sql, is_taken) in [
-        (spread("a", 39), true),
-        (spread("a", 40), false),
-        (spread("(SELECT 1) AS a", 40), false),
+        (spread("a", 35), true),
+        (spread("a", 36), false),
+        (spread("(SELECT 1) AS a", 36), false),
         // Each reads one more than the one before.
         (chain(150, "before"), true),
         (chain(7, "before AS a, before AS b"), true),

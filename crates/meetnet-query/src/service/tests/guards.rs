@@ -95,7 +95,7 @@ async fn what_explodes_is_too_large() {
             "as a plain number",
         ),
         (
-            "SELECT to_char(time, repeat('%c', 10000)) FROM counts",
+            "SELECT to_char(to_timestamp(value), repeat('%c', 10000)) FROM generate_series(1, 1000)",
             "to_char",
         ),
         ("SELECT repeat('x', 2000000) FROM counts", "1 MiB"),
@@ -114,8 +114,11 @@ async fn what_explodes_is_too_large() {
     ] {
         let shown = &sql[..sql.len().min(100)];
         let started = Instant::now();
-        let error = text(&service, QueryRequest::public(sql)).await;
-        let error = error.expect_err(shown);
+        // Not as a table: what should have been refused takes for ever to lay out.
+        let error = match service.query(QueryRequest::public(sql)).await {
+            Ok(answer) => answer.collect().await.expect_err(shown),
+            Err(error) => error,
+        };
         assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
         assert!(error.message.contains(message), "{shown}: {error}");
         assert!(started.elapsed() < Duration::from_secs(5), "{shown}");
