@@ -116,7 +116,7 @@ async fn what_explodes_is_too_large() {
         let started = Instant::now();
         // Not as a table: what should have been refused takes for ever to lay out.
         let error = match service.query(QueryRequest::public(sql)).await {
-            Ok(answer) => answer.collect().await.expect_err(shown),
+            Ok(mut answer) => answer.collect().await.expect_err(shown),
             Err(error) => error,
         };
         assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
