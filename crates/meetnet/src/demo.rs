@@ -264,7 +264,8 @@ async fn load_history(
     signal: &StopSignal,
 ) -> Result<(), Failure> {
     let imported = state.imported.clone();
-    let prefix = format!("demo/{}/{}", state.seed, state.end_us);
+    // Without `/`: behind one, ids would take turns (`Lake::import_position`), and sources do not.
+    let prefix = format!("demo-{}-{}", state.seed, state.end_us);
     let stop = signal.clone();
     let started = Instant::now();
     let loaded = tokio::task::spawn_blocking(move || {

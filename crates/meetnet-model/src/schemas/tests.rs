@@ -204,7 +204,7 @@ fn faults_of_the_text() {
         "grain = \"month\"\ncolour = \"red\"",
         &[
             "water.toml:5: unknown field `colour`, expected one of `id`, `version`, `kind`, `grain`, `key`, \
-           `licence`, `attribution`, `title`, `description`, `rule`, `derive`, `column`; correct or remove it",
+           `licence`, `attribution`, `title`, `description`, `rule`, `derive`, `assess`, `gather`, `column`; correct or remove it",
         ],
     );
     check(

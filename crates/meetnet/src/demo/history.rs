@@ -98,7 +98,7 @@ fn import(
     totals: &mut Totals,
 ) -> anyhow::Result<u64> {
     let dataset = chunk.declaration.id.clone();
-    let import_id = format!("{prefix}/{}", chunk.source);
+    let import_id = format!("{prefix}-{}", chunk.source);
     let rows = chunk.batch.num_rows() as u64;
     let consumed = totals
         .entry(format!("{}/{dataset}", chunk.source))
@@ -133,7 +133,7 @@ fn is_present(totals: &Totals, commands: &PipelineCommands, prefix: &str) -> any
         let Some((source, dataset)) = name.split_once('/') else {
             return Ok(false);
         };
-        let import_id = format!("{prefix}/{source}");
+        let import_id = format!("{prefix}-{source}");
         let position = commands.import_position(&DatasetId::new(dataset), &import_id)?;
         if position.unwrap_or(0) < *total {
             return Ok(false);

@@ -24,8 +24,8 @@ async fn what_explodes_is_too_large() {
     let service = service(&lake);
     let types = chain("SELECT 1 AS x", "struct(x, x)", 40);
     let literals = chain("SELECT 1 AS x", "{a: x, b: x}", 40);
-    let lists = chain("SELECT [car, car] AS x FROM counts", "[x, x]", 14);
-    let lists_by_operator = chain("SELECT [car] AS x FROM counts", "x || x", 20);
+    let lists = chain("SELECT [car, car] AS x FROM counts", "[x, x]", 24);
+    let lists_by_operator = chain("SELECT [car] AS x FROM counts", "x || x", 26);
     let overlays = chain(
         "SELECT place AS x FROM counts",
         "overlay(x PLACING x FROM 1 FOR 0)",
