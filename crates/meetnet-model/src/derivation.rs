@@ -127,7 +127,10 @@ impl Condition {
 
 /// A value that a key column of the input has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "is no value of a key column; write a whole number, or a text in quotes"
+)]
 pub enum ConditionValue {
     /// Of an integer column.
     Int(i64),

@@ -309,6 +309,24 @@ fn the_mapping_is_checked_where_it_stands() {
         &source("licence", "sentinel = [1]\nlicence"),
         "city/meetnet.toml:9: unknown key `sentinel`; did you mean `sentinels`?",
     );
+    let no_sensor = "city/meetnet.toml:8: does not say which sensor; write a text, with captures of the topic where it has some \
+                     (\"{device}\"), { pointer = \"/id\" } or { field = \"id\" }";
+    for wrong in [
+        "{ column = \"id\" }",
+        "{ pointer = \"/id\", fied = \"id\" }",
+        "{ pointer = \"/id\", field = \"id\" }",
+        "7",
+    ] {
+        check(&source("\"{device}\"\n", &format!("{wrong}\n")), no_sensor);
+    }
+    check(
+        &source("licence", "sentinels = [true]\nlicence"),
+        "city/meetnet.toml:9: is no sentinel; write a number, or a text in quotes",
+    );
+    check(
+        &source("licence", "constants = { uptime = [1] }\nlicence"),
+        "city/meetnet.toml:9: is no constant; write a number, a text in quotes, true or false",
+    );
 }
 
 #[test]
