@@ -12,6 +12,7 @@ use crate::harness::{self, RECEIVED_AT};
 
 mod lorawan;
 mod mqtt;
+mod polled;
 mod sensor_community;
 mod standards;
 mod telraam;
@@ -82,7 +83,7 @@ impl Tally {
 }
 
 /// Property, time, value and interval of every row of a long dataset.
-fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> {
+pub(crate) fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> {
     let mut found = Vec::new();
     for rows in &decoded.rows {
         let column = |name: &str| {
