@@ -213,8 +213,8 @@ pub fn is_licence_id(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
 }
 
-/// Returns the datasets that a source's messages can become rows of: those its format always fills and those its map
-/// names.
+/// Returns the datasets that a source's messages can become rows of, as far as they are declared: those its format always
+/// fills and those its map names.
 pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
     let by_format: &[&str] = match source.format {
         WireFormat::Telraam => &["traffic", "segments"],
@@ -226,8 +226,8 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
         WireFormat::Influx if source.map.is_empty() => &["air", "heat", "noise"],
         WireFormat::Ecowitt => &["heat"],
         WireFormat::Wunderground => &["air", "heat"],
-        // What its default mappings fill.
-        WireFormat::Ngsi => &["air", "heat", "traffic"],
+        // What its default mappings fill; no dataset of waste is built in, but a city may declare one.
+        WireFormat::Ngsi => &["air", "heat", "traffic", "waste"],
         WireFormat::TtsV3
         | WireFormat::ChirpstackV4
         | WireFormat::SensorThings

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::dataset::DatasetDeclaration;
 use crate::declarations::DECODER_VERSION;
 use crate::ids::LicenceId;
 use crate::schemas;
@@ -122,7 +123,15 @@ fn source(id: &str, format: WireFormat, licence: &str, mapped: &[&str]) -> Sourc
 }
 
 fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&str]) {
-    let mut datasets = schemas::builtin().datasets;
+    check_in(schemas::builtin().datasets, sources, licences, expect);
+}
+
+fn check_in(
+    mut datasets: BTreeMap<DatasetId, Arc<DatasetDeclaration>>,
+    sources: Vec<SourceDeclaration>,
+    licences: &[(&str, &str)],
+    expect: &[&str],
+) {
     for (id, licence) in licences {
         let dataset = datasets.get_mut(&DatasetId::new(id)).unwrap();
         Arc::make_mut(dataset).licence = Some(LicenceId::new(licence));
@@ -142,6 +151,31 @@ fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&
         .map(ToString::to_string)
         .collect();
     assert_eq!(errors, expect);
+}
+
+#[test]
+fn a_dataset_that_a_city_declares_for_a_format_counts() {
+    let mut datasets = schemas::builtin().datasets;
+    let mut waste = DatasetDeclaration::clone(&datasets[&DatasetId::new("noise")]);
+    waste.id = DatasetId::new("waste");
+    datasets.insert(waste.id.clone(), Arc::new(waste));
+    let orion = || source("orion", WireFormat::Ngsi, "CC-BY-NC-4.0", &[]);
+    check_in(
+        datasets.clone(),
+        vec![orion()],
+        &[("waste", "CC-BY-NC-4.0")],
+        &[],
+    );
+    check_in(
+        datasets,
+        vec![orion()],
+        &[("waste", "CC0-1.0")],
+        &[
+            "dataset `waste` declares CC0-1.0, but its source `orion` is under CC-BY-NC-4.0, which asks for attribution and \
+           non-commercial use; declare CC-BY-NC-4.0 for the dataset, or none so that each row keeps its own, \
+           or take the source out",
+        ],
+    );
 }
 
 #[test]
