@@ -405,6 +405,47 @@ fn a_dataset_may_not_promise_more_than_its_sources_allow() {
 }
 
 #[test]
+fn what_series_name_counts_among_what_a_source_fills() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    // A dataset of a city's own: nothing but the series says that the source fills it.
+    let water = include_str!("../../../../../schemas/noise.toml");
+    write(
+        "water.toml",
+        &water.replacen("id = \"noise\"", "id = \"water\"", 1),
+    );
+    write(
+        "properties.toml",
+        "[[property]]\nname = \"water_temperature\"\ndataset = \"water\"\nunit = \"Cel\"\n\
+         iri = \"http://vocab.nerc.ac.uk/standard_name/water_temperature/\"\nrange = [-2, 40]\n\
+         title = { nl = \"Watertemperatuur\", en = \"Water temperature\", fr = \"Température de l'eau\" }\n",
+    );
+    let text = |licence: &str| {
+        format!(
+            "[schemas]\ndir = \"{}\"\n[[dataset]]\nid = \"water\"\nlicence = \"{licence}\"\n\
+             [[source]]\nid = \"dyle\"\nkind = \"opensensemap\"\nlicence = \"CC-BY-4.0\"\n\
+             contact = \"data@leuven.example\"\nseries = [{{ \
+             id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"water_temperature\" }}]\n",
+            folder.path().display()
+        )
+    };
+    check(
+        &text("CC0-1.0"),
+        "city/meetnet.toml:9: dataset `water` declares CC0-1.0, but its source `dyle` is under CC-BY-4.0, which asks for attribution; \
+         declare CC-BY-4.0 for the dataset, or none so that each row keeps its own, or take the source out",
+    );
+    let config = right(&text("CC-BY-4.0"), &[]);
+    let water = config.declarations.dataset("water").expect("declared");
+    let licences: Vec<&str> = water.source_licences.keys().map(|id| id.as_str()).collect();
+    assert_eq!(licences, ["CC-BY-4.0"]);
+    // Decoders take no map for series, so none is left.
+    let sources: Vec<_> = config.declarations.sources.values().collect();
+    assert!(sources.len() == 1 && sources[0].map.is_empty());
+}
+
+#[test]
 fn secrets_stand_nowhere_in_the_file() {
     let advice = "a secret must not stand in the configuration; write { env = \"NAME\" } or { file = \"path\" }";
     check(
