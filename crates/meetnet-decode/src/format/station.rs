@@ -32,7 +32,7 @@ use crate::fields::{FieldNames, Fields, Slot, TextValues};
 use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
 use crate::group::{Group, Output, Scratch};
-use crate::identity::IdFault;
+use crate::identity::{IdFault, is_mac_address};
 use crate::instant::{self, TimeFault};
 use crate::json::read::{self, Reading};
 use crate::mapping::MappingFault;
@@ -197,7 +197,8 @@ impl StationDecoder {
                     .map(|key| FoundId::Hardware(PASSKEY, key.into())),
             },
             Sender::Wunderground { id, .. } => fields.source_text(*id).map(|id| {
-                if wunderground::is_mac_address(id) {
+                // What Weather Underground gives has other letters.
+                if is_mac_address(id) {
                     FoundId::Hardware(DECLARED_HARDWARE_ID, id.into())
                 } else {
                     FoundId::Plain(id.into())

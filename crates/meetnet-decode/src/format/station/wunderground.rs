@@ -15,22 +15,6 @@ pub(super) const HP1001: [&str; 2] = ["outtemp", "light"];
 pub(super) const OUTDOORS: [&str; 2] = ["tempf", "outtemp"];
 /// What the names of all rain fields have in them.
 pub(super) const RAIN: &str = "rain";
-/// Hexadecimal digits of a MAC address.
-const MAC_DIGITS: usize = 12;
-
-/// Returns true for a MAC address, which some bridges send where an ID belongs: 12 hexadecimal digits, or 6 pairs of them
-/// with `:` or `-` between. What Weather Underground gives has other letters.
-pub(super) fn is_mac_address(id: &str) -> bool {
-    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_of_pairs = |separator: char| {
-        id.split(separator).count() * 2 == MAC_DIGITS
-            && id
-                .split(separator)
-                .all(|pair| pair.len() == 2 && is_hex(pair))
-    };
-    (id.len() == MAC_DIGITS && is_hex(id)) || is_of_pairs(':') || is_of_pairs('-')
-}
-
 /// An index, except from HP1001 consoles.
 pub(super) const UV: &str = "uv";
 
