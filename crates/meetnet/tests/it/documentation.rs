@@ -48,7 +48,7 @@ fn every_metric_is_documented_and_none_that_is_gone() {
     for text in sources.iter().map(read) {
         let made = names(&text).filter(|(before, ..)| {
             let before = before.trim_end_matches('"').trim_end();
-            MAKERS.iter().any(|maker| before.ends_with(maker))
+            MAKERS.iter().any(|maker| before.ends_with(*maker))
         });
         counted.extend(made.map(|(_, name, _)| name.to_owned()));
     }
