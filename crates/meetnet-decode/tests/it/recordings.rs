@@ -181,7 +181,7 @@ fn no_recording_is_left_unread() {
             names_below(&folder, name, &mut names);
         }
     }
-    let is_read = |name: &String| READERS.iter().any(|(begin, _)| name.starts_with(begin));
+    let is_read = |name: &String| READERS.iter().any(|(begin, _)| name.starts_with(*begin));
     let unread: Vec<&String> = names.iter().filter(|name| !is_read(name)).collect();
     assert!(unread.is_empty(), "no test reads {unread:?}");
     println!("{} recordings", names.len());
