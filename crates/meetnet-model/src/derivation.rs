@@ -329,7 +329,7 @@ impl ColumnRule {
 pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for source in declarations.sources.values() {
-        for id in datasets_of(source) {
+        for id in datasets_of(source, &declarations.properties) {
             let Some(dataset) = declarations.datasets.get(&id) else {
                 continue;
             };

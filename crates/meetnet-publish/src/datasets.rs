@@ -268,7 +268,7 @@ fn attributions<'a>(
     let of_sources = declarations
         .sources
         .values()
-        .filter(|source| datasets_of(source).contains(&declaration.id))
+        .filter(|source| datasets_of(source, &declarations.properties).contains(&declaration.id))
         .filter_map(|source| source.attribution.as_deref());
     let mut attributions: Vec<&str> = Vec::new();
     for attribution in declaration
