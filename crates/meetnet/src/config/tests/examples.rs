@@ -164,11 +164,13 @@ fn fields<T: DeserializeOwned>() -> &'static [&'static str] {
 
 #[test]
 fn every_source_in_the_documentation_is_in_order() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let sources = std::fs::read_dir(docs.join("sources")).unwrap();
+    let sources = sources.map(|entry| entry.unwrap().path());
     let mut tested = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in sources.chain([docs.join("mosquitto.md")]) {
         let page = std::fs::read_to_string(&path).unwrap();
+        let tested_before = tested;
         let mut rest = page.as_str();
         while let Some((_, block)) = rest.split_once("\n```toml\n") {
             let (text, behind) = block.split_once("\n```").unwrap();
@@ -181,6 +183,7 @@ fn every_source_in_the_documentation_is_in_order() {
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             tested += 1;
         }
+        assert!(tested > tested_before, "{}: no source", path.display());
     }
-    assert!(tested >= 6, "{tested} examples");
+    assert!(tested > 15, "{tested} examples");
 }
