@@ -12,10 +12,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy::PrivacyKey;
-use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
+use meetnet_model::source::{
+    DECLARED_HARDWARE_ID, DeviceDeclaration, SourceDeclaration, WireFormat,
+};
 
 use crate::error::SetupProblem;
-use crate::identity::check_raw;
+use crate::identity::{check_raw, is_mac_address};
 use crate::mapping::Mapping;
 
 /// The declared devices of a source.
@@ -169,18 +171,31 @@ pub(crate) fn source_with_pseudonyms(
     source: &SourceDeclaration,
     key: &PrivacyKey,
 ) -> Option<SourceDeclaration> {
-    let kinds = source.hardware_kinds();
-    let names_one = |device: &DeviceDeclaration| !device.id.is_empty() && !device.id.contains('*');
-    if kinds.is_empty() || !source.devices.iter().any(names_one) {
+    let names_one = |device: &DeviceDeclaration| {
+        let is_one = !device.id.is_empty() && !device.id.contains('*');
+        is_one && !kinds_of(source, device).is_empty()
+    };
+    if !source.devices.iter().any(names_one) {
         return None;
     }
-    let mut source = source.clone();
-    for device in source.devices.iter_mut().filter(|device| names_one(device)) {
+    let mut hidden = source.clone();
+    for device in hidden.devices.iter_mut().filter(|device| names_one(device)) {
+        let kinds = kinds_of(source, device);
         let id = std::mem::take(&mut device.id);
         let pseudonym = |kind: &&str| key.hardware_id(kind, id.trim());
         device.pseudonyms = kinds.iter().map(pseudonym).collect();
     }
-    Some(source)
+    Some(hidden)
+}
+
+/// Returns the kinds of hardware ids that the id of a device may be of; none where it is a name.
+fn kinds_of(source: &SourceDeclaration, device: &DeviceDeclaration) -> &'static [&'static str] {
+    // Its decoder does the same with the ids of messages.
+    let finds_its_id = source.format == WireFormat::Wunderground && source.sensor_id.is_none();
+    if finds_its_id && is_mac_address(device.id.trim()) {
+        return &[DECLARED_HARDWARE_ID];
+    }
+    source.hardware_kinds()
 }
 
 #[cfg(test)]

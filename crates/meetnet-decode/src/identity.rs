@@ -108,6 +108,21 @@ pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     Ok(raw)
 }
 
+/// Hexadecimal digits of a MAC address.
+const MAC_DIGITS: usize = 12;
+
+/// Returns true for a MAC address: 12 hexadecimal digits, or 6 pairs of them with `:` or `-` between.
+pub(crate) fn is_mac_address(id: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_of_pairs = |separator: char| {
+        id.split(separator).count() * 2 == MAC_DIGITS
+            && id
+                .split(separator)
+                .all(|pair| pair.len() == 2 && is_hex(pair))
+    };
+    (id.len() == MAC_DIGITS && is_hex(id)) || is_of_pairs(':') || is_of_pairs('-')
+}
+
 #[derive(Clone, Debug)]
 enum Part {
     Literal(Box<str>),

@@ -18,6 +18,7 @@ mod options;
 mod socket;
 mod source;
 mod subscriptions;
+mod symptoms;
 
 pub use link::{TlsError, tls_client};
 pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsIdentity, TlsRoots, Url};

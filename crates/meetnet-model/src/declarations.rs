@@ -86,7 +86,7 @@ impl Declarations {
             Arc::make_mut(dataset).source_licences.clear();
         }
         for source in self.sources.values() {
-            for id in datasets_of(source) {
+            for id in datasets_of(source, &self.properties) {
                 let Some(dataset) = self.datasets.get_mut(&id) else {
                     continue;
                 };

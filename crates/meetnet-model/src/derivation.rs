@@ -127,7 +127,10 @@ impl Condition {
 
 /// A value that a key column of the input has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "is no value of a key column; write a whole number, or a text in quotes"
+)]
 pub enum ConditionValue {
     /// Of an integer column.
     Int(i64),
@@ -326,7 +329,7 @@ impl ColumnRule {
 pub fn check_filled(declarations: &Declarations) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for source in declarations.sources.values() {
-        for id in datasets_of(source) {
+        for id in datasets_of(source, &declarations.properties) {
             let Some(dataset) = declarations.datasets.get(&id) else {
                 continue;
             };

@@ -7,9 +7,11 @@
 //! `derived.rs` says. These are checks for the operator at start-up, not legal advice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::declarations::{DeclarationError, Declarations};
 use crate::ids::{DatasetId, LicenceId};
+use crate::property::PropertyDeclaration;
 use crate::source::{SourceDeclaration, WireFormat};
 
 mod derived;
@@ -213,21 +215,28 @@ pub fn is_licence_id(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
 }
 
-/// Returns the datasets that a source's messages can become rows of: those its format always fills and those its map
-/// names.
-pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
-    let by_format: &[&str] = match source.format {
-        WireFormat::Telraam => &["traffic", "segments"],
+/// Properties that formats fill wherever a declaration puts them: the datasets that hold them are named nowhere here.
+const SOUND_LEVELS: &[&str] = &["laeq", "lamin", "lamax"];
+const FILL_LEVELS: &[&str] = &["fill_level"];
+
+/// Returns the datasets that a source's messages can become rows of, as far as they are declared: those that its format always
+/// fills, those that hold a property of its format, and those that its map names.
+pub fn datasets_of(
+    source: &SourceDeclaration,
+    properties: &[Arc<PropertyDeclaration>],
+) -> BTreeSet<DatasetId> {
+    let (by_format, by_property): (&[&str], &[&str]) = match source.format {
+        WireFormat::Telraam => (&["traffic", "segments"], &[]),
         WireFormat::SensorCommunity | WireFormat::Ircel | WireFormat::Opensensemap => {
-            &["air", "heat", "noise", "stations"]
+            (&["air", "heat", "stations"], SOUND_LEVELS)
         }
-        WireFormat::Airrohr => &["air", "heat", "noise"],
+        WireFormat::Airrohr => (&["air", "heat"], SOUND_LEVELS),
         // Without a map the fields are airRohr's.
-        WireFormat::Influx if source.map.is_empty() => &["air", "heat", "noise"],
-        WireFormat::Ecowitt => &["heat"],
-        WireFormat::Wunderground => &["air", "heat"],
-        // What its default mappings fill.
-        WireFormat::Ngsi => &["air", "heat", "traffic"],
+        WireFormat::Influx if source.map.is_empty() => (&["air", "heat"], SOUND_LEVELS),
+        WireFormat::Ecowitt => (&["heat"], &[]),
+        WireFormat::Wunderground => (&["air", "heat"], &[]),
+        // What its default mappings fill; no dataset of waste is built in, but a city may declare one.
+        WireFormat::Ngsi => (&["air", "heat", "traffic"], FILL_LEVELS),
         WireFormat::TtsV3
         | WireFormat::ChirpstackV4
         | WireFormat::SensorThings
@@ -235,12 +244,20 @@ pub fn datasets_of(source: &SourceDeclaration) -> BTreeSet<DatasetId> {
         | WireFormat::Json
         | WireFormat::Ndjson
         | WireFormat::Csv
-        | WireFormat::Influx => &[],
+        | WireFormat::Influx => (&[], &[]),
     };
+    let holding = properties
+        .iter()
+        .filter(|property| by_property.contains(&property.name.as_str()))
+        .map(|property| property.dataset.clone());
     let mapped = source.map.iter().map(|entry| entry.dataset.clone());
     let placed = source.has_places().then(|| DatasetId::new("stations"));
     let by_format = by_format.iter().map(DatasetId::new);
-    by_format.chain(mapped).chain(placed).collect()
+    by_format
+        .chain(holding)
+        .chain(mapped)
+        .chain(placed)
+        .collect()
 }
 
 /// Returns why rows under `source` may not be promised under `dataset`; none where they may.
@@ -289,7 +306,7 @@ pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
             continue;
         }
         errors.extend(publisher_refuses(source));
-        for id in datasets_of(source) {
+        for id in datasets_of(source, &declarations.properties) {
             let declared = declarations
                 .datasets
                 .get(&id)

@@ -184,7 +184,12 @@ impl fmt::Display for Place<'_> {
 
 /// Where the name of a sensor comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "does not say which sensor; write a text, with captures of the topic where it has some (\"{device}\"), \
+                 { pointer = \"/id\" } or { field = \"id\" }"
+)]
 pub enum ValueRef {
     /// A template over topic captures, for example `"{device}"`.
     Template(String),
@@ -327,7 +332,10 @@ impl TimeDeclaration {
 
 /// A value that no message sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "is no constant; write a number, a text in quotes, true or false"
+)]
 pub enum Constant {
     /// `true` or `false`.
     Bool(bool),
@@ -341,7 +349,10 @@ pub enum Constant {
 
 /// What stands in a message where there is no value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "is no sentinel; write a number, or a text in quotes"
+)]
 pub enum Sentinel {
     /// A number, in the unit as sent: -999.
     Number(f64),

@@ -10,7 +10,7 @@ use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
-use meetnet_model::licence::{Licence, datasets_of};
+use meetnet_model::licence::Licence;
 use meetnet_model::property::PropertyDeclaration;
 use meetnet_model::texts::Texts;
 use meetnet_model::time::format_rfc3339;
@@ -214,7 +214,7 @@ fn document<'a>(
         grain: declaration.grain,
         declaration_version: declaration.version,
         licences: dataset.licences.iter().map(LicenceDocument::new).collect(),
-        attributions: attributions(declaration, declarations),
+        attributions: attributions(declaration),
         rows: dataset.rows,
         hot_rows: dataset.hot_rows,
         time_min: dataset.time_range.map(|(min, _)| format_rfc3339(min)),
@@ -261,21 +261,16 @@ fn document<'a>(
     }
 }
 
-fn attributions<'a>(
-    declaration: &'a DatasetDeclaration,
-    declarations: &'a Declarations,
-) -> Vec<&'a str> {
-    let of_sources = declarations
-        .sources
-        .values()
-        .filter(|source| datasets_of(source).contains(&declaration.id))
-        .filter_map(|source| source.attribution.as_deref());
+/// Returns whom to name: what the dataset says itself, then what those say whose rows lie in it, or come into it, also where it
+/// is made of other datasets.
+fn attributions(declaration: &DatasetDeclaration) -> Vec<&str> {
+    let of_sources = declaration.source_licences.values().flatten();
     let mut attributions: Vec<&str> = Vec::new();
     for attribution in declaration
         .attribution
         .as_deref()
         .into_iter()
-        .chain(of_sources)
+        .chain(of_sources.map(String::as_str))
     {
         if !attributions.contains(&attribution) {
             attributions.push(attribution);

@@ -105,6 +105,7 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
     };
     let trial = trial::Trial::new(&config, &options.source).map_err(Failure::Usage)?;
     let mut answer = answer::Answer::new(options.format);
+    let mut window_note = None;
     for file in &options.files {
         let bytes = read(file)?;
         let name = file.display().to_string();
@@ -118,9 +119,11 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
         };
         for message in messages {
             let decoded = trial.decode(&options.topic, &options.headers, message, received_at);
+            window_note = window_note.or(trial::window_note(&decoded, options.received_at));
             answer.add(&name, &decoded);
         }
     }
+    answer.note(window_note);
     answer.note(trial.note());
     answer.note(trial.topic_note(&options.topic));
     cli::print(&answer.finish())

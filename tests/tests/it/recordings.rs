@@ -350,3 +350,83 @@ async fn airrohr_sample_over_http() {
         .unwrap();
     assert_eq!(rejects, [[json!("malformed"), json!(1)]]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opensensemap_download_by_import() {
+    let Some(data) = recordings("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let source = "[[source]]\nid = \"berlin\"\nkind = \"http\"\nformat = \"csv\"\n\
+                  token = { env = \"MEETNET_TEST_TOKEN\" }\nlicence = \"PDDL-1.0\"\n\
+                  sensor_id = { field = \"sensorId\" }\n\
+                  time = { field = \"createdAt\", format = \"rfc3339\", zone = \"UTC\" }\n\
+                  map = [{ dataset = \"air\", property = \"pm2_5\", field = \"value\", unit = \"ug/m3\" }]\n";
+    let installation = Installation::new("", source).unwrap();
+    let path = data.join("opensensemap/pm25_berlin.csv.gz");
+    let file = path.to_string_lossy();
+    let import: [&str; 5] = ["import", "csv", &file, "--source", "berlin"];
+    installation.succeed(&import).unwrap();
+    let expected = python::run("opensensemap.py", &[&path]).unwrap();
+    let query = "SELECT sensor_id, count(*), sum(value), min(value), max(value), \
+                 cast(min(time) AS text), cast(max(time) AS text) FROM air GROUP BY 1 ORDER BY 1";
+    let imported = installation.sql_on_files(query).unwrap();
+    assert_rows(&imported, &expected["sensors"], "imported");
+    // Once more changes nothing.
+    installation.succeed(&import).unwrap();
+    let again = installation.sql_on_files(query).unwrap();
+    assert_rows(&again, &expected["sensors"], "imported again");
+    let revised = installation
+        .sql_on_files("SELECT count(*) FROM air WHERE revision > 0")
+        .unwrap();
+    assert_eq!(revised[0][0], 0);
+    println!("{} rows", expected["rows"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leuven_cool_stations_by_their_registry() {
+    let Some(data) = recordings("MEETNET_REAL_DATA") else {
+        return;
+    };
+    let source = "[[source]]\nid = \"leuven-cool\"\nkind = \"http\"\nformat = \"wunderground\"\n\
+                  token = { env = \"MEETNET_TEST_TOKEN\" }\nlicence = \"CC-BY-NC-4.0\"\nregistry = \"devices.csv\"\n";
+    let installation = Installation::new("", source).unwrap();
+    let text = fs::read_to_string(data.join("leuven/leuven_cool_01_Metadata_v2.csv")).unwrap();
+    // Id, latitude and longitude stand first; only ids are quoted among them.
+    let stations: Vec<(&str, f64, f64)> = text
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let degrees = |at: usize| cells[at].parse::<f64>().unwrap();
+            (cells[0].trim_matches('"'), degrees(1), degrees(2))
+        })
+        .collect();
+    let lines: Vec<String> = stations
+        .iter()
+        .map(|(id, latitude, longitude)| format!("{id},{latitude},{longitude}"))
+        .collect();
+    let registry = format!("id,latitude,longitude\n{}\n", lines.join("\n"));
+    fs::write(installation.folder().join("devices.csv"), registry).unwrap();
+    let daemon = installation.start().await.unwrap();
+    installation
+        .wait_for("SELECT count(*) FROM stations", 117)
+        .await
+        .unwrap();
+    let rows = installation
+        .sql("SELECT id, lat, lon, licence FROM stations ORDER BY id")
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), stations.len());
+    for ((id, latitude, longitude), row) in stations.iter().zip(&rows) {
+        assert_eq!(row[0], format!("leuven-cool-{id}"));
+        let (lat, lon) = (row[1].as_f64().unwrap(), row[2].as_f64().unwrap());
+        // Published on a grid of 0.001° by 0.0015°.
+        assert!(
+            (lat - latitude).abs() <= 0.000_501 && (lon - longitude).abs() <= 0.000_751,
+            "{id}: {lat}, {lon}"
+        );
+        assert_eq!(row[3], "CC-BY-NC-4.0");
+    }
+    daemon.stop().unwrap();
+}

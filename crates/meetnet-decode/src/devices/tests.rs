@@ -131,6 +131,31 @@ fn hardware_ids_are_known_by_their_hmac_only() {
 }
 
 #[test]
+fn a_bridge_is_declared_by_its_mac_address_and_known_by_its_hmac() {
+    const BRIDGES: &str = r#"
+        format = 'wunderground'
+        kind = 'http'
+        [[devices]]
+        id = '24:C8:6E:00:00:01'
+        station = 'roof'
+        [[devices]]
+        id = 'ILEUVE1'
+        station = 'school'
+    "#;
+    for (id, station) in [("24C86E000001", "roof"), ("ILEUVE1", "school")] {
+        let text = testing::decode(BRIDGES, "", &format!("ID={id}&tempf=50"));
+        let begin = format!("heat sensor_id=ns-{station} ");
+        assert!(text.starts_with(&begin), "{text}");
+    }
+    // So it is journalled.
+    let hidden = source_with_pseudonyms(&source(BRIDGES), &key()).unwrap();
+    let pseudonym = key().hardware_id("device", "24c86e000001");
+    assert_eq!(hidden.devices[0].id, "");
+    assert_eq!(hidden.devices[0].pseudonyms, [pseudonym]);
+    assert_eq!(hidden.devices[1].id, "ILEUVE1");
+}
+
+#[test]
 fn uplinks_are_known_by_eui_or_name() {
     let source = r#"
         format = 'tts-v3'

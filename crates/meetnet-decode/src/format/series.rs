@@ -362,7 +362,7 @@ impl SeriesDecoder {
         })
     }
 
-    /// Makes the row of one point; a missing value makes none.
+    /// Makes the row of one point; a value that is told to be missing makes none.
     fn point(
         &self,
         body: &Body<'_>,
@@ -376,6 +376,15 @@ impl SeriesDecoder {
         let raw_value = fields
             .raw(slots.value)
             .or_else(|| fields.raw(slots.feature_value));
+        if raw_value.is_none() {
+            // `null` says that nothing was measured; a point that says nothing is of something else.
+            output.reject(
+                RejectReason::MissingField,
+                "the point has no `value`",
+                excerpt,
+            );
+            return;
+        }
         let value = match read::number(raw_value) {
             Reading::Value(value) if self.is_missing(body, value) => return,
             Reading::Value(value) => beside.conversion.apply(value),

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! - Time: `dateutc`, always UTC; absent or `now`: the receive time (unless declared).
-//! - Sensor: of Ecowitt the HMAC of the PASSKEY, of Weather Underground the ID (unless declared). The listener removes
+//! - Sensor: of Ecowitt the HMAC of the PASSKEY, of Weather Underground the ID (unless declared), or its HMAC where it is a
+//!   MAC address. The listener removes
 //!   PASSKEY and PASSWORD before a message is journalled, and leaves the station's pseudonym beside the body; over MQTT
 //!   the key is in the body, and only its HMAC leaves it here.
 //! - Names count without regard to case. A field that is absent or empty is a sensor that is not there.
@@ -21,7 +22,9 @@ mod wunderground;
 
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{Place, Sentinel, SourceDeclaration, StationUnits, WireFormat};
+use meetnet_model::source::{
+    DECLARED_HARDWARE_ID, Place, Sentinel, SourceDeclaration, StationUnits, WireFormat,
+};
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
@@ -29,7 +32,7 @@ use crate::fields::{FieldNames, Fields, Slot, TextValues};
 use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
 use crate::group::{Group, Output, Scratch};
-use crate::identity::IdFault;
+use crate::identity::{IdFault, is_mac_address};
 use crate::instant::{self, TimeFault};
 use crate::json::read::{self, Reading};
 use crate::mapping::MappingFault;
@@ -193,9 +196,14 @@ impl StationDecoder {
                     .find_map(|key| fields.source_text(*key))
                     .map(|key| FoundId::Hardware(PASSKEY, key.into())),
             },
-            Sender::Wunderground { id, .. } => {
-                fields.source_text(*id).map(|id| FoundId::Plain(id.into()))
-            }
+            Sender::Wunderground { id, .. } => fields.source_text(*id).map(|id| {
+                // What Weather Underground gives has other letters.
+                if is_mac_address(id) {
+                    FoundId::Hardware(DECLARED_HARDWARE_ID, id.into())
+                } else {
+                    FoundId::Plain(id.into())
+                }
+            }),
         };
         found.ok_or(IdFault::Missing)
     }

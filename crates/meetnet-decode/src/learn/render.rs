@@ -7,6 +7,7 @@ use meetnet_model::source::WireFormat;
 use super::Proposal;
 use super::known::{Known, MapNeed};
 use super::leaves::{Form, Leaf, LeafPlace};
+use super::names;
 use super::values::{Certainty, range};
 
 /// Values without a property that are named.
@@ -182,16 +183,21 @@ fn time(proposal: &Proposal, out: &mut String) {
         return;
     };
     let leaf = &proposal.leaves.leaves[time.leaf];
-    let zone = if time.is_naive {
-        ", zone = \"Europe/Brussels\", doubled_hour = \"reject\""
-    } else {
-        ""
+    let says_utc = {
+        let name = names::plain(&leaf.name);
+        name.contains("utc") || name.contains("gmt")
+    };
+    let needs_zone = time.is_naive && !says_utc;
+    let zone = match (time.is_naive, says_utc) {
+        (false, _) => "",
+        (true, true) => ", zone = \"UTC\"",
+        (true, false) => ", zone = \"Europe/Brussels\", doubled_hour = \"reject\"",
     };
     let clock = match time.clock {
         Some(at) => format!(", clock_{}", place(&proposal.leaves.leaves[at].place)),
         None => String::new(),
     };
-    let certainty = if time.is_naive || time.or.is_some() {
+    let certainty = if needs_zone || time.or.is_some() {
         Certainty::Likely
     } else {
         Certainty::Sure
@@ -203,7 +209,7 @@ fn time(proposal: &Proposal, out: &mut String) {
         quoted(&time.format),
         certainty.as_str()
     );
-    if time.is_naive {
+    if needs_zone {
         out.push_str(
             "# The times carry no offset: check the zone (\"UTC\", or the device's clock).\n",
         );

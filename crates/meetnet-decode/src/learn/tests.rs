@@ -131,6 +131,11 @@ fn tables() {
             "field = \"PM10\", unit = \"ug/m3\"",
         ],
     );
+    // A name may say the zone.
+    says(
+        "id,dateutc,pm10\na,2026-06-01 11:00:00,7\n",
+        &["time = { field = \"dateutc\", format = \"rfc3339\", zone = \"UTC\" }  # sure\n"],
+    );
     says(
         "{\"t\": 1}\n{\"t\": 2}\n",
         &[

@@ -12,6 +12,7 @@ use crate::harness::{self, RECEIVED_AT};
 
 mod lorawan;
 mod mqtt;
+mod polled;
 mod sensor_community;
 mod standards;
 mod telraam;
@@ -82,7 +83,7 @@ impl Tally {
 }
 
 /// Property, time, value and interval of every row of a long dataset.
-fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> {
+pub(crate) fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> {
     let mut found = Vec::new();
     for rows in &decoded.rows {
         let column = |name: &str| {
@@ -108,4 +109,80 @@ fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Option<i64>)> 
         }
     }
     found
+}
+
+/// Who reads which recordings, by the beginnings of their names.
+const READERS: [(&str, &str); 25] = [
+    ("samples/ecowitt/", "recordings_push"),
+    ("samples/fiware/", "recordings::standards"),
+    ("samples/generic_mqtt/", "recordings::mqtt"),
+    ("samples/influx/", "recordings_push"),
+    ("samples/irceline/", "recordings::polled"),
+    ("samples/lorawan/osem_TTN", "recordings::lorawan"),
+    ("samples/lorawan/AM107_ThingsStack", "recordings::lorawan"),
+    ("samples/lorawan/AM107_ChirpStack", "recordings::lorawan"),
+    ("samples/openaq/", "recordings::polled"),
+    ("samples/senml/", "recordings::standards"),
+    (
+        "samples/sensor_community/airrohr",
+        "recordings::sensor_community, recordings_push, tests::recordings",
+    ),
+    (
+        "samples/sensor_community/invalid",
+        "recordings::sensor_community, tests::recordings",
+    ),
+    (
+        "samples/sensor_community/luftdatenpumpe",
+        "recordings::polled",
+    ),
+    ("samples/sensorthings/create", "recordings::standards"),
+    ("samples/sensorthings/hexoskin", "recordings::standards"),
+    ("samples/telraam/", "recordings::telraam"),
+    ("samples/wunderground/", "recordings_push"),
+    ("data/leuven/leuven_cool_01", "tests::recordings"),
+    (
+        "data/lorawan/thingsboard_ThingsStack",
+        "recordings::lorawan, tests::recordings",
+    ),
+    ("data/lorawan/thingsboard_ChirpStack", "recordings::lorawan"),
+    ("data/opensensemap/boxes_cologne", "recordings::polled"),
+    ("data/opensensemap/pm25_berlin", "tests::recordings"),
+    (
+        "data/sensor_community/archive_csv/",
+        "recordings::sensor_community, tests::recordings",
+    ),
+    (
+        "data/telraam/karlsruhe/",
+        "recordings::telraam, tests::recordings, poller::tests::karlsruhe",
+    ),
+    ("data/telraam/leuven_segments", "recordings::polled"),
+];
+
+fn names_below(folder: &Path, name: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{name}/{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            names_below(&path, &name, found);
+        } else if !name.ends_with(".md") {
+            found.push(name);
+        }
+    }
+}
+
+#[test]
+fn no_recording_is_left_unread() {
+    let mut names = Vec::new();
+    for (variable, name) in [
+        ("MEETNET_SAMPLES", "samples"),
+        ("MEETNET_REAL_DATA", "data"),
+    ] {
+        if let Some(folder) = folder(variable) {
+            names_below(&folder, name, &mut names);
+        }
+    }
+    let is_read = |name: &String| READERS.iter().any(|(begin, _)| name.starts_with(*begin));
+    let unread: Vec<&String> = names.iter().filter(|name| !is_read(name)).collect();
+    assert!(unread.is_empty(), "no test reads {unread:?}");
+    println!("{} recordings", names.len());
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::Float64Type;
 use meetnet_decode::Decoded;
 use serde_json::Value;
 
-use crate::recordings::{decode, decoders, files, folder, reasons};
+use crate::recordings::{decode, decoders, files, folder, long_rows, reasons};
 
 /// The values of a decoded message by property.
 fn values(decoded: &Decoded) -> BTreeMap<String, f64> {
@@ -212,6 +212,79 @@ fn the_weather_underground_payload() {
         form(&upper).as_bytes(),
     );
     assert_same(&values(&decoded), &expected, "upload in capitals");
+}
+
+/// What some stations send besides [`WUNDERGROUND`]; HP1001 consoles have metric names and values.
+const UPLOADS: [(&str, &str, Reader); 10] = [
+    ("absbaromin", "air_pressure", inches_of_mercury),
+    ("AqPM2.5", "pm2_5", as_it_is),
+    ("outtemp", "air_temperature", as_it_is),
+    ("outhumi", "relative_humidity", as_it_is),
+    ("dewpoint", "dew_point", as_it_is),
+    ("absbaro", "air_pressure", as_it_is),
+    ("relbaro", "sea_level_pressure", as_it_is),
+    ("windspeed", "wind_speed", kilometres_per_hour),
+    ("windgust", "wind_gust", kilometres_per_hour),
+    ("rainrate", "rain_rate", as_it_is),
+];
+
+fn kilometres_per_hour(value: f64) -> f64 {
+    value / 3.6
+}
+
+/// The queries of the uploads in a text: one a line, or as a network dump has them, in several.
+fn queries(text: &str) -> Vec<String> {
+    let is_dump = text.contains("HTTP/1.1");
+    let text = if is_dump {
+        text.replace(['\r', '\n'], "")
+    } else {
+        text.to_owned()
+    };
+    let requests = text.split("GET /").skip(1);
+    requests
+        .map(|request| {
+            let end = request.find([' ', '\n']).unwrap_or(request.len());
+            let (_, query) = request[..end].split_once('?').unwrap();
+            query.to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn recorded_uploads_to_weather_underground() {
+    let Some(samples) = folder("MEETNET_SAMPLES") else {
+        return;
+    };
+    let decoders = decoders("format = 'wunderground'");
+    let (mut uploads, mut rows) = (0, 0);
+    for path in files(&samples.join("wunderground"), "txt") {
+        for query in queries(&std::fs::read_to_string(&path).unwrap()) {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let mut fields: Vec<(String, String)> = pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            // Without a sensor outdoors the rain is not measured either. HP1001 consoles have no index in `UV`.
+            let is_lost = fields.contains(&("tempf".to_owned(), "-9999".to_owned()));
+            let is_hp1001 = fields.iter().any(|(name, _)| name == "outtemp");
+            fields.retain(|(name, value)| value != "-9999" && !(is_lost && name.contains("rain")));
+            let mut readers = [&WUNDERGROUND[..], &UPLOADS[..]].concat();
+            if !is_hp1001 {
+                readers.push(("UV", "uv_index", as_it_is));
+            }
+            let decoded = decode(&decoders, &[], query.as_bytes());
+            assert_eq!(decoded.rejects, [], "{query}");
+            assert_same(&values(&decoded), &expected(&fields, &readers), &query);
+            let sensors = long_rows(&decoded);
+            assert!(
+                sensors.iter().all(|row| !row.0.contains("24C86E06B15C")),
+                "{query}: the MAC address of a bridge"
+            );
+            uploads += 1;
+            rows += decoded.row_count();
+        }
+    }
+    println!("{uploads} uploads, {rows} rows");
+    assert!(uploads >= 11, "{uploads} uploads");
 }
 
 #[test]

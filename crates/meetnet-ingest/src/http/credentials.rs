@@ -82,6 +82,18 @@ impl Fields {
             .find(|(found, _)| decode(found).trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| decode(value))
     }
+
+    /// Does the same with the first value that is not empty.
+    pub(super) fn first_field(&self, name: &str) -> Option<String> {
+        let mut pairs = self
+            .rest
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(_, value)| !value.trim().is_empty());
+        pairs
+            .find(|(found, _)| decode(found).trim().eq_ignore_ascii_case(name))
+            .map(|(_, value)| decode(value))
+    }
 }
 
 /// Compares in a time that does not tell how much was right: hashes have one length.

@@ -127,8 +127,9 @@ async fn report(
         Err(refusal) => return refusal,
     };
     let credential = credential(&parts, &form, secrets);
+    // The first, as in the decoder: a bridge of AcuRite sends its MAC address as another one.
     let name = (format == WireFormat::Wunderground)
-        .then(|| form.field("id"))
+        .then(|| form.first_field("id"))
         .flatten();
     match inner.choose(wanted, name.as_deref(), credential.as_deref()) {
         Ok(endpoint) => {

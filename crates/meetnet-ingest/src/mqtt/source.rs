@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::backoff::{Backoff, GOOD_AFTER};
-use super::flow::{Flow, Publish, Received};
+use super::flow::{Flow, Received};
 use super::link::{self, Link, LinkError, LinkSender, Protocol, Signal};
 use super::options::{MqttOptions, OptionsError, ProtocolChoice};
 use super::subscriptions::{Ask, BROKER_DROPS_TOPIC, Subscriptions};
+use super::symptoms::{BrokerDrops, InflightHint};
 use crate::dup_window::{DupWindows, Question, lock};
 use crate::intake::Intake;
 use crate::status::{SourceState, Statuses};
@@ -39,10 +40,6 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// Acknowledgements that make a probe worth its packet before a second has passed.
 const PROBE_WORTH: usize = 4_096;
-/// Mosquitto's default for `max_inflight_messages`.
-const MOSQUITTO_INFLIGHT_DEFAULT: usize = 20;
-/// Acknowledgement rounds that found exactly that many, before we say so.
-const INFLIGHT_HINT_AFTER: u32 = 200;
 
 /// What a source task needs.
 pub struct MqttSource {
@@ -268,7 +265,10 @@ async fn poll(shared: &Shared, link: &mut Link) -> Result<(), LinkError> {
     loop {
         match link.next().await? {
             Signal::Publish(publish) if publish.topic.as_ref() == BROKER_DROPS_TOPIC.as_bytes() => {
-                broker_drops.read(shared, &publish);
+                let dropped = broker_drops.read(&publish.payload);
+                if dropped > 0 {
+                    report_drops(shared, dropped);
+                }
             }
             Signal::Publish(publish) => {
                 let received = lock(&shared.flow).receive(publish);
@@ -324,7 +324,7 @@ async fn acknowledge(
     let mut due = Vec::new();
     let mut leaving = Leaving::default();
     let mut stop_by = None;
-    let mut hint = InflightHint::default();
+    let mut hint = InflightHint::new(shared.options.inflight_max);
     let mut probed_at = Instant::now();
     let mut drained_at = None;
     loop {
@@ -332,7 +332,9 @@ async fn acknowledge(
         let known = *durable.borrow_and_update();
         let (holds, drained, proven, probe_worth, is_probing) = {
             let mut flow = lock(&shared.flow);
-            hint.see(&shared, flow.unacked());
+            if hint.see(flow.unacked()) {
+                report_inflight(&shared);
+            }
             flow.retry_held();
             flow.take_due(known, &mut due);
             (
@@ -424,52 +426,21 @@ fn ask(shared: &Shared, sender: &LinkSender) -> Result<(), link::LinkClosed> {
     }
 }
 
-/// Watches the broker's own count of dropped publishes.
-#[derive(Default)]
-struct BrokerDrops {
-    last: Option<u64>,
+/// Says that the broker has dropped messages, in the log and on the pages.
+fn report_drops(shared: &Shared, dropped: u64) {
+    shared.status.broker_dropped.add(dropped);
+    warn!(source = %shared.id, dropped, "the broker reports dropped messages: see docs/mosquitto.md");
+    shared.status.note_error(format!(
+        "the broker dropped {dropped} messages (of all its clients): raise max_queued_messages and \
+         max_inflight_messages, see docs/mosquitto.md"
+    ));
 }
 
-impl BrokerDrops {
-    fn read(&mut self, shared: &Shared, publish: &Publish) {
-        let text = std::str::from_utf8(&publish.payload).unwrap_or("");
-        let Ok(count) = text.trim().parse::<u64>() else {
-            return;
-        };
-        let dropped = self.last.map_or(0, |last| count.saturating_sub(last));
-        self.last = Some(count);
-        if dropped > 0 {
-            shared.status.broker_dropped.add(dropped);
-            warn!(source = %shared.id, dropped, "the broker reports dropped messages: see docs/mosquitto.md");
-            shared.status.note_error(format!(
-                "the broker dropped {dropped} messages (of all its clients): raise max_queued_messages and \
-                 max_inflight_messages, see docs/mosquitto.md"
-            ));
-        }
-    }
-}
-
-/// Notices a broker that never lets more than Mosquitto's default be in flight.
-#[derive(Default)]
-struct InflightHint {
-    most: usize,
-    rounds: u32,
-    said: bool,
-}
-
-impl InflightHint {
-    fn see(&mut self, shared: &Shared, unacked: usize) {
-        self.most = self.most.max(unacked);
-        if self.said
-            || unacked != MOSQUITTO_INFLIGHT_DEFAULT
-            || self.most > MOSQUITTO_INFLIGHT_DEFAULT
-        {
-            return;
-        }
-        self.rounds += 1;
-        if self.rounds >= INFLIGHT_HINT_AFTER {
-            self.said = true;
-            warn!(source = %shared.id, "the broker keeps only 20 messages in flight: set max_inflight_messages, see docs/mosquitto.md");
-        }
-    }
+/// Says that the broker lets few messages be in flight.
+fn report_inflight(shared: &Shared) {
+    warn!(source = %shared.id, "the broker keeps only 20 messages in flight: set max_inflight_messages, see docs/mosquitto.md");
+    shared.status.note_error(
+        "the broker keeps only 20 messages in flight, which limits how many come in a second: set \
+         max_inflight_messages, see docs/mosquitto.md",
+    );
 }

@@ -1,5 +1,6 @@
 //! The MQTT source, seen from outside: what a broker hands out stands in the journal once, whatever breaks.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -9,6 +10,33 @@ use meetnet_testkit::mosquitto::TUNED;
 use crate::daemon::{Daemon, Disk, Sync};
 use crate::scene::{Scene, in_both, numbers, options};
 use crate::station::Station;
+
+/// Settings of a broker by name, comments left out.
+fn settings(text: &str) -> BTreeMap<&str, &str> {
+    let lines = text.lines().filter_map(|line| line.split('#').next());
+    lines
+        .filter_map(|line| line.trim().split_once(' '))
+        .map(|(name, value)| (name, value.trim()))
+        .collect()
+}
+
+#[test]
+fn the_broker_of_the_tests_is_set_as_the_documentation_says() {
+    let page = include_str!("../../../../docs/mosquitto.md");
+    let documented = settings(page.split("```").nth(1).unwrap());
+    let tested = settings(TUNED);
+    for name in [
+        "max_inflight_messages",
+        "max_inflight_bytes",
+        "max_queued_messages",
+        "max_queued_bytes",
+        "persistence",
+    ] {
+        let value = documented.get(name);
+        assert!(value.is_some(), "{name}");
+        assert_eq!(value, tested.get(name), "{name}");
+    }
+}
 
 #[test]
 fn everything_once_in_order_and_nothing_again_after_a_stop() {

@@ -146,7 +146,7 @@ fn licences_behind(
         let fill = declarations
             .sources
             .values()
-            .filter(|source| datasets_of(source).contains(id));
+            .filter(|source| datasets_of(source, &declarations.properties).contains(id));
         return fill.map(|source| source.licence.clone()).collect();
     }
     if let Some(licence) = &dataset.licence {

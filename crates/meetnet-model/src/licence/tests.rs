@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::dataset::DatasetDeclaration;
 use crate::declarations::DECODER_VERSION;
 use crate::ids::LicenceId;
-use crate::schemas;
+use crate::schemas::{self, Schemas};
 use crate::source::{MapEntry, SourceKind};
 
 #[test]
@@ -122,7 +123,19 @@ fn source(id: &str, format: WireFormat, licence: &str, mapped: &[&str]) -> Sourc
 }
 
 fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&str]) {
-    let mut datasets = schemas::builtin().datasets;
+    check_in(schemas::builtin(), sources, licences, expect);
+}
+
+fn check_in(
+    schemas: Schemas,
+    sources: Vec<SourceDeclaration>,
+    licences: &[(&str, &str)],
+    expect: &[&str],
+) {
+    let Schemas {
+        mut datasets,
+        properties,
+    } = schemas;
     for (id, licence) in licences {
         let dataset = datasets.get_mut(&DatasetId::new(id)).unwrap();
         Arc::make_mut(dataset).licence = Some(LicenceId::new(licence));
@@ -134,7 +147,7 @@ fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&
     let declarations = Declarations {
         decoder_version: DECODER_VERSION,
         datasets,
-        properties: Vec::new(),
+        properties,
         sources,
     };
     let errors: Vec<String> = check_licences(&declarations)
@@ -142,6 +155,35 @@ fn check(sources: Vec<SourceDeclaration>, licences: &[(&str, &str)], expect: &[&
         .map(ToString::to_string)
         .collect();
     assert_eq!(errors, expect);
+}
+
+#[test]
+fn a_dataset_that_a_city_declares_for_a_format_counts() {
+    let mut city = schemas::builtin();
+    let mut waste = DatasetDeclaration::clone(&city.datasets[&DatasetId::new("noise")]);
+    waste.id = DatasetId::new("waste");
+    let mut fill_level = PropertyDeclaration::clone(&city.properties[0]);
+    fill_level.name = "fill_level".to_owned();
+    fill_level.dataset = waste.id.clone();
+    city.datasets.insert(waste.id.clone(), Arc::new(waste));
+    city.properties.push(Arc::new(fill_level));
+    let orion = || source("orion", WireFormat::Ngsi, "CC-BY-NC-4.0", &[]);
+    check_in(
+        city.clone(),
+        vec![orion()],
+        &[("waste", "CC-BY-NC-4.0")],
+        &[],
+    );
+    check_in(
+        city,
+        vec![orion()],
+        &[("waste", "CC0-1.0")],
+        &[
+            "dataset `waste` declares CC0-1.0, but its source `orion` is under CC-BY-NC-4.0, which asks for attribution and \
+           non-commercial use; declare CC-BY-NC-4.0 for the dataset, or none so that each row keeps its own, \
+           or take the source out",
+        ],
+    );
 }
 
 #[test]

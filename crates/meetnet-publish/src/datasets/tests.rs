@@ -47,6 +47,7 @@ async fn a_dataset_says_what_it_holds() {
         .await
         .json();
     assert_eq!(json["id"], "heat");
+    assert_eq!(json["attributions"], serde_json::json!(["100 % café"]));
     assert!(json["title"]["nl"].is_string() && json["title"]["fr"].is_string());
     assert_eq!(json["kind"], "long");
     assert_eq!(

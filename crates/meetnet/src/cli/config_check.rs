@@ -127,8 +127,10 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
     for source in &config.sources {
         let declaration = &source.declaration;
         let format = declaration.format.as_str();
-        let targets: Vec<String> = datasets_of(declaration)
+        let declared = &config.declarations;
+        let targets: Vec<String> = datasets_of(declaration, &declared.properties)
             .iter()
+            .filter(|dataset| declared.datasets.contains_key(*dataset))
             .map(|dataset| dataset.to_string())
             .collect();
         writeln!(

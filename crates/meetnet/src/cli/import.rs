@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportOptions {
-    /// Wire format of the files, as `format` of a source names it
+    /// Wire format of the files, as `format` of a source names it; also telraam-json, sensor-community-csv
     #[arg(value_name = "FORMAT")]
     format: String,
     /// Files, folders with all below them, patterns (`'2026-*/*.csv'`), or - for stdin; gzip, zstd and tar are unpacked

@@ -17,6 +17,17 @@ use super::{Context, Outcome, Progress};
 use crate::failure::Failure;
 use crate::readable::grouped;
 
+/// What publishers give out as files: its name, its format, and their licence. Only the name is one of ours; the rows are of a
+/// configured source as those of every file are, so that whom its licence wants to be named is declared.
+const PUBLISHED: [(&str, WireFormat, &str); 2] = [
+    ("telraam-json", WireFormat::Telraam, "CC-BY-NC-4.0"),
+    (
+        "sensor-community-csv",
+        WireFormat::SensorCommunity,
+        "ODbL-1.0",
+    ),
+];
+
 /// Characters of the bar.
 const BAR_CHARS: u64 = 24;
 
@@ -83,10 +94,15 @@ fn source_of(
     declarations: &Declarations,
 ) -> Result<SourceDeclaration, Failure> {
     let usage = |message: String| Failure::Usage(anyhow!(message));
-    let format = WireFormat::from_name(&importing.format).ok_or_else(|| {
+    let name = importing.format.as_str();
+    let published = PUBLISHED.iter().find(|(published, ..)| *published == name);
+    let format = published
+        .map(|(_, format, _)| *format)
+        .or_else(|| WireFormat::from_name(name));
+    let format = format.ok_or_else(|| {
+        let of_publishers = PUBLISHED.map(|(name, ..)| name).join(", ");
         usage(format!(
-            "there is no format `{}`; there are {}",
-            importing.format,
+            "there is no format `{name}`; there are {}, and of what publishers give out {of_publishers}",
             WireFormat::ALL.map(WireFormat::as_str).join(", ")
         ))
     })?;
@@ -95,10 +111,16 @@ fn source_of(
         let mut of_format = sources().filter(|source| source.format == format);
         return match (of_format.next(), of_format.next()) {
             (Some(source), None) => Ok(SourceDeclaration::clone(source)),
-            (None, _) => Err(usage(format!(
-                "no source of format `{}` is configured: declare one, so that its rows have a licence and a mapping",
-                format.as_str()
-            ))),
+            (None, _) => {
+                let theirs = published.map_or_else(String::new, |(_, _, licence)| {
+                    format!("; who publishes these files gives them out under {licence}")
+                });
+                Err(usage(format!(
+                    "no source of format `{}` is configured: declare one, so that its rows have a licence and a \
+                     mapping{theirs}",
+                    format.as_str()
+                )))
+            }
             (Some(first), Some(second)) => Err(usage(format!(
                 "say which source the rows are of with --source: `{}` and `{}` both have the format `{}`",
                 first.id,
@@ -215,7 +237,46 @@ fn clock(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use meetnet_model::source::SourceKind;
+
     use super::*;
+
+    #[test]
+    fn what_publishers_give_out_has_a_name_and_a_configured_source() {
+        let counters = SourceDeclaration::new(
+            "counters",
+            SourceKind::Http,
+            WireFormat::Telraam,
+            "CC-BY-NC-4.0",
+        );
+        let declarations = meetnet_model::schemas::builtin().into_declarations([counters]);
+        let found = |format: &str| {
+            let importing = Importing {
+                format: format.to_owned(),
+                paths: Vec::new(),
+                source: None,
+                topic: None,
+                correct: false,
+                dry_run: false,
+            };
+            match source_of(&importing, &declarations) {
+                Ok(source) => source.id.to_string(),
+                Err(failure) => failure.error().to_string(),
+            }
+        };
+        assert_eq!(found("telraam-json"), "counters");
+        assert_eq!(found("telraam"), "counters");
+        assert_eq!(
+            found("sensor-community-csv"),
+            "no source of format `sensor-community` is configured: declare one, so that its rows have a licence and a \
+             mapping; who publishes these files gives them out under ODbL-1.0"
+        );
+        let unknown = found("telraam-xlsx");
+        assert!(
+            unknown.ends_with("and of what publishers give out telraam-json, sensor-community-csv"),
+            "{unknown}"
+        );
+    }
 
     #[test]
     fn a_line_of_progress_says_how_far_how_fast_and_how_long() {

@@ -19,7 +19,7 @@ use meetnet_model::schemas::{self, Schemas};
 use super::document::Document;
 use super::hint::did_you_mean;
 use super::source::{ReadSource, Transport};
-use super::source_poll::check_properties;
+use super::source_poll::{check_properties, with_named};
 use super::{IngestHttpConfig, raw, sections};
 
 /// Less would drop a period before its last rows have come.
@@ -235,10 +235,12 @@ pub(super) fn declarations(
         let mut alone = none.clone();
         alone.sources.insert(declaration.id.clone(), declaration);
         check_properties(document, &source.named_properties, &alone);
-        for error in check_licences(&alone) {
+        let mut filling = none.clone();
+        insert_with_named(&mut filling, source);
+        for error in check_licences(&filling) {
             document.problem(source.licence_span.clone(), error.message);
         }
-        for error in check_filled(&alone) {
+        for error in check_filled(&filling) {
             document.problem(source.id_span.clone(), error.message);
         }
         if let Err(error) = Decoders::new(&Arc::new(alone), &key) {
@@ -257,12 +259,24 @@ pub(super) fn declarations(
     }
     let mut all = none;
     for source in sources {
+        insert_with_named(&mut all, source);
+    }
+    all.state_licences();
+    for source in sources {
         let declaration = &source.config.declaration;
         all.sources
             .insert(declaration.id.clone(), Arc::new(declaration.clone()));
     }
-    all.state_licences();
     Some(Arc::new(all))
+}
+
+/// Adds a source as one that fills every dataset that its map, its series or its layers name.
+fn insert_with_named(declarations: &mut Declarations, source: &ReadSource) {
+    let declaration = &source.config.declaration;
+    let filling = with_named(declaration, &source.named_properties, declarations);
+    declarations
+        .sources
+        .insert(declaration.id.clone(), Arc::new(filling));
 }
 
 /// Push sources need a listener, and one that is reached from outside needs credentials.

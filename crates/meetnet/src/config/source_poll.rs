@@ -7,7 +7,7 @@ use meetnet_ingest::poll::{
     TelraamOptions,
 };
 use meetnet_model::declarations::Declarations;
-use meetnet_model::source::{SecretRef, WireFormat};
+use meetnet_model::source::{MapEntry, SecretRef, SourceDeclaration, WireFormat};
 use meetnet_model::time::day_or_time;
 use meetnet_model::units::Conversion;
 use toml::Spanned;
@@ -235,6 +235,23 @@ pub(super) fn named_properties(raw: &raw::Source) -> Vec<NamedProperty> {
         unit: unit.clone(),
     };
     series.chain(layers).map(named).collect()
+}
+
+/// Returns the source with what its series and layers name in its map, for checks of what it fills: its decoder takes no map.
+pub(super) fn with_named(
+    declaration: &SourceDeclaration,
+    named: &[NamedProperty],
+    declarations: &Declarations,
+) -> SourceDeclaration {
+    let mut declaration = declaration.clone();
+    for NamedProperty { property, .. } in named {
+        let mut declared = declarations.properties.iter();
+        if let Some(found) = declared.find(|declared| declared.name == *property.get_ref()) {
+            let entry = MapEntry::property(found.dataset.clone(), found.name.clone());
+            declaration.map.push(entry);
+        }
+    }
+    declaration
 }
 
 /// Checks them against what is declared: decoding would find out with the first body.

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::answer::{Answer, AnswerFormat};
-use super::trial::Trial;
+use super::trial::{Trial, window_note};
 use super::*;
 
 const CONFIG: &str = r#"
@@ -82,6 +82,25 @@ fn a_topic_that_was_left_out_is_missed_where_there_are_topics() {
     let pushed = format!("[ingest_http]\nlisten = \"127.0.0.1:8081\"\n{pushed}");
     let pushed = Trial::new(&config(&pushed), "balcony").unwrap();
     assert_eq!(pushed.topic_note(""), None);
+}
+
+#[test]
+fn a_recording_that_is_too_old_is_told_how_to_be_tried() {
+    let timed = CONFIG.replace(
+        "licence",
+        "time = { pointer = \"/ts\", format = \"unix\" }\nlicence",
+    );
+    let trial = Trial::new(&config(&timed), "balcony").unwrap();
+    let note = |body: &str, received_at: Option<i64>| {
+        let at = received_at.unwrap_or(RECEIVED_AT);
+        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), at);
+        window_note(&decoded, received_at)
+    };
+    let of_2020 = r#"[{"ts": 1577836800, "t": 20}, {"ts": 1780315200, "t": 21}]"#;
+    assert!(note(of_2020, None).unwrap().contains("--received-at"));
+    // Who says when it came knows.
+    assert_eq!(note(of_2020, Some(RECEIVED_AT)), None);
+    assert_eq!(note(r#"{"ts": 1780315200, "t": "x"}"#, None), None);
 }
 
 #[test]

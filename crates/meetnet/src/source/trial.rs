@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef};
 use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::reject::RejectReason;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -91,4 +92,13 @@ impl Trial {
             "sensor ids are HMACs of hardware ids under a key for this test: stored rows have others",
         )
     }
+}
+
+/// Returns what helps where messages are too old, or too early, for the time at which they are taken to be received.
+pub(super) fn window_note(decoded: &Decoded, received_at: Option<i64>) -> Option<&'static str> {
+    let mut rejects = decoded.rejects.iter();
+    let is_outside = rejects.any(|reject| reject.reason == RejectReason::TimeOutOfWindow);
+    (is_outside && received_at.is_none()).then_some(
+        "messages are taken to be received now: --received-at says when recorded ones came",
+    )
 }

@@ -80,6 +80,20 @@ fn a_demo_without_history_answers_and_stops() {
         .iter()
         .all(|from| count(&portal, from) > 0)
     });
+    // What it shows to try is answered.
+    let shown = demo.seen().iter().filter_map(|line| {
+        let (_, statement) = line.trim_end().split_once('"')?;
+        let statement = statement.strip_suffix('"')?;
+        Some(statement.strip_prefix("q=").unwrap_or(statement))
+    });
+    let shown: Vec<&str> = shown
+        .filter(|statement| statement.starts_with("SELECT"))
+        .collect();
+    assert_eq!(shown.len(), 3, "{:?}", demo.seen());
+    for statement in shown {
+        let said = answer(&["sql", "--url", &portal, statement]);
+        assert!(said.contains("\r\n"), "{statement}: {said}");
+    }
     let (status, metrics) = http("GET", &format!("{operations}/metrics"), "");
     assert_eq!(status, 200);
     assert!(

@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod derived;
 mod desk;
+mod documentation;
 mod export;
 mod import;
 mod licences;

@@ -88,6 +88,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Returns the lines that have been waited for, and those before them.
+    pub(crate) fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
     /// Waits for a line that contains `wanted`; returns what follows it in the line.
     pub(crate) fn wait_for(&mut self, wanted: &str) -> String {
         let found = |line: &String| line.split_once(wanted).map(|(_, rest)| rest.to_owned());

@@ -1,6 +1,10 @@
-use expect_test::{Expect, expect};
+use std::sync::Arc;
 
-use crate::testing::{decode, decoders, envelope, render, try_decoders};
+use expect_test::{Expect, expect};
+use meetnet_model::schemas;
+
+use crate::Decoders;
+use crate::testing::{self, decode, decoders, envelope, render, try_decoders};
 
 const CITY: &str = "format = 'ngsi'";
 
@@ -305,6 +309,55 @@ fn units_that_do_not_fit_are_rejects() {
             "wrong_type: the message states a unit for the value at `temperature` that is not known or does not become `Cel`\n"
         );
     }
+}
+
+const WASTE: &str = r#"
+id = "waste"
+version = 1
+kind = "long"
+grain = "month"
+key = ["sensor_id", "property", "time"]
+title = { nl = "Afval", en = "Waste", fr = "Déchets" }
+description = { nl = "Vulling van containers.", en = "Fill of containers.", fr = "Remplissage des conteneurs." }
+[[column]]
+name = "sensor_id"
+type = "text"
+required = true
+[[column]]
+name = "property"
+type = "text"
+required = true
+[[column]]
+name = "time"
+type = "timestamp"
+required = true
+[[column]]
+name = "value"
+type = "float"
+"#;
+
+const FILL_LEVEL: &str = r#"
+[[property]]
+name = "fill_level"
+dataset = "waste"
+unit = "%"
+iri = "https://example.org/fill-level"
+range = [0, 100]
+title = { nl = "Vulgraad", en = "Fill level", fr = "Taux de remplissage" }
+"#;
+
+#[test]
+fn a_container_says_how_full_it_is_where_waste_is_declared() {
+    let files = [("waste.toml", WASTE), ("properties.toml", FILL_LEVEL)];
+    let declared = schemas::overlay(&files).unwrap();
+    let declarations = declared.into_declarations([testing::source(CITY)]);
+    let decoders = Decoders::new(&Arc::new(declarations), &testing::key()).unwrap();
+    let entity =
+        r#"{"id": "urn:ngsi-ld:WasteContainer:12", "type": "WasteContainer", "fillingLevel": 0.4}"#;
+    assert_eq!(
+        render(&decoders.decode_body(&envelope("", entity.as_bytes()))),
+        "waste sensor_id=ns-12 property=fill_level time=2026-06-01T12:00:00Z value=40\n"
+    );
 }
 
 #[test]

@@ -131,11 +131,14 @@ fn measurements_of_a_box() {
         "opensensemap",
         &beside,
         r#"[{"location": [13.3, 52.4], "createdAt": "2026-06-01T09:24:34.572Z", "value": "68"},
-            {"createdAt": "2026-06-01T09:23:34.572Z", "value": "warm"}, {"value": "4.2"}, 7]"#,
+            {"createdAt": "2026-06-01T09:23:34.572Z", "value": "warm"}, {"value": "4.2"},
+            {"createdAt": "2026-06-01T09:22:34.572Z", "value": null}, {"createdAt": "2026-06-01T09:21:34.572Z"}, 7]"#,
         &[
             "heat sensor_id=ns-6398c664a7390d001b5e0744 property=air_temperature time=2026-06-01T09:24:34.572Z value=20",
             "wrong_type: `value` is not a number",
             "missing_field: the point has no `timestamp` (or `createdAt`)",
+            "missing_field: the point has no `value`",
+            "missing_field: the point has no `value`",
         ],
     );
     // -99.99 is IRCEL's word, nobody else's.

@@ -2,8 +2,12 @@
 
 use crate::fields::{FieldNames, TextValues};
 
+/// Bridges of AcuRite send the ID that a station was given, and their MAC address as another `id` behind it.
+const FIRST_COUNTS: &str = "id";
+
 /// Reads `name=value&name=value` and keeps the values, decoded, of the wanted names, which are in lower case. Of a
-/// repeated name the last value counts, and an empty value is no value. Returns whether there is any field at all.
+/// repeated name the last value counts, of [`FIRST_COUNTS`] the first, and an empty value is no value. Returns whether there
+/// is any field at all.
 ///
 /// What is no valid escape stays as it is: some stations send blanks and `%` as they are.
 pub(super) fn read(names: &FieldNames, form: &str, values: &mut TextValues) -> bool {
@@ -18,7 +22,9 @@ pub(super) fn read(names: &FieldNames, form: &str, values: &mut TextValues) -> b
         name.clear();
         decode(written.trim(), &mut name);
         name.make_ascii_lowercase();
-        if let Some(slot) = names.slot(&name) {
+        if let Some(slot) = names.slot(&name)
+            && !(name == FIRST_COUNTS && values.fields().has(slot))
+        {
             values.set_with(slot, |text| decode(value.trim(), text));
         }
     }

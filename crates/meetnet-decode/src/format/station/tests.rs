@@ -349,6 +349,31 @@ fn the_station_is_who_the_key_says_and_the_key_stays_here() {
 }
 
 #[test]
+fn a_bridge_that_calls_itself_by_its_mac_address_gets_a_pseudonym() {
+    let sensor = |id: &str| {
+        let text = testing::decode(WUNDERGROUND, "", &format!("dateutc=now&{id}&tempf=50"));
+        let rest = text.strip_prefix("heat sensor_id=ns-").unwrap().to_owned();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    let pseudonym = testing::key().hardware_id("device", "24c86e000001");
+    for id in [
+        "id=24C86E000001",
+        "ID=24c86e000001",
+        "id=24:C8:6E:00:00:01",
+        "id=24-c8-6e-00-00-01",
+        "id=24%3AC8%3A6E%3A00%3A00%3A01",
+    ] {
+        assert_eq!(sensor(id), pseudonym, "{id}");
+    }
+    for id in ["ILEUVE1", "KCAFFEE00001", "24C86E00000", "24C86E0000011"] {
+        assert_eq!(sensor(&format!("ID={id}")), id);
+    }
+    // Behind the ID that its owner was given, it says nothing.
+    assert_eq!(sensor("ID=ILEUVE1&realtime=1&id=24C86E000001"), "ILEUVE1");
+    assert_eq!(sensor("ID=&id=24C86E000001"), pseudonym);
+}
+
+#[test]
 fn a_file_of_messages_has_one_a_line() {
     let file = "ID=A&dateutc=2026-06-01 11:00:00&tempf=50\r\n\nno form\nID=B&dateutc=2026-06-01 11:00:16&tempf=59\n";
     check(

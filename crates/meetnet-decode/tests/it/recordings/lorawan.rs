@@ -112,4 +112,14 @@ fn things_stack_samples() {
         reasons(&decoded),
         BTreeMap::from([("no_decoded_payload", 1)])
     );
+    // The same device at the other network server, without a codec there, too.
+    let chirpstack = super::decoders(
+        "format = 'chirpstack-v4'\n\
+         map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/temperature' } ]",
+    );
+    let decoded = decode(&chirpstack, &[], &read("AM107_ChirpStack.json"));
+    assert_eq!(
+        reasons(&decoded),
+        BTreeMap::from([("no_decoded_payload", 1)])
+    );
 }

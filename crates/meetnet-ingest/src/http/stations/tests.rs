@@ -149,6 +149,9 @@ async fn the_credential_says_whose_source_it_is() {
         401
     );
     assert_eq!(send(&server, upload("ILEUVE2", "two")).await.status, 200);
+    // As a bridge of AcuRite sends it: its MAC address is another id, and not the one that counts.
+    let bridge = upload("ILEUVE1", "one&realtime=1&id=24C86E000001&mt=5N1x31");
+    assert_eq!(send(&server, bridge).await.status, 200);
     assert_eq!(send(&server, upload("ILEUVE2", "one")).await.status, 401);
     let wrong = send(&server, upload("ILEUVE1", "two")).await;
     assert_eq!(wrong.status, 401);
@@ -164,7 +167,7 @@ async fn the_credential_says_whose_source_it_is() {
         .into_iter()
         .map(|taken| taken.source)
         .collect();
-    assert_eq!(taken, ["south", "north", "wu2"]);
+    assert_eq!(taken, ["south", "north", "wu2", "wu1"]);
 
     // One source of many stations: a key a line.
     let many = with_token(source("roofs", WireFormat::Ecowitt), "NORTH\n\n  SOUTH \n");

@@ -235,6 +235,16 @@ fn clocks_that_were_never_set_or_show_local_time_are_rejects() {
 }
 
 #[test]
+fn a_station_that_shows_winter_time_as_utc_is_suspect() {
+    // An hour ahead is within the window of a source. Clocks that differ by less than five minutes are as good as right.
+    let ahead = |ms: i64| ("roof", format!("dateutc={}&tempf=68", station_time(-ms)));
+    assert_eq!(
+        outcome(&[ahead(HOUR_MS - 60_000), ahead(240_000)]),
+        ["air_temperature 20 1", "air_temperature 20 3"]
+    );
+}
+
+#[test]
 fn what_is_sent_later_stands_at_the_time_of_the_device() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start_as(folder.path(), &trapped(), |_| {}, |_| {});

@@ -309,6 +309,24 @@ fn the_mapping_is_checked_where_it_stands() {
         &source("licence", "sentinel = [1]\nlicence"),
         "city/meetnet.toml:9: unknown key `sentinel`; did you mean `sentinels`?",
     );
+    let no_sensor = "city/meetnet.toml:8: does not say which sensor; write a text, with captures of the topic where it has some \
+                     (\"{device}\"), { pointer = \"/id\" } or { field = \"id\" }";
+    for wrong in [
+        "{ column = \"id\" }",
+        "{ pointer = \"/id\", fied = \"id\" }",
+        "{ pointer = \"/id\", field = \"id\" }",
+        "7",
+    ] {
+        check(&source("\"{device}\"\n", &format!("{wrong}\n")), no_sensor);
+    }
+    check(
+        &source("licence", "sentinels = [true]\nlicence"),
+        "city/meetnet.toml:9: is no sentinel; write a number, or a text in quotes",
+    );
+    check(
+        &source("licence", "constants = { uptime = [1] }\nlicence"),
+        "city/meetnet.toml:9: is no constant; write a number, a text in quotes, true or false",
+    );
 }
 
 #[test]
@@ -384,6 +402,47 @@ fn a_dataset_may_not_promise_more_than_its_sources_allow() {
         "city/meetnet.toml:12: dataset `heat` declares CC0-1.0, but its source `balcony` is under CC-BY-4.0, which asks for attribution; \
          declare CC-BY-4.0 for the dataset, or none so that each row keeps its own, or take the source out",
     );
+}
+
+#[test]
+fn what_series_name_counts_among_what_a_source_fills() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    // A dataset of a city's own: nothing but the series says that the source fills it.
+    let water = include_str!("../../../../../schemas/noise.toml");
+    write(
+        "water.toml",
+        &water.replacen("id = \"noise\"", "id = \"water\"", 1),
+    );
+    write(
+        "properties.toml",
+        "[[property]]\nname = \"water_temperature\"\ndataset = \"water\"\nunit = \"Cel\"\n\
+         iri = \"http://vocab.nerc.ac.uk/standard_name/water_temperature/\"\nrange = [-2, 40]\n\
+         title = { nl = \"Watertemperatuur\", en = \"Water temperature\", fr = \"Température de l'eau\" }\n",
+    );
+    let text = |licence: &str| {
+        format!(
+            "[schemas]\ndir = \"{}\"\n[[dataset]]\nid = \"water\"\nlicence = \"{licence}\"\n\
+             [[source]]\nid = \"dyle\"\nkind = \"opensensemap\"\nlicence = \"CC-BY-4.0\"\n\
+             contact = \"data@leuven.example\"\nseries = [{{ \
+             id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"water_temperature\" }}]\n",
+            folder.path().display()
+        )
+    };
+    check(
+        &text("CC0-1.0"),
+        "city/meetnet.toml:9: dataset `water` declares CC0-1.0, but its source `dyle` is under CC-BY-4.0, which asks for attribution; \
+         declare CC-BY-4.0 for the dataset, or none so that each row keeps its own, or take the source out",
+    );
+    let config = right(&text("CC-BY-4.0"), &[]);
+    let water = config.declarations.dataset("water").expect("declared");
+    let licences: Vec<&str> = water.source_licences.keys().map(|id| id.as_str()).collect();
+    assert_eq!(licences, ["CC-BY-4.0"]);
+    // Decoders take no map for series, so none is left.
+    let sources: Vec<_> = config.declarations.sources.values().collect();
+    assert!(sources.len() == 1 && sources[0].map.is_empty());
 }
 
 #[test]

@@ -162,25 +162,40 @@ fn fields<T: DeserializeOwned>() -> &'static [&'static str] {
     names
 }
 
+/// The blocks of configuration in a page.
+fn toml_blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("\n```toml\n")
+        .skip(1)
+        .map(|block| block.split_once("\n```").unwrap().0)
+}
+
+#[test]
+fn the_configuration_of_the_readme_is_in_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let text: Vec<&str> = toml_blocks(&page).collect();
+    let config = Config::parse(&path, &text.join("\n"), &environment(&[]))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.sources.len(), 4);
+    assert!(config.http.is_some() && config.ingest_http.is_some() && config.admin.is_some());
+}
+
 #[test]
 fn every_source_in_the_documentation_is_in_order() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let sources = std::fs::read_dir(docs.join("sources")).unwrap();
+    let sources = sources.map(|entry| entry.unwrap().path());
     let mut tested = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in sources.chain([docs.join("mosquitto.md")]) {
         let page = std::fs::read_to_string(&path).unwrap();
-        let mut rest = page.as_str();
-        while let Some((_, block)) = rest.split_once("\n```toml\n") {
-            let (text, behind) = block.split_once("\n```").unwrap();
-            rest = behind;
-            if !text.contains("[[source]]") {
-                continue;
-            }
+        let tested_before = tested;
+        for text in toml_blocks(&page).filter(|text| text.contains("[[source]]")) {
             let text = format!("[ingest_http]\nlisten = \"127.0.0.1:8081\"\n{text}\n");
             Config::parse(&path, &text, &environment(&[]))
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             tested += 1;
         }
+        assert!(tested > tested_before, "{}: no source", path.display());
     }
-    assert!(tested >= 6, "{tested} examples");
+    assert!(tested > 15, "{tested} examples");
 }
