@@ -91,15 +91,16 @@ pub(super) async fn run(
     wanted: &Wanted<'_>,
     dir: &Path,
 ) -> Result<(), Failure> {
-    let Place::Service(url) = place.open(environment).await? else {
+    let Place::Service(access) = place.open(environment).await? else {
         return Err(Failure::Usage(anyhow!(
             "--files mirrors from a running service; without one, copy the folder of the lake, or use `meetnet backup`"
         )));
     };
-    let base = reqwest::Url::parse(&url)
+    let url = access.url.as_str();
+    let base = reqwest::Url::parse(url)
         .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
         .map_err(Failure::Usage)?;
-    let client = sql::client(&base)?;
+    let client = sql::client(&base, access.key.as_ref())?;
     let service = Service {
         client,
         url: url.trim_end_matches('/'),

@@ -88,7 +88,10 @@ fn greet(target: &Target) -> Result<(), Failure> {
     use std::io::Write;
 
     let who = match target {
-        Target::Service(url) => format!("asks {url}: public datasets, newest rows included"),
+        Target::Service(service) => {
+            let url = &service.url;
+            format!("asks {url}: public datasets, newest rows included")
+        }
         Target::Files(_) => "reads committed files: every dataset, rejects included".to_owned(),
     };
     let text = format!("meetnet sql {who}. \\? lists commands, \\q ends.\n");

@@ -6,9 +6,11 @@ use anyhow::{Context, anyhow};
 use futures::StreamExt;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 
 use super::Question;
+use super::access::{ServiceAccess, ServiceKey};
 use crate::failure::Failure;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -22,8 +24,11 @@ pub(super) const BROKEN_OFF: &str =
 ///
 /// # Errors
 /// Where there is none.
-pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Failure> {
-    let answer = send(url, &Question::new(statement), Format::Json).await?;
+pub(crate) async fn ask_json(
+    service: &ServiceAccess,
+    statement: String,
+) -> Result<Vec<u8>, Failure> {
+    let answer = send(service, &Question::new(statement), Format::Json).await?;
     let answer = answer.bytes().await;
     let answer = answer.context(BROKEN_OFF).map_err(Failure::Work)?;
     Ok(answer.to_vec())
@@ -34,10 +39,11 @@ pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Fa
 /// # Errors
 /// `Usage` where the address is none, `Work` where nobody answers or the answer is no.
 pub(super) async fn send(
-    url: &str,
+    service: &ServiceAccess,
     question: &Question,
     format: Format,
 ) -> Result<reqwest::Response, Failure> {
+    let url = service.url.as_str();
     let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
     let endpoint = reqwest::Url::parse(&endpoint)
         .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
@@ -50,7 +56,8 @@ pub(super) async fn send(
     form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
     let licences = question.licences.iter();
     form.extend(licences.map(|licence| ("licence", licence.as_str())));
-    let request = client(&endpoint)?.post(endpoint).form(&form);
+    let client = client(&endpoint, service.key.as_ref())?;
+    let request = client.post(endpoint).form(&form);
     answered(url, request).await
 }
 
@@ -73,12 +80,19 @@ pub(crate) async fn answered(
     Ok(response)
 }
 
-/// Returns a client for the service at an address.
+/// Returns a client for the service at an address. It sends the key with every request, and not to another host that the
+/// service leads to.
 ///
 /// # Errors
 /// Where TLS cannot be set up.
-pub(crate) fn client(address: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+pub(crate) fn client(
+    address: &reqwest::Url,
+    key: Option<&ServiceKey>,
+) -> Result<reqwest::Client, Failure> {
     let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if let Some(key) = key {
+        client = client.default_headers(HeaderMap::from_iter([(AUTHORIZATION, key.header())]));
+    }
     if address.host_str().is_some_and(is_loopback) {
         // A proxy has no way to this machine's own ports.
         client = client.no_proxy();

@@ -15,6 +15,7 @@ use meetnet_model::time::parse_rfc3339;
 use meetnet_query::{Format, QueryAnswer, QueryRequest, QueryService, RowsEnd, encode};
 use serde::Deserialize;
 
+use super::access::ServiceAccess;
 use super::place::{Place, PlaceOptions};
 use super::service::{BROKEN_OFF, send};
 use super::{Question, query_failure, query_service};
@@ -28,8 +29,8 @@ const NO_ARROW: &str = "the answer is not what /api/v1/sql of this version gives
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// A service at a URL: public tables, hot rows included.
-    Service(String),
+    /// A service: public tables, hot rows included.
+    Service(ServiceAccess),
     /// Committed files: every table, rejects included.
     Files(QueryService),
 }
@@ -41,13 +42,13 @@ impl Target {
     /// Finds out who answers.
     ///
     /// # Errors
-    /// `Usage` where the configuration is wrong, `Work` where there is no lake.
+    /// `Usage` where the configuration or the API key is wrong, `Work` where there is no lake.
     pub(crate) async fn open(
         options: &PlaceOptions,
         environment: &Environment,
     ) -> Result<Self, Failure> {
         Ok(match options.open(environment).await? {
-            Place::Service(url) => Self::Service(url),
+            Place::Service(service) => Self::Service(service),
             Place::Files { config, snapshot } => Self::Files(query_service(&config, snapshot)?),
         })
     }
@@ -62,7 +63,7 @@ impl Target {
         format: Format,
     ) -> Result<Chunks, Failure> {
         match self {
-            Self::Service(url) => Ok(body(send(url, question, format).await?)),
+            Self::Service(service) => Ok(body(send(service, question, format).await?)),
             Self::Files(service) => {
                 let answer = ask(service, question).await?;
                 let chunks = encode(answer, format);
@@ -88,8 +89,8 @@ impl Target {
                     source: Source::Files(Box::new(answer)),
                 })
             }
-            Self::Service(url) => {
-                let response = send(url, question, Format::Arrow).await?;
+            Self::Service(service) => {
+                let response = send(service, question, Format::Arrow).await?;
                 let header = |name: &str| {
                     let value = response.headers().get(name)?;
                     value.to_str().ok().map(str::to_owned)
