@@ -31,6 +31,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::{Licence, Rights};
 use meetnet_model::time::format_rfc3339;
+use meetnet_query::SessionKind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
@@ -155,6 +156,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
     let parameters = FilesParameters::read(query.as_deref().unwrap_or_default())?;
+    let licences = parameters.licences.iter().flatten();
+    state.query.check_licences(SessionKind::Public, licences)?;
     let files = table.files.iter();
     pretty(&FileList {
         dataset: &table.declaration.id,

@@ -27,6 +27,7 @@ mod guard;
 mod held_rows;
 mod keys;
 mod latest;
+mod licences;
 mod memory;
 mod options;
 mod page;
@@ -63,7 +64,8 @@ pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind};
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
-pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind, licences};
+pub use licences::licences;
+pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
     PageValue, places_of,

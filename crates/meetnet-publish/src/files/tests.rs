@@ -121,6 +121,7 @@ async fn the_list_can_be_narrowed() {
         "from=yesterday",
         "to=1&to=2",
         "licence=https://example.org/licence",
+        "licence=CC-BY-4.0,CC-BY-3.0",
     ] {
         let path = format!("/api/v1/datasets/heat/files?{query}");
         let answer = lake.get(&path, &[]).await;

@@ -149,6 +149,8 @@ async fn conditions_choose_rows() {
     )
     .await;
     check("licence=CC0-1.0", &[]).await;
+    check("licence=CC0-1.0,CC-BY-4.0", &[-3.25, 81.0]).await;
+    check("licence=CC0-1.0&licence=CC-BY-4.0", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20Z", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20.000001Z", &[]).await;
     check("to=2026-11-22T02:45:20Z", &[]).await;
@@ -217,6 +219,13 @@ async fn wrong_requests_say_what_is_accepted() {
     )
     .await;
     check(&heat("value=warm"), 400, "value takes a number such as 1.5").await;
+    check(&heat("licence=CC+BY"), 400, "`CC BY` is no licence").await;
+    check(
+        &heat("licence=CC0-1.0,CC-BY-3.0"),
+        400,
+        "`CC-BY-3.0` is no known licence; known are CC-BY-4.0, ",
+    )
+    .await;
     check(
         &heat("time.gte=yesterday"),
         400,

@@ -181,17 +181,15 @@ impl Service<'_> {
         let mut query = vec![("superseded", "false".to_owned())];
         query.extend(wanted.from.map(|time| ("from", format_rfc3339(time))));
         query.extend(wanted.to.map(|time| ("to", format_rfc3339(time))));
+        let licences = wanted.licences.iter();
+        query.extend(licences.map(|licence| ("licence", licence.to_string())));
         let request = self.client.get(address).query(&query);
         let answer = sql::answered(self.url, request).await?;
-        let mut list: FileList = answer
+        answer
             .json()
             .await
             .context("the list of files is not what a meetnet of this version gives")
-            .map_err(Failure::Work)?;
-        let licences = wanted.licences;
-        list.files
-            .retain(|file| licences.is_empty() || licences.contains(&file.licence));
-        Ok(list)
+            .map_err(Failure::Work)
     }
 
     /// Fetches a file, or what is missing of it.
