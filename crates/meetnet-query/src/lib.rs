@@ -58,7 +58,7 @@ mod slt;
 pub use admission::Places;
 pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
-pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
+pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
 pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};

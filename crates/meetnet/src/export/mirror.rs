@@ -96,14 +96,10 @@ pub(super) async fn run(
             "--files mirrors from a running service; without one, copy the folder of the lake, or use `meetnet backup`"
         )));
     };
-    let url = access.url.as_str();
-    let base = reqwest::Url::parse(url)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
-    let client = sql::client(&base, access.key.as_ref())?;
+    let client = sql::client(&access.address("/")?, access.key.as_ref())?;
     let service = Service {
         client,
-        url: url.trim_end_matches('/'),
+        url: access.url.trim_end_matches('/'),
     };
     let list = service.list(wanted).await?;
     let folder = dir.join(wanted.dataset);

@@ -38,9 +38,7 @@ pub(super) async fn search(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let url = access.url.as_str();
-    let base = Url::parse(url)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
+    let base = access.address("/")?;
     let client = sql::client(&base, access.key.as_ref())?;
     let mut service = Service {
         base,

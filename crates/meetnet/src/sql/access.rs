@@ -6,7 +6,8 @@
 use std::fmt;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::config::{Environment, secret_of_file, secret_of_variable};
@@ -44,6 +45,17 @@ impl ServiceAccess {
             url: url.into(),
             key,
         })
+    }
+
+    /// Returns the address of a path of the service.
+    ///
+    /// # Errors
+    /// `Usage` where the service's own is no URL.
+    pub(crate) fn address(&self, path: &str) -> Result<Url, Failure> {
+        let url = &self.url;
+        Url::parse(&format!("{}{path}", url.trim_end_matches('/')))
+            .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
+            .map_err(Failure::Usage)
     }
 }
 

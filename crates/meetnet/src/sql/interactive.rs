@@ -92,7 +92,7 @@ fn greet(target: &Target) -> Result<(), Failure> {
             let url = &service.url;
             format!("asks {url}: public datasets, newest rows included")
         }
-        Target::Files(_) => "reads committed files: every dataset, rejects included".to_owned(),
+        Target::Files(..) => "reads committed files: every dataset, rejects included".to_owned(),
     };
     let text = format!("meetnet sql {who}. \\? lists commands, \\q ends.\n");
     went_out(io::stdout().lock().write_all(text.as_bytes())).map(drop)

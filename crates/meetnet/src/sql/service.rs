@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use meetnet_model::ids::DatasetId;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -43,11 +44,7 @@ pub(super) async fn send(
     question: &Question,
     format: Format,
 ) -> Result<reqwest::Response, Failure> {
-    let url = service.url.as_str();
-    let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
-    let endpoint = reqwest::Url::parse(&endpoint)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
+    let endpoint = service.address("/api/v1/sql")?;
     let as_of = question.as_of.map(format_rfc3339);
     let mut form = vec![
         ("q", question.statement.as_str()),
@@ -58,7 +55,37 @@ pub(super) async fn send(
     form.extend(licences.map(|licence| ("licence", licence.as_str())));
     let client = client(&endpoint, service.key.as_ref())?;
     let request = client.post(endpoint).form(&form);
-    answered(url, request).await
+    answered(&service.url, request).await
+}
+
+/// Asks a service for the names of the properties that are declared for a dataset.
+///
+/// # Errors
+/// As [`send`].
+pub(super) async fn properties(
+    service: &ServiceAccess,
+    dataset: &DatasetId,
+) -> Result<Vec<String>, Failure> {
+    /// The part of a description that is wanted.
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(default)]
+        properties: Vec<Property>,
+    }
+    #[derive(Deserialize)]
+    struct Property {
+        name: String,
+    }
+    let address = service.address(&format!("/api/v1/datasets/{dataset}"))?;
+    let request = client(&address, service.key.as_ref())?.get(address);
+    let answer = answered(&service.url, request).await?;
+    let described: Described = answer
+        .json()
+        .await
+        .context("the description of the dataset is not what a meetnet of this version gives")
+        .map_err(Failure::Work)?;
+    let properties = described.properties.into_iter();
+    Ok(properties.map(|property| property.name).collect())
 }
 
 /// Sends a request to the service at `url` and returns the answer that it begins.
