@@ -22,8 +22,7 @@ struct Lake {
 }
 
 fn sha256(content: &str) -> String {
-    let digest = Sha256::digest(content.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(&Sha256::digest(content.as_bytes())).to_string()
 }
 
 impl Lake {

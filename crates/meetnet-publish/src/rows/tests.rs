@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::StatusCode;
 use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_model::hex::Hex;
 
 use crate::fixture::{self, Answer, NOW, SECOND, request};
 
@@ -449,7 +450,7 @@ async fn head_has_no_body_and_a_browser_elsewhere_may_ask() {
 async fn a_cursor_of_any_time_harms_nothing() {
     for (as_of, time) in [(0, i64::MIN), (0, i64::MAX), (i64::MIN, 0), (i64::MAX, 0)] {
         let json = format!("[{as_of},\"a\",\"b\",{time}]");
-        let cursor: String = json.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let cursor = Hex(json.as_bytes());
         let answer = ask(&format!("{HEAT}?cursor={cursor}")).await;
         assert!(answer.status.as_u16() < 500, "{json}: {answer:?}");
     }

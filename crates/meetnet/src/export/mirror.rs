@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::format_rfc3339;
@@ -25,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Environment;
 use crate::failure::Failure;
-use crate::part_file::{PartFile, hexadecimal};
+use crate::part_file::PartFile;
 use crate::progress::ProgressLine;
 use crate::readable::counted;
 use crate::sql::{self, Place, PlaceOptions};
@@ -258,7 +259,7 @@ fn holds(path: &Path, file: &RemoteFile) -> anyhow::Result<bool> {
     }
     let mut hash = Sha256::new();
     io::copy(&mut found, &mut hash).with_context(failed)?;
-    Ok(hexadecimal(&hash.finalize()) == file.sha256)
+    Ok(Hex(&hash.finalize()).to_string() == file.sha256)
 }
 
 /// Removes what an earlier run has fetched and is not wanted any more; nothing else in the folder is touched. Returns how
