@@ -4,16 +4,13 @@
 //! pass from the beginning has begun then and not ended. So after rules were changed and changed back, the order of the
 //! positions tells by which rules the rows were made last (`Lake::import_position`), whether those passes ended or not.
 
+use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
 /// Returns a name for rules, given as a text: the beginning of their SHA-256. Twenty digits, for twelve are a MAC address
 /// and sixteen an EUI-64 to whoever looks for hardware ids in the table logs.
 pub(crate) fn fingerprint(rules: &str) -> String {
-    let hash = Sha256::digest(rules);
-    hash.iter()
-        .take(10)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Hex(&Sha256::digest(rules)[..10]).to_string()
 }
 
 /// Returns the position of a dataset that is derived through a time.

@@ -36,6 +36,7 @@ use meetnet_decode::{DecodeSetupError, Decoded, Decoders, EnvelopeRef, Group};
 use meetnet_lake::Applied;
 use meetnet_model::dataset::DatasetKind;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::{Reject, RejectReason};
@@ -270,10 +271,7 @@ impl Import {
             hash.update(input.hash()?);
         }
         let digest = hash.finalize();
-        Ok(digest[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(Hex(&digest[..16]).to_string())
     }
 
     fn decoders(&self) -> Result<Decoders, DecodeSetupError> {

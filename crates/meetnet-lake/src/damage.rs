@@ -6,13 +6,13 @@
 use std::fmt;
 use std::io;
 
+use meetnet_model::hex::Hex;
 use parquet::file::reader::{ChunkReader, Length};
 use sha2::{Digest, Sha256};
 
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::{Access, FileChunks, TableFolder};
-use crate::table::parquet_file::hex;
 
 /// What is wrong with a file of a table. Displayed as the end of a sentence that begins with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) fn verify(folder: &TableFolder, file: &LiveFile) -> Result<(), LakeEr
         .get_read(0)
         .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
     io::copy(&mut content, &mut hash).map_err(LakeError::io("read", &folder.shown(&file.path)))?;
-    if hex(&hash.finalize()) != *file.sha256 {
+    if Hex(&hash.finalize()).to_string() != *file.sha256 {
         return Err(broken(folder, file, Damage::WrongChecksum));
     }
     Ok(())

@@ -53,6 +53,9 @@ impl fmt::Display for DeclarationError {
 
 impl std::error::Error for DeclarationError {}
 
+/// The column of a long dataset that says what was observed.
+const PROPERTY: &str = "property";
+
 /// The declarations in force: datasets, properties and sources.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Declarations {
@@ -77,6 +80,25 @@ impl Declarations {
         self.properties
             .iter()
             .find(|p| p.dataset.as_str() == dataset && p.name == name)
+    }
+
+    /// Returns the properties that rows of a dataset can be of: those that are declared for it; where it is made of the rows
+    /// of another dataset, property by property, those of that one.
+    pub fn properties_of<'a>(
+        &'a self,
+        dataset: &'a DatasetId,
+    ) -> impl Iterator<Item = &'a Arc<PropertyDeclaration>> {
+        let made_of = |id: &&'a DatasetId| {
+            let declaration = self.datasets.get(*id)?;
+            declaration.column_index(PROPERTY)?;
+            let derivation = declaration.derive.as_ref()?;
+            Some(&derivation.from)
+        };
+        // No chain is longer than there are datasets; one in a ring would never end.
+        let chain = std::iter::successors(Some(dataset), made_of).take(self.datasets.len() + 1);
+        let measured = chain.last().unwrap_or(dataset);
+        let declared = self.properties.iter();
+        declared.filter(move |property| property.dataset == *measured)
     }
 
     /// Notes in each dataset the licences of the sources that fill it, and whom they ask to name, so that files and answers

@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod declarations;
 pub mod derivation;
 pub mod gathering;
+pub mod hex;
 pub mod ids;
 pub mod index;
 mod lambert;

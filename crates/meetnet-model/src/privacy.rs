@@ -9,6 +9,8 @@ use h3o::{LatLng, Resolution};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::hex::Hex;
+
 pub use crate::redact::redact;
 
 /// The city's secret under which hardware ids become pseudonyms. It is never shown, not even by `Debug`.
@@ -49,7 +51,7 @@ impl PrivacyKey {
             }
         }
         mac.update(&block[..filled]);
-        hex(&mac.finalize().into_bytes()[..8])
+        Hex(&mac.finalize().into_bytes()[..8]).to_string()
     }
 
     /// Returns the pseudonym of a text exactly as it is written: 32 lower-case hex characters of its HMAC-SHA-256. It says
@@ -60,15 +62,8 @@ impl PrivacyKey {
         for part in [kind.as_bytes(), &[0, 0], text.as_bytes()] {
             mac.update(part);
         }
-        hex(&mac.finalize().into_bytes()[..16])
+        Hex(&mac.finalize().into_bytes()[..16]).to_string()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
 }
 
 impl fmt::Debug for PrivacyKey {

@@ -1,15 +1,19 @@
-//! Errors as clients of PostgreSQL read them: the one table from kinds of errors to SQLSTATE codes.
+//! Errors as clients of PostgreSQL read them: the one table from kinds of errors to SQLSTATE codes, whatever they say.
 
 use std::fmt;
 
-use meetnet_query::{QueryError, QueryErrorKind};
+use meetnet_query::{QueryError, QueryErrorKind, StatementFault};
 use pgwire::messages::response::ErrorResponse;
+
+#[cfg(test)]
+mod tests;
 
 /// Codes of PostgreSQL that this server sends.
 pub(crate) mod state {
     pub(crate) const PROTOCOL: &str = "08P01";
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const ENCODING: &str = "22021";
+    pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_TEXT: &str = "22P02";
@@ -24,6 +28,7 @@ pub(crate) mod state {
     pub(crate) const RETRY: &str = "40001";
     pub(crate) const REFUSED: &str = "42000";
     pub(crate) const SYNTAX: &str = "42601";
+    pub(crate) const AMBIGUOUS_COLUMN: &str = "42702";
     pub(crate) const COLUMN: &str = "42703";
     pub(crate) const SETTING: &str = "42704";
     pub(crate) const FUNCTION: &str = "42883";
@@ -94,31 +99,36 @@ impl fmt::Display for PgError {
 
 impl From<QueryError> for PgError {
     fn from(error: QueryError) -> Self {
-        let message = error.message.as_str();
-        let code = match error.kind {
-            QueryErrorKind::BadRequest if message.starts_with("the SQL could not be read") => {
-                state::SYNTAX
-            }
-            QueryErrorKind::BadRequest if message.starts_with("there is no column") => {
-                state::COLUMN
-            }
-            QueryErrorKind::BadRequest if message.starts_with("there is no function") => {
-                state::FUNCTION
-            }
-            QueryErrorKind::BadRequest => state::REFUSED,
-            QueryErrorKind::NotFound if message.starts_with("there is no table function") => {
-                state::FUNCTION
-            }
-            QueryErrorKind::NotFound => state::TABLE,
-            QueryErrorKind::NotSettled => state::STATE,
-            QueryErrorKind::Forbidden => state::READ_ONLY,
-            QueryErrorKind::TooLarge => state::LIMIT,
-            QueryErrorKind::Timeout => state::CANCELLED,
-            QueryErrorKind::Busy => state::BUSY,
-            QueryErrorKind::OverShare => state::OVER_SHARE,
-            QueryErrorKind::SnapshotExpired => state::RETRY,
-            QueryErrorKind::Internal => state::INTERNAL,
+        let code = match error.fault {
+            Some(fault) => code_of_fault(fault),
+            None => code_of_kind(error.kind),
         };
         Self::new(code, error.message)
+    }
+}
+
+fn code_of_fault(fault: StatementFault) -> &'static str {
+    match fault {
+        StatementFault::Syntax => state::SYNTAX,
+        StatementFault::Column => state::COLUMN,
+        StatementFault::AmbiguousColumn => state::AMBIGUOUS_COLUMN,
+        StatementFault::Function => state::FUNCTION,
+        StatementFault::Unsupported => state::UNSUPPORTED,
+        StatementFault::DivisionByZero => state::DIVISION_BY_ZERO,
+    }
+}
+
+fn code_of_kind(kind: QueryErrorKind) -> &'static str {
+    match kind {
+        QueryErrorKind::BadRequest => state::REFUSED,
+        QueryErrorKind::NotFound => state::TABLE,
+        QueryErrorKind::NotSettled => state::STATE,
+        QueryErrorKind::Forbidden => state::READ_ONLY,
+        QueryErrorKind::TooLarge => state::LIMIT,
+        QueryErrorKind::Timeout => state::CANCELLED,
+        QueryErrorKind::Busy => state::BUSY,
+        QueryErrorKind::OverShare => state::OVER_SHARE,
+        QueryErrorKind::SnapshotExpired => state::RETRY,
+        QueryErrorKind::Internal => state::INTERNAL,
     }
 }

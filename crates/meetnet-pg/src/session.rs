@@ -180,7 +180,10 @@ impl Session {
                 return Err(PgError::new(state::SYNTAX, message).into());
             }
         };
-        self.check_transaction(action.ends_transaction())?;
+        // Nothing can be prepared at any time: some clients ask so whether a connection still stands.
+        if !matches!(action, Action::Empty) {
+            self.check_transaction(action.ends_transaction())?;
+        }
         // The nameless one is replaced; a name is taken until it is closed.
         if name.is_empty() {
             self.statements.remove(&name);
@@ -250,9 +253,9 @@ impl Session {
         Ok(())
     }
 
-    /// After an error nothing but its end is done in a transaction.
-    fn check_transaction(&self, is_end: bool) -> Result<(), PgError> {
-        if self.transaction != TransactionStatus::Error || is_end {
+    /// After an error nothing is done in a transaction but what ends it, nor said but what needs no tables.
+    fn check_transaction(&self, is_possible: bool) -> Result<(), PgError> {
+        if self.transaction != TransactionStatus::Error || is_possible {
             return Ok(());
         }
         Err(PgError::new(
@@ -335,6 +338,7 @@ impl Session {
         let described = match target {
             Target::Statement => {
                 let prepared = self.statement(name)?;
+                self.check_transaction(prepared.fields.is_none())?;
                 let oids = prepared.parameters.iter().map(|pg_type| pg_type.oid());
                 wire.put(&ParameterDescription::new(oids.collect()))?;
                 let fields = prepared.fields.as_ref();
@@ -347,11 +351,13 @@ impl Session {
                 Some(Bound::Empty) => None,
                 Some(Bound::Command(command, formats)) => {
                     let fields = self.fields(command);
+                    self.check_transaction(fields.is_none())?;
                     fields
                         .map(|fields| row_description(&fields, formats))
                         .transpose()?
                 }
                 Some(Bound::Query(portal) | Bound::Cursor(portal, _)) => {
+                    self.check_transaction(false)?;
                     Some(portal.description()?)
                 }
             },
@@ -373,25 +379,35 @@ impl Session {
         let Some(mut bound) = self.portals.remove(name) else {
             return Err(no_cursor(name).into());
         };
-        let result = match &mut bound {
+        let result = self.run(&mut bound, rows_max, wire).await;
+        self.portals.insert(name.to_owned(), bound);
+        result
+    }
+
+    /// Does what a statement with values says.
+    async fn run(
+        &mut self,
+        bound: &mut Bound,
+        rows_max: Option<u64>,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        match bound {
             Bound::Empty => wire.put(&EmptyQueryResponse::new()),
             Bound::Command(command, formats) => {
                 self.check_transaction(command.ends_transaction())?;
                 self.command(command, false, formats, wire).await
             }
             Bound::Query(portal) | Bound::Cursor(portal, _) => {
+                self.check_transaction(false)?;
                 let progress = portal
                     .execute(&self.service, wire, &self.cancel, rows_max)
-                    .await;
+                    .await?;
                 match progress {
-                    Ok(Progress::Suspended(_)) => wire.put(&PortalSuspended::new()),
-                    Ok(Progress::Complete(rows)) => wire.put(&tag("SELECT", rows)),
-                    Err(end) => Err(end),
+                    Progress::Suspended(_) => wire.put(&PortalSuspended::new()),
+                    Progress::Complete(rows) => wire.put(&tag("SELECT", rows)),
                 }
             }
-        };
-        self.portals.insert(name.to_owned(), bound);
-        result
+        }
     }
 
     /// Forgets a statement or a portal; one that is not there is no error.

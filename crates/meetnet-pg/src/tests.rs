@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::*;
 
 mod clients;
+mod failures;
 mod limits;
 
 /// Nothing here may take longer.

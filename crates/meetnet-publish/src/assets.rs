@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
 use crate::problem;
@@ -21,11 +22,7 @@ pub(crate) struct Asset {
 impl Asset {
     fn new(stem: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
         let digest = Sha256::digest(content.as_bytes());
-        let hash: String = digest
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = Hex(&digest[..6]);
         Self {
             name: format!("{stem}-{hash}.{extension}"),
             content_type,

@@ -2,10 +2,9 @@
 //!
 //! JSON in hexadecimal: nothing in it is secret, and what comes back is checked like any other parameter.
 
-use std::fmt::Write as _;
-
 use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::hex::Hex;
 use meetnet_query::PageValue;
 use serde_json::Value;
 
@@ -35,12 +34,7 @@ impl Cursor {
         let parts: Vec<Value> = std::iter::once(Value::from(self.as_of))
             .chain(key)
             .collect();
-        let mut text = String::new();
-        for byte in Value::from(parts).to_string().bytes() {
-            // Writing to memory cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        Hex(Value::from(parts).to_string().as_bytes()).to_string()
     }
 
     /// Reads a text back.

@@ -240,9 +240,7 @@ fn document<'a>(
         }),
         properties: if with_columns {
             declarations
-                .properties
-                .iter()
-                .filter(|property| property.dataset == declaration.id)
+                .properties_of(&declaration.id)
                 .map(|property| property_document(property, language))
                 .collect()
         } else {

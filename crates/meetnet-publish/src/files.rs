@@ -10,7 +10,6 @@
 //! answers 410 for ever.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,9 +27,11 @@ use meetnet_lake::snapshot::{
 };
 use meetnet_lake::storage::StoredFile;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::{Licence, Rights};
 use meetnet_model::time::format_rfc3339;
+use meetnet_query::SessionKind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, warn};
@@ -95,12 +96,7 @@ fn hash_of(file: &dyn StoredFile) -> io::Result<Arc<str>> {
         hash.update(&file.read_at(at, length as usize)?);
         at += length;
     }
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text.into())
+    Ok(Hex(&hash.finalize()).to_string().into())
 }
 
 #[derive(Serialize)]
@@ -155,6 +151,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
     let parameters = FilesParameters::read(query.as_deref().unwrap_or_default())?;
+    let licences = parameters.licences.iter().flatten();
+    state.query.check_licences(SessionKind::Public, licences)?;
     let files = table.files.iter();
     pretty(&FileList {
         dataset: &table.declaration.id,

@@ -5,12 +5,12 @@
 //! says of how far it reaches is then still true, if no longer the most there is to say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_query::{AnswerState, Format, QueryAnswer, QueryRequest};
@@ -66,14 +66,7 @@ impl Key {
             hash.update(answer.through.0.to_le_bytes());
             hash.update(answer.stable_time.to_le_bytes());
         }
-        let mut tag = String::with_capacity(34);
-        tag.push('"');
-        for byte in &hash.finalize()[..16] {
-            // Writing to a string cannot fail.
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag.push('"');
-        tag.into()
+        format!("\"{}\"", Hex(&hash.finalize()[..16])).into()
     }
 }
 

@@ -20,7 +20,6 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
-use meetnet_model::licence::Licence;
 use meetnet_query::{
     Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
     places_of, public_schema,
@@ -30,7 +29,7 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{choose_format, set_once, time};
+use crate::parameters::{choose_format, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 
 pub(crate) mod latest;
@@ -198,26 +197,19 @@ impl RowsParameters {
             self.add(column, test);
             return Ok(());
         }
-        // A licence may be asked for by its IRI, too.
-        let licence = (column == LICENCE).then(|| Licence::read(text)).flatten();
-        let text = licence.as_ref().map_or(text, |licence| licence.as_str());
+        if column == LICENCE && operator == "eq" {
+            // As everywhere: by id or IRI, several with commas between them.
+            let asked = licences(&[text.to_owned()])?.unwrap_or_default();
+            let asked = asked.iter().map(|id| PageValue::Text(id.to_string()));
+            self.any_of(column, asked);
+            return Ok(());
+        }
         let value = PageValue::parse(field.data_type(), text)
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {
-            // The same column again: one value or the other.
             "eq" => {
-                let same = self
-                    .conditions
-                    .iter_mut()
-                    .find_map(|known| match &mut known.test {
-                        PageTest::AnyOf(values) if known.column == column => Some(values),
-                        _ => None,
-                    });
-                if let Some(values) = same {
-                    values.push(value);
-                    return Ok(());
-                }
-                PageTest::AnyOf(vec![value])
+                self.any_of(column, [value]);
+                return Ok(());
             }
             "lt" => PageTest::Less(value),
             "lte" => PageTest::AtMost(value),
@@ -232,6 +224,21 @@ impl RowsParameters {
         };
         self.add(column, test);
         Ok(())
+    }
+
+    /// Takes rows with one of these values, or with one that was named for the same column before.
+    fn any_of(&mut self, column: &str, values: impl IntoIterator<Item = PageValue>) {
+        let same = self
+            .conditions
+            .iter_mut()
+            .find_map(|known| match &mut known.test {
+                PageTest::AnyOf(values) if known.column == column => Some(values),
+                _ => None,
+            });
+        match same {
+            Some(known) => known.extend(values),
+            None => self.add(column, PageTest::AnyOf(values.into_iter().collect())),
+        }
     }
 
     fn add(&mut self, column: &str, test: PageTest) {

@@ -4,7 +4,7 @@
 //! every other word, because a client may put anything into an alias or a comment. So it tells which questions are asked
 //! and which of them are expensive, and nothing of who asks or what about.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::common_fields;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::DatasetId;
 use sha2::{Digest, Sha256};
 
@@ -193,11 +194,5 @@ fn shape(sql: &str, dialect: Dialect, is_known: impl Fn(&str) -> bool) -> String
 }
 
 fn digest(shape: &str) -> String {
-    let digest = Sha256::digest(shape.as_bytes());
-    let mut text = String::with_capacity(2 * DIGEST_BYTES);
-    for byte in &digest[..DIGEST_BYTES] {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    Hex(&Sha256::digest(shape.as_bytes())[..DIGEST_BYTES]).to_string()
 }

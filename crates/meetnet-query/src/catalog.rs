@@ -40,7 +40,7 @@ pub const SCHEMA: &str = "public";
 /// Name of the view that describes functions. A dataset of this name hides it.
 const FUNCTIONS: &str = "functions";
 /// What follows the name of a dataset in the name of its history. No dataset id ends in it.
-pub(crate) const HISTORY_SUFFIX: &str = "_history";
+pub const HISTORY_SUFFIX: &str = "_history";
 
 /// The datasets one session may read, at one snapshot.
 #[derive(Debug)]

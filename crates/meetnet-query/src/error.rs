@@ -57,11 +57,30 @@ impl QueryErrorKind {
     }
 }
 
+/// What in a statement is wrong, for protocols that have a code for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StatementFault {
+    /// It cannot be read.
+    Syntax,
+    /// It names a column that is not there.
+    Column,
+    /// It names a column that several tables have.
+    AmbiguousColumn,
+    /// It calls a function that is not there, or a table function.
+    Function,
+    /// It asks for something that nobody has built.
+    Unsupported,
+    /// It divides by zero.
+    DivisionByZero,
+}
+
 /// A query that did not work.
 #[derive(Clone, Debug)]
 pub struct QueryError {
     /// What callers branch on.
     pub kind: QueryErrorKind,
+    /// What is wrong with the statement, where that is more than the kind says.
+    pub fault: Option<StatementFault>,
     /// For the client: what was wrong, where, what to do. Names no paths of this machine.
     pub message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -88,10 +107,21 @@ impl QueryError {
     pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            fault: None,
             message: message.into(),
             source: None,
             is_of_reading: false,
         }
+    }
+
+    /// Makes an error of a statement that is wrong.
+    pub(crate) fn of_statement(fault: StatementFault, message: impl Into<String>) -> Self {
+        Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
+    }
+
+    fn with_fault(mut self, fault: StatementFault) -> Self {
+        self.fault = Some(fault);
+        self
     }
 
     /// Attaches the cause, for the log.
@@ -139,10 +169,11 @@ impl QueryError {
     /// Classifies an error of DataFusion. `tables` are the names that a mistyped table could have meant.
     pub fn from_datafusion(error: DataFusionError, tables: &[String]) -> Self {
         let root = error.find_root();
-        let (kind, message) = classify(root, tables);
+        let classified = classify(root, tables);
         Self {
-            kind,
-            message: shortened(message, MESSAGE_BYTES_MAX),
+            kind: classified.kind,
+            fault: classified.fault,
+            message: shortened(classified.message, MESSAGE_BYTES_MAX),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
             source: Some(Arc::new(error)),
         }
@@ -167,44 +198,48 @@ impl From<QueryError> for DataFusionError {
     }
 }
 
-fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, String) {
+/// Returns what an error of DataFusion means, without its source.
+fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
     use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, TooLarge};
     if let Some(own) = own_error(error) {
-        return (own.kind, own.message.clone());
+        return own.clone();
     }
     match error {
         DataFusionError::SQL(parser, _) => {
             let text = parser.to_string();
-            let text = text.trim_start_matches("sql parser error: ");
-            (BadRequest, format!("the SQL could not be read: {text}"))
+            unreadable(text.trim_start_matches("sql parser error: "))
         }
-        DataFusionError::SchemaError(schema, _) => (BadRequest, schema_message(schema)),
+        DataFusionError::SchemaError(schema, _) => of_schema(schema),
         DataFusionError::Plan(text) => match text.split_once("not supported: ") {
-            Some((subject @ ("DDL " | "DML " | "Statement "), what)) => (
+            Some((subject @ ("DDL " | "DML " | "Statement "), what)) => QueryError::new(
                 Forbidden,
                 format!(
                     "this service only reads; {}{what} is not allowed",
                     subject.to_lowercase()
                 ),
             ),
-            _ => plan_message(text, tables),
+            _ => of_plan(text, tables),
         },
-        DataFusionError::NotImplemented(text) => {
-            (BadRequest, format!("not supported: {}", first_line(text)))
-        }
-        DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
-            (BadRequest, first_line(own_words(text)).to_owned())
-        }
-        error if is_of_reading(error) => (Internal, internal_message()),
-        DataFusionError::ArrowError(arrow, _) => {
-            (BadRequest, first_line(&arrow.to_string()).to_owned())
-        }
-        DataFusionError::ResourcesExhausted(text) if text.contains(ALL_QUERIES) => (
-            Busy,
-            "all running queries together need more memory than there is for them; try again later"
-                .to_owned(),
+        DataFusionError::NotImplemented(text) => QueryError::of_statement(
+            StatementFault::Unsupported,
+            format!("not supported: {}", first_line(text)),
         ),
-        DataFusionError::ResourcesExhausted(text) => (
+        DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
+            QueryError::new(BadRequest, first_line(own_words(text)))
+        }
+        error if is_of_reading(error) => QueryError::new(Internal, internal_message()),
+        DataFusionError::ArrowError(arrow, _) => {
+            let error = QueryError::new(BadRequest, first_line(&arrow.to_string()));
+            match **arrow {
+                ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
+                _ => error,
+            }
+        }
+        DataFusionError::ResourcesExhausted(text) if text.contains(ALL_QUERIES) => QueryError::new(
+            Busy,
+            "all running queries together need more memory than there is for them; try again later",
+        ),
+        DataFusionError::ResourcesExhausted(text) => QueryError::new(
             TooLarge,
             format!(
                 "the query needs more memory or temporary space than one query may use; \
@@ -215,8 +250,14 @@ fn classify(error: &DataFusionError, tables: &[String]) -> (QueryErrorKind, Stri
         DataFusionError::Collection(errors) if !errors.is_empty() => {
             classify(errors[0].find_root(), tables)
         }
-        _ => (Internal, internal_message()),
+        _ => QueryError::new(Internal, internal_message()),
     }
+}
+
+/// Makes the error of a statement that cannot be read.
+pub(crate) fn unreadable(what: impl fmt::Display) -> QueryError {
+    let message = format!("the SQL could not be read: {what}");
+    QueryError::of_statement(StatementFault::Syntax, message)
 }
 
 /// Returns an error of ours that came through DataFusion, or through something that was written to.
@@ -287,7 +328,7 @@ fn without_consumers(line: &str) -> &str {
         .map_or(line, |(line, _)| line)
 }
 
-fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
+fn of_plan(text: &str, tables: &[String]) -> QueryError {
     let missing = text
         .strip_prefix("table '")
         .and_then(|rest| rest.split_once("' not found"))
@@ -299,10 +340,10 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
         {
             let message =
                 format!("`{short}` takes a time: {short}(TIMESTAMP '2026-01-31T12:00:00Z')");
-            return (QueryErrorKind::BadRequest, message);
+            return QueryError::new(QueryErrorKind::BadRequest, message);
         }
         let hint = suggestion(short, tables.iter().map(String::as_str));
-        return (
+        return QueryError::new(
             QueryErrorKind::NotFound,
             format!("there is no table `{short}`{hint}"),
         );
@@ -312,28 +353,26 @@ fn plan_message(text: &str, tables: &[String]) -> (QueryErrorKind, String) {
         .and_then(|rest| rest.split_once("' not found"))
         .map(|(name, _)| name);
     if let Some(name) = function {
-        return (
-            QueryErrorKind::NotFound,
-            format!(
-                "there is no table function `{name}`; there are time_grid, generate_series and, for \
-                 each dataset, its name with _as_of behind"
-            ),
+        let message = format!(
+            "there is no table function `{name}`; there are time_grid, generate_series and, for \
+             each dataset, its name with _as_of behind"
         );
+        let error = QueryError::new(QueryErrorKind::NotFound, message);
+        return error.with_fault(StatementFault::Function);
     }
     let call = text
         .strip_prefix("Invalid function '")
         .and_then(|rest| rest.split_once('\''));
     if let Some((name, rest)) = call {
-        return (QueryErrorKind::BadRequest, function_message(name, rest));
+        return QueryError::of_statement(StatementFault::Function, function_message(name, rest));
     }
     if text.starts_with("SHOW [VARIABLE]") {
-        return (
+        return QueryError::new(
             QueryErrorKind::Forbidden,
-            "this service does not show its settings".to_owned(),
+            "this service does not show its settings",
         );
     }
-    let message = first_line(own_words(text)).to_owned();
-    (QueryErrorKind::BadRequest, message)
+    QueryError::new(QueryErrorKind::BadRequest, first_line(own_words(text)))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a
@@ -356,7 +395,7 @@ fn function_message(name: &str, rest: &str) -> String {
     }
 }
 
-fn schema_message(error: &SchemaError) -> String {
+fn of_schema(error: &SchemaError) -> QueryError {
     match error {
         SchemaError::FieldNotFound {
             field,
@@ -370,19 +409,21 @@ fn schema_message(error: &SchemaError) -> String {
             names.sort_unstable();
             names.dedup();
             let hint = suggestion(field.name(), names.iter().copied());
-            format!(
+            let message = format!(
                 "there is no column `{}`{}{hint}",
                 field.name(),
                 table.unwrap_or_default()
-            )
+            );
+            QueryError::of_statement(StatementFault::Column, message)
         }
         SchemaError::AmbiguousReference { field } => {
-            format!(
+            let message = format!(
                 "column `{}` is ambiguous; put the table's name before it",
                 field.name()
-            )
+            );
+            QueryError::of_statement(StatementFault::AmbiguousColumn, message)
         }
-        other => first_line(&other.to_string()).to_owned(),
+        other => QueryError::new(QueryErrorKind::BadRequest, first_line(&other.to_string())),
     }
 }
 

@@ -27,6 +27,7 @@ mod guard;
 mod held_rows;
 mod keys;
 mod latest;
+mod licences;
 mod memory;
 mod options;
 mod page;
@@ -57,13 +58,14 @@ mod slt;
 pub use admission::Places;
 pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
-pub use catalog::{CATALOG, SCHEMA, TableDescription, TableKind};
+pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
 pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
-pub use error::{QueryError, QueryErrorKind};
+pub use error::{QueryError, QueryErrorKind, StatementFault};
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
-pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind, licences};
+pub use licences::licences;
+pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
     PageValue, places_of,

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_model::ids::LicenceId;
-use meetnet_model::licence::Licence;
 
 use crate::audit::Audit;
-use crate::error::{QueryError, QueryErrorKind};
 use crate::parameters::Parameters;
 
 /// Limits and resources; the defaults fit a machine of two cores.
@@ -161,26 +159,4 @@ impl QueryRequest {
             ..Self::public(sql)
         }
     }
-}
-
-/// Reads the licences that an answer is restricted to; each text may name several with commas between them. None where
-/// nothing is named: all.
-///
-/// # Errors
-/// `BadRequest` for what is no licence.
-pub fn licences<'a>(
-    texts: impl IntoIterator<Item = &'a str>,
-) -> Result<Option<BTreeSet<LicenceId>>, QueryError> {
-    let mut licences = BTreeSet::new();
-    for text in texts.into_iter().flat_map(|text| text.split(',')) {
-        let text = text.trim();
-        let licence = Licence::read(text).ok_or_else(|| {
-            let message = format!(
-                "`{text}` is no licence; licence takes ids such as CC-BY-4.0, or their IRIs, with commas between them"
-            );
-            QueryError::new(QueryErrorKind::BadRequest, message)
-        })?;
-        licences.insert(licence);
-    }
-    Ok((!licences.is_empty()).then_some(licences))
 }

@@ -24,7 +24,7 @@ use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 
 use crate::error::{QueryError, QueryErrorKind, suggestion};
-use crate::options::QueryRequest;
+use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
 
@@ -100,6 +100,8 @@ impl QueryService {
         let declaration = &*table.declaration;
         let schema = public_schema(declaration);
         check(&request, declaration, &schema)?;
+        let licences = licences_asked(&request);
+        self.check_licences(SessionKind::Public, licences.iter().flatten())?;
         let statement = Statement::of(&request, table, &snapshot)?;
         let mut answer = self
             .query(QueryRequest {
@@ -131,7 +133,7 @@ impl QueryService {
             .collect::<Result<Vec<_>, _>>()?;
         let mut rights = Rights::default();
         let stored = table.files.iter().map(|file| &file.licence);
-        rights.add(declaration, stored, licences_asked(&request).as_ref());
+        rights.add(declaration, stored, licences.as_ref());
         Ok(Page {
             schema,
             units,

@@ -302,8 +302,7 @@ impl QueryService {
         known: Vec<Option<DataType>>,
     ) -> Result<StatementDescription, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
-        guard::check_request(&request, &shared.options)?;
-        let permit = shared.admission.admit(&self.client).await?;
+        let permit = self.admitted(&request).await?;
         let time_max = shared.time_max(&self.client, &request);
         let flag = StopFlag::default();
         let stop = flag.clone();
@@ -386,10 +385,11 @@ impl QueryService {
         }
     }
 
-    /// Checks the text of a request, and waits for its turn.
+    /// Checks what a request says, and waits for its turn.
     async fn admitted(&self, request: &QueryRequest) -> Result<Permit, QueryError> {
         let shared = &self.inner.shared;
         guard::check_request(request, &shared.options)?;
+        self.check_licences(request.session, request.licences.iter().flatten())?;
         shared.admission.admit(&self.client).await
     }
 }

@@ -126,6 +126,28 @@ impl Request {
 pub(crate) struct Outcome {
     /// For the person who asked.
     pub(crate) report: String,
+    /// What that person should know beside the report, which may go to a file for a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remark: Option<String>,
+}
+
+impl Outcome {
+    /// Takes a report that says it all.
+    fn of(report: String) -> Self {
+        Self {
+            report,
+            remark: None,
+        }
+    }
+
+    /// Prints the report to stdout, and the remark to stderr.
+    fn print(&self) -> Result<(), Failure> {
+        print(self.report.trim_end())?;
+        if let Some(remark) = &self.remark {
+            eprintln!("{remark}");
+        }
+        Ok(())
+    }
 }
 
 /// What commands work with; clones share one turn.
@@ -220,7 +242,7 @@ pub(crate) async fn run(
         None => alone(request, &config, environment, &signal).await?,
     };
     client::end_bar();
-    print(&outcome.report)
+    outcome.print()
 }
 
 /// Has a request carried out by the daemon; None where none answers.

@@ -58,7 +58,7 @@ pub(crate) use self::clients::AuditConfig;
 pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
-pub(crate) use self::secrets::{AccessSecrets, Secrets};
+pub(crate) use self::secrets::{AccessSecrets, Secrets, secret_of_file, secret_of_variable};
 pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
 
 /// The environment as a value, so that tests need no global one.

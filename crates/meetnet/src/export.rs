@@ -8,16 +8,17 @@
 //! what is missing is noticed, because the rows of each window were counted before. The same export as of the same time
 //! gives the same rows in the same order.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use meetnet_model::ids::LicenceId;
+use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Rights;
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
-use meetnet_query::{Format, RowWriter, RowsEnd};
+use meetnet_query::{Format, HISTORY_SUFFIX, RowWriter, RowsEnd};
 
 use self::selection::{Area, Selection};
 use self::windows::{Step, Subject, Window, divide_subjects, divide_time};
@@ -146,6 +147,32 @@ pub(crate) async fn run(options: ExportOptions, environment: &Environment) -> Re
     Export::prepare(&target, &options).await?.write().await
 }
 
+/// Refuses properties that the dataset cannot have: their rows would be missing, and the file look whole.
+async fn check_properties(target: &Target, options: &ExportOptions) -> Result<(), Failure> {
+    let wanted = &options.property;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let dataset = options.dataset.as_str();
+    let described = dataset.strip_suffix(HISTORY_SUFFIX).unwrap_or(dataset);
+    let declared = target.properties(&DatasetId::new(described)).await?;
+    let mut known = BTreeSet::from_iter(declared);
+    if !wanted.iter().all(|name| known.contains(name)) {
+        // A lake may hold what only the configuration of its city declares.
+        let stored = Question::new(selection::properties_of(dataset));
+        let stored = target.whole(&stored).await?;
+        known.extend(stored.texts(0).map(str::to_owned));
+    }
+    let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) else {
+        return Ok(());
+    };
+    let known: Vec<String> = known.into_iter().collect();
+    Err(Failure::Usage(anyhow!(
+        "`{dataset}` has no property `{unknown}`; it has {}",
+        known.join(", ")
+    )))
+}
+
 /// One export that is decided.
 struct Export<'a> {
     target: &'a Target,
@@ -191,6 +218,7 @@ impl<'a> Export<'a> {
         selection
             .check()
             .map_err(|message| Failure::Usage(anyhow!(message)))?;
+        check_properties(target, options).await?;
         // What is settled in everything that the export reads, and what may be done with it.
         let nothing = Question {
             as_of: options.as_of,

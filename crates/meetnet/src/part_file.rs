@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ impl PartFile {
         } = self;
         let written = Written {
             bytes,
-            sha256: hexadecimal(&hash.finalize()),
+            sha256: Hex(&hash.finalize()).to_string(),
         };
         if let Err(error) = check(&written) {
             // What is wrong would only be gone on with.
@@ -137,9 +138,4 @@ fn part_of(path: &Path) -> PathBuf {
 
 fn cannot_write(part: &Path) -> String {
     format!("failed to write {}", part.display())
-}
-
-/// Returns bytes as hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

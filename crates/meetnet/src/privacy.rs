@@ -31,6 +31,7 @@ use crate::cli::print;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::readable::{counted, grouped};
+use crate::sql::ServiceAccess;
 
 /// The options of `meetnet privacy scan`.
 #[derive(Debug, Args)]
@@ -46,6 +47,10 @@ pub(crate) struct ScanOptions {
     /// Searches the pages and answers of the service at this address
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+
+    /// Asks the service with the API key in this file; without it with the one in MEETNET_API_KEY, if that is set
+    #[arg(long, value_name = "FILE", requires = "url")]
+    api_key_file: Option<PathBuf>,
 
     /// Files: Parquet, JSON, NDJSON, CSV, logs and other texts
     #[arg(value_name = "FILE")]
@@ -131,13 +136,14 @@ impl Findings {
 /// Searches, and prints what was found.
 ///
 /// # Errors
-/// `Usage` where nothing is named to search or the configuration is wrong, `Work` where something was found or could not
-/// be read.
+/// `Usage` where nothing is named to search or the configuration or API key is wrong, `Work` where something was found or
+/// could not be read.
 pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Result<(), Failure> {
     let ScanOptions {
         config,
         dir,
         url,
+        api_key_file,
         files,
         allow,
     } = options;
@@ -146,6 +152,8 @@ pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Resu
             "say what to search: --config FILE, --dir DIR, --url URL, or files"
         )));
     }
+    let access = url.map(|url| ServiceAccess::new(url, api_key_file.as_deref(), &environment));
+    let access = access.transpose()?;
     let allowed = Allowed::new(allow);
     let of_files = allowed.clone();
     let lake = config
@@ -174,8 +182,8 @@ pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Resu
     })
     .await
     .map_err(Failure::work)?;
-    if let Some(url) = url {
-        service::search(&url, &allowed, &mut findings).await?;
+    if let Some(access) = &access {
+        service::search(access, &allowed, &mut findings).await?;
     }
     print(&findings.describe())?;
     findings.judge()

@@ -29,6 +29,7 @@ use crate::cli;
 use crate::config::Environment;
 use crate::daemon::StopSignal;
 use crate::failure::Failure;
+use crate::sql::ServiceAccess;
 
 mod http;
 mod pace;
@@ -62,6 +63,10 @@ pub(crate) struct SimulateOptions {
     /// Sends nothing, and checks at this meetnet (where its `http` listens) what a run has written to --expect
     #[arg(long, value_name = "URL", conflicts_with_all = ["mqtt", "http", "print_config"])]
     verify: Option<String>,
+
+    /// Has --verify ask with the API key in this file; without it with the one in MEETNET_API_KEY, if that is set
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    api_key_file: Option<PathBuf>,
 
     /// Sends nothing, and prints a configuration with which a meetnet takes the messages
     #[arg(long)]
@@ -187,7 +192,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     if let Some(url) = &options.verify {
         let expectation = read_expectation(&options.expect)?;
-        return verify::run(url, &expectation, options.wait).await;
+        let key = options.api_key_file.as_deref();
+        let service = ServiceAccess::new(url, key, environment)?;
+        return verify::run(&service, &expectation, options.wait).await;
     }
     let lanes = lanes(&options)?;
     if options.print_config {

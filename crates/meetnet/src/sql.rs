@@ -28,6 +28,7 @@ use crate::cli;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 
+mod access;
 mod command;
 mod complete;
 mod history;
@@ -43,6 +44,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::access::ServiceAccess;
 pub(crate) use self::parameters::{identifier, quoted};
 pub(crate) use self::place::{Place, PlaceOptions, committed};
 pub(crate) use self::service::{answered, ask_json, client, head_of};

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::hex::Hex;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
@@ -282,7 +283,7 @@ pub(crate) fn hexadecimal_of_base64(text: &str) -> Option<String> {
     let mut bytes = [0; 9];
     let decoded = STANDARD.decode_slice(text, &mut bytes).ok()?;
     let bytes = bytes.get(..decoded)?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(Hex(bytes).to_string())
 }
 
 #[cfg(test)]

@@ -228,6 +228,7 @@ async fn headers_say_as_of_when_and_under_which_licences() {
             "not a licence",
             Err(Code::InvalidArgument),
         ),
+        ("meetnet-licence", "CC-BY-3.0", Err(Code::InvalidArgument)),
     ] {
         let mut client = client(address).await;
         client.set_header(header, value);

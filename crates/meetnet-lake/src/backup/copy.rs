@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, ManifestFile, amount};
 use crate::files::{Files, sync_parents};
 use crate::storage::{OpenFile, StoredFile};
-use crate::table::parquet_file::hex;
 
 /// Bytes that are read, hashed and written at once.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -44,7 +44,11 @@ impl<'a> Copier<'a> {
     pub(super) fn put(&mut self, path: String, content: &[u8]) -> Result<(), BackupError> {
         let target = self.target(&path)?;
         write(self.files, &target, |file| file(content))?;
-        self.note(path, content.len() as u64, hex(&Sha256::digest(content)));
+        self.note(
+            path,
+            content.len() as u64,
+            Hex(&Sha256::digest(content)).to_string(),
+        );
         Ok(())
     }
 
@@ -191,5 +195,5 @@ pub(super) fn pass(
         sink(&bytes)?;
         at += length;
     }
-    Ok(hex(&hash.finalize()))
+    Ok(Hex(&hash.finalize()).to_string())
 }

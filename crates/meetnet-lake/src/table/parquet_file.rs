@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::hex::Hex;
 use meetnet_model::licence::Rights;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
@@ -199,7 +200,7 @@ impl ParquetFile {
         Ok(Finished {
             bytes,
             rows: self.rows as u64,
-            sha256: hex(&hash.finalize()),
+            sha256: Hex(&hash.finalize()).to_string(),
             statistics,
         })
     }
@@ -303,17 +304,6 @@ fn bounds(statistics: &Statistics) -> (Option<StatisticsValue>, Option<Statistic
         ),
         _ => (None, None),
     }
-}
-
-/// Returns bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Hashes what passes through, so that a file is read never, not twice.

@@ -29,6 +29,28 @@ fn look_ups() {
 }
 
 #[test]
+fn a_dataset_has_the_properties_that_it_is_made_of() {
+    let declarations = schemas::builtin().into_declarations([]);
+    let names = |dataset: &str| {
+        let dataset = DatasetId::new(dataset);
+        let properties = declarations.properties_of(&dataset);
+        properties
+            .map(|property| property.name.clone())
+            .collect::<Vec<_>>()
+    };
+    let air = names("air");
+    assert!(air.iter().any(|name| name == "pm10"), "{air:?}");
+    assert!(!air.iter().any(|name| name == "air_temperature"), "{air:?}");
+    // Hour by hour of the measured ones, and year by year of days of hours.
+    assert_eq!(names("air_hourly"), air);
+    assert_eq!(names("air_yearly"), air);
+    // These have a column for each property, or are about nothing measured.
+    for dataset in ["heat_hourly", "traffic", "stations", "nothing"] {
+        assert_eq!(names(dataset), Vec::<String>::new(), "{dataset}");
+    }
+}
+
+#[test]
 fn errors_begin_with_their_place() {
     let error = |file: &str, line| DeclarationError {
         file: file.to_owned(),

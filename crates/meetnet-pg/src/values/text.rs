@@ -4,6 +4,7 @@ use std::fmt::{Display, LowerExp, Write};
 
 use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{BufMut, BytesMut};
+use meetnet_model::hex::Hex;
 
 /// Appends what displays itself. Writing to memory cannot fail.
 pub(super) fn write(out: &mut BytesMut, value: impl Display) {
@@ -51,10 +52,7 @@ pub(super) fn interval(out: &mut BytesMut, value: IntervalMonthDayNano) {
 
 /// Appends bytes as `\x…`.
 pub(super) fn hex(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_slice(b"\\x");
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
+    let _ = write!(out, "\\x{}", Hex(bytes));
 }
 
 /// Appends an element of an array, in quotes where it could be read as something else.

@@ -29,11 +29,7 @@ fn a_cursor_comes_back_as_it_was() {
 #[test]
 fn anything_else_is_refused() {
     let (cursor, declaration) = heat(vec![PageValue::Int(1)]);
-    let hex = |json: &str| {
-        json.bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |json: &str| Hex(json.as_bytes()).to_string();
     for text in [
         String::new(),
         "x".to_owned(),

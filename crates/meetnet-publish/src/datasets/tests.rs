@@ -80,6 +80,17 @@ async fn a_dataset_says_what_it_holds() {
 }
 
 #[tokio::test]
+async fn a_derived_dataset_has_the_properties_of_its_input() {
+    let json = fixture::get(fixture::router(), "/api/v1/datasets/air_daily")
+        .await
+        .json();
+    let properties = json["properties"].as_array().expect("a list");
+    let pm10 = properties.iter().find(|p| p["name"] == "pm10");
+    assert_eq!(pm10.expect("a property")["unit"], "ug/m3");
+    assert!(properties.iter().all(|p| p["name"] != "air_temperature"));
+}
+
+#[tokio::test]
 async fn a_wide_dataset_has_units_and_ranges() {
     let json = fixture::get(fixture::router(), "/api/v1/datasets/traffic?lang=en")
         .await

@@ -22,8 +22,7 @@ struct Lake {
 }
 
 fn sha256(content: &str) -> String {
-    let digest = Sha256::digest(content.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(&Sha256::digest(content.as_bytes())).to_string()
 }
 
 impl Lake {
@@ -121,6 +120,7 @@ async fn the_list_can_be_narrowed() {
         "from=yesterday",
         "to=1&to=2",
         "licence=https://example.org/licence",
+        "licence=CC-BY-4.0,CC-BY-3.0",
     ] {
         let path = format!("/api/v1/datasets/heat/files?{query}");
         let answer = lake.get(&path, &[]).await;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::StatusCode;
 use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_model::hex::Hex;
 
 use crate::fixture::{self, Answer, NOW, SECOND, request};
 
@@ -149,6 +150,8 @@ async fn conditions_choose_rows() {
     )
     .await;
     check("licence=CC0-1.0", &[]).await;
+    check("licence=CC0-1.0,CC-BY-4.0", &[-3.25, 81.0]).await;
+    check("licence=CC0-1.0&licence=CC-BY-4.0", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20Z", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20.000001Z", &[]).await;
     check("to=2026-11-22T02:45:20Z", &[]).await;
@@ -217,6 +220,13 @@ async fn wrong_requests_say_what_is_accepted() {
     )
     .await;
     check(&heat("value=warm"), 400, "value takes a number such as 1.5").await;
+    check(&heat("licence=CC+BY"), 400, "`CC BY` is no licence").await;
+    check(
+        &heat("licence=CC0-1.0,CC-BY-3.0"),
+        400,
+        "`CC-BY-3.0` is no known licence; known are CC-BY-4.0, ",
+    )
+    .await;
     check(
         &heat("time.gte=yesterday"),
         400,
@@ -440,7 +450,7 @@ async fn head_has_no_body_and_a_browser_elsewhere_may_ask() {
 async fn a_cursor_of_any_time_harms_nothing() {
     for (as_of, time) in [(0, i64::MIN), (0, i64::MAX), (i64::MIN, 0), (i64::MAX, 0)] {
         let json = format!("[{as_of},\"a\",\"b\",{time}]");
-        let cursor: String = json.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let cursor = Hex(json.as_bytes());
         let answer = ask(&format!("{HEAT}?cursor={cursor}")).await;
         assert!(answer.status.as_u16() < 500, "{json}: {answer:?}");
     }

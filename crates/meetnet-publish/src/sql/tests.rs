@@ -103,6 +103,10 @@ async fn an_answer_keeps_to_the_licences_asked_for() {
         let answer = ask(&format!("/api/v1/sql?{wrong}&q={query}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    let answer = ask(&format!("/api/v1/sql?licence=CC-BY-3.0&q={query}")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+    let said = "`CC-BY-3.0` is no known licence; known are CC-BY-4.0, ";
+    assert!(answer.body.contains(said), "{answer:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
-use super::{QueryError, QueryErrorKind, edit_distance, suggestion};
+use super::{QueryError, QueryErrorKind, StatementFault, edit_distance, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
@@ -28,6 +29,37 @@ fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
     let cast = ArrowError::CastError("cannot cast 'x' to Int64".to_owned());
     check(cast.into(), QueryErrorKind::BadRequest);
     check(ArrowError::DivideByZero.into(), QueryErrorKind::BadRequest);
+}
+
+#[test]
+fn an_error_says_what_in_the_statement_is_wrong() {
+    let check = |error: DataFusionError, fault: Option<StatementFault>| {
+        let text = error.to_string();
+        let error = QueryError::from_datafusion(error, &[]);
+        assert_eq!(error.fault, fault, "{text}");
+    };
+    let plan = |text: &str| DataFusionError::Plan(text.to_owned());
+    let parser = ParserError::ParserError("Expected: an expression".to_owned());
+    check(parser.into(), Some(StatementFault::Syntax));
+    check(
+        unreadable("it ends in a text").into(),
+        Some(StatementFault::Syntax),
+    );
+    let function = Some(StatementFault::Function);
+    check(
+        plan("Invalid function 'flor'.\nDid you mean 'floor'?"),
+        function,
+    );
+    check(plan("table function 'flor' not found"), function);
+    check(plan("table 'meetnet.public.flor' not found"), None);
+    let unsupported = DataFusionError::NotImplemented("it".to_owned());
+    check(unsupported, Some(StatementFault::Unsupported));
+    let zero = ArrowError::DivideByZero;
+    check(zero.into(), Some(StatementFault::DivisionByZero));
+    // What a value says is no fault of that kind.
+    let value = "there is no column `a`";
+    check(DataFusionError::Execution(value.to_owned()), None);
+    check(ArrowError::CastError(value.to_owned()).into(), None);
 }
 
 #[test]

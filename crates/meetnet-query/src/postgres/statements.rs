@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, unreadable};
 
 /// Words of a statement that are kept: enough for every command to the session.
 const WORDS_MAX: usize = 32;
@@ -25,12 +25,7 @@ pub fn statements(sql: &str) -> Result<Vec<PgStatement>, QueryError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .with_unescape(false)
         .tokenize()
-        .map_err(|error| {
-            QueryError::new(
-                QueryErrorKind::BadRequest,
-                format!("the SQL could not be read: {error}"),
-            )
-        })?;
+        .map_err(unreadable)?;
     let found = tokens
         .split(|token| *token == Token::SemiColon)
         .map(|tokens| PgStatement {

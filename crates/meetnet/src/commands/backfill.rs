@@ -75,7 +75,7 @@ fn report(source: &SourceId, done: &BackfillProgress) -> Result<Outcome, Failure
         done.items
     );
     if done.refused_total == 0 {
-        return Ok(Outcome { report });
+        return Ok(Outcome::of(report));
     }
     let refused = done.refused.join("\n");
     Err(Failure::Work(anyhow!(

@@ -38,14 +38,12 @@ pub(super) fn write(
     } else {
         "[privacy] secret is not in it: keep a copy elsewhere, without it every device gets a new id"
     };
-    Ok(Outcome {
-        report: format!(
-            "backup of {} in {}: {}; everything acknowledged before it began is in it\n{secret}",
-            format_rfc3339(manifest.made_at),
-            dir.display(),
-            amount(&manifest)
-        ),
-    })
+    Ok(Outcome::of(format!(
+        "backup of {} in {}: {}; everything acknowledged before it began is in it\n{secret}",
+        format_rfc3339(manifest.made_at),
+        dir.display(),
+        amount(&manifest)
+    )))
 }
 
 /// Restores a backup to where the configuration says, and prints what to do next. No daemon may run there.

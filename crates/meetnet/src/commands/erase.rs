@@ -109,9 +109,7 @@ pub(super) fn erase(
             error @ PipelineError::UnknownSource { .. } => Failure::usage(error),
             error => Failure::work(error),
         })?;
-    Ok(Outcome {
-        report: describe(&report),
-    })
+    Ok(Outcome::of(describe(&report)))
 }
 
 fn describe(report: &EraseReport) -> String {

@@ -61,15 +61,13 @@ pub(super) fn import(
     let inputs = find(&importing.paths).map_err(failure)?;
     if importing.dry_run {
         let bytes: u64 = inputs.iter().map(|input| input.bytes()).sum();
-        return Ok(Outcome {
-            report: format!(
-                "{} files with {} would be imported as source `{}`, licence {}",
-                inputs.len(),
-                meetnet_model::quantity::SizeText(bytes).rounded(),
-                source.id,
-                source.licence
-            ),
-        });
+        return Ok(Outcome::of(format!(
+            "{} files with {} would be imported as source `{}`, licence {}",
+            inputs.len(),
+            meetnet_model::quantity::SizeText(bytes).rounded(),
+            source.id,
+            source.licence
+        )));
     }
     progress(format!("reading {} files", inputs.len()));
     let import = Import {
@@ -83,9 +81,7 @@ pub(super) fn import(
     };
     let mut tell = |done: &Done| progress(bar(done));
     let summary = run(import, &context.pipeline, &mut tell).map_err(failure)?;
-    Ok(Outcome {
-        report: describe(&summary),
-    })
+    Ok(Outcome::of(describe(&summary)))
 }
 
 /// Finds the source that the rows are of.

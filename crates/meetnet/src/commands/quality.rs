@@ -73,9 +73,7 @@ pub(super) fn rerun(
     if lines.is_empty() {
         lines.push("nothing to settle: no day with rows is over, or none has changed".to_owned());
     }
-    Ok(Outcome {
-        report: lines.join("\n"),
-    })
+    Ok(Outcome::of(lines.join("\n")))
 }
 
 /// Says what became of one dataset.

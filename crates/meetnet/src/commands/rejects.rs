@@ -9,7 +9,6 @@ use anyhow::{Context as _, anyhow};
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use futures::StreamExt;
 use meetnet_ingest::replay::{
     Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
 };
@@ -19,7 +18,7 @@ use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::redact::redact;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::time::format_rfc3339;
-use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, encode};
+use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, RowWriter, RowsEnd};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
@@ -28,6 +27,7 @@ use crate::check;
 use crate::cli::print;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
+use crate::readable::grouped;
 use crate::sql;
 
 /// Rejects that one replay or drop takes at most: all of them are in memory meanwhile.
@@ -114,28 +114,37 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// Returns the statement for all that is chosen, in the order in which it is listed.
     fn statement(&self) -> String {
         let condition = self.selection.condition();
-        let limit = self.limit;
         if self.summary {
             return format!(
                 "SELECT source, reason, count(*) AS rejects, count(DISTINCT sequence) AS messages, \
                  max(time) AS last, max(message) AS example FROM rejects WHERE {condition} \
-                 GROUP BY source, reason ORDER BY rejects DESC, source, reason LIMIT {limit}"
+                 GROUP BY source, reason ORDER BY rejects DESC, source, reason"
             );
         }
         format!(
             "SELECT sequence, ordinal, time, source, topic, reason, message, excerpt, resolution \
-             FROM rejects WHERE {condition} ORDER BY sequence DESC, ordinal LIMIT {limit}"
+             FROM rejects WHERE {condition} ORDER BY sequence DESC, ordinal"
         )
+    }
+
+    /// Says that only `limit` of `all` are listed.
+    fn remark(&self, all: u64) -> String {
+        let shown = grouped(self.limit as u64);
+        let all = grouped(all);
+        if self.summary {
+            return format!("{shown} of {all} lines; --limit N shows more");
+        }
+        format!("{shown} of {all} rejects, the newest; --limit N shows more, --summary counts them")
     }
 }
 
 /// Lists rejects, in the daemon.
 pub(super) fn list(context: &Context, listing: &Listing) -> Result<Outcome, Failure> {
     let rejects = Rejects::open(&context.config(), &context.shared)?;
-    let report = Handle::current().block_on(rejects.list(listing))?;
-    Ok(Outcome { report })
+    Handle::current().block_on(rejects.list(listing))
 }
 
 /// Lists rejects as the daemon does; where none runs, those that are committed.
@@ -147,18 +156,17 @@ pub(crate) async fn show_list(
     config: &Config,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let report = listed(&listing, config, environment).await?;
-    print(report.trim_end())
+    listed(&listing, config, environment).await?.print()
 }
 
 async fn listed(
     listing: &Listing,
     config: &Config,
     environment: &Environment,
-) -> Result<String, Failure> {
+) -> Result<Outcome, Failure> {
     let request = Request::Rejects(listing.clone());
     if let Some(outcome) = super::ask_daemon(&request, config).await? {
-        return Ok(outcome.report);
+        return Ok(outcome);
     }
     let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
     let snapshot = sql::committed(config, &secrets).await?;
@@ -196,7 +204,7 @@ pub(crate) async fn show_message(
         Some(found) => found.described,
         None => nowhere(sequence),
     };
-    print(&format!("{}\n\n{message}", list.trim_end()))
+    print(&format!("{}\n\n{message}", list.report.trim_end()))
 }
 
 /// Says why a message may not be found: nobody knows which sequences there were.
@@ -296,9 +304,7 @@ pub(super) fn replay_chosen(
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
     let resolved = resolved_by(&table, &decided)?;
-    Ok(Outcome {
-        report: describe_replayed(&decided, chosen, resolved),
-    })
+    Ok(Outcome::of(describe_replayed(&decided, chosen, resolved)))
 }
 
 /// Closes rejects without rows.
@@ -320,7 +326,7 @@ pub(super) fn drop_chosen(
             decided.frames
         ),
     };
-    Ok(Outcome { report })
+    Ok(Outcome::of(report))
 }
 
 /// Reads the chosen rejects.
@@ -342,12 +348,8 @@ fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
         return Ok(0);
     };
     let statement =
-        format!("SELECT count(*) FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
-    let batches = Handle::current().block_on(table.collect(statement))?;
-    let count = batches.first().filter(|batch| batch.num_rows() > 0);
-    Ok(count.map_or(0, |batch| {
-        batch.column(0).as_primitive::<Int64Type>().value(0) as u64
-    }))
+        format!("SELECT sequence FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
+    Handle::current().block_on(table.count(&statement))
 }
 
 fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
@@ -392,24 +394,64 @@ impl Rejects {
         Ok(Self { service })
     }
 
-    async fn list(&self, listing: &Listing) -> Result<String, Failure> {
+    async fn list(&self, listing: &Listing) -> Result<Outcome, Failure> {
         let format: Format = listing
             .format
             .parse()
             .map_err(|error: meetnet_query::QueryError| Failure::Usage(anyhow!(error.message)))?;
-        let request = QueryRequest::private(listing.statement());
-        let answer = self.service.query(request).await;
-        let mut chunks = encode(answer.map_err(sql::query_failure)?, format);
-        let mut text = Vec::new();
-        while let Some(chunk) = chunks.next().await {
-            text.extend_from_slice(&chunk.map_err(sql::query_failure)?);
-        }
-        String::from_utf8(text).map_err(|_| {
+        let written = self.written(listing, format).await;
+        let (text, is_cut) = written.map_err(sql::query_failure)?;
+        let report = String::from_utf8(text).map_err(|_| {
             Failure::Usage(anyhow!(
                 "{} is no text; choose table, csv, json or ndjson",
                 format.as_str()
             ))
-        })
+        })?;
+        let mut outcome = Outcome::of(report);
+        if is_cut {
+            let all = self.count(&listing.statement()).await?;
+            outcome.remark = Some(listing.remark(all));
+        }
+        Ok(outcome)
+    }
+
+    /// Returns a list in a format, and whether more is chosen than is listed. Formats that can say so do; what others leave
+    /// out, the remark says.
+    async fn written(
+        &self,
+        listing: &Listing,
+        format: Format,
+    ) -> Result<(Vec<u8>, bool), meetnet_query::QueryError> {
+        let request = QueryRequest {
+            row_limit: Some(listing.limit),
+            ..QueryRequest::private(listing.statement())
+        };
+        let mut answer = self.service.query(request).await?;
+        let mut writer = RowWriter::new(format, answer.schema.clone(), answer.rights.clone());
+        let mut text = Vec::new();
+        writer.begin(&mut text)?;
+        while let Some(batch) = answer.next_batch().await {
+            writer.batch(&batch?, &mut text)?;
+        }
+        let end = RowsEnd {
+            through: answer.through,
+            stable_time: answer.stable_time,
+            as_of: answer.as_of,
+            truncated: answer.truncated(),
+        };
+        writer.end(&end, &mut text)?;
+        Ok((text, end.truncated))
+    }
+
+    /// Counts the rows of a statement.
+    async fn count(&self, statement: &str) -> Result<u64, Failure> {
+        let batches = self
+            .collect(format!("SELECT count(*) FROM ({statement})"))
+            .await?;
+        let count = batches.first().filter(|batch| batch.num_rows() > 0);
+        Ok(count.map_or(0, |batch| {
+            batch.column(0).as_primitive::<Int64Type>().value(0) as u64
+        }))
     }
 
     async fn collect(&self, statement: String) -> Result<Vec<RecordBatch>, Failure> {

@@ -154,7 +154,7 @@ async fn answer(stream: UnixStream, user: u32, context: &Context) -> io::Result<
     let ended = work.await.unwrap_or_else(|error| Err(Failure::work(error)));
     let elapsed_ms = started.elapsed().as_millis() as u64;
     match &ended {
-        Ok(Outcome { report }) => info!(command, elapsed_ms, report, "command done"),
+        Ok(Outcome { report, .. }) => info!(command, elapsed_ms, report, "command done"),
         Err(failure) => {
             let error = format!("{:#}", failure.error());
             warn!(command, elapsed_ms, error, "command failed");

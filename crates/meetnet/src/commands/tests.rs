@@ -152,7 +152,7 @@ async fn a_request_has_one_outcome() {
     let check = async |ask: serde_json::Value, expect: Result<&str, (bool, &str)>| {
         let reply = scene.ask(&ask.to_string()).await;
         match (&reply, expect) {
-            (Reply::Done(Outcome { report }), Ok(expect)) => assert_eq!(report, expect),
+            (Reply::Done(Outcome { report, .. }), Ok(expect)) => assert_eq!(report, expect),
             (Reply::Failed(Refusal { is_usage, message }), Err((expect_usage, expect))) => {
                 assert_eq!(*is_usage, expect_usage, "{message}");
                 assert!(

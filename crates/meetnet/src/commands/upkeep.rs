@@ -35,7 +35,7 @@ pub(super) fn compact(
             format!("{done}\nthe replaced files stay for {kept}, for readers that still hold them")
         }
     };
-    Ok(Outcome { report })
+    Ok(Outcome::of(report))
 }
 
 /// Removes what nothing needs any more.
@@ -52,7 +52,7 @@ pub(super) fn vacuum(context: &Context, progress: &mut Progress<'_>) -> Result<O
             counted(report.vacuumed.failed_tables, "table")
         )));
     }
-    Ok(Outcome { report: done })
+    Ok(Outcome::of(done))
 }
 
 /// Takes broken files out of the tables. The report is the whole of it as JSON: who asked says it in their own way.
@@ -69,7 +69,7 @@ pub(super) fn repair(
         .find_raw(&check::place(&context.config()))
         .map_err(Failure::work)?;
     let report = serde_json::to_string(&repaired).map_err(Failure::work)?;
-    Ok(Outcome { report })
+    Ok(Outcome::of(report))
 }
 
 fn describe_compacted(compacted: Compacted) -> String {

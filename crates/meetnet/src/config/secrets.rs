@@ -218,27 +218,41 @@ fn read_one(
     folder: &Path,
     environment: &Environment,
 ) -> Result<String, String> {
-    let (text, place) = match secret {
-        SecretRef::Env(name) => {
-            let text = environment.get(name).map(str::to_owned);
-            let text =
-                text.ok_or_else(|| format!("the environment variable {name} is not set; set it"))?;
-            (text, format!("the environment variable {name}"))
-        }
-        SecretRef::File(path) => {
-            let path = folder.join(path);
-            let name = path.display();
-            let bytes = std::fs::metadata(&path).map(|metadata| metadata.len());
-            if bytes.is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
-                return Err(format!(
-                    "{name} is larger than {FILE_BYTES_MAX} bytes: no secret"
-                ));
-            }
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| format!("cannot read the secret in {name}: {error}"))?;
-            (text, format!("the file {name}"))
-        }
-    };
+    match secret {
+        SecretRef::Env(name) => secret_of_variable(name, environment),
+        SecretRef::File(path) => secret_of_file(&folder.join(path)),
+    }
+}
+
+/// Returns the secret in an environment variable.
+///
+/// # Errors
+/// A sentence that names the variable where it is not set or empty.
+pub(crate) fn secret_of_variable(name: &str, environment: &Environment) -> Result<String, String> {
+    let text = environment
+        .get(name)
+        .ok_or_else(|| format!("the environment variable {name} is not set; set it"))?;
+    filled(text, &format!("the environment variable {name}"))
+}
+
+/// Returns the secret in a file, without white space around it.
+///
+/// # Errors
+/// A sentence that names the file where it cannot be read, is empty or too large.
+pub(crate) fn secret_of_file(path: &Path) -> Result<String, String> {
+    let name = path.display();
+    let bytes = std::fs::metadata(path).map(|metadata| metadata.len());
+    if bytes.is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
+        return Err(format!(
+            "{name} is larger than {FILE_BYTES_MAX} bytes: no secret"
+        ));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the secret in {name}: {error}"))?;
+    filled(&text, &format!("the file {name}"))
+}
+
+fn filled(text: &str, place: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err(format!("{place} is empty; put the secret there"));

@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::format_rfc3339;
@@ -25,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Environment;
 use crate::failure::Failure;
-use crate::part_file::{PartFile, hexadecimal};
+use crate::part_file::PartFile;
 use crate::progress::ProgressLine;
 use crate::readable::counted;
 use crate::sql::{self, Place, PlaceOptions};
@@ -91,18 +92,15 @@ pub(super) async fn run(
     wanted: &Wanted<'_>,
     dir: &Path,
 ) -> Result<(), Failure> {
-    let Place::Service(url) = place.open(environment).await? else {
+    let Place::Service(access) = place.open(environment).await? else {
         return Err(Failure::Usage(anyhow!(
             "--files mirrors from a running service; without one, copy the folder of the lake, or use `meetnet backup`"
         )));
     };
-    let base = reqwest::Url::parse(&url)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
-    let client = sql::client(&base)?;
+    let client = sql::client(&access.address("/")?, access.key.as_ref())?;
     let service = Service {
         client,
-        url: url.trim_end_matches('/'),
+        url: access.url.trim_end_matches('/'),
     };
     let list = service.list(wanted).await?;
     let folder = dir.join(wanted.dataset);
@@ -180,17 +178,15 @@ impl Service<'_> {
         let mut query = vec![("superseded", "false".to_owned())];
         query.extend(wanted.from.map(|time| ("from", format_rfc3339(time))));
         query.extend(wanted.to.map(|time| ("to", format_rfc3339(time))));
+        let licences = wanted.licences.iter();
+        query.extend(licences.map(|licence| ("licence", licence.to_string())));
         let request = self.client.get(address).query(&query);
         let answer = sql::answered(self.url, request).await?;
-        let mut list: FileList = answer
+        answer
             .json()
             .await
             .context("the list of files is not what a meetnet of this version gives")
-            .map_err(Failure::Work)?;
-        let licences = wanted.licences;
-        list.files
-            .retain(|file| licences.is_empty() || licences.contains(&file.licence));
-        Ok(list)
+            .map_err(Failure::Work)
     }
 
     /// Fetches a file, or what is missing of it.
@@ -263,7 +259,7 @@ fn holds(path: &Path, file: &RemoteFile) -> anyhow::Result<bool> {
     }
     let mut hash = Sha256::new();
     io::copy(&mut found, &mut hash).with_context(failed)?;
-    Ok(hexadecimal(&hash.finalize()) == file.sha256)
+    Ok(Hex(&hash.finalize()).to_string() == file.sha256)
 }
 
 /// Removes what an earlier run has fetched and is not wanted any more; nothing else in the folder is touched. Returns how

@@ -59,6 +59,14 @@ pub(super) fn columns_of(dataset: &str) -> String {
     )
 }
 
+/// Returns the question for the properties that a dataset has rows of.
+pub(super) fn properties_of(dataset: &str) -> String {
+    format!(
+        "SELECT DISTINCT {PROPERTY} FROM {} ORDER BY 1",
+        identifier(dataset)
+    )
+}
+
 /// Which rows of a dataset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {

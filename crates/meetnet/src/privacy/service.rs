@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Findings, content};
 use crate::failure::Failure;
-use crate::sql;
+use crate::sql::{self, ServiceAccess};
 
 /// Longest answer that is looked at.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -28,19 +28,18 @@ const PATHS: [&str; 6] = [
     "/api/v1/datasets",
 ];
 
-/// Searches the answers of the service at `url`.
+/// Searches the answers of a service.
 ///
 /// # Errors
 /// `Usage` where that is no URL, `Work` where nothing answers there; what fails later is noted and the rest is searched.
 pub(super) async fn search(
-    url: &str,
+    access: &ServiceAccess,
     allowed: &Allowed,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let base = Url::parse(url)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
-    let client = sql::client(&base)?;
+    let url = access.url.as_str();
+    let base = access.address("/")?;
+    let client = sql::client(&base, access.key.as_ref())?;
     let mut service = Service {
         base,
         client,

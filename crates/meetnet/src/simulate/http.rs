@@ -53,7 +53,8 @@ impl HttpSender {
             .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8081"))
             .map_err(Failure::Usage)?;
         Ok(Self {
-            client: sql::client(&parsed)?,
+            // What is pushed comes with the token of its source, not with an API key.
+            client: sql::client(&parsed, None)?,
             base: url.trim_end_matches('/').to_owned(),
             token,
             gzip,

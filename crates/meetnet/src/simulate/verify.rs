@@ -18,17 +18,17 @@ use super::text::{decimal, table};
 use crate::cli;
 use crate::failure::Failure;
 use crate::readable::{counted, grouped};
-use crate::sql::{self, identifier, quoted};
+use crate::sql::{self, ServiceAccess, identifier, quoted};
 
 /// Pause before answers that differ are asked for again: messages may be on their way through broker and journal.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Checks an expectation at the meetnet at `url`.
+/// Checks an expectation at a meetnet.
 ///
 /// # Errors
 /// `Work` where answers still differ after `patience`, with the differences on stdout, or where there are none.
 pub(super) async fn run(
-    url: &str,
+    service: &ServiceAccess,
     expectation: &Expectation,
     patience: Duration,
 ) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ pub(super) async fn run(
     let differences = loop {
         let mut differences = Vec::new();
         for part in &expectation.parts {
-            check(url, part, &mut differences).await?;
+            check(service, part, &mut differences).await?;
         }
         if differences.is_empty() || Instant::now() >= deadline {
             break differences;
@@ -65,8 +65,9 @@ pub(super) async fn run(
     rows.extend(differences.iter().map(Difference::cells));
     cli::print(table(&rows).trim_end())?;
     Err(Failure::Work(anyhow!(
-        "{} between what was acknowledged and what {url} answers",
-        counted(differences.len() as u64, "difference")
+        "{} between what was acknowledged and what {} answers",
+        counted(differences.len() as u64, "difference"),
+        service.url
     )))
 }
 
@@ -108,7 +109,11 @@ struct Found {
 }
 
 /// Checks one part.
-async fn check(url: &str, part: &Part, differences: &mut Vec<Difference>) -> Result<(), Failure> {
+async fn check(
+    service: &ServiceAccess,
+    part: &Part,
+    differences: &mut Vec<Difference>,
+) -> Result<(), Failure> {
     let difference = |series: &str, (figure, expected, found)| Difference {
         source: part.source.clone(),
         dataset: part.dataset.clone(),
@@ -118,7 +123,7 @@ async fn check(url: &str, part: &Part, differences: &mut Vec<Difference>) -> Res
         found,
     };
     for series in &part.series {
-        let answer = ask(url, series_statement(part, &series.name)).await?;
+        let answer = ask(service, series_statement(part, &series.name)).await?;
         let found = found(&answer)?;
         differences.extend(
             compare(series, &found)
@@ -126,7 +131,7 @@ async fn check(url: &str, part: &Part, differences: &mut Vec<Difference>) -> Res
                 .map(|figures| difference(&series.name, figures)),
         );
     }
-    let answer = ask(url, rows_statement(part)).await?;
+    let answer = ask(service, rows_statement(part)).await?;
     let total = count(&answer, 0)?;
     let (must, may) = part.rows();
     if !(must..=must + may).contains(&total) {
@@ -227,13 +232,13 @@ fn condition(part: &Part) -> String {
 }
 
 /// Asks for one row of whole numbers.
-async fn ask(url: &str, statement: String) -> Result<Vec<Option<i64>>, Failure> {
+async fn ask(service: &ServiceAccess, statement: String) -> Result<Vec<Option<i64>>, Failure> {
     /// The part of an answer that holds the rows.
     #[derive(Deserialize)]
     struct Answer {
         rows: Vec<Vec<Option<i64>>>,
     }
-    let bytes = sql::ask_json(url, statement).await?;
+    let bytes = sql::ask_json(service, statement).await?;
     let answer: Answer = serde_json::from_slice(&bytes)
         .context("the answer is not what /api/v1/sql of this version gives")
         .map_err(Failure::Work)?;

@@ -88,8 +88,11 @@ fn greet(target: &Target) -> Result<(), Failure> {
     use std::io::Write;
 
     let who = match target {
-        Target::Service(url) => format!("asks {url}: public datasets, newest rows included"),
-        Target::Files(_) => "reads committed files: every dataset, rejects included".to_owned(),
+        Target::Service(service) => {
+            let url = &service.url;
+            format!("asks {url}: public datasets, newest rows included")
+        }
+        Target::Files(..) => "reads committed files: every dataset, rejects included".to_owned(),
     };
     let text = format!("meetnet sql {who}. \\? lists commands, \\q ends.\n");
     went_out(io::stdout().lock().write_all(text.as_bytes())).map(drop)

@@ -6,6 +6,8 @@
 //!                         └─ no ──▶ files
 //! --lake DIR | s3://… ────────────▶ files
 //! ```
+//!
+//! A service is asked with the API key of --api-key-file or MEETNET_API_KEY; files need none.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::{LakeLocation, ROLE_VARIABLES};
 use tokio::runtime::Handle;
 
+use super::access::ServiceAccess;
 use crate::config::{Config, Environment, Secrets};
 use crate::failure::Failure;
 
@@ -34,18 +37,22 @@ pub(crate) struct PlaceOptions {
     config: Option<PathBuf>,
 
     /// Reads committed files: of a folder, or of s3://BUCKET/PREFIX with AWS_REGION, AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "api_key_file"])]
     lake: Option<String>,
 
     /// Asks the service at this address
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
+
+    /// Asks the service with the API key in this file; without it with the one in MEETNET_API_KEY, if that is set
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
 }
 
 /// Who answers.
 pub(crate) enum Place {
-    /// A service at a URL.
-    Service(String),
+    /// A service.
+    Service(ServiceAccess),
     /// Committed files.
     Files {
         config: Box<Config>,
@@ -57,13 +64,16 @@ impl PlaceOptions {
     /// Finds out who answers; of files, reads which there are.
     ///
     /// # Errors
-    /// `Usage` where the configuration is wrong, `Work` where there is no lake.
+    /// `Usage` where the configuration or the API key is wrong, `Work` where there is no lake.
     pub(crate) async fn open(&self, environment: &Environment) -> Result<Place, Failure> {
+        let service = |url: String| {
+            ServiceAccess::new(url, self.api_key_file.as_deref(), environment).map(Place::Service)
+        };
         let config = match (&self.config, &self.lake) {
             (Some(file), _) => {
                 let config = Config::load(file, environment).map_err(Failure::usage)?;
                 if let Some(address) = daemon_address(&config) {
-                    return Ok(Place::Service(format!("http://{address}")));
+                    return service(format!("http://{address}"));
                 }
                 config
             }
@@ -73,7 +83,7 @@ impl PlaceOptions {
                 Config::parse(Path::new("--lake"), &text, &Environment::default())
                     .map_err(Failure::usage)?
             }
-            (None, None) => return Ok(Place::Service(self.url.clone())),
+            (None, None) => return service(self.url.clone()),
         };
         let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
         let snapshot = committed(&config, &secrets).await?;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use meetnet_model::ids::DatasetId;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 
 use super::Question;
+use super::access::{ServiceAccess, ServiceKey};
 use crate::failure::Failure;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -22,8 +25,11 @@ pub(super) const BROKEN_OFF: &str =
 ///
 /// # Errors
 /// Where there is none.
-pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Failure> {
-    let answer = send(url, &Question::new(statement), Format::Json).await?;
+pub(crate) async fn ask_json(
+    service: &ServiceAccess,
+    statement: String,
+) -> Result<Vec<u8>, Failure> {
+    let answer = send(service, &Question::new(statement), Format::Json).await?;
     let answer = answer.bytes().await;
     let answer = answer.context(BROKEN_OFF).map_err(Failure::Work)?;
     Ok(answer.to_vec())
@@ -34,14 +40,11 @@ pub(crate) async fn ask_json(url: &str, statement: String) -> Result<Vec<u8>, Fa
 /// # Errors
 /// `Usage` where the address is none, `Work` where nobody answers or the answer is no.
 pub(super) async fn send(
-    url: &str,
+    service: &ServiceAccess,
     question: &Question,
     format: Format,
 ) -> Result<reqwest::Response, Failure> {
-    let endpoint = format!("{}/api/v1/sql", url.trim_end_matches('/'));
-    let endpoint = reqwest::Url::parse(&endpoint)
-        .with_context(|| format!("`{url}` is no URL; write for example http://127.0.0.1:8080"))
-        .map_err(Failure::Usage)?;
+    let endpoint = service.address("/api/v1/sql")?;
     let as_of = question.as_of.map(format_rfc3339);
     let mut form = vec![
         ("q", question.statement.as_str()),
@@ -50,8 +53,39 @@ pub(super) async fn send(
     form.extend(as_of.as_deref().map(|as_of| ("as_of", as_of)));
     let licences = question.licences.iter();
     form.extend(licences.map(|licence| ("licence", licence.as_str())));
-    let request = client(&endpoint)?.post(endpoint).form(&form);
-    answered(url, request).await
+    let client = client(&endpoint, service.key.as_ref())?;
+    let request = client.post(endpoint).form(&form);
+    answered(&service.url, request).await
+}
+
+/// Asks a service for the names of the properties that are declared for a dataset.
+///
+/// # Errors
+/// As [`send`].
+pub(super) async fn properties(
+    service: &ServiceAccess,
+    dataset: &DatasetId,
+) -> Result<Vec<String>, Failure> {
+    /// The part of a description that is wanted.
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(default)]
+        properties: Vec<Property>,
+    }
+    #[derive(Deserialize)]
+    struct Property {
+        name: String,
+    }
+    let address = service.address(&format!("/api/v1/datasets/{dataset}"))?;
+    let request = client(&address, service.key.as_ref())?.get(address);
+    let answer = answered(&service.url, request).await?;
+    let described: Described = answer
+        .json()
+        .await
+        .context("the description of the dataset is not what a meetnet of this version gives")
+        .map_err(Failure::Work)?;
+    let properties = described.properties.into_iter();
+    Ok(properties.map(|property| property.name).collect())
 }
 
 /// Sends a request to the service at `url` and returns the answer that it begins.
@@ -73,12 +107,19 @@ pub(crate) async fn answered(
     Ok(response)
 }
 
-/// Returns a client for the service at an address.
+/// Returns a client for the service at an address. It sends the key with every request, and not to another host that the
+/// service leads to.
 ///
 /// # Errors
 /// Where TLS cannot be set up.
-pub(crate) fn client(address: &reqwest::Url) -> Result<reqwest::Client, Failure> {
+pub(crate) fn client(
+    address: &reqwest::Url,
+    key: Option<&ServiceKey>,
+) -> Result<reqwest::Client, Failure> {
     let mut client = reqwest::Client::builder().connect_timeout(CONNECT_TIME_MAX);
+    if let Some(key) = key {
+        client = client.default_headers(HeaderMap::from_iter([(AUTHORIZATION, key.header())]));
+    }
     if address.host_str().is_some_and(is_loopback) {
         // A proxy has no way to this machine's own ports.
         client = client.no_proxy();

@@ -1,5 +1,7 @@
 //! Questions to whoever answers, and the answers: as bytes of a format, as rows, or small and whole.
 
+use std::sync::Arc;
+
 use anyhow::{Context, anyhow};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -9,14 +11,16 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use meetnet_model::common::LICENCE;
-use meetnet_model::ids::{LicenceId, Sequence};
+use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 use meetnet_model::time::parse_rfc3339;
 use meetnet_query::{Format, QueryAnswer, QueryRequest, QueryService, RowsEnd, encode};
 use serde::Deserialize;
 
+use super::access::ServiceAccess;
 use super::place::{Place, PlaceOptions};
-use super::service::{BROKEN_OFF, send};
+use super::service::{BROKEN_OFF, properties, send};
 use super::{Question, query_failure, query_service};
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -28,10 +32,10 @@ const NO_ARROW: &str = "the answer is not what /api/v1/sql of this version gives
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// A service at a URL: public tables, hot rows included.
-    Service(String),
-    /// Committed files: every table, rejects included.
-    Files(QueryService),
+    /// A service: public tables, hot rows included.
+    Service(ServiceAccess),
+    /// Committed files: every table, rejects included; with what their configuration declares.
+    Files(QueryService, Arc<Declarations>),
 }
 
 /// An answer as it comes.
@@ -41,15 +45,33 @@ impl Target {
     /// Finds out who answers.
     ///
     /// # Errors
-    /// `Usage` where the configuration is wrong, `Work` where there is no lake.
+    /// `Usage` where the configuration or the API key is wrong, `Work` where there is no lake.
     pub(crate) async fn open(
         options: &PlaceOptions,
         environment: &Environment,
     ) -> Result<Self, Failure> {
         Ok(match options.open(environment).await? {
-            Place::Service(url) => Self::Service(url),
-            Place::Files { config, snapshot } => Self::Files(query_service(&config, snapshot)?),
+            Place::Service(service) => Self::Service(service),
+            Place::Files { config, snapshot } => {
+                let declarations = Arc::clone(&config.declarations);
+                Self::Files(query_service(&config, snapshot)?, declarations)
+            }
         })
+    }
+
+    /// Returns the names of the properties that are declared for a dataset. The configuration that stands for a lake of
+    /// somebody else declares the built-in ones only.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) async fn properties(&self, dataset: &DatasetId) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Service(service) => properties(service, dataset).await,
+            Self::Files(_, declarations) => {
+                let declared = declarations.properties_of(dataset);
+                Ok(declared.map(|property| property.name.clone()).collect())
+            }
+        }
     }
 
     /// Returns the answer in a format.
@@ -62,8 +84,8 @@ impl Target {
         format: Format,
     ) -> Result<Chunks, Failure> {
         match self {
-            Self::Service(url) => Ok(body(send(url, question, format).await?)),
-            Self::Files(service) => {
+            Self::Service(service) => Ok(body(send(service, question, format).await?)),
+            Self::Files(service, _) => {
                 let answer = ask(service, question).await?;
                 let chunks = encode(answer, format);
                 Ok(chunks.map(|chunk| chunk.map_err(query_failure)).boxed())
@@ -77,7 +99,7 @@ impl Target {
     /// Where there is none.
     pub(crate) async fn rows(&self, question: &Question) -> Result<Rows, Failure> {
         match self {
-            Self::Files(service) => {
+            Self::Files(service, _) => {
                 let answer = ask(service, question).await?;
                 Ok(Rows {
                     schema: answer.schema.clone(),
@@ -88,8 +110,8 @@ impl Target {
                     source: Source::Files(Box::new(answer)),
                 })
             }
-            Self::Service(url) => {
-                let response = send(url, question, Format::Arrow).await?;
+            Self::Service(service) => {
+                let response = send(service, question, Format::Arrow).await?;
                 let header = |name: &str| {
                     let value = response.headers().get(name)?;
                     value.to_str().ok().map(str::to_owned)

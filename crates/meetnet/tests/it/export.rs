@@ -107,6 +107,26 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
         1,
     );
     assert!(said.contains("needs to know where a row is"), "{said}");
+    // Declared, though nothing tells it, is not unknown; one that is wrong is not left out.
+    let wrong = |place: &[&str]| {
+        let properties = ["--property", "air_temperature", "--property", "air_temp"];
+        let said = refusal(&[&["export", "heat"][..], place, &properties].concat(), 2);
+        assert!(
+            said.contains(
+                "`heat` has no property `air_temp`; it has air_pressure, air_temperature, "
+            ),
+            "{said}"
+        );
+    };
+    wrong(&url);
+    for asked in [
+        &["export", "heat", "--url", &portal][..],
+        &["export", "heat", "--files", &csv_name, "--url", &portal],
+        &["sql", "SELECT 1 AS one", "--url", &portal],
+    ] {
+        let said = refusal(&[asked, &["--licence", "CC-BY-3.0"]].concat(), 1);
+        assert!(said.contains("`CC-BY-3.0` is no known licence"), "{said}");
+    }
     let said = refusal(&["export", "nothing", "--url", &portal], 1);
     assert!(said.contains("there is no dataset `nothing`"), "{said}");
     refusal(&["export", "heat", "--bbox", "1,2,3", "--url", &portal], 2);
@@ -131,6 +151,19 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
     daemon.stop();
     let (committed, _) = run_ok(&["export", "heat", "--config", &file, "--as-of", as_of]);
     assert_eq!(committed, found);
+    wrong(&["--config", &file]);
+    let said = refusal(
+        &[
+            "export",
+            "heat",
+            "--config",
+            &file,
+            "--licence",
+            "CC-BY-3.0",
+        ],
+        1,
+    );
+    assert!(said.contains("`CC-BY-3.0` is no known licence"), "{said}");
 }
 
 fn run_ok(arguments: &[&str]) -> (String, String) {

@@ -2,6 +2,7 @@
 //!
 //! Everything listens on loopback, at ports that the system chooses.
 
+mod api_keys;
 mod as_of;
 mod commands;
 mod demo;

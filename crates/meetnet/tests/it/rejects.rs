@@ -1,6 +1,8 @@
 //! `meetnet rejects` as the data team uses it: a mapping is wrong, is mended, and nothing is lost.
 
-use crate::process::{Running, answer, http, refusal, wait_until_ready};
+use serde_json::Value;
+
+use crate::process::{Running, answer, http, refusal, run, text, wait_until_ready};
 
 fn config(pointer: &str) -> String {
     format!(
@@ -32,6 +34,29 @@ fn start(file: &str) -> (Running, String, String) {
     (daemon, portal, push)
 }
 
+/// Lists 3 rejects of 2 reasons, and fewer.
+fn says_what_it_leaves_out(file: &str) {
+    let check = |more: &[&str], remark: &str, lines: usize, is_cut: bool| {
+        let list = ["rejects", "list", "--config", file, "--format"];
+        let output = run(&[&list[..], &["json"], more].concat());
+        assert_eq!(text(&output.stderr), remark, "{more:?}");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(json["row_count"], lines, "{more:?}");
+        assert_eq!(json["truncated"], is_cut, "{more:?}");
+        // Stdout stays what a program reads.
+        let output = run(&[&list[..], &["csv"], more].concat());
+        assert_eq!(text(&output.stderr), remark, "{more:?}");
+        assert_eq!(text(&output.stdout).trim_end().lines().count(), lines + 1);
+    };
+    let few = "2 of 3 rejects, the newest; --limit N shows more, --summary counts them\n";
+    check(&["--limit", "2"], few, 2, true);
+    check(&["--limit", "3"], "", 3, false);
+    check(&[], "", 3, false);
+    let lines = "1 of 2 lines; --limit N shows more\n";
+    check(&["--summary", "--limit", "1"], lines, 1, true);
+    check(&["--summary"], "", 2, false);
+}
+
 #[test]
 fn rejects_are_listed_shown_replayed_and_dropped() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -59,6 +84,7 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     assert_eq!(lines(&list(&["--reason", "malformed"])), 1);
     assert_eq!(lines(&list(&["--source", "o'neill"])), 0);
     assert_eq!(lines(&list(&["--limit", "2"])), 2);
+    says_what_it_leaves_out(&file);
     let summary = list(&["--summary"]);
     assert!(summary.contains("desk,no_mapped_value,2,2,"), "{summary}");
     let malformed = list(&["--reason", "malformed"]);
@@ -99,6 +125,7 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
 
     // Without a daemon: what is committed.
     assert_eq!(lines(&list(&[])), 3);
+    says_what_it_leaves_out(&file);
     std::fs::write(&path, config("/temp")).expect("a file");
     let said = answer(&["rejects", "replay", "--source", "desk", "--config", &file]);
     assert!(

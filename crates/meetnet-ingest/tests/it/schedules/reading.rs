@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use meetnet_lake::snapshot::{HotBatch, LiveFile, TableSnapshot};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::hex::Hex;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
@@ -76,10 +77,7 @@ fn file_rows(
         .read(&format!("{}/{}", table.declaration.id, file.path))
         .unwrap_or_else(|error| panic!("live file {} is not readable: {error}", file.path));
     assert_eq!(bytes.len() as u64, file.bytes, "length of {}", file.path);
-    let hash: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = Hex(&Sha256::digest(&bytes)).to_string();
     assert_eq!(hash, *file.sha256, "content of {}", file.path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .unwrap()

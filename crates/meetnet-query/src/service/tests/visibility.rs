@@ -1,14 +1,18 @@
 //! What a session may not see is in no answer: private datasets, rows of other licences.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use meetnet_model::ids::LicenceId;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::{DatasetId, LicenceId};
 
 use super::{service, text};
+use crate::error::QueryErrorKind;
 use crate::fixture;
-use crate::options::QueryRequest;
+use crate::options::{QueryRequest, SessionKind};
 
 #[tokio::test]
 async fn private_datasets_exist_for_the_data_team_only() {
@@ -92,5 +96,79 @@ async fn no_row_of_another_licence_gets_through() {
         let batches = answer.collect().await.expect(sql);
         let counted = batches[0].column(0).as_primitive::<Int64Type>().value(0);
         assert_eq!(counted, rows, "{licence}: {sql}");
+    }
+}
+
+/// Declares a licence of a source, or of the dataset itself.
+fn declare(lake: &fixture::Lake, dataset: &str, change: impl Fn(&mut DatasetDeclaration)) {
+    let snapshot = lake.snapshot.load_full();
+    let table = &snapshot.tables[&DatasetId::new(dataset)];
+    let mut declaration = (*table.declaration).clone();
+    change(&mut declaration);
+    let table = TableSnapshot {
+        declaration: Arc::new(declaration),
+        ..(**table).clone()
+    };
+    let mut tables = snapshot.tables.clone();
+    tables.insert(DatasetId::new(dataset), Arc::new(table));
+    lake.snapshot.store(Arc::new(LakeSnapshot { tables }));
+}
+
+#[tokio::test]
+async fn a_licence_that_nobody_knows_is_refused_with_those_that_are_known() {
+    let lake = fixture::lake();
+    declare(&lake, "counts", |counts| {
+        let source = (LicenceId::new("LicenseRef-Club"), vec!["Club".to_owned()]);
+        counts.source_licences = BTreeMap::from([source]);
+        counts.licence = Some(LicenceId::new("LicenseRef-City"));
+    });
+    declare(&lake, "notes", |notes| {
+        notes.licence = Some(LicenceId::new("LicenseRef-Team"));
+    });
+    let service = service(&lake);
+    let anybody = SessionKind::Public;
+    let cases: [(SessionKind, &[&str], Option<&str>); 7] = [
+        (anybody, &["CC0-1.0", "ODbL-1.0"], None),
+        // Known, though no row has it.
+        (anybody, &["PDDL-1.0"], None),
+        (anybody, &["LicenseRef-Club", "LicenseRef-City"], None),
+        (anybody, &["CC-BY-4.O"], Some("CC-BY-4.O")),
+        (anybody, &["CC0-1.0", "cc0-1.0"], Some("cc0-1.0")),
+        // What a private dataset has is known to the data team only.
+        (anybody, &["LicenseRef-Team"], Some("LicenseRef-Team")),
+        (SessionKind::Private, &["LicenseRef-Team"], None),
+    ];
+    for (session, licences, refused) in cases {
+        let request = QueryRequest {
+            session,
+            licences: Some(licences.iter().map(LicenceId::new).collect()),
+            ..QueryRequest::public("SELECT count(*) FROM counts")
+        };
+        let answer = service.query(request.clone()).await.map(drop);
+        let described = service.describe(request, Vec::new()).await.map(drop);
+        for outcome in [answer, described] {
+            let error = outcome.err();
+            assert_eq!(
+                error.is_some(),
+                refused.is_some(),
+                "{licences:?}: {error:?}"
+            );
+            let (Some(error), Some(refused)) = (error, refused) else {
+                continue;
+            };
+            assert_eq!(error.kind, QueryErrorKind::BadRequest);
+            let said = &error.message;
+            assert!(
+                said.starts_with(&format!("`{refused}` is no known")),
+                "{said}"
+            );
+            for known in ["CC0-1.0", "PDDL-1.0", "LicenseRef-City", "LicenseRef-Club"] {
+                assert!(said.contains(known), "{said}");
+            }
+            assert_eq!(
+                said.matches("LicenseRef-Team").count(),
+                usize::from(refused == "LicenseRef-Team")
+            );
+        }
     }
 }

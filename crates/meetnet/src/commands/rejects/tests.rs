@@ -60,3 +60,21 @@ fn a_report_says_what_is_left_to_do() {
         ],
     );
 }
+
+#[test]
+fn a_list_says_of_how_many_it_is() {
+    let check = |summary: bool, expect: &str| {
+        let listing = Listing {
+            selection: Selection::default(),
+            summary,
+            limit: 100,
+            format: "csv".to_owned(),
+        };
+        assert_eq!(listing.remark(2345), expect);
+    };
+    check(
+        false,
+        "100 of 2,345 rejects, the newest; --limit N shows more, --summary counts them",
+    );
+    check(true, "100 of 2,345 lines; --limit N shows more");
+}

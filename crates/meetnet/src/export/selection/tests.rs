@@ -1,4 +1,4 @@
-use super::{Area, Selection, columns_of};
+use super::{Area, Selection, columns_of, properties_of};
 use crate::export::windows::{Step, Subject, Window};
 
 fn dataset(name: &str, columns: &[(&str, &str)]) -> Selection {
@@ -97,6 +97,10 @@ fn selections_become_statements() {
         "SELECT * FROM \"stations\" WHERE ((lon >= 170 OR lon <= -170) AND lat BETWEEN -10 AND 10) ORDER BY id, valid_from"
     );
     assert!(columns_of("x'y").contains("table_name = 'x''y'"));
+    assert_eq!(
+        properties_of("x\"y"),
+        "SELECT DISTINCT property FROM \"x\"\"y\" ORDER BY 1"
+    );
     // Windows of some subjects.
     assert_eq!(
         air().subject_counts().as_deref(),
