@@ -14,6 +14,7 @@ pub mod figures;
 pub mod kept;
 pub mod publisher;
 pub mod python;
+pub mod station_lake;
 mod stations;
 pub mod table;
 
