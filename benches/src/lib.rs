@@ -9,6 +9,7 @@ pub mod broker;
 pub mod city_year;
 pub mod cpu;
 pub mod daemon;
+pub mod derived;
 pub mod disk;
 pub mod figures;
 pub mod kept;
