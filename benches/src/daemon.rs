@@ -34,22 +34,32 @@ impl Daemon {
         Self::start_over(command, Path::new("lake"), lake, sources).await
     }
 
+    /// Starts `meetnet <command>` over a lake that is there, which it may change unless it only serves; `sections` are further
+    /// ones of its configuration.
+    ///
+    /// # Errors
+    /// Where the binary is not built, or is not ready within 30 s.
+    pub async fn over(command: &str, lake: &Path, sections: &str) -> Result<Self> {
+        Self::start_over(command, lake, "", sections).await
+    }
+
     /// Starts `meetnet serve` over a lake that is there; `sections` are further ones of its configuration.
     ///
     /// # Errors
     /// Where the binary is not built, or is not ready within 30 s.
     pub async fn serve(lake: &Path, sections: &str) -> Result<Self> {
-        Self::start_over("serve", lake, "", sections).await
+        Self::over("serve", lake, sections).await
     }
 
     async fn start_over(command: &str, url: &Path, lake: &str, sources: &str) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir()?;
-        let (http, admin) = (free_port()?, free_port()?);
+        let (http, writer, reader) = (free_port()?, free_port()?, free_port()?);
         let config = format!(
             "[lake]\nurl = {url:?}\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
-             [admin]\nlisten = \"127.0.0.1:{admin}\"\n{sources}"
+             [admin]\nlisten = \"127.0.0.1:{writer}\"\nserve_listen = \"127.0.0.1:{reader}\"\n{sources}"
         );
+        let admin = if command == "serve" { reader } else { writer };
         let path = folder.path().join("meetnet.toml");
         fs::write(&path, config)?;
         let log = File::create(folder.path().join("log"))?;
@@ -125,7 +135,7 @@ impl Daemon {
         Ok(request.send().await?)
     }
 
-    /// Returns a metric without labels, as `[admin]` shows it.
+    /// Returns a metric as `[admin]` shows it; labels are part of its name there.
     ///
     /// # Errors
     /// Where it is not shown.
