@@ -12,6 +12,7 @@ mod dashboards;
 mod export;
 mod ingest;
 mod latest;
+mod memory;
 mod points;
 mod start;
 
@@ -26,6 +27,9 @@ async fn main() -> Result<()> {
     let time = Duration::from_secs(setting("SECONDS", 10)?);
     if is_wanted("dashboards") {
         dashboards::run(rows, time).await?;
+    }
+    if is_wanted("memory") {
+        memory::run(rows, time).await?;
     }
     if is_wanted("latest") {
         latest::run().await?;
