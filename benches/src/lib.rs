@@ -4,6 +4,7 @@
 //! Every figure is a ratio to a reference measured in the same run on the same machine; docs/benchmarks.md has them.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+pub mod bare_broker;
 pub mod bodies;
 pub mod broker;
 pub mod city_year;

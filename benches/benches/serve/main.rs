@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
         start::run().await?;
     }
     if is_wanted("ingest") {
-        ingest::run(time).await?;
+        ingest::run(rows, time).await?;
     }
     Ok(())
 }
