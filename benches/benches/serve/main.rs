@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
         memory::run(rows, time).await?;
     }
     if is_wanted("latest") {
-        latest::run().await?;
+        latest::run(time).await?;
     }
     if is_wanted("export") {
         export::run(rows).await?;
