@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::publisher::encode_publish;
 
+#[cfg(test)]
+mod tests;
+
 /// Messages that may be unacknowledged, as meetnet announces.
 const WINDOW: usize = 2_000;
 /// Messages of one write.

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use crate::python::target_folder;
 
+#[cfg(test)]
+mod tests;
+
 /// Returns the folder of the lake `name`; has it made where it is not there yet. Other rows want another name.
 ///
 /// # Errors
@@ -39,11 +42,16 @@ pub fn copy(lake: &Path, datasets: &[&str]) -> Result<TempDir> {
     let copy = tempfile::Builder::new()
         .prefix("copy-")
         .tempdir_in(lakes())?;
+    copy_tables(lake, copy.path(), datasets)?;
+    Ok(copy)
+}
+
+fn copy_tables(lake: &Path, copy: &Path, datasets: &[&str]) -> Result<()> {
     for dataset in datasets {
-        let (from, to) = (lake.join(dataset), copy.path().join(dataset));
+        let (from, to) = (lake.join(dataset), copy.join(dataset));
         copy_folder(&from, &to).with_context(|| format!("copying {}", from.display()))?;
     }
-    Ok(copy)
+    Ok(())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
