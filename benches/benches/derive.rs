@@ -1,145 +1,149 @@
-//! What derived datasets cost: one new hour as the input grows, and everything from the beginning.
+//! What derived datasets cost, computed, looked up, flagged and committed as the daemon does it: one new hour as the input
+//! grows, and all of them from the beginning.
 //!
-//! `cargo bench -p meetnet -p meetnet-benches --bench derive`; `ROWS` (10 million; 100 million for what is promised) is how
-//! many rows the larger input has. Input is `heat`, merged; rows of `heat_hourly` are computed and thrown away.
+//! `cargo bench -p meetnet -p meetnet-benches --bench derive [-- hour rebuild]`; `ROWS` (10 million; 100 million for what is
+//! promised) is how many rows the larger input has. The lakes are kept below the target folder: that of stations is the
+//! one of `lake -- lookup`, that of a city's year the one of `queries`.
 #![allow(
     clippy::print_stdout,
     missing_docs,
     reason = "a bench prints its figures"
 )]
 
-use std::cell::Cell;
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use meetnet_benches::figures::{Latencies, at_least, at_most, begin, figure, setting};
-use meetnet_benches::table::{MINUTE_US, PROPERTIES, START_US, Table, arriving};
-use meetnet_derive::{DerivedChunk, DerivedTables, Deriver};
+use anyhow::{Result, ensure};
+use meetnet_benches::city_year::{CityYear, RECORDED_US};
+use meetnet_benches::derived::{self, Derived};
+use meetnet_benches::figures::{Latencies, at_least, at_most, begin, figure, is_wanted, setting};
+use meetnet_benches::station_lake::{STATIONS, StationLake};
+use meetnet_benches::table::{MINUTE_US, START_US, Table, arriving};
+use meetnet_derive::Deriver;
 use meetnet_lake::storage::FolderStorage;
-use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const STATIONS: u32 = 500;
 const ROWS_SMALL: u64 = 1_000_000;
-/// New hours that are taken together: one says little.
-const HOURS: u32 = 12;
-
-static NO_STOP: AtomicBool = AtomicBool::new(false);
-
-/// Takes rows and forgets them.
-#[derive(Default)]
-struct Forget {
-    rows: Cell<u64>,
-}
-
-impl DerivedTables for Forget {
-    type Error = Infallible;
-
-    fn erasures(&self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-
-    fn position(&self, _: &DatasetId, _: &str) -> Result<Option<u64>, Infallible> {
-        Ok(None)
-    }
-
-    fn take(&self, chunk: DerivedChunk) -> Result<(), Infallible> {
-        let rows = chunk.rows.batch.num_rows() as u64;
-        self.rows.set(self.rows.get() + rows);
-        Ok(())
-    }
-}
+/// New hours that are taken together: one says little. More would make the small input a larger one.
+const HOURS: u32 = 6;
+/// `heat`, and what is made of it.
+const HEAT: [&str; 4] = ["heat", "heat_daily", "heat_hourly", "heat_waves"];
 
 fn main() -> Result<()> {
-    let large: u64 = setting("ROWS", 10_000_000)?;
-    ensure!(large >= ROWS_SMALL, "ROWS={large} are too few");
-    let (small_hour, _) = measure(ROWS_SMALL)?;
-    let (large_hour, rebuilt) = measure(large)?;
-    let ratio = large_hour.p50_ms() / small_hour.p50_ms();
-    at_most(
-        "one new hour: ratio of p50, large to small",
-        ratio,
-        "x",
-        1.5,
-    );
-    at_least("rebuilt, input rows", rebuilt, "/s", 2e6);
+    let rows: u64 = setting("ROWS", 10_000_000)?;
+    ensure!(rows >= ROWS_SMALL, "ROWS={rows} are too few");
+    let (is_hour, is_rebuild) = (is_wanted("hour"), is_wanted("rebuild"));
+    let (mut input, mut time) = (0, Duration::ZERO);
+    let mut rebuilt = |rows: u64, derived: &BTreeMap<DatasetId, Derived>| {
+        let took: Duration = derived.values().map(|derived| derived.time).sum();
+        for (dataset, derived) in derived {
+            let what = format!("{dataset}: {} rows", derived.rows);
+            figure(&what, derived.time.as_secs_f64(), "s");
+        }
+        figure("input rows", rows as f64 / took.as_secs_f64(), "/s");
+        input += rows;
+        time += took;
+    };
+    if is_hour || is_rebuild {
+        let large = Stations::rebuild(rows)?;
+        rebuilt(large.rows, &large.rebuilt);
+        if is_hour {
+            let small = Stations::rebuild(ROWS_SMALL)?.new_hours()?;
+            let large = large.new_hours()?;
+            let ratio = large.p50_ms() / small.p50_ms();
+            at_most(
+                "one new hour: ratio of p50, large to small",
+                ratio,
+                "x",
+                1.5,
+            );
+        }
+    }
+    if is_rebuild {
+        begin(&format!("all that is made of a city's year of {rows} rows"));
+        let year = CityYear::of(rows)?;
+        let copy = year.copy_observed()?;
+        let mut table = CityYear::open(copy.path())?;
+        // Those that were not copied have recorded nothing yet.
+        table.settle(RECORDED_US)?;
+        let derived = derived::all(&mut table, &mut new_deriver(copy.path()))?;
+        for dataset in ["air_yearly", "neighbourhood_hourly", "traffic_daily"] {
+            let made = derived.get(&DatasetId::new(dataset));
+            ensure!(made.is_some_and(|made| made.rows > 0), "{dataset} is empty");
+        }
+        rebuilt(year.observed_rows()?, &derived);
+        let speed = input as f64 / time.as_secs_f64();
+        at_least("all rebuilt, input rows", speed, "/s", 2e6);
+    }
     Ok(())
 }
 
-/// Measures an input of so many rows; returns what new hours took, and how many input rows a rebuild read per second.
-fn measure(rows: u64) -> Result<(Latencies, f64)> {
-    // Whole hours.
-    let minutes = rows / u64::from(STATIONS) / PROPERTIES.len() as u64 / 60 * 60;
-    let minutes = u32::try_from(minutes)?;
-    begin(&format!(
-        "heat_hourly from {rows} rows of {STATIONS} stations"
-    ));
-    let folder = tempfile::tempdir()?;
-    let mut table = Table::open(folder.path(), &["heat"], |limits| limits.compaction = false)?;
-    table.fill(STATIONS, minutes)?;
-    table.compact()?;
-    let hourly = hourly()?;
-    let mut deriver = new_deriver(folder.path());
-    commit_through(&mut table, minutes)?;
-    derive(&mut deriver, &hourly)?;
-    let mut took = Vec::new();
-    for hour in 0..HOURS {
-        let first = minutes + hour * 60;
-        let batch = table.heat(arriving(STATIONS, first..first + 60), 0.0)?;
-        table.apply(&batch)?;
-        commit_through(&mut table, first + 60)?;
-        let (time, derived) = derive(&mut deriver, &hourly)?;
-        ensure!(
-            derived >= u64::from(STATIONS),
-            "hour {hour}: {derived} rows are too few"
-        );
-        took.push(time);
-    }
-    let took = Latencies::new(took);
-    took.print("one new hour of 60,000 rows");
-    let input = u64::from(minutes + HOURS * 60) * u64::from(STATIONS) * PROPERTIES.len() as u64;
-    let (time, derived) = derive(&mut new_deriver(folder.path()), &hourly)?;
-    let speed = input as f64 / time.as_secs_f64();
-    figure("rebuilt, derived rows", derived as f64, "");
-    figure("rebuilt, input rows", speed, "/s");
-    Ok((took, speed))
+/// Stations whose derived datasets have been made from the beginning.
+struct Stations {
+    table: Table,
+    deriver: Deriver,
+    minutes: u32,
+    rows: u64,
+    rebuilt: BTreeMap<DatasetId, Derived>,
+    /// Goes with what is in it.
+    _copy: tempfile::TempDir,
 }
 
-fn hourly() -> Result<Arc<DatasetDeclaration>> {
-    let schemas = meetnet_model::schemas::builtin();
-    let hourly = schemas.datasets.get(&DatasetId::new("heat_hourly"));
-    Ok(Arc::clone(hourly.context("it is built in")?))
+impl Stations {
+    fn rebuild(rows: u64) -> Result<Self> {
+        begin(&format!("all that is made of {rows} rows of stations"));
+        let lake = StationLake::of(rows)?;
+        let copy = lake.copy()?;
+        let mut table = Table::open(copy.path(), &HEAT, |limits| limits.compaction = false)?;
+        table.settle(time_of(lake.minutes))?;
+        let mut deriver = new_deriver(copy.path());
+        let rebuilt = derived::all(&mut table, &mut deriver)?;
+        Ok(Self {
+            table,
+            deriver,
+            minutes: lake.minutes,
+            rows: lake.rows(),
+            rebuilt,
+            _copy: copy,
+        })
+    }
+
+    /// Returns how long it takes until a new hour of input is derived, of some hours.
+    fn new_hours(mut self) -> Result<Latencies> {
+        begin(&format!("new hours after {} rows", self.rows));
+        let mut took = Vec::new();
+        for hour in 0..HOURS {
+            let first = self.minutes + hour * 60;
+            let batch = self
+                .table
+                .heat(arriving(STATIONS, first..first + 60), 0.0)?;
+            self.table.apply(&batch)?;
+            self.table.settle(time_of(first + 60))?;
+            let began = Instant::now();
+            let derived = derived::all(&mut self.table, &mut self.deriver)?;
+            took.push(began.elapsed());
+            let rows: u64 = derived.values().map(|derived| derived.rows).sum();
+            ensure!(
+                rows >= u64::from(STATIONS),
+                "hour {hour}: {rows} rows are too few"
+            );
+        }
+        let took = Latencies::new(took);
+        let rows = 60 * StationLake::rows_per_minute();
+        took.print(&format!("one new hour of {rows} rows"));
+        Ok(took)
+    }
+}
+
+fn time_of(minute: u32) -> i64 {
+    START_US + i64::from(minute) * MINUTE_US
 }
 
 fn new_deriver(folder: &Path) -> Deriver {
     Deriver::new(Arc::new(FolderStorage::new(folder)))
-}
-
-/// Commits everything, recorded up to a minute.
-fn commit_through(table: &mut Table, minute: u32) -> Result<()> {
-    // An idle table commits only what is new.
-    let through = table.lake.through().next();
-    let recorded = START_US + i64::from(minute) * MINUTE_US;
-    table.lake.advance(through, recorded);
-    table.lake.commit_all()?;
-    Ok(())
-}
-
-/// Brings the hours up to what is committed; returns how long that took, and how many rows were computed.
-fn derive(deriver: &mut Deriver, hourly: &Arc<DatasetDeclaration>) -> Result<(Duration, u64)> {
-    let tables = Forget::default();
-    let began = Instant::now();
-    let round = deriver.round(std::slice::from_ref(hourly), &tables, &NO_STOP)?;
-    let took = began.elapsed();
-    if let Some(error) = round.failed.into_iter().next() {
-        return Err(error.into());
-    }
-    Ok((took, tables.rows.get()))
 }

@@ -32,6 +32,8 @@ const PERIOD_S: u64 = 145;
 const DAYS: u64 = 31;
 /// What the sensor ids of one copy of the recordings are above those of the one before: no sensor has so high an id.
 const COPY_IDS: u64 = 10_000_000;
+/// Memory is bounded: what all rows take, of what one day's take.
+const RERUN_MEMORY_MAX: f64 = 2.0;
 const HEADER: &str =
     "sensor_id;sensor_type;location;lat;lon;timestamp;P1;durP1;ratioP1;P2;durP2;ratioP2\n";
 const CONFIG: &str = "[lake]\nurl = \"lake\"\n[journal]\ndir = \"journal\"\n\
@@ -121,14 +123,11 @@ fn timed(mut command: Command) -> Result<Run> {
 }
 
 /// Flags all rows again: first those of the import, which have no flags by their series yet, then once more, when there is
-/// nothing to change.
+/// nothing to change. Memory must not grow with the rows: one day of them is the reference.
 fn rerun(config: &Path, rows: u64) -> Result<()> {
+    let mut memory = 0.0;
     for what in ["flags of the imported rows", "flags that are there"] {
-        let mut command = Command::new(meetnet_binary()?);
-        command
-            .args(["quality", "rerun", "--dataset", "air", "--config"])
-            .arg(config);
-        let run = timed(command)?;
+        let run = rerun_of(config, &[])?;
         println!("   {}", run.said.trim_end().replace('\n', "; "));
         let of_ten_million = run.took.as_secs_f64() * 1e7 / rows as f64;
         at_most(
@@ -138,8 +137,31 @@ fn rerun(config: &Path, rows: u64) -> Result<()> {
             60.0,
         );
         figure("memory, greatest", run.memory, "MiB");
+        memory = run.memory;
     }
+    let first = "SELECT min(time) AS first, date_trunc('day', min(time)) + INTERVAL '1 day' AS next FROM air";
+    let said = meetnet(&["sql", "--config"], config, first)?;
+    let line = said.lines().nth(1).context("no first day")?;
+    let (from, to) = line.split_once(',').context("no first day")?;
+    let day = rerun_of(config, &["--from", from, "--to", to])?;
+    figure("memory for one day", day.memory, "MiB");
+    at_most(
+        "memory for all days, to that for one",
+        memory / day.memory,
+        "x",
+        RERUN_MEMORY_MAX,
+    );
     Ok(())
+}
+
+fn rerun_of(config: &Path, days: &[&str]) -> Result<Run> {
+    let mut command = Command::new(meetnet_binary()?);
+    command
+        .args(["quality", "rerun", "--dataset", "air"])
+        .args(days)
+        .arg("--config")
+        .arg(config);
+    timed(command)
 }
 
 /// Imports; returns the rows that it says it has made, and how long the command took.

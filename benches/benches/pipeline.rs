@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use meetnet_benches::figures::begin;
 use meetnet_benches::{cpu, declarations, message, now_ms};
 use meetnet_ingest::DupWindows;
 use meetnet_ingest::outcomes::OutcomeRegistry;
@@ -36,6 +37,7 @@ fn main() -> Result<()> {
         .skip(1)
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1_000_000);
+    begin(&format!("envelope to hot row, {messages} messages"));
     let start = now_ms() - 3_600_000;
     let bodies: Vec<(String, String)> = (0..messages).map(|n| message(n, start)).collect();
 
@@ -49,7 +51,7 @@ fn main() -> Result<()> {
     ensure!(sum > 0.0);
     let per_message = |time: Duration| time.as_secs_f64() * 1e6 / messages as f64;
     println!(
-        "serde_json alone: {:.2} us CPU per message",
+        "   serde_json alone: {:.2} us CPU per message",
         per_message(reference)
     );
 
@@ -59,7 +61,7 @@ fn main() -> Result<()> {
     ] {
         let (wall, used) = run(&bodies, hot_bytes_max)?;
         println!(
-            "{name}: {:.0} messages/s, {:.2} us CPU per message = {:.0} messages/s per core ({:.1} x serde_json alone)",
+            "   {name}: {:.0} messages/s, {:.2} us CPU per message = {:.0} messages/s per core ({:.1} x serde_json alone)",
             messages as f64 / wall.as_secs_f64(),
             per_message(used),
             messages as f64 / used.as_secs_f64(),

@@ -1,8 +1,9 @@
 //! A restart: how long the journal's tail takes in each wire format until every row of it is answered, and where the
 //! time goes.
 //!
-//! `cargo bench -p meetnet-benches --bench recovery [-- FORMAT…]`, formats `telraam`, `airrohr`, `tts-v3`, `json`;
-//! `MIB` (128) is the size of the journal: 1024 for what is promised.
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench recovery [-- FORMAT… process]`, formats
+//! `telraam`, `airrohr`, `tts-v3`, `json`; part `process` is what somebody sees who asks `meetnet run` meanwhile. `MIB`
+//! (128) is the size of the journal: 1024 for what is promised.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use meetnet_benches::bodies::{self, Bodies};
 use meetnet_benches::cpu;
+use meetnet_benches::daemon::Daemon;
 use meetnet_benches::figures::{at_most, begin, figure, is_wanted, rate, setting};
 use meetnet_decode::{Decoders, EnvelopeRef};
 use meetnet_ingest::DupWindows;
@@ -43,6 +45,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const AIM_S: f64 = 10.0;
 /// What flags may cost, of what decoding takes.
 const FLAGS_AIM: f64 = 0.3;
+/// Queries are answered meanwhile: not as late as this, of the time that a recovery takes.
+const FIRST_ANSWER_AIM: f64 = 0.5;
+/// Longest recovery.
+const PROCESS_TIME_MAX: Duration = Duration::from_secs(900);
 /// Frames that are decoded and made visible together, as the pipeline does.
 const GROUP_BYTES: usize = 1 << 20;
 
@@ -53,6 +59,58 @@ fn main() -> Result<()> {
             run(format, mib << 20)?;
         }
     }
+    if is_wanted("process") {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(process(mib << 20))?;
+    }
+    Ok(())
+}
+
+/// Starts the program over a journal as a crash leaves it: how long until a question is answered from what is committed, and
+/// until every row is.
+async fn process(bytes: u64) -> Result<()> {
+    let format = WireFormat::Json;
+    begin(&format!(
+        "`meetnet run` over {} MiB of {}",
+        bytes >> 20,
+        format.as_str()
+    ));
+    let folder = tempfile::tempdir()?;
+    let declarations = bodies::declarations(format);
+    // Two rows each.
+    let expected = 2 * fill(folder.path(), format, bytes, &declarations)?;
+    let began = Instant::now();
+    let mut daemon = Daemon::resume(folder)?;
+    let mut first = None;
+    loop {
+        daemon.check_running()?;
+        // Nobody listens at first.
+        if let Ok(rows) = daemon.sql_number("SELECT count(*) FROM heat").await {
+            first.get_or_insert(began.elapsed());
+            if rows == expected {
+                break;
+            }
+        }
+        ensure!(
+            began.elapsed() < PROCESS_TIME_MAX,
+            "not every row is answered after {} s",
+            PROCESS_TIME_MAX.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let all = began.elapsed().as_secs_f64();
+    let first = first.unwrap_or_default().as_secs_f64();
+    let gib = bytes as f64 / f64::from(1 << 30);
+    figure("every row answered, for one GiB", all / gib, "s");
+    figure("a question answered", first, "s");
+    at_most(
+        "a question answered, of the time until every row is",
+        first / all,
+        "",
+        FIRST_ANSWER_AIM,
+    );
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! A year of a city in a lake, `air` and `traffic` of 2025, which is kept below cargo's target folder: to make it takes
-//! longer than to ask it.
+//! A year of a city in a lake: `air` and `traffic` of 2025, where their devices stand, and all datasets that are made of
+//! them. It is kept below cargo's target folder: to make it takes longer than to ask it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,18 +7,37 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use meetnet_derive::Deriver;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_lake::storage::FolderStorage;
 use meetnet_model::calendar::DAY_US;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::DatasetId;
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use tempfile::TempDir;
 
-use crate::kept;
-use crate::table::{MINUTE_US, Table, mix};
+use crate::table::{MINUTE_US, START_US, Table, mix};
+use crate::{derived, kept};
 
 /// Part of the folder's name; another number where the rows are others.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What devices say, and where they stand.
+const OBSERVED: [&str; 4] = ["air", "segments", "stations", "traffic"];
+/// What is made of it. `heat_hourly` stays empty, but `neighbourhood_hourly` wants it to be there.
+const MADE: [&str; 7] = [
+    "air_daily",
+    "air_hourly",
+    "air_yearly",
+    "data_quality",
+    "heat_hourly",
+    "neighbourhood_hourly",
+    "traffic_daily",
+];
+/// Devices in one H3 cell.
+const PER_CELL: u32 = 5;
+/// Number of the first cell: that numbers are those of cells does not matter to what is made of them.
+const FIRST_CELL: i64 = 0x0891_f000_0000_0000;
 /// 2025-01-01T00:00:00Z, µs.
 const YEAR_US: i64 = 1_735_689_600_000_000;
 const HOUR_US: i64 = 60 * MINUTE_US;
@@ -30,6 +49,8 @@ const AIR_PROPERTIES: [&str; 2] = ["pm10", "pm2_5"];
 /// One row in so many is revised, forty days later.
 const REVISED: u64 = 200;
 const REVISED_AFTER_US: i64 = 40 * DAY_US;
+/// All has been recorded by then, µs: the year is over and revised, and every interval in it is due.
+pub const RECORDED_US: i64 = START_US + 41 * DAY_US;
 /// One hour in so many a sensor says nothing.
 const SILENT: u64 = 100;
 /// Rows of one commit.
@@ -72,6 +93,46 @@ impl CityYear {
         Ok(reader.refresh()?)
     }
 
+    /// Returns a copy without what is made.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn copy_observed(&self) -> Result<TempDir> {
+        kept::copy(&self.folder, &OBSERVED)
+    }
+
+    /// Returns a copy of all of it.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn copy(&self) -> Result<TempDir> {
+        kept::copy(&self.folder, &[&OBSERVED[..], &MADE[..]].concat())
+    }
+
+    /// Opens the tables of such a lake in a folder, to change them.
+    ///
+    /// # Errors
+    /// Where one of them cannot be opened.
+    pub fn open(folder: &Path) -> Result<Table> {
+        let datasets = [&OBSERVED[..], &MADE[..]].concat();
+        Table::open(folder, &datasets, |limits| limits.compaction = false)
+    }
+
+    /// Returns how many rows of `air` and `traffic` there are, without what was replaced.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn observed_rows(&self) -> Result<u64> {
+        let snapshot = self.snapshot()?;
+        let observed = ["air", "traffic"].map(DatasetId::new);
+        let tables = observed.iter().filter_map(|id| snapshot.tables.get(id));
+        let files = tables.flat_map(|table| table.files.iter());
+        Ok(files
+            .filter(|file| !file.superseded)
+            .map(|file| file.rows)
+            .sum())
+    }
+
     /// Returns the id of a sensor, as long as a pseudonym.
     pub fn sensor_id(number: u32) -> String {
         format!("airrohr-{:016x}", mix(u64::from(number)))
@@ -79,9 +140,11 @@ impl CityYear {
 }
 
 fn make(folder: &Path, sensors: u32, segments: u32) -> Result<()> {
-    let mut table = Table::open(folder, &["air", "traffic"], |limits| {
-        limits.compaction = false;
-    })?;
+    let mut table = CityYear::open(folder)?;
+    let stations = table.declaration("stations")?;
+    table.apply(&place_rows(&stations, (0..sensors).map(PlaceId::Sensor))?)?;
+    let places = table.declaration("segments")?;
+    table.apply(&place_rows(&places, (0..segments).map(PlaceId::Segment))?)?;
     table.flags = flags;
     let mut hot = 0;
     let mut commit_some = |table: &mut Table, rows: u64| -> Result<()> {
@@ -107,8 +170,51 @@ fn make(folder: &Path, sensors: u32, segments: u32) -> Result<()> {
         commit_some(&mut table, applied.inserted)?;
     }
     table.commit()?;
+    // Before anything is made of it: its files are read in the order of the key.
+    table.compact()?;
+    table.settle(RECORDED_US)?;
+    let mut deriver = Deriver::new(Arc::new(FolderStorage::new(folder)));
+    derived::all(&mut table, &mut deriver)?;
     table.compact()?;
     Ok(())
+}
+
+/// Who stands at a place.
+#[derive(Clone, Copy)]
+enum PlaceId {
+    Sensor(u32),
+    Segment(u32),
+}
+
+/// Returns where devices stand: some in each cell, all since the year began.
+fn place_rows(
+    declaration: &Arc<DatasetDeclaration>,
+    ids: impl Iterator<Item = PlaceId>,
+) -> Result<DatasetRows> {
+    let column = |name: &str| declaration.column_index(name).context("a column of places");
+    let (id, valid_from, cell) = (column("id")?, column("valid_from")?, column("h3_r9")?);
+    let mut builder = RowsBuilder::new(Arc::clone(declaration));
+    for (position, of) in ids.enumerate() {
+        let number = match of {
+            PlaceId::Sensor(number) => {
+                builder.set_text(id, &CityYear::sensor_id(number));
+                number
+            }
+            PlaceId::Segment(number) => {
+                builder.set_int(id, segment_id(number));
+                number
+            }
+        };
+        builder.set_int(valid_from, YEAR_US);
+        builder.set_int(cell, FIRST_CELL + i64::from(number / PER_CELL));
+        let finished = builder.finish_row(position as u32);
+        ensure!(finished.is_ok(), "places require more than the bench fills");
+    }
+    Ok(builder.take())
+}
+
+fn segment_id(number: u32) -> i64 {
+    9_000_000_000 + i64::from(number)
 }
 
 /// Returns a sensor's year in the order of the key: all its rows, or what some of them are revised to.
@@ -175,7 +281,7 @@ fn traffic_rows(declaration: &Arc<DatasetDeclaration>, segment: u32) -> Result<D
     });
     let mut builder = RowsBuilder::new(Arc::clone(declaration));
     for hour in 0..HOURS {
-        builder.set_int(id, 9_000_000_000 + i64::from(segment));
+        builder.set_int(id, segment_id(segment));
         builder.set_int(interval, 3_600);
         builder.set_int(time, YEAR_US + hour as i64 * HOUR_US);
         let is_on = (6..20).contains(&(hour % 24));

@@ -34,22 +34,63 @@ impl Daemon {
         Self::start_over(command, Path::new("lake"), lake, sources).await
     }
 
+    /// Starts `meetnet <command>` over a lake that is there, which it may change unless it only serves; `sections` are further
+    /// ones of its configuration.
+    ///
+    /// # Errors
+    /// Where the binary is not built, or is not ready within 30 s.
+    pub async fn over(command: &str, lake: &Path, sections: &str) -> Result<Self> {
+        Self::start_over(command, lake, "", sections).await
+    }
+
     /// Starts `meetnet serve` over a lake that is there; `sections` are further ones of its configuration.
     ///
     /// # Errors
     /// Where the binary is not built, or is not ready within 30 s.
     pub async fn serve(lake: &Path, sections: &str) -> Result<Self> {
-        Self::start_over("serve", lake, "", sections).await
+        Self::over("serve", lake, sections).await
+    }
+
+    /// Starts `meetnet run` in a folder that has a `journal`, without sources; it need not be ready yet.
+    ///
+    /// # Errors
+    /// Where the binary is not built.
+    pub fn resume(folder: TempDir) -> Result<Self> {
+        Self::spawn(folder, "run", Path::new("lake"), "", "")
     }
 
     async fn start_over(command: &str, url: &Path, lake: &str, sources: &str) -> Result<Self> {
+        let mut daemon = Self::spawn(tempfile::tempdir()?, command, url, lake, sources)?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // The write side alone has no public listener: it is asked for what operators see.
+        let (port, page) = match command {
+            "run" | "serve" => (daemon.http, "readyz"),
+            _ => (daemon.admin, "metrics"),
+        };
+        while daemon.get(port, page, &[]).await.is_err() {
+            daemon.check_running()?;
+            if Instant::now() > deadline {
+                bail!("meetnet is not ready:\n{}", daemon.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(daemon)
+    }
+
+    fn spawn(
+        folder: TempDir,
+        command: &str,
+        url: &Path,
+        lake: &str,
+        sources: &str,
+    ) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir()?;
-        let (http, admin) = (free_port()?, free_port()?);
+        let (http, writer, reader) = (free_port()?, free_port()?, free_port()?);
         let config = format!(
             "[lake]\nurl = {url:?}\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
-             [admin]\nlisten = \"127.0.0.1:{admin}\"\n{sources}"
+             [admin]\nlisten = \"127.0.0.1:{writer}\"\nserve_listen = \"127.0.0.1:{reader}\"\n{sources}"
         );
+        let admin = if command == "serve" { reader } else { writer };
         let path = folder.path().join("meetnet.toml");
         fs::write(&path, config)?;
         let log = File::create(folder.path().join("log"))?;
@@ -60,27 +101,24 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .with_context(|| format!("start meetnet {command}"))?;
-        let mut daemon = Self {
+        Ok(Self {
             child,
             folder,
             http,
             admin,
             client: reqwest::Client::new(),
-        };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        // The write side alone has no public listener: it is asked for what operators see.
-        let (port, page) = match command {
-            "run" | "serve" => (http, "readyz"),
-            _ => (admin, "metrics"),
-        };
-        while daemon.get(port, page, &[]).await.is_err() {
-            let ended = daemon.child.try_wait()?;
-            if ended.is_some() || Instant::now() > deadline {
-                bail!("meetnet is not ready ({ended:?}):\n{}", daemon.log_tail());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        })
+    }
+
+    /// Makes sure that it has not ended.
+    ///
+    /// # Errors
+    /// Where it has; says with what its log ends.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("meetnet has ended ({status}):\n{}", self.log_tail()),
         }
-        Ok(daemon)
     }
 
     /// Process id.
@@ -125,7 +163,7 @@ impl Daemon {
         Ok(request.send().await?)
     }
 
-    /// Returns a metric without labels, as `[admin]` shows it.
+    /// Returns a metric as `[admin]` shows it; labels are part of its name there.
     ///
     /// # Errors
     /// Where it is not shown.

@@ -4,16 +4,19 @@
 //! Every figure is a ratio to a reference measured in the same run on the same machine; docs/benchmarks.md has them.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+pub mod bare_broker;
 pub mod bodies;
 pub mod broker;
 pub mod city_year;
 pub mod cpu;
 pub mod daemon;
+pub mod derived;
 pub mod disk;
 pub mod figures;
 pub mod kept;
 pub mod publisher;
 pub mod python;
+pub mod station_lake;
 mod stations;
 pub mod table;
 

@@ -85,7 +85,8 @@ impl Publisher {
                     bytes.clear();
                     for number in next..next + batch {
                         let (topic, body) = message(number);
-                        encode(&mut bytes, &topic, &body, (number % 65_535) as u16 + 1);
+                        let id = (number % 65_535) as u16 + 1;
+                        encode_publish(&mut bytes, &topic, &body, id, &[]);
                     }
                     next += batch;
                     stream.write_all(&bytes).context("publish")?;
@@ -122,8 +123,15 @@ impl Publisher {
     }
 }
 
-fn encode(bytes: &mut Vec<u8>, topic: &str, body: &str, packet_id: u16) {
-    let mut length = 2 + topic.len() + 2 + body.len();
+/// Adds a PUBLISH of QoS 1; `properties` are those of MQTT 5, which 3.1.1 has not.
+pub(crate) fn encode_publish(
+    bytes: &mut Vec<u8>,
+    topic: &str,
+    body: &str,
+    packet_id: u16,
+    properties: &[u8],
+) {
+    let mut length = 2 + topic.len() + 2 + properties.len() + body.len();
     bytes.push(0x32);
     loop {
         let byte = (length % 128) as u8;
@@ -136,6 +144,7 @@ fn encode(bytes: &mut Vec<u8>, topic: &str, body: &str, packet_id: u16) {
     bytes.extend_from_slice(&(topic.len() as u16).to_be_bytes());
     bytes.extend_from_slice(topic.as_bytes());
     bytes.extend_from_slice(&packet_id.to_be_bytes());
+    bytes.extend_from_slice(properties);
     bytes.extend_from_slice(body.as_bytes());
 }
 

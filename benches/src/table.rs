@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, AsArray, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use meetnet_derive::DerivedChunk;
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeLimits, LakeOptions, UpkeepRequest};
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_lake::storage::FolderStorage;
-use meetnet_lake::{Applied, Lineage};
+use meetnet_lake::{Applied, LakeError, Lineage};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_quality::{QualityRules, RowFacts};
 use uuid::Uuid;
 
 /// Time of minute 0: 2026-01-01T00:00:00Z, µs.
@@ -49,7 +51,10 @@ pub struct Table {
     /// Gives rows their flags. Every row is good where nothing else is said: the rules are not what is measured.
     pub flags: Flags,
     declarations: Arc<Declarations>,
+    rules: QualityRules,
     sequence: u64,
+    /// Everything recorded until then has been applied, µs.
+    recorded_at: i64,
 }
 
 /// Where one row of `heat` stands.
@@ -91,7 +96,9 @@ impl Table {
             delay_max_us: 5_000_000,
             delay_min_us: 0,
             flags: all_good,
+            rules: QualityRules::new(&declarations),
             declarations,
+            recorded_at: START_US,
         })
     }
 
@@ -138,7 +145,8 @@ impl Table {
     /// Where the lake does not take them.
     pub fn apply(&mut self, rows: &DatasetRows) -> Result<Applied> {
         self.sequence += 1;
-        let index = rows.declaration.column_index("time").context("a time")?;
+        let time = rows.declaration.time_column();
+        let index = rows.declaration.column_index(time).context("a time")?;
         let times = rows
             .batch
             .column(index)
@@ -166,6 +174,71 @@ impl Table {
         let applied = self.lake.apply(rows, &lineage, &mut flags)?;
         self.lake.advance(Sequence(self.sequence), START_US);
         Ok(applied)
+    }
+
+    /// Returns the datasets that are made of others' rows.
+    pub fn made(&self) -> Vec<Arc<DatasetDeclaration>> {
+        let datasets = self.declarations.datasets.values();
+        datasets
+            .filter(|declaration| declaration.is_made())
+            .cloned()
+            .collect()
+    }
+
+    /// Takes rows that were made of others past the journal, as the pipeline does: flagged by the rules of their dataset,
+    /// and committed together with how far that is derived.
+    ///
+    /// # Errors
+    /// Where the lake does not take them.
+    pub fn take_derived(&mut self, chunk: DerivedChunk) -> Result<Applied, LakeError> {
+        let DerivedChunk {
+            mut rows,
+            input,
+            licence,
+            through,
+            position_id,
+            position,
+            ..
+        } = chunk;
+        self.sequence += 1;
+        self.recorded_at = self.recorded_at.max(through) + 1;
+        let sequence = Sequence(self.sequence);
+        self.lake.advance(sequence, self.recorded_at);
+        let count = rows.batch.num_rows();
+        rows.envelopes = (0..count as u32).collect();
+        let lineage = Lineage {
+            sequence,
+            received_at: through,
+            recorded_at: self.recorded_at,
+            source: SourceId::new(format!("derived:{input}")),
+            licence,
+            precedence: 0,
+        };
+        let lineage = vec![lineage; count];
+        let rules = &self.rules;
+        let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
+            let received_at = vec![through; positions.len()];
+            let facts = RowFacts {
+                received_at: &received_at,
+                ..RowFacts::default()
+            };
+            rules.flag(declaration, batch, facts)
+        };
+        self.lake
+            .import(&position_id, position, &rows, &lineage, flag)
+    }
+
+    /// Says that everything recorded until a time has been applied, and commits that; `recorded_at`: µs.
+    ///
+    /// # Errors
+    /// Where a commit fails.
+    pub fn settle(&mut self, recorded_at: i64) -> Result<()> {
+        // An idle table commits only what is new.
+        self.sequence += 1;
+        self.recorded_at = self.recorded_at.max(recorded_at);
+        self.lake.advance(Sequence(self.sequence), self.recorded_at);
+        self.lake.commit_all()?;
+        Ok(())
     }
 
     /// Commits what is hot and waits until it is admitted; returns how long that took.

@@ -1,13 +1,14 @@
 //! `lookup`: what finding the stored row of a key costs as the table grows. Tables of 1,000,000 rows, ten times that,
-//! and so on up to `ROWS_MAX` (10,000,000; 100,000,000 for what is promised): 1,000 stations for ever longer.
+//! and so on up to `ROWS_MAX` (10,000,000; 100,000,000 for what is promised): 1,000 stations for ever longer, kept below
+//! the target folder.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use meetnet_benches::figures::{at_most, begin, figure, setting};
+use meetnet_benches::station_lake::{STATIONS, StationLake};
 use meetnet_benches::table::{Place, Table, arriving, mix};
 
-const STATIONS: u32 = 1_000;
 /// Rows of one group of messages.
 const GROUP: usize = 500;
 /// Groups that are timed.
@@ -43,17 +44,14 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn measure(rows: u64) -> Result<Costs> {
+    let lake = StationLake::of(rows)?;
     begin(&format!("key look-up in {rows} rows"));
-    let folder = tempfile::tempdir()?;
-    let minutes = (rows / u64::from(STATIONS) / 2) as u32;
-    let mut table = Table::open(folder.path(), &["heat"], |limits| limits.compaction = false)?;
-    let filled = table.fill(STATIONS, minutes)?;
-    table.compact()?;
-    drop(table);
-    // Opened again, as after a restart: nothing is known of any series. Every second minute is still free.
-    let mut table = Table::open(folder.path(), &["heat"], |limits| limits.compaction = false)?;
+    let copy = lake.copy()?;
+    let minutes = lake.minutes;
+    // As after a restart: nothing is known of any series.
+    let mut table = Table::open(copy.path(), &["heat"], |limits| limits.compaction = false)?;
     let files = table.snapshot("heat")?.files.len();
-    figure("rows", filled as f64, "");
+    figure("rows", lake.rows() as f64, "");
     figure("files", files as f64, "");
     let chance = |number: usize, salt: u64| mix(number as u64 ^ salt << 32);
     let place = |number: usize, salt: u64| Place {

@@ -72,8 +72,11 @@ impl Engine {
             requests,
             replies: BufReader::new(replies),
         };
+        // What is made of others is ours.
         let tables = snapshot.tables.iter();
-        let tables = tables.map(|(id, table)| (id.to_string(), files(folder, table)));
+        let tables = tables
+            .filter(|(_, table)| !table.declaration.is_made())
+            .map(|(id, table)| (id.to_string(), files(folder, table)));
         engine.ask(&json!({
             "engine": module,
             "threads": threads,

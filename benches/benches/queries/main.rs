@@ -1,8 +1,10 @@
 //! Questions that analysts of sensors ask, in process, against DuckDB 2 and ClickHouse (chDB) on the same Parquet files.
 //! Nothing is cached but what an engine keeps of files; nothing is precomputed. Answers are compared before they are timed.
+//! Then, as a part of its own, the same with what `meetnet serve` prepares and keeps.
 //!
-//! `cargo bench -p meetnet -p meetnet-benches --bench queries [-- QUESTION…]`; `ROWS` (10,000,000) are made once and
-//! kept below the target folder; `ROUNDS` (5), of which the fastest counts; `THREADS` (2) of each engine.
+//! `cargo build --release && cargo bench -p meetnet -p meetnet-benches --bench queries [-- QUESTION… prepared]`; `ROWS`
+//! (10,000,000) are made once and kept below the target folder; `ROUNDS` (5), of which the fastest counts; `THREADS` (2)
+//! of each engine.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -10,7 +12,9 @@
 )]
 
 mod engines;
+mod prepared;
 mod questions;
+mod rollups;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -32,13 +36,58 @@ use questions::{Question, questions};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// No question should take longer than so many times what it takes others.
-const WORST_MAX: f64 = 2.0;
+/// What the questions should come to, answered from the rows.
+const AIMS: Aims = Aims {
+    duckdb: 1.0,
+    fastest: 1.2,
+    worst: Some(2.0),
+};
+
+/// What ratios should come to.
+#[derive(Clone, Copy)]
+struct Aims {
+    /// Geometric mean of those to DuckDB.
+    duckdb: f64,
+    /// Geometric mean of those to the fastest engine of each question.
+    fastest: f64,
+    /// No question should take longer than so many times what it takes others.
+    worst: Option<f64>,
+}
 
 /// What a question came to, fastest round: ours, then each engine.
+#[derive(Clone)]
 struct Times {
     ours: Duration,
     engines: Vec<Duration>,
+}
+
+impl Times {
+    /// Returns those of no round yet.
+    fn of(engines: usize) -> Self {
+        Self {
+            ours: Duration::MAX,
+            engines: vec![Duration::MAX; engines],
+        }
+    }
+
+    /// Prints a line of the table.
+    fn print(&self, name: &str, remark: &str) {
+        let columns = self.engines.iter().map(|took| {
+            let ratio = ratio(self.ours, *took);
+            format!("{:>10.2} {ratio:>6.2}", ms(*took))
+        });
+        let columns = columns.collect::<Vec<_>>().join("  ");
+        println!("   {name:<22} {:>10.2}  {columns}  {remark}", ms(self.ours));
+    }
+}
+
+/// Prints the heads of the table's columns.
+fn print_columns(ours: &str, engines: &[&str]) {
+    let columns = engines
+        .iter()
+        .map(|name| format!("{name:>10} {:>6}", "ratio"));
+    let columns = columns.collect::<Vec<_>>().join("  ");
+    println!("   {:<22} {ours:>10}  {columns}", "ms");
 }
 
 fn main() -> Result<()> {
@@ -48,33 +97,23 @@ fn main() -> Result<()> {
     let year = CityYear::of(rows)?;
     let snapshot = year.snapshot()?;
     let mut engines = engines::all(&year.folder, &snapshot, threads)?;
-    begin(&format!("questions over {rows} rows"));
-    let asked = Asked::new(SharedSnapshot::new(Arc::new(snapshot).into()), threads)?;
-
-    let names: Vec<&str> = engines.iter().map(|engine| engine.name).collect();
-    println!("   {:<22} {:>8} {:>10}  {}", "ms", "rows", "meetnet", {
-        let columns = names
-            .iter()
-            .map(|name| format!("{name:>10} {:>6}", "ratio"));
-        columns.collect::<Vec<_>>().join("  ")
-    });
-    let mut all = Vec::new();
-    for question in questions(&year) {
-        if is_wanted(question.name) {
+    let wanted: Vec<Question> = questions(&year)
+        .into_iter()
+        .filter(|question| is_wanted(question.name))
+        .collect();
+    if !wanted.is_empty() {
+        begin(&format!("questions over {rows} rows"));
+        let asked = Asked::new(SharedSnapshot::new(Arc::new(snapshot).into()), threads)?;
+        let names: Vec<&str> = engines.iter().map(|engine| engine.name).collect();
+        print_columns("meetnet", &names);
+        let mut all = Vec::new();
+        for question in wanted {
             all.push(measure(&question, &asked, &mut engines, rounds)?);
         }
+        summaries("from the rows", &names, &all, Some(AIMS));
     }
-    for (position, name) in names.iter().enumerate() {
-        let ratios = all
-            .iter()
-            .map(|times| ratio(times.ours, times.engines[position]));
-        let aim = (*name == "DuckDB").then_some(1.0);
-        summary(name, &ratios.collect::<Vec<_>>(), aim);
-    }
-    if names.len() > 1 {
-        let fastest = |times: &Times| times.engines.iter().min().copied().unwrap_or_default();
-        let ratios = all.iter().map(|times| ratio(times.ours, fastest(times)));
-        summary("the faster of them", &ratios.collect::<Vec<_>>(), Some(1.2));
+    if is_wanted("prepared") {
+        prepared::run(&year, &mut engines, rounds)?;
     }
     Ok(())
 }
@@ -83,8 +122,27 @@ fn ratio(ours: Duration, reference: Duration) -> f64 {
     ours.as_secs_f64() / reference.as_secs_f64()
 }
 
-/// Prints the geometric mean and the worst of ratios, beside what the mean should be.
-fn summary(to: &str, ratios: &[f64], aim: Option<f64>) {
+/// Prints what some questions came to, beside each engine and beside the fastest of each question.
+fn summaries(of: &str, engines: &[&str], all: &[Times], aims: Option<Aims>) {
+    for (position, name) in engines.iter().enumerate() {
+        let ratios = all
+            .iter()
+            .map(|times| ratio(times.ours, times.engines[position]));
+        let mean_max = aims
+            .filter(|_| *name == "DuckDB")
+            .map(|aims| (aims.duckdb, aims.worst));
+        summary(of, name, &ratios.collect::<Vec<_>>(), mean_max);
+    }
+    if engines.len() > 1 {
+        let fastest = |times: &Times| times.engines.iter().min().copied().unwrap_or_default();
+        let ratios = all.iter().map(|times| ratio(times.ours, fastest(times)));
+        let aims = aims.map(|aims| (aims.fastest, aims.worst));
+        summary(of, "the faster of them", &ratios.collect::<Vec<_>>(), aims);
+    }
+}
+
+/// Prints the geometric mean and the worst of ratios, beside what they should be.
+fn summary(of: &str, to: &str, ratios: &[f64], aims: Option<(f64, Option<f64>)>) {
     if ratios.is_empty() {
         return;
     }
@@ -92,18 +150,16 @@ fn summary(to: &str, ratios: &[f64], aim: Option<f64>) {
     let mean = (logarithms / ratios.len() as f64).exp();
     let worst = ratios.iter().copied().fold(0.0, f64::max);
     let (mean_of, worst_of) = (
-        format!("geometric mean of the ratios to {to}"),
-        format!("the worst ratio to {to}"),
+        format!("{of}, geometric mean of the ratios to {to}"),
+        format!("{of}, the worst ratio to {to}"),
     );
-    match aim {
-        Some(aim) => {
-            at_most(&mean_of, mean, "x", aim);
-            at_most(&worst_of, worst, "x", WORST_MAX);
-        }
-        None => {
-            figure(&mean_of, mean, "x");
-            figure(&worst_of, worst, "x");
-        }
+    match aims {
+        Some((mean_max, _)) => at_most(&mean_of, mean, "x", mean_max),
+        None => figure(&mean_of, mean, "x"),
+    }
+    match aims.and_then(|(_, worst_max)| worst_max) {
+        Some(worst_max) => at_most(&worst_of, worst, "x", worst_max),
+        None => figure(&worst_of, worst, "x"),
     }
 }
 
@@ -126,10 +182,7 @@ fn measure(
     }
     let csv = answers.path().join("answer.csv");
     let csv = question.as_csv.then_some(csv.as_path());
-    let mut times = Times {
-        ours: Duration::MAX,
-        engines: vec![Duration::MAX; engines.len()],
-    };
+    let mut times = Times::of(engines.len());
     for _ in 0..rounds.max(1) {
         times.ours = times.ours.min(asked.time(&question.sql, csv)?);
         for (fastest, engine) in times.engines.iter_mut().zip(&mut *engines) {
@@ -137,16 +190,7 @@ fn measure(
             *fastest = (*fastest).min(took);
         }
     }
-    let columns = times.engines.iter().map(|took| {
-        let ratio = ratio(times.ours, *took);
-        format!("{:>10.2} {ratio:>6.2}", ms(*took))
-    });
-    println!(
-        "   {:<22} {rows:>8} {:>10.2}  {}",
-        question.name,
-        ms(times.ours),
-        columns.collect::<Vec<_>>().join("  ")
-    );
+    times.print(question.name, &format!("{rows} rows"));
     Ok(times)
 }
 

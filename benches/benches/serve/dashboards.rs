@@ -27,7 +27,7 @@ const PACED: f64 = 500.0;
 const KNOWN: u64 = 20;
 
 /// A question; the number makes it another one.
-type Statement = Arc<dyn Fn(u64) -> String + Send + Sync>;
+pub(crate) type Statement = Arc<dyn Fn(u64) -> String + Send + Sync>;
 
 pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
     let year = CityYear::of(rows)?;
@@ -55,7 +55,7 @@ pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
     Ok(())
 }
 
-fn hourly(year: &CityYear) -> Statement {
+pub(crate) fn hourly(year: &CityYear) -> Statement {
     let sensors = u64::from(year.sensors);
     Arc::new(move |number| {
         let sensor = CityYear::sensor_id((mix(number) % sensors) as u32);
@@ -66,7 +66,7 @@ fn hourly(year: &CityYear) -> Statement {
     })
 }
 
-fn ten_highest(year: &CityYear) -> Statement {
+pub(crate) fn ten_highest(year: &CityYear) -> Statement {
     let hours = (TOP_ROWS / (u64::from(year.sensors) * 12)).max(1);
     Arc::new(move |number| {
         let day = 1 + mix(number) % 20;
@@ -104,7 +104,7 @@ async fn tag(daemon: &Daemon, statement: &str) -> Result<HeaderValue> {
 }
 
 /// Asks over all connections for some time; returns the answers per second.
-async fn load(
+pub(crate) async fn load(
     daemon: &Arc<Daemon>,
     time: Duration,
     statement: Statement,

@@ -1,116 +1,140 @@
-//! Acknowledgements of 20,000 lines a second, in pushes of 100 lines, each acknowledged after its sync: alone, and beside
-//! eight queries that never stop.
+//! Acknowledgements of 20,000 MQTT messages a second, each after its sync: alone, and beside eight heavy queries that never
+//! stop, in one `meetnet run` over the rows of the bench `queries`.
 
-use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use meetnet_benches::daemon::{Daemon, free_port};
-use meetnet_benches::figures::{Latencies, at_most, begin, figure};
-use meetnet_benches::{line_protocol_toml, now_ms};
-use reqwest::{Client, StatusCode};
+use anyhow::{Result, bail, ensure};
+use meetnet_benches::bare_broker::BareBroker;
+use meetnet_benches::city_year::CityYear;
+use meetnet_benches::daemon::Daemon;
+use meetnet_benches::figures::{Latencies, at_least, at_most, begin, figure, rate};
+use meetnet_benches::{message, now_ms, source_toml};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
-const LINES_PER_SECOND: f64 = 20_000.0;
-const LINES: u64 = 100;
-const STATIONS: u64 = 500;
-const QUERIES: u64 = 8;
-/// Half a million rows, each with 1,440 others.
-const HEAVY: &str = "SELECT count(*) FROM time_grid(INTERVAL '1 minute', '2025-01-01T00:00:00Z', '2025-12-31T00:00:00Z') AS a \
-     JOIN time_grid(INTERVAL '1 minute', '2025-01-01T00:00:00Z', '2025-12-31T00:00:00Z') AS b \
-     ON date_trunc('day', a.time) = date_trunc('day', b.time) WHERE a.time <> b.time";
+const PER_SECOND: f64 = 20_000.0;
+const QUERIES: usize = 8;
+/// They sort, group and join most of the rows.
+const HEAVY: [&str; 4] = [
+    "SELECT sensor_id, percentile_cont(0.95) WITHIN GROUP (ORDER BY value) AS p95 FROM air \
+     WHERE property = 'pm2_5' GROUP BY sensor_id",
+    "SELECT sensor_id, property, date_trunc('day', time) AS day, avg(value) AS mean, max(value) AS highest FROM air \
+     GROUP BY 1, 2, 3",
+    "SELECT date_trunc('day', time) AS day, count(DISTINCT sensor_id) AS sensors FROM air GROUP BY 1",
+    "SELECT counted.hour, car, pm10 FROM ( \
+     SELECT date_trunc('hour', time) AS hour, sum(car) AS car FROM traffic GROUP BY 1) AS counted \
+     JOIN (SELECT date_trunc('hour', time) AS hour, avg(value) AS pm10 FROM air GROUP BY 1) AS measured \
+     ON measured.hour = counted.hour",
+];
 
-pub(crate) async fn run(time: Duration) -> Result<()> {
-    begin("acknowledgements beside queries");
-    let port = free_port()?;
-    let daemon = Daemon::start("run", "", &line_protocol_toml(port)).await?;
-    let daemon = Arc::new(daemon);
-    let pushes = Arc::new(Pushes {
-        client: Client::new(),
-        url: format!("http://127.0.0.1:{port}/write?db=bench&precision=ms"),
-        first_ms: now_ms() - 86_400_000,
-        next: AtomicU64::new(0),
-    });
-    pushes.offer(Duration::from_secs(2)).await?;
-    let alone = pushes.offer(time).await?;
-    alone.print("acknowledged, alone");
+pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
+    let year = CityYear::of(rows)?;
+    begin(&format!("acknowledgements beside queries of {rows} rows"));
+    let copy = year.copy()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let coming = tokio::task::spawn_blocking(move || BareBroker::accept(&listener));
+    // All of them run, though one client asks.
+    let query = format!("[query]\nclient_running_max = {QUERIES}\n");
+    let sections = format!("{query}{}", source_toml(port));
+    let daemon = Arc::new(Daemon::over("run", copy.path(), &sections).await?);
+    let mut load = Load {
+        broker: coming.await??,
+        start_ms: now_ms() - 3_600_000,
+        sent: 0,
+    };
+    load.offer(Duration::from_secs(2)).await?;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut queries = JoinSet::new();
-    for number in 0..QUERIES {
-        let (daemon, stop) = (Arc::clone(&daemon), Arc::clone(&stop));
-        queries.spawn(async move {
-            let mut round = number;
-            while !stop.load(Ordering::Relaxed) {
-                let statement = format!("{HEAVY} -- {round}");
-                let question = [("q", statement.as_str()), ("format", "csv")];
-                // Whether it ends by itself or at its time limit, it has kept a core busy.
-                let _ = daemon.ask("api/v1/sql", &question, None).await;
-                round += QUERIES;
-            }
-        });
-    }
+    // Before and after, since disks have moods.
+    let mut alone = load.offer(time / 2).await?;
+    let answered = Arc::new(AtomicU64::new(0));
+    let mut queries = ask(&daemon, &answered);
     // Until all of them run.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let beside = pushes.offer(time).await?;
-    stop.store(true, Ordering::Relaxed);
-    queries.abort_all();
+    let (began, first) = (Instant::now(), answered.load(Ordering::Relaxed));
+    let beside = load.offer(time).await?;
+    let took = began.elapsed();
+    let answers = answered.load(Ordering::Relaxed) - first;
+    if let Some(ended) = queries.try_join_next() {
+        ended??;
+        bail!("a query was not asked again");
+    }
+    queries.shutdown().await;
+    ensure!(answers > 0, "no query was answered meanwhile");
+    alone.extend(load.offer(time / 2).await?);
+    load.check(&daemon).await?;
+
+    let acknowledged = rate(beside.len() as u64, took);
+    let (alone, beside) = (Latencies::new(alone), Latencies::new(beside));
+    alone.print("acknowledged, alone");
     beside.print("acknowledged, beside eight queries");
+    figure("queries answered", rate(answers, took), "per s");
+    at_least("messages", acknowledged, "per s", 0.99 * PER_SECOND);
     figure("ratio of p50", beside.p50_ms() / alone.p50_ms(), "x");
     at_most("ratio of p99", beside.p99_ms() / alone.p99_ms(), "x", 2.0);
     Ok(())
 }
 
-/// Who pushes.
-struct Pushes {
-    client: Client,
-    url: String,
-    first_ms: u64,
-    next: AtomicU64,
+/// Asks queries that have not been asked before, as many as [`QUERIES`] at a time, until the tasks are ended; each ends by
+/// itself only where a query fails.
+fn ask(daemon: &Arc<Daemon>, answered: &Arc<AtomicU64>) -> JoinSet<Result<()>> {
+    let mut queries = JoinSet::new();
+    for first in 0..QUERIES {
+        let (daemon, answered) = (Arc::clone(daemon), Arc::clone(answered));
+        queries.spawn(async move {
+            for number in (first..).step_by(QUERIES) {
+                let heavy = HEAVY[(number + number / QUERIES) % HEAVY.len()];
+                let statement = format!("{heavy} -- {number}");
+                let question = [("q", statement.as_str()), ("format", "csv")];
+                let answer = daemon.ask("api/v1/sql", &question, None).await?;
+                let status = answer.status();
+                let body = answer.text().await?;
+                ensure!(status.is_success(), "{status}: {statement}: {body}");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    queries
 }
 
-impl Pushes {
-    /// Pushes at a steady pace for some time, whether or not the ones before are acknowledged; times are from when each
-    /// was due.
-    async fn offer(self: &Arc<Self>, time: Duration) -> Result<Latencies> {
-        let per_second = LINES_PER_SECOND / LINES as f64;
-        let start = Instant::now();
-        let mut pushed = JoinSet::new();
-        for number in 0..(time.as_secs_f64() * per_second) as u64 {
-            let due = start + Duration::from_secs_f64(number as f64 / per_second);
-            sleep_until(due).await;
-            let pushes = Arc::clone(self);
-            pushed.spawn(async move {
-                pushes.push().await?;
-                anyhow::Ok(due.elapsed())
-            });
-        }
-        let mut times = Vec::new();
-        while let Some(acknowledged) = pushed.join_next().await {
-            times.push(acknowledged??);
-        }
-        Ok(Latencies::new(times))
+/// Messages on their way to the daemon.
+struct Load {
+    broker: Arc<BareBroker>,
+    start_ms: u64,
+    sent: u64,
+}
+
+impl Load {
+    /// Publishes at a steady pace; returns how long after it was due each message was acknowledged.
+    async fn offer(&mut self, time: Duration) -> Result<Vec<Duration>> {
+        let (broker, first, start_ms) = (Arc::clone(&self.broker), self.sent, self.start_ms);
+        let offering = tokio::task::spawn_blocking(move || {
+            broker.offer(first, PER_SECOND, time, |number| message(number, start_ms))
+        });
+        let took = offering.await??;
+        self.sent += took.len() as u64;
+        Ok(took)
     }
 
-    async fn push(&self) -> Result<()> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut body = String::with_capacity(LINES as usize * 56);
-        for line in number * LINES..(number + 1) * LINES {
-            let (station, round) = (line % STATIONS, line / STATIONS);
-            let time = self.first_ms + round * 100;
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                body,
-                "weather,station=s{station:03} temp={}.5 {time}",
-                round % 30
+    /// Makes sure that everything that was acknowledged is answered.
+    async fn check(&self, daemon: &Daemon) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // Two rows a message.
+        let expected = 2 * self.sent;
+        loop {
+            let rows = daemon.sql_number("SELECT count(*) FROM heat").await?;
+            if rows == expected {
+                return Ok(());
+            }
+            ensure!(
+                rows < expected && Instant::now() < deadline,
+                "{} messages were acknowledged, {rows} rows of them are answered",
+                self.sent
             );
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let answer = self.client.post(&self.url).body(body).send().await?;
-        let status = answer.status();
-        ensure!(status == StatusCode::NO_CONTENT, "{status}");
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod dashboards;
 mod export;
 mod ingest;
 mod latest;
+mod memory;
 mod points;
 mod start;
 
@@ -27,8 +28,11 @@ async fn main() -> Result<()> {
     if is_wanted("dashboards") {
         dashboards::run(rows, time).await?;
     }
+    if is_wanted("memory") {
+        memory::run(rows, time).await?;
+    }
     if is_wanted("latest") {
-        latest::run().await?;
+        latest::run(time).await?;
     }
     if is_wanted("export") {
         export::run(rows).await?;
@@ -40,7 +44,7 @@ async fn main() -> Result<()> {
         start::run().await?;
     }
     if is_wanted("ingest") {
-        ingest::run(time).await?;
+        ingest::run(rows, time).await?;
     }
     Ok(())
 }

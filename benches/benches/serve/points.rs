@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use meetnet_benches::city_year::CityYear;
 use meetnet_benches::daemon::Daemon;
 use meetnet_benches::figures::{Latencies, at_most, begin};
@@ -20,12 +20,21 @@ pub(crate) async fn run(rows: u64) -> Result<()> {
         (Daemon::serve(&large.folder, "").await?, large.sensors),
     ];
     let mut times = [Vec::new(), Vec::new()];
+    let mut found = [0, 0];
     // In turns: what slows the machine down slows both.
     for number in 0..TIMES {
-        for ((daemon, sensors), times) in served.iter().zip(&mut times) {
-            times.push(ask(daemon, *sensors, number).await?);
+        for (position, (daemon, sensors)) in served.iter().enumerate() {
+            let (took, rows) = ask(daemon, *sensors, number).await?;
+            times[position].push(took);
+            found[position] += rows;
         }
     }
+    // Twelve readings in an hour, but where a sensor was silent.
+    let found_min = 11 * TIMES as usize;
+    ensure!(
+        found.iter().all(|rows| *rows > found_min),
+        "{found:?} rows were found: too few for {TIMES} hours"
+    );
     let times = times.map(Latencies::new);
     times[0].print(&format!("{ROWS_SMALL} rows"));
     times[1].print(&format!("{rows} rows"));
@@ -34,8 +43,8 @@ pub(crate) async fn run(rows: u64) -> Result<()> {
     Ok(())
 }
 
-/// Asks what nobody has asked; returns how long it took.
-async fn ask(daemon: &Daemon, sensors: u32, number: u32) -> Result<Duration> {
+/// Asks what nobody has asked; returns how long it took, and how many rows came.
+async fn ask(daemon: &Daemon, sensors: u32, number: u32) -> Result<(Duration, usize)> {
     let sensor = CityYear::sensor_id(number % sensors);
     let (month, day, hour) = (1 + number % 12, 1 + number % 28, number % 23);
     let statement = format!(
@@ -45,8 +54,8 @@ async fn ask(daemon: &Daemon, sensors: u32, number: u32) -> Result<Duration> {
         hour + 1
     );
     let began = Instant::now();
-    let question = [("q", statement.as_str()), ("format", "json")];
+    let question = [("q", statement.as_str()), ("format", "csv")];
     let answer = daemon.ask("api/v1/sql", &question, None).await?;
-    answer.error_for_status()?.bytes().await?;
-    Ok(began.elapsed())
+    let text = answer.error_for_status()?.text().await?;
+    Ok((began.elapsed(), text.lines().count() - 1))
 }
