@@ -2,7 +2,11 @@
 //!
 //! `due, recorded since, waiting ─▶ spans ─▶ rows of the input in key order ─▶ fold ─▶ rows`
 
-use meetnet_lake::committed::{CommittedRows, KeyPart};
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use meetnet_lake::committed::{CommittedRows, KeyPart, RowRange};
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_model::common;
 
 use crate::deriver::unreadable;
 use crate::due::{Span, Touched};
@@ -40,10 +44,10 @@ pub(crate) fn touched(
     Ok(touched.into_spans())
 }
 
-/// Computes the rows of a span, which go to `take`.
+/// Computes the rows of a span, which go to `take`. `own` is the table that they go into.
 pub(crate) fn compute(
     plan: &Plan,
-    committed: &CommittedRows<'_>,
+    (committed, own): (&CommittedRows<'_>, Option<&TableSnapshot>),
     span: &Span,
     check: &impl Fn() -> Result<(), DeriveError>,
     mut take: impl FnMut(Vec<Finished>) -> Result<(), DeriveError>,
@@ -66,8 +70,53 @@ pub(crate) fn compute(
     fold.finish()?;
     take(fold.take())?;
     if fold.withheld() > 0 {
+        if let Some(own) = own {
+            add_stored(plan, own, span, &mut fold)?;
+            take(fold.take())?;
+        }
         metrics::counter!("meetnet_derived_withheld_total", "dataset" => id.to_string())
             .increment(fold.withheld());
+    }
+    Ok(())
+}
+
+/// Gives a fold what is stored of the series in which it withholds rows.
+fn add_stored(
+    plan: &Plan,
+    own: &TableSnapshot,
+    span: &Span,
+    fold: &mut Fold<'_>,
+) -> Result<(), DeriveError> {
+    let declaration = plan.declaration();
+    let id = &declaration.id;
+    let leads = plan.series.first().map(|(name, _)| name) == declaration.key.first();
+    let range = RowRange {
+        from: span.from,
+        to: span.to,
+        leading: leads.then(|| fold.withheld_leading()),
+    };
+    let committed = CommittedRows::new(own).map_err(unreadable(id))?;
+    let mut rows = committed.in_range(&[], range).map_err(unreadable(id))?;
+    while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| DeriveError::no_column(id, name))
+        };
+        let series = plan.series.iter().map(|(name, _)| column(name));
+        let series = series.collect::<Result<Vec<_>, DeriveError>>()?;
+        let time = declaration.time_column();
+        let starts = column(time)?
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .ok_or_else(|| DeriveError::no_column(id, time))?;
+        let licences = column(common::LICENCE)?
+            .as_string_opt::<i32>()
+            .ok_or_else(|| DeriveError::no_column(id, common::LICENCE))?;
+        for row in 0..batch.num_rows() {
+            let series = series.iter();
+            let series = series.filter_map(|column| KeyPart::of(*column, row));
+            fold.add_stored(series.collect(), starts.value(row), licences.value(row))?;
+        }
     }
     Ok(())
 }

@@ -353,7 +353,7 @@ impl Deriver {
             given.erasures,
         );
         for span in &spans {
-            compute(&plan, &committed, span, &check, |finished| {
+            compute(&plan, (&committed, own), span, &check, |finished| {
                 outbox.add(finished, tables)
             })?;
         }

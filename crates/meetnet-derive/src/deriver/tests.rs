@@ -3,6 +3,7 @@
 mod assess;
 mod erase;
 mod gather;
+mod licences;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
