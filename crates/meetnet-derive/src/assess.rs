@@ -132,7 +132,10 @@ impl AssessPlan {
             return Ok(days);
         };
         let unreadable = unreadable(&self.declaration.id);
-        for batch in committed.recorded_from(since, &[]).map_err(&unreadable)? {
+        for batch in committed
+            .recorded_from(since, &[], &[])
+            .map_err(&unreadable)?
+        {
             check()?;
             let batch = batch.map_err(&unreadable)?;
             let times = self.times(&batch)?;

@@ -2,10 +2,12 @@
 //!
 //! `due, recorded since, waiting ─▶ spans ─▶ rows of the input in key order ─▶ fold ─▶ rows`
 
+use std::sync::Arc;
+
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_lake::committed::{CommittedRows, KeyPart, RowRange};
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
 use meetnet_model::common;
 
 use crate::deriver::unreadable;
@@ -17,12 +19,12 @@ use crate::plan::Plan;
 use crate::reached::{Pass, Waiting};
 use crate::reference::References;
 
-/// Returns what a pass computes, and what waits after it.
+/// Returns what a pass computes, of what waits and of rows outside the files that were `seen`, and what waits after it.
 pub(crate) fn touched(
     plan: &Plan,
     committed: &CommittedRows<'_>,
     pass: Pass,
-    waiting: Waiting,
+    (waiting, seen): (Waiting, &[Arc<LiveFile>]),
     check: &impl Fn() -> Result<(), DeriveError>,
 ) -> Result<(Vec<Span>, Waiting), DeriveError> {
     let id = &plan.declaration().id;
@@ -31,10 +33,9 @@ pub(crate) fn touched(
     };
     let mut touched = Touched::new(plan, pass, waiting);
     touched.add_due(bounds);
-    // Where nothing was committed since, something has waited for long enough.
-    if let Some(since) = pass.since.filter(|since| *since < pass.through) {
+    if let Some(since) = pass.since.filter(|_| pass.looks()) {
         for batch in committed
-            .recorded_from(since, &[])
+            .recorded_from(since, &[], seen)
             .map_err(unreadable(id))?
         {
             check()?;

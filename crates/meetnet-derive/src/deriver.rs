@@ -28,7 +28,7 @@ use crate::compute::{compute, touched};
 use crate::error::DeriveError;
 use crate::gather::{GatherPlan, Gathered};
 use crate::outbox::Outbox;
-use crate::passed::{AllPassed, Begun, Passed, begin};
+use crate::passed::{AllPassed, Begun, Passed, Seen, begin};
 use crate::plan::Plan;
 use crate::position;
 use crate::reached::PAIRS_MAX;
@@ -246,9 +246,10 @@ impl Deriver {
         };
         let check = || go_on(given.stop);
         let position = before.position;
-        let (work, waiting) =
-            Gathered::find(&plan, &of, pass, (before.waiting, before.places), &check)?;
+        let known = (before.places, &before.seen);
+        let (work, waiting) = Gathered::find(&plan, &of, pass, (before.waiting, known), &check)?;
         let mut passed = Passed::after(&rules, position, pass, waiting);
+        passed.seen = Seen::after(before.seen, pass, of.all());
         let mut outbox = Outbox::new(
             declaration,
             plan.position_id(),
@@ -342,8 +343,10 @@ impl Deriver {
         let check = || go_on(given.stop);
         let position = before.position;
         let committed = CommittedRows::new(input).map_err(unreadable(id))?;
-        let (spans, waiting) = touched(&plan, &committed, pass, before.waiting, &check)?;
-        let passed = Passed::after(&rules, position, pass, waiting);
+        let known = (before.waiting, before.seen.of(of));
+        let (spans, waiting) = touched(&plan, &committed, pass, known, &check)?;
+        let mut passed = Passed::after(&rules, position, pass, waiting);
+        passed.seen = Seen::after(before.seen, pass, [input]);
         let mut outbox = Outbox::new(
             declaration,
             plan.position_id(),

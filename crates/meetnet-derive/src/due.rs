@@ -126,7 +126,9 @@ impl<'p> Touched<'p> {
             let Some(first) = self.reached.walk.start(earliest) else {
                 continue;
             };
-            let Some(first_end) = self.reached.walk.next(first) else {
+            let first_end = self.reached.walk.next(first);
+            // Most rows are of buckets that are not over.
+            let Some(first_end) = first_end.filter(|end| self.reached.was_due(*end)) else {
                 continue;
             };
             let last = time.saturating_add(self.plan.look_back);

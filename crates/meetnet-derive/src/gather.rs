@@ -26,6 +26,7 @@ use meetnet_model::rows::RowsBuilder;
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::fold::{Finished, licence_of};
+use crate::passed::Seen;
 use crate::plan::{key_part, place};
 use crate::position::fingerprint;
 use crate::reached::{Pass, Waiting};
@@ -211,6 +212,11 @@ impl<'s> Tables<'s> {
         self.own
     }
 
+    /// Returns all that it is made of.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'s TableSnapshot> {
+        self.tables.values().copied()
+    }
+
     /// Returns whether some of the rows come from sensors, not from rows that were made of others.
     fn is_observed(&self, plan: &GatherPlan) -> bool {
         plan.inputs.iter().any(|input| {
@@ -238,7 +244,8 @@ pub(crate) struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    /// Finds what a pass makes of what waits and of the places that rows were made by (none: nobody knows), and what waits after it.
+    /// Finds what a pass makes of what waits, of the places that rows were made by (none: nobody knows) and of rows that were not
+    /// seen, and what waits after it.
     ///
     /// # Errors
     /// Where a table cannot be read, or `check` fails.
@@ -246,7 +253,7 @@ impl<'a> Gathered<'a> {
         plan: &'a GatherPlan,
         tables: &'a Tables<'a>,
         pass: Pass,
-        (waiting, known): (Waiting, PlacesById),
+        (waiting, known): (Waiting, (PlacesById, &Seen)),
         check: &impl Fn() -> Result<(), DeriveError>,
     ) -> Result<(Self, Waiting), DeriveError> {
         let mut touched = Touched::new(plan, tables, pass, waiting);

@@ -5,11 +5,45 @@
 //! what waited waits again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
 use meetnet_model::ids::DatasetId;
 
 use crate::gather::PlacesById;
 use crate::reached::{Pass, Waiting};
+
+/// Files of the inputs whose rows have been looked at: what is recorded at the very time of a state may have been committed with
+/// it or behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    files: BTreeMap<DatasetId, Arc<Vec<Arc<LiveFile>>>>,
+}
+
+impl Seen {
+    /// Returns those of tables after a pass, which was from what had been seen `before`.
+    pub(crate) fn after<'s>(
+        before: Self,
+        pass: Pass,
+        tables: impl IntoIterator<Item = &'s TableSnapshot>,
+    ) -> Self {
+        if !pass.looks() {
+            return before;
+        }
+        let files = tables.into_iter().map(|table| {
+            let id = table.declaration.id.clone();
+            (id, Arc::clone(&table.files))
+        });
+        Self {
+            files: files.collect(),
+        }
+    }
+
+    /// Returns those of a table.
+    pub(crate) fn of(&self, id: &DatasetId) -> &[Arc<LiveFile>] {
+        self.files.get(id).map_or(&[][..], |files| files.as_slice())
+    }
+}
 
 /// How far one dataset is derived of one input.
 #[derive(Debug)]
@@ -23,6 +57,7 @@ pub(crate) struct Passed {
     pub(crate) waiting: Waiting,
     /// The places that gathered rows were made by; after a restart none.
     pub(crate) places: PlacesById,
+    pub(crate) seen: Seen,
 }
 
 impl Passed {
@@ -34,6 +69,7 @@ impl Passed {
             position: through,
             waiting: Waiting::default(),
             places: PlacesById::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -71,6 +107,7 @@ pub(crate) struct Before {
     pub(crate) position: Option<i64>,
     pub(crate) waiting: Waiting,
     pub(crate) places: PlacesById,
+    pub(crate) seen: Seen,
 }
 
 /// Begins a pass to what is committed, `through`, where there is something to do at the time `now`.
@@ -89,6 +126,7 @@ pub(crate) fn begin(passed: Option<Passed>, through: i64, now: i64, pairs_max: u
                 position: Some(passed.position),
                 waiting: passed.waiting,
                 places: passed.places,
+                seen: passed.seen,
             };
             Begun::Pass(pass, before)
         }

@@ -37,6 +37,13 @@ pub(crate) struct Pass {
     pub(crate) pairs_max: usize,
 }
 
+impl Pass {
+    /// Returns whether something was committed: if not, something has waited for long enough.
+    pub(crate) fn looks(self) -> bool {
+        self.since != Some(self.through)
+    }
+}
+
 /// Buckets, and what of each a change can touch: a series, or a cell as its only part.
 #[derive(Debug)]
 pub(crate) struct Reached<'p> {

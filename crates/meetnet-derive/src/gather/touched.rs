@@ -20,6 +20,7 @@ use super::{GatherPlan, InputPlan, PlacesById, SPAN_US_MAX, TIME, Tables};
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::input::{Recorded, is_at};
+use crate::passed::Seen;
 use crate::reached::{AT_ONCE, Pass, Reached, Waiting};
 
 /// Moves that are followed bucket by bucket: after more of them every bucket from the first on is gathered whole.
@@ -78,12 +79,12 @@ impl<'p> Touched<'p> {
         }
     }
 
-    /// Finds everything that the pass makes; returns the places that it makes it by. `known` are those of the pass before; none
-    /// where nobody knows them.
+    /// Finds everything that the pass makes; returns the places that it makes it by. `known` are those of the pass before, none
+    /// where nobody knows them, and what it had seen.
     pub(super) fn find(
         &mut self,
         tables: &Tables<'_>,
-        known: PlacesById,
+        (known, seen): (PlacesById, &Seen),
         check: &impl Fn() -> Result<(), DeriveError>,
     ) -> Result<PlacesById, DeriveError> {
         let plan = self.plan;
@@ -102,11 +103,10 @@ impl<'p> Touched<'p> {
         let Some(since) = self.pass.since else {
             return read_places(plan, tables);
         };
-        if since == self.pass.through && !known.is_empty() {
-            // Nothing was committed since: something has waited for long enough.
+        if !self.pass.looks() && !known.is_empty() {
             return Ok(known);
         }
-        let changed = first_changed_place(plan, tables, since, check)?;
+        let changed = first_changed_place(plan, tables, (since, seen), check)?;
         let places = match changed {
             None if !known.is_empty() => known,
             _ => {
@@ -128,8 +128,8 @@ impl<'p> Touched<'p> {
                 continue;
             };
             let rows = tables.rows(&input.from, plan.id())?;
-            let changed = rows.recorded_from(since, &[]).map_err(&unreadable)?;
-            for batch in changed {
+            let changed = rows.recorded_from(since, &[], seen.of(&input.from));
+            for batch in changed.map_err(&unreadable)? {
                 check()?;
                 self.add_changed(input, places, &batch.map_err(&unreadable)?)?;
             }
@@ -264,7 +264,7 @@ fn read_places(plan: &GatherPlan, tables: &Tables<'_>) -> Result<PlacesById, Der
 fn first_changed_place(
     plan: &GatherPlan,
     tables: &Tables<'_>,
-    since: i64,
+    (since, seen): (i64, &Seen),
     check: &impl Fn() -> Result<(), DeriveError>,
 ) -> Result<Option<i64>, DeriveError> {
     let of = plan.id();
@@ -273,7 +273,8 @@ fn first_changed_place(
     let mut first: Option<i64> = None;
     for dataset in datasets {
         let rows = tables.rows(dataset, of)?;
-        for batch in rows.recorded_from(since, &[]).map_err(&unreadable)? {
+        let changed = rows.recorded_from(since, &[], seen.of(dataset));
+        for batch in changed.map_err(&unreadable)? {
             check()?;
             let batch = batch.map_err(&unreadable)?;
             let began = batch.column_by_name(VALID_FROM);

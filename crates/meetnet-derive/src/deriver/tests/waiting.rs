@@ -178,3 +178,19 @@ fn what_has_no_room_to_wait_is_computed_at_once() {
         assert!(scene.hours().contains(&late));
     }
 }
+
+#[test]
+fn rows_that_were_committed_with_the_last_state_are_not_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, watched, mut deriver) = twenty_hours(folder.path());
+    scene.say("b", START + 80 * HOUR, 21.0);
+    scene.pass_time(START + 81 * HOUR + 10 * MINUTE);
+    scene.commit();
+    // The hours that were handed over were recorded at the time through which their table was committed.
+    let one_hour = BTreeMap::from([(DatasetId::new("heat_hours"), 1)]);
+    assert_eq!(scene.round(&mut deriver).rows, one_hour);
+    assert_eq!(watched.opened("heat_hours"), 0);
+    // Only the new one is.
+    assert!(scene.round(&mut deriver).rows.is_empty());
+    assert_eq!(watched.opened("heat_hours"), 1);
+}
