@@ -12,7 +12,8 @@ use meetnet_model::calendar::SECOND_US;
 
 use crate::plan::Series;
 
-/// Pairs of bucket and what is touched in it that are kept: beyond that nothing waits, and buckets are reached whole.
+/// Pairs of bucket and what is touched in it that are kept: beyond that nothing waits, and buckets are reached whole. Each takes
+/// about 32 bytes.
 pub(crate) const PAIRS_MAX: usize = 262_144;
 /// What is touched waits until a stretch of this length has passed in which it was not, µs. Stretches begin at the same time for
 /// all, so that what many commits touch is read by few passes.
@@ -66,6 +67,7 @@ pub(crate) struct Reached<'p> {
 pub(crate) struct Waiting {
     /// By start.
     buckets: BTreeMap<i64, Bucket>,
+    names: Names,
     /// How many are kept that are not whole buckets.
     pairs: usize,
     since: Option<i64>,
@@ -81,7 +83,31 @@ struct Bucket {
 #[derive(Debug)]
 enum What {
     All(Touch),
-    Some(BTreeMap<Series, Touch>),
+    /// By number of the series.
+    Some(BTreeMap<u32, Touch>),
+}
+
+/// Series by number: each is kept once, in however many buckets it is touched.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: BTreeMap<Series, u32>,
+}
+
+impl Names {
+    /// Returns the number of a series, which is added where it is not there yet.
+    fn number(&mut self, series: Series) -> u32 {
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(series).or_insert(next)
+    }
+
+    /// Returns the series by their numbers.
+    fn list(&self) -> Vec<&Series> {
+        let named = self.numbers.iter();
+        let mut list: Vec<(u32, &Series)> =
+            named.map(|(series, number)| (*number, series)).collect();
+        list.sort_unstable_by_key(|(number, _)| *number);
+        list.into_iter().map(|(_, series)| series).collect()
+    }
 }
 
 /// The stretches in which the first and the last row was recorded.
@@ -213,7 +239,8 @@ impl<'p> Reached<'p> {
 
     /// Adds something of the bucket from `start` to `end`, which a row recorded at `at` touches.
     pub(crate) fn touch(&mut self, start: i64, end: i64, at: i64, what: impl FnOnce() -> Series) {
-        if self.waiting.pairs >= self.pass.pairs_max {
+        let kept = self.waiting.pairs.max(self.waiting.names.numbers.len());
+        if kept >= self.pass.pairs_max {
             self.is_full = true;
             return self.touch_all(start, end, at);
         }
@@ -224,7 +251,7 @@ impl<'p> Reached<'p> {
         });
         match &mut bucket.what {
             What::All(all) => *all = all.joined(touch),
-            What::Some(some) => match some.entry(what()) {
+            What::Some(some) => match some.entry(self.waiting.names.number(what())) {
                 Entry::Occupied(mut known) => {
                     let joined = known.get().joined(touch);
                     known.insert(joined);
@@ -267,8 +294,10 @@ impl<'p> Reached<'p> {
         let is_ready = |touch: &Touch| is_full || touch.ready_at(patience) <= pass.now;
         let due = due.into_iter().map(|(start, end)| (start, (end, None)));
         let mut reached: Buckets = due.collect();
+        let Waiting { buckets, names, .. } = waiting;
+        let list = names.list();
         let mut rest = Waiting::default();
-        for (start, Bucket { end, what }) in waiting.buckets {
+        for (start, Bucket { end, what }) in buckets {
             if reached.contains_key(&start) {
                 continue;
             }
@@ -281,7 +310,9 @@ impl<'p> Reached<'p> {
                     let (ready, waits): (BTreeMap<_, _>, BTreeMap<_, _>) =
                         some.into_iter().partition(|(_, touch)| is_ready(touch));
                     if !ready.is_empty() {
-                        reached.insert(start, (end, Some(ready.into_keys().collect())));
+                        let series = ready.keys().filter_map(|number| list.get(*number as usize));
+                        let series = series.map(|series| series.to_vec()).collect();
+                        reached.insert(start, (end, Some(series)));
                     }
                     if !waits.is_empty() {
                         let what = What::Some(waits);
@@ -289,6 +320,9 @@ impl<'p> Reached<'p> {
                     }
                 }
             }
+        }
+        if rest.pairs > 0 {
+            rest.names = names;
         }
         (reached, rest)
     }
