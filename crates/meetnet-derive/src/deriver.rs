@@ -192,6 +192,11 @@ impl Deriver {
         Ok(round)
     }
 
+    /// Returns how much waits, of all datasets: pairs of bucket and series, and whole buckets.
+    pub fn waiting(&self) -> usize {
+        self.passed.waiting()
+    }
+
     /// Returns when something that waits is to be computed, µs since 1970 UTC, also where no input changes; none where nothing
     /// waits.
     pub fn ready_at(&self) -> Option<i64> {

@@ -157,6 +157,12 @@ impl AllPassed {
         self.passed.insert((id.clone(), input.clone()), passed);
     }
 
+    /// Returns how much waits: pairs of bucket and series, and whole buckets.
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = self.passed.values().map(|passed| &passed.waiting);
+        waiting.map(Waiting::count).sum()
+    }
+
     /// Returns when the first of what waits is to be computed, µs since 1970 UTC; none where nothing does.
     pub(crate) fn ready_at(&self) -> Option<i64> {
         let waiting = self.passed.values().map(|passed| &passed.waiting);

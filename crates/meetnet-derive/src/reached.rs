@@ -157,6 +157,13 @@ impl Waiting {
         self.ready_at
     }
 
+    /// Returns how much waits: pairs of bucket and series, and whole buckets.
+    pub(crate) fn count(&self) -> usize {
+        let buckets = self.buckets.values();
+        let whole = buckets.filter(|bucket| matches!(bucket.what, What::All(_)));
+        self.pairs + whole.count()
+    }
+
     fn add(&mut self, start: i64, bucket: Bucket, patience: i64) {
         match &bucket.what {
             What::All(touch) => self.note(*touch, patience),

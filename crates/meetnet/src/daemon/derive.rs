@@ -130,6 +130,7 @@ impl Work {
         let round = self
             .deriver
             .round(derived, &self.tables, now, &self.is_stopping);
+        metrics::gauge!("meetnet_derive_waiting").set(self.deriver.waiting() as f64);
         let (rows, failed) = match round {
             Ok(round) => (round.rows, round.failed),
             Err(error) => (BTreeMap::new(), vec![error]),

@@ -115,6 +115,7 @@ fn commits_that_touch_one_hour_are_read_once_and_the_hour_is_computed_once() {
         assert_eq!(hours_of_round(&scene, &mut deriver), 0, "{minute}");
         assert_eq!(watched.opened("heat"), 1, "{minute}");
     }
+    assert_eq!(deriver.waiting(), 1);
     let ready_at = deriver.ready_at().unwrap();
     assert!((scene.now.get()..scene.now.get() + MINUTE).contains(&ready_at));
     scene.now.set(ready_at - 1);
@@ -129,7 +130,7 @@ fn commits_that_touch_one_hour_are_read_once_and_the_hour_is_computed_once() {
     assert_eq!(scene.superseded("heat_hours"), 1);
     scene.settle(&mut deriver);
     assert_eq!(watched.opened("heat"), 0);
-    assert_eq!(deriver.ready_at(), None);
+    assert_eq!((deriver.waiting(), deriver.ready_at()), (0, None));
 }
 
 #[test]
