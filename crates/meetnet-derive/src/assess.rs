@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! due, recorded since ─▶ days ─▶ sorted rows ─▶ figures per day ─▶ with the stored days: months, all ─▶ rows
+//!                         ▲──── the days behind, where a series is new ────┘
 //! ```
 //!
 //! A day is made anew whole, with the days before it that say which series were there. So it is a function of stored rows
@@ -26,7 +27,7 @@ use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::plan::has_interval;
 
-use self::days::DayFold;
+use self::days::{DayFold, OfDay};
 use self::figures::{Figures, Value};
 
 mod days;
@@ -107,7 +108,7 @@ impl AssessPlan {
         end.saturating_add(self.grace) <= through
     }
 
-    /// Returns the days that a pass makes anew.
+    /// Returns the days that a pass makes anew, whatever is found in them.
     fn touched(
         &self,
         committed: &CommittedRows<'_>,
@@ -132,7 +133,10 @@ impl AssessPlan {
             return Ok(days);
         };
         let unreadable = unreadable(&self.declaration.id);
-        for batch in committed.recorded_from(since, &[]).map_err(&unreadable)? {
+        for batch in committed
+            .recorded_from(since, &[], &[])
+            .map_err(&unreadable)?
+        {
             check()?;
             let batch = batch.map_err(&unreadable)?;
             let times = self.times(&batch)?;
@@ -143,9 +147,9 @@ impl AssessPlan {
                     continue;
                 }
                 known = Some(day);
-                // The days behind it expect the series.
-                let reached = day..=day.saturating_add(self.lead);
-                days.extend(reached.take_while(|day| self.is_over(*day, through)));
+                if self.is_over(day, through) {
+                    days.insert(day);
+                }
             }
         }
         Ok(days)
@@ -166,16 +170,20 @@ impl AssessPlan {
         DeriveError::no_column(&self.declaration.id, column)
     }
 
-    /// Makes the figures of days that follow each other.
+    /// Makes the figures of days that follow each other, and says which series are new since the pass before.
     fn figures(
         &self,
         committed: &CommittedRows<'_>,
         days: &Range<i64>,
+        since: Option<i64>,
         check: &impl Fn() -> Result<(), DeriveError>,
-    ) -> Result<Vec<Figures>, DeriveError> {
+    ) -> Result<Vec<OfDay>, DeriveError> {
         let unreadable = unreadable(&self.declaration.id);
-        let mut fold = DayFold::new(self, days);
+        let mut fold = DayFold::new(self, days, since);
         let mut columns = vec![common::QUALITY, common::RECEIVED_AT, common::REVISION];
+        if since.is_some() {
+            columns.push(common::RECORDED_AT);
+        }
         if self.has_interval {
             columns.push(common::INTERVAL_S);
         }
@@ -211,17 +219,23 @@ impl AssessPlan {
             None => BTreeMap::new(),
         };
         let mut made = BTreeSet::new();
+        let mut behind = BTreeSet::new();
         for span in spans(&touched) {
-            let figures = self.figures(&committed, &span, check)?;
-            for (day, figures) in span.zip(figures) {
-                if !touched.contains(&day) {
-                    continue;
+            let found = self.figures(&committed, &span, since, check)?;
+            for (day, found) in span.zip(found) {
+                if found.is_new {
+                    // The days behind it expect the series.
+                    let reached = day..=day.saturating_add(self.lead);
+                    behind.extend(reached.take_while(|day| self.is_over(*day, through)));
                 }
-                // A day without anything is said only where something was said of it before.
-                if !figures.is_empty() || days.contains_key(&day) {
-                    days.insert(day, figures);
-                    made.insert(day);
-                }
+                keep(day, found.figures, &mut days, &mut made);
+            }
+        }
+        let behind: BTreeSet<i64> = behind.difference(&touched).copied().collect();
+        for span in spans(&behind) {
+            let found = self.figures(&committed, &span, None, check)?;
+            for (day, found) in span.zip(found) {
+                keep(day, found.figures, &mut days, &mut made);
             }
         }
         let mut writer = Writer::new(self);
@@ -250,6 +264,14 @@ impl AssessPlan {
             writer.add(of_month, *month, figures)?;
         }
         Ok(Some(writer.builder.take()))
+    }
+}
+
+/// Keeps the figures of a day that were made. A day without anything is said only where something was said of it before.
+fn keep(day: i64, figures: Figures, days: &mut BTreeMap<i64, Figures>, made: &mut BTreeSet<i64>) {
+    if !figures.is_empty() || days.contains_key(&day) {
+        days.insert(day, figures);
+        made.insert(day);
     }
 }
 

@@ -1,17 +1,18 @@
 //! Passes over derived datasets: from one committed state of an input to the next.
 //!
 //! ```text
-//! position of the derived table ─▶ due, touched ─▶ spans ─▶ fold ─▶ chunks, the last with the new position
+//! position of the derived table ─▶ due, touched, quiet ─▶ spans ─▶ fold ─▶ chunks, the last with the new position
 //! ```
 //!
-//! A pass that ends without rows is remembered in memory alone: after a restart the one before it is looked through again.
+//! A pass that ends without rows is remembered in memory alone (`passed`): after a restart the one before it is looked through
+//! again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use meetnet_lake::LakeError;
-use meetnet_lake::committed::{CommittedRows, KeyPart};
+use meetnet_lake::committed::CommittedRows;
 use meetnet_lake::lake::LakeReader;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_lake::storage::LakeStorage;
@@ -23,14 +24,14 @@ use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::rows::DatasetRows;
 
 use crate::assess::AssessPlan;
-use crate::due::{Span, Touched};
+use crate::compute::{compute, touched};
 use crate::error::DeriveError;
-use crate::fold::Fold;
-use crate::gather::{GatherPlan, gather};
-use crate::outbox::{CHUNK_ROWS, Outbox};
+use crate::gather::{GatherPlan, Gathered};
+use crate::outbox::Outbox;
+use crate::passed::{AllPassed, Begun, Passed, Seen, begin};
 use crate::plan::Plan;
 use crate::position;
-use crate::reference::References;
+use crate::reached::PAIRS_MAX;
 
 /// Rows of a derived dataset on their way into its table.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ pub struct DerivedChunk {
     pub through: i64,
     /// Names the position that the table records with them.
     pub position_id: String,
-    /// That position: with the last chunk of a pass that of `through`, before it that where the pass began.
+    /// That position: with the last chunk of a pass that to which everything is derived now, before it that where the pass began.
     pub position: u64,
     /// How many erasures had been carried out when the input was opened: where there have been more, the rows may hold
     /// what has been erased, and must not be taken.
@@ -102,8 +103,19 @@ impl Round {
 pub struct Deriver {
     storage: Arc<dyn LakeStorage>,
     reader: Option<LakeReader>,
-    /// Position id, and through when a dataset is derived by it, by its id and that of its input.
-    passed: BTreeMap<(DatasetId, DatasetId), (String, i64)>,
+    passed: AllPassed,
+    /// Pairs of bucket and what is touched in it that are kept for a dataset.
+    pairs_max: usize,
+}
+
+/// What holds for a whole round.
+#[derive(Clone, Copy, Debug)]
+struct Given<'a> {
+    /// How many erasures had been carried out before the tables were opened.
+    erasures: u64,
+    /// The time now, µs since 1970 UTC.
+    now: i64,
+    stop: &'a AtomicBool,
 }
 
 impl Deriver {
@@ -112,12 +124,14 @@ impl Deriver {
         Self {
             storage,
             reader: None,
-            passed: BTreeMap::new(),
+            passed: AllPassed::default(),
+            pairs_max: PAIRS_MAX,
         }
     }
 
     /// Brings the derived ones among `datasets` to what is committed of their inputs. What one of them gets in this round, those
-    /// that are made of it get in the next.
+    /// that are made of it get in the next. What late rows touch waits for more of them: `now` is the time, µs since 1970 UTC,
+    /// by the clock that rows are recorded by.
     ///
     /// # Errors
     /// Where the tables cannot be read at all, or nobody takes chunks.
@@ -125,6 +139,7 @@ impl Deriver {
         &mut self,
         datasets: &[Arc<DatasetDeclaration>],
         tables: &T,
+        now: i64,
         stop: &AtomicBool,
     ) -> Result<Round, DeriveError> {
         let mut round = Round::default();
@@ -141,9 +156,14 @@ impl Deriver {
             }),
         };
         let snapshot = snapshot.map_err(unreadable(&first.id))?;
+        let given = Given {
+            erasures,
+            now,
+            stop,
+        };
         for declaration in datasets {
             if let Some(gathering) = &declaration.gather {
-                match self.gather(declaration, gathering, &snapshot, erasures, tables, stop) {
+                match self.gather(declaration, gathering, &snapshot, given, tables) {
                     Ok(rows) => round.add(&declaration.id, rows),
                     Err(DeriveError::Stopped) => return Ok(round),
                     Err(error) => round.failed.push(error),
@@ -154,10 +174,10 @@ impl Deriver {
             let passes: Vec<_> = inputs_of(declaration, &snapshot)
                 .into_iter()
                 .map(|input| match &declaration.assess {
-                    None => self.pass(declaration, input, own, erasures, tables, stop),
+                    None => self.pass(declaration, input, own, given, tables),
                     Some(assessment) => {
                         let plan = AssessPlan::new(declaration, assessment, &input.declaration);
-                        self.assess(&plan, input, own, erasures, tables, stop)
+                        self.assess(&plan, input, own, given, tables)
                     }
                 })
                 .collect();
@@ -172,37 +192,36 @@ impl Deriver {
         Ok(round)
     }
 
-    /// Returns through when a dataset is known to be derived by a position.
-    fn known(&self, id: &DatasetId, input: &DatasetId, position_id: &str) -> Option<i64> {
-        let passed = self.passed.get(&(id.clone(), input.clone()))?;
-        (passed.0 == position_id).then_some(passed.1)
+    /// Returns how much waits, of all datasets: pairs of bucket and series, and whole buckets.
+    pub fn waiting(&self) -> usize {
+        self.passed.waiting()
     }
 
-    fn note(&mut self, id: &DatasetId, input: &DatasetId, position_id: &str, through: i64) {
-        let key = (id.clone(), input.clone());
-        self.passed.insert(key, (position_id.to_owned(), through));
+    /// Returns when something that waits is to be computed, µs since 1970 UTC, also where no input changes; none where nothing
+    /// waits.
+    pub fn ready_at(&self) -> Option<i64> {
+        self.passed.ready_at()
     }
 
-    /// Returns through when a dataset is derived by a position; none where it has to be derived from the beginning.
-    fn since<T: DerivedTables>(
-        &self,
-        id: &DatasetId,
-        input: &DatasetId,
+    /// Takes out how far a dataset is derived; none where it has to be derived from the beginning. `rules` names the rules in
+    /// memory, `position_id` in the table, which does not count where everything is to be derived anew.
+    fn resume<T: DerivedTables>(
+        &mut self,
+        (id, input): (&DatasetId, &DatasetId),
+        rules: &str,
         position_id: &str,
+        is_anew: bool,
         tables: &T,
-    ) -> Result<Option<i64>, DeriveError> {
-        if let Some(through) = self.known(id, input, position_id) {
-            return Ok(Some(through));
+    ) -> Result<Option<Passed>, DeriveError> {
+        if let Some(passed) = self.passed.take(id, input, rules) {
+            return Ok(Some(passed));
+        }
+        if is_anew {
+            return Ok(None);
         }
         let position = tables.position(id, position_id).map_err(not_taken(id))?;
-        Ok(position.and_then(position::through))
-    }
-
-    /// Forgets what was passed by other rules, before a pass from the beginning: its first rows may be there though it fails.
-    fn begin(&mut self, since: Option<i64>, id: &DatasetId, input: &DatasetId) {
-        if since.is_none() {
-            self.passed.remove(&(id.clone(), input.clone()));
-        }
+        let through = position.and_then(position::through);
+        Ok(through.map(|through| Passed::at(rules, through)))
     }
 
     /// Gathers a dataset up to what is committed of all that it is made of; returns how many rows were handed over.
@@ -211,9 +230,8 @@ impl Deriver {
         declaration: &Arc<DatasetDeclaration>,
         gathering: &Gathering,
         snapshot: &LakeSnapshot,
-        erasures: u64,
+        given: Given<'_>,
         tables: &T,
-        stop: &AtomicBool,
     ) -> Result<u64, DeriveError> {
         let id = &declaration.id;
         let plan = GatherPlan::new(declaration, gathering)?;
@@ -221,30 +239,33 @@ impl Deriver {
             return Ok(0);
         };
         // An erasure takes all of its rows: then what was passed is to be passed again.
-        let in_memory = format!("{}/{erasures}", plan.position_id());
-        let since = match self.known(id, id, &in_memory) {
-            Some(through) => Some(through),
-            None if is_blank(of.own()) => None,
-            None => self.since(id, id, plan.position_id(), tables)?,
+        let rules = format!("{}/{}", plan.position_id(), given.erasures);
+        let is_anew = is_blank(of.own());
+        let passed = self.resume((id, id), &rules, plan.position_id(), is_anew, tables)?;
+        let (pass, before) = match begin(passed, of.through(), given.now, self.pairs_max) {
+            Begun::Idle(passed) => {
+                self.passed.put(id, id, passed);
+                return Ok(0);
+            }
+            Begun::Pass(pass, before) => (pass, before),
         };
-        let through = of.through();
-        if since.is_some_and(|since| since >= through) {
-            return Ok(0);
-        }
-        self.begin(since, id, id);
+        let check = || go_on(given.stop);
+        let position = before.position;
+        let known = (before.places, &before.seen);
+        let (work, waiting) = Gathered::find(&plan, &of, pass, (before.waiting, known), &check)?;
+        let mut passed = Passed::after(&rules, position, pass, waiting);
+        passed.seen = Seen::after(before.seen, pass, of.all());
         let mut outbox = Outbox::new(
             declaration,
             plan.position_id(),
             id,
-            (since, through),
-            erasures,
+            (position, passed.position),
+            pass.through,
+            given.erasures,
         );
-        let check = || go_on(stop);
-        gather(&plan, &of, since, &check, |finished| {
-            outbox.add(finished, tables)
-        })?;
+        passed.places = work.make(&check, |finished| outbox.add(finished, tables))?;
         let handed = outbox.finish(tables)?;
-        self.note(id, id, &in_memory, through);
+        self.passed.put(id, id, passed);
         Ok(handed)
     }
 
@@ -254,23 +275,26 @@ impl Deriver {
         plan: &AssessPlan,
         input: &TableSnapshot,
         own: Option<&TableSnapshot>,
-        erasures: u64,
+        given: Given<'_>,
         tables: &T,
-        stop: &AtomicBool,
     ) -> Result<u64, DeriveError> {
         let declaration = plan.declaration();
         let id = &declaration.id;
         let through = input.stable_time;
         let of = &input.declaration.id;
-        let since = self.since(id, of, plan.position_id(), tables)?;
+        let rules = plan.position_id();
+        let passed = self.resume((id, of), rules, rules, false, tables)?;
+        let since = passed.as_ref().map(|passed| passed.through);
         if !plan.is_due(since, through) {
+            if let Some(passed) = passed {
+                self.passed.put(id, of, passed);
+            }
             return Ok(0);
         }
         let Some(licence) = &declaration.licence else {
             return Err(DeriveError::incomplete(id, common::LICENCE));
         };
-        self.begin(since, id, of);
-        let check = || go_on(stop);
+        let check = || go_on(given.stop);
         let rows = plan.rows(input, own, since, through, &check)?;
         let mut handed = 0;
         if let Some(rows) = rows {
@@ -280,15 +304,15 @@ impl Deriver {
                 input: of.clone(),
                 licence: licence.clone(),
                 through,
-                position_id: plan.position_id().to_owned(),
+                position_id: rules.to_owned(),
                 position: position::done(through),
-                erasures,
+                erasures: given.erasures,
             };
             tables.take(chunk).map_err(not_taken(id))?;
         }
         // As long as there was nothing to say, the first day that is over need not wait for its turn.
         if handed > 0 || since.is_some() {
-            self.note(id, of, plan.position_id(), through);
+            self.passed.put(id, of, Passed::at(rules, through));
         }
         Ok(handed)
     }
@@ -299,9 +323,8 @@ impl Deriver {
         declaration: &Arc<DatasetDeclaration>,
         input: &TableSnapshot,
         own: Option<&TableSnapshot>,
-        erasures: u64,
+        given: Given<'_>,
         tables: &T,
-        stop: &AtomicBool,
     ) -> Result<u64, DeriveError> {
         let id = &declaration.id;
         let Some(plan) = Plan::new(declaration, &input.declaration)? else {
@@ -309,30 +332,41 @@ impl Deriver {
         };
         let of = &input.declaration.id;
         // An erasure of the reference takes all rows: then what was passed is to be passed again.
-        let in_memory = match &plan.reference {
-            Some(_) => format!("{}/{erasures}", plan.position_id()),
+        let rules = match &plan.reference {
+            Some(_) => format!("{}/{}", plan.position_id(), given.erasures),
             None => plan.position_id().to_owned(),
         };
-        let since = match self.known(id, of, &in_memory) {
-            Some(through) => Some(through),
-            None if plan.reference.is_some() && is_blank(own) => None,
-            None => self.since(id, of, plan.position_id(), tables)?,
+        let is_anew = plan.reference.is_some() && is_blank(own);
+        let passed = self.resume((id, of), &rules, plan.position_id(), is_anew, tables)?;
+        let (pass, before) = match begin(passed, input.stable_time, given.now, self.pairs_max) {
+            Begun::Idle(passed) => {
+                self.passed.put(id, of, passed);
+                return Ok(0);
+            }
+            Begun::Pass(pass, before) => (pass, before),
         };
-        let through = input.stable_time;
-        if since.is_some_and(|since| since >= through) {
-            return Ok(0);
-        }
-        self.begin(since, id, of);
+        let check = || go_on(given.stop);
+        let position = before.position;
+        let committed = CommittedRows::new(input).map_err(unreadable(id))?;
+        let known = (before.waiting, before.seen.of(of));
+        let (spans, waiting) = touched(&plan, &committed, pass, known, &check)?;
+        let mut passed = Passed::after(&rules, position, pass, waiting);
+        passed.seen = Seen::after(before.seen, pass, [input]);
         let mut outbox = Outbox::new(
             declaration,
             plan.position_id(),
             of,
-            (since, through),
-            erasures,
+            (position, passed.position),
+            pass.through,
+            given.erasures,
         );
-        compute(&plan, input, since, &mut outbox, tables, stop)?;
+        for span in &spans {
+            compute(&plan, (&committed, own), span, &check, |finished| {
+                outbox.add(finished, tables)
+            })?;
+        }
         let handed = outbox.finish(tables)?;
-        self.note(id, of, &in_memory, through);
+        self.passed.put(id, of, passed);
         Ok(handed)
     }
 }
@@ -367,80 +401,6 @@ fn go_on(stop: &AtomicBool) -> Result<(), DeriveError> {
         return Err(DeriveError::Stopped);
     }
     Ok(())
-}
-
-/// Computes the rows of a pass, which go to `outbox`.
-fn compute<T: DerivedTables>(
-    plan: &Plan,
-    input: &TableSnapshot,
-    since: Option<i64>,
-    outbox: &mut Outbox<'_>,
-    tables: &T,
-    stop: &AtomicBool,
-) -> Result<(), DeriveError> {
-    let id = &plan.declaration().id;
-    let check = || go_on(stop);
-    let committed = CommittedRows::new(input).map_err(unreadable(id))?;
-    let Some(bounds) = committed.time_bounds() else {
-        return Ok(());
-    };
-    let mut touched = Touched::new(plan, outbox.through());
-    touched.add_due(since, bounds);
-    if let Some(since) = since {
-        for batch in committed
-            .recorded_from(since, &[])
-            .map_err(unreadable(id))?
-        {
-            check()?;
-            touched.add_changed(&batch.map_err(unreadable(id))?)?;
-        }
-    }
-    for span in touched.into_spans() {
-        let references = match &plan.reference {
-            Some(reference) => references_of(plan, &committed, &span, reference)?,
-            None => References::default(),
-        };
-        let mut fold = Fold::new(plan, &span).with_references(&references);
-        let rows = committed.in_range(&plan.reads(), span.input(plan));
-        let mut rows = rows.map_err(unreadable(id))?;
-        while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
-            check()?;
-            fold.push(&batch)?;
-            if fold.rows() >= CHUNK_ROWS / 2 {
-                outbox.add(fold.take(), tables)?;
-            }
-        }
-        fold.finish()?;
-        outbox.add(fold.take(), tables)?;
-        if fold.withheld() > 0 {
-            metrics::counter!("meetnet_derived_withheld_total", "dataset" => id.to_string())
-                .increment(fold.withheld());
-        }
-    }
-    Ok(())
-}
-
-/// Computes the rows of the reference in a span, whoever's rows are wanted.
-fn references_of(
-    plan: &Plan,
-    committed: &CommittedRows<'_>,
-    span: &Span,
-    reference: &KeyPart,
-) -> Result<References, DeriveError> {
-    let id = &plan.declaration().id;
-    let span = span.of_all();
-    let mut range = span.input(plan);
-    range.leading = Some(vec![reference.clone()]);
-    let mut fold = Fold::new(plan, &span);
-    let rows = committed.in_range(&plan.reads(), range);
-    let mut rows = rows.map_err(unreadable(id))?;
-    while let Some(batch) = rows.next_batch().map_err(unreadable(id))? {
-        fold.push(&batch)?;
-    }
-    fold.finish()?;
-    let mut references = References::default();
-    references.add(plan, fold.take());
-    Ok(references)
 }
 
 /// Returns a function that says which dataset could not be derived for want of its input.

@@ -1,8 +1,8 @@
 //! Which rows a pass computes: those that became due, and those that a change touches.
 //!
 //! ```text
-//! (since, through] ─▶ buckets whose end and grace lie in it: all series ─┐
-//! rows recorded since ─▶ the buckets that they reach: their series ──────┴▶ spans of neighbouring buckets
+//! (since, through] ─▶ buckets whose end and grace lie in it: all series ─────────────────┐
+//! rows recorded since ─▶ the buckets that they reach: their series ─▶ until it is quiet ─┴▶ spans of neighbouring buckets
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,9 @@ use meetnet_lake::committed::{KeyPart, RowRange};
 use meetnet_model::calendar::DAY_US;
 
 use crate::error::DeriveError;
-use crate::input::Keys;
+use crate::input::{Keys, Recorded};
 use crate::plan::{Plan, Series};
-use crate::reached::Reached;
+use crate::reached::{Pass, Reached, Waiting, stretch};
 
 /// Longest span: its rows are read in one go, each run of files with a batch in memory.
 const SPAN_US_MAX: i64 = 40 * DAY_US;
@@ -85,40 +85,40 @@ impl Span {
 
 /// Gathers what a pass computes.
 #[derive(Debug)]
-pub struct Touched<'p> {
+pub(crate) struct Touched<'p> {
     plan: &'p Plan,
-    reached: Reached<'p, Series>,
+    reached: Reached<'p>,
 }
 
 impl<'p> Touched<'p> {
-    /// Returns an empty pass up to `through`, µs since 1970 UTC.
-    pub fn new(plan: &'p Plan, through: i64) -> Self {
-        Self {
-            plan,
-            reached: Reached::new(&plan.buckets, plan.grace, through),
-        }
+    /// Returns what a pass begins with: what waits.
+    pub(crate) fn new(plan: &'p Plan, pass: Pass, waiting: Waiting) -> Self {
+        let reached = Reached::new(&plan.buckets, plan.grace, plan.patience, pass, waiting);
+        Self { plan, reached }
     }
 
-    /// Adds the buckets that became due after `since` (none: ever) and that rows from `bounds.0` to `bounds.1` (µs since 1970
-    /// UTC) can lie in.
-    pub fn add_due(&mut self, since: Option<i64>, bounds: (i64, i64)) {
-        self.reached.add_due(since, bounds);
+    /// Adds the buckets that became due in the pass and that rows from `bounds.0` to `bounds.1` (µs since 1970 UTC) can lie in.
+    pub(crate) fn add_due(&mut self, bounds: (i64, i64)) {
+        self.reached.add_due(bounds);
     }
 
-    /// Adds the buckets that changed rows reach, where they are due; those that are not come by [`Touched::add_due`] later.
+    /// Adds the buckets that changed rows reach, where they were due before; others come by [`Touched::add_due`], now or later.
     ///
     /// # Errors
-    /// Where the rows lack a key column.
-    pub fn add_changed(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
+    /// Where the rows lack a key column, or a time of recording.
+    pub(crate) fn add_changed(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
         let keys = Keys::of(self.plan, batch)?;
-        // Rows of one series and bucket mostly follow each other. Where nothing looks around, they touch the same.
+        let recorded = Recorded::of(&self.plan.declaration.id, batch)?;
+        // Rows of one series and bucket mostly follow each other. Where nothing looks around, they touch the same, if they were
+        // recorded at about the same time.
         let looks_around = self.plan.look_back > 0 || self.plan.look_ahead > 0;
-        let mut known: Option<(Series, Range<i64>)> = None;
+        let mut known: Option<(Series, Range<i64>, i64)> = None;
         for row in 0..batch.num_rows() {
             let time = keys.time(row);
-            let is_known = known
-                .as_ref()
-                .is_some_and(|(series, times)| times.contains(&time) && keys.is_of(row, series));
+            let at = recorded.at(row);
+            let is_known = known.as_ref().is_some_and(|(series, times, then)| {
+                times.contains(&time) && stretch(at) == *then && keys.is_of(row, series)
+            });
             if is_known || !keys.is_meant(row) {
                 continue;
             }
@@ -126,7 +126,9 @@ impl<'p> Touched<'p> {
             let Some(first) = self.reached.walk.start(earliest) else {
                 continue;
             };
-            let Some(first_end) = self.reached.walk.next(first) else {
+            let first_end = self.reached.walk.next(first);
+            // Most rows are of buckets that are not over.
+            let Some(first_end) = first_end.filter(|end| self.reached.was_due(*end)) else {
                 continue;
             };
             let last = time.saturating_add(self.plan.look_back);
@@ -136,24 +138,25 @@ impl<'p> Touched<'p> {
             let mut next = Some((first, first_end));
             while let Some((start, end)) = next
                 && start <= last
-                && self.reached.is_due(end)
+                && self.reached.was_due(end)
             {
                 if is_reference {
-                    self.reached.touch_all(start, end);
+                    self.reached.touch_all(start, end, at);
                 } else {
-                    self.reached.touch(start, end, || keys.series(row));
+                    self.reached.touch(start, end, at, || keys.series(row));
                 }
                 next = self.reached.walk.next(end).map(|next_end| (end, next_end));
             }
-            known = (!looks_around).then(|| (keys.series(row), first..first_end));
+            known = (!looks_around).then(|| (keys.series(row), first..first_end, stretch(at)));
         }
         Ok(())
     }
 
-    /// Returns what is to be computed, in the order of time.
-    pub fn into_spans(self) -> Vec<Span> {
+    /// Returns what is to be computed, in the order of time, and what waits on.
+    pub(crate) fn into_spans(self) -> (Vec<Span>, Waiting) {
         let mut spans: Vec<Span> = Vec::new();
-        for (start, end, series) in self.reached.into_buckets() {
+        let (buckets, waiting) = self.reached.into_buckets();
+        for (start, (end, series)) in buckets {
             if let Some(span) = spans.last_mut()
                 && span.to == start
                 && end.saturating_sub(span.from) <= SPAN_US_MAX
@@ -179,7 +182,7 @@ impl<'p> Touched<'p> {
                 }),
             });
         }
-        spans
+        (spans, waiting)
     }
 }
 

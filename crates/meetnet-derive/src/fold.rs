@@ -3,9 +3,9 @@
 //! `sorted rows -> series -> bucket -> sums, extremes, covered stretches -> row`
 //!
 //! Memory: one open bucket, the hours that running means look back to, where there are runs the buckets of one series in the
-//! span, and the rows that nobody has taken yet.
+//! span, the keys of rows that are withheld, and the rows that nobody has taken yet.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use arrow::array::RecordBatch;
 use meetnet_lake::committed::KeyPart;
@@ -62,7 +62,8 @@ pub struct Fold<'p> {
     references: Option<&'p References>,
     builders: BTreeMap<LicenceId, RowsBuilder>,
     rows: usize,
-    withheld: u64,
+    /// Buckets by series whose rows nobody may hand on.
+    withheld: BTreeMap<Series, BTreeSet<i64>>,
 }
 
 /// A row without its series.
@@ -95,7 +96,7 @@ impl<'p> Fold<'p> {
             references: None,
             builders: BTreeMap::new(),
             rows: 0,
-            withheld: 0,
+            withheld: BTreeMap::new(),
         }
     }
 
@@ -180,7 +181,46 @@ impl<'p> Fold<'p> {
 
     /// Returns how many rows had no licence that all of their input allows.
     pub fn withheld(&self) -> u64 {
-        self.withheld
+        let buckets = self.withheld.values();
+        buckets.map(|buckets| buckets.len() as u64).sum()
+    }
+
+    /// Returns the first parts of the series of those rows, ascending.
+    pub(crate) fn withheld_leading(&self) -> Vec<KeyPart> {
+        let parts = self.withheld.keys().filter_map(|series| series.first());
+        let mut parts: Vec<KeyPart> = parts.cloned().collect();
+        parts.dedup();
+        parts
+    }
+
+    /// Takes a row that is stored. Where its bucket is withheld now, it is made anew, without values and under the licence that it
+    /// had: nothing is ever removed. Only after the last row of the input.
+    pub(crate) fn add_stored(
+        &mut self,
+        series: Series,
+        start: i64,
+        licence: &str,
+    ) -> Result<(), DeriveError> {
+        let buckets = self.withheld.get(&series);
+        let is_withheld = buckets.is_some_and(|buckets| buckets.contains(&start));
+        let Some(end) = self.walk.next(start).filter(|_| is_withheld) else {
+            return Ok(());
+        };
+        let plan = self.plan;
+        let nothing = nothing_recent(plan);
+        let around = Around {
+            recent: &nothing,
+            property: None,
+            reference: None,
+        };
+        let cells = OpenBucket::new(plan, start, end).cells(plan, &around);
+        self.series = Some(series);
+        self.write(Row {
+            start,
+            end,
+            licence: LicenceId::new(licence),
+            cells,
+        })
     }
 
     /// Takes the finished rows, by licence.
@@ -238,7 +278,8 @@ impl<'p> Fold<'p> {
             Some((licence, reference, looks_back))
         });
         let Some((licence, reference, looks_back)) = chosen else {
-            self.withheld += 1;
+            let buckets = self.withheld.entry(series.clone()).or_default();
+            buckets.insert(open.start);
             return Ok(());
         };
         let nothing = (!looks_back).then(|| nothing_recent(plan));

@@ -1,7 +1,7 @@
 //! Rows of several datasets, gathered by place and bucket.
 //!
 //! ```text
-//! due, recorded since, places that changed ─▶ buckets and cells ─▶ rows of each input ─▶ cells ─▶ rows
+//! due, recorded since, sensors that stood elsewhere ─▶ buckets and cells ─▶ rows of each input ─▶ cells ─▶ rows
 //! ```
 //!
 //! A cell of a bucket is always made anew from all of its input, each input in the order of its key: equal inputs give equal
@@ -9,7 +9,6 @@
 //!
 //! Memory: the places, the pairs of bucket and cell that are touched, and the cells of one span.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,8 +26,10 @@ use meetnet_model::rows::RowsBuilder;
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::fold::{Finished, licence_of};
+use crate::passed::Seen;
 use crate::plan::{key_part, place};
 use crate::position::fingerprint;
+use crate::reached::{Pass, Waiting};
 
 use self::cells::{Cells, Columns, OfCell, Stored};
 use self::places::Places;
@@ -44,6 +45,9 @@ const RULES_VERSION: u32 = 1;
 const TIME: &str = "time";
 /// Longest span: its cells are in memory.
 const SPAN_US_MAX: i64 = 7 * DAY_US;
+
+/// Places by their dataset.
+pub(crate) type PlacesById = BTreeMap<DatasetId, Places>;
 
 /// A gathered dataset as it is computed: its declaration with every name looked up.
 #[derive(Debug)]
@@ -208,6 +212,19 @@ impl<'s> Tables<'s> {
         self.own
     }
 
+    /// Returns all that it is made of.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'s TableSnapshot> {
+        self.tables.values().copied()
+    }
+
+    /// Returns whether some of the rows come from sensors, not from rows that were made of others.
+    fn is_observed(&self, plan: &GatherPlan) -> bool {
+        plan.inputs.iter().any(|input| {
+            let table = self.tables.get(&input.from);
+            table.is_some_and(|table| !table.declaration.is_made())
+        })
+    }
+
     fn rows(&self, id: &DatasetId, of: &DatasetId) -> Result<CommittedRows<'s>, DeriveError> {
         let table = self
             .tables
@@ -218,39 +235,62 @@ impl<'s> Tables<'s> {
     }
 }
 
-/// Gathers the rows of a pass; each span's go to `take`.
-///
-/// # Errors
-/// Where a table cannot be read, or `take` or `check` fails.
-pub(crate) fn gather(
-    plan: &GatherPlan,
-    tables: &Tables<'_>,
-    since: Option<i64>,
-    check: &impl Fn() -> Result<(), DeriveError>,
-    mut take: impl FnMut(Vec<Finished>) -> Result<(), DeriveError>,
-) -> Result<(), DeriveError> {
-    let mut places: BTreeMap<&DatasetId, Places> = BTreeMap::new();
-    for input in &plan.inputs {
-        if let Entry::Vacant(entry) = places.entry(&input.places) {
-            let rows = tables.rows(&input.places, plan.id())?;
-            entry.insert(Places::read(plan.id(), &rows, &plan.gathering.cell)?);
+/// What a pass makes.
+pub(crate) struct Gathered<'a> {
+    plan: &'a GatherPlan,
+    tables: &'a Tables<'a>,
+    places: PlacesById,
+    spans: Vec<Span>,
+}
+
+impl<'a> Gathered<'a> {
+    /// Finds what a pass makes of what waits, of the places that rows were made by (none: nobody knows) and of rows that were not
+    /// seen, and what waits after it.
+    ///
+    /// # Errors
+    /// Where a table cannot be read, or `check` fails.
+    pub(crate) fn find(
+        plan: &'a GatherPlan,
+        tables: &'a Tables<'a>,
+        pass: Pass,
+        (waiting, known): (Waiting, (PlacesById, &Seen)),
+        check: &impl Fn() -> Result<(), DeriveError>,
+    ) -> Result<(Self, Waiting), DeriveError> {
+        let mut touched = Touched::new(plan, tables, pass, waiting);
+        let places = touched.find(tables, known, check)?;
+        let (spans, waiting) = touched.into_spans();
+        let gathered = Self {
+            plan,
+            tables,
+            places,
+            spans,
+        };
+        Ok((gathered, waiting))
+    }
+
+    /// Makes the rows; each span's go to `take`. Returns the places that they were made by.
+    ///
+    /// # Errors
+    /// Where a table cannot be read, or `take` or `check` fails.
+    pub(crate) fn make(
+        self,
+        check: &impl Fn() -> Result<(), DeriveError>,
+        mut take: impl FnMut(Vec<Finished>) -> Result<(), DeriveError>,
+    ) -> Result<PlacesById, DeriveError> {
+        for span in &self.spans {
+            check()?;
+            let rows = of_span(self.plan, self.tables, &self.places, span, check)?;
+            take(rows)?;
         }
+        Ok(self.places)
     }
-    let mut touched = Touched::new(plan, tables.through());
-    touched.find(tables, &places, since, check)?;
-    for span in touched.into_spans() {
-        check()?;
-        let rows = of_span(plan, tables, &places, &span, check)?;
-        take(rows)?;
-    }
-    Ok(())
 }
 
 /// Makes the rows of a span.
 fn of_span(
     plan: &GatherPlan,
     tables: &Tables<'_>,
-    places: &BTreeMap<&DatasetId, Places>,
+    places: &PlacesById,
     span: &Span,
     check: &impl Fn() -> Result<(), DeriveError>,
 ) -> Result<Vec<Finished>, DeriveError> {
@@ -310,7 +350,7 @@ fn of_span(
 fn leading(
     inputs: &[(usize, &InputPlan)],
     tables: &Tables<'_>,
-    places: &BTreeMap<&DatasetId, Places>,
+    places: &PlacesById,
     span: &Span,
 ) -> Option<Vec<KeyPart>> {
     let cells = span.cells()?;

@@ -8,6 +8,7 @@ use arrow::datatypes::{Float64Type, Int8Type, Int64Type, TimestampMicrosecondTyp
 use meetnet_lake::committed::KeyPart;
 use meetnet_model::calendar::SECOND_US;
 use meetnet_model::common;
+use meetnet_model::ids::DatasetId;
 
 use crate::error::DeriveError;
 use crate::plan::{Plan, Series};
@@ -87,6 +88,37 @@ pub(crate) fn is_at(column: &dyn Array, row: usize, part: &KeyPart) -> bool {
         KeyPart::Text(value) => column
             .as_string_opt::<i32>()
             .is_some_and(|column| column.is_valid(row) && column.value(row) == value.as_ref()),
+    }
+}
+
+/// When the rows of a batch were recorded.
+pub(crate) struct Recorded<'a> {
+    received: &'a TimestampMicrosecondArray,
+    recorded: &'a TimestampMicrosecondArray,
+}
+
+impl<'a> Recorded<'a> {
+    /// Looks up the columns; `of` is the dataset that the rows are read for.
+    pub(crate) fn of(of: &DatasetId, batch: &'a RecordBatch) -> Result<Self, DeriveError> {
+        let times = |name: &str| {
+            let column = batch.column_by_name(name);
+            let column =
+                column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+            column.ok_or_else(|| DeriveError::no_column(of, name))
+        };
+        Ok(Self {
+            received: times(common::RECEIVED_AT)?,
+            recorded: times(common::RECORDED_AT)?,
+        })
+    }
+
+    /// Returns when a row was recorded, µs since 1970 UTC: where nothing else is said, when it was received.
+    pub(crate) fn at(&self, row: usize) -> i64 {
+        if self.recorded.is_valid(row) {
+            self.recorded.value(row)
+        } else {
+            self.received.value(row)
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! DataFusion; whoever takes the chunks implements [`DerivedTables`].
 
 mod assess;
+mod compute;
 mod deriver;
 mod due;
 mod error;
@@ -19,6 +20,7 @@ mod fold;
 mod gather;
 mod input;
 mod outbox;
+mod passed;
 mod plan;
 mod position;
 mod reached;
@@ -27,7 +29,7 @@ mod reference;
 mod testing;
 
 pub use deriver::{DerivedChunk, DerivedTables, Deriver, Round};
-pub use due::{Span, Touched, Wanted};
+pub use due::{Span, Wanted};
 pub use error::DeriveError;
 pub use fold::{Finished, Fold};
 pub use plan::{Plan, Series};

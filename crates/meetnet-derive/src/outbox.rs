@@ -24,7 +24,10 @@ pub(crate) struct Outbox<'a> {
     position_id: &'a str,
     input: &'a DatasetId,
     /// Position before the pass; none: it is from the beginning.
-    since: Option<i64>,
+    before: Option<i64>,
+    /// Position after it.
+    after: i64,
+    /// What was recorded until then is in the rows.
     through: i64,
     erasures: u64,
     pending: BTreeMap<LicenceId, Vec<RecordBatch>>,
@@ -34,30 +37,27 @@ pub(crate) struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    /// Returns an empty outbox of a pass between two positions.
+    /// Returns an empty outbox of a pass between two positions, up to what was recorded `through`.
     pub(crate) fn new(
         declaration: &'a Arc<DatasetDeclaration>,
         position_id: &'a str,
         input: &'a DatasetId,
-        (since, through): (Option<i64>, i64),
+        (before, after): (Option<i64>, i64),
+        through: i64,
         erasures: u64,
     ) -> Self {
         Self {
             declaration,
             position_id,
             input,
-            since,
+            before,
+            after,
             through,
             erasures,
             pending: BTreeMap::new(),
             rows: 0,
             handed: 0,
         }
-    }
-
-    /// Returns the position after the pass.
-    pub(crate) fn through(&self) -> i64 {
-        self.through
     }
 
     /// Takes rows. Those before them are handed over where they are enough for a chunk; these stay, for the last chunk of
@@ -103,9 +103,9 @@ impl<'a> Outbox<'a> {
                     unreadable(id)(LakeError::Usage(format!("rows cannot be joined: {source}")))
                 })?;
             let handed = batch.num_rows() as u64;
-            let position = match self.since {
-                _ if is_last && pending.peek().is_none() => position::done(self.through),
-                Some(since) => position::done(since),
+            let position = match self.before {
+                _ if is_last && pending.peek().is_none() => position::done(self.after),
+                Some(before) => position::done(before),
                 None => position::begun(self.through),
             };
             let chunk = DerivedChunk {

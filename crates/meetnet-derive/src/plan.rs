@@ -30,6 +30,9 @@ pub struct Plan {
     pub(crate) buckets: TimeBuckets,
     /// From the end of a bucket until its row is due, µs.
     pub(crate) grace: i64,
+    /// How long a change waits for others at most, µs: as long as a row does. Changes of a dataset that is made come together
+    /// already.
+    pub(crate) patience: i64,
     /// Between two expected observations, µs.
     pub(crate) expected: i64,
     /// From the time of a row without an interval to where it is in its stretch, µs. Rows of a derived dataset stand at the start
@@ -169,8 +172,10 @@ impl Plan {
         let reference = derivation.reference.as_ref().filter(|_| compares);
         let least = derivation.least_values();
         let expected = i64::from(derivation.expected_s.max(1)) * SECOND_US;
+        let grace = i64::from(derivation.grace_s) * SECOND_US;
         Ok(Some(Self {
-            grace: i64::from(derivation.grace_s) * SECOND_US,
+            grace,
+            patience: if input.is_made() { 0 } else { grace },
             expected,
             within: if input.derive.is_some() {
                 expected / 2

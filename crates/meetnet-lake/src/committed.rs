@@ -182,11 +182,13 @@ impl<'a> CommittedRows<'a> {
     }
 
     /// Returns the rows that were recorded at `from` (µs since 1970 UTC) or later, in no order: the key columns and `columns`
-    /// in the order of the file, and the times of reception and recording. Files of earlier rows are not opened.
+    /// in the order of the file, and the times of reception and recording. Files of earlier rows are not opened, nor those in
+    /// `seen`, whose rows are left out.
     pub fn recorded_from(
         &self,
         from: i64,
         columns: &[&str],
+        seen: &[Arc<LiveFile>],
     ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
         let declaration = Arc::clone(&self.table.declaration);
         let schema = key_schema(
@@ -197,6 +199,7 @@ impl<'a> CommittedRows<'a> {
         let files: Vec<Arc<LiveFile>> = self
             .files()
             .filter(|file| file.recorded_bounds().is_none_or(|(_, last)| last >= from))
+            .filter(|file| !seen.iter().any(|seen| seen.path == file.path))
             .cloned()
             .collect();
         Ok(files.into_iter().flat_map(move |file| -> Batches {

@@ -12,7 +12,7 @@ use meetnet_model::quality::Quality;
 use super::AssessPlan;
 use super::figures::{Figures, bounds};
 use crate::error::DeriveError;
-use crate::input::is_at;
+use crate::input::{Recorded, is_at};
 
 /// Makes the figures of days that follow each other, from their rows and those of the days before them.
 pub(super) struct DayFold<'p> {
@@ -29,7 +29,19 @@ pub(super) struct DayFold<'p> {
     of_series: Vec<bool>,
     /// The same of everything whose key begins as that of the series: a sensor, a segment.
     of_sensor: Vec<bool>,
-    figures: Vec<Figures>,
+    /// The time of the pass before, µs since 1970 UTC.
+    since: Option<i64>,
+    /// Per day that is read: whether the series had a row by then.
+    was_there: Vec<bool>,
+    days: Vec<OfDay>,
+}
+
+/// What is found of a day.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OfDay {
+    pub(super) figures: Figures,
+    /// Whether a series has its first row there since the pass before, so that the days behind expect it.
+    pub(super) is_new: bool,
 }
 
 /// What is read of a batch.
@@ -40,10 +52,16 @@ struct Columns<'a> {
     quality: &'a Int8Array,
     revisions: &'a Int64Array,
     intervals: Option<&'a Int64Array>,
+    /// None where nobody asks.
+    recorded: Option<Recorded<'a>>,
 }
 
 impl<'a> Columns<'a> {
-    fn of(plan: &AssessPlan, batch: &'a RecordBatch) -> Result<Self, DeriveError> {
+    fn of(
+        plan: &AssessPlan,
+        batch: &'a RecordBatch,
+        asks_recorded: bool,
+    ) -> Result<Self, DeriveError> {
         let column = |name: &str| -> Result<&'a dyn Array, DeriveError> {
             let found = batch
                 .column_by_name(name)
@@ -71,6 +89,11 @@ impl<'a> Columns<'a> {
             quality: quality.ok_or_else(|| plan.no_column(common::QUALITY))?,
             revisions: revisions.ok_or_else(|| plan.no_column(common::REVISION))?,
             intervals,
+            recorded: if asks_recorded {
+                Some(Recorded::of(&plan.declaration.id, batch)?)
+            } else {
+                None
+            },
         })
     }
 
@@ -93,13 +116,16 @@ impl<'a> Columns<'a> {
 }
 
 impl<'p> DayFold<'p> {
-    /// Returns a fold that has met no row.
-    pub(super) fn new(plan: &'p AssessPlan, days: &Range<i64>) -> Self {
+    /// Returns a fold that has met no row. `since` is the time of the pass before, µs since 1970 UTC; none: there was none.
+    pub(super) fn new(plan: &'p AssessPlan, days: &Range<i64>, since: Option<i64>) -> Self {
         let lead = usize::try_from(plan.lead).unwrap_or(0);
         let wanted = usize::try_from(days.end - days.start).unwrap_or(0);
-        let of_day = Figures {
-            days: 1,
-            ..Figures::default()
+        let of_day = OfDay {
+            figures: Figures {
+                days: 1,
+                ..Figures::default()
+            },
+            is_new: false,
         };
         Self {
             plan,
@@ -110,7 +136,9 @@ impl<'p> DayFold<'p> {
             slots: vec![0; lead + wanted],
             of_series: vec![false; lead + wanted],
             of_sensor: vec![false; lead + wanted],
-            figures: vec![of_day; wanted],
+            since,
+            was_there: vec![false; lead + wanted],
+            days: vec![of_day; wanted],
         }
     }
 
@@ -119,7 +147,7 @@ impl<'p> DayFold<'p> {
     /// # Errors
     /// Where they lack a column.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<(), DeriveError> {
-        let columns = Columns::of(self.plan, batch)?;
+        let columns = Columns::of(self.plan, batch, self.since.is_some())?;
         for row in 0..batch.num_rows() {
             let series = self.series.as_deref();
             if !series.is_some_and(|series| columns.is_of(row, series)) {
@@ -136,11 +164,11 @@ impl<'p> DayFold<'p> {
         Ok(())
     }
 
-    /// Returns the figures of the days that were wanted.
-    pub(super) fn finish(mut self) -> Vec<Figures> {
+    /// Returns what was found of the days that were wanted.
+    pub(super) fn finish(mut self) -> Vec<OfDay> {
         self.end_series();
         self.end_sensor();
-        self.figures
+        self.days
     }
 
     fn add(&mut self, columns: &Columns<'_>, row: usize) {
@@ -154,6 +182,11 @@ impl<'p> DayFold<'p> {
         }
         self.of_series[at] = true;
         self.of_sensor[at] = true;
+        if let (Some(since), Some(recorded)) = (self.since, &columns.recorded)
+            && recorded.at(row) < since
+        {
+            self.was_there[at] = true;
+        }
         let quality = columns.quality.value(row);
         let interval = columns.interval(row);
         if quality != Quality::Missing.code() {
@@ -163,9 +196,9 @@ impl<'p> DayFold<'p> {
                 self.slots[at] |= 1 << slot;
             }
         }
-        let Some(figures) = at
+        let Some(OfDay { figures, .. }) = at
             .checked_sub(self.lead)
-            .and_then(|at| self.figures.get_mut(at))
+            .and_then(|at| self.days.get_mut(at))
         else {
             return;
         };
@@ -182,18 +215,21 @@ impl<'p> DayFold<'p> {
     fn end_series(&mut self) {
         let slots_of_day = DAY_US / self.plan.slot;
         for (at, is_there) in is_there(&self.of_series, self.lead) {
-            if is_there && let Some(figures) = self.figures.get_mut(at) {
-                figures.slots_expected += slots_of_day;
-                figures.slots += i64::from(self.slots[at + self.lead].count_ones());
+            if is_there && let Some(day) = self.days.get_mut(at) {
+                let read = at + self.lead;
+                day.figures.slots_expected += slots_of_day;
+                day.figures.slots += i64::from(self.slots[read].count_ones());
+                day.is_new |= self.of_series[read] && !self.was_there[read];
             }
         }
+        self.was_there.fill(false);
         self.slots.fill(0);
         self.of_series.fill(false);
     }
 
     fn end_sensor(&mut self) {
         for (at, is_there) in is_there(&self.of_sensor, self.lead) {
-            let Some(figures) = self.figures.get_mut(at) else {
+            let Some(OfDay { figures, .. }) = self.days.get_mut(at) else {
                 continue;
             };
             if self.of_sensor[at + self.lead] {

@@ -1,7 +1,12 @@
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, TimestampMicrosecondArray};
+use arrow::datatypes::{Field, Schema};
 use meetnet_lake::committed::KeyPart;
+use meetnet_model::common::{RECEIVED_AT, RECORDED_AT};
 
 use super::*;
-use crate::reached::PAIRS_MAX;
+use crate::reached::{AT_ONCE, PAIRS_MAX, QUIET_US};
 use crate::testing::{
     HOUR, HOURS_AND_DAYS, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration, declared, plan,
 };
@@ -9,7 +14,21 @@ use crate::testing::{
 /// A changed row: sensor and time.
 type Changed<'a> = (&'a str, i64);
 
-/// Returns the spans of a pass over `heat_hours` as text: hours from the start, and sensors by hour.
+/// Adds when rows were recorded: at the start, as they were received.
+fn recorded(rows: &RecordBatch) -> RecordBatch {
+    let mut fields = rows.schema().fields().to_vec();
+    let mut columns = rows.columns().to_vec();
+    for (name, at) in [(RECEIVED_AT, Some(START)), (RECORDED_AT, None)] {
+        let times = TimestampMicrosecondArray::from(vec![at; rows.num_rows()]);
+        let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
+        fields.push(Arc::new(Field::new(name, times.data_type().clone(), true)));
+        columns.push(times);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+/// Returns the spans of a pass over `heat_hours` as text: hours from the start, and sensors by hour. What changed was recorded
+/// long ago, so nothing waits.
 fn spans(
     of: &str,
     since: Option<i64>,
@@ -25,8 +44,14 @@ fn spans(
         &schemas,
         plan.declaration().derive.as_ref().unwrap().from.as_str(),
     );
-    let mut touched = Touched::new(&plan, through);
-    touched.add_due(since, bounds);
+    let pass = Pass {
+        since,
+        through,
+        now: through,
+        pairs_max: PAIRS_MAX,
+    };
+    let mut touched = Touched::new(&plan, pass, Waiting::default());
+    touched.add_due(bounds);
     for (sensor, time) in changed {
         let mut columns = vec![
             ("sensor_id", Value::Text(sensor)),
@@ -35,9 +60,8 @@ fn spans(
         if of == "heat_hours" {
             columns.push(("property", Value::Text("air_temperature")));
         }
-        touched
-            .add_changed(&batch(&input, &[(columns.as_slice(), 1, "CC0-1.0")]))
-            .unwrap();
+        let rows = batch(&input, &[(columns.as_slice(), 1, "CC0-1.0")]);
+        touched.add_changed(&recorded(&rows)).unwrap();
     }
     let hour = |at: i64| (at - START) / HOUR;
     let text = |span: Span| {
@@ -59,7 +83,9 @@ fn spans(
         };
         format!("{}-{} {of}", hour(span.from), hour(span.to))
     };
-    touched.into_spans().into_iter().map(text).collect()
+    let (spans, waiting) = touched.into_spans();
+    assert_eq!(waiting.since(), None);
+    spans.into_iter().map(text).collect()
 }
 
 const WEEK: (i64, i64) = (START, START + 7 * 24 * HOUR);
@@ -170,28 +196,108 @@ fn a_long_time_is_cut_into_spans() {
     assert_eq!(found, ["0-960 all", "960-1920 all", "1920-2401 all"]);
 }
 
+/// A pass over what was due at `since`.
+fn pass(since: i64, now: i64) -> Pass {
+    Pass {
+        since: Some(since),
+        through: since,
+        now,
+        pairs_max: PAIRS_MAX,
+    }
+}
+
+fn series(number: usize) -> Series {
+    vec![KeyPart::Text(format!("{number:06}").as_str().into())]
+}
+
 #[test]
-fn more_pairs_than_are_kept_become_whole_buckets() {
+fn more_pairs_than_are_kept_become_whole_buckets_and_nothing_waits() {
     let schemas = declared(&HOURS_AND_DAYS);
     let plan = plan(&schemas, "heat_hours");
-    let mut touched = Touched::new(&plan, START + 9 * HOUR);
-    let series = |number: usize| vec![KeyPart::Text(format!("{number:06}").as_str().into())];
-    for number in 0..PAIRS_MAX {
-        touched
-            .reached
-            .touch(START, START + HOUR, || series(number));
-    }
+    let now = START + 9 * HOUR;
+    let mut touched = Touched::new(&plan, pass(now, now), Waiting::default());
     let reached = &mut touched.reached;
-    reached.touch(START + 3 * HOUR, START + 4 * HOUR, || series(0));
-    reached.touch(START, START + HOUR, || series(0));
-    assert_eq!(touched.reached.pairs, 0);
-    let spans = touched.into_spans();
-    assert!(
-        spans.iter().all(|span| span.wanted == Wanted::All),
-        "{}",
-        spans.len()
-    );
-    assert_eq!(spans.len(), 2);
+    reached.touch(START + 6 * HOUR, START + 7 * HOUR, now, || series(7));
+    for number in 1..PAIRS_MAX {
+        reached.touch(START, START + HOUR, now, || series(number));
+    }
+    assert_eq!(reached.pairs(), PAIRS_MAX);
+    reached.touch(START + 3 * HOUR, START + 4 * HOUR, now, || series(0));
+    reached.touch(START, START + HOUR, now, || series(0));
+    assert_eq!(reached.pairs(), 1);
+    let (spans, waiting) = touched.into_spans();
+    let of_all = |from: i64| Span {
+        from: START + from * HOUR,
+        to: START + (from + 1) * HOUR,
+        wanted: Wanted::All,
+    };
+    let of_one = Span {
+        wanted: Wanted::Some(BTreeMap::from([(
+            START + 6 * HOUR,
+            BTreeSet::from([series(7)]),
+        )])),
+        ..of_all(6)
+    };
+    assert_eq!(spans, [of_all(0), of_all(3), of_one]);
+    assert_eq!(waiting.since(), None);
+    assert_eq!(waiting.ready_at(), None);
+}
+
+#[test]
+fn what_is_touched_waits_until_it_is_quiet_or_for_as_long_as_its_grace() {
+    let schemas = declared(&HOURS_AND_DAYS);
+    let plan = plan(&schemas, "heat_hours");
+    let due = START + 9 * HOUR;
+    // By seconds after `due`: when it is touched, the time of the pass, whether it is computed, and from when on it would be.
+    let check = |touches: &[i64], now: i64, expect: Result<(), i64>| {
+        let now = due + now * 1_000_000;
+        let mut touched = Touched::new(&plan, pass(due, now), Waiting::default());
+        for at in touches {
+            let at = due + at * 1_000_000;
+            touched.reached.touch(START, START + HOUR, at, || series(0));
+        }
+        let (spans, waiting) = touched.into_spans();
+        let found = match waiting.ready_at() {
+            None => Ok(()),
+            Some(at) => Err((at - due) / 1_000_000),
+        };
+        assert_eq!(found, expect, "{touches:?} {now}");
+        assert_eq!(spans.is_empty(), expect.is_err());
+        let first = touches.first().unwrap() * 1_000_000;
+        let since = expect.is_err().then_some(due + first / QUIET_US * QUIET_US);
+        assert_eq!(waiting.since(), since);
+    };
+    check(&[0], 0, Err(30));
+    check(&[14], 29, Err(30));
+    check(&[14], 30, Ok(()));
+    check(&[17, 31], 45, Err(60));
+    check(&[17, 31], 60, Ok(()));
+    // Ten minutes is the grace.
+    let minutes: Vec<i64> = (0..10).map(|minute| minute * 60).collect();
+    check(&minutes, 569, Err(570));
+    let more: Vec<i64> = (0..61).map(|tenth| tenth * 10).collect();
+    check(&more, 599, Err(600));
+    check(&more, 600, Ok(()));
+}
+
+#[test]
+fn what_waits_is_taken_along_and_what_must_not_wait_takes_it_out() {
+    let schemas = declared(&HOURS_AND_DAYS);
+    let plan = plan(&schemas, "heat_hours");
+    let due = START + 9 * HOUR;
+    let mut touched = Touched::new(&plan, pass(due, due), Waiting::default());
+    let hour = (START, START + HOUR);
+    touched.reached.touch(hour.0, hour.1, due, || series(0));
+    touched.reached.touch(hour.0, hour.1, due, || series(1));
+    let (spans, waiting) = touched.into_spans();
+    assert!(spans.is_empty());
+    let mut touched = Touched::new(&plan, pass(due, due + 1), waiting);
+    touched.reached.touch(hour.0, hour.1, AT_ONCE, || series(1));
+    let (spans, waiting) = touched.into_spans();
+    assert!(spans[0].wants(START, &series(1)) && !spans[0].wants(START, &series(0)));
+    let (spans, waiting) = Touched::new(&plan, pass(due, due + MINUTE), waiting).into_spans();
+    assert!(spans[0].wants(START, &series(0)) && !spans[0].wants(START, &series(1)));
+    assert_eq!(waiting.since(), None);
 }
 
 #[test]

@@ -16,13 +16,24 @@ const VALID_TO: &str = "valid_to";
 
 /// The places of one dataset.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// By id, by time.
     periods: BTreeMap<KeyPart, Vec<Period>>,
 }
 
+/// Something that stood elsewhere than was known before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    /// From when, µs since 1970 UTC.
+    pub(super) from: i64,
+    /// Until when.
+    pub(super) to: i64,
+    /// The cell that was known, and the one that is.
+    pub(super) cells: [Option<KeyPart>; 2],
+}
+
 /// How long a place holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Period {
     from: i64,
     to: i64,
@@ -94,6 +105,32 @@ impl Places {
         let behind = periods.partition_point(|period| period.from <= time);
         let period = periods.get(behind.checked_sub(1)?)?;
         period.cell.as_ref().filter(|_| time < period.to)
+    }
+
+    /// Returns what stands elsewhere by later places: all the times in which its cell is another one.
+    pub(super) fn moves_to(&self, later: &Self) -> Vec<Move> {
+        let ids: BTreeSet<&KeyPart> = self.periods.keys().chain(later.periods.keys()).collect();
+        let mut moves = Vec::new();
+        for id in ids {
+            let (before, after) = (self.periods.get(id), later.periods.get(id));
+            if before == after {
+                continue;
+            }
+            // Between two of these times nothing changes; before the first it is nowhere.
+            let periods = before.into_iter().chain(after).flatten();
+            let times: BTreeSet<i64> = periods
+                .flat_map(|period| [period.from, period.to])
+                .collect();
+            let ends = times.iter().copied().skip(1).chain([i64::MAX]);
+            for (from, to) in times.iter().copied().zip(ends) {
+                let cells = [self.cell(id, from), later.cell(id, from)];
+                if cells[0] != cells[1] {
+                    let cells = cells.map(Option::<&KeyPart>::cloned);
+                    moves.push(Move { from, to, cells });
+                }
+            }
+        }
+        moves
     }
 
     /// Returns what has ever stood in some cells.

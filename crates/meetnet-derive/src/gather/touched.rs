@@ -1,10 +1,12 @@
 //! Which cells of which buckets a pass gathers.
 //!
 //! ```text
-//! (since, through] ─▶ buckets whose end and grace lie in it: all cells ───────────┐
-//! rows recorded since ─▶ their buckets: the cell that they stood in ──────────────┤
-//! places recorded since ─▶ every bucket from their beginning on: all cells ───────┴▶ spans
+//! (since, through] ─▶ buckets whose end and grace lie in it: all cells ─────────────────────────┐
+//! rows recorded since ─▶ their buckets: the cell that they stood in ─▶ until it is quiet ────────┤
+//! places recorded since, places before ─▶ buckets in which something moved: both of its cells ───┴▶ spans
 //! ```
+//!
+//! After a restart nobody knows the places before: then every bucket from the beginning of a changed place on is gathered whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +15,16 @@ use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_lake::committed::KeyPart;
 use meetnet_model::ids::DatasetId;
 
-use super::places::{Places, VALID_FROM};
-use super::{GatherPlan, InputPlan, SPAN_US_MAX, TIME, Tables};
+use super::places::{Move, Places, VALID_FROM};
+use super::{GatherPlan, InputPlan, PlacesById, SPAN_US_MAX, TIME, Tables};
 use crate::deriver::unreadable;
 use crate::error::DeriveError;
-use crate::input::is_at;
-use crate::reached::Reached;
+use crate::input::{Recorded, is_at};
+use crate::passed::Seen;
+use crate::reached::{AT_ONCE, Pass, Reached, Waiting};
+
+/// Moves that are followed bucket by bucket: after more of them every bucket from the first on is gathered whole.
+const MOVES_MAX: usize = 64;
 
 /// Buckets that follow each other, and the cells that are gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,25 +55,38 @@ impl Span {
 /// Gathers what a pass makes.
 pub(super) struct Touched<'p> {
     plan: &'p GatherPlan,
-    reached: Reached<'p, KeyPart>,
+    pass: Pass,
+    reached: Reached<'p>,
 }
 
 impl<'p> Touched<'p> {
-    pub(super) fn new(plan: &'p GatherPlan, through: i64) -> Self {
+    /// Returns what a pass begins with: what waits.
+    pub(super) fn new(
+        plan: &'p GatherPlan,
+        tables: &Tables<'_>,
+        pass: Pass,
+        waiting: Waiting,
+    ) -> Self {
+        let patience = if tables.is_observed(plan) {
+            plan.grace
+        } else {
+            0
+        };
         Self {
             plan,
-            reached: Reached::new(&plan.buckets, plan.grace, through),
+            pass,
+            reached: Reached::new(&plan.buckets, plan.grace, patience, pass, waiting),
         }
     }
 
-    /// Finds everything that a pass from `since` (none: from the beginning) makes.
+    /// Finds everything that the pass makes; returns the places that it makes it by. `known` are those of the pass before, none
+    /// where nobody knows them, and what it had seen.
     pub(super) fn find(
         &mut self,
         tables: &Tables<'_>,
-        places: &BTreeMap<&DatasetId, Places>,
-        since: Option<i64>,
+        (known, seen): (PlacesById, &Seen),
         check: &impl Fn() -> Result<(), DeriveError>,
-    ) -> Result<(), DeriveError> {
+    ) -> Result<PlacesById, DeriveError> {
         let plan = self.plan;
         let mut bounds: Option<(i64, i64)> = None;
         for input in &plan.inputs {
@@ -78,60 +97,84 @@ impl<'p> Touched<'p> {
             };
         }
         let Some(bounds) = bounds else {
-            return Ok(());
+            return Ok(PlacesById::new());
         };
-        self.reached.add_due(since, bounds);
-        let Some(since) = since else {
-            return Ok(());
+        self.reached.add_due(bounds);
+        let Some(since) = self.pass.since else {
+            return read_places(plan, tables);
         };
-        if let Some(changed) = self.first_changed_place(tables, since, check)? {
-            let from = bounds.0.max(changed);
-            self.reached.add_due(None, (from, bounds.1));
+        if !self.pass.looks() && !known.is_empty() {
+            return Ok(known);
         }
+        let changed = first_changed_place(plan, tables, (since, seen), check)?;
+        let places = match changed {
+            None if !known.is_empty() => known,
+            _ => {
+                let places = read_places(plan, tables)?;
+                if known.is_empty() {
+                    // What stood there before it moved or was corrected, and in which cell, nobody knows any more.
+                    if let Some(changed) = changed {
+                        self.reached.add_all((bounds.0.max(changed), bounds.1));
+                    }
+                } else {
+                    self.add_moved(&known, &places, bounds, check)?;
+                }
+                places
+            }
+        };
         let unreadable = unreadable(plan.id());
         for input in &plan.inputs {
             let Some(places) = places.get(&input.places) else {
                 continue;
             };
             let rows = tables.rows(&input.from, plan.id())?;
-            let changed = rows.recorded_from(since, &[]).map_err(&unreadable)?;
-            for batch in changed {
+            let changed = rows.recorded_from(since, &[], seen.of(&input.from));
+            for batch in changed.map_err(&unreadable)? {
                 check()?;
                 self.add_changed(input, places, &batch.map_err(&unreadable)?)?;
             }
         }
-        Ok(())
+        Ok(places)
     }
 
-    /// Returns when the first of the places began that changed since; none where none did. What stood there before it moved or
-    /// was corrected, and in which cell, nobody has to know: every bucket from then on is gathered whole.
-    fn first_changed_place(
-        &self,
-        tables: &Tables<'_>,
-        since: i64,
+    /// Adds the cells that something left or came to. They do not wait: they follow from the places of the pass before, which
+    /// nobody knows after a restart.
+    fn add_moved(
+        &mut self,
+        known: &PlacesById,
+        places: &PlacesById,
+        bounds: (i64, i64),
         check: &impl Fn() -> Result<(), DeriveError>,
-    ) -> Result<Option<i64>, DeriveError> {
-        let of = self.plan.id();
-        let unreadable = unreadable(of);
-        let datasets: BTreeSet<&DatasetId> =
-            self.plan.inputs.iter().map(|input| &input.places).collect();
-        let mut first: Option<i64> = None;
-        for dataset in datasets {
-            let rows = tables.rows(dataset, of)?;
-            for batch in rows.recorded_from(since, &[]).map_err(&unreadable)? {
-                check()?;
-                let batch = batch.map_err(&unreadable)?;
-                let began = batch.column_by_name(VALID_FROM);
-                let began = began
-                    .and_then(|began| began.as_primitive_opt::<TimestampMicrosecondType>())
-                    .ok_or_else(|| DeriveError::no_column(of, VALID_FROM))?;
-                first = first
-                    .into_iter()
-                    .chain(began.values().iter().copied())
-                    .min();
+    ) -> Result<(), DeriveError> {
+        let (none, (first, last)) = (Places::default(), bounds);
+        let mut moves: Vec<Move> = Vec::new();
+        for (dataset, new) in places {
+            moves.extend(known.get(dataset).unwrap_or(&none).moves_to(new));
+        }
+        // Each is followed bucket by bucket.
+        if moves.len() > MOVES_MAX {
+            if let Some(from) = moves.iter().map(|moved| moved.from).min() {
+                self.reached.add_all((first.max(from), last));
+            }
+            return Ok(());
+        }
+        for moved in moves {
+            check()?;
+            let mut next = self.reached.walk.start(moved.from.max(first));
+            while let Some(start) = next
+                && start <= last
+                && start < moved.to
+                && let Some(end) = self.reached.walk.next(start)
+                && self.reached.was_due(end)
+            {
+                for cell in moved.cells.iter().flatten() {
+                    let cell = || vec![cell.clone()];
+                    self.reached.touch(start, end, AT_ONCE, cell);
+                }
+                next = Some(end);
             }
         }
-        Ok(first)
+        Ok(())
     }
 
     /// Adds the cells that changed rows of an input stand in.
@@ -150,6 +193,7 @@ impl<'p> Touched<'p> {
         let times = column(TIME)?
             .as_primitive_opt::<TimestampMicrosecondType>()
             .ok_or_else(|| DeriveError::no_column(of, TIME))?;
+        let recorded = Recorded::of(of, batch)?;
         let ids = column(&input.place)?;
         let equal = input
             .equal
@@ -172,18 +216,22 @@ impl<'p> Touched<'p> {
             };
             let id = KeyPart::of(ids, row);
             if let Some(cell) = id.and_then(|id| places.cell(&id, time))
-                && self.reached.is_due(end)
+                && self.reached.was_due(end)
             {
-                self.reached.touch(start, end, || cell.clone());
+                let cell = || vec![cell.clone()];
+                self.reached.touch(start, end, recorded.at(row), cell);
             }
         }
         Ok(())
     }
 
-    /// Returns what is to be gathered, in the order of time.
-    pub(super) fn into_spans(self) -> Vec<Span> {
+    /// Returns what is to be gathered, in the order of time, and what waits on.
+    pub(super) fn into_spans(self) -> (Vec<Span>, Waiting) {
         let mut spans: Vec<Span> = Vec::new();
-        for (start, end, cells) in self.reached.into_buckets() {
+        let (buckets, waiting) = self.reached.into_buckets();
+        for (start, (end, cells)) in buckets {
+            let cells: Option<BTreeSet<KeyPart>> =
+                cells.map(|cells| cells.into_iter().flatten().collect());
             match spans.last_mut() {
                 Some(span) if span.to == start && end.saturating_sub(span.from) <= SPAN_US_MAX => {
                     span.to = end;
@@ -196,6 +244,48 @@ impl<'p> Touched<'p> {
                 }),
             }
         }
-        spans
+        (spans, waiting)
     }
+}
+
+/// Reads the places of all inputs.
+fn read_places(plan: &GatherPlan, tables: &Tables<'_>) -> Result<PlacesById, DeriveError> {
+    let ids: BTreeSet<&DatasetId> = plan.inputs.iter().map(|input| &input.places).collect();
+    ids.into_iter()
+        .map(|id| {
+            let rows = tables.rows(id, plan.id())?;
+            let places = Places::read(plan.id(), &rows, &plan.gathering.cell)?;
+            Ok((id.clone(), places))
+        })
+        .collect()
+}
+
+/// Returns when the first of the places began that changed since; none where none did.
+fn first_changed_place(
+    plan: &GatherPlan,
+    tables: &Tables<'_>,
+    (since, seen): (i64, &Seen),
+    check: &impl Fn() -> Result<(), DeriveError>,
+) -> Result<Option<i64>, DeriveError> {
+    let of = plan.id();
+    let unreadable = unreadable(of);
+    let datasets: BTreeSet<&DatasetId> = plan.inputs.iter().map(|input| &input.places).collect();
+    let mut first: Option<i64> = None;
+    for dataset in datasets {
+        let rows = tables.rows(dataset, of)?;
+        let changed = rows.recorded_from(since, &[], seen.of(dataset));
+        for batch in changed.map_err(&unreadable)? {
+            check()?;
+            let batch = batch.map_err(&unreadable)?;
+            let began = batch.column_by_name(VALID_FROM);
+            let began = began
+                .and_then(|began| began.as_primitive_opt::<TimestampMicrosecondType>())
+                .ok_or_else(|| DeriveError::no_column(of, VALID_FROM))?;
+            first = first
+                .into_iter()
+                .chain(began.values().iter().copied())
+                .min();
+        }
+    }
+    Ok(first)
 }

@@ -39,7 +39,7 @@ fn in_range(table: &TableSnapshot, range: RowRange) -> Vec<Read> {
 
 fn recorded_from(table: &TableSnapshot, from: i64) -> Vec<Read> {
     let rows = CommittedRows::new(table).unwrap();
-    let batches = rows.recorded_from(from, &["value"]).unwrap();
+    let batches = rows.recorded_from(from, &["value"], &[]).unwrap();
     let mut found: Vec<Read> = batches.flat_map(|batch| read(&batch.unwrap())).collect();
     found.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     found
@@ -159,6 +159,10 @@ fn what_was_recorded_since_is_what_changed_whatever_files_it_lies_in() {
         0
     );
     assert_eq!(recorded_from(&merged, before + 1), changed);
+    // What somebody has seen is left out, file by file.
+    let rows = CommittedRows::new(&merged).unwrap();
+    let seen = rows.recorded_from(0, &[], &merged.files).unwrap();
+    assert_eq!(seen.count(), 0);
     // The time itself counts as since.
     let last = recorded_from(&merged, before);
     assert_eq!(last.len(), changed.len() + 4, "{last:?}");

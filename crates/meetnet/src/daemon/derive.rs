@@ -19,11 +19,8 @@ use tracing::{info, warn};
 
 /// How often it looks whether an input has been committed.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
-/// A round is followed by a pause of so many times its length: rows that fill up intervals which are over touch the same
-/// intervals with every commit, and reading them again each time would take a core from whoever brings them.
-const PAUSE_LENGTHS: u32 = 9;
-/// Longest pause: rows are late by no more than that and the rounds themselves, and those made of derived rows by as much again.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Longest pause after a round, which is as long as the round was: deriving takes half a core at most.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The thread that derives.
 pub(super) struct Deriving {
@@ -113,11 +110,15 @@ impl Work {
             let versions: BTreeMap<DatasetId, u64> = tables
                 .map(|(id, table)| (id.clone(), table.version))
                 .collect();
-            if versions == self.seen {
+            // The clock that rows are recorded by: it goes on where nothing is committed, too.
+            let times = snapshot.tables.values().map(|table| table.stable_time);
+            let now = times.max().unwrap_or(0);
+            let is_ready = self.deriver.ready_at().is_some_and(|at| at <= now);
+            if versions == self.seen && !is_ready {
                 continue;
             }
             let began = Instant::now();
-            if self.round(&derived) {
+            if self.round(&derived, now) {
                 self.seen = versions;
             }
             pause = pause_after(began.elapsed());
@@ -125,8 +126,12 @@ impl Work {
     }
 
     /// Derives what has changed; false where it has to be tried again.
-    fn round(&mut self, derived: &[Arc<DatasetDeclaration>]) -> bool {
-        let (rows, failed) = match self.deriver.round(derived, &self.tables, &self.is_stopping) {
+    fn round(&mut self, derived: &[Arc<DatasetDeclaration>], now: i64) -> bool {
+        let round = self
+            .deriver
+            .round(derived, &self.tables, now, &self.is_stopping);
+        metrics::gauge!("meetnet_derive_waiting").set(self.deriver.waiting() as f64);
+        let (rows, failed) = match round {
             Ok(round) => (round.rows, round.failed),
             Err(error) => (BTreeMap::new(), vec![error]),
         };
@@ -150,7 +155,7 @@ impl Work {
 
 /// Returns how long to wait after a round that took `length`.
 fn pause_after(length: Duration) -> Duration {
-    (length * PAUSE_LENGTHS).clamp(LOOK_PAUSE, PAUSE_MAX)
+    length.clamp(LOOK_PAUSE, PAUSE_MAX)
 }
 
 /// The tables, as the pipeline changes them.
@@ -192,14 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn derivation_takes_a_tenth_of_a_core_at_most() {
+    fn derivation_takes_half_a_core_at_most() {
         let check = |length_ms: u64, expect_ms: u64| {
             let pause = pause_after(Duration::from_millis(length_ms));
             assert_eq!(pause, Duration::from_millis(expect_ms), "{length_ms} ms");
         };
         check(0, 1_000);
         check(100, 1_000);
-        check(2_000, 18_000);
-        check(3_600_000, 300_000);
+        check(2_000, 2_000);
+        check(3_600_000, 60_000);
     }
 }

@@ -255,3 +255,31 @@ fn a_day_is_said_when_it_is_over_and_again_when_something_comes_for_it() {
     let late = "heat day 72h 2 2 0 CC0-1.0".to_owned();
     assert_eq!(rows_at(day + DAY + 9 * HOUR, &mut deriver), [before, late]);
 }
+
+#[test]
+fn a_late_row_reaches_the_days_behind_it_only_where_they_did_not_expect_its_sensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::of(folder.path(), &["heat", "data_quality"]);
+    let mut deriver = Deriver::new(Arc::clone(&scene.storage));
+    let day = START + 3 * DAY;
+    scene.now.set(day + 4 * DAY);
+    for late in 0..4 {
+        scene.say("a", day + late * DAY, 20.0);
+    }
+    scene.pass_time(day + 4 * DAY + 7 * HOUR);
+    scene.commit();
+    scene.settle(&mut deriver);
+    let mut made = |sensor: &str, time: i64| {
+        scene.say(sensor, time, 20.0);
+        scene.pass_time(scene.now.get() + 2 * HOUR);
+        scene.commit();
+        let round = scene.round(&mut deriver);
+        round.rows.get(&DatasetId::new("data_quality")).copied()
+    };
+    // Beside the days, always its month and all.
+    assert_eq!(made("a", day + HOUR), Some(1 + 2));
+    assert_eq!(made("b", day + HOUR), Some(4 + 2));
+    assert_eq!(made("b", day + 2 * HOUR), Some(1 + 2));
+    // That they expect it for another day is not asked.
+    assert_eq!(made("b", day + 2 * DAY), Some(2 + 2));
+}

@@ -70,3 +70,50 @@ fn a_place_is_where_it_was_then() {
     assert_eq!(in_cells(&[2, 3]), [text("a")]);
     assert!(in_cells(&[3]).is_empty());
 }
+
+#[test]
+fn what_moved_is_said_with_both_of_its_cells() {
+    let check =
+        |before: &[Row<'_>], after: &[Row<'_>], expect: &[(i64, i64, Option<i64>, Option<i64>)]| {
+            let cell = |cell: &Option<KeyPart>| match cell {
+                Some(KeyPart::Int(cell)) => Some(*cell),
+                _ => None,
+            };
+            let moves = places(before).moves_to(&places(after));
+            let found: Vec<_> = moves
+                .iter()
+                .map(|of| (of.from, of.to, cell(&of.cells[0]), cell(&of.cells[1])))
+                .collect();
+            assert_eq!(found, expect, "{before:?} {after:?}");
+        };
+    let stood = ("a", 10, None, Some(1));
+    let other = ("b", 10, Some(50), Some(7));
+    check(&[stood, other], &[stood, other], &[]);
+    check(&[other], &[stood, other], &[(10, i64::MAX, None, Some(1))]);
+    check(
+        &[stood],
+        &[("a", 10, None, Some(2))],
+        &[(10, i64::MAX, Some(1), Some(2))],
+    );
+    check(
+        &[stood],
+        &[("a", 10, Some(20), Some(1))],
+        &[(20, i64::MAX, Some(1), None)],
+    );
+    check(
+        &[stood],
+        &[("a", 5, None, Some(1))],
+        &[(5, 10, None, Some(1))],
+    );
+    check(
+        &[stood],
+        &[("a", 10, Some(20), Some(1)), ("a", 20, None, Some(2))],
+        &[(20, i64::MAX, Some(1), Some(2))],
+    );
+    // What is said of it beside its cell is no move.
+    check(
+        &[stood],
+        &[("a", 10, Some(20), Some(1)), ("a", 20, None, Some(1))],
+        &[],
+    );
+}
