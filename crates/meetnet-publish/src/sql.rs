@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::client::OfClient;
 use crate::links::Address;
-use crate::parameters::{choose_format, licences, set_once, time};
+use crate::parameters::{choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::queries;
 use crate::respond::{Question, respond};
@@ -51,13 +51,14 @@ impl SqlParameters {
     /// rows under every licence, and who misspells `as_of` today's.
     pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
+        let mut download = None;
         for (name, value) in form_urlencoded::parse(form) {
             match &*name {
                 "q" => set_once(&mut parameters.q, "q", &value)?,
                 "format" => set_once(&mut parameters.format, "format", &value)?,
                 "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
                 "licence" => parameters.licence.push(value.into_owned()),
-                "download" => parameters.download = matches!(&*value, "1" | "true"),
+                "download" => set_once(&mut download, "download", &value)?,
                 name => {
                     let Some(of) = name.strip_prefix("param_") else {
                         let detail = format!(
@@ -73,6 +74,9 @@ impl SqlParameters {
                     }
                 }
             }
+        }
+        if let Some(text) = download {
+            parameters.download = flag("download", &text)?;
         }
         Ok(parameters)
     }

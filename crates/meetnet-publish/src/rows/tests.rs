@@ -235,6 +235,7 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("limit=0"), 400, "from 1 to 10000").await;
     check(&heat("limit=10001"), 400, "from 1 to 10000").await;
     check(&heat("limit=1&limit=2"), 400, "given twice").await;
+    check(&heat("download=yes"), 400, "download takes 1 or true").await;
     check(&heat("fields=value,colour"), 400, "no column `colour`").await;
     check(&heat("fields=value,value"), 400, "twice").await;
     check(&heat("fields="), 400, "names of columns").await;

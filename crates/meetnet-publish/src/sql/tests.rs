@@ -219,6 +219,24 @@ async fn accept_decides_and_the_parameter_wins() {
 }
 
 #[tokio::test]
+async fn whether_to_save_is_said_once_and_clearly() {
+    for (given, status, disposition) in [
+        ("download=0", 200, ""),
+        ("download=false", 200, ""),
+        ("download=true", 200, "attachment"),
+        ("download=yes", 400, ""),
+        ("download=", 400, ""),
+        ("download=1&download=0", 400, ""),
+    ] {
+        let answer = ask(&format!("/api/v1/sql?{given}&q={QUERY}")).await;
+        assert_eq!(answer.status.as_u16(), status, "{given}");
+        let stated = answer.header("content-disposition");
+        let stated = stated.split(';').next().unwrap_or_default();
+        assert_eq!(stated, disposition, "{given}");
+    }
+}
+
+#[tokio::test]
 async fn a_format_that_does_not_exist_lists_those_that_do() {
     let answer = ask(&format!("/api/v1/sql?format=xlsx&q={QUERY}")).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
