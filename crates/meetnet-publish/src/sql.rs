@@ -201,17 +201,30 @@ fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Proble
         });
     match content_type.as_deref() {
         Some("application/x-www-form-urlencoded") => SqlParameters::from_form(bytes),
-        Some("application/json") => serde_json::from_slice(bytes).map_err(|error| {
-            let detail = format!(
-                "the body is not the JSON expected, {{\"q\": \"SELECT …\", \"format\": \"csv\"}}: {error}"
-            );
-            Problem::new(ProblemKind::BadRequest, detail)
-        }),
+        Some("application/json") => {
+            let bad = |what: &dyn std::fmt::Display| {
+                let detail = format!(
+                    "the body is not the JSON expected, {{\"q\": \"SELECT …\", \"format\": \"csv\"}}: {what}"
+                );
+                Problem::new(ProblemKind::BadRequest, detail)
+            };
+            // Serde reads an array as well: its values as fields in the order of their declaration.
+            if !bytes.trim_ascii_start().starts_with(b"{") {
+                return Err(bad(&"it is no object"));
+            }
+            serde_json::from_slice(bytes).map_err(|error| bad(&error))
+        }
         Some("text/plain" | "application/sql") => {
             let sql = std::str::from_utf8(bytes).map_err(|_| {
-                Problem::new(ProblemKind::BadRequest, "the SQL text in the body is not UTF-8")
+                Problem::new(
+                    ProblemKind::BadRequest,
+                    "the SQL text in the body is not UTF-8",
+                )
             })?;
-            Ok(SqlParameters { q: Some(sql.to_owned()), ..SqlParameters::default() })
+            Ok(SqlParameters {
+                q: Some(sql.to_owned()),
+                ..SqlParameters::default()
+            })
         }
         None if bytes.is_empty() => Ok(SqlParameters::default()),
         _ => Err(Problem::new(

@@ -326,6 +326,12 @@ async fn wrong_requests_say_what_is_wrong() {
     )
     .await;
     check(post("application/json", "{").await, 400, "JSON").await;
+    check(
+        post("application/json", r#"["SELECT 1"]"#).await,
+        400,
+        "no object",
+    )
+    .await;
     check(post("text/plain", vec![0xff, 0xfe]).await, 400, "UTF-8").await;
     check(
         post("application/xml", "<q/>").await,
