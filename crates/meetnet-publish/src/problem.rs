@@ -177,6 +177,11 @@ impl ProblemKind {
         format!("/problems/{}", self.row().1)
     }
 
+    /// Returns its title.
+    pub(crate) fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// Returns what to do, for the page behind `type`.
     fn advice(self) -> &'static str {
         match self {

@@ -38,6 +38,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use shape::RADIUS_MAX_M;
 use shape::Shape;
 
 /// Rows of a page where `limit` is left out.

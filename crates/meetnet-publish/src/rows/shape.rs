@@ -8,7 +8,7 @@ use crate::problem::Problem;
 /// Metres around `near` where `radius` is left out.
 const RADIUS_DEFAULT_M: f64 = 1000.0;
 /// Half the way around the Earth.
-const RADIUS_MAX_M: f64 = 20_100_000.0;
+pub(crate) const RADIUS_MAX_M: f64 = 20_100_000.0;
 /// What is computed where `agg` is left out.
 const AGGREGATE_DEFAULT: &str = "mean";
 
