@@ -110,8 +110,8 @@ enum Kind {
 
 /// Answers the document.
 pub(crate) async fn get(RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let [] = only(query.as_deref(), [])?;
     static TEXT: OnceLock<String> = OnceLock::new();
+    let [] = only(query.as_deref(), [])?;
     let text = TEXT.get_or_init(text);
     let headers = [
         (CONTENT_TYPE, "application/vnd.oai.openapi+json;version=3.1"),

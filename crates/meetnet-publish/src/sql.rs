@@ -81,6 +81,18 @@ impl SqlParameters {
         Ok(parameters)
     }
 
+    /// Sees that every value can be read, also one that another one will overrule: whoever sent it believes it heard.
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.format.is_some() {
+            choose_format(self.format.as_deref(), headers)?;
+        }
+        if let Some(text) = &self.as_of {
+            time("as_of", text)?;
+        }
+        licences(&self.licence)?;
+        Ok(())
+    }
+
     /// Fills what is missing here from `other`.
     fn or(self, other: Self) -> Self {
         let mut parameters = other.parameters;
@@ -154,6 +166,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let (parts, request_body) = request.into_parts();
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
+    in_address.check(&parts.headers)?;
     let bytes = read_body(request_body, &state.settings).await?;
     let in_body = parse_body(&parts.headers, &bytes)?;
     let parameters = in_body.or(in_address);

@@ -32,6 +32,9 @@ impl Shape {
             if self.near.is_some() {
                 return Err(bad("give bbox or near, not both"));
             }
+            if self.radius.is_some() {
+                return Err(bad("radius goes with near=lon,lat"));
+            }
             let numbers = numbers::<4>(bbox).filter(|[west, south, east, north]| {
                 is_place(*west, *south) && is_place(*east, *north) && south <= north
             });

@@ -269,6 +269,24 @@ async fn a_post_takes_a_form_json_or_the_bare_query() {
 }
 
 #[tokio::test]
+async fn what_the_body_overrules_must_be_right_too() {
+    let body = r#"{"q": "SELECT count(*) AS n FROM heat", "format": "json", "licence": ["CC-BY-4.0"],
+        "as_of": "2026-11-22T02:46:20Z"}"#;
+    for (in_address, status) in [
+        ("format=csv&licence=CC0-1.0&as_of=2026-11-22T02:46:19Z", 200),
+        ("format=xlsx", 400),
+        ("as_of=2026", 400),
+        ("licence=none+of+ours", 400),
+    ] {
+        let path = format!("/api/v1/sql?{in_address}");
+        let headers = [("content-type", "application/json")];
+        let asked = request("POST", &path, &headers, Body::from(body));
+        let answer = fixture::send(fixture::router(), asked).await;
+        assert_eq!(answer.status.as_u16(), status, "{in_address}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_requests_say_what_is_wrong() {
     async fn check(answer: Answer, status: u16, detail: &str) {
         assert_eq!(answer.status.as_u16(), status, "{answer:?}");
