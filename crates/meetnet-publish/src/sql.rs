@@ -6,7 +6,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::BytesMut;
@@ -164,7 +164,9 @@ pub(crate) async fn post(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, request_body) = request.into_parts();
+    let (mut parts, request_body) = request.into_parts();
+    // 304 answers GET and HEAD alone (RFC 9110, section 13.1.2).
+    parts.headers.remove(IF_NONE_MATCH);
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
     in_address.check(&parts.headers)?;
     let bytes = read_body(request_body, &state.settings).await?;

@@ -184,7 +184,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "sqlByBody",
         summary: "Answers one SELECT that stands in the body.",
         answers: Answers::Rows,
-        parameters: &[FORMAT, AS_OF, LICENCE, DOWNLOAD, IF_NONE_MATCH],
+        parameters: &[FORMAT, AS_OF, LICENCE, DOWNLOAD],
     },
     Operation {
         method: "get",

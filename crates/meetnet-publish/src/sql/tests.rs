@@ -269,6 +269,19 @@ async fn a_post_takes_a_form_json_or_the_bare_query() {
 }
 
 #[tokio::test]
+async fn a_post_is_answered_in_full() {
+    let headers = [("content-type", "application/sql"), ("if-none-match", "*")];
+    let path = format!("/api/v1/sql?q={QUERY}");
+    let known = fixture::get_with(fixture::router(), &path, &headers).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    let sql = QUERY.replace('+', " ");
+    let asked = request("POST", "/api/v1/sql", &headers, Body::from(sql));
+    let answer = fixture::send(fixture::router(), asked).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert!(!answer.header("etag").is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
 async fn what_the_body_overrules_must_be_right_too() {
     let body = r#"{"q": "SELECT count(*) AS n FROM heat", "format": "json", "licence": ["CC-BY-4.0"],
         "as_of": "2026-11-22T02:46:20Z"}"#;
