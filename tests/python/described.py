@@ -103,6 +103,8 @@ def run(folder, report):
         "--continue-on-failure",
         "--no-shrink",
         "--request-timeout=20",
+        # The service closes a connection that was idle for long, as it is where a busy machine makes up the next request.
+        "--request-retries=1",
         "--generation-database=none",
         "--phases=examples,coverage,fuzzing",
         f"--checks={','.join(CHECKS)}",
