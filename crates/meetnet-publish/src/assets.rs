@@ -3,12 +3,12 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
+use crate::parameters::InPath;
 use crate::problem;
 
 /// One file that pages load.
@@ -67,7 +67,7 @@ pub(crate) static ICON: LazyLock<Asset> = LazyLock::new(|| {
 });
 
 /// Answers `/assets/{name}`.
-pub(crate) async fn serve(Path(name): Path<String>) -> Response {
+pub(crate) async fn serve(InPath(name): InPath<String>) -> Response {
     match [&*STYLE, &*SCRIPT, &*ICON]
         .into_iter()
         .find(|asset| asset.name == name)

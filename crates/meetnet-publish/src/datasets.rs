@@ -2,7 +2,7 @@
 //!
 //! Public datasets only: a private one answers like one that does not exist, so that its name stays unknown.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use meetnet_model::assessment::Assessment;
@@ -20,6 +20,7 @@ use crate::common_columns::{self, CommonColumn};
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::DatasetOverview;
+use crate::parameters::{InPath, only};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::PublishState;
 
@@ -169,7 +170,7 @@ pub(crate) async fn list(
 /// Answers one dataset with its columns and properties.
 pub(crate) async fn one(
     State(state): State<PublishState>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let language = language_of(query.as_deref())?;
@@ -185,9 +186,7 @@ pub(crate) async fn one(
 
 /// Reads the parameter `lang`; absent means all languages.
 fn language_of(query: Option<&str>) -> Result<Option<Language>, Problem> {
-    let lang = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .find(|(name, _)| name == "lang")
-        .map(|(_, tag)| tag);
+    let [lang] = only(query, ["lang"])?;
     lang.map(|tag| {
         Language::by_tag(&tag).ok_or_else(|| {
             let detail = format!("there is no language {tag:?}; lang takes nl, en or fr");

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
-use axum::extract::{Path, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use meetnet_lake::LakeError;
 use meetnet_lake::committed::{CommittedRows, RowRange};
@@ -22,6 +22,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::datasets::pretty;
+use crate::parameters::{InPath, only};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
 use crate::state::PublishState;
@@ -280,8 +281,10 @@ struct Links {
 /// Answers how good a dataset is.
 pub(crate) async fn get(
     State(state): State<PublishState>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
+    let [] = only(query.as_deref(), [])?;
     let snapshot = state.query.snapshot().load_full();
     let table = rows::public_table(&snapshot, &id)?;
     let judging = table_of(&snapshot).filter(|_| Assessment::judges(&table.declaration));

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, IF_RANGE, LINK, RANGE,
@@ -39,7 +39,7 @@ use tracing::{error, warn};
 use crate::conditional;
 use crate::datasets::pretty;
 use crate::head::stated_rights;
-use crate::parameters::{licences, set_once, time};
+use crate::parameters::{InPath, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
 use crate::state::PublishState;
@@ -146,7 +146,7 @@ struct FilesParameters {
 /// Answers the list of the live files.
 pub(crate) async fn list(
     State(state): State<PublishState>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
@@ -170,7 +170,7 @@ pub(crate) async fn list(
 /// Answers the bytes of one file.
 pub(crate) async fn download(
     State(state): State<PublishState>,
-    Path((id, path)): Path<(String, String)>,
+    InPath((id, path)): InPath<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;

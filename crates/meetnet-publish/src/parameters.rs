@@ -1,14 +1,73 @@
-//! Parameters that several addresses take: a format, a time, and each of them once.
+//! Parameters that several addresses take: a format, a time, and each of them once; and parts of a path.
 
 use std::collections::BTreeSet;
 
+use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::time::parse_rfc3339;
 use meetnet_query::Format;
+use serde::de::DeserializeOwned;
 
 use crate::negotiate;
 use crate::problem::{Problem, ProblemKind};
+
+/// Parts of a path, such as `{id}`. What cannot be read is a problem like any other: axum's own answer is bare text.
+#[derive(Debug)]
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<T, S> FromRequestParts<S> for InPath<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(of_path)) => Ok(Self(of_path)),
+            // All parts are texts: nothing else can be wrong with one.
+            Err(_) => Err(Problem::new(
+                ProblemKind::BadRequest,
+                "a part of the path is not UTF-8; percent-encode its UTF-8 bytes",
+            )),
+        }
+    }
+}
+
+/// Reads the parameters of an address that takes these alone, each once; None for one that is not there. Other names are
+/// refused: whoever misspells one would believe it heard.
+pub(crate) fn only<const COUNT: usize>(
+    query: Option<&str>,
+    names: [&str; COUNT],
+) -> Result<[Option<String>; COUNT], Problem> {
+    let mut values: [Option<String>; COUNT] = [const { None }; COUNT];
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let Some(position) = names.iter().position(|known| **known == *name) else {
+            let there_are = match names.join(", ") {
+                names if names.is_empty() => "this address takes none".to_owned(),
+                names => format!("this address takes {names}"),
+            };
+            let detail = format!("there is no parameter `{name}`; {there_are}");
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        };
+        set_once(&mut values[position], &name, &value)?;
+    }
+    Ok(values)
+}
+
+/// Reads yes or no.
+pub(crate) fn flag(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Problem::new(
+            ProblemKind::BadRequest,
+            format!("{name} takes 1 or true, 0 or false"),
+        )),
+    }
+}
 
 /// Keeps a value, or refuses the second one.
 pub(crate) fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Problem> {

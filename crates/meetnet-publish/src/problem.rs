@@ -4,12 +4,13 @@
 //! errors; those go to the log. Each `type` is a path under `/problems/` that answers with its explanation.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use meetnet_query::{QueryError, QueryErrorKind};
 use serde::Serialize;
+
+use crate::parameters::InPath;
 
 #[cfg(test)]
 mod tests;
@@ -171,6 +172,16 @@ impl ProblemKind {
         self.row().0
     }
 
+    /// Returns the address that explains it, which is its `type`.
+    pub(crate) fn address(self) -> String {
+        format!("/problems/{}", self.row().1)
+    }
+
+    /// Returns its title.
+    pub(crate) fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// Returns what to do, for the page behind `type`.
     fn advice(self) -> &'static str {
         match self {
@@ -271,9 +282,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.row();
+        let (status, _, title) = self.kind.row();
         let body = ProblemBody {
-            r#type: format!("/problems/{name}"),
+            r#type: self.kind.address(),
             title,
             status: status.as_u16(),
             detail: &self.detail,
@@ -315,7 +326,7 @@ impl From<QueryError> for Problem {
 }
 
 /// Answers `/problems/{name}`: what a problem `type` means and what to do about it.
-pub(crate) async fn explain(Path(name): Path<String>) -> Response {
+pub(crate) async fn explain(InPath(name): InPath<String>) -> Response {
     match ProblemKind::ALL
         .into_iter()
         .find(|kind| kind.row().1 == name)

@@ -1,13 +1,14 @@
 //! `/api/v1/queries`: statements that the city has given names, so that a chart, a report or a script asks by an address
 //! that stays while the statement behind it is mended. Their answers are those of `/api/v1/sql`.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use serde::Serialize;
 
 use crate::client::OfClient;
 use crate::datasets::pretty;
+use crate::parameters::{InPath, only};
 use crate::problem::{Problem, ProblemKind};
 use crate::sql::{self, SqlParameters};
 use crate::state::{PublishState, SavedQuery};
@@ -35,7 +36,11 @@ pub(crate) fn path(query: &SavedQuery) -> String {
 }
 
 /// Answers the list.
-pub(crate) async fn list(State(state): State<PublishState>) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(state): State<PublishState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let [] = only(query.as_deref(), [])?;
     let queries = state.settings.saved_queries.iter();
     pretty(&QueryList {
         queries: queries
@@ -52,7 +57,7 @@ pub(crate) async fn list(State(state): State<PublishState>) -> Result<Response, 
 /// Answers one query: `GET` and `HEAD`.
 pub(crate) async fn one(
     OfClient(state): OfClient,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,

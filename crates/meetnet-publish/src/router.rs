@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::http::header::{
     ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, IF_RANGE, LINK, RANGE, RETRY_AFTER,
+    IF_NONE_MATCH, IF_RANGE, LINK, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -94,6 +94,7 @@ fn cross_origin() -> CorsLayer {
             ETAG,
             ACCEPT_RANGES,
             CONTENT_RANGE,
+            WWW_AUTHENTICATE,
         ])
         .max_age(std::time::Duration::from_secs(3600))
 }

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
@@ -29,7 +29,7 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{choose_format, licences, set_once, time};
+use crate::parameters::{InPath, choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 
 pub(crate) mod latest;
@@ -37,6 +37,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use shape::RADIUS_MAX_M;
 use shape::Shape;
 
 /// Rows of a page where `limit` is left out.
@@ -67,7 +68,7 @@ struct RowsParameters {
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
     OfClient(state): OfClient,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -79,7 +80,7 @@ pub(crate) async fn get(
     let dataset = &table.declaration.id;
     // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
-    let file_name = parameters.is_download().then_some(dataset.as_str());
+    let file_name = parameters.is_download()?.then_some(dataset.as_str());
     let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
     let next = page.next.as_ref().map(|after| {
@@ -311,8 +312,9 @@ impl RowsParameters {
         })
     }
 
-    fn is_download(&self) -> bool {
-        matches!(self.download.as_deref(), Some("1" | "true"))
+    fn is_download(&self) -> Result<bool, Problem> {
+        let download = self.download.as_deref();
+        download.map_or(Ok(false), |text| flag("download", text))
     }
 
     /// Reads `fields=time,value`; what each is the query service checks.

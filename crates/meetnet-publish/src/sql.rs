@@ -6,7 +6,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::BytesMut;
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::client::OfClient;
 use crate::links::Address;
-use crate::parameters::{choose_format, licences, set_once, time};
+use crate::parameters::{choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::queries;
 use crate::respond::{Question, respond};
@@ -51,13 +51,14 @@ impl SqlParameters {
     /// rows under every licence, and who misspells `as_of` today's.
     pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
+        let mut download = None;
         for (name, value) in form_urlencoded::parse(form) {
             match &*name {
                 "q" => set_once(&mut parameters.q, "q", &value)?,
                 "format" => set_once(&mut parameters.format, "format", &value)?,
                 "as_of" => set_once(&mut parameters.as_of, "as_of", &value)?,
                 "licence" => parameters.licence.push(value.into_owned()),
-                "download" => parameters.download = matches!(&*value, "1" | "true"),
+                "download" => set_once(&mut download, "download", &value)?,
                 name => {
                     let Some(of) = name.strip_prefix("param_") else {
                         let detail = format!(
@@ -74,7 +75,22 @@ impl SqlParameters {
                 }
             }
         }
+        if let Some(text) = download {
+            parameters.download = flag("download", &text)?;
+        }
         Ok(parameters)
+    }
+
+    /// Sees that every value can be read, also one that another one will overrule: whoever sent it believes it heard.
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.format.is_some() {
+            choose_format(self.format.as_deref(), headers)?;
+        }
+        if let Some(text) = &self.as_of {
+            time("as_of", text)?;
+        }
+        licences(&self.licence)?;
+        Ok(())
     }
 
     /// Fills what is missing here from `other`.
@@ -148,8 +164,11 @@ pub(crate) async fn post(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, request_body) = request.into_parts();
+    let (mut parts, request_body) = request.into_parts();
+    // 304 answers GET and HEAD alone (RFC 9110, section 13.1.2).
+    parts.headers.remove(IF_NONE_MATCH);
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
+    in_address.check(&parts.headers)?;
     let bytes = read_body(request_body, &state.settings).await?;
     let in_body = parse_body(&parts.headers, &bytes)?;
     let parameters = in_body.or(in_address);
@@ -197,17 +216,30 @@ fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<SqlParameters, Proble
         });
     match content_type.as_deref() {
         Some("application/x-www-form-urlencoded") => SqlParameters::from_form(bytes),
-        Some("application/json") => serde_json::from_slice(bytes).map_err(|error| {
-            let detail = format!(
-                "the body is not the JSON expected, {{\"q\": \"SELECT …\", \"format\": \"csv\"}}: {error}"
-            );
-            Problem::new(ProblemKind::BadRequest, detail)
-        }),
+        Some("application/json") => {
+            let bad = |what: &dyn std::fmt::Display| {
+                let detail = format!(
+                    "the body is not the JSON expected, {{\"q\": \"SELECT …\", \"format\": \"csv\"}}: {what}"
+                );
+                Problem::new(ProblemKind::BadRequest, detail)
+            };
+            // Serde reads an array as well: its values as fields in the order of their declaration.
+            if !bytes.trim_ascii_start().starts_with(b"{") {
+                return Err(bad(&"it is no object"));
+            }
+            serde_json::from_slice(bytes).map_err(|error| bad(&error))
+        }
         Some("text/plain" | "application/sql") => {
             let sql = std::str::from_utf8(bytes).map_err(|_| {
-                Problem::new(ProblemKind::BadRequest, "the SQL text in the body is not UTF-8")
+                Problem::new(
+                    ProblemKind::BadRequest,
+                    "the SQL text in the body is not UTF-8",
+                )
             })?;
-            Ok(SqlParameters { q: Some(sql.to_owned()), ..SqlParameters::default() })
+            Ok(SqlParameters {
+                q: Some(sql.to_owned()),
+                ..SqlParameters::default()
+            })
         }
         None if bytes.is_empty() => Ok(SqlParameters::default()),
         _ => Err(Problem::new(

@@ -9,6 +9,7 @@ mod abuse;
 mod crashes;
 mod declarations;
 mod derived;
+mod described;
 mod erase;
 mod files;
 mod flight;

@@ -128,7 +128,17 @@ async fn private_and_unknown_datasets_are_the_same() {
 }
 
 #[tokio::test]
-async fn an_unknown_language_is_refused() {
-    let answer = fixture::get(fixture::router(), "/api/v1/datasets?lang=de").await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+async fn wrong_requests_are_refused() {
+    for (query, detail) in [
+        ("lang=de", "there is no language"),
+        ("lang=en&lang=nl", "given twice"),
+        ("language=en", "this address takes lang"),
+    ] {
+        for address in ["/api/v1/datasets", "/api/v1/datasets/heat"] {
+            let path = format!("{address}?{query}");
+            let answer = fixture::get(fixture::router(), &path).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+            assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+        }
+    }
 }

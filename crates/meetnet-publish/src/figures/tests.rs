@@ -88,4 +88,6 @@ async fn figures_are_of_public_datasets_that_sources_fill() {
         let answer = fixture::get(fixture::router(), &path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{unknown}");
     }
+    let more = fixture::get(fixture::router(), "/api/v1/datasets/heat/quality?days=7").await;
+    assert_eq!(more.status, StatusCode::BAD_REQUEST);
 }

@@ -1,6 +1,6 @@
 //! What the addresses of the public service are: the one description that the document is made of.
 
-use super::{Answers, Kind, Operation, Parameter};
+use super::{Answers, Kind, Operation, Parameter, Place};
 
 /// A parameter of the query that may be left out.
 const fn query(name: &'static str, kind: Kind, description: &'static str) -> Parameter {
@@ -8,7 +8,7 @@ const fn query(name: &'static str, kind: Kind, description: &'static str) -> Par
         name,
         kind,
         description,
-        is_of_path: false,
+        place: Place::Query,
     }
 }
 
@@ -18,9 +18,25 @@ const fn path(name: &'static str, description: &'static str) -> Parameter {
         name,
         kind: Kind::Text,
         description,
-        is_of_path: true,
+        place: Place::Path,
     }
 }
+
+/// A header that may be left out.
+const fn header(name: &'static str, kind: Kind, description: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        description,
+        place: Place::Header,
+    }
+}
+
+/// Four numbers, or two, with commas between them.
+const BOX_PATTERN: &str = "^-?[0-9]+([.][0-9]+)?(,-?[0-9]+([.][0-9]+)?){3}$";
+const PLACE_PATTERN: &str = "^-?[0-9]+([.][0-9]+)?,-?[0-9]+([.][0-9]+)?$";
+const AGGREGATES_PATTERN: &str = "^(mean|min|max|sum|count|median|stddev|first|last|p[1-9][0-9]?)\
+     (,(mean|min|max|sum|count|median|stddev|first|last|p[1-9][0-9]?))*$";
 
 const ID: Parameter = path("id", "Id of a dataset, as /api/v1/datasets lists them.");
 const QUERY_NAME: Parameter = path("name", "Name of a saved query.");
@@ -29,10 +45,17 @@ const FILE_PATH: Parameter = path(
     "Path of a file in its table, as the list of files gives it.",
 );
 const PROBLEM: Parameter = path("name", "Last part of a problem's type.");
-const Q: Parameter = query("q", Kind::Text, "One SELECT. Placeholders are $1 or $name.");
+const Q: Parameter = Parameter {
+    place: Place::NeededQuery,
+    ..query(
+        "q",
+        Kind::Statement,
+        "One SELECT. Placeholders are $1 or $name.",
+    )
+};
 const VALUES: Parameter = query(
     "parameters",
-    Kind::Pairs,
+    Kind::Values,
     "param_NAME=VALUE for each placeholder $NAME.",
 );
 const FORMAT: Parameter = query(
@@ -47,50 +70,54 @@ const AS_OF: Parameter = query(
 );
 const LICENCE: Parameter = query(
     "licence",
-    Kind::Texts,
+    Kind::Licences,
     "Only rows under these licences: SPDX ids or IRIs.",
 );
 const DOWNLOAD: Parameter = query(
     "download",
     Kind::Flag,
-    "1: browsers save the answer as a file.",
+    "1 or true: browsers save the answer as a file.",
 );
 const FROM: Parameter = query("from", Kind::Time, "Rows from this time on.");
 const TO: Parameter = query("to", Kind::Time, "Rows before this time.");
-const BBOX: Parameter = query("bbox", Kind::Text, "west,south,east,north in degrees.");
+const BBOX: Parameter = query(
+    "bbox",
+    Kind::Pattern(BOX_PATTERN, &["4.6,50.8,4.8,50.95"]),
+    "west,south,east,north in degrees.",
+);
 const NEAR: Parameter = query(
     "near",
-    Kind::Text,
+    Kind::Pattern(PLACE_PATTERN, &["4.7005,50.8798"]),
     "lon,lat in degrees: rows within radius of it.",
 );
 const RADIUS: Parameter = query(
     "radius",
-    Kind::Number,
+    Kind::Metres,
     "Metres around near; 1000 where it is left out.",
 );
 const FIELDS: Parameter = query(
     "fields",
-    Kind::Text,
+    Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
     "Columns of the answer, with commas between them; with every, those that are aggregated.",
 );
 const ORDER: Parameter = query(
     "order",
-    Kind::Text,
+    Kind::Pattern("^-?[^,]+(,-?[^,]+)*$", &["-time"]),
     "Columns of the key, with commas between them; from the greatest down with - before.",
 );
 const EVERY: Parameter = query(
     "every",
-    Kind::Text,
+    Kind::Pattern("^[1-9][0-9]*(s|m|h|d|w|mo|y)$", &["1h"]),
     "Length of a bucket of time: a number and s, m, h, d, w, mo or y.",
 );
 const AGG: Parameter = query(
     "agg",
-    Kind::Text,
+    Kind::Pattern(AGGREGATES_PATTERN, &["mean,p95"]),
     "With every: mean, min, max, sum, count, median, stddev, first, last, p1 to p99, with commas between them.",
 );
 const ZONE: Parameter = query(
     "zone",
-    Kind::Text,
+    Kind::Pattern("^.+$", &["Europe/Brussels"]),
     "With every: the IANA time zone by whose clocks buckets begin; UTC where it is left out.",
 );
 const GAPS: Parameter = query(
@@ -101,7 +128,7 @@ const GAPS: Parameter = query(
 const LIMIT: Parameter = query("limit", Kind::Integer, "Rows of a page.");
 const CURSOR: Parameter = query(
     "cursor",
-    Kind::Text,
+    Kind::Pattern("^([0-9a-f]{2})+$", &[]),
     "Where the page before ended; made by the link rel=next.",
 );
 const CONDITIONS: Parameter = query(
@@ -120,7 +147,26 @@ const SUPERSEDED: Parameter = query(
     Kind::Bool,
     "true: earlier versions of rows only, false: current ones only.",
 );
-const FILE_LICENCE: Parameter = query("licence", Kind::Text, "Files under this licence.");
+const FILE_LICENCE: Parameter = query(
+    "licence",
+    Kind::Licences,
+    "Only files under these licences: SPDX ids or IRIs.",
+);
+const IF_NONE_MATCH: Parameter = header(
+    "If-None-Match",
+    Kind::Text,
+    "ETags of answers that the client has: 304 where one of them is still the answer.",
+);
+const RANGE: Parameter = header(
+    "Range",
+    Kind::Range,
+    "The bytes that are asked for (RFC 9110); what cannot be read is answered with the whole file.",
+);
+const IF_RANGE: Parameter = header(
+    "If-Range",
+    Kind::Text,
+    "The ETag of the part that the client has: the whole file where it is another.",
+);
 
 /// Every operation, in the order to read about them.
 pub(super) const ALL: &[Operation] = &[
@@ -130,7 +176,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "sql",
         summary: "Answers one SELECT.",
         answers: Answers::Rows,
-        parameters: &[Q, VALUES, FORMAT, AS_OF, LICENCE, DOWNLOAD],
+        parameters: &[Q, VALUES, FORMAT, AS_OF, LICENCE, DOWNLOAD, IF_NONE_MATCH],
     },
     Operation {
         method: "post",
@@ -145,7 +191,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/queries",
         id: "queries",
         summary: "Lists the statements that have names.",
-        answers: Answers::Json,
+        answers: Answers::Json("QueryList"),
         parameters: &[],
     },
     Operation {
@@ -154,14 +200,22 @@ pub(super) const ALL: &[Operation] = &[
         id: "query",
         summary: "Answers a statement by its name.",
         answers: Answers::Rows,
-        parameters: &[QUERY_NAME, VALUES, FORMAT, AS_OF, LICENCE, DOWNLOAD],
+        parameters: &[
+            QUERY_NAME,
+            VALUES,
+            FORMAT,
+            AS_OF,
+            LICENCE,
+            DOWNLOAD,
+            IF_NONE_MATCH,
+        ],
     },
     Operation {
         method: "get",
         path: "/api/v1/datasets",
         id: "datasets",
         summary: "Lists the datasets.",
-        answers: Answers::Json,
+        answers: Answers::Json("DatasetList"),
         parameters: &[LANG],
     },
     Operation {
@@ -169,7 +223,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/datasets/{id}",
         id: "dataset",
         summary: "Describes a dataset: columns, units, licences, texts.",
-        answers: Answers::Json,
+        answers: Answers::Json("Dataset"),
         parameters: &[ID, LANG],
     },
     Operation {
@@ -177,7 +231,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/datasets/{id}/rows",
         id: "rows",
         summary: "Answers rows of a dataset, or buckets of them, page by page.",
-        answers: Answers::Rows,
+        answers: Answers::Page,
         parameters: &[
             ID, CONDITIONS, FROM, TO, BBOX, NEAR, RADIUS, FIELDS, ORDER, EVERY, AGG, ZONE, GAPS,
             LIMIT, AS_OF, CURSOR, FORMAT, DOWNLOAD,
@@ -188,7 +242,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/datasets/{id}/latest",
         id: "latest",
         summary: "Answers the newest row of every series of a dataset.",
-        answers: Answers::Rows,
+        answers: Answers::Page,
         parameters: &[ID, EQUALS, FIELDS, FORMAT, DOWNLOAD],
     },
     Operation {
@@ -196,7 +250,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/datasets/{id}/files",
         id: "files",
         summary: "Lists the files of a dataset.",
-        answers: Answers::Json,
+        answers: Answers::Json("FileList"),
         parameters: &[ID, FROM, TO, FILE_LICENCE, SUPERSEDED],
     },
     Operation {
@@ -204,7 +258,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/datasets/{id}/quality",
         id: "quality",
         summary: "Says how complete, timely and trustworthy a dataset is, by the day, the month and in all.",
-        answers: Answers::Json,
+        answers: Answers::Json("Quality"),
         parameters: &[ID],
     },
     Operation {
@@ -213,7 +267,15 @@ pub(super) const ALL: &[Operation] = &[
         id: "file",
         summary: "Answers the bytes of a file, or a range of them.",
         answers: Answers::File,
-        parameters: &[ID, FILE_PATH],
+        parameters: &[ID, FILE_PATH, RANGE, IF_RANGE, IF_NONE_MATCH],
+    },
+    Operation {
+        method: "get",
+        path: "/api/v1/openapi.json",
+        id: "openapi",
+        summary: "Describes all of this.",
+        answers: Answers::Description,
+        parameters: &[],
     },
     Operation {
         method: "get",
@@ -236,7 +298,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/readyz",
         id: "readyz",
         summary: "Says whether the service has caught up.",
-        answers: Answers::Json,
+        answers: Answers::Json("Readiness"),
         parameters: &[],
     },
 ];

@@ -18,7 +18,7 @@ async fn every_kind_is_problem_json_with_its_status() {
         let name = kind_uri
             .strip_prefix("/problems/")
             .expect("a path of our own");
-        let explained = explain(Path(name.to_owned())).await;
+        let explained = explain(InPath(name.to_owned())).await;
         assert_eq!(
             explained.status(),
             StatusCode::OK,

@@ -45,6 +45,7 @@ async fn a_name_stands_for_its_statement() {
 #[tokio::test]
 async fn wrong_requests_say_what_is_wrong() {
     for (path, status, detail) in [
+        ("/api/v1/queries?name=x", 400, "takes none"),
         ("/api/v1/queries/colder-than", 404, "/api/v1/queries lists"),
         ("/api/v1/queries/warmer-than", 400, "param_least=…"),
         (

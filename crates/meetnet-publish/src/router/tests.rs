@@ -16,6 +16,29 @@ async fn unknown_addresses_are_problems() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem() {
+    for path in [
+        "/api/v1/datasets/%FF",
+        "/api/v1/datasets/%FF/rows",
+        "/api/v1/datasets/%FF/latest",
+        "/api/v1/datasets/%FF/files",
+        "/api/v1/datasets/%FF/quality",
+        "/api/v1/queries/%FF",
+        "/files/heat/%FF",
+        "/problems/%FF",
+        "/assets/%FF",
+    ] {
+        let answer = fixture::get(fixture::router(), path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(
+            answer.header("content-type"),
+            "application/problem+json",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn other_methods_are_refused_with_those_that_exist() {
     for (method, path, allow) in [
         ("DELETE", "/api/v1/sql", "GET,HEAD,POST"),

@@ -1,18 +1,18 @@
 //! `/api/v1/datasets/{id}/latest`: the newest row of every series, all in one answer, from memory.
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::{RowsParameters, bad, public_table, send};
 use crate::client::OfClient;
-use crate::parameters::choose_format;
+use crate::parameters::{InPath, choose_format};
 use crate::problem::Problem;
 
 /// Answers `GET` and `HEAD`.
 pub(crate) async fn get(
     OfClient(state): OfClient,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -36,6 +36,6 @@ pub(crate) async fn get(
         .latest(dataset, &columns, &parameters.conditions)
         .await?;
     let links = vec![("describedby", format!("/api/v1/datasets/{dataset}"))];
-    let file_name = parameters.is_download().then_some(dataset.as_str());
+    let file_name = parameters.is_download()?.then_some(dataset.as_str());
     send(&page, format, links, false, file_name, &headers)
 }

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 /// Metres around `near` where `radius` is left out.
 const RADIUS_DEFAULT_M: f64 = 1000.0;
 /// Half the way around the Earth.
-const RADIUS_MAX_M: f64 = 20_100_000.0;
+pub(crate) const RADIUS_MAX_M: f64 = 20_100_000.0;
 /// What is computed where `agg` is left out.
 const AGGREGATE_DEFAULT: &str = "mean";
 
@@ -31,6 +31,9 @@ impl Shape {
         if let Some(bbox) = &self.bbox {
             if self.near.is_some() {
                 return Err(bad("give bbox or near, not both"));
+            }
+            if self.radius.is_some() {
+                return Err(bad("radius goes with near=lon,lat"));
             }
             let numbers = numbers::<4>(bbox).filter(|[west, south, east, north]| {
                 is_place(*west, *south) && is_place(*east, *north) && south <= north

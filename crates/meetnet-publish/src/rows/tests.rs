@@ -245,6 +245,7 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("limit=0"), 400, "from 1 to 10000").await;
     check(&heat("limit=10001"), 400, "from 1 to 10000").await;
     check(&heat("limit=1&limit=2"), 400, "given twice").await;
+    check(&heat("download=yes"), 400, "download takes 1 or true").await;
     check(&heat("fields=value,colour"), 400, "no column `colour`").await;
     check(&heat("fields=value,value"), 400, "twice").await;
     check(&heat("fields="), 400, "names of columns").await;
@@ -256,6 +257,7 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("near=4.7,95"), 400, "lon,lat in degrees").await;
     check(&heat("near=4.7,50&radius=-1"), 400, "radius takes metres").await;
     check(&heat("radius=5"), 400, "goes with near").await;
+    check(&heat("bbox=4,50,5,51&radius=5"), 400, "goes with near").await;
     check(&heat("near=4,50&bbox=1,2,3,4"), 400, "not both").await;
     check(&heat("order=value"), 400, "sensor_id, property, time").await;
     check(&heat("order=-"), 400, "order takes names").await;

@@ -223,6 +223,24 @@ async fn accept_decides_and_the_parameter_wins() {
 }
 
 #[tokio::test]
+async fn whether_to_save_is_said_once_and_clearly() {
+    for (given, status, disposition) in [
+        ("download=0", 200, ""),
+        ("download=false", 200, ""),
+        ("download=true", 200, "attachment"),
+        ("download=yes", 400, ""),
+        ("download=", 400, ""),
+        ("download=1&download=0", 400, ""),
+    ] {
+        let answer = ask(&format!("/api/v1/sql?{given}&q={QUERY}")).await;
+        assert_eq!(answer.status.as_u16(), status, "{given}");
+        let stated = answer.header("content-disposition");
+        let stated = stated.split(';').next().unwrap_or_default();
+        assert_eq!(stated, disposition, "{given}");
+    }
+}
+
+#[tokio::test]
 async fn a_format_that_does_not_exist_lists_those_that_do() {
     let answer = ask(&format!("/api/v1/sql?format=xlsx&q={QUERY}")).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -251,6 +269,37 @@ async fn a_post_takes_a_form_json_or_the_bare_query() {
     for content_type in ["text/plain; charset=utf-8", "application/sql"] {
         let answer = post(content_type, sql).await;
         assert_eq!(answer.json()["rows"][0][0], 2, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_answered_in_full() {
+    let headers = [("content-type", "application/sql"), ("if-none-match", "*")];
+    let path = format!("/api/v1/sql?q={QUERY}");
+    let known = fixture::get_with(fixture::router(), &path, &headers).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    let sql = QUERY.replace('+', " ");
+    let asked = request("POST", "/api/v1/sql", &headers, Body::from(sql));
+    let answer = fixture::send(fixture::router(), asked).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert!(!answer.header("etag").is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_the_body_overrules_must_be_right_too() {
+    let body = r#"{"q": "SELECT count(*) AS n FROM heat", "format": "json", "licence": ["CC-BY-4.0"],
+        "as_of": "2026-11-22T02:46:20Z"}"#;
+    for (in_address, status) in [
+        ("format=csv&licence=CC0-1.0&as_of=2026-11-22T02:46:19Z", 200),
+        ("format=xlsx", 400),
+        ("as_of=2026", 400),
+        ("licence=none+of+ours", 400),
+    ] {
+        let path = format!("/api/v1/sql?{in_address}");
+        let headers = [("content-type", "application/json")];
+        let asked = request("POST", &path, &headers, Body::from(body));
+        let answer = fixture::send(fixture::router(), asked).await;
+        assert_eq!(answer.status.as_u16(), status, "{in_address}: {answer:?}");
     }
 }
 
@@ -312,6 +361,12 @@ async fn wrong_requests_say_what_is_wrong() {
     )
     .await;
     check(post("application/json", "{").await, 400, "JSON").await;
+    check(
+        post("application/json", r#"["SELECT 1"]"#).await,
+        400,
+        "no object",
+    )
+    .await;
     check(post("text/plain", vec![0xff, 0xfe]).await, 400, "UTF-8").await;
     check(
         post("application/xml", "<q/>").await,
