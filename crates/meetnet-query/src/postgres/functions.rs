@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
 };
 
 use super::catalog::{DATABASE, OWNER, Relation};
@@ -15,7 +15,7 @@ use crate::catalog::SCHEMA;
 const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
-const UNKNOWN: [&str; 16] = [
+const UNKNOWN: [&str; 17] = [
     "col_description",
     "inet_client_addr",
     "inet_server_addr",
@@ -31,13 +31,15 @@ const UNKNOWN: [&str; 16] = [
     "pg_get_ruledef",
     "pg_get_serial_sequence",
     "pg_get_viewdef",
+    "pg_postmaster_start_time",
     "shobj_description",
 ];
-const SIZES: [&str; 6] = [
+const SIZES: [&str; 7] = [
     "pg_backend_pid",
     "pg_database_size",
     "pg_indexes_size",
     "pg_relation_size",
+    "pg_stat_get_numscans",
     "pg_table_size",
     "pg_total_relation_size",
 ];
@@ -73,6 +75,7 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
             .and_then(literal)
             .and_then(setting)
             .map_or_else(null, text),
+        "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,
             PgType::all().map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name())),
@@ -118,6 +121,50 @@ fn arguments(function: &Function) -> Vec<&Expr> {
             _ => None,
         })
         .collect()
+}
+
+/// Returns what `format('%I.%I', …)` joins: texts (`%s`), and names (`%I`), which need no quotes here. None for anything
+/// else that it can do.
+fn formatted(arguments: &[&Expr]) -> Option<Expr> {
+    let (template, mut values) = (literal(arguments.first()?)?, arguments.iter().skip(1));
+    let (mut parts, mut between) = (Vec::new(), String::new());
+    let mut signs = template.chars();
+    while let Some(sign) = signs.next() {
+        if sign != '%' {
+            between.push(sign);
+            continue;
+        }
+        match signs.next()? {
+            '%' => between.push('%'),
+            's' | 'I' => {
+                parts.push(text(&std::mem::take(&mut between)));
+                parts.push(cast((*values.next()?).clone(), DataType::Text));
+            }
+            _ => return None,
+        }
+    }
+    parts.push(text(&between));
+    Some(call("concat", parts))
+}
+
+/// Returns the call of a function.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// A list of privileges means any of them.

@@ -14,47 +14,53 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr,
-    TableFactor, VisitMut, VisitorMut,
+    self, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query,
+    SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
 use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, case, cast, literal, null, null_texts, number_or_null, oid, oid_of_parameter,
+    boolean, call, case, cast, literal, null, null_texts, number_or_null, oid, oid_of_parameter,
     own_name, replaced,
 };
 use crate::catalog::SnapshotTables;
+use crate::planning::ShownNames;
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
     pub(crate) statement: Statement,
-    /// What clients call the columns; None: as the plan does.
-    pub(crate) names: Option<Vec<String>>,
+    pub(crate) names: ShownNames,
 }
 
 /// Rewrites a statement that was read in PostgreSQL's dialect.
 pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Rewritten {
-    let mut names = None;
+    let mut names = ShownNames::AsPlanned;
     if let Some(parsed) = parsed(&mut statement) {
         let mut rewriter = Rewriter {
             relations: catalog::relations(tables),
         };
         if let ast::Statement::Query(query) = &mut *parsed {
-            names = aliases::names(query);
-            match &names {
-                Some(names) if is_empty(query) => *query = no_rows(query, names),
-                _ => aliases::make_distinct(query),
-            }
+            names = match aliases::names(query) {
+                Some(names) if is_empty(query) => {
+                    *query = no_rows(query, &names);
+                    ShownNames::InOrder(names)
+                }
+                Some(names) => {
+                    aliases::make_distinct(query);
+                    ShownNames::InOrder(names)
+                }
+                // A `*` stands for columns that nobody has counted yet.
+                None => ShownNames::ByPlanned(aliases::make_distinct(query)),
+            };
         }
         // The visitor never breaks.
         let _ = parsed.visit(&mut rewriter);
     }
     if matches!(statement, Statement::Explain(_)) {
         // Its columns are those of every plan.
-        names = None;
+        names = ShownNames::AsPlanned;
     }
     Rewritten { statement, names }
 }
@@ -327,21 +333,7 @@ fn pick_one(query: &mut Query) {
     query.order_by = None;
     query.limit_clause = None;
     query.fetch = None;
-    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr.clone()));
-    *expr = Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("max")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    });
+    *expr = call("max", vec![expr.clone()]);
 }
 
 /// Returns true for a column, a constant, and what compares such.

@@ -12,6 +12,7 @@ use crate::options::{Dialect, QueryRequest};
 use crate::parameters::positional;
 
 mod clients;
+mod dbeaver;
 mod psql;
 
 fn request(sql: &str) -> QueryRequest {

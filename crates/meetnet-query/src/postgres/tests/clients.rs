@@ -266,6 +266,16 @@ async fn metabase_syncs_its_fields() {
         ],
     )
     .await;
+    check(
+        &database,
+        "SELECT CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN FORMAT('%s', c.udt_name)
+             ELSE FORMAT('\"%s\".\"%s\"', c.udt_schema, c.udt_name) END AS \"database-type\",
+           FORMAT('100 %% of %I.%I', c.table_schema, c.column_name) AS named
+         FROM information_schema.columns AS c
+         WHERE c.table_name = 'counts' ORDER BY c.ordinal_position LIMIT 1",
+        &["database-type|named", "int8|100 % of public.segment_id"],
+    )
+    .await;
 }
 
 #[tokio::test]
