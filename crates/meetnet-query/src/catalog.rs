@@ -21,6 +21,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use meetnet_functions::{FunctionDescription, descriptions};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId};
 
 use crate::as_of::check_settled;
@@ -98,6 +99,11 @@ impl SnapshotTables {
         }
         let dataset = name.strip_suffix(HISTORY_SUFFIX)?;
         Some((self.get(dataset)?, view(true)))
+    }
+
+    /// Returns what is declared of a dataset or of the one that a history is of; None for the view of functions.
+    pub(crate) fn declaration_of(&self, name: &str) -> Option<&Arc<DatasetDeclaration>> {
+        self.named(name).map(|(table, _)| &table.declaration)
     }
 
     /// Returns the columns of a name of [`Self::names`].

@@ -24,9 +24,15 @@ const OPERATORS_MAX: usize = 2_000;
 const BRACKETS_MAX: usize = 200;
 /// Commas: each parts two expressions, columns or values, and planning looks at all of them many times.
 const COMMAS_MAX: usize = 20_000;
-/// Words of PostgreSQL's dialect that become a comparison with every type or every dataset, and how often they may stand
+/// Words of PostgreSQL's dialect that become a comparison with every type, dataset or column, and how often they may stand
 /// in a statement: its plan grows by a hundred expressions with each.
-const LISTING: [&str; 3] = ["format_type", "regclass", "regtype"];
+const LISTING: [&str; 5] = [
+    "col_description",
+    "format_type",
+    "obj_description",
+    "regclass",
+    "regtype",
+];
 const LISTINGS_MAX: usize = 100;
 /// Columns of any step of a plan; what PostgreSQL takes, about.
 const COLUMNS_MAX: usize = 1_600;

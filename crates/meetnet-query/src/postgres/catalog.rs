@@ -8,6 +8,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
+use meetnet_model::common_columns;
+use meetnet_model::dataset::DatasetDeclaration;
+
 use super::settings::SETTINGS;
 use super::types::PgType;
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, constant, in_memory, texts};
@@ -37,17 +40,20 @@ const INFORMATION_SCHEMA_OID: i64 = 13_000;
 const DATABASE_OID: i64 = 16_383;
 const TABLESPACE_OID: i64 = 1663;
 const HEAP_OID: i64 = 2;
+/// Of the table of relations: what is said of one is said of a row of it.
+pub(super) const PG_CLASS_OID: i64 = 1259;
 /// The first OID that PostgreSQL gives to what users make.
 const FIRST_OID: i64 = 16_384;
 /// OIDs of relations are below this: drivers read them as 32 bits with a sign.
 const OIDS: i64 = 1 << 30;
 
 /// Tables of `pg_catalog` that have rows.
-const FILLED: [&str; 12] = [
+const FILLED: [&str; 13] = [
     "pg_am",
     "pg_attribute",
     "pg_class",
     "pg_database",
+    "pg_description",
     "pg_namespace",
     "pg_roles",
     "pg_settings",
@@ -112,6 +118,7 @@ pub(crate) fn pg_catalog_table(
         "pg_attribute" => pg_attribute(tables),
         "pg_class" => pg_class(tables),
         "pg_database" => pg_database(),
+        "pg_description" => pg_description(tables),
         "pg_namespace" => pg_namespace(),
         "pg_roles" => pg_roles(),
         "pg_settings" => pg_settings(),
@@ -345,6 +352,74 @@ fn pg_attribute(tables: &SnapshotTables) -> NamedColumns {
             ("attmissingval", Null),
         ],
     ));
+    columns
+}
+
+/// What people are told of a relation, or of one of its columns.
+pub(crate) struct Description {
+    /// Of the relation.
+    pub(crate) oid: i64,
+    /// Number of the column, from 1; 0: the relation itself.
+    pub(crate) column: i64,
+    pub(crate) text: String,
+}
+
+/// Returns the English titles that declarations give, of columns with the unit.
+pub(crate) fn descriptions(tables: &SnapshotTables) -> Vec<Description> {
+    let mut descriptions = Vec::new();
+    for relation in relations(tables) {
+        let Some(declaration) = tables.declaration_of(&relation.name) else {
+            continue;
+        };
+        let title = declaration.title.get("en");
+        let text = match kind(tables, &relation) {
+            "r" => title.to_owned(),
+            _ => format!("{title}, every version of each row"),
+        };
+        let oid = relation.oid;
+        descriptions.push(Description {
+            oid,
+            column: 0,
+            text,
+        });
+        for (position, field) in fields(tables, &relation).fields().iter().enumerate() {
+            let text = column_text(declaration, field.name());
+            descriptions.extend(text.map(|text| Description {
+                oid,
+                column: position as i64 + 1,
+                text,
+            }));
+        }
+    }
+    descriptions
+}
+
+fn column_text(declaration: &DatasetDeclaration, name: &str) -> Option<String> {
+    let mut common = common_columns::ALL.iter();
+    if let Some(common) = common.find(|common| common.name == name) {
+        return Some(common.description().get("en").to_owned());
+    }
+    let column = &declaration.columns[declaration.column_index(name)?];
+    let title = column.title.as_ref().map(|title| title.get("en"));
+    match (title, column.unit.as_deref()) {
+        (title, None | Some("1")) => title.map(str::to_owned),
+        (None, Some(unit)) => Some(unit.to_owned()),
+        (Some(title), Some(unit)) => Some(format!("{title} ({unit})")),
+    }
+}
+
+fn pg_description(tables: &SnapshotTables) -> NamedColumns {
+    let all = descriptions(tables);
+    let number = |of: fn(&Description) -> i64| ints(all.iter().map(of).collect());
+    let mut columns = vec![
+        ("objoid", number(|description| description.oid)),
+        ("objsubid", number(|description| description.column)),
+        (
+            "description",
+            strings(all.iter().map(|description| description.text.clone())),
+        ),
+    ];
+    columns.extend(same(all.len(), &[("classoid", Int(PG_CLASS_OID))]));
     columns
 }
 

@@ -2,11 +2,12 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Value,
 };
 
-use super::catalog::{DATABASE, OWNER, Relation};
+use super::catalog::{DATABASE, Description, OWNER, PG_CLASS_OID, Relation};
 use super::settings::setting;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
@@ -15,12 +16,10 @@ use crate::catalog::SCHEMA;
 const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
-const UNKNOWN: [&str; 17] = [
-    "col_description",
+const UNKNOWN: [&str; 15] = [
     "inet_client_addr",
     "inet_server_addr",
     "inet_server_port",
-    "obj_description",
     "pg_get_constraintdef",
     "pg_get_expr",
     "pg_get_function_arguments",
@@ -110,6 +109,46 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
     Some(found)
 }
 
+/// More than a relation has columns.
+const COLUMN_NUMBERS: i64 = 1 << 11;
+
+/// Returns what is said of the relation or column that a call names by number; None where it is no such call. Of databases and
+/// schemas, whose numbers no relation has, nothing is said.
+pub(super) fn described(
+    name: &str,
+    function: &Function,
+    descriptions: impl FnOnce() -> Vec<Description>,
+) -> Option<Expr> {
+    let arguments = arguments(function);
+    let column = match name {
+        "obj_description" => number(0),
+        "col_description" => (*arguments.get(1)?).clone(),
+        _ => return None,
+    };
+    let big = |expr: Expr| cast(expr, DataType::BigInt(None));
+    let relation = binary(
+        big((*arguments.first()?).clone()),
+        BinaryOperator::Multiply,
+        number(COLUMN_NUMBERS),
+    );
+    let described = binary(relation, BinaryOperator::Plus, big(column));
+    let descriptions = descriptions();
+    if descriptions.is_empty() {
+        return Some(null());
+    }
+    let texts = descriptions.into_iter();
+    let texts = texts.map(|said| (said.oid * COLUMN_NUMBERS + said.column, said.text));
+    Some(case_else(&described, texts, null()))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
 fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return Vec::new();
@@ -179,7 +218,7 @@ fn is_granted(privileges: &Expr) -> bool {
 
 /// Tables of the catalogue by whose numbers descriptions say what they are of.
 const CATALOGUE_OIDS: [(&str, i64); 4] = [
-    ("pg_class", 1259),
+    ("pg_class", PG_CLASS_OID),
     ("pg_database", 1262),
     ("pg_namespace", 2615),
     ("pg_type", 1247),
@@ -291,6 +330,10 @@ fn array<'a>(values: impl IntoIterator<Item = &'a str>) -> Expr {
 
 /// Returns the name of the number that an expression has.
 pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> Expr {
+    case_else(expr, names, text("???"))
+}
+
+fn case_else(expr: &Expr, names: impl Iterator<Item = (i64, String)>, otherwise: Expr) -> Expr {
     let conditions = names.map(|(value, name)| CaseWhen {
         condition: number(value),
         result: text(&name),
@@ -300,7 +343,7 @@ pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> E
         end_token: AttachedToken::empty(),
         operand: Some(Box::new(expr.clone())),
         conditions: conditions.collect(),
-        else_result: Some(Box::new(text("???"))),
+        else_result: Some(Box::new(otherwise)),
     }
 }
 

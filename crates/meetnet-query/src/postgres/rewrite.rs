@@ -22,8 +22,8 @@ use super::aliases;
 use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, call, case, cast, literal, null, null_texts, number_or_null, oid, oid_of_parameter,
-    own_name, replaced,
+    boolean, call, case, cast, described, literal, null, null_texts, number_or_null, oid,
+    oid_of_parameter, own_name, replaced,
 };
 use crate::catalog::SnapshotTables;
 use crate::planning::ShownNames;
@@ -39,6 +39,7 @@ pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Re
     let mut names = ShownNames::AsPlanned;
     if let Some(parsed) = parsed(&mut statement) {
         let mut rewriter = Rewriter {
+            tables,
             relations: catalog::relations(tables),
         };
         if let ast::Statement::Query(query) = &mut *parsed {
@@ -140,11 +141,12 @@ const TEXTS: [&str; 16] = [
     "yes_or_no",
 ];
 
-struct Rewriter {
+struct Rewriter<'a> {
+    tables: &'a SnapshotTables,
     relations: Vec<Relation>,
 }
 
-impl VisitorMut for Rewriter {
+impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
@@ -200,13 +202,17 @@ impl VisitorMut for Rewriter {
     }
 }
 
-impl Rewriter {
+impl Rewriter<'_> {
     fn rewrite(&self, expr: &mut Expr) -> Option<Expr> {
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
                 if let Some(other) = replaced(&name, function, &self.relations) {
                     return Some(other);
+                }
+                let descriptions = || catalog::descriptions(self.tables);
+                if let Some(text) = described(&name, function, descriptions) {
+                    return Some(text);
                 }
                 let name = match name.as_str() {
                     "array_upper" => "array_length",

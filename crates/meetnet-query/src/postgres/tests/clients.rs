@@ -122,8 +122,8 @@ async fn jdbc_lists_tables_and_keys() {
          ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME",
         &[
             "table_cat|table_schem|table_name|table_type|remarks",
-            "-|public|counts|TABLE|-",
-            "-|public|counts_history|VIEW|-",
+            "-|public|counts|TABLE|test",
+            "-|public|counts_history|VIEW|test, every version of each row",
         ],
     )
     .await;
@@ -177,8 +177,8 @@ async fn dbeaver_builds_its_tree() {
          ORDER BY c.relname LIMIT 2",
         &[
             "relname|relkind|description|size",
-            "counts|r|-|0",
-            "counts_history|v|-|0",
+            "counts|r|test|0",
+            "counts_history|v|test, every version of each row|0",
         ],
     )
     .await;
@@ -306,7 +306,7 @@ async fn qgis_looks_for_layers() {
         &[
             "attname|format_type|description",
             "segment_id|bigint|-",
-            "car|double precision|-",
+            "car|double precision|cars (1/h)",
         ],
     )
     .await;
