@@ -235,7 +235,7 @@ pub(super) fn oid(name: &str, relations: &[Relation]) -> Option<i64> {
     }
 }
 
-/// Returns the OID of the relation that a parameter will name, as it is written in SQL.
+/// Returns the OID of the relation that a parameter or another text will name, as it is written in SQL.
 pub(super) fn oid_of_parameter(parameter: &Expr, relations: &[Relation]) -> Expr {
     let own = CATALOGUE_OIDS.iter().flat_map(|(name, oid)| {
         [

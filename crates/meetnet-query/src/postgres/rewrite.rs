@@ -263,7 +263,7 @@ impl Rewriter<'_> {
                     let found = name.parse().ok().or_else(|| oid(name, &self.relations));
                     return Some(number_or_null(found));
                 }
-                if is_parameter(expr) {
+                if is_parameter(expr) || is_text(expr) {
                     return Some(oid_of_parameter(expr, &self.relations));
                 }
                 let names = self.relations.iter();
@@ -296,6 +296,16 @@ fn is_parameter(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, ast::Value::Placeholder(_)),
         Expr::Nested(expr) | Expr::Cast { expr, .. } => is_parameter(expr),
+        _ => false,
+    }
+}
+
+/// Returns true for what is a text whatever it is made of, such as `format('%I.%I', …)`.
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => *data_type == DataType::Text,
+        Expr::Function(function) => last_part(&function.name) == "concat",
+        Expr::Nested(expr) => is_text(expr),
         _ => false,
     }
 }

@@ -270,10 +270,16 @@ async fn metabase_syncs_its_fields() {
         &database,
         "SELECT CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN FORMAT('%s', c.udt_name)
              ELSE FORMAT('\"%s\".\"%s\"', c.udt_schema, c.udt_name) END AS \"database-type\",
-           FORMAT('100 %% of %I.%I', c.table_schema, c.column_name) AS named
+           FORMAT('100 %% of %I.%I', c.table_schema, c.column_name) AS named,
+           COL_DESCRIPTION(CAST(CAST(FORMAT('%I.%I', CAST(c.table_schema AS TEXT), CAST(c.table_name AS TEXT)) AS REGCLASS) AS OID),
+             c.ordinal_position) AS \"field-comment\"
          FROM information_schema.columns AS c
-         WHERE c.table_name = 'counts' ORDER BY c.ordinal_position LIMIT 1",
-        &["database-type|named", "int8|100 % of public.segment_id"],
+         WHERE c.table_name = 'counts' AND c.column_name IN ('segment_id', 'car') ORDER BY c.ordinal_position",
+        &[
+            "database-type|named|field-comment",
+            "int8|100 % of public.segment_id|-",
+            "float8|100 % of public.car|cars (1/h)",
+        ],
     )
     .await;
 }
