@@ -10,6 +10,7 @@ mod crashes;
 mod declarations;
 mod derived;
 mod erase;
+mod exports;
 mod files;
 mod flight;
 mod postgres;
