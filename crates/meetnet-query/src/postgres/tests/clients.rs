@@ -220,7 +220,7 @@ async fn grafana_finds_tables_and_columns() {
                AND table_name NOT LIKE '%history'
              ORDER BY CASE WHEN {in_path} THEN 0 ELSE 1 END, 1"
         ),
-        &["table", "counts", "functions", "revised"],
+        &["table", "counts", "functions", "properties", "revised"],
     )
     .await;
     check(

@@ -44,7 +44,7 @@ async fn what_is_told_by_its_number_is_told_whole_beside_it() {
            LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass
          WHERE c.relnamespace=2200 AND c.relkind not in ('i','I','c')",
         &["oid", "oid", "relname", "relkind"],
-        5,
+        6,
     )
     .await;
     let counts = oid(&database, "counts").await;
