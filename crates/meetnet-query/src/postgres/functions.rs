@@ -16,7 +16,7 @@ use crate::catalog::SCHEMA;
 const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
-const UNKNOWN: [&str; 15] = [
+const UNKNOWN: [&str; 16] = [
     "inet_client_addr",
     "inet_server_addr",
     "inet_server_port",
@@ -31,6 +31,7 @@ const UNKNOWN: [&str; 15] = [
     "pg_get_serial_sequence",
     "pg_get_viewdef",
     "pg_postmaster_start_time",
+    "pg_tablespace_location",
     "shobj_description",
 ];
 const SIZES: [&str; 7] = [

@@ -90,7 +90,7 @@ pub(super) const EMPTY: [(&str, &str); 37] = [
     (
         "pg_proc",
         "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prorettype:i proargtypes:t proargnames:t \
-         proretset:b",
+         proargdefaults:t proretset:b",
     ),
     ("pg_publication", "oid:i pubname:t puballtables:b"),
     ("pg_range", "rngtypid:i rngsubtype:i"),

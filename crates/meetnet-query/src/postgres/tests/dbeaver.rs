@@ -117,6 +117,37 @@ async fn a_table_is_opened() {
     .await;
 }
 
+#[tokio::test]
+async fn folders_beside_the_tables_are_opened() {
+    let database = Database::new();
+    rows_of(
+        &database,
+        "SELECT a.oid,a.*,pd.description FROM pg_catalog.pg_roles a
+           left join pg_catalog.pg_shdescription pd on a.oid = pd.objoid
+         ORDER BY a.rolname",
+        &["oid", "oid", "rolname"],
+        1,
+    )
+    .await;
+    rows_of(
+        &database,
+        "SELECT t.oid,t.*,pg_catalog.pg_tablespace_location(t.oid) loc FROM pg_catalog.pg_tablespace t ORDER BY t.oid",
+        &["oid", "oid", "spcname"],
+        1,
+    )
+    .await;
+    rows_of(
+        &database,
+        "SELECT p.oid as poid,p.*,pg_catalog.pg_get_expr(p.proargdefaults, 0) as arg_defaults,d.description
+         FROM pg_catalog.pg_proc p
+           LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=p.oid AND d.objsubid = 0
+         WHERE p.pronamespace=2200 ORDER BY p.proname",
+        &["poid", "oid", "proname"],
+        0,
+    )
+    .await;
+}
+
 /// What people write: the columns that they look for first, then everything.
 #[tokio::test]
 async fn a_column_stands_beside_a_star_that_has_it_too() {
