@@ -5,10 +5,10 @@
 //! say units. Nothing can be registered: a path, a URL or a file is never a table.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -18,14 +18,11 @@ use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
-use meetnet_functions::{FunctionDescription, descriptions};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
-use meetnet_model::property::PropertyDeclaration;
-use meetnet_model::schemas;
 
 use crate::as_of::check_settled;
 use crate::encode::type_name;
@@ -36,6 +33,10 @@ use crate::table::prepared::PreparedTables;
 use crate::table::reader::{NoticedFiles, WatchedReaderFactory};
 use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::View;
+
+mod listings;
+
+use listings::{functions, properties};
 
 /// Name of the catalogue.
 pub const CATALOG: &str = "meetnet";
@@ -421,63 +422,6 @@ fn tables(tables: &SnapshotTables) -> NamedColumns {
         ("table_schema", constant(SCHEMA, rows)),
         ("table_name", texts(names.iter().cloned().map(Some))),
         ("table_type", texts(types)),
-    ]
-}
-
-/// What the functions for analysts are, in their own words.
-fn functions() -> NamedColumns {
-    let text = |of: fn(&'static FunctionDescription) -> Option<&'static str>| {
-        texts(descriptions().map(|function| of(function).map(str::to_owned)))
-    };
-    vec![
-        ("name", text(|function| Some(function.name))),
-        ("kind", text(|function| Some(function.kind.as_str()))),
-        ("signature", text(|function| Some(function.signature))),
-        ("description", text(|function| Some(function.description))),
-        ("unit", text(|function| function.unit)),
-        ("example", text(|function| Some(function.example))),
-    ]
-}
-
-/// What the visible long datasets measure: the column `value` of a row is in the unit of the row's property.
-fn properties(tables: &SnapshotTables) -> NamedColumns {
-    static BUILTIN: LazyLock<Vec<Arc<PropertyDeclaration>>> =
-        LazyLock::new(|| schemas::builtin().properties);
-    let declared = match &tables.declarations {
-        Some(declarations) => &declarations.properties,
-        None => &*BUILTIN,
-    };
-    let visible: Vec<&PropertyDeclaration> = declared
-        .iter()
-        .map(|property| &**property)
-        .filter(|property| tables.get(property.dataset.as_str()).is_some())
-        .collect();
-    let text = |of: &dyn Fn(&PropertyDeclaration) -> Option<String>| {
-        texts(visible.iter().map(|property| of(property)))
-    };
-    let bound = |side: usize| -> ArrayRef {
-        let bounds = visible.iter().map(|property| property.range[side]);
-        Arc::new(Float64Array::from_iter_values(bounds))
-    };
-    let corrected = |property: &PropertyDeclaration| {
-        let correction = property.correction.as_ref();
-        correction.map(|correction| correction.of.clone())
-    };
-    vec![
-        (
-            "dataset",
-            text(&|property| Some(property.dataset.to_string())),
-        ),
-        ("property", text(&|property| Some(property.name.clone()))),
-        ("unit", text(&|property| Some(property.unit.clone()))),
-        (
-            "title",
-            text(&|property| Some(property.title.get("en").to_owned())),
-        ),
-        ("range_min", bound(0)),
-        ("range_max", bound(1)),
-        ("corrects", text(&corrected)),
-        ("iri", text(&|property| Some(property.iri.clone()))),
     ]
 }
 

@@ -8,20 +8,20 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
-use meetnet_model::common_columns;
-use meetnet_model::dataset::DatasetDeclaration;
-
 use super::settings::SETTINGS;
 use super::types::PgType;
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, constant, in_memory, texts};
 use crate::table::schema::UNIT_KEY;
 
+mod comments;
 mod empty;
 pub(crate) mod information;
 
 use Same::{Bool, Int, NoList, Null, Text};
+use comments::pg_description;
 use empty::EMPTY;
 
+pub(crate) use comments::{Description, descriptions};
 pub(crate) use empty::{is_always_empty, is_null_texts};
 
 /// Name of the schema of PostgreSQL's own tables and functions.
@@ -64,7 +64,7 @@ const FILLED: [&str; 13] = [
     "pg_views",
 ];
 
-/// A dataset, a history or the view of functions.
+/// A dataset, a history or another view.
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
     /// From its name: the same in every session, and as long as the name is not taken by another.
@@ -352,74 +352,6 @@ fn pg_attribute(tables: &SnapshotTables) -> NamedColumns {
             ("attmissingval", Null),
         ],
     ));
-    columns
-}
-
-/// What people are told of a relation, or of one of its columns.
-pub(crate) struct Description {
-    /// Of the relation.
-    pub(crate) oid: i64,
-    /// Number of the column, from 1; 0: the relation itself.
-    pub(crate) column: i64,
-    pub(crate) text: String,
-}
-
-/// Returns the English titles that declarations give, of columns with the unit.
-pub(crate) fn descriptions(tables: &SnapshotTables) -> Vec<Description> {
-    let mut descriptions = Vec::new();
-    for relation in relations(tables) {
-        let Some(declaration) = tables.declaration_of(&relation.name) else {
-            continue;
-        };
-        let title = declaration.title.get("en");
-        let text = match kind(tables, &relation) {
-            "r" => title.to_owned(),
-            _ => format!("{title}, every version of each row"),
-        };
-        let oid = relation.oid;
-        descriptions.push(Description {
-            oid,
-            column: 0,
-            text,
-        });
-        for (position, field) in fields(tables, &relation).fields().iter().enumerate() {
-            let text = column_text(declaration, field.name());
-            descriptions.extend(text.map(|text| Description {
-                oid,
-                column: position as i64 + 1,
-                text,
-            }));
-        }
-    }
-    descriptions
-}
-
-fn column_text(declaration: &DatasetDeclaration, name: &str) -> Option<String> {
-    let mut common = common_columns::ALL.iter();
-    if let Some(common) = common.find(|common| common.name == name) {
-        return Some(common.description().get("en").to_owned());
-    }
-    let column = &declaration.columns[declaration.column_index(name)?];
-    let title = column.title.as_ref().map(|title| title.get("en"));
-    match (title, column.unit.as_deref()) {
-        (title, None | Some("1")) => title.map(str::to_owned),
-        (None, Some(unit)) => Some(unit.to_owned()),
-        (Some(title), Some(unit)) => Some(format!("{title} ({unit})")),
-    }
-}
-
-fn pg_description(tables: &SnapshotTables) -> NamedColumns {
-    let all = descriptions(tables);
-    let number = |of: fn(&Description) -> i64| ints(all.iter().map(of).collect());
-    let mut columns = vec![
-        ("objoid", number(|description| description.oid)),
-        ("objsubid", number(|description| description.column)),
-        (
-            "description",
-            strings(all.iter().map(|description| description.text.clone())),
-        ),
-    ];
-    columns.extend(same(all.len(), &[("classoid", Int(PG_CLASS_OID))]));
     columns
 }
 
