@@ -133,7 +133,10 @@ pub(super) fn described(
         number(COLUMN_NUMBERS),
     );
     let described = binary(relation, BinaryOperator::Plus, big(column));
-    let descriptions = descriptions();
+    let mut descriptions = descriptions();
+    if name == "obj_description" {
+        descriptions.retain(|said| said.column == 0);
+    }
     if descriptions.is_empty() {
         return Some(null());
     }
