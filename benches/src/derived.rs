@@ -55,7 +55,12 @@ pub fn all(table: &mut Table, deriver: &mut Deriver) -> Result<BTreeMap<DatasetI
         let mut rows = 0;
         for declaration in &made {
             let began = Instant::now();
-            let round = deriver.round(std::slice::from_ref(declaration), &tables, i64::MAX, &NO_STOP)?;
+            let round = deriver.round(
+                std::slice::from_ref(declaration),
+                &tables,
+                i64::MAX,
+                &NO_STOP,
+            )?;
             if let Some(error) = round.failed.into_iter().next() {
                 return Err(error.into());
             }

@@ -15,6 +15,20 @@ import pandas as pd
 ZONE = "Europe/Brussels"
 HOUR = pd.Timedelta(hours=1)
 LAKE = sys.argv[1]
+# Upper limits of the classes, ug/m3: of the European index those of 2024, of BelAQI those of the hour since November 2022.
+EAQI = {
+    "pm2_5": (5, 15, 50, 90, 140),
+    "pm10": (15, 45, 120, 195, 270),
+    "no2": (10, 25, 60, 100, 150),
+    "o3": (60, 100, 120, 160, 180),
+    "so2": (20, 40, 125, 190, 275),
+}
+BELAQI = {
+    "pm2_5": (3.5, 7.5, 10, 15, 20, 35, 50, 60, 75),
+    "pm10": (10, 20, 35, 45, 60, 80, 95, 110, 140),
+    "no2": (10, 15, 20, 30, 40, 45, 50, 60, 75),
+    "o3": (30, 65, 75, 90, 110, 150, 180, 210, 240),
+}
 
 
 def read(dataset):
@@ -118,6 +132,61 @@ def close(answer, sensor, run):
             answer[sensor, day]["heat_wave"] = True
 
 
+def class_of(limits, prop):
+    """The class of a row's mean. Of the stored one, which is compared itself: where two that differ by a rounding error are on
+    either side of a limit, both classes are right."""
+    if prop not in limits:
+        return None
+
+    def of(row):
+        mean = row["mean"]
+        return None if pd.isna(mean) else next(
+            (number for number, limit in enumerate(limits[prop], 1) if mean <= limit), len(limits[prop]) + 1
+        )
+
+    return of
+
+
+def above(value, limit):
+    return None if value is None or limit is None else bool(value > limit)
+
+
+def air_hourly(hours):
+    return {
+        (sensor, prop, hour): {
+            **figures,
+            "eaqi": class_of(EAQI, prop),
+            "belaqi": class_of(BELAQI, prop),
+            "eu_exceeded": above(figures["mean"], 200 if prop == "no2" else None),
+        }
+        for (sensor, prop, hour), figures in hours.items()
+    }
+
+
+def air_yearly(days):
+    """Local years that are over."""
+    years = {}
+    for (sensor, prop, day), figures in days.items():
+        of_year = years.setdefault((sensor, prop, pd.Timestamp(year=day.year, month=1, day=1, tz=ZONE)), [])
+        if figures["coverage"] >= 0.75 and figures["mean"] is not None:
+            of_year.append(figures["mean"])
+    answer = {}
+    limits = {"pm2_5": (5, 10), "pm10": (15, 20), "no2": (10, 20)}
+    for (sensor, prop, year), means in years.items():
+        if year + pd.DateOffset(years=1, days=1) > pd.Timestamp.now(tz=ZONE):
+            continue
+        mean = np.mean(means) if means else None
+        who, eu = limits.get(prop, (None, None))
+        answer[sensor, prop, year] = {
+            "days": len(means),
+            "mean": mean,
+            "day_max": max(means, default=None),
+            "who_exceeded": above(mean, who),
+            "eu_exceeded": above(mean, eu),
+        }
+    return answer
+
+
 def air_daily(hours):
     answer = {}
     means = {at: figures["mean"] for at, figures in hours.items() if figures["coverage"] >= 0.75}
@@ -133,10 +202,6 @@ def air_daily(hours):
                 running.append(np.mean(of_eight))
         mean = np.mean(values) if values else None
         eight = max(running, default=None)
-
-        def above(value, limit):
-            return None if value is None or limit is None else bool(value > limit)
-
         who, eu = limits.get(prop, (None, None))
         answer[sensor, prop, day] = {
             "hours": len(values),
@@ -213,6 +278,8 @@ def compare(dataset, key, computed, wrong):
         wrong.append([dataset, str(at), "", at in found, at in expected])
     for at in sorted(set(found) & set(expected), key=str):
         for column, value in expected[at].items():
+            if callable(value):
+                value = value(found[at])
             if not same(found[at][column], value):
                 wrong.append([dataset, str(at), column, str(found[at][column]), str(value)])
     return len(found)
@@ -232,8 +299,12 @@ def main():
         rows["days in a wave"] = sum(figures["heat_wave"] is True for figures in waves.values())
     if air is not None:
         hours = hourly(air, ["sensor_id", "property"])
-        rows["air_hourly"] = compare("air_hourly", ["sensor_id", "property"], hours, wrong)
-        rows["air_daily"] = compare("air_daily", ["sensor_id", "property"], air_daily(hours), wrong)
+        days = air_daily(hours)
+        rows["air_hourly"] = compare("air_hourly", ["sensor_id", "property"], air_hourly(hours), wrong)
+        rows["air_daily"] = compare("air_daily", ["sensor_id", "property"], days, wrong)
+        rows["air_yearly"] = compare("air_yearly", ["sensor_id", "property"], air_yearly(days), wrong)
+        stored = read("air_hourly")
+        rows["classes"] = 0 if stored is None else int(stored["belaqi"].nunique())
     if traffic is not None:
         rows["traffic_daily"] = compare("traffic_daily", ["segment_id"], traffic_daily(traffic), wrong)
     print(json.dumps({"rows": rows, "wrong": wrong[:20]}))

@@ -5,6 +5,7 @@ Argument: a file with the port and the name of the user; the password is in PGPA
 import datetime
 import json
 import sys
+import threading
 
 import psycopg
 import sqlalchemy
@@ -12,6 +13,30 @@ import sqlalchemy
 with open(sys.argv[1], encoding="utf-8") as file:
     port, user = file.read().split()
 found = {}
+# What takes minutes.
+LONG = (
+    "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b "
+    "WHERE a.value + b.value = 3"
+)
+
+
+def ended(connection):
+    """Runs the long statement; returns why it ended."""
+    try:
+        connection.execute(LONG)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return "it worked"
+
+
+with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet", autocommit=True) as connection:
+    cancelling = threading.Timer(1, connection.cancel)
+    cancelling.start()
+    found["cancelled"] = ended(connection)
+    cancelling.join()
+    connection.execute("SET statement_timeout = '500ms'")
+    found["too long"] = ended(connection)
+    found["after"] = connection.execute("SELECT 1").fetchone()[0]
 
 with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") as connection:
     found["encrypted"] = connection.pgconn.ssl_in_use
@@ -36,6 +61,7 @@ inspector = sqlalchemy.inspect(engine)
 found["tables"] = [name for name in sorted(inspector.get_table_names()) if name in ("traffic", "noise", "rejects")]
 columns = {column["name"]: column for column in inspector.get_columns("traffic")}
 found["columns"] = {name: str(columns[name]["type"]) for name in ("segment_id", "time", "car")}
+found["comments"] = [inspector.get_table_comment("traffic")["text"], columns["interval_s"]["comment"]]
 table = sqlalchemy.Table("traffic", sqlalchemy.MetaData(), autoload_with=engine)
 with engine.connect() as connection:
     question = sqlalchemy.select(table.c.segment_id, sqlalchemy.func.sum(table.c.car).label("cars"))

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod change;
 pub mod column;
 pub mod common;
+pub mod common_columns;
 pub mod dataset;
 pub mod declarations;
 pub mod derivation;

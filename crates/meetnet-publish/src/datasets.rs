@@ -7,6 +7,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use meetnet_model::assessment::Assessment;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
+use meetnet_model::common_columns::{self, CommonColumn};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
@@ -16,7 +17,6 @@ use meetnet_model::texts::Texts;
 use meetnet_model::time::format_rfc3339;
 use serde::Serialize;
 
-use crate::common_columns::{self, CommonColumn};
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::DatasetOverview;

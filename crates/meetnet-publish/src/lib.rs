@@ -33,7 +33,6 @@ mod assets;
 mod body;
 mod client;
 mod coding;
-mod common_columns;
 mod conditional;
 mod cursor;
 mod head;

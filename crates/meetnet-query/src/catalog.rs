@@ -1,12 +1,12 @@
-//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot, their histories and the view
-//! `functions`, and an information schema.
+//! The only catalogue a query sees: `meetnet.public` with the datasets of one snapshot, their histories and the views
+//! `functions` and `properties`, and an information schema.
 //!
 //! The information schema is our own: DataFusion's would list every setting of the server (`SHOW ALL`) and cannot
 //! say units. Nothing can be registered: a path, a URL or a file is never a table.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -18,9 +18,10 @@ use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
-use meetnet_functions::{FunctionDescription, descriptions};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
+use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
 
 use crate::as_of::check_settled;
@@ -33,12 +34,18 @@ use crate::table::reader::{NoticedFiles, WatchedReaderFactory};
 use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::View;
 
+mod listings;
+
+use listings::{functions, properties};
+
 /// Name of the catalogue.
 pub const CATALOG: &str = "meetnet";
 /// Name of the schema that holds the datasets.
 pub const SCHEMA: &str = "public";
 /// Name of the view that describes functions. A dataset of this name hides it.
 const FUNCTIONS: &str = "functions";
+/// Name of the view that says what long datasets measure, and in which unit. A dataset of this name hides it.
+const PROPERTIES: &str = "properties";
 /// What follows the name of a dataset in the name of its history. No dataset id ends in it.
 pub const HISTORY_SUFFIX: &str = "_history";
 
@@ -58,8 +65,10 @@ pub(crate) struct SnapshotTables {
     pub(crate) metadata_cache: Arc<FileMetadataCache>,
     pub(crate) noticed: Arc<NoticedFiles>,
     pub(crate) ordered_groups_max: usize,
-    /// Set while the statement is planned, where a table function is called with what changes, such as `now()`. Its plan
-    /// has the value of this once, and does not show where that came from.
+    /// What is declared now; None: what comes with the program.
+    pub(crate) declarations: Option<Arc<Declarations>>,
+    /// Set while the statement is planned, where a table function is called with what changes, such as `now()`, or where it
+    /// reads what a new configuration may change. Its plan has the value of this once, and does not show where that came from.
     pub(crate) is_unsteady: AtomicBool,
 }
 
@@ -79,12 +88,22 @@ impl SnapshotTables {
             .filter(|table| self.session == SessionKind::Private || table.declaration.is_public())
     }
 
-    /// Returns the visible tables' names: each dataset, then its history; the view of functions last.
+    /// Returns the visible tables' names: each dataset, then its history; the views of properties and functions last.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        let view = self.get(FUNCTIONS).is_none().then(|| FUNCTIONS.to_owned());
+        let views = [PROPERTIES, FUNCTIONS].into_iter();
+        let views = views.filter(|name| self.get(name).is_none());
         self.visible()
             .flat_map(|(id, _)| [id.to_string(), format!("{id}{HISTORY_SUFFIX}")])
-            .chain(view)
+            .chain(views.map(str::to_owned))
+    }
+
+    /// Returns what a view beside the datasets lists; None where there is none of that name.
+    fn listing(&self, name: &str) -> Option<NamedColumns> {
+        match name {
+            FUNCTIONS => Some(functions()),
+            PROPERTIES => Some(properties(self)),
+            _ => None,
+        }
     }
 
     /// Returns the table and the view that a name means in this statement.
@@ -100,11 +119,16 @@ impl SnapshotTables {
         Some((self.get(dataset)?, view(true)))
     }
 
+    /// Returns what is declared of a dataset or of the one that a history is of; None for other views.
+    pub(crate) fn declaration_of(&self, name: &str) -> Option<&Arc<DatasetDeclaration>> {
+        self.named(name).map(|(table, _)| &table.declaration)
+    }
+
     /// Returns the columns of a name of [`Self::names`].
     pub(crate) fn schema_of(&self, name: &str) -> SchemaRef {
         match self.named(name) {
             Some((table, _)) => public_schema(&table.declaration),
-            None => schema_of(&functions()),
+            None => schema_of(&self.listing(name).unwrap_or_else(functions)),
         }
     }
 
@@ -209,9 +233,11 @@ impl SchemaProvider for Datasets {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some((table, view)) = self.0.named(name) else {
-            return (name == FUNCTIONS)
-                .then(|| in_memory(functions()))
-                .transpose();
+            if name == PROPERTIES {
+                // No state of a table says whether an earlier answer still holds.
+                self.0.is_unsteady.store(true, Ordering::Relaxed);
+            }
+            return self.0.listing(name).map(in_memory).transpose();
         };
         if let Some(as_of) = view.as_of {
             check_settled(table, as_of)?;
@@ -220,7 +246,7 @@ impl SchemaProvider for Datasets {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.named(name).is_some() || name == FUNCTIONS
+        self.0.named(name).is_some() || [FUNCTIONS, PROPERTIES].contains(&name)
     }
 }
 
@@ -258,7 +284,7 @@ fn information_table(name: &str, of: &SnapshotTables) -> Option<NamedColumns> {
 pub enum TableKind {
     /// A dataset.
     Dataset,
-    /// Derived from what is stored: a history, the list of functions.
+    /// Derived from what is stored or declared: a history, the lists of functions and of properties.
     View,
     /// Of the information schema.
     System,
@@ -279,7 +305,8 @@ pub struct TableDescription {
     pub key: Vec<String>,
 }
 
-/// Describes every table that a session sees: datasets with histories, the list of functions, the information schema.
+/// Describes every table that a session sees: datasets with histories, the lists of functions and of properties, the
+/// information schema.
 pub(crate) fn table_descriptions(of: &SnapshotTables) -> Vec<TableDescription> {
     let named = of.names().map(|name| {
         let dataset = of.get(&name);
@@ -395,21 +422,6 @@ fn tables(tables: &SnapshotTables) -> NamedColumns {
         ("table_schema", constant(SCHEMA, rows)),
         ("table_name", texts(names.iter().cloned().map(Some))),
         ("table_type", texts(types)),
-    ]
-}
-
-/// What the functions for analysts are, in their own words.
-fn functions() -> NamedColumns {
-    let text = |of: fn(&'static FunctionDescription) -> Option<&'static str>| {
-        texts(descriptions().map(|function| of(function).map(str::to_owned)))
-    };
-    vec![
-        ("name", text(|function| Some(function.name))),
-        ("kind", text(|function| Some(function.kind.as_str()))),
-        ("signature", text(|function| Some(function.signature))),
-        ("description", text(|function| Some(function.description))),
-        ("unit", text(|function| function.unit)),
-        ("example", text(|function| Some(function.example))),
     ]
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn declaration(id: &str, kind: DatasetKind) -> Arc<DatasetDeclaration
         "column": [
             { "name": "segment_id", "type": "int", "required": true },
             { "name": "time", "type": "timestamp", "required": true },
-            { "name": "car", "type": "float", "unit": "1/h" },
+            { "name": "car", "type": "float", "unit": "1/h", "title": { "nl": "auto's", "en": "cars", "fr": "voitures" } },
             { "name": "place", "type": "text" },
             { "name": "speed_hist", "type": "float_list", "unit": "%" },
         ],

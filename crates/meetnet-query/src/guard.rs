@@ -24,9 +24,11 @@ const OPERATORS_MAX: usize = 2_000;
 const BRACKETS_MAX: usize = 200;
 /// Commas: each parts two expressions, columns or values, and planning looks at all of them many times.
 const COMMAS_MAX: usize = 20_000;
-/// Words of PostgreSQL's dialect that become a comparison with every type or every dataset, and how often they may stand
+/// Words of PostgreSQL's dialect that become a comparison with every type, dataset or column, and how often they may stand
 /// in a statement: its plan grows by a hundred expressions with each.
-const LISTING: [&str; 3] = ["format_type", "regclass", "regtype"];
+const LISTING: [&str; 4] = ["format_type", "obj_description", "regclass", "regtype"];
+/// The same of every column, which are ten times as many: each counts as ten of those.
+const LISTING_COLUMNS: &str = "col_description";
 const LISTINGS_MAX: usize = 100;
 /// Columns of any step of a plan; what PostgreSQL takes, about.
 const COLUMNS_MAX: usize = 1_600;
@@ -101,12 +103,12 @@ pub(crate) fn check_request(
             ),
         ));
     }
-    let listings = tokens.iter().filter(|token| is_listing(token)).count();
+    let listings: usize = tokens.iter().map(listings_of).sum();
     if request.dialect == Dialect::Postgres && listings > LISTINGS_MAX {
         return Err(QueryError::new(
             QueryErrorKind::TooLarge,
             format!(
-                "the statement has {} {listings} times; at most {LISTINGS_MAX} are read",
+                "the statement has {} and {LISTING_COLUMNS} {listings} times, the last counted as ten; at most {LISTINGS_MAX} are read",
                 LISTING.join(", ")
             ),
         ));
@@ -198,13 +200,16 @@ fn is_operator(token: &Token) -> bool {
     }
 }
 
-fn is_listing(token: &Token) -> bool {
+/// Returns as how many listings a token counts.
+fn listings_of(token: &Token) -> usize {
     let Token::Word(word) = token else {
-        return false;
+        return 0;
     };
-    LISTING
-        .iter()
-        .any(|listing| word.value.eq_ignore_ascii_case(listing))
+    if word.value.eq_ignore_ascii_case(LISTING_COLUMNS) {
+        return 10;
+    }
+    let mut listings = LISTING.iter();
+    usize::from(listings.any(|listing| word.value.eq_ignore_ascii_case(listing)))
 }
 
 /// Returns how many brackets stand inside each other.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::LicenceId;
 
 use crate::audit::Audit;
@@ -59,6 +61,8 @@ pub struct QueryOptions {
     pub ordered_groups_max: usize,
     /// Who is told of every statement; None: nobody.
     pub audit: Option<Arc<dyn Audit>>,
+    /// What is declared now, whose properties the view `properties` lists; None: what comes with the program.
+    pub declarations: Option<Arc<ArcSwap<Declarations>>>,
 }
 
 impl Default for QueryOptions {
@@ -89,6 +93,7 @@ impl Default for QueryOptions {
             answer_batches_max: 3,
             ordered_groups_max: 64,
             audit: None,
+            declarations: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From the text of a statement to the plan that is checked and run, and what can be said of it before it runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -30,21 +31,34 @@ pub(crate) struct Planned {
     pub(crate) names: ShownNames,
 }
 
-/// What clients call the columns of a plan; None: as the plan does.
-pub(crate) struct ShownNames(Option<Vec<String>>);
+/// What clients call the columns of a plan.
+pub(crate) enum ShownNames {
+    /// As the plan does.
+    AsPlanned,
+    /// So, one after the other.
+    InOrder(Vec<String>),
+    /// So, by what the plan calls them; as the plan does where that is not among them.
+    ByPlanned(BTreeMap<String, String>),
+}
 
 impl ShownNames {
     /// Returns a schema with the names that clients know.
     pub(crate) fn of(&self, schema: SchemaRef) -> SchemaRef {
-        match &self.0 {
-            Some(names) if names.len() == schema.fields().len() => {
-                let fields = schema.fields().iter().zip(names);
-                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
-                let fields: Vec<Field> = fields.collect();
-                Arc::new(Schema::new(fields))
-            }
-            _ => schema,
-        }
+        let fields = schema.fields().iter();
+        let renamed: Vec<Field> = match self {
+            Self::InOrder(names) if names.len() == schema.fields().len() => fields
+                .zip(names)
+                .map(|(field, name)| field.as_ref().clone().with_name(name))
+                .collect(),
+            Self::ByPlanned(names) if !names.is_empty() => fields
+                .map(|field| {
+                    let name = names.get(field.name()).unwrap_or(field.name());
+                    field.as_ref().clone().with_name(name)
+                })
+                .collect(),
+            _ => return schema,
+        };
+        Arc::new(Schema::new(renamed))
     }
 }
 
@@ -68,7 +82,7 @@ pub(crate) async fn planned(
     let statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
     let (statement, names) = match request.dialect {
-        Dialect::Generic => (statement, None),
+        Dialect::Generic => (statement, ShownNames::AsPlanned),
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables);
             (rewritten.statement, rewritten.names)
@@ -76,10 +90,7 @@ pub(crate) async fn planned(
     };
     let plan = session.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
-    Ok(Planned {
-        plan,
-        names: ShownNames(names),
-    })
+    Ok(Planned { plan, names })
 }
 
 /// Refuses by its word what would change something: its plan would be refused as well, but only where its values fit the

@@ -127,6 +127,11 @@ impl Shared {
             metadata_cache: self.sessions.metadata_cache(),
             noticed: Arc::clone(noticed),
             ordered_groups_max: self.options.ordered_groups_max,
+            declarations: self
+                .options
+                .declarations
+                .as_ref()
+                .map(|now| now.load_full()),
             is_unsteady: AtomicBool::new(false),
         })
     }

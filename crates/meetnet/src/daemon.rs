@@ -196,7 +196,7 @@ impl Daemon {
         }
         // One for all protocols: its limits are of the machine, not of a listener.
         let query = if listeners.take_queries() {
-            Some(query_service(&config, &snapshot)?)
+            Some(query_service(&config, &snapshot, &declarations)?)
         } else {
             None
         };
@@ -429,13 +429,18 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn query_service(config: &Config, snapshot: &SharedSnapshot) -> Result<QueryService, Failure> {
+fn query_service(
+    config: &Config,
+    snapshot: &SharedSnapshot,
+    declarations: &SharedDeclarations,
+) -> Result<QueryService, Failure> {
     let audit = config.audit.as_ref().map(AuditLog::start).transpose();
     let audit = audit
         .context("failed to start the audit log")
         .map_err(Failure::Usage)?;
     let options = QueryOptions {
         audit: audit.map(|log| Arc::new(log) as Arc<dyn Audit>),
+        declarations: Some(Arc::clone(declarations)),
         ..config.query.clone()
     };
     QueryService::new(options, Arc::clone(snapshot))

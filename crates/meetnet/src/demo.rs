@@ -59,6 +59,14 @@ pub(crate) struct DemoOptions {
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     admin: Option<SocketAddr>,
 
+    /// Clients of PostgreSQL, such as psql, DBeaver and Grafana [default: as in DIR/meetnet.toml, off at first]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    pg: Option<SocketAddr>,
+
+    /// Clients of Arrow Flight SQL, such as ADBC [default: as in DIR/meetnet.toml, off at first]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    flight: Option<SocketAddr>,
+
     /// The demo's MQTT broker, on loopback [default: as last time, 127.0.0.1:1883 at first]
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     mqtt: Option<SocketAddr>,
@@ -194,6 +202,8 @@ fn override_config(
         ("HTTP", options.http),
         ("INGEST_HTTP", options.ingest_http),
         ("ADMIN", options.admin),
+        ("PG", options.pg),
+        ("FLIGHT", options.flight),
     ] {
         if let Some(address) = address {
             environment.set(format!("MEETNET_{section}__LISTEN"), address.to_string());
@@ -215,7 +225,7 @@ fn with_flags(failure: Failure) -> Failure {
     match failure {
         Failure::Usage(error) if error.to_string().starts_with("cannot listen on") => {
             Failure::Usage(error.context(
-                "a port of the demo is taken; choose others with --http, --ingest-http and --admin",
+                "a port of the demo is taken; choose others with --http, --ingest-http, --admin, --pg and --flight",
             ))
         }
         failure => failure,
@@ -236,6 +246,16 @@ fn print_addresses(daemon: &Daemon, folder: &Folder, broker: SocketAddr) {
     }
     if let Some(admin) = addresses.admin {
         println!("  operations  http://{admin}/");
+    }
+    if let Some(pg) = addresses.pg {
+        println!(
+            "  PostgreSQL  psql -h {} -p {} -U public meetnet",
+            pg.ip(),
+            pg.port()
+        );
+    }
+    if let Some(flight) = addresses.flight {
+        println!("  Flight SQL  grpc://{flight}");
     }
     println!("  MQTT        mqtt://{broker}");
 }
@@ -335,10 +355,5 @@ async fn live(
 #[cfg(test)]
 pub(crate) fn default_config_toml() -> String {
     let mqtt = MQTT_DEFAULT.parse().expect("the default address");
-    files::config_toml(
-        files::HTTP_DEFAULT,
-        files::INGEST_HTTP_DEFAULT,
-        files::ADMIN_DEFAULT,
-        mqtt,
-    )
+    files::config_toml(&files::Listeners::default(), mqtt)
 }

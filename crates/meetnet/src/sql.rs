@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
 use clap::Args;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::ids::LicenceId;
@@ -210,6 +211,7 @@ fn query_service(config: &Config, snapshot: SharedSnapshot) -> Result<QueryServi
         query_time_max: TIME_LIMIT_NONE,
         answer_time_max: TIME_LIMIT_NONE,
         answer_bytes_max: u64::MAX,
+        declarations: Some(Arc::new(ArcSwap::new(Arc::clone(&config.declarations)))),
         ..config.query.clone()
     };
     QueryService::new(options, snapshot)

@@ -11,6 +11,7 @@ mod declarations;
 mod derived;
 mod described;
 mod erase;
+mod exports;
 mod files;
 mod flight;
 mod postgres;

@@ -66,6 +66,7 @@ async fn psql_looks_around_and_asks() {
     push_noise(&installation, 1).await;
     for (command, expected) in [
         (r"\dt", &["public | traffic", "| table | meetnet"][..]),
+        (r"\dt+", &["Traffic counts"]),
         (r"\d", &["traffic_history", "| view"]),
         (r"\l", &["meetnet", "UTF8"]),
         (
@@ -79,7 +80,14 @@ async fn psql_looks_around_and_asks() {
             ],
         ),
         (r"\dn", &["public"]),
-        (r"\d+ traffic", &["speed_hist", "Access method: heap"]),
+        (
+            r"\d+ traffic",
+            &[
+                "speed_hist",
+                "Length of the interval (s)",
+                "Access method: heap",
+            ],
+        ),
         (r"\dn+", &["Access privileges", "public"]),
         (r"\dp", &["Column privileges", "traffic"]),
         (r"\conninfo", &["as user \"public\""]),
@@ -169,6 +177,10 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "list": 48,
                 "cursor": 72,
                 "refused": "25006",
+                "cancelled": "57014",
+                "too long": "57014",
+                "after": 1,
+                "comments": ["Traffic counts", "Length of the interval (s)"],
                 "tables": ["noise", "traffic"],
                 "columns": {"segment_id": "BIGINT", "time": "TIMESTAMP", "car": "DOUBLE PRECISION"},
                 "sums": [[1, 276.0], [2, 276.0]],

@@ -1,8 +1,10 @@
 //! Names of answers' columns: as PostgreSQL gives them to clients, and such that no two are the same for the planner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+};
 
 use super::emptiness::last_part;
 
@@ -20,11 +22,14 @@ pub(super) fn names(query: &Query) -> Option<Vec<String>> {
     select.projection.iter().map(name).collect()
 }
 
-/// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts.
-pub(super) fn make_distinct(query: &mut Query) {
+/// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts, or a column
+/// beside a `*` that has it as well. Returns what PostgreSQL calls those whose name was made up, by that name.
+pub(super) fn make_distinct(query: &mut Query) -> BTreeMap<String, String> {
+    let mut made_up = BTreeMap::new();
     let Some(select) = first_select_mut(&mut query.body) else {
-        return;
+        return made_up;
     };
+    let stars = Stars::of(select);
     let mut taken: BTreeSet<String> = select
         .projection
         .iter()
@@ -40,7 +45,7 @@ pub(super) fn make_distinct(query: &mut Query) {
             continue;
         };
         let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if is_column && columns.insert(expr.to_string()) {
+        if is_column && !stars.may_have(expr) && columns.insert(expr.to_string()) {
             continue;
         }
         // `ORDER BY count` means a call by its name. A cast has the name of its column, which must go on meaning that.
@@ -48,11 +53,54 @@ pub(super) fn make_distinct(query: &mut Query) {
             .then(|| name_of(expr))
             .flatten()
             .filter(|name| taken.insert(name.clone()));
-        let alias = named.unwrap_or_else(|| format!("{UNNAMED}{position}"));
+        let alias = named.unwrap_or_else(|| {
+            let alias = format!("{UNNAMED}{position}");
+            let shown = name_of(expr).unwrap_or_else(|| UNNAMED.to_owned());
+            made_up.insert(alias.clone(), shown);
+            alias
+        });
         *item = SelectItem::ExprWithAlias {
             expr: expr.clone(),
             alias: Ident::with_quote('"', alias),
         };
+    }
+    made_up
+}
+
+/// The `*` and `c.*` of a projection.
+struct Stars {
+    /// There is a `*`: every column of every table.
+    has_all: bool,
+    /// The tables of `c.*`, in lower case.
+    tables: BTreeSet<String>,
+}
+
+impl Stars {
+    fn of(select: &Select) -> Self {
+        let items = &select.projection;
+        let tables = items.iter().filter_map(|item| match item {
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                Some(last_part(name))
+            }
+            _ => None,
+        });
+        Self {
+            tables: tables.collect(),
+            has_all: items
+                .iter()
+                .any(|item| matches!(item, SelectItem::Wildcard(_))),
+        }
+    }
+
+    /// Returns true for a column that they have too, or may have: a name without a table can be of any.
+    fn may_have(&self, column: &Expr) -> bool {
+        match column {
+            Expr::CompoundIdentifier(parts) if !self.has_all => {
+                let table = parts.iter().rev().nth(1);
+                table.is_some_and(|table| self.tables.contains(&table.value.to_lowercase()))
+            }
+            _ => self.has_all || !self.tables.is_empty(),
+        }
     }
 }
 

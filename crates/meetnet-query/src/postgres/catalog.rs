@@ -13,12 +13,15 @@ use super::types::PgType;
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, constant, in_memory, texts};
 use crate::table::schema::UNIT_KEY;
 
+mod comments;
 mod empty;
 pub(crate) mod information;
 
 use Same::{Bool, Int, NoList, Null, Text};
+use comments::pg_description;
 use empty::EMPTY;
 
+pub(crate) use comments::{Description, descriptions};
 pub(crate) use empty::{is_always_empty, is_null_texts};
 
 /// Name of the schema of PostgreSQL's own tables and functions.
@@ -37,17 +40,20 @@ const INFORMATION_SCHEMA_OID: i64 = 13_000;
 const DATABASE_OID: i64 = 16_383;
 const TABLESPACE_OID: i64 = 1663;
 const HEAP_OID: i64 = 2;
+/// Of the table of relations: what is said of one is said of a row of it.
+pub(super) const PG_CLASS_OID: i64 = 1259;
 /// The first OID that PostgreSQL gives to what users make.
 const FIRST_OID: i64 = 16_384;
 /// OIDs of relations are below this: drivers read them as 32 bits with a sign.
 const OIDS: i64 = 1 << 30;
 
 /// Tables of `pg_catalog` that have rows.
-const FILLED: [&str; 12] = [
+const FILLED: [&str; 13] = [
     "pg_am",
     "pg_attribute",
     "pg_class",
     "pg_database",
+    "pg_description",
     "pg_namespace",
     "pg_roles",
     "pg_settings",
@@ -58,7 +64,7 @@ const FILLED: [&str; 12] = [
     "pg_views",
 ];
 
-/// A dataset, a history or the view of functions.
+/// A dataset, a history or another view.
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
     /// From its name: the same in every session, and as long as the name is not taken by another.
@@ -112,6 +118,7 @@ pub(crate) fn pg_catalog_table(
         "pg_attribute" => pg_attribute(tables),
         "pg_class" => pg_class(tables),
         "pg_database" => pg_database(),
+        "pg_description" => pg_description(tables),
         "pg_namespace" => pg_namespace(),
         "pg_roles" => pg_roles(),
         "pg_settings" => pg_settings(),

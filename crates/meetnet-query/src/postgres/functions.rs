@@ -2,11 +2,12 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
+    Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Value,
 };
 
-use super::catalog::{DATABASE, OWNER, Relation};
+use super::catalog::{DATABASE, Description, OWNER, PG_CLASS_OID, Relation};
 use super::settings::setting;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
@@ -16,11 +17,9 @@ const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
 const UNKNOWN: [&str; 16] = [
-    "col_description",
     "inet_client_addr",
     "inet_server_addr",
     "inet_server_port",
-    "obj_description",
     "pg_get_constraintdef",
     "pg_get_expr",
     "pg_get_function_arguments",
@@ -31,13 +30,16 @@ const UNKNOWN: [&str; 16] = [
     "pg_get_ruledef",
     "pg_get_serial_sequence",
     "pg_get_viewdef",
+    "pg_postmaster_start_time",
+    "pg_tablespace_location",
     "shobj_description",
 ];
-const SIZES: [&str; 6] = [
+const SIZES: [&str; 7] = [
     "pg_backend_pid",
     "pg_database_size",
     "pg_indexes_size",
     "pg_relation_size",
+    "pg_stat_get_numscans",
     "pg_table_size",
     "pg_total_relation_size",
 ];
@@ -73,6 +75,7 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
             .and_then(literal)
             .and_then(setting)
             .map_or_else(null, text),
+        "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,
             PgType::all().map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name())),
@@ -107,6 +110,49 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
     Some(found)
 }
 
+/// More than a relation has columns.
+const COLUMN_NUMBERS: i64 = 1 << 11;
+
+/// Returns what is said of the relation or column that a call names by number; None where it is no such call. Of databases and
+/// schemas, whose numbers no relation has, nothing is said.
+pub(super) fn described(
+    name: &str,
+    function: &Function,
+    descriptions: impl FnOnce() -> Vec<Description>,
+) -> Option<Expr> {
+    let arguments = arguments(function);
+    let column = match name {
+        "obj_description" => number(0),
+        "col_description" => (*arguments.get(1)?).clone(),
+        _ => return None,
+    };
+    let big = |expr: Expr| cast(expr, DataType::BigInt(None));
+    let relation = binary(
+        big((*arguments.first()?).clone()),
+        BinaryOperator::Multiply,
+        number(COLUMN_NUMBERS),
+    );
+    let described = binary(relation, BinaryOperator::Plus, big(column));
+    let mut descriptions = descriptions();
+    if name == "obj_description" {
+        descriptions.retain(|said| said.column == 0);
+    }
+    if descriptions.is_empty() {
+        return Some(null());
+    }
+    let texts = descriptions.into_iter();
+    let texts = texts.map(|said| (said.oid * COLUMN_NUMBERS + said.column, said.text));
+    Some(case_else(&described, texts, null()))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
 fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return Vec::new();
@@ -118,6 +164,50 @@ fn arguments(function: &Function) -> Vec<&Expr> {
             _ => None,
         })
         .collect()
+}
+
+/// Returns what `format('%I.%I', …)` joins: texts (`%s`), and names (`%I`), which need no quotes here. None for anything
+/// else that it can do.
+fn formatted(arguments: &[&Expr]) -> Option<Expr> {
+    let (template, mut values) = (literal(arguments.first()?)?, arguments.iter().skip(1));
+    let (mut parts, mut between) = (Vec::new(), String::new());
+    let mut signs = template.chars();
+    while let Some(sign) = signs.next() {
+        if sign != '%' {
+            between.push(sign);
+            continue;
+        }
+        match signs.next()? {
+            '%' => between.push('%'),
+            's' | 'I' => {
+                parts.push(text(&std::mem::take(&mut between)));
+                parts.push(cast((*values.next()?).clone(), DataType::Text));
+            }
+            _ => return None,
+        }
+    }
+    parts.push(text(&between));
+    Some(call("concat", parts))
+}
+
+/// Returns the call of a function.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// A list of privileges means any of them.
@@ -132,7 +222,7 @@ fn is_granted(privileges: &Expr) -> bool {
 
 /// Tables of the catalogue by whose numbers descriptions say what they are of.
 const CATALOGUE_OIDS: [(&str, i64); 4] = [
-    ("pg_class", 1259),
+    ("pg_class", PG_CLASS_OID),
     ("pg_database", 1262),
     ("pg_namespace", 2615),
     ("pg_type", 1247),
@@ -149,7 +239,7 @@ pub(super) fn oid(name: &str, relations: &[Relation]) -> Option<i64> {
     }
 }
 
-/// Returns the OID of the relation that a parameter will name, as it is written in SQL.
+/// Returns the OID of the relation that a parameter or another text will name, as it is written in SQL.
 pub(super) fn oid_of_parameter(parameter: &Expr, relations: &[Relation]) -> Expr {
     let own = CATALOGUE_OIDS.iter().flat_map(|(name, oid)| {
         [
@@ -244,6 +334,10 @@ fn array<'a>(values: impl IntoIterator<Item = &'a str>) -> Expr {
 
 /// Returns the name of the number that an expression has.
 pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> Expr {
+    case_else(expr, names, text("???"))
+}
+
+fn case_else(expr: &Expr, names: impl Iterator<Item = (i64, String)>, otherwise: Expr) -> Expr {
     let conditions = names.map(|(value, name)| CaseWhen {
         condition: number(value),
         result: text(&name),
@@ -253,7 +347,7 @@ pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> E
         end_token: AttachedToken::empty(),
         operand: Some(Box::new(expr.clone())),
         conditions: conditions.collect(),
-        else_result: Some(Box::new(text("???"))),
+        else_result: Some(Box::new(otherwise)),
     }
 }
 

@@ -14,47 +14,54 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr,
-    TableFactor, VisitMut, VisitorMut,
+    self, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query,
+    SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
 use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, case, cast, literal, null, null_texts, number_or_null, oid, oid_of_parameter,
-    own_name, replaced,
+    boolean, call, case, cast, described, literal, null, null_texts, number_or_null, oid,
+    oid_of_parameter, own_name, replaced,
 };
 use crate::catalog::SnapshotTables;
+use crate::planning::ShownNames;
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
     pub(crate) statement: Statement,
-    /// What clients call the columns; None: as the plan does.
-    pub(crate) names: Option<Vec<String>>,
+    pub(crate) names: ShownNames,
 }
 
 /// Rewrites a statement that was read in PostgreSQL's dialect.
 pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Rewritten {
-    let mut names = None;
+    let mut names = ShownNames::AsPlanned;
     if let Some(parsed) = parsed(&mut statement) {
         let mut rewriter = Rewriter {
+            tables,
             relations: catalog::relations(tables),
         };
         if let ast::Statement::Query(query) = &mut *parsed {
-            names = aliases::names(query);
-            match &names {
-                Some(names) if is_empty(query) => *query = no_rows(query, names),
-                _ => aliases::make_distinct(query),
-            }
+            names = match aliases::names(query) {
+                Some(names) if is_empty(query) => {
+                    *query = no_rows(query, &names);
+                    ShownNames::InOrder(names)
+                }
+                Some(names) => {
+                    aliases::make_distinct(query);
+                    ShownNames::InOrder(names)
+                }
+                // A `*` stands for columns that nobody has counted yet.
+                None => ShownNames::ByPlanned(aliases::make_distinct(query)),
+            };
         }
         // The visitor never breaks.
         let _ = parsed.visit(&mut rewriter);
     }
     if matches!(statement, Statement::Explain(_)) {
         // Its columns are those of every plan.
-        names = None;
+        names = ShownNames::AsPlanned;
     }
     Rewritten { statement, names }
 }
@@ -134,11 +141,12 @@ const TEXTS: [&str; 16] = [
     "yes_or_no",
 ];
 
-struct Rewriter {
+struct Rewriter<'a> {
+    tables: &'a SnapshotTables,
     relations: Vec<Relation>,
 }
 
-impl VisitorMut for Rewriter {
+impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
@@ -194,13 +202,17 @@ impl VisitorMut for Rewriter {
     }
 }
 
-impl Rewriter {
+impl Rewriter<'_> {
     fn rewrite(&self, expr: &mut Expr) -> Option<Expr> {
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
                 if let Some(other) = replaced(&name, function, &self.relations) {
                     return Some(other);
+                }
+                let descriptions = || catalog::descriptions(self.tables);
+                if let Some(text) = described(&name, function, descriptions) {
+                    return Some(text);
                 }
                 let name = match name.as_str() {
                     "array_upper" => "array_length",
@@ -251,7 +263,7 @@ impl Rewriter {
                     let found = name.parse().ok().or_else(|| oid(name, &self.relations));
                     return Some(number_or_null(found));
                 }
-                if is_parameter(expr) {
+                if is_parameter(expr) || is_text(expr) {
                     return Some(oid_of_parameter(expr, &self.relations));
                 }
                 let names = self.relations.iter();
@@ -284,6 +296,16 @@ fn is_parameter(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, ast::Value::Placeholder(_)),
         Expr::Nested(expr) | Expr::Cast { expr, .. } => is_parameter(expr),
+        _ => false,
+    }
+}
+
+/// Returns true for what is a text whatever it is made of, such as `format('%I.%I', …)`.
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => *data_type == DataType::Text,
+        Expr::Function(function) => last_part(&function.name) == "concat",
+        Expr::Nested(expr) => is_text(expr),
         _ => false,
     }
 }
@@ -327,21 +349,7 @@ fn pick_one(query: &mut Query) {
     query.order_by = None;
     query.limit_clause = None;
     query.fetch = None;
-    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(expr.clone()));
-    *expr = Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("max")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![argument],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    });
+    *expr = call("max", vec![expr.clone()]);
 }
 
 /// Returns true for a column, a constant, and what compares such.

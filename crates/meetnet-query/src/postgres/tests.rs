@@ -12,6 +12,7 @@ use crate::options::{Dialect, QueryRequest};
 use crate::parameters::positional;
 
 mod clients;
+mod dbeaver;
 mod psql;
 
 fn request(sql: &str) -> QueryRequest {
@@ -262,6 +263,10 @@ async fn what_is_compared_with_every_type_stands_in_a_statement_so_often_and_no_
             Err(QueryErrorKind::TooLarge),
         ),
         ("20::RegClass::text, ", 101, Err(QueryErrorKind::TooLarge)),
+        ("obj_description(1), ", 100, Ok(())),
+        ("obj_description(1), ", 101, Err(QueryErrorKind::TooLarge)),
+        ("col_description(1, 1), ", 10, Ok(())),
+        ("col_description(1, 1), ", 11, Err(QueryErrorKind::TooLarge)),
     ] {
         let answer = database.answer(request(&texts(written, times))).await;
         let found = answer.map(|_| ()).map_err(|error| error.kind);

@@ -15,9 +15,22 @@ use super::history::Totals;
 const CONFIG: &str = "meetnet.toml";
 const STATE: &str = "demo.json";
 
-pub(super) const HTTP_DEFAULT: &str = "127.0.0.1:8080";
-pub(super) const INGEST_HTTP_DEFAULT: &str = "127.0.0.1:8081";
-pub(super) const ADMIN_DEFAULT: &str = "127.0.0.1:8082";
+const HTTP_DEFAULT: &str = "127.0.0.1:8080";
+const INGEST_HTTP_DEFAULT: &str = "127.0.0.1:8081";
+const ADMIN_DEFAULT: &str = "127.0.0.1:8082";
+const PG_DEFAULT: &str = "127.0.0.1:5432";
+const FLIGHT_DEFAULT: &str = "127.0.0.1:32010";
+
+/// Where the written configuration listens; None: as demos do that are not told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Listeners {
+    pub(super) http: Option<SocketAddr>,
+    pub(super) ingest_http: Option<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+    /// Off where it is None, since many machines have a PostgreSQL of their own; so is `flight`.
+    pub(super) pg: Option<SocketAddr>,
+    pub(super) flight: Option<SocketAddr>,
+}
 
 /// The push endpoint to try.
 pub(super) const PUSH_SOURCE: &str = "try";
@@ -163,22 +176,31 @@ impl Folder {
         if path.exists() {
             return Ok(false);
         }
-        let text = |address: Option<SocketAddr>, default: &str| {
-            address.map_or_else(|| default.to_owned(), |address| address.to_string())
+        let listeners = Listeners {
+            http: options.http,
+            ingest_http: options.ingest_http,
+            admin: options.admin,
+            pg: options.pg,
+            flight: options.flight,
         };
-        let config = config_toml(
-            &text(options.http, HTTP_DEFAULT),
-            &text(options.ingest_http, INGEST_HTTP_DEFAULT),
-            &text(options.admin, ADMIN_DEFAULT),
-            mqtt,
-        );
+        let config = config_toml(&listeners, mqtt);
         fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(true)
     }
 }
 
 /// Returns the configuration that the demo writes.
-pub(super) fn config_toml(http: &str, ingest_http: &str, admin: &str, mqtt: SocketAddr) -> String {
+pub(super) fn config_toml(listeners: &Listeners, mqtt: SocketAddr) -> String {
+    let text = |address: Option<SocketAddr>, default: &str| {
+        address.map_or_else(|| default.to_owned(), |address| address.to_string())
+    };
+    let http = text(listeners.http, HTTP_DEFAULT);
+    let ingest_http = text(listeners.ingest_http, INGEST_HTTP_DEFAULT);
+    let admin = text(listeners.admin, ADMIN_DEFAULT);
+    let pg = text(listeners.pg, PG_DEFAULT);
+    let flight = text(listeners.flight, FLIGHT_DEFAULT);
+    let off = |address: Option<SocketAddr>| if address.is_none() { "# " } else { "" };
+    let (pg_off, flight_off) = (off(listeners.pg), off(listeners.flight));
     let sources = sources_toml(mqtt);
     format!(
         r#"# The configuration of `meetnet demo`: written once, then yours. `meetnet config check` says what it means;
@@ -202,6 +224,14 @@ listen = "{ingest_http}"
 
 [admin]                         # metrics and operations page: not for the public
 listen = "{admin}"
+
+# Clients of PostgreSQL: psql, DBeaver, Grafana. `meetnet demo --pg {pg}` does the same.
+{pg_off}[pg]
+{pg_off}listen = "{pg}"
+
+# Clients of Arrow Flight SQL: ADBC. `meetnet demo --flight {flight}` does the same.
+{flight_off}[flight]
+{flight_off}listen = "{flight}"
 
 {sources}
 # A push endpoint to try:

@@ -1,4 +1,4 @@
-use super::files::{Folder, State};
+use super::files::{Folder, Listeners, State};
 use super::grouped;
 
 #[test]
@@ -31,7 +31,7 @@ fn what_the_demo_remembers_is_read_back() {
 fn only_sources_at_the_demos_broker_follow_it() {
     let dir = tempfile::tempdir().unwrap();
     let broker = "127.0.0.1:1883".parse().unwrap();
-    let config = super::files::config_toml("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", broker);
+    let config = super::files::config_toml(&Listeners::default(), broker);
     let edited = config.replacen("mqtt://127.0.0.1:1883", "mqtt://mosquitto", 1);
     std::fs::write(dir.path().join("meetnet.toml"), edited).unwrap();
     let state = State::new(3, 0, broker);

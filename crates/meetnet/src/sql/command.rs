@@ -12,7 +12,7 @@ mod tests;
 
 /// What `\?` prints.
 pub(super) const HELP: &str = r"\d            tables; \dt is the same
-\d TABLE      columns of a table, with types and units
+\d TABLE      columns of a table, with types and units, and what it measures
 \df [WORD]    functions for sensor data; with a word, those whose name or description has it
 \format NAME  how answers look: table, csv, json, ndjson, arrow, parquet; alone: what is set
 \o FILE       writes the next answer to a file

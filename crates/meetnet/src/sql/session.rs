@@ -86,6 +86,14 @@ impl Session<'_> {
                     return Err(Failure::Work(anyhow!(message)));
                 }
                 self.describe(columns_of(&table)).await?;
+                let properties = properties_of(&table);
+                let known = self
+                    .target
+                    .whole(&Question::new(properties.as_str()))
+                    .await?;
+                if !known.rows.is_empty() {
+                    self.describe(properties).await?;
+                }
             }
             Command::Functions(word) => self.describe(functions(word.as_deref())).await?,
             Command::Timing(wanted) => {
@@ -226,6 +234,14 @@ fn columns_of(table: &str) -> String {
     format!(
         "SELECT column_name AS \"column\", data_type AS type, unit, CASE is_nullable WHEN 'YES' THEN '' ELSE 'always' END \
          AS has_value FROM information_schema.columns WHERE table_name = {} ORDER BY ordinal_position",
+        quoted(table)
+    )
+}
+
+/// What a long dataset measures: its column `value` has the unit of the row's property.
+fn properties_of(table: &str) -> String {
+    format!(
+        "SELECT property, unit, title FROM properties WHERE {} IN (dataset, concat(dataset, '_history')) ORDER BY property",
         quoted(table)
     )
 }

@@ -126,6 +126,31 @@ fn a_demo_without_history_answers_and_stops() {
 }
 
 #[test]
+fn clients_of_postgresql_and_of_flight_connect_where_they_are_wanted() {
+    let (_parent, dir) = folder();
+    let free = "127.0.0.1:0";
+    let wanted = ["--no-history", "--pg", free, "--flight", free];
+    let mut demo = Running::start(&arguments(&dir, &wanted));
+    let psql = demo.wait_for("PostgreSQL  psql -h 127.0.0.1 -p ");
+    let pg: u16 = psql
+        .strip_suffix(" -U public meetnet")
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_else(|| panic!("{psql}"));
+    let flight = demo.wait_for("Flight SQL  grpc://");
+    for address in [format!("127.0.0.1:{pg}"), flight] {
+        let connected = std::net::TcpStream::connect(&address);
+        assert!(connected.is_ok(), "{address}: {connected:?}");
+    }
+    demo.stop();
+    // They are written down: whoever starts the demo again has them, too.
+    let config = std::fs::read_to_string(Path::new(&dir).join("meetnet.toml"));
+    let config = config.expect("the configuration");
+    for section in ["\n[pg]\nlisten = ", "\n[flight]\nlisten = "] {
+        assert!(config.contains(section), "{config}");
+    }
+}
+
+#[test]
 fn a_second_demo_continues_and_does_not_double() {
     const COUNTS: [&str; 5] = [
         "traffic WHERE interval_s = 3600",

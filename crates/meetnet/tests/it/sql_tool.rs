@@ -135,6 +135,8 @@ fn a_service_and_a_folder_are_asked_alike() {
             "heat_history",
             "sensor_id",
             "timestamp",
+            "air_temperature",
+            "Air temperature",
             "time_bucket(interval, time",
             "timing is on",
             "20.5",

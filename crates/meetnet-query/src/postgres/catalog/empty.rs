@@ -38,10 +38,6 @@ pub(super) const EMPTY: [(&str, &str); 37] = [
         "pg_depend",
         "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t",
     ),
-    (
-        "pg_description",
-        "objoid:i classoid:i objsubid:i description:t",
-    ),
     ("pg_enum", "oid:i enumtypid:i enumsortorder:i enumlabel:t"),
     (
         "pg_event_trigger",
@@ -82,6 +78,7 @@ pub(super) const EMPTY: [(&str, &str); 37] = [
     ),
     ("pg_opclass", "oid:i opcname:t opcnamespace:i"),
     ("pg_operator", "oid:i oprname:t oprnamespace:i"),
+    ("pg_opfamily", "oid:i opfname:t opfnamespace:i opfmethod:i"),
     (
         "pg_partitioned_table",
         "partrelid:i partstrat:t partnatts:i",
@@ -93,7 +90,7 @@ pub(super) const EMPTY: [(&str, &str); 37] = [
     (
         "pg_proc",
         "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prorettype:i proargtypes:t proargnames:t \
-         proretset:b",
+         proargdefaults:t proretset:b",
     ),
     ("pg_publication", "oid:i pubname:t puballtables:b"),
     ("pg_range", "rngtypid:i rngsubtype:i"),

@@ -122,8 +122,8 @@ async fn jdbc_lists_tables_and_keys() {
          ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME",
         &[
             "table_cat|table_schem|table_name|table_type|remarks",
-            "-|public|counts|TABLE|-",
-            "-|public|counts_history|VIEW|-",
+            "-|public|counts|TABLE|test",
+            "-|public|counts_history|VIEW|test, every version of each row",
         ],
     )
     .await;
@@ -177,8 +177,8 @@ async fn dbeaver_builds_its_tree() {
          ORDER BY c.relname LIMIT 2",
         &[
             "relname|relkind|description|size",
-            "counts|r|-|0",
-            "counts_history|v|-|0",
+            "counts|r|test|0",
+            "counts_history|v|test, every version of each row|0",
         ],
     )
     .await;
@@ -220,7 +220,7 @@ async fn grafana_finds_tables_and_columns() {
                AND table_name NOT LIKE '%history'
              ORDER BY CASE WHEN {in_path} THEN 0 ELSE 1 END, 1"
         ),
-        &["table", "counts", "functions", "revised"],
+        &["table", "counts", "functions", "properties", "revised"],
     )
     .await;
     check(
@@ -266,6 +266,22 @@ async fn metabase_syncs_its_fields() {
         ],
     )
     .await;
+    check(
+        &database,
+        "SELECT CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN FORMAT('%s', c.udt_name)
+             ELSE FORMAT('\"%s\".\"%s\"', c.udt_schema, c.udt_name) END AS \"database-type\",
+           FORMAT('100 %% of %I.%I', c.table_schema, c.column_name) AS named,
+           COL_DESCRIPTION(CAST(CAST(FORMAT('%I.%I', CAST(c.table_schema AS TEXT), CAST(c.table_name AS TEXT)) AS REGCLASS) AS OID),
+             c.ordinal_position) AS \"field-comment\"
+         FROM information_schema.columns AS c
+         WHERE c.table_name = 'counts' AND c.column_name IN ('segment_id', 'car') ORDER BY c.ordinal_position",
+        &[
+            "database-type|named|field-comment",
+            "int8|100 % of public.segment_id|-",
+            "float8|100 % of public.car|cars (1/h)",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -296,7 +312,7 @@ async fn qgis_looks_for_layers() {
         &[
             "attname|format_type|description",
             "segment_id|bigint|-",
-            "car|double precision|-",
+            "car|double precision|cars (1/h)",
         ],
     )
     .await;

@@ -145,6 +145,65 @@ async fn psql_describes_a_table() {
     }
 }
 
+/// `\dt+`, `\d+` and `\dd`: what declarations say stands where people look for it.
+#[tokio::test]
+async fn psql_tells_what_tables_and_columns_mean() {
+    let database = Database::new();
+    check(
+        &database,
+        r#"SELECT c.relname as "Name", pg_catalog.obj_description(c.oid, 'pg_class') as "Description"
+           FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relname IN ('counts', 'counts_history', 'functions') ORDER BY 1"#,
+        &[
+            "Name|Description",
+            "counts|test",
+            "counts_history|test, every version of each row",
+            "functions|-",
+        ],
+    )
+    .await;
+    let oid = oid(&database, "counts").await;
+    check(
+        &database,
+        &format!(
+            "SELECT a.attname, a.attstorage, pg_catalog.col_description(a.attrelid, a.attnum)
+             FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = '{oid}' AND a.attnum IN (1, 3, 5, 6) AND NOT a.attisdropped ORDER BY a.attnum"
+        ),
+        &[
+            "attname|attstorage|col_description",
+            "segment_id|p|-",
+            "car|p|cars (1/h)",
+            "speed_hist|p|%",
+            "quality|p|Quality (QARTOD): 1 pass, 2 not evaluated, 3 suspect, 4 fail, 9 missing.",
+        ],
+    )
+    .await;
+    // A private dataset does not exist here either.
+    check(
+        &database,
+        "SELECT count(*) FROM pg_description d LEFT JOIN pg_class c ON c.oid = d.objoid WHERE c.oid IS NULL",
+        &["count", "0"],
+    )
+    .await;
+    // Of rules, constraints and the like, which is what \dd lists.
+    check(
+        &database,
+        r#"SELECT DISTINCT tt.name AS "Name", d.description AS "Description"
+           FROM (
+             SELECT pgc.oid as oid, pgc.tableoid AS tableoid, CAST(pgc.conname AS pg_catalog.text) as name
+             FROM pg_catalog.pg_constraint pgc JOIN pg_catalog.pg_class c ON c.oid = pgc.conrelid
+             UNION ALL
+             SELECT opf.oid as oid, opf.tableoid as tableoid, CAST(opf.opfname AS pg_catalog.text) AS name
+             FROM pg_catalog.pg_opfamily opf JOIN pg_catalog.pg_am am ON opf.opfmethod = am.oid
+           ) AS tt JOIN pg_catalog.pg_description d
+             ON (tt.oid = d.objoid AND tt.tableoid = d.classoid AND d.objsubid = 0)
+           ORDER BY 1, 2"#,
+        &["Name|Description"],
+    )
+    .await;
+}
+
 /// With `+`, and of privileges and types: functions and operators of PostgreSQL's, over what nobody has here.
 #[tokio::test]
 async fn psql_describes_more() {

@@ -3,16 +3,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
-use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::ids::{DatasetId, LicenceId};
+use meetnet_model::schemas;
 
 use super::{service, text};
 use crate::error::QueryErrorKind;
 use crate::fixture;
-use crate::options::{QueryRequest, SessionKind};
+use crate::options::{QueryOptions, QueryRequest, SessionKind};
+use crate::service::QueryService;
+
+/// What a long dataset measures, and in which unit: by what is declared now, and of what a session may see.
+#[tokio::test]
+async fn properties_are_those_declared_now_of_datasets_that_are_seen() {
+    let lake = fixture::Lake::new();
+    for (id, kind) in [("heat", DatasetKind::Long), ("air", DatasetKind::Private)] {
+        lake.publish(lake.table(&fixture::declaration(id, kind)));
+    }
+    let declarations = schemas::builtin().into_declarations([]);
+    let now = Arc::new(ArcSwap::from_pointee(declarations.clone()));
+    let options = QueryOptions {
+        declarations: Some(Arc::clone(&now)),
+        ..QueryOptions::default()
+    };
+    let declared = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let units = "SELECT concat('units ', string_agg(dataset || ' ' || unit, ', ' ORDER BY dataset))
+                 FROM properties WHERE property IN ('air_temperature', 'no2')";
+    let check = async |service: &QueryService, request: QueryRequest, expected: &str| {
+        let told = text(service, request).await.expect("units");
+        assert!(told.contains(expected), "no `{expected}` in\n{told}");
+    };
+    for service in [&declared, &service(&lake)] {
+        check(service, QueryRequest::public(units), "units heat Cel ").await;
+        let private = QueryRequest::private(units);
+        check(service, private, "units air ug/m3, heat Cel ").await;
+    }
+    let mut changed = declarations;
+    for property in &mut changed.properties {
+        Arc::make_mut(property).unit = "K".to_owned();
+    }
+    now.store(Arc::new(changed));
+    check(&declared, QueryRequest::public(units), "units heat K ").await;
+    // No table tells that a unit has changed: such an answer is not kept, and has no tag.
+    for (sql, is_kept) in [
+        ("SELECT place FROM heat", true),
+        (
+            "SELECT unit FROM heat JOIN properties ON place = property",
+            false,
+        ),
+    ] {
+        let answer = declared.query(QueryRequest::public(sql)).await;
+        let state = answer.expect("an answer").state;
+        assert_eq!(state.is_some(), is_kept, "{sql}");
+    }
+}
 
 #[tokio::test]
 async fn private_datasets_exist_for_the_data_team_only() {

@@ -1,31 +1,31 @@
-//! What the common columns say, in the languages of the portal: every dataset has them, no declaration repeats them.
+//! What the common columns say, in the languages of declarations: every dataset has them, no declaration repeats them.
 
 use std::sync::LazyLock;
 
-use meetnet_model::common;
-use meetnet_model::texts::Texts;
+use crate::common;
+use crate::texts::Texts;
 
 /// One common column.
 #[derive(Debug)]
-pub(crate) struct CommonColumn {
+pub struct CommonColumn {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Its type, in the words of declarations.
-    pub(crate) type_name: &'static str,
+    pub type_name: &'static str,
     /// Whether every row has a value.
-    pub(crate) required: bool,
+    pub required: bool,
     description: Texts,
 }
 
 impl CommonColumn {
     /// Returns what it says.
-    pub(crate) fn description(&self) -> &Texts {
+    pub fn description(&self) -> &Texts {
         &self.description
     }
 }
 
 /// The common columns in the order of a row.
-pub(crate) static ALL: LazyLock<Vec<CommonColumn>> = LazyLock::new(|| {
+pub static ALL: LazyLock<Vec<CommonColumn>> = LazyLock::new(|| {
     let column = |name, type_name, required, nl: &str, en: &str, fr: &str| CommonColumn {
         name,
         type_name,
