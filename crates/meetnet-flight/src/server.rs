@@ -125,7 +125,7 @@ async fn accept(
                             // The service has stopped, or it takes it.
                             let _ = served.sender.send(connection).await;
                         }
-                        Ok(Err(error)) => debug!(%error, "a client did not set TLS up"),
+                        Ok(Err(error)) => debug!(%error, "a client did not get as far as its first call"),
                         Err(_elapsed) => debug!("a client said nothing in time"),
                     }
                 });
@@ -147,7 +147,10 @@ async fn opened(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Box<d
     match tls {
         Some(tls) => Ok(Box::new(tls.accept(stream).await?)),
         None => {
-            stream.readable().await?;
+            // `readable` alone may say so of a socket on which nothing has come.
+            if stream.peek(&mut [0]).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             Ok(Box::new(stream))
         }
     }

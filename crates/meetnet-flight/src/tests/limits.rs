@@ -139,7 +139,8 @@ async fn connections_that_say_nothing_give_their_place_back() {
     let silent = TcpStream::connect(address).await.expect("a connection");
     tokio::time::sleep(Duration::from_millis(50)).await;
     let mut client = timeout(PATIENCE, client(address)).await.expect("its turn");
-    let rows = queried(&mut client, "SELECT 1 AS one").await.expect("rows");
+    let rows = timeout(PATIENCE, queried(&mut client, "SELECT 1 AS one")).await;
+    let rows = rows.expect("its turn").expect("rows");
     assert_eq!(shown(&rows), ["1"]);
     drop(silent);
 }
