@@ -125,7 +125,9 @@ async fn accept(
                             // The service has stopped, or it takes it.
                             let _ = served.sender.send(connection).await;
                         }
-                        Ok(Err(error)) => debug!(%error, "a client did not get as far as its first call"),
+                        Ok(Err(error)) => {
+                            debug!(%error, "a client did not get as far as its first call")
+                        }
                         Err(_elapsed) => debug!("a client said nothing in time"),
                     }
                 });

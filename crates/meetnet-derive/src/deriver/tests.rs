@@ -373,7 +373,7 @@ fn schedule(seed: u64) {
     let ids = ["heat", "heat_days", "heat_gaps", "heat_hours", "heat_runs"];
     let scene = Scene::of(folder.path(), &ids);
     // Some have no room for what waits.
-    let pairs_max = (seed % 3 == 0).then_some(2);
+    let pairs_max = seed.is_multiple_of(3).then_some(2);
     let mut deriver = scene.deriver(pairs_max);
     let mut stored = Stored::new();
     for _ in 0..400 {

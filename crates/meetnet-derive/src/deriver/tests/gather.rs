@@ -95,7 +95,7 @@ fn schedule(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let scene = Scene::of(folder.path(), &IDS);
-    let pairs_max = (seed % 3 == 0).then_some(2);
+    let pairs_max = seed.is_multiple_of(3).then_some(2);
     let mut deriver = scene.deriver(pairs_max);
     let (mut stored, mut places) = (Stored::new(), Stands::new());
     for _ in 0..300 {
