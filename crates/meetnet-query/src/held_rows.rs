@@ -188,6 +188,8 @@ impl ExecutionPlan for HeldRowsExec {
         });
         let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         let window = Arc::clone(&self.window).replace_children(children.collect(), anew)?;
+        // A window over all rows gives all of them at once.
+        let window = EachBatchExec::split(window);
         let output = window.execute(partition, context)?;
         let schema = output.schema();
         let forgets = self.forgets;

@@ -23,7 +23,8 @@ const UNNESTED_BYTES_MAX: u64 = 64 << 20;
 /// Elements of a row up to which it is not looked at: with other columns of any size that a statement can make they are
 /// no more than a batch.
 const ELEMENTS_FREE: u64 = 8_192;
-/// Bytes of one value that may be repeated: more than any outline of a place has, and no gigabytes in a batch.
+/// Bytes of the texts and lists of one row that may be repeated: more than any outline of a place has, and no gigabytes in
+/// a batch, however many columns there are.
 const REPEATED_BYTES_MAX: u64 = 64 << 10;
 
 /// What is made of the rows.
@@ -106,21 +107,32 @@ fn check_unnested(batch: &RecordBatch, lists: &[usize]) -> Result<()> {
 }
 
 fn check_repeated(batch: &RecordBatch) -> Result<()> {
-    let is_wide = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            let column = ColumnarValue::Array(Arc::clone(column));
-            longest_value(&column) > REPEATED_BYTES_MAX
+    let (mut texts_bytes, mut lists) = (0, Vec::new());
+    for column in batch.columns() {
+        match column.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                texts_bytes += longest_value(&ColumnarValue::Array(Arc::clone(column)));
+            }
+            data_type if data_type.is_nested() || matches!(data_type, DataType::Binary) => {
+                lists.push(column);
+            }
+            _ => {}
         }
-        data_type if data_type.is_nested() || matches!(data_type, DataType::Binary) => {
-            // Most are small all together.
-            array_bytes(column.as_ref()) > REPEATED_BYTES_MAX
-                && (0..column.len()).any(|row| row_bytes(column, row) > REPEATED_BYTES_MAX)
-        }
-        _ => false,
-    };
-    if batch.columns().iter().any(is_wide) {
+    }
+    // Most are small all together.
+    let lists_bytes: u64 = lists
+        .iter()
+        .copied()
+        .map(|list| array_bytes(list.as_ref()))
+        .sum();
+    if texts_bytes + lists_bytes <= REPEATED_BYTES_MAX {
+        return Ok(());
+    }
+    let of_row =
+        |row: usize| texts_bytes + lists.iter().map(|list| row_bytes(list, row)).sum::<u64>();
+    if (0..batch.num_rows()).any(|row| of_row(row) > REPEATED_BYTES_MAX) {
         return Err(DataFusionError::ResourcesExhausted(format!(
-            "a list or text of more than {} KiB would be repeated for many rows; do without it in a join or subquery",
+            "lists and texts of more than {} KiB would be repeated for many rows; do without them in a join or subquery",
             REPEATED_BYTES_MAX >> 10
         )));
     }

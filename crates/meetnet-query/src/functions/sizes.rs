@@ -112,7 +112,10 @@ pub(crate) fn longest_value(value: &ColumnarValue) -> u64 {
                 .map(u64::from)
                 .max()
                 .unwrap_or(0),
-            _ => array_bytes(array.as_ref()),
+            other => match other.primitive_width() {
+                Some(width) => width as u64,
+                None => array_bytes(array.as_ref()),
+            },
         },
     }
 }

@@ -35,8 +35,10 @@ use crate::table::schema::UNIT_KEY;
 /// the task stops reading instead, which costs the scan nothing either.
 const PLANNED_LIMIT_MAX: usize = 10_000;
 
-/// Bytes that one literal may take in one batch.
-const LITERALS_BYTES_MAX: usize = 64 << 20;
+/// Bytes that the large literals of a statement may take in one batch, all together.
+const LITERALS_BYTES_MAX: usize = 32 << 20;
+/// Size from which a literal is a large one: eight thousand smaller ones are no more than a batch of any other rows.
+const LITERAL_BYTES_FREE: usize = 1 << 10;
 
 /// The time a query may still work. Waiting for its reader does not count.
 #[derive(Debug)]
@@ -269,25 +271,29 @@ pub(super) fn expired() -> QueryError {
     )
 }
 
-/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them.
+/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them, and each takes
+/// its own room.
 fn batch_rows(
     plan: &Arc<dyn ExecutionPlan>,
     rows: usize,
 ) -> Result<Option<usize>, DataFusionError> {
-    let mut largest = 1;
+    let mut all = 1_usize;
     plan.apply(|node| {
         node.apply_expressions(&mut |expr| {
             expr.apply(|expr| {
                 let expr: &dyn Any = expr.as_ref();
                 if let Some(literal) = expr.downcast_ref::<Literal>() {
-                    largest = largest.max(literal.value().size());
+                    let bytes = literal.value().size();
+                    if bytes > LITERAL_BYTES_FREE {
+                        all = all.saturating_add(bytes);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let most = (LITERALS_BYTES_MAX / largest).max(1);
+    let most = (LITERALS_BYTES_MAX / all).max(1);
     Ok((most < rows).then_some(most))
 }
 
