@@ -67,6 +67,7 @@ pub struct QueryError {
     source: Option<Arc<dyn Error + Send + Sync>>,
     /// Whether reading files failed, and not the statement.
     is_of_reading: bool,
+    retry_after_s: Option<u64>,
 }
 
 impl fmt::Display for QueryError {
@@ -91,7 +92,19 @@ impl QueryError {
             message: message.into(),
             source: None,
             is_of_reading: false,
+            retry_after_s: None,
         }
+    }
+
+    /// Says in how many seconds it makes sense to come again.
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Returns in how many seconds it makes sense to come again, where that is known.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// Attaches the cause, for the log.
@@ -144,6 +157,7 @@ impl QueryError {
             kind,
             message: shortened(message, MESSAGE_BYTES_MAX),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
+            retry_after_s: None,
             source: Some(Arc::new(error)),
         }
     }

@@ -345,6 +345,32 @@ impl QueryService {
                 return Err(error);
             }
         };
+        self.run(request, permit, noted, started).await
+    }
+
+    /// Answers a statement of this process, whose answer is for everybody: it takes a place of the client, who has caused
+    /// it, and runs by the limits of the service.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub(crate) async fn query_for_all(
+        &self,
+        request: QueryRequest,
+    ) -> Result<QueryAnswer, QueryError> {
+        let started = Instant::now();
+        let permit = self.admitted(&request).await.inspect_err(refused)?;
+        let own = self.for_client(Client::own());
+        own.run(request, permit, None, started).await
+    }
+
+    /// Runs an admitted statement; returns as [`Self::query`] does.
+    async fn run(
+        &self,
+        request: QueryRequest,
+        permit: Permit,
+        noted: Option<Noted>,
+        started: Instant,
+    ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         let time_max = shared.time_max(&self.client, &request);
         let stop = StopFlag::default();
