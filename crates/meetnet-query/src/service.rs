@@ -17,7 +17,7 @@ use meetnet_lake::storage::TableFolder;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::admission::{Admission, Permit, Places};
+use crate::admission::{Admission, Permit, Place, Places};
 use crate::answer::{AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
 use crate::audit::Noted;
 use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
@@ -373,6 +373,7 @@ impl QueryService {
     ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         let time_max = shared.time_max(&self.client, &request);
+        let queue_time_max = shared.options.queue_time_max;
         let stop = StopFlag::default();
 
         let (header_sender, header) = oneshot::channel();
@@ -383,6 +384,7 @@ impl QueryService {
                 rows: shared.row_limit(&self.client, &request),
                 bytes: shared.answer_bytes_max(&self.client),
             },
+            place: Place::Taken(permit),
             noted,
             stop: stop.clone(),
             shared,
@@ -393,11 +395,13 @@ impl QueryService {
             outcome: Arc::clone(&outcome),
             started,
         };
-        let running = self.runtime().spawn(task.run(permit));
+        let running = self.runtime().spawn(task.run());
         let stop = StopOnDrop::new(running.abort_handle(), stop, self.clone());
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
+                // Before a batch it may have to wait for its place again.
+                let patience = patience + queue_time_max;
                 let batches = AnswerStream::new(receiver, outcome, stop, patience);
                 Ok(QueryAnswer::new(header, batches))
             }

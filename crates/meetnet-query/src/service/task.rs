@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::{Shared, classified};
-use crate::admission::Permit;
+use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::error::{QueryError, QueryErrorKind};
@@ -73,6 +73,7 @@ pub(super) struct AnswerLimits {
 /// One running query.
 pub(super) struct Task {
     pub(super) limits: AnswerLimits,
+    pub(super) place: Place,
     /// Its entry in the audit log.
     pub(super) noted: Option<Noted>,
     pub(super) stop: StopFlag,
@@ -87,7 +88,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) async fn run(mut self, permit: Permit) {
+    pub(super) async fn run(mut self) {
         let noticed = Arc::new(NoticedFiles::default());
         let mut result = self.attempt(&noticed).await;
         let mut gone = noticed.take_gone().filter(|_| result.is_err());
@@ -106,7 +107,8 @@ impl Task {
         self.report(&result);
         // Nobody else sets the end, and it is set before the channel closes with `self`.
         let _ = self.outcome.end.set(result);
-        drop(permit);
+        // Whoever has read the last row may ask again at once.
+        drop(self.place);
     }
 
     fn report(&mut self, result: &Result<(), QueryError>) {
@@ -234,14 +236,16 @@ impl Task {
         }
     }
 
+    /// Hands a batch to the reader. While that takes long, the place is somebody else's.
     async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
         let options = &self.shared.options;
         let left = options
             .answer_time_max
             .saturating_sub(self.started.elapsed());
         let time_max = options.stall_time_max.min(left);
-        let message = match tokio::time::timeout(time_max, self.sender.send(batch)).await {
-            Ok(Ok(())) => return Ok(()),
+        let sent = tokio::time::timeout(time_max, self.sender.send(batch));
+        let message = match self.place.wait(options.unread_time_max, sent).await? {
+            Ok(Ok(())) => return self.place.take().await,
             Ok(Err(_)) => "the client stopped reading".to_owned(),
             Err(_) if time_max < options.stall_time_max => format!(
                 "the client took longer than {} s to read the answer; ask for less at a time",
