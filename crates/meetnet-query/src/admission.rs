@@ -42,6 +42,7 @@ struct Limits {
     client_running_max: usize,
     client_queued_max: usize,
     parked_max: usize,
+    again_time_max: Duration,
 }
 
 /// How many queries a client may have, running or waiting, and how many more would be taken of it now.
@@ -263,11 +264,13 @@ impl Place {
     /// Takes a place again where it was given away.
     ///
     /// # Errors
-    /// As [`Admission::admit`], where none is free in time.
+    /// As [`Admission::admit`], where none is free in time. There is more of that than for who has just come: half an answer
+    /// is nothing, and whatever runs now has ended by then.
     pub(crate) async fn take(&mut self) -> Result<(), QueryError> {
         if let Self::Given(Parked { admission, share }) = self {
             let entered = admission.enter_again(share);
-            let permit = admission.turn(entered).await?;
+            let patience = admission.0.limits.again_time_max;
+            let permit = admission.turn(entered, patience).await?;
             *self = Self::Taken(permit);
         }
         Ok(())
@@ -310,6 +313,7 @@ impl Admission {
             client_running_max: options.client_running_max,
             client_queued_max: options.client_queued_max,
             parked_max: options.parked_max,
+            again_time_max: options.again_time_max(),
         };
         Self(Arc::new(Inner {
             limits,
@@ -347,15 +351,15 @@ impl Admission {
     /// queue is full, else after `queue_time_max`.
     pub(crate) async fn admit(&self, client: &Client) -> Result<Permit, QueryError> {
         let entered = self.enter(client)?;
-        self.turn(entered).await
+        self.turn(entered, self.0.limits.queue_time_max).await
     }
 
-    async fn turn(&self, entered: Entered) -> Result<Permit, QueryError> {
+    async fn turn(&self, entered: Entered, patience: Duration) -> Result<Permit, QueryError> {
         let (mut waiting, turn) = match entered {
             Entered::Runs(permit) => return Ok(permit),
             Entered::Waits(waiting, turn) => (waiting, turn),
         };
-        match tokio::time::timeout(self.0.limits.queue_time_max, turn).await {
+        match tokio::time::timeout(patience, turn).await {
             Ok(Ok(())) => {
                 waiting.is_over = true;
                 Ok(self.permit(waiting.share.clone()))

@@ -103,6 +103,13 @@ impl Default for QueryOptions {
     }
 }
 
+impl QueryOptions {
+    /// How long a query that has left its place to others may wait for one again.
+    pub(crate) fn again_time_max(&self) -> Duration {
+        self.queue_time_max.saturating_add(self.query_time_max)
+    }
+}
+
 /// Who asks: decides which tables exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionKind {

@@ -373,7 +373,7 @@ impl QueryService {
     ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         let time_max = shared.time_max(&self.client, &request);
-        let queue_time_max = shared.options.queue_time_max;
+        let again_time_max = shared.options.again_time_max();
         let stop = StopFlag::default();
 
         let (header_sender, header) = oneshot::channel();
@@ -401,7 +401,7 @@ impl QueryService {
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
                 // Before a batch it may have to wait for its place again.
-                let patience = patience + queue_time_max;
+                let patience = patience.saturating_add(again_time_max);
                 let batches = AnswerStream::new(receiver, outcome, stop, patience);
                 Ok(QueryAnswer::new(header, batches))
             }

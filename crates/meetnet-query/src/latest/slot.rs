@@ -14,6 +14,9 @@ use tracing::warn;
 use super::Kept;
 use crate::error::{QueryError, QueryErrorKind};
 
+#[cfg(test)]
+mod tests;
+
 /// How long nobody tries after the first failure, and at the most.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
@@ -145,15 +148,4 @@ impl Failed {
 fn pause(times: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(times.saturating_sub(1));
     PAUSE_MIN.saturating_mul(doubled).min(PAUSE_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pause;
-
-    #[test]
-    fn the_pause_doubles_up_to_the_longest() {
-        let seconds = [1, 2, 3, 6, 7, 8, u32::MAX].map(|times| pause(times).as_secs());
-        assert_eq!(seconds, [5, 10, 20, 160, 300, 300, 300]);
-    }
 }

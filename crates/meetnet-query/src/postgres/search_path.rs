@@ -27,11 +27,3 @@ static QUERY: LazyLock<Option<Query>> = LazyLock::new(|| {
 pub(super) fn is_search_path(query: &Query) -> bool {
     QUERY.as_ref() == Some(query)
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_query_can_be_read() {
-        assert!(super::QUERY.is_some());
-    }
-}

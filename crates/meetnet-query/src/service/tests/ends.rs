@@ -173,11 +173,22 @@ async fn work_goes_on_at_a_place_only() {
     let asked = service.query(QueryRequest::public(MANY));
     let mut answer = asked.await.expect("an answer");
     let asking = service.clone();
-    let endless = QueryRequest::public(ENDLESS[1]);
-    let running = tokio::spawn(async move { asking.query(endless).await.map(|_| ()) });
+    let long = QueryRequest {
+        time_max: Some(Duration::from_secs(2)),
+        ..QueryRequest::public(ENDLESS[1])
+    };
+    let running = tokio::spawn(async move { asking.query(long).await.map(|_| ()) });
     // Long enough for the one to leave its place, and for the other to take it.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let error = error_of(&mut answer).await;
-    assert_eq!(error.kind, QueryErrorKind::Busy, "{error}");
-    running.abort();
+    let started = Instant::now();
+    while let Some(batch) = answer.next_batch().await {
+        batch.expect("a good one");
+    }
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(1), "{waited:?}");
+    let ended = running
+        .await
+        .expect("no panic")
+        .expect_err("takes for ever");
+    assert_eq!(ended.kind, QueryErrorKind::Timeout, "{ended}");
 }
