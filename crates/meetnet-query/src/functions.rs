@@ -20,7 +20,8 @@
 //! | `arrow_cast`, `arrow_try_cast` | types of fixed size allocate by declaration | removed |
 //! | `input_file_name`, `file_row_index` | say where files lie | removed |
 //!
-//! What is made of constants alone becomes a literal, so it may be no more than a mebibyte.
+//! What is made of constants alone becomes a literal, so it may be no more than a mebibyte. Many calls in one statement share
+//! the room of one: `share.rs`.
 //!
 //! Operators become calls of such functions, and so do calls that the planner makes by itself (`[1, 2]`, `a @> b`): what
 //! is bounded is bound in the plan, however it was written.
@@ -40,6 +41,7 @@ use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 mod bounded;
 mod like;
 mod pattern;
+mod share;
 pub(crate) mod sizes;
 mod text;
 
@@ -49,6 +51,8 @@ mod tests;
 use bounded::{Bounded, Growth, Work};
 use like::{BoundedLike, is_search};
 use text::BoundedText;
+
+pub(crate) use share::CallShare;
 
 const REMOVED: [&str; 7] = [
     "range",

@@ -13,14 +13,11 @@ use datafusion::logical_expr::{
 };
 
 use super::pattern::{PatternCost, groups_most};
+use super::share::CallShare;
 use super::sizes::{greatest_number, length_at, longest_value, size_of};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::stop::StopFlag;
 
-/// Bytes that one call (a batch of rows) of a bounded function may make.
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Bytes of one value that a call makes of constants: it becomes a literal, which is repeated for each row of a batch.
-const CONSTANT_BYTES_MAX: u64 = 1024 * 1024;
 /// Steps that one row may take: about as many nanoseconds, at worst. It cannot be stopped while they last.
 const ROW_WORK_MAX: u64 = 200_000_000;
 /// Steps after which the work gives way.
@@ -80,19 +77,24 @@ pub(super) fn is_constant(args: &[ColumnarValue]) -> bool {
 }
 
 /// Returns how many bytes a call may make, and of how many rows they are.
-pub(super) fn most(args: &[ColumnarValue], rows: usize) -> (u64, usize) {
-    if is_constant(args) {
-        (CONSTANT_BYTES_MAX, 1)
+pub(super) fn most(args: &ScalarFunctionArgs) -> (u64, usize) {
+    let options = &args.config_options;
+    if is_constant(&args.args) {
+        (CallShare::constant_bytes_max(options), 1)
     } else {
-        (OUTPUT_BYTES_MAX, rows.max(1))
+        (
+            CallShare::output_bytes_max(options),
+            args.number_rows.max(1),
+        )
     }
 }
 
 pub(super) fn too_much(name: &str, bytes_max: u64) -> DataFusionError {
-    DataFusionError::ResourcesExhausted(format!(
-        "`{name}` would make more than {} MiB at once",
-        bytes_max >> 20
-    ))
+    let most = match bytes_max >> 20 {
+        0 => format!("{} KiB", bytes_max >> 10),
+        mib => format!("{mib} MiB"),
+    };
+    DataFusionError::ResourcesExhausted(format!("`{name}` would make more than {most} at once"))
 }
 
 /// See the module's own words.
@@ -237,7 +239,7 @@ impl ScalarUDFImpl for Bounded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
-        let (bytes_max, rows) = most(&args.args, args.number_rows);
+        let (bytes_max, rows) = most(&args);
         if estimate(self.growth, &args.args, rows) > bytes_max {
             return Err(too_much(self.inner.name(), bytes_max));
         }

@@ -9,8 +9,10 @@ use arrow::array::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -22,6 +24,7 @@ use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
@@ -37,8 +40,8 @@ const PLANNED_LIMIT_MAX: usize = 10_000;
 
 /// Bytes that the large literals of a statement may take in one batch, all together.
 const LITERALS_BYTES_MAX: usize = 32 << 20;
-/// Size from which a literal is a large one: eight thousand smaller ones are no more than a batch of any other rows.
-const LITERAL_BYTES_FREE: usize = 1 << 10;
+/// Size from which a literal is a large one, itself included: what is smaller takes no more than a number does.
+const LITERAL_BYTES_FREE: usize = 96;
 
 /// The time a query may still work. Waiting for its reader does not count.
 #[derive(Debug)]
@@ -162,14 +165,19 @@ impl Task {
         session
             .config_mut()
             .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
+        let rows = session.config().batch_size();
+        if let Some(share) = session.config().options().extensions.get::<CallShare>() {
+            share.count(&plan).map_err(classify)?;
+            let rows = share.batch_rows(rows);
+            limit_batches(&mut session, rows);
+        }
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
         if let Some(rows) =
             batch_rows(&physical, session.config().batch_size()).map_err(classify)?
         {
-            let config = session.config().clone().with_batch_size(rows);
-            *session.config_mut() = config;
+            limit_batches(&mut session, rows);
         }
         if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
         {
@@ -275,6 +283,11 @@ pub(super) fn expired() -> QueryError {
     )
 }
 
+fn limit_batches(session: &mut SessionState, rows: usize) {
+    let config = session.config().clone().with_batch_size(rows);
+    *session.config_mut() = config;
+}
+
 /// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them, and each takes
 /// its own room.
 fn batch_rows(
@@ -284,21 +297,40 @@ fn batch_rows(
     let mut all = 1_usize;
     plan.apply(|node| {
         node.apply_expressions(&mut |expr| {
-            expr.apply(|expr| {
-                let expr: &dyn Any = expr.as_ref();
-                if let Some(literal) = expr.downcast_ref::<Literal>() {
-                    let bytes = literal.value().size();
-                    if bytes > LITERAL_BYTES_FREE {
-                        all = all.saturating_add(bytes);
-                    }
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
+            all = all.saturating_add(literals_bytes(expr)?);
+            Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
     let most = (LITERALS_BYTES_MAX / all).max(1);
     Ok((most < rows).then_some(most))
+}
+
+/// Returns the size of the large literals in an expression. Those of a list behind IN are looked up, not repeated.
+fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError> {
+    let is_literal = |expr: &Arc<dyn PhysicalExpr>| {
+        let expr: &dyn Any = expr.as_ref();
+        expr.is::<Literal>()
+    };
+    let mut all = 0_usize;
+    expr.apply(|expr| {
+        let node: &dyn Any = expr.as_ref();
+        if let Some(list) = node.downcast_ref::<InListExpr>() {
+            let others = list.list().iter().filter(|value| !is_literal(*value));
+            for other in others.chain([list.expr()]) {
+                all = all.saturating_add(literals_bytes(other)?);
+            }
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if let Some(literal) = node.downcast_ref::<Literal>() {
+            let bytes = literal.value().size();
+            if bytes > LITERAL_BYTES_FREE {
+                all = all.saturating_add(bytes);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(all)
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.

@@ -40,8 +40,17 @@ async fn what_explodes_is_too_large() {
         "SELECT to_timestamp(place{}) FROM counts",
         ", '%Y'".repeat(21)
     );
+    let calls =
+        (1_000..1_040).map(|times| format!("repeat(CAST(value AS TEXT), {times}) AS c{times}"));
+    let calls: Vec<String> = calls.collect();
+    let calls = format!("SELECT {} FROM generate_series(1, 900)", calls.join(", "));
+    let constants = (0..40).map(|at| format!("length(repeat('x', {})) AS c{at}", 1_000_000 + at));
+    let constants: Vec<String> = constants.collect();
+    let constants = format!("SELECT {}", constants.join(", "));
     for (sql, message) in [
-        (types.as_str(), "types inside"),
+        (calls.as_str(), "`repeat` would make more than 1 MiB"),
+        (&constants, "`repeat` would make more than 409 KiB"),
+        (&types, "types inside"),
         (&literals, "types inside"),
         (&lists, "make_array"),
         (&lists_by_operator, "array_concat"),
