@@ -1,5 +1,6 @@
 //! Rows that are too wide for what is made of them: `unnest` repeats the other columns for each element of a list, a join
-//! repeats a row for each that it meets, a scalar subquery its one value for every row.
+//! repeats a row for each that it meets, a scalar subquery its one value for every row, and a thousand calls of functions make
+//! a thousand values of each.
 //!
 //! An aggregate may have gathered a list of many megabytes, which is within the memory of its query. Repeated for a batch of
 //! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::unnest::UnnestExec;
@@ -27,6 +28,11 @@ const ELEMENTS_FREE: u64 = 8_192;
 /// a batch, however many columns there are.
 const REPEATED_BYTES_MAX: u64 = 64 << 10;
 
+/// Calls in a step of a plan up to which its rows are not looked at.
+const CALLS_FREE: usize = 16;
+/// Bytes that all calls of a step may make of a batch, if each makes as much as there is of texts and lists.
+const COMPUTED_BYTES_MAX: u64 = 512 << 20;
+
 /// What is made of the rows.
 #[derive(Clone, Debug)]
 enum Use {
@@ -34,6 +40,8 @@ enum Use {
     Unnested(Arc<[usize]>),
     /// All of them are repeated.
     Repeated,
+    /// So many calls are made of each.
+    Computed(usize),
 }
 
 /// Puts a look at the rows below a node that repeats them; other nodes stay as they are.
@@ -49,7 +57,11 @@ pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dy
     } else if let Some(lists) = unnested(node.as_ref()) {
         (Use::Unnested(lists), 0)
     } else {
-        return Ok(Transformed::no(node));
+        let calls = calls(node.as_ref())?;
+        if calls <= CALLS_FREE || node.children().is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        (Use::Computed(calls), 0)
     };
     let children = node.children().into_iter().enumerate();
     let children = children.map(|(position, child)| -> Arc<dyn ExecutionPlan> {
@@ -74,12 +86,25 @@ fn unnested(node: &dyn ExecutionPlan) -> Option<Arc<[usize]>> {
     Some(lists.map(|list| list.index_in_input_schema).collect())
 }
 
+/// Returns how many calls, operators and casts there are in the expressions of a node.
+fn calls(node: &dyn ExecutionPlan) -> Result<usize> {
+    let mut calls = 0;
+    node.apply_expressions(&mut |expr| {
+        expr.apply(|expr| {
+            calls += usize::from(!expr.children().is_empty());
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(calls)
+}
+
 impl Use {
     /// Refuses rows of which too much would be made.
     fn check(&self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Unnested(lists) => check_unnested(batch, lists),
             Self::Repeated => check_repeated(batch),
+            Self::Computed(calls) => check_computed(batch, *calls),
         }
     }
 }
@@ -134,6 +159,21 @@ fn check_repeated(batch: &RecordBatch) -> Result<()> {
         return Err(DataFusionError::ResourcesExhausted(format!(
             "lists and texts of more than {} KiB would be repeated for many rows; do without them in a join or subquery",
             REPEATED_BYTES_MAX >> 10
+        )));
+    }
+    Ok(())
+}
+
+fn check_computed(batch: &RecordBatch, calls: usize) -> Result<()> {
+    // Whatever is made of a number is no larger than a few of them.
+    let can_be_wide = |column: &&ArrayRef| column.data_type().primitive_width().is_none();
+    let columns = batch.columns().iter().filter(can_be_wide);
+    let bytes: u64 = columns.map(|column| array_bytes(column.as_ref())).sum();
+    if bytes.saturating_mul(calls as u64) > COMPUTED_BYTES_MAX {
+        return Err(DataFusionError::ResourcesExhausted(format!(
+            "{calls} calls and operators would each be computed of texts and lists of {} MiB; use fewer of them in one step, \
+             or shorter values",
+            bytes >> 20
         )));
     }
     Ok(())

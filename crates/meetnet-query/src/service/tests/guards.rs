@@ -47,8 +47,15 @@ async fn what_explodes_is_too_large() {
     let constants = (0..40).map(|at| format!("length(repeat('x', {})) AS c{at}", 1_000_000 + at));
     let constants: Vec<String> = constants.collect();
     let constants = format!("SELECT {}", constants.join(", "));
+    let parts = (1..=40).map(|at| format!("substr(t, {at}) AS c{at}"));
+    let parts: Vec<String> = parts.collect();
+    let parts = format!(
+        "SELECT {} FROM (SELECT repeat(CAST(value AS TEXT), 5000) AS t FROM generate_series(1, 1000))",
+        parts.join(", ")
+    );
     for (sql, message) in [
-        (calls.as_str(), "`repeat` would make more than 1 MiB"),
+        (parts.as_str(), "40 calls and operators"),
+        (&calls, "`repeat` would make more than 1 MiB"),
         (&constants, "`repeat` would make more than 409 KiB"),
         (&types, "types inside"),
         (&literals, "types inside"),
