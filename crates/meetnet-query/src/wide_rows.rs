@@ -17,7 +17,7 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 use crate::each_batch::EachBatchExec;
-use crate::functions::sizes::{array_bytes, length_at, longest_value};
+use crate::functions::sizes::{array_bytes, length_at, longest_value, wide_bytes};
 
 /// Bytes that `unnest` may make of one row.
 const UNNESTED_BYTES_MAX: u64 = 64 << 20;
@@ -165,10 +165,7 @@ fn check_repeated(batch: &RecordBatch) -> Result<()> {
 }
 
 fn check_computed(batch: &RecordBatch, calls: usize) -> Result<()> {
-    // Whatever is made of a number is no larger than a few of them.
-    let can_be_wide = |column: &&ArrayRef| column.data_type().primitive_width().is_none();
-    let columns = batch.columns().iter().filter(can_be_wide);
-    let bytes: u64 = columns.map(|column| array_bytes(column.as_ref())).sum();
+    let bytes = wide_bytes(batch);
     if bytes.saturating_mul(calls as u64) > COMPUTED_BYTES_MAX {
         return Err(DataFusionError::ResourcesExhausted(format!(
             "{calls} calls and operators would each be computed of texts and lists of {} MiB; use fewer of them in one step, \
