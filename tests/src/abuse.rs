@@ -17,6 +17,8 @@ pub struct Section {
     pub kinds: Vec<&'static str>,
     /// They mean something else in PostgreSQL's protocol.
     pub http_only: bool,
+    /// They mean something in PostgreSQL's protocol only.
+    pub postgres_only: bool,
     /// The statements, written out.
     pub statements: Vec<String>,
 }
@@ -33,11 +35,13 @@ pub fn sections() -> Result<Vec<Section>> {
         }
         if let Some(head) = line.strip_prefix("== ") {
             let (name, kinds) = head.split_once(": ").context(head)?;
-            let bare = name.strip_suffix(" (http)");
+            let of_http = name.strip_suffix(" (http)");
+            let of_postgres = name.strip_suffix(" (postgres)");
             sections.push(Section {
-                name: bare.unwrap_or(name),
+                name: of_http.or(of_postgres).unwrap_or(name),
                 kinds: kinds.split(' ').collect(),
-                http_only: bare.is_some(),
+                http_only: of_http.is_some(),
+                postgres_only: of_postgres.is_some(),
                 statements: Vec::new(),
             });
             continue;
@@ -51,7 +55,7 @@ pub fn sections() -> Result<Vec<Section>> {
         .iter()
         .map(|section| section.statements.len())
         .sum();
-    ensure!(count > 400, "{count} statements are not all of them");
+    ensure!(count > 500, "{count} statements are not all of them");
     Ok(sections)
 }
 

@@ -92,6 +92,19 @@ impl Portal {
         }
     }
 
+    /// The portal of a query that runs already; its values go out as texts.
+    pub(crate) fn running(answer: QueryAnswer, fields: Vec<FieldType>) -> Self {
+        let running = Running {
+            answer,
+            batch: None,
+        };
+        Self {
+            fields,
+            formats: Vec::new(),
+            stage: Stage::Running(Box::new(running)),
+        }
+    }
+
     /// Returns what a client is told of the columns.
     pub(crate) fn description(&self) -> Result<RowDescription, PgError> {
         row_description(&self.fields, &self.formats)

@@ -146,11 +146,12 @@ impl Session {
                 Action::Empty => wire.put(&EmptyQueryResponse::new())?,
                 Action::Command(command) => self.command(&command, true, &[], wire).await?,
                 Action::Query(sql) => {
-                    let request = self.request(&sql, Vec::new());
-                    let asked = request.clone();
-                    let (_, fields) =
-                        describe(&self.service, &self.cancel, asked, Vec::new(), wire).await?;
-                    let mut portal = Portal::new(request, fields, Vec::new());
+                    // The answer says what it is like: nothing is planned twice.
+                    let asked = self.service.query(self.request(&sql, Vec::new()));
+                    let answer = interruptible(wire, &self.cancel, asked).await?;
+                    let answer = answer.map_err(PgError::from)?;
+                    let fields = fields_of(&answer.schema);
+                    let mut portal = Portal::running(answer, fields);
                     wire.put(&portal.description()?)?;
                     let done = portal
                         .execute(&self.service, wire, &self.cancel, None)

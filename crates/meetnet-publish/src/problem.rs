@@ -229,7 +229,7 @@ impl ProblemKind {
         }
     }
 
-    fn retry_after_s(self) -> Option<u32> {
+    fn retry_after_s(self) -> Option<u64> {
         match self {
             Self::Busy | Self::OverShare => Some(2),
             Self::SnapshotExpired => Some(1),
@@ -244,6 +244,8 @@ pub struct Problem {
     kind: ProblemKind,
     detail: String,
     formats: Option<Vec<&'static str>>,
+    /// Where it is not what the kind says.
+    retry_after_s: Option<u64>,
 }
 
 /// The body of a problem, as RFC 9457 names its members.
@@ -265,6 +267,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             formats: None,
+            retry_after_s: None,
         }
     }
 
@@ -300,7 +303,7 @@ impl IntoResponse for Problem {
         if self.kind == ProblemKind::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = self.kind.retry_after_s() {
+        if let Some(seconds) = self.retry_after_s.or(self.kind.retry_after_s()) {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -321,7 +324,10 @@ impl From<QueryError> for Problem {
             QueryErrorKind::SnapshotExpired => ProblemKind::SnapshotExpired,
             QueryErrorKind::Internal => ProblemKind::Internal,
         };
-        Self::new(kind, error.message)
+        Self {
+            retry_after_s: error.retry_after_s(),
+            ..Self::new(kind, error.message)
+        }
     }
 }
 

@@ -7,9 +7,11 @@
 //! ```
 //!
 //! A client that asks much waits behind itself, not before others: whoever comes with one query is next but for those
-//! whose turn is before. A place is held until the work has really ended, not until somebody has lost interest.
+//! whose turn is before. A place is held until the work has really ended, not until somebody has lost interest; but a query
+//! that waits for its reader does no work, and is parked: [`Place`].
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ struct Limits {
     queue_time_max: Duration,
     client_running_max: usize,
     client_queued_max: usize,
+    parked_max: usize,
+    again_time_max: Duration,
 }
 
 /// How many queries a client may have, running or waiting, and how many more would be taken of it now.
@@ -54,6 +58,7 @@ pub struct Places {
 struct State {
     running: usize,
     waiting: usize,
+    parked: usize,
     shares: HashMap<Share, OfShare>,
     /// Clients with waiting queries; the first of them that may run one more is next.
     turns: VecDeque<Share>,
@@ -65,6 +70,13 @@ struct OfShare {
     running: usize,
     running_max: usize,
     waiting: VecDeque<Ticket>,
+    parked: usize,
+}
+
+impl OfShare {
+    fn is_nothing(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty() && self.parked == 0
+    }
 }
 
 #[derive(Debug)]
@@ -92,10 +104,30 @@ impl Limits {
 impl State {
     /// Forgets a client of whom there is nothing.
     fn forget(&mut self, share: &Share) {
-        let of_share = self.shares.get(share);
-        if of_share.is_some_and(|share| share.running == 0 && share.waiting.is_empty()) {
+        if self.shares.get(share).is_some_and(OfShare::is_nothing) {
             self.shares.remove(share);
         }
+    }
+
+    /// Puts a query into the queue of its client: at the end, or at the start where it has run before.
+    fn wait(&mut self, share: &Share, is_again: bool) -> (u64, oneshot::Receiver<()>) {
+        self.last_ticket += 1;
+        let number = self.last_ticket;
+        let (sender, turn) = oneshot::channel();
+        let ticket = Ticket {
+            number,
+            turn: sender,
+        };
+        let of_share = self.shares.entry(share.clone()).or_default();
+        if of_share.waiting.is_empty() {
+            self.turns.push_back(share.clone());
+        }
+        match is_again {
+            true => of_share.waiting.push_front(ticket),
+            false => of_share.waiting.push_back(ticket),
+        }
+        self.waiting += 1;
+        (number, turn)
     }
 
     /// Takes a query out of the queue; false: its turn has come meanwhile.
@@ -168,6 +200,83 @@ impl Drop for Permit {
     }
 }
 
+/// A query without a place, which waits for its reader, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    admission: Admission,
+    share: Share,
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        let mut guard = self.admission.state();
+        let state = &mut *guard;
+        state.parked -= 1;
+        if let Some(of_share) = state.shares.get_mut(&self.share) {
+            of_share.parked -= 1;
+        }
+        state.forget(&self.share);
+    }
+}
+
+/// The place of a query that has been admitted: it goes to others while the query waits for its reader.
+///
+/// Otherwise a few readers that take a kilobyte now and then would have all places for as long as an answer may take.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// It is there.
+    Taken(Permit),
+    /// Somebody else may have it.
+    Given(Parked),
+}
+
+impl Place {
+    /// Waits for what is no work. After `patience` the place goes to others: [`Self::take`] it again before work goes on.
+    ///
+    /// # Errors
+    /// `Timeout` where others wait for the place, and as many queries are parked as may be.
+    pub(crate) async fn wait<T>(
+        &mut self,
+        patience: Duration,
+        waiting: impl Future<Output = T>,
+    ) -> Result<T, QueryError> {
+        let mut waiting = pin!(waiting);
+        while let Self::Taken(permit) = self {
+            if let Ok(done) = tokio::time::timeout(patience, waiting.as_mut()).await {
+                return Ok(done);
+            }
+            let Permit { admission, share } = &*permit;
+            if admission.park(share) {
+                let (admission, share) = (admission.clone(), share.clone());
+                // The permit goes back after the query has been counted as parked, so that its client is not forgotten.
+                *self = Self::Given(Parked { admission, share });
+            } else if admission.is_wanted() {
+                return Err(QueryError::new(
+                    QueryErrorKind::Timeout,
+                    "the answer is read more slowly than the service can wait while others want to ask; ask for less at a \
+                     time, or read faster",
+                ));
+            }
+        }
+        Ok(waiting.await)
+    }
+
+    /// Takes a place again where it was given away.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`], where none is free in time. There is more of that than for who has just come: half an answer
+    /// is nothing, and whatever runs now has ended by then.
+    pub(crate) async fn take(&mut self) -> Result<(), QueryError> {
+        if let Self::Given(Parked { admission, share }) = self {
+            let entered = admission.enter_again(share);
+            let patience = admission.0.limits.again_time_max;
+            let permit = admission.turn(entered, patience).await?;
+            *self = Self::Taken(permit);
+        }
+        Ok(())
+    }
+}
+
 /// A waiting query. Where it is dropped, it leaves the queue, or gives back the place that it has just been given.
 struct Waiting {
     admission: Admission,
@@ -203,6 +312,8 @@ impl Admission {
             queue_time_max: options.queue_time_max,
             client_running_max: options.client_running_max,
             client_queued_max: options.client_queued_max,
+            parked_max: options.parked_max,
+            again_time_max: options.again_time_max(),
         };
         Self(Arc::new(Inner {
             limits,
@@ -239,11 +350,16 @@ impl Admission {
     /// `OverShare` where the client has all the places that it may have, `Busy` where others have them; at once where the
     /// queue is full, else after `queue_time_max`.
     pub(crate) async fn admit(&self, client: &Client) -> Result<Permit, QueryError> {
-        let (mut waiting, turn) = match self.enter(client)? {
+        let entered = self.enter(client)?;
+        self.turn(entered, self.0.limits.queue_time_max).await
+    }
+
+    async fn turn(&self, entered: Entered, patience: Duration) -> Result<Permit, QueryError> {
+        let (mut waiting, turn) = match entered {
             Entered::Runs(permit) => return Ok(permit),
             Entered::Waits(waiting, turn) => (waiting, turn),
         };
-        match tokio::time::timeout(self.0.limits.queue_time_max, turn).await {
+        match tokio::time::timeout(patience, turn).await {
             Ok(Ok(())) => {
                 waiting.is_over = true;
                 Ok(self.permit(waiting.share.clone()))
@@ -286,24 +402,55 @@ impl Admission {
             state.forget(&share);
             return Err(busy("too many queries are waiting already"));
         }
-        state.last_ticket += 1;
-        let number = state.last_ticket;
-        let (sender, turn) = oneshot::channel();
-        if of_share.waiting.is_empty() {
-            state.turns.push_back(share.clone());
-        }
-        of_share.waiting.push_back(Ticket {
-            number,
-            turn: sender,
-        });
-        state.waiting += 1;
-        let waiting = Waiting {
+        let (number, turn) = state.wait(&share, false);
+        Ok(Entered::Waits(self.waiting(share, number), turn))
+    }
+
+    fn waiting(&self, share: Share, number: u64) -> Waiting {
+        Waiting {
             admission: self.clone(),
             share,
             number,
             is_over: false,
+        }
+    }
+
+    /// Asks for a place for a parked query. It waits whatever waits already: of these there are few.
+    fn enter_again(&self, share: &Share) -> Entered {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if let Some(of_share) = state.shares.get_mut(share)
+            && of_share.waiting.is_empty()
+            && of_share.running < of_share.running_max
+            && state.running < self.0.limits.running_max
+        {
+            of_share.running += 1;
+            state.running += 1;
+            return Entered::Runs(self.permit(share.clone()));
+        }
+        let (number, turn) = state.wait(share, true);
+        Entered::Waits(self.waiting(share.clone(), number), turn)
+    }
+
+    /// Counts a query as parked; false where there is no room for it.
+    fn park(&self, share: &Share) -> bool {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(of_share) = state.shares.get_mut(share) else {
+            return false;
         };
-        Ok(Entered::Waits(waiting, turn))
+        let has_room =
+            state.parked < self.0.limits.parked_max && of_share.parked < of_share.running_max;
+        if has_room {
+            of_share.parked += 1;
+            state.parked += 1;
+        }
+        has_room
+    }
+
+    /// Returns true where somebody waits for a place.
+    fn is_wanted(&self) -> bool {
+        self.state().waiting > 0
     }
 
     /// Says who is in the way of somebody who has waited for too long: itself, or others.

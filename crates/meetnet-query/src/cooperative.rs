@@ -1,5 +1,5 @@
-//! A physical optimizer rule that makes operators give way to cancellation, windows account for what they hold, and
-//! what repeats rows look at them before.
+//! A physical optimizer rule that makes operators give way to cancellation, windows account for what they hold,
+//! what repeats rows look at them before, and what makes batches of any size make none of more rows than the session says.
 //!
 //! DataFusion's joins can produce batches for minutes without returning to the scheduler, so that neither a timeout
 //! nor a dropped client stops them (datafusion issue 19358). So do operators that read out what they have gathered: sorts,
@@ -14,6 +14,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
+use crate::each_batch::EachBatchExec;
 use crate::held_rows::HeldRowsExec;
 use crate::{stopping, wide_rows};
 
@@ -28,6 +29,10 @@ const LONG: [&str; 7] = [
     "BoundedWindowAggExec",
 ];
 
+/// Sources whose batches have as many rows as was decided when they were planned: `generate_series` and `time_grid`. A
+/// statement with a large literal has batches of fewer rows, which is known once it has been planned.
+const UNSPLIT: [&str; 2] = ["LazyMemoryExec", "StreamingTableExec"];
+
 /// Wraps every join and what else takes long in `CooperativeExec`.
 #[derive(Debug)]
 pub(crate) struct Cooperative;
@@ -41,6 +46,10 @@ impl PhysicalOptimizerRule for Cooperative {
         plan.transform_up(|node| {
             let is_long = node.name().contains("Join") || LONG.contains(&node.name());
             let is_window = node.name().contains("Window");
+            if UNSPLIT.contains(&node.name()) {
+                let split: Arc<dyn ExecutionPlan> = Arc::new(EachBatchExec::split(node));
+                return Ok(Transformed::yes(split));
+            }
             let node = stopping::stopping(node, config)?.data;
             let checked = wide_rows::checked(node)?;
             if !is_long {

@@ -1,5 +1,5 @@
 //! A step of a plan that looks at every batch on its way from one node to the next, and ends the query where it must not go
-//! on. The rows stay as they are.
+//! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SplitMetrics};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::stream::{BatchSplitStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
@@ -40,6 +41,11 @@ impl EachBatchExec {
             input,
             look: Arc::new(look),
         }
+    }
+
+    /// Splits the batches of a node that makes them of as many rows as it likes.
+    pub(crate) fn split(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new("SplitRowsExec", input, |_| Ok(()))
     }
 }
 
@@ -115,8 +121,12 @@ impl ExecutionPlan for EachBatchExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let rows_max = context.session_config().batch_size();
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
+        // Nobody asks for the number of splits.
+        let metrics = SplitMetrics::new(&ExecutionPlanMetricsSet::new(), partition);
+        let input = BatchSplitStream::new(input, rows_max, metrics);
         let look = Arc::clone(&self.look);
         let input = input.map(move |batch| {
             let batch = batch?;

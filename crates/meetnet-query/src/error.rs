@@ -86,6 +86,7 @@ pub struct QueryError {
     source: Option<Arc<dyn Error + Send + Sync>>,
     /// Whether reading files failed, and not the statement.
     is_of_reading: bool,
+    retry_after_s: Option<u64>,
 }
 
 impl fmt::Display for QueryError {
@@ -111,6 +112,7 @@ impl QueryError {
             message: message.into(),
             source: None,
             is_of_reading: false,
+            retry_after_s: None,
         }
     }
 
@@ -122,6 +124,17 @@ impl QueryError {
     fn with_fault(mut self, fault: StatementFault) -> Self {
         self.fault = Some(fault);
         self
+    }
+
+    /// Says in how many seconds it makes sense to come again.
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Returns in how many seconds it makes sense to come again, where that is known.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// Attaches the cause, for the log.
@@ -175,6 +188,7 @@ impl QueryError {
             fault: classified.fault,
             message: shortened(classified.message, MESSAGE_BYTES_MAX),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
+            retry_after_s: None,
             source: Some(Arc::new(error)),
         }
     }

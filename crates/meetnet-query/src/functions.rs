@@ -6,18 +6,22 @@
 //! | functions | why | what |
 //! |---|---|---|
 //! | `repeat`, `lpad`, `rpad`, `array_repeat` | a number in the arguments sets the size | bounded |
-//! | `replace`, `regexp_replace`, `array_to_string` | product of two sizes | bounded |
+//! | `replace`, `regexp_replace`, `array_replace`, `array_to_string`, `regexp_match` | product of two sizes | bounded |
 //! | `concat`, `concat_ws`, `overlay`, `\|\|`, `make_array`, `array_concat` and the like | doubles with each nesting | bounded |
+//! | `encode` | doubles with each nesting | bounded |
 //! | `string_to_array` | each byte may become an element | bounded |
 //! | `to_char` | a long format for each row | bounded |
 //! | `levenshtein`, `array_has_all`, `array_has_any` | each with each | bounded per row, stopped between rows |
 //! | `regexp_…`, `~`, `SIMILAR TO` | length times size of the pattern, and compiling it | one pattern of bounded size, bounded per row, stopped between rows |
+//! | `LIKE` with wildcards within | length times size of the pattern, and compiling it | bounded per row, stopped between rows: `like.rs` |
+//! | `translate`, `find_in_set` | a long argument is taken apart for each row | stopped between rows |
 //! | scalar `range`, `generate_series`, `array_resize` | as `repeat`; the table functions are lazy and stay | removed |
 //! | functions of functions (`array_transform`, …) | any of the above for each element | refused by the guard |
 //! | `arrow_cast`, `arrow_try_cast` | types of fixed size allocate by declaration | removed |
 //! | `input_file_name`, `file_row_index` | say where files lie | removed |
 //!
-//! What is made of constants alone becomes a literal, so it may be no more than a mebibyte.
+//! What is made of constants alone becomes a literal, so it may be no more than a mebibyte. Many calls in one statement share
+//! the room of one: `share.rs`.
 //!
 //! Operators become calls of such functions, and so do calls that the planner makes by itself (`[1, 2]`, `a @> b`): what
 //! is bounded is bound in the plan, however it was written.
@@ -35,7 +39,9 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
+mod like;
 mod pattern;
+mod share;
 pub(crate) mod sizes;
 mod text;
 
@@ -43,7 +49,10 @@ mod text;
 mod tests;
 
 use bounded::{Bounded, Growth, Work};
+use like::{BoundedLike, is_search};
 use text::BoundedText;
+
+pub(crate) use share::CallShare;
 
 const REMOVED: [&str; 7] = [
     "range",
@@ -55,15 +64,19 @@ const REMOVED: [&str; 7] = [
     "file_row_index",
 ];
 
-const BOUNDED: [(&str, Growth, Work); 25] = [
+const BOUNDED: [(&str, Growth, Work); 31] = [
     ("repeat", Growth::TimesNumber, Work::Small),
-    ("array_repeat", Growth::TimesNumber, Work::Small),
+    ("array_repeat", Growth::Elements, Work::Small),
+    ("encode", Growth::Doubled, Work::Small),
     ("lpad", Growth::ToNumber, Work::Small),
     ("rpad", Growth::ToNumber, Work::Small),
     ("replace", Growth::TimesReplacement, Work::Small),
-    ("regexp_replace", Growth::TimesReplacement, Work::Pattern),
+    ("array_replace", Growth::TimesReplacement, Work::Small),
+    ("array_replace_n", Growth::TimesReplacement, Work::Small),
+    ("array_replace_all", Growth::TimesReplacement, Work::Small),
+    ("regexp_replace", Growth::TimesReplacement, Work::Groups),
     ("regexp_like", Growth::Small, Work::Pattern),
-    ("regexp_match", Growth::Small, Work::Pattern),
+    ("regexp_match", Growth::TimesGroups, Work::Groups),
     ("regexp_count", Growth::Small, Work::Pattern),
     ("regexp_instr", Growth::Small, Work::Pattern),
     ("concat", Growth::Sum, Work::Small),
@@ -78,6 +91,8 @@ const BOUNDED: [(&str, Growth, Work); 25] = [
     ("array_to_string", Growth::TimesDelimiter, Work::Small),
     ("string_to_array", Growth::PerByte, Work::Small),
     ("to_char", Growth::Format, Work::Small),
+    ("translate", Growth::Sum, Work::Lengths),
+    ("find_in_set", Growth::Small, Work::Lengths),
     ("levenshtein", Growth::Small, Work::Product),
     ("array_has_all", Growth::Small, Work::Product),
     ("array_has_any", Growth::Small, Work::Product),
@@ -102,6 +117,8 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     state.register_function_rewrite(Arc::new(BindFunctions {
         bound,
         text: Arc::new(ScalarUDF::new_from_impl(BoundedText::new())),
+        like: [false, true]
+            .map(|any_case| Arc::new(ScalarUDF::new_from_impl(BoundedLike::new(any_case)))),
     }))
 }
 
@@ -111,6 +128,8 @@ struct BindFunctions {
     bound: HashMap<&'static str, Arc<ScalarUDF>>,
     /// Looks at what `||` makes.
     text: Arc<ScalarUDF>,
+    /// What LIKE and ILIKE become.
+    like: [Arc<ScalarUDF>; 2],
 }
 
 impl BindFunctions {
@@ -125,12 +144,29 @@ impl BindFunctions {
         let function = Arc::clone(self.bound.get(LIKE_PATTERN)?);
         let flags = any_case.then(|| lit("i"));
         let args = [text, pattern].into_iter().chain(flags).collect();
-        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
-        Some(if negated {
-            Expr::Not(Box::new(call))
-        } else {
-            call
-        })
+        Some(called(function, args, negated))
+    }
+
+    /// Returns the call that LIKE means; None where it stays an operator.
+    fn like(&self, text: &Expr, pattern: &Expr, any_case: bool, negated: bool) -> Option<Expr> {
+        if literal_text(pattern).is_some_and(|pattern| pattern.is_none_or(is_search)) {
+            return None;
+        }
+        let function = Arc::clone(&self.like[usize::from(any_case)]);
+        Some(called(
+            function,
+            vec![text.clone(), pattern.clone()],
+            negated,
+        ))
+    }
+}
+
+fn called(function: Arc<ScalarUDF>, args: Vec<Expr>, negated: bool) -> Expr {
+    let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+    if negated {
+        Expr::Not(Box::new(call))
+    } else {
+        call
     }
 }
 
@@ -145,13 +181,24 @@ impl FunctionRewrite for BindFunctions {
                 let call = ScalarFunction::new_udf(Arc::clone(&self.text), vec![expr]);
                 return Ok(Transformed::yes(Expr::ScalarFunction(call)));
             }
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match of_pattern(*op) {
-                Some((any_case, negated)) if !is_plain(right) => {
-                    let (text, pattern) = (left.as_ref().clone(), right.as_ref().clone());
-                    self.like_pattern(text, pattern, any_case, negated)
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                match (of_pattern(*op), of_like(*op)) {
+                    (Some((any_case, negated)), _) if !is_plain(right) => {
+                        let (text, pattern) = (left.as_ref().clone(), right.as_ref().clone());
+                        self.like_pattern(text, pattern, any_case, negated)
+                    }
+                    (_, Some((any_case, negated))) => self.like(left, right, any_case, negated),
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
+            // Another escape than this one is refused when the plan is made.
+            Expr::Like(Like {
+                negated,
+                expr: text,
+                pattern,
+                escape_char: None | Some('\\'),
+                case_insensitive,
+            }) => self.like(text, pattern, *case_insensitive, *negated),
             Expr::SimilarTo(Like {
                 negated,
                 expr: text,
@@ -190,16 +237,32 @@ fn of_pattern(op: Operator) -> Option<(bool, bool)> {
     }
 }
 
-/// Returns true for a pattern of nothing but letters, digits and anchors: it is matched as fast as it can be read, and the
-/// optimizer makes LIKE of it.
-fn is_plain(pattern: &Expr) -> bool {
+/// Returns the same of the operators that LIKE is written as.
+fn of_like(op: Operator) -> Option<(bool, bool)> {
+    match op {
+        Operator::LikeMatch => Some((false, false)),
+        Operator::ILikeMatch => Some((true, false)),
+        Operator::NotLikeMatch => Some((false, true)),
+        Operator::NotILikeMatch => Some((true, true)),
+        _ => None,
+    }
+}
+
+/// Returns the text of a literal, which may be NULL; None for another expression.
+fn literal_text(expr: &Expr) -> Option<Option<&str>> {
     let Expr::Literal(
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text),
         _,
-    ) = pattern
+    ) = expr
     else {
-        return false;
+        return None;
     };
+    Some(text.as_deref())
+}
+
+/// Returns true for a pattern of nothing but letters, digits and anchors: it is matched as fast as it can be read, and the
+/// optimizer makes LIKE of it.
+fn is_plain(pattern: &Expr) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_ ^$".contains(&byte);
-    text.as_ref().is_none_or(|text| text.bytes().all(is_plain))
+    literal_text(pattern).is_some_and(|text| text.is_none_or(|text| text.bytes().all(is_plain)))
 }

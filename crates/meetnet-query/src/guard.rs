@@ -38,6 +38,8 @@ const TYPE_PARTS_MAX: usize = 256;
 const FRAME_ROWS_MAX: u64 = 1_000_000;
 /// Rows of a frame over which a function may gather all values anew for every row.
 const GATHERED_ROWS_MAX: u64 = 1_000;
+/// Formats that a text is tried to be read in as a time: each row is tried with all of them.
+const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.
 const CENTROIDS_MAX: u64 = 10_000;
 /// Aggregates whose state grows with the rows they see: computed for each row of a window, they are the square of it.
@@ -315,10 +317,24 @@ fn check_expression(expr: &Expr) -> Result<(), DataFusionError> {
             "`{}`: functions of functions",
             call.func.name()
         ))),
+        Expr::ScalarFunction(call) => check_time_formats(call.name(), call.args.len()),
         Expr::AggregateFunction(call) => check_centroids(call.func.name(), &call.params.args),
         Expr::WindowFunction(call) => check_window(call),
         _ => Ok(()),
     }
+}
+
+/// Checks the number of formats of a call that reads times; its first argument is the text.
+fn check_time_formats(function: &str, args: usize) -> Result<(), DataFusionError> {
+    let reads_times = ["to_timestamp", "to_date", "to_unixtime"]
+        .iter()
+        .any(|reader| function.starts_with(reader));
+    if !reads_times || args <= TIME_FORMATS_MAX + 1 {
+        return Ok(());
+    }
+    Err(too_large(format!(
+        "`{function}` takes at most {TIME_FORMATS_MAX} formats"
+    )))
 }
 
 /// Checks the number of centroids of an approximate percentile, which is its last argument where it has one.

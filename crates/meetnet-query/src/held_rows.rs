@@ -32,12 +32,12 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use crate::each_batch::EachBatchExec;
-use crate::functions::sizes::batch_bytes;
+use crate::functions::sizes::{batch_bytes, wide_bytes};
 
 #[cfg(test)]
 mod tests;
 
-/// What a window operator makes of a row beside keeping it: its results, its state.
+/// What a window operator makes of a row for each of its functions, beside keeping it: a result, a state.
 const ROW_BYTES: u64 = 64;
 
 /// Charges what goes into a window operator and does not come out.
@@ -46,29 +46,52 @@ pub(crate) struct HeldRowsExec {
     window: Arc<dyn ExecutionPlan>,
     /// Rows that have come out are forgotten.
     forgets: bool,
+    results: Results,
+}
+
+/// How many results there are of each row.
+#[derive(Clone, Copy, Debug)]
+struct Results {
+    all: u64,
+    /// Of these, texts and lists: as large as those that the row has.
+    wide: u64,
 }
 
 impl HeldRowsExec {
     pub(crate) fn new(window: Arc<dyn ExecutionPlan>) -> Self {
-        let forgets = forgets(window.as_ref());
-        Self { window, forgets }
+        let expressions = expressions(window.as_ref());
+        let forgets = !expressions
+            .iter()
+            .any(|expression| looks_back_by_values(expression.get_window_frame()));
+        let wide = expressions.iter().filter(|expression| is_wide(expression));
+        let results = Results {
+            all: expressions.len() as u64,
+            wide: wide.count() as u64,
+        };
+        Self {
+            window,
+            forgets,
+            results,
+        }
     }
 }
 
-/// Returns true where no frame of a window operator looks back by values.
-fn forgets(window: &dyn ExecutionPlan) -> bool {
+/// Returns the functions of a window operator.
+fn expressions(window: &dyn ExecutionPlan) -> &[Arc<dyn WindowExpr>] {
     let window: &dyn Any = window;
-    let expressions: &[Arc<dyn WindowExpr>] =
-        if let Some(bounded) = window.downcast_ref::<BoundedWindowAggExec>() {
-            bounded.window_expr()
-        } else if let Some(whole) = window.downcast_ref::<WindowAggExec>() {
-            whole.window_expr()
-        } else {
-            return false;
-        };
-    expressions
-        .iter()
-        .all(|expression| !looks_back_by_values(expression.get_window_frame()))
+    if let Some(bounded) = window.downcast_ref::<BoundedWindowAggExec>() {
+        bounded.window_expr()
+    } else if let Some(whole) = window.downcast_ref::<WindowAggExec>() {
+        whole.window_expr()
+    } else {
+        &[]
+    }
+}
+
+/// Returns true for a function whose result may be of any size.
+fn is_wide(expression: &Arc<dyn WindowExpr>) -> bool {
+    let field = expression.field();
+    field.is_ok_and(|field| field.data_type().primitive_width().is_none())
 }
 
 fn looks_back_by_values(frame: &WindowFrame) -> bool {
@@ -84,6 +107,7 @@ fn looks_back_by_values(frame: &WindowFrame) -> bool {
 #[derive(Debug)]
 struct Held {
     reservation: MemoryReservation,
+    results: Results,
     /// Rows and bytes that are charged.
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -92,7 +116,9 @@ struct Held {
 impl Held {
     fn charge(&self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows() as u64;
-        let bytes = batch_bytes(batch).saturating_add(rows.saturating_mul(ROW_BYTES));
+        let numbers = rows.saturating_mul(ROW_BYTES * self.results.all);
+        let texts = wide_bytes(batch).saturating_mul(self.results.wide);
+        let bytes = batch_bytes(batch).saturating_add(numbers.saturating_add(texts));
         self.reservation.try_grow(bytes as usize)?;
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -176,6 +202,7 @@ impl ExecutionPlan for HeldRowsExec {
         let consumer = MemoryConsumer::new(format!("window[{partition}]"));
         let held = Arc::new(Held {
             reservation: consumer.register(context.memory_pool()),
+            results: self.results,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         });
@@ -188,6 +215,8 @@ impl ExecutionPlan for HeldRowsExec {
         });
         let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         let window = Arc::clone(&self.window).replace_children(children.collect(), anew)?;
+        // A window over all rows gives all of them at once.
+        let window = EachBatchExec::split(window);
         let output = window.execute(partition, context)?;
         let schema = output.schema();
         let forgets = self.forgets;

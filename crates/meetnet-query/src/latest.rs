@@ -7,11 +7,15 @@
 //! nothing kept              ─▶ all of them, by a query
 //! ```
 //!
+//! What asks does so at the place of the request that it is for, among the queries of its client, but by the limits of the
+//! service: its answer is for all who ask next. `slot.rs` says who waits meanwhile, and what comes after a failure.
+//!
 //! A version of a row is stored once, so what a table holds grows by what is recorded. Where it has grown by less, an
 //! erasure or the retention has removed rows, and what is kept could hold some of them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch, interleave_record_batch};
@@ -25,7 +29,6 @@ use meetnet_model::licence::Rights;
 use meetnet_model::time::format_rfc3339;
 
 use crate::catalog::HISTORY_SUFFIX;
-use crate::client::Client;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::QueryRequest;
 use crate::page::{Page, PageCondition, PageTest, PageValue};
@@ -34,23 +37,17 @@ use crate::state::AnswerState;
 use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::View;
 
+mod slot;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use slot::LatestCache;
 
 /// Commits that may come between before the caller is told to ask again.
 const ATTEMPTS: usize = 3;
 /// Values that rows are compared with, each with every row: an address has room for twenty thousand, and these rows wait
 /// for no turn.
 const VALUES_MAX: usize = 1_000;
-
-/// The newest rows of the datasets that somebody has asked for; at most one entry per public dataset.
-#[derive(Debug, Default)]
-pub(crate) struct LatestCache {
-    tables: Mutex<HashMap<DatasetId, Slot>>,
-}
-
-/// Held while the rows are brought up to date, so that they are once for all who wait.
-type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 /// The newest row of every series, in the order of their keys.
 #[derive(Debug)]
@@ -64,10 +61,10 @@ struct Kept {
     rows: RecordBatch,
 }
 
-impl LatestCache {
-    fn slot(&self, dataset: &DatasetId) -> Slot {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(tables.entry(dataset.clone()).or_default())
+impl Kept {
+    /// Returns true where the rows become those of `table` without reading its files.
+    fn needs_no_query(&self, table: &TableSnapshot) -> bool {
+        Arc::ptr_eq(&self.declaration, &table.declaration) && self.version == table.version
     }
 }
 
@@ -77,7 +74,8 @@ impl QueryService {
     ///
     /// # Errors
     /// `NotFound` for a dataset that is not there or not public, `BadRequest` for other conditions, too many values, and
-    /// columns that it does not have, else as [`QueryService::query`].
+    /// columns that it does not have. Where rows must be read: `OverShare` and `Busy` as [`QueryService::query`], and `Busy`
+    /// with a time to come again where reading them has failed.
     pub async fn latest(
         &self,
         dataset: &DatasetId,
@@ -87,14 +85,24 @@ impl QueryService {
         // Before there is an entry: names are foreign text.
         public_table(&self.snapshot().load(), dataset)?;
         check_values(conditions)?;
-        let slot = self.latest_cache().slot(dataset);
-        let mut kept = slot.lock().await;
+        let patience = self.options().queue_time_max;
+        let mut held = self.latest_cache().held(dataset, patience).await?;
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot().load_full();
             let table = public_table(&snapshot, dataset)?;
-            if let Some(rows) = self.refresh(&table, &mut kept).await? {
-                drop(kept);
-                return page(&table, &rows, columns, conditions);
+            let kept = held.kept.as_ref();
+            if !kept.is_some_and(|kept| kept.needs_no_query(&table)) {
+                held.check_pause(dataset, Instant::now())?;
+            }
+            match self.refresh(&table, &mut held.kept).await {
+                Ok(Some(rows)) => {
+                    held.succeeded();
+                    drop(held);
+                    return page(&table, &rows, columns, conditions);
+                }
+                Ok(None) => {}
+                Err(error) if is_of_the_moment(error.kind) => return Err(error),
+                Err(error) => return Err(held.failed(dataset, error, Instant::now())),
             }
         }
         Err(QueryError::new(
@@ -169,8 +177,7 @@ impl QueryService {
             as_of: Some(table.stable_time),
             ..QueryRequest::public(sql)
         };
-        // What is read here is for all who ask next: they do not wait behind the share of one of them.
-        let mut answer = self.for_client(Client::own()).query(request).await?;
+        let mut answer = self.query_for_all(request).await?;
         let expected = AnswerState::of([table], true).to_string();
         let is_same = answer
             .state
@@ -227,6 +234,14 @@ impl QueryService {
         let conformed = conformed.collect::<Result<Vec<_>, _>>();
         Ok(Some(conformed.map_err(merging)?))
     }
+}
+
+/// Returns true for an error that says nothing of the rows: who asks next may have more luck.
+fn is_of_the_moment(kind: QueryErrorKind) -> bool {
+    matches!(
+        kind,
+        QueryErrorKind::OverShare | QueryErrorKind::Busy | QueryErrorKind::SnapshotExpired
+    )
 }
 
 fn public_table(

@@ -21,8 +21,14 @@ pub struct QueryOptions {
     pub query_time_max: Duration,
     /// How long a client may leave a full answer channel unread before its query is dropped.
     pub stall_time_max: Duration,
-    /// How long one answer may take in all, however slowly it is read: it holds a place among the running queries.
+    /// How long one answer may take in all, however slowly it is read: it holds memory and files.
     pub answer_time_max: Duration,
+    /// How long a query may wait for its reader before its place among the running ones goes to others. It takes one again
+    /// before it goes on.
+    pub unread_time_max: Duration,
+    /// Queries that have no place while they wait for their readers; of one client, as many as may run. What such a query
+    /// holds in memory it goes on holding. One that is too many is ended where others wait for its place.
+    pub parked_max: usize,
     /// Rows of one answer.
     pub row_limit: usize,
     /// Bytes of one answer, as columns in memory; its text is about as long.
@@ -74,6 +80,8 @@ impl Default for QueryOptions {
             query_time_max: Duration::from_secs(30),
             stall_time_max: Duration::from_secs(60),
             answer_time_max: Duration::from_secs(30 * 60),
+            unread_time_max: Duration::from_secs(1),
+            parked_max: 16,
             row_limit: 1_000_000,
             answer_bytes_max: 1024 * 1024 * 1024,
             sql_bytes_max: 256 * 1024,
@@ -95,6 +103,13 @@ impl Default for QueryOptions {
             audit: None,
             declarations: None,
         }
+    }
+}
+
+impl QueryOptions {
+    /// How long a query that has left its place to others may wait for one again.
+    pub(crate) fn again_time_max(&self) -> Duration {
+        self.queue_time_max.saturating_add(self.query_time_max)
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod catalog;
 mod emptiness;
 mod functions;
 pub(crate) mod rewrite;
+mod search_path;
 mod settings;
 mod statements;
 mod types;

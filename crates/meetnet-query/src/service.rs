@@ -17,7 +17,7 @@ use meetnet_lake::storage::TableFolder;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::admission::{Admission, Permit, Places};
+use crate::admission::{Admission, Permit, Place, Places};
 use crate::answer::{AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_error};
 use crate::audit::Noted;
 use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
@@ -349,8 +349,35 @@ impl QueryService {
                 return Err(error);
             }
         };
+        self.run(request, permit, noted, started).await
+    }
+
+    /// Answers a statement of this process, whose answer is for everybody: it takes a place of the client, who has caused
+    /// it, and runs by the limits of the service.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub(crate) async fn query_for_all(
+        &self,
+        request: QueryRequest,
+    ) -> Result<QueryAnswer, QueryError> {
+        let started = Instant::now();
+        let permit = self.admitted(&request).await.inspect_err(refused)?;
+        let own = self.for_client(Client::own());
+        own.run(request, permit, None, started).await
+    }
+
+    /// Runs an admitted statement; returns as [`Self::query`] does.
+    async fn run(
+        &self,
+        request: QueryRequest,
+        permit: Permit,
+        noted: Option<Noted>,
+        started: Instant,
+    ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
         let time_max = shared.time_max(&self.client, &request);
+        let again_time_max = shared.options.again_time_max();
         let stop = StopFlag::default();
 
         let (header_sender, header) = oneshot::channel();
@@ -361,6 +388,7 @@ impl QueryService {
                 rows: shared.row_limit(&self.client, &request),
                 bytes: shared.answer_bytes_max(&self.client),
             },
+            place: Place::Taken(permit),
             noted,
             stop: stop.clone(),
             shared,
@@ -371,11 +399,13 @@ impl QueryService {
             outcome: Arc::clone(&outcome),
             started,
         };
-        let running = self.runtime().spawn(task.run(permit));
+        let running = self.runtime().spawn(task.run());
         let stop = StopOnDrop::new(running.abort_handle(), stop, self.clone());
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
+                // Before a batch it may have to wait for its place again.
+                let patience = patience.saturating_add(again_time_max);
                 let batches = AnswerStream::new(receiver, outcome, stop, patience);
                 Ok(QueryAnswer::new(header, batches))
             }

@@ -15,7 +15,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
-use crate::functions;
+use crate::functions::{self, CallShare};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::runs::GroupedRuns;
@@ -109,6 +109,7 @@ impl Sessions {
             .build();
         let options = state.config_mut().options_mut();
         options.extensions.insert(stop.clone());
+        options.extensions.insert(CallShare::default());
         state.mark_start_execution();
         Ok(state)
     }

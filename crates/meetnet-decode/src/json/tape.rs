@@ -2,9 +2,11 @@
 //!
 //! text ─[`Tape::read`]─▶ a flat list of nodes, each before what it holds ─▶ [`Value`], [`Value::elements`]
 //!
-//! The list is kept from text to text, so a body costs no allocation. It takes what serde_json takes, to any depth
-//! (nothing recurses), and serde_json says what is wrong with a text that is no JSON. Values stay text: what one must be
-//! (number, text, list) is read later by the one who wants it, so numbers keep every digit.
+//! The list is kept from text to text, so a body costs no allocation. It takes what serde_json takes, to a depth of
+//! 262,144 (nothing recurses), and serde_json says what is wrong with a text that is no JSON. A text of more than 262,144
+//! values may have one for each four of its bytes beyond: a node is twelve times as large as `0,`, and real bodies have ten
+//! bytes and more to a value. Values stay text: what one must be (number, text, list) is read later by the one who wants
+//! it, so numbers keep every digit.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,9 +15,12 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 
 use crate::fields::Span;
 
-/// Nodes, and open objects and arrays, that there is room for in the next text: a body that has more is rare and must not
-/// hold its memory for good.
+/// Nodes that there is room for in the next text: a body that has more is rare and must not hold its memory for good.
 const NODES_KEPT_MAX: usize = 1 << 18;
+/// Bytes of a text for each node that it may have beyond these.
+const NODE_BYTES_MIN: usize = 4;
+/// Objects and arrays inside each other.
+const DEPTH_MAX: usize = 1 << 18;
 
 /// Where the values of one text stand, and the room for those of the next.
 #[derive(Debug, Default)]
@@ -53,12 +58,22 @@ impl Tape {
         self.give_back();
         self.open.clear();
         self.nodes.clear();
-        let mut reader = Reader {
-            bytes: text.as_bytes(),
-            at: 0,
-            tape: self,
+        let fault = {
+            let mut reader = Reader {
+                bytes: text.as_bytes(),
+                at: 0,
+                nodes_max: NODES_KEPT_MAX + text.len() / NODE_BYTES_MIN,
+                excess: None,
+                tape: self,
+            };
+            match reader.document() {
+                Some(()) => None,
+                None => Some(reader.excess.take().unwrap_or_else(|| fault_of(text))),
+            }
         };
-        reader.document().ok_or_else(|| fault_of(text))?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         Ok(Value {
             text,
             nodes: &self.nodes,
@@ -70,9 +85,6 @@ impl Tape {
     pub(crate) fn give_back(&mut self) {
         if self.nodes.capacity() > NODES_KEPT_MAX {
             self.nodes = Vec::new();
-        }
-        if self.open.capacity() > NODES_KEPT_MAX {
-            self.open = Vec::new();
         }
     }
 }
@@ -195,10 +207,13 @@ impl<'t> Iterator for Values<'t> {
     }
 }
 
-/// Reads one text. Its functions give none where the text is no JSON.
+/// Reads one text. Its functions give none where the text is no JSON, or holds too much.
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    nodes_max: usize,
+    /// What the text holds too much of.
+    excess: Option<serde_json::Error>,
     tape: &'a mut Tape,
 }
 
@@ -212,12 +227,14 @@ impl Reader<'_> {
                 opening @ (b'{' | b'[') => {
                     let is_object = opening == b'{';
                     let node = self.tape.nodes.len() as u32;
-                    self.add(name, start);
+                    self.add(name, start)?;
                     self.at += 1;
                     self.skip_space();
                     let closing = if is_object { b'}' } else { b']' };
                     if self.byte() == closing {
                         self.close(node);
+                    } else if self.tape.open.len() == DEPTH_MAX {
+                        return self.refuse("objects and arrays inside each other", DEPTH_MAX);
                     } else {
                         self.tape.open.push(Open { node, is_object });
                         name = if is_object {
@@ -230,11 +247,11 @@ impl Reader<'_> {
                 }
                 b'"' => {
                     self.string()?;
-                    self.add(name, start);
+                    self.add(name, start)?;
                 }
                 b'-' | b'0'..=b'9' => {
                     self.number()?;
-                    self.add(name, start);
+                    self.add(name, start)?;
                 }
                 b't' => self.word(b"true", name)?,
                 b'f' => self.word(b"false", name)?,
@@ -268,13 +285,37 @@ impl Reader<'_> {
     }
 
     /// Adds the value from `start` to here.
-    fn add(&mut self, name: Name, start: usize) {
+    fn add(&mut self, name: Name, start: usize) -> Option<()> {
+        if self.tape.nodes.len() == self.tape.nodes.capacity() {
+            self.make_room()?;
+        }
         let next = self.tape.nodes.len() as u32 + 1;
         self.tape.nodes.push(Node {
             name,
             text: span(start, self.at),
             next,
         });
+        Some(())
+    }
+
+    /// Makes room for as many nodes again, up to those that the text may have. What is kept of earlier texts is no more
+    /// than any may have, so a text is taken or refused whatever was read before it.
+    #[cold]
+    fn make_room(&mut self) -> Option<()> {
+        const FIRST: usize = 64;
+        let nodes = &mut self.tape.nodes;
+        let left = self.nodes_max.saturating_sub(nodes.len());
+        if left == 0 {
+            return self.refuse("values in a text of its length", self.nodes_max);
+        }
+        nodes.reserve_exact(nodes.len().max(FIRST).min(left));
+        Some(())
+    }
+
+    fn refuse(&mut self, what: &str, most: usize) -> Option<()> {
+        let message = format!("there are more than {most} {what}");
+        self.excess = Some(serde_json::Error::custom(message));
+        None
     }
 
     /// Ends an object or array at the closing character here.
@@ -391,8 +432,7 @@ impl Reader<'_> {
             return None;
         }
         self.at += word.len();
-        self.add(name, start);
-        Some(())
+        self.add(name, start)
     }
 }
 

@@ -49,3 +49,11 @@ fn query_errors_keep_their_message_and_get_a_status() {
     check(QueryErrorKind::SnapshotExpired, 503, Some("1"));
     check(QueryErrorKind::Internal, 500, None);
 }
+
+#[test]
+fn an_error_that_knows_when_to_come_again_says_so() {
+    let error = QueryError::new(QueryErrorKind::Busy, "text").with_retry_after(160);
+    let response = Problem::from(error).into_response();
+    assert_eq!(response.status().as_u16(), 503);
+    assert_eq!(response.headers()[RETRY_AFTER], "160");
+}

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Admission, Places};
+use super::{Admission, Place, Places};
 use crate::client::{Client, Protocol};
 use crate::error::QueryErrorKind;
 use crate::keys::{ApiKey, KeyDigest, KeyLimits};
@@ -176,4 +176,51 @@ async fn a_key_has_limits_of_its_own() {
     assert_eq!(kind, QueryErrorKind::OverShare);
     let plain = key(KeyLimits::default());
     assert_eq!(admission.places(&plain).most, 1, "as everybody");
+}
+
+#[tokio::test]
+async fn a_parked_query_has_no_place_and_gets_one_before_others_of_its_client() {
+    let admission = Admission::new(&QueryOptions {
+        running_max: 1,
+        client_running_max: 1,
+        parked_max: 1,
+        queue_time_max: Duration::from_secs(5),
+        ..QueryOptions::default()
+    });
+    let (slow, other) = (at("192.0.2.1"), at("198.51.100.1"));
+    let counts = || {
+        let state = admission.state();
+        (state.running, state.parked, state.waiting)
+    };
+    let mut place = Place::Taken(admission.admit(&slow).await.expect("runs"));
+    let soon = Duration::from_millis(1);
+    // What is soon done costs no place.
+    let done = place.wait(Duration::from_secs(5), async { 7 }).await;
+    assert_eq!((done.expect("done"), counts()), (7, (1, 0, 0)));
+    let unread = place.wait(soon, std::future::pending::<()>());
+    let unread = tokio::time::timeout(Duration::from_millis(50), unread).await;
+    assert!(unread.is_err(), "it waits without a place");
+    assert_eq!(counts(), (0, 1, 0));
+    // The place of one that is parked is free, and there is room for one only.
+    let running = admission.admit(&other).await.expect("runs");
+    let mut second = Place::Taken(running);
+    let unread = second.wait(soon, std::future::pending::<()>());
+    let unread = tokio::time::timeout(Duration::from_millis(50), unread).await;
+    assert!(unread.is_err(), "nobody wants its place");
+    assert_eq!(counts(), (1, 1, 0));
+    // Now somebody does: the parked one itself, and a new query of its client, which comes after it.
+    let mut next = Box::pin(admission.admit(&slow));
+    assert!(futures::poll!(&mut next).is_pending());
+    let mut again = Box::pin(place.take());
+    assert!(futures::poll!(&mut again).is_pending());
+    let unread = second.wait(soon, std::future::pending::<()>()).await;
+    let error = unread.expect_err("it is too many");
+    assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
+    drop(second);
+    again.await.expect("a place");
+    assert_eq!(counts(), (1, 0, 1));
+    assert!(futures::poll!(&mut next).is_pending());
+    drop(place);
+    drop(next.await.expect("a place"));
+    assert!(admission.state().shares.is_empty());
 }

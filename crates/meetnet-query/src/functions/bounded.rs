@@ -12,37 +12,42 @@ use datafusion::logical_expr::{
     Signature,
 };
 
-use super::pattern::PatternCost;
+use super::pattern::{PatternCost, groups_most};
+use super::share::CallShare;
 use super::sizes::{greatest_number, length_at, longest_value, size_of};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::stop::StopFlag;
 
-/// Bytes that one call (a batch of rows) of a bounded function may make.
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Bytes of one value that a call makes of constants: it becomes a literal, which is repeated for each row of a batch.
-const CONSTANT_BYTES_MAX: u64 = 1024 * 1024;
 /// Steps that one row may take: about as many nanoseconds, at worst. It cannot be stopped while they last.
 const ROW_WORK_MAX: u64 = 200_000_000;
 /// Steps after which the work gives way.
 const SLICE_WORK_MAX: u64 = 20_000_000;
 /// What two letters of a format may become (`%c`), per letter.
 const FORMATTED_BYTES: u64 = 12;
-/// What an element of a list takes beside what is in it.
+/// What an element of a list takes beside what is in it, where that is a text or a list.
 const ELEMENT_BYTES: u64 = 16;
+/// Steps for each letter that something is looked up for.
+const LETTER_STEPS: u64 = 16;
 
 /// How the output of a function grows with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Growth {
     /// No more than its arguments.
     Small,
+    /// Twice the first argument.
+    Doubled,
     /// Bytes of the first argument times the second argument.
     TimesNumber,
+    /// As many elements as the second argument says.
+    Elements,
     /// The second argument in characters.
     ToNumber,
     /// Each byte of the first argument may become the third argument.
     TimesReplacement,
-    /// The second argument behind each element of the first.
+    /// The second argument behind each element of the first, or the third in place of it.
     TimesDelimiter,
+    /// The first argument for each group of the pattern.
+    TimesGroups,
     /// An element for each byte of the first argument.
     PerByte,
     /// A time in the format of the second argument, for each row.
@@ -58,29 +63,38 @@ pub(super) enum Work {
     Small,
     /// The length of the first argument times that of the second.
     Product,
+    /// The lengths of the first two arguments.
+    Lengths,
     /// The length of the first argument times the size of the pattern, which is the second.
     Pattern,
+    /// As for a pattern, and at each step every group is kept.
+    Groups,
 }
 
-fn is_constant(args: &[ColumnarValue]) -> bool {
+pub(super) fn is_constant(args: &[ColumnarValue]) -> bool {
     args.iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
 }
 
 /// Returns how many bytes a call may make, and of how many rows they are.
-pub(super) fn most(args: &[ColumnarValue], rows: usize) -> (u64, usize) {
-    if is_constant(args) {
-        (CONSTANT_BYTES_MAX, 1)
+pub(super) fn most(args: &ScalarFunctionArgs) -> (u64, usize) {
+    let options = &args.config_options;
+    if is_constant(&args.args) {
+        (CallShare::constant_bytes_max(options), 1)
     } else {
-        (OUTPUT_BYTES_MAX, rows.max(1))
+        (
+            CallShare::output_bytes_max(options),
+            args.number_rows.max(1),
+        )
     }
 }
 
 pub(super) fn too_much(name: &str, bytes_max: u64) -> DataFusionError {
-    DataFusionError::ResourcesExhausted(format!(
-        "`{name}` would make more than {} MiB at once",
-        bytes_max >> 20
-    ))
+    let most = match bytes_max >> 20 {
+        0 => format!("{} KiB", bytes_max >> 10),
+        mib => format!("{mib} MiB"),
+    };
+    DataFusionError::ResourcesExhausted(format!("`{name}` would make more than {most} at once"))
 }
 
 /// See the module's own words.
@@ -102,67 +116,84 @@ impl Bounded {
         }
     }
 
-    /// Returns the work of each row where it is so much that it has to give way in between.
+    /// Returns the steps of each row; None where they are no more than reading and writing it.
     ///
     /// # Errors
-    /// Where one row is more work than anybody may ask for, or a pattern is none that is taken.
+    /// Where a pattern is none that is taken.
     fn work(&self, args: &[ColumnarValue], rows: usize) -> Result<Option<Vec<u64>>> {
         let (Some(first), Some(second)) = (args.first(), args.get(1)) else {
             return Ok(None);
         };
+        let lengths = |row| (length_at(first, row), length_at(second, row));
         let of_row: Box<dyn Fn(usize) -> u64 + '_> = match self.work {
             Work::Small => return Ok(None),
-            Work::Product => {
-                Box::new(|row| length_at(first, row).saturating_mul(length_at(second, row)))
-            }
-            Work::Pattern => {
-                let cost = self.pattern.of(self.inner.name(), second)?;
+            Work::Product => Box::new(|row| {
+                let (first, second) = lengths(row);
+                first.saturating_mul(second)
+            }),
+            Work::Lengths => Box::new(|row| {
+                let (first, second) = lengths(row);
+                first.saturating_add(second).saturating_mul(LETTER_STEPS)
+            }),
+            Work::Pattern | Work::Groups => {
+                let mut cost = self.pattern.of(self.inner.name(), second)?;
+                if self.work == Work::Groups {
+                    cost = cost.saturating_mul(groups_most(second).saturating_add(1));
+                }
                 Box::new(move |row| length_at(first, row).saturating_mul(cost))
             }
         };
-        let is_constant = is_constant(args);
-        let rows = if is_constant { rows.min(1) } else { rows };
-        let work: Vec<u64> = (0..rows).map(of_row).collect();
-        if work.iter().any(|steps| *steps > ROW_WORK_MAX) {
-            let message = format!(
-                "`{}` would take too long on a single value; give it shorter ones, or a simpler pattern",
-                self.inner.name()
-            );
-            return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
-        }
-        let all = work.iter().copied().fold(0, u64::saturating_add);
-        Ok((!is_constant && all > SLICE_WORK_MAX).then_some(work))
+        let rows = if is_constant(args) { rows.min(1) } else { rows };
+        Ok(Some((0..rows).map(of_row).collect()))
     }
+}
 
-    /// Works through a batch a few rows at a time.
-    fn in_slices(&self, args: &ScalarFunctionArgs, work: &[u64]) -> Result<ColumnarValue> {
-        let mut parts: Vec<ArrayRef> = Vec::new();
-        let mut start = 0;
-        while start < work.len() {
-            StopFlag::check(&args.config_options)?;
-            let (mut end, mut steps) = (start, 0_u64);
-            while end < work.len() && (end == start || steps + work[end] <= SLICE_WORK_MAX) {
-                steps += work[end];
-                end += 1;
-            }
-            let rows = end - start;
-            let slice = |value: &ColumnarValue| match value {
-                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, rows)),
-                ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
-            };
-            let part = self.inner.invoke_with_args(ScalarFunctionArgs {
-                args: args.args.iter().map(slice).collect(),
-                arg_fields: args.arg_fields.clone(),
-                number_rows: rows,
-                return_field: Arc::clone(&args.return_field),
-                config_options: Arc::clone(&args.config_options),
-            })?;
-            parts.push(part.into_array(rows)?);
-            start = end;
-        }
-        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
-        Ok(ColumnarValue::Array(concat(&parts)?))
+/// Calls a function with a few rows at a time where a batch is much work: `work` are the steps of each row.
+///
+/// # Errors
+/// Where one row is more work than anybody may ask for, where nobody waits any more, and where the call fails.
+pub(super) fn call_in_slices(
+    name: &str,
+    args: ScalarFunctionArgs,
+    work: &[u64],
+    call: impl Fn(ScalarFunctionArgs) -> Result<ColumnarValue>,
+) -> Result<ColumnarValue> {
+    if work.iter().any(|steps| *steps > ROW_WORK_MAX) {
+        let message = format!(
+            "`{name}` would take too long on a single value; give it shorter ones, or a simpler pattern"
+        );
+        return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
     }
+    let all = work.iter().copied().fold(0, u64::saturating_add);
+    if is_constant(&args.args) || all <= SLICE_WORK_MAX {
+        return call(args);
+    }
+    let mut parts: Vec<ArrayRef> = Vec::new();
+    let mut start = 0;
+    while start < work.len() {
+        StopFlag::check(&args.config_options)?;
+        let (mut end, mut steps) = (start, 0_u64);
+        while end < work.len() && (end == start || steps + work[end] <= SLICE_WORK_MAX) {
+            steps += work[end];
+            end += 1;
+        }
+        let rows = end - start;
+        let slice = |value: &ColumnarValue| match value {
+            ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, rows)),
+            ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
+        };
+        let part = call(ScalarFunctionArgs {
+            args: args.args.iter().map(slice).collect(),
+            arg_fields: args.arg_fields.clone(),
+            number_rows: rows,
+            return_field: Arc::clone(&args.return_field),
+            config_options: Arc::clone(&args.config_options),
+        })?;
+        parts.push(part.into_array(rows)?);
+        start = end;
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+    Ok(ColumnarValue::Array(concat(&parts)?))
 }
 
 impl PartialEq for Bounded {
@@ -208,12 +239,17 @@ impl ScalarUDFImpl for Bounded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
-        let (bytes_max, rows) = most(&args.args, args.number_rows);
+        let (bytes_max, rows) = most(&args);
         if estimate(self.growth, &args.args, rows) > bytes_max {
             return Err(too_much(self.inner.name(), bytes_max));
         }
         match self.work(&args.args, args.number_rows)? {
-            Some(work) => self.in_slices(&args, &work),
+            Some(work) => {
+                let inner = &self.inner;
+                call_in_slices(inner.name(), args, &work, |args| {
+                    inner.invoke_with_args(args)
+                })
+            }
             None => self.inner.invoke_with_args(args),
         }
     }
@@ -230,12 +266,20 @@ fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
     let number = |index: usize| args.get(index).map_or(0, greatest_number);
     match growth {
         Growth::Small => 0,
+        Growth::Doubled => size(0).saturating_mul(2),
         Growth::TimesNumber => size(0).saturating_mul(number(1).max(1)),
+        Growth::Elements => size(0)
+            .saturating_add((rows as u64).saturating_mul(args.first().map_or(0, element_bytes)))
+            .saturating_mul(number(1).max(1)),
         Growth::ToNumber => number(1).saturating_mul(4).saturating_mul(rows as u64),
         Growth::TimesReplacement => size(0)
             .saturating_add(rows as u64)
             .saturating_mul(longest(2)),
-        Growth::TimesDelimiter => size(0).saturating_mul(longest(1)),
+        Growth::TimesDelimiter => size(0).saturating_mul(longest(1).max(longest(2))),
+        Growth::TimesGroups => {
+            let groups = args.get(1).map_or(0, groups_most);
+            size(0).saturating_mul(groups.max(1))
+        }
         Growth::PerByte => size(0).saturating_mul(ELEMENT_BYTES),
         Growth::Format => (rows as u64)
             .saturating_mul(longest(1))
@@ -244,5 +288,13 @@ fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
             let all: u64 = (0..args.len()).map(size).fold(0, u64::saturating_add);
             all.saturating_add(size(0).saturating_mul(args.len() as u64))
         }
+    }
+}
+
+/// Returns what a value takes as the element of a list, beside its own bytes.
+fn element_bytes(value: &ColumnarValue) -> u64 {
+    match value.data_type().is_primitive() {
+        true => 0,
+        false => ELEMENT_BYTES,
     }
 }

@@ -78,7 +78,7 @@ fn one_text(function: &str, value: &ColumnarValue) -> Result<Option<String>> {
         ColumnarValue::Scalar(_) => return Ok(None),
         ColumnarValue::Array(array) => array,
     };
-    let mut texts = texts(array);
+    let mut texts = texts(array).flatten();
     let first = texts.next();
     match first {
         Some(first) if texts.any(|text| text != first) => {
@@ -89,12 +89,24 @@ fn one_text(function: &str, value: &ColumnarValue) -> Result<Option<String>> {
     }
 }
 
-/// Returns the texts of a column that are there.
-fn texts(array: &ArrayRef) -> Box<dyn Iterator<Item = &str> + '_> {
+/// Returns how many groups a pattern has, at most: its opening brackets.
+pub(super) fn groups_most(pattern: &ColumnarValue) -> u64 {
+    let count = |text: &str| text.bytes().filter(|byte| *byte == b'(').count() as u64;
+    match pattern {
+        ColumnarValue::Scalar(pattern) => match pattern.try_as_str() {
+            Some(Some(pattern)) => count(pattern),
+            _ => 0,
+        },
+        ColumnarValue::Array(patterns) => texts(patterns).flatten().map(count).max().unwrap_or(0),
+    }
+}
+
+/// Returns the text of each row; no rows where a column has none.
+pub(super) fn texts(array: &ArrayRef) -> Box<dyn Iterator<Item = Option<&str>> + '_> {
     match array.data_type() {
-        DataType::Utf8 => Box::new(array.as_string::<i32>().iter().flatten()),
-        DataType::LargeUtf8 => Box::new(array.as_string::<i64>().iter().flatten()),
-        DataType::Utf8View => Box::new(array.as_string_view().iter().flatten()),
+        DataType::Utf8 => Box::new(array.as_string::<i32>().iter()),
+        DataType::LargeUtf8 => Box::new(array.as_string::<i64>().iter()),
+        DataType::Utf8View => Box::new(array.as_string_view().iter()),
         _ => Box::new(std::iter::empty()),
     }
 }

@@ -35,6 +35,13 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> u64 {
     columns.map(|column| array_bytes(column.as_ref())).sum()
 }
 
+/// Bytes of the texts and lists that the columns of a batch show. Numbers are left out: what is made of them is as small.
+pub(crate) fn wide_bytes(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter();
+    let wide = columns.filter(|column| column.data_type().primitive_width().is_none());
+    wide.map(|column| array_bytes(column.as_ref())).sum()
+}
+
 /// Bytes of the values an array shows; a slice of a large buffer counts for its part.
 pub(crate) fn array_bytes(array: &dyn Array) -> u64 {
     let bytes = match array.data_type() {
@@ -112,7 +119,10 @@ pub(crate) fn longest_value(value: &ColumnarValue) -> u64 {
                 .map(u64::from)
                 .max()
                 .unwrap_or(0),
-            _ => array_bytes(array.as_ref()),
+            other => match other.primitive_width() {
+                Some(width) => width as u64,
+                None => array_bytes(array.as_ref()),
+            },
         },
     }
 }

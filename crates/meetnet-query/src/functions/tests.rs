@@ -97,6 +97,32 @@ async fn bounded_functions_answer_as_before() {
             "10",
         ),
         ("SELECT overlay('abcd' PLACING 'xx' FROM 2 FOR 2)", "axxd"),
+        (
+            "SELECT 'abc' LIKE 'a%c', 'abc' LIKE 'a_d', 'ABC' ILIKE 'a%C', 'abc' NOT LIKE 'a%c', 'a%c' LIKE 'a\\%c', \
+             'abc' NOT ILIKE 'A_c', 'abc' ~~ 'a_c', 'abc' !~~* 'A_C'",
+            "true|false|true|false|true|false|true|false",
+        ),
+        (
+            "SELECT NULL LIKE 'a_c' IS NULL, 'abc' LIKE NULL IS NULL",
+            "true|true",
+        ),
+        (
+            "SELECT count(*) = count(*) FILTER (WHERE place LIKE 's%-' || segment_id) FROM counts",
+            "true",
+        ),
+        (
+            "SELECT count(*) FILTER (WHERE place LIKE 's%-_') = count(*) FILTER (WHERE place ~ '^s.*-.$') FROM counts",
+            "true",
+        ),
+        (
+            "SELECT encode('ab', 'hex'), translate('abc', 'ab', 'x'), find_in_set('b', 'a,b')",
+            "6162|xc|2",
+        ),
+        (
+            "SELECT array_replace_all([1, 2, 1], 1, 3), array_to_string([1, NULL], ',', 'x')",
+            "[3, 2, 3]|1,x",
+        ),
+        ("SELECT regexp_match('ab', '(a)(b)')", "[a, b]"),
     ] {
         assert_eq!(database.row(sql).await, row, "{sql}");
     }

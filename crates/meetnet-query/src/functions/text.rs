@@ -48,7 +48,7 @@ impl ScalarUDFImpl for BoundedText {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (bytes_max, rows) = most(&args.args, args.number_rows);
+        let (bytes_max, rows) = most(&args);
         let value = args
             .args
             .pop()

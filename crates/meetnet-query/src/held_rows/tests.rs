@@ -55,3 +55,51 @@ async fn a_window_holds_no_more_than_its_query_may() {
         }
     }
 }
+
+/// Each function makes a result of each row.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_functions_over_a_window_hold_many_results() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 48 << 20,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let of = |function: &str, count: usize, rows: u64| {
+        let functions = (0..count).map(|at| {
+            let function = function.replace("AT", &at.to_string());
+            format!("{function} OVER () AS c{at}")
+        });
+        let functions: Vec<String> = functions.collect();
+        // All of them are asked for, so that none is left out.
+        let counted: Vec<String> = (0..count).map(|at| format!("count(c{at})")).collect();
+        format!(
+            "SELECT {} FROM (SELECT {} FROM (SELECT value, repeat('x', 500 + value % 2) AS t FROM generate_series(1, {rows})))",
+            counted.join(", "),
+            functions.join(", ")
+        )
+    };
+    for (function, count, rows, is_answered) in [
+        ("sum(value + AT)", 1, 10_000, true),
+        ("sum(value + AT)", 100, 1_000, true),
+        ("sum(value + AT)", 100, 20_000, false),
+        ("max(t || AT)", 1, 10_000, true),
+        ("max(t || AT)", 100, 10_000, false),
+    ] {
+        let what = format!("{count} of {function} over {rows} rows");
+        let answer = service
+            .query(QueryRequest::public(of(function, count, rows)))
+            .await;
+        let answer = match answer {
+            Ok(mut answer) => answer.collect().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(()) => assert!(is_answered, "{what}"),
+            Err(error) => {
+                assert!(!is_answered, "{what}: {error}");
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{what}: {error}");
+            }
+        }
+    }
+}

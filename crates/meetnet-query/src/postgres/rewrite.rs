@@ -8,6 +8,7 @@
 //! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
+//! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
 //! | a correlated subquery over the catalogue | its greatest value: DataFusion wants to know that there is one |
 
 use std::ops::ControlFlow;
@@ -25,6 +26,7 @@ use super::functions::{
     boolean, call, case, cast, described, literal, null, null_texts, number_or_null, oid,
     oid_of_parameter, own_name, replaced,
 };
+use super::search_path::is_search_path;
 use crate::catalog::SnapshotTables;
 use crate::planning::ShownNames;
 
@@ -176,12 +178,11 @@ impl VisitorMut for Rewriter<'_> {
                 "array" => null_texts(),
                 _ => null(),
             }),
-            // Grafana splits the search path with functions that are not here.
             Expr::InSubquery {
                 expr,
                 subquery,
                 negated,
-            } if subquery.to_string().contains("search_path") => Some(Expr::InList {
+            } if is_search_path(subquery) => Some(Expr::InList {
                 expr: expr.clone(),
                 list: vec![super::functions::text(crate::catalog::SCHEMA)],
                 negated: *negated,

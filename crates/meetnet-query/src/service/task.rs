@@ -9,8 +9,10 @@ use arrow::array::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -18,10 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::{Shared, classified};
-use crate::admission::Permit;
+use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
@@ -35,8 +38,10 @@ use crate::table::schema::UNIT_KEY;
 /// the task stops reading instead, which costs the scan nothing either.
 const PLANNED_LIMIT_MAX: usize = 10_000;
 
-/// Bytes that one literal may take in one batch.
-const LITERALS_BYTES_MAX: usize = 64 << 20;
+/// Bytes that the large literals of a statement may take in one batch, all together.
+const LITERALS_BYTES_MAX: usize = 32 << 20;
+/// Size from which a literal is a large one, itself included: what is smaller takes no more than a number does.
+const LITERAL_BYTES_FREE: usize = 96;
 
 /// The time a query may still work. Waiting for its reader does not count.
 #[derive(Debug)]
@@ -71,6 +76,7 @@ pub(super) struct AnswerLimits {
 /// One running query.
 pub(super) struct Task {
     pub(super) limits: AnswerLimits,
+    pub(super) place: Place,
     /// Its entry in the audit log.
     pub(super) noted: Option<Noted>,
     pub(super) stop: StopFlag,
@@ -85,7 +91,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) async fn run(mut self, permit: Permit) {
+    pub(super) async fn run(mut self) {
         let noticed = Arc::new(NoticedFiles::default());
         let mut result = self.attempt(&noticed).await;
         let mut gone = noticed.take_gone().filter(|_| result.is_err());
@@ -104,7 +110,8 @@ impl Task {
         self.report(&result);
         // Nobody else sets the end, and it is set before the channel closes with `self`.
         let _ = self.outcome.end.set(result);
-        drop(permit);
+        // Whoever has read the last row may ask again at once.
+        drop(self.place);
     }
 
     fn report(&mut self, result: &Result<(), QueryError>) {
@@ -158,14 +165,19 @@ impl Task {
         session
             .config_mut()
             .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
+        let rows = session.config().batch_size();
+        if let Some(share) = session.config().options().extensions.get::<CallShare>() {
+            share.count(&plan).map_err(classify)?;
+            let rows = share.batch_rows(rows);
+            limit_batches(&mut session, rows);
+        }
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
         if let Some(rows) =
             batch_rows(&physical, session.config().batch_size()).map_err(classify)?
         {
-            let config = session.config().clone().with_batch_size(rows);
-            *session.config_mut() = config;
+            limit_batches(&mut session, rows);
         }
         if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
         {
@@ -232,14 +244,16 @@ impl Task {
         }
     }
 
+    /// Hands a batch to the reader. While that takes long, the place is somebody else's.
     async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
         let options = &self.shared.options;
         let left = options
             .answer_time_max
             .saturating_sub(self.started.elapsed());
         let time_max = options.stall_time_max.min(left);
-        let message = match tokio::time::timeout(time_max, self.sender.send(batch)).await {
-            Ok(Ok(())) => return Ok(()),
+        let sent = tokio::time::timeout(time_max, self.sender.send(batch));
+        let message = match self.place.wait(options.unread_time_max, sent).await? {
+            Ok(Ok(())) => return self.place.take().await,
             Ok(Err(_)) => "the client stopped reading".to_owned(),
             Err(_) if time_max < options.stall_time_max => format!(
                 "the client took longer than {} s to read the answer; ask for less at a time",
@@ -269,26 +283,54 @@ pub(super) fn expired() -> QueryError {
     )
 }
 
-/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them.
+fn limit_batches(session: &mut SessionState, rows: usize) {
+    let config = session.config().clone().with_batch_size(rows);
+    *session.config_mut() = config;
+}
+
+/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them, and each takes
+/// its own room.
 fn batch_rows(
     plan: &Arc<dyn ExecutionPlan>,
     rows: usize,
 ) -> Result<Option<usize>, DataFusionError> {
-    let mut largest = 1;
+    let mut all = 1_usize;
     plan.apply(|node| {
         node.apply_expressions(&mut |expr| {
-            expr.apply(|expr| {
-                let expr: &dyn Any = expr.as_ref();
-                if let Some(literal) = expr.downcast_ref::<Literal>() {
-                    largest = largest.max(literal.value().size());
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
+            all = all.saturating_add(literals_bytes(expr)?);
+            Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let most = (LITERALS_BYTES_MAX / largest).max(1);
+    let most = (LITERALS_BYTES_MAX / all).max(1);
     Ok((most < rows).then_some(most))
+}
+
+/// Returns the size of the large literals in an expression. Those of a list behind IN are looked up, not repeated.
+fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError> {
+    let is_literal = |expr: &Arc<dyn PhysicalExpr>| {
+        let expr: &dyn Any = expr.as_ref();
+        expr.is::<Literal>()
+    };
+    let mut all = 0_usize;
+    expr.apply(|expr| {
+        let node: &dyn Any = expr.as_ref();
+        if let Some(list) = node.downcast_ref::<InListExpr>() {
+            let others = list.list().iter().filter(|value| !is_literal(*value));
+            for other in others.chain([list.expr()]) {
+                all = all.saturating_add(literals_bytes(other)?);
+            }
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if let Some(literal) = node.downcast_ref::<Literal>() {
+            let bytes = literal.value().size();
+            if bytes > LITERAL_BYTES_FREE {
+                all = all.saturating_add(bytes);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(all)
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.

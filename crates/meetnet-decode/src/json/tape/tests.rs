@@ -187,27 +187,51 @@ fn a_tape_is_used_again_and_gives_back_what_one_body_took() {
     let mut tape = Tape::default();
     assert!(tape.read("[1,2,").is_err());
     assert_eq!(tape.read("[3]").unwrap().children().count(), 1);
-    let large = format!("[{}1]", "1,".repeat(2 * NODES_KEPT_MAX));
+    let large = format!("[{}1]", "10,".repeat(2 * NODES_KEPT_MAX));
     assert_eq!(
         tape.read(&large).unwrap().children().count(),
         2 * NODES_KEPT_MAX + 1
     );
     tape.read("1").unwrap();
     assert!(tape.nodes.capacity() < NODES_KEPT_MAX);
-    let (opening, closing) = (
-        "[".repeat(2 * NODES_KEPT_MAX),
-        "]".repeat(2 * NODES_KEPT_MAX),
-    );
-    tape.read(&format!("{opening}{closing}")).unwrap();
-    tape.read("1").unwrap();
-    assert!(tape.open.capacity() < NODES_KEPT_MAX);
+}
+
+/// A body of 16 MiB, as large as any that is taken: what is noted of it stays within a few times its length.
+#[test]
+fn a_text_of_nothing_but_values_takes_no_room_for_all_of_them() {
+    const BYTES: usize = 16 << 20;
+    let mut tape = Tape::default();
+    for (text, excess) in [
+        ("[".repeat(BYTES), "262144 objects and arrays inside"),
+        (
+            "{\"\":".repeat(BYTES / 4),
+            "262144 objects and arrays inside",
+        ),
+        (format!("[{}0]", "0,".repeat(BYTES / 2)), "4456448 values"),
+        (format!("[{}0]", "[],".repeat(BYTES / 3)), "4456448 values"),
+    ] {
+        let error = tape.read(&text).map(Value::text).unwrap_err().to_string();
+        assert!(error.contains(excess), "{error}");
+        let bytes =
+            tape.nodes.capacity() * size_of::<Node>() + tape.open.capacity() * size_of::<Open>();
+        assert!(bytes < 8 * BYTES, "{bytes} bytes for {text:.20}…");
+    }
+    // Whatever was read before: the same texts are taken.
+    for _ in 0..2 {
+        let deepest = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
+        assert_eq!(tape.read(&deepest).unwrap().text(), deepest);
+        let dense = format!("[{}0]", "0,".repeat(2 * NODES_KEPT_MAX - 10));
+        assert!(tape.read(&dense).is_ok());
+        let denser = format!("[{}0]", "0,".repeat(2 * NODES_KEPT_MAX));
+        assert!(tape.read(&denser).is_err());
+    }
 }
 
 #[test]
 fn a_group_that_is_taken_holds_no_memory_of_a_large_body() {
     let declarations = meetnet_model::schemas::builtin().into_declarations([]);
     let mut group = crate::group::Group::new(&declarations);
-    let large = format!("[{}1]", "1,".repeat(2 * NODES_KEPT_MAX));
+    let large = format!("[{}1]", "10,".repeat(2 * NODES_KEPT_MAX));
     for tape in [&mut group.tape, &mut group.scratch.inner] {
         tape.read(&large).unwrap();
     }

@@ -241,6 +241,36 @@ async fn grafana_finds_tables_and_columns() {
     .await;
 }
 
+/// A statement that only says the word, or asks something else of the setting, is no question of Grafana's.
+#[tokio::test]
+async fn what_a_user_says_of_the_search_path_stays_as_it_is() {
+    let database = Database::new();
+    for (sql, expected) in [
+        (
+            "SELECT count(*) AS found FROM counts WHERE segment_id = 4 AND place IN (SELECT 'segment-4' AS search_path FROM counts)",
+            "1",
+        ),
+        (
+            "SELECT count(*) AS found FROM counts WHERE place IN (SELECT place FROM counts AS search_path WHERE segment_id = 4)",
+            "1",
+        ),
+        (
+            "SELECT count(*) AS found FROM pg_settings WHERE name IN (SELECT name FROM pg_settings WHERE name = 'search_path')",
+            "1",
+        ),
+        (
+            "SELECT count(*) AS found FROM pg_settings WHERE name NOT IN (SELECT name FROM pg_settings WHERE name <> 'search_path')",
+            "1",
+        ),
+    ] {
+        check(&database, sql, &["found", expected]).await;
+    }
+    // Other schemas than those of the setting would be answered for it.
+    let filtered = "SELECT 1 WHERE 'public' IN (SELECT s FROM string_to_array(current_setting('search_path'), ',') s WHERE false)";
+    let answer = database.answer(request(filtered)).await;
+    assert!(answer.is_err(), "there is no such table function");
+}
+
 #[tokio::test]
 async fn metabase_syncs_its_fields() {
     let database = Database::new();

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
 use super::{assert_idle_within_a_second, service, text};
-use crate::error::QueryErrorKind;
+use crate::answer::QueryAnswer;
+use crate::error::{QueryError, QueryErrorKind};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -85,4 +89,106 @@ async fn too_many_queries_are_busy() {
     text(&service, QueryRequest::public("SELECT 1"))
         .await
         .expect("a slot again");
+}
+
+const MANY: &str = "SELECT a.car FROM counts a, counts b";
+
+/// A service with one place, which a query leaves as soon as it waits for its reader.
+fn with_one_place(lake: &fixture::Lake, parked_max: usize) -> QueryService {
+    let options = QueryOptions {
+        running_max: 1,
+        queue_time_max: Duration::from_secs(2),
+        unread_time_max: Duration::from_millis(20),
+        parked_max,
+        ..QueryOptions::default()
+    };
+    QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service")
+}
+
+/// Reads on to the error that an answer must end with.
+async fn error_of(answer: &mut QueryAnswer) -> QueryError {
+    loop {
+        match answer.next_batch().await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return error,
+            None => panic!("it was answered to its end"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_leaves_its_place_to_others_and_gets_its_whole_answer() {
+    let lake = fixture::lake();
+    let service = with_one_place(&lake, 1);
+    let counted = service.query(QueryRequest::public("SELECT count(*) FROM counts"));
+    let counted = counted.await.expect("an answer").collect().await;
+    let rows = counted.expect("a count")[0]
+        .column(0)
+        .as_primitive::<Int64Type>()
+        .value(0) as usize;
+    let asked = service.query(QueryRequest::public(MANY));
+    let mut answer = asked.await.expect("an answer");
+    let mut read = 0;
+    for _ in 0..5 {
+        let batch = answer.next_batch().await.expect("a batch");
+        read += batch.expect("a good one").num_rows();
+        // There is no other place than that of the slow one.
+        text(&service, QueryRequest::public("SELECT 1"))
+            .await
+            .expect("a place");
+    }
+    while let Some(batch) = answer.next_batch().await {
+        read += batch.expect("a good one").num_rows();
+    }
+    assert_eq!(read, rows * rows);
+    text(&service, QueryRequest::public("SELECT 1"))
+        .await
+        .expect("the place is free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_is_ended_where_too_many_do_and_others_wait() {
+    let lake = fixture::lake();
+    let service = with_one_place(&lake, 0);
+    let asked = service.query(QueryRequest::public(MANY));
+    let mut answer = asked.await.expect("an answer");
+    // Nobody wants its place: it may keep it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..5 {
+        let batch = answer.next_batch().await.expect("a batch");
+        batch.expect("a good one");
+    }
+    text(&service, QueryRequest::public("SELECT 1"))
+        .await
+        .expect("its place");
+    let error = error_of(&mut answer).await;
+    assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
+    assert!(error.message.contains("read more slowly"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_at_a_place_only() {
+    let lake = fixture::lake();
+    let service = with_one_place(&lake, 1);
+    let asked = service.query(QueryRequest::public(MANY));
+    let mut answer = asked.await.expect("an answer");
+    let asking = service.clone();
+    let long = QueryRequest {
+        time_max: Some(Duration::from_secs(2)),
+        ..QueryRequest::public(ENDLESS[1])
+    };
+    let running = tokio::spawn(async move { asking.query(long).await.map(|_| ()) });
+    // Long enough for the one to leave its place, and for the other to take it.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    while let Some(batch) = answer.next_batch().await {
+        batch.expect("a good one");
+    }
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(1), "{waited:?}");
+    let ended = running
+        .await
+        .expect("no panic")
+        .expect_err("takes for ever");
+    assert_eq!(ended.kind, QueryErrorKind::Timeout, "{ended}");
 }

@@ -36,8 +36,28 @@ async fn what_explodes_is_too_large() {
     let commas = format!("SELECT 1 WHERE 1 IN ({} 1)", "1,".repeat(20_001));
     let joins = format!("SELECT 1 FROM counts{}", " CROSS JOIN counts".repeat(41));
     let brackets = format!("SELECT 1 FROM (counts{})", " CROSS JOIN counts".repeat(41));
+    let formats = format!(
+        "SELECT to_timestamp(place{}) FROM counts",
+        ", '%Y'".repeat(21)
+    );
+    let calls =
+        (1_000..1_040).map(|times| format!("repeat(CAST(value AS TEXT), {times}) AS c{times}"));
+    let calls: Vec<String> = calls.collect();
+    let calls = format!("SELECT {} FROM generate_series(1, 900)", calls.join(", "));
+    let constants = (0..40).map(|at| format!("length(repeat('x', {})) AS c{at}", 1_000_000 + at));
+    let constants: Vec<String> = constants.collect();
+    let constants = format!("SELECT {}", constants.join(", "));
+    let parts = (1..=40).map(|at| format!("substr(t, {at}) AS c{at}"));
+    let parts: Vec<String> = parts.collect();
+    let parts = format!(
+        "SELECT {} FROM (SELECT repeat(CAST(value AS TEXT), 5000) AS t FROM generate_series(1, 1000))",
+        parts.join(", ")
+    );
     for (sql, message) in [
-        (types.as_str(), "types inside"),
+        (parts.as_str(), "40 calls and operators"),
+        (&calls, "`repeat` would make more than 1 MiB"),
+        (&constants, "`repeat` would make more than 409 KiB"),
+        (&types, "types inside"),
         (&literals, "types inside"),
         (&lists, "make_array"),
         (&lists_by_operator, "array_concat"),
@@ -46,6 +66,7 @@ async fn what_explodes_is_too_large() {
         (&commas, "20001 commas"),
         (&joins, "joins 42 tables"),
         (&brackets, "joins 42 tables"),
+        (&formats, "at most 20 formats"),
         (
             "SELECT count(*) FROM counts GROUP BY CUBE (car, time, place, segment_id, car, time, place, segment_id)",
             "groups in more than 128 ways",
@@ -85,6 +106,35 @@ async fn what_explodes_is_too_large() {
         (
             "SELECT car, (SELECT string_agg('abcdefgh', ',') FROM generate_series(1, 20000)) FROM counts",
             "would be repeated",
+        ),
+        (
+            "SELECT a.s, a.t FROM (SELECT repeat('x', 40000 + value) AS s, repeat('y', 40000 + value) AS t \
+             FROM generate_series(1, 100)) a, generate_series(1, 100) b",
+            "would be repeated",
+        ),
+        (
+            "SELECT length(encode(encode(encode(repeat('x', 400000), 'hex'), 'hex'), 'hex'))",
+            "`encode` would make",
+        ),
+        (
+            "SELECT array_replace_all(array_repeat('a', 1000), 'a', repeat('x', 10000))",
+            "`array_replace_all` would make",
+        ),
+        (
+            "SELECT array_to_string(array_repeat(CAST(NULL AS TEXT), 1000), ',', repeat('x', 100000))",
+            "`array_to_string` would make",
+        ),
+        (
+            "SELECT cardinality(array_repeat('', 100000000))",
+            "`array_repeat` would make",
+        ),
+        (
+            "SELECT regexp_match(repeat('a', 200000), '((((((((((a*))))))))))')",
+            "`regexp_match` would make",
+        ),
+        (
+            "SELECT repeat('a', 1000000) LIKE repeat('_a%', 300)",
+            "too long on a single value",
         ),
         (
             "SELECT approx_percentile_cont(0.5, 4000000000) WITHIN GROUP (ORDER BY car) FROM counts",
@@ -132,6 +182,9 @@ async fn what_explodes_is_too_large() {
         "SELECT approx_percentile_cont(0.5, 200) WITHIN GROUP (ORDER BY car) FROM counts",
         // A large literal, a few rows at a time.
         "SELECT length(x) FROM (SELECT repeat('x', 1000000) AS x, car FROM counts ORDER BY car LIMIT 5)",
+        // In one batch these would be more than Arrow can count.
+        "SELECT max(length(repeat('x', 1000000) || value)) FROM generate_series(1, 2200)",
+        "SELECT max(length(repeat('x', 1000000) || sum)) FROM (SELECT sum(value) OVER () AS sum FROM generate_series(1, 2200))",
         "SELECT avg(car) OVER (ORDER BY time RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM counts",
         "SELECT sum(car) OVER (ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM counts",
     ] {
@@ -231,6 +284,7 @@ async fn work_on_one_batch_ends_with_its_query() {
         "SELECT count(*) FROM counts WHERE levenshtein(repeat(place, 800), repeat('x', 8000)) = 1",
         "SELECT count(*) FROM counts a, counts b, counts c \
          WHERE repeat(a.place || b.place, 20) ~ concat('(.*', '1){20}x')",
+        "SELECT count(*) FROM counts a, counts b, counts c WHERE a.place || b.place LIKE repeat('%_', 300) || c.place",
     ] {
         let request = QueryRequest {
             time_max: Some(Duration::from_millis(300)),
