@@ -316,7 +316,7 @@ fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError
     expr.apply(|expr| {
         let node: &dyn Any = expr.as_ref();
         if let Some(list) = node.downcast_ref::<InListExpr>() {
-            let others = list.list().iter().filter(|value| !is_literal(*value));
+            let others = list.list().iter().filter(|value| !is_literal(value));
             for other in others.chain([list.expr()]) {
                 all = all.saturating_add(literals_bytes(other)?);
             }
