@@ -125,8 +125,6 @@ use error::IoContext;
 use shared::{Shared, locked};
 use writer::Writer;
 
-use crate::files::sync_parents;
-
 /// How often the archive is looked after when nothing is trimmed: raw messages must go when their time is up.
 const ARCHIVE_PERIOD: Duration = Duration::from_secs(3600);
 
@@ -167,7 +165,20 @@ impl Journal {
     /// Where another process holds the folder, a file operation fails, or files are of a newer version or of another
     /// journal. Damage is no error: it is reported in [`Recovery`].
     pub fn open(
+        options: JournalOptions,
+        declarations: &[u8],
+    ) -> Result<(Self, Recovery), JournalError> {
+        let folder = FolderLock::take(&options)?;
+        Self::open_locked(options, folder, declarations)
+    }
+
+    /// As [`Journal::open`], by whoever has taken the lock of its folder already.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_locked(
         mut options: JournalOptions,
+        folder: FolderLock,
         declarations: &[u8],
     ) -> Result<(Self, Recovery), JournalError> {
         options.segment_bytes_max = options.segment_bytes_max.min(options.journal_bytes_max / 4);
@@ -179,13 +190,7 @@ impl Journal {
             .map_err(|source| JournalError::Declarations { source })?;
         let files = Arc::clone(&options.files);
         let files = files.as_ref();
-        for dir in [&options.dir, &options.archive_dir] {
-            files.create_dir(dir).context("create", dir)?;
-            sync_parents(files, dir).context("sync the parents of", dir)?;
-        }
         let dir = options.dir.as_path();
-        let folder = FolderLock::acquire(files, dir)?;
-        opening::check_restored(files, dir)?;
         let names = recovery::segment_names(files, dir)?;
         let identity = opening::identity(files, dir, &names)?;
         let mut checkpoint_damaged = None;

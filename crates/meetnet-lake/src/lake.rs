@@ -121,6 +121,9 @@ impl Lake {
         } else {
             Worker::by_hand(Job::run)
         };
+        let shared = options.shared.clone();
+        let shared =
+            shared.unwrap_or_else(|| Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())));
         Ok(Self {
             upkeep: Upkeep::start(tables.keys(), options.background, now)?,
             options,
@@ -128,7 +131,7 @@ impl Lake {
             app_id,
             opening,
             tables,
-            shared: Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())),
+            shared,
             through: trimmed_through,
             stable_time: 0,
             worker,
@@ -219,7 +222,7 @@ impl Lake {
                 continue;
             }
             let dirty = table.actor.take_dirty();
-            let (through, stable_time) = table.position(applied);
+            let (through, stable_time) = table.shown_position(applied);
             let moved = |snapshot: &TableSnapshot| {
                 (snapshot.through, snapshot.stable_time) != (through, stable_time)
             };

@@ -11,10 +11,11 @@ use uuid::Uuid;
 use super::checkpoint::{self, Sealed, UNFINISHED};
 use super::error::{IoContext, JournalError};
 use super::frame::{self, FrameKind, NewEnvelope, Stamp};
+use super::options::JournalOptions;
 use super::recovery::{self, Scan};
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
-use crate::files::{self, Files, LockGuard};
+use crate::files::{self, Files, LockGuard, sync_parents};
 
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const LOCK: &str = "lock";
@@ -29,6 +30,22 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
+    /// Makes the folders of a journal where there are none, and takes the lock of its own: from here on nobody else opens
+    /// it, or commits to its lake.
+    ///
+    /// # Errors
+    /// Where another process holds it, a restore into it has not ended, or a file operation fails.
+    pub fn take(options: &JournalOptions) -> Result<Self, JournalError> {
+        let files = options.files.as_ref();
+        for dir in [&options.dir, &options.archive_dir] {
+            files.create_dir(dir).context("create", dir)?;
+            sync_parents(files, dir).context("sync the parents of", dir)?;
+        }
+        let lock = Self::acquire(files, &options.dir)?;
+        check_restored(files, &options.dir)?;
+        Ok(lock)
+    }
+
     /// Takes the lock of the journal folder `dir`, or says which process has it.
     pub fn acquire(files: &dyn Files, dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(LOCK);
@@ -70,7 +87,7 @@ impl FolderLock {
 }
 
 /// Refuses a folder that a restore has not finished: it would open as a journal with less in it.
-pub(crate) fn check_restored(files: &dyn Files, dir: &Path) -> Result<(), JournalError> {
+fn check_restored(files: &dyn Files, dir: &Path) -> Result<(), JournalError> {
     let path = dir.join(RESTORING);
     match files.open_to_read(&path) {
         Ok(_) => Err(JournalError::Restoring {

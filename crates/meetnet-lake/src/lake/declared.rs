@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use meetnet_model::declarations::Declarations;
+use meetnet_model::ids::Sequence;
 use meetnet_model::licence::StoredLicences;
 
+use super::reader::snapshot_of;
 use crate::error::LakeError;
-use crate::snapshot::licences_of;
+use crate::snapshot::{LakeSnapshot, TableSnapshot, licences_of};
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::declared::DeclaredTable;
 
@@ -46,6 +48,35 @@ impl DeclaredTables {
     /// The declarations.
     pub fn declarations(&self) -> &Arc<Declarations> {
         &self.declarations
+    }
+
+    /// Returns what readers can be shown before the lake is open: what is committed, and how far that reaches. Datasets
+    /// without a table have no rows.
+    ///
+    /// # Errors
+    /// Where a log is broken.
+    pub fn committed(&self) -> Result<LakeSnapshot, LakeError> {
+        let tables = self.tables.iter().map(|table| -> Result<_, LakeError> {
+            let declaration = Arc::clone(table.declaration());
+            let id = declaration.id.clone();
+            let snapshot = match table.log() {
+                Some(log) => snapshot_of(log, declaration)?,
+                None => TableSnapshot {
+                    declaration,
+                    folder: table.folder().clone(),
+                    version: 0,
+                    through: Sequence::ZERO,
+                    stable_time: 0,
+                    files: Arc::default(),
+                    masks: Arc::default(),
+                    hot: Arc::default(),
+                },
+            };
+            Ok((id, Arc::new(snapshot)))
+        });
+        Ok(LakeSnapshot {
+            tables: tables.collect::<Result<_, LakeError>>()?,
+        })
     }
 
     /// Returns the licences of the committed rows of each table, whoever declared them.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::clock::LakeClock;
 use crate::actor::CommitLimits;
 use crate::journal::Openings;
+use crate::snapshot::SharedSnapshot;
 
 /// Whose the lake is, and when it commits.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct LakeOptions {
     pub limits: LakeLimits,
     /// Datasets whose old periods are dropped, and how long one stays after it has ended.
     pub retention: BTreeMap<DatasetId, Duration>,
+    /// The pointer that readers load already, with what is committed; None: one of its own.
+    pub shared: Option<SharedSnapshot>,
     /// What time it is.
     pub clock: LakeClock,
     /// True: threads of the lake's own commit, merge and remove files. False: its owner calls `Lake::run_commit_job`
@@ -57,6 +60,7 @@ impl LakeOptions {
             openings: None,
             limits: LakeLimits::default(),
             retention: BTreeMap::new(),
+            shared: None,
             clock: LakeClock::system(),
             background: true,
         }

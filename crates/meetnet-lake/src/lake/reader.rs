@@ -44,13 +44,15 @@ impl LakeReader {
                 Some((log, snapshot)) => {
                     log.catch_up()?;
                     if log.version() != snapshot.version {
-                        *snapshot = Arc::new(snapshot_of(log)?);
+                        let declaration = Arc::new(log.declaration()?);
+                        *snapshot = Arc::new(snapshot_of(log, declaration)?);
                     }
                 }
                 None => {
                     let folder = TableFolder::new(Arc::clone(&self.storage), &name);
                     if let Some(log) = TableLog::open(&folder)? {
-                        let snapshot = Arc::new(snapshot_of(&log)?);
+                        let declaration = Arc::new(log.declaration()?);
+                        let snapshot = Arc::new(snapshot_of(&log, declaration)?);
                         self.tables.insert(id, (log, snapshot));
                     }
                 }
@@ -65,8 +67,11 @@ impl LakeReader {
     }
 }
 
-fn snapshot_of(log: &TableLog) -> Result<TableSnapshot, LakeError> {
-    let declaration: Arc<DatasetDeclaration> = Arc::new(log.declaration()?);
+/// Returns what is committed of a table, as rows of a declaration that the table allows.
+pub(super) fn snapshot_of(
+    log: &TableLog,
+    declaration: Arc<DatasetDeclaration>,
+) -> Result<TableSnapshot, LakeError> {
     let files = live_files(log, &declaration)?;
     Ok(TableSnapshot {
         folder: log.folder().clone(),

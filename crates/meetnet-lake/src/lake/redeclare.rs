@@ -48,9 +48,7 @@ impl Lake {
                 continue;
             }
             self.reopen(declared)?;
-            if let Some(table) = self.tables.get_mut(id) {
-                table.is_declared = false;
-            }
+            self.hide(id);
         }
         Ok(())
     }
@@ -85,7 +83,8 @@ impl Lake {
         Ok(())
     }
 
-    /// Opens the tables of datasets that have none open, in the form that they have; nothing else changes.
+    /// Opens the tables of datasets that have none open, in the form that they have, for a replay: readers do not see
+    /// them before [`Lake::redeclare`] says that they are declared. Nothing else changes.
     ///
     /// # Errors
     /// Where one cannot be read or written.
@@ -101,8 +100,16 @@ impl Lake {
             };
             let declared = self.read_table(id, &declaration)?;
             self.reopen(declared)?;
+            self.hide(id);
         }
         Ok(())
+    }
+
+    /// Keeps a table from readers that is open only for rows that are still to come, or to be committed.
+    fn hide(&mut self, id: &DatasetId) {
+        if let Some(table) = self.tables.get_mut(id) {
+            table.is_declared = false;
+        }
     }
 
     fn folder_of(&self, id: &DatasetId) -> TableFolder {

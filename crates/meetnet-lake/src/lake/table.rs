@@ -7,7 +7,7 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use tracing::{debug, error, info, warn};
 
 use super::{Job, LakeLimits};
-use crate::actor::{CommitJob, CommitLimits, DatasetActor};
+use crate::actor::{CommitJob, CommitLimits, DatasetActor, RECORDED_THROUGH};
 use crate::error::LakeError;
 use crate::snapshot::TableSnapshot;
 
@@ -23,6 +23,8 @@ const LASTING_FAILURES: u32 = 6;
 pub(super) struct Table {
     pub(super) actor: DatasetActor,
     pub(super) published: Option<Arc<TableSnapshot>>,
+    /// Where it stood when it was opened: position and stable time of its last commit.
+    found: (Sequence, i64),
     /// Whether readers see it: not those that nothing declares any more, which only commit what is left.
     pub(super) is_declared: bool,
     /// When the oldest hot row was applied.
@@ -43,8 +45,10 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(actor: DatasetActor, commit_wait: Duration, now: Instant) -> Self {
+        let stable_time = actor.txn(RECORDED_THROUGH).unwrap_or(0);
         Self {
             commit_wait,
+            found: (actor.committed_through(), stable_time),
             actor,
             published: None,
             is_declared: true,
@@ -61,6 +65,17 @@ impl Table {
     /// Returns where the table stands: position and stable time, of the lake or, where rows wait, its own.
     pub(super) fn position(&self, applied: (Sequence, i64)) -> (Sequence, i64) {
         self.held.unwrap_or(applied)
+    }
+
+    /// Returns how far readers are told that the table reaches: in a replay, frames up to where it was opened are in its
+    /// files already, and readers have been told so.
+    pub(super) fn shown_position(&self, applied: (Sequence, i64)) -> (Sequence, i64) {
+        let (through, stable_time) = self.position(applied);
+        let (found_through, found_stable_time) = self.found;
+        (
+            through.max(found_through),
+            stable_time.max(found_stable_time),
+        )
     }
 
     /// Freezes what is applied, within the limits; None while a job has the table log.

@@ -77,6 +77,16 @@ impl DeclaredTable {
         &self.declaration
     }
 
+    /// Folder of the table.
+    pub(crate) fn folder(&self) -> &TableFolder {
+        &self.folder
+    }
+
+    /// Returns the log of the table as it was read; none where there is no table.
+    pub(crate) fn log(&self) -> Option<&TableLog> {
+        self.log.as_ref()
+    }
+
     /// Returns the declaration that the table has; none where there is no table.
     ///
     /// # Errors

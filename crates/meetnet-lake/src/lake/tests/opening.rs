@@ -76,3 +76,79 @@ fn a_start_asks_for_each_entry_of_a_table_log_once() {
     // The opening in between made an entry, too.
     assert_eq!(of_a_long_log - of_a_short_log, 41);
 }
+
+/// Position and stable time of `heat`, its current rows in files, those masked among them, and its hot rows.
+fn shown(snapshot: &LakeSnapshot) -> (u64, i64, u64, usize, usize) {
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    let current = heat.files.iter().filter(|file| !file.superseded);
+    let masked = heat.masks.values().map(|mask| mask.rows.len());
+    let hot = heat.hot.iter().map(|hot| hot.batch.num_rows());
+    (
+        heat.through.0,
+        heat.stable_time,
+        current.map(|file| file.rows).sum(),
+        masked.sum(),
+        hot.sum(),
+    )
+}
+
+#[test]
+fn what_is_committed_is_shown_before_the_lake_is_open_and_a_replay_never_goes_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    // Each revises the one before.
+    for sequence in 1..=3 {
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+    }
+    lake.commit_all().unwrap();
+    take(&mut lake, 4, &rows(1, START, 4.0));
+    // With the fourth in memory alone.
+    drop(lake);
+    let read = tables(folder.path(), declarations()).unwrap();
+    let committed = read.committed().unwrap();
+    assert_eq!(committed.tables.len(), declarations().datasets.len());
+    let at_first = (3, recorded_at(3), 1, 0, 0);
+    assert_eq!(shown(&committed), at_first);
+    let shared = Arc::new(ArcSwap::from_pointee(committed));
+    let options = LakeOptions {
+        shared: Some(Arc::clone(&shared)),
+        background: false,
+        ..LakeOptions::new(Uuid::nil())
+    };
+    // The journal was never trimmed: all of it is met again.
+    let mut lake = Lake::open(options, read, Sequence::ZERO).unwrap();
+    for sequence in 1..=4 {
+        lake.publish();
+        assert_eq!(shown(&shared.load()), at_first, "before frame {sequence}");
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+    }
+    lake.publish();
+    assert_eq!(shown(&shared.load()), (4, recorded_at(4), 1, 1, 1));
+}
+
+#[test]
+fn a_dataset_that_is_declared_no_more_is_not_shown_in_a_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path(), |_| {}));
+    let mut fewer = declarations();
+    fewer.datasets.retain(|id, _| id.as_str() != "heat");
+    let read = tables(folder.path(), fewer.clone()).unwrap();
+    let options = LakeOptions {
+        background: false,
+        ..LakeOptions::new(Uuid::nil())
+    };
+    let mut lake = Lake::open(options, read, Sequence::ZERO).unwrap();
+    let is_shown = |lake: &Lake| {
+        let snapshot = lake.shared().load_full();
+        snapshot.tables.contains_key(&DatasetId::new("heat"))
+    };
+    // The tail of the journal still has rows of it.
+    lake.open_missing(&declarations()).unwrap();
+    take(&mut lake, 1, &rows(1, START, 1.0));
+    lake.publish();
+    assert!(!is_shown(&lake));
+    lake.redeclare(&fewer).unwrap();
+    lake.commit_all().unwrap();
+    assert!(!is_shown(&lake));
+    assert_eq!(parquet_files(folder.path()), 1, "it was acknowledged");
+}
