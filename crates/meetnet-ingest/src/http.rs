@@ -7,12 +7,14 @@
 //! ```
 //!
 //! After those checks every body is journalled, also one that is no JSON: what it means is decided behind the journal,
-//! once, and the answer tells. It serves no reads and has no sessions or cookies.
+//! once, and the answer tells. Until the journal has been read after a start every request is answered with 503
+//! (`early`). It serves no reads and has no sessions or cookies.
 
 mod airrohr;
 mod answer;
 mod body;
 mod credentials;
+mod early;
 mod endpoint;
 mod influx;
 mod limits;
@@ -24,6 +26,7 @@ mod stations;
 #[cfg(test)]
 mod testing;
 
+pub use early::EarlyPush;
 pub use limits::PushLimits;
 pub use listener::serve;
 pub use push::{PushSource, PushState, push_router};

@@ -3,13 +3,15 @@
 //! `journal -> [decode -> quality -> apply -> publish] -> lake`, and back: checkpoint, trim.
 //!
 //! One thread. It reads the journal whether the frames are a second or a restart old, so live operation and recovery
-//! are one path and the tables are a function of the journal. Where hot rows are full it stops reading; the journal
+//! are one path and the tables are a function of the journal. Readers see both as they go: a restart shows what is
+//! committed, then more and more of what is not. Where hot rows are full it stops reading; the journal
 //! fills, and at its limit the sources withhold their acknowledgements.
 
 mod checkpoint;
 mod erase;
 mod group;
 mod import;
+mod replaying;
 mod run;
 mod waiting;
 
@@ -35,6 +37,7 @@ use tokio::sync::watch;
 
 pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
+pub use self::replaying::{ReplayProgress, ReplayWatch};
 use self::run::FULL_PAUSE;
 pub use self::run::{Runner, Step};
 use crate::dup_window::DupWindows;
@@ -49,6 +52,8 @@ pub struct PipelineOptions {
     pub lake: LakeOptions,
     /// Its own limits.
     pub limits: PipelineLimits,
+    /// Sees how far the replay of a start has come, and can end it.
+    pub replay: ReplayWatch,
 }
 
 /// How much the pipeline takes at once, and how often it looks around.
@@ -70,6 +75,7 @@ impl PipelineOptions {
         Self {
             lake,
             limits: PipelineLimits::default(),
+            replay: ReplayWatch::default(),
         }
     }
 }
@@ -151,6 +157,9 @@ pub enum PipelineError {
     /// The journal takes nothing more for now.
     #[error("failed to journal the request")]
     NotTaken(#[from] AppendError),
+    /// Somebody has ended the replay: see [`ReplayWatch::stop`].
+    #[error("the replay of the journal was ended before it was done")]
+    Interrupted,
     /// The thread is gone.
     #[error("the pipeline has stopped")]
     Stopped,
@@ -215,11 +224,13 @@ pub struct Replayed {
 }
 
 impl Pipeline {
-    /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own. The
+    /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own. Readers see
+    /// meanwhile what is committed, and what has been applied of the rest ([`LakeOptions::shared`]). The
     /// declarations of `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
-    /// Where tables, journal or declarations do not allow a start.
+    /// Where tables, journal or declarations do not allow a start; [`PipelineError::Interrupted`] where
+    /// [`ReplayWatch::stop`] asked for it.
     pub fn start(
         options: PipelineOptions,
         journal: Journal,
@@ -229,6 +240,10 @@ impl Pipeline {
         outcomes: OutcomeRegistry,
         dup_windows: DupWindows,
     ) -> Result<(Self, Replayed), PipelineError> {
+        let watch = options.replay.clone();
+        if watch.is_stopped() {
+            return Err(PipelineError::Interrupted);
+        }
         let mut runner = Runner::open(
             options,
             journal,
@@ -239,11 +254,18 @@ impl Pipeline {
             dup_windows,
         )?;
         let (shared, rejects) = (runner.lake().shared(), runner.rejects());
-        let pause = |_: &mut Lake| {
-            std::thread::sleep(FULL_PAUSE);
+        watch.begin(runner.reader.position(), recovery.last_sequence);
+        let between = |lake: &mut Lake, step: Step| {
+            watch.reach(lake.through());
+            if watch.is_stopped() {
+                return Err(PipelineError::Interrupted);
+            }
+            if step == Step::Full {
+                std::thread::sleep(FULL_PAUSE);
+            }
             Ok(())
         };
-        let replayed = runner.replay(recovery, pause)?;
+        let replayed = runner.replay(recovery, between)?;
         let (commands, inbox) = bounded(16);
         let (announce, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new()

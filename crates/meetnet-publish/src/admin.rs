@@ -21,7 +21,7 @@ use tracing::error;
 
 use crate::assets;
 use crate::figures::{AllFigures, Figures, FiguresCache};
-use crate::health::{self, Readiness};
+use crate::health::{self, Readiness, ReplayReport};
 use crate::negotiate::Language;
 use crate::problem::{Problem, ProblemKind};
 use crate::readable;
@@ -37,7 +37,7 @@ pub struct AdminState {
     pub metrics: PrometheusHandle,
     /// The lake.
     pub snapshot: SharedSnapshot,
-    /// Knows whether the configuration on disk is in force.
+    /// Knows how far the start has come, and whether the configuration on disk is in force.
     pub readiness: Readiness,
     /// Says how the write side is; called once per page. None where the process only reads.
     pub status: Option<Arc<dyn Fn() -> OperationsStatus + Send + Sync>>,
@@ -148,10 +148,12 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
     let snapshot = state.snapshot.load_full();
     // What went wrong is in the log; the rest of the page is needed all the more.
     let figures = state.figures.get(&snapshot).await.ok();
+    let readiness = state.readiness.report();
     let page = OperationsPage {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
         now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
+        starting: (!readiness.journal_replayed).then(|| starting_text(readiness.replaying)),
         config_error: state.readiness.read_config_error(),
         write_side: state
             .status
@@ -180,6 +182,8 @@ struct OperationsPage {
     style_path: String,
     icon_path: String,
     now: String,
+    /// What is not done before messages are taken; None once they are.
+    starting: Option<String>,
     config_error: Option<String>,
     write_side: Option<WriteSideText>,
     tables: Vec<TableText>,
@@ -260,6 +264,19 @@ struct RejectText {
     sequence: u64,
     message: String,
     excerpt: String,
+}
+
+fn starting_text(replay: Option<ReplayReport>) -> String {
+    let done = replay.map_or_else(
+        || "The journal is being read".to_owned(),
+        |replay| {
+            let (frames, total) = (count(replay.frames), count(replay.frames_total));
+            format!("The journal is being replayed, {frames} of {total} frames")
+        },
+    );
+    format!(
+        "{done}. What is committed is answered, with more and more of the rest; messages are taken afterwards."
+    )
 }
 
 /// The position that every table has reached.

@@ -22,7 +22,7 @@ use crate::state::PublishState;
 #[cfg(test)]
 mod tests;
 
-/// How long to wait for the first SUBACK of each broker source before serving without it.
+/// How long to wait for the first SUBACK of each broker source, once they have been started, before going without it.
 pub const SUBSCRIBE_WAIT: Duration = Duration::from_secs(10);
 
 /// The steps to readiness; a cheap handle that every part of the start-up shares.
@@ -31,14 +31,15 @@ pub struct Readiness(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    started_at: Instant,
     subscribe_wait: Duration,
     steps: Mutex<Steps>,
 }
 
 #[derive(Debug)]
 struct Steps {
-    journal_replayed: bool,
+    /// When messages began to be taken; None before.
+    taking_since: Option<Instant>,
+    replaying: Option<ReplayReport>,
     history_loaded: bool,
     journal_disk_full: bool,
     disks_low: Vec<&'static str>,
@@ -61,8 +62,12 @@ struct BrokerStep {
 pub struct ReadinessReport {
     /// Whether answers are complete.
     pub ready: bool,
-    /// Whether every journalled message is in the answers.
+    /// Whether every journalled message is in the answers, and messages are taken. Before, what is committed is answered,
+    /// and what has been replayed of the rest.
     pub journal_replayed: bool,
+    /// How far the replay has come; none before its length is known, and once it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaying: Option<ReplayReport>,
     /// Whether the history to load at the start is loaded.
     pub history_loaded: bool,
     /// Whether messages are refused because the journal's disk is full. Detail: what is stored is answered.
@@ -82,6 +87,15 @@ pub struct ReadinessReport {
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
 
+/// A replay of the journal in [`ReadinessReport`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplayReport {
+    /// Frames of the journal that have been applied.
+    pub frames: u64,
+    /// Frames that there are to apply.
+    pub frames_total: u64,
+}
+
 /// One broker source in [`ReadinessReport`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BrokerReport {
@@ -92,7 +106,7 @@ pub struct BrokerReport {
 }
 
 impl Readiness {
-    /// Starts the wait. `brokers` are the sources whose first subscription is waited for, at most [`SUBSCRIBE_WAIT`].
+    /// Nothing is done yet. `brokers` are the sources whose first subscription is waited for, at most [`SUBSCRIBE_WAIT`].
     pub fn new(brokers: impl IntoIterator<Item = SourceId>) -> Self {
         Self::with_subscribe_wait(brokers, SUBSCRIBE_WAIT)
     }
@@ -107,10 +121,10 @@ impl Readiness {
             .map(|id| (id, BrokerStep::default()))
             .collect();
         Self(Arc::new(Inner {
-            started_at: Instant::now(),
             subscribe_wait,
             steps: Mutex::new(Steps {
-                journal_replayed: false,
+                taking_since: None,
+                replaying: None,
                 history_loaded: false,
                 journal_disk_full: false,
                 disks_low: Vec::new(),
@@ -123,9 +137,22 @@ impl Readiness {
         }))
     }
 
-    /// Reports that the journal's tail is applied.
+    /// Reports how far the replay of the journal has come; it changes nothing once that is done.
+    pub fn replaying(&self, report: ReplayReport) {
+        self.change(|steps| {
+            if steps.taking_since.is_none() {
+                steps.replaying = Some(report);
+            }
+        });
+    }
+
+    /// Reports that the journal's tail is applied, and that sources have been started behind it: first subscriptions are
+    /// waited for from here on.
     pub fn journal_replayed(&self) {
-        self.change(|steps| steps.journal_replayed = true);
+        self.change(|steps| {
+            steps.taking_since.get_or_insert_with(Instant::now);
+            steps.replaying = None;
+        });
     }
 
     /// Reports that the history is loaded; without history to load, call it at once.
@@ -187,14 +214,18 @@ impl Readiness {
 
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
-        let waited = self.0.started_at.elapsed() >= self.0.subscribe_wait;
         // A panic elsewhere cannot leave the flags half changed.
         let mut steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribed = steps.sources.values().all(|step| step.subscribed_once);
-        steps.was_ready |= steps.journal_replayed && steps.history_loaded && (subscribed || waited);
+        let journal_replayed = steps.taking_since.is_some();
+        let waited = steps
+            .taking_since
+            .is_some_and(|since| since.elapsed() >= self.0.subscribe_wait);
+        steps.was_ready |= journal_replayed && steps.history_loaded && (subscribed || waited);
         ReadinessReport {
             ready: steps.was_ready,
-            journal_replayed: steps.journal_replayed,
+            journal_replayed,
+            replaying: steps.replaying,
             history_loaded: steps.history_loaded,
             journal_disk_full: steps.journal_disk_full,
             disks_low: steps.disks_low.clone(),

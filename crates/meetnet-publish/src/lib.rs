@@ -59,7 +59,7 @@ pub use admin::{
 };
 pub use client::{AddressRange, ClientSettings, NoRange};
 pub use figures::FiguresCache;
-pub use health::{BrokerReport, Readiness, ReadinessReport, SUBSCRIBE_WAIT};
+pub use health::{BrokerReport, Readiness, ReadinessReport, ReplayReport, SUBSCRIBE_WAIT};
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
 pub use serve::{ServeLimits, serve, serve_behind, serve_with};

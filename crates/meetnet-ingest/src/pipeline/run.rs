@@ -21,7 +21,7 @@ use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts};
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, EraseReport, PipelineError, PipelineOptions, Replayed, UpkeepReport, Wake};
+use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 
@@ -37,7 +37,7 @@ pub struct Runner {
     pub(super) journal: Journal,
     pub(super) reader: JournalReader,
     /// In force behind everything that was recovered, or since.
-    declarations: Arc<Declarations>,
+    pub(super) declarations: Arc<Declarations>,
     pub(super) lake: Lake,
     pub(super) decoder: GroupDecoder,
     pub(super) waiting: WaitingRows,
@@ -160,49 +160,6 @@ impl Runner {
     /// Rejects counted since the start, by source and reason.
     pub fn rejects(&self) -> RejectCounts {
         self.rejects.clone()
-    }
-
-    /// Applies every frame that was recovered, then lets readers see them. `pause` is called where hot rows are full and
-    /// a commit has to end first; its error ends the replay, for who knows that none will.
-    ///
-    /// # Errors
-    /// Where journal or tables cannot be read or written; only a restart helps.
-    pub fn replay(
-        &mut self,
-        recovery: &Recovery,
-        mut pause: impl FnMut(&mut Lake) -> Result<(), PipelineError>,
-    ) -> Result<Replayed, PipelineError> {
-        let last = recovery.last_sequence;
-        let mut replayed = Replayed::default();
-        while self.reader.position() < last {
-            if self.erase_retry_at.is_some() {
-                self.observe_behind(last)?;
-                break;
-            }
-            self.lake.tick()?;
-            self.give_reserve();
-            self.retry_waiting()?;
-            if self.is_full() {
-                pause(&mut self.lake)?;
-                continue;
-            }
-            let Some(group) = self
-                .reader
-                .read_group(self.options.limits.group_bytes_max)?
-            else {
-                break;
-            };
-            replayed.frames += group.len() as u64;
-            replayed.applied += self.take_group(&group)?;
-        }
-        self.replaying = false;
-        self.lake.redeclare(&self.declarations)?;
-        if self.lake.through() == last {
-            // Also where everything was trimmed and nothing had to be replayed.
-            self.lake.advance(last, recovery.last_recorded_at);
-        }
-        self.lake.publish();
-        Ok(replayed)
     }
 
     pub(super) fn run(mut self, inbox: &Receiver<Command>) -> Result<(), PipelineError> {
@@ -407,7 +364,7 @@ impl Runner {
 
     /// Decodes and applies a group; a declarations frame divides it. An erasure that fails ends it: its frame and those
     /// behind it are read again.
-    fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
+    pub(super) fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
         let mut before = None;
         for frame in group.frames() {
@@ -492,7 +449,7 @@ impl Runner {
     }
 
     /// Tries rows again that wait for a file; returns whether some have been applied.
-    fn retry_waiting(&mut self) -> Result<bool, PipelineError> {
+    pub(super) fn retry_waiting(&mut self) -> Result<bool, PipelineError> {
         let applied = self.waiting.retry(&mut self.lake)?;
         for (dataset, applied) in &applied {
             count_applied(dataset, *applied);
@@ -501,7 +458,7 @@ impl Runner {
     }
 
     /// Returns true where no more may be decoded until rows are committed, or applied.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
         self.lake.hot_bytes() + self.waiting.bytes() >= bytes_max
     }
@@ -523,7 +480,7 @@ impl Runner {
 
     /// Gives the journal's reserve to a commit that found no space: rows in files make room in memory, and the journal
     /// can be trimmed.
-    fn give_reserve(&mut self) {
+    pub(super) fn give_reserve(&mut self) {
         if !self.lake.take_short_of_space() {
             return;
         }

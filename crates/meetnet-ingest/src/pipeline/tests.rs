@@ -30,6 +30,7 @@ mod redeclare;
 mod replay;
 mod restarts;
 mod settle;
+mod starts;
 mod traps;
 
 fn declarations() -> Arc<Declarations> {

@@ -166,6 +166,42 @@ async fn the_page_of_a_process_that_only_reads_says_so() {
 }
 
 #[tokio::test]
+async fn the_page_says_how_far_the_start_has_come() {
+    let readiness = Readiness::new([]);
+    let page = async || {
+        let opening = OperationsStatus::default();
+        let router = router_with(Some(opening), readiness.clone());
+        fixture::get(router, "/").await.body
+    };
+    let check = |page: String, expect: &[&str], absent: &[&str]| {
+        for text in expect {
+            assert!(page.contains(text), "{text:?} is not in {page}");
+        }
+        for text in absent {
+            assert!(!page.contains(text), "{text:?} is in {page}");
+        }
+    };
+    let sources = "Sources are started once";
+    check(
+        page().await,
+        &["The journal is being read.", sources],
+        &["No source is configured"],
+    );
+    readiness.replaying(ReplayReport {
+        frames: 1_234,
+        frames_total: 99_999,
+    });
+    let progress = "replayed, 1,234 of 99,999 frames.";
+    check(page().await, &[progress, sources], &[]);
+    readiness.journal_replayed();
+    check(
+        page().await,
+        &["No source is configured"],
+        &["The journal is being", sources],
+    );
+}
+
+#[tokio::test]
 async fn the_page_says_why_the_configuration_on_disk_is_refused() {
     let readiness = Readiness::new([]);
     let page = async || {

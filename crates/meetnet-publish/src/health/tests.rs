@@ -89,3 +89,46 @@ fn a_lake_that_cannot_be_followed_is_detail_too() {
     assert!(report.ready, "answers are from the last snapshot");
     assert_eq!(report.lake_reachable, Some(false));
 }
+
+#[test]
+fn a_replay_says_how_far_it_has_come_until_messages_are_taken() {
+    let readiness = Readiness::with_subscribe_wait([SourceId::new("lora")], Duration::ZERO);
+    readiness.history_loaded();
+    let report = readiness.report();
+    assert!(!report.ready && report.replaying.is_none());
+    let replay = |frames| ReplayReport {
+        frames,
+        frames_total: 9,
+    };
+    for frames in [0, 4] {
+        readiness.replaying(replay(frames));
+        let report = readiness.report();
+        // However long it takes: the wait for subscriptions has not begun.
+        assert!(!report.ready && !report.journal_replayed);
+        assert_eq!(report.replaying, Some(replay(frames)));
+    }
+    let body = serde_json::to_value(readiness.report()).unwrap();
+    let expect = serde_json::json!({ "frames": 4, "frames_total": 9 });
+    assert_eq!(body["replaying"], expect);
+    readiness.journal_replayed();
+    // Whoever looked before that may come too late.
+    readiness.replaying(replay(8));
+    let report = readiness.report();
+    assert!(report.ready && report.journal_replayed);
+    assert_eq!(report.replaying, None);
+}
+
+#[test]
+fn subscriptions_are_waited_for_from_when_sources_have_been_started() {
+    let wait = Duration::from_millis(200);
+    let readiness = Readiness::with_subscribe_wait([SourceId::new("lora")], wait);
+    readiness.history_loaded();
+    // A replay takes longer than the wait.
+    std::thread::sleep(wait);
+    let started = Instant::now();
+    readiness.journal_replayed();
+    while !readiness.report().ready {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(started.elapsed() >= wait);
+}

@@ -459,10 +459,12 @@ fn readiness() -> Value {
         json!({ "subscribed": { "type": "boolean" }, "connected": { "type": "boolean" } }),
         &[],
     );
+    let replay = object(json!({ "frames": count(), "frames_total": count() }), &[]);
     object(
         json!({
             "ready": { "type": "boolean" },
             "journal_replayed": { "type": "boolean" },
+            "replaying": replay,
             "history_loaded": { "type": "boolean" },
             "journal_disk_full": { "type": "boolean" },
             "disks_low": texts(),
@@ -471,6 +473,6 @@ fn readiness() -> Value {
             "config_refused": { "type": "boolean" },
             "sources": { "type": "object", "additionalProperties": broker },
         }),
-        &["lake_reachable"],
+        &["replaying", "lake_reachable"],
     )
 }

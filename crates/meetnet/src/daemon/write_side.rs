@@ -172,8 +172,8 @@ fn open_blocking(
         ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {
-        lake,
         limits: config.limits.pipeline,
+        ..PipelineOptions::new(lake)
     };
     let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
     let dup_windows = DupWindows::default();

@@ -90,6 +90,16 @@ fn a_journal_that_is_behind_its_tables_goes_on_behind_what_they_have_taken() {
 
 /// A journal and a pipeline without threads, just started.
 fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal, Runner) {
+    let (journal, recovery, mut runner) = opened_by_hand(folder, change);
+    runner.replay(&recovery, |_, _| Ok(())).unwrap();
+    (journal, runner)
+}
+
+/// The same, before anything is replayed.
+pub(super) fn opened_by_hand(
+    folder: &Path,
+    change: impl FnOnce(&mut PipelineOptions),
+) -> (Journal, Recovery, Runner) {
     let journal_options = JournalOptions {
         reserve_bytes: 0,
         background: false,
@@ -103,7 +113,7 @@ fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal
     lake.background = false;
     let mut options = PipelineOptions::new(lake);
     change(&mut options);
-    let mut runner = Runner::open(
+    let runner = Runner::open(
         options,
         journal.clone(),
         &recovery,
@@ -113,8 +123,7 @@ fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal
         DupWindows::default(),
     )
     .unwrap();
-    runner.replay(&recovery, |_| Ok(())).unwrap();
-    (journal, runner)
+    (journal, recovery, runner)
 }
 
 fn append(journal: &Journal, body: &str) {

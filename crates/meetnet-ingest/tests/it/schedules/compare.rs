@@ -8,7 +8,7 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_lake::storage::Access;
 use meetnet_model::calendar;
 use meetnet_model::dataset::Grain;
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, Sequence};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -108,6 +108,24 @@ impl Schedule {
         }
         let (last, _) = life.journal.durable();
         let applied = life.runner.lake().through();
+        self.check_snapshot(&snapshot, last, applied);
+        self.last_checked = Some(snapshot);
+    }
+
+    /// Compares what readers saw while the journal was replayed, in order.
+    pub(super) fn check_replay(&mut self, life: &Life, shown: &[Arc<LakeSnapshot>]) {
+        if self.machine.is_off() {
+            return;
+        }
+        let (last, _) = life.journal.durable();
+        for snapshot in shown {
+            // Every table may be behind what was shown before the restart, and says so.
+            self.check_snapshot(snapshot, last, Sequence(u64::MAX));
+        }
+    }
+
+    /// Compares one snapshot; tables that have not come to `applied` may say less than before the restart.
+    fn check_snapshot(&mut self, snapshot: &LakeSnapshot, last: Sequence, applied: Sequence) {
         for (id, table) in &snapshot.tables {
             let position = (table.through.0, table.stable_time);
             let seen = self.seen.entry(id.clone()).or_default();
@@ -139,7 +157,6 @@ impl Schedule {
                 self.compare([("rows", &shown)], position.0, doubts, owed);
             }
         }
-        self.last_checked = Some(snapshot);
     }
 
     /// Compares what a separate `serve` sees with the model.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use meetnet_ingest::pipeline::PipelineError;
+use meetnet_ingest::pipeline::{PipelineError, Step};
 use meetnet_lake::journal::FrameKind;
 use meetnet_lake::lake::LakeLimits;
 use meetnet_lake::snapshot::LakeSnapshot;
@@ -30,6 +30,10 @@ pub(super) const HOUR: i64 = 60 * MINUTE;
 const OLD: i64 = 1_761_955_200_000_000;
 /// So often a schedule reads the lake's clock at most: one that comes to no end fails, and prints what it has done.
 const CLOCK_READINGS_MAX: u64 = 5_000_000;
+/// In a replay a reader looks after the first of so many groups of frames,
+const SHOWN_EVERY: u32 = 6;
+/// and so often at most.
+const SHOWN_MAX: usize = 3;
 /// How long replaced files stay.
 pub(super) const VACUUM_AFTER: Duration = Duration::from_secs(900);
 
@@ -356,7 +360,17 @@ impl Schedule {
                 Ok(mut life) => {
                     self.learn(&mut life, awaits_puts);
                     let machine = &self.machine;
-                    let replayed = life.runner.replay(&life.recovery, |lake| {
+                    let (shared, mut shown) = (Arc::clone(&life.shared), Vec::new());
+                    let mut groups = 0;
+                    let replayed = life.runner.replay(&life.recovery, |lake, step| {
+                        if step == Step::Took {
+                            groups += 1;
+                            if groups % SHOWN_EVERY == 1 && shown.len() < SHOWN_MAX {
+                                lake.publish();
+                                shown.push(shared.load_full());
+                            }
+                            return Ok(());
+                        }
                         lake.run_commit_job();
                         // What has failed is tried again after a while.
                         machine.lake_clock.advance(SECOND);
@@ -368,6 +382,7 @@ impl Schedule {
                     match replayed {
                         Ok(replayed) => {
                             self.note(format!("replayed {} frames", replayed.frames));
+                            self.check_replay(&life, &shown);
                             self.check(&mut life);
                             return Some(life);
                         }

@@ -209,7 +209,10 @@ impl Life {
             ..PipelineLimits::default()
         };
         let mut runner = Runner::open(
-            PipelineOptions { lake, limits },
+            PipelineOptions {
+                limits,
+                ..PipelineOptions::new(lake)
+            },
             journal.clone(),
             &recovery,
             tables,

@@ -1,0 +1,136 @@
+//! The replay of a start: frames that were journalled and not committed before the process ended are applied again, while
+//! readers see what is committed and what has been applied so far.
+//!
+//! `thread that replays -> [ReplayWatch] -> /readyz, operations page, whoever is told to stop`
+//!
+//! **A crash** in the middle, or a stop, leaves what any crash leaves: commits that the replay made are in the tables, and
+//! the next one skips their frames. T does not move in a replay, unless an erasure moves it, with the state that belongs to
+//! it: so the history of the quality tests, the DUP windows and the rejects are rebuilt from the same frames. **A frame that revises a committed row** masks it, as ever; the answer before
+//! was the committed one, with the position that says so. **An erasure** is met at its frame: what it takes away is shown
+//! until then, as it was before the crash, unless it had gone already.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use meetnet_lake::journal::Recovery;
+use meetnet_lake::lake::Lake;
+use meetnet_model::ids::Sequence;
+
+use super::run::{Runner, Step};
+use super::{PipelineError, Replayed};
+
+/// Time between two moments at which readers are shown what a replay has applied: each may cost a copy of every mask.
+const SHOWN_PAUSE: Duration = Duration::from_millis(100);
+
+/// A handle on a replay, which may not have begun; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayWatch(Arc<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    /// Position before the first frame, and that of the last one; set once the journal has been read.
+    span: OnceLock<(u64, u64)>,
+    reached: AtomicU64,
+    is_stopped: AtomicBool,
+}
+
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Frames that have been applied.
+    pub frames: u64,
+    /// Frames that there are to apply.
+    pub frames_total: u64,
+}
+
+impl ReplayWatch {
+    /// Returns how far the replay has come; None before its length is known.
+    pub fn progress(&self) -> Option<ReplayProgress> {
+        let (before, last) = *self.0.span.get()?;
+        let frames_total = last.saturating_sub(before);
+        let reached = self.0.reached.load(Relaxed);
+        Some(ReplayProgress {
+            frames: reached.saturating_sub(before).min(frames_total),
+            frames_total,
+        })
+    }
+
+    /// Ends the replay where it is: [`Pipeline::start`](super::Pipeline::start) fails with
+    /// [`PipelineError::Interrupted`](super::PipelineError::Interrupted), or has succeeded already. Nothing is lost: the
+    /// journal keeps every frame that is not committed.
+    pub fn stop(&self) {
+        self.0.is_stopped.store(true, Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.0.is_stopped.load(Relaxed)
+    }
+
+    /// Says that frames behind `before` are replayed, up to `last`.
+    pub(super) fn begin(&self, before: Sequence, last: Sequence) {
+        // A watch is of one replay.
+        let _ = self.0.span.set((before.0, last.0));
+    }
+
+    /// Says that every frame up to `position` has been applied.
+    pub(super) fn reach(&self, position: Sequence) {
+        self.0.reached.store(position.0, Relaxed);
+    }
+}
+
+impl Runner {
+    /// Applies every frame that was recovered. Readers see what is committed at once, and what has been applied beside it
+    /// every tenth of a second and at the end: a table never says less than it did, since the frames that it holds
+    /// already are skipped and count as applied.
+    ///
+    /// `between` is called after each step: [`Step::Took`], or [`Step::Full`] where a commit has to end first. Its error
+    /// ends the replay, for who wants no more of it, or knows that no commit will end.
+    ///
+    /// # Errors
+    /// Where journal or tables cannot be read or written; only a restart helps.
+    pub fn replay(
+        &mut self,
+        recovery: &Recovery,
+        mut between: impl FnMut(&mut Lake, Step) -> Result<(), PipelineError>,
+    ) -> Result<Replayed, PipelineError> {
+        let last = recovery.last_sequence;
+        let mut replayed = Replayed::default();
+        self.lake.publish();
+        let mut shown_at = self.lake.now();
+        while self.reader.position() < last {
+            if self.erase_retry_at.is_some() {
+                self.observe_behind(last)?;
+                break;
+            }
+            self.lake.tick()?;
+            self.give_reserve();
+            self.retry_waiting()?;
+            let step = if self.is_full() {
+                Step::Full
+            } else {
+                let bytes_max = self.options.limits.group_bytes_max;
+                let Some(group) = self.reader.read_group(bytes_max)? else {
+                    break;
+                };
+                replayed.frames += group.len() as u64;
+                replayed.applied += self.take_group(&group)?;
+                Step::Took
+            };
+            let now = self.lake.now();
+            if now.duration_since(shown_at) >= SHOWN_PAUSE {
+                self.lake.publish();
+                shown_at = now;
+            }
+            between(&mut self.lake, step)?;
+        }
+        self.replaying = false;
+        self.lake.redeclare(&self.declarations)?;
+        if self.lake.through() == last {
+            // Also where everything was trimmed and nothing had to be replayed.
+            self.lake.advance(last, recovery.last_recorded_at);
+        }
+        self.lake.publish();
+        Ok(replayed)
+    }
+}
