@@ -62,12 +62,12 @@ impl Daemon {
     async fn start_over(command: &str, url: &Path, lake: &str, sources: &str) -> Result<Self> {
         let mut daemon = Self::spawn(tempfile::tempdir()?, command, url, lake, sources)?;
         let deadline = Instant::now() + Duration::from_secs(30);
-        // The write side alone has no public listener: it is asked for what operators see.
-        let (port, page) = match command {
-            "run" | "serve" => (daemon.http, "readyz"),
-            _ => (daemon.admin, "metrics"),
+        // The write side alone has no public listener.
+        let port = match command {
+            "run" | "serve" => daemon.http,
+            _ => daemon.admin,
         };
-        while daemon.get(port, page, &[]).await.is_err() {
+        while daemon.get(port, "readyz", &[]).await.is_err() {
             daemon.check_running()?;
             if Instant::now() > deadline {
                 bail!("meetnet is not ready:\n{}", daemon.log_tail());

@@ -7,14 +7,14 @@
 //!
 //! Both ways lead to one [`execute`] over journal and pipeline, so a command cannot do anything else while a daemon
 //! runs. A new command is a variant of [`Request`] and an arm of [`execute`]. One is carried out at a time, but for
-//! backfills.
+//! backfills. While a daemon replays its journal, requests wait, and are told how far it is.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use anyhow::anyhow;
 use arc_swap::ArcSwap;
-use meetnet_ingest::pipeline::PipelineCommands;
+use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::poll::{Backfills, Window};
 use meetnet_lake::journal::{Journal, JournalError};
 use meetnet_lake::snapshot::SharedSnapshot;
@@ -22,6 +22,7 @@ use meetnet_lake::storage::LakeStorage;
 use meetnet_model::ids::{DatasetId, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{QUIET, print};
@@ -183,6 +184,38 @@ impl Context {
     /// Returns the configuration now in force.
     pub(crate) fn config(&self) -> Arc<Config> {
         self.config.load_full()
+    }
+}
+
+/// The [`Context`] of a daemon, which has none before its journal is replayed.
+#[derive(Clone)]
+pub(crate) struct AwaitedContext {
+    context: watch::Receiver<Option<Context>>,
+    replay: ReplayWatch,
+}
+
+impl AwaitedContext {
+    /// Returns it, and what makes it known; until then it says how far `replay` has come.
+    pub(crate) fn new(replay: ReplayWatch) -> (watch::Sender<Option<Context>>, Self) {
+        let (known, context) = watch::channel(None);
+        (known, Self { context, replay })
+    }
+
+    /// Waits until it is there; None where the daemon ends before.
+    async fn wait(&mut self) -> Option<Context> {
+        let known = self.context.wait_for(Option::is_some).await.ok()?;
+        known.as_ref().cloned()
+    }
+
+    /// Says what is waited for.
+    fn progress(&self) -> String {
+        match self.replay.progress() {
+            Some(replay) => format!(
+                "waiting until the journal is replayed: {} of {} frames",
+                replay.frames, replay.frames_total
+            ),
+            None => "waiting until the journal is read".to_owned(),
+        }
     }
 }
 

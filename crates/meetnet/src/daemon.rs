@@ -1,19 +1,22 @@
 //! The daemon: every part put together in one process, from bound listeners to a clean end.
 //!
 //! ```text
-//! bind ─▶ journal (lock, recovery) ─▶ pipeline (replay) ─▶ commands ─▶ query ─▶ http ─▶ sources ─▶ … ─▶ stop in reverse
+//! bind ─▶ lock, tables ─▶ commands ─▶ query ─▶ http ─▶ … ─▶ stop in reverse
+//!                                        └▶ journal (recovery) ─▶ pipeline (replay) ─▶ sources
 //! ```
 //!
 //! Listeners are bound first: a taken port must not cost a recovery. Only the admin socket waits for the lock of the
-//! folder, which says that nobody else answers on it. Sources start last and stop first, so that nothing is
+//! folder, which says that nobody else answers on it. What is committed is answered before the journal is read, and while
+//! it is replayed (`opening`). Sources start last and stop first, so that nothing is
 //! acknowledged that the rest is not there to take. What may change meanwhile is exchanged by `reload`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
-use meetnet_ingest::pipeline::PipelineCommands;
+use meetnet_ingest::http::EarlyPush;
+use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
@@ -29,7 +32,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::commands::{self, AdminSocket};
+use crate::commands::{AdminSocket, AwaitedContext};
 use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
@@ -42,6 +45,7 @@ mod journal;
 mod licences;
 mod listeners;
 mod monitor;
+mod opening;
 mod privacy_key;
 mod reload;
 mod settle;
@@ -58,8 +62,9 @@ pub(crate) use write_side::Opened;
 
 use audit::AuditLog;
 use follow::Follower;
+use opening::{Opening, Waiting, WriteSideView};
 use watch::ConfigWatch;
-use write_side::{Writing, stop_journal, stop_pipeline};
+use write_side::{Found, Writing, stop_journal, stop_pipeline};
 
 /// Which part of the daemon a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +111,8 @@ pub(crate) struct Daemon {
     refused: Option<String>,
     addresses: Addresses,
     readiness: Readiness,
+    /// Until the write side is open.
+    opening: Option<Opening>,
     writing: Option<Writing>,
     follower: Option<Follower>,
     servers: JoinSet<std::io::Result<()>>,
@@ -117,11 +124,12 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts every part; returns once sources and listeners run.
+    /// Starts every part but the sources, and begins to open the write side: what is committed is answered once this
+    /// returns. [`Daemon::open`] comes next.
     ///
     /// # Errors
     /// `Usage` where an address is taken, a folder cannot be used or is held by another process, or a table does not
-    /// allow its new declaration; `Work` where recovery or replay fail.
+    /// allow its new declaration.
     pub(crate) async fn start(start: Start) -> Result<Self, Failure> {
         let Start {
             role,
@@ -132,7 +140,7 @@ impl Daemon {
         } = start;
         let serves = config.http.is_some() || config.pg.is_some() || config.flight.is_some();
         if role == Role::Serve && !serves {
-            return Err(Failure::Usage(anyhow::anyhow!(
+            return Err(Failure::Usage(anyhow!(
                 "there is nothing to serve: add [http] listen, [pg] listen or [flight] listen to {}",
                 config.file.display()
             )));
@@ -155,13 +163,13 @@ impl Daemon {
         }
 
         let mut follower = None;
-        let mut opened = None;
+        let mut found = None;
         let storage: Arc<dyn LakeStorage>;
         let snapshot = if role.writes() {
-            let write_side = Opened::open(&config, &secrets).await?;
-            let snapshot = write_side.pipeline.shared();
+            let write_side = Found::look(&config, &secrets).await?;
+            let snapshot = Arc::clone(&write_side.shared);
             storage = Arc::clone(&write_side.storage);
-            opened = Some(write_side);
+            found = Some(write_side);
             snapshot
         } else {
             let found = config.lake.storage(&secrets, Handle::current());
@@ -177,7 +185,10 @@ impl Daemon {
             follower = Some(started);
             snapshot
         };
-        readiness.journal_replayed();
+        if !role.writes() {
+            // There is nothing to replay, and no source.
+            readiness.journal_replayed();
+        }
 
         let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
         let shared_config: SharedConfig = Arc::new(ArcSwap::from_pointee(config.clone()));
@@ -185,14 +196,14 @@ impl Daemon {
         let rates = monitor::Rates::default();
         let mut servers = JoinSet::new();
         let disks = space::Measured::default();
-        let mut settling = None;
-        if let Some(opened) = &opened {
+        let view = WriteSideView::default();
+        let replay = ReplayWatch::default();
+        let (contexts, awaited) = AwaitedContext::new(replay.clone());
+        if role.writes() {
             let socket = AdminSocket::bind(&config.socket)
                 .await
                 .map_err(Failure::Usage)?;
-            let context = commands::Context::new(Arc::clone(&shared_config), opened);
-            settling = Some(settle::start(context.clone()));
-            servers.spawn(socket.serve(context, stop_serving.clone()));
+            servers.spawn(socket.serve(awaited, stop_serving.clone()));
         }
         // One for all protocols: its limits are of the machine, not of a listener.
         let query = if listeners.take_queries() {
@@ -252,9 +263,9 @@ impl Daemon {
                 metrics: metrics.clone(),
                 snapshot: Arc::clone(&snapshot),
                 readiness: readiness.clone(),
-                status: opened
-                    .as_ref()
-                    .map(|opened| monitor::operations(&statuses, &disks, opened, rates.clone())),
+                status: role
+                    .writes()
+                    .then(|| monitor::operations(&statuses, &disks, &view, rates.clone())),
                 figures,
             };
             let stop = stop_serving.clone().cancelled_owned();
@@ -265,23 +276,33 @@ impl Daemon {
             servers.spawn(serve_with(listener, admin_router(state), limits, stop));
         }
 
-        let journal = opened.as_ref().map(|opened| opened.journal.clone());
-        let monitor = monitor::start(metrics, statuses.clone(), readiness.clone(), journal, rates);
-        let mut watchers = vec![monitor];
-        watchers.extend(settling);
-        if opened.is_some() {
-            watchers.push(space::start(&config, disks, readiness.clone()));
-        }
-        let mut writing = None;
-        if let Some(opened) = opened {
-            let push_listener = listeners.ingest_http.take();
-            writing = Some(opened.start_sources(
-                &config,
-                &secrets,
-                push_listener,
-                &statuses,
-                &stop_intake,
-            )?);
+        let monitor = monitor::start(
+            metrics,
+            statuses.clone(),
+            readiness.clone(),
+            (view.clone(), replay.clone()),
+            rates,
+        );
+        let mut opening = None;
+        if let Some(found) = found {
+            let push = match (&config.ingest_http, listeners.ingest_http.take()) {
+                (Some(ingest), Some(listener)) => {
+                    let push = EarlyPush::start(listener, ingest.limits.connections_max);
+                    let push = push.context("failed to serve the listener of pushes");
+                    Some(push.map_err(Failure::Work)?)
+                }
+                _ => None,
+            };
+            let waiting = Waiting {
+                push,
+                contexts,
+                view,
+                disks,
+            };
+            info!(
+                "opening the journal: what is committed is answered, messages are taken afterwards"
+            );
+            opening = Some(Opening::start(found, config.clone(), replay, waiting));
         }
         Ok(Self {
             role,
@@ -294,10 +315,11 @@ impl Daemon {
             refused: None,
             addresses,
             readiness,
-            writing,
+            opening,
+            writing: None,
             follower,
             servers,
-            watchers,
+            watchers: vec![monitor],
             stop_intake,
             stop_serving,
         })
@@ -308,14 +330,14 @@ impl Daemon {
         &self.addresses
     }
 
-    /// Commands to the pipeline; none in a process that only reads.
+    /// Commands to the pipeline; none in a process that only reads, or before [`Daemon::open`].
     pub(crate) fn commands(&self) -> Option<PipelineCommands> {
         self.writing
             .as_ref()
             .map(|writing| writing.pipeline.commands())
     }
 
-    /// The key under which hardware ids become pseudonyms; none in a process that only reads.
+    /// The key under which hardware ids become pseudonyms; none in a process that only reads, or before [`Daemon::open`].
     pub(crate) fn privacy_key(&self) -> Option<PrivacyKey> {
         self.writing
             .as_ref()
@@ -348,7 +370,8 @@ impl Daemon {
         }
     }
 
-    /// Stops intake, commits everything, trims, answers the last requests, and frees the folder.
+    /// Stops intake, commits everything, trims, answers the last requests, and frees the folder. A write side that is not
+    /// open yet commits nothing.
     ///
     /// # Errors
     /// Why the pipeline failed, or what could not be written any more.
@@ -356,6 +379,9 @@ impl Daemon {
         self.stop_intake.cancel();
         let mut result = Ok(());
         let mut journal = None;
+        if let Some(opening) = self.opening.take() {
+            result = opening.end().await;
+        }
         if let Some(writing) = self.writing.take() {
             if tokio::time::timeout(self.stop_time_max, writing.sources.stopped())
                 .await
@@ -394,9 +420,23 @@ pub(crate) async fn run(
     signal: StopSignal,
 ) -> Result<(), Failure> {
     let role = start.role;
-    // Before recovery, which may take minutes: what changes meanwhile counts, too.
+    // Before recovery, which may take minutes: what changes meanwhile counts, too, once the sources have been started.
     let mut watch = ConfigWatch::start(&start.config).map_err(Failure::Work)?;
     let mut daemon = Daemon::start(start).await?;
+    match daemon.open(&signal).await {
+        Ok(true) => {}
+        Ok(false) => {
+            info!("stopping");
+            return daemon.stop().await;
+        }
+        Err(failure) => {
+            if let Err(other) = daemon.stop().await {
+                let error = format!("{:#}", other.error());
+                warn!(error, "the daemon did not stop in good order");
+            }
+            return Err(failure);
+        }
+    }
     let addresses = daemon.addresses();
     info!(
         ?role,
@@ -422,11 +462,13 @@ pub(crate) async fn run(
     info!("stopping");
     daemon.stop().await?;
     if failed {
-        return Err(Failure::Work(anyhow::anyhow!(
-            "the daemon stopped by itself; the log says why"
-        )));
+        return Err(stopped_by_itself());
     }
     Ok(())
+}
+
+fn stopped_by_itself() -> Failure {
+    Failure::Work(anyhow!("the daemon stopped by itself; the log says why"))
 }
 
 fn query_service(

@@ -136,6 +136,9 @@ pub(crate) async fn run(options: DemoOptions, mut environment: Environment) -> R
     folder.save(&state).map_err(Failure::Usage)?;
 
     let outcome = async {
+        if !daemon.open(&signal).await? {
+            return Ok(());
+        }
         if !options.no_history {
             let key = daemon
                 .privacy_key()

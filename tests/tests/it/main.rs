@@ -20,3 +20,4 @@ mod readers;
 mod recordings;
 mod reload;
 mod s3;
+mod starts;

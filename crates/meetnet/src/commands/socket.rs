@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::wire::{self, Ask, REQUEST_BYTES_MAX, Refusal, Reply};
-use super::{Context, Outcome, Request, execute};
+use super::{AwaitedContext, Context, Outcome, Request, execute};
 use crate::failure::Failure;
 
 /// Clients that are connected at the same time; further ones wait in the listener's backlog.
@@ -26,6 +27,8 @@ pub(super) const CONNECTIONS_MAX: usize = 8;
 const LINE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Lines of progress that wait for a slow client; further ones are left out.
 const PROGRESS_LINES_MAX: usize = 64;
+/// How often somebody who waits for the replay of the journal is told how far it is.
+const REPLAY_LINE_PERIOD: Duration = Duration::from_secs(1);
 /// Pause where the system gives no connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,11 +78,16 @@ impl AdminSocket {
             .with_context(|| format!("cannot make the admin socket {shown} private"))
     }
 
-    /// Answers requests until it is told to stop. What is being carried out then goes on as long as the process.
+    /// Answers requests until it is told to stop, from when there is a context on. What is being carried out then goes on
+    /// as long as the process.
     ///
     /// # Errors
     /// Never: a client that cannot be served is no reason to end.
-    pub(crate) async fn serve(self, context: Context, stop: CancellationToken) -> io::Result<()> {
+    pub(crate) async fn serve(
+        self,
+        context: AwaitedContext,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let next = async {
@@ -100,7 +108,7 @@ impl AdminSocket {
             };
             let (context, user) = (context.clone(), self.user);
             tokio::spawn(async move {
-                if let Err(error) = answer(stream, user, &context).await {
+                if let Err(error) = answer(stream, user, context).await {
                     // It is only the asking that failed: what was taken has been carried out.
                     info!(%error, "a client of the admin socket is gone");
                 }
@@ -117,7 +125,7 @@ impl Drop for AdminSocket {
     }
 }
 
-async fn answer(stream: UnixStream, user: u32, context: &Context) -> io::Result<()> {
+async fn answer(stream: UnixStream, user: u32, context: AwaitedContext) -> io::Result<()> {
     let asking = stream.peer_cred()?.uid();
     if asking != user && asking != 0 {
         return Err(ErrorKind::PermissionDenied.into());
@@ -137,8 +145,14 @@ async fn answer(stream: UnixStream, user: u32, context: &Context) -> io::Result<
     };
     let (command, started) = (request.name(), Instant::now());
     info!(command, "command taken");
+    let Some(context) = await_context(context, &mut write).await else {
+        let refusal = Refusal {
+            is_usage: false,
+            message: "the daemon ends before its journal is replayed: nothing was done".to_owned(),
+        };
+        return reply(&mut write, &Reply::Failed(refusal)).await;
+    };
     let (lines, mut told) = mpsc::channel(PROGRESS_LINES_MAX);
-    let context = context.clone();
     let work = tokio::task::spawn_blocking(move || {
         execute(&request, &context, &mut |line: String| {
             // Full or closed: whoever asked is slow or gone, which must not hold the work up.
@@ -169,6 +183,25 @@ async fn answer(stream: UnixStream, user: u32, context: &Context) -> io::Result<
         }),
     };
     reply(&mut write, &last).await
+}
+
+/// Waits for the context, and tells who asked how far it is; None where the daemon ends before.
+async fn await_context(
+    mut awaited: AwaitedContext,
+    write: &mut (impl AsyncWrite + Unpin),
+) -> Option<Context> {
+    let told = awaited.clone();
+    let mut context = pin!(awaited.wait());
+    // Nothing is said where it is there at once.
+    let mut pause = Duration::ZERO;
+    loop {
+        if let Ok(context) = tokio::time::timeout(pause, &mut context).await {
+            return context;
+        }
+        // Whoever asked may be gone: what has been taken is carried out all the same.
+        drop(reply(write, &Reply::Progress(told.progress())).await);
+        pause = REPLAY_LINE_PERIOD;
+    }
 }
 
 /// Reads the request of an [`Ask`], or says why it cannot be.

@@ -106,6 +106,13 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
+        let (scene, known, context) = Self::start_replaying().await;
+        known.send_replace(Some(context));
+        scene
+    }
+
+    /// As it is before the journal is replayed; returns what commands wait for, and how they get it.
+    async fn start_replaying() -> (Self, watch::Sender<Option<Context>>, Context) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("meetnet.toml");
         let config = Config::parse(&file, "", &Environment::default()).unwrap();
@@ -113,8 +120,10 @@ impl Scene {
         let socket = AdminSocket::bind(&config.socket).await.unwrap();
         let stop = CancellationToken::new();
         let config = Arc::new(ArcSwap::from_pointee(config));
-        tokio::spawn(socket.serve(Context::new(config, &opened), stop.clone()));
-        Self { dir, stop, opened }
+        let context = Context::new(config, &opened);
+        let (known, awaited) = AwaitedContext::new(ReplayWatch::default());
+        tokio::spawn(socket.serve(awaited, stop.clone()));
+        (Self { dir, stop, opened }, known, context)
     }
 
     fn socket(&self) -> PathBuf {
@@ -216,6 +225,48 @@ async fn a_client_that_leaves_does_not_stop_the_work() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     scene.end().await;
+}
+
+#[tokio::test]
+async fn a_request_waits_until_the_journal_is_replayed() {
+    let line = json!({"version": 1, "request": {"command": "vacuum"}}).to_string() + "\n";
+    // Sends it; returns what is said first.
+    let ask = async |scene: &Scene| {
+        let (read, mut write) = scene.connect().await.into_split();
+        write.write_all(line.as_bytes()).await.unwrap();
+        let mut read = BufReader::new(read);
+        let first = receive::<Reply>(&mut read, 1 << 20).await.unwrap();
+        (first.unwrap(), read)
+    };
+    for becomes_known in [true, false] {
+        let (scene, known, context) = Scene::start_replaying().await;
+        let (first, mut read) = ask(&scene).await;
+        let waiting = "waiting until the journal is read".to_owned();
+        assert_eq!(first, Reply::Progress(waiting));
+        if becomes_known {
+            known.send_replace(Some(context));
+        }
+        // The daemon has gone on, or ends.
+        drop(known);
+        let last = loop {
+            match receive::<Reply>(&mut read, 1 << 20).await.unwrap() {
+                Some(Reply::Progress(_)) => {}
+                last => break last.unwrap(),
+            }
+        };
+        match last {
+            Reply::Done(Outcome { report, .. }) => {
+                assert!(becomes_known);
+                assert_eq!(report, "nothing to remove");
+            }
+            Reply::Failed(Refusal { is_usage, message }) => {
+                assert!(!becomes_known && !is_usage, "{message}");
+                assert!(message.contains("nothing was done"), "{message}");
+            }
+            Reply::Progress(line) => panic!("{line}"),
+        }
+        scene.end().await;
+    }
 }
 
 #[tokio::test]

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use meetnet_ingest::pipeline::{RejectCounts, ReplayWatch};
 use meetnet_ingest::status::{SourceStatus, Statuses};
-use meetnet_lake::journal::Journal;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
-use meetnet_publish::{JournalStatus, OperationsStatus, Readiness, RejectRow, SourceRow};
+use meetnet_publish::{
+    JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::opening::WriteSideView;
 use super::space::Measured;
-use super::write_side::Opened;
 
 /// How often the parts are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -115,7 +117,7 @@ pub(super) fn start(
     metrics: PrometheusHandle,
     statuses: Statuses,
     readiness: Readiness,
-    journal: Option<Journal>,
+    (write_side, replay): (WriteSideView, ReplayWatch),
     rates: Rates,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
@@ -143,11 +145,16 @@ pub(super) fn start(
                 was_ready = true;
                 info!("ready");
             }
-            if let Some(journal) = &journal {
+            if let Some(journal) = write_side.journal() {
                 let (durable, _) = journal.durable();
                 metrics::gauge!("meetnet_journal_bytes").set(journal.bytes() as f64);
                 metrics::gauge!("meetnet_journal_durable_sequence").set(durable.0 as f64);
                 readiness.journal_disk_full(journal.is_disk_full());
+            } else if let Some(progress) = replay.progress() {
+                readiness.replaying(ReplayReport {
+                    frames: progress.frames,
+                    frames_total: progress.frames_total,
+                });
             }
             if round % UPKEEP_ROUNDS == 0 {
                 metrics.run_upkeep();
@@ -157,18 +164,18 @@ pub(super) fn start(
     })
 }
 
-/// Returns what the operations page asks for.
+/// Returns what the operations page asks for; there is little to say before the write side is open.
 pub(super) fn operations(
     statuses: &Statuses,
     disks: &Measured,
-    opened: &Opened,
+    write_side: &WriteSideView,
     rates: Rates,
 ) -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
     let (statuses, disks) = (statuses.clone(), disks.clone());
-    let journal = opened.journal.clone();
-    let rejects = opened.pipeline.rejects();
+    let write_side = write_side.clone();
     Arc::new(move || {
-        let tallies = rejects.read();
+        let tallies = write_side.rejects().map(RejectCounts::read);
+        let tallies = tallies.unwrap_or_default();
         let of_source = |id: &SourceId| {
             tallies
                 .iter()
@@ -192,16 +199,16 @@ pub(super) fn operations(
                 id: status.source,
             })
             .collect();
-        let (durable, _) = journal.durable();
+        let journal = write_side.journal().map(|journal| JournalStatus {
+            bytes: journal.bytes(),
+            durable: journal.durable().0,
+            disk_full: journal.is_disk_full(),
+            clock_step: journal.clock_step().is_some(),
+        });
         let rejects = tallies.into_iter();
         OperationsStatus {
             sources,
-            journal: JournalStatus {
-                bytes: journal.bytes(),
-                durable,
-                disk_full: journal.is_disk_full(),
-                clock_step: journal.clock_step().is_some(),
-            },
+            journal: journal.unwrap_or_default(),
             disks: disks.read(),
             rejects: rejects
                 .map(|((source, reason), tally)| RejectRow {

@@ -50,8 +50,8 @@ pub(super) fn find(configured: Option<String>, dir: &Path) -> anyhow::Result<Pri
     }
 }
 
-/// Writes a fresh secret and returns the one that is there then: nobody has locked the folder yet, so another process
-/// may have been faster. It is on disk under its name, complete, or not there at all.
+/// Writes a fresh secret and returns the one that is there then: whether or not the caller has locked the folder, another
+/// process may have been faster. It is on disk under its name, complete, or not there at all.
 fn generate(path: &Path, dir: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = [0; BYTES];
     OsRng

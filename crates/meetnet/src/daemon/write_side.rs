@@ -1,22 +1,25 @@
-//! The write side: journal and pipeline opened, then the sources that feed them.
+//! The write side: folder locked, tables read, journal and pipeline opened, then the sources that feed them.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::http::PushState;
 use meetnet_ingest::outcomes::OutcomeRegistry;
-use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions};
+use meetnet_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, ReplayWatch};
 use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer, announce_devices};
 use meetnet_lake::LakeError;
-use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::journal::{FolderLock, Journal, JournalError};
 use meetnet_lake::lake::{DeclaredTables, LakeOptions};
+use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
+use meetnet_model::privacy::PrivacyKey;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -28,6 +31,16 @@ use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::config::{Config, Secrets};
 use crate::failure::Failure;
+
+/// The folder is ours, and its tables allow the configuration; the journal has not been read.
+pub(super) struct Found {
+    pub(super) storage: Arc<dyn LakeStorage>,
+    /// What readers load: what is committed, and later what has been applied beside it.
+    pub(super) shared: SharedSnapshot,
+    lock: FolderLock,
+    key: PrivacyKey,
+    tables: DeclaredTables,
+}
 
 /// Journal and pipeline, before sources.
 pub(crate) struct Opened {
@@ -51,17 +64,37 @@ pub(super) struct Writing {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-impl Opened {
-    /// Opens journal and lake and replays what is not committed yet; off the async threads.
+impl Found {
+    /// Takes the folder, and reads what is committed in it; off the async threads.
     ///
     /// # Errors
     /// See [`Daemon::start`](super::Daemon::start).
-    pub(crate) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
+    pub(super) async fn look(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
         let config = config.clone();
         let privacy = secrets.privacy.clone();
         let storage = config.lake.storage(secrets, Handle::current());
         let storage = storage.map_err(Failure::Usage)?;
-        blocking(move || open_blocking(&config, privacy, storage)).await?
+        blocking(move || look_blocking(&config, privacy, storage)).await?
+    }
+
+    /// Opens journal and lake and replays what is not committed yet; blocking, for as long as it takes.
+    ///
+    /// # Errors
+    /// See [`Daemon::open`](super::Daemon::open); [`PipelineError::Interrupted`] where `replay` has been stopped.
+    pub(super) fn open(self, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
+        open_blocking(self, config, replay)
+    }
+}
+
+impl Opened {
+    /// Takes the folder, opens journal and lake and replays what is not committed yet; off the async threads.
+    ///
+    /// # Errors
+    /// See [`Daemon::start`](super::Daemon::start) and [`Daemon::open`](super::Daemon::open).
+    pub(crate) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
+        let found = Found::look(config, secrets).await?;
+        let config = config.clone();
+        blocking(move || found.open(&config, &ReplayWatch::default())).await?
     }
 
     /// Commits everything, trims, and frees the folder: for who never had sources.
@@ -151,29 +184,51 @@ impl Opened {
     }
 }
 
-fn open_blocking(
+fn look_blocking(
     config: &Config,
     privacy: Option<String>,
     storage: Arc<dyn LakeStorage>,
-) -> Result<Opened, Failure> {
+) -> Result<Found, Failure> {
+    // Nobody else commits from here on: what is read of the tables stays so.
+    let lock = FolderLock::take(&journal::options(&config.journal)).map_err(journal_failure)?;
     // Before the journal is opened: what it keeps of the declarations names no hardware id.
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = declared_tables(&storage, declarations)?;
+    let committed = tables.committed().map_err(lake_failure)?;
+    Ok(Found {
+        storage,
+        shared: Arc::new(ArcSwap::from_pointee(committed)),
+        lock,
+        key,
+        tables,
+    })
+}
+
+fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
+    let Found {
+        storage,
+        shared,
+        lock,
+        key,
+        tables,
+    } = found;
     let declarations = Arc::clone(tables.declarations());
     let options = journal::options(&config.journal);
-    let (journal, recovery) =
-        Journal::open(options, &declarations.to_bytes()).map_err(journal_failure)?;
+    let opened = Journal::open_locked(options, lock, &declarations.to_bytes());
+    let (journal, recovery) = opened.map_err(journal_failure)?;
     journal::report(&recovery);
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
+        shared: Some(shared),
         ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {
+        lake,
         limits: config.limits.pipeline,
-        ..PipelineOptions::new(lake)
+        replay: replay.clone(),
     };
     let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
     let dup_windows = DupWindows::default();

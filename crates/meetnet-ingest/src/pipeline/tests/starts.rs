@@ -29,9 +29,8 @@ impl Crashed {
             let time = now_ms - 60_000 * minute as i64;
             daemon.append("timed", &format!("{{\"ts\":{time},\"t\":{value}}}"))
         };
-        for minute in 0..COMMITTED {
-            append(minute, 1);
-        }
+        let before: Vec<Sequence> = (0..COMMITTED).map(|minute| append(minute, 1)).collect();
+        daemon.wait(*before.last().unwrap());
         daemon.pipeline.commands().commit_all().unwrap();
         let tail: Vec<Sequence> = (0..COMMITTED + ADDED)
             .map(|minute| append(minute, 2))
