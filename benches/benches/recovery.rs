@@ -83,12 +83,14 @@ async fn process(bytes: u64) -> Result<()> {
     let expected = 2 * fill(folder.path(), format, bytes, &declarations)?;
     let began = Instant::now();
     let mut daemon = Daemon::resume(folder)?;
-    let mut first = None;
+    let (mut first, mut seen) = (None, 0);
     loop {
         daemon.check_running()?;
         // Nobody listens at first.
         if let Ok(rows) = daemon.sql_number("SELECT count(*) FROM heat").await {
             first.get_or_insert(began.elapsed());
+            ensure!(rows >= seen, "{rows} rows are answered after {seen}");
+            seen = rows;
             if rows == expected {
                 break;
             }

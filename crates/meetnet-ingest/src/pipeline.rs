@@ -4,8 +4,8 @@
 //!
 //! One thread. It reads the journal whether the frames are a second or a restart old, so live operation and recovery
 //! are one path and the tables are a function of the journal. Readers see both as they go: a restart shows what is
-//! committed, then more and more of what is not. Where hot rows are full it stops reading; the journal
-//! fills, and at its limit the sources withhold their acknowledgements.
+//! committed, then more and more of what is not. Where hot rows are full it stops reading; the journal fills, and at its
+//! limit the sources withhold their acknowledgements.
 
 mod checkpoint;
 mod erase;
@@ -225,8 +225,8 @@ pub struct Replayed {
 
 impl Pipeline {
     /// Opens the lake, replays the journal after the checkpoint on this thread, then goes on in one of its own. Readers see
-    /// meanwhile what is committed, and what has been applied of the rest ([`LakeOptions::shared`]). The
-    /// declarations of `tables` are those in force from the end of the recovered journal on.
+    /// meanwhile what is committed, and what has been applied of the rest ([`LakeOptions::shared`]). The declarations of
+    /// `tables` are those in force from the end of the recovered journal on.
     ///
     /// # Errors
     /// Where tables, journal or declarations do not allow a start; [`PipelineError::Interrupted`] where

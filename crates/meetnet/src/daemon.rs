@@ -7,8 +7,8 @@
 //!
 //! Listeners are bound first: a taken port must not cost a recovery. Only the admin socket waits for the lock of the
 //! folder, which says that nobody else answers on it. What is committed is answered before the journal is read, and while
-//! it is replayed (`opening`). Sources start last and stop first, so that nothing is
-//! acknowledged that the rest is not there to take. What may change meanwhile is exchanged by `reload`.
+//! it is replayed (`opening`). Sources start last and stop first, so that nothing is acknowledged that the rest is not there
+//! to take. What may change meanwhile is exchanged by `reload`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,9 +5,11 @@
 //!
 //! **A crash** in the middle, or a stop, leaves what any crash leaves: commits that the replay made are in the tables, and
 //! the next one skips their frames. T does not move in a replay, unless an erasure moves it, with the state that belongs to
-//! it: so the history of the quality tests, the DUP windows and the rejects are rebuilt from the same frames. **A frame that revises a committed row** masks it, as ever; the answer before
-//! was the committed one, with the position that says so. **An erasure** is met at its frame: what it takes away is shown
-//! until then, as it was before the crash, unless it had gone already.
+//! it: so the history of the quality tests, the DUP windows and the rejects are rebuilt from the same frames.
+//!
+//! **A frame that revises a committed row** masks it, as ever; the answer before was the committed one, with the position
+//! that says so. **An erasure** is met at its frame: what it takes away is shown until then, as it was before the crash,
+//! unless it had gone already.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
