@@ -95,11 +95,8 @@ fn by_hand(folder: &Path, change: impl FnOnce(&mut PipelineOptions)) -> (Journal
     (journal, runner)
 }
 
-/// The same, before anything is replayed.
-pub(super) fn opened_by_hand(
-    folder: &Path,
-    change: impl FnOnce(&mut PipelineOptions),
-) -> (Journal, Recovery, Runner) {
+/// A journal without threads, what was found in it, and the tables that belong to it.
+pub(super) fn journal_by_hand(folder: &Path) -> (Journal, Recovery, DeclaredTables) {
     let journal_options = JournalOptions {
         reserve_bytes: 0,
         background: false,
@@ -109,6 +106,15 @@ pub(super) fn opened_by_hand(
     let tables = DeclaredTables::read(storage, declarations()).unwrap();
     let declared = declarations().to_bytes();
     let (journal, recovery) = Journal::open(journal_options, &declared).unwrap();
+    (journal, recovery, tables)
+}
+
+/// The same with a pipeline, before anything is replayed.
+pub(super) fn opened_by_hand(
+    folder: &Path,
+    change: impl FnOnce(&mut PipelineOptions),
+) -> (Journal, Recovery, Runner) {
+    let (journal, recovery, tables) = journal_by_hand(folder);
     let mut lake = LakeOptions::new(journal.id());
     lake.background = false;
     let mut options = PipelineOptions::new(lake);

@@ -3,7 +3,7 @@
 use meetnet_lake::lake::LakeClock;
 use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
 
-use super::restarts::opened_by_hand;
+use super::restarts::{journal_by_hand, opened_by_hand};
 use super::*;
 
 /// Rows that are committed, each of which the tail of the journal revises.
@@ -128,15 +128,8 @@ fn readers_see_what_is_committed_and_then_the_replay_as_it_goes() {
 }
 
 /// Starts a pipeline on what a crash left; it cannot commit, and holds next to nothing.
-fn start_stuck(folder: PathBuf, watch: ReplayWatch) -> Result<Replayed, PipelineError> {
-    let journal_options = JournalOptions {
-        reserve_bytes: 0,
-        ..JournalOptions::new(folder.join("journal"), folder.join("archive"))
-    };
-    let storage = Arc::new(FolderStorage::new(folder.join("lake")));
-    let tables = DeclaredTables::read(storage, declarations()).unwrap();
-    let declared = declarations().to_bytes();
-    let (journal, recovery) = Journal::open(journal_options, &declared).unwrap();
+fn start_stuck(folder: &Path, watch: ReplayWatch) -> Result<Replayed, PipelineError> {
+    let (journal, recovery, tables) = journal_by_hand(folder);
     let mut options = PipelineOptions::new(LakeOptions::new(journal.id()));
     options.lake.background = false;
     options.lake.limits.hot_bytes_max = 1;
@@ -168,13 +161,13 @@ fn a_replay_that_is_told_to_stop_ends_and_the_next_one_does_all_of_it() {
     // Before it has begun.
     let watch = ReplayWatch::default();
     watch.stop();
-    check(start_stuck(folder.clone(), watch.clone()));
+    check(start_stuck(&folder, watch.clone()));
     assert_eq!(watch.progress(), None);
     // While it waits for a commit that does not come.
     let watch = ReplayWatch::default();
     let stuck = {
         let (folder, watch) = (folder.clone(), watch.clone());
-        std::thread::spawn(move || start_stuck(folder, watch))
+        std::thread::spawn(move || start_stuck(&folder, watch))
     };
     let deadline = Instant::now() + Duration::from_secs(30);
     let progress = loop {
