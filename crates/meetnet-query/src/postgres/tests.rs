@@ -93,6 +93,18 @@ fn a_text_is_split_into_statements() {
             ("COMMIT", &["commit"]),
         ],
     );
+    // As it was written: letters of several bytes, lines, and what stands behind a backslash.
+    check(
+        "SELECT 'é'; -- two\n SELECT E'it\\'s \\\\', '''';\n\nSHOW a",
+        &[
+            ("SELECT 'é'", &["select", "é"]),
+            (
+                "-- two\n SELECT E'it\\'s \\\\', ''''",
+                &["select", "it's \\", ",", "'"],
+            ),
+            ("SHOW a", &["show", "a"]),
+        ],
+    );
     assert!(statements("SELECT 'open").is_err());
 }
 
