@@ -12,6 +12,7 @@
 
 mod aliases;
 pub(crate) mod catalog;
+mod copy;
 mod emptiness;
 mod functions;
 pub(crate) mod rewrite;
@@ -20,6 +21,7 @@ mod settings;
 mod statements;
 mod types;
 
+pub use copy::{CopyArgument, CopyOut, copy_out};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
 pub use types::{PgScalar, PgType};
