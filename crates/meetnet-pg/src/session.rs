@@ -464,7 +464,7 @@ async fn describe(
 fn fields_of(schema: &SchemaRef) -> Vec<FieldType> {
     let fields = schema.fields().iter().map(|field| FieldType {
         name: field.name().clone(),
-        pg_type: PgType::of_arrow(field.data_type()),
+        pg_type: PgType::of_field(field),
     });
     fields.collect()
 }

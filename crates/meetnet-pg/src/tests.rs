@@ -202,6 +202,9 @@ async fn simple_queries_are_answered_in_order() {
         ],
     )
     .await;
+    let plan = client.query("EXPLAIN (FORMAT JSON) SELECT 1 AS a").await;
+    assert_eq!(plan[0], "columns QUERY PLAN:114");
+    assert!(plan[1].contains("Node Type"), "{plan:?}");
     // What comes after an error is not done.
     check(
         client,

@@ -116,7 +116,7 @@ impl Column {
                 PgScalar::Interval => {
                     Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
                 }
-                PgScalar::Text | PgScalar::Numeric => {
+                PgScalar::Text | PgScalar::Numeric | PgScalar::Json => {
                     Values::Text(array.as_string::<i32>().clone())
                 }
                 PgScalar::Bytea => Values::Bytes(array.as_binary::<i32>().clone()),

@@ -91,6 +91,24 @@ async fn psql_looks_around_and_asks() {
         (r"\dn+", &["Access privileges", "public"]),
         (r"\dp", &["Column privileges", "traffic"]),
         (r"\conninfo", &["as user \"public\""]),
+        (r"\drds", &[]),
+        (r"\dc", &["List of conversions", "(0 rows)"]),
+        (r"\ddp", &["Default access privileges", "(0 rows)"]),
+        (r"\dconfig", &["configuration parameters", "(0 rows)"]),
+        (r"\dconfig server_version", &["server_version | 14.0"]),
+        (
+            "EXPLAIN (FORMAT JSON) SELECT car FROM traffic",
+            &["QUERY PLAN", "Node Type", "\"traffic\"", "(1 row)"],
+        ),
+        (
+            "TABLE traffic ORDER BY time LIMIT 2",
+            &["segment_id", "(2 rows)"],
+        ),
+        ("SELECT localtimestamp > '2026-01-01'", &[" t\n"]),
+        (
+            "SELECT count(*) > 500 FROM pg_get_keywords() WHERE catcode <> 'R'",
+            &[" t\n"],
+        ),
         (
             "SELECT segment_id, max(car) FROM traffic GROUP BY segment_id ORDER BY segment_id LIMIT 1",
             &["segment_id | max", "1 |  23"],
