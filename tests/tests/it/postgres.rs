@@ -267,6 +267,35 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
     daemon.stop().unwrap();
 }
 
+#[tokio::test]
+async fn polars_reads_by_copy() {
+    if !python::has_packages(&["polars", "adbc_driver_postgresql", "connectorx"]) {
+        return;
+    }
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    let address = installation.folder().join("port.txt");
+    fs::write(&address, port.to_string()).unwrap();
+    let found = python::run_with("copies.py", &[address.as_path()], &[]).unwrap();
+    let rows = json!([
+        [2, "2026-03-01T00:00:00+00:00", 0.0, null, true],
+        [2, "2026-03-01T01:00:00+00:00", 1.0, null, true],
+    ]);
+    assert_eq!(
+        found,
+        json!({
+            "adbc": rows,
+            "adbc rows": 72,
+            "connectorx": rows,
+            "connectorx rows": 72,
+            "list": [[1.5, null, 2.5]],
+            "day": "2026-03-01",
+        })
+    );
+    daemon.stop().unwrap();
+}
+
 /// Makes a certificate for 127.0.0.1 that signs itself; false where `openssl` is not installed.
 pub(crate) fn certificate(folder: &Path) -> bool {
     let made = Command::new("openssl")

@@ -187,8 +187,8 @@ impl Said {
 }
 
 fn first(options: &[(&'static str, bool)]) -> Option<&'static str> {
-    let mut said = options.iter().filter(|(_, is_said)| *is_said);
-    said.next().map(|(name, _)| *name)
+    let said = options.iter().find(|(_, is_said)| *is_said);
+    said.map(|(name, _)| *name)
 }
 
 fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), PgError> {
