@@ -167,8 +167,8 @@ const TEXTS: [&str; 16] = [
 const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
 /// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
-/// Length of a message, whose text may be as long as a literal.
-const MESSAGE_BYTES_MAX: usize = 200;
+/// How much of a text is shown that is no array.
+const SHOWN_BYTES_MAX: usize = 60;
 
 struct Rewriter<'a> {
     tables: &'a SnapshotTables,
@@ -278,7 +278,7 @@ impl Rewriter<'_> {
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
             Expr::BinaryOp { left, op, right } => {
                 if names_function(left)
-                    && let Expr::Value(value) = right.as_ref()
+                    && let Expr::Value(value) = &**right
                     && let ast::Value::Number(number, _) = &value.value
                 {
                     **right = text(number);
@@ -350,8 +350,8 @@ impl Rewriter<'_> {
         };
         let written = literal(expr)?;
         let Some(elements) = array_elements(written) else {
-            let message = format!("`{written}` is no array; write it as {{1,2,NULL}}");
-            let message = shortened(message, MESSAGE_BYTES_MAX);
+            let written = shortened(written.to_owned(), SHOWN_BYTES_MAX);
+            let message = format!("`{written}` is no array; one is written as {{1,2,NULL}}");
             self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
             return None;
         };
