@@ -37,6 +37,11 @@ with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet", a
     connection.execute("SET statement_timeout = '500ms'")
     found["too long"] = ended(connection)
     found["after"] = connection.execute("SELECT 1").fetchone()[0]
+    try:
+        with connection.cursor() as cursor, cursor.copy("COPY traffic FROM STDIN"):
+            pass
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        found["copy refused"] = error.sqlstate
 
 with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") as connection:
     found["encrypted"] = connection.pgconn.ssl_in_use
@@ -51,6 +56,22 @@ with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") a
         cursor.itersize = 10
         cursor.execute("SELECT segment_id FROM traffic ORDER BY time, segment_id")
         found["cursor"] = len(list(cursor))
+    # COPY: psycopg reads what it is told of the types, and takes one message for one row.
+    copied = f"COPY (SELECT segment_id, time, car FROM traffic WHERE time >= '{after.isoformat()}' AND segment_id = 2 ORDER BY time) TO STDOUT"
+    with connection.cursor() as cursor:
+        for name, options in (("copied text", ""), ("copied binary", " (FORMAT binary)")):
+            with cursor.copy(copied + options) as copy:
+                copy.set_types(["int8", "timestamptz", "float8"])
+                found[name] = [[row[0], row[1].isoformat(), row[2]] for row in copy.rows()]
+        with cursor.copy(copied + " (FORMAT csv, HEADER, DELIMITER ';')") as copy:
+            found["copied csv"] = b"".join(copy).decode()
+        values = "SELECT ARRAY[1.5, NULL, 2.5], CAST(12.5 AS DECIMAL(6, 2)), true, DATE '2026-03-01', NULL"
+        with cursor.copy(f"COPY ({values}) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(["float8[]", "numeric", "bool", "date", "text"])
+            found["copied types"] = [str(value) for value in copy.read_row()]
+            assert copy.read_row() is None
+        with cursor.copy("COPY traffic (segment_id) TO STDOUT") as copy:
+            found["copied table"] = sum(1 for _ in copy.rows())
     try:
         connection.execute("DELETE FROM traffic")
     except psycopg.errors.ReadOnlySqlTransaction as error:

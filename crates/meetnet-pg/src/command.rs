@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use meetnet_query::postgres::PgStatement;
+use meetnet_query::postgres::{PgStatement, copy_out};
 
 use crate::error::{PgError, state};
+
+pub(crate) mod copy;
+
+use copy::CopyFormat;
 
 /// What a statement asks of the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,11 @@ pub(crate) enum Command {
     },
     /// None: all.
     CloseCursor(Option<String>),
+    /// The rows of a query are wanted as data.
+    Copy {
+        query: String,
+        format: CopyFormat,
+    },
     /// Nothing is to be done; the words that answer it.
     Nothing(&'static str),
 }
@@ -75,10 +84,11 @@ impl Command {
             ["unlisten", ..] => Self::Nothing("UNLISTEN"),
             ["listen", ..] => Self::Nothing("LISTEN"),
             ["copy", ..] => {
-                return Err(PgError::new(
-                    state::UNSUPPORTED,
-                    "COPY and \\copy are not supported; psql --csv -c 'SELECT …' writes what a query answers",
-                ));
+                let copy = copy_out(statement).map_err(PgError::from)?;
+                Self::Copy {
+                    format: CopyFormat::of(&copy.options)?,
+                    query: copy.query,
+                }
             }
             ["prepare" | "execute" | "move" | "lock" | "do" | "call", ..] => {
                 return Err(PgError::new(
@@ -225,6 +235,12 @@ fn only_forward() -> PgError {
         state::STATE,
         "a cursor only goes forward; FETCH FORWARD n FROM it",
     )
+}
+
+/// Returns true for the names of the encoding that texts have here, and for those that do not mind.
+pub(crate) fn is_utf8(encoding: &str) -> bool {
+    let plain = encoding.replace(['-', '_', '"', '\''], "").to_lowercase();
+    ["utf8", "unicode", "sqlascii"].contains(&plain.as_str())
 }
 
 /// Reads a duration as PostgreSQL's settings have it: a number of milliseconds, or one with a unit. 0: none.

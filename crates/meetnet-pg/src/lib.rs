@@ -22,6 +22,7 @@ mod portal;
 mod session;
 
 mod command;
+mod copy;
 mod error;
 mod frontend;
 mod parameter;

@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
-use meetnet_query::postgres::{PgScalar, PgType};
+use meetnet_query::postgres::{PgScalar, PgType, array_elements};
 
 use crate::error::{PgError, state};
 use crate::values::{EPOCH_DAYS, EPOCH_MICROSECONDS, Format, numeric};
@@ -79,7 +79,7 @@ fn bad_binary(pg_type: PgType) -> PgError {
 fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
     let bad = || bad_text(PgType::of(scalar), text);
     match scalar {
-        PgScalar::Text => Ok(Arc::new(StringArray::from(vec![text]))),
+        PgScalar::Text | PgScalar::Json => Ok(Arc::new(StringArray::from(vec![text]))),
         PgScalar::Bytea => {
             let bytes = match text.strip_prefix("\\x") {
                 Some(digits) => unhex(digits).ok_or_else(bad)?,
@@ -117,7 +117,7 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
             _ => None,
         },
         PgScalar::Bytea => Some(Arc::new(BinaryArray::from_vec(vec![bytes]))),
-        PgScalar::Text => {
+        PgScalar::Text | PgScalar::Json => {
             let text = std::str::from_utf8(bytes).ok();
             text.map(|text| Arc::new(StringArray::from(vec![text])) as ArrayRef)
         }
@@ -170,60 +170,12 @@ fn interval(bytes: &[u8]) -> Option<IntervalMonthDayNano> {
 
 /// Reads `{1,2,NULL}`.
 fn text_array(text: &str, pg_type: PgType) -> Result<ArrayRef, PgError> {
-    let elements = elements(text).ok_or_else(|| bad_text(pg_type, text))?;
+    let elements = array_elements(text).ok_or_else(|| bad_text(pg_type, text))?;
     let elements = elements.iter().map(|element| {
         let element = element.as_ref().map(|element| element.as_bytes());
         read(element, PgType::of(pg_type.scalar), Format::Text)
     });
     list(elements.collect::<Result<_, _>>()?, pg_type)
-}
-
-/// Splits an array of one dimension in text; None where it is none.
-fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut elements = Vec::new();
-    if inner.trim().is_empty() {
-        return Some(elements);
-    }
-    let mut letters = inner.chars();
-    loop {
-        let (mut element, mut is_quoted, mut has_more) = (String::new(), false, false);
-        while let Some(letter) = letters.next() {
-            match letter {
-                ',' => {
-                    has_more = true;
-                    break;
-                }
-                '"' if element.trim().is_empty() && !is_quoted => {
-                    is_quoted = true;
-                    element.clear();
-                    loop {
-                        match letters.next()? {
-                            '"' => break,
-                            '\\' => element.push(letters.next()?),
-                            letter => element.push(letter),
-                        }
-                    }
-                }
-                // An array in an array, and what stands behind a quote.
-                '{' | '}' | '"' => return None,
-                letter if is_quoted && !letter.is_whitespace() => return None,
-                _ if is_quoted => {}
-                '\\' => element.push(letters.next()?),
-                letter => element.push(letter),
-            }
-        }
-        let plain = element.trim();
-        elements.push(match is_quoted {
-            true => Some(element),
-            false if plain.is_empty() => return None,
-            false if plain.eq_ignore_ascii_case("null") => None,
-            false => Some(plain.to_owned()),
-        });
-        if !has_more {
-            return Some(elements);
-        }
-    }
 }
 
 fn binary_array(bytes: &[u8], pg_type: PgType) -> Result<ArrayRef, PgError> {

@@ -1,14 +1,15 @@
 //! A query that a client runs: from its description to the rows it takes, a few at a time if it likes.
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use meetnet_query::postgres::PgType;
 use meetnet_query::{QueryAnswer, QueryError, QueryRequest, QueryService};
 use pgwire::messages::data::{FieldDescription, RowDescription};
 
 use crate::cancel::CancelHandle;
+use crate::copy::CopyWriter;
 use crate::error::{PgError, state};
 use crate::values::{Column, Format};
-use crate::wire::{End, Wire};
+use crate::wire::{End, Wire, framed};
 
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +67,33 @@ impl Progress {
 /// A query with its values, before, while and after it runs.
 pub(crate) struct Portal {
     pub(crate) fields: Vec<FieldType>,
-    formats: Vec<i16>,
+    rows: Rows,
     stage: Stage,
+}
+
+/// How rows go out.
+enum Rows {
+    /// As messages of their own, with values in these formats.
+    Messages(Vec<i16>),
+    /// As the data of a COPY.
+    Copied(CopyWriter),
+}
+
+impl Rows {
+    /// Returns the format of a column.
+    fn format(&self, position: usize) -> Result<Format, PgError> {
+        match self {
+            Self::Messages(formats) => Format::of(formats, position),
+            Self::Copied(copy) => Ok(copy.format()),
+        }
+    }
+
+    fn write(&mut self, columns: &[Column], row: usize, out: &mut BytesMut) {
+        match self {
+            Self::Messages(_) => write_row(columns, row, out),
+            Self::Copied(copy) => copy.write_row(columns, row, out),
+        }
+    }
 }
 
 enum Stage {
@@ -87,27 +113,40 @@ impl Portal {
     pub(crate) fn new(request: QueryRequest, fields: Vec<FieldType>, formats: Vec<i16>) -> Self {
         Self {
             fields,
-            formats,
+            rows: Rows::Messages(formats),
             stage: Stage::Ready(Box::new(request)),
         }
     }
 
     /// The portal of a query that runs already; its values go out as texts.
     pub(crate) fn running(answer: QueryAnswer, fields: Vec<FieldType>) -> Self {
+        Self::sending(answer, fields, Rows::Messages(Vec::new()))
+    }
+
+    /// The portal of a query that runs already, and whose rows are copied.
+    pub(crate) fn copying(answer: QueryAnswer, fields: Vec<FieldType>, copy: CopyWriter) -> Self {
+        Self::sending(answer, fields, Rows::Copied(copy))
+    }
+
+    fn sending(answer: QueryAnswer, fields: Vec<FieldType>, rows: Rows) -> Self {
         let running = Running {
             answer,
             batch: None,
         };
         Self {
             fields,
-            formats: Vec::new(),
+            rows,
             stage: Stage::Running(Box::new(running)),
         }
     }
 
     /// Returns what a client is told of the columns.
     pub(crate) fn description(&self) -> Result<RowDescription, PgError> {
-        row_description(&self.fields, &self.formats)
+        match &self.rows {
+            Rows::Messages(formats) => row_description(&self.fields, formats),
+            // Clients are told in another way.
+            Rows::Copied(_) => row_description(&self.fields, &[]),
+        }
     }
 
     /// Sends up to `rows_max` rows (None: all), beginning where the last execution ended. Stops where the client
@@ -135,7 +174,7 @@ impl Portal {
         loop {
             if let Some((columns, length, next)) = &mut running.batch {
                 while *next < *length && rows_max.is_none_or(|most| rows < most) {
-                    write_row(columns, *next, wire);
+                    self.rows.write(columns, *next, wire.output());
                     *next += 1;
                     rows += 1;
                     wire.send_much().await?;
@@ -160,7 +199,7 @@ impl Portal {
             }
             let columns = batch.columns().iter().zip(&self.fields).enumerate();
             let columns = columns.map(|(position, (array, field))| {
-                Column::new(array, field.pg_type, Format::of(&self.formats, position)?)
+                Column::new(array, field.pg_type, self.rows.format(position)?)
             });
             let columns = columns.collect::<Result<Vec<_>, PgError>>()?;
             running.batch = Some((columns, batch.num_rows(), 0));
@@ -171,6 +210,14 @@ impl Portal {
             return Err(PgError::from(cut).into());
         }
         Ok(Progress::Complete(rows))
+    }
+
+    /// Says that the rows have come to their end, where they are copied.
+    pub(crate) fn end_copy(&mut self, wire: &mut Wire) -> Result<(), End> {
+        match &mut self.rows {
+            Rows::Messages(_) => Ok(()),
+            Rows::Copied(copy) => copy.end(wire),
+        }
     }
 }
 
@@ -193,15 +240,11 @@ pub(crate) async fn interruptible<T>(
     }
 }
 
-fn write_row(columns: &[Column], row: usize, wire: &mut Wire) {
-    let out = wire.output();
-    out.put_u8(b'D');
-    let at = out.len();
-    out.put_i32(0);
-    out.put_i16(columns.len() as i16);
-    for column in columns {
-        column.write(row, out);
-    }
-    let bytes = (out.len() - at) as i32;
-    out[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
+fn write_row(columns: &[Column], row: usize, out: &mut BytesMut) {
+    framed(out, b'D', |out| {
+        out.put_i16(columns.len() as i16);
+        for column in columns {
+            column.write(row, out);
+        }
+    });
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use meetnet_query::postgres::{PgStatement, PgType, statements};
-use meetnet_query::{Dialect, QueryRequest, QueryService, positional};
+use meetnet_query::{Dialect, QueryAnswer, QueryRequest, QueryService, positional};
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
     BindComplete, CloseComplete, ParseComplete, PortalSuspended,
@@ -147,10 +147,8 @@ impl Session {
                 Action::Command(command) => self.command(&command, true, &[], wire).await?,
                 Action::Query(sql) => {
                     // The answer says what it is like: nothing is planned twice.
-                    let asked = self.service.query(self.request(&sql, Vec::new()));
-                    let answer = interruptible(wire, &self.cancel, asked).await?;
-                    let answer = answer.map_err(PgError::from)?;
-                    let fields = fields_of(&answer.schema);
+                    let request = self.request(&sql, Vec::new());
+                    let (answer, fields) = ask(&self.service, &self.cancel, request, wire).await?;
                     let mut portal = Portal::running(answer, fields);
                     wire.put(&portal.description()?)?;
                     let done = portal
@@ -430,6 +428,19 @@ impl Session {
     }
 }
 
+/// Runs a query; returns its answer and the columns of that.
+async fn ask(
+    service: &QueryService,
+    cancel: &CancelHandle,
+    request: QueryRequest,
+    wire: &mut Wire,
+) -> Result<(QueryAnswer, Vec<FieldType>), End> {
+    let answer = interruptible(wire, cancel, service.query(request)).await?;
+    let answer = answer.map_err(PgError::from)?;
+    let fields = fields_of(&answer.schema);
+    Ok((answer, fields))
+}
+
 /// Returns the types of a query's parameters, and its columns.
 async fn describe(
     service: &QueryService,
@@ -453,7 +464,7 @@ async fn describe(
 fn fields_of(schema: &SchemaRef) -> Vec<FieldType> {
     let fields = schema.fields().iter().map(|field| FieldType {
         name: field.name().clone(),
-        pg_type: PgType::of_arrow(field.data_type()),
+        pg_type: PgType::of_field(field),
     });
     fields.collect()
 }

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::*;
 
 mod clients;
+mod copies;
 mod failures;
 mod limits;
 
@@ -168,6 +169,12 @@ fn show(message: &Backend) -> String {
         Backend::PortalSuspended(_) => "suspended".to_owned(),
         Backend::EmptyQueryResponse(_) => "empty".to_owned(),
         Backend::NoData(_) => "no data".to_owned(),
+        Backend::CopyOutResponse(copy) => format!("copy {} {:?}", copy.format, copy.column_formats),
+        Backend::CopyData(copied) => {
+            let text = String::from_utf8_lossy(&copied.data);
+            format!("data {}", text.escape_debug())
+        }
+        Backend::CopyDone(_) => "copied".to_owned(),
         Backend::Authentication(Authentication::SASL(mechanisms)) => format!("sasl {mechanisms:?}"),
         other => format!("{other:?}"),
     }
@@ -195,6 +202,9 @@ async fn simple_queries_are_answered_in_order() {
         ],
     )
     .await;
+    let plan = client.query("EXPLAIN (FORMAT JSON) SELECT 1 AS a").await;
+    assert_eq!(plan[0], "columns QUERY PLAN:114");
+    assert!(plan[1].contains("Node Type"), "{plan:?}");
     // What comes after an error is not done.
     check(
         client,

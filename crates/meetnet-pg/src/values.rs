@@ -116,7 +116,7 @@ impl Column {
                 PgScalar::Interval => {
                     Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
                 }
-                PgScalar::Text | PgScalar::Numeric => {
+                PgScalar::Text | PgScalar::Numeric | PgScalar::Json => {
                     Values::Text(array.as_string::<i32>().clone())
                 }
                 PgScalar::Bytea => Values::Bytes(array.as_binary::<i32>().clone()),
@@ -146,7 +146,7 @@ impl Column {
         out[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
@@ -194,7 +194,8 @@ impl Column {
         }
     }
 
-    fn write_text(&self, row: usize, out: &mut BytesMut) {
+    /// Appends the text of a value that is not NULL.
+    pub(crate) fn write_text(&self, row: usize, out: &mut BytesMut) {
         match &self.values {
             Values::Bool(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
             Values::Int2(values) => text::write(out, values[row]),

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -173,4 +173,14 @@ impl Wire {
             Ok(Err(error)) => Err(error.into()),
         }
     }
+}
+
+/// Appends a message whose body is written in place.
+pub(crate) fn framed(out: &mut BytesMut, kind: u8, write: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(kind);
+    let at = out.len();
+    out.put_i32(0);
+    write(out);
+    let bytes = (out.len() - at) as i32;
+    out[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
 }

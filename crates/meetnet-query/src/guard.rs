@@ -26,7 +26,13 @@ const BRACKETS_MAX: usize = 200;
 const COMMAS_MAX: usize = 20_000;
 /// Words of PostgreSQL's dialect that become a comparison with every type, dataset or column, and how often they may stand
 /// in a statement: its plan grows by a hundred expressions with each.
-const LISTING: [&str; 4] = ["format_type", "obj_description", "regclass", "regtype"];
+const LISTING: [&str; 5] = [
+    "current_setting",
+    "format_type",
+    "obj_description",
+    "regclass",
+    "regtype",
+];
 /// The same of every column, which are ten times as many: each counts as ten of those.
 const LISTING_COLUMNS: &str = "col_description";
 const LISTINGS_MAX: usize = 100;
@@ -185,6 +191,7 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::JOIN
                 | Keyword::UNNEST
                 | Keyword::EXPLAIN
+                | Keyword::TABLE
         ),
         Token::Whitespace(_)
         | Token::EOF

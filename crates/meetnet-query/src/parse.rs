@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::error::{DataFusionError, Result};
-use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
+use datafusion::sql::parser::{CopyToSource, DFParserBuilder, ParserInput, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier,
     ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
@@ -19,10 +19,12 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions};
 use crate::placeholders::numbered;
+use crate::postgres::syntax::readable;
 
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
@@ -60,7 +62,14 @@ pub(crate) fn statement(
         depth_left: Cell::new(nesting_max),
         is_inner: Cell::new(false),
     };
-    let parsed = DFParserBuilder::new(sql)
+    let input = match written_in {
+        Dialect::Generic => ParserInput::Sql(sql),
+        Dialect::Postgres => {
+            let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
+            ParserInput::Tokens(readable(tokens.map_err(ParserError::from)?)?)
+        }
+    };
+    let parsed = DFParserBuilder::new(input)
         .with_dialect(&dialect)
         .with_recursion_limit(nesting_max)
         .build()

@@ -1,8 +1,9 @@
 //! From the text of a statement to the plan that is checked and run, and what can be said of it before it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -19,9 +20,12 @@ use crate::guard;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
+use crate::postgres::JSON_EXTENSION;
 use crate::postgres::rewrite::rewritten;
 use crate::reach::Reach;
 
+/// What PostgreSQL calls the column of a plan.
+const QUERY_PLAN: &str = "QUERY PLAN";
 /// Parameters of one statement: what the wire protocol can count.
 const PARAMETERS_MAX: usize = 65_535;
 
@@ -39,6 +43,8 @@ pub(crate) enum ShownNames {
     InOrder(Vec<String>),
     /// So, by what the plan calls them; as the plan does where that is not among them.
     ByPlanned(BTreeMap<String, String>),
+    /// As PostgreSQL does where EXPLAIN answers JSON: one column, without the one that says which plan it is.
+    PlanAsJson,
 }
 
 impl ShownNames {
@@ -56,9 +62,25 @@ impl ShownNames {
                     field.as_ref().clone().with_name(name)
                 })
                 .collect(),
+            Self::PlanAsJson => {
+                let json = schema.fields().last().map(|field| {
+                    let [key, json] = JSON_EXTENSION.map(str::to_owned);
+                    let field = field.as_ref().clone().with_name(QUERY_PLAN);
+                    field.with_metadata(HashMap::from([(key, json)]))
+                });
+                json.into_iter().collect()
+            }
             _ => return schema,
         };
         Arc::new(Schema::new(renamed))
+    }
+
+    /// Returns the columns of a batch that clients are shown.
+    pub(crate) fn shown(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        match self {
+            Self::PlanAsJson => Ok(batch.project(&[batch.num_columns().saturating_sub(1)])?),
+            _ => Ok(batch),
+        }
     }
 }
 
@@ -84,7 +106,7 @@ pub(crate) async fn planned(
     let (statement, names) = match request.dialect {
         Dialect::Generic => (statement, ShownNames::AsPlanned),
         Dialect::Postgres => {
-            let rewritten = rewritten(statement, tables);
+            let rewritten = rewritten(statement, tables)?;
             (rewritten.statement, rewritten.names)
         }
     };

@@ -11,17 +11,23 @@
 //! `pg_catalog` are made from them when a statement names one. It speaks no protocol: that is for `meetnet-pg`.
 
 mod aliases;
+mod arrays;
 pub(crate) mod catalog;
+mod copy;
 mod emptiness;
 mod functions;
 pub(crate) mod rewrite;
 mod search_path;
 mod settings;
 mod statements;
+pub(crate) mod syntax;
 mod types;
 
+pub use arrays::array_elements;
+pub use copy::{CopyArgument, CopyOut, copy_out};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
+pub(crate) use types::JSON_EXTENSION;
 pub use types::{PgScalar, PgType};
 
 #[cfg(test)]

@@ -91,6 +91,24 @@ async fn psql_looks_around_and_asks() {
         (r"\dn+", &["Access privileges", "public"]),
         (r"\dp", &["Column privileges", "traffic"]),
         (r"\conninfo", &["as user \"public\""]),
+        (r"\drds", &[]),
+        (r"\dc", &["List of conversions", "(0 rows)"]),
+        (r"\ddp", &["Default access privileges", "(0 rows)"]),
+        (r"\dconfig", &["configuration parameters", "(0 rows)"]),
+        (r"\dconfig server_version", &["server_version | 14.0"]),
+        (
+            "EXPLAIN (FORMAT JSON) SELECT car FROM traffic",
+            &["QUERY PLAN", "Node Type", "\"traffic\"", "(1 row)"],
+        ),
+        (
+            "TABLE traffic ORDER BY time LIMIT 2",
+            &["segment_id", "(2 rows)"],
+        ),
+        ("SELECT localtimestamp > '2026-01-01'", &[" t\n"]),
+        (
+            "SELECT count(*) > 500 FROM pg_get_keywords() WHERE catcode <> 'R'",
+            &[" t\n"],
+        ),
         (
             "SELECT segment_id, max(car) FROM traffic GROUP BY segment_id ORDER BY segment_id LIMIT 1",
             &["segment_id | max", "1 |  23"],
@@ -151,6 +169,56 @@ async fn psql_looks_around_and_asks() {
 }
 
 #[tokio::test]
+async fn psql_copies_rows_to_files() {
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    let file = installation.folder().join("copied");
+    let to = format!("to '{}'", file.display());
+    let two = "(SELECT segment_id, time, car, NULL AS nothing FROM traffic WHERE segment_id = 2 ORDER BY time LIMIT 2)";
+    for (options, expected) in [
+        (
+            "",
+            "2\t2026-03-01 00:00:00+00\t0\t\\N\n2\t2026-03-01 01:00:00+00\t1\t\\N\n",
+        ),
+        (
+            "csv header",
+            "segment_id,time,car,nothing\n2,2026-03-01 00:00:00+00,0,\n2,2026-03-01 01:00:00+00,1,\n",
+        ),
+        (
+            "with (format csv, delimiter ';', null '-', force_quote (time))",
+            "2;\"2026-03-01 00:00:00+00\";0;-\n2;\"2026-03-01 01:00:00+00\";1;-\n",
+        ),
+    ] {
+        let command = format!(r"\copy {two} {to} {options}");
+        let Some(output) = psql(port, "public", "", &command) else {
+            return;
+        };
+        assert_eq!(printed(&output).as_deref(), Ok("COPY 2\n"), "{command}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected, "{command}");
+    }
+
+    let command = format!(r"\copy traffic (segment_id) {to} with (format binary)");
+    let output = psql(port, "public", "", &command).unwrap();
+    assert_eq!(printed(&output).as_deref(), Ok("COPY 72\n"));
+    let bytes = fs::read(&file).unwrap();
+    assert!(bytes.starts_with(b"PGCOPY\n\xff\r\n\0"));
+    // A head, the number of columns and a long one for each row, an end.
+    assert_eq!(bytes.len(), 19 + 72 * (2 + 4 + 8) + 2);
+
+    let from = format!(
+        r"\copy traffic from '{}' with (format binary)",
+        file.display()
+    );
+    let refused = printed(&psql(port, "public", "", &from).unwrap()).expect_err(&from);
+    assert!(refused.contains("this service only reads"), "{refused}");
+    let private = format!(r"\copy rejects {to}");
+    let refused = printed(&psql(port, "public", "", &private).unwrap()).expect_err(&private);
+    assert!(refused.contains("there is no table `rejects`"), "{refused}");
+    daemon.stop().unwrap();
+}
+
+#[tokio::test]
 async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
     if !python::has_packages(&["psycopg", "sqlalchemy"]) {
         return;
@@ -176,6 +244,14 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "binary": rows,
                 "list": 48,
                 "cursor": 72,
+                "copied text": rows,
+                "copied binary": rows,
+                "copied csv": "segment_id;time;car\n\
+                               2;2026-03-01 22:00:00+00;22\n\
+                               2;2026-03-01 23:00:00+00;23\n",
+                "copied types": ["[1.5, None, 2.5]", "12.50", "True", "2026-03-01", "None"],
+                "copied table": 72,
+                "copy refused": "25006",
                 "refused": "25006",
                 "cancelled": "57014",
                 "too long": "57014",
@@ -188,6 +264,35 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
             "{user}"
         );
     }
+    daemon.stop().unwrap();
+}
+
+#[tokio::test]
+async fn polars_reads_by_copy() {
+    if !python::has_packages(&["polars", "adbc_driver_postgresql", "connectorx"]) {
+        return;
+    }
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    let address = installation.folder().join("port.txt");
+    fs::write(&address, port.to_string()).unwrap();
+    let found = python::run_with("copies.py", &[address.as_path()], &[]).unwrap();
+    let rows = json!([
+        [2, "2026-03-01T00:00:00+00:00", 0.0, null, true],
+        [2, "2026-03-01T01:00:00+00:00", 1.0, null, true],
+    ]);
+    assert_eq!(
+        found,
+        json!({
+            "adbc": rows,
+            "adbc rows": 72,
+            "connectorx": rows,
+            "connectorx rows": 72,
+            "list": [[1.5, null, 2.5]],
+            "day": "2026-03-01",
+        })
+    );
     daemon.stop().unwrap();
 }
 

@@ -84,6 +84,13 @@ fn commands_are_told_from_queries() {
     check("FETCH ALL FROM \"c\"", fetch(None));
     check("FETCH c", fetch(Some(1)));
     check("CLOSE c", Some(Command::CloseCursor(Some("c".into()))));
+    check(
+        "COPY traffic (car) TO STDOUT WITH BINARY",
+        Some(Command::Copy {
+            query: "SELECT car FROM traffic".into(),
+            format: CopyFormat::Binary,
+        }),
+    );
 }
 
 #[test]
@@ -98,8 +105,14 @@ fn what_is_wrong_or_not_here_is_refused() {
     check("DECLARE c SCROLL CURSOR FOR SELECT 1", state::UNSUPPORTED);
     check("DECLARE c", state::SYNTAX);
     check("PREPARE p AS SELECT 1", state::UNSUPPORTED);
-    check("COPY (SELECT 1) TO STDOUT (FORMAT csv)", state::UNSUPPORTED);
-    check("COPY traffic FROM STDIN", state::UNSUPPORTED);
+    check("COPY traffic FROM STDIN", state::READ_ONLY);
+    check(
+        "COPY (SELECT 1) TO '/tmp/one.csv' (FORMAT csv)",
+        state::READ_ONLY,
+    );
+    check("COPY traffic TO PROGRAM 'sh'", state::READ_ONLY);
+    check("COPY traffic TO", state::SYNTAX);
+    check("COPY traffic TO STDOUT (FORMAT parquet)", state::BAD_VALUE);
     check("DO 'BEGIN END'", state::UNSUPPORTED);
 }
 

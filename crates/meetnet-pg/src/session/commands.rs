@@ -1,13 +1,16 @@
 //! Commands to a session: what each of them changes, and its answer.
 
 use bytes::{BufMut, BytesMut};
+use meetnet_query::QueryRequest;
 use meetnet_query::postgres::{PgType, setting};
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::{CommandComplete, NoticeResponse, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 
-use super::{Bound, Session, describe, no_cursor, tag};
-use crate::command::{Command, duration};
+use super::{Bound, Session, ask, describe, no_cursor, tag};
+use crate::command::copy::CopyFormat;
+use crate::command::{Command, duration, is_utf8};
+use crate::copy::CopyWriter;
 use crate::error::{PgError, state};
 use crate::portal::{FieldType, Portal, Progress, row_description};
 use crate::wire::{End, Wire};
@@ -104,6 +107,7 @@ impl Session {
                     .await?;
                 "DECLARE CURSOR"
             }
+            Command::Copy { query, format } => return self.copy(query, format, wire).await,
             Command::Fetch { name, rows_max } => {
                 return self.fetch(name, *rows_max, describes, formats, wire).await;
             }
@@ -148,8 +152,7 @@ impl Session {
         match name {
             "statement_timeout" => self.statement_time_max = duration(value)?,
             "client_encoding" => {
-                let plain = value.replace(['-', '_', '"', '\''], "").to_lowercase();
-                if !["utf8", "unicode", "sqlascii"].contains(&plain.as_str()) {
+                if !is_utf8(value) {
                     return Err(PgError::new(
                         state::BAD_VALUE,
                         format!("texts are sent in UTF8 only, not in `{value}`"),
@@ -209,6 +212,24 @@ impl Session {
         cell.put_i32(value.len() as i32);
         cell.put_slice(value.as_bytes());
         wire.put(&DataRow::new(cell, 1))
+    }
+
+    /// Sends the rows of a query as data.
+    async fn copy(&mut self, query: &str, format: &CopyFormat, wire: &mut Wire) -> Result<(), End> {
+        let request = QueryRequest {
+            // Whoever writes a file would keep the beginning of what is too long.
+            whole: true,
+            ..self.request(query, Vec::new())
+        };
+        let (answer, fields) = ask(&self.service, &self.cancel, request, wire).await?;
+        let writer = CopyWriter::new(format, &fields)?;
+        writer.begin(&fields, wire)?;
+        let mut portal = Portal::copying(answer, fields, writer);
+        let done = portal
+            .execute(&self.service, wire, &self.cancel, None)
+            .await?;
+        portal.end_copy(wire)?;
+        wire.put(&tag("COPY", done.rows()))
     }
 
     async fn declare(

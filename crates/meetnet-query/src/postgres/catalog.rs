@@ -16,6 +16,7 @@ use crate::table::schema::UNIT_KEY;
 mod comments;
 mod empty;
 pub(crate) mod information;
+mod keywords;
 
 use Same::{Bool, Int, NoList, Null, Text};
 use comments::pg_description;
@@ -23,6 +24,7 @@ use empty::EMPTY;
 
 pub(crate) use comments::{Description, descriptions};
 pub(crate) use empty::{is_always_empty, is_null_texts};
+pub(crate) use keywords::KEYWORDS;
 
 /// Name of the schema of PostgreSQL's own tables and functions.
 pub(crate) const PG_CATALOG: &str = "pg_catalog";
@@ -119,6 +121,7 @@ pub(crate) fn pg_catalog_table(
         "pg_class" => pg_class(tables),
         "pg_database" => pg_database(),
         "pg_description" => pg_description(tables),
+        KEYWORDS => keywords::pg_get_keywords(),
         "pg_namespace" => pg_namespace(),
         "pg_roles" => pg_roles(),
         "pg_settings" => pg_settings(),
@@ -407,6 +410,18 @@ fn pg_type() -> NamedColumns {
                 &|name| format!("{name}in"),
             ),
         ),
+        (
+            "typreceive",
+            text(&|pg_type| pg_type.in_binary("recv"), &|name| {
+                format!("{name}recv")
+            }),
+        ),
+        (
+            "typsend",
+            text(&|pg_type| pg_type.in_binary("send"), &|name| {
+                format!("{name}send")
+            }),
+        ),
     ];
     columns.extend(same(
         rows,
@@ -469,12 +484,12 @@ fn pg_roles() -> NamedColumns {
 
 fn pg_settings() -> NamedColumns {
     let rows = SETTINGS.len();
+    let values = strings(SETTINGS.map(|(_, value)| value.to_owned()));
     let mut columns = vec![
         ("name", strings(SETTINGS.map(|(name, _)| name.to_owned()))),
-        (
-            "setting",
-            strings(SETTINGS.map(|(_, value)| value.to_owned())),
-        ),
+        ("setting", Arc::clone(&values)),
+        ("boot_val", Arc::clone(&values)),
+        ("reset_val", values),
     ];
     columns.extend(same(
         rows,

@@ -4,11 +4,11 @@ use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Value,
+    TimezoneInfo, Value,
 };
 
 use super::catalog::{DATABASE, Description, OWNER, PG_CLASS_OID, Relation};
-use super::settings::setting;
+use super::settings::{SETTINGS, setting};
 use super::types::PgType;
 use crate::catalog::SCHEMA;
 
@@ -43,7 +43,8 @@ const SIZES: [&str; 7] = [
     "pg_table_size",
     "pg_total_relation_size",
 ];
-const VISIBLE: [&str; 5] = [
+const VISIBLE: [&str; 6] = [
+    "pg_conversion_is_visible",
     "pg_function_is_visible",
     "pg_has_role",
     "pg_opclass_is_visible",
@@ -70,18 +71,26 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "current_catalog" | "current_database" => text(DATABASE),
         "current_role" | "current_user" | "session_user" | "user" => text(USER),
         "current_schema" => text(SCHEMA),
-        "current_schemas" => array([super::catalog::PG_CATALOG, SCHEMA]),
-        "current_setting" => first
-            .and_then(literal)
-            .and_then(setting)
-            .map_or_else(null, text),
+        "current_schemas" => texts([super::catalog::PG_CATALOG, SCHEMA]),
+        "current_setting" => match literal(first?) {
+            Some(name) => setting(name).map_or_else(null, text),
+            None => {
+                let settings = SETTINGS.map(|(name, value)| (text(name), value.to_owned()));
+                case_else(first?, settings.into_iter(), null())
+            }
+        },
         "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,
             PgType::all().map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name())),
         ),
+        // Without a time zone they are those of UTC, as every session here has it.
+        "localtime" if arguments.is_empty() => now(DataType::Time(None, TimezoneInfo::None)),
+        "localtimestamp" if arguments.is_empty() => {
+            now(DataType::Timestamp(None, TimezoneInfo::None))
+        }
         "getdatabaseencoding" | "pg_encoding_to_char" => text("UTF8"),
-        "parse_ident" => array(
+        "parse_ident" => texts(
             literal(first?)?
                 .split('.')
                 .map(|part| part.trim_matches('"')),
@@ -108,6 +117,10 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         _ => return None,
     };
     Some(found)
+}
+
+fn now(data_type: DataType) -> Expr {
+    cast(call("now", Vec::new()), data_type)
 }
 
 /// More than a relation has columns.
@@ -141,7 +154,10 @@ pub(super) fn described(
         return Some(null());
     }
     let texts = descriptions.into_iter();
-    let texts = texts.map(|said| (said.oid * COLUMN_NUMBERS + said.column, said.text));
+    let texts = texts.map(|said| {
+        let number = number(said.oid * COLUMN_NUMBERS + said.column);
+        (number, said.text)
+    });
     Some(case_else(&described, texts, null()))
 }
 
@@ -312,7 +328,12 @@ pub(super) fn null_texts() -> Expr {
 }
 
 fn null_of(data_type: DataType) -> Expr {
-    cast(Expr::Value(Value::Null.with_empty_span()), data_type)
+    cast(nothing(), data_type)
+}
+
+/// NULL of no type.
+pub(super) fn nothing() -> Expr {
+    Expr::Value(Value::Null.with_empty_span())
 }
 
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
@@ -325,21 +346,27 @@ pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     }
 }
 
-fn array<'a>(values: impl IntoIterator<Item = &'a str>) -> Expr {
+pub(super) fn array(values: impl IntoIterator<Item = Expr>) -> Expr {
     Expr::Array(Array {
-        elem: values.into_iter().map(text).collect(),
+        elem: values.into_iter().collect(),
         named: true,
     })
 }
 
+fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Expr {
+    array(values.into_iter().map(text))
+}
+
 /// Returns the name of the number that an expression has.
 pub(super) fn case(expr: &Expr, names: impl Iterator<Item = (i64, String)>) -> Expr {
+    let names = names.map(|(value, name)| (number(value), name));
     case_else(expr, names, text("???"))
 }
 
-fn case_else(expr: &Expr, names: impl Iterator<Item = (i64, String)>, otherwise: Expr) -> Expr {
-    let conditions = names.map(|(value, name)| CaseWhen {
-        condition: number(value),
+/// Returns the text that stands for the value of an expression.
+fn case_else(expr: &Expr, texts: impl Iterator<Item = (Expr, String)>, otherwise: Expr) -> Expr {
+    let conditions = texts.map(|(condition, name)| CaseWhen {
+        condition,
         result: text(&name),
     });
     Expr::Case {

@@ -7,27 +7,33 @@
 //! | `format_type(…)`, `current_schema()`, … | what they stand for here: `functions.rs` |
 //! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
+//! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
+//! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
+//! | `FROM pg_get_keywords()` | a table of the catalogue |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
 //! | a correlated subquery over the catalogue | its greatest value: DataFusion wants to know that there is one |
 
 use std::ops::ControlFlow;
 
+use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, Query,
-    SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
+    self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
+    ObjectName, Query, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
-use super::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, Relation};
+use super::arrays::array_elements;
+use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    boolean, call, case, cast, described, literal, null, null_texts, number_or_null, oid,
-    oid_of_parameter, own_name, replaced,
+    array, boolean, call, case, cast, described, literal, nothing, null, null_texts,
+    number_or_null, oid, oid_of_parameter, own_name, replaced, text,
 };
 use super::search_path::is_search_path;
 use crate::catalog::SnapshotTables;
+use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::planning::ShownNames;
 
 /// A statement that DataFusion can plan.
@@ -37,12 +43,20 @@ pub(crate) struct Rewritten {
 }
 
 /// Rewrites a statement that was read in PostgreSQL's dialect.
-pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Rewritten {
+///
+/// # Errors
+/// Where a text that stands for an array is none, or has too many elements.
+pub(crate) fn rewritten(
+    mut statement: Statement,
+    tables: &SnapshotTables,
+) -> Result<Rewritten, QueryError> {
     let mut names = ShownNames::AsPlanned;
     if let Some(parsed) = parsed(&mut statement) {
         let mut rewriter = Rewriter {
             tables,
             relations: catalog::relations(tables),
+            elements_left: ELEMENTS_MAX,
+            refused: None,
         };
         if let ast::Statement::Query(query) = &mut *parsed {
             names = match aliases::names(query) {
@@ -60,12 +74,18 @@ pub(crate) fn rewritten(mut statement: Statement, tables: &SnapshotTables) -> Re
         }
         // The visitor never breaks.
         let _ = parsed.visit(&mut rewriter);
+        if let Some(refused) = rewriter.refused {
+            return Err(refused);
+        }
     }
-    if matches!(statement, Statement::Explain(_)) {
+    if let Statement::Explain(explain) = &statement {
         // Its columns are those of every plan.
-        names = ShownNames::AsPlanned;
+        names = match explain.options.format {
+            Some(ExplainFormat::PostgresJSON) => ShownNames::PlanAsJson,
+            _ => ShownNames::AsPlanned,
+        };
     }
-    Rewritten { statement, names }
+    Ok(Rewritten { statement, names })
 }
 
 /// Returns the statement itself, or the one that is to be explained.
@@ -143,9 +163,19 @@ const TEXTS: [&str; 16] = [
     "yes_or_no",
 ];
 
+/// Columns of the catalogue that name functions.
+const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+/// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
+const ELEMENTS_MAX: usize = 2_000;
+/// How much of a text is shown that is no array.
+const SHOWN_BYTES_MAX: usize = 60;
+
 struct Rewriter<'a> {
     tables: &'a SnapshotTables,
     relations: Vec<Relation>,
+    elements_left: usize,
+    /// Why the statement cannot be rewritten.
+    refused: Option<QueryError>,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -158,6 +188,20 @@ impl VisitorMut for Rewriter<'_> {
         {
             let name = Ident::new(ident.value.to_lowercase());
             *relation = ObjectName::from(vec![Ident::new(PG_CATALOG), name]);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: args @ Some(_),
+            ..
+        } = table
+            && own_name(name).as_deref() == Some(KEYWORDS)
+        {
+            *args = None;
+            *name = ObjectName::from(vec![Ident::new(PG_CATALOG), Ident::new(KEYWORDS)]);
         }
         ControlFlow::Continue(())
     }
@@ -184,7 +228,7 @@ impl VisitorMut for Rewriter<'_> {
                 negated,
             } if is_search_path(subquery) => Some(Expr::InList {
                 expr: expr.clone(),
-                list: vec![super::functions::text(crate::catalog::SCHEMA)],
+                list: vec![text(crate::catalog::SCHEMA)],
                 negated: *negated,
             }),
             _ => None,
@@ -204,7 +248,7 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 impl Rewriter<'_> {
-    fn rewrite(&self, expr: &mut Expr) -> Option<Expr> {
+    fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
@@ -229,10 +273,16 @@ impl Rewriter<'_> {
                 if ident.quote_style.is_none()
                     && ident.value.eq_ignore_ascii_case("current_schema") =>
             {
-                Some(super::functions::text(crate::catalog::SCHEMA))
+                Some(text(crate::catalog::SCHEMA))
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
-            Expr::BinaryOp { op, .. } => {
+            Expr::BinaryOp { left, op, right } => {
+                if names_function(left)
+                    && let Expr::Value(value) = &**right
+                    && let ast::Value::Number(number, _) = &value.value
+                {
+                    **right = text(number);
+                }
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op
                     && let Some(known) = parts.last().and_then(|sign| operator(sign))
                 {
@@ -251,8 +301,9 @@ impl Rewriter<'_> {
         }
     }
 
-    fn rewrite_cast(&self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
+    fn rewrite_cast(&mut self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
         let name = match data_type {
+            DataType::Array(element) => return self.rewrite_array(expr, element),
             DataType::Regclass => "regclass".to_owned(),
             DataType::Custom(name, _) => last_part(name),
             _ => return None,
@@ -291,6 +342,46 @@ impl Rewriter<'_> {
             _ => None,
         }
     }
+
+    /// Returns the array that a text means, such as `'{a,b}'::text[]`.
+    fn rewrite_array(&mut self, expr: &Expr, element: &ArrayElemTypeDef) -> Option<Expr> {
+        let ArrayElemTypeDef::SquareBracket(element, None) = element else {
+            return None;
+        };
+        let written = literal(expr)?;
+        let Some(elements) = array_elements(written) else {
+            let written = shortened(written.to_owned(), SHOWN_BYTES_MAX);
+            let message = format!("`{written}` is no array; one is written as {{1,2,NULL}}");
+            self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+            return None;
+        };
+        let Some(left) = self.elements_left.checked_sub(elements.len()) else {
+            let message = format!(
+                "the arrays that the statement writes as texts have more than {ELEMENTS_MAX} elements, which is the most"
+            );
+            self.refused = Some(QueryError::new(QueryErrorKind::TooLarge, message));
+            return None;
+        };
+        self.elements_left = left;
+        let are_texts = elements.iter().any(Option::is_some)
+            && matches!(element.as_ref(), DataType::Text | DataType::Varchar(_));
+        let elements = elements.iter().map(Option::as_deref);
+        let array = array(elements.map(|element| element.map_or_else(nothing, text)));
+        if are_texts {
+            return Some(array);
+        }
+        let of = ArrayElemTypeDef::SquareBracket(element.clone(), None);
+        Some(cast(array, DataType::Array(of)))
+    }
+}
+
+fn names_function(expr: &Expr) -> bool {
+    let column = match expr {
+        Expr::Identifier(column) => Some(column),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    column.is_some_and(|column| FUNCTIONS.contains(&column.value.to_lowercase().as_str()))
 }
 
 fn is_parameter(expr: &Expr) -> bool {

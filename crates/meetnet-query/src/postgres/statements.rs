@@ -1,7 +1,7 @@
 //! Splits what a client sends into statements, and tells queries from commands to the session.
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{QueryError, unreadable};
 
@@ -22,22 +22,54 @@ pub struct PgStatement {
 /// # Errors
 /// `BadRequest` where a quote or comment does not end.
 pub fn statements(sql: &str) -> Result<Vec<PgStatement>, QueryError> {
+    let tokens = tokens_at(sql)?;
+    let is_end = |(_, token): &(usize, Token)| *token == Token::SemiColon;
+    let ends = tokens.iter().filter(|&token| is_end(token));
+    let ends = ends.map(|(place, _)| *place).chain([sql.len()]);
+    let found = tokens.split(is_end).zip(ends).map(|(tokens, end)| {
+        let start = tokens.first().map_or(end, |(place, _)| *place);
+        PgStatement {
+            text: sql[start..end].to_owned(),
+            words: words(tokens),
+        }
+    });
+    Ok(found
+        .filter(|statement| !statement.words.is_empty())
+        .collect())
+}
+
+/// Takes a text apart; returns each token with the place where it begins, in bytes. A part of the text is cut out by places:
+/// a token that is written anew is not always what was written, as where a text has backslashes in it.
+///
+/// # Errors
+/// `BadRequest` where a quote or comment does not end.
+pub(super) fn tokens_at(sql: &str) -> Result<Vec<(usize, Token)>, QueryError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .with_unescape(false)
-        .tokenize()
+        .tokenize_with_location()
         .map_err(unreadable)?;
-    let found = tokens
-        .split(|token| *token == Token::SemiColon)
-        .map(|tokens| PgStatement {
-            text: tokens.iter().map(Token::to_string).collect(),
-            words: words(tokens),
-        })
-        .filter(|statement| !statement.words.is_empty());
+    let mut place = 0;
+    let (mut line, mut column) = (1, 1);
+    let mut letters = sql.chars();
+    let found = tokens.into_iter().map(|TokenWithSpan { token, span }| {
+        while (line, column) != (span.start.line, span.start.column) {
+            // There is one: every token begins somewhere in the text.
+            let Some(letter) = letters.next() else {
+                break;
+            };
+            place += letter.len_utf8();
+            (line, column) = match letter {
+                '\n' => (line + 1, 1),
+                _ => (line, column + 1),
+            };
+        }
+        (place, token)
+    });
     Ok(found.collect())
 }
 
-fn words(tokens: &[Token]) -> Vec<String> {
-    let word = |token: &Token| match token {
+fn words(tokens: &[(usize, Token)]) -> Vec<String> {
+    let word = |(_, token): &(usize, Token)| match token {
         Token::Whitespace(_) | Token::EOF => None,
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_lowercase()),
         Token::Word(word) => Some(word.value.clone()),

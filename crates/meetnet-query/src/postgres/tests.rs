@@ -12,6 +12,7 @@ use crate::options::{Dialect, QueryRequest};
 use crate::parameters::positional;
 
 mod clients;
+mod copiers;
 mod dbeaver;
 mod psql;
 
@@ -93,6 +94,18 @@ fn a_text_is_split_into_statements() {
             ("COMMIT", &["commit"]),
         ],
     );
+    // As it was written: letters of several bytes, lines, and what stands behind a backslash.
+    check(
+        "SELECT 'é'; -- two\n SELECT E'it\\'s \\\\', '''';\n\nSHOW a",
+        &[
+            ("SELECT 'é'", &["select", "é"]),
+            (
+                "-- two\n SELECT E'it\\'s \\\\', ''''",
+                &["select", "it's \\", ",", "'"],
+            ),
+            ("SHOW a", &["show", "a"]),
+        ],
+    );
     assert!(statements("SELECT 'open").is_err());
 }
 
@@ -132,6 +145,122 @@ async fn columns_have_the_names_that_postgresql_gives_them() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_table_is_a_query() {
+    let database = Database::new();
+    check(
+        &database,
+        "TABLE pg_catalog.pg_am",
+        &["oid|amname|amtype", "2|heap|t"],
+    )
+    .await;
+    check(
+        &database,
+        "WITH a AS (SELECT 1 AS n), b AS (TABLE a) TABLE b UNION ALL TABLE a",
+        &["n", "1", "1"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT count(*) FROM (TABLE counts LIMIT 7) AS seven",
+        &["count", "7"],
+    )
+    .await;
+    let refused = database.answer(request("TABLE notes")).await;
+    assert_eq!(
+        refused.map(|_| ()).map_err(|error| error.kind),
+        Err(QueryErrorKind::NotFound)
+    );
+}
+
+#[tokio::test]
+async fn a_plan_is_told_as_json_in_one_column() {
+    let database = Database::new();
+    for options in [
+        "FORMAT JSON",
+        "FORMAT JSON, VERBOSE, BUFFERS off",
+        "ANALYZE, FORMAT JSON",
+    ] {
+        let sql = format!("EXPLAIN ({options}) SELECT car FROM counts WHERE segment_id = 4");
+        let described = database.service.describe(request(&sql), Vec::new()).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let [column] = &described.schema.fields()[..] else {
+            panic!("{sql}: {:?}", described.schema);
+        };
+        assert_eq!(PgType::of_field(column), PgType::of(PgScalar::Json));
+        let found = table(&database, request(&sql)).await;
+        let [names, row] = found.as_slice() else {
+            panic!("{sql}: {found:?}");
+        };
+        assert_eq!(names, &["QUERY PLAN"]);
+        let plan: serde_json::Value = serde_json::from_str(&row[0]).expect("JSON");
+        assert!(plan[0]["Plan"]["Node Type"].is_string(), "{sql}: {plan}");
+    }
+    // As a text it has the two columns of every plan.
+    let found = table(&database, request("EXPLAIN (FORMAT TEXT) SELECT 1")).await;
+    assert_eq!(found[0], ["plan_type", "plan"]);
+    let refused = database
+        .answer(request("EXPLAIN (FORMAT JSON) DELETE FROM counts"))
+        .await;
+    assert_eq!(
+        refused.map(|_| ()).map_err(|error| error.kind),
+        Err(QueryErrorKind::Forbidden)
+    );
+}
+
+#[tokio::test]
+async fn the_time_without_a_zone_is_that_of_utc() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT localtimestamp = CAST(CURRENT_TIMESTAMP AS TIMESTAMP) AS same,
+           CAST(localtimestamp AS TIME) = localtime AS of_day",
+        &["same|of_day", "true|true"],
+    )
+    .await;
+    let described = database
+        .service
+        .describe(request("SELECT localtimestamp"), Vec::new())
+        .await
+        .expect("a description");
+    let field = &described.schema.fields()[0];
+    assert_eq!(field.name(), "localtimestamp");
+    assert_eq!(PgType::of_field(field), PgType::of(PgScalar::Timestamp));
+}
+
+#[tokio::test]
+async fn an_array_may_be_written_as_a_text() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT array_to_string('{a, \"b, c\", NULL}'::text[], '+', '-') AS texts,
+           array_to_string(CAST('{1,2}' AS bigint[]), '+') AS numbers, 2 = ANY ('{1,2}'::bigint[]) AS has",
+        &["texts|numbers|has", "a+b, c+-|1+2|true"],
+    )
+    .await;
+    // Each element becomes an expression.
+    let has = |elements: &str| format!("SELECT 'a' = ANY ('{elements}'::text[]) AS has");
+    let many = |count: usize| has(&format!("{{{}}}", vec!["a"; count].join(",")));
+    check(&database, &many(2_000), &["has", "true"]).await;
+    for (sql, kind) in [
+        (many(2_001), QueryErrorKind::TooLarge),
+        (
+            format!("{} UNION {}", many(1_001), many(1_001)),
+            QueryErrorKind::TooLarge,
+        ),
+        // It would be an array of this one text.
+        (has("a,b"), QueryErrorKind::BadRequest),
+        (has("{{a},{b}}"), QueryErrorKind::BadRequest),
+    ] {
+        let refused = database.answer(request(&sql)).await;
+        assert_eq!(
+            refused.map(|_| ()).map_err(|error| error.kind),
+            Err(kind),
+            "{sql}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -267,6 +396,8 @@ async fn what_is_compared_with_every_type_stands_in_a_statement_so_often_and_no_
         ("obj_description(1), ", 101, Err(QueryErrorKind::TooLarge)),
         ("col_description(1, 1), ", 10, Ok(())),
         ("col_description(1, 1), ", 11, Err(QueryErrorKind::TooLarge)),
+        ("current_setting('a'), ", 100, Ok(())),
+        ("current_setting('a'), ", 101, Err(QueryErrorKind::TooLarge)),
     ] {
         let answer = database.answer(request(&texts(written, times))).await;
         let found = answer.map(|_| ()).map_err(|error| error.kind);

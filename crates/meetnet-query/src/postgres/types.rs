@@ -5,6 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use meetnet_model::common::timestamp_type;
 
+/// What the metadata of a field of texts says where they are JSON: Arrow's own words for it.
+pub(crate) const JSON_EXTENSION: [&str; 2] = ["ARROW:extension:name", "arrow.json"];
+
 /// A type of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PgScalar {
@@ -36,11 +39,13 @@ pub enum PgScalar {
     Interval,
     /// `numeric`
     Numeric,
+    /// `json`
+    Json,
 }
 
 impl PgScalar {
     /// Every one of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Bool,
         Self::Bytea,
         Self::Int2,
@@ -55,6 +60,7 @@ impl PgScalar {
         Self::TimestampTz,
         Self::Interval,
         Self::Numeric,
+        Self::Json,
     ];
 
     /// OID, OID of its array, bytes of a value (−1: it depends), short name, name in SQL, category.
@@ -88,6 +94,7 @@ impl PgScalar {
             ),
             Self::Interval => (1186, 1187, 16, "interval", "interval", "T"),
             Self::Numeric => (1700, 1231, -1, "numeric", "numeric", "N"),
+            Self::Json => (114, 199, -1, "json", "json", "U"),
         }
     }
 
@@ -100,7 +107,7 @@ impl PgScalar {
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
             Self::Int8 => DataType::Int64,
-            Self::Text | Self::Numeric => DataType::Utf8,
+            Self::Text | Self::Numeric | Self::Json => DataType::Utf8,
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
             Self::Date => DataType::Date32,
@@ -182,9 +189,18 @@ impl PgType {
         Self::of(scalar)
     }
 
+    /// Returns the type of a column; its metadata may say more than its Arrow type.
+    pub fn of_field(field: &Field) -> Self {
+        let [key, json] = JSON_EXTENSION;
+        match field.metadata().get(key) {
+            Some(extension) if extension == json => Self::of(PgScalar::Json),
+            _ => Self::of_arrow(field.data_type()),
+        }
+    }
+
     /// Returns the type with this OID; names, `varchar` and other kinds of text are text, OIDs are `bigint`.
     pub fn of_oid(oid: u32) -> Option<Self> {
-        const TEXTS: [u32; 7] = [18, 19, 114, 705, 1042, 1043, 2950];
+        const TEXTS: [u32; 6] = [18, 19, 705, 1042, 1043, 2950];
         const TEXT_ARRAYS: [u32; 3] = [1003, 1014, 1015];
         if TEXTS.contains(&oid) {
             return Some(Self::TEXT);
@@ -240,6 +256,24 @@ impl PgType {
             format!("{name}[]")
         } else {
             name.to_owned()
+        }
+    }
+
+    /// Returns the name of the function that takes values in binary, or gives them: `what` is `recv` or `send`.
+    pub(crate) fn in_binary(self, what: &str) -> String {
+        if self.is_array {
+            return format!("array_{what}");
+        }
+        let name = self.scalar.row().3;
+        match self.scalar {
+            PgScalar::Date
+            | PgScalar::Time
+            | PgScalar::Timestamp
+            | PgScalar::TimestampTz
+            | PgScalar::Interval
+            | PgScalar::Numeric
+            | PgScalar::Json => format!("{name}_{what}"),
+            _ => format!("{name}{what}"),
         }
     }
 

@@ -205,6 +205,7 @@ impl Task {
 
         let (mut rows, mut bytes) = (0, 0_u64);
         while let Some(batch) = self.clock.run(stream.next()).await? {
+            let batch = batch.and_then(|batch| names.shown(batch));
             let batch = batch.map_err(classify)?;
             if batch.num_rows() == 0 {
                 continue;

@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 37] = [
+pub(super) const EMPTY: [(&str, &str); 40] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -31,8 +31,17 @@ pub(super) const EMPTY: [(&str, &str); 37] = [
          confkey:t conbin:t",
     ),
     (
+        "pg_conversion",
+        "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:t condefault:b",
+    ),
+    (
         "pg_cursors",
         "name:t statement:t is_holdable:b is_binary:b is_scrollable:b",
+    ),
+    ("pg_db_role_setting", "setdatabase:i setrole:i setconfig:t"),
+    (
+        "pg_default_acl",
+        "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:t",
     ),
     (
         "pg_depend",

@@ -144,6 +144,30 @@ async fn jdbc_lists_tables_and_keys() {
 }
 
 #[tokio::test]
+async fn jdbc_asks_for_the_words_that_are_not_of_the_standard() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT string_agg(word, ',') FROM pg_catalog.pg_get_keywords()
+         WHERE word <> ALL ('{a,abs,select,where}'::text[]) AND word IN ('select', 'traffic', 'where', 'zone')",
+        &["string_agg", "zone"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT word, catcode, barelabel, catdesc, baredesc FROM pg_get_keywords() AS k
+         WHERE k.word IN ('select', 'join', 'zone') ORDER BY 1",
+        &[
+            "word|catcode|barelabel|catdesc|baredesc",
+            "join|R|true|reserved|can be bare label",
+            "select|R|false|reserved|requires AS",
+            "zone|U|true|unreserved|can be bare label",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn dbeaver_builds_its_tree() {
     let database = Database::new();
     check(

@@ -145,6 +145,61 @@ async fn psql_describes_a_table() {
     }
 }
 
+/// `\drds`, `\dc`, `\ddp` and `\dconfig`: of what nobody has here there are empty lists.
+#[tokio::test]
+async fn psql_lists_what_there_is_nothing_of() {
+    let database = Database::new();
+    for (sql, names) in [
+        (
+            r#"SELECT rolname AS "Role", datname AS "Database",
+                 pg_catalog.array_to_string(setconfig, E'\n') AS "Settings"
+               FROM pg_catalog.pg_db_role_setting s
+                 LEFT JOIN pg_catalog.pg_database d ON d.oid = setdatabase
+                 LEFT JOIN pg_catalog.pg_roles r ON r.oid = setrole
+               ORDER BY 1, 2"#,
+            "Role|Database|Settings",
+        ),
+        (
+            r#"SELECT n.nspname AS "Schema", c.conname AS "Name",
+                 pg_catalog.pg_encoding_to_char(c.conforencoding) AS "Source",
+                 pg_catalog.pg_encoding_to_char(c.contoencoding) AS "Destination",
+                 CASE WHEN c.condefault THEN 'yes' ELSE 'no' END AS "Default?"
+               FROM pg_catalog.pg_conversion c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
+               WHERE true AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema'
+                 AND pg_catalog.pg_conversion_is_visible(c.oid)
+               ORDER BY 1, 2"#,
+            "Schema|Name|Source|Destination|Default?",
+        ),
+        (
+            r#"SELECT pg_catalog.pg_get_userbyid(d.defaclrole) AS "Owner", n.nspname AS "Schema",
+                 CASE d.defaclobjtype WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence' END AS "Type",
+                 pg_catalog.array_to_string(d.defaclacl, E'\n') AS "Access privileges"
+               FROM pg_catalog.pg_default_acl d
+                 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace
+               ORDER BY 1, 2, 3"#,
+            "Owner|Schema|Type|Access privileges",
+        ),
+        (
+            r#"SELECT s.name AS "Parameter", pg_catalog.current_setting(s.name) AS "Value"
+               FROM pg_catalog.pg_settings s
+               WHERE s.source <> 'default' AND s.setting IS DISTINCT FROM s.boot_val
+               ORDER BY 1"#,
+            "Parameter|Value",
+        ),
+    ] {
+        check(&database, sql, &[names]).await;
+    }
+    check(
+        &database,
+        r#"SELECT s.name AS "Parameter", pg_catalog.current_setting(s.name) AS "Value"
+           FROM pg_catalog.pg_settings s
+           WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.~) '^(server_version.*)$' COLLATE pg_catalog.default
+           ORDER BY 1"#,
+        &["Parameter|Value", "server_version|14.0", "server_version_num|140000"],
+    )
+    .await;
+}
+
 /// `\dt+`, `\d+` and `\dd`: what declarations say stands where people look for it.
 #[tokio::test]
 async fn psql_tells_what_tables_and_columns_mean() {
