@@ -3,7 +3,11 @@
 use arrow::array::{DictionaryArray, NullArray, TimestampMicrosecondArray};
 use arrow::datatypes::Int32Type;
 use arrow_flight::FlightDescriptor;
-use arrow_flight::sql::{CommandPreparedStatementQuery, ProstMessageExt};
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
+    CommandPreparedStatementQuery, ProstMessageExt,
+};
 
 use super::*;
 
@@ -20,6 +24,23 @@ fn text(value: &str) -> ArrayRef {
 fn word() -> ArrayRef {
     let words: DictionaryArray<Int32Type> = [Some("word")].into_iter().collect();
     Arc::new(words)
+}
+
+/// Prepares a statement without the client's own one; returns what its values and answers are asked by.
+async fn raw_statement(client: &mut Client, sql: &str) -> FlightDescriptor {
+    let prepare = ActionCreatePreparedStatementRequest {
+        query: sql.to_owned(),
+        transaction_id: None,
+    };
+    let body = prepare.as_any().encode_to_vec();
+    let body = acted(client, "CreatePreparedStatement", body).await;
+    let prepared = Any::decode(&*body.expect("a statement")).expect("a message");
+    let prepared: ActionCreatePreparedStatementResult =
+        prepared.unpack().expect("a message").expect("a result");
+    let command = CommandPreparedStatementQuery {
+        prepared_statement_handle: prepared.prepared_statement_handle,
+    };
+    FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
 }
 
 fn int(value: i64) -> ArrayRef {
@@ -112,18 +133,24 @@ async fn a_statement_says_what_it_takes_and_answers() {
     );
 }
 
+/// The client of `arrow-flight` makes plain texts of dictionaries; others send them as they are.
 #[tokio::test]
 async fn a_dictionary_stays_one() {
     let mut client = default_client().await;
-    let mut prepared = client
-        .prepare(
-            "SELECT ? AS word FROM generate_series(1, 20000)".to_owned(),
-            None,
-        )
-        .await
-        .expect("a statement");
-    prepared.set_parameters(row(vec![word()])).expect("values");
-    let info = prepared.execute().await.expect("a plan");
+    let descriptor = raw_statement(
+        &mut client,
+        "SELECT ? AS word FROM generate_series(1, 20000)",
+    )
+    .await;
+    let encoder = FlightDataEncoderBuilder::new()
+        .with_flight_descriptor(Some(descriptor.clone()))
+        .with_dictionary_handling(DictionaryHandling::Resend)
+        .build(futures::stream::iter([Ok(row(vec![word()]))]));
+    let sent: Vec<FlightData> = encoder.try_collect().await.expect("messages");
+    let put = client.do_put(futures::stream::iter(sent)).await;
+    put.expect("values").message().await.expect("an answer");
+    let info = client.inner_mut().get_flight_info(descriptor).await;
+    let info = info.expect("a plan").into_inner();
     let batches = fetched(&mut client, info).await.expect("rows");
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     assert_eq!(batches[0].column(0).data_type(), &dictionary);
@@ -192,25 +219,9 @@ async fn a_closed_statement_is_gone() {
 #[tokio::test]
 async fn malformed_values_take_nothing_else_down() {
     let mut client = default_client().await;
-    let prepare = arrow_flight::sql::ActionCreatePreparedStatementRequest {
-        query: "SELECT ? AS a".to_owned(),
-        transaction_id: None,
-    };
-    let body = acted(
-        &mut client,
-        "CreatePreparedStatement",
-        prepare.as_any().encode_to_vec(),
-    );
-    let body = body.await.expect("a statement");
-    let prepared = arrow_flight::sql::Any::decode(&*body).expect("a message");
-    let prepared: arrow_flight::sql::ActionCreatePreparedStatementResult =
-        prepared.unpack().expect("a message").expect("a result");
-    let command = CommandPreparedStatementQuery {
-        prepared_statement_handle: prepared.prepared_statement_handle,
-    };
-    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+    let descriptor = raw_statement(&mut client, "SELECT ? AS a").await;
     // As a client writes them, then cut, changed and without their values.
-    let encoder = arrow_flight::encode::FlightDataEncoderBuilder::new()
+    let encoder = FlightDataEncoderBuilder::new()
         .with_flight_descriptor(Some(descriptor))
         .build(futures::stream::iter([Ok(row(vec![text(
             "a value of some length",

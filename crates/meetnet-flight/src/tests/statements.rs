@@ -64,7 +64,7 @@ async fn what_is_wrong_is_said_before_anything_runs() {
     let mut client = default_client().await;
     for (sql, code, message) in [
         (
-            "SELECT FROM WHERE",
+            "SELECT (1",
             Code::InvalidArgument,
             "the SQL could not be read",
         ),
