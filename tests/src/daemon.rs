@@ -64,7 +64,7 @@ impl Installation {
         // More than one TLS provider may be linked: name ours once.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir()?;
-        let (http, ingest_http) = (crate::free_port()?, crate::free_port()?);
+        let (http, ingest_http) = (meetnet_testkit::free_port()?, meetnet_testkit::free_port()?);
         let config = format!(
             "[lake]\n{lake}\n\n[journal]\ndir = \"journal\"\n\n\
              [http]\nlisten = \"127.0.0.1:{http}\"\n\n\

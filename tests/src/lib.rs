@@ -20,13 +20,3 @@ pub fn recordings(variable: &str) -> Option<PathBuf> {
     }
     folder
 }
-
-/// Returns a loopback port that was free a moment ago.
-///
-/// # Errors
-/// Where the machine gives none.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port())
-}

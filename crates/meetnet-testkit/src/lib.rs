@@ -16,4 +16,7 @@ pub mod http_proxy;
 pub mod mosquitto;
 #[cfg(feature = "objects")]
 pub mod objects;
+mod ports;
 pub mod s3;
+
+pub use ports::free_port;

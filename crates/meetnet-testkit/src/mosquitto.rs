@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -65,7 +65,7 @@ impl Mosquitto {
             return Ok(None);
         };
         let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::free_port()?;
         let place = folder.path().display();
         let mut config =
             format!("listener {port} 127.0.0.1\n{settings}\npersistence_location {place}/\n");

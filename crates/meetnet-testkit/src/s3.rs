@@ -5,7 +5,7 @@
 //! so that one can serve all tests of a binary.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,7 +60,7 @@ impl S3Server {
             }
             return Ok(None);
         };
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::free_port()?;
         let child = Command::new(python)
             .args(["-c", SERVER, "-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::piped())

@@ -4,9 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use meetnet_testkit::free_port;
 use meetnet_tests::abuse::{Section, sections};
 use meetnet_tests::daemon::{Daemon, Installation};
-use meetnet_tests::free_port;
 use meetnet_tests::postgres::{PgClient, PgEnd};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

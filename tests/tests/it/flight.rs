@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use meetnet_testkit::free_port;
 use meetnet_tests::daemon::{Installation, TOKEN};
-use meetnet_tests::{free_port, python};
+use meetnet_tests::python;
 use serde_json::{Value, json};
 
 use crate::postgres::certificate;

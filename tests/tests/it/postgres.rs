@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use meetnet_testkit::free_port;
 use meetnet_tests::daemon::{Installation, TOKEN};
-use meetnet_tests::{free_port, python};
+use meetnet_tests::python;
 use serde_json::json;
 
 use crate::readers::{SOURCES, push_noise, push_traffic};

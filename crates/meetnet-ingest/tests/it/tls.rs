@@ -2,11 +2,11 @@
 //! certificate are made for each test, by the system's `openssl`.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use meetnet_ingest::mqtt::{TlsIdentity, TlsRoots};
+use meetnet_testkit::free_port;
 use meetnet_testkit::mosquitto::TUNED;
 use tempfile::TempDir;
 
@@ -103,11 +103,7 @@ impl Authority {
 
     /// Does the same with further settings of the listener with TLS.
     fn scene_with(&self, settings: &str) -> Option<Scene> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port().unwrap();
         let folder = self.folder.path().display();
         let mut scene = Scene::new(&format!(
             "{TUNED}listener {port} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n\

@@ -1,8 +1,7 @@
 //! `ws://`: a broker's websocket listener is subscribed to as its plain one is, in both protocol versions. The same over
 //! TLS is in `tls.rs`.
 
-use std::net::TcpListener;
-
+use meetnet_testkit::free_port;
 use meetnet_testkit::mosquitto::TUNED;
 
 use crate::daemon::Sync;
@@ -11,11 +10,7 @@ use crate::scene::{PROTOCOLS, Scene, numbers};
 /// Starts a broker that speaks websockets beside its plain listener, which stations use; the source speaks to the one with
 /// websockets.
 fn scene() -> Option<Scene> {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port().unwrap();
     let mut scene = Scene::new(&format!(
         "{TUNED}listener {port} 127.0.0.1\nprotocol websockets\n"
     ))?;
