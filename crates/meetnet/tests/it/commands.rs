@@ -100,16 +100,10 @@ fn a_folder_that_cannot_be_used_is_named() {
 
 #[test]
 fn sql_needs_somebody_to_ask() {
-    let port = meetnet_testkit::free_port().expect("a port");
-    let said = refusal(
-        &[
-            "sql",
-            "--url",
-            &format!("http://127.0.0.1:{port}"),
-            "SELECT 1",
-        ],
-        1,
-    );
+    let free = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port");
+    let said = refusal(&["sql", "--url", &format!("http://{free}"), "SELECT 1"], 1);
     assert!(said.contains("does it run?"), "{said}");
     refusal(&["sql", "--url", "127.0.0.1", "SELECT 1"], 2);
     let (_dir, file) = installation("");
