@@ -144,9 +144,15 @@ async fn misjudged_over_http(target: &Target, section: &Section) -> Vec<String> 
         for sql in statements {
             let (client, sql) = (client.clone(), sql.clone());
             asked.spawn(async move {
-                let started = Instant::now();
-                let (kind, text) = over_http(client, http, sql.clone()).await;
-                (sql, kind, text, started.elapsed())
+                let deadline = Instant::now() + TOOK_MAX;
+                loop {
+                    let started = Instant::now();
+                    let (kind, text) = over_http(client.clone(), http, sql.clone()).await;
+                    // The others of its client had not ended in five seconds: asked again, as it is told to.
+                    if kind != "over_share" || started > deadline {
+                        return (sql, kind, text, started.elapsed());
+                    }
+                }
             });
         }
         while let Some(answer) = asked.join_next().await {

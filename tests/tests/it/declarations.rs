@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
 use meetnet_tests::daemon::Installation;
@@ -70,13 +71,17 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// Files of a folder by name.
-fn content(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+/// Length and hash of each file of a folder, by name; not of the lock, which names the process that took it last.
+fn content(folder: &Path) -> BTreeMap<OsString, (usize, u64)> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_file())
-        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .filter(|entry| entry.path().is_file() && entry.file_name() != "lock")
+        .map(|entry| {
+            let bytes = fs::read(entry.path()).unwrap();
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&bytes);
+            (entry.file_name(), (bytes.len(), hash))
+        })
         .collect()
 }
 
