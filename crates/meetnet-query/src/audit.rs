@@ -35,7 +35,7 @@ const DIGEST_BYTES: usize = 8;
 /// The shape of a statement that is longer than any that is read.
 const TOO_LONG: &str = "too_long";
 /// What a statement is said to have been that was given up before its end.
-const GIVEN_UP: &str = "given_up";
+pub(crate) const GIVEN_UP: &str = "given_up";
 /// What an answer is called that was not made but kept.
 const KEPT: &str = "kept";
 

@@ -22,6 +22,11 @@ impl StopFlag {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Returns true where nobody waits any more.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Ends the work of a function whose answer nobody wants.
     ///
     /// # Errors
@@ -36,7 +41,7 @@ impl StopFlag {
     /// # Errors
     /// Where nobody waits any more.
     pub(crate) fn check_raised(&self) -> Result<()> {
-        if self.0.load(Ordering::Acquire) {
+        if self.is_raised() {
             return Err(QueryError::new(QueryErrorKind::Timeout, "the query was stopped").into());
         }
         Ok(())

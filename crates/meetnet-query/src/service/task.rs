@@ -22,7 +22,7 @@ use tracing::{debug, error, warn};
 use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
-use crate::audit::Noted;
+use crate::audit::{GIVEN_UP, Noted};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
@@ -118,6 +118,8 @@ impl Task {
         let elapsed_ms = self.started.elapsed().as_millis() as u64;
         let kind = match result {
             Ok(()) => "ok",
+            // Nobody waits for it any more, and that ended it.
+            Err(_) if self.stop.is_raised() => GIVEN_UP,
             Err(error) => error.kind.as_str(),
         };
         if let Some(mut noted) = self.noted.take() {

@@ -180,9 +180,17 @@ fn at_a_terminal(lake: &str, state: &Path, typed: &[&str]) -> String {
     let mut stdin = child.stdin.take().expect("piped");
     let mut stdout = child.stdout.take().expect("piped");
     let mut shown = Vec::new();
-    for keys in typed {
+    for (index, keys) in typed.iter().enumerate() {
         let from = shown.len();
-        while !text(&shown[from..]).contains("meetnet> ") {
+        // Each key draws the prompt again, and what is typed behind a line before the next prompt is lost with it: only the
+        // prompt of a new line counts.
+        let is_asked = |shown: &[u8]| {
+            let shown = text(shown);
+            let line = shown.rsplit_once('\n').map(|(_, line)| line);
+            let line = line.or((index == 0).then_some(shown.as_str()));
+            line.is_some_and(|line| line.contains("meetnet> "))
+        };
+        while !is_asked(&shown[from..]) {
             let mut piece = [0; 4096];
             let length = stdout.read(&mut piece).expect("readable");
             assert!(length > 0, "ended after: {}", text(&shown));
