@@ -145,7 +145,9 @@ async fn data_that_is_not_whole_does_not_end_as_if_it_were() {
             "54000",
         ),
         (
-            format!("COPY (SELECT 1 / (value - 50000) {series}) TO STDOUT CSV"),
+            // Fewer rows than the limit: which of two errors comes first is nobody's to say.
+            "COPY (SELECT 1 / (value - 50000) FROM generate_series(1, 90000)) TO STDOUT CSV"
+                .to_owned(),
             "22012",
         ),
     ] {
