@@ -149,8 +149,9 @@ pub(crate) fn questions(year: &CityYear) -> Vec<Question> {
         ),
         Question::same(
             "modal-split",
-            "SELECT date_trunc('week', time) AS week, sum(bike) / sum(car + heavy + bike + pedestrian) AS bike, \
-             sum(pedestrian) / sum(car + heavy + bike + pedestrian) AS pedestrian \
+            "SELECT date_trunc('week', time) AS week, \
+             sum(bike) / sum(car + heavy + bike + pedestrian) AS bike_share, \
+             sum(pedestrian) / sum(car + heavy + bike + pedestrian) AS pedestrian_share \
              FROM traffic GROUP BY 1 ORDER BY 1",
         ),
         Question::same(
