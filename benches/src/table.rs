@@ -278,6 +278,9 @@ impl Table {
             }
         }
         self.commit()?;
+        // Who asks as of the stable time finds them all.
+        let last = i64::from(minutes) * MINUTE_US + self.delay_min_us + self.delay_max_us;
+        self.settle(START_US + last)?;
         Ok(rows)
     }
 
