@@ -40,8 +40,10 @@ pub(crate) fn rollups(year: &CityYear) -> Vec<(Question, &'static str)> {
     };
     let split = |week: &str, from: &str| {
         format!(
-            "SELECT date_trunc('week', {week}) AS week, sum(bike) / sum(car + heavy + bike + pedestrian) AS bike, \
-             sum(pedestrian) / sum(car + heavy + bike + pedestrian) AS pedestrian FROM {from} GROUP BY 1 ORDER BY 1"
+            "SELECT date_trunc('week', {week}) AS week, \
+             sum(bike) / sum(car + heavy + bike + pedestrian) AS bike_share, \
+             sum(pedestrian) / sum(car + heavy + bike + pedestrian) AS pedestrian_share \
+             FROM {from} GROUP BY 1 ORDER BY 1"
         )
     };
     let distinct = |from: &str| {
