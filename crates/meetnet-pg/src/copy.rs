@@ -31,13 +31,12 @@ pub(crate) struct CopyWriter {
 }
 
 enum Form {
-    Text(Lines),
-    Csv(Csv),
+    /// A line for each row; with quotes: CSV.
+    Lines(Lines, Option<Quotes>),
     Binary,
 }
 
-struct Csv {
-    lines: Lines,
+struct Quotes {
     quote: u8,
     escape: u8,
     /// For each column: its values stand in quotes.
@@ -51,19 +50,21 @@ impl CopyWriter {
     /// `42703` where the format names a column that is not there.
     pub(crate) fn new(format: &CopyFormat, fields: &[FieldType]) -> Result<Self, PgError> {
         let form = match format {
-            CopyFormat::Text(lines) => Form::Text(lines.clone()),
+            CopyFormat::Text(lines) => Form::Lines(lines.clone(), None),
             CopyFormat::Binary => Form::Binary,
             CopyFormat::Csv {
                 lines,
                 quote,
                 escape,
                 quoted,
-            } => Form::Csv(Csv {
-                lines: lines.clone(),
-                quote: *quote,
-                escape: *escape,
-                quoted: columns_in_quotes(quoted, fields)?,
-            }),
+            } => {
+                let quotes = Quotes {
+                    quote: *quote,
+                    escape: *escape,
+                    quoted: columns_in_quotes(quoted, fields)?,
+                };
+                Form::Lines(lines.clone(), Some(quotes))
+            }
         };
         Ok(Self {
             has_head: matches!(form, Form::Binary),
@@ -75,7 +76,7 @@ impl CopyWriter {
     /// Returns how values are written.
     pub(crate) fn format(&self) -> Format {
         match self.form {
-            Form::Text(_) | Form::Csv(_) => Format::Text,
+            Form::Lines(..) => Format::Text,
             Form::Binary => Format::Binary,
         }
     }
@@ -88,23 +89,18 @@ impl CopyWriter {
             fields.len() as i16,
             vec![format; fields.len()],
         ))?;
-        let names = fields.iter().map(|field| field.name.as_bytes());
-        match &self.form {
-            Form::Text(lines) if lines.has_header => framed(wire.output(), DATA, |out| {
+        if let Form::Lines(lines, quotes) = &self.form
+            && lines.has_header
+        {
+            let names = fields.iter().map(|field| Some(field.name.as_bytes()));
+            framed(wire.output(), DATA, |out| {
                 for (position, name) in names.enumerate() {
-                    between(position, lines, out);
-                    write_text(name, lines, out);
+                    // Names stand in quotes only where they need them.
+                    let quotes = quotes.as_ref().map(|quotes| (quotes, false));
+                    write_value(name, position, fields.len() == 1, lines, quotes, out);
                 }
                 out.put_u8(b'\n');
-            }),
-            Form::Csv(csv) if csv.lines.has_header => framed(wire.output(), DATA, |out| {
-                for (position, name) in names.enumerate() {
-                    between(position, &csv.lines, out);
-                    csv.write(name, false, fields.len() == 1, out);
-                }
-                out.put_u8(b'\n');
-            }),
-            _ => {}
+            });
         }
         Ok(())
     }
@@ -114,25 +110,12 @@ impl CopyWriter {
         let has_head = std::mem::take(&mut self.has_head);
         let (form, value) = (&self.form, &mut self.value);
         framed(out, DATA, |out| match form {
-            Form::Text(lines) => {
+            Form::Lines(lines, quotes) => {
                 for (position, column) in columns.iter().enumerate() {
-                    between(position, lines, out);
-                    match text_of(column, row, value) {
-                        Some(text) => write_text(text, lines, out),
-                        None => out.put_slice(lines.null.as_bytes()),
-                    }
-                }
-                out.put_u8(b'\n');
-            }
-            Form::Csv(csv) => {
-                for (position, column) in columns.iter().enumerate() {
-                    between(position, &csv.lines, out);
-                    match text_of(column, row, value) {
-                        Some(text) => {
-                            csv.write(text, csv.quoted[position], columns.len() == 1, out)
-                        }
-                        None => out.put_slice(csv.lines.null.as_bytes()),
-                    }
+                    let text = text_of(column, row, value);
+                    let quotes = quotes.as_ref();
+                    let quotes = quotes.map(|quotes| (quotes, quotes.quoted[position]));
+                    write_value(text, position, columns.len() == 1, lines, quotes, out);
                 }
                 out.put_u8(b'\n');
             }
@@ -189,10 +172,23 @@ fn columns_in_quotes(quoted: &Quoted, fields: &[FieldType]) -> Result<Vec<bool>,
     Ok(fields.iter().map(is_quoted).collect())
 }
 
-/// Appends what stands between two values.
-fn between(position: usize, lines: &Lines, out: &mut BytesMut) {
+/// Appends a value, None: NULL, behind what stands between two; `alone`: its line has no other. With `quotes` it is one of
+/// CSV, and stands in quotes in any case where that says so.
+fn write_value(
+    text: Option<&[u8]>,
+    position: usize,
+    alone: bool,
+    lines: &Lines,
+    quotes: Option<(&Quotes, bool)>,
+    out: &mut BytesMut,
+) {
     if position > 0 {
         out.put_u8(lines.delimiter);
+    }
+    match (text, quotes) {
+        (None, _) => out.put_slice(lines.null.as_bytes()),
+        (Some(text), None) => write_text(text, lines, out),
+        (Some(text), Some((quotes, quoted))) => quotes.write(text, quoted, alone, lines, out),
     }
 }
 
@@ -218,12 +214,11 @@ fn write_text(text: &[u8], lines: &Lines, out: &mut BytesMut) {
     out.put_slice(rest);
 }
 
-impl Csv {
+impl Quotes {
     /// Appends a value, in quotes where it is `quoted` or could be read as something else; `alone`: its line has no other.
-    fn write(&self, text: &[u8], quoted: bool, alone: bool, out: &mut BytesMut) {
-        let is_special =
-            |byte: &u8| [self.lines.delimiter, self.quote, b'\n', b'\r'].contains(byte);
-        let needs_quotes = text == self.lines.null.as_bytes()
+    fn write(&self, text: &[u8], quoted: bool, alone: bool, lines: &Lines, out: &mut BytesMut) {
+        let is_special = |byte: &u8| [lines.delimiter, self.quote, b'\n', b'\r'].contains(byte);
+        let needs_quotes = text == lines.null.as_bytes()
             || alone && text == END_OF_DATA
             || text.iter().any(is_special);
         if !quoted && !needs_quotes {
