@@ -359,12 +359,11 @@ async fn after_an_error_everything_is_skipped_up_to_sync() {
     );
 }
 
-#[tokio::test]
-async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
-    let address = default_server().await;
+/// Checks that a statement which would run for long ends when it is cancelled, and when its time is over.
+async fn check_ended(address: SocketAddr, sql: &str) {
     let (mut client, key) = Client::login(address).await;
     let ended = ["ERROR 57014", "ready I"].map(str::to_owned);
-    client.send(&Query::new(LONG.to_owned())).await;
+    client.send(&Query::new(sql.to_owned())).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let asked = Instant::now();
     let mut other = Client::connect(address).await;
@@ -383,8 +382,13 @@ async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
         client.query("SET statement_timeout = '200ms'").await,
         ["SET", "ready I"]
     );
-    assert_eq!(client.query(LONG).await, ended);
+    assert_eq!(client.query(sql).await, ended);
     assert_eq!(client.query("SELECT 1 AS a").await[1], "row 1");
+}
+
+#[tokio::test]
+async fn a_running_statement_ends_when_it_is_cancelled_or_its_time_is_over() {
+    check_ended(default_server().await, LONG).await;
 }
 
 #[tokio::test]

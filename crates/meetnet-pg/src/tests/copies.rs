@@ -158,23 +158,7 @@ async fn data_that_is_not_whole_does_not_end_as_if_it_were() {
 #[tokio::test]
 async fn a_copy_ends_when_it_is_cancelled_or_its_time_is_over() {
     let address = default_server().await;
-    let (mut client, key) = Client::login(address).await;
-    let copy = format!("COPY ({LONG}) TO STDOUT");
-    let ended = ["ERROR 57014", "ready I"].map(str::to_owned);
-    client.send(&Query::new(copy.clone())).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let asked = Instant::now();
-    let mut other = Client::connect(address).await;
-    other
-        .send(&CancelRequest::new(key.pid, key.secret_key.clone()))
-        .await;
-    assert_eq!(client.exchange().await, ended);
-    assert!(asked.elapsed() < Duration::from_secs(5));
-    assert_eq!(
-        client.query("SET statement_timeout = '200ms'").await,
-        ["SET", "ready I"]
-    );
-    assert_eq!(client.query(&copy).await, ended);
+    check_ended(address, &format!("COPY ({LONG}) TO STDOUT")).await;
 }
 
 #[tokio::test]
