@@ -95,6 +95,8 @@ async fn exchanges(
                 return PgError::fatal(state::IDLE, message).into();
             }
         };
+        // Until the answer has gone out: what cancels it then comes too late, and means no other.
+        let answering = session.answering();
         let answered = match message {
             Frontend::Terminate => return End::Gone,
             Frontend::Sync => {
@@ -126,6 +128,7 @@ async fn exchanges(
                 }
             }
         };
+        drop(answering);
         if let Err(end) = answered {
             return end;
         }

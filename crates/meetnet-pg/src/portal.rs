@@ -177,7 +177,7 @@ impl Portal {
                     self.rows.write(columns, *next, wire.output());
                     *next += 1;
                     rows += 1;
-                    wire.send_much().await?;
+                    send_much(wire, cancel).await?;
                 }
                 if *next < *length {
                     self.stage = Stage::Running(running);
@@ -227,17 +227,32 @@ pub(crate) async fn interruptible<T>(
     cancel: &CancelHandle,
     work: impl Future<Output = T>,
 ) -> Result<T, End> {
+    if cancel.is_cancelled() {
+        return Err(cancelled());
+    }
     tokio::select! {
         // What is done is not thrown away.
         biased;
         done = work => Ok(done),
-        () = cancel.cancelled.notified() => Err(PgError::new(
-            state::CANCELLED,
-            "the statement was cancelled by its user",
-        )
-        .into()),
+        () = cancel.cancelled() => Err(cancelled()),
         end = wire.gone() => Err(end),
     }
+}
+
+/// Sends rows, if they are many. A client that takes them slowly may have cancelled them meanwhile.
+async fn send_much(wire: &mut Wire, cancel: &CancelHandle) -> Result<(), End> {
+    if wire.has_little() {
+        return Ok(());
+    }
+    tokio::select! {
+        biased;
+        sent = wire.send() => sent,
+        () = cancel.cancelled() => Err(cancelled()),
+    }
+}
+
+fn cancelled() -> End {
+    PgError::new(state::CANCELLED, "the statement was cancelled by its user").into()
 }
 
 fn write_row(columns: &[Column], row: usize, out: &mut BytesMut) {

@@ -18,7 +18,7 @@ use pgwire::messages::extendedquery::{
 };
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, TransactionStatus};
 
-use crate::cancel::CancelHandle;
+use crate::cancel::{Answering, CancelHandle};
 use crate::command::Command;
 use crate::error::{PgError, state};
 use crate::frontend::{Bind, Target};
@@ -115,6 +115,11 @@ impl Session {
 
     pub(crate) fn transaction(&self) -> TransactionStatus {
         self.transaction
+    }
+
+    /// Begins the answer to a message: what cancels it counts until what is returned is dropped.
+    pub(crate) fn answering(&self) -> Answering {
+        self.cancel.answering()
     }
 
     /// Notes that a statement has failed.

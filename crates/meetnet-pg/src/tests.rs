@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod cancels;
 mod clients;
 mod copies;
 mod failures;

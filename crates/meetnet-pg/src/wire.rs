@@ -13,7 +13,7 @@ use crate::frontend::{self, Frontend, Opening};
 use crate::options::PgLimits;
 
 /// From this many bytes on, what is to be sent is sent.
-pub(crate) const SEND_BYTES: usize = 32 * 1024;
+const SEND_BYTES: usize = 32 * 1024;
 const READ_BYTES: usize = 8 * 1024;
 /// Length of a first message, which anybody may send.
 const OPENING_BYTES_MAX: usize = 10_000;
@@ -147,15 +147,21 @@ impl Wire {
         &mut self.output
     }
 
+    /// Returns true where what is there is too little to be sent by itself.
+    pub(crate) fn has_little(&self) -> bool {
+        self.output.len() < SEND_BYTES
+    }
+
     /// Sends what is there, if it is much.
     pub(crate) async fn send_much(&mut self) -> Result<(), End> {
-        if self.output.len() < SEND_BYTES {
+        if self.has_little() {
             return Ok(());
         }
         self.send().await
     }
 
-    /// Sends everything. A client that takes nothing for too long is given up.
+    /// Sends everything. A client that takes nothing for too long is given up. What had been sent is left out where it is
+    /// dropped and goes on.
     pub(crate) async fn send(&mut self) -> Result<(), End> {
         while !self.output.is_empty() {
             let written = self.write(self.limits.stall_time_max).await?;
