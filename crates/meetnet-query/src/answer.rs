@@ -21,6 +21,7 @@ use crate::reach::Reach;
 use crate::service::QueryService;
 use crate::state::AnswerState;
 use crate::stop::StopFlag;
+use crate::unread::Unread;
 
 /// What is known before the first row.
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct Outcome {
     pub(crate) truncated: AtomicBool,
     /// Rows that the answer's reader has got.
     rows: AtomicU64,
+    pub(crate) unread: Unread,
     /// Set before the channel closes; a channel that closes without it belongs to a task that died.
     pub(crate) end: OnceLock<Result<(), QueryError>>,
 }
@@ -161,7 +163,8 @@ impl QueryAnswer {
 /// The batches of one answer, in order. After an error it ends.
 #[derive(Debug)]
 pub struct AnswerStream {
-    receiver: mpsc::Receiver<RecordBatch>,
+    /// Says that there is another batch among those that are unread.
+    receiver: mpsc::Receiver<()>,
     outcome: Arc<Outcome>,
     stop: StopOnDrop,
     /// How long this side waits for one batch before it gives the task up: a task that never returns to the
@@ -173,7 +176,7 @@ pub struct AnswerStream {
 
 impl AnswerStream {
     pub(crate) fn new(
-        receiver: mpsc::Receiver<RecordBatch>,
+        receiver: mpsc::Receiver<()>,
         outcome: Arc<Outcome>,
         stop: StopOnDrop,
         patience: Duration,
@@ -201,6 +204,15 @@ impl AnswerStream {
     }
 }
 
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        // First of all, so that the task does not take an answer that was left for one that was read.
+        self.stop.stop();
+        // Others may still know how it ended.
+        self.outcome.unread.close();
+    }
+}
+
 impl Stream for AnswerStream {
     type Item = Result<RecordBatch, QueryError>;
 
@@ -209,25 +221,32 @@ impl Stream for AnswerStream {
         if this.finished {
             return Poll::Ready(None);
         }
-        match this.receiver.poll_recv(context) {
-            Poll::Ready(Some(batch)) => {
-                this.watchdog = None;
-                let rows = batch.num_rows() as u64;
-                this.outcome.rows.fetch_add(rows, Ordering::AcqRel);
-                Poll::Ready(Some(Ok(batch)))
-            }
-            Poll::Ready(None) => Poll::Ready(this.ended()),
-            Poll::Pending => {
-                let patience = this.patience;
-                let watchdog = this
-                    .watchdog
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-                if watchdog.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
+        // Who asks for the next batch is done with the last one.
+        this.outcome.unread.release();
+        loop {
+            match this.receiver.poll_recv(context) {
+                Poll::Ready(Some(())) => {
+                    this.watchdog = None;
+                    // None: it was given up, and the end says why.
+                    if let Some(batch) = this.outcome.unread.take() {
+                        let rows = batch.num_rows() as u64;
+                        this.outcome.rows.fetch_add(rows, Ordering::AcqRel);
+                        return Poll::Ready(Some(Ok(batch)));
+                    }
                 }
-                this.finished = true;
-                this.stop.stop();
-                Poll::Ready(Some(Err(timeout_error(patience))))
+                Poll::Ready(None) => return Poll::Ready(this.ended()),
+                Poll::Pending => {
+                    let patience = this.patience;
+                    let watchdog = this
+                        .watchdog
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                    if watchdog.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    this.finished = true;
+                    this.stop.stop();
+                    return Poll::Ready(Some(Err(timeout_error(patience))));
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 
 use crate::as_of::AS_OF_SUFFIX;
 use crate::memory::ALL_QUERIES;
+use crate::room::OF_CLIENT;
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -214,7 +215,7 @@ impl From<QueryError> for DataFusionError {
 
 /// Returns what an error of DataFusion means, without its source.
 fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
-    use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, TooLarge};
+    use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, OverShare, TooLarge};
     if let Some(own) = own_error(error) {
         return own.clone();
     }
@@ -249,6 +250,11 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
                 _ => error,
             }
         }
+        DataFusionError::ResourcesExhausted(text) if text.contains(OF_CLIENT) => QueryError::new(
+            OverShare,
+            "your queries, and answers of yours that are not read yet, together need more memory than one client may have; \
+             wait for one to end, or read on",
+        ),
         DataFusionError::ResourcesExhausted(text) if text.contains(ALL_QUERIES) => QueryError::new(
             Busy,
             "all running queries together need more memory than there is for them; try again later",

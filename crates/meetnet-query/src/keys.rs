@@ -85,6 +85,14 @@ pub struct KeyLimits {
     pub row_limit: Option<usize>,
     /// Bytes of one answer.
     pub answer_bytes_max: Option<u64>,
+    /// Memory of one query in bytes.
+    pub memory_bytes_max: Option<usize>,
+    /// Memory of all its queries and unread answers together in bytes.
+    pub memory_total_bytes_max: Option<usize>,
+    /// Temporary files of one query in bytes.
+    pub query_spill_bytes_max: Option<u64>,
+    /// Temporary files of all its queries together in bytes.
+    pub spill_bytes_max: Option<u64>,
 }
 
 /// One key.

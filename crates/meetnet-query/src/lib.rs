@@ -37,6 +37,7 @@ mod placeholders;
 mod planning;
 pub mod postgres;
 mod reach;
+mod room;
 mod runs;
 mod service;
 mod session;
@@ -46,6 +47,7 @@ mod stop;
 mod stopping;
 mod summary;
 mod table;
+mod unread;
 mod wide_rows;
 
 #[cfg(test)]

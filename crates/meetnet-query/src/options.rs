@@ -19,15 +19,16 @@ pub struct QueryOptions {
     pub threads: usize,
     /// Work time of one query, planning included; waiting for a slow client does not count.
     pub query_time_max: Duration,
-    /// How long a client may leave a full answer channel unread before its query is dropped.
+    /// How long a client may leave an answer unread before it is given up, also one that waits whole for its reader.
     pub stall_time_max: Duration,
     /// How long one answer may take in all, however slowly it is read: it holds memory and files.
     pub answer_time_max: Duration,
     /// How long a query may wait for its reader before its place among the running ones goes to others. It takes one again
     /// before it goes on.
     pub unread_time_max: Duration,
-    /// Queries that have no place while they wait for their readers; of one client, as many as may run. What such a query
-    /// holds in memory it goes on holding. One that is too many is ended where others wait for its place.
+    /// Queries that have no place while they wait for their readers, those that have nothing else to do included; of one
+    /// client, as many as may run. What such a query holds in memory it goes on holding. One that is too many is ended where
+    /// others wait for its place.
     pub parked_max: usize,
     /// Rows of one answer.
     pub row_limit: usize,
@@ -43,10 +44,15 @@ pub struct QueryOptions {
     pub memory_bytes_max: usize,
     /// Memory of all queries together in bytes, of the same account.
     pub memory_total_bytes_max: usize,
+    /// Memory of all queries and unread answers of one client together in bytes; less than `memory_total_bytes_max` leaves
+    /// some for others. Never less than `memory_bytes_max`.
+    pub client_memory_bytes_max: usize,
     /// Temporary files of one query in bytes.
     pub query_spill_bytes_max: u64,
     /// Temporary files of all queries together in bytes.
     pub spill_bytes_max: u64,
+    /// Temporary files of all queries of one client together in bytes. Never less than `query_spill_bytes_max`.
+    pub client_spill_bytes_max: u64,
     /// Folder for temporary files; None: the system's. What ended processes have left there goes at the start.
     pub spill_dir: Option<PathBuf>,
     /// Queries that run at the same time.
@@ -81,7 +87,7 @@ impl Default for QueryOptions {
             stall_time_max: Duration::from_secs(60),
             answer_time_max: Duration::from_secs(30 * 60),
             unread_time_max: Duration::from_secs(1),
-            parked_max: 16,
+            parked_max: 32,
             row_limit: 1_000_000,
             answer_bytes_max: 1024 * 1024 * 1024,
             sql_bytes_max: 256 * 1024,
@@ -89,8 +95,10 @@ impl Default for QueryOptions {
             nesting_max: 50,
             memory_bytes_max: 256 * 1024 * 1024,
             memory_total_bytes_max: 1024 * 1024 * 1024,
+            client_memory_bytes_max: 768 * 1024 * 1024,
             query_spill_bytes_max: 512 * 1024 * 1024,
             spill_bytes_max: 1024 * 1024 * 1024,
+            client_spill_bytes_max: 768 * 1024 * 1024,
             spill_dir: None,
             running_max: 8,
             queued_max: 64,

@@ -27,6 +27,7 @@ use crate::guard;
 use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described};
+use crate::room::{QueryRoom, Rooms};
 use crate::session::Sessions;
 use crate::stop::StopFlag;
 use crate::table::prepared::PreparedTables;
@@ -74,6 +75,7 @@ struct Shared {
     sessions: Sessions,
     prepared: Arc<PreparedTables>,
     admission: Admission,
+    rooms: Rooms,
     latest: LatestCache,
 }
 
@@ -141,10 +143,11 @@ impl Shared {
         &self,
         request: &QueryRequest,
         known: &[Option<DataType>],
+        room: &QueryRoom,
         stop: &StopFlag,
     ) -> Result<StatementDescription, QueryError> {
         let tables = self.tables(request, &Arc::new(NoticedFiles::default()));
-        let session = self.sessions.session(Arc::clone(&tables), stop);
+        let session = self.sessions.session(Arc::clone(&tables), room, stop);
         let session = session.map_err(|error| classified(error, &tables))?;
         described(&session, request, &tables, &self.options, known)
             .await
@@ -207,6 +210,7 @@ impl QueryService {
             .map_err(|error| QueryError::internal("starting the query engine", error))?;
         let shared = Shared {
             admission: Admission::new(&options),
+            rooms: Rooms::new(&options),
             prepared: Arc::new(PreparedTables::new(
                 Arc::clone(sessions.registry()),
                 sessions.metadata_cache(),
@@ -311,8 +315,9 @@ impl QueryService {
         let time_max = shared.time_max(&self.client, &request);
         let flag = StopFlag::default();
         let stop = flag.clone();
+        let room = shared.rooms.of(&self.client);
         let task = self.runtime().spawn(async move {
-            let described = shared.describe(&request, &known, &stop).await;
+            let described = shared.describe(&request, &known, &room, &stop).await;
             drop(permit);
             described
         });
@@ -388,6 +393,7 @@ impl QueryService {
                 rows: shared.row_limit(&self.client, &request),
                 bytes: shared.answer_bytes_max(&self.client),
             },
+            room: shared.rooms.of(&self.client),
             place: Place::Taken(permit),
             noted,
             stop: stop.clone(),

@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -18,6 +18,7 @@ use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
@@ -30,10 +31,6 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 pub(crate) struct Sessions {
     template: SessionState,
     shared: RuntimeEnv,
-    /// Of all queries.
-    memory: Arc<GreedyMemoryPool>,
-    memory_bytes_max: usize,
-    spill_bytes_max: u64,
     /// Goes after everything that may have files in it.
     _spill_folder: SpillFolder,
 }
@@ -63,9 +60,6 @@ impl Sessions {
         Ok(Self {
             template: state,
             shared,
-            memory: Arc::new(GreedyMemoryPool::new(options.memory_total_bytes_max)),
-            memory_bytes_max: options.memory_bytes_max,
-            spill_bytes_max: options.query_spill_bytes_max,
             _spill_folder: spill_folder,
         })
     }
@@ -91,12 +85,13 @@ impl Sessions {
     pub(crate) fn session(
         &self,
         tables: Arc<SnapshotTables>,
+        room: &QueryRoom,
         stop: &StopFlag,
     ) -> Result<SessionState> {
-        let memory = QueryMemory::new(self.memory_bytes_max, Arc::clone(&self.memory));
+        let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
         let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
         let disk = Arc::clone(&self.shared.disk_manager);
-        let spill = QuerySpill::new(disk, self.spill_bytes_max);
+        let spill = QuerySpill::new(disk, room.spill_bytes_max, Arc::clone(&room.client));
         let disk = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(spill));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.shared)
             .with_disk_manager_builder(disk)

@@ -23,6 +23,7 @@ use futures::Stream;
 use tracing::{info, warn};
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::room::ClientRoom;
 
 #[cfg(test)]
 mod tests;
@@ -124,21 +125,23 @@ fn remove_left(base: &Path) {
     }
 }
 
-/// Makes the temporary files of one query, within its limit and that of all queries.
+/// Makes the temporary files of one query, within its limit, that of its client, and that of all queries.
 #[derive(Debug)]
 pub(crate) struct QuerySpill {
     disk: Arc<DiskManager>,
     bytes_max: u64,
     used: Arc<AtomicU64>,
+    client: Arc<ClientRoom>,
 }
 
 impl QuerySpill {
-    /// Gives a query so many bytes of what `disk` has for all.
-    pub(crate) fn new(disk: Arc<DiskManager>, bytes_max: u64) -> Self {
+    /// Gives a query so many bytes of what `client` has, and `disk` has for all.
+    pub(crate) fn new(disk: Arc<DiskManager>, bytes_max: u64, client: Arc<ClientRoom>) -> Self {
         Self {
             disk,
             bytes_max,
             used: Arc::default(),
+            client,
         }
     }
 }
@@ -151,6 +154,7 @@ impl TempFileFactory for QuerySpill {
                 disk: Arc::clone(&self.disk),
                 bytes_max: self.bytes_max,
                 used: Arc::clone(&self.used),
+                client: Arc::clone(&self.client),
                 written: AtomicU64::new(0),
             }),
         }))
@@ -162,6 +166,7 @@ struct Count {
     disk: Arc<DiskManager>,
     bytes_max: u64,
     used: Arc<AtomicU64>,
+    client: Arc<ClientRoom>,
     written: AtomicU64,
 }
 
@@ -169,6 +174,7 @@ impl Count {
     fn add(&self, bytes: u64) -> io::Result<()> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.written.fetch_add(bytes, Ordering::Relaxed);
+        let of_client = self.client.spill(bytes);
         if used > self.bytes_max {
             let message = format!(
                 "the query needs more than {} MiB of temporary files, which is the most; narrow it by time, or group or \
@@ -180,6 +186,7 @@ impl Count {
                 message,
             )));
         }
+        of_client.map_err(io::Error::other)?;
         if self.disk.used_disk_space() + bytes > self.disk.max_temp_directory_size() {
             let message = "all running queries together need more temporary files than there is room for; try again later";
             return Err(io::Error::other(QueryError::new(
@@ -195,6 +202,7 @@ impl Drop for Count {
     fn drop(&mut self) {
         let written = self.written.load(Ordering::Relaxed);
         self.used.fetch_sub(written, Ordering::Relaxed);
+        self.client.removed(written);
     }
 }
 

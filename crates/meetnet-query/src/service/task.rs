@@ -10,6 +10,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
@@ -29,6 +30,7 @@ use crate::functions::sizes::batch_bytes;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
+use crate::room::QueryRoom;
 use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
@@ -85,7 +87,10 @@ pub(super) struct Task {
     pub(super) clock: WorkClock,
     /// None once rows may have reached the client.
     pub(super) header: Option<oneshot::Sender<AnswerHeader>>,
-    pub(super) sender: mpsc::Sender<RecordBatch>,
+    /// What the query may have.
+    pub(super) room: QueryRoom,
+    /// Says that there is another batch among those that are unread.
+    pub(super) sender: mpsc::Sender<()>,
     pub(super) outcome: Arc<Outcome>,
     pub(super) started: Instant,
 }
@@ -154,7 +159,7 @@ impl Task {
 
         let mut session = shared
             .sessions
-            .session(Arc::clone(&tables), &self.stop)
+            .session(Arc::clone(&tables), &self.room, &self.stop)
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
@@ -224,10 +229,12 @@ impl Task {
             if over {
                 self.outcome.truncated.store(true, Ordering::Release);
             }
+            // Before the header: who has no room is refused, and gets no answer that breaks off.
+            let counted = self.counted(of_batch).await?;
             self.send_header(&header);
             if batch.num_rows() > 0 {
                 let batch_rows = batch.num_rows() as u64;
-                self.send(batch).await?;
+                self.send(batch, counted).await?;
                 if let Some(noted) = &mut self.noted {
                     noted.add(batch_rows, of_batch);
                 }
@@ -237,7 +244,9 @@ impl Task {
             }
         }
         self.send_header(&header);
-        Ok(())
+        // What the work holds goes before the reader has come to the end.
+        drop(stream);
+        self.read_out().await
     }
 
     /// A caller that went away drops the receiver and stops this task: nothing to do here.
@@ -247,24 +256,81 @@ impl Task {
         }
     }
 
-    /// Hands a batch to the reader. While that takes long, the place is somebody else's.
-    async fn send(&mut self, batch: RecordBatch) -> Result<(), QueryError> {
+    /// Hands a batch to the reader, with what counts its bytes.
+    async fn send(
+        &mut self,
+        batch: RecordBatch,
+        counted: MemoryReservation,
+    ) -> Result<(), QueryError> {
+        let sender = self.sender.clone();
+        let Ok(permit) = self.reader(sender.reserve_owned()).await? else {
+            let message = "the client stopped reading";
+            return Err(QueryError::new(QueryErrorKind::Timeout, message));
+        };
+        self.outcome.unread.push(batch, counted);
+        permit.send(());
+        self.place.take().await
+    }
+
+    /// Counts bytes of the answer as held by the client. Where there is no room for them, its reader is waited for first: what
+    /// that has not taken yet may be in the way.
+    async fn counted(&mut self, bytes: u64) -> Result<MemoryReservation, QueryError> {
+        let counted = self.room.client.answer();
+        // No answer has more bytes than memory has addresses.
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+        loop {
+            let Err(error) = counted.try_grow(bytes) else {
+                return Ok(counted);
+            };
+            if !self.outcome.unread.holds_any() {
+                return Err(QueryError::from_datafusion(error, &[]));
+            }
+            self.reader_moves().await?;
+        }
+    }
+
+    /// Waits until the reader has taken everything. Until then the answer is one of those that its client may have: it holds
+    /// memory, and goes where nobody reads it.
+    async fn read_out(&mut self) -> Result<(), QueryError> {
+        while self.outcome.unread.is_waiting() {
+            self.reader_moves().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the reader has taken a batch, or is done with one.
+    async fn reader_moves(&mut self) -> Result<(), QueryError> {
+        let outcome = Arc::clone(&self.outcome);
+        self.reader(async move { outcome.unread.moved().await })
+            .await
+    }
+
+    /// Waits for what the reader does. While that takes long, the place is somebody else's; where it takes too long, what
+    /// nobody has read goes.
+    async fn reader<T>(&mut self, reading: impl Future<Output = T>) -> Result<T, QueryError> {
         let options = &self.shared.options;
         let left = options
             .answer_time_max
             .saturating_sub(self.started.elapsed());
         let time_max = options.stall_time_max.min(left);
-        let sent = tokio::time::timeout(time_max, self.sender.send(batch));
-        let message = match self.place.wait(options.unread_time_max, sent).await? {
-            Ok(Ok(())) => return self.place.take().await,
-            Ok(Err(_)) => "the client stopped reading".to_owned(),
-            Err(_) if time_max < options.stall_time_max => format!(
-                "the client took longer than {} s to read the answer; ask for less at a time",
-                options.answer_time_max.as_secs_f64()
-            ),
-            Err(_) => format!("the client read nothing for {} s", time_max.as_secs_f64()),
+        let reading = tokio::time::timeout(time_max, reading);
+        let error = match self.place.wait(options.unread_time_max, reading).await {
+            Ok(Ok(done)) => return Ok(done),
+            Err(error) => error,
+            Ok(Err(_)) => {
+                let message = if time_max < options.stall_time_max {
+                    format!(
+                        "the client took longer than {} s to read the answer; ask for less at a time",
+                        options.answer_time_max.as_secs_f64()
+                    )
+                } else {
+                    format!("the client read nothing for {} s", time_max.as_secs_f64())
+                };
+                QueryError::new(QueryErrorKind::Timeout, message)
+            }
         };
-        Err(QueryError::new(QueryErrorKind::Timeout, message))
+        self.outcome.unread.give_up();
+        Err(error)
     }
 
     fn too_many_bytes(&self) -> QueryError {

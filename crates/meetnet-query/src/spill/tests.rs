@@ -10,7 +10,10 @@ use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskM
 use datafusion::execution::spill_file::TempFileFactory;
 
 use super::{QuerySpill, STARTED, SpillFolder};
+use crate::client::{Client, Protocol};
 use crate::error::{QueryError, QueryErrorKind};
+use crate::options::QueryOptions;
+use crate::room::Rooms;
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
@@ -74,6 +77,15 @@ fn files_of_a_query_are_bounded_and_those_of_all_queries() {
         .build()
         .map(Arc::new)
         .expect("a disk");
+    let rooms = Rooms::new(&QueryOptions {
+        query_spill_bytes_max: 1000,
+        client_spill_bytes_max: 1200,
+        ..QueryOptions::default()
+    });
+    let client = |address: &str| {
+        let client = Client::of_address(Protocol::Http, address.parse().ok());
+        rooms.of(&client).client
+    };
     let write = |spill: &QuerySpill, bytes: usize| {
         let file = spill.create_temp_file("test").expect("a file");
         let written = file
@@ -90,8 +102,8 @@ fn files_of_a_query_are_bounded_and_those_of_all_queries() {
         (file, kind)
     };
     let (first, second) = (
-        QuerySpill::new(Arc::clone(&disk), 1000),
-        QuerySpill::new(Arc::clone(&disk), 1000),
+        QuerySpill::new(Arc::clone(&disk), 1000, client("192.0.2.1")),
+        QuerySpill::new(Arc::clone(&disk), 1000, client("198.51.100.1")),
     );
     let (kept, none) = write(&first, 900);
     assert_eq!(none, None);
@@ -101,5 +113,11 @@ fn files_of_a_query_are_bounded_and_those_of_all_queries() {
     assert_eq!(kind, Some(QueryErrorKind::Busy));
     drop((kept, over, rest));
     assert_eq!(first.used.load(Ordering::Relaxed), 0);
-    assert_eq!(write(&second, 900).1, None, "there is room again");
+    let (kept, none) = write(&second, 900);
+    assert_eq!(none, None, "there is room again");
+    // Another query of the same client.
+    let third = QuerySpill::new(Arc::clone(&disk), 1000, client("198.51.100.2"));
+    assert_eq!(write(&third, 400).1, Some(QueryErrorKind::OverShare));
+    drop(kept);
+    assert_eq!(write(&third, 400).1, None);
 }

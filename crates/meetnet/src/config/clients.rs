@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::access::AccessConfig;
 use super::document::Document;
 use super::raw;
-use super::sections::{at_least, bytes, is_plain_name};
+use super::sections::{MEMORY_BYTES_MIN, at_least, bytes, is_plain_name};
 
 /// What reverse proxies say the address of a client in, where nothing else is named.
 const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -75,6 +75,11 @@ pub(super) fn api_keys<'a>(
                 "another key has this digest; give each holder one",
             );
         }
+        let own_memory = |document: &mut Document<'_>, raw: Option<_>| {
+            raw.map(|raw| bytes(document, Some(raw), 0, MEMORY_BYTES_MIN))
+        };
+        let memory_bytes_max = own_memory(document, raw.memory_bytes_max);
+        let memory_total_bytes_max = own_memory(document, raw.memory_total_bytes_max);
         keys.push(ApiKey {
             name: name.as_str().into(),
             digest,
@@ -84,6 +89,10 @@ pub(super) fn api_keys<'a>(
                 query_time_max: raw.query_time_max.map(|text| text.0),
                 row_limit: raw.row_limit.map(usize::from),
                 answer_bytes_max: raw.answer_bytes_max.map(|size| size.0),
+                memory_bytes_max,
+                memory_total_bytes_max,
+                query_spill_bytes_max: raw.query_spill_bytes_max.map(|size| size.0),
+                spill_bytes_max: raw.spill_bytes_max.map(|size| size.0),
             },
         });
     }

@@ -194,8 +194,10 @@ pub(super) struct Query {
     pub(super) sql_bytes_max: Option<Spanned<SizeText>>,
     pub(super) memory_bytes_max: Option<Spanned<SizeText>>,
     pub(super) memory_total_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) client_memory_bytes_max: Option<Spanned<SizeText>>,
     pub(super) query_spill_bytes_max: Option<SizeText>,
     pub(super) spill_bytes_max: Option<SizeText>,
+    pub(super) client_spill_bytes_max: Option<SizeText>,
     pub(super) spill_dir: Option<String>,
     pub(super) running_max: Option<NonZeroUsize>,
     pub(super) queued_max: Option<usize>,
@@ -225,6 +227,10 @@ pub(super) struct ApiKey {
     pub(super) query_time_max: Option<DurationText>,
     pub(super) row_limit: Option<NonZeroUsize>,
     pub(super) answer_bytes_max: Option<SizeText>,
+    pub(super) memory_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) memory_total_bytes_max: Option<Spanned<SizeText>>,
+    pub(super) query_spill_bytes_max: Option<SizeText>,
+    pub(super) spill_bytes_max: Option<SizeText>,
 }
 
 /// `[limits]`

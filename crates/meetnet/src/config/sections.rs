@@ -48,6 +48,8 @@ const SECTIONS: &[&str] = &[
 
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
+/// Below it queries fail that everybody asks.
+pub(super) const MEMORY_BYTES_MIN: usize = 16 << 20;
 /// Room for the journal of some hours, or for merging the largest partition: time to act.
 const FREE_BYTES_MIN: u64 = 2 << 30;
 /// How often a separate `serve` looks for commits: listings and reads of a bucket are paid for one by one.
@@ -326,6 +328,15 @@ fn ingest(document: &mut Document<'_>, raw: raw::IngestHttp) -> Option<IngestHtt
 
 fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOptions {
     let defaults = QueryOptions::default();
+    let memory_total_bytes_max = bytes(
+        document,
+        raw.memory_total_bytes_max,
+        defaults.memory_total_bytes_max,
+        MEMORY_BYTES_MIN,
+    );
+    let spill_bytes_max = raw
+        .spill_bytes_max
+        .map_or(defaults.spill_bytes_max, |size| size.0);
     QueryOptions {
         threads: raw.threads.map_or(defaults.threads, usize::from),
         query_time_max: duration(raw.query_time_max, defaults.query_time_max),
@@ -340,20 +351,23 @@ fn query(document: &mut Document<'_>, raw: raw::Query, folder: &Path) -> QueryOp
             document,
             raw.memory_bytes_max,
             defaults.memory_bytes_max,
-            16 << 20,
+            MEMORY_BYTES_MIN,
         ),
-        memory_total_bytes_max: bytes(
+        memory_total_bytes_max,
+        // Where all get more, one client gets more, and some is left for others.
+        client_memory_bytes_max: bytes(
             document,
-            raw.memory_total_bytes_max,
-            defaults.memory_total_bytes_max,
-            16 << 20,
+            raw.client_memory_bytes_max,
+            memory_total_bytes_max / 4 * 3,
+            MEMORY_BYTES_MIN,
         ),
         query_spill_bytes_max: raw
             .query_spill_bytes_max
             .map_or(defaults.query_spill_bytes_max, |size| size.0),
-        spill_bytes_max: raw
-            .spill_bytes_max
-            .map_or(defaults.spill_bytes_max, |size| size.0),
+        spill_bytes_max,
+        client_spill_bytes_max: raw
+            .client_spill_bytes_max
+            .map_or(spill_bytes_max / 4 * 3, |size| size.0),
         spill_dir: raw.spill_dir.map(|dir| folder.join(dir)),
         running_max: raw.running_max.map_or(defaults.running_max, usize::from),
         queued_max: raw.queued_max.unwrap_or(defaults.queued_max),

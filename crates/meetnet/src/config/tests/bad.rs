@@ -208,6 +208,10 @@ fn values_are_checked() {
         "city/meetnet.toml:2: is less than 16MiB, the least that works",
     );
     check(
+        "[query]\nclient_memory_bytes_max = \"1MiB\"\n",
+        "city/meetnet.toml:2: is less than 16MiB, the least that works",
+    );
+    check(
         "[query]\nrunning_max = 0\n",
         "city/meetnet.toml:2: invalid value: integer `0`, expected a nonzero usize",
     );
@@ -604,6 +608,22 @@ fn keys_are_digests_with_names_of_their_own() {
     assert_eq!(
         (&*found.name, found.limits.row_limit),
         ("university", Some(5))
+    );
+    let room = "memory_bytes_max = \"1GiB\"\nmemory_total_bytes_max = \"2GiB\"\nquery_spill_bytes_max = \"4GiB\"\n\
+                spill_bytes_max = \"8GiB\"\n";
+    let config = right(&(key("university", digest) + room), &[]);
+    let limits = config.api_keys.find("abc").unwrap().limits;
+    assert_eq!(
+        (limits.memory_bytes_max, limits.memory_total_bytes_max),
+        (Some(1 << 30), Some(2 << 30))
+    );
+    assert_eq!(
+        (limits.query_spill_bytes_max, limits.spill_bytes_max),
+        (Some(4 << 30), Some(8 << 30))
+    );
+    check(
+        &(key("university", digest) + "memory_total_bytes_max = \"1MiB\"\n"),
+        "city/meetnet.toml:5: is less than 16MiB, the least that works",
     );
     check(
         &key("Jan Peeters", digest),

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+
+use super::{OF_CLIENT, QueryRoom, Rooms, opened};
+use crate::client::{Client, Protocol};
+use crate::error::QueryErrorKind;
+use crate::keys::{ApiKey, KeyDigest, KeyLimits};
+use crate::memory::{ALL_QUERIES, QueryMemory};
+use crate::options::QueryOptions;
+
+fn rooms() -> Rooms {
+    Rooms::new(&QueryOptions {
+        memory_bytes_max: 100,
+        client_memory_bytes_max: 150,
+        memory_total_bytes_max: 250,
+        query_spill_bytes_max: 100,
+        client_spill_bytes_max: 150,
+        ..QueryOptions::default()
+    })
+}
+
+fn at(address: &str) -> Client {
+    Client::of_address(Protocol::Http, address.parse().ok())
+}
+
+fn holder(limits: KeyLimits) -> Client {
+    let key = ApiKey {
+        name: "university".into(),
+        digest: KeyDigest::of("a long random key"),
+        limits,
+    };
+    Client::of_key(Protocol::Http, Arc::new(key))
+}
+
+/// Begins to count the memory of one query.
+fn query(room: &QueryRoom) -> MemoryReservation {
+    let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+    let pool: Arc<dyn MemoryPool> = Arc::new(memory);
+    MemoryConsumer::new("sort").register(&pool)
+}
+
+#[test]
+fn queries_and_answers_of_one_client_share_its_memory_and_leave_some_to_others() {
+    let rooms = rooms();
+    let (greedy, other) = (rooms.of(&at("192.0.2.1")), rooms.of(&at("198.51.100.1")));
+    // Another address of the same network.
+    let same = rooms.of(&at("192.0.2.2"));
+    let first = query(&greedy);
+    first.try_grow(90).expect("within all limits");
+    let own = first.try_grow(20).expect_err("over that of one query");
+    assert!(!own.to_string().contains(OF_CLIENT), "{own}");
+    let unread = same.client.answer();
+    unread.try_grow(50).expect("within the room");
+    let second = query(&same);
+    let over = second.try_grow(20).expect_err("over the room");
+    assert!(over.to_string().contains(OF_CLIENT), "{over}");
+    // There is room for somebody else, until all is taken.
+    let of_other = query(&other);
+    of_other.try_grow(100).expect("its own room");
+    let last = rooms.of(&at("203.0.113.1")).client.answer();
+    let over = last.try_grow(20).expect_err("nothing is left");
+    assert!(over.to_string().contains(ALL_QUERIES), "{over}");
+    assert_eq!((first.size(), second.size(), last.size()), (90, 0, 0));
+    drop(unread);
+    second.try_grow(20).expect("what was unread is read");
+    drop((first, second, of_other, last));
+    assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+#[test]
+fn temporary_files_of_one_client_are_bounded_together() {
+    let rooms = rooms();
+    let room = rooms.of(&at("192.0.2.1")).client;
+    room.spill(150).expect("as many as it may have");
+    let error = room.spill(1).expect_err("too many");
+    assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    room.removed(1);
+    let other = rooms.of(&at("198.51.100.1")).client;
+    other.spill(150).expect("of another");
+    room.removed(150);
+    room.spill(100).expect("there is room again");
+}
+
+#[test]
+fn a_key_has_a_room_of_its_own_and_this_process_has_no_walls() {
+    let rooms = rooms();
+    let limits = |client: &Client| {
+        let limits = rooms.limits.of(client);
+        (
+            limits.memory,
+            limits.client_memory,
+            limits.spill,
+            limits.client_spill,
+        )
+    };
+    assert_eq!(limits(&at("192.0.2.1")), (100, 150, 100, 150));
+    assert_eq!(limits(&holder(KeyLimits::default())), (100, 150, 100, 150));
+    let large = holder(KeyLimits {
+        memory_bytes_max: Some(300),
+        memory_total_bytes_max: Some(400),
+        query_spill_bytes_max: Some(500),
+        spill_bytes_max: Some(600),
+        ..KeyLimits::default()
+    });
+    assert_eq!(limits(&large), (300, 400, 500, 600));
+    // One query may have all of its room, never more than that.
+    let one = holder(KeyLimits {
+        memory_bytes_max: Some(300),
+        ..KeyLimits::default()
+    });
+    assert_eq!(limits(&one), (300, 300, 100, 150));
+    assert_eq!(limits(&Client::own()), (100, usize::MAX, 100, u64::MAX));
+}
+
+#[test]
+fn nothing_is_kept_of_who_has_left() {
+    let rooms = rooms();
+    let first = rooms.of(&at("192.0.2.1"));
+    let second = rooms.of(&at("192.0.2.1"));
+    assert!(Arc::ptr_eq(&first.client, &second.client));
+    let answer = first.client.answer();
+    drop((first, second));
+    assert_eq!(opened(&rooms.open).len(), 1, "its answer is still there");
+    drop(answer);
+    assert!(opened(&rooms.open).is_empty());
+}

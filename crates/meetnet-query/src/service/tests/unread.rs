@@ -1,0 +1,127 @@
+//! Answers that wait for their readers: they take a place and memory of their client, and not for long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::memory_pool::MemoryPool;
+
+use super::{assert_idle_within_a_second, text};
+use crate::client::{Client, Protocol};
+use crate::error::QueryErrorKind;
+use crate::fixture;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
+
+/// Some 600 KB in one batch.
+const LARGE: &str = "SELECT repeat('x', 10000) FROM generate_series(1, 60)";
+/// Long enough for it to be answered.
+const ANSWERED: Duration = Duration::from_millis(300);
+
+fn service(options: QueryOptions) -> QueryService {
+    QueryService::new(options, Arc::clone(&fixture::lake().snapshot)).expect("a service")
+}
+
+fn at(service: &QueryService, address: &str) -> QueryService {
+    let address = address.parse().ok();
+    service.for_client(Client::of_address(Protocol::Http, address))
+}
+
+/// Returns the memory that a client's queries and answers hold.
+fn held(service: &QueryService) -> usize {
+    let rooms = &service.inner.shared.rooms;
+    rooms.of(service.client()).client.reserved()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_its_place_until_it_is_read() {
+    let service = service(QueryOptions {
+        running_max: 1,
+        queued_max: 0,
+        unread_time_max: Duration::from_secs(60),
+        ..QueryOptions::default()
+    });
+    let one = QueryRequest::public("SELECT 1");
+    let mut answer = service.query(one.clone()).await.expect("an answer");
+    tokio::time::sleep(ANSWERED).await;
+    let error = text(&service, one.clone()).await.expect_err("no place");
+    assert_eq!(error.kind, QueryErrorKind::Busy, "{error}");
+    answer.collect().await.expect("its rows");
+    text(&service, one.clone()).await.expect("a place again");
+    // One that is left is none, too.
+    let answer = service.query(one.clone()).await.expect("an answer");
+    tokio::time::sleep(ANSWERED).await;
+    drop(answer);
+    assert_idle_within_a_second(&service, "an answer that was left").await;
+    text(&service, one).await.expect("a place again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_answers_take_memory_of_their_client_and_of_no_other() {
+    let service = service(QueryOptions {
+        memory_bytes_max: 1_000_000,
+        client_memory_bytes_max: 1_000_000,
+        ..QueryOptions::default()
+    });
+    let (greedy, other) = (at(&service, "192.0.2.1"), at(&service, "198.51.100.1"));
+    let large = QueryRequest::public(LARGE);
+    let mut unread = greedy.query(large.clone()).await.expect("an answer");
+    tokio::time::sleep(ANSWERED).await;
+    assert!(held(&greedy) >= 600_000, "{}", held(&greedy));
+    let error = text(&greedy, large.clone()).await.expect_err("no room");
+    assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    assert!(error.message.contains("not read yet"), "{error}");
+    text(&other, large.clone()).await.expect("its own room");
+    let batch = unread.next_batch().await.expect("a batch");
+    batch.expect("a good one");
+    assert!(held(&greedy) >= 600_000, "it is worked on");
+    assert!(unread.next_batch().await.is_none());
+    assert_eq!(held(&greedy), 0);
+    text(&greedy, large).await.expect("there is room again");
+}
+
+/// Its own batches are in the way of the next one: it waits for its reader, and is not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_larger_than_the_room_is_read_to_its_end() {
+    let service = service(QueryOptions {
+        memory_bytes_max: 20_000_000,
+        client_memory_bytes_max: 20_000_000,
+        ..QueryOptions::default()
+    });
+    let client = at(&service, "192.0.2.1");
+    // 100 MB in batches of 8 MB.
+    let many = "SELECT repeat('x', 1000) FROM generate_series(1, 100000)";
+    let mut answer = client
+        .query(QueryRequest::public(many))
+        .await
+        .expect("an answer");
+    let (mut rows, mut most) = (0, 0);
+    while let Some(batch) = answer.next_batch().await {
+        rows += batch.expect("a good one").num_rows();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        most = most.max(held(&client));
+    }
+    assert_eq!(rows, 100_000);
+    assert!(most > 8_000_000 && most <= 20_000_000, "{most}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_ends() {
+    let service = service(QueryOptions {
+        stall_time_max: Duration::from_millis(200),
+        ..QueryOptions::default()
+    });
+    let client = at(&service, "192.0.2.1");
+    let mut answer = client
+        .query(QueryRequest::public(LARGE))
+        .await
+        .expect("an answer");
+    let most = client.places().most;
+    assert!(client.places().left < most, "it has its place");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(held(&client), 0, "what nobody has read is gone");
+    assert_eq!(client.places().left, most, "and so is its place");
+    let error = answer.next_batch().await.expect("an end");
+    let error = error.expect_err("it was given up");
+    assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
+    assert!(answer.next_batch().await.is_none());
+}
