@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "SELECT …", -f FILE, stdin ─▶ script ─┬▶ statements ─▶ parameters ─▶ target ─▶ table, csv, … ─▶ stdout, FILE
-//! terminal ─▶ edit, complete, history ──┘▶ commands: \d, \df, \format, …    (place: service or files)
+//! terminal ─▶ edit, complete, history ──┘▶ commands: \d, \df, \x, \i, …   (place: service or files)
 //! ```
 //!
 //! Through a service only public tables can be asked, and hot rows are in the answer; of files it is the other way round.
@@ -72,6 +72,10 @@ pub(crate) struct SqlOptions {
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 
+    /// Shows tables row by row, one column a line, as \x does; with it, table is the format that needs no name
+    #[arg(short = 'x', long)]
+    expanded: bool,
+
     /// $NAME in statements is this value: a number, true, false or null as it is, anything else a text; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameters::parse)]
     param: Vec<(String, String)>,
@@ -122,7 +126,7 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
     if let Some(items) = &items {
         check_items(&options, items)?;
     }
-    let default = if on_terminal {
+    let default = if on_terminal || options.expanded {
         Format::Table
     } else {
         Format::Csv
@@ -143,6 +147,8 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
         licences: options.licence,
         parameters,
         timing: false,
+        expanded: options.expanded,
+        scripts: 0,
         output: options.output,
         is_interactive: items.is_none(),
     };

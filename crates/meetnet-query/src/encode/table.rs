@@ -26,6 +26,8 @@ pub struct TableStyle {
     pub null: &'static str,
     /// Whether the number of rows, how far they reach and their licences follow.
     pub footer: bool,
+    /// Rows one below the other, each column on a line of its own: for wide rows. Nothing is cut then.
+    pub expanded: bool,
 }
 
 impl Default for TableStyle {
@@ -34,6 +36,7 @@ impl Default for TableStyle {
             width_max: None,
             null: "",
             footer: true,
+            expanded: false,
         }
     }
 }
@@ -49,6 +52,8 @@ pub(super) struct Table {
     widths: Vec<usize>,
     /// The answer is the one of `EXPLAIN`: the kind of a plan and its text of many lines.
     is_plan: bool,
+    /// Rows that were written one below the other.
+    records: u64,
 }
 
 impl Table {
@@ -121,7 +126,22 @@ impl Table {
     }
 
     fn leaves_out_columns(&self) -> bool {
-        !self.is_plan && self.widths.len() < self.names.len()
+        !self.is_plan && !self.style.expanded && self.widths.len() < self.names.len()
+    }
+
+    /// Writes a row on lines of its own.
+    fn write_record(&mut self, cells: &[String], out: &mut Vec<u8>) {
+        self.records += 1;
+        let names = self.names.iter().map(|name| name.chars().count());
+        let width = names.max().unwrap_or(0);
+        let head = format!("-[ row {} ]", self.records);
+        let mut lines = format!("{head:-<rule$}\n", rule = width + BETWEEN);
+        for (name, cell) in self.names.iter().zip(cells) {
+            let line = format!("{name:width$} | {cell}");
+            lines.push_str(line.trim_end());
+            lines.push('\n');
+        }
+        out.extend_from_slice(lines.as_bytes());
     }
 }
 
@@ -175,8 +195,8 @@ impl Encoder for Table {
             .iter()
             .zip(header.units)
             .map(|(field, unit)| match unit {
-                Some(unit) => printable(&format!("{} [{unit}]", field.name())),
-                None => printable(field.name()),
+                Some(unit) => printable(&format!("{} [{unit}]", field.name()), WIDTH_MAX),
+                None => printable(field.name(), WIDTH_MAX),
             })
             .collect();
         self.right = fields
@@ -185,7 +205,7 @@ impl Encoder for Table {
             .collect();
         let names = fields.iter().map(|field| field.name().as_str());
         self.is_plan = names.eq(["plan_type", "plan"]);
-        self.sample = (!self.is_plan).then(Vec::new);
+        self.sample = (!self.is_plan && !self.style.expanded).then(Vec::new);
         Ok(())
     }
 
@@ -206,6 +226,11 @@ impl Encoder for Table {
             }
             return Ok(());
         }
+        let width_max = if self.style.expanded {
+            usize::MAX
+        } else {
+            WIDTH_MAX
+        };
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = columns
                 .iter()
@@ -215,7 +240,7 @@ impl Encoder for Table {
                     }
                     text.clear();
                     column.write_text(row, &mut text);
-                    printable(&String::from_utf8_lossy(&text))
+                    printable(&String::from_utf8_lossy(&text), width_max)
                 })
                 .collect();
             match &mut self.sample {
@@ -225,6 +250,7 @@ impl Encoder for Table {
                         self.release(out);
                     }
                 }
+                None if self.style.expanded => self.write_record(&cells, out),
                 None => self.write_row(&cells, out),
             }
         }
@@ -274,14 +300,14 @@ impl Encoder for Table {
     }
 }
 
-/// Returns a text on one line, without control characters, which would steer the terminal.
-fn printable(text: &str) -> String {
+/// Returns a text on one line, of at most so many characters, without control characters, which would steer the terminal.
+fn printable(text: &str, width_max: usize) -> String {
     let shown: String = text
         .chars()
-        .take(WIDTH_MAX + 1)
+        .take(width_max.saturating_add(1))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    cut(&shown, WIDTH_MAX)
+    cut(&shown, width_max)
 }
 
 #[cfg(test)]

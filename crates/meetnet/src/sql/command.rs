@@ -15,7 +15,10 @@ pub(super) const HELP: &str = r"\d            tables; \dt is the same
 \d TABLE      columns of a table, with types and units, and what it measures
 \df [WORD]    functions for sensor data; with a word, those whose name or description has it
 \format NAME  how answers look: table, csv, json, ndjson, arrow, parquet; alone: what is set
+\x            each row of a table below the other, one column a line; on or off
 \o FILE       writes the next answer to a file
+\i FILE       does what stands in a file
+\echo TEXT    says a text
 \as-of TIME   answers as of a time or day, RFC 3339; `\as-of now` ends it
 \param N=V    $N in statements is the value V; alone: what is set
 \timing       how long statements take, on or off
@@ -24,8 +27,9 @@ pub(super) const HELP: &str = r"\d            tables; \dt is the same
 A statement may have several lines and ends with ;";
 
 /// The names of all commands, for completion.
-pub(super) const NAMES: [&str; 11] = [
-    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\format", "\\o", "\\param", "\\q", "\\r", "\\timing",
+pub(super) const NAMES: [&str; 14] = [
+    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\echo", "\\format", "\\i", "\\o", "\\param", "\\q",
+    "\\r", "\\timing", "\\x",
 ];
 
 /// One command.
@@ -42,6 +46,11 @@ pub(super) enum Command {
     Functions(Option<String>),
     /// On, off, or the other one.
     Timing(Option<bool>),
+    /// Tables row by row: on, off, or the other one.
+    Expanded(Option<bool>),
+    /// Does what stands in a file.
+    Include(PathBuf),
+    Echo(String),
     /// Sets the format, or says which one is set.
     Format(Option<Format>),
     /// Sets the time (µs since 1970 UTC) or ends it, or says which one is set.
@@ -66,13 +75,21 @@ impl Command {
             ("\\?" | "\\h" | "\\help", None) => Self::Help,
             ("\\q" | "\\quit", None) => Self::Quit,
             ("\\r", None) => Self::Reset,
-            ("\\d" | "\\dt", None) => Self::Tables,
-            ("\\d", Some(table)) => Self::Describe(table.trim_matches('"').to_owned()),
+            // There is no more to show with `+`, which fingers know.
+            ("\\d" | "\\dt" | "\\d+" | "\\dt+", None) => Self::Tables,
+            ("\\d" | "\\d+", Some(table)) => Self::Describe(table.trim_matches('"').to_owned()),
             ("\\df", word) => Self::Functions(word.map(str::to_owned)),
             ("\\timing", None) => Self::Timing(None),
             ("\\timing", Some("on")) => Self::Timing(Some(true)),
             ("\\timing", Some("off")) => Self::Timing(Some(false)),
             ("\\timing", Some(_)) => return Err("\\timing takes on, off or nothing".to_owned()),
+            ("\\x", None) => Self::Expanded(None),
+            ("\\x", Some("on")) => Self::Expanded(Some(true)),
+            ("\\x", Some("off")) => Self::Expanded(Some(false)),
+            ("\\x", Some(_)) => return Err("\\x takes on, off or nothing".to_owned()),
+            ("\\i", Some(file)) => Self::Include(file.into()),
+            ("\\i", None) => return Err("\\i takes a file: \\i report.sql".to_owned()),
+            ("\\echo", text) => Self::Echo(text.unwrap_or_default().to_owned()),
             ("\\format", None) => Self::Format(None),
             ("\\format", Some(name)) => Self::Format(Some(parse_format(name)?)),
             ("\\as-of", None) => Self::AsOf(None),

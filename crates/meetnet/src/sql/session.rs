@@ -1,7 +1,7 @@
 //! Statements and commands, one after the other, with what has been set for those that follow.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -12,13 +12,15 @@ use meetnet_query::{Format, RowWriter, TableStyle};
 
 use super::command::{Command, HELP};
 use super::parameters::{Parameters, quoted};
-use super::script::Item;
+use super::script::{Item, Script};
 use super::target::Target;
 use super::{Question, Sink, query_failure, terminal, went_out};
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
 
 const NULL: &str = "NULL";
+/// Scripts that name each other, one within the other.
+const SCRIPTS_MAX: usize = 8;
 
 /// What has been set.
 pub(super) struct Session<'a> {
@@ -30,10 +32,24 @@ pub(super) struct Session<'a> {
     pub(super) licences: Vec<LicenceId>,
     pub(super) parameters: Parameters,
     pub(super) timing: bool,
+    /// Tables are shown row by row.
+    pub(super) expanded: bool,
+    /// How deep scripts have named each other.
+    pub(super) scripts: usize,
     /// Where the next answer goes; None: stdout.
     pub(super) output: Option<PathBuf>,
     /// Whether Ctrl-C ends a query only.
     pub(super) is_interactive: bool,
+}
+
+/// How an answer looks.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    format: Format,
+    /// Of a table: whether the number of rows and their licences follow.
+    footer: bool,
+    /// Of a table: row by row.
+    expanded: bool,
 }
 
 /// What a command asks of whoever reads the lines.
@@ -61,7 +77,12 @@ impl Session<'_> {
                     licences: self.licences.clone(),
                 };
                 let output = self.output.take();
-                self.answer(&question, self.format, true, output).await?;
+                let shown = Shown {
+                    format: self.format,
+                    footer: true,
+                    expanded: self.expanded,
+                };
+                self.answer(&question, shown, output).await?;
                 Ok(Flow::Continue)
             }
             Item::Command(line) => {
@@ -101,6 +122,13 @@ impl Session<'_> {
                 let state = if self.timing { "on" } else { "off" };
                 say(&format!("timing is {state}"))?;
             }
+            Command::Expanded(wanted) => {
+                self.expanded = wanted.unwrap_or(!self.expanded);
+                let state = if self.expanded { "on" } else { "off" };
+                say(&format!("expanded display is {state}"))?;
+            }
+            Command::Include(file) => self.include(&file).await?,
+            Command::Echo(text) => say(&text)?,
             Command::Format(None) => say(&format!("format is {}", self.format.as_str()))?,
             Command::Format(Some(format)) => self.format = format,
             Command::AsOf(None) => say(&match self.as_of {
@@ -119,22 +147,47 @@ impl Session<'_> {
         Ok(Flow::Continue)
     }
 
+    /// Does what stands in a file. `\q` ends the file, and an error ends it and what has named it.
+    async fn include(&mut self, file: &Path) -> Result<(), Failure> {
+        if self.scripts >= SCRIPTS_MAX {
+            let message =
+                format!("scripts may name each other {SCRIPTS_MAX} deep; is one of them its own?");
+            return Err(Failure::Work(anyhow!(message)));
+        }
+        let items = Script::items(&read_script(file)?);
+        self.scripts += 1;
+        let mut done = Ok(Flow::Continue);
+        for item in &items {
+            // It may name another one, so that its future would hold itself.
+            done = Box::pin(self.run(item)).await;
+            if !matches!(done, Ok(Flow::Continue | Flow::Reset)) {
+                break;
+            }
+        }
+        self.scripts -= 1;
+        done.map(drop)
+    }
+
     /// Answers a question of the tool's own, as a table without a footer.
     async fn describe(&self, statement: String) -> Result<(), Failure> {
         let question = Question::new(statement);
-        self.answer(&question, Format::Table, false, None).await
+        let shown = Shown {
+            format: Format::Table,
+            footer: false,
+            expanded: false,
+        };
+        self.answer(&question, shown, None).await
     }
 
     /// Answers a question; Ctrl-C stops it.
     async fn answer(
         &self,
         question: &Question,
-        format: Format,
-        footer: bool,
+        shown: Shown,
         output: Option<PathBuf>,
     ) -> Result<(), Failure> {
         let mut progress = ProgressLine::start();
-        let work = self.pass_on(question, format, footer, output, &mut progress);
+        let work = self.pass_on(question, shown, output, &mut progress);
         if self.is_interactive {
             tokio::select! {
                 done = work => done?,
@@ -156,11 +209,11 @@ impl Session<'_> {
     async fn pass_on(
         &self,
         question: &Question,
-        format: Format,
-        footer: bool,
+        shown: Shown,
         output: Option<PathBuf>,
         progress: &mut ProgressLine,
     ) -> Result<(), Failure> {
+        let format = shown.format;
         let on_terminal = output.is_none() && io::stdout().is_terminal();
         if on_terminal && matches!(format, Format::Arrow | Format::Parquet) {
             let format = format.as_str();
@@ -173,7 +226,8 @@ impl Session<'_> {
             let style = TableStyle {
                 width_max: on_terminal.then(terminal::width).flatten(),
                 null: NULL,
-                footer,
+                footer: shown.footer,
+                expanded: shown.expanded,
             };
             let rows = progress.watch(self.target.rows(question)).await?;
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
@@ -272,7 +326,7 @@ fn say(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub(super) fn read_script(file: &std::path::Path) -> Result<String, Failure> {
+pub(super) fn read_script(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the statements in {}", file.display()))
         .map_err(Failure::Usage)

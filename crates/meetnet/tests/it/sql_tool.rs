@@ -111,6 +111,30 @@ fn answers_go_to_files_whole() {
         "c\r\n3\r\n"
     );
     let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
+    // Scripts name scripts; one that names itself ends.
+    let inner = dir.path().join("inner.sql");
+    std::fs::write(&inner, "\\echo inner\nSELECT 1 AS a;\n\\q\nSELECT 2;").expect("a script");
+    let outer = format!(
+        "\\x\n\\format table\n\\i {}\nSELECT 3 AS c;",
+        inner.display()
+    );
+    let output = script(&["--lake", &lake], &outer);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        said.starts_with("expanded display is on\ninner\n-[ row 1 ]\na | 1\n(1 row"),
+        "{said}"
+    );
+    assert!(said.contains("-[ row 1 ]\nc | 3\n"), "{said}");
+    assert!(!said.contains("| 2"), "{said}");
+    let own = format!("\\i {}\n", inner.display());
+    std::fs::write(&inner, &own).expect("a script");
+    let output = script(&["--lake", &lake], &own);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("8 deep"), "{said}");
+    let expanded = answer(&["sql", "--lake", &lake, "-x", "SELECT 4 AS d"]);
+    assert!(expanded.starts_with("-[ row 1 ]\nd | 4\n"), "{expanded}");
     assert_eq!(
         (read(&first), read(&second)),
         ("a\r\n1\r\n".to_owned(), "b\r\n2\r\n".to_owned())

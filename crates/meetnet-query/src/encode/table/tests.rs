@@ -87,7 +87,7 @@ fn the_style_shows_nulls_and_keeps_the_width() {
     let style = TableStyle {
         width_max: Some(24),
         null: "NULL",
-        footer: true,
+        ..TableStyle::default()
     };
     assert_eq!(
         table(style),
@@ -112,6 +112,41 @@ fn the_style_shows_nulls_and_keeps_the_width() {
  1000 |                       | x
 "
     );
+}
+
+#[test]
+fn rows_stand_one_below_the_other_where_they_are_expanded() {
+    let style = TableStyle {
+        width_max: Some(10),
+        null: "NULL",
+        expanded: true,
+        ..TableStyle::default()
+    };
+    assert_eq!(
+        table(style),
+        "-[ row 1 ]
+n    | 7
+name | a text of some length
+more | x
+-[ row 2 ]
+n    | NULL
+name |
+more | x
+-[ row 3 ]
+n    | 1000
+name | NULL
+more | x
+(3 rows; complete through 1970-01-01T00:00:00Z)
+"
+    );
+    let long: ArrayRef = Arc::new(StringArray::from(vec!["y".repeat(300)]));
+    let columns = [("a_name_that_is_longer_than_its_head", long)];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let shown = written(style, &batch);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[0], "-[ row 1 ]----------------------------");
+    let value = lines[1].strip_prefix("a_name_that_is_longer_than_its_head | ");
+    assert_eq!(value, Some("y".repeat(300).as_str()), "nothing is cut");
 }
 
 #[test]

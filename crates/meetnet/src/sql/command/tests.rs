@@ -36,12 +36,22 @@ fn commands_are_read() {
     let parameter = ("n".to_owned(), "5".to_owned());
     check("\\param n=5", Command::Parameter(Some(parameter)));
     check("\\o a b.csv", Command::Output("a b.csv".into()));
+    check("\\d+ heat", Command::Describe("heat".to_owned()));
+    check("\\dt+", Command::Tables);
+    check("\\x", Command::Expanded(None));
+    check("\\x on", Command::Expanded(Some(true)));
+    check("\\x off;", Command::Expanded(Some(false)));
+    check("\\i a b.sql", Command::Include("a b.sql".into()));
+    check("\\echo two  words", Command::Echo("two  words".to_owned()));
+    check("\\echo", Command::Echo(String::new()));
 }
 
 #[test]
 fn wrong_commands_say_what_there_is() {
     for (line, part) in [
-        ("\\x", "there is no command \\x"),
+        ("\\e", "there is no command \\e"),
+        ("\\x auto", "on, off or nothing"),
+        ("\\i", "takes a file"),
         ("\\dt heat", "\\dt takes nothing"),
         ("\\q now", "\\q takes nothing"),
         ("\\timing maybe", "on, off or nothing"),

@@ -60,11 +60,12 @@ fn words_become_what_can_stand_there() {
     check(
         "\\|",
         &[
-            "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\format", "\\o", "\\param", "\\q", "\\r",
-            "\\timing",
+            "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\echo", "\\format", "\\i", "\\o", "\\param",
+            "\\q", "\\r", "\\timing", "\\x",
         ],
     );
     check("\\ti|", &["\\timing"]);
+    check("\\x o|", &["on", "off"]);
     check("\\d |", &["air", "stations", "traffic"]);
     check("\\d a|", &["air"]);
     check("\\df c|", &["coverage"]);
