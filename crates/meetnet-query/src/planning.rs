@@ -1,6 +1,6 @@
 //! From the text of a statement to the plan that is checked and run, and what can be said of it before it runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -20,8 +20,8 @@ use crate::guard;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
-use crate::postgres::JSON_EXTENSION;
 use crate::postgres::rewrite::rewritten;
+use crate::postgres::{JSON_EXTENSION, beside_stars};
 use crate::reach::Reach;
 
 /// What PostgreSQL calls the column of a plan.
@@ -39,6 +39,9 @@ pub(crate) struct Planned {
 pub(crate) enum ShownNames {
     /// As the plan does.
     AsPlanned,
+    /// So, by what the plan calls them, and no two the same: in objects and in the tables of notebooks one of both would be
+    /// lost.
+    Distinct(BTreeMap<String, String>),
     /// So, one after the other.
     InOrder(Vec<String>),
     /// So, by what the plan calls them; as the plan does where that is not among them.
@@ -56,6 +59,23 @@ impl ShownNames {
                 .zip(names)
                 .map(|(field, name)| field.as_ref().clone().with_name(name))
                 .collect(),
+            Self::Distinct(names) => {
+                let known = fields.clone().map(|field| {
+                    let name = names.get(field.name()).unwrap_or(field.name());
+                    name.clone()
+                });
+                let names = distinct(known.collect());
+                let is_same = fields
+                    .clone()
+                    .zip(&names)
+                    .all(|(field, name)| field.name() == name);
+                if is_same {
+                    return schema;
+                }
+                let fields = fields.zip(names);
+                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+                fields.collect()
+            }
             Self::ByPlanned(names) if !names.is_empty() => fields
                 .map(|field| {
                     let name = names.get(field.name()).unwrap_or(field.name());
@@ -84,6 +104,27 @@ impl ShownNames {
     }
 }
 
+/// Returns names of which no two are the same: a name that was there before has a number behind it, `time_1`.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut taken: BTreeSet<String> = names.iter().cloned().collect();
+    // The last number behind each that was there before.
+    let mut met = BTreeMap::<String, u64>::new();
+    let name = |name: String| {
+        let Some(number) = met.get_mut(&name) else {
+            met.insert(name.clone(), 0);
+            return name;
+        };
+        loop {
+            *number += 1;
+            let other = format!("{name}_{number}");
+            if taken.insert(other.clone()) {
+                return other;
+            }
+        }
+    };
+    names.into_iter().map(name).collect()
+}
+
 impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
@@ -104,7 +145,11 @@ pub(crate) async fn planned(
     let statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
     let (statement, names) = match request.dialect {
-        Dialect::Generic => (statement, ShownNames::AsPlanned),
+        Dialect::Generic => {
+            let mut statement = statement;
+            let names = columns_beside_stars(&mut statement);
+            (statement, ShownNames::Distinct(names))
+        }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
             (rewritten.statement, rewritten.names)
@@ -113,6 +158,16 @@ pub(crate) async fn planned(
     let plan = session.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
     Ok(Planned { plan, names })
+}
+
+/// Gives the columns beside a `*` names of their own; returns what they are called.
+fn columns_beside_stars(statement: &mut Statement) -> BTreeMap<String, String> {
+    if let Statement::Statement(statement) = statement
+        && let ast::Statement::Query(query) = statement.as_mut()
+    {
+        return beside_stars(query);
+    }
+    BTreeMap::new()
 }
 
 /// Refuses by its word what would change something: its plan would be refused as well, but only where its values fit the

@@ -23,6 +23,7 @@ mod statements;
 pub(crate) mod syntax;
 mod types;
 
+pub(crate) use aliases::beside_stars;
 pub use arrays::array_elements;
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub use settings::{SETTINGS, setting};

@@ -59,3 +59,60 @@ async fn what_has_no_type_yet_is_no_error() {
     assert!(described(sql, Some(DataType::Boolean)).await.is_err());
     assert!(described(sql, None).await.is_ok());
 }
+
+/// Two columns of one name are one in an object of NDJSON and an error in many a notebook.
+#[tokio::test]
+async fn no_two_columns_of_an_answer_have_one_name() {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    let counts = "(SELECT segment_id, car FROM counts) AS c";
+    for (sql, expected) in [
+        (
+            format!("SELECT car, segment_id FROM {counts}"),
+            "car segment_id",
+        ),
+        (
+            format!("SELECT *, car FROM {counts} ORDER BY car LIMIT 1"),
+            "segment_id car car_1",
+        ),
+        (
+            format!("SELECT car, c.*, c.car FROM {counts}"),
+            "car segment_id car_1 car_2",
+        ),
+        (
+            format!("SELECT *, \"car\", Segment_ID FROM {counts}"),
+            "segment_id car car_1 segment_id_1",
+        ),
+        (
+            "SELECT a.car, b.car FROM counts a JOIN counts b USING (time)".to_owned(),
+            "car car_1",
+        ),
+        (
+            "SELECT * FROM (SELECT 1 AS a, 2 AS b) AS x CROSS JOIN (SELECT 3 AS a, 4 AS a_1) AS y"
+                .to_owned(),
+            "a b a_2 a_1",
+        ),
+        // It is of the other table: nothing is in its way.
+        (
+            "SELECT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y".to_owned(),
+            "a b",
+        ),
+    ] {
+        let names = |schema: &Schema| {
+            let fields = schema.fields().iter();
+            fields
+                .map(|field| field.name().clone())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let request = QueryRequest::public(sql.as_str());
+        let described = service.describe(request.clone(), Vec::new()).await;
+        assert_eq!(names(&described.expect(&sql).schema), expected, "{sql}");
+        let mut answer = service.query(request).await.expect(&sql);
+        assert_eq!(names(&answer.schema), expected, "{sql}");
+        for batch in answer.collect().await.expect(&sql) {
+            assert_eq!(batch.num_columns(), answer.schema.fields().len(), "{sql}");
+        }
+    }
+}

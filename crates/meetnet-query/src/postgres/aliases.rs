@@ -67,6 +67,32 @@ pub(super) fn make_distinct(query: &mut Query) -> BTreeMap<String, String> {
     made_up
 }
 
+/// Gives the columns beside a `*` that may have them as well names of their own: DataFusion refuses two that are the same.
+/// Returns what they are called, by that name.
+pub(crate) fn beside_stars(query: &mut Query) -> BTreeMap<String, String> {
+    let mut made_up = BTreeMap::new();
+    let Some(select) = first_select_mut(&mut query.body) else {
+        return made_up;
+    };
+    let stars = Stars::of(select);
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let Some(name) = name_of(expr).filter(|_| is_column && stars.may_have(expr)) else {
+            continue;
+        };
+        let alias = format!("{UNNAMED}{position}");
+        made_up.insert(alias.clone(), name);
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: Ident::with_quote('"', alias),
+        };
+    }
+    made_up
+}
+
 /// The `*` and `c.*` of a projection.
 struct Stars {
     /// There is a `*`: every column of every table.
