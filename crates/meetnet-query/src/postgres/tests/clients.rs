@@ -1,6 +1,7 @@
 //! The questions of drivers and BI tools.
 
 use super::*;
+use crate::error::StatementFault;
 
 #[tokio::test]
 async fn sqlalchemy_reflects_tables() {
@@ -341,6 +342,35 @@ async fn metabase_syncs_its_fields() {
 #[tokio::test]
 async fn qgis_looks_for_layers() {
     let database = Database::new();
+    // Without PostGIS it goes on, and looks for no geometry.
+    let asked = database.service.query(request("SELECT postgis_version()"));
+    let error = asked.await.expect_err("there is no PostGIS");
+    assert!(
+        matches!(error.fault, Some(StatementFault::Function)),
+        "{error}"
+    );
+    check(
+        &database,
+        "SELECT nspname, pg_get_userbyid(nspowner), pg_catalog.obj_description(oid) FROM pg_namespace
+         WHERE nspname !~ '^pg_' AND nspname != 'information_schema' ORDER BY nspname",
+        &["nspname|pg_get_userbyid|obj_description", "public|meetnet|-"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT c.relname, n.nspname, a.attname, c.relkind,
+           CASE WHEN t.typname IN ('geometry', 'geography') THEN t.typname ELSE b.typname END AS coltype,
+           obj_description(c.oid)
+         FROM pg_attribute a
+         JOIN pg_class c ON c.oid = a.attrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_type t ON t.oid = a.atttypid
+         LEFT JOIN pg_type b ON b.oid = t.typbasetype
+         WHERE c.relkind IN ('v', 'r', 'm', 'p', 'f') AND has_schema_privilege(n.nspname, 'usage')
+           AND (t.typname IN ('geometry', 'geography') OR b.typname IN ('geometry', 'geography'))",
+        &["relname|nspname|attname|relkind|coltype|obj_description"],
+    )
+    .await;
     check(
         &database,
         "SELECT count(*) FROM pg_class WHERE relname IN ('geometry_columns', 'raster_columns')",
