@@ -65,7 +65,7 @@ fn words_become_what_can_stand_there() {
         ],
     );
     check("\\ti|", &["\\timing"]);
-    check("\\x o|", &["on", "off"]);
+    check("\\x o|", &["off", "on"]);
     check("\\d |", &["air", "stations", "traffic"]);
     check("\\d a|", &["air"]);
     check("\\df c|", &["coverage"]);
