@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for ReadParameters {
                     "the parameter {name} is given twice; give it once"
                 )));
             }
-            let value = typed(&name, value)?;
+            let value = typed::<A::Error>(&name, value)?;
             parameters.insert(name, value);
         }
         Ok(parameters)
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for ReadParameters {
         let mut parameters = Parameters::new();
         while let Some(value) = values.next_element::<Value>()? {
             let name = (parameters.len() + 1).to_string();
-            let value = typed(&name, value)?;
+            let value = typed::<A::Error>(&name, value)?;
             parameters.insert(name, value);
         }
         Ok(parameters)
