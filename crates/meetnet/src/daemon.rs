@@ -45,6 +45,7 @@ mod journal;
 mod licences;
 mod listeners;
 mod monitor;
+mod open_files;
 mod opening;
 mod privacy_key;
 mod reload;
@@ -427,6 +428,7 @@ pub(crate) async fn run(
     signal: StopSignal,
 ) -> Result<(), Failure> {
     let role = start.role;
+    open_files::check(&start.config, role);
     // Before recovery, which may take minutes: what changes meanwhile counts, too, once the sources have been started.
     let mut watch = ConfigWatch::start(&start.config).map_err(Failure::Work)?;
     let mut daemon = Daemon::start(start).await?;
