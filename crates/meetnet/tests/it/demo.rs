@@ -55,6 +55,9 @@ fn a_demo_without_history_answers_and_stops() {
     demo.wait_for("Ctrl-C stops");
     wait_until_ready(&portal);
     assert_eq!(http("GET", &portal, "").0, 200);
+    let (status, page) = http("GET", &format!("{portal}/datasets/heat?lang=en"), "");
+    assert_eq!(status, 200);
+    assert!(page.contains("Newest rows"), "{page}");
     assert_eq!(
         answer(&["sql", "--url", &portal, "SELECT 1 AS one"]),
         "one\r\n1\r\n"
@@ -136,9 +139,22 @@ fn clients_of_postgresql_and_of_flight_connect_where_they_are_wanted() {
         .and_then(|port| port.parse().ok())
         .unwrap_or_else(|| panic!("{psql}"));
     let flight = demo.wait_for("Flight SQL  grpc://");
-    for address in [format!("127.0.0.1:{pg}"), flight] {
+    for address in [format!("127.0.0.1:{pg}"), flight.clone()] {
         let connected = std::net::TcpStream::connect(&address);
         assert!(connected.is_ok(), "{address}: {connected:?}");
+    }
+    // The first page tells of them, too.
+    let portal = demo.address("portal ");
+    let (status, page) = http("GET", &portal, "");
+    assert_eq!(status, 200);
+    for told in [
+        format!("psql -h 127.0.0.1 -p {pg} -U public meetnet"),
+        format!("grpc://{flight}"),
+    ] {
+        assert!(
+            page.contains(&format!("<code>{told}</code>")),
+            "{told}: {page}"
+        );
     }
     demo.stop();
     // They are written down: whoever starts the demo again has them, too.
