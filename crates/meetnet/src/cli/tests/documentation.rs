@@ -64,7 +64,7 @@ fn commands_of(line: &str) -> Option<Vec<Vec<String>>> {
 fn commands_in(page: &str) -> Vec<Command> {
     let mut found = Vec::new();
     for (number, part) in page.split("```").enumerate() {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             // A backtick that is never closed reaches to the end of its paragraph.
             let code = part
                 .split("\n\n")
