@@ -142,6 +142,23 @@ fn sample_columns(declaration: &DatasetDeclaration) -> Vec<String> {
     columns
 }
 
+/// A part of a text: names of columns stand between backticks.
+struct TextPart<'a> {
+    text: &'a str,
+    is_code: bool,
+}
+
+fn text_parts(text: &str) -> Vec<TextPart<'_>> {
+    let parts = text.split('`').enumerate();
+    let parts = parts.filter(|(_, part)| !part.is_empty());
+    parts
+        .map(|(position, text)| TextPart {
+            text,
+            is_code: !position.is_multiple_of(2),
+        })
+        .collect()
+}
+
 /// One measured quantity or column.
 struct ColumnRow {
     name: String,
@@ -200,7 +217,7 @@ struct Page<'a> {
     base: &'a str,
     zone: String,
     dataset: DatasetRow,
-    description: &'a str,
+    description: Vec<TextPart<'a>>,
     key: String,
     licences: Vec<LicenceRow>,
     columns: Vec<ColumnRow>,
@@ -250,7 +267,7 @@ impl<'a> Page<'a> {
             base,
             zone: reader.zone_name(),
             dataset: dataset_row(dataset, reader),
-            description: declaration.description.get(language.tag()).trim(),
+            description: text_parts(declaration.description.get(language.tag()).trim()),
             key: declaration.key.join(", "),
             licences: dataset
                 .licences

@@ -113,6 +113,23 @@ async fn every_public_dataset_has_a_page_whose_links_lead_somewhere() {
     );
 }
 
+#[tokio::test]
+async fn names_in_a_description_are_set_as_code() {
+    let body = get("/datasets/traffic?lang=nl").await.body;
+    let (_, lede) = body
+        .split_once("<p class=\"lede\">")
+        .expect("a description");
+    let (lede, _) = lede.split_once("</p>").expect("its end");
+    assert!(lede.contains("<code>uptime</code>"), "{lede}");
+    assert!(!lede.contains('`'), "{lede}");
+    let parts: Vec<(&str, bool)> = text_parts("`a` and `b`, c")
+        .into_iter()
+        .map(|part| (part.text, part.is_code))
+        .collect();
+    let expect = [("a", true), (" and ", false), ("b", true), (", c", false)];
+    assert_eq!(parts, expect);
+}
+
 /// The address that a recipe asks, as its own program would: `q` may still have to be encoded.
 fn asked(recipe: &str) -> String {
     const BASE: &str = "http://localhost";
