@@ -1,5 +1,5 @@
-// Makes the portal page live: fetches the page again every few seconds and replaces the parts marked `data-live`, and
-// gives code blocks a copy button. Everything on the page works without this file.
+// Makes the first page live: fetches it again every few seconds and replaces the parts marked `data-live`. Gives code
+// blocks of all pages a copy button. Everything on them works without this file.
 "use strict";
 
 (() => {
@@ -27,6 +27,10 @@
     document.querySelectorAll("[data-copyable]").forEach(addCopyButton);
   }
 
+  // The other pages stand still.
+  const head = document.querySelector("#now .section-head");
+  if (!head) return;
+
   // What moves by itself can be stopped (WCAG 2.2.2).
   let paused = false;
   const toggle = document.createElement("button");
@@ -37,7 +41,7 @@
     paused = !paused;
     toggle.textContent = paused ? words.resume : words.pause;
   });
-  document.querySelector("#now .section-head").append(toggle);
+  head.append(toggle);
 
   async function refresh() {
     if (paused || document.hidden) return;

@@ -301,11 +301,16 @@ fn times(table: &TableSnapshot, file: &LiveFile) -> (Option<i64>, Option<i64>) {
     )
 }
 
+/// Returns the path from the root of the service that answers the bytes of a file.
+pub(crate) fn path(id: &DatasetId, file: &LiveFile) -> String {
+    format!("/files/{id}/{}", file.path)
+}
+
 fn document<'a>(table: &'a TableSnapshot, file: &'a LiveFile) -> FileDocument<'a> {
     let (min, max) = times(table, file);
     let masked = table.masks.get(&file.path);
     FileDocument {
-        url: format!("/files/{}/{}", table.declaration.id, file.path),
+        url: path(&table.declaration.id, file),
         bytes: file.bytes,
         sha256: &file.sha256,
         rows: file.rows,

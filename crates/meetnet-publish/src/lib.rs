@@ -5,7 +5,7 @@
 //!                                           -> rows -----> meetnet-query -> page, link to the next
 //!                                           -> datasets -> overview -> lake snapshot
 //!                                           -> figures --> committed rows of the dataset that judges others
-//!                                           -> portal ---> overview
+//!                                           -> portal ---> overview; of one dataset with its newest rows
 //! operator -> serve -> admin_router -> /metrics, operations page
 //! ```
 //!
@@ -63,4 +63,4 @@ pub use health::{BrokerReport, Readiness, ReadinessReport, ReplayReport, SUBSCRI
 pub use problem::{Problem, ProblemKind};
 pub use router::public_router;
 pub use serve::{ServeLimits, serve, serve_behind, serve_with};
-pub use state::{PublishSettings, PublishState, SavedQuery, SharedDeclarations};
+pub use state::{OtherListener, PublishSettings, PublishState, SavedQuery, SharedDeclarations};

@@ -1,5 +1,7 @@
 //! Addresses and example queries that pages and documents hand out.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use meetnet_model::dataset::DatasetDeclaration;
@@ -90,4 +92,24 @@ pub(crate) fn base_url(public_url: Option<&str>, headers: &HeaderMap) -> String 
         .and_then(|host| host.to_str().ok())
         .filter(is_plain);
     format!("http://{}", host.unwrap_or("localhost"))
+}
+
+/// Returns the host of a base address, without its port.
+fn host_of(base: &str) -> &str {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    // The colons of an IPv6 address stand in brackets.
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    }
+}
+
+/// Returns the host under which another listener of this machine is reached by whoever has reached `base`; None where it
+/// listens for this machine alone, and they are elsewhere.
+pub(crate) fn host_beside(base: &str, listener: SocketAddr) -> Option<&str> {
+    let host = host_of(base);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    (is_here || !listener.ip().is_loopback()).then_some(host)
 }

@@ -11,18 +11,23 @@ use arrow::array::{ArrayRef, AsArray, StringArray};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::ids::{LicenceId, Sequence};
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 
 use crate::arrivals::{self, Arrival};
 
 #[cfg(test)]
 mod tests;
 
+/// The dataset of what could not become rows.
+const REJECTS: &str = "rejects";
+
 /// The public datasets at one instant.
 #[derive(Debug, Default)]
 pub(crate) struct Overview {
     /// Public datasets, by id.
     pub(crate) datasets: Vec<DatasetOverview>,
+    /// Messages, or parts of them, that could not become rows.
+    pub(crate) rejects: u64,
     /// The newest observations, newest first.
     pub(crate) arrivals: Vec<Arrival>,
 }
@@ -65,6 +70,11 @@ impl Overview {
         };
         Self {
             datasets: tables().map(|table| DatasetOverview::of(table)).collect(),
+            // Private, but how many there are may be known.
+            rejects: snapshot
+                .tables
+                .get(&DatasetId::new(REJECTS))
+                .map_or(0, |table| meetnet_query::dataset_summary(table).rows),
             arrivals: arrivals::newest(tables().map(|table| &**table), earlier),
         }
     }

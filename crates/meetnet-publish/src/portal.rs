@@ -1,8 +1,10 @@
-//! `/`: the first page of the portal. What is arriving now, which datasets there are, and how to ask them something.
+//! `/`: the first page of the portal. What is arriving now, which datasets there are, and how to ask them something;
+//! `dataset.rs` is the page of one dataset.
 //!
-//! The page is whole without JavaScript. This file picks the language and turns an overview into the texts of one page;
+//! Pages are whole without JavaScript. This file picks the language and turns an overview into the texts of one page;
 //! the template only places them.
 
+pub(crate) mod dataset;
 mod examples;
 mod texts;
 
@@ -40,10 +42,7 @@ pub(crate) async fn page(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let language = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .find(|(name, _)| name == "lang")
-        .and_then(|(_, tag)| Language::by_tag(&tag))
-        .unwrap_or_else(|| Language::by_accept(&headers));
+    let language = language_of(query.as_deref(), &headers);
     let overview = state.overview();
     let base = links::base_url(state.settings.public_url.as_deref(), &headers);
     let now = Timestamp::now().as_microsecond();
@@ -53,12 +52,24 @@ pub(crate) async fn page(
         now,
     };
     let declarations = state.declarations();
-    let html = Page::new(&overview, &declarations, &reader, &base)
-        .render()
-        .map_err(|error| {
-            error!(%error, "failed to render the portal page");
-            Problem::new(ProblemKind::Internal, "the page could not be written")
-        })?;
+    let page = Page::new(&overview, &declarations, &reader, &base);
+    html(language, page.render())
+}
+
+/// Returns the language of `?lang=`, else that of `Accept-Language`, else Dutch.
+fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "lang")
+        .and_then(|(_, tag)| Language::by_tag(&tag))
+        .unwrap_or_else(|| Language::by_accept(headers))
+}
+
+/// Answers a page.
+fn html(language: Language, rendered: askama::Result<String>) -> Result<Response, Problem> {
+    let html = rendered.map_err(|error| {
+        error!(%error, "failed to render a page of the portal");
+        Problem::new(ProblemKind::Internal, "the page could not be written")
+    })?;
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_LANGUAGE, language.tag()),
@@ -100,6 +111,11 @@ impl Reader<'_> {
         self.time(micros, readable::ago(micros, self.now, self.language))
     }
 
+    fn zone_name(&self) -> String {
+        let name = self.settings.zone.iana_name();
+        name.unwrap_or("UTC").to_owned()
+    }
+
     fn clock(&self, micros: i64) -> TimeText {
         let zone = &self.settings.zone;
         let text = readable::clock(micros, self.now, zone, self.language);
@@ -111,6 +127,17 @@ struct LanguageLink {
     tag: &'static str,
     name: &'static str,
     is_current: bool,
+}
+
+fn language_links(current: Language) -> Vec<LanguageLink> {
+    Language::ALL
+        .into_iter()
+        .map(|language| LanguageLink {
+            tag: language.tag(),
+            name: PageTexts::of(language).language_name,
+            is_current: language == current,
+        })
+        .collect()
 }
 
 struct ArrivalRow {
@@ -159,6 +186,13 @@ struct ExampleText {
     curl: String,
 }
 
+/// How clients of another protocol connect.
+struct ConnectionText {
+    protocol: &'static str,
+    /// What is copied.
+    address: String,
+}
+
 #[derive(Template)]
 #[template(path = "portal.html")]
 struct Page<'a> {
@@ -166,16 +200,20 @@ struct Page<'a> {
     city: &'a str,
     lang: &'static str,
     languages: Vec<LanguageLink>,
+    page_path: &'static str,
     style_path: String,
     script_path: String,
     icon_path: String,
     base: &'a str,
     rows_total: String,
     datasets_total: usize,
+    sources_total: usize,
+    rejects_total: String,
     newest: Option<TimeText>,
     arrivals: Vec<ArrivalRow>,
     datasets: Vec<DatasetRow>,
     examples: Vec<ExampleText>,
+    connections: Vec<ConnectionText>,
     zone: String,
 }
 
@@ -203,20 +241,16 @@ impl<'a> Page<'a> {
             t,
             city: &reader.settings.city,
             lang: language.tag(),
-            languages: Language::ALL
-                .into_iter()
-                .map(|other| LanguageLink {
-                    tag: other.tag(),
-                    name: PageTexts::of(other).language_name,
-                    is_current: other == language,
-                })
-                .collect(),
+            languages: language_links(language),
+            page_path: "/",
             style_path: assets::STYLE.path(),
             script_path: assets::SCRIPT.path(),
             icon_path: assets::ICON.path(),
             base,
             rows_total: readable::count(rows_total, language),
             datasets_total: overview.datasets.len(),
+            sources_total: declarations.sources.len(),
+            rejects_total: readable::count(overview.rejects, language),
             newest: newest.map(|at| reader.ago(at)),
             arrivals: overview
                 .arrivals
@@ -238,9 +272,32 @@ impl<'a> Page<'a> {
                     sql: example.sql,
                 })
                 .collect(),
-            zone: reader.settings.zone.iana_name().unwrap_or("UTC").to_owned(),
+            connections: connections(reader.settings, base),
+            zone: reader.zone_name(),
         }
     }
+}
+
+/// Tells where clients of other protocols connect, as far as whoever asked under `base` can reach it.
+fn connections(settings: &PublishSettings, base: &str) -> Vec<ConnectionText> {
+    let pg = settings.pg.and_then(|pg| {
+        let host = links::host_beside(base, pg.address)?;
+        // Clients of PostgreSQL take an IPv6 address without brackets.
+        let host = host.trim_matches(['[', ']']);
+        Some(ConnectionText {
+            protocol: "PostgreSQL",
+            address: format!("psql -h {host} -p {} -U public meetnet", pg.address.port()),
+        })
+    });
+    let flight = settings.flight.and_then(|flight| {
+        let host = links::host_beside(base, flight.address)?;
+        let scheme = if flight.has_tls { "grpc+tls" } else { "grpc" };
+        Some(ConnectionText {
+            protocol: "Arrow Flight SQL",
+            address: format!("{scheme}://{host}:{}", flight.address.port()),
+        })
+    });
+    pg.into_iter().chain(flight).collect()
 }
 
 fn arrival_row(

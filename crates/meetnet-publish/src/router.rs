@@ -43,8 +43,16 @@ pub fn public_router(state: PublishState) -> Router {
             client::identify,
         ))
         .layer(cross_origin());
+    // Their newest rows are a query of whoever looks.
+    let pages = Router::new()
+        .route("/datasets/{id}", get(portal::dataset::page))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            client::identify,
+        ));
     let router = Router::new()
         .merge(api)
+        .merge(pages)
         .route("/", get(portal::page))
         .route("/assets/{name}", get(assets::serve))
         .route("/problems/{name}", get(problem::explain))

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_query::{
     Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
@@ -32,6 +33,7 @@ use crate::head::AnswerHead;
 use crate::parameters::{InPath, choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 
+mod closed;
 pub(crate) mod latest;
 mod shape;
 #[cfg(test)]
@@ -75,7 +77,7 @@ pub(crate) async fn get(
     let snapshot = state.query.snapshot().load_full();
     let table = public_table(&snapshot, &id)?;
     let query = query.unwrap_or_default();
-    let parameters = RowsParameters::read(&query, &table.declaration)?;
+    let parameters = RowsParameters::read(&query, &table.declaration, &state.declarations())?;
     let format = choose_format(parameters.format.as_deref(), &headers)?;
     let dataset = &table.declaration.id;
     // Without a time in its address the next answer is a newer one.
@@ -144,7 +146,11 @@ fn send(
 }
 
 impl RowsParameters {
-    fn read(query: &str, declaration: &DatasetDeclaration) -> Result<Self, Problem> {
+    fn read(
+        query: &str,
+        declaration: &DatasetDeclaration,
+        declarations: &Declarations,
+    ) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
@@ -165,7 +171,7 @@ impl RowsParameters {
                 "format" => &mut parameters.format,
                 "download" => &mut parameters.download,
                 _ => {
-                    parameters.add_condition(&name, &value, declaration)?;
+                    parameters.add_condition(&name, &value, declaration, declarations)?;
                     continue;
                 }
             };
@@ -179,6 +185,7 @@ impl RowsParameters {
         name: &str,
         text: &str,
         declaration: &DatasetDeclaration,
+        declarations: &Declarations,
     ) -> Result<(), Problem> {
         let (column, operator) = name.split_once('.').unwrap_or((name, "eq"));
         let schema = public_schema(declaration);
@@ -209,6 +216,7 @@ impl RowsParameters {
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {
             "eq" => {
+                closed::check(column, &value, declaration, declarations)?;
                 self.any_of(column, [value]);
                 return Ok(());
             }

@@ -4,6 +4,8 @@
 //! "format": …, "as_of": …, "licence": [ … ]}`) or the bare SQL text. The value of `param_NAME` takes the place of `$NAME`.
 //! This file reads the request, `respond` answers it; `meetnet-query` checks, limits, runs and encodes the query.
 
+use std::fmt;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request};
 use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
@@ -13,7 +15,7 @@ use bytes::BytesMut;
 use futures::StreamExt;
 use meetnet_query::{ParameterValue, Parameters, QueryRequest};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::client::OfClient;
@@ -114,37 +116,58 @@ impl SqlParameters {
 
 /// Reads values by name from a JSON object, or by position, from 1, from an array.
 fn read_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parameters, D::Error> {
-    let named: Vec<(String, Value)> = match Value::deserialize(deserializer)? {
-        Value::Object(values) => values.into_iter().collect(),
-        Value::Array(values) => (1..)
-            .map(|position: usize| position.to_string())
-            .zip(values)
-            .collect(),
-        _ => {
-            return Err(D::Error::custom(
-                "parameters takes an object by name, or an array for $1, $2, …",
-            ));
-        }
-    };
-    let typed = named.into_iter().map(|(name, value)| {
-        let typed = match value {
-            Value::Null => ParameterValue::Null,
-            Value::Bool(value) => ParameterValue::Bool(value),
-            Value::String(text) => ParameterValue::Text(text),
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(value), _) => ParameterValue::Int(value),
-                (None, Some(value)) => ParameterValue::Float(value),
-                (None, None) => return Err(D::Error::custom("a number is too large")),
-            },
-            Value::Array(_) | Value::Object(_) => {
-                return Err(D::Error::custom(format!(
-                    "the value of {name} is no text, number, boolean or null"
+    deserializer.deserialize_any(ReadParameters)
+}
+
+/// Reads members one by one: a map would keep the last of two of one name, and say nothing.
+struct ReadParameters;
+
+impl<'de> Visitor<'de> for ReadParameters {
+    type Value = Parameters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parameters as an object by name, or as an array for $1, $2, …")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Parameters, A::Error> {
+        let mut parameters = Parameters::new();
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            if parameters.contains_key(&name) {
+                return Err(A::Error::custom(format!(
+                    "the parameter {name} is given twice; give it once"
                 )));
             }
-        };
-        Ok((name, typed))
-    });
-    typed.collect()
+            let value = typed::<A::Error>(&name, value)?;
+            parameters.insert(name, value);
+        }
+        Ok(parameters)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Parameters, A::Error> {
+        let mut parameters = Parameters::new();
+        while let Some(value) = values.next_element::<Value>()? {
+            let name = (parameters.len() + 1).to_string();
+            let value = typed::<A::Error>(&name, value)?;
+            parameters.insert(name, value);
+        }
+        Ok(parameters)
+    }
+}
+
+fn typed<E: serde::de::Error>(name: &str, value: Value) -> Result<ParameterValue, E> {
+    match value {
+        Value::Null => Ok(ParameterValue::Null),
+        Value::Bool(value) => Ok(ParameterValue::Bool(value)),
+        Value::String(text) => Ok(ParameterValue::Text(text)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => Ok(ParameterValue::Int(value)),
+            (None, Some(value)) => Ok(ParameterValue::Float(value)),
+            (None, None) => Err(E::custom("a number is too large")),
+        },
+        Value::Array(_) | Value::Object(_) => Err(E::custom(format!(
+            "the value of {name} is no text, number, boolean or null"
+        ))),
+    }
 }
 
 /// Answers `GET` and `HEAD`.

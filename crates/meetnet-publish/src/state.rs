@@ -2,6 +2,7 @@
 //!
 //! Everything is handed in by the binary; nothing here is global.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,15 @@ pub struct SavedQuery {
     pub sql: String,
 }
 
+/// A listener of another protocol where anybody may ask, for the portal to tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub has_tls: bool,
+}
+
 /// Settings of the public service.
 #[derive(Clone, Debug)]
 pub struct PublishSettings {
@@ -50,6 +60,10 @@ pub struct PublishSettings {
     pub result_cache_bytes_max: usize,
     /// Statements with names.
     pub saved_queries: Vec<SavedQuery>,
+    /// Where clients of PostgreSQL connect.
+    pub pg: Option<OtherListener>,
+    /// Where clients of Arrow Flight SQL connect.
+    pub flight: Option<OtherListener>,
     /// How old the figures on the portal and in the dataset list may be: one computation serves all readers in between.
     pub overview_age_max: Duration,
 }
@@ -66,6 +80,8 @@ impl Default for PublishSettings {
             page_rows_max: 10_000,
             result_cache_bytes_max: 64 * 1024 * 1024,
             saved_queries: Vec::new(),
+            pg: None,
+            flight: None,
             overview_age_max: Duration::from_secs(1),
         }
     }

@@ -22,8 +22,8 @@ use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
-    AdminState, FiguresCache, PublishState, Readiness, ServeLimits, SharedDeclarations,
-    admin_router, public_router, serve_behind, serve_with,
+    AdminState, FiguresCache, PublishSettings, PublishState, Readiness, ServeLimits,
+    SharedDeclarations, admin_router, public_router, serve_behind, serve_with,
 };
 use meetnet_query::{Audit, QueryOptions, QueryService};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -45,6 +45,7 @@ mod journal;
 mod licences;
 mod listeners;
 mod monitor;
+mod open_files;
 mod opening;
 mod privacy_key;
 mod reload;
@@ -246,7 +247,14 @@ impl Daemon {
                 query.clone(),
                 Arc::clone(&declarations),
                 readiness.clone(),
-                http.settings.clone(),
+                PublishSettings {
+                    pg: access::told_of(addresses.pg, config.pg.as_ref().map(|pg| &pg.access)),
+                    flight: access::told_of(
+                        addresses.flight,
+                        config.flight.as_ref().map(|flight| &flight.access),
+                    ),
+                    ..http.settings.clone()
+                },
             );
             figures = state.figures();
             let router = public_router(state);
@@ -420,6 +428,7 @@ pub(crate) async fn run(
     signal: StopSignal,
 ) -> Result<(), Failure> {
     let role = start.role;
+    open_files::check(&start.config, role);
     // Before recovery, which may take minutes: what changes meanwhile counts, too, once the sources have been started.
     let mut watch = ConfigWatch::start(&start.config).map_err(Failure::Work)?;
     let mut daemon = Daemon::start(start).await?;

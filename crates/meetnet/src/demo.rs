@@ -11,8 +11,8 @@
     reason = "the demo talks to the person at the terminal"
 )]
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -238,44 +238,76 @@ fn with_flags(failure: Failure) -> Failure {
 fn print_addresses(daemon: &Daemon, folder: &Folder, broker: SocketAddr) {
     let addresses = daemon.addresses();
     println!("  settings    {}", folder.config_file().display());
-    if let Some(http) = addresses.http {
+    if let Some(http) = addresses.http.map(reachable) {
         println!("  portal      http://{http}/");
     }
-    if let Some(push) = addresses.ingest_http {
+    if let Some(push) = addresses.ingest_http.map(reachable) {
         println!(
             "  push        http://{push}/ingest/v1/{}",
             files::PUSH_SOURCE
         );
     }
-    if let Some(admin) = addresses.admin {
+    if let Some(admin) = addresses.admin.map(reachable) {
         println!("  operations  http://{admin}/");
     }
-    if let Some(pg) = addresses.pg {
+    if let Some(pg) = addresses.pg.map(reachable) {
         println!(
             "  PostgreSQL  psql -h {} -p {} -U public meetnet",
             pg.ip(),
             pg.port()
         );
     }
-    if let Some(flight) = addresses.flight {
+    if let Some(flight) = addresses.flight.map(reachable) {
         println!("  Flight SQL  grpc://{flight}");
     }
     println!("  MQTT        mqtt://{broker}");
 }
 
+/// Returns the address at which a listener is reached from this machine: nobody can connect to "any".
+fn reachable(mut listener: SocketAddr) -> SocketAddr {
+    let here = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(ip) if ip.is_unspecified() => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        _ => None,
+    };
+    if let Some(here) = here {
+        listener.set_ip(here);
+    }
+    listener
+}
+
 fn print_examples(daemon: &Daemon) {
-    let Some(http) = daemon.addresses().http else {
+    let Some(http) = daemon.addresses().http.map(reachable) else {
         return;
     };
+    let called = std::env::args_os().next().unwrap_or_default();
+    let meetnet = command_name(Path::new(&called), std::env::current_exe().ok().as_deref());
     let monthly = "SELECT date_trunc('month', time) AS month, sum(bike) AS bikes, sum(car) AS cars FROM traffic WHERE interval_s = 3600 AND quality <= 2 GROUP BY 1 ORDER BY 1";
     let latest = "SELECT s.name, h.time, h.value FROM heat h JOIN stations s ON s.id = h.sensor_id AND s.valid_to IS NULL WHERE h.property = 'air_temperature' ORDER BY h.time DESC LIMIT 5";
     let worst = "SELECT sensor_id, avg(value) AS pm2_5 FROM air WHERE property = 'pm2_5' AND quality <= 2 GROUP BY 1 ORDER BY 2 DESC LIMIT 5";
     println!(
-        "\nTry:\n  curl http://{http}/api/v1/sql -d format=csv --data-urlencode \"q={monthly}\"\n\
-         \n  meetnet sql --url http://{http} \"{latest}\"\n\
-         \n  meetnet sql --url http://{http} --format json \"{worst}\"\n\
+        "\nTry, in another terminal:\n  curl -G \"http://{http}/api/v1/sql\" -d format=csv --data-urlencode \"q={monthly}\"\n\
+         \n  {meetnet} sql --url \"http://{http}\" \"{latest}\"\n\
+         \n  {meetnet} sql --url \"http://{http}\" --format json \"{worst}\"\n\
          \nLive messages arrive every second. Ctrl-C stops."
     );
+}
+
+/// Returns how this program is called in a shell, wherever that is: by its name where the shell has found it so, else by
+/// its path, for `cargo run` puts it on no search path.
+fn command_name(called: &Path, program: Option<&Path>) -> String {
+    let was_found = called.components().count() == 1 && !called.is_absolute();
+    let path = match program {
+        Some(program) if !was_found => program,
+        _ => called,
+    };
+    let text = path.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    if text.bytes().all(is_plain) {
+        return text.into_owned();
+    }
+    // Nothing is special in single quotes but they themselves.
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Imports what is missing of the history, and says how long it took.

@@ -1,9 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
+use meetnet_lake::snapshot::LiveFile;
+use meetnet_model::ids::LicenceId;
 
 use crate::fixture;
+use crate::state::{OtherListener, PublishSettings};
 
 async fn page(path: &str, headers: &[(&str, &str)]) -> fixture::Answer {
     let answer = fixture::get_with(fixture::router(), path, headers).await;
@@ -157,4 +161,102 @@ async fn an_empty_lake_has_a_page_too() {
     let answer = fixture::get(router, "/?lang=en").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.contains("There are no datasets yet"));
+}
+
+/// The figure under a word: what stands in `<dd>` behind its `<dt>`.
+fn figure<'a>(body: &'a str, word: &str) -> &'a str {
+    let (_, rest) = body
+        .split_once(&format!("<dt>{word}</dt><dd>"))
+        .unwrap_or_else(|| panic!("no figure {word}"));
+    rest.split_once("</dd>").expect("an end").0
+}
+
+#[tokio::test]
+async fn it_counts_what_is_there_and_what_was_refused() {
+    let declarations = fixture::declarations();
+    let mut lake = fixture::lake(&declarations);
+    // Three rows, as a file has them: what they say is private, how many they are is not.
+    let rejects = lake.tables.get_mut(&"rejects".into());
+    let rejects = Arc::make_mut(rejects.expect("a built-in dataset"));
+    rejects.files = Arc::new(vec![Arc::new(LiveFile {
+        path: "licence=CC0-1.0/superseded=false/month=2026-11/a.parquet".into(),
+        run: "run".into(),
+        part: 0,
+        bytes: 1,
+        rows: 3,
+        licence: LicenceId::new("CC0-1.0"),
+        superseded: false,
+        period: "2026-11".into(),
+        sha256: "".into(),
+        committed_at_ms: 0,
+        statistics: BTreeMap::new(),
+    })]);
+    let snapshot = Arc::new(ArcSwap::from_pointee(lake));
+    let router = crate::public_router(fixture::state_over(snapshot));
+    let body = fixture::get(router, "/?lang=en").await.body;
+    assert_eq!(
+        figure(&body, "measurements"),
+        "3",
+        "two of heat, one of traffic"
+    );
+    assert_eq!(figure(&body, "datasets"), "15");
+    assert_eq!(figure(&body, "sources"), "0");
+    assert_eq!(figure(&body, "refused messages"), "3");
+}
+
+#[tokio::test]
+async fn it_tells_where_other_clients_connect_as_far_as_they_can() {
+    async fn check(host: &str, pg: &str, flight: &str, expect: &[&str]) {
+        let listener = |address: &str, has_tls| OtherListener {
+            address: address.parse().expect("an address"),
+            has_tls,
+        };
+        let mut state = fixture::state_over(fixture::snapshot());
+        state.settings = Arc::new(PublishSettings {
+            pg: Some(listener(pg, false)),
+            flight: Some(listener(flight, true)),
+            ..(*state.settings).clone()
+        });
+        let router = crate::public_router(state);
+        let body = fixture::get_with(router, "/?lang=en", &[("host", host)])
+            .await
+            .body;
+        let told: Vec<&str> = body
+            .split("<dd><code>")
+            .skip(1)
+            .filter_map(|rest| rest.split('<').next())
+            .collect();
+        assert_eq!(told, expect, "{host} {pg} {flight}");
+    }
+    let (here, anywhere) = ("127.0.0.1:5432", "0.0.0.0:32010");
+    let psql = "psql -h localhost -p 5432 -U public meetnet";
+    let flight = "grpc+tls://localhost:32010";
+    check("localhost:8080", here, anywhere, &[psql, flight]).await;
+    let psql = "psql -h ::1 -p 5432 -U public meetnet";
+    check(
+        "[::1]:8080",
+        here,
+        anywhere,
+        &[psql, "grpc+tls://[::1]:32010"],
+    )
+    .await;
+    let flight = "grpc+tls://data.example.org:32010";
+    check("data.example.org", here, anywhere, &[flight]).await;
+    check("data.example.org:80", here, "127.0.0.1:1", &[]).await;
+    let body = page("/?lang=en", &[]).await.body;
+    assert!(!body.contains("Other ways in"), "none is configured");
+}
+
+#[tokio::test]
+async fn each_dataset_leads_to_its_page() {
+    for lang in ["nl", "en", "fr"] {
+        let body = page(&format!("/?lang={lang}"), &[]).await.body;
+        let links = body.split("<a href=\"/datasets/").skip(1);
+        let pages: Vec<&str> = links.filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(pages.len(), 15, "{pages:?}");
+        for rest in pages {
+            assert!(rest.ends_with(&format!("?lang={lang}")), "{rest}");
+            page(&format!("/datasets/{rest}"), &[]).await;
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn get(
             )));
         }
     }
-    let parameters = RowsParameters::read(&query, &table.declaration)?;
+    let parameters = RowsParameters::read(&query, &table.declaration, &state.declarations())?;
     let format = choose_format(parameters.format.as_deref(), &headers)?;
     let dataset = &table.declaration.id;
     let columns = parameters.columns()?;

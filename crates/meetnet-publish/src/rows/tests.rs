@@ -239,6 +239,43 @@ async fn wrong_requests_say_what_is_accepted() {
         "value.null takes true or false",
     )
     .await;
+    check(
+        &heat("property=air_temprature"),
+        400,
+        "property is never \"air_temprature\" in heat; it takes air_temperature, ",
+    )
+    .await;
+    check(
+        &heat("property=air_temperature&property=pm2_5"),
+        400,
+        "it takes air_temperature, ",
+    )
+    .await;
+    check(
+        "/api/v1/datasets/air_hourly/rows?property=air_temperature",
+        400,
+        "it takes pm1, ",
+    )
+    .await;
+    check(
+        "/api/v1/datasets/heat/latest?property=pm2_5",
+        400,
+        "it takes air_temperature, ",
+    )
+    .await;
+    check(&heat("quality=5"), 400, "it takes 1, 2, 3, 4, 9").await;
+    check(
+        "/api/v1/datasets/data_quality/rows?period=week",
+        400,
+        "it takes day, month, all",
+    )
+    .await;
+    check(
+        "/api/v1/datasets/data_quality/rows?dataset=stations",
+        400,
+        "it takes air, heat, noise, traffic",
+    )
+    .await;
     check(&heat("quality=good"), 400, "quality takes a whole number").await;
     check(&heat("from=2026"), 400, "from takes an RFC 3339 time").await;
     check(&heat("from=2026-11-22T03:45:20+01:00"), 400, "%2B").await;

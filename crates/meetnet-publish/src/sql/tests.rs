@@ -189,6 +189,34 @@ async fn placeholders_take_their_values_from_address_and_body() {
             post("application/json", r#"{"q": "SELECT $1", "parameters": 1}"#).await,
             "an array for $1",
         ),
+        (
+            post(
+                "application/json",
+                r#"{"q": "SELECT $a", "parameters": {"a": 1, "b": 2, "a": 3}}"#,
+            )
+            .await,
+            "the parameter a is given twice",
+        ),
+        (
+            post(
+                "application/json",
+                r#"{"q": "SELECT $1", "parameters": [[1]]}"#,
+            )
+            .await,
+            "the value of 1 is no text",
+        ),
+        (
+            post("application/json", r#"{"q": "SELECT 1", "q": "SELECT 2"}"#).await,
+            "duplicate field `q`",
+        ),
+        (
+            post(
+                "application/json",
+                r#"{"q": "SELECT $1", "parameters": [1], "parameters": [2]}"#,
+            )
+            .await,
+            "duplicate field `parameters`",
+        ),
     ] {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
         assert!(answer.body.contains(detail), "{}", answer.body);

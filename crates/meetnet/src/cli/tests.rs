@@ -2,6 +2,8 @@ use clap::CommandFactory;
 
 use super::Arguments;
 
+mod documentation;
+
 #[test]
 fn the_command_line_is_consistent() {
     Arguments::command().debug_assert();

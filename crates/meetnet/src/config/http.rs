@@ -95,6 +95,9 @@ pub(super) fn read(
             0,
         ),
         saved_queries,
+        // The daemon tells of them once it listens.
+        pg: None,
+        flight: None,
         overview_age_max: duration(portal.figures_age_max, defaults.overview_age_max),
     };
     let limits = with_connections(raw.connections_max);

@@ -1,11 +1,13 @@
 //! What the listeners offer whose protocols have users, from the configuration and its secrets.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use meetnet_access::{Access, User, tls_server};
 use meetnet_flight::{FlightLimits, FlightOptions};
 use meetnet_pg::{PgLimits, PgOptions};
+use meetnet_publish::OtherListener;
 use meetnet_query::ApiKeys;
 
 use crate::config::{AccessConfig, AccessSecrets, FlightConfig, PgConfig, Secrets};
@@ -72,5 +74,17 @@ fn access(
         anonymous: config.anonymous,
         users: users.collect(),
         tls,
+    })
+}
+
+/// Tells the portal of a listener where anybody may ask.
+pub(super) fn told_of(
+    address: Option<SocketAddr>,
+    access: Option<&AccessConfig>,
+) -> Option<OtherListener> {
+    let access = access.filter(|access| access.anonymous)?;
+    Some(OtherListener {
+        address: address?,
+        has_tls: access.tls.is_some(),
     })
 }

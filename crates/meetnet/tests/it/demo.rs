@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::process::{Running, answer, http, refusal, wait_until_ready};
+use crate::process::{Running, answer, http, refusal, shell, wait_until_ready};
 
 /// Arguments of a demo in `dir` at ports that the system chooses.
 fn arguments<'a>(dir: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -55,6 +55,9 @@ fn a_demo_without_history_answers_and_stops() {
     demo.wait_for("Ctrl-C stops");
     wait_until_ready(&portal);
     assert_eq!(http("GET", &portal, "").0, 200);
+    let (status, page) = http("GET", &format!("{portal}/datasets/heat?lang=en"), "");
+    assert_eq!(status, 200);
+    assert!(page.contains("Newest rows"), "{page}");
     assert_eq!(
         answer(&["sql", "--url", &portal, "SELECT 1 AS one"]),
         "one\r\n1\r\n"
@@ -80,19 +83,18 @@ fn a_demo_without_history_answers_and_stops() {
         .iter()
         .all(|from| count(&portal, from) > 0)
     });
-    // What it shows to try is answered.
-    let shown = demo.seen().iter().filter_map(|line| {
-        let (_, statement) = line.trim_end().split_once('"')?;
-        let statement = statement.strip_suffix('"')?;
-        Some(statement.strip_prefix("q=").unwrap_or(statement))
-    });
-    let shown: Vec<&str> = shown
-        .filter(|statement| statement.starts_with("SELECT"))
+    // What it shows to try runs as it stands.
+    let lines = demo.seen().iter().map(|line| line.trim());
+    let shown: Vec<&str> = lines
+        .filter(|line| line.starts_with("curl ") || line.contains(" sql --url "))
         .collect();
     assert_eq!(shown.len(), 3, "{:?}", demo.seen());
-    for statement in shown {
-        let said = answer(&["sql", "--url", &portal, statement]);
-        assert!(said.contains("\r\n"), "{statement}: {said}");
+    for (line, head) in shown
+        .iter()
+        .zip(["month,bikes,cars", "name,time,value", "\"pm2_5\""])
+    {
+        let said = shell(line);
+        assert!(said.contains(head), "{line}: {said}");
     }
     let (status, metrics) = http("GET", &format!("{operations}/metrics"), "");
     assert_eq!(status, 200);
@@ -137,9 +139,22 @@ fn clients_of_postgresql_and_of_flight_connect_where_they_are_wanted() {
         .and_then(|port| port.parse().ok())
         .unwrap_or_else(|| panic!("{psql}"));
     let flight = demo.wait_for("Flight SQL  grpc://");
-    for address in [format!("127.0.0.1:{pg}"), flight] {
+    for address in [format!("127.0.0.1:{pg}"), flight.clone()] {
         let connected = std::net::TcpStream::connect(&address);
         assert!(connected.is_ok(), "{address}: {connected:?}");
+    }
+    // The first page tells of them, too.
+    let portal = demo.address("portal ");
+    let (status, page) = http("GET", &portal, "");
+    assert_eq!(status, 200);
+    for told in [
+        format!("psql -h 127.0.0.1 -p {pg} -U public meetnet"),
+        format!("grpc://{flight}"),
+    ] {
+        assert!(
+            page.contains(&format!("<code>{told}</code>")),
+            "{told}: {page}"
+        );
     }
     demo.stop();
     // They are written down: whoever starts the demo again has them, too.

@@ -18,6 +18,7 @@ mod process;
 mod quality;
 mod rejects;
 mod reload;
+mod scripts;
 mod senders;
 mod simulate;
 mod space;

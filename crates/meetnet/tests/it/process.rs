@@ -12,14 +12,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The program without the caller's settings.
 pub(crate) fn meetnet(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meetnet"));
+    without_settings(&mut command);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs a line as a person types it, which must succeed; returns what it printed.
+pub(crate) fn shell(line: &str) -> String {
+    let mut command = Command::new("sh");
+    without_settings(&mut command);
+    command.args(["-c", line]).stdin(Stdio::null());
+    let output = command.output().expect("there is a shell");
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("MEETNET_") || name == "RUST_LOG" {
             command.env_remove(name.as_ref());
         }
     }
-    command.args(arguments).stdin(Stdio::null());
-    command
 }
 
 /// Runs a command to its end.

@@ -86,8 +86,19 @@ fn the_full_example_has_the_defaults() {
 #[test]
 fn the_full_example_names_every_key() {
     let (_, text) = example("full.toml");
-    let sections: [(&str, &[&str]); 16] = [
+    for (section, keys) in sections() {
+        // The one is of buckets, the others are whole comments.
+        if !["s3", "[api_key]", "[saved_query]"].contains(&section) {
+            names_keys("full.toml", &text, section, keys);
+        }
+    }
+}
+
+/// Every section, those of which there may be several in brackets, with its keys.
+fn sections() -> [(&'static str, &'static [&'static str]); 19] {
+    [
         ("lake", fields::<raw::Lake>()),
+        ("s3", fields::<raw::S3>()),
         ("journal", fields::<raw::Journal>()),
         ("http", fields::<raw::Http>()),
         ("portal", fields::<raw::Portal>()),
@@ -101,12 +112,11 @@ fn the_full_example_names_every_key() {
         ("limits", fields::<raw::Limits>()),
         ("schemas", fields::<raw::Schemas>()),
         ("log", fields::<raw::Log>()),
+        ("[api_key]", fields::<raw::ApiKey>()),
+        ("[saved_query]", fields::<raw::SavedQuery>()),
         ("[dataset]", fields::<raw::Dataset>()),
         ("[source]", fields::<raw::Source>()),
-    ];
-    for (section, keys) in sections {
-        names_keys("full.toml", &text, section, keys);
-    }
+    ]
 }
 
 /// Checks that an example mentions every key of a section.
@@ -198,4 +208,121 @@ fn every_source_in_the_documentation_is_in_order() {
         assert!(tested > tested_before, "{}: no source", path.display());
     }
     assert!(tested > 15, "{tested} examples");
+}
+
+/// The keys of a section; none where there is no such section.
+fn keys_of(section: &str) -> Option<&'static [&'static str]> {
+    let named = |name: &str| name.trim_matches(['[', ']']) == section;
+    let mut sections = sections().into_iter();
+    sections.find_map(|(name, keys)| named(name).then_some(keys))
+}
+
+/// Returns the keys that a block of TOML sets and no section has; what begins otherwise than a configuration is none.
+fn unknown_keys(block: &str) -> Vec<String> {
+    let document: toml::Table = toml::from_str(block).unwrap_or_else(|e| panic!("{block}\n{e}"));
+    if !document.keys().any(|section| keys_of(section).is_some()) {
+        return Vec::new();
+    }
+    let mut unknown = Vec::new();
+    for (section, value) in &document {
+        let Some(known) = keys_of(section) else {
+            unknown.push(format!("[{section}]"));
+            continue;
+        };
+        let tables = match value {
+            toml::Value::Array(tables) => tables.as_slice(),
+            table => std::slice::from_ref(table),
+        };
+        let keys = tables
+            .iter()
+            .filter_map(toml::Value::as_table)
+            .flat_map(toml::Table::keys);
+        unknown.extend(
+            keys.filter(|key| !known.contains(&key.as_str()))
+                .map(|key| format!("[{section}] {key}")),
+        );
+    }
+    unknown
+}
+
+/// Returns the keys in sentences, written as `[section] key`, that no section has.
+fn unknown_in_sentences(page: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let named = page.split("`[").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start_matches('[');
+        let (section, rest) = rest.split_once(']')?;
+        let rest = rest.trim_start_matches(']').strip_prefix(' ')?;
+        let key = rest.split(|c: char| !is_name(c)).next()?;
+        (section.chars().all(is_name) && !key.is_empty()).then_some((section, key))
+    });
+    named
+        .filter(|(section, key)| keys_of(section).is_none_or(|known| !known.contains(key)))
+        .map(|(section, key)| format!("[{section}] {key}"))
+        .collect()
+}
+
+#[test]
+fn every_key_that_the_documentation_names_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = std::fs::read_dir(root.join("docs")).unwrap();
+    let sources = std::fs::read_dir(root.join("docs/sources")).unwrap();
+    let pages = pages.chain(sources).map(|entry| entry.unwrap().path());
+    let others = ["README.md", "ARCHITECTURE.md"].map(|name| root.join(name));
+    let mut looked_at = 0;
+    for path in pages.filter(|path| path.is_file()).chain(others) {
+        let page = std::fs::read_to_string(&path).unwrap();
+        let mut unknown: Vec<String> = toml_blocks(&page).flat_map(unknown_keys).collect();
+        unknown.extend(unknown_in_sentences(&page));
+        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+        looked_at += 1;
+    }
+    assert!(looked_at > 25, "{looked_at} pages");
+}
+
+/// Keys in comments, too: those are the ones that nothing reads.
+#[test]
+fn every_key_in_the_examples_is_one() {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let mut looked_at = 0;
+    for name in ["demo.toml", "full.toml", "minimal.toml", "s3.toml"] {
+        let (_, text) = example(name);
+        let mut known: Option<&[&str]> = None;
+        for line in text.lines() {
+            let line = line.trim_start();
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            if let Some(rest) = line.strip_prefix('[') {
+                let rest = rest.trim_start_matches('[');
+                let section = rest.split(']').next().unwrap_or_default();
+                let outer = section.split('.').next().unwrap_or_default();
+                assert!(keys_of(outer).is_some(), "config/{name}: {line}");
+                // The keys of `[[source.device]]` are read with their source.
+                known = keys_of(section);
+                continue;
+            }
+            let Some((key, _)) = line.split_once(" = ") else {
+                continue;
+            };
+            // What stands before the first section is prose, and so is what has several words before the sign.
+            if let Some(known) = known
+                && key.chars().all(is_name)
+            {
+                assert!(known.contains(&key), "config/{name}: {line}");
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at > 150, "{looked_at} keys");
+}
+
+#[test]
+fn keys_that_do_not_exist_are_noticed() {
+    let block =
+        "[http]\nlisten = \"\"\nlisen = 1\n[[source]]\nid = \"a\"\nkinds = \"b\"\n[htp]\na = 1\n";
+    let expect = ["[htp]", "[http] lisen", "[source] kinds"];
+    let mut unknown = unknown_keys(block);
+    unknown.sort();
+    assert_eq!(unknown, expect);
+    assert!(unknown_keys("[derive]\nfrom = \"air\"\n").is_empty());
+    let page = "Set `[http] listen`, `[[source]] id`, `[query]`, `[http] lisen` or `[htp] listen`; 5 `[ppb]`.";
+    assert_eq!(unknown_in_sentences(page), ["[http] lisen", "[htp] listen"]);
 }
