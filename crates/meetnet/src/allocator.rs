@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tracing::debug;
 
 /// Between two looks at the CPU time.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub(crate) fn give_back_at_rest(runtimes: Vec<Handle>) -> JoinHandle<()> {
                 for runtime in &runtimes {
                     give_back_on_each_thread(runtime).await;
                 }
+                debug!("gave memory back: there is little to do");
             }
             tokio::time::sleep(PERIOD).await;
         }
