@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// With little work for this long, the process is at rest.
 const REST_AFTER: Duration = Duration::from_secs(5);
 /// More than this share of one processor is work: a query, a commit, or messages in earnest. What looks after the daemon
-/// takes less than a hundredth.
+/// takes far less.
 const WORK_SHARE: f64 = 0.05;
 /// How long a thread that has given its memory back takes no other task, so that the next one goes to another thread.
 const HOLD: Duration = Duration::from_millis(5);
