@@ -1,8 +1,9 @@
 //! The journal alone: how many envelopes it takes and gives back, and how much longer than a bare fdatasync a sender
 //! waits for its acknowledgement.
 //!
-//! `cargo bench -p meetnet -p meetnet-benches --bench journal [-- PART…]`, parts `throughput` and `latency`;
-//! `ENVELOPES` (3,000,000) and `SECONDS` (20) make it larger or smaller.
+//! `cargo bench -p meetnet -p meetnet-benches --bench journal [-- PART…]`, parts `throughput`, `latency` and
+//! `beside-files`, which is the latter while a lake writes its files on the same disk; `ENVELOPES` (3,000,000), `SECONDS`
+//! (20, of each kind) and `FILE_RATE` (8,000,000 bytes/s of such files) make it larger or smaller.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -15,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use meetnet_benches::disk;
+use meetnet_benches::disk::{self, OtherFiles};
 use meetnet_benches::figures::{
     Latencies, at_least, at_most, begin, figure, is_wanted, rate, setting,
 };
@@ -31,13 +32,29 @@ const PAYLOAD_BYTES: usize = 200;
 const LATENCY_RATE: f64 = 1_000.0;
 /// Bytes of a group that a reader takes at once, as the pipeline does.
 const GROUP_BYTES: usize = 1 << 20;
+/// Size of the files beside the journal: as long as those of a lake get.
+const FILE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<()> {
     if is_wanted("throughput") {
         throughput(setting("ENVELOPES", 3_000_000)?)?;
     }
+    let time = Duration::from_secs(setting("SECONDS", 20)?);
     if is_wanted("latency") {
-        latency(Duration::from_secs(setting("SECONDS", 20)?))?;
+        begin("acknowledgement at 1,000 envelopes/s");
+        let folder = tempfile::tempdir()?;
+        latency(folder.path(), time)?;
+    }
+    if is_wanted("beside-files") {
+        let file_rate: f64 = setting("FILE_RATE", 8e6)?;
+        begin("acknowledgement at 1,000 envelopes/s, beside files of a lake");
+        let folder = tempfile::tempdir()?;
+        let files = OtherFiles::start(folder.path(), FILE_BYTES, file_rate);
+        let began = Instant::now();
+        latency(folder.path(), time)?;
+        let took = began.elapsed();
+        let written = files.stop()? as f64 / took.as_secs_f64();
+        figure("files beside it", written / 1e6, "MB/s");
     }
     Ok(())
 }
@@ -143,24 +160,44 @@ fn throughput(envelopes: u64) -> Result<()> {
     Ok(())
 }
 
-fn latency(time: Duration) -> Result<()> {
-    begin("acknowledgement at 1,000 envelopes/s");
-    let folder = tempfile::tempdir()?;
-    let journal = open(folder.path())?;
-    // In turns, since disks have moods: the same five seconds of both.
+fn latency(folder: &Path, time: Duration) -> Result<()> {
+    let journal = open(folder)?;
+    // In turns, since disks have moods: the same five seconds of each.
     let turn = Duration::from_secs(5);
     let turns = (time.as_secs() / turn.as_secs()).max(1);
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    let (mut looped, mut paced, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..turns {
-        bare.extend(disk::syncs(folder.path(), PAYLOAD_BYTES, turn)?);
+        looped.extend(disk::syncs(folder, PAYLOAD_BYTES, turn)?);
+        paced.extend(disk::syncs_at_pace(
+            folder,
+            PAYLOAD_BYTES,
+            LATENCY_RATE,
+            turn,
+        )?);
         ours.extend(acknowledgements(&journal, turn)?);
     }
     journal.shutdown()?;
-    let (bare, ours) = (Latencies::new(bare), Latencies::new(ours));
-    bare.print("the bare disk: write and fdatasync");
+    let ours = Latencies::new(ours);
+    // In a loop the disk never rests, and nothing waits for the sync before its own. At the pace of the senders both
+    // happen, whoever writes: the second ratio is what the journal itself adds.
+    let bare = [
+        (
+            "the bare disk, write and fdatasync in a loop",
+            Latencies::new(looped),
+        ),
+        (
+            "the bare disk, write and fdatasync at the same pace",
+            Latencies::new(paced),
+        ),
+    ];
+    bare.iter().for_each(|(what, times)| times.print(what));
     ours.print("append until durable");
-    at_most("ratio of p50", ours.p50_ms() / bare.p50_ms(), "x", 3.0);
-    at_most("ratio of p99", ours.p99_ms() / bare.p99_ms(), "x", 3.0);
+    for ((_, times), what) in bare.iter().zip(["in a loop", "at the same pace"]) {
+        let p50 = format!("ratio of p50 to the disk {what}");
+        at_most(&p50, ours.p50_ms() / times.p50_ms(), "x", 3.0);
+        let p99 = format!("ratio of p99 to the disk {what}");
+        at_most(&p99, ours.p99_ms() / times.p99_ms(), "x", 3.0);
+    }
     Ok(())
 }
 

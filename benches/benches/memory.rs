@@ -86,8 +86,8 @@ async fn main() -> Result<()> {
         300.0,
     );
 
-    // What was hot is committed at its age, a minute by default; then merges end.
-    tokio::time::sleep(Duration::from_secs(75)).await;
+    // What was hot is committed at its age, a minute by default; then merges end, and memory is given back.
+    tokio::time::sleep(Duration::from_secs(90)).await;
     at_most(
         "at rest, after the load",
         cpu::resident_mib(daemon.id()),

@@ -89,6 +89,9 @@ impl std::ops::AddAssign for Applied {
     }
 }
 
+/// Memory of a masked row, bytes: an entry in two trees, and one in the copy that readers may hold.
+const MASKED_ROW_BYTES: usize = 64;
+
 /// Rows of one committed file that hot rows have replaced.
 #[derive(Clone, Debug, Default)]
 struct MaskState {
@@ -114,6 +117,8 @@ pub(crate) struct DatasetActor {
     /// such row.
     newest_stored: Option<i64>,
     masks: HashMap<Arc<str>, MaskState>,
+    /// Rows in them.
+    masked_rows: usize,
     hot: HotRows,
     frontier: Frontier,
     /// Declared precedence by source, for stored rows.
@@ -149,6 +154,7 @@ impl DatasetActor {
             newest_stored: newest_of(&files, &declaration),
             files: Arc::new(files),
             masks: HashMap::new(),
+            masked_rows: 0,
             hot: HotRows::new(declaration.row_schema(), Arc::clone(&codec)),
             frontier: Frontier::default(),
             precedences: Arc::default(),
@@ -183,8 +189,9 @@ impl DatasetActor {
         self.hot.rows()
     }
 
+    /// Approximate memory of what is not in files, bytes: hot rows, and the masks that they set on committed ones.
     pub(crate) fn hot_bytes(&self) -> usize {
-        self.hot.bytes()
+        self.hot.bytes() + self.masked_rows * MASKED_ROW_BYTES
     }
 
     /// Sequence of the oldest row that is not committed.
@@ -218,8 +225,17 @@ impl DatasetActor {
     pub(crate) fn forget_hot(&mut self) {
         self.hot = HotRows::new(self.declaration.row_schema(), Arc::clone(&self.codec));
         self.masks.clear();
+        self.masked_rows = 0;
         self.frontier = Frontier::default();
         self.dirty = true;
+    }
+
+    /// Gives memory back that is only needed while rows arrive: what was read of files to look keys up, and room that
+    /// nothing fills any more.
+    pub(crate) fn give_back(&mut self) {
+        self.reader.give_back();
+        self.frontier.give_back();
+        self.masks.shrink_to_fit();
     }
 
     /// Returns true once after each change that readers should see.
@@ -274,7 +290,7 @@ impl DatasetActor {
     fn mask(&mut self, file: &Arc<str>, row: u32, at: i64, by: u64) {
         let state = self.masks.entry(Arc::clone(file)).or_default();
         Arc::make_mut(&mut state.public).rows.insert(row, at);
-        state.by.insert(row, by);
+        self.masked_rows += usize::from(state.by.insert(row, by).is_none());
     }
 }
 

@@ -12,6 +12,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Bytes of a file that is being written which wait for their sync, at most: a sync of all of a large file at its end
+/// would keep the disk from those of the journal, and so keep acknowledgements back for as long.
+const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
+
 /// Holds a lock until it is dropped.
 pub type LockGuard = Box<dyn Any + Send + Sync>;
 
@@ -65,6 +69,90 @@ pub trait FileHandle: Debug + Send + Sync {
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// Returns the length in bytes.
     fn bytes(&self) -> io::Result<u64>;
+    /// A large file is synced after so many bytes while it is written; a test may do with fewer.
+    fn unsynced_bytes_max(&self) -> u64 {
+        UNSYNCED_BYTES_MAX
+    }
+}
+
+/// Writes a file that counts only once it is whole, and syncs it as it grows.
+///
+/// After an error it takes nothing more: what of the file is there nobody knows, and after a failed sync a second one
+/// would report success.
+#[derive(Debug)]
+pub(crate) struct GradualWriter {
+    handle: Arc<dyn FileHandle>,
+    /// Bytes behind the last sync.
+    unsynced: u64,
+    state: Written,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// Nothing has been synced.
+    Fresh,
+    /// Everything but the unsynced bytes is on disk.
+    Synced,
+    /// A write or a sync failed.
+    Failed,
+}
+
+impl GradualWriter {
+    /// Begins at the end of a file.
+    pub(crate) fn new(handle: Arc<dyn FileHandle>) -> Self {
+        Self {
+            handle,
+            unsynced: 0,
+            state: Written::Fresh,
+        }
+    }
+
+    /// Makes everything that was written durable.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.check()?;
+        if self.unsynced == 0 && self.state == Written::Synced {
+            return Ok(());
+        }
+        self.sync()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let synced = self.handle.sync_data();
+        self.state = match synced {
+            Ok(()) => Written::Synced,
+            Err(_) => Written::Failed,
+        };
+        self.unsynced = 0;
+        synced
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.state {
+            Written::Failed => Err(io::Error::other(
+                "an earlier write or sync of the file failed",
+            )),
+            Written::Fresh | Written::Synced => Ok(()),
+        }
+    }
+}
+
+impl Write for GradualWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        if let Err(error) = self.handle.append(bytes) {
+            self.state = Written::Failed;
+            return Err(error);
+        }
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= self.handle.unsynced_bytes_max() {
+            self.sync()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads a whole file.
@@ -251,3 +339,6 @@ impl FileHandle for DiskFile {
         Ok(self.0.metadata()?.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

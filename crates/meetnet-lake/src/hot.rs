@@ -24,6 +24,12 @@ use crate::snapshot::HotBatch;
 const FANOUT: usize = 8;
 /// Rows of a chunk that is not joined any further.
 const CHUNK_ROWS_MAX: usize = 65_536;
+/// Memory of the marks of a row: when it was replaced, and by which frame.
+const MARK_BYTES: usize = 16;
+/// Memory of a key that has replaced versions, without its bytes: its slot, two allocations, room for four versions.
+const HISTORY_KEY_BYTES: usize = 120;
+/// Memory of a replaced version beyond those, in a list that may have twice the room.
+const HISTORY_ROW_BYTES: usize = 16;
 
 /// The hot rows of one dataset.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub(crate) struct HotRows {
     current: HotIndex,
     /// Key -> row numbers of replaced versions.
     history: HashMap<Box<[u8]>, Vec<u64>>,
+    history_bytes: usize,
+    /// Memory of the chunks.
     bytes: usize,
 }
 
@@ -114,13 +122,14 @@ impl HotRows {
             frozen_below: 0,
             current: HotIndex::default(),
             history: HashMap::new(),
+            history_bytes: 0,
             bytes: 0,
         }
     }
 
-    /// Approximate memory of rows and index, bytes.
+    /// Approximate memory of rows, of what says that they were replaced, and of the index, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.current.bytes()
+        self.bytes + self.current.bytes() + self.history_bytes
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -173,7 +182,12 @@ impl HotRows {
 
     /// Remembers `row` as a replaced version of `key`.
     pub(crate) fn add_history(&mut self, key: &[u8], row: u64) {
-        self.history.entry(key.into()).or_default().push(row);
+        let rows = self.history.entry(key.into()).or_default();
+        self.history_bytes += match rows.len() {
+            0 => HISTORY_KEY_BYTES + key.len(),
+            _ => HISTORY_ROW_BYTES,
+        };
+        rows.push(row);
     }
 
     /// Returns the chunk and the position in it of a pushed row.
@@ -190,6 +204,10 @@ impl HotRows {
             return;
         };
         let rows = chunk.batch.num_rows();
+        if chunk.marks.is_none() {
+            chunk.bytes += MARK_BYTES * rows;
+            self.bytes += MARK_BYTES * rows;
+        }
         let marks = chunk.marks.get_or_insert_with(|| Marks {
             at: Arc::new(vec![HotBatch::LIVE; rows]),
             by: vec![0; rows],
@@ -323,10 +341,18 @@ impl HotRows {
             self.bytes = self.bytes.saturating_sub(chunk.bytes);
         }
         self.current.forget_below(boundary);
-        self.history.retain(|_, rows| {
+        let mut history_bytes = 0;
+        self.history.retain(|key, rows| {
             rows.retain(|row| *row >= boundary);
+            if let Some(more) = rows.len().checked_sub(1) {
+                history_bytes += HISTORY_KEY_BYTES + key.len() + more * HISTORY_ROW_BYTES;
+            }
             !rows.is_empty()
         });
+        self.history_bytes = history_bytes;
+        if self.history.capacity() > 4 * self.history.len() + 1_024 {
+            self.history.shrink_to_fit();
+        }
         self.frozen_below = 0;
     }
 
@@ -371,7 +397,8 @@ fn join(schema: &SchemaRef, chunks: &[Chunk]) -> Result<Chunk, ArrowError> {
             by,
         }
     });
-    let bytes = batch.get_array_memory_size() + 8 * sequences.len();
+    let of_marks = marks.as_ref().map_or(0, |_| MARK_BYTES * sequences.len());
+    let bytes = batch.get_array_memory_size() + 8 * sequences.len() + of_marks;
     Ok(Chunk {
         first_row: chunks[0].first_row,
         batch,

@@ -117,7 +117,7 @@ impl Lake {
             tables.insert(id, table);
         }
         let worker = if options.background {
-            Worker::start("lake-commit", Job::run)?
+            Worker::start("lake-commit", Job::run, options.give_back)?
         } else {
             Worker::by_hand(Job::run)
         };
@@ -125,7 +125,7 @@ impl Lake {
         let shared =
             shared.unwrap_or_else(|| Arc::new(ArcSwap::from_pointee(LakeSnapshot::default())));
         Ok(Self {
-            upkeep: Upkeep::start(tables.keys(), options.background, now)?,
+            upkeep: Upkeep::start(tables.keys(), &options, now)?,
             options,
             storage,
             app_id,
@@ -437,6 +437,15 @@ impl Lake {
         table.note_failure(&id, &error, now);
         self.short_of_space |= error.is_disk_full();
         Ok(Err(error))
+    }
+
+    /// Gives back what a burst has left behind and nothing needs at rest: called by the owner's thread, where it has had
+    /// nothing to do for a while.
+    pub fn give_back(&mut self) {
+        for table in self.tables.values_mut() {
+            table.actor.give_back();
+        }
+        (self.options.give_back)();
     }
 
     /// Returns true once after a commit that found no space: whoever keeps a reserve gives it now.

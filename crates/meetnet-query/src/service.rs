@@ -14,7 +14,7 @@ use datafusion::error::DataFusionError;
 use meetnet_lake::damage::{self, Damage};
 use meetnet_lake::snapshot::{LiveFile, SharedSnapshot};
 use meetnet_lake::storage::TableFolder;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admission::{Admission, Permit, Place, Places};
@@ -327,6 +327,11 @@ impl QueryService {
             Ok(Err(died)) => Err(QueryError::internal("planning", died)),
             Err(_elapsed) => Err(timeout_error(time_max)),
         }
+    }
+
+    /// Returns a handle to the runtime that statements are answered on: its threads keep memory of their own.
+    pub fn runtime_handle(&self) -> Handle {
+        self.runtime().handle().clone()
     }
 
     fn runtime(&self) -> &Runtime {

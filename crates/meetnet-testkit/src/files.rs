@@ -319,6 +319,11 @@ struct FaultyFile {
 }
 
 impl FileHandle for FaultyFile {
+    // Files of tests are small, and each sync is a step that a fault may hit.
+    fn unsynced_bytes_max(&self) -> u64 {
+        64 << 10
+    }
+
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.files.state();
         let fault = state.operate()?;

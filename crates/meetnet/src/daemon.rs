@@ -32,6 +32,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::allocator::give_back_at_rest;
 use crate::commands::{AdminSocket, AwaitedContext};
 use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
@@ -291,6 +292,8 @@ impl Daemon {
             (view.clone(), replay.clone()),
             rates,
         );
+        let mut runtimes = vec![Handle::current()];
+        runtimes.extend(query.as_ref().map(QueryService::runtime_handle));
         let mut opening = None;
         if let Some(found) = found {
             let push = match (&config.ingest_http, listeners.ingest_http.take()) {
@@ -327,7 +330,7 @@ impl Daemon {
             writing: None,
             follower,
             servers,
-            watchers: vec![monitor],
+            watchers: vec![monitor, give_back_at_rest(runtimes)],
             stop_intake,
             stop_serving,
         })

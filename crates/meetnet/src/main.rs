@@ -12,6 +12,7 @@
 
 use std::process::ExitCode;
 
+mod allocator;
 mod check;
 mod cli;
 mod commands;

@@ -19,5 +19,6 @@ mod quality;
 mod readers;
 mod recordings;
 mod reload;
+mod repair;
 mod s3;
 mod starts;

@@ -27,6 +27,8 @@ use crate::outcomes::OutcomeRegistry;
 
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
+/// Without work for this long, memory that a burst has left behind is given back.
+pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -56,6 +58,10 @@ pub struct Runner {
     pub(super) trimmed_through: Sequence,
     pub(super) last_checkpoint: Instant,
     last_frame: Instant,
+    /// When rows were applied or committed, or a command was carried out.
+    pub(super) last_work: Instant,
+    /// Memory has been given back since.
+    rests: bool,
     pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
@@ -143,6 +149,8 @@ impl Runner {
             trimmed_through,
             last_checkpoint: Instant::now(),
             last_frame: Instant::now(),
+            last_work: Instant::now(),
+            rests: false,
             replaying: true,
             tending: Vec::new(),
             repairing: Vec::new(),
@@ -208,10 +216,12 @@ impl Runner {
         self.give_reserve();
         self.end_checkpoint();
         if admitted > 0 {
+            self.note_work();
             self.lake.publish();
             self.checkpoint();
         }
         if self.retry_waiting()? {
+            self.note_work();
             self.lake.publish();
         }
         self.answer_tended();
@@ -227,16 +237,24 @@ impl Runner {
         };
         let Some(group) = next else {
             self.tick_if_idle()?;
+            self.rest_if_idle();
             return Ok(Step::Idle);
         };
         self.last_frame = Instant::now();
-        self.take_group(&group)?;
+        // A tick frame is no work.
+        if self.take_group(&group)? != Applied::default() {
+            self.note_work();
+        }
         self.lake.publish();
         Ok(Step::Took)
     }
 
     /// Carries a command out; true means: finish.
     fn obey(&mut self, command: Command) -> Result<bool, PipelineError> {
+        // Two that only ask come again and again.
+        if !matches!(command, Command::Erasures(_) | Command::ImportPosition(..)) {
+            self.note_work();
+        }
         // A caller that has gone away does not want its answer.
         match command {
             Command::Import(chunk, reply) => {
@@ -475,6 +493,19 @@ impl Runner {
                 warn!(error = &error as &dyn std::error::Error, "no tick frame");
                 Ok(())
             }
+        }
+    }
+
+    fn note_work(&mut self) {
+        self.last_work = Instant::now();
+        self.rests = false;
+    }
+
+    /// Gives memory back once after work has ended: nothing else would, for what frees memory is work.
+    fn rest_if_idle(&mut self) {
+        if !self.rests && self.last_work.elapsed() >= REST_AFTER {
+            self.rests = true;
+            self.lake.give_back();
         }
     }
 

@@ -241,6 +241,14 @@ impl DatasetActor {
         self.newest_stored = super::newest_of(&files, &self.declaration);
         self.files = Arc::new(files);
         self.masks.retain(|path, _| !removed.contains(path));
+        self.masked_rows = self.masks.values().map(|mask| mask.by.len()).sum();
+        for path in removed {
+            self.reader.forget(path);
+        }
+        if added.is_empty() && !removed.is_empty() {
+            // Rows have gone for good: the newest time of a series may be one of theirs.
+            self.frontier.forget(self.hot.next_row());
+        }
         if through.is_some() {
             self.hot.drop_frozen();
         }

@@ -32,6 +32,17 @@ impl Frontier {
         newest.known.then_some(newest.time)
     }
 
+    /// Forgets everything, and gives its memory back; `next_row` is the number that the next row gets.
+    pub(super) fn forget(&mut self, next_row: u64) {
+        self.series = HashMap::new();
+        self.forgotten_below = next_row;
+    }
+
+    /// Gives the room back that entries do not fill.
+    pub(super) fn give_back(&mut self) {
+        self.series.shrink_to_fit();
+    }
+
     /// Takes an inserted row into account; `next_row` is the number behind all that are inserted with it.
     pub(super) fn inserted(&mut self, series: &[u8], time: i64, next_row: u64) {
         if let Some(newest) = self.series.get_mut(series) {
@@ -84,5 +95,22 @@ mod tests {
             frontier.inserted(&series, 2, number + 1);
             assert!(frontier.series.len() <= SERIES_MAX, "{number}");
         }
+    }
+
+    #[test]
+    fn nothing_is_known_after_it_was_forgotten_until_all_rows_of_then_are_committed() {
+        let mut frontier = Frontier::default();
+        frontier.looked_up(b"s", 10, 0);
+        assert_eq!(frontier.newest(b"s"), Some(10));
+        frontier.forget(5);
+        assert_eq!(frontier.newest(b"s"), None);
+        assert_eq!(frontier.series.capacity(), 0);
+        // Row 4 may be of this series, and in no file yet.
+        frontier.looked_up(b"s", 7, 4);
+        assert_eq!(frontier.newest(b"s"), None);
+        frontier.looked_up(b"s", 7, 5);
+        assert_eq!(frontier.newest(b"s"), Some(7));
+        frontier.give_back();
+        assert_eq!(frontier.newest(b"s"), Some(7));
     }
 }

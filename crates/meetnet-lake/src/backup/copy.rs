@@ -1,7 +1,7 @@
 //! Filling a backup's folder: every byte that goes in is hashed, and every name in it is synced.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use meetnet_model::hex::Hex;
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, ManifestFile, amount};
-use crate::files::{Files, sync_parents};
+use crate::files::{Files, GradualWriter, sync_parents};
 use crate::storage::{OpenFile, StoredFile};
 
 /// Bytes that are read, hashed and written at once.
@@ -161,12 +161,13 @@ pub(super) fn write(
     let handle = files
         .create(target)
         .map_err(BackupError::io("create", target))?;
+    let mut writer = GradualWriter::new(handle);
     fill(&mut |bytes: &[u8]| {
-        handle
-            .append(bytes)
+        writer
+            .write_all(bytes)
             .map_err(BackupError::io("write", target))
     })?;
-    handle.sync_data().map_err(BackupError::io("sync", target))
+    writer.finish().map_err(BackupError::io("sync", target))
 }
 
 /// Opens a file for reading.

@@ -14,7 +14,7 @@ use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
 use super::segment::{EXTENSION, Segment};
 use super::shared::locked;
-use crate::files::{FileHandle, Files, ListedFile};
+use crate::files::{FileHandle, Files, GradualWriter, ListedFile};
 
 const COMPRESSED: &str = ".zst";
 /// Fast enough to keep up with any intake on a fraction of a core; a higher level gains little on small messages.
@@ -215,7 +215,7 @@ impl Archive {
             .files
             .create(unfinished)
             .context("create", unfinished)?;
-        let mut encoder = encoder(to.as_ref()).context("compress", raw)?;
+        let mut encoder = encoder(to).context("compress", raw)?;
         let mut buffer = vec![0; CHUNK_BYTES];
         let mut offset = 0;
         loop {
@@ -230,35 +230,20 @@ impl Archive {
                 .context("compress", unfinished)?;
             offset += read as u64;
         }
-        encoder.finish().context("compress", unfinished)?;
-        to.sync_data().context("sync", unfinished)?;
+        let mut to = encoder.finish().context("compress", unfinished)?;
+        to.finish().context("sync", unfinished)?;
         Ok(true)
     }
 }
 
 /// Returns what compresses into `handle`.
 pub(crate) fn encoder(
-    handle: &dyn FileHandle,
-) -> std::io::Result<zstd::stream::write::Encoder<'static, Appender<'_>>> {
-    let mut encoder = zstd::stream::write::Encoder::new(Appender { handle }, ZSTD_LEVEL)?;
+    handle: Arc<dyn FileHandle>,
+) -> std::io::Result<zstd::stream::write::Encoder<'static, GradualWriter>> {
+    let writer = GradualWriter::new(handle);
+    let mut encoder = zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
     Ok(encoder)
-}
-
-/// Appends what is written to a file.
-pub(crate) struct Appender<'a> {
-    pub(crate) handle: &'a dyn FileHandle,
-}
-
-impl std::io::Write for Appender<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.handle.append(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use meetnet_model::ids::Sequence;
 
-use super::archive::{self, Appender, Archive, ArchiveName};
+use super::archive::{self, Archive, ArchiveName};
 use super::aside;
 use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
@@ -29,7 +29,7 @@ use super::scan::{Scanned, Scanner};
 use super::segment::{HEADER_BYTES, Segment};
 use super::shared::{Shared, locked};
 use super::{Appended, Journal};
-use crate::files::{self, FileHandle};
+use crate::files::{self, FileHandle, GradualWriter};
 
 /// Bytes of frames that are judged together.
 const GROUP_BYTES: usize = 1 << 20;
@@ -279,16 +279,16 @@ fn rewrite_archived(
     let to = files.create(&unfinished).context("create", &unfinished)?;
     let frames = found.frames.get(&name.number);
     let mut copy = Copying::new(shared.key, &path, from, end, frames);
-    if name.compressed {
-        let mut encoder = archive::encoder(to.as_ref()).context("compress", &unfinished)?;
+    let mut to = if name.compressed {
+        let mut encoder = archive::encoder(to).context("compress", &unfinished)?;
         copy.run(&mut encoder)?;
-        encoder.finish().context("compress", &unfinished)?;
+        encoder.finish().context("compress", &unfinished)?
     } else {
-        copy.run(&mut Appender {
-            handle: to.as_ref(),
-        })?;
-    }
-    to.sync_data().context("sync", &unfinished)?;
+        let mut to = GradualWriter::new(to);
+        copy.run(&mut to)?;
+        to
+    };
+    to.finish().context("sync", &unfinished)?;
     files
         .rename(&unfinished, &path)
         .context("rename into place", &path)?;
@@ -311,10 +311,9 @@ fn rewrite_sealed(
     let from = Arc::clone(&segment.handle);
     let end = segment.readable_bytes;
     let mut copy = Copying::new(shared.key, &segment.path, from, end, frames);
-    copy.run(&mut Appender {
-        handle: to.as_ref(),
-    })?;
-    to.sync_data().context("sync", &unfinished)?;
+    let mut writer = GradualWriter::new(Arc::clone(&to));
+    copy.run(&mut writer)?;
+    writer.finish().context("sync", &unfinished)?;
     files
         .rename(&unfinished, &segment.path)
         .context("rename into place", &segment.path)?;

@@ -150,7 +150,12 @@ impl Scanner {
         self.taken = 0;
         let kept = self.buffer.len();
         let left = usize::try_from(self.end - self.base).unwrap_or(usize::MAX);
-        self.buffer.resize(needs.max(CHUNK_BYTES).min(left), 0);
+        let wanted = needs.max(CHUNK_BYTES);
+        // What one large frame took is not kept for small ones: a live reader is never dropped.
+        if self.buffer.capacity() > 4 * wanted {
+            self.buffer.shrink_to(wanted);
+        }
+        self.buffer.resize(wanted.min(left), 0);
         let read = self
             .handle
             .read_at(self.base + kept as u64, &mut self.buffer[kept..]);

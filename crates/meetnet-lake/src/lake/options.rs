@@ -26,6 +26,8 @@ pub struct LakeOptions {
     pub shared: Option<SharedSnapshot>,
     /// What time it is.
     pub clock: LakeClock,
+    /// Called by each thread of the lake's that has had nothing to do for a while: an allocator may keep memory by thread.
+    pub give_back: fn(),
     /// True: threads of the lake's own commit, merge and remove files. False: its owner calls `Lake::run_commit_job`
     /// and `Lake::run_upkeep_job`, so that a test decides every step.
     pub background: bool,
@@ -62,6 +64,7 @@ impl LakeOptions {
             retention: BTreeMap::new(),
             shared: None,
             clock: LakeClock::system(),
+            give_back: || (),
             background: true,
         }
     }

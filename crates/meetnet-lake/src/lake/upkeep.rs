@@ -17,7 +17,7 @@ use meetnet_model::ids::DatasetId;
 use tracing::{debug, error, info, warn};
 
 use super::worker::Worker;
-use super::{Job, Lake, Table, unknown};
+use super::{Job, Lake, LakeOptions, Table, unknown};
 use crate::actor::{Admitted, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
@@ -136,12 +136,12 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn start<'a>(
         datasets: impl Iterator<Item = &'a DatasetId>,
-        background: bool,
+        options: &LakeOptions,
         now: Instant,
     ) -> Result<Self, LakeError> {
         Ok(Self {
-            worker: if background {
-                Worker::start("lake-upkeep", Task::run)?
+            worker: if options.background {
+                Worker::start("lake-upkeep", Task::run, options.give_back)?
             } else {
                 Worker::by_hand(Task::run)
             },

@@ -4,10 +4,18 @@
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::error::LakeError;
+
+/// A thread that had something to do and then nothing for this long gives its memory back.
+const REST_AFTER: Duration = if cfg!(test) {
+    Duration::from_millis(20)
+} else {
+    Duration::from_secs(5)
+};
 
 /// One thread with its jobs, or the jobs alone. Its owner keeps their number small: at most one per dataset.
 #[derive(Debug)]
@@ -31,16 +39,36 @@ enum Kind<Job, Outcome> {
 }
 
 impl<Job: Send + 'static, Outcome: Send + 'static> Worker<Job, Outcome> {
-    /// Starts the thread; it ends when the worker is dropped, after the job it is at.
-    pub(super) fn start(name: &'static str, run: fn(Job) -> Outcome) -> Result<Self, LakeError> {
+    /// Starts the thread; it ends when the worker is dropped, after the job it is at. `give_back` is called on it once
+    /// whenever its jobs have ended for a while: an allocator may keep memory by thread.
+    pub(super) fn start(
+        name: &'static str,
+        run: fn(Job) -> Outcome,
+        give_back: fn(),
+    ) -> Result<Self, LakeError> {
         let (jobs, inbox) = unbounded::<Job>();
         let (outbox, outcomes) = unbounded();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                for job in inbox {
-                    if outbox.send(run(job)).is_err() {
-                        break;
+                let mut worked = false;
+                loop {
+                    let next = match worked {
+                        true => inbox.recv_timeout(REST_AFTER),
+                        false => inbox.recv().map_err(RecvTimeoutError::from),
+                    };
+                    match next {
+                        Ok(job) => {
+                            worked = true;
+                            if outbox.send(run(job)).is_err() {
+                                break;
+                            }
+                        }
+                        Err(RecvTimeoutError::Timeout) => {
+                            give_back();
+                            worked = false;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => break,
                     }
                 }
             })
@@ -135,3 +163,6 @@ impl<Job, Outcome> Drop for Worker<Job, Outcome> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile, folder_of};
-use crate::files::{DiskFiles, FileHandle, Files, sync_parents};
+use crate::files::{DiskFiles, FileHandle, Files, GradualWriter, sync_parents};
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 256 << 10;
@@ -124,7 +124,7 @@ impl LakeStorage for FolderStorage {
         let target = self.path(path);
         let handle = self.files.create(&target)?;
         Ok(Box::new(FolderFile {
-            writer: BufWriter::with_capacity(WRITE_BYTES, Appending(handle)),
+            writer: BufWriter::with_capacity(WRITE_BYTES, GradualWriter::new(handle)),
             leftover: Some((Arc::clone(&self.files), target)),
         }))
     }
@@ -187,21 +187,8 @@ impl LakeStorage for FolderStorage {
     }
 }
 
-struct Appending(Arc<dyn FileHandle>);
-
-impl Write for Appending {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 struct FolderFile {
-    writer: BufWriter<Appending>,
+    writer: BufWriter<GradualWriter>,
     /// What to remove where the file is given up.
     leftover: Option<(Arc<dyn Files>, PathBuf)>,
 }
@@ -219,7 +206,7 @@ impl Write for FolderFile {
 impl NewFile for FolderFile {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.writer.flush()?;
-        self.writer.get_ref().0.sync_data()?;
+        self.writer.get_mut().finish()?;
         self.leftover = None;
         Ok(())
     }

@@ -246,6 +246,22 @@ impl KeyReader {
         self.footers.remove(path);
     }
 
+    /// Forgets footers, which may take 50 MiB and are read again where a key is looked for in their files.
+    pub(crate) fn give_back(&mut self) {
+        self.footers = HashMap::new();
+        self.bounds.shrink_to_fit();
+    }
+
+    /// Whether something of a file is remembered, and whether that is its footer.
+    #[cfg(test)]
+    pub(crate) fn remembers(&self, path: &str) -> (bool, bool) {
+        let (bounds, footer) = (
+            self.bounds.contains_key(path),
+            self.footers.contains_key(path),
+        );
+        (bounds || footer, footer)
+    }
+
     fn bounds_of(&mut self, file: &Arc<LiveFile>) -> Result<Arc<FileBounds>, LakeError> {
         if let Some(bounds) = self.bounds.get(&file.path) {
             return Ok(Arc::clone(bounds));

@@ -17,3 +17,4 @@ mod journal_scene;
 mod lake_faults;
 mod s3;
 mod storage_faults;
+mod vacuum_faults;

@@ -29,6 +29,7 @@ use tracing::{info, warn};
 use super::derive::Deriving;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
+use crate::allocator;
 use crate::config::{Config, Secrets};
 use crate::failure::Failure;
 
@@ -223,6 +224,7 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
         limits: config.lake.limits,
         retention: config.lake.retention.clone(),
         shared: Some(shared),
+        give_back: allocator::give_back,
         ..LakeOptions::new(journal.id())
     };
     let options = PipelineOptions {

@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod licences;
 mod maintenance;
+mod memory;
 mod privacy;
 mod process;
 mod quality;

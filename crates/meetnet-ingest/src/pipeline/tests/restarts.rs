@@ -193,6 +193,40 @@ fn at_hot_bytes_max_nothing_is_taken_until_a_commit_ends() {
 }
 
 #[test]
+fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static GIVEN_BACK: AtomicU32 = AtomicU32::new(0);
+    let given_back = || GIVEN_BACK.load(Ordering::SeqCst);
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.limits.idle_tick = Duration::MAX;
+        options.lake.give_back = || {
+            GIVEN_BACK.fetch_add(1, Ordering::SeqCst);
+        };
+    });
+    let take = |runner: &mut Runner| {
+        while journal.write_group().unwrap() {}
+        while runner.step().unwrap() == Step::Took {}
+    };
+    append(&journal, "{\"t\":1}");
+    take(&mut runner);
+    assert_eq!(given_back(), 0, "a message may follow");
+    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    take(&mut runner);
+    take(&mut runner);
+    assert_eq!(given_back(), 1);
+    journal.append_tick().unwrap();
+    take(&mut runner);
+    assert_eq!(given_back(), 1);
+    append(&journal, "{\"t\":2}");
+    take(&mut runner);
+    assert_eq!(given_back(), 1);
+    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    take(&mut runner);
+    assert_eq!(given_back(), 2);
+}
+
+#[test]
 fn what_commits_cover_does_not_wait_for_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, mut runner) = by_hand(folder.path(), |options| {

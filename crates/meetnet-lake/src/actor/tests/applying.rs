@@ -89,3 +89,44 @@ fn a_forbidden_change_of_the_declaration_stops_the_start() {
     let mut actor = open_as(&root, Arc::new(allowed), 0).unwrap();
     assert_eq!(apply(&mut actor, &[row(1, 0, Some(1.0))]).inserted, 1);
 }
+
+#[test]
+fn what_revisions_replaced_counts_as_memory_until_it_is_committed() {
+    const ROWS: usize = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    let frame = |sequence: u64, first: i64, value: f64| -> Vec<Row> {
+        let minutes = first..first + ROWS as i64;
+        minutes
+            .map(|minute| row(sequence, minute, Some(value)))
+            .collect()
+    };
+    apply(&mut actor, &frame(1, 0, 1.0));
+    commit(&mut actor, 1);
+    assert_eq!(actor.hot_bytes(), 0);
+    apply(&mut actor, &frame(2, ROWS as i64, 1.0));
+    let of_new = actor.hot_bytes();
+    commit(&mut actor, 2);
+    assert_eq!(actor.hot_bytes(), 0);
+
+    // As many rows that replace committed ones: masks come with them.
+    assert_eq!(apply(&mut actor, &frame(3, 0, 2.0)).revised, ROWS as u64);
+    let of_revised = actor.hot_bytes();
+    assert!(
+        of_revised > of_new + 32 * ROWS,
+        "{of_revised} bytes, {of_new} of new rows"
+    );
+    // And as many that replace those: they stay, marked, and are known by their keys.
+    assert_eq!(apply(&mut actor, &frame(4, 0, 3.0)).revised, ROWS as u64);
+    let of_both = actor.hot_bytes();
+    assert!(
+        of_both > of_revised + of_new,
+        "{of_both} bytes, {of_revised} before, {of_new} of new rows"
+    );
+    // In two commits: what is carried out is counted no longer.
+    commit(&mut actor, 3);
+    let left = actor.hot_bytes();
+    assert!((1..of_both).contains(&left), "{left} bytes of {of_both}");
+    commit(&mut actor, 4);
+    assert_eq!(actor.hot_bytes(), 0);
+}

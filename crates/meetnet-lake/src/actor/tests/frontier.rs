@@ -62,3 +62,61 @@ fn a_hot_row_counts_although_the_next_one_of_its_batch_empties_the_map() {
     let applied = apply(&mut actor, &[row(5, 150, Some(1.0))]);
     assert_eq!((applied.unchanged, applied.inserted), (1, 0), "{applied:?}");
 }
+
+#[test]
+fn files_that_are_replaced_are_not_remembered_and_footers_not_at_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    apply(&mut actor, &[row(1, 10, Some(1.0)), row(1, 20, Some(1.0))]);
+    commit(&mut actor, 1);
+    let path = |actor: &DatasetActor| {
+        let mut current = actor.files().iter().filter(|file| !file.superseded);
+        Arc::clone(&current.next().unwrap().path)
+    };
+    let first = path(&actor);
+    assert_eq!(apply(&mut actor, &[row(2, 10, Some(2.0))]).revised, 1);
+    assert_eq!(actor.reader.remembers(&first), (true, true));
+    commit(&mut actor, 2);
+    assert_eq!(actor.reader.remembers(&first), (false, false));
+
+    let second = path(&actor);
+    assert_eq!(apply(&mut actor, &[row(3, 10, Some(3.0))]).revised, 1);
+    assert_eq!(actor.reader.remembers(&second), (true, true));
+    actor.give_back();
+    assert_eq!(actor.reader.remembers(&second), (true, false));
+    // What is given back is read again.
+    assert_eq!(apply(&mut actor, &[row(4, 20, Some(1.0))]).unchanged, 1);
+    assert_eq!(actor.reader.remembers(&second), (true, true));
+}
+
+#[test]
+fn series_whose_rows_have_gone_are_forgotten_and_what_is_hot_still_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    apply(&mut actor, &[row(1, 10, Some(1.0)), row(1, 20, Some(1.0))]);
+    commit(&mut actor, 1);
+    // Looked up, so that the newest time is known; and one that is hot.
+    assert_eq!(apply(&mut actor, &[row(2, 20, Some(1.0))]).unchanged, 1);
+    apply(&mut actor, &[row(3, 30, Some(3.0))]);
+    let known = |actor: &DatasetActor| {
+        let (rows, _) = batch(&[row(1, 10, None)]);
+        let keys = actor.codec.keys(&rows.batch).unwrap();
+        actor
+            .frontier
+            .newest(actor.codec.series(keys.row(0).data()))
+    };
+    assert_eq!(known(&actor), Some(START + 30 * MINUTE));
+    let removed = actor.files().iter().cloned().collect();
+    let job = actor.replace(removed, Vec::new(), "DELETE", 0).unwrap();
+    assert!(matches!(
+        actor.admit_replaced(job.run()),
+        Ok(Admitted::Done)
+    ));
+    assert_eq!(known(&actor), None);
+    let applied = apply(&mut actor, &[row(4, 30, Some(3.0)), row(4, 10, Some(1.0))]);
+    assert_eq!((applied.unchanged, applied.inserted), (1, 1), "{applied:?}");
+    assert_eq!(known(&actor), None, "not before the hot rows are in files");
+    commit(&mut actor, 4);
+    let (current, history) = read(&actor.snapshot(Sequence(4), 0));
+    assert_eq!((current.len(), history.len()), (2, 0));
+}

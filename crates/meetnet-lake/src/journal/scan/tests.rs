@@ -123,3 +123,35 @@ fn a_frame_inside_a_payload_is_found_only_with_the_key() {
         &format!("0+{} 99", outer.len()),
     );
 }
+
+#[test]
+fn the_memory_of_a_large_frame_is_not_kept_for_small_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("segment");
+    let handle = DiskFiles::PRIVATE.create(&path).expect("a file");
+    let large = frame(1, &vec![b'.'; 8 * CHUNK_BYTES]);
+    handle.append(&large).expect("written");
+    for sequence in 2..60 {
+        handle
+            .append(&frame(sequence, &[b'.'; 50_000]))
+            .expect("written");
+    }
+    let end = handle.bytes().expect("known");
+    let mut scanner = Scanner::new(handle, FrameKey::new(&SALT), 0, end);
+    let mut frames = 0;
+    let mut greatest = 0;
+    loop {
+        let is_frame = matches!(scanner.next().expect("readable"), Scanned::Frame { .. });
+        if !is_frame {
+            break;
+        }
+        frames += 1;
+        greatest = greatest.max(scanner.buffer.capacity());
+    }
+    assert_eq!(frames, 59);
+    let kept = scanner.buffer.capacity();
+    assert!(
+        greatest >= 8 * CHUNK_BYTES && kept <= 4 * CHUNK_BYTES,
+        "{kept} bytes of {greatest}"
+    );
+}

@@ -1,0 +1,89 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+/// Notes how long it was at each sync.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    bytes: u64,
+    synced_at: Vec<u64>,
+    /// The next sync fails.
+    fails: bool,
+}
+
+impl Noting {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FileHandle for Noting {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.noted().bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut noted = self.noted();
+        if std::mem::take(&mut noted.fails) {
+            return Err(io::Error::other("sync failed"));
+        }
+        let bytes = noted.bytes;
+        noted.synced_at.push(bytes);
+        Ok(())
+    }
+
+    fn truncate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.noted().bytes)
+    }
+}
+
+#[test]
+fn a_large_file_is_synced_as_it_grows_and_once_at_its_end() {
+    // MiB of each write; MiB at which it is synced.
+    let check = |writes: &[usize], syncs: &[u64]| {
+        let file = Arc::new(Noting::default());
+        let mut writer = GradualWriter::new(Arc::clone(&file) as Arc<dyn FileHandle>);
+        for mib in writes {
+            writer.write_all(&vec![7; mib * MIB]).unwrap();
+        }
+        writer.finish().unwrap();
+        let at: Vec<u64> = file.noted().synced_at.clone();
+        let expected: Vec<u64> = syncs.iter().map(|mib| mib * MIB as u64).collect();
+        assert_eq!(at, expected, "{writes:?}");
+    };
+    check(&[], &[0]);
+    check(&[1, 1, 1], &[3]);
+    check(&[1; 10], &[4, 8, 10]);
+    // The last sync is that of the end.
+    check(&[1; 8], &[4, 8]);
+    check(&[3, 3, 3, 3], &[6, 12]);
+    check(&[20, 1], &[20, 21]);
+}
+
+#[test]
+fn nothing_is_written_after_a_sync_that_failed() {
+    let file = Arc::new(Noting::default());
+    let mut writer = GradualWriter::new(Arc::clone(&file) as Arc<dyn FileHandle>);
+    writer.write_all(&[7; MIB]).unwrap();
+    file.noted().fails = true;
+    writer.write_all(&vec![7; 3 * MIB]).unwrap_err();
+    // The disk would report success now.
+    writer.write_all(&[7; 10]).unwrap_err();
+    writer.finish().unwrap_err();
+    assert_eq!(file.noted().bytes, 4 * MIB as u64);
+    assert!(file.noted().synced_at.is_empty());
+}

@@ -1,0 +1,175 @@
+//! Vacuum on a disk that fails, and beside readers: whatever goes wrong, what is answered stays, and the next vacuum
+//! removes the rest.
+
+use std::time::Duration;
+
+use meetnet_lake::journal::system_clock;
+use meetnet_lake::lake::{Lake, LakeClock, UpkeepRequest, Vacuumed};
+use meetnet_lake::snapshot::DataFile;
+use meetnet_testkit::clock::ManualClock;
+use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
+
+use crate::city::{LAKE, answers, apply, heat, open};
+
+/// Commits before the merge, a row each: past a checkpoint of the log, so that its first entries may go, too.
+const COMMITS: u32 = 105;
+/// A replaced file stays this long.
+const VACUUM_AFTER: Duration = Duration::from_secs(3_600);
+/// Long enough for everything that nothing needs to go.
+const TWO_DAYS_US: i64 = 2 * 24 * 3_600_000_000;
+
+/// Opens the lake without threads.
+fn reopen(files: &FaultyFiles, clock: &ManualClock) -> Lake {
+    open(files, u64::from(COMMITS), |options| {
+        options.background = false;
+        options.limits.vacuum_after = VACUUM_AFTER;
+        options.clock = LakeClock::new(clock.function(), clock.monotonic_function());
+    })
+    .expect("opens")
+}
+
+/// Has a request carried out.
+fn tend(lake: &mut Lake, request: UpkeepRequest) {
+    lake.request(request).expect("taken");
+    for _ in 0..1_000 {
+        lake.tick().expect("goes on");
+        if !lake.is_tending() {
+            return;
+        }
+        lake.run_upkeep_job();
+        lake.run_commit_job();
+    }
+    panic!("the upkeep comes to no end");
+}
+
+fn vacuum(lake: &mut Lake) -> Vacuumed {
+    let before = lake.vacuumed();
+    tend(lake, UpkeepRequest::Vacuum);
+    lake.vacuumed() - before
+}
+
+/// A lake of many commits, not merged yet. Names of files have the time of the machine, so the clock starts with it.
+fn many_commits() -> (FaultyFiles, ManualClock, Lake) {
+    let (files, clock) = (FaultyFiles::new(), ManualClock::new(system_clock()()));
+    let mut lake = open(&files, 0, |options| {
+        options.background = false;
+        options.limits.vacuum_after = VACUUM_AFTER;
+        options.clock = LakeClock::new(clock.function(), clock.monotonic_function());
+    })
+    .expect("opens");
+    for number in 1..=COMMITS {
+        apply(&mut lake, u64::from(number), &[(number, 0, 1.0)]).expect("applied");
+        lake.commit_all().expect("committed");
+    }
+    (files, clock, lake)
+}
+
+/// How many data files were replaced and are still there.
+fn replaced(files: &FaultyFiles, lake: &mut Lake) -> u64 {
+    let left = data_files(files) - heat(lake).files.len();
+    left as u64
+}
+
+/// Data files in the table's folder, live or not.
+fn data_files(files: &FaultyFiles) -> usize {
+    let paths = files.paths().into_iter();
+    paths
+        .filter(|path| path.starts_with(LAKE))
+        .map(|path| path.display().to_string())
+        .filter(|path| path.ends_with(".parquet") && !path.contains("/_delta_log/"))
+        .count()
+}
+
+#[test]
+fn a_vacuum_that_is_cut_off_anywhere_costs_no_answer_and_the_next_one_ends_it() {
+    let (base, clock, mut lake) = many_commits();
+    tend(&mut lake, UpkeepRequest::Compact(None));
+    let expected = answers(&base, &mut lake);
+    assert_eq!(expected.0.len(), COMMITS as usize);
+    let left = replaced(&base, &mut lake);
+    assert!(left >= u64::from(COMMITS), "{left} files");
+    drop(lake);
+    clock.advance(TWO_DAYS_US);
+
+    let files = base.copy_after(Crash::Kill);
+    let mut lake = reopen(&files, &clock);
+    let start = files.operations();
+    let whole = vacuum(&mut lake);
+    let steps = files.operations() - start;
+    assert_eq!(
+        (whole.replaced_files, whole.orphans, whole.failed_tables),
+        (left, 0, 0)
+    );
+    assert_eq!(steps, whole.replaced_files + whole.log_files);
+    assert!(whole.log_files >= 100, "{whole:?}");
+
+    let faults = [
+        Fault::FailedSync,
+        Fault::DiskFull,
+        Fault::LateError,
+        Fault::PowerLoss,
+    ];
+    for (shift, fault) in (0..).zip(faults) {
+        for step in (shift..steps).step_by(8) {
+            let what = format!("{fault:?} at step {step}");
+            let files = base.copy_after(Crash::Kill);
+            let mut lake = reopen(&files, &clock);
+            files.fail_at(files.operations() + step, fault);
+            assert_eq!(vacuum(&mut lake).failed_tables, 1, "{what}");
+            assert_eq!(answers(&files, &mut lake), expected, "{what}");
+            for crash in [Crash::Kill, Crash::PowerLoss { seed: step }] {
+                let files = files.copy_after(crash);
+                let mut lake = reopen(&files, &clock);
+                assert_eq!(answers(&files, &mut lake), expected, "{what}, {crash:?}");
+                assert_eq!(vacuum(&mut lake).failed_tables, 0, "{what}, {crash:?}");
+                assert_eq!(replaced(&files, &mut lake), 0, "{what}, {crash:?}");
+                drop(lake);
+                let mut lake = reopen(&files, &clock);
+                assert_eq!(answers(&files, &mut lake), expected, "{what}, {crash:?}");
+            }
+            if fault != Fault::PowerLoss {
+                // The same process, too, ends it at the next opportunity.
+                assert_eq!(vacuum(&mut lake).failed_tables, 0, "{what}");
+                assert_eq!(replaced(&files, &mut lake), 0, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_a_reader_holds_stays_for_its_time_and_what_is_open_can_be_read_on() {
+    let (files, clock, mut lake) = many_commits();
+    let before = heat(&mut lake);
+    let path = before.files[0].path.to_string();
+    let Ok(DataFile::Live(_, held)) = before.data_file(&path) else {
+        panic!("it is live");
+    };
+    let length = usize::try_from(held.bytes()).expect("small");
+    let content = held.read_at(0, length).expect("readable");
+    tend(&mut lake, UpkeepRequest::Compact(None));
+
+    // Within its time: the old snapshot is whole, and the new one still gives the file to those who have its link.
+    clock.advance(VACUUM_AFTER.as_micros() as i64 / 2);
+    assert_eq!(vacuum(&mut lake).replaced_files, 0);
+    for file in before.files.iter() {
+        let found = before.data_file(&file.path);
+        assert!(matches!(found, Ok(DataFile::Live(..))), "{found:?}");
+    }
+    let after = heat(&mut lake);
+    let Ok(DataFile::Replaced(kept)) = after.data_file(&path) else {
+        panic!("it is kept");
+    };
+    assert_eq!(kept.read_at(0, length).expect("readable"), content);
+
+    clock.advance(TWO_DAYS_US);
+    let left = replaced(&files, &mut lake);
+    assert_eq!(vacuum(&mut lake).replaced_files, left);
+    assert_eq!(replaced(&files, &mut lake), 0);
+    let gone = heat(&mut lake).data_file(&path);
+    assert!(matches!(gone, Ok(DataFile::Gone)), "{gone:?}");
+    // Who has it open reads on; who opens it by the old snapshot is told which file is missing.
+    assert_eq!(held.read_at(0, length).expect("still open"), content);
+    let error = before.data_file(&path).expect_err("it is gone");
+    assert!(error.to_string().contains(&path), "{error}");
+    assert_eq!(answers(&files, &mut lake).0.len(), COMMITS as usize);
+}

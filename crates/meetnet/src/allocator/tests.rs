@@ -1,0 +1,80 @@
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+/// CPU time used in each second, in hundredths; the seconds at whose end a rest begins.
+fn check(used_per_second: &[u64], begins: &[usize]) {
+    let start = Instant::now();
+    let mut rest = Rest::default();
+    let mut used = Duration::ZERO;
+    let mut begun = Vec::new();
+    assert!(!rest.begins(used, start), "nothing is known yet");
+    for (second, hundredths) in (1_usize..).zip(used_per_second) {
+        used += Duration::from_millis(10 * hundredths);
+        if rest.begins(used, start + Duration::from_secs(second as u64)) {
+            begun.push(second);
+        }
+    }
+    assert_eq!(begun, begins, "{used_per_second:?}");
+}
+
+#[test]
+fn a_rest_begins_once_after_work_has_ended_for_a_while() {
+    // Five seconds after the first quiet one, and once.
+    check(&[0; 20], &[6]);
+    check(&[5, 4, 3, 2, 1, 0, 1, 2], &[6]);
+    check(&[200; 20], &[]);
+    check(&[6; 20], &[]);
+    // Work in between: anew.
+    check(&[1, 1, 1, 90, 1, 1, 1, 1, 1, 1, 1, 1], &[10]);
+    check(
+        &[0, 0, 0, 0, 0, 0, 0, 0, 90, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[6, 15],
+    );
+}
+
+#[test]
+fn cpu_time_is_read_whatever_the_program_is_called() {
+    let behind = "S 1 7 7 0 -1 4194560 10 0 0 0 250 50 0 0 20 0 9 0 123 1000 20";
+    for name in ["meetnet", "a b", ")", "x) S 1 2 3"] {
+        let used = cpu_used_of(&format!("7 ({name}) {behind}"));
+        assert_eq!(used, Some(Duration::from_secs(3)), "{name}");
+    }
+    for broken in ["", "7 meetnet", "7 (meetnet)", "7 (meetnet) S 1 7"] {
+        assert_eq!(cpu_used_of(broken), None, "{broken}");
+    }
+    assert!(cfg!(not(target_os = "linux")) || cpu_used().is_some());
+}
+
+/// Resident memory of this process, bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    kib.unwrap().parse::<usize>().unwrap() * 1_024
+}
+
+/// Without it, what was freed last would wait for somebody who frees something more.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_burst_freed_goes_back_to_the_system() {
+    let burst: Vec<Vec<u8>> = (0..256).map(|number| vec![number as u8; MIB]).collect();
+    let full = resident();
+    assert!(burst.iter().all(|block| block.len() == MIB));
+    drop(burst);
+    give_back();
+    let rest = resident();
+    assert!(
+        rest + 200 * MIB < full,
+        "{} MiB of {} MiB stay",
+        rest / MIB,
+        full / MIB
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_thread_of_a_runtime_is_asked() {
+    // It comes back, whatever the threads are at.
+    give_back_on_each_thread(&Handle::current()).await;
+}
