@@ -431,7 +431,7 @@ pub(crate) async fn run(
     signal: StopSignal,
 ) -> Result<(), Failure> {
     let role = start.role;
-    open_files::check(&start.config, role);
+    open_files::raise(&start.config, role);
     // Before recovery, which may take minutes: what changes meanwhile counts, too, once the sources have been started.
     let mut watch = ConfigWatch::start(&start.config).map_err(Failure::Work)?;
     let mut daemon = Daemon::start(start).await?;

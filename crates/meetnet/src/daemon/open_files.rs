@@ -1,7 +1,9 @@
-//! How many files the process may have open, which connections are, too. A limit below what is configured is said at the
-//! start, where it can still be raised by whoever starts the process; met later, it looks like a fault of the network.
+//! How many files the process may have open, which connections are, too. Shells and service managers give 1024 and allow
+//! far more: the process takes what it is allowed. A limit that is still below what is configured is said at the start,
+//! where whoever starts the process can raise it; met later, it looks like a fault of the network.
 
-use tracing::warn;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tracing::{debug, warn};
 
 use super::Role;
 use crate::config::Config;
@@ -11,34 +13,34 @@ mod tests;
 
 /// Beside connections: journal, table files that are read, written and merged, what queries spill, libraries.
 const FILES_BESIDE: u64 = 512;
-/// Where Linux says it.
-const LIMITS: &str = "/proc/self/limits";
 
-/// Says where the limit is lower than what is configured. Where it cannot be read, nothing is known.
-pub(super) fn check(config: &Config, role: Role) {
-    let limits = std::fs::read_to_string(LIMITS).unwrap_or_default();
-    let Some(limit) = limit_of(&limits) else {
-        return;
+/// Takes what the process is allowed, and says where that is lower than what is configured.
+pub(super) fn raise(config: &Config, role: Role) {
+    let limit = match raise_limit() {
+        Ok(limit) => limit,
+        Err(error) => {
+            debug!(%error, "the limit of open files stays as it is");
+            return;
+        }
     };
     let wanted = wanted(config, role);
     if limit < wanted {
         warn!(
             limit,
             wanted,
-            "the process may have fewer files open than its listeners take connections; raise the limit (LimitNOFILE= of \
-             systemd, `ulimit -n`), or lower connections_max"
+            "the process may have fewer files open than its listeners take connections; raise the hard limit \
+             (LimitNOFILE= of systemd, `ulimit -Hn`), or lower connections_max"
         );
     }
 }
 
-/// Returns how many files may be open: the soft limit, which is the one in force.
-fn limit_of(limits: &str) -> Option<u64> {
-    let mut lines = limits.lines();
-    let line = lines.find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
-        "unlimited" => Some(u64::MAX),
-        number => number.parse().ok(),
+/// Sets the soft limit, which is the one in force, to the hard one; returns what is in force then.
+fn raise_limit() -> nix::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
+    Ok(hard)
 }
 
 /// Returns how many files may be open at a time when every listener is full.

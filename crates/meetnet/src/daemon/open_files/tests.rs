@@ -4,24 +4,11 @@ use super::*;
 use crate::config::Environment;
 
 #[test]
-fn the_limit_in_force_is_read() {
-    fn check(limits: &str, expect: Option<u64>) {
-        assert_eq!(limit_of(limits), expect, "{limits}");
-    }
-    check(
-        "Limit                     Soft Limit           Hard Limit           Units     \n\
-         Max processes             127235               127235               processes \n\
-         Max open files            1024                 1048576              files     \n",
-        Some(1024),
-    );
-    check(
-        "Max open files  unlimited  unlimited  files\n",
-        Some(u64::MAX),
-    );
-    check("Max processes 7 7 processes\n", None);
-    check("", None);
-    let own = std::fs::read_to_string(LIMITS).unwrap_or_default();
-    assert!(limit_of(&own).is_some_and(|limit| limit > 10), "{own}");
+fn the_process_takes_what_it_is_allowed() {
+    let limit = raise_limit().expect("a limit");
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("limits");
+    assert_eq!((soft, hard), (limit, limit));
+    assert_eq!(raise_limit(), Ok(limit), "again");
 }
 
 #[test]
