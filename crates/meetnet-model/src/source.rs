@@ -5,6 +5,7 @@
 mod format;
 mod mapping;
 mod time;
+mod validity;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::format::{DECLARED_HARDWARE_ID, StationUnits, WireFormat};
 pub use self::mapping::{Calibration, Constant, MapEntry, Sentinel};
 pub use self::time::{DoubledHour, TimeDeclaration, TimeFormat, TimeIs, TimeWindow};
+pub use self::validity::{Mark, Validity};
 use crate::ids::{LicenceId, SourceId};
 
 /// How a source's messages arrive.
@@ -204,6 +206,9 @@ pub struct SourceDeclaration {
     /// What means "no value" (-999, "NA", …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentinels: Vec<Sentinel>,
+    /// What says of a whole message that its values are readings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<Validity>,
     /// Columns of wide datasets that have one value in every row, unless the message has another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub constants: BTreeMap<String, Constant>,
@@ -273,6 +278,7 @@ impl SourceDeclaration {
             time_is: TimeIs::Start,
             interval_s: None,
             sentinels: Vec::new(),
+            valid: None,
             constants: BTreeMap::new(),
             reference_temperature: None,
             pairs: None,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Place, Validity};
 use crate::ids::DatasetId;
 
 /// A value that no message sends.
@@ -81,6 +81,9 @@ pub struct MapEntry {
     /// What means "no value" here, beside the source's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentinels: Vec<Sentinel>,
+    /// What says of this value that it is a reading, beside what says so of the whole message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<Validity>,
     /// Factor of the value as sent: `sent * scale + offset` is in `unit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f64>,
@@ -120,6 +123,7 @@ impl MapEntry {
             interval_s: None,
             constant: None,
             sentinels: Vec::new(),
+            valid: None,
             scale: None,
             offset: None,
             reference_temperature: None,
@@ -146,6 +150,14 @@ impl MapEntry {
     pub fn in_unit(self, unit: impl Into<String>) -> Self {
         Self {
             unit: Some(unit.into()),
+            ..self
+        }
+    }
+
+    /// Returns the entry with what says that its value is a reading.
+    pub fn where_valid(self, valid: Validity) -> Self {
+        Self {
+            valid: Some(valid),
             ..self
         }
     }

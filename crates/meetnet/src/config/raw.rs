@@ -8,7 +8,7 @@ use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
     Constant, CsvDeclaration, MapEntry, PairsDeclaration, SecretRef, Sentinel, StationUnits,
-    TimeDeclaration, TimeIs, ValueRef,
+    TimeDeclaration, TimeIs, Validity, ValueRef,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -311,6 +311,7 @@ pub(super) struct Source {
     pub(super) interval_s: Option<i64>,
     #[serde(default)]
     pub(super) sentinels: Vec<Sentinel>,
+    pub(super) valid: Option<Validity>,
     #[serde(default)]
     pub(super) constants: BTreeMap<String, Constant>,
     pub(super) reference_temperature: Option<f64>,

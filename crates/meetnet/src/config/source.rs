@@ -231,6 +231,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         time_is: raw.time_is,
         interval_s: raw.interval_s,
         sentinels: raw.sentinels,
+        valid: raw.valid,
         constants: raw.constants,
         reference_temperature: raw.reference_temperature,
         pairs: raw.pairs,
