@@ -28,6 +28,8 @@ pub enum SourceKind {
     Http,
     /// An API that is polled.
     Poll,
+    /// Files that are imported, and nothing else.
+    Files,
 }
 
 /// The name of a secret: where its value is found at run time.
@@ -183,7 +185,8 @@ pub struct SourceDeclaration {
     /// The agreement by which `licence` is less than the publisher of the data asks for: a reference to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
-    /// Topic patterns with named captures (`zigbee2mqtt/{device}`); for MQTT.
+    /// Topic patterns with named captures (`zigbee2mqtt/{device}`); for MQTT. Of files that are imported: what their
+    /// paths end in (`{station}.csv`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
     /// Which station a message is from (generic formats).

@@ -301,6 +301,8 @@ pub(super) struct Source {
     pub(super) attribution: Option<String>,
     pub(super) permission: Option<String>,
     pub(super) topics: Option<Spanned<Vec<String>>>,
+    // kind = "files"
+    pub(super) files: Option<Spanned<Vec<String>>>,
     pub(super) sensor_id: Option<ValueRef>,
     #[serde(default)]
     pub(super) hardware_id: bool,
@@ -327,7 +329,7 @@ pub(super) struct Source {
     pub(super) registry: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) precedence: i32,
-    pub(super) silent_after: Option<DurationText>,
+    pub(super) silent_after: Option<Spanned<DurationText>>,
     // kind = "mqtt"; `url` of polled kinds, too
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,

@@ -45,6 +45,8 @@ pub(crate) enum Transport {
     Http(HttpTransport),
     /// A polled API.
     Poll(Box<PollTransport>),
+    /// By `meetnet import` only.
+    Files,
 }
 
 /// What `kind` says.
@@ -53,6 +55,7 @@ enum Kind {
     Mqtt,
     Http,
     Polled(PolledKind),
+    Files,
 }
 
 impl Kind {
@@ -60,6 +63,7 @@ impl Kind {
         match text {
             "mqtt" => Some(Self::Mqtt),
             "http" => Some(Self::Http),
+            "files" => Some(Self::Files),
             other => PolledKind::parse(other).map(Self::Polled),
         }
     }
@@ -165,7 +169,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         (Some(text), _) => format(document, text),
         // What an API answers is known.
         (None, Kind::Polled(polled)) => Some(polled.format()),
-        (None, Kind::Mqtt | Kind::Http) => {
+        (None, Kind::Mqtt | Kind::Http | Kind::Files) => {
             let message = "the key `format` is missing; add it";
             document.problem(section_span.clone(), message);
             None
@@ -190,6 +194,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         Kind::Mqtt => mqtt(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
         Kind::Http => Some(Transport::Http(http(document, &raw, format))),
+        Kind::Files => Some(Transport::Files),
     };
     let named_properties = source_poll::named_properties(&raw);
     let default_window = TimeWindow::default();
@@ -203,7 +208,11 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             ahead_us: window(raw.ahead, default_window.ahead_us),
         },
     };
-    let silent_after = raw.silent_after.map(|after| after.0);
+    if let (Some(after), Kind::Files) = (&raw.silent_after, kind) {
+        let message = "files come when somebody imports them, so their source is never silent; remove `silent_after`";
+        document.problem(after.span(), message);
+    }
+    let silent_after = raw.silent_after.map(|after| after.into_inner().0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
@@ -216,6 +225,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             Kind::Mqtt => SourceKind::Mqtt,
             Kind::Http => SourceKind::Http,
             Kind::Polled(_) => SourceKind::Poll,
+            Kind::Files => SourceKind::Files,
         },
         format: format?,
         // What is none is refused with the sources.
@@ -223,7 +233,12 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .unwrap_or_else(|| LicenceId::new(raw.licence.get_ref())),
         attribution: raw.attribution,
         permission: raw.permission,
-        topics: raw.topics.map(Spanned::into_inner).unwrap_or_default(),
+        // Each of the two is of one kind of sources.
+        topics: raw
+            .topics
+            .or(raw.files)
+            .map(Spanned::into_inner)
+            .unwrap_or_default(),
         sensor_id: raw.sensor_id,
         hardware_id: raw.hardware_id,
         time: raw.time,
@@ -308,7 +323,8 @@ fn devices(
 /// Reads the kind first: another version's kind has keys that this one does not know.
 fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<(Kind, String)> {
     let Some((name, span)) = section.text("kind") else {
-        let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription) or kind = \"http\" (a push endpoint)";
+        let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription), kind = \"http\" (a push endpoint) or \
+                       kind = \"files\" (by `meetnet import` only)";
         document.problem(section.span(), message);
         return None;
     };
