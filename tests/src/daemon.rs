@@ -301,6 +301,21 @@ impl Installation {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Posts a form to a path that devices have built in, without credentials of its own; returns status and answer.
+    ///
+    /// # Errors
+    /// Where the request fails.
+    pub async fn report(&self, path: &str, form: &str) -> Result<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.ingest_http);
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned());
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
     /// Waits until a query's one cell is at least `least`; returns it.
     ///
     /// # Errors

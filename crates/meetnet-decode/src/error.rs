@@ -178,6 +178,28 @@ pub enum SetupProblem {
     /// A factor that says nothing.
     #[error("`scale` is a number other than 0, and `offset` a number")]
     Scale,
+    /// Something that says whether a message is valid, and stands nowhere.
+    #[error(
+        "`valid` of a source says where it looks; add `pointer` or `field`, or write it in an entry of the map"
+    )]
+    ValidityPlace,
+    /// Something that says whether a value is valid, and asks nothing of it.
+    #[error(
+        "`valid` without a place asks something of the value itself; add `is`, `is_not`, `min` or `max`"
+    )]
+    ValidityOfNothing,
+    /// A range that is none.
+    #[error("`valid`: `min` and `max` are numbers, and `min` is not above `max`")]
+    ValidityRange,
+    /// Something that says whether a value is valid, in a format whose values come one by one.
+    #[error(
+        "format `{0}` sends each value by itself, so nothing stands beside it; leave `pointer` and `field` out of `valid`, \
+         and write it in an entry of the map"
+    )]
+    ValidityBeside(&'static str),
+    /// The same for a format that has a fixed mapping.
+    #[error("format `{0}` has a fixed mapping; remove `valid`")]
+    ValidityNotWanted(&'static str),
     /// A temperature that no volume of air is told at.
     #[error(
         "`reference_temperature` is in Cel, between -50 and 60; write 20 (Europe) or 25 (US EPA)"

@@ -15,6 +15,7 @@
 //! - a body that is not JSON is one `malformed` reject; one bad row or value never takes the others with it;
 //! - a field may come as a number, a numeric text, `""`, `null` or not at all: the last three are missing, and a missing
 //!   value makes no row and no zero. Declared sentinels (`-999`) are missing too. Of a repeated member the last counts;
+//! - a value that is no reading by what its source declares (`valid`) is a reject, whatever it is;
 //! - numbers are read from their own digits, correctly rounded;
 //! - times outside the source's `time_window`, and clocks before 2015, are rejects; a message without a time of its own
 //!   was observed when it was received;
@@ -46,6 +47,7 @@ mod mapping;
 mod sentinels;
 mod stations;
 mod topic;
+mod validity;
 
 pub use decoders::{ABOUT_DEVICES, ABOUT_META, ABOUT_STATION, Decoders, Subject};
 pub use devices::with_pseudonyms;

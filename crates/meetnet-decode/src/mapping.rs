@@ -20,10 +20,13 @@ use crate::fields::Slot;
 use crate::mapping::stated::StatedUnits;
 use crate::mapping::steps::Steps;
 use crate::sentinels::Sentinels;
+use crate::validity::Validity;
 
 /// A compiled mapping.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
+    /// What says of a whole message that its values are readings.
+    valid: Option<Validity>,
     values: Vec<LongValue>,
     rows: Vec<WideRow>,
 }
@@ -59,6 +62,8 @@ struct Origin {
     /// How its unit is converted where the message states it; none in formats that state none.
     stated: Option<StatedUnits>,
     sentinels: Sentinels,
+    /// What says of the value that it is a reading.
+    valid: Option<Validity>,
     interval_s: Option<i64>,
     /// Whether the time of a message is the end of that interval.
     ends: bool,

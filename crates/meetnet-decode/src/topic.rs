@@ -151,6 +151,14 @@ impl TopicPattern {
         &self.text
     }
 
+    /// Returns the end of a path that the pattern takes, the shortest of several; none where it takes none.
+    pub fn end_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let behind = path.match_indices('/').map(|(at, _)| at + 1);
+        let starts: Vec<usize> = std::iter::once(0).chain(behind).collect();
+        let mut ends = starts.into_iter().rev().map(|start| &path[start..]);
+        ends.find(|end| self.matches(end).is_some())
+    }
+
     /// Returns the position of a capture by name.
     pub(crate) fn capture(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| &**known == name)

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use crossbeam_channel::{Sender, bounded};
-use meetnet_decode::{DecodeSetupError, Decoded, Decoders, EnvelopeRef, Group};
+use meetnet_decode::{DecodeSetupError, Decoded, Decoders, EnvelopeRef, Group, TopicPattern};
 use meetnet_lake::Applied;
 use meetnet_model::dataset::DatasetKind;
 use meetnet_model::declarations::Declarations;
@@ -41,7 +41,7 @@ use meetnet_model::ids::DatasetId;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::DatasetRows;
-use meetnet_model::source::{SourceDeclaration, TimeWindow};
+use meetnet_model::source::{SourceDeclaration, SourceKind, TimeWindow};
 use sha2::{Digest, Sha256};
 
 pub use self::inputs::{Input, find};
@@ -71,7 +71,8 @@ pub struct Import {
     pub key: PrivacyKey,
     /// The files, in order: [`find`].
     pub inputs: Vec<Input>,
-    /// The topic or path that the messages would have come by; empty: the name of each document.
+    /// The topic or path that the messages would have come by; empty: the name of each document, or what a source of
+    /// files takes of it.
     pub topic: String,
     /// The rows count as new as the import.
     pub correct: bool,
@@ -190,8 +191,9 @@ pub fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, ImportError> {
     let started = Instant::now();
-    let id = import.id()?;
-    let decoders = import.decoders()?;
+    let patterns = path_patterns(&import.source);
+    let id = import.id(&patterns)?;
+    let decoders = decoders(&import.declarations, &import.source, &import.key)?;
     let Import {
         source,
         inputs,
@@ -220,6 +222,7 @@ pub fn run(
             decoders: &decoders,
             source: &source,
             topic: &topic,
+            patterns: &patterns,
             now,
             read: Arc::clone(&read),
             sender,
@@ -255,7 +258,7 @@ pub fn run(
 
 impl Import {
     /// Returns its id: 32 hexadecimal digits.
-    fn id(&self) -> Result<String, ImportError> {
+    fn id(&self, patterns: &[TopicPattern]) -> Result<String, ImportError> {
         let mut hash = Sha256::new();
         // What decides which rows the bytes become, and what they are compared with.
         let declared = (
@@ -269,23 +272,58 @@ impl Import {
         hash.update(&declared);
         for input in &self.inputs {
             hash.update(input.hash()?);
+            // Where a file's name says which sensor it is of, the same bytes are other rows under another name.
+            if !patterns.is_empty() {
+                let path = input.shown();
+                let topic = topic_of(patterns, input, &path);
+                hash.update((topic.len() as u64).to_le_bytes());
+                hash.update(topic);
+            }
         }
         let digest = hash.finalize();
         Ok(Hex(&digest[..16]).to_string())
     }
+}
 
-    fn decoders(&self) -> Result<Decoders, DecodeSetupError> {
-        let mut declarations = Declarations::clone(&self.declarations);
-        let mut source = self.source.clone();
-        source.time_window = TimeWindow {
-            back_us: BACK_US,
-            ..source.time_window
-        };
-        declarations
-            .sources
-            .insert(source.id.clone(), Arc::new(source));
-        Decoders::new(&Arc::new(declarations), &self.key)
+/// Returns the decoders of an import, for which no time is too old.
+///
+/// # Errors
+/// Where the source cannot be decoded by.
+pub fn decoders(
+    declarations: &Declarations,
+    source: &SourceDeclaration,
+    key: &PrivacyKey,
+) -> Result<Decoders, DecodeSetupError> {
+    let mut declarations = Declarations::clone(declarations);
+    let mut source = source.clone();
+    source.time_window = TimeWindow {
+        back_us: BACK_US,
+        ..source.time_window
+    };
+    declarations
+        .sources
+        .insert(source.id.clone(), Arc::new(source));
+    Decoders::new(&Arc::new(declarations), key)
+}
+
+/// Returns what the paths of a source's files end in; none where it has messages.
+pub fn path_patterns(source: &SourceDeclaration) -> Vec<TopicPattern> {
+    if source.kind != SourceKind::Files {
+        return Vec::new();
     }
+    // Decoders are made of the same ones, and say what is wrong with them.
+    let patterns = source.topics.iter().map(|text| TopicPattern::parse(text));
+    patterns.filter_map(Result::ok).collect()
+}
+
+/// Returns the topic of a document: the end of its path that a pattern takes, else its name.
+fn topic_of<'n>(patterns: &[TopicPattern], input: &Input, name: &'n str) -> &'n str {
+    if patterns.is_empty() {
+        return name;
+    }
+    let path = input.path_of(name);
+    let mut ends = patterns.iter().filter_map(|pattern| pattern.end_of(path));
+    ends.next().unwrap_or(name)
 }
 
 /// Reads and decodes, ahead of the tables.
@@ -293,6 +331,8 @@ struct Reader<'a> {
     decoders: &'a Decoders,
     source: &'a SourceDeclaration,
     topic: &'a str,
+    /// What the paths of documents end in.
+    patterns: &'a [TopicPattern],
     now: i64,
     read: Arc<AtomicU64>,
     sender: Sender<Chunk>,
@@ -308,12 +348,12 @@ impl Reader<'_> {
             let is_wanted = input.documents(&self.read, &mut |name, bytes| {
                 documents += 1;
                 let mut pieces = Pieces::new(self.source.format, name, bytes);
+                let topic = if self.topic.is_empty() {
+                    topic_of(self.patterns, input, name)
+                } else {
+                    self.topic
+                };
                 while let Some(piece) = pieces.next()? {
-                    let topic = if self.topic.is_empty() {
-                        name
-                    } else {
-                        self.topic
-                    };
                     let envelope = EnvelopeRef {
                         sequence: chunk.first + chunk.documents.len() as u64 + 1,
                         source: self.source.id.as_str(),

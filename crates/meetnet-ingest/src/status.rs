@@ -102,7 +102,7 @@ pub struct SourceStatus {
     /// How messages arrive.
     pub kind: SourceKind,
     /// Whether the broker has accepted the connection; a push endpoint is connected while it listens, a polled API while
-    /// it answers.
+    /// it answers, files that are imported never.
     pub connected: bool,
     /// Whether every filter was granted at least once since start-up; the first moment a source is ready.
     pub subscribed: bool,
@@ -159,8 +159,14 @@ impl SourceState {
             kind,
             connected: AtomicBool::new(false),
             connected_once: AtomicBool::new(false),
-            connected_metric: gauge("meetnet_source_connected"),
-            subscribed: AtomicBool::new(false),
+            // Nothing is to be connected, so that nobody may be alarmed.
+            connected_metric: match kind {
+                SourceKind::Files => Gauge::noop(),
+                SourceKind::Mqtt | SourceKind::Http | SourceKind::Poll => {
+                    gauge("meetnet_source_connected")
+                }
+            },
+            subscribed: AtomicBool::new(kind == SourceKind::Files),
             session_present: AtomicBool::new(false),
             last_message_at: AtomicI64::new(0),
             registered_at: now_us(),

@@ -22,6 +22,8 @@ pub enum RejectReason {
     TimeOutOfWindow,
     /// The envelope holds no value that the mapping names.
     NoMappedValue,
+    /// What the source declares to say so says that the value is no reading.
+    NotValid,
     /// A LoRaWAN uplink without decoded payload (no codec at the network server).
     NoDecodedPayload,
     /// An instance-level row whose segment is not known.
@@ -36,7 +38,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TooLarge,
         Self::Malformed,
         Self::UnexpectedShape,
@@ -45,6 +47,7 @@ impl RejectReason {
         Self::BadTime,
         Self::TimeOutOfWindow,
         Self::NoMappedValue,
+        Self::NotValid,
         Self::NoDecodedPayload,
         Self::UnknownPlace,
         Self::UnknownTopic,
@@ -63,6 +66,7 @@ impl RejectReason {
             Self::BadTime => "bad_time",
             Self::TimeOutOfWindow => "time_out_of_window",
             Self::NoMappedValue => "no_mapped_value",
+            Self::NotValid => "not_valid",
             Self::NoDecodedPayload => "no_decoded_payload",
             Self::UnknownPlace => "unknown_place",
             Self::UnknownTopic => "unknown_topic",

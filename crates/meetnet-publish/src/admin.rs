@@ -65,7 +65,7 @@ pub struct SourceRow {
     pub id: SourceId,
     /// How its messages arrive.
     pub kind: SourceKind,
-    /// Whether it can deliver now; None where nothing is to be connected (a push endpoint).
+    /// Whether it can deliver now; None where nothing is to be connected (a push endpoint, files).
     pub connected: Option<bool>,
     /// It has said nothing for longer than it may.
     pub silent: bool,
@@ -334,6 +334,7 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
 
 fn source_text(source: &SourceRow) -> SourceText {
     let (state, state_class) = match (source.kind, source.connected) {
+        (SourceKind::Files, _) => ("by import", "plain"),
         (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
         (_, Some(false)) => ("not connected", "fail"),
         _ if source.silent => ("silent", "suspect"),
@@ -347,6 +348,7 @@ fn source_text(source: &SourceRow) -> SourceText {
             SourceKind::Mqtt => "mqtt",
             SourceKind::Http => "http",
             SourceKind::Poll => "poll",
+            SourceKind::Files => "files",
         },
         state,
         state_class,

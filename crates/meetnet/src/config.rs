@@ -48,6 +48,7 @@ mod secrets;
 mod sections;
 mod source;
 mod source_keys;
+mod source_mqtt;
 mod source_poll;
 
 #[cfg(test)]
@@ -59,7 +60,8 @@ pub(crate) use self::flight::FlightConfig;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::{AccessSecrets, Secrets, secret_of_file, secret_of_variable};
-pub(crate) use self::source::{MqttTransport, SourceConfig, Transport};
+pub(crate) use self::source::{SourceConfig, Transport};
+pub(crate) use self::source_mqtt::MqttTransport;
 
 /// The environment as a value, so that tests need no global one.
 #[derive(Clone, Debug, Default)]

@@ -118,7 +118,12 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
             vec![&bytes]
         };
         for message in messages {
-            let decoded = trial.decode(&options.topic, &options.headers, message, received_at);
+            let topic = if options.topic.is_empty() {
+                trial.topic_of(&name)
+            } else {
+                options.topic.as_str()
+            };
+            let decoded = trial.decode(topic, &options.headers, message, received_at);
             window_note = window_note.or(trial::window_note(&decoded, options.received_at));
             answer.add(&name, &decoded);
         }

@@ -322,7 +322,7 @@ fn language(body: &[u8]) {
              time = { pointer = '/date', clock_pointer = '/r/*/clock', format = '%d/%m/%Y %H:%M', zone = 'Europe/Brussels' }\n\
              time_is = 'end'\ninterval_s = 600\nconstants = { segment_id = 7 }\n\
              map = [ { dataset = 'heat', property = 'air_temperature', pointer = '/r/*/t', scale = 0.1, unit = '[degF]' },\n\
-             { dataset = 'air', property = 'no2', pointer = '/r/*/a/b', unit = 'ppb' },\n\
+             { dataset = 'air', property = 'no2', pointer = '/r/*/a/b', unit = 'ppb', valid = { pointer = '/r/*/q', is_not = [0, 'x'] } },\n\
              { dataset = 'traffic', column = 'bike', pointer = '/n' } ]\n\
              [[devices]]\nid = 'a*'\nstation = 'sa'\ncalibration = { air_temperature = { scale = 2, offset = 1 } }",
         )

@@ -10,6 +10,8 @@ use meetnet_tests::publisher::{self, Message};
 use meetnet_tests::{python, recordings};
 use serde_json::{Value, json};
 
+mod devices;
+
 /// Files of a folder with an ending, by name.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)

@@ -204,7 +204,8 @@ impl NgsiDecoder {
             .iter()
             .any(|entry| entry.dataset.as_str() == TRAFFIC);
         let traffic = match declarations.dataset(TRAFFIC) {
-            Some(_) if !maps_traffic => {
+            // The fixed mapping knows of no `valid`, so these entities need a map of the source's, too.
+            Some(_) if !maps_traffic && source.valid.is_none() => {
                 Some(Traffic::compile(declarations, &mut places).map_err(of_source)?)
             }
             _ => None,

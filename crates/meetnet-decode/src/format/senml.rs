@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{Place, SourceDeclaration, TimeFormat, ValueRef};
+use meetnet_model::source::{MapEntry, Place, SourceDeclaration, TimeFormat, ValueRef};
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
@@ -180,6 +180,15 @@ impl SenmlDecoder {
             Some(ValueRef::Pointer { .. } | ValueRef::Field { .. })
         ) {
             return Err(of_source(SetupProblem::IdByTemplate(format)));
+        }
+        let entries = source.map.iter();
+        let of_devices = source.devices.iter().flat_map(|device| &device.map);
+        let looks_beside = |entry: &MapEntry| {
+            let valid = entry.valid.as_ref();
+            valid.is_some_and(|valid| valid.place().is_some())
+        };
+        if source.valid.is_some() || entries.chain(of_devices).any(looks_beside) {
+            return Err(of_source(SetupProblem::ValidityBeside(format)));
         }
         let mut record = Shape::new();
         let slots = Slots::want(&mut record).map_err(of_source)?;

@@ -112,6 +112,10 @@ impl SeriesDecoder {
         if !source.map.is_empty() {
             return Err((None, SetupProblem::MapNotWanted(source.format.as_str())));
         }
+        if source.valid.is_some() {
+            let format = source.format.as_str();
+            return Err((None, SetupProblem::ValidityNotWanted(format)));
+        }
         Self::compile_fixed(source, declarations).map_err(|problem| (None, problem))
     }
 

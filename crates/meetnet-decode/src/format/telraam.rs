@@ -121,6 +121,9 @@ impl TelraamDecoder {
         if !source.map.is_empty() {
             return Err((None, SetupProblem::MapNotWanted("telraam")));
         }
+        if source.valid.is_some() {
+            return Err((None, SetupProblem::ValidityNotWanted("telraam")));
+        }
         if !source.devices.is_empty() || !source.constants.is_empty() {
             return Err((None, SetupProblem::DevicesNotWanted("telraam")));
         }

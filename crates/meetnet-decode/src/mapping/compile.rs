@@ -17,6 +17,7 @@ use crate::mapping::{
     ConstantCell, ConstantValue, LongColumns, LongValue, Mapping, Origin, WideCell, WideRow,
 };
 use crate::sentinels::Sentinels;
+use crate::validity::Validity;
 
 /// Returns the number of a dataset, as [`crate::group::Output`] counts them, and its declaration.
 pub(crate) fn dataset_position<'d>(
@@ -148,7 +149,10 @@ impl Mapping {
             let format = plan.source.format.as_str();
             return Err(of_source(SetupProblem::NoMap(format)));
         }
+        let valid = plan.source.valid.as_ref();
+        let valid = valid.map(|declared| Validity::compile(declared, None, places));
         let mut mapping = Self {
+            valid: valid.transpose().map_err(of_source)?,
             values: Vec::new(),
             rows: Vec::new(),
         };
@@ -204,7 +208,8 @@ impl Mapping {
         }
         let names_none = entry.pointer.is_none() && entry.field.is_none();
         let origin = match entry.place() {
-            None if names_none && entry.constant.is_some() => None,
+            // A constant is no reading, so nothing says of it that it is one.
+            None if names_none && entry.constant.is_some() && entry.valid.is_none() => None,
             None => return Err(SetupProblem::OnePlace),
             Some(place) => Some(Origin {
                 slot: places.want(place)?,
@@ -212,6 +217,10 @@ impl Mapping {
                 steps: Steps::NONE,
                 stated: None,
                 sentinels: Sentinels::of(&plan.source.sentinels, &entry.sentinels),
+                valid: match &entry.valid {
+                    Some(declared) => Some(Validity::compile(declared, Some(place), places)?),
+                    None => None,
+                },
                 interval_s,
                 ends: plan.ends(),
             }),

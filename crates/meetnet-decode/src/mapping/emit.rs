@@ -13,6 +13,7 @@ use crate::mapping::stated::UnitFault;
 use crate::mapping::{
     ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
 };
+use crate::validity::Validity;
 
 /// One message (or one element of its body) with everything that is not in the mapping resolved.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,11 @@ impl Observation<'_> {
         }
     }
 
+    fn reject_invalid(&self, origin: &Origin, valid: &Validity, output: &mut Output) {
+        let what = format!("the value at `{}`", origin.name);
+        output.reject(RejectReason::NotValid, valid.fault(&what), self.excerpt);
+    }
+
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
         let name = &origin.name;
         // Said here and not where it was found: only rejects need it.
@@ -80,6 +86,11 @@ impl Observation<'_> {
 }
 
 impl Origin {
+    /// Returns what says of a value that a message has that it is no reading; none where it is one, or nothing is asked.
+    fn invalid(&self, fields: &Fields<'_, '_>) -> Option<&Validity> {
+        self.valid.as_ref().filter(|valid| !valid.holds(fields))
+    }
+
     /// Returns true where a value that is not of the wanted kind is one of the texts that mean "no value".
     fn is_text_sentinel(&self, raw: Option<Raw<'_>>) -> bool {
         if self.sentinels.has_no_texts() {
@@ -90,7 +101,8 @@ impl Origin {
 }
 
 impl Mapping {
-    /// Appends the rows of one message. Values that are missing make no row, values of another kind a reject.
+    /// Appends the rows of one message. Values that are missing make no row, values of another kind and such as are no
+    /// readings a reject.
     pub(crate) fn emit(
         &self,
         observation: &Observation<'_>,
@@ -98,6 +110,17 @@ impl Mapping {
         output: &mut Output,
     ) -> Emitted {
         let mut emitted = Emitted::default();
+        if let Some(valid) = &self.valid
+            && !valid.holds(&observation.fields)
+        {
+            output.reject(
+                RejectReason::NotValid,
+                valid.fault("the message"),
+                observation.excerpt,
+            );
+            emitted.count(false);
+            return emitted;
+        }
         for value in &self.values {
             value.emit(observation, output, &mut emitted);
         }
@@ -121,7 +144,14 @@ impl LongValue {
     fn emit(&self, observation: &Observation<'_>, output: &mut Output, emitted: &mut Emitted) {
         for origin in &self.origins {
             let value = match observation.number(origin) {
-                Reading::Value(value) => value,
+                Reading::Value(value) => match origin.invalid(&observation.fields) {
+                    None => value,
+                    Some(valid) => {
+                        observation.reject_invalid(origin, valid, output);
+                        emitted.count(false);
+                        continue;
+                    }
+                },
                 Reading::Missing => continue,
                 Reading::Wrong => {
                     observation.reject_wrong(origin, "a number", output);
@@ -165,6 +195,17 @@ impl WideRow {
             row.set_int(column, interval_s);
         }
         for cell in &self.cells {
+            let invalid = cell.origin.invalid(&observation.fields);
+            if let Some(valid) = invalid.filter(|_| cell.has_value(observation)) {
+                observation.reject_invalid(&cell.origin, valid, output);
+                emitted.count(false);
+                // The rest of the row is what it is, unless nobody knows which row it would be.
+                if cell.in_key {
+                    output.draft(self.dataset).discard_row();
+                    return;
+                }
+                continue;
+            }
             match cell.set(observation, floats, output, self.dataset) {
                 Reading::Value(()) => has_value |= !cell.in_key,
                 Reading::Missing => {}
@@ -214,6 +255,19 @@ impl WideCell {
             ColumnType::Bool => "true or false",
             ColumnType::Timestamp => "an RFC 3339 time with an offset",
             ColumnType::FloatList => "a list of numbers",
+        }
+    }
+
+    /// Returns true where a message has a value for the column; it may be of another kind.
+    fn has_value(&self, observation: &Observation<'_>) -> bool {
+        let raw = observation.fields.raw(self.origin.slot);
+        if self.origin.is_text_sentinel(raw) {
+            return false;
+        }
+        match read::number(raw) {
+            Reading::Value(number) => !self.origin.sentinels.has(number),
+            Reading::Missing => false,
+            Reading::Wrong => true,
         }
     }
 

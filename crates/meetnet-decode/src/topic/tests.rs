@@ -98,3 +98,21 @@ fn a_wrong_pattern_says_why() {
         assert!(message.contains(reason), "{pattern}: {message}");
     }
 }
+
+#[test]
+fn a_path_ends_in_what_a_pattern_takes() {
+    let check = |pattern: &str, path: &str, expect: Option<&str>| {
+        let pattern = TopicPattern::parse(pattern).unwrap();
+        assert_eq!(pattern.end_of(path), expect, "{path}");
+    };
+    check("{station}.csv", "/data/2026/roof.csv", Some("roof.csv"));
+    check("{station}.csv", "roof.csv", Some("roof.csv"));
+    check("{station}.csv", "/data/roof.csv/readme", None);
+    check(
+        "{station}/{month}.csv",
+        "/data/roof/2026-01.csv",
+        Some("roof/2026-01.csv"),
+    );
+    check("{station}/{month}.csv", "2026-01.csv", None);
+    check("logs/{name...}", "/a/logs/b/c", Some("logs/b/c"));
+}

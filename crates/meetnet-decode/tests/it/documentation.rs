@@ -48,10 +48,11 @@ const TRANSPORT_KEYS: [&str; 30] = [
 ];
 
 /// Pages that must show a message and what it becomes.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "chirpstack.md",
     "csv.md",
     "ecowitt.md",
+    "files.md",
     "fiware.md",
     "influx.md",
     "ircel.md",
@@ -103,14 +104,15 @@ fn decoders(text: &str) -> Decoders {
     }
     // What an API answers is known: the kind that is polled has the name of its format.
     let kind = source["kind"].as_str().unwrap().to_owned();
-    if !["mqtt", "http"].contains(&kind.as_str()) {
+    if !["mqtt", "http", "files"].contains(&kind.as_str()) {
         source.insert("kind".to_owned(), "poll".into());
         source.insert("format".to_owned(), kind.into());
     }
-    // What is journalled has the devices of `[[source.device]]` in a list of that name.
-    if let Some(devices) = source.remove("device") {
-        source.insert("devices".to_owned(), devices);
+    // What is journalled has the ends of paths with the patterns of topics, which here say what a page writes.
+    if let Some(files) = source.remove("files") {
+        source.insert("topics".to_owned(), files);
     }
+    // What is journalled has the devices of `[[source.device]]` in a list of that name.
     if let Some(devices) = source.remove("device") {
         source.insert("devices".to_owned(), devices);
     }

@@ -113,9 +113,15 @@ pub(crate) fn long_rows(decoded: &Decoded) -> Vec<(String, String, i64, f64, Opt
 
 /// Who reads which recordings, by the beginnings of their names.
 const READERS: [(&str, &str); 25] = [
-    ("samples/ecowitt/", "recordings_push"),
+    (
+        "samples/ecowitt/",
+        "recordings_push, tests::recordings::devices",
+    ),
     ("samples/fiware/", "recordings::standards"),
-    ("samples/generic_mqtt/", "recordings::mqtt"),
+    (
+        "samples/generic_mqtt/",
+        "recordings::mqtt, tests::recordings::devices",
+    ),
     ("samples/influx/", "recordings_push"),
     ("samples/irceline/", "recordings::polled"),
     ("samples/lorawan/osem_TTN", "recordings::lorawan"),
@@ -144,7 +150,10 @@ const READERS: [(&str, &str); 25] = [
         "data/lorawan/thingsboard_ThingsStack",
         "recordings::lorawan, tests::recordings",
     ),
-    ("data/lorawan/thingsboard_ChirpStack", "recordings::lorawan"),
+    (
+        "data/lorawan/thingsboard_ChirpStack",
+        "recordings::lorawan, tests::recordings::devices",
+    ),
     ("data/opensensemap/boxes_cologne", "recordings::polled"),
     ("data/opensensemap/pm25_berlin", "tests::recordings"),
     (

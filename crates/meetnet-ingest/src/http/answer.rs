@@ -21,6 +21,8 @@ pub(super) const PENDING: HeaderName = HeaderName::from_static("meetnet-pending"
 pub(super) enum Answer {
     /// Decoded: 204 if all rows were taken, else 400 with what was not.
     Decoded(Outcome),
+    /// The same for a server that passes on what others sent: 200 also where rows were not taken, with what was not.
+    Kept(Outcome),
     /// Journalled and synced; the decode is behind. Do not resend.
     Pending,
     /// No credential, or a wrong one.
@@ -93,7 +95,7 @@ impl Answer {
             ..refusal
         };
         Some(match self {
-            Self::Decoded(_) | Self::Pending => return None,
+            Self::Decoded(_) | Self::Kept(_) | Self::Pending => return None,
             Self::Unauthorised => refusal(
                 StatusCode::UNAUTHORIZED,
                 "credentials needed",
@@ -138,7 +140,12 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let Some(refusal) = self.refusal() else {
             return match self {
-                Self::Decoded(outcome) if outcome.rejected() > 0 => rows_rejected(outcome),
+                Self::Decoded(outcome) if outcome.rejected() > 0 => {
+                    rows_rejected(outcome, StatusCode::BAD_REQUEST)
+                }
+                Self::Kept(outcome) if outcome.rejected() > 0 => {
+                    rows_rejected(outcome, StatusCode::OK)
+                }
                 Self::Pending => (
                     StatusCode::NO_CONTENT,
                     [(PENDING, HeaderValue::from_static("true"))],
@@ -167,7 +174,7 @@ impl IntoResponse for Answer {
     }
 }
 
-fn rows_rejected(outcome: Outcome) -> Response {
+fn rows_rejected(outcome: Outcome, status: StatusCode) -> Response {
     let rejected = outcome.rejected();
     let named = outcome.rejects.into_iter().take(ERRORS_NAMED_MAX);
     let errors = named
@@ -177,19 +184,21 @@ fn rows_rejected(outcome: Outcome) -> Response {
             item: reject.item,
         })
         .collect();
-    respond(
-        StatusCode::BAD_REQUEST,
-        Problem {
-            kind: "about:blank",
-            title: "some rows were not taken",
-            status: StatusCode::BAD_REQUEST.as_u16(),
-            detail: "the good rows are stored: correct the others and do not send this body again"
-                .to_owned(),
-            accepted: Some(outcome.accepted),
-            rejected: Some(rejected),
-            errors,
-        },
-    )
+    let problem = Problem {
+        kind: "about:blank",
+        title: "some rows were not taken",
+        status: status.as_u16(),
+        detail: "the good rows are stored: correct the others and do not send this body again"
+            .to_owned(),
+        accepted: Some(outcome.accepted),
+        rejected: Some(rejected),
+        errors,
+    };
+    if status.is_success() {
+        // No problem of the sender's, who can do nothing about it.
+        return (status, Json(problem)).into_response();
+    }
+    respond(status, problem)
 }
 
 fn body_refusal(error: &BodyError) -> Refusal {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use meetnet_lake::journal::{AppendError, NewEnvelope};
@@ -26,6 +26,9 @@ use crate::status::{SourceState, Statuses, now_us};
 /// `x-sensor` names the device at sensor.community's endpoints, `x-pin` its channel; `ngsiv2-attrsformat` says how a
 /// context broker writes attributes.
 const JOURNALLED_HEADERS: [&str; 4] = ["content-type", "x-sensor", "x-pin", "ngsiv2-attrsformat"];
+/// Longest wait for the decode where nobody heeds it: The Things Stack gives a webhook ten seconds for everything, and
+/// takes a slower answer for an outage.
+const UNHEEDED_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest header value journalled.
 const HEADER_BYTES_MAX: usize = 1024;
 
@@ -219,7 +222,12 @@ impl Inner {
             return Err(Answer::NotJournalled { detail });
         }
         // Stored from here on, whatever the decode says.
-        let outcome = tokio::time::timeout(self.limits.outcome_wait, waiter.outcome()).await;
+        let outcome_wait = if endpoint.is_relay() {
+            self.limits.outcome_wait.min(UNHEEDED_WAIT_MAX)
+        } else {
+            self.limits.outcome_wait
+        };
+        let outcome = tokio::time::timeout(outcome_wait, waiter.outcome()).await;
         let answer = outcome
             .ok()
             .flatten()
@@ -262,6 +270,24 @@ impl Endpoint {
         };
         let is_token = |given| tokens.iter().any(|token| credentials::equal(given, token));
         token.is_some_and(is_token)
+    }
+
+    /// Returns true where servers send in this format what devices or entities said. They can correct nothing, and take
+    /// anything but success for an outage: The Things Stack switches a webhook off after a few in a row, and with it
+    /// every other device of the application.
+    fn is_relay(&self) -> bool {
+        matches!(
+            self.format,
+            WireFormat::TtsV3 | WireFormat::ChirpstackV4 | WireFormat::Ngsi
+        )
+    }
+
+    /// Words an answer for who sends in this format.
+    pub(super) fn worded(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Decoded(outcome) if self.is_relay() => Answer::Kept(outcome),
+            answer => answer,
+        }
     }
 
     /// Counts what a request of this source was answered.

@@ -249,7 +249,7 @@ impl Inner {
             }
             self.journal(&endpoint, topic, &meta, &payload).await
         };
-        endpoint.settle(taken.await)
+        endpoint.worded(endpoint.settle(taken.await))
     }
 }
 

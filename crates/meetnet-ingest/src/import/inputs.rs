@@ -110,6 +110,19 @@ impl Input {
         self.bytes
     }
 
+    /// Returns the path of a document: in its archive where it is in one, else the file's.
+    pub(super) fn path_of<'n>(&self, document: &'n str) -> &'n str {
+        let inner = document.strip_prefix(self.shown().as_str());
+        inner
+            .and_then(|inner| inner.strip_prefix(':'))
+            .unwrap_or(document)
+    }
+
+    /// Returns the path of the file, for people.
+    pub(super) fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
     /// Returns the SHA-256 of the file as it lies there.
     pub(super) fn hash(&self) -> Result<[u8; 32], ImportError> {
         let shown = || self.path.display().to_string();

@@ -70,6 +70,18 @@ fn status() -> OperationsStatus {
                 rejects_total: 0,
                 last_error: None,
             },
+            SourceRow {
+                id: SourceId::new("archive"),
+                kind: SourceKind::Files,
+                connected: None,
+                silent: false,
+                messages_total: 0,
+                messages_per_minute: None,
+                unacked: 0,
+                last_message_at: None,
+                rejects_total: 0,
+                last_error: None,
+            },
         ],
         journal: JournalStatus {
             bytes: 1_000_000,
@@ -123,6 +135,7 @@ async fn the_page_says_how_the_daemon_is() {
     for text in [
         "lora",
         "not connected",
+        "by import",
         ">silent<",
         "12,345",
         ">678<",

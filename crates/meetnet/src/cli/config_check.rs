@@ -149,6 +149,13 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
                 let interval = DurationText(poll.options.interval);
                 writeln!(out, "               {}  every {interval}", poll.options.url)?;
             }
+            Transport::Files => {
+                let files = match declaration.topics.as_slice() {
+                    [] => "files".to_owned(),
+                    patterns => patterns.join("  "),
+                };
+                writeln!(out, "               {files}, by `meetnet import`")?;
+            }
             Transport::Http(http) => {
                 let token = if http.token.is_some() {
                     "with a token"

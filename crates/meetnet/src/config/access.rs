@@ -7,7 +7,7 @@ use meetnet_model::source::SecretRef;
 use toml::Spanned;
 
 use super::document::Document;
-use super::source::tls_pair;
+use super::source_mqtt::tls_pair;
 use super::{Located, raw};
 
 /// Who may use a listener. Passwords and the private key are read with the other secrets.

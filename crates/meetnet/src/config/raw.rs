@@ -8,7 +8,7 @@ use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::registry::WrittenDevice;
 use meetnet_model::source::{
     Constant, CsvDeclaration, MapEntry, PairsDeclaration, SecretRef, Sentinel, StationUnits,
-    TimeDeclaration, TimeIs, ValueRef,
+    TimeDeclaration, TimeIs, Validity, ValueRef,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -307,6 +307,8 @@ pub(super) struct Source {
     pub(super) attribution: Option<String>,
     pub(super) permission: Option<String>,
     pub(super) topics: Option<Spanned<Vec<String>>>,
+    // kind = "files"
+    pub(super) files: Option<Spanned<Vec<String>>>,
     pub(super) sensor_id: Option<ValueRef>,
     #[serde(default)]
     pub(super) hardware_id: bool,
@@ -317,6 +319,7 @@ pub(super) struct Source {
     pub(super) interval_s: Option<i64>,
     #[serde(default)]
     pub(super) sentinels: Vec<Sentinel>,
+    pub(super) valid: Option<Validity>,
     #[serde(default)]
     pub(super) constants: BTreeMap<String, Constant>,
     pub(super) reference_temperature: Option<f64>,
@@ -332,7 +335,7 @@ pub(super) struct Source {
     pub(super) registry: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) precedence: i32,
-    pub(super) silent_after: Option<DurationText>,
+    pub(super) silent_after: Option<Spanned<DurationText>>,
     // kind = "mqtt"; `url` of polled kinds, too
     pub(super) url: Option<Spanned<String>>,
     pub(super) username: Option<String>,

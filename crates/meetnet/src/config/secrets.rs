@@ -151,6 +151,7 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
             Transport::Mqtt(mqtt) => (&mqtt.password, mqtt.identity.as_ref()),
             Transport::Http(http) => (&http.token, None),
             Transport::Poll(poll) => (&poll.api_key, None),
+            Transport::Files => (&None, None),
         };
         let credential = named.as_ref().and_then(|secret| finder.find(secret));
         let tls_key = key.and_then(|(_, secret)| finder.find(secret));

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use meetnet_ingest::http::is_fixed_path;
-use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::licence::Licence;
 use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
@@ -17,8 +16,9 @@ use toml::Spanned;
 
 use super::document::{Document, Section};
 use super::hint::did_you_mean;
-use super::sections::{bytes, is_plain_name};
+use super::sections::is_plain_name;
 use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
+use super::source_mqtt::{self, MqttTransport};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
@@ -45,6 +45,8 @@ pub(crate) enum Transport {
     Http(HttpTransport),
     /// A polled API.
     Poll(Box<PollTransport>),
+    /// By `meetnet import` only.
+    Files,
 }
 
 /// What `kind` says.
@@ -53,6 +55,7 @@ enum Kind {
     Mqtt,
     Http,
     Polled(PolledKind),
+    Files,
 }
 
 impl Kind {
@@ -60,19 +63,10 @@ impl Kind {
         match text {
             "mqtt" => Some(Self::Mqtt),
             "http" => Some(Self::Http),
+            "files" => Some(Self::Files),
             other => PolledKind::parse(other).map(Self::Polled),
         }
     }
-}
-
-/// The broker connection, without its password and key.
-#[derive(Clone, Debug)]
-pub(crate) struct MqttTransport {
-    /// The client id is empty where it follows from the journal.
-    pub(crate) options: MqttOptions,
-    pub(crate) password: Option<Located<SecretRef>>,
-    /// The client's certificate (PEM), and where its key is found.
-    pub(crate) identity: Option<(Vec<u8>, Located<SecretRef>)>,
 }
 
 /// The push endpoint, without its token.
@@ -165,7 +159,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         (Some(text), _) => format(document, text),
         // What an API answers is known.
         (None, Kind::Polled(polled)) => Some(polled.format()),
-        (None, Kind::Mqtt | Kind::Http) => {
+        (None, Kind::Mqtt | Kind::Http | Kind::Files) => {
             let message = "the key `format` is missing; add it";
             document.problem(section_span.clone(), message);
             None
@@ -187,9 +181,10 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     let transport = match kind {
         Kind::Polled(polled) => source_poll::read(document, polled, &raw, &section_span)
             .map(|transport| Transport::Poll(Box::new(transport))),
-        Kind::Mqtt => mqtt(document, &raw, folder, &section_span)
+        Kind::Mqtt => source_mqtt::read(document, &raw, folder, &section_span)
             .map(|transport| Transport::Mqtt(Box::new(transport))),
         Kind::Http => Some(Transport::Http(http(document, &raw, format))),
+        Kind::Files => Some(Transport::Files),
     };
     let named_properties = source_poll::named_properties(&raw);
     let default_window = TimeWindow::default();
@@ -203,7 +198,11 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             ahead_us: window(raw.ahead, default_window.ahead_us),
         },
     };
-    let silent_after = raw.silent_after.map(|after| after.0);
+    if let (Some(after), Kind::Files) = (&raw.silent_after, kind) {
+        let message = "files come when somebody imports them, so their source is never silent; remove `silent_after`";
+        document.problem(after.span(), message);
+    }
+    let silent_after = raw.silent_after.map(|after| after.into_inner().0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
     let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
@@ -216,6 +215,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             Kind::Mqtt => SourceKind::Mqtt,
             Kind::Http => SourceKind::Http,
             Kind::Polled(_) => SourceKind::Poll,
+            Kind::Files => SourceKind::Files,
         },
         format: format?,
         // What is none is refused with the sources.
@@ -223,7 +223,12 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .unwrap_or_else(|| LicenceId::new(raw.licence.get_ref())),
         attribution: raw.attribution,
         permission: raw.permission,
-        topics: raw.topics.map(Spanned::into_inner).unwrap_or_default(),
+        // Each of the two is of one kind of sources.
+        topics: raw
+            .topics
+            .or(raw.files)
+            .map(Spanned::into_inner)
+            .unwrap_or_default(),
         sensor_id: raw.sensor_id,
         hardware_id: raw.hardware_id,
         time: raw.time,
@@ -231,6 +236,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         time_is: raw.time_is,
         interval_s: raw.interval_s,
         sentinels: raw.sentinels,
+        valid: raw.valid,
         constants: raw.constants,
         reference_temperature: raw.reference_temperature,
         pairs: raw.pairs,
@@ -307,7 +313,8 @@ fn devices(
 /// Reads the kind first: another version's kind has keys that this one does not know.
 fn kind(document: &mut Document<'_>, section: &Section<'_>) -> Option<(Kind, String)> {
     let Some((name, span)) = section.text("kind") else {
-        let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription) or kind = \"http\" (a push endpoint)";
+        let message = "the key `kind` is missing; write kind = \"mqtt\" (a subscription), kind = \"http\" (a push endpoint) or \
+                       kind = \"files\" (by `meetnet import` only)";
         document.problem(section.span(), message);
         return None;
     };
@@ -400,178 +407,4 @@ fn own_path(document: &mut Document<'_>, path: &Spanned<String>) {
         let message = "this path is there already; leave `path` out, or choose one that is not";
         document.problem(path.span(), message);
     }
-}
-
-fn mqtt(
-    document: &mut Document<'_>,
-    raw: &raw::Source,
-    folder: &Path,
-    section: &Range<usize>,
-) -> Option<MqttTransport> {
-    let (Some(url), Some(topics)) = (&raw.url, &raw.topics) else {
-        let missing = if raw.url.is_none() { "url" } else { "topics" };
-        document.problem(
-            section.clone(),
-            format!("the key `{missing}` is missing; add it"),
-        );
-        return None;
-    };
-    let parsed = match url.get_ref().parse::<Url>() {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            document.problem(url.span(), error.to_string());
-            return None;
-        }
-    };
-    let client_id = raw.client_id.as_ref().map_or("", |id| id.get_ref());
-    if let Some(id) = &raw.client_id
-        && id.get_ref().is_empty()
-    {
-        document.problem(
-            id.span(),
-            "an empty client id has no session; leave it out or name one",
-        );
-    }
-    let mut options = MqttOptions::new(parsed, client_id, topics.get_ref().clone());
-    options.username.clone_from(&raw.username);
-    if let Some(protocol) = &raw.protocol {
-        options.protocol = match protocol.get_ref().as_str() {
-            "auto" => ProtocolChoice::FiveOrThree,
-            "5" => ProtocolChoice::Five,
-            "3.1.1" => ProtocolChoice::Three,
-            _ => {
-                let message = "write \"auto\" (5, else 3.1.1), \"5\" or \"3.1.1\"";
-                document.problem(protocol.span(), message);
-                options.protocol
-            }
-        };
-    }
-    if let Some(qos) = &raw.qos {
-        options.qos = match qos.get_ref() {
-            0 => Qos::AtMostOnce,
-            1 => Qos::AtLeastOnce,
-            _ => {
-                let message = "write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2";
-                document.problem(qos.span(), message);
-                options.qos
-            }
-        };
-    }
-    if let Some(inflight_max) = raw.inflight_max {
-        options.inflight_max = inflight_max.get();
-    }
-    if let Some(size) = raw.envelope_bytes_max {
-        options.envelope_bytes_max = usize::try_from(size.0).unwrap_or(usize::MAX);
-    }
-    if let Some(size) = &raw.packet_bytes_max {
-        options.packet_bytes_max = u32::try_from(size.get_ref().0).unwrap_or(u32::MAX);
-    }
-    if let Some(size) = &raw.held_bytes_max {
-        let size = Some(Spanned::new(size.span(), *size.get_ref()));
-        options.held_bytes_max = bytes(document, size, options.held_bytes_max, 1 << 16);
-    }
-    for (from, to) in [
-        (raw.keep_alive, &mut options.keep_alive),
-        (raw.session_expiry, &mut options.session_expiry),
-        (raw.backoff_max, &mut options.backoff_max),
-    ] {
-        if let Some(text) = from {
-            *to = text.0;
-        }
-    }
-    options.retained = raw.retained.unwrap_or(options.retained);
-    options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
-    if let Some(path) = &raw.tls_ca
-        && let Some(pem) = read_file(document, path, folder)
-    {
-        options.tls_roots = TlsRoots::Pem(pem);
-    }
-    let identity = identity(document, raw, folder);
-    for (key, span) in [
-        ("tls_ca", raw.tls_ca.as_ref().map(Spanned::span)),
-        ("tls_cert", raw.tls_cert.as_ref().map(Spanned::span)),
-    ] {
-        if let Some(span) = span
-            && !options.url.tls
-        {
-            let message = format!(
-                "`{key}` has no meaning for this url; write mqtts:// or wss://, or remove it"
-            );
-            document.problem(span, message);
-        }
-    }
-    if let Err(error) = options.filters() {
-        let is_topic = matches!(error, OptionsError::Topic(_) | OptionsError::NoTopics);
-        let span = if is_topic {
-            topics.span()
-        } else {
-            section.clone()
-        };
-        document.problem(span, error.to_string());
-        // Its decoder would say the same of the topics once more.
-        return None;
-    }
-    let password = raw.password.as_ref();
-    Some(MqttTransport {
-        options,
-        password: password.map(|secret| document.secret(secret)),
-        identity,
-    })
-}
-
-/// Reads the certificate by which the broker knows us; its key is a secret and read later.
-fn identity(
-    document: &mut Document<'_>,
-    raw: &raw::Source,
-    folder: &Path,
-) -> Option<(Vec<u8>, Located<SecretRef>)> {
-    tls_pair(
-        document,
-        raw.tls_cert.as_ref(),
-        raw.tls_key.as_ref(),
-        folder,
-    )
-}
-
-/// Reads a certificate file (PEM), and where its private key is: each needs the other.
-pub(super) fn tls_pair(
-    document: &mut Document<'_>,
-    cert: Option<&Spanned<String>>,
-    key: Option<&Spanned<raw::Secret>>,
-    folder: &Path,
-) -> Option<(Vec<u8>, Located<SecretRef>)> {
-    match (cert, key) {
-        (None, None) => None,
-        (Some(path), Some(key)) => {
-            let key = document.secret(key);
-            Some((read_file(document, path, folder)?, key))
-        }
-        (Some(path), None) => {
-            let message = "`tls_cert` needs its key; add `tls_key = { file = \"…\" }`";
-            document.problem(path.span(), message);
-            None
-        }
-        (None, Some(key)) => {
-            let message = "`tls_key` needs its certificate; add `tls_cert = \"…\"`";
-            document.problem(key.span(), message);
-            None
-        }
-    }
-}
-
-fn read_file(
-    document: &mut Document<'_>,
-    path: &Spanned<String>,
-    folder: &Path,
-) -> Option<Vec<u8>> {
-    document.note_file(path.get_ref());
-    let file = folder.join(path.get_ref());
-    std::fs::read(&file)
-        .inspect_err(|error| {
-            document.problem(
-                path.span(),
-                format!("cannot read {}: {error}", file.display()),
-            );
-        })
-        .ok()
 }

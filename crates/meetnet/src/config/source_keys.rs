@@ -4,6 +4,7 @@
 pub(super) const KIND_KEYS: &[(&str, &[&[&str]])] = &[
     ("mqtt", &[MQTT_KEYS]),
     ("http", &[HTTP_KEYS]),
+    ("files", &[FILES_KEYS]),
     ("telraam", &[POLL_KEYS, TELRAAM_KEYS]),
     ("sensor-community", &[POLL_KEYS, SENSOR_COMMUNITY_KEYS]),
     ("ircel", &[POLL_KEYS, &["series", "layers"]]),
@@ -48,6 +49,9 @@ const HTTP_KEYS: &[&str] = &[
     "path",
     "requests_per_second_max",
 ];
+
+/// Keys of `kind = "files"`.
+const FILES_KEYS: &[&str] = &["files"];
 
 /// Keys of every kind that is polled.
 const POLL_KEYS: &[&str] = &[

@@ -4,6 +4,7 @@ use super::{Config, ConfigError, Environment, LakePlace, LogFormat, Transport};
 
 mod bad;
 mod examples;
+mod files;
 mod live;
 mod poll;
 mod s3;

@@ -187,7 +187,10 @@ pub(super) fn operations(
             .read()
             .into_iter()
             .map(|status| SourceRow {
-                connected: (status.kind != SourceKind::Http).then_some(status.connected),
+                connected: match status.kind {
+                    SourceKind::Mqtt | SourceKind::Poll => Some(status.connected),
+                    SourceKind::Http | SourceKind::Files => None,
+                },
                 kind: status.kind,
                 silent: status.silent,
                 messages_total: status.messages_total,

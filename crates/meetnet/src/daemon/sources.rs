@@ -72,6 +72,8 @@ pub(super) fn all(
                 cursors_dir: parts.cursors_dir.clone(),
                 journal_id: parts.journal_id.clone(),
             }),
+            // Whoever imports them brings them.
+            Transport::Files => {}
             Transport::Http(http) => sources.push.push(PushSource {
                 id,
                 format: source.declaration.format,

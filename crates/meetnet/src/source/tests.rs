@@ -85,6 +85,32 @@ fn a_topic_that_was_left_out_is_missed_where_there_are_topics() {
 }
 
 #[test]
+fn a_source_of_files_takes_the_sensor_from_their_names_and_no_time_is_too_old() {
+    let files = CONFIG
+        .replace(
+            "kind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"",
+            "kind = \"files\"",
+        )
+        .replace(
+            "topics = [\"zigbee2mqtt/{device}\"]",
+            "files = [\"{device}.json\"]",
+        )
+        .replace(
+            "licence",
+            "time = { pointer = \"/ts\", format = \"unix\" }\nlicence",
+        );
+    let trial = Trial::new(&config(&files), "balcony").unwrap();
+    let topic = trial.topic_of("history/2020/kitchen.json");
+    assert_eq!(topic, "kitchen.json");
+    let decoded = trial.decode(topic, &[], br#"{"ts": 1577836800, "t": 20}"#, RECEIVED_AT);
+    assert_eq!((decoded.row_count(), decoded.rejects.len()), (1, 0));
+    assert_eq!(trial.topic_of("kitchen.csv"), "");
+    // A subscription's messages have no names.
+    let subscribed = Trial::new(&config(CONFIG), "balcony").unwrap();
+    assert_eq!(subscribed.topic_of("zigbee2mqtt/kitchen"), "");
+}
+
+#[test]
 fn a_recording_that_is_too_old_is_told_how_to_be_tried() {
     let timed = CONFIG.replace(
         "licence",

@@ -1,10 +1,12 @@
 //! Decoding by a configured source, as the pipeline would, into nothing.
 
 use anyhow::{Context, bail};
-use meetnet_decode::{Decoded, Decoders, EnvelopeRef};
+use meetnet_decode::{Decoded, Decoders, EnvelopeRef, TopicPattern};
+use meetnet_ingest::import;
 use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
+use meetnet_model::source::SourceKind;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -15,6 +17,8 @@ pub(super) struct Trial {
     decoders: Decoders,
     source: SourceId,
     subscribes: bool,
+    /// What the paths of its files end in, where it is one of files.
+    patterns: Vec<TopicPattern>,
     has_hardware_ids: bool,
 }
 
@@ -47,13 +51,19 @@ impl Trial {
         OsRng
             .try_fill_bytes(&mut secret)
             .context("the system gives no random bytes")?;
-        let decoders = Decoders::new(&config.declarations, &PrivacyKey::new(secret))
-            .context("the declarations cannot be decoded by")?;
+        let key = PrivacyKey::new(secret);
+        let decoders = if declaration.kind == SourceKind::Files {
+            import::decoders(&config.declarations, declaration, &key)
+        } else {
+            Decoders::new(&config.declarations, &key)
+        };
+        let decoders = decoders.context("the declarations cannot be decoded by")?;
         let subscribes = config.sources.iter().any(|source| {
             source.declaration.id == id && matches!(source.transport, Transport::Mqtt(_))
         });
         Ok(Self {
             subscribes,
+            patterns: import::path_patterns(declaration),
             has_hardware_ids: !declaration.hardware_kinds().is_empty(),
             source: id,
             decoders,
@@ -77,6 +87,15 @@ impl Trial {
             received_at,
             truncated: false,
         })
+    }
+
+    /// Returns the topic under which the messages of a file arrive: what a source of files takes of its path.
+    pub(super) fn topic_of<'n>(&self, path: &'n str) -> &'n str {
+        let mut ends = self
+            .patterns
+            .iter()
+            .filter_map(|pattern| pattern.end_of(path));
+        ends.next().unwrap_or("")
     }
 
     /// Returns what a person may have forgotten of a message under `topic`.

@@ -20,6 +20,70 @@ licence = "CC0-1.0"
 map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
 "#;
 
+/// A source that is never asked and never listened to: nothing but files, whose names say which station they are of.
+const FILES: &str = r#"
+[http]
+listen = "127.0.0.1:0"
+[[source]]
+id = "loggers"
+kind = "files"
+format = "csv"
+files = ["monthly/{station}/{month}.csv", "{station}.csv"]
+sensor_id = "{station}"
+time = { field = "at", format = "unix" }
+licence = "CC-BY-4.0"
+map = [{ dataset = "heat", property = "air_temperature", field = "t" }]
+"#;
+
+#[test]
+fn a_source_of_files_has_neither_broker_nor_listener() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = dir.path().join("meetnet.toml");
+    std::fs::write(&config, FILES).expect("a file");
+    let config = config.display().to_string();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join("history").join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let table = "at,t\n1600000000,20\n1600000060,21\n";
+    let roof = write("roof.csv", table);
+    write("monthly/yard/2020-09.csv", table);
+    let other = write("notes.txt", table);
+    let checked = answer(&["config", "check", "--config", &config]);
+    assert!(
+        checked.contains("monthly/{station}/{month}.csv  {station}.csv, by `meetnet import`"),
+        "{checked}"
+    );
+    let tried = answer(&["source", "test", "loggers", &roof, "--config", &config]);
+    assert!(tried.contains("loggers-roof"), "{tried}");
+    let mut daemon = Running::start(&["run", "--config", &config]);
+    let rest = daemon.wait_for(" http=");
+    let portal = format!("http://{}", rest.split_whitespace().next().unwrap_or(""));
+    wait_until_ready(&portal);
+    // The same bytes under another name are rows of another station, whichever comes first.
+    let import = |file: &str| answer(&["import", "csv", file, "--config", &config]);
+    let said = import(&roof);
+    assert!(said.contains("heat: 2 new"), "{said}");
+    let said = import(&dir.path().join("history/monthly").display().to_string());
+    assert!(said.contains("heat: 2 new"), "{said}");
+    let said = import(&other);
+    assert!(said.contains("2 rejects: 2 unknown_topic"), "{said}");
+    let said = import(&roof);
+    assert!(
+        said.contains("2 rows were there from an earlier run"),
+        "{said}"
+    );
+    let sql = "SELECT sensor_id, count(*) AS n FROM heat GROUP BY sensor_id ORDER BY sensor_id";
+    assert_eq!(
+        answer(&["sql", "--url", &portal, sql]),
+        "sensor_id,n\r\nloggers-roof,2\r\nloggers-yard,2\r\n"
+    );
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
 fn lines(count: i64) -> String {
     let line = |at: i64| {
         format!(

@@ -267,3 +267,19 @@ fn lines_of_json_stand_alone() {
         "#]],
     );
 }
+
+#[test]
+fn a_column_says_which_rows_are_readings() {
+    check_source(
+        "format = 'csv'
+         sensor_id = { field = 'station' }
+         valid = { field = 'validity', is = ['V', 'R'] }
+         map = [ { dataset = 'air', property = 'no2', field = 'no2' } ]",
+        "station,no2,validity\na,0.0,V\nb,0.0,N\nc,0.0,\n",
+        expect![[r#"
+            air sensor_id=ns-a property=no2 time=2026-06-01T12:00:00Z value=0
+            not_valid: the message is not `valid` as the source declares it: see `validity`
+            not_valid: the message is not `valid` as the source declares it: see `validity`
+        "#]],
+    );
+}

@@ -2,6 +2,7 @@ mod bodies;
 mod declarations;
 mod language;
 mod sensor_and_time;
+mod validity;
 mod values;
 
 use expect_test::Expect;

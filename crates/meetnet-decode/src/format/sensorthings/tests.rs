@@ -295,3 +295,24 @@ fn declarations_that_cannot_work_are_refused() {
     expect!["source `test`: format `sensorthings` sends one value at a time, so it fills long datasets; dataset `traffic` is wide"]
         .assert_eq(&try_decoders(wide).unwrap_err().to_string());
 }
+
+#[test]
+fn the_quality_of_a_result_may_say_that_it_is_none() {
+    let source = format!("valid = {{ pointer = '/resultQuality', is_not = ['BAD'] }}\n{CITY}");
+    let observation = |quality: &str| {
+        format!(r#"{{"result": 0, {AT}, "Datastream": {{"@iot.id": 1}} {quality}}}"#)
+    };
+    let body = format!(
+        "[{}, {}, {}]",
+        observation(r#", "resultQuality": "BAD""#),
+        observation(r#", "resultQuality": "GOOD""#),
+        observation("")
+    );
+    let row = "heat sensor_id=ns-1 property=air_temperature time=2026-06-01T11:00:00Z value=0\n";
+    assert_eq!(
+        decode(&source, "v1.1/Observations", &body),
+        format!(
+            "{row}{row}not_valid: the message is not `valid` as the source declares it: see `/resultQuality`\n"
+        )
+    );
+}

@@ -1,5 +1,7 @@
 //! Every answer, asked for over a real connection.
 
+use std::time::Duration;
+
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::WireFormat;
@@ -103,6 +105,64 @@ async fn some_rows_rejected() {
     ] {
         assert!(reply.body.contains(part), "{part}: {}", reply.body);
     }
+    assert_eq!(server.sink.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_passes_messages_on_is_told_of_success_once_they_are_kept() {
+    // Each of them switches off, or sends again, what is not answered with success.
+    for format in [
+        WireFormat::TtsV3,
+        WireFormat::ChirpstackV4,
+        WireFormat::Ngsi,
+    ] {
+        let server = testing::serving(vec![source("relay", format)]).await;
+        let without_codec = OutcomeReject {
+            reason: RejectReason::NoDecodedPayload,
+            message: "the uplink has no decoded payload".to_owned(),
+            item: None,
+        };
+        server.decode_next(Outcome {
+            accepted: 0,
+            rejects: vec![without_codec],
+            unlisted: 0,
+        });
+        let reply = server.post("/ingest/v1/relay", &[JSON], b"{}").await;
+        assert_eq!(reply.status, 200, "{format:?}: {}", reply.body);
+        assert!(
+            reply.headers.contains("content-type: application/json"),
+            "{}",
+            reply.headers
+        );
+        // Whoever tries it by hand still sees what is wrong.
+        for part in ["\"rejected\":1", "no_decoded_payload", "\"status\":200"] {
+            assert!(reply.body.contains(part), "{part}: {}", reply.body);
+        }
+        server.decode_next(Outcome {
+            accepted: 1,
+            ..Outcome::default()
+        });
+        let reply = server.post("/ingest/v1/relay", &[JSON], b"{}").await;
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{format:?}");
+        let status = server.statuses.read_one(&SourceId::new("relay")).unwrap();
+        assert_eq!((status.acked_total, status.refused_total), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_passes_messages_on_does_not_wait_for_a_decode_that_it_does_not_heed() {
+    let patient = PushLimits {
+        outcome_wait: Duration::from_secs(600),
+        ..limits()
+    };
+    let sources = vec![source("relay", WireFormat::TtsV3)];
+    let server = testing::server(sources, true, patient, 10).await;
+    // Nobody decodes, and the stack gives up after ten seconds.
+    let reply = server.post("/ingest/v1/relay", &[JSON], b"{}");
+    let reply = tokio::time::timeout(Duration::from_secs(8), reply).await;
+    let reply = reply.expect("an answer in time");
+    assert_eq!(reply.status, 204);
+    assert!(reply.headers.contains("meetnet-pending: true"));
     assert_eq!(server.sink.taken().len(), 1);
 }
 

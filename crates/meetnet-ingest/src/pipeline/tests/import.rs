@@ -158,6 +158,40 @@ fn a_row_without_a_time_of_its_own_is_refused() {
 }
 
 #[test]
+fn the_name_of_a_file_says_which_station_it_is_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let of_files = |file: &PathBuf| {
+        let import = import("timed", std::slice::from_ref(file));
+        let source = SourceDeclaration {
+            kind: SourceKind::Files,
+            topics: vec!["{station}.json".to_owned()],
+            sensor_id: Some(ValueRef::Template("{station}".to_owned())),
+            ..import.source.clone()
+        };
+        Import {
+            source,
+            topic: String::new(),
+            ..import
+        }
+    };
+    let text = lines(1_600_000_000_000, 10, 20.0);
+    let [roof, yard] = ["roof.json", "yard.json"].map(|name| folder.path().join(name));
+    std::fs::write(&roof, &text).unwrap();
+    std::fs::write(&yard, &text).unwrap();
+    // The same bytes are other rows under another name, and the same ones in another folder.
+    let of_roof = imported(&daemon, of_files(&roof));
+    let of_yard = imported(&daemon, of_files(&yard));
+    assert_eq!(of_heat(&of_roof).inserted, 10);
+    assert_eq!(of_heat(&of_yard).inserted, 10, "{of_yard:?}");
+    let moved = folder.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::rename(&roof, moved.join("roof.json")).unwrap();
+    let again = imported(&daemon, of_files(&moved.join("roof.json")));
+    assert_eq!((again.id, again.resumed), (of_roof.id, 10));
+}
+
+#[test]
 fn rows_made_before_an_erasure_are_not_taken_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

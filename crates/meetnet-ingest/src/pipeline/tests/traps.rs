@@ -1,6 +1,6 @@
 //! What goes wrong with sensors in the field, and what becomes of it: value, quality and reject, from the bytes to the table.
 
-use meetnet_model::source::Sentinel;
+use meetnet_model::source::{Sentinel, Validity};
 use meetnet_model::time::format_rfc3339;
 
 use super::*;
@@ -35,6 +35,10 @@ fn trapped() -> Arc<Declarations> {
                 WireFormat::Json,
                 vec![
                     map("air", "pm10", "/pm10", "ug/m3"),
+                    map("air", "no2", "/no2", "ug/m3").where_valid(Validity {
+                        pointer: Some("/no2_ok".to_owned()),
+                        ..Validity::default()
+                    }),
                     map("heat", "relative_humidity", "/h", "%"),
                 ],
             )
@@ -171,6 +175,20 @@ fn small_negatives_and_zeros_stay_and_sentinels_go() {
     let rows = outcome(&messages);
     assert_eq!(rows[..2], ["pm10 -0.4 1", "pm10 0 1"]);
     assert_eq!(rows[2..], ["relative_humidity 40 1"; 5]);
+}
+
+#[test]
+fn a_zero_that_is_no_reading_is_a_reject() {
+    let flags = ["true", "false", "1", "0"];
+    let mut ago = 0;
+    let messages = flags.map(|flag| {
+        ago += 1_000;
+        of_logger(ago, &format!(r#""no2": 0.0, "no2_ok": {flag}"#))
+    });
+    assert_eq!(
+        outcome(&messages),
+        ["no2 0 1", "no2 0 1", "not_valid", "not_valid"]
+    );
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn passwords_of_flight_do_not_cross_the_network_as_they_are() {
 fn what_comes_later_is_said_to_come_later() {
     check(
         "[[source]]\nid = \"t\"\nkind = \"poll\"\nsegments = [1]\n",
-        "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, telraam, sensor-community, ircel, opensensemap; remove the source",
+        "city/meetnet.toml:3: kind `poll` is not in this version, which knows mqtt, http, files, telraam, sensor-community, ircel, opensensemap; remove the source",
     );
 }
 

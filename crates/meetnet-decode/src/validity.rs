@@ -1,0 +1,99 @@
+//! Whether a value is a reading: what a source declares to say so, beside the value or in its own range.
+//!
+//! A device that has no reading sends something nevertheless, often zero, and says beside it that it is none. Then the
+//! value must not become a row, however plausible it looks. What is implausible is another matter: quality flags it.
+
+use std::ops::RangeInclusive;
+
+use meetnet_model::source::{Mark, Place, Validity as Declared};
+
+use crate::error::SetupProblem;
+use crate::fields::{Fields, Raw, Slot, WantedPlaces};
+use crate::json::read::{self, Reading};
+
+/// What a source declares, compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Validity {
+    slot: Slot,
+    /// The pointer or name, for messages.
+    name: Box<str>,
+    /// Whether that is the value itself.
+    is_own: bool,
+    is: Vec<Mark>,
+    is_not: Vec<Mark>,
+    range: Option<RangeInclusive<f64>>,
+}
+
+impl Validity {
+    /// Compiles a declaration; `own` is the place of the value that it is of, where it is of one.
+    pub(crate) fn compile(
+        declared: &Declared,
+        own: Option<Place<'_>>,
+        places: &mut dyn WantedPlaces,
+    ) -> Result<Self, SetupProblem> {
+        if declared.names_two_places() {
+            return Err(SetupProblem::OnePlace);
+        }
+        let place = declared.place();
+        let at = place.or(own).ok_or(SetupProblem::ValidityPlace)?;
+        let is = match (declared.asks_nothing(), place) {
+            (false, _) => declared.is.clone(),
+            (true, Some(_)) => vec![Mark::Bool(true)],
+            (true, None) => return Err(SetupProblem::ValidityOfNothing),
+        };
+        Ok(Self {
+            slot: places.want(at)?,
+            name: at.to_string().into(),
+            is_own: place.is_none(),
+            is,
+            is_not: declared.is_not.clone(),
+            range: range(declared)?,
+        })
+    }
+
+    /// Returns true where a message says that it is a reading, or asks nothing of what it does not say.
+    pub(crate) fn holds(&self, fields: &Fields<'_, '_>) -> bool {
+        let raw = fields.raw(self.slot);
+        if self.is_not.iter().any(|mark| stands_there(mark, raw)) {
+            return false;
+        }
+        if !self.is.is_empty() && !self.is.iter().any(|mark| stands_there(mark, raw)) {
+            return false;
+        }
+        let Some(range) = &self.range else {
+            return true;
+        };
+        matches!(read::number(raw), Reading::Value(number) if range.contains(&number))
+    }
+
+    /// Returns what a reject says of `what`.
+    pub(crate) fn fault(&self, what: &str) -> String {
+        let fault = format!("{what} is not `valid` as the source declares it");
+        if self.is_own {
+            fault
+        } else {
+            format!("{fault}: see `{}`", self.name)
+        }
+    }
+}
+
+fn range(declared: &Declared) -> Result<Option<RangeInclusive<f64>>, SetupProblem> {
+    if declared.min.is_none() && declared.max.is_none() {
+        return Ok(None);
+    }
+    let min = declared.min.unwrap_or(f64::NEG_INFINITY);
+    let max = declared.max.unwrap_or(f64::INFINITY);
+    if min.is_nan() || max.is_nan() || min > max {
+        return Err(SetupProblem::ValidityRange);
+    }
+    Ok(Some(min..=max))
+}
+
+/// Returns true where a mark stands in a message, however it is written there.
+fn stands_there(mark: &Mark, raw: Option<Raw<'_>>) -> bool {
+    match mark {
+        Mark::Bool(mark) => read::boolean(raw) == Reading::Value(*mark),
+        Mark::Number(mark) => read::number(raw) == Reading::Value(*mark),
+        Mark::Text(mark) => matches!(read::text(raw), Reading::Value(text) if *text == **mark),
+    }
+}
