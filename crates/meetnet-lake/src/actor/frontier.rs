@@ -39,11 +39,16 @@ impl Frontier {
             return;
         }
         if self.series.len() >= SERIES_MAX {
-            self.series.clear();
-            self.forgotten_below = next_row;
+            self.forget(next_row);
         }
         self.series
             .insert(series.into(), Newest { time, known: false });
+    }
+
+    /// Forgets every series; `next_row` is the number behind all hot rows. Look-ups fill the map again.
+    pub(super) fn forget(&mut self, next_row: u64) {
+        self.series.clear();
+        self.forgotten_below = next_row;
     }
 
     /// Takes a complete look-up in committed files into account; `oldest_hot` is the number of the oldest hot row.
