@@ -2,10 +2,10 @@
 //!
 //! `journal -> [decode -> quality -> apply -> publish] -> lake`, and back: checkpoint, trim.
 //!
-//! One thread; while it replays, others decode ahead of it (`ahead`). It reads the journal whether the frames are a second or a restart old, so live operation and recovery
-//! are one path and the tables are a function of the journal. Readers see both as they go: a restart shows what is
-//! committed, then more and more of what is not. Where hot rows are full it stops reading; the journal fills, and at its
-//! limit the sources withhold their acknowledgements.
+//! One thread; while it replays, others decode ahead of it (`ahead`). It reads the journal whether the frames are a second or a
+//! restart old, so live operation and recovery are one path and the tables are a function of the journal. Readers see both as
+//! they go: a restart shows what is committed, then more and more of what is not. Where hot rows are full it stops reading; the
+//! journal fills, and at its limit the sources withhold their acknowledgements.
 
 mod ahead;
 mod checkpoint;

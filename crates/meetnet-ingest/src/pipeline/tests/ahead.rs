@@ -57,7 +57,7 @@ fn fill(daemon: &Daemon, rng: &mut StdRng) -> Sequence {
             let declarations = declarations_reading(pointer).to_bytes();
             daemon.journal.append_declarations(&declarations).unwrap();
         }
-        let ts = first_ms + 60_000 * rng.random_range(0..40);
+        let ts = first_ms + 60_000 * rng.random_range(0..40_i64);
         let value = rng.random_range(0..5);
         let (source, body) = match rng.random_range(0..10) {
             0 => ("timed", "{\"ts\":".to_owned()),
