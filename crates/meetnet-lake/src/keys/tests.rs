@@ -28,7 +28,7 @@ fn some_lists(rng: &mut StdRng, count: usize) -> Vec<List> {
     };
     (0..count)
         .map(|_| {
-            let length = rng.random_range(0..4);
+            let length = rng.random_range(0..4_usize);
             let list = (0..length).map(|_| value(rng)).collect();
             rng.random_bool(0.8).then_some(list)
         })

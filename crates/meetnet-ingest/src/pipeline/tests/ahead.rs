@@ -58,7 +58,7 @@ fn fill(daemon: &Daemon, rng: &mut StdRng) -> Sequence {
             daemon.journal.append_declarations(&declarations).unwrap();
         }
         let ts = first_ms + 60_000 * rng.random_range(0..40_i64);
-        let value = rng.random_range(0..5);
+        let value = rng.random_range(0..5_i64);
         let (source, body) = match rng.random_range(0..10) {
             0 => ("timed", "{\"ts\":".to_owned()),
             1 => ("timed", format!("{{\"t\":{value}}}")),

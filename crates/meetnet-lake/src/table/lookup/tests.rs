@@ -158,7 +158,7 @@ fn a_look_up_finds_what_reading_everything_finds() {
         }
         let mut scene = Scene::new(files, superseded);
         // Of many keys pages are gone through one by one, of few the keys are.
-        let (unknown, share) = [(40, 0.3), (2, 0.02)][rng.random_range(0..2)];
+        let (unknown, share) = [(40, 0.3), (2, 0.02)][rng.random_range(0..2_usize)];
         let mut asked: BTreeSet<Key> = some_keys(rng, unknown, 0..110).into_iter().collect();
         asked.extend(
             scene
@@ -263,7 +263,7 @@ fn rows_that_are_read_on_are_those_that_are_read_one_by_one() {
         let schemas =
             [vec![0, 2, 3], vec![3]].map(|columns| Arc::new(whole.project(&columns).unwrap()));
         for _ in 0..30 {
-            let file = Arc::clone(&scene.files[rng.random_range(0..2)]);
+            let file = Arc::clone(&scene.files[rng.random_range(0..2_usize)]);
             let schema = &schemas[usize::from(rng.random_bool(0.2))];
             // Mostly ahead, in steps of some rows, with holes.
             let first = rng.random_range(0..count as u32);

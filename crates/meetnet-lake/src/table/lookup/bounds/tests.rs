@@ -18,7 +18,7 @@ fn pages_of_each_key_are_those_that_looking_at_every_page_finds() {
         let rng = &mut StdRng::seed_from_u64(seed);
         let count = rng.random_range(1..150);
         // Of few minutes: equal keys over several pages.
-        let minutes = [3, 60][rng.random_range(0..2)];
+        let minutes = [3, 60][rng.random_range(0..2_usize)];
         let mut keys = some_keys(rng, count, 0..minutes);
         // Bounds hold whatever the order of the rows is.
         if rng.random_bool(0.7) {
