@@ -315,9 +315,22 @@ impl DupWindows {
         payload: &[u8],
         sequence: Sequence,
     ) {
-        if packet_id == 0 {
-            return;
+        if packet_id != 0 {
+            let hash = payload_hash(payload);
+            self.observe_hashed(source, epoch, packet_id, topic, hash, sequence);
         }
+    }
+
+    /// The same for a frame of QoS 1, the hash of whose payload is known: that is most of the work.
+    pub(crate) fn observe_hashed(
+        &self,
+        source: &SourceId,
+        epoch: u32,
+        packet_id: u16,
+        topic: &str,
+        payload_hash: [u8; 16],
+        sequence: Sequence,
+    ) {
         let window = self.window(source);
         let mut window = lock(&window);
         let epoch = Epoch::from_frame(epoch);
@@ -327,7 +340,7 @@ impl DupWindows {
             window.clear();
         }
         window.recovered_epoch = Some(epoch);
-        window.journalled(packet_id, topic, payload_hash(payload), sequence);
+        window.journalled(packet_id, topic, payload_hash, sequence);
     }
 
     /// Returns the window of a source, made empty on first use.

@@ -2,11 +2,12 @@
 //!
 //! `journal -> [decode -> quality -> apply -> publish] -> lake`, and back: checkpoint, trim.
 //!
-//! One thread. It reads the journal whether the frames are a second or a restart old, so live operation and recovery
-//! are one path and the tables are a function of the journal. Readers see both as they go: a restart shows what is
-//! committed, then more and more of what is not. Where hot rows are full it stops reading; the journal fills, and at its
-//! limit the sources withhold their acknowledgements.
+//! One thread; while it replays, others decode ahead of it (`ahead`). It reads the journal whether the frames are a second or a
+//! restart old, so live operation and recovery are one path and the tables are a function of the journal. Readers see both as
+//! they go: a restart shows what is committed, then more and more of what is not. Where hot rows are full it stops reading; the
+//! journal fills, and at its limit the sources withhold their acknowledgements.
 
+mod ahead;
 mod checkpoint;
 mod erase;
 mod group;
@@ -46,6 +47,9 @@ use crate::outcomes::OutcomeRegistry;
 #[cfg(test)]
 mod tests;
 
+/// Threads that decode ahead in a replay, where there are processors: applying in order does not keep up with more.
+const REPLAY_THREADS_MAX: usize = 3;
+
 /// What the pipeline works with.
 pub struct PipelineOptions {
     /// Whose the tables are, and when they commit.
@@ -67,6 +71,9 @@ pub struct PipelineLimits {
     pub checkpoint_pause: Duration,
     /// What quality tests remember is written by the pipeline itself up to so many bytes; beyond, beside it.
     pub history_inline_bytes_max: usize,
+    /// Threads that decode beside the pipeline's own while it replays the journal, at most. Each adds two groups, and what is
+    /// decoded of them, to what is in memory.
+    pub replay_threads_max: usize,
 }
 
 impl PipelineOptions {
@@ -87,8 +94,14 @@ impl Default for PipelineLimits {
             idle_tick: Duration::from_secs(1),
             checkpoint_pause: Duration::from_secs(5),
             history_inline_bytes_max: 1 << 20,
+            replay_threads_max: other_processors().min(REPLAY_THREADS_MAX),
         }
     }
+}
+
+/// Processors beside the one that the pipeline has.
+fn other_processors() -> usize {
+    std::thread::available_parallelism().map_or(0, |processors| processors.get() - 1)
 }
 
 /// Why the pipeline cannot start, or had to stop. After a stop only a restart helps: it rebuilds from journal and lake.

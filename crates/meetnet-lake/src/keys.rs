@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    make_comparator, new_null_array,
+    Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray, make_comparator, new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::SortOptions;
@@ -154,15 +154,48 @@ pub(crate) fn equal_rows(
 ) -> Result<BooleanBuffer, ArrowError> {
     let mut equal = BooleanBuffer::new_set(rows);
     for (left, right) in left.iter().zip(right) {
-        let of_column = if left.data_type().is_nested() {
-            let compare = make_comparator(left, right, SortOptions::default())?;
-            (0..rows).map(|row| compare(row, row).is_eq()).collect()
-        } else {
-            not_distinct(left, right)?.values().clone()
+        let lists = left.as_list_opt::<i32>().zip(right.as_list_opt::<i32>());
+        let of_column = match lists.filter(|(left, right)| have_same_shape(left, right)) {
+            Some((left, right)) => equal_lists(left, right)?,
+            None if left.data_type().is_nested() => {
+                let compare = make_comparator(left, right, SortOptions::default())?;
+                (0..rows).map(|row| compare(row, row).is_eq()).collect()
+            }
+            None => not_distinct(left, right)?.values().clone(),
         };
         equal &= &of_column;
     }
     Ok(equal)
+}
+
+/// Returns true where each list has as many values as the other one, or both are null: nearly always.
+fn have_same_shape(left: &ListArray, right: &ListArray) -> bool {
+    let is_same = |row| {
+        left.is_null(row) == right.is_null(row) && left.value_length(row) == right.value_length(row)
+    };
+    !left.values().data_type().is_nested() && (0..left.len()).all(is_same)
+}
+
+/// Returns per row whether two lists of the same shape say the same, comparing all their values at once.
+fn equal_lists(left: &ListArray, right: &ListArray) -> Result<BooleanBuffer, ArrowError> {
+    let values_of = |lists: &ListArray| {
+        let (first, last) = (lists.value_offsets()[0], lists.value_offsets()[lists.len()]);
+        lists
+            .values()
+            .slice(first as usize, (last - first) as usize)
+    };
+    let equal = not_distinct(&values_of(left), &values_of(right))?;
+    let equal = equal.values();
+    if equal.count_set_bits() == equal.len() {
+        return Ok(BooleanBuffer::new_set(left.len()));
+    }
+    let offsets = left.value_offsets();
+    let is_equal = |row: usize| {
+        let (start, length) = (offsets[row] - offsets[0], offsets[row + 1] - offsets[row]);
+        let values = equal.slice(start as usize, length as usize);
+        left.is_null(row) || values.count_set_bits() == values.len()
+    };
+    Ok((0..left.len()).map(is_equal).collect())
 }
 
 /// Returns values of statistics as a column of a key's type; null where there is none, or of another type.
@@ -202,3 +235,6 @@ pub(crate) fn partition_point(length: usize, below: impl Fn(usize) -> bool) -> u
     }
     low
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,14 @@ impl Taken {
             .collect()
     }
 
+    /// Counts the rejects, in the order of the journal.
+    pub(super) fn count_rejects(&self, counts: &RejectCounts) {
+        for reject in &self.rejects {
+            let lineage = &self.lineage[reject.envelope as usize];
+            counts.add(&lineage.source, lineage.sequence, reject);
+        }
+    }
+
     /// Tells waiting pushes what became of their body.
     pub(super) fn report(&self, outcomes: &OutcomeRegistry) {
         for (index, lineage) in self.lineage.iter().enumerate() {
@@ -182,14 +190,12 @@ pub(super) struct GroupDecoder {
     /// Ascending by envelope.
     replayed: Vec<Replayed>,
     meta: Vec<(Box<str>, Box<str>)>,
-    counts: RejectCounts,
 }
 
 impl GroupDecoder {
     pub(super) fn new(
         declarations: &Arc<Declarations>,
         key: &PrivacyKey,
-        counts: RejectCounts,
     ) -> Result<Self, DecodeSetupError> {
         let decoders = Decoders::new(declarations, key)?;
         let sources = declarations
@@ -220,7 +226,6 @@ impl GroupDecoder {
             topics: Vec::new(),
             replayed: Vec::new(),
             meta: Vec::new(),
-            counts,
         })
     }
 
@@ -317,10 +322,6 @@ impl GroupDecoder {
             rejects,
             unlisted,
         } = self.group.take();
-        for reject in &rejects {
-            let lineage = &self.lineage[reject.envelope as usize];
-            self.counts.add(&lineage.source, lineage.sequence, reject);
-        }
         rows.extend(self.reject_rows(&rejects));
         self.topics.clear();
         self.replayed.clear();

@@ -7,6 +7,10 @@
 //! the next one skips their frames. T does not move in a replay, unless an erasure moves it, with the state that belongs to
 //! it: so the history of the quality tests, the DUP windows and the rejects are rebuilt from the same frames.
 //!
+//! **Groups are decoded ahead** (`ahead`), and applied one after the other in the order of the journal: rows, their
+//! `recorded_at`, flags and rejects are those of a replay on one thread. What is decoded and not applied when it ends, for
+//! whatever reason, is lost like any memory: its frames are in the journal.
+//!
 //! **A frame that revises a committed row** masks it, as ever; the answer before was the committed one, with the position
 //! that says so. **An erasure** is met at its frame: what it takes away is shown until then, as it was before the crash,
 //! unless it had gone already.
@@ -19,6 +23,7 @@ use meetnet_lake::journal::Recovery;
 use meetnet_lake::lake::Lake;
 use meetnet_model::ids::Sequence;
 
+use super::ahead::{DecodeAhead, Turn};
 use super::run::{Runner, Step};
 use super::{PipelineError, Replayed};
 
@@ -100,7 +105,8 @@ impl Runner {
         let mut replayed = Replayed::default();
         self.lake.publish();
         let mut shown_at = self.lake.now();
-        while self.reader.position() < last {
+        let mut ahead = self.decode_ahead();
+        while !ahead.is_empty() || self.reader.position() < last {
             if self.erase_retry_at.is_some() {
                 self.observe_behind(last)?;
                 break;
@@ -111,12 +117,20 @@ impl Runner {
             let step = if self.is_full() {
                 Step::Full
             } else {
-                let bytes_max = self.options.limits.group_bytes_max;
-                let Some(group) = self.reader.read_group(bytes_max)? else {
-                    break;
-                };
-                replayed.frames += group.len() as u64;
-                replayed.applied += self.take_group(&group)?;
+                self.read_ahead(&mut ahead, last)?;
+                match ahead.next_turn(&mut self.decoder) {
+                    Some(Turn::Decoded(group, decoded)) => {
+                        replayed.frames += group.len() as u64;
+                        replayed.applied += self.take_decoded(&group, &decoded)?;
+                    }
+                    Some(Turn::Alone(group)) => {
+                        replayed.frames += group.len() as u64;
+                        replayed.applied += self.take_group(&group)?;
+                        // By what is in force now.
+                        ahead = self.decode_ahead();
+                    }
+                    None => break,
+                }
                 Step::Took
             };
             let now = self.lake.now();
@@ -134,5 +148,30 @@ impl Runner {
         }
         self.lake.publish();
         Ok(replayed)
+    }
+
+    fn decode_ahead(&self) -> DecodeAhead {
+        let threads_max = self.options.limits.replay_threads_max;
+        DecodeAhead::new(
+            threads_max,
+            self.decoder.decoders().declarations(),
+            &self.key,
+        )
+    }
+
+    /// Reads as many groups up to `last` as may wait. How many that are depends on nothing but limits and frames, so that
+    /// the files see the same operations whoever decodes faster.
+    fn read_ahead(&mut self, ahead: &mut DecodeAhead, last: Sequence) -> Result<(), PipelineError> {
+        let bytes_max = self.options.limits.group_bytes_max;
+        while ahead.has_room() && self.reader.position() < last {
+            match self.reader.read_group(bytes_max) {
+                Ok(Some(group)) => ahead.push(group),
+                Ok(None) => break,
+                // What was read before comes first; where the error stays, it comes again behind that.
+                Err(_) if !ahead.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }

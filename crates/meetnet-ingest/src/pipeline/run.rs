@@ -17,9 +17,10 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
 
+use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts};
+use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
@@ -120,7 +121,7 @@ impl Runner {
             read_declarations(&recovery.declarations, trimmed_through)?
         };
         let rejects = RejectCounts::default();
-        let decoder = new_decoder(&in_force, &key, &rejects, trimmed_through)?;
+        let decoder = new_decoder(&in_force, &key, trimmed_through)?;
         lake.open_missing(&in_force)?;
         let history = read_history(&journal, trimmed_through)?;
         if let Some(checkpoint) = &recovery.checkpoint {
@@ -396,8 +397,7 @@ impl Runner {
                 FrameKind::Declarations => {
                     applied += self.apply_decoded()?;
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
-                    self.decoder =
-                        new_decoder(&declarations, &self.key, &self.rejects, frame.sequence)?;
+                    self.decoder = new_decoder(&declarations, &self.key, frame.sequence)?;
                     if self.replaying {
                         // The tables have the newest form of their declarations already.
                         self.lake.open_missing(&declarations)?;
@@ -431,6 +431,29 @@ impl Runner {
         Ok(applied)
     }
 
+    /// Applies a recovered group that has been decoded before its turn, by the declarations in force now.
+    pub(super) fn take_decoded(
+        &mut self,
+        group: &FrameGroup,
+        decoded: &DecodedGroup,
+    ) -> Result<Applied, PipelineError> {
+        let observed = group.frames().filter(is_observed);
+        for (frame, hash) in observed.zip(&decoded.payload_hashes) {
+            self.dup_windows.observe_hashed(
+                &SourceId::new(frame.source),
+                frame.epoch,
+                frame.packet_id,
+                frame.topic,
+                *hash,
+                frame.sequence,
+            );
+        }
+        let applied = self.apply_taken(&decoded.taken)?;
+        self.lake
+            .advance(group.last_sequence(), group.last_recorded_at());
+        Ok(applied)
+    }
+
     pub(super) fn observe_recovered(&self, frame: &FrameRef<'_>) {
         if frame.kind == FrameKind::Envelope {
             self.dup_windows.observe_recovered(
@@ -446,6 +469,12 @@ impl Runner {
 
     fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
         let taken = self.decoder.take();
+        self.apply_taken(&taken)
+    }
+
+    /// Applies what the decoders in force have made of envelopes.
+    fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
+        taken.count_rejects(&self.rejects);
         let mut applied = Applied::default();
         for rows in &taken.rows {
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
@@ -552,9 +581,7 @@ fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declaration
 fn new_decoder(
     declarations: &Arc<Declarations>,
     key: &PrivacyKey,
-    rejects: &RejectCounts,
     sequence: Sequence,
 ) -> Result<GroupDecoder, PipelineError> {
-    GroupDecoder::new(declarations, key, rejects.clone())
-        .map_err(|source| PipelineError::Setup { sequence, source })
+    GroupDecoder::new(declarations, key).map_err(|source| PipelineError::Setup { sequence, source })
 }

@@ -22,6 +22,7 @@ use meetnet_testkit::files::FaultyFiles;
 use super::*;
 use crate::outcomes::Outcome;
 
+mod ahead;
 mod import;
 mod places;
 mod precedences;

@@ -50,8 +50,7 @@ impl Frontier {
             return;
         }
         if self.series.len() >= SERIES_MAX {
-            self.series.clear();
-            self.forgotten_below = next_row;
+            self.forget(next_row);
         }
         self.series
             .insert(series.into(), Newest { time, known: false });

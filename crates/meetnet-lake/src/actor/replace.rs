@@ -151,6 +151,10 @@ impl DatasetActor {
         if let Err(error) = self.exchange(&removed.collect(), &job.added, None) {
             return Ok(Admitted::Again(job, error));
         }
+        if [ERASE, REPAIR].contains(&job.operation) {
+            // It may say the times of rows that are gone. One far ahead would have every row of its series looked up.
+            self.frontier.forget(self.hot.next_row());
+        }
         self.version = job.log.version();
         self.log = Some(job.log);
         Ok(Admitted::Done)

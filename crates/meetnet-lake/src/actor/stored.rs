@@ -345,7 +345,7 @@ impl DatasetActor {
             stored.of_row.resize(incoming.declared.num_rows(), None);
             let batch = self
                 .reader
-                .read_columns(&found.file, &found.positions(), &value_schema)?;
+                .read_on(&found.file, &found.positions(), &value_schema)?;
             let compared = compare(&self.codec.value_columns, incoming, look_up, &found, &batch)
                 .map_err(self.arrow("compare rows of"))?;
             // Rows of the file that an incoming row differs from, and the places of their versions.

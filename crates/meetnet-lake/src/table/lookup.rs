@@ -6,6 +6,7 @@
 //! allocated or encoded per key or per stored row.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -16,8 +17,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
 use self::bounds::{FileBounds, KeyPages, Relation};
+use self::kept::Kept;
 use self::runs::KeyRuns;
-use super::read::{columns_of, conform, load_footer, select_ranges};
+use self::scan::Scan;
+use super::read::{by_group, columns_of, conform, load_footer, select_ranges};
 use crate::damage;
 use crate::error::LakeError;
 use crate::keys::KeyCodec;
@@ -25,10 +28,12 @@ use crate::snapshot::LiveFile;
 use crate::storage::{Access, TableFolder};
 
 mod bounds;
+mod kept;
 mod runs;
+mod scan;
 
-/// Footers kept in memory: about 200 KiB each for the largest files.
-const FOOTERS_MAX: usize = 256;
+/// Bytes of footers kept in memory: those of the largest files have about half a megabyte, and two where a dataset is wide.
+const FOOTERS_BYTES_MAX: usize = 32 << 20;
 /// Files whose bounds are kept in memory: about 200 bytes each.
 const BOUNDS_MAX: usize = 16_384;
 /// Rows decoded at once.
@@ -70,14 +75,15 @@ impl FileRows {
     }
 }
 
-/// Reads files of one table by key; keeps footers.
+/// Reads files of one table by key; keeps footers, and where it has read last.
 #[derive(Debug)]
 pub(crate) struct KeyReader {
     folder: TableFolder,
     declaration: Arc<DatasetDeclaration>,
     codec: Arc<KeyCodec>,
     bounds: HashMap<Arc<str>, Arc<FileBounds>>,
-    footers: HashMap<Arc<str>, Arc<Footer>>,
+    footers: Kept<Footer>,
+    scan: Option<Scan>,
 }
 
 /// What is known of a file that has been read from.
@@ -100,7 +106,8 @@ impl KeyReader {
             declaration,
             codec,
             bounds: HashMap::new(),
-            footers: HashMap::new(),
+            footers: Kept::new(FOOTERS_BYTES_MAX),
+            scan: None,
         }
     }
 
@@ -158,32 +165,39 @@ impl KeyReader {
             return Ok(found);
         }
         let input = self.folder.open(file, Access::Pages)?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.of_keys.clone());
-        let mask = ProjectionMask::roots(
-            builder.parquet_schema(),
-            self.codec.key_columns.iter().copied(),
-        );
-        let (groups, selection) = select_ranges(footer.metadata.metadata(), ranges.iter().cloned());
-        let reader = builder
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .with_row_groups(groups)
-            .with_row_selection(selection)
-            .build()
-            .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
-        let mut positions = ranges.into_iter().flatten();
+        let positions = Positions::new(&ranges);
+        // Rows that are read before the batch.
+        let mut read = 0;
         let mut here = here;
-        for batch in reader {
-            let runs = batch
-                .and_then(|batch| KeyRuns::new(&self.codec, &self.declaration, &batch))
-                .map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
-            let at: Vec<usize> = positions.by_ref().take(runs.rows()).collect();
-            // Keys before the first run of this batch are before those of the next ones, too.
-            here = &here[runs.first_near(&self.codec, wanted, here)..];
-            runs.find(&self.codec, wanted, here, newest, |index, rows| {
-                found.extend(at[rows].iter().map(|row| (*row as u32, index)));
-            });
+        // By row group: a batch of two would have texts of two dictionaries, and make one of them value by value.
+        for rows in by_group(footer.metadata.metadata(), ranges.iter().cloned()) {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                input.clone(),
+                footer.of_keys.clone(),
+            );
+            let mask = ProjectionMask::roots(
+                builder.parquet_schema(),
+                self.codec.key_columns.iter().copied(),
+            );
+            let reader = builder
+                .with_projection(mask)
+                .with_batch_size(BATCH_ROWS)
+                .with_row_groups(vec![rows.group])
+                .with_row_selection(rows.selection())
+                .build()
+                .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
+            for batch in reader {
+                let runs = batch
+                    .and_then(|batch| KeyRuns::new(&self.codec, &self.declaration, &batch))
+                    .map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
+                // Keys before the first run of this batch are before those of the next ones, too.
+                here = &here[runs.first_near(&self.codec, wanted, here)..];
+                runs.find(&self.codec, wanted, here, newest, |index, rows| {
+                    let rows = rows.map(|row| positions.in_file(read + row));
+                    found.extend(rows.map(|row| (row as u32, index)));
+                });
+                read += runs.rows();
+            }
         }
         Ok(found)
     }
@@ -240,15 +254,84 @@ impl KeyReader {
         }
     }
 
+    /// The same, for rows that follow those of the look-up before: what has been decoded for it is not decoded again.
+    pub(crate) fn read_on(
+        &mut self,
+        file: &Arc<LiveFile>,
+        rows: &[u32],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, LakeError> {
+        match rows.first() {
+            Some(first) if scan::pays(rows) => self
+                .read_scanned(file, *first as usize, rows, schema)
+                .map_err(|error| damage::diagnose(&self.folder, file, error)),
+            _ => self.read_columns(file, rows, schema),
+        }
+    }
+
+    fn read_scanned(
+        &mut self,
+        file: &Arc<LiveFile>,
+        first: usize,
+        rows: &[u32],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, LakeError> {
+        // It is put back where it has not failed.
+        let under_way = self.scan.take();
+        let mut scan = match under_way.filter(|scan| scan.comes_to(&file.path, schema, first)) {
+            Some(scan) => scan,
+            None => self.begin_scan(file, first, schema)?,
+        };
+        let taken = scan
+            .take(rows)
+            .map_err(LakeError::arrow("read", &self.declaration.id))?;
+        self.scan = Some(scan);
+        Ok(taken)
+    }
+
+    fn begin_scan(
+        &mut self,
+        file: &Arc<LiveFile>,
+        first: usize,
+        schema: &SchemaRef,
+    ) -> Result<Scan, LakeError> {
+        let footer = self.footer(file)?;
+        let input = self.folder.open(file, Access::Pages)?;
+        let metadata = footer.metadata.metadata();
+        let end = metadata.file_metadata().num_rows() as usize;
+        let (groups, selection) = select_ranges(metadata, std::iter::once(first..end));
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.metadata.clone());
+        let mask = columns_of(&builder, schema);
+        let reader = builder
+            .with_projection(mask)
+            .with_batch_size(scan::BATCH_ROWS)
+            .with_row_groups(groups)
+            .with_row_selection(selection)
+            .build()
+            .map_err(LakeError::parquet("read", &self.folder.shown(&file.path)))?;
+        Ok(Scan::new(&file.path, schema, reader, first))
+    }
+
+    /// Ends the reading that nothing has gone on with since this was last asked: it holds a file open and some megabytes.
+    pub(crate) fn rest(&mut self) {
+        if self.scan.as_mut().is_some_and(|scan| !scan.was_used()) {
+            self.scan = None;
+        }
+    }
+
     /// Forgets a file that is live no longer.
     pub(crate) fn forget(&mut self, path: &str) {
         self.bounds.remove(path);
         self.footers.remove(path);
+        // It may hold rows of that file, or of one that was replaced before.
+        self.scan = None;
     }
 
-    /// Forgets footers, which may take 50 MiB and are read again where a key is looked for in their files.
+    /// Forgets footers, which are read again where a key is looked for in their files.
     pub(crate) fn give_back(&mut self) {
-        self.footers = HashMap::new();
+        self.footers = Kept::new(FOOTERS_BYTES_MAX);
+        self.scan = None;
         self.bounds.shrink_to_fit();
     }
 
@@ -257,7 +340,7 @@ impl KeyReader {
     pub(crate) fn remembers(&self, path: &str) -> (bool, bool) {
         let (bounds, footer) = (
             self.bounds.contains_key(path),
-            self.footers.contains_key(path),
+            self.footers.contains(path),
         );
         (bounds || footer, footer)
     }
@@ -279,7 +362,7 @@ impl KeyReader {
 
     fn footer(&mut self, file: &Arc<LiveFile>) -> Result<Arc<Footer>, LakeError> {
         if let Some(footer) = self.footers.get(&file.path) {
-            return Ok(Arc::clone(footer));
+            return Ok(footer);
         }
         let unreadable =
             || LakeError::parquet("read the footer of", &self.folder.shown(&file.path));
@@ -291,13 +374,38 @@ impl KeyReader {
                 .map_err(LakeError::arrow("encode keys of", &self.declaration.id))?,
             metadata,
         };
+        let bytes = footer.metadata.metadata().memory_size() + footer.pages.bytes();
         let footer = Arc::new(footer);
-        if self.footers.len() >= FOOTERS_MAX {
-            self.footers.clear();
-        }
-        self.footers
-            .insert(Arc::clone(&file.path), Arc::clone(&footer));
+        self.footers.insert(&file.path, Arc::clone(&footer), bytes);
         Ok(footer)
+    }
+}
+
+/// Where rows of some ranges stand in a file.
+struct Positions<'a> {
+    ranges: &'a [Range<usize>],
+    /// By range: rows of those before it.
+    before: Vec<usize>,
+}
+
+impl<'a> Positions<'a> {
+    fn new(ranges: &'a [Range<usize>]) -> Self {
+        let mut rows = 0;
+        let before = ranges.iter().map(|range| {
+            let before = rows;
+            rows += range.len();
+            before
+        });
+        Self {
+            before: before.collect(),
+            ranges,
+        }
+    }
+
+    /// Returns the position in the file of a row, counted among those of the ranges.
+    fn in_file(&self, row: usize) -> usize {
+        let range = self.before.partition_point(|before| *before <= row) - 1;
+        self.ranges[range].start + row - self.before[range]
     }
 }
 

@@ -74,33 +74,69 @@ pub(crate) fn load_footer(
     ArrowReaderMetadata::load(file, options)
 }
 
-/// Returns the row groups that hold rows of `ranges` (ascending, apart), and which of their rows those are. Other groups are
-/// left alone: to skip all rows of one would still read the dictionaries of its columns.
-pub(crate) fn select_ranges(
+/// Rows of one row group.
+pub(crate) struct GroupRows {
+    /// Its number.
+    pub(crate) group: usize,
+    /// Rows that it has.
+    pub(crate) count: usize,
+    /// Which of them are meant: ascending, apart.
+    pub(crate) ranges: Vec<Range<usize>>,
+}
+
+impl GroupRows {
+    /// Returns the rows as a selection among those of the group.
+    pub(crate) fn selection(self) -> RowSelection {
+        RowSelection::from_consecutive_ranges(self.ranges.into_iter(), self.count)
+    }
+}
+
+/// Divides `ranges` (ascending, apart) of the rows of a file by row group. Groups that hold none are left out: to skip all rows
+/// of one would still read the dictionaries of its columns.
+pub(crate) fn by_group(
     metadata: &ParquetMetaData,
     ranges: impl IntoIterator<Item = Range<usize>>,
-) -> (Vec<usize>, RowSelection) {
+) -> Vec<GroupRows> {
     let mut ranges = ranges.into_iter();
     let mut next = ranges.next();
-    let (mut groups, mut selected) = (Vec::new(), Vec::new());
-    // Rows before the group: of the file, and of the groups that are read.
-    let (mut start, mut read) = (0, 0);
+    let mut groups = Vec::new();
+    let mut start = 0;
     for (index, group) in metadata.row_groups().iter().enumerate() {
-        let end = start + group.num_rows() as usize;
-        let before = selected.len();
+        let count = group.num_rows() as usize;
+        let end = start + count;
+        let mut here = Vec::new();
         while let Some(range) = next.clone().filter(|range| range.start < end) {
-            let from = range.start.max(start) - start;
-            selected.push(read + from..read + range.end.min(end) - start);
+            here.push(range.start.max(start) - start..range.end.min(end) - start);
             if range.end > end {
                 break;
             }
             next = ranges.next();
         }
-        if selected.len() > before {
-            groups.push(index);
-            read += end - start;
+        if !here.is_empty() {
+            groups.push(GroupRows {
+                group: index,
+                count,
+                ranges: here,
+            });
         }
         start = end;
+    }
+    groups
+}
+
+/// Returns the row groups that hold rows of `ranges` (ascending, apart), and which of their rows those are.
+pub(crate) fn select_ranges(
+    metadata: &ParquetMetaData,
+    ranges: impl IntoIterator<Item = Range<usize>>,
+) -> (Vec<usize>, RowSelection) {
+    let (mut groups, mut selected) = (Vec::new(), Vec::new());
+    // Rows of the groups before.
+    let mut read = 0;
+    for rows in by_group(metadata, ranges) {
+        let here = rows.ranges.into_iter();
+        selected.extend(here.map(|range| read + range.start..read + range.end));
+        groups.push(rows.group);
+        read += rows.count;
     }
     let selection = RowSelection::from_consecutive_ranges(selected.into_iter(), read);
     (groups, selection)

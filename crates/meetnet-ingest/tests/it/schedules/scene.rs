@@ -206,6 +206,8 @@ impl Life {
             // Ticks are steps of the schedule.
             idle_tick: Duration::MAX,
             checkpoint_pause: Duration::ZERO,
+            // A replay reads as far ahead on every machine.
+            replay_threads_max: 1,
             ..PipelineLimits::default()
         };
         let mut runner = Runner::open(

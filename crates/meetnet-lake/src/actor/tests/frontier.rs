@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actor::frontier::SERIES_MAX;
+use crate::table::quarantine::REPAIR;
 
 #[test]
 fn a_row_before_everything_stored_says_nothing_about_what_is_stored() {
@@ -119,4 +120,49 @@ fn series_whose_rows_have_gone_are_forgotten_and_what_is_hot_still_counts() {
     commit(&mut actor, 4);
     let (current, history) = read(&actor.snapshot(Sequence(4), 0));
     assert_eq!((current.len(), history.len()), (2, 0));
+}
+
+#[test]
+fn times_of_rows_that_were_taken_out_are_forgotten_and_hot_rows_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 10, Some(1.0))]);
+    commit(&mut actor, 1);
+    // In the month behind, so in a file of its own.
+    apply(&mut actor, &[row(2, 1_000, Some(1.0))]);
+    commit(&mut actor, 2);
+    let is_later = |file: &&Arc<LiveFile>| file.path.contains("month=2026-02");
+    let taken_out: Vec<_> = actor.files().iter().filter(is_later).cloned().collect();
+    assert_eq!(taken_out.len(), 1);
+    // Of another sensor, so that the file says nothing of this one.
+    let other = row(3, 2_000, Some(1.0));
+    let key = ("x".to_owned(), other.key.1, other.key.2);
+    apply(&mut actor, &[Row { key, ..other }]);
+    commit(&mut actor, 3);
+
+    let (rows, _) = batch(&[row(4, 1_000, Some(1.0))]);
+    let keys = actor.codec.keys(&rows.batch).unwrap();
+    let newest = |actor: &DatasetActor| {
+        let series = actor.codec.series(keys.row(0).data());
+        let newest = actor.frontier.newest(series);
+        newest.map(|time| (time - START) / MINUTE)
+    };
+    assert_eq!(apply(&mut actor, &[row(4, 1_000, Some(1.0))]).unchanged, 1);
+    assert_eq!(newest(&actor), Some(1_000));
+    // Hot while the file goes.
+    assert_eq!(apply(&mut actor, &[row(5, 500, Some(1.0))]).inserted, 1);
+    let job = actor.replace(taken_out, Vec::new(), REPAIR, 0).unwrap();
+    assert!(matches!(
+        actor.admit_replaced(job.run()),
+        Ok(Admitted::Done)
+    ));
+    assert_eq!(newest(&actor), None);
+    // Files alone would say that nothing is later than this row.
+    assert_eq!(apply(&mut actor, &[row(6, 300, Some(1.0))]).inserted, 1);
+    assert_eq!(newest(&actor), None);
+    commit(&mut actor, 6);
+    let applied = apply(&mut actor, &[row(7, 500, Some(1.0))]);
+    assert_eq!((applied.unchanged, applied.inserted), (1, 0), "{applied:?}");
+    assert_eq!(newest(&actor), Some(500));
 }

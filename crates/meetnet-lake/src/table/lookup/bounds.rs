@@ -98,6 +98,10 @@ impl FileBounds {
 }
 
 /// The pages of a file's key columns.
+///
+/// Bounds of sorted pages need not be sorted: `least` of a page that ends one sensor and begins the next takes its property from
+/// the second one. What is least of a page and all behind it is sorted, in whatever order the pages are, and so is what is
+/// greatest of a page and all before it.
 #[derive(Debug)]
 pub(super) struct KeyPages {
     pages: Vec<KeyPage>,
@@ -105,6 +109,10 @@ pub(super) struct KeyPages {
     least: Rows,
     /// By page: no key is greater.
     greatest: Rows,
+    /// By page: which page has the least `least`, among it and those behind it.
+    least_from: Vec<u32>,
+    /// By page: which page has the greatest `greatest`, among it and those before it.
+    greatest_to: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -138,11 +146,33 @@ impl KeyPages {
             None => (None, None),
         };
         let (least, greatest) = codec.bounds(pages.len(), bound_of)?;
+        let mut least_from: Vec<u32> = (0..pages.len() as u32).collect();
+        for page in (0..pages.len().saturating_sub(1)).rev() {
+            let behind = least_from[page + 1];
+            if least.row(behind as usize) < least.row(page) {
+                least_from[page] = behind;
+            }
+        }
+        let mut greatest_to: Vec<u32> = (0..pages.len() as u32).collect();
+        for page in 1..pages.len() {
+            let before = greatest_to[page - 1];
+            if greatest.row(before as usize).data() > greatest.row(page).data() {
+                greatest_to[page] = before;
+            }
+        }
         Ok(Self {
             pages,
             least,
             greatest,
+            least_from,
+            greatest_to,
         })
+    }
+
+    /// Memory, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let per_page = size_of::<KeyPage>() + 2 * size_of::<u32>();
+        self.least.size() + self.greatest.size() + self.pages.len() * per_page
     }
 
     /// Returns the row ranges, ascending, of pages that can hold one of the keys at `here`, or a later row of its series
@@ -154,22 +184,106 @@ impl KeyPages {
         here: &[usize],
         newest: &mut [Option<i64>],
     ) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for (page, bounds) in self.pages.iter().zip(self.least.iter().zip(&self.greatest)) {
-            let (least, greatest) = (bounds.0.data(), bounds.1.data());
+        let (Some(first), Some(last)) = (here.first(), here.last()) else {
+            return Vec::new();
+        };
+        // Ascending keys: no page before the first of the first one's, none behind the last of the last one's.
+        let start = self.first_page(wanted[*first].key);
+        let end = self.end_of_series(codec, wanted[*last].key);
+        let pages = if end.saturating_sub(start) > here.len() {
+            self.by_key(codec, wanted, here, newest)
+        } else {
+            self.by_page(start..end, codec, wanted, here, newest)
+        };
+        self.rows_of(pages)
+    }
+
+    /// Returns those of `span` that must be read. Cost: its pages, each times the logarithm of the keys.
+    fn by_page(
+        &self,
+        span: Range<usize>,
+        codec: &KeyCodec,
+        wanted: &[WantedKey<'_>],
+        here: &[usize],
+        newest: &mut [Option<i64>],
+    ) -> Vec<usize> {
+        let mut pages = Vec::new();
+        for page in span {
+            let (least, greatest) = self.bounds_of(page);
             let key = |at: usize| wanted[here[at]].key;
             let near = near(codec, here.len(), key, least, greatest);
             // Once a page is read, its rows say what its bounds do.
             let is_read = here[near].iter().any(|index| {
                 let wanted = &wanted[*index];
-                page.must_be_read(codec, wanted, least, &mut newest[*index])
+                self.pages[page].must_be_read(codec, wanted, least, &mut newest[*index])
             });
-            if !is_read {
-                continue;
+            if is_read {
+                pages.push(page);
             }
+        }
+        pages
+    }
+
+    /// Returns the pages that must be read, ascending. Cost: the keys, each times the logarithm of all pages.
+    fn by_key(
+        &self,
+        codec: &KeyCodec,
+        wanted: &[WantedKey<'_>],
+        here: &[usize],
+        newest: &mut [Option<i64>],
+    ) -> Vec<usize> {
+        let mut pages = Vec::new();
+        for index in here {
+            let (wanted, newest) = (&wanted[*index], &mut newest[*index]);
+            let end = match newest {
+                Some(_) => self.end_of_series(codec, wanted.key),
+                None => self.end_of_key(wanted.key),
+            };
+            for page in self.first_page(wanted.key)..end {
+                let (least, greatest) = self.bounds_of(page);
+                let is_near = wanted.key <= greatest && !is_before_series(codec, wanted.key, least);
+                if is_near && self.pages[page].must_be_read(codec, wanted, least, newest) {
+                    pages.push(page);
+                }
+            }
+        }
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    /// Returns the first page that may hold the key, or a greater one.
+    fn first_page(&self, key: &[u8]) -> usize {
+        let greatest = |page: usize| self.bounds_of(self.greatest_to[page] as usize).1;
+        partition_point(self.pages.len(), |page| greatest(page) < key)
+    }
+
+    /// Returns the page behind the last one that may hold the key, or a lesser one.
+    fn end_of_key(&self, key: &[u8]) -> usize {
+        let least = |page: usize| self.bounds_of(self.least_from[page] as usize).0;
+        partition_point(self.pages.len(), |page| least(page) <= key)
+    }
+
+    /// The same for the key and all greater ones of its series.
+    fn end_of_series(&self, codec: &KeyCodec, key: &[u8]) -> usize {
+        let least = |page: usize| self.bounds_of(self.least_from[page] as usize).0;
+        partition_point(self.pages.len(), |page| {
+            !is_before_series(codec, key, least(page))
+        })
+    }
+
+    fn bounds_of(&self, page: usize) -> (&[u8], &[u8]) {
+        (self.least.row(page).data(), self.greatest.row(page).data())
+    }
+
+    /// Returns the rows of pages, ascending; pages that follow each other are one range.
+    fn rows_of(&self, pages: Vec<usize>) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for page in pages {
+            let rows = &self.pages[page].rows;
             match ranges.last_mut() {
-                Some(last) if last.end == page.rows.start => last.end = page.rows.end,
-                _ => ranges.push(page.rows.clone()),
+                Some(last) if last.end == rows.start => last.end = rows.end,
+                _ => ranges.push(rows.clone()),
             }
         }
         ranges
@@ -232,9 +346,16 @@ fn near<'a>(
     least: &[u8],
     greatest: &[u8],
 ) -> Range<usize> {
-    // What lies between a key and a later one of its series begins with the series, and so does a bound between them.
-    let is_before = |key: &[u8]| key < least && !least.starts_with(codec.series(key));
-    let start = partition_point(count, |index| is_before(key(index)));
+    let start = partition_point(count, |index| is_before_series(codec, key(index), least));
     let end = partition_point(count, |index| key(index) <= greatest);
     start..end.max(start)
 }
+
+/// Returns true where a key and all later ones of its series are before a bound. What lies between a key and a later one of its
+/// series begins with the series, and so does a bound between them.
+fn is_before_series(codec: &KeyCodec, key: &[u8], least: &[u8]) -> bool {
+    key < least && !least.starts_with(codec.series(key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,20 +17,20 @@ use crate::table::files::{Partition, PartitionWriter};
 use crate::testing::{MINUTE, START, declaration};
 
 /// Sensor, property and minute.
-type Key = (String, &'static str, i64);
+pub(super) type Key = (String, &'static str, i64);
 
 const PROPERTIES: [&str; 3] = ["air_pressure", "air_temperature", "relative_humidity"];
 
 /// A table of some files, and what is in them.
-struct Scene {
-    reader: KeyReader,
-    files: Vec<Arc<LiveFile>>,
+pub(super) struct Scene {
+    pub(super) reader: KeyReader,
+    pub(super) files: Vec<Arc<LiveFile>>,
     keys: Vec<Vec<Key>>,
     _root: tempfile::TempDir,
 }
 
 /// Returns rows with these keys, in the file schema.
-fn rows(keys: &[Key]) -> RecordBatch {
+pub(super) fn rows(keys: &[Key]) -> RecordBatch {
     let schema = declaration().file_schema();
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
         let texts = |text: fn(&Key) -> &str| StringArray::from_iter_values(keys.iter().map(text));
@@ -46,7 +46,9 @@ fn rows(keys: &[Key]) -> RecordBatch {
             }
             (_, DataType::Int64) => Arc::new(Int64Array::from(vec![0; count])),
             (_, DataType::Int8) => Arc::new(Int8Array::from(vec![1; count])),
-            (_, DataType::Float64) => Arc::new(Float64Array::from(vec![1.5; count])),
+            (_, DataType::Float64) => Arc::new(Float64Array::from_iter_values(
+                (0..count).map(|row| row as f64),
+            )),
             (name, other) => panic!("no column of heat is {other}: {name}"),
         }
     });
@@ -57,6 +59,12 @@ fn rows(keys: &[Key]) -> RecordBatch {
 impl Scene {
     /// Writes a file of each list of keys, which is sorted here; `superseded` ones may hold a key more than once.
     fn new(mut keys: Vec<Vec<Key>>, superseded: bool) -> Self {
+        keys.iter_mut().for_each(|keys| keys.sort());
+        Self::of(keys, superseded)
+    }
+
+    /// The same in the order given.
+    pub(super) fn of(keys: Vec<Vec<Key>>, superseded: bool) -> Self {
         let root = tempfile::tempdir().unwrap();
         let folder = TableFolder::new(Arc::new(FolderStorage::new(root.path())), "heat");
         let declaration = declaration();
@@ -66,8 +74,7 @@ impl Scene {
             period: "2026-01".into(),
         };
         let mut files = Vec::new();
-        for keys in &mut keys {
-            keys.sort();
+        for keys in &keys {
             let mut writer = PartitionWriter::new(&folder, &declaration, &partition, None, 0);
             writer.write(&rows(keys)).unwrap();
             files.extend(writer.finish().unwrap().into_iter().map(Arc::new));
@@ -117,7 +124,7 @@ impl Scene {
 }
 
 /// Some keys of few sensors; minutes of one file lie in a span of their own.
-fn some_keys(rng: &mut StdRng, count: usize, minutes: std::ops::Range<i64>) -> Vec<Key> {
+pub(super) fn some_keys(rng: &mut StdRng, count: usize, minutes: std::ops::Range<i64>) -> Vec<Key> {
     let key = |_| {
         // A long text: statistics of pages hold the beginning only.
         let tail = if rng.random_bool(0.2) { 80 } else { 0 };
@@ -130,7 +137,7 @@ fn some_keys(rng: &mut StdRng, count: usize, minutes: std::ops::Range<i64>) -> V
 
 #[test]
 fn a_look_up_finds_what_reading_everything_finds() {
-    for seed in 0..150 {
+    for seed in 0..300 {
         println!("seed {seed}");
         let rng = &mut StdRng::seed_from_u64(seed);
         let superseded = rng.random_bool(0.3);
@@ -150,13 +157,15 @@ fn a_look_up_finds_what_reading_everything_finds() {
             }
         }
         let mut scene = Scene::new(files, superseded);
-        let mut asked: BTreeSet<Key> = some_keys(rng, 40, 0..110).into_iter().collect();
+        // Of many keys pages are gone through one by one, of few the keys are.
+        let (unknown, share) = [(40, 0.3), (2, 0.02)][rng.random_range(0..2_usize)];
+        let mut asked: BTreeSet<Key> = some_keys(rng, unknown, 0..110).into_iter().collect();
         asked.extend(
             scene
                 .keys
                 .iter()
                 .flatten()
-                .filter(|_| rng.random_bool(0.3))
+                .filter(|_| rng.random_bool(share))
                 .cloned(),
         );
         let asked: Vec<(Key, bool)> = asked
@@ -238,4 +247,63 @@ fn a_look_up_reads_a_page_or_two_of_a_series_however_long_it_is() {
         assert_eq!(found.newest, [Some(START + (minutes - 1) * MINUTE)]);
         assert_eq!(found.files[0].rows, [((minutes + 17) as u32, 0)]);
     }
+}
+
+/// What a scan reads is what a reader of single rows reads, in whatever steps it goes on.
+#[test]
+fn rows_that_are_read_on_are_those_that_are_read_one_by_one() {
+    for seed in 0..100 {
+        println!("seed {seed}");
+        let rng = &mut StdRng::seed_from_u64(seed);
+        // Some row groups of several batches each, in two files.
+        let count = rng.random_range(1..60);
+        let keys = (0..2).map(|_| some_keys(rng, count, 0..1_000)).collect();
+        let mut scene = Scene::new(keys, true);
+        let whole = declaration().file_schema();
+        let schemas =
+            [vec![0, 2, 3], vec![3]].map(|columns| Arc::new(whole.project(&columns).unwrap()));
+        for _ in 0..30 {
+            let file = Arc::clone(&scene.files[rng.random_range(0..2_usize)]);
+            let schema = &schemas[usize::from(rng.random_bool(0.2))];
+            // Mostly ahead, in steps of some rows, with holes.
+            let first = rng.random_range(0..count as u32);
+            let last = rng.random_range(first..count as u32).min(first + 20);
+            let rows: Vec<u32> = (first..=last)
+                .filter(|row| *row == first || rng.random_bool(0.7))
+                .collect();
+            let read = scene.reader.read_columns(&file, &rows, schema).unwrap();
+            let read_on = scene.reader.read_on(&file, &rows, schema).unwrap();
+            assert_eq!(read_on, read, "{rows:?}");
+            if rng.random_bool(0.1) {
+                scene.reader.rest();
+            }
+            if rng.random_bool(0.05) {
+                scene.reader.forget(&file.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn look_ups_in_the_order_of_a_file_decode_its_pages_once() {
+    let keys = (0..60).map(|minute| ("s1".to_owned(), PROPERTIES[0], minute));
+    let mut scene = Scene::new(vec![keys.collect()], false);
+    let file = Arc::clone(&scene.files[0]);
+    let schema = declaration().file_schema();
+    let begun = |scene: &Scene| scene.reader.scan.as_ref().map(Scan::begun_at);
+    for first in (0..60).step_by(4) {
+        let rows: Vec<u32> = (first..first + 4).collect();
+        scene.reader.read_on(&file, &rows, &schema).unwrap();
+        assert_eq!(begun(&scene), Some(0), "{first}");
+    }
+    // Rows before those begin anew; far apart, they are read by themselves.
+    scene.reader.read_on(&file, &[8, 9, 10], &schema).unwrap();
+    assert_eq!(begun(&scene), Some(8));
+    scene.reader.read_on(&file, &[2, 50], &schema).unwrap();
+    assert_eq!(begun(&scene), Some(8));
+    // It is kept for a while.
+    scene.reader.rest();
+    assert_eq!(begun(&scene), Some(8));
+    scene.reader.rest();
+    assert_eq!(begun(&scene), None);
 }
