@@ -338,10 +338,7 @@ impl KeyReader {
     /// Whether something of a file is remembered, and whether that is its footer.
     #[cfg(test)]
     pub(crate) fn remembers(&self, path: &str) -> (bool, bool) {
-        let (bounds, footer) = (
-            self.bounds.contains_key(path),
-            self.footers.contains(path),
-        );
+        let (bounds, footer) = (self.bounds.contains_key(path), self.footers.contains(path));
         (bounds || footer, footer)
     }
 
