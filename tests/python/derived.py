@@ -310,4 +310,5 @@ def main():
     print(json.dumps({"rows": rows, "wrong": wrong[:20]}))
 
 
-main()
+if __name__ == "__main__":
+    main()

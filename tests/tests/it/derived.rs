@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use meetnet_tests::daemon::Installation;
@@ -18,16 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(400);
 
 /// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset.
 async fn compare(installation: &Installation) -> Value {
+    agree(installation, "derived.py", &[]).await
+}
+
+/// Waits until a script of `tests/python` finds nothing wrong with the tables; returns what it counted there.
+pub(crate) async fn agree(installation: &Installation, script: &str, options: &[&str]) -> Value {
+    let lake = installation.lake();
+    let options = options.iter().map(Path::new);
+    let arguments: Vec<&Path> = [lake.as_path()].into_iter().chain(options).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let lake = installation.lake();
-        let found = python::run("derived.py", &[&lake]).unwrap();
+        let found = python::run(script, &arguments).unwrap();
         if found["wrong"].as_array().unwrap().is_empty() {
             return found["rows"].clone();
         }
         assert!(
             Instant::now() < deadline,
-            "{found:#}\n{}",
+            "{script}: {found:#}\n{}",
             installation.log_tail()
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
