@@ -16,6 +16,7 @@ mod files;
 mod flight;
 mod gathered;
 mod postgres;
+mod privacy;
 mod quality;
 mod readers;
 mod recordings;
