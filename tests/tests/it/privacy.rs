@@ -191,3 +191,48 @@ async fn each_kind_is_found_in_rejects_and_private_tables() {
     // And nothing of it is left.
     installation.succeed(&["privacy", "scan"]).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exact_places_are_no_findings_where_their_source_declares_them() {
+    let place = "[[source.device]]\nid = \"p\"\nlongitude = 4.70052\nlatitude = 50.87981\n";
+    let sources = format!(
+        "{}exact_location = true\nmunicipality = \"Leuven\"\n{place}",
+        source(&[])
+    );
+    let installation = Installation::new("", &sources).unwrap();
+    let daemon = installation.start().await.unwrap();
+    installation
+        .wait_for("SELECT count(*) FROM stations", 1)
+        .await
+        .unwrap();
+    let stored = installation
+        .sql("SELECT lon, lat, municipality FROM stations")
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::json!(stored),
+        serde_json::json!([[4.70052, 50.87981, "Leuven"]])
+    );
+    daemon.stop().unwrap();
+    let daemon = installation.start().await.unwrap();
+    let url = format!("http://{}", installation.http());
+    let said = installation
+        .succeed(&["privacy", "scan", "--url", &url])
+        .unwrap();
+    assert!(said.contains("no personal data"), "{said}");
+    // Who does not know the configuration sees what a place on the grid would not show.
+    let said = found(&scan(&["--url", &url]));
+    assert_says(
+        &said,
+        &["stations.lat: column"],
+        PersonalKind::Coordinates,
+        1,
+    );
+    daemon.stop().unwrap();
+    // Without the declaration the same rows are a leak.
+    let file = installation.folder().join("meetnet.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    fs::write(&file, config.replace("exact_location = true\n", "")).unwrap();
+    let said = found(&installation.run(&["privacy", "scan"]).unwrap());
+    assert_says(&said, &["column lat"], PersonalKind::Coordinates, 1);
+}

@@ -218,7 +218,8 @@ impl TelraamDecoder {
             if let (Some(segments), Some(features)) =
                 (&self.segments, fields.source_text(self.slots.features))
             {
-                return segments.decode(features, output);
+                let municipality = body.common.stations.municipality();
+                return segments.decode(features, municipality, output);
             }
             let listed = |slot| document.at(fields.span(slot));
             let rows = listed(self.slots.report).or_else(|| listed(self.slots.data));

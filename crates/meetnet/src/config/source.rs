@@ -206,7 +206,18 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     let silent_after = raw.silent_after.map(|after| after.0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
-    let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
+    if let Some(municipality) = &raw.municipality
+        && municipality.get_ref().trim().is_empty()
+    {
+        let message = "`municipality` is empty; write its name, or remove it";
+        document.problem(municipality.span(), message);
+    }
+    let has_map = !raw.map.is_empty();
+    let exact_location = raw.exact_location.as_ref();
+    let exact_location = exact_location
+        .is_some_and(|declared| is_exact(document, declared, format.map(|of| (of, has_map))));
+    let (devices, device_places) =
+        devices(document, raw.device, raw.registry, exact_location, folder);
     let declaration = SourceDeclaration {
         namespace: raw
             .namespace
@@ -243,6 +254,8 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .map(Spanned::<MapEntry>::into_inner)
             .collect(),
         devices,
+        municipality: raw.municipality.map(Spanned::into_inner),
+        exact_location,
         precedence: raw.precedence,
     };
     Some(ReadSource {
@@ -264,13 +277,14 @@ fn devices(
     document: &mut Document<'_>,
     written: Vec<Spanned<WrittenDevice>>,
     registry: Option<Spanned<String>>,
+    are_exact: bool,
     folder: &Path,
 ) -> (Vec<DeviceDeclaration>, Vec<Located<()>>) {
     let mut devices = Vec::new();
     let mut places = Vec::new();
     for device in written {
         let span = device.span();
-        match device.into_inner().declare() {
+        match device.into_inner().declare(are_exact) {
             Ok(device) => {
                 devices.push(device);
                 places.push(document.located((), span));
@@ -292,7 +306,7 @@ fn devices(
             return (devices, places);
         }
     };
-    match registry::read(&name, &text) {
+    match registry::read(&name, &text, are_exact) {
         Ok(registered) => {
             for RegisteredDevice { device, line } in registered {
                 devices.push(device);
@@ -302,6 +316,49 @@ fn devices(
         Err(faults) => document.problems(faults),
     }
     (devices, places)
+}
+
+/// Returns whether the places of a source are published as they are, where that may be; says why not where it may not.
+fn is_exact(
+    document: &mut Document<'_>,
+    declared: &Spanned<raw::ExactLocation>,
+    format: Option<(WireFormat, bool)>,
+) -> bool {
+    let consent = match declared.get_ref() {
+        raw::ExactLocation::Declared(false) => return false,
+        raw::ExactLocation::Declared(true) => None,
+        raw::ExactLocation::Consent(reference) => Some(reference.trim()),
+    };
+    let message = match (format, consent) {
+        (Some((WireFormat::Telraam, _)), _) => {
+            "`exact_location` has no meaning for segments: their streets are published whole, and their middle on the grid; \
+             remove it"
+        }
+        (_, Some("")) => {
+            "`exact_location` is an empty reference; write where the consent of those who live there is found"
+        }
+        (Some((format, has_map)), None) if is_at_homes(format, has_map) => {
+            "devices of this format hang at people's homes, which are published to about 100 m; write exact_location = \"…\" \
+             with a reference to the consent of those who live there, or remove it"
+        }
+        _ => return true,
+    };
+    document.problem(declared.span(), message);
+    false
+}
+
+/// Returns true for formats of devices that residents put up.
+fn is_at_homes(format: WireFormat, has_map: bool) -> bool {
+    match format {
+        WireFormat::Airrohr
+        | WireFormat::SensorCommunity
+        | WireFormat::Opensensemap
+        | WireFormat::Ecowitt
+        | WireFormat::Wunderground => true,
+        // Without a map the fields are airRohr's.
+        WireFormat::Influx => !has_map,
+        _ => false,
+    }
 }
 
 /// Reads the kind first: another version's kind has keys that this one does not know.
