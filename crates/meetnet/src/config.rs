@@ -48,6 +48,7 @@ mod secrets;
 mod sections;
 mod source;
 mod source_keys;
+mod source_places;
 mod source_poll;
 
 #[cfg(test)]

@@ -52,7 +52,9 @@ impl Allowed {
             return false;
         }
         let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
-        let numbers = text.split(|c: char| !is_part(c)).filter(|part| !part.is_empty());
+        let numbers = text
+            .split(|c: char| !is_part(c))
+            .filter(|part| !part.is_empty());
         let mut numbers = numbers.peekable();
         let is_known = |number: &str| {
             let number = number.parse::<f64>();
