@@ -63,6 +63,8 @@ map = [
   { dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" },
   { dataset = "air", property = "o3", pointer = "/o3", unit = "ug/m3" },
   { dataset = "air", property = "no2", pointer = "/no2", unit = "ug/m3" },
+  { dataset = "air", property = "so2", pointer = "/so2", unit = "ug/m3" },
+  { dataset = "air", property = "co", pointer = "/co", unit = "mg/m3" },
 ]
 "#;
 
@@ -95,9 +97,12 @@ fn summer(random: &mut StdRng) -> String {
                     - f64::from(random.random_range(0_i32..64)) / 8.0;
                 let o3 = f64::from(random.random_range(0_i32..2_400)) / 10.0;
                 let no2 = f64::from(random.random_range(0_i32..800)) / 10.0;
+                // In long calms both pile up.
+                let so2 = 40.0 * *warmth + f64::from(random.random_range(0_i32..400)) / 10.0;
+                let co = 0.9 * *warmth + f64::from(random.random_range(0_i32..400)) / 100.0;
                 writeln!(
                     lines,
-                    "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{t},\"o3\":{o3},\"no2\":{no2}}}"
+                    "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{t},\"o3\":{o3},\"no2\":{no2},\"so2\":{so2},\"co\":{co}}}"
                 )
                 .unwrap();
             }
@@ -140,6 +145,15 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
         assert!(rows[dataset].as_u64().unwrap() > 100, "{dataset}: {rows}");
     }
     assert!(rows["classes"].as_u64().unwrap() > 5, "{rows}");
+    let judged = rows["judged both ways"].as_array().unwrap();
+    for limit in [
+        "so2 eu_exceeded",
+        "co eu_exceeded",
+        "co eu_8h_exceeded",
+        "o3 eu_8h_exceeded",
+    ] {
+        assert!(judged.contains(&json!(limit)), "{limit}: {rows}");
+    }
     let waves = rows["days in a wave"].as_u64().unwrap();
     assert!(
         waves > 0 && waves < rows["heat_waves"].as_u64().unwrap(),
