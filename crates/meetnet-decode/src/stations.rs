@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::municipality::Municipality;
 use meetnet_model::privacy::{SnappedPlace, exact_place, snap_place};
 use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
 
@@ -123,9 +124,10 @@ impl Stations {
         row.set_float(self.lat, place.lat);
         row.set_int(self.h3_r7, place.h3_r7);
         row.set_int(self.h3_r9, place.h3_r9);
-        if let (Some(column), Some(municipality)) =
-            (self.municipality, of_source.municipality_of(station.id))
-        {
+        if let (Some(column), Some(municipality)) = (
+            self.municipality,
+            of_source.municipality_of(station.id, place),
+        ) {
             row.set_text(column, municipality);
         }
         output.finish_row(self.dataset, excerpt);
@@ -177,8 +179,9 @@ pub(crate) struct DeclaredStations {
     stations: Option<Stations>,
     declared: Vec<DeclaredStation>,
     ids: HashSet<Box<str>>,
-    /// Of all stations that say no other one.
+    /// Of all places that lie in none of the areas.
     municipality: Option<Box<str>>,
+    areas: Vec<Municipality>,
     /// By sensor id: of devices that say one.
     municipalities: HashMap<Box<str>, Box<str>>,
     are_exact: bool,
@@ -240,19 +243,24 @@ impl DeclaredStations {
             declared,
             ids,
             municipality: source.municipality.as_deref().map(Into::into),
+            areas: source.municipalities.clone(),
             municipalities,
             are_exact: source.exact_location,
         })
     }
 
-    /// Returns the municipality that all places of the source lie in, unless devices say another one.
-    pub(crate) fn municipality(&self) -> Option<&str> {
-        self.municipality.as_deref()
+    /// Returns the municipality that a published place lies in, by the areas that are declared, else the one that the source
+    /// declares of all.
+    pub(crate) fn municipality_at(&self, place: SnappedPlace) -> Option<&str> {
+        let mut areas = self.areas.iter();
+        let area = areas.find(|area| area.holds(place.lon, place.lat));
+        area.map(|area| area.name.as_str())
+            .or(self.municipality.as_deref())
     }
 
-    fn municipality_of(&self, id: &str) -> Option<&str> {
+    fn municipality_of(&self, id: &str, place: SnappedPlace) -> Option<&str> {
         let own = self.municipalities.get(id).map(|own| &**own);
-        own.or_else(|| self.municipality())
+        own.or_else(|| self.municipality_at(place))
     }
 
     fn declares(&self, id: &str) -> bool {

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DatasetId, LicenceId, SourceId};
+use crate::municipality::Municipality;
 
 /// How a source's messages arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -643,6 +644,9 @@ pub struct SourceDeclaration {
     /// The municipality that its places lie in, where devices do not say another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub municipality: Option<String>,
+    /// Areas of municipalities: of a place in one of them it is that one, unless its device says another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub municipalities: Vec<Municipality>,
     /// Whether its places are published as they are told, not on the publication grid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact_location: bool,
@@ -700,6 +704,7 @@ impl SourceDeclaration {
             map: Vec::new(),
             devices: Vec::new(),
             municipality: None,
+            municipalities: Vec::new(),
             exact_location: false,
             precedence: 0,
         }

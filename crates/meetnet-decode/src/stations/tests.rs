@@ -185,6 +185,22 @@ fn municipalities_are_those_of_devices_or_of_the_source() {
 }
 
 #[test]
+fn a_published_place_is_in_the_area_that_holds_it() {
+    let areas = "municipality = 'elsewhere'\nmunicipalities = [
+        { name = 'Leuven', rings = [[[4.69, 50.87], [4.71, 50.87], [4.71, 50.89], [4.69, 50.89]]] } ]";
+    let devices = "devices = [
+        { id = 'a', longitude = 4.7, latitude = 50.88 },
+        { id = 'b', longitude = 4.8, latitude = 50.88 },
+        { id = 'c', municipality = 'Herent', longitude = 4.7, latitude = 50.88 } ]";
+    let rows = announced(&format!("{MAPPED}{areas}\n{devices}"));
+    let said: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| Some(row.split_once(" municipality=")?.1))
+        .collect();
+    assert_eq!(said, ["Leuven", "elsewhere", "Herent"]);
+}
+
+#[test]
 fn places_of_a_source_with_exact_locations_stay_as_they_are() {
     let (lon, lat) = (4.70052, 50.87981);
     let devices = format!(

@@ -325,6 +325,7 @@ pub(super) struct Source {
     pub(super) device: Vec<Spanned<WrittenDevice>>,
     pub(super) registry: Option<Spanned<String>>,
     pub(super) municipality: Option<Spanned<String>>,
+    pub(super) municipalities: Option<Spanned<String>>,
     pub(super) exact_location: Option<Spanned<ExactLocation>>,
     #[serde(default)]
     pub(super) precedence: i32,

@@ -19,7 +19,7 @@ use super::document::{Document, Section};
 use super::hint::did_you_mean;
 use super::sections::{bytes, is_plain_name};
 use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
-use super::source_places::is_exact;
+use super::source_places::{is_exact, municipalities};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
@@ -207,12 +207,8 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     let silent_after = raw.silent_after.map(|after| after.0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
-    if let Some(municipality) = &raw.municipality
-        && municipality.get_ref().trim().is_empty()
-    {
-        let message = "`municipality` is empty; write its name, or remove it";
-        document.problem(municipality.span(), message);
-    }
+    let (municipality, municipalities) =
+        municipalities(document, raw.municipality, raw.municipalities, folder);
     let has_map = !raw.map.is_empty();
     let exact_location = raw.exact_location.as_ref();
     let exact_location = exact_location
@@ -255,7 +251,8 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .map(Spanned::<MapEntry>::into_inner)
             .collect(),
         devices,
-        municipality: raw.municipality.map(Spanned::into_inner),
+        municipality,
+        municipalities,
         exact_location,
         precedence: raw.precedence,
     };

@@ -1,10 +1,46 @@
-//! `exact_location` of a `[[source]]`: whose places may be published as they are.
+//! Places of a `[[source]]`: in which municipality they lie, and whether they may be published as they are.
 
+use std::path::Path;
+
+use meetnet_model::municipality::{self, Municipality};
 use meetnet_model::source::WireFormat;
 use toml::Spanned;
 
 use super::document::Document;
 use super::raw;
+
+/// Reads the municipality of all places, and the file with areas of municipalities.
+pub(super) fn municipalities(
+    document: &mut Document<'_>,
+    of_all: Option<Spanned<String>>,
+    file: Option<Spanned<String>>,
+    folder: &Path,
+) -> (Option<String>, Vec<Municipality>) {
+    if let Some(name) = &of_all
+        && name.get_ref().trim().is_empty()
+    {
+        let message = "`municipality` is empty; write its name, or remove it";
+        document.problem(name.span(), message);
+    }
+    let of_all = of_all.map(Spanned::into_inner);
+    let Some(file) = file else {
+        return (of_all, Vec::new());
+    };
+    document.note_file(file.get_ref());
+    let path = folder.join(file.get_ref());
+    let areas = match std::fs::read_to_string(&path) {
+        Ok(text) => municipality::read(&text),
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    };
+    match areas {
+        Ok(areas) => (of_all, areas),
+        Err(problem) => {
+            let message = format!("areas of municipalities in {}: {problem}", path.display());
+            document.problem(file.span(), message);
+            (of_all, Vec::new())
+        }
+    }
+}
 
 /// Returns whether the places of a source are published as they are, where that may be; says why not where it may not.
 pub(super) fn is_exact(

@@ -19,7 +19,7 @@ use crate::error::SetupProblem;
 use crate::format::reject_malformed;
 use crate::group::Output;
 use crate::mapping::{dataset_position, filled_column};
-use crate::stations::municipality_column;
+use crate::stations::{DeclaredStations, municipality_column};
 
 /// The dataset of the segments.
 const DATASET: &str = "segments";
@@ -81,18 +81,18 @@ impl Segments {
         }))
     }
 
-    /// Makes the rows of a list of features; `municipality` is the one that the source declares.
+    /// Makes the rows of a list of features.
     pub(super) fn decode(
         &self,
         features: &str,
-        municipality: Option<&str>,
+        of_source: &DeclaredStations,
         output: &mut Output,
     ) -> Result<(), serde_json::Error> {
         let features: Vec<&RawValue> = serde_json::from_str(features)?;
         for feature in features {
             let text = feature.get();
             match serde_json::from_str(text) {
-                Ok(feature) => self.feature(&feature, municipality, text, output),
+                Ok(feature) => self.feature(&feature, of_source, text, output),
                 Err(error) if error.is_data() => output.reject(
                     RejectReason::UnexpectedShape,
                     format_args!("no road segment: {}", without_content(&error)),
@@ -107,7 +107,7 @@ impl Segments {
     fn feature(
         &self,
         feature: &Feature,
-        municipality: Option<&str>,
+        of_source: &DeclaredStations,
         text: &str,
         output: &mut Output,
     ) {
@@ -135,7 +135,9 @@ impl Segments {
         row.set_int(self.h3_r7, place.h3_r7);
         row.set_int(self.h3_r9, place.h3_r9);
         row.set_text(self.geometry, &well_known_text(lines));
-        if let (Some(column), Some(municipality)) = (self.municipality, municipality) {
+        if let (Some(column), Some(municipality)) =
+            (self.municipality, of_source.municipality_at(place))
+        {
             row.set_text(column, municipality);
         }
         output.finish_row(self.dataset, text);

@@ -347,8 +347,8 @@ fn devices_are_checked_where_they_stand() {
     );
     check(
         &device("pseudonyms = [\"0123456789abcdef\"]\n"),
-        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `since`, `longitude`, \
-         `latitude`, `map`, `constants`, `calibration`",
+        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `municipality`, `since`, \
+         `longitude`, `latitude`, `map`, `constants`, `calibration`",
     );
     check(
         &source("licence", "registry = \"devices.csv\"\nlicence"),
@@ -704,6 +704,11 @@ fn exact_locations_are_for_what_the_city_may_publish() {
     check(
         &format!("{SOURCE}municipality = \" \"\n"),
         "city/meetnet.toml:11: `municipality` is empty; write its name, or remove it",
+    );
+    check(
+        &format!("{SOURCE}municipalities = \"none.geojson\"\n"),
+        "city/meetnet.toml:11: areas of municipalities in city/none.geojson: it cannot be read: No such file or directory (os \
+         error 2)",
     );
     // A device is where its source says it may be.
     let own = format!(
