@@ -476,15 +476,16 @@ async fn nothing_personal_of_other_recordings_gets_out() {
     let mut sent = 0;
     for (source, body) in bodies {
         let (status, said) = installation.push(source, body, &[]).await.unwrap();
-        assert!([204, 400].contains(&status), "{source}: {status} {said}");
+        // Taken or refused: not put off.
+        assert!(status < 429, "{source}: {status} {said}");
         sent += 1;
     }
     daemon.stop().unwrap();
     println!("{sent} messages");
     assert!(sent > 2);
-    let known = installation
-        .sql_on_files("SELECT (SELECT count(*) FROM rejects) + (SELECT count(*) FROM segments)")
+    let rejects = installation
+        .sql_on_files("SELECT count(*) FROM rejects")
         .unwrap();
-    assert!(known[0][0].as_u64().unwrap() > 0, "{known:?}");
+    assert!(rejects[0][0].as_u64().unwrap() > 0, "{rejects:?}");
     assert_private(&installation).await;
 }
