@@ -267,6 +267,25 @@ impl Installation {
         Ok(printed)
     }
 
+    /// As [`Installation::succeed`], without the configuration: for commands that ask a service.
+    ///
+    /// # Errors
+    /// As [`Installation::succeed`].
+    pub fn succeed_alone(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(meetnet_binary()?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (printed, said) = (text(&output.stdout), text(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{arguments:?}: {printed}{said}\n{}",
+            self.log_tail()
+        );
+        Ok(printed)
+    }
+
     /// Starts a command of the binary on this installation and does not wait for it; what it says goes nowhere.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub fn run_with(script: &str, arguments: &[&Path], variables: &[(&str, String)])
     let output = Command::new(interpreter())
         .arg(&path)
         .args(arguments)
+        // Scripts import each other: nothing of that is left in the tree.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .with_context(|| format!("run {script}"))?;

@@ -65,7 +65,7 @@ enum Format {
     Telraam(TelraamDecoder),
     Airrohr(AirrohrDecoder),
     Tts(TtsDecoder),
-    Chirpstack(ChirpstackDecoder),
+    Chirpstack(Box<ChirpstackDecoder>),
     SensorThings(Box<SensorThingsDecoder>),
     Ngsi(Box<NgsiDecoder>),
     Senml(Box<SenmlDecoder>),
@@ -287,7 +287,8 @@ impl Format {
             }
             WireFormat::TtsV3 => Self::Tts(TtsDecoder::compile(source, &topics, declarations)?),
             WireFormat::ChirpstackV4 => {
-                Self::Chirpstack(ChirpstackDecoder::compile(source, &topics, declarations)?)
+                let decoder = ChirpstackDecoder::compile(source, &topics, declarations)?;
+                Self::Chirpstack(Box::new(decoder))
             }
             WireFormat::SensorThings => Self::SensorThings(Box::new(SensorThingsDecoder::compile(
                 source,

@@ -1,4 +1,4 @@
-//! Where sensors stand: rows of `stations`, on the publication grid.
+//! Where sensors stand: rows of `stations`, on the publication grid unless the source declares exact locations.
 //!
 //! place in a message, or in the declaration of a device → [`Stations::emit`] → a row that holds until further notice
 //!
@@ -8,8 +8,10 @@
 
 use hashbrown::{HashMap, HashSet};
 use meetnet_model::column::ColumnType;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::privacy::{SnappedPlace, snap_place};
+use meetnet_model::municipality::Municipality;
+use meetnet_model::privacy::{SnappedPlace, exact_place, snap_place};
 use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
 
 use crate::error::SetupProblem;
@@ -37,6 +39,8 @@ pub(crate) struct Stations {
     lat: usize,
     h3_r7: usize,
     h3_r9: usize,
+    /// None where a city's own declaration does without.
+    municipality: Option<usize>,
 }
 
 /// One station, as far as it is known.
@@ -70,6 +74,7 @@ impl Stations {
             lat: column("lat", ColumnType::Float)?,
             h3_r7: column("h3_r7", ColumnType::Int)?,
             h3_r9: column("h3_r9", ColumnType::Int)?,
+            municipality: municipality_column(declared),
         }))
     }
 
@@ -81,16 +86,25 @@ impl Stations {
         excerpt: &str,
         output: &mut Output,
     ) {
-        if !body.common.stations.declares(station.id) {
-            self.emit(station, body.envelope.received_at, excerpt, output);
+        let of_source = &body.common.stations;
+        if !of_source.declares(station.id) {
+            let received_at = body.envelope.received_at;
+            self.emit(station, of_source, received_at, excerpt, output);
         }
     }
 
     /// Makes the row of a station, of a message that was received at `received_at`. A place that is none on Earth makes no
     /// row, and nor does 0, 0: so senders write that they do not know.
-    fn emit(&self, station: &Station<'_>, received_at: i64, excerpt: &str, output: &mut Output) {
+    fn emit(
+        &self,
+        station: &Station<'_>,
+        of_source: &DeclaredStations,
+        received_at: i64,
+        excerpt: &str,
+        output: &mut Output,
+    ) {
         let (lon, lat) = station.place;
-        let place = output.places.snap(lon, lat);
+        let place = output.places.publish(lon, lat, of_source.are_exact);
         let Some(place) = place.filter(|_| (lon, lat) != (0.0, 0.0)) else {
             return;
         };
@@ -110,24 +124,42 @@ impl Stations {
         row.set_float(self.lat, place.lat);
         row.set_int(self.h3_r7, place.h3_r7);
         row.set_int(self.h3_r9, place.h3_r9);
+        if let (Some(column), Some(municipality)) = (
+            self.municipality,
+            of_source.municipality_of(station.id, place),
+        ) {
+            row.set_text(column, municipality);
+        }
         output.finish_row(self.dataset, excerpt);
     }
+}
+
+/// Returns the position of the municipality in a dataset of places; none where it has none.
+pub(crate) fn municipality_column(declared: &DatasetDeclaration) -> Option<usize> {
+    let at = declared.column_index("municipality")?;
+    (declared.columns[at].column_type == ColumnType::Text).then_some(at)
 }
 
 /// The places that a group has met, so that a sensor costs two H3 cells once and not with every poll.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    /// By the bits of longitude and latitude.
-    known: HashMap<(u64, u64), Option<SnappedPlace>>,
+    /// By the bits of longitude and latitude, and whether the place is published as it is.
+    known: HashMap<(u64, u64, bool), Option<SnappedPlace>>,
 }
 
 impl Places {
-    fn snap(&mut self, lon: f64, lat: f64) -> Option<SnappedPlace> {
+    fn publish(&mut self, lon: f64, lat: f64, is_exact: bool) -> Option<SnappedPlace> {
         if self.known.len() >= PLACES_CACHED_MAX {
             self.known.clear();
         }
-        let place = self.known.entry((lon.to_bits(), lat.to_bits()));
-        *place.or_insert_with(|| snap_place(lon, lat))
+        let key = (lon.to_bits(), lat.to_bits(), is_exact);
+        *self.known.entry(key).or_insert_with(|| {
+            if is_exact {
+                exact_place(lon, lat)
+            } else {
+                snap_place(lon, lat)
+            }
+        })
     }
 }
 
@@ -139,13 +171,20 @@ pub(crate) fn place(longitude: Option<Raw<'_>>, latitude: Option<Raw<'_>>) -> Op
     }
 }
 
-/// The stations that a source declares with its devices: those of which a place is known.
+/// What a source declares of its stations: with its devices those of which a place is known; municipalities; and whether places
+/// are exact.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeclaredStations {
     /// None where there is none to tell, or nobody wants them.
     stations: Option<Stations>,
     declared: Vec<DeclaredStation>,
     ids: HashSet<Box<str>>,
+    /// Of all places that lie in none of the areas.
+    municipality: Option<Box<str>>,
+    areas: Vec<Municipality>,
+    /// By sensor id: of devices that say one.
+    municipalities: HashMap<Box<str>, Box<str>>,
+    are_exact: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -162,8 +201,7 @@ impl DeclaredStations {
         source: &SourceDeclaration,
         declarations: &Declarations,
     ) -> Result<Self, SetupProblem> {
-        let station = |device: &DeviceDeclaration| {
-            let place = device.longitude.zip(device.latitude)?;
+        let sensor_id = |device: &DeviceDeclaration| -> Option<Box<str>> {
             // Of a pattern, or of an id that may be of several kinds, it is not known which sensor ids its rows carry.
             let id = match (&device.station, device.pseudonyms.as_slice()) {
                 (Some(station), _) => check_raw(station).ok()?,
@@ -171,8 +209,12 @@ impl DeclaredStations {
                 (None, []) => check_raw(&device.id).ok().filter(|id| !id.contains('*'))?,
                 (None, _) => return None,
             };
+            Some(format!("{}-{id}", source.namespace).into())
+        };
+        let station = |device: &DeviceDeclaration| {
+            let place = device.longitude.zip(device.latitude)?;
             Some(DeclaredStation {
-                id: format!("{}-{id}", source.namespace).into(),
+                id: sensor_id(device)?,
                 name: device.name.as_deref().map(Into::into),
                 since: device.since,
                 place,
@@ -183,6 +225,14 @@ impl DeclaredStations {
         // Devices that follow one another at a station: the first that is declared says where it is.
         let mut ids = HashSet::new();
         declared.retain(|station| ids.insert(station.id.clone()));
+        let mut municipalities: HashMap<Box<str>, Box<str>> = HashMap::new();
+        for device in &source.devices {
+            if let (Some(municipality), Some(id)) = (&device.municipality, sensor_id(device)) {
+                municipalities
+                    .entry(id)
+                    .or_insert_with(|| municipality.as_str().into());
+            }
+        }
         let stations = if declared.is_empty() {
             None
         } else {
@@ -192,7 +242,25 @@ impl DeclaredStations {
             stations,
             declared,
             ids,
+            municipality: source.municipality.as_deref().map(Into::into),
+            areas: source.municipalities.clone(),
+            municipalities,
+            are_exact: source.exact_location,
         })
+    }
+
+    /// Returns the municipality that a published place lies in, by the areas that are declared, else the one that the source
+    /// declares of all.
+    pub(crate) fn municipality_at(&self, place: SnappedPlace) -> Option<&str> {
+        let mut areas = self.areas.iter();
+        let area = areas.find(|area| area.holds(place.lon, place.lat));
+        area.map(|area| area.name.as_str())
+            .or(self.municipality.as_deref())
+    }
+
+    fn municipality_of(&self, id: &str, place: SnappedPlace) -> Option<&str> {
+        let own = self.municipalities.get(id).map(|own| &**own);
+        own.or_else(|| self.municipality_at(place))
     }
 
     fn declares(&self, id: &str) -> bool {
@@ -212,7 +280,7 @@ impl DeclaredStations {
                 place: station.place,
                 since: station.since,
             };
-            stations.emit(&station, received_at, "", output);
+            stations.emit(&station, self, received_at, "", output);
         }
     }
 }

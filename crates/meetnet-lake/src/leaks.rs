@@ -5,10 +5,14 @@
 //! It reads column by column, a few thousand values at a time, and knows no declaration: whatever a file says is looked
 //! at. What personal data looks like is `meetnet_model::redact`'s business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
+use meetnet_model::common;
 use meetnet_model::redact::{Allowed, Leak, Search};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -43,6 +47,42 @@ pub fn search_parquet(
     SerializedFileReader::new(FileChunks::new(file))
         .and_then(|reader| search(&reader, allowed))
         .map_err(LakeError::parquet("read", &shown))
+}
+
+/// Returns the longitudes and latitudes in a file of places, of the rows that are from some of the sources.
+///
+/// # Errors
+/// As [`search_parquet`].
+pub fn coordinates_of(
+    storage: &dyn LakeStorage,
+    path: &str,
+    sources: &BTreeSet<String>,
+) -> Result<Vec<f64>, LakeError> {
+    let shown = Path::new(&storage.location().name()).join(path);
+    let file = storage
+        .open(path, Access::Whole)
+        .map_err(LakeError::io("open", &shown))?;
+    let rows = ParquetRecordBatchReaderBuilder::try_new(FileChunks::new(file))
+        .and_then(|builder| builder.build())
+        .map_err(LakeError::parquet("read", &shown))?;
+    let mut found = Vec::new();
+    for batch in rows {
+        let batch = batch.map_err(|error| LakeError::parquet("read", &shown)(error.into()))?;
+        let of_sources = batch.column_by_name(common::SOURCE);
+        let Some(of_sources) = of_sources.and_then(|array| array.as_string_opt::<i32>()) else {
+            continue;
+        };
+        for name in ["lon", "lat"] {
+            let degrees = batch.column_by_name(name);
+            let degrees = degrees.and_then(|array| array.as_primitive_opt::<Float64Type>());
+            for (source, degrees) in of_sources.iter().zip(degrees.into_iter().flatten()) {
+                if source.is_some_and(|source| sources.contains(source)) {
+                    found.extend(degrees);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn search(

@@ -22,6 +22,7 @@ mod lambert;
 pub mod lambert2008;
 pub mod lambert72;
 pub mod licence;
+pub mod municipality;
 pub mod privacy;
 pub mod property;
 pub mod quality;

@@ -72,16 +72,16 @@ impl fmt::Debug for PrivacyKey {
     }
 }
 
-/// A place as it may be published.
+/// A place as it may be published: a point of the grid, but for [`exact_place`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SnappedPlace {
-    /// Longitude of the grid point, WGS 84.
+    /// Longitude of the published point, WGS 84.
     pub lon: f64,
-    /// Latitude of the grid point, WGS 84.
+    /// Latitude of the published point, WGS 84.
     pub lat: f64,
-    /// H3 cell of resolution 7 of the grid point.
+    /// H3 cell of resolution 7 of the published point.
     pub h3_r7: i64,
-    /// H3 cell of resolution 9 of the grid point.
+    /// H3 cell of resolution 9 of the published point.
     pub h3_r9: i64,
 }
 
@@ -121,10 +121,19 @@ fn is_beside(steps: f64) -> bool {
 
 /// Snaps a place and computes its H3 cells from the snapped point; none where the numbers are no place on Earth.
 pub fn snap_place(lon: f64, lat: f64) -> Option<SnappedPlace> {
-    if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
+    if !is_on_earth(lon, lat) {
         return None;
     }
     let (lon, lat) = snap(lon, lat);
+    exact_place(lon, lat)
+}
+
+/// Takes a place as it is, for sources that declare exact locations, with the H3 cells of that very point; none where the numbers
+/// are no place on Earth.
+pub fn exact_place(lon: f64, lat: f64) -> Option<SnappedPlace> {
+    if !is_on_earth(lon, lat) {
+        return None;
+    }
     let point = LatLng::new(lat, lon).ok()?;
     // The highest bit of a cell is zero, so it is the same number signed.
     let cell = |resolution| i64::try_from(u64::from(point.to_cell(resolution))).ok();
@@ -134,6 +143,10 @@ pub fn snap_place(lon: f64, lat: f64) -> Option<SnappedPlace> {
         h3_r7: cell(Resolution::Seven)?,
         h3_r9: cell(Resolution::Nine)?,
     })
+}
+
+fn is_on_earth(lon: f64, lat: f64) -> bool {
+    (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)
 }
 
 #[cfg(test)]

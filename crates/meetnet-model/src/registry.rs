@@ -3,13 +3,14 @@
 //! text of a CSV or TOML file → [`DeviceDeclaration`]s with their lines, or everything that is wrong with it
 //!
 //! ```csv
-//! id,station,name,since,latitude,longitude,scale.pm2_5,offset.pm2_5,constant.segment_id
-//! esp8266-1234567,bondgenotenlaan,Bondgenotenlaan 1,2025-03-01,50.8796,4.7009,0.82,-1.1,
+//! id,station,name,municipality,since,latitude,longitude,scale.pm2_5,offset.pm2_5,constant.segment_id
+//! esp8266-1234567,bondgenotenlaan,Bondgenotenlaan 1,Leuven,2025-03-01,50.8796,4.7009,0.82,-1.1,
 //! ```
 //!
 //! Columns are separated by commas, semicolons or tabs, whichever the header has; cells may stand in double quotes; an
 //! empty cell says nothing, and lines that begin with `#` are passed over. A TOML registry has `[[device]]` tables with the
-//! keys of `[[source.device]]`. The place is put on the publication grid here, so that no other one gets any further.
+//! keys of `[[source.device]]`. The place is put on the publication grid here, so that no other one gets any further, unless
+//! the source declares exact locations.
 //! Errors name file and line and repeat no id: it may be a hardware id.
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::declarations::DeclarationError;
-use crate::privacy::snap_place;
+use crate::privacy::{exact_place, snap_place};
 use crate::source::{Calibration, Constant, DeviceDeclaration, MapEntry};
 use crate::time::day_or_time;
 
@@ -32,6 +33,7 @@ pub struct WrittenDevice {
     id: String,
     station: Option<String>,
     name: Option<String>,
+    municipality: Option<String>,
     since: Option<String>,
     longitude: Option<f64>,
     latitude: Option<f64>,
@@ -44,12 +46,14 @@ pub struct WrittenDevice {
 }
 
 impl WrittenDevice {
-    /// Returns the declaration, its place on the publication grid; on error, says what is wrong with it.
-    pub fn declare(self) -> Result<DeviceDeclaration, String> {
+    /// Returns the declaration, its place on the publication grid, or as it is where `is_exact`; on error, says what is wrong
+    /// with it.
+    pub fn declare(self, is_exact: bool) -> Result<DeviceDeclaration, String> {
         let place = match (self.longitude, self.latitude) {
             (None, None) => None,
             (Some(longitude), Some(latitude)) => {
-                let place = snap_place(longitude, latitude);
+                let publish = if is_exact { exact_place } else { snap_place };
+                let place = publish(longitude, latitude);
                 Some(
                     place.ok_or(
                         "longitude and latitude are no place on Earth; write degrees, WGS 84",
@@ -77,6 +81,7 @@ impl WrittenDevice {
             station: self.station,
             name: self.name,
             since,
+            municipality: self.municipality,
             longitude: place.map(|place| place.lon),
             latitude: place.map(|place| place.lat),
             map: self.map,
@@ -95,8 +100,13 @@ pub struct RegisteredDevice {
     pub line: usize,
 }
 
-/// Reads a registry; `file` names it in errors, and is TOML where it ends in `.toml`, else CSV.
-pub fn read(file: &str, text: &str) -> Result<Vec<RegisteredDevice>, Vec<DeclarationError>> {
+/// Reads a registry; `file` names it in errors, and is TOML where it ends in `.toml`, else CSV. Places are put on the publication
+/// grid unless they `are_exact`.
+pub fn read(
+    file: &str,
+    text: &str,
+    are_exact: bool,
+) -> Result<Vec<RegisteredDevice>, Vec<DeclarationError>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let written = if file.ends_with(".toml") {
         read_toml(text)
@@ -110,7 +120,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<RegisteredDevice>, Vec<Declara
         Err(fault) => faults.push(fault),
         Ok(written) => {
             for (line, device) in written {
-                let declared = device.and_then(WrittenDevice::declare);
+                let declared = device.and_then(|device| device.declare(are_exact));
                 match declared {
                     Err(message) => faults.push((line, message)),
                     Ok(device) => match lines.insert(device.id.trim().to_owned(), line) {
@@ -169,6 +179,7 @@ enum Column {
     Id,
     Station,
     Name,
+    Municipality,
     Since,
     Longitude,
     Latitude,
@@ -225,6 +236,7 @@ fn column(name: &str) -> Result<Column, String> {
             "id" => Column::Id,
             "station" => Column::Station,
             "name" => Column::Name,
+            "municipality" => Column::Municipality,
             "since" => Column::Since,
             "longitude" => Column::Longitude,
             "latitude" => Column::Latitude,
@@ -239,8 +251,8 @@ fn column(name: &str) -> Result<Column, String> {
 
 fn unknown_column(name: &str) -> String {
     format!(
-        "unknown column `{name}`; there are id, station, name, since, latitude, longitude, scale.PROPERTY, \
-         offset.PROPERTY and constant.COLUMN"
+        "unknown column `{name}`; there are id, station, name, municipality, since, latitude, longitude, \
+         scale.PROPERTY, offset.PROPERTY and constant.COLUMN"
     )
 }
 
@@ -261,6 +273,7 @@ fn device(columns: &[Column], cells: Vec<String>) -> Result<WrittenDevice, Strin
             Column::Id => device.id = cell,
             Column::Station => device.station = Some(cell),
             Column::Name => device.name = Some(cell),
+            Column::Municipality => device.municipality = Some(cell),
             Column::Since => device.since = Some(cell),
             Column::Longitude => device.longitude = Some(number("longitude", &cell)?),
             Column::Latitude => device.latitude = Some(number("latitude", &cell)?),

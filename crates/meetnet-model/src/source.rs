@@ -17,6 +17,7 @@ pub use self::mapping::{Calibration, Constant, MapEntry, Sentinel};
 pub use self::time::{DoubledHour, TimeDeclaration, TimeFormat, TimeIs, TimeWindow};
 pub use self::validity::{Mark, Validity};
 use crate::ids::{LicenceId, SourceId};
+use crate::municipality::Municipality;
 
 /// How a source's messages arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,10 +125,13 @@ pub struct DeviceDeclaration {
     /// Since when it stands there, µs since 1970 UTC; absent: since the place was declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// Longitude of its place, WGS 84, on the publication grid.
+    /// The municipality that it stands in; absent: that of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<String>,
+    /// Longitude of its place, WGS 84, on the publication grid unless the source has exact locations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longitude: Option<f64>,
-    /// Latitude of its place, WGS 84, on the publication grid.
+    /// Latitude of its place, WGS 84, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latitude: Option<f64>,
     /// Entries that replace the source's for the same property or column, or come to them.
@@ -236,6 +240,15 @@ pub struct SourceDeclaration {
     /// Devices that differ; the first that has the id, else the first whose pattern takes it, counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceDeclaration>,
+    /// The municipality that its places lie in, where devices do not say another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<String>,
+    /// Areas of municipalities: of a place in one of them it is that one, unless its device says another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub municipalities: Vec<Municipality>,
+    /// Whether its places are published as they are told, not on the publication grid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact_location: bool,
     /// Order among sources that share a namespace: a higher one wins over a lower one.
     #[serde(default)]
     pub precedence: i32,
@@ -290,6 +303,9 @@ impl SourceDeclaration {
             units: None,
             map: Vec::new(),
             devices: Vec::new(),
+            municipality: None,
+            municipalities: Vec::new(),
+            exact_location: false,
             precedence: 0,
         }
     }

@@ -49,6 +49,7 @@ mod sections;
 mod source;
 mod source_keys;
 mod source_mqtt;
+mod source_places;
 mod source_poll;
 
 #[cfg(test)]

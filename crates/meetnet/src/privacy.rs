@@ -6,6 +6,8 @@
 //! --url ─▶ pages and answers of the service ─┘
 //! ```
 //!
+//! What the sources of the configuration publish as it is (`exact_location`) is no finding, at `--url` neither.
+//!
 //! It only reads. A finding names file, place, kind and how many rows, and shows no more than three characters of it. Exit
 //! code 1: something was found, or could not be looked at. What personal data looks like is `meetnet_model::redact`'s
 //! business, how Parquet is read `meetnet_lake::leaks`'s.
@@ -15,6 +17,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -22,8 +25,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use meetnet_lake::leaks::search_parquet;
+use meetnet_lake::leaks::{coordinates_of, search_parquet};
 use meetnet_lake::storage::{FolderStorage, LakeLocation, LakeStorage};
+use meetnet_model::dataset::DatasetKind;
 use meetnet_model::redact::{Allowed, Leak, redact_text};
 use tokio::runtime::Handle;
 
@@ -155,19 +159,20 @@ pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Resu
     let access = url.map(|url| ServiceAccess::new(url, api_key_file.as_deref(), &environment));
     let access = access.transpose()?;
     let allowed = Allowed::new(allow);
-    let of_files = allowed.clone();
     let lake = config
         .map(|file| lake_of(&file, &environment))
         .transpose()?;
-    let mut findings = tokio::task::spawn_blocking(move || {
+    let (mut findings, allowed) = tokio::task::spawn_blocking(move || {
         let mut findings = Findings::default();
-        if let Some(storage) = lake {
-            search_all(&storage, &of_files, &mut findings);
+        let mut allowed = allowed;
+        if let Some(lake) = lake {
+            allowed = allowed.with_coordinates(lake.exact_coordinates());
+            search_all(&lake.storage, &allowed, &mut findings);
         }
         for dir in &dir {
             let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(dir));
             if dir.is_dir() {
-                search_all(&storage, &of_files, &mut findings);
+                search_all(&storage, &allowed, &mut findings);
             } else {
                 findings.fail(
                     &dir.display().to_string(),
@@ -176,9 +181,9 @@ pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Resu
             }
         }
         for file in &files {
-            search_file(file, &of_files, &mut findings);
+            search_file(file, &allowed, &mut findings);
         }
-        findings
+        (findings, allowed)
     })
     .await
     .map_err(Failure::work)?;
@@ -189,14 +194,53 @@ pub(crate) async fn scan(options: ScanOptions, environment: Environment) -> Resu
     findings.judge()
 }
 
-/// Returns where the lake of a configuration lies.
-fn lake_of(file: &Path, environment: &Environment) -> Result<Arc<dyn LakeStorage>, Failure> {
+/// The lake of a configuration.
+struct Lake {
+    storage: Arc<dyn LakeStorage>,
+    /// Sources that publish their places as they are.
+    exact: BTreeSet<String>,
+    /// Folders of the tables of places.
+    places: Vec<String>,
+}
+
+impl Lake {
+    /// Returns the longitudes and latitudes that are published as they are. A file that cannot be read is said by the search.
+    fn exact_coordinates(&self) -> Vec<f64> {
+        if self.exact.is_empty() {
+            return Vec::new();
+        }
+        let is_of_places = |path: &str| self.places.iter().any(|folder| path.starts_with(folder));
+        let listed = self.storage.list("").unwrap_or_default();
+        let files = listed.iter().map(|object| object.path.as_str());
+        let files = files.filter(|path| is_of_places(path) && path.ends_with(".parquet"));
+        files
+            .filter_map(|path| coordinates_of(&*self.storage, path, &self.exact).ok())
+            .flatten()
+            .collect()
+    }
+}
+
+/// Returns the lake of a configuration, and what it says of places.
+fn lake_of(file: &Path, environment: &Environment) -> Result<Lake, Failure> {
     let config = Config::load(file, environment).map_err(Failure::usage)?;
     let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
-    config
+    let storage = config
         .lake
         .storage(&secrets, Handle::current())
-        .map_err(Failure::Usage)
+        .map_err(Failure::Usage)?;
+    let sources = config.declarations.sources.values();
+    let datasets = config.declarations.datasets.values();
+    Ok(Lake {
+        storage,
+        exact: sources
+            .filter(|source| source.exact_location)
+            .map(|source| source.id.to_string())
+            .collect(),
+        places: datasets
+            .filter(|dataset| dataset.kind == DatasetKind::Places)
+            .map(|dataset| format!("{}/", dataset.id))
+            .collect(),
+    })
 }
 
 /// Searches every file of a lake or folder.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use meetnet_tests::daemon::Installation;
@@ -18,16 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(400);
 
 /// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset.
 async fn compare(installation: &Installation) -> Value {
+    agree(installation, "derived.py", &[]).await
+}
+
+/// Waits until a script of `tests/python` finds nothing wrong with the tables; returns what it counted there.
+pub(crate) async fn agree(installation: &Installation, script: &str, options: &[&str]) -> Value {
+    let lake = installation.lake();
+    let options = options.iter().map(Path::new);
+    let arguments: Vec<&Path> = [lake.as_path()].into_iter().chain(options).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let lake = installation.lake();
-        let found = python::run("derived.py", &[&lake]).unwrap();
+        let found = python::run(script, &arguments).unwrap();
         if found["wrong"].as_array().unwrap().is_empty() {
             return found["rows"].clone();
         }
         assert!(
             Instant::now() < deadline,
-            "{found:#}\n{}",
+            "{script}: {found:#}\n{}",
             installation.log_tail()
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -55,6 +63,8 @@ map = [
   { dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" },
   { dataset = "air", property = "o3", pointer = "/o3", unit = "ug/m3" },
   { dataset = "air", property = "no2", pointer = "/no2", unit = "ug/m3" },
+  { dataset = "air", property = "so2", pointer = "/so2", unit = "ug/m3" },
+  { dataset = "air", property = "co", pointer = "/co", unit = "mg/m3" },
 ]
 "#;
 
@@ -87,9 +97,12 @@ fn summer(random: &mut StdRng) -> String {
                     - f64::from(random.random_range(0_i32..64)) / 8.0;
                 let o3 = f64::from(random.random_range(0_i32..2_400)) / 10.0;
                 let no2 = f64::from(random.random_range(0_i32..800)) / 10.0;
+                // In long calms both pile up.
+                let so2 = 40.0 * *warmth + f64::from(random.random_range(0_i32..400)) / 10.0;
+                let co = 0.9 * *warmth + f64::from(random.random_range(0_i32..400)) / 100.0;
                 writeln!(
                     lines,
-                    "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{t},\"o3\":{o3},\"no2\":{no2}}}"
+                    "{{\"id\":\"{sensor}\",\"ts\":{ts},\"t\":{t},\"o3\":{o3},\"no2\":{no2},\"so2\":{so2},\"co\":{co}}}"
                 )
                 .unwrap();
             }
@@ -132,6 +145,15 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
         assert!(rows[dataset].as_u64().unwrap() > 100, "{dataset}: {rows}");
     }
     assert!(rows["classes"].as_u64().unwrap() > 5, "{rows}");
+    let judged = rows["judged both ways"].as_array().unwrap();
+    for limit in [
+        "so2 eu_exceeded",
+        "co eu_exceeded",
+        "co eu_8h_exceeded",
+        "o3 eu_8h_exceeded",
+    ] {
+        assert!(judged.contains(&json!(limit)), "{limit}: {rows}");
+    }
     let waves = rows["days in a wave"].as_u64().unwrap();
     assert!(
         waves > 0 && waves < rows["heat_waves"].as_u64().unwrap(),

@@ -221,7 +221,7 @@ impl TelraamDecoder {
             if let (Some(segments), Some(features)) =
                 (&self.segments, fields.source_text(self.slots.features))
             {
-                return segments.decode(features, output);
+                return segments.decode(features, &body.common.stations, output);
             }
             let listed = |slot| document.at(fields.span(slot));
             let rows = listed(self.slots.report).or_else(|| listed(self.slots.data));

@@ -1,4 +1,4 @@
-use meetnet_model::privacy::snap_place;
+use meetnet_model::privacy::{SnappedPlace, exact_place, snap_place};
 use meetnet_model::time::parse_rfc3339;
 
 use crate::testing::{self, RECEIVED, key};
@@ -17,7 +17,10 @@ fn announced(declaration: &str) -> Vec<String> {
 
 /// How a row shows a place.
 fn place(lon: f64, lat: f64) -> String {
-    let place = snap_place(lon, lat).unwrap();
+    shown(snap_place(lon, lat).unwrap())
+}
+
+fn shown(place: SnappedPlace) -> String {
     format!(
         "lon={} lat={} h3_r7={} h3_r9={}",
         place.lon, place.lat, place.h3_r7, place.h3_r9
@@ -136,4 +139,88 @@ fn devices_that_are_one_station_place_it_once_and_are_not_its_kind() {
             format!("stations id=ns-3 valid_from={RECEIVED} kind=SPS30 {place}"),
         ]
     );
+}
+
+#[test]
+fn municipalities_are_those_of_devices_or_of_the_source() {
+    let devices = "devices = [
+        { id = 'a', municipality = 'Herent', longitude = 4.7, latitude = 50.88 },
+        { id = 'b', longitude = 4.7, latitude = 50.88 } ]";
+    let place = place(4.7, 50.88);
+    let row = |id: &str, municipality: &str| {
+        let row = format!("stations id=ns-{id} valid_from={RECEIVED} {place}");
+        if municipality.is_empty() {
+            row
+        } else {
+            format!("{row} municipality={municipality}")
+        }
+    };
+    assert_eq!(
+        announced(&format!("{MAPPED}{devices}")),
+        [row("a", "Herent"), row("b", "")]
+    );
+    assert_eq!(
+        announced(&format!("{MAPPED}municipality = 'Leuven'\n{devices}")),
+        [row("a", "Herent"), row("b", "Leuven")]
+    );
+    // A device without a place of its own: what the message says of it is completed.
+    let body = r#"[{"timestamp": "2026-06-01 09:51:12", "sensor": {"id": 1, "sensor_type": {"name": "SDS011"}},
+        "location": {"longitude": "4.7", "latitude": "50.88"}, "sensordatavalues": [{"value_type": "P1", "value": "5"}]}]"#;
+    let source = "format = 'sensor-community'\nkind = 'poll'\nmunicipality = 'Leuven'\n";
+    for (devices, municipality) in [
+        ("", "Leuven"),
+        (
+            "devices = [{ id = '1', municipality = 'Herent' }]",
+            "Herent",
+        ),
+    ] {
+        let text = testing::decode(&format!("{source}{devices}"), "", body);
+        let expected = format!(" {place} municipality={municipality}");
+        let station = text.lines().find(|line| line.starts_with("stations"));
+        assert!(
+            station.is_some_and(|row| row.ends_with(&expected)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_published_place_is_in_the_area_that_holds_it() {
+    let areas = "municipality = 'elsewhere'\nmunicipalities = [
+        { name = 'Leuven', rings = [[[4.69, 50.87], [4.71, 50.87], [4.71, 50.89], [4.69, 50.89]]] } ]";
+    let devices = "devices = [
+        { id = 'a', longitude = 4.7, latitude = 50.88 },
+        { id = 'b', longitude = 4.8, latitude = 50.88 },
+        { id = 'c', municipality = 'Herent', longitude = 4.7, latitude = 50.88 } ]";
+    let rows = announced(&format!("{MAPPED}{areas}\n{devices}"));
+    let said: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| Some(row.split_once(" municipality=")?.1))
+        .collect();
+    assert_eq!(said, ["Leuven", "elsewhere", "Herent"]);
+}
+
+#[test]
+fn places_of_a_source_with_exact_locations_stay_as_they_are() {
+    let (lon, lat) = (4.70052, 50.87981);
+    let devices = format!(
+        "exact_location = true\ndevices = [{{ id = 'a', longitude = {lon}, latitude = {lat} }}]"
+    );
+    let exact = shown(exact_place(lon, lat).unwrap());
+    assert_eq!(
+        announced(&format!("{MAPPED}{devices}")),
+        [format!("stations id=ns-a valid_from={RECEIVED} {exact}")]
+    );
+    // What is not declared is on the grid, of whatever source.
+    let devices = devices.replace("exact_location = true\n", "");
+    assert_eq!(
+        announced(&format!("{MAPPED}{devices}")),
+        [format!(
+            "stations id=ns-a valid_from={RECEIVED} {}",
+            place(lon, lat)
+        )]
+    );
+    let nowhere =
+        "exact_location = true\ndevices = [{ id = 'a', longitude = 0.0, latitude = 0.0 }]";
+    assert!(announced(&format!("{MAPPED}{nowhere}")).is_empty());
 }

@@ -127,3 +127,26 @@ fn what_cannot_be_read_is_no_clean_file() {
         assert!(error.to_string().contains(path), "{error}");
     }
 }
+
+#[test]
+fn coordinates_are_those_of_the_sources_that_are_asked_for() {
+    let numbers =
+        |numbers: [f64; 3]| -> ArrayRef { Arc::new(Float64Array::from(numbers.to_vec())) };
+    let columns: [(&str, ArrayRef); 3] = [
+        ("source", texts(&[Some("town"), Some("garden"), None])),
+        ("lon", numbers([4.70052, 4.71, 4.72])),
+        ("lat", numbers([50.87981, 50.88, 50.89])),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("x.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let storage = FolderStorage::new(folder.path());
+    for (source, expect) in [("town", vec![4.70052, 50.87981]), ("nobody", vec![])] {
+        let sources = BTreeSet::from([source.to_owned()]);
+        let found = coordinates_of(&storage, "x.parquet", &sources).unwrap();
+        assert_eq!(found, expect, "{source}");
+    }
+}

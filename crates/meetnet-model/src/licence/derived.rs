@@ -19,8 +19,12 @@ pub struct DerivedInput {
     pub licences: BTreeSet<LicenceId>,
 }
 
-/// Returns the licences that a work made of rows under all of `inputs` may be under, those that ask for least first; empty
-/// where they do not go together. An unknown licence goes with itself only.
+/// Returns the licences that a work made of rows under all of `inputs` may be under, those that ask for least first, and of
+/// those that ask for the same what an input is under; empty where they do not go together. An unknown licence goes with
+/// itself only.
+///
+/// So the first one depends on neither order nor repetition of the inputs, and what is made in steps is under what it would
+/// be under if it were made at once.
 pub fn combine<'a>(inputs: impl IntoIterator<Item = &'a str> + Clone) -> Vec<&'a str> {
     let allows_all = |id: &str| {
         inputs
@@ -50,7 +54,8 @@ pub fn combine<'a>(inputs: impl IntoIterator<Item = &'a str> + Clone) -> Vec<&'a
             .count()
         })
     };
-    allowed.sort_by_key(asks);
+    let is_of_input = |id: &str| inputs.clone().into_iter().any(|input| input == id);
+    allowed.sort_by_key(|id| (asks(id), !is_of_input(id)));
     allowed
 }
 

@@ -90,7 +90,20 @@ fn places_are_snapped() {
         (4.0, f64::INFINITY),
     ] {
         assert_eq!(snap_place(lon, lat), None, "{lon} {lat}");
+        assert_eq!(exact_place(lon, lat), None, "{lon} {lat}");
     }
+}
+
+#[test]
+fn exact_places_stay_where_they_are() {
+    let (lon, lat) = (4.700_52, 50.879_81);
+    let place = exact_place(lon, lat).unwrap();
+    assert_eq!((place.lon, place.lat), (lon, lat));
+    let point = LatLng::new(lat, lon).unwrap();
+    let cell = u64::from(point.to_cell(Resolution::Nine));
+    assert_eq!(u64::try_from(place.h3_r9).unwrap(), cell);
+    // On the grid both say the same.
+    assert_eq!(exact_place(4.701, 50.88), snap_place(4.701, 50.88));
 }
 
 proptest! {

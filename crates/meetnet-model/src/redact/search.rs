@@ -5,7 +5,7 @@
 //! or have `fffe` in the middle.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::find::{find, of_field};
@@ -19,20 +19,59 @@ const MADE_OF_MAC_MIN: usize = 2;
 /// Beginnings that are remembered; a city has fewer sensors.
 const STARTS_MAX: usize = 200_000;
 
-/// Texts that are public on purpose, such as the address of the data team.
+/// What is public on purpose: texts, such as the address of the data team, and places of sources with exact locations.
 #[derive(Clone, Debug, Default)]
-pub struct Allowed(Arc<[String]>);
+pub struct Allowed {
+    texts: Arc<[String]>,
+    /// Bits of longitudes and latitudes.
+    coordinates: Arc<HashSet<u64>>,
+}
 
 impl Allowed {
     /// Allows these texts, wherever they stand.
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
-        Self(texts.into_iter().filter(|text| !text.is_empty()).collect())
+        Self {
+            texts: texts.into_iter().filter(|text| !text.is_empty()).collect(),
+            coordinates: Arc::default(),
+        }
+    }
+
+    /// Allows these longitudes and latitudes, too: whole numbers of theirs, no beginnings of finer ones.
+    #[must_use]
+    pub fn with_coordinates(self, coordinates: impl IntoIterator<Item = f64>) -> Self {
+        let coordinates = coordinates.into_iter().map(f64::to_bits).collect();
+        Self {
+            coordinates: Arc::new(coordinates),
+            ..self
+        }
+    }
+
+    /// Returns true for a text with coordinates of which each is allowed.
+    fn takes_place(&self, text: &str) -> bool {
+        if self.coordinates.is_empty() {
+            return false;
+        }
+        let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
+        let numbers = text
+            .split(|c: char| !is_part(c))
+            .filter(|part| !part.is_empty());
+        let mut numbers = numbers.peekable();
+        let is_known = |number: &str| {
+            let number = number.parse::<f64>();
+            number.is_ok_and(|number| self.coordinates.contains(&number.to_bits()))
+        };
+        numbers.peek().is_some() && numbers.all(is_known)
+    }
+
+    /// Returns true for a finding that is public on purpose.
+    fn takes(&self, kind: PersonalKind, text: &str) -> bool {
+        kind == PersonalKind::Coordinates && self.takes_place(text)
     }
 
     /// Returns a text without those that are allowed.
     fn without<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let stands_there = |allowed: &&String| text.contains(allowed.as_str());
-        let stand_there = self.0.iter().filter(stands_there);
+        let stand_there = self.texts.iter().filter(stands_there);
         stand_there.fold(Cow::Borrowed(text), |text, allowed| {
             Cow::Owned(text.replace(allowed, ""))
         })
@@ -127,6 +166,12 @@ impl Search {
             let cleaned = self.allowed.without(text);
             let text = &*cleaned;
             for finding in find(text) {
+                if self
+                    .allowed
+                    .takes(finding.kind, &text[finding.range.clone()])
+                {
+                    continue;
+                }
                 if !self
                     .last_kinds
                     .iter()
@@ -139,6 +184,7 @@ impl Search {
             if self.last_kinds.is_empty()
                 && self.says.is_some()
                 && let Some(kind) = of_field(&self.name, text)
+                && !self.allowed.takes(kind, text)
             {
                 self.last_kinds.push((kind, hint(text)));
             }

@@ -1,13 +1,13 @@
 use super::*;
 
 fn check(file: &str, text: &str, expect: &[(usize, DeviceDeclaration)]) {
-    let devices = read(file, text).unwrap();
+    let devices = read(file, text, false).unwrap();
     let devices: Vec<_> = devices.into_iter().map(|d| (d.line, d.device)).collect();
     assert_eq!(devices, expect, "{text}");
 }
 
 fn check_faults(file: &str, text: &str, expect: &[&str]) {
-    let faults = read(file, text).unwrap_err();
+    let faults = read(file, text, false).unwrap_err();
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(faults, expect, "{text}");
 }
@@ -101,6 +101,26 @@ fn a_csv_registry() {
 }
 
 #[test]
+fn a_place_is_as_exact_as_its_source_and_in_a_municipality() {
+    let csv = "id,municipality,latitude,longitude\nx,Leuven,50.8796,4.7009\n";
+    let toml = "[[device]]\nid = \"x\"\nmunicipality = \"Leuven\"\nlatitude = 50.8796\nlongitude = 4.7009\n";
+    for (file, text) in [("d.csv", csv), ("d.toml", toml)] {
+        for (are_exact, place) in [(false, (4.701, 50.88)), (true, (4.7009, 50.8796))] {
+            let devices = read(file, text, are_exact).unwrap();
+            let device = &devices[0].device;
+            assert_eq!(device.municipality.as_deref(), Some("Leuven"));
+            assert_eq!(device.longitude.zip(device.latitude), Some(place));
+        }
+    }
+    // No exactness makes a place of what is none.
+    let faults = read("d.csv", "id,latitude,longitude\nx,50,400\n", true).unwrap_err();
+    assert!(
+        faults[0].message.contains("no place on Earth"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn a_toml_registry() {
     check(
         "devices.toml",
@@ -136,7 +156,7 @@ fn every_fault_has_its_line_and_no_id() {
         "d.csv",
         "id,lat\n",
         &[
-            "d.csv:1: unknown column `lat`; there are id, station, name, since, latitude, longitude, \
+            "d.csv:1: unknown column `lat`; there are id, station, name, municipality, since, latitude, longitude, \
            scale.PROPERTY, offset.PROPERTY and constant.COLUMN",
         ],
     );
@@ -169,7 +189,7 @@ fn every_fault_has_its_line_and_no_id() {
         &format!("id\n{many}"),
         &["d.csv:20002: more than 20000 devices; split them over several sources"],
     );
-    let faults = read("d.toml", "[[device]]\nid = \"x\"\nlat = 1\n").unwrap_err();
+    let faults = read("d.toml", "[[device]]\nid = \"x\"\nlat = 1\n", false).unwrap_err();
     assert_eq!(faults[0].line, Some(3));
     assert!(
         faults[0].message.contains("unknown field `lat`"),

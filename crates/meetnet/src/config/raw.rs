@@ -333,6 +333,9 @@ pub(super) struct Source {
     #[serde(default)]
     pub(super) device: Vec<Spanned<WrittenDevice>>,
     pub(super) registry: Option<Spanned<String>>,
+    pub(super) municipality: Option<Spanned<String>>,
+    pub(super) municipalities: Option<Spanned<String>>,
+    pub(super) exact_location: Option<Spanned<ExactLocation>>,
     #[serde(default)]
     pub(super) precedence: i32,
     pub(super) silent_after: Option<Spanned<DurationText>>,
@@ -414,6 +417,18 @@ pub(super) struct Layer {
 pub(super) struct TimeWindow {
     pub(super) back: Option<DurationText>,
     pub(super) ahead: Option<DurationText>,
+}
+
+/// Whether places are published as they are: said by the city of what is its own, or with a reference to the consent of those
+/// who live there.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "is neither true or false nor a reference; write true, or in quotes where the consent of those who live there is found"
+)]
+pub(super) enum ExactLocation {
+    Declared(bool),
+    Consent(String),
 }
 
 /// The name of a secret; a secret itself is refused.

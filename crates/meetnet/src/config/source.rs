@@ -19,6 +19,7 @@ use super::hint::did_you_mean;
 use super::sections::is_plain_name;
 use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
 use super::source_mqtt::{self, MqttTransport};
+use super::source_places::{is_exact, municipalities};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
@@ -205,7 +206,14 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
     let silent_after = raw.silent_after.map(|after| after.into_inner().0);
     let licence_span = raw.licence.span();
     let map_spans = raw.map.iter().map(Spanned::span).collect();
-    let (devices, device_places) = devices(document, raw.device, raw.registry, folder);
+    let (municipality, municipalities) =
+        municipalities(document, raw.municipality, raw.municipalities, folder);
+    let has_map = !raw.map.is_empty();
+    let exact_location = raw.exact_location.as_ref();
+    let exact_location = exact_location
+        .is_some_and(|declared| is_exact(document, declared, format.map(|of| (of, has_map))));
+    let (devices, device_places) =
+        devices(document, raw.device, raw.registry, exact_location, folder);
     let declaration = SourceDeclaration {
         namespace: raw
             .namespace
@@ -249,6 +257,9 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             .map(Spanned::<MapEntry>::into_inner)
             .collect(),
         devices,
+        municipality,
+        municipalities,
+        exact_location,
         precedence: raw.precedence,
     };
     Some(ReadSource {
@@ -270,13 +281,14 @@ fn devices(
     document: &mut Document<'_>,
     written: Vec<Spanned<WrittenDevice>>,
     registry: Option<Spanned<String>>,
+    are_exact: bool,
     folder: &Path,
 ) -> (Vec<DeviceDeclaration>, Vec<Located<()>>) {
     let mut devices = Vec::new();
     let mut places = Vec::new();
     for device in written {
         let span = device.span();
-        match device.into_inner().declare() {
+        match device.into_inner().declare(are_exact) {
             Ok(device) => {
                 devices.push(device);
                 places.push(document.located((), span));
@@ -298,7 +310,7 @@ fn devices(
             return (devices, places);
         }
     };
-    match registry::read(&name, &text) {
+    match registry::read(&name, &text, are_exact) {
         Ok(registered) => {
             for RegisteredDevice { device, line } in registered {
                 devices.push(device);

@@ -121,6 +121,47 @@ fn a_change_promises_no_more_than_the_rows_allow_also_those_in_memory() {
 }
 
 #[test]
+fn a_start_refuses_each_promise_that_the_sources_do_not_allow() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let club = source("club", "CC-BY-NC-4.0", "");
+    let derived = |more: &str| {
+        format!("[[dataset]]\nid = \"heat_hourly\"\nlicence = \"CC-BY-4.0\"\n{more}{club}")
+    };
+    for (sections, expect) in [
+        (
+            format!("{}{club}", promise("CC-BY-4.0")),
+            "dataset `heat` declares CC-BY-4.0, but its source `club` is under CC-BY-NC-4.0",
+        ),
+        (
+            derived(""),
+            "dataset `heat_hourly` declares CC-BY-4.0, but it is made of `heat` (CC-BY-NC-4.0)",
+        ),
+        // A reference that says nothing is none.
+        (
+            derived("permission = \" \"\n"),
+            "`permission` names an agreement; fill it in, or remove it",
+        ),
+        (
+            source("club", "CC BY 4.0", ""),
+            "source `club` has the licence `CC BY 4.0`, which is not a licence id",
+        ),
+    ] {
+        let file = configure(dir.path(), &sections);
+        for role in ["run", "ingest", "serve"] {
+            let said = refusal(&[role, "--config", &file], 2);
+            assert!(said.contains(expect), "{role}: {said}\n{sections}");
+        }
+    }
+    for sections in [
+        derived("permission = \"letter of 2026-03-01\"\n"),
+        format!("{}{club}", promise("CC-BY-NC-4.0")),
+    ] {
+        let file = configure(dir.path(), &sections);
+        answer(&["config", "check", "--config", &file]);
+    }
+}
+
+#[test]
 fn telraam_counts_are_never_declared_free() {
     let dir = tempfile::tempdir().expect("a folder");
     let telraam = |licence: &str, more: &str| {

@@ -19,6 +19,7 @@ use crate::error::SetupProblem;
 use crate::format::reject_malformed;
 use crate::group::Output;
 use crate::mapping::{dataset_position, filled_column};
+use crate::stations::{DeclaredStations, municipality_column};
 
 /// The dataset of the segments.
 const DATASET: &str = "segments";
@@ -36,6 +37,8 @@ pub(super) struct Segments {
     h3_r7: usize,
     h3_r9: usize,
     geometry: usize,
+    /// None where a city's own declaration does without.
+    municipality: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +77,7 @@ impl Segments {
             h3_r7: column("h3_r7", ColumnType::Int)?,
             h3_r9: column("h3_r9", ColumnType::Int)?,
             geometry: column("geometry", ColumnType::Text)?,
+            municipality: municipality_column(declared),
         }))
     }
 
@@ -81,13 +85,14 @@ impl Segments {
     pub(super) fn decode(
         &self,
         features: &str,
+        of_source: &DeclaredStations,
         output: &mut Output,
     ) -> Result<(), serde_json::Error> {
         let features: Vec<&RawValue> = serde_json::from_str(features)?;
         for feature in features {
             let text = feature.get();
             match serde_json::from_str(text) {
-                Ok(feature) => self.feature(&feature, text, output),
+                Ok(feature) => self.feature(&feature, of_source, text, output),
                 Err(error) if error.is_data() => output.reject(
                     RejectReason::UnexpectedShape,
                     format_args!("no road segment: {}", without_content(&error)),
@@ -99,7 +104,13 @@ impl Segments {
         Ok(())
     }
 
-    fn feature(&self, feature: &Feature, text: &str, output: &mut Output) {
+    fn feature(
+        &self,
+        feature: &Feature,
+        of_source: &DeclaredStations,
+        text: &str,
+        output: &mut Output,
+    ) {
         let Some(first) = &feature.properties.first_data_package else {
             let message = "the segment has no `first_data_package`, so it is not known since when it is valid; ask for \
                            it by its number";
@@ -124,6 +135,11 @@ impl Segments {
         row.set_int(self.h3_r7, place.h3_r7);
         row.set_int(self.h3_r9, place.h3_r9);
         row.set_text(self.geometry, &well_known_text(lines));
+        if let (Some(column), Some(municipality)) =
+            (self.municipality, of_source.municipality_at(place))
+        {
+            row.set_text(column, municipality);
+        }
         output.finish_row(self.dataset, text);
     }
 }

@@ -487,6 +487,21 @@ fn a_segment_has_its_line_and_the_middle_of_it_on_the_grid() {
 }
 
 #[test]
+fn a_segment_lies_in_the_municipality_that_its_source_declares() {
+    let body = format!(
+        r#"{{"features": [{{"geometry": {{"coordinates": {STREET}}}, "properties": {SINCE}}}]}}"#
+    );
+    let declared = "format = 'telraam'\nmunicipality = 'Leuven'";
+    let made = crate::testing::decode(declared, "", &body);
+    assert!(made.contains(" municipality=Leuven "), "{made}");
+    let made = crate::testing::decode("format = 'telraam'", "", &body);
+    assert!(
+        made.contains("segments id=") && !made.contains("municipality"),
+        "{made}"
+    );
+}
+
+#[test]
 fn a_segment_that_is_none_is_explained() {
     let check = |properties: &str, coordinates: &str, expect: &str| {
         let made = segment(properties, coordinates);

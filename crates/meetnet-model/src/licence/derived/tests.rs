@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -85,6 +87,86 @@ fn non_commercial_rows_are_never_promised_for_commerce() {
                 other.id
             );
         }
+    }
+}
+
+/// The ids of every known licence, and of two that nobody knows.
+fn every_id() -> Vec<&'static str> {
+    let known = LICENCES.iter().map(|licence| licence.id);
+    known
+        .chain(["LicenseRef-Stad", "LicenseRef-Buurt"])
+        .collect()
+}
+
+/// The licence of what is made of two; None stands for what may not be made, with which nothing can be made either.
+fn join<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
+    combine([one?, other?]).first().copied()
+}
+
+#[test]
+fn licences_join_in_whatever_order_and_steps() {
+    let ids = every_id();
+    for &a in &ids {
+        // PDDL with PDDL is PDDL, though CC0 asks for as little.
+        assert_eq!(combine([a]).first(), Some(&a));
+        assert_eq!(join(Some(a), Some(a)), Some(a));
+        for &b in &ids {
+            assert_eq!(combine([a, b]), combine([b, a]), "{a}, {b}");
+            assert_eq!(join(Some(a), Some(b)), join(Some(b), Some(a)), "{a}, {b}");
+            for &c in &ids {
+                let one_way = join(join(Some(a), Some(b)), Some(c));
+                let the_other = join(Some(a), join(Some(b), Some(c)));
+                assert_eq!(one_way, the_other, "{a}, {b}, {c}");
+                assert_eq!(
+                    one_way,
+                    combine([a, b, c]).first().copied(),
+                    "{a}, {b}, {c}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_licences_join_to_asks_for_all_that_each_asks_for() {
+    let ids = every_id();
+    for &a in &ids {
+        for &b in &ids {
+            for result in combine([a, b]) {
+                for input in [a, b].into_iter().filter(|input| *input != result) {
+                    // By what each asks for, not by `allows` once more: unknown ones come out as themselves only.
+                    let asked = Licence::find(input).expect("a known licence");
+                    let kept = Licence::find(result).expect("a known licence");
+                    let case = format!("{a} with {b} under {result}");
+                    assert!(!asked.attribution || kept.attribution, "{case}");
+                    assert!(!asked.non_commercial || kept.non_commercial, "{case}");
+                    assert!(!asked.share_alike, "{case}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn many_inputs_are_as_their_licences_one_after_the_other(
+        inputs in proptest::collection::vec(0..every_id().len(), 1..8),
+        turn in 0_usize..8,
+    ) {
+        let ids = every_id();
+        let mut inputs: Vec<&str> = inputs.into_iter().map(|at| ids[at]).collect();
+        let at_once = combine(inputs.iter().copied());
+        let steps = inputs
+            .iter()
+            .map(|id| Some(*id))
+            .reduce(join)
+            .flatten();
+        prop_assert_eq!(at_once.first().copied(), steps);
+        // In another order, and one of them twice.
+        let count = inputs.len();
+        inputs.rotate_left(turn % count);
+        inputs.push(inputs[0]);
+        prop_assert_eq!(at_once, combine(inputs.iter().copied()));
     }
 }
 

@@ -120,3 +120,32 @@ fn pseudonyms_of_a_city_are_none_of_one_maker() {
     // Fixed secret and ids: the outcome does not vary. Those that begin like a known maker may be 24 in 16.7 million each.
     check(ids.iter().map(String::as_str), &[]);
 }
+
+#[test]
+fn places_that_are_public_on_purpose_are_no_findings() {
+    let allowed = Allowed::default().with_coordinates([4.700_52, 50.879_81]);
+    for (name, text, expect) in [
+        ("lat", "50.87981", 0),
+        ("lon", "4.70052", 0),
+        ("note", "50.87981, 4.70052", 0),
+        (
+            "stats",
+            r#"{"minValues":{"lon":4.70052,"lat":50.87981}}"#,
+            0,
+        ),
+        // Another place, one that begins alike, and one with the same latitude.
+        ("lat", "50.87982", 1),
+        ("lat", "50.879812", 1),
+        ("note", "50.87981, 4.70059", 1),
+        // Nothing else is allowed by it.
+        ("note", "an@example.org", 1),
+    ] {
+        let mut search = Search::new(name, &allowed);
+        search.text(text);
+        assert_eq!(search.finish().len(), expect, "{name}: {text}");
+    }
+    let mut search = Search::new("lat", &allowed);
+    search.number(50.879_81);
+    search.number(50.879_82);
+    assert_eq!(search.finish()[0].rows, 1);
+}

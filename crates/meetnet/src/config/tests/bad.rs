@@ -351,8 +351,8 @@ fn devices_are_checked_where_they_stand() {
     );
     check(
         &device("pseudonyms = [\"0123456789abcdef\"]\n"),
-        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `since`, `longitude`, \
-         `latitude`, `map`, `constants`, `calibration`",
+        "city/meetnet.toml:13: unknown key `pseudonyms`; there are `id`, `station`, `name`, `municipality`, `since`, \
+         `longitude`, `latitude`, `map`, `constants`, `calibration`",
     );
     check(
         &source("licence", "registry = \"devices.csv\"\nlicence"),
@@ -684,4 +684,69 @@ fn an_audit_log_keeps_whole_days() {
         "[audit]\nretention = \"1h\"\n",
         "city/meetnet.toml:2: is less than 1d, the least that is safe",
     );
+}
+
+#[test]
+fn exact_locations_are_for_what_the_city_may_publish() {
+    let listen = "[ingest_http]\nlisten = \"127.0.0.1:8081\"\n";
+    let of = |format: &str, line: &str| {
+        format!(
+            "{listen}[[source]]\nid = \"boxes\"\nkind = \"http\"\nformat = \"{format}\"\n\
+             licence = \"CC-BY-NC-4.0\"\n{line}\n\
+             [[source.device]]\nid = \"1\"\nlongitude = 4.70052\nlatitude = 50.87981\n"
+        )
+    };
+    for format in [
+        "airrohr",
+        "sensor-community",
+        "ecowitt",
+        "wunderground",
+        "influx",
+    ] {
+        check(
+            &of(format, "exact_location = true"),
+            "city/meetnet.toml:8: devices of this format hang at people's homes, which are published to about 100 m; write \
+             exact_location = \"…\" with a reference to the consent of those who live there, or remove it",
+        );
+    }
+    check(
+        &of("airrohr", "exact_location = \" \""),
+        "city/meetnet.toml:8: `exact_location` is an empty reference; write where the consent of those who live there is found",
+    );
+    check(
+        &format!(
+            "{listen}[[source]]\nid = \"t\"\nkind = \"http\"\nformat = \"telraam\"\nlicence = \"CC-BY-NC-4.0\"\n\
+             exact_location = true\n"
+        ),
+        "city/meetnet.toml:8: `exact_location` has no meaning for segments: their streets are published whole, and their \
+         middle on the grid; remove it",
+    );
+    check(
+        &format!("{SOURCE}municipality = \" \"\n"),
+        "city/meetnet.toml:11: `municipality` is empty; write its name, or remove it",
+    );
+    check(
+        &format!("{SOURCE}municipalities = \"none.geojson\"\n"),
+        "city/meetnet.toml:11: areas of municipalities in city/none.geojson: it cannot be read: No such file or directory (os \
+         error 2)",
+    );
+    // A device is where its source says it may be.
+    let own = format!(
+        "{SOURCE}exact_location = true\n[[source.device]]\nid = \"1\"\nlongitude = 4.70052\nlatitude = 50.87981\n"
+    );
+    let exact = (true, Some(4.700_52));
+    for (text, expect) in [
+        (own.clone(), exact),
+        (own.replace("= true", "= false"), (false, Some(4.701))),
+        (of("airrohr", ""), (false, Some(4.701))),
+        (
+            of("airrohr", "exact_location = \"forms of 2026-03\""),
+            exact,
+        ),
+    ] {
+        let config = right(&text, &[]);
+        let source = config.declarations.sources.values().next().unwrap();
+        let said = (source.exact_location, source.devices[0].longitude);
+        assert_eq!(said, expect, "{text}");
+    }
 }
