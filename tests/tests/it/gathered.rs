@@ -83,8 +83,15 @@ permission = "letter of 2026-03-01"
 time_window = { back = "20000d", ahead = "1h" }
 "#;
 
+/// A source: its id, its licence, and its sensors with where they stand.
+type Garden = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, Option<usize>)],
+);
+
 /// Sensors by source: the second one stands where the first source has one, the third is not for commercial use.
-const GARDENS: [(&str, &str, &[(&str, Option<usize>)]); 3] = [
+const GARDENS: [Garden; 3] = [
     (
         "city",
         "CC0-1.0",
