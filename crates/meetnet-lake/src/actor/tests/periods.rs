@@ -13,6 +13,7 @@ struct Told {
     /// Minutes after [`START`]; none: the message only knows where the station is now.
     since: Option<i64>,
     lon: f64,
+    municipality: Option<&'static str>,
     source: &'static str,
 }
 
@@ -31,6 +32,7 @@ fn seen(lon: f64) -> Told {
         name: "shed",
         since: None,
         lon,
+        municipality: None,
         source: "s",
     }
 }
@@ -98,6 +100,9 @@ impl Table {
             builder.set_float(column("lon"), place.lon);
             builder.set_float(column("lat"), place.lat);
             builder.set_int(column("h3_r9"), place.h3_r9);
+            if let Some(municipality) = told.municipality {
+                builder.set_text(column("municipality"), municipality);
+            }
             builder.finish_row(index as u32).unwrap();
             lineage.push(Lineage {
                 sequence: Sequence(self.sequence),
@@ -129,6 +134,7 @@ impl Table {
         let mut add = |batch: &RecordBatch, is_live: &dyn Fn(usize) -> bool| {
             let column = |name: &str| batch.column_by_name(name).unwrap().clone();
             let (id, name) = (column("id"), column("name"));
+            let municipality = column("municipality");
             let (from, to, lon) = (column("valid_from"), column("valid_to"), column("lon"));
             let minute = |array: &dyn Array, row: usize| {
                 let array = array.as_primitive::<TimestampMicrosecondType>();
@@ -140,13 +146,16 @@ impl Table {
                     minute(&from, row),
                 );
                 let end = minute(&to, row).map_or("now".to_owned(), |end| end.to_string());
-                let text = format!(
+                let mut text = format!(
                     "{} {}..{end} {} {}",
                     key.0,
                     key.1.unwrap(),
                     lon.as_primitive::<Float64Type>().value(row),
                     name.as_string::<i32>().value(row)
                 );
+                if municipality.is_valid(row) {
+                    text = format!("{text} {}", municipality.as_string::<i32>().value(row));
+                }
                 rows.push((key, text));
             }
         };
@@ -262,6 +271,42 @@ fn another_name_is_a_revision_of_the_period() {
             (9, &[seen(ACROSS_TOWN)]),
         ],
         &["a 0..9 4.701 barn", "a 9..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn the_municipality_is_that_of_the_published_point() {
+    let within = |municipality: &'static str, lon| Told {
+        municipality: Some(municipality),
+        ..seen(lon)
+    };
+    // Measured now on this side of the border, now on that one.
+    let hops = [
+        within("Leuven", HOME),
+        within("Herent", NEXT_DOOR),
+        within("Leuven", HOME),
+        within("Herent", NEXT_DOOR),
+    ];
+    let expect = ["a 0..now 4.701 shed Leuven"];
+    check(&[(0, &hops)], &expect);
+    let one_by_one = [0_usize, 1, 2, 3].map(|at| (at as i64, &hops[at..=at]));
+    check(&one_by_one, &expect);
+    let mut table = Table::new();
+    table.take(0, &hops[..1]);
+    assert_eq!(table.take(1, &hops[1..]).unchanged, 3);
+    // Declared later, or otherwise, of the same point; or of one near by, where nobody has said it.
+    for (first, then) in [
+        (seen(HOME), within("Leuven", HOME)),
+        (within("Louvain", HOME), within("Leuven", HOME)),
+        (seen(HOME), within("Leuven", NEXT_DOOR)),
+    ] {
+        check(&[(0, &[first]), (5, &[then])], &expect);
+        check(&[(0, &[first, then])], &expect);
+    }
+    // A period that ends keeps its own.
+    check(
+        &[(0, &hops[..2]), (5, &[within("Bierbeek", ACROSS_TOWN)])],
+        &["a 0..5 4.701 shed Leuven", "a 5..now 4.731 shed Bierbeek"],
     );
 }
 
