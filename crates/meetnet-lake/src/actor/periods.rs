@@ -15,6 +15,9 @@
 //! counts: APIs and registries say what somebody has entered, not what a receiver has measured. A row that has `valid_to` is a
 //! period that its sender knows, and stays as it is.
 //!
+//! A point that is finer than the publication grid gives way to one of the grid, and not the other way round: so the row of a
+//! source that may publish exact places no longer (`exact_location`) is revised once, and its replaced versions can be erased.
+//!
 //! It is part of applying rows, so a replay of the same frames makes the same periods. The whole table is read for it:
 //! places are few.
 
@@ -25,6 +28,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondAr
 use arrow::compute::interleave;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
+use meetnet_model::privacy::{lat_is_exact, lon_is_exact};
 use meetnet_model::rows::DatasetRows;
 
 use super::stored::Place as Rank;
@@ -39,8 +43,10 @@ const STAYED_M_MAX: f64 = 250.0;
 const DEGREE_M: f64 = 111_195.0;
 /// Rows of a file that are read at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Columns that a period keeps while it goes on.
-const KEPT: [&str; 5] = ["valid_from", "lon", "lat", "h3_r7", "h3_r9"];
+/// Column of the start, which a period keeps while it goes on.
+const START: &str = "valid_from";
+/// Columns of the point, which it keeps, too.
+const POINT: [&str; 4] = ["lon", "lat", "h3_r7", "h3_r9"];
 /// Column that belongs to the point, and that declarations may tell otherwise of the same one.
 const MUNICIPALITY: &str = "municipality";
 
@@ -58,8 +64,10 @@ type At = (usize, usize);
 /// Where the values of a row stand that is put together.
 #[derive(Clone, Copy)]
 struct Parts {
-    /// Its start and its point.
-    place: At,
+    /// Its start.
+    start: At,
+    /// Its point.
+    point: At,
     /// The municipality of that point.
     municipality: At,
     /// All others.
@@ -70,7 +78,8 @@ impl Parts {
     /// Returns those of a row as it is.
     fn of(at: At) -> Self {
         Self {
-            place: at,
+            start: at,
+            point: at,
             municipality: at,
             values: at,
         }
@@ -167,23 +176,38 @@ impl PlaceColumns {
         }
     }
 
-    /// Returns those of a period that goes on with a row near by. That of another point may lie in another municipality, and
-    /// says nothing of the point that is kept, unless nobody has.
+    /// Returns true where a published point is finer than the grid, and the row tells of one that is not.
+    fn is_taken_back(&self, batches: &[RecordBatch], published: At, own: At) -> bool {
+        let is_exact = |(lon, lat)| lon_is_exact(lon) || lat_is_exact(lat);
+        match (self.point(batches, published), self.point(batches, own)) {
+            (Some(published), Some(own)) => is_exact(published) && !is_exact(own),
+            _ => false,
+        }
+    }
+
+    /// Returns those of a period that goes on with a row near by. Another point may lie in another municipality, which says
+    /// nothing of the one that is kept, unless nobody has.
     fn gone_on(&self, batches: &[RecordBatch], period: Parts, own: At) -> Parts {
         let (batch, row) = period.municipality;
         let is_told = self
             .municipality
             .is_some_and(|column| batches[batch].column(column).is_valid(row));
-        let is_same_point = self.point(batches, period.place) == self.point(batches, own);
+        let point = if self.is_taken_back(batches, period.point, own) {
+            own
+        } else {
+            period.point
+        };
+        let is_same_point = self.point(batches, point) == self.point(batches, own);
         let municipality = if is_told && !is_same_point {
             period.municipality
         } else {
             own
         };
         Parts {
+            start: period.start,
+            point,
             municipality,
             values: own,
-            ..period
         }
     }
 }
@@ -256,7 +280,7 @@ impl DatasetActor {
             let is_first = next == 0;
             let newest = periods.len() - 1;
             let period = &mut periods[newest];
-            if is_near(period.parts.place) && !(says_start && is_first) {
+            if is_near(period.parts.point) && !(says_start && is_first) {
                 let parts = columns.gone_on(&known.batches, period.parts, own);
                 draft.push(row, parts, None);
                 if rank >= period.rank {
@@ -286,7 +310,7 @@ impl DatasetActor {
             }
             let before = next.checked_sub(1).map(|before| &periods[before]);
             let known_then = before.filter(|period| {
-                !says_start && period.holds(own_from) && is_near(period.parts.place)
+                !says_start && period.holds(own_from) && is_near(period.parts.point)
             });
             if let Some(period) = known_then {
                 draft.push(row, period.parts, period.until);
@@ -406,8 +430,9 @@ impl DatasetActor {
                 continue;
             }
             let picked = |parts: &Parts| match column.name.as_str() {
+                START => parts.start,
                 MUNICIPALITY => parts.municipality,
-                name if KEPT.contains(&name) => parts.place,
+                name if POINT.contains(&name) => parts.point,
                 _ => parts.values,
             };
             let picked: Vec<At> = draft.rows.iter().map(picked).collect();

@@ -1,6 +1,6 @@
 //! Periods of places: when one goes on, when another begins, and that commits and restarts make no difference.
 
-use meetnet_model::privacy::snap_place;
+use meetnet_model::privacy::{exact_place, snap_place};
 use meetnet_model::schemas;
 
 use super::*;
@@ -13,6 +13,8 @@ struct Told {
     /// Minutes after [`START`]; none: the message only knows where the station is now.
     since: Option<i64>,
     lon: f64,
+    /// Its source publishes places as they are.
+    is_exact: bool,
     municipality: Option<&'static str>,
     source: &'static str,
 }
@@ -21,6 +23,8 @@ struct Told {
 const REGISTRY: &str = "registry";
 
 const HOME: f64 = 4.701;
+/// Near home, of which it is not the point of the grid.
+const AT_THE_DOOR: f64 = 4.70052;
 /// 105 m further, the next point of the grid.
 const NEXT_DOOR: f64 = 4.7025;
 const ACROSS_TOWN: f64 = 4.731;
@@ -32,6 +36,7 @@ fn seen(lon: f64) -> Told {
         name: "shed",
         since: None,
         lon,
+        is_exact: false,
         municipality: None,
         source: "s",
     }
@@ -90,7 +95,12 @@ impl Table {
         for (index, told) in told.iter().enumerate() {
             self.sequence += 1;
             let received_at = START + (minute + index as i64) * MINUTE;
-            let place = snap_place(told.lon, 50.88).unwrap();
+            let publish = if told.is_exact {
+                exact_place
+            } else {
+                snap_place
+            };
+            let place = publish(told.lon, 50.88).unwrap();
             builder.set_text(column("id"), told.id);
             builder.set_text(column("name"), told.name);
             match told.since {
@@ -272,6 +282,26 @@ fn another_name_is_a_revision_of_the_period() {
         ],
         &["a 0..9 4.701 barn", "a 9..now 4.731 shed"],
     );
+}
+
+#[test]
+fn an_exact_point_gives_way_to_one_of_the_grid() {
+    let snapped = seen(AT_THE_DOOR);
+    let exact = Told {
+        is_exact: true,
+        ..snapped
+    };
+    check(&[(0, &[exact]), (5, &[exact])], &["a 0..now 4.70052 shed"]);
+    // Its source may not publish it any more.
+    let expect = ["a 0..now 4.701 shed"];
+    check(&[(0, &[exact]), (5, &[snapped]), (9, &[snapped])], &expect);
+    check(&[(0, &[exact, snapped])], &expect);
+    // The other way round a period goes on, also where two sources tell of one station.
+    check(&[(0, &[snapped]), (5, &[exact])], &expect);
+    let mut table = Table::new();
+    table.take(0, &[exact]);
+    let applied = table.take(1, &[snapped, exact, snapped, exact]);
+    assert_eq!((applied.revised, applied.unchanged), (1, 3), "{applied:?}");
 }
 
 #[test]
