@@ -185,8 +185,8 @@ impl PlaceColumns {
         }
     }
 
-    /// Returns those of a period that goes on with a row near by. Another point may lie in another municipality, which says
-    /// nothing of the one that is kept, unless nobody has.
+    /// Returns those of a period that goes on with a row near by: which point is published, and which municipality. Another
+    /// point may lie in another one, which says nothing of the one that is kept, unless nobody has.
     fn gone_on(&self, batches: &[RecordBatch], period: Parts, own: At) -> Parts {
         let (batch, row) = period.municipality;
         let is_told = self
@@ -204,10 +204,9 @@ impl PlaceColumns {
             own
         };
         Parts {
-            start: period.start,
             point,
             municipality,
-            values: own,
+            ..period
         }
     }
 }
@@ -281,11 +280,13 @@ impl DatasetActor {
             let newest = periods.len() - 1;
             let period = &mut periods[newest];
             if is_near(period.parts.point) && !(says_start && is_first) {
-                let parts = columns.gone_on(&known.batches, period.parts, own);
-                draft.push(row, parts, None);
+                let mut parts = period.parts;
+                parts.values = own;
                 if rank >= period.rank {
+                    parts = columns.gone_on(&known.batches, parts, own);
                     (period.parts, period.rank) = (parts, rank);
                 }
+                draft.push(row, parts, None);
                 continue;
             }
             if own_from > period.from {

@@ -302,6 +302,11 @@ fn an_exact_point_gives_way_to_one_of_the_grid() {
     table.take(0, &[exact]);
     let applied = table.take(1, &[snapped, exact, snapped, exact]);
     assert_eq!((applied.revised, applied.unchanged), (1, 3), "{applied:?}");
+    // A source of lower precedence takes nothing back, and says nothing new with every message.
+    let mut table = Table::new();
+    table.take(0, &[registered(exact)]);
+    let applied = table.take(1, &[snapped, snapped]);
+    assert_eq!((applied.unchanged, applied.history), (2, 0), "{applied:?}");
 }
 
 #[test]
