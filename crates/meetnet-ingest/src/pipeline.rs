@@ -72,7 +72,7 @@ pub struct PipelineLimits {
     /// What quality tests remember is written by the pipeline itself up to so many bytes; beyond, beside it.
     pub history_inline_bytes_max: usize,
     /// Threads that decode beside the pipeline's own while it replays the journal, at most. Each adds two groups, and what is
-    /// decoded of them, to what is in memory.
+    /// decoded of them, to what is in memory; of large messages fewer wait.
     pub replay_threads_max: usize,
 }
 

@@ -28,7 +28,7 @@ use crate::status::{SourceState, Statuses, now_us};
 const JOURNALLED_HEADERS: [&str; 4] = ["content-type", "x-sensor", "x-pin", "ngsiv2-attrsformat"];
 /// Longest wait for the decode where nobody heeds it: The Things Stack gives a webhook ten seconds for everything, and
 /// takes a slower answer for an outage.
-const UNHEEDED_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const UNHEEDED_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest header value journalled.
 const HEADER_BYTES_MAX: usize = 1024;
 

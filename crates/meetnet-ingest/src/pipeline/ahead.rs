@@ -26,6 +26,9 @@ use crate::dup_window::payload_hash;
 /// Groups that have been read and not applied, per thread that decodes, the pipeline's own included: one that it decodes,
 /// and one that is ready or next.
 const GROUPS_PER_THREAD: usize = 2;
+/// Where groups of so many bytes wait, no other one is read: the group of a large message is as long as that, and what is
+/// decoded of it several times as long.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// What has been made of a group.
 pub(super) struct DecodedGroup {
@@ -48,6 +51,14 @@ enum Waiting {
     Decoding(Arc<FrameGroup>, Receiver<DecodedGroup>),
     /// A barrier. Nothing waits behind it.
     Alone(Arc<FrameGroup>),
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Decoding(group, _) | Self::Alone(group) => group.bytes(),
+        }
+    }
 }
 
 /// A group to be decoded.
@@ -76,6 +87,9 @@ pub(super) struct DecodeAhead {
     threads: Vec<JoinHandle<()>>,
     /// In the order of the journal.
     waiting: VecDeque<Waiting>,
+    /// Length of the groups that wait.
+    waiting_bytes: usize,
+    waiting_bytes_max: usize,
 }
 
 impl DecodeAhead {
@@ -95,6 +109,8 @@ impl DecodeAhead {
             open_jobs,
             threads: Vec::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            waiting_bytes_max: WAITING_BYTES_MAX,
         }
     }
 
@@ -106,12 +122,15 @@ impl DecodeAhead {
     /// Returns true where another group may be read.
     pub(super) fn has_room(&self) -> bool {
         let is_barred = matches!(self.waiting.back(), Some(Waiting::Alone(_)));
-        !is_barred && self.waiting.len() < groups_max(self.threads_max)
+        !is_barred
+            && self.waiting.len() < groups_max(self.threads_max)
+            && self.waiting_bytes < self.waiting_bytes_max
     }
 
     /// Takes the group behind those that wait.
     pub(super) fn push(&mut self, group: FrameGroup) {
         let group = Arc::new(group);
+        self.waiting_bytes += group.bytes();
         if group.frames().any(|frame| is_barrier(&frame)) {
             self.waiting.push_back(Waiting::Alone(group));
             return;
@@ -132,7 +151,9 @@ impl DecodeAhead {
     /// Returns the group whose turn it is, decoded; none where none waits. `own` decodes what nobody has begun, rather than
     /// wait; it is empty, and of the same declarations.
     pub(super) fn next_turn(&mut self, own: &mut GroupDecoder) -> Option<Turn> {
-        let (group, decoded) = match self.waiting.pop_front()? {
+        let next = self.waiting.pop_front()?;
+        self.waiting_bytes -= next.bytes();
+        let (group, decoded) = match next {
             Waiting::Alone(group) => return Some(Turn::Alone(group)),
             Waiting::Decoding(group, decoded) => (group, decoded),
         };

@@ -142,7 +142,7 @@ impl Daemon {
     }
 
     fn wait_for(&self, what: &str, is_there: impl Fn(&LakeSnapshot) -> bool) -> Arc<LakeSnapshot> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let snapshot = self.pipeline.shared().load_full();
             if is_there(&snapshot) {

@@ -11,8 +11,12 @@
 //! ```
 //!
 //! So a sensor that is told of every five minutes has one row, and one that does not know its place well does not hop from
-//! point to point of the grid. What is told once counts: APIs and registries say what somebody has entered, not what a
-//! receiver has measured. A row that has `valid_to` is a period that its sender knows, and stays as it is.
+//! point to point of the grid, nor from one municipality to the next: the published point lies in one. What is told once
+//! counts: APIs and registries say what somebody has entered, not what a receiver has measured. A row that has `valid_to` is a
+//! period that its sender knows, and stays as it is.
+//!
+//! A point that is finer than the publication grid gives way to one of the grid, and not the other way round: so the row of a
+//! source that may publish exact places no longer (`exact_location`) is revised once, and its replaced versions can be erased.
 //!
 //! It is part of applying rows, so a replay of the same frames makes the same periods. The whole table is read for it:
 //! places are few.
@@ -24,6 +28,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondAr
 use arrow::compute::interleave;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
+use meetnet_model::privacy::{lat_is_exact, lon_is_exact};
 use meetnet_model::rows::DatasetRows;
 
 use super::stored::Place as Rank;
@@ -38,8 +43,12 @@ const STAYED_M_MAX: f64 = 250.0;
 const DEGREE_M: f64 = 111_195.0;
 /// Rows of a file that are read at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Columns that a period keeps while it goes on.
-const KEPT: [&str; 5] = ["valid_from", "lon", "lat", "h3_r7", "h3_r9"];
+/// Column of the start, which a period keeps while it goes on.
+const START: &str = "valid_from";
+/// Columns of the point, which it keeps, too.
+const POINT: [&str; 4] = ["lon", "lat", "h3_r7", "h3_r9"];
+/// Column that belongs to the point, and that declarations may tell otherwise of the same one.
+const MUNICIPALITY: &str = "municipality";
 
 /// Rows as they are applied.
 pub(super) struct Settled {
@@ -52,14 +61,36 @@ pub(super) struct Settled {
 /// Where a row stands: the batch among those at hand, and the row in it.
 type At = (usize, usize);
 
+/// Where the values of a row stand that is put together.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// Its start.
+    start: At,
+    /// Its point.
+    point: At,
+    /// The municipality of that point.
+    municipality: At,
+    /// All others.
+    values: At,
+}
+
+impl Parts {
+    /// Returns those of a row as it is.
+    fn of(at: At) -> Self {
+        Self {
+            start: at,
+            point: at,
+            municipality: at,
+            values: at,
+        }
+    }
+}
+
 /// A period of one place.
 struct Period {
     from: i64,
     until: Option<i64>,
-    /// Where its start and its point stand.
-    place: At,
-    /// Where its other values stand.
-    values: At,
+    parts: Parts,
     /// What places its row in the order of versions: whether rows come one by one or many at once, the same one wins.
     rank: Rank,
 }
@@ -69,8 +100,7 @@ impl Period {
         Self {
             from,
             until,
-            place: at,
-            values: at,
+            parts: Parts::of(at),
             rank,
         }
     }
@@ -92,16 +122,14 @@ struct Known {
 /// Rows being put together.
 #[derive(Default)]
 struct Draft {
-    places: Vec<At>,
-    values: Vec<At>,
+    rows: Vec<Parts>,
     until: Vec<Option<i64>>,
     origins: Vec<u32>,
 }
 
 impl Draft {
-    fn push(&mut self, origin: usize, place: At, values: At, until: Option<i64>) {
-        self.places.push(place);
-        self.values.push(values);
+    fn push(&mut self, origin: usize, parts: Parts, until: Option<i64>) {
+        self.rows.push(parts);
         self.until.push(until);
         self.origins.push(origin as u32);
     }
@@ -112,6 +140,8 @@ struct PlaceColumns {
     valid_to: usize,
     lon: usize,
     lat: usize,
+    /// None where the dataset has none.
+    municipality: Option<usize>,
 }
 
 impl PlaceColumns {
@@ -124,6 +154,7 @@ impl PlaceColumns {
             valid_to: declaration.column_index("valid_to")?,
             lon: declaration.column_index("lon")?,
             lat: declaration.column_index("lat")?,
+            municipality: declaration.column_index(MUNICIPALITY),
         })
     }
 
@@ -142,6 +173,40 @@ impl PlaceColumns {
         match (self.point(batches, a), self.point(batches, b)) {
             (Some(a), Some(b)) => metres(a, b) <= STAYED_M_MAX,
             _ => true,
+        }
+    }
+
+    /// Returns true where a published point is finer than the grid, and the row tells of one that is not.
+    fn is_taken_back(&self, batches: &[RecordBatch], published: At, own: At) -> bool {
+        let is_exact = |(lon, lat)| lon_is_exact(lon) || lat_is_exact(lat);
+        match (self.point(batches, published), self.point(batches, own)) {
+            (Some(published), Some(own)) => is_exact(published) && !is_exact(own),
+            _ => false,
+        }
+    }
+
+    /// Returns those of a period that goes on with a row near by: which point is published, and which municipality. Another
+    /// point may lie in another one, which says nothing of the one that is kept, unless nobody has.
+    fn gone_on(&self, batches: &[RecordBatch], period: Parts, own: At) -> Parts {
+        let (batch, row) = period.municipality;
+        let is_told = self
+            .municipality
+            .is_some_and(|column| batches[batch].column(column).is_valid(row));
+        let point = if self.is_taken_back(batches, period.point, own) {
+            own
+        } else {
+            period.point
+        };
+        let is_same_point = self.point(batches, point) == self.point(batches, own);
+        let municipality = if is_told && !is_same_point {
+            period.municipality
+        } else {
+            own
+        };
+        Parts {
+            point,
+            municipality,
+            ..period
         }
     }
 }
@@ -198,13 +263,13 @@ impl DatasetActor {
             let rank = (precedence, received_at);
             if !is_open(row) {
                 let until = (!to.is_null(row)).then(|| to.value(row));
-                draft.push(row, own, own, until);
+                draft.push(row, Parts::of(own), until);
                 continue;
             }
             let Some(periods) = known.periods.get_mut(series(row)) else {
                 let begun = vec![Period::new(own_from, None, own, rank)];
                 known.periods.insert(series(row).into(), begun);
-                draft.push(row, own, own, None);
+                draft.push(row, Parts::of(own), None);
                 continue;
             };
             // Whoever only knows that it stands there now says nothing of a start.
@@ -214,44 +279,48 @@ impl DatasetActor {
             let is_first = next == 0;
             let newest = periods.len() - 1;
             let period = &mut periods[newest];
-            if is_near(period.place) && !(says_start && is_first) {
-                draft.push(row, period.place, own, None);
+            if is_near(period.parts.point) && !(says_start && is_first) {
+                let mut parts = period.parts;
+                parts.values = own;
                 if rank >= period.rank {
-                    (period.values, period.rank) = (own, rank);
+                    parts = columns.gone_on(&known.batches, parts, own);
+                    (period.parts, period.rank) = (parts, rank);
                 }
+                draft.push(row, parts, None);
                 continue;
             }
             if own_from > period.from {
                 if period.holds(own_from) {
                     if rank < period.rank {
-                        draft.push(row, period.place, period.values, period.until);
+                        draft.push(row, period.parts, period.until);
                         continue;
                     }
                     (period.until, period.rank) = (Some(own_from), rank);
-                    draft.push(row, period.place, period.values, period.until);
+                    draft.push(row, period.parts, period.until);
                 }
-                draft.push(row, own, own, None);
+                draft.push(row, Parts::of(own), None);
                 periods.push(Period::new(own_from, None, own, rank));
                 continue;
             }
             if own_from == period.from {
-                draft.push(row, own, own, None);
+                draft.push(row, Parts::of(own), None);
                 if rank >= period.rank {
                     *period = Period::new(own_from, None, own, rank);
                 }
                 continue;
             }
             let before = next.checked_sub(1).map(|before| &periods[before]);
-            let known_then = before
-                .filter(|period| !says_start && period.holds(own_from) && is_near(period.place));
+            let known_then = before.filter(|period| {
+                !says_start && period.holds(own_from) && is_near(period.parts.point)
+            });
             if let Some(period) = known_then {
-                draft.push(row, period.place, period.values, period.until);
+                draft.push(row, period.parts, period.until);
                 continue;
             }
             let told_before = before.filter(|period| period.from == own_from);
             let told_before = told_before.map(|period| period.rank);
             let until = Some(periods[next].from);
-            draft.push(row, own, own, until);
+            draft.push(row, Parts::of(own), until);
             let earlier = Period::new(own_from, until, own, rank);
             match told_before {
                 None => periods.insert(next, earlier),
@@ -361,17 +430,18 @@ impl DatasetActor {
                 columns.push(Arc::new(until.with_timezone("UTC")));
                 continue;
             }
-            let is_kept = KEPT.contains(&column.name.as_str());
-            let picked = if is_kept {
-                &draft.places
-            } else {
-                &draft.values
+            let picked = |parts: &Parts| match column.name.as_str() {
+                START => parts.start,
+                MUNICIPALITY => parts.municipality,
+                name if POINT.contains(&name) => parts.point,
+                _ => parts.values,
             };
+            let picked: Vec<At> = draft.rows.iter().map(picked).collect();
             let arrays: Vec<&dyn Array> = batches
                 .iter()
                 .map(|batch| batch.column(index).as_ref())
                 .collect();
-            columns.push(interleave(&arrays, picked)?);
+            columns.push(interleave(&arrays, &picked)?);
         }
         RecordBatch::try_new(self.declaration.declared_schema(), columns)
     }

@@ -135,7 +135,7 @@ async fn tasmota_zigbee2mqtt_and_esphome_over_mosquitto() {
         .await
         .unwrap();
     // What makes no row may still be on its way.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     daemon.stop().unwrap();
     let tasmota = installation
         .sql_on_files(

@@ -97,6 +97,37 @@ fn groups_come_in_the_order_of_the_journal_whoever_decodes_them() {
 }
 
 #[test]
+fn few_large_groups_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let declarations = declarations();
+    let key = PrivacyKey::new("a key for tests");
+    let mut own = GroupDecoder::new(&declarations, &key).unwrap();
+    let mut ahead = DecodeAhead::new(3, &declarations, &key);
+    // Behind the declarations they are of one length.
+    let mut groups = groups(&folder, &declarations).into_iter().skip(1);
+    let first = groups.next().unwrap();
+    ahead.waiting_bytes_max = 2 * first.bytes();
+    ahead.push(first);
+    let mut turns = 0;
+    loop {
+        while ahead.has_room()
+            && let Some(group) = groups.next()
+        {
+            ahead.push(group);
+        }
+        assert!(ahead.waiting.len() <= 2, "after {turns} turns");
+        if ahead.next_turn(&mut own).is_none() {
+            break;
+        }
+        turns += 1;
+    }
+    assert_eq!((turns, ahead.waiting_bytes), (GROUPS, 0));
+    // One that is larger than all may be waits by itself.
+    ahead.waiting_bytes_max = 1;
+    assert!(ahead.has_room());
+}
+
+#[test]
 fn a_replay_that_ends_in_the_middle_leaves_no_thread() {
     let folder = tempfile::tempdir().unwrap();
     let declarations = declarations();

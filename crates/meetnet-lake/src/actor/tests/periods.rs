@@ -1,6 +1,6 @@
 //! Periods of places: when one goes on, when another begins, and that commits and restarts make no difference.
 
-use meetnet_model::privacy::snap_place;
+use meetnet_model::privacy::{exact_place, snap_place};
 use meetnet_model::schemas;
 
 use super::*;
@@ -13,6 +13,9 @@ struct Told {
     /// Minutes after [`START`]; none: the message only knows where the station is now.
     since: Option<i64>,
     lon: f64,
+    /// Its source publishes places as they are.
+    is_exact: bool,
+    municipality: Option<&'static str>,
     source: &'static str,
 }
 
@@ -20,6 +23,8 @@ struct Told {
 const REGISTRY: &str = "registry";
 
 const HOME: f64 = 4.701;
+/// Near home, of which it is not the point of the grid.
+const AT_THE_DOOR: f64 = 4.70052;
 /// 105 m further, the next point of the grid.
 const NEXT_DOOR: f64 = 4.7025;
 const ACROSS_TOWN: f64 = 4.731;
@@ -31,6 +36,8 @@ fn seen(lon: f64) -> Told {
         name: "shed",
         since: None,
         lon,
+        is_exact: false,
+        municipality: None,
         source: "s",
     }
 }
@@ -88,7 +95,12 @@ impl Table {
         for (index, told) in told.iter().enumerate() {
             self.sequence += 1;
             let received_at = START + (minute + index as i64) * MINUTE;
-            let place = snap_place(told.lon, 50.88).unwrap();
+            let publish = if told.is_exact {
+                exact_place
+            } else {
+                snap_place
+            };
+            let place = publish(told.lon, 50.88).unwrap();
             builder.set_text(column("id"), told.id);
             builder.set_text(column("name"), told.name);
             match told.since {
@@ -98,6 +110,9 @@ impl Table {
             builder.set_float(column("lon"), place.lon);
             builder.set_float(column("lat"), place.lat);
             builder.set_int(column("h3_r9"), place.h3_r9);
+            if let Some(municipality) = told.municipality {
+                builder.set_text(column("municipality"), municipality);
+            }
             builder.finish_row(index as u32).unwrap();
             lineage.push(Lineage {
                 sequence: Sequence(self.sequence),
@@ -129,6 +144,7 @@ impl Table {
         let mut add = |batch: &RecordBatch, is_live: &dyn Fn(usize) -> bool| {
             let column = |name: &str| batch.column_by_name(name).unwrap().clone();
             let (id, name) = (column("id"), column("name"));
+            let municipality = column("municipality");
             let (from, to, lon) = (column("valid_from"), column("valid_to"), column("lon"));
             let minute = |array: &dyn Array, row: usize| {
                 let array = array.as_primitive::<TimestampMicrosecondType>();
@@ -140,13 +156,16 @@ impl Table {
                     minute(&from, row),
                 );
                 let end = minute(&to, row).map_or("now".to_owned(), |end| end.to_string());
-                let text = format!(
+                let mut text = format!(
                     "{} {}..{end} {} {}",
                     key.0,
                     key.1.unwrap(),
                     lon.as_primitive::<Float64Type>().value(row),
                     name.as_string::<i32>().value(row)
                 );
+                if municipality.is_valid(row) {
+                    text = format!("{text} {}", municipality.as_string::<i32>().value(row));
+                }
                 rows.push((key, text));
             }
         };
@@ -262,6 +281,67 @@ fn another_name_is_a_revision_of_the_period() {
             (9, &[seen(ACROSS_TOWN)]),
         ],
         &["a 0..9 4.701 barn", "a 9..now 4.731 shed"],
+    );
+}
+
+#[test]
+fn an_exact_point_gives_way_to_one_of_the_grid() {
+    let snapped = seen(AT_THE_DOOR);
+    let exact = Told {
+        is_exact: true,
+        ..snapped
+    };
+    check(&[(0, &[exact]), (5, &[exact])], &["a 0..now 4.70052 shed"]);
+    // Its source may not publish it any more.
+    let expect = ["a 0..now 4.701 shed"];
+    check(&[(0, &[exact]), (5, &[snapped]), (9, &[snapped])], &expect);
+    check(&[(0, &[exact, snapped])], &expect);
+    // The other way round a period goes on, also where two sources tell of one station.
+    check(&[(0, &[snapped]), (5, &[exact])], &expect);
+    let mut table = Table::new();
+    table.take(0, &[exact]);
+    let applied = table.take(1, &[snapped, exact, snapped, exact]);
+    assert_eq!((applied.revised, applied.unchanged), (1, 3), "{applied:?}");
+    // A source of lower precedence takes nothing back, and says nothing new with every message.
+    let mut table = Table::new();
+    table.take(0, &[registered(exact)]);
+    let applied = table.take(1, &[snapped, snapped]);
+    assert_eq!((applied.unchanged, applied.history), (2, 0), "{applied:?}");
+}
+
+#[test]
+fn the_municipality_is_that_of_the_published_point() {
+    let within = |municipality: &'static str, lon| Told {
+        municipality: Some(municipality),
+        ..seen(lon)
+    };
+    // Measured now on this side of the border, now on that one.
+    let hops = [
+        within("Leuven", HOME),
+        within("Herent", NEXT_DOOR),
+        within("Leuven", HOME),
+        within("Herent", NEXT_DOOR),
+    ];
+    let expect = ["a 0..now 4.701 shed Leuven"];
+    check(&[(0, &hops)], &expect);
+    let one_by_one = [0_usize, 1, 2, 3].map(|at| (at as i64, &hops[at..=at]));
+    check(&one_by_one, &expect);
+    let mut table = Table::new();
+    table.take(0, &hops[..1]);
+    assert_eq!(table.take(1, &hops[1..]).unchanged, 3);
+    // Declared later, or otherwise, of the same point; or of one near by, where nobody has said it.
+    for (first, then) in [
+        (seen(HOME), within("Leuven", HOME)),
+        (within("Louvain", HOME), within("Leuven", HOME)),
+        (seen(HOME), within("Leuven", NEXT_DOOR)),
+    ] {
+        check(&[(0, &[first]), (5, &[then])], &expect);
+        check(&[(0, &[first, then])], &expect);
+    }
+    // A period that ends keeps its own.
+    check(
+        &[(0, &hops[..2]), (5, &[within("Bierbeek", ACROSS_TOWN)])],
+        &["a 0..5 4.701 shed Leuven", "a 5..now 4.731 shed Bierbeek"],
     );
 }
 
