@@ -52,7 +52,7 @@ async fn ecowitt_forms_at_the_path_that_gateways_have_built_in() {
         .sql_on_files("SELECT count(*) FROM rejects")
         .unwrap();
     assert_eq!(rejects[0][0], 0);
-    assert_private(&installation);
+    assert_private(&installation).await;
 }
 
 /// Sensors of Tasmota devices, in the order in which the first with a value counts: as in `mqtt.py`.
@@ -157,7 +157,7 @@ async fn tasmota_zigbee2mqtt_and_esphome_over_mosquitto() {
         .sql_on_files("SELECT count(DISTINCT sequence) FROM rejects")
         .unwrap();
     assert_eq!(rejects[0][0], expected["rejected"]);
-    assert_private(&installation);
+    assert_private(&installation).await;
     println!("{sent} messages, {rows} rows, rejects {rejects:?}");
 }
 
@@ -216,5 +216,5 @@ async fn chirpstack_events_at_its_http_integration() {
         .sql_on_files("SELECT reason, count(*) FROM rejects GROUP BY 1")
         .unwrap();
     assert_eq!(rejects, [[json!("no_decoded_payload"), json!(276)]]);
-    assert_private(&installation);
+    assert_private(&installation).await;
 }
