@@ -1,13 +1,13 @@
 //! Answers that wait for their readers: they take a place and memory of their client, and not for long.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::execution::memory_pool::MemoryPool;
 
 use super::{assert_idle_within_a_second, text};
 use crate::client::{Client, Protocol};
-use crate::error::QueryErrorKind;
+use crate::error::{QueryError, QueryErrorKind};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -104,10 +104,42 @@ async fn an_answer_larger_than_the_room_is_read_to_its_end() {
     assert!(most > 8_000_000 && most <= 20_000_000, "{most}");
 }
 
+/// Half an answer is nothing: it waits where others of its client are in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_begun_waits_for_room() {
+    let service = service(QueryOptions {
+        memory_bytes_max: 1_000_000,
+        client_memory_bytes_max: 1_000_000,
+        ..QueryOptions::default()
+    });
+    let client = at(&service, "192.0.2.1");
+    // Three batches, of which two have 570 KB.
+    let many = "SELECT repeat('x', 70) FROM generate_series(1, 20000)";
+    let asked = client.query(QueryRequest::public(many));
+    let mut answer = asked.await.expect("an answer");
+    let first = answer.next_batch().await.expect("a batch");
+    let mut rows = first.expect("a good one").num_rows();
+    // Before the reader is done with it: the next one finds no room.
+    let other = service.inner.shared.rooms.of(client.client());
+    let other = other.client.answer();
+    other.grow(700_000);
+    let reading = tokio::spawn(async move {
+        while let Some(batch) = answer.next_batch().await {
+            rows += batch?.num_rows();
+        }
+        Ok::<_, QueryError>(rows)
+    });
+    tokio::time::sleep(ANSWERED).await;
+    assert!(!reading.is_finished(), "there is no room");
+    drop(other);
+    let rows = reading.await.expect("no panic").expect("all of it");
+    assert_eq!(rows, 20_000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_reads_ends() {
     let service = service(QueryOptions {
-        stall_time_max: Duration::from_millis(200),
+        stall_time_max: Duration::from_secs(1),
         ..QueryOptions::default()
     });
     let client = at(&service, "192.0.2.1");
@@ -117,9 +149,14 @@ async fn an_answer_that_nobody_reads_ends() {
         .expect("an answer");
     let most = client.places().most;
     assert!(client.places().left < most, "it has its place");
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    assert_eq!(held(&client), 0, "what nobody has read is gone");
-    assert_eq!(client.places().left, most, "and so is its place");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while held(&client) > 0 || client.places().left < most {
+        assert!(
+            Instant::now() < deadline,
+            "what nobody has read, or its place, is kept"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let error = answer.next_batch().await.expect("an end");
     let error = error.expect_err("it was given up");
     assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
