@@ -116,6 +116,10 @@ impl Task {
             (result, _) => result,
         };
         self.report(&result);
+        if result.is_err() {
+            // The rows before it are still to be read: they take a place, memory and time as those of a whole answer do.
+            let _ = self.read_out().await;
+        }
         // Nobody else sets the end, and it is set before the channel closes with `self`.
         let _ = self.outcome.end.set(result);
         // Whoever has read the last row may ask again at once.

@@ -172,3 +172,30 @@ async fn an_answer_that_nobody_reads_ends() {
     assert_eq!(error.kind, QueryErrorKind::Timeout, "{error}");
     assert!(answer.next_batch().await.is_none());
 }
+
+/// Else whoever asks for what must fail could hold all memory for as long as a connection stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_before_an_error_wait_no_longer_than_others() {
+    let service = service(QueryOptions {
+        // In order: the rows that can be computed come first.
+        threads: 1,
+        stall_time_max: Duration::from_secs(1),
+        ..QueryOptions::default()
+    });
+    let client = at(&service, "192.0.2.1");
+    let sql = "SELECT repeat('x', 70), 1 / (value - 9000) FROM generate_series(1, 20000)";
+    let ask = async || client.query(QueryRequest::public(sql)).await;
+    let mut read = ask().await.expect("its first rows");
+    let first = read.next_batch().await.expect("a batch");
+    assert!(first.expect("a good one").num_rows() > 0);
+    let error = read.next_batch().await.expect("an end");
+    let error = error.expect_err("a division by zero");
+    assert_eq!(error.kind, QueryErrorKind::BadRequest, "{error}");
+    drop(read);
+
+    let mut unread = ask().await.expect("its first rows");
+    wait_until_nothing_is_held(&client).await;
+    let error = unread.next_batch().await.expect("an end");
+    let error = error.expect_err("its rows are gone");
+    assert_eq!(error.kind, QueryErrorKind::BadRequest, "{error}");
+}
