@@ -27,7 +27,7 @@ const ENTRY_BYTES: usize = 2048;
 /// Answers larger than this share of the cache would empty it.
 const ENTRY_SHARE_MAX: usize = 8;
 /// Goes into every tag: another number where the same question to the same state gets other bytes than it did before.
-const TAG_VERSION: &[u8] = b"1";
+const TAG_VERSION: &[u8] = b"2";
 
 /// A question: what decides about the bytes of an answer, but for the state of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

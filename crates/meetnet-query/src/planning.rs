@@ -144,30 +144,52 @@ pub(crate) async fn planned(
 ) -> Result<Planned> {
     let statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
-    let (statement, names) = match request.dialect {
+    let (plan, names) = match request.dialect {
         Dialect::Generic => {
-            let mut statement = statement;
-            let names = columns_beside_stars(&mut statement);
-            (statement, ShownNames::Distinct(names))
+            let (plan, names) = planned_beside_stars(session, statement).await?;
+            (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
-            (rewritten.statement, rewritten.names)
+            let plan = session.statement_to_plan(rewritten.statement).await?;
+            (plan, rewritten.names)
         }
     };
-    let plan = session.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
     Ok(Planned { plan, names })
 }
 
+/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*`; returns
+/// what those are called.
+///
+/// They are the second choice: an ORDER BY behind DISTINCT or UNION means a column by the name that was written.
+async fn planned_beside_stars(
+    session: &SessionState,
+    statement: Statement,
+) -> Result<(LogicalPlan, BTreeMap<String, String>)> {
+    let mut renamed = statement.clone();
+    let names = columns_beside_stars(&mut renamed);
+    match session.statement_to_plan(statement).await {
+        Ok(plan) => Ok((plan, BTreeMap::new())),
+        Err(error) if names.is_empty() => Err(error),
+        Err(error) => {
+            let planned = session.statement_to_plan(renamed).await;
+            // Where that is refused, too, the error is about what was written.
+            planned.map(|plan| (plan, names)).or(Err(error))
+        }
+    }
+}
+
 /// Gives the columns beside a `*` names of their own; returns what they are called.
 fn columns_beside_stars(statement: &mut Statement) -> BTreeMap<String, String> {
-    if let Statement::Statement(statement) = statement
-        && let ast::Statement::Query(query) = statement.as_mut()
-    {
-        return beside_stars(query);
+    match statement {
+        Statement::Statement(statement) => match statement.as_mut() {
+            ast::Statement::Query(query) => beside_stars(query),
+            _ => BTreeMap::new(),
+        },
+        Statement::Explain(explain) => columns_beside_stars(&mut explain.statement),
+        _ => BTreeMap::new(),
     }
-    BTreeMap::new()
 }
 
 /// Refuses by its word what would change something: its plan would be refused as well, but only where its values fit the

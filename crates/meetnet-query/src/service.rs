@@ -415,8 +415,8 @@ impl QueryService {
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {
             Ok(Ok(header)) => {
-                // Before a batch it may have to wait for its place again.
-                let patience = patience.saturating_add(again_time_max);
+                // Before a batch it may have to wait for room, and for its place again.
+                let patience = patience.saturating_add(again_time_max.saturating_mul(2));
                 let batches = AnswerStream::new(receiver, outcome, stop, patience);
                 Ok(QueryAnswer::new(header, batches))
             }

@@ -28,6 +28,30 @@ async fn json_is_the_answer_where_nothing_else_is_asked_for() {
     assert_eq!(json["stable_time"], "2026-11-22T02:46:20Z");
 }
 
+/// In an object one of two would be lost. What is kept for those who ask next says the same.
+#[tokio::test]
+async fn columns_of_one_name_are_told_apart() {
+    let router = fixture::router();
+    let cold = "WHERE+value+%3C+0";
+    for sql in [
+        format!("SELECT+*,+value+FROM+(SELECT+value+FROM+heat+{cold})+AS+x"),
+        format!(
+            "SELECT+*+FROM+(SELECT+value+FROM+heat+{cold})+AS+x+CROSS+JOIN+(SELECT+value+FROM+heat+{cold})+AS+y"
+        ),
+    ] {
+        for (format, expected) in [
+            ("ndjson", "{\"value\":-3.25,\"value_1\":-3.25}\n"),
+            ("csv", "value,value_1\r\n-3.25,-3.25\r\n"),
+        ] {
+            let path = format!("/api/v1/sql?format={format}&q={sql}");
+            for _ in 0..2 {
+                let answer = fixture::get(router.clone(), &path).await;
+                assert_eq!(answer.body, expected, "{path}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_format_states_how_fresh_it_is() {
     for format in ["json", "ndjson", "csv", "table"] {

@@ -93,6 +93,21 @@ async fn no_two_columns_of_an_answer_have_one_name() {
                 .to_owned(),
             "a b a_2 a_1",
         ),
+        (
+            format!("EXPLAIN SELECT *, car FROM {counts}"),
+            "plan_type plan",
+        ),
+        // It means the column by the name that was written.
+        (
+            "SELECT DISTINCT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y ORDER BY b"
+                .to_owned(),
+            "a b",
+        ),
+        (
+            "SELECT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y UNION ALL SELECT 3, 4 ORDER BY b"
+                .to_owned(),
+            "a b",
+        ),
         // It is of the other table: nothing is in its way.
         (
             "SELECT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y".to_owned(),

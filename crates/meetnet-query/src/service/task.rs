@@ -45,6 +45,9 @@ const LITERALS_BYTES_MAX: usize = 32 << 20;
 /// Size from which a literal is a large one, itself included: what is smaller takes no more than a number does.
 const LITERAL_BYTES_FREE: usize = 96;
 
+/// Between two looks whether others have left room for a batch.
+const ROOM_PERIOD: Duration = Duration::from_millis(20);
+
 /// The time a query may still work. Waiting for its reader does not count.
 #[derive(Debug)]
 pub(super) struct WorkClock {
@@ -113,6 +116,10 @@ impl Task {
             (result, _) => result,
         };
         self.report(&result);
+        if result.is_err() {
+            // The rows before it are still to be read: they take a place, memory and time as those of a whole answer do.
+            let _ = self.read_out().await;
+        }
         // Nobody else sets the end, and it is set before the channel closes with `self`.
         let _ = self.outcome.end.set(result);
         // Whoever has read the last row may ask again at once.
@@ -273,20 +280,39 @@ impl Task {
     }
 
     /// Counts bytes of the answer as held by the client. Where there is no room for them, its reader is waited for first: what
-    /// that has not taken yet may be in the way.
+    /// that has not taken yet may be in the way. Where others are, whoever has got nothing yet is refused.
     async fn counted(&mut self, bytes: u64) -> Result<MemoryReservation, QueryError> {
         let counted = self.room.client.answer();
         // No answer has more bytes than memory has addresses.
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
-        loop {
+        let refused = loop {
             let Err(error) = counted.try_grow(bytes) else {
                 return Ok(counted);
             };
             if !self.outcome.unread.holds_any() {
-                return Err(QueryError::from_datafusion(error, &[]));
+                break error;
             }
             self.reader_moves().await?;
+        };
+        let has_begun = self.header.is_none();
+        if has_begun && self.finds_room(&counted, bytes).await {
+            return Ok(counted);
         }
+        Err(QueryError::from_datafusion(refused, &[]))
+    }
+
+    /// Waits until others leave room for a batch, as long as for a place: half an answer is nothing. Returns false where they
+    /// do not.
+    async fn finds_room(&mut self, counted: &MemoryReservation, bytes: usize) -> bool {
+        let options = &self.shared.options;
+        let found = async {
+            while counted.try_grow(bytes).is_err() {
+                tokio::time::sleep(ROOM_PERIOD).await;
+            }
+        };
+        let found = tokio::time::timeout(options.again_time_max(), found);
+        let found = self.place.wait(options.unread_time_max, found).await;
+        matches!(found, Ok(Ok(())))
     }
 
     /// Waits until the reader has taken everything. Until then the answer is one of those that its client may have: it holds
