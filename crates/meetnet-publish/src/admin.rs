@@ -50,6 +50,8 @@ pub struct AdminState {
 pub struct OperationsStatus {
     /// Every configured source.
     pub sources: Vec<SourceRow>,
+    /// What polled sources are asked for of their past, in the order in which they do it.
+    pub backfills: Vec<BackfillRow>,
     /// The journal.
     pub journal: JournalStatus,
     /// The disks that it writes to.
@@ -81,6 +83,27 @@ pub struct SourceRow {
     pub rejects_total: u64,
     /// The last error of the connection, without credentials.
     pub last_error: Option<String>,
+}
+
+/// A backfill that is not at its end.
+#[derive(Clone, Debug)]
+pub struct BackfillRow {
+    /// Of which source.
+    pub source: SourceId,
+    /// The span that was asked for, as the command takes it.
+    pub span: String,
+    /// Whether it has begun; else another one of the source comes first.
+    pub begun: bool,
+    /// Windows asked for.
+    pub windows_done: u64,
+    /// Windows still to ask for.
+    pub windows_left: u64,
+    /// Rows, features or readings in the answers.
+    pub items: u64,
+    /// When it will be done, µs since 1970 UTC; None where that cannot be said.
+    pub expected_end: Option<i64>,
+    /// Why it is held up.
+    pub trouble: Option<String>,
 }
 
 /// The journal.
@@ -149,15 +172,16 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
     // What went wrong is in the log; the rest of the page is needed all the more.
     let figures = state.figures.get(&snapshot).await.ok();
     let readiness = state.readiness.report();
+    let now = Timestamp::now().as_microsecond();
     let page = OperationsPage {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
-        now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
+        now: format_rfc3339(whole_seconds(now)),
         starting: (!readiness.journal_replayed).then(|| starting_text(readiness.replaying)),
         config_error: state.readiness.read_config_error(),
         write_side: state
             .status
-            .map(|status| write_side_text(&status(), applied_through(&snapshot))),
+            .map(|status| write_side_text(&status(), applied_through(&snapshot), now)),
         tables: snapshot
             .tables
             .values()
@@ -195,6 +219,7 @@ struct WriteSideText {
     journal: JournalText,
     disks: Vec<DiskText>,
     sources: Vec<SourceText>,
+    backfills: Vec<BackfillText>,
     rejects: Vec<RejectText>,
 }
 
@@ -223,6 +248,16 @@ struct SourceText {
     last_message: String,
     rejects: String,
     last_error: String,
+}
+
+struct BackfillText {
+    source: String,
+    span: String,
+    windows: String,
+    items: String,
+    remaining: String,
+    state: String,
+    state_class: &'static str,
 }
 
 struct TableText {
@@ -284,7 +319,11 @@ fn applied_through(snapshot: &LakeSnapshot) -> Option<Sequence> {
     snapshot.tables.values().map(|table| table.through).min()
 }
 
-fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> WriteSideText {
+fn write_side_text(
+    status: &OperationsStatus,
+    applied: Option<Sequence>,
+    now: i64,
+) -> WriteSideText {
     let journal = &status.journal;
     let behind = applied.map_or(0, |applied| journal.durable.0.saturating_sub(applied.0));
     let mut troubles = Vec::new();
@@ -303,6 +342,11 @@ fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> Writ
         },
         disks: status.disks.iter().map(disk_text).collect(),
         sources: status.sources.iter().map(source_text).collect(),
+        backfills: status
+            .backfills
+            .iter()
+            .map(|backfill| backfill_text(backfill, now))
+            .collect(),
         rejects: status
             .rejects
             .iter()
@@ -362,6 +406,32 @@ fn source_text(source: &SourceRow) -> SourceText {
             .map_or_else(|| "–".into(), |at| format_rfc3339(whole_seconds(at))),
         rejects: count(source.rejects_total),
         last_error: source.last_error.clone().unwrap_or_else(|| "–".into()),
+    }
+}
+
+fn backfill_text(backfill: &BackfillRow, now: i64) -> BackfillText {
+    let (state, state_class) = match &backfill.trouble {
+        _ if !backfill.begun => ("waits for the one before".to_owned(), "plain"),
+        Some(trouble) => (trouble.clone(), "suspect"),
+        None => ("goes on".to_owned(), "pass"),
+    };
+    let all = backfill.windows_done.saturating_add(backfill.windows_left);
+    let windows = if backfill.begun {
+        format!("{} of {}", count(backfill.windows_done), count(all))
+    } else {
+        "–".to_owned()
+    };
+    let remaining = backfill
+        .expected_end
+        .map(|end| end.saturating_sub(now).max(0) as f64 / 1e6);
+    BackfillText {
+        source: backfill.source.to_string(),
+        span: backfill.span.clone(),
+        windows,
+        items: count(backfill.items),
+        remaining: duration(remaining),
+        state,
+        state_class,
     }
 }
 

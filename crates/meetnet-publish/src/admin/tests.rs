@@ -83,6 +83,29 @@ fn status() -> OperationsStatus {
                 last_error: None,
             },
         ],
+        backfills: vec![
+            BackfillRow {
+                source: SourceId::new("streets"),
+                span: "2026-01-01T00:00:00Z/..".into(),
+                begun: true,
+                windows_done: 1_234,
+                windows_left: 66,
+                items: 98_765,
+                // Long over by the clock: there is no less than nothing left.
+                expected_end: Some(NOW),
+                trouble: Some("the API failed: <500>".into()),
+            },
+            BackfillRow {
+                source: SourceId::new("streets"),
+                span: "2025-01-01T00:00:00Z/2026-01-01T00:00:00Z".into(),
+                begun: false,
+                windows_done: 0,
+                windows_left: 0,
+                items: 0,
+                expected_end: None,
+                trouble: None,
+            },
+        ],
         journal: JournalStatus {
             bytes: 1_000_000,
             durable: Sequence(1_000_042),
@@ -149,6 +172,12 @@ async fn the_page_says_how_the_daemon_is() {
         "7,000,000,000",
         "enough space",
         "bad_time",
+        "2026-01-01T00:00:00Z/..",
+        "1,234 of 1,300",
+        "98,765",
+        ">0 s<",
+        "the API failed:",
+        "waits for the one before",
         "heat",
         "rejects", // private tables too: this page is the operator's
     ] {
@@ -157,10 +186,17 @@ async fn the_page_says_how_the_daemon_is() {
             "the page should contain {text:?}"
         );
     }
-    for foreign in ["<refused>", "<1>"] {
+    for foreign in ["<refused>", "<1>", "<500>"] {
         assert!(!answer.body.contains(foreign), "foreign text is escaped");
     }
     assert!(!answer.body.contains("The clock was set"));
+    // Most days nobody asks for the past.
+    let quiet = OperationsStatus {
+        backfills: Vec::new(),
+        ..status()
+    };
+    let answer = fixture::get(router(Some(quiet)), "/").await;
+    assert!(!answer.body.contains("Backfills"));
 }
 
 #[tokio::test]

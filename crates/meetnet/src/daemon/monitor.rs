@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use meetnet_ingest::pipeline::{RejectCounts, ReplayWatch};
+use meetnet_ingest::poll::{Backfills, OpenBackfill};
 use meetnet_ingest::status::{SourceStatus, Statuses};
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 use meetnet_publish::{
-    JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
+    BackfillRow, JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
@@ -164,6 +165,20 @@ pub(super) fn start(
     })
 }
 
+fn backfill_row(open: OpenBackfill) -> BackfillRow {
+    let progress = open.progress;
+    BackfillRow {
+        source: open.source,
+        span: open.span.to_string(),
+        begun: progress.begun,
+        windows_done: progress.windows_done,
+        windows_left: progress.windows_left,
+        items: progress.items,
+        expected_end: progress.expected_end,
+        trouble: progress.trouble,
+    }
+}
+
 /// Returns what the operations page asks for; there is little to say before the write side is open.
 pub(super) fn operations(
     statuses: &Statuses,
@@ -209,8 +224,11 @@ pub(super) fn operations(
             clock_step: journal.clock_step().is_some(),
         });
         let rejects = tallies.into_iter();
+        let backfills = write_side.backfills().map(Backfills::open);
+        let backfills = backfills.unwrap_or_default().into_iter();
         OperationsStatus {
             sources,
+            backfills: backfills.map(backfill_row).collect(),
             journal: journal.unwrap_or_default(),
             disks: disks.read(),
             rejects: rejects

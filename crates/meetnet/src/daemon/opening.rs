@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context as _, anyhow};
 use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{PipelineError, RejectCounts, ReplayWatch};
+use meetnet_ingest::poll::Backfills;
 use meetnet_lake::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -90,19 +91,27 @@ impl Daemon {
 
 /// What watches the write side from the start of the process on finds it here, once it is open.
 #[derive(Clone, Default)]
-pub(super) struct WriteSideView(Arc<OnceLock<(Journal, RejectCounts)>>);
+pub(super) struct WriteSideView(Arc<OnceLock<(Journal, RejectCounts, Backfills)>>);
 
 impl WriteSideView {
     pub(super) fn journal(&self) -> Option<&Journal> {
-        self.0.get().map(|(journal, _)| journal)
+        self.0.get().map(|(journal, ..)| journal)
     }
 
     pub(super) fn rejects(&self) -> Option<&RejectCounts> {
-        self.0.get().map(|(_, rejects)| rejects)
+        self.0.get().map(|(_, rejects, _)| rejects)
+    }
+
+    pub(super) fn backfills(&self) -> Option<&Backfills> {
+        self.0.get().map(|(.., backfills)| backfills)
     }
 
     fn show(&self, opened: &Opened) {
-        let parts = (opened.journal.clone(), opened.pipeline.rejects());
+        let parts = (
+            opened.journal.clone(),
+            opened.pipeline.rejects(),
+            opened.parts.backfills.clone(),
+        );
         // A process opens its write side once.
         let _ = self.0.set(parts);
     }
