@@ -79,6 +79,8 @@ pub struct SourceRow {
     pub unacked: u64,
     /// When the last one was received, µs since 1970 UTC.
     pub last_message_at: Option<i64>,
+    /// When the newest observation that it has told of ended, µs since 1970 UTC; None before the first since the start.
+    pub newest_at: Option<i64>,
     /// Rejects since the start.
     pub rejects_total: u64,
     /// The last error of the connection, without credentials.
@@ -246,6 +248,7 @@ struct SourceText {
     per_minute: String,
     unacked: String,
     last_message: String,
+    lag: String,
     rejects: String,
     last_error: String,
 }
@@ -341,7 +344,11 @@ fn write_side_text(
             troubles,
         },
         disks: status.disks.iter().map(disk_text).collect(),
-        sources: status.sources.iter().map(source_text).collect(),
+        sources: status
+            .sources
+            .iter()
+            .map(|source| source_text(source, now))
+            .collect(),
         backfills: status
             .backfills
             .iter()
@@ -376,7 +383,7 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
     }
 }
 
-fn source_text(source: &SourceRow) -> SourceText {
+fn source_text(source: &SourceRow, now: i64) -> SourceText {
     let (state, state_class) = match (source.kind, source.connected) {
         (SourceKind::Files, _) => ("by import", "plain"),
         (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
@@ -404,6 +411,7 @@ fn source_text(source: &SourceRow) -> SourceText {
         last_message: source
             .last_message_at
             .map_or_else(|| "–".into(), |at| format_rfc3339(whole_seconds(at))),
+        lag: duration(source.newest_at.map(|at| seconds_between(at, now))),
         rejects: count(source.rejects_total),
         last_error: source.last_error.clone().unwrap_or_else(|| "–".into()),
     }
@@ -421,9 +429,7 @@ fn backfill_text(backfill: &BackfillRow, now: i64) -> BackfillText {
     } else {
         "–".to_owned()
     };
-    let remaining = backfill
-        .expected_end
-        .map(|end| end.saturating_sub(now).max(0) as f64 / 1e6);
+    let remaining = backfill.expected_end.map(|end| seconds_between(now, end));
     BackfillText {
         source: backfill.source.to_string(),
         span: backfill.span.clone(),
@@ -519,6 +525,11 @@ fn duration(seconds: Option<f64>) -> String {
         .find(|(below, ..)| seconds < *below)
         .map_or((86_400.0, "d"), |(_, in_unit, unit)| (in_unit, unit));
     format!("{:.0} {unit}", (seconds / in_unit).ceil())
+}
+
+/// Returns the seconds from one instant to a later one, both in µs; none of them where it is an earlier one.
+fn seconds_between(from: i64, to: i64) -> f64 {
+    to.saturating_sub(from).max(0) as f64 / 1e6
 }
 
 fn count(value: u64) -> String {
