@@ -266,12 +266,12 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             source,
             from,
             to,
-            cancel: _,
+            cancel,
             config,
         }) => {
             let source = SourceId::new(&source);
             // Left out with --cancel alone.
-            let Some(from) = from else {
+            let Some(from) = from.filter(|_| !cancel) else {
                 return ask(Request::CancelBackfills { source }, &config, &environment);
             };
             let to = to.unwrap_or(i64::MAX);
