@@ -335,6 +335,35 @@ impl Installation {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Asks for a path of the ingest listener with a query, as stations upload; returns status and answer.
+    ///
+    /// # Errors
+    /// Where the request fails.
+    pub async fn upload(&self, path: &str) -> Result<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.ingest_http);
+        let answer = self.client.get(url).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Posts a body to a path of the ingest listener, with these headers alone; returns status and answer.
+    ///
+    /// # Errors
+    /// Where the request fails.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.ingest_http);
+        let mut request = self.client.post(url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
     /// Waits until a query's one cell is at least `least`; returns it.
     ///
     /// # Errors

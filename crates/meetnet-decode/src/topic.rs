@@ -159,6 +159,11 @@ impl TopicPattern {
         ends.find(|end| self.matches(end).is_some())
     }
 
+    /// Returns true where the pattern takes a topic.
+    pub fn takes(&self, topic: &str) -> bool {
+        self.matches(topic).is_some()
+    }
+
     /// Returns the position of a capture by name.
     pub(crate) fn capture(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| &**known == name)

@@ -21,6 +21,8 @@ mod subscriptions;
 mod symptoms;
 
 pub use link::{TlsError, tls_client};
-pub use options::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsIdentity, TlsRoots, Url};
+pub use options::{
+    MqttOptions, OptionsError, ProtocolChoice, Qos, Retained, TlsIdentity, TlsRoots, Url,
+};
 pub(crate) use source::Leaving;
 pub use source::{MqttSource, SourceHandle, spawn};

@@ -12,6 +12,7 @@ mod checkpoint;
 mod erase;
 mod group;
 mod import;
+mod newest;
 mod replaying;
 mod run;
 mod waiting;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 
 pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
+pub use self::newest::NewestTimes;
 pub use self::replaying::{ReplayProgress, ReplayWatch};
 use self::run::FULL_PAUSE;
 pub use self::run::{Runner, Step};
@@ -224,6 +226,7 @@ pub struct Pipeline {
     thread: JoinHandle<Result<(), PipelineError>>,
     shared: SharedSnapshot,
     rejects: RejectCounts,
+    newest: NewestTimes,
     stopped: watch::Receiver<bool>,
 }
 
@@ -267,6 +270,7 @@ impl Pipeline {
             dup_windows,
         )?;
         let (shared, rejects) = (runner.lake().shared(), runner.rejects());
+        let newest = runner.newest();
         watch.begin(runner.reader.position(), recovery.last_sequence);
         let between = |lake: &mut Lake, step: Step| {
             watch.reach(lake.through());
@@ -297,6 +301,7 @@ impl Pipeline {
                 thread,
                 shared,
                 rejects,
+                newest,
                 stopped,
             },
             replayed,
@@ -311,6 +316,11 @@ impl Pipeline {
     /// Rejects counted since the start, by source and reason.
     pub fn rejects(&self) -> RejectCounts {
         self.rejects.clone()
+    }
+
+    /// Returns how far each source has come.
+    pub fn newest(&self) -> NewestTimes {
+        self.newest.clone()
     }
 
     /// Turns true when the pipeline has stopped, whether it was asked to or failed.

@@ -13,6 +13,7 @@
 //!   a host allows is shared by its sources.
 //! - **A cursor moves after the sync** of the body that it covers, and its file is synced before it counts. A lost
 //!   cursor costs requests: the windows are asked again, and the lake drops rows that it has.
+//! - **A backfill is saved with the cursors** from when it is asked for until its end, and goes on after a restart.
 //! - **Nothing is decoded here.** A body is looked at as far as it takes to tell an answer from a failure.
 
 mod backfill;
@@ -32,7 +33,7 @@ mod state;
 mod telraam;
 mod verdict;
 
-pub use backfill::{BackfillError, BackfillProgress, Backfills};
+pub use backfill::{BackfillEnd, BackfillError, BackfillProgress, Backfills, OpenBackfill};
 pub use options::{
     Api, IrcelOptions, Layer, PollOptions, PollOptionsError, SensorCommunityOptions, Series,
     TelraamOptions,

@@ -50,6 +50,8 @@ pub struct AdminState {
 pub struct OperationsStatus {
     /// Every configured source.
     pub sources: Vec<SourceRow>,
+    /// What polled sources are asked for of their past, in the order in which they do it.
+    pub backfills: Vec<BackfillRow>,
     /// The journal.
     pub journal: JournalStatus,
     /// The disks that it writes to.
@@ -77,10 +79,33 @@ pub struct SourceRow {
     pub unacked: u64,
     /// When the last one was received, µs since 1970 UTC.
     pub last_message_at: Option<i64>,
+    /// When the newest observation that it has told of ended, µs since 1970 UTC; None before the first since the start.
+    pub newest_at: Option<i64>,
     /// Rejects since the start.
     pub rejects_total: u64,
     /// The last error of the connection, without credentials.
     pub last_error: Option<String>,
+}
+
+/// A backfill that is not at its end.
+#[derive(Clone, Debug)]
+pub struct BackfillRow {
+    /// Of which source.
+    pub source: SourceId,
+    /// The span that was asked for, as the command takes it.
+    pub span: String,
+    /// Whether it has begun; else another one of the source comes first.
+    pub begun: bool,
+    /// Windows asked for.
+    pub windows_done: u64,
+    /// Windows still to ask for.
+    pub windows_left: u64,
+    /// Rows, features or readings in the answers.
+    pub items: u64,
+    /// When it will be done, µs since 1970 UTC; None where that cannot be said.
+    pub expected_end: Option<i64>,
+    /// Why it is held up.
+    pub trouble: Option<String>,
 }
 
 /// The journal.
@@ -149,15 +174,16 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
     // What went wrong is in the log; the rest of the page is needed all the more.
     let figures = state.figures.get(&snapshot).await.ok();
     let readiness = state.readiness.report();
+    let now = Timestamp::now().as_microsecond();
     let page = OperationsPage {
         style_path: assets::STYLE.path(),
         icon_path: assets::ICON.path(),
-        now: format_rfc3339(whole_seconds(Timestamp::now().as_microsecond())),
+        now: format_rfc3339(whole_seconds(now)),
         starting: (!readiness.journal_replayed).then(|| starting_text(readiness.replaying)),
         config_error: state.readiness.read_config_error(),
         write_side: state
             .status
-            .map(|status| write_side_text(&status(), applied_through(&snapshot))),
+            .map(|status| write_side_text(&status(), applied_through(&snapshot), now)),
         tables: snapshot
             .tables
             .values()
@@ -195,6 +221,7 @@ struct WriteSideText {
     journal: JournalText,
     disks: Vec<DiskText>,
     sources: Vec<SourceText>,
+    backfills: Vec<BackfillText>,
     rejects: Vec<RejectText>,
 }
 
@@ -221,8 +248,19 @@ struct SourceText {
     per_minute: String,
     unacked: String,
     last_message: String,
+    lag: String,
     rejects: String,
     last_error: String,
+}
+
+struct BackfillText {
+    source: String,
+    span: String,
+    windows: String,
+    items: String,
+    remaining: String,
+    state: String,
+    state_class: &'static str,
 }
 
 struct TableText {
@@ -284,7 +322,11 @@ fn applied_through(snapshot: &LakeSnapshot) -> Option<Sequence> {
     snapshot.tables.values().map(|table| table.through).min()
 }
 
-fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> WriteSideText {
+fn write_side_text(
+    status: &OperationsStatus,
+    applied: Option<Sequence>,
+    now: i64,
+) -> WriteSideText {
     let journal = &status.journal;
     let behind = applied.map_or(0, |applied| journal.durable.0.saturating_sub(applied.0));
     let mut troubles = Vec::new();
@@ -302,7 +344,16 @@ fn write_side_text(status: &OperationsStatus, applied: Option<Sequence>) -> Writ
             troubles,
         },
         disks: status.disks.iter().map(disk_text).collect(),
-        sources: status.sources.iter().map(source_text).collect(),
+        sources: status
+            .sources
+            .iter()
+            .map(|source| source_text(source, now))
+            .collect(),
+        backfills: status
+            .backfills
+            .iter()
+            .map(|backfill| backfill_text(backfill, now))
+            .collect(),
         rejects: status
             .rejects
             .iter()
@@ -332,7 +383,7 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
     }
 }
 
-fn source_text(source: &SourceRow) -> SourceText {
+fn source_text(source: &SourceRow, now: i64) -> SourceText {
     let (state, state_class) = match (source.kind, source.connected) {
         (SourceKind::Files, _) => ("by import", "plain"),
         (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
@@ -360,8 +411,33 @@ fn source_text(source: &SourceRow) -> SourceText {
         last_message: source
             .last_message_at
             .map_or_else(|| "–".into(), |at| format_rfc3339(whole_seconds(at))),
+        lag: duration(source.newest_at.map(|at| seconds_between(at, now))),
         rejects: count(source.rejects_total),
         last_error: source.last_error.clone().unwrap_or_else(|| "–".into()),
+    }
+}
+
+fn backfill_text(backfill: &BackfillRow, now: i64) -> BackfillText {
+    let (state, state_class) = match &backfill.trouble {
+        _ if !backfill.begun => ("waits for the one before".to_owned(), "plain"),
+        Some(trouble) => (trouble.clone(), "suspect"),
+        None => ("goes on".to_owned(), "pass"),
+    };
+    let all = backfill.windows_done.saturating_add(backfill.windows_left);
+    let windows = if backfill.begun {
+        format!("{} of {}", count(backfill.windows_done), count(all))
+    } else {
+        "–".to_owned()
+    };
+    let remaining = backfill.expected_end.map(|end| seconds_between(now, end));
+    BackfillText {
+        source: backfill.source.to_string(),
+        span: backfill.span.clone(),
+        windows,
+        items: count(backfill.items),
+        remaining: duration(remaining),
+        state,
+        state_class,
     }
 }
 
@@ -449,6 +525,11 @@ fn duration(seconds: Option<f64>) -> String {
         .find(|(below, ..)| seconds < *below)
         .map_or((86_400.0, "d"), |(_, in_unit, unit)| (in_unit, unit));
     format!("{:.0} {unit}", (seconds / in_unit).ceil())
+}
+
+/// Returns the seconds from one instant to a later one, both in µs; none of them where it is an earlier one.
+fn seconds_between(from: i64, to: i64) -> f64 {
+    to.saturating_sub(from).max(0) as f64 / 1e6
 }
 
 fn count(value: u64) -> String {

@@ -55,7 +55,8 @@ mod telemetry;
 mod fixture;
 
 pub use admin::{
-    AdminState, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow, admin_router,
+    AdminState, BackfillRow, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow,
+    admin_router,
 };
 pub use client::{AddressRange, ClientSettings, NoRange};
 pub use figures::FiguresCache;

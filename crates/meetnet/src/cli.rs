@@ -175,11 +175,14 @@ struct BackfillOptions {
     #[arg(value_name = "SOURCE")]
     source: String,
     /// From when: a day (its begin, UTC), or a time with its offset
-    #[arg(long, value_name = "DAY", value_parser = day_or_time)]
-    from: i64,
+    #[arg(long, value_name = "DAY", value_parser = day_or_time, required_unless_present = "cancel")]
+    from: Option<i64>,
     /// Until when, itself not; left out: until now
     #[arg(long, value_name = "DAY", value_parser = day_or_time)]
     to: Option<i64>,
+    /// Takes back all that the source was asked for and has not brought yet
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    cancel: bool,
     #[command(flatten)]
     config: ConfigOption,
 }
@@ -263,14 +266,19 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             source,
             from,
             to,
+            cancel,
             config,
         }) => {
+            let source = SourceId::new(&source);
+            // Left out with --cancel alone.
+            let Some(from) = from.filter(|_| !cancel) else {
+                return ask(Request::CancelBackfills { source }, &config, &environment);
+            };
             let to = to.unwrap_or(i64::MAX);
             if from >= to {
                 let error = anyhow::anyhow!("--from must lie before --to");
                 return Err(Failure::Usage(error));
             }
-            let source = SourceId::new(&source);
             ask(
                 Request::Backfill { source, from, to },
                 &config,

@@ -94,6 +94,11 @@ pub(crate) enum Request {
         /// Until when, µs since 1970 UTC; itself not.
         to: i64,
     },
+    /// Take back what a polled API is asked for of its past.
+    CancelBackfills {
+        /// Which source.
+        source: SourceId,
+    },
 }
 
 impl Request {
@@ -112,13 +117,17 @@ impl Request {
             Self::Replay(_) => "rejects replay",
             Self::DropRejects(_) => "rejects drop",
             Self::Backfill { .. } => "backfill",
+            Self::CancelBackfills { .. } => "backfill --cancel",
         }
     }
 
     /// Whether it changes or copies what is stored, and so must be alone. A backfill only takes messages in, as a daemon
     /// does all the time, and can take days; a list only reads.
     fn takes_turn(&self) -> bool {
-        !matches!(self, Self::Backfill { .. } | Self::Rejects(_))
+        !matches!(
+            self,
+            Self::Backfill { .. } | Self::CancelBackfills { .. } | Self::Rejects(_)
+        )
     }
 }
 
@@ -256,6 +265,7 @@ pub(crate) fn execute(
             let (from, to) = (*from, *to);
             backfill::run(context, source, Window { from, to }, progress)
         }
+        Request::CancelBackfills { source } => backfill::cancel(context, source),
     }
 }
 
@@ -310,7 +320,7 @@ async fn alone(
     let name = request.name();
     let stop = CancellationToken::new();
     let poller = match &request {
-        Request::Backfill { source, .. } => {
+        Request::Backfill { source, .. } | Request::CancelBackfills { source } => {
             opened.poll_for_backfill(config, &secrets, source, &stop)?
         }
         _ => None,

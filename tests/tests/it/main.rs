@@ -6,6 +6,7 @@
 )]
 
 mod abuse;
+mod backfills;
 mod crashes;
 mod declarations;
 mod derived;

@@ -11,6 +11,7 @@ use meetnet_tests::{python, recordings};
 use serde_json::{Value, json};
 
 mod devices;
+mod standards;
 
 /// Files of a folder with an ending, by name.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {

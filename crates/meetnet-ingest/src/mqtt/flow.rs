@@ -14,7 +14,7 @@ use bytes::Bytes;
 use meetnet_lake::journal::{AppendError, NewEnvelope};
 use meetnet_model::ids::{Sequence, SourceId};
 
-use super::options::{MqttOptions, OVERSIZED_HEAD_BYTES};
+use super::options::{MqttOptions, OVERSIZED_HEAD_BYTES, Retained};
 use crate::dup_window::{DupWindow, Match, Question, lock, payload_hash};
 use crate::epoch::Epoch;
 use crate::intake::Intake;
@@ -67,7 +67,7 @@ pub(crate) struct Flow {
     epoch: Epoch,
     envelope_bytes_max: usize,
     held_bytes_max: usize,
-    retained: bool,
+    retained: Retained,
     unacked: VecDeque<Unacked>,
     held: VecDeque<Publish>,
     held_bytes: usize,
@@ -92,7 +92,7 @@ impl Flow {
             epoch: Epoch::start(),
             envelope_bytes_max: options.envelope_bytes_max,
             held_bytes_max: options.held_bytes_max,
-            retained: options.retained,
+            retained: options.retained.clone(),
             unacked: VecDeque::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -233,11 +233,11 @@ impl Flow {
 
     /// Journals, recognises or ignores one publish. On an error nothing has changed but a run that ended.
     fn admit(&mut self, publish: &Publish) -> Result<Received, AppendError> {
-        if publish.retain && !self.retained {
+        let topic = String::from_utf8_lossy(&publish.topic);
+        if publish.retain && !self.retained.takes(&topic) {
             self.status.retained_ignored.add(1);
             return Ok(self.acknowledge(publish.packet_id, Sequence::ZERO));
         }
-        let topic = String::from_utf8_lossy(&publish.topic);
         let truncated = publish.payload.len() > self.envelope_bytes_max;
         let kept = if truncated {
             OVERSIZED_HEAD_BYTES.min(self.envelope_bytes_max)

@@ -136,7 +136,7 @@ impl LinkSender {
                 };
                 let filters = filters.iter().map(|path| {
                     let mut filter = v5::SubscribeFilter::new(path.clone(), qos);
-                    if options.retained {
+                    if !options.retained.is_none() {
                         // Not again at every resubscription.
                         filter.retain_forward_rule = v5::RetainForwardRule::OnNewSubscribe;
                     }
@@ -160,7 +160,7 @@ impl LinkSender {
 
     /// Returns true where asking for a filter once more brings its retained messages once more.
     pub(crate) fn repeats_retained(&self, options: &MqttOptions) -> bool {
-        options.retained && matches!(self.client, Client::Three(_))
+        !options.retained.is_none() && matches!(self.client, Client::Three(_))
     }
 
     /// Queues the SUBSCRIBE of one topic with QoS 0.

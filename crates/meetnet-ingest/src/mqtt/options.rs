@@ -33,6 +33,38 @@ pub enum Qos {
     AtLeastOnce,
 }
 
+/// Which retained messages are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Retained {
+    /// None: what a broker keeps is from before.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those of topics that one of the patterns takes.
+    Of(Vec<TopicPattern>),
+}
+
+impl Retained {
+    /// Returns true where the retained messages of a topic are taken.
+    pub(crate) fn takes(&self, topic: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(patterns) => patterns.iter().any(|pattern| pattern.takes(topic)),
+        }
+    }
+
+    /// Returns true where none are taken, whatever their topic is.
+    pub(crate) fn is_none(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::All => false,
+            Self::Of(patterns) => patterns.is_empty(),
+        }
+    }
+}
+
 /// Which authorities may sign a broker's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsRoots {
@@ -137,8 +169,8 @@ pub struct MqttOptions {
     pub keep_alive: Duration,
     /// How long the broker keeps the session while we are away (MQTT 5).
     pub session_expiry: Duration,
-    /// Whether retained messages are taken; they are replayed at every subscription.
-    pub retained: bool,
+    /// Which retained messages are taken; they are replayed at every subscription.
+    pub retained: Retained,
     /// Whether to watch `$SYS/broker/publish/messages/dropped`, where the broker has it.
     pub watch_broker_drops: bool,
     /// Longest pause between two connection attempts.
@@ -177,7 +209,7 @@ impl MqttOptions {
             held_bytes_max: 64 * 1024 * 1024,
             keep_alive: Duration::from_secs(30),
             session_expiry: Duration::from_secs(7 * 24 * 3600),
-            retained: false,
+            retained: Retained::None,
             watch_broker_drops: true,
             backoff_max: Duration::from_secs(30),
             tls_roots: TlsRoots::default(),

@@ -21,6 +21,7 @@ use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts, Taken};
+use super::newest::NewestTimes;
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
@@ -54,6 +55,7 @@ pub struct Runner {
     outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
+    newest: NewestTimes,
     wake: Wake,
     heard: Receiver<()>,
     pub(super) trimmed_through: Sequence,
@@ -145,6 +147,7 @@ impl Runner {
             outcomes,
             dup_windows,
             rejects,
+            newest: NewestTimes::default(),
             wake,
             heard,
             trimmed_through,
@@ -169,6 +172,11 @@ impl Runner {
     /// Rejects counted since the start, by source and reason.
     pub fn rejects(&self) -> RejectCounts {
         self.rejects.clone()
+    }
+
+    /// How far each source has come.
+    pub fn newest(&self) -> NewestTimes {
+        self.newest.clone()
     }
 
     pub(super) fn run(mut self, inbox: &Receiver<Command>) -> Result<(), PipelineError> {
@@ -477,6 +485,7 @@ impl Runner {
         taken.count_rejects(&self.rejects);
         let mut applied = Applied::default();
         for rows in &taken.rows {
+            self.newest.note(rows, &taken.lineage);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
             let rules = &self.decoder.rules;
             let decoded = DecodedRows {

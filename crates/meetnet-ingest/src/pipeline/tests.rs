@@ -24,6 +24,7 @@ use crate::outcomes::Outcome;
 
 mod ahead;
 mod import;
+mod newest;
 mod places;
 mod precedences;
 mod quality;

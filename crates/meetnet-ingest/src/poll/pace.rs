@@ -25,6 +25,11 @@ pub(crate) fn backoff(failures: u32, jitter: f64) -> i64 {
     (step as f64 * jitter.clamp(0.5, 1.0)) as i64
 }
 
+/// Returns `micros` so many times over, as far as numbers go.
+fn times(micros: i64, count: u64) -> i64 {
+    micros.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 /// How fast a host may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
@@ -85,6 +90,39 @@ impl Hosts {
         if (asked.day, asked.count) > (known.asked.day, known.asked.count) {
             known.asked = asked;
         }
+    }
+
+    /// Returns when the last of `requests` would be answered, µs since 1970 UTC, where each takes `each_us` and nothing
+    /// else is asked of the host.
+    pub(crate) fn expected_end(&self, host: &str, requests: u64, now: i64, each_us: i64) -> i64 {
+        let hosts = lock(&self.hosts);
+        let Some(host) = hosts.get(host) else {
+            return now.saturating_add(times(each_us, requests));
+        };
+        let limits = host.strictest();
+        let pause = i64::try_from(limits.pause.as_micros()).unwrap_or(DAY_US);
+        let each_us = each_us.max(pause);
+        let at_this_pace = now.saturating_add(times(each_us, requests));
+        let today = now.div_euclid(DAY_US);
+        let spent = if host.asked.day == today {
+            u64::from(host.asked.count)
+        } else {
+            0
+        };
+        let Some(per_day) = limits.requests_per_day_max.map(u64::from) else {
+            return at_this_pace;
+        };
+        let left_today = per_day.saturating_sub(spent);
+        if requests <= left_today {
+            return at_this_pace;
+        }
+        let later = requests - left_today;
+        let whole_days = (later - 1) / per_day.max(1);
+        let on_last_day = later - whole_days * per_day;
+        times(DAY_US, whole_days)
+            .saturating_add((today + 1) * DAY_US)
+            .saturating_add(times(each_us, on_last_day))
+            .max(at_this_pace)
     }
 
     /// Forgets what a source says of hosts; how often they were asked stays known.

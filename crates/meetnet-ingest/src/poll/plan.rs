@@ -28,7 +28,7 @@ const RETRY_AFTER_US_MAX: i64 = DAY_US;
 /// Failures in a row of one window after which a backfill gives up.
 const BACKFILL_FAILURES_MAX: u32 = 8;
 
-/// A span of time, `[from, to)`, µs since 1970 UTC.
+/// A span of time, `[from, to)`, µs since 1970 UTC; up to now where it ends with [`i64::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its first instant.
@@ -42,6 +42,10 @@ impl Window {
         self.from >= self.to
     }
 
+    pub(crate) fn is_open_ended(self) -> bool {
+        self.to == i64::MAX
+    }
+
     fn length(self) -> i64 {
         self.to.saturating_sub(self.from)
     }
@@ -49,12 +53,11 @@ impl Window {
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}/{}",
-            format_rfc3339(self.from),
-            format_rfc3339(self.to)
-        )
+        let from = format_rfc3339(self.from);
+        if self.is_open_ended() {
+            return write!(f, "{from}/..");
+        }
+        write!(f, "{from}/{}", format_rfc3339(self.to))
     }
 }
 
@@ -382,6 +385,51 @@ impl Plan {
             },
         });
         windows
+    }
+
+    /// Goes on with a backfill that stood at `state` and had `left` to ask for, by names of targets. Those that are no
+    /// longer asked are passed over. Returns the number of windows.
+    pub(crate) fn resume_backfill(
+        &mut self,
+        left: &[(String, Window)],
+        state: BackfillState,
+    ) -> u64 {
+        let mut windows = 0;
+        let mut known = VecDeque::with_capacity(left.len());
+        for (name, window) in left {
+            let mut courses = self.courses.iter().enumerate();
+            let Some((at, course)) = courses.find(|(_, course)| course.target.name == *name) else {
+                continue;
+            };
+            let Some(rule) = course.target.windows else {
+                continue;
+            };
+            // The rule may be another one than when they were cut.
+            let window = Window {
+                from: rule.floor(window.from),
+                to: rule.ceil(window.to),
+            };
+            if !window.is_empty() {
+                windows += course.chunks(window);
+                known.push_back((at, window));
+            }
+        }
+        self.backfill = Some(Backfill {
+            left: known,
+            failures: 0,
+            state: BackfillState {
+                windows_left: windows,
+                ..state
+            },
+        });
+        windows
+    }
+
+    /// Returns what the backfill has left to ask for, by names of targets.
+    pub(crate) fn backfill_left(&self) -> Vec<(String, Window)> {
+        let left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        left.map(|(at, window)| (self.courses[*at].target.name.clone(), *window))
+            .collect()
     }
 
     /// How the backfill stands; none where none is under way.

@@ -1,5 +1,6 @@
 //! The rim of a polled source: its plan is asked, requests are sent, bodies journalled, cursors saved.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,24 +13,27 @@ use meetnet_model::time::format_rfc3339;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::Url;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::backfill::{BackfillProgress, BackfillRequest, Backfills};
+use super::backfill::{BackfillCommand, BackfillEnd, Backfills};
 use super::fetch::{Credential, Fetcher, NoAnswer, Request};
 use super::options::{PollOptions, PollOptionsError, host_of};
 use super::pace::{Asked, Hosts};
 use super::plan::{Ask, Next, Plan, Target};
 use super::scrub;
-use super::state::StateFile;
+use super::state::{Remembered, StateFile};
 use super::verdict::{Failure, FailureKind, Verdict};
 use crate::intake::Intake;
 use crate::status::{SourceState, Statuses, now_us};
 
+mod past;
 #[cfg(test)]
 mod tests;
+
+use past::Open;
 
 /// Longest sleep: a clock that was set is noticed after it.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -97,19 +101,21 @@ impl PollHandle {
 /// A source that can be polled: everything that can be wrong with it has been looked at.
 pub(crate) struct Prepared {
     poller: Poller,
-    requests: mpsc::Receiver<BackfillRequest>,
+    commands: mpsc::Receiver<BackfillCommand>,
 }
 
 impl Prepared {
     pub(crate) fn new(source: PollSource, polling: Polling) -> Result<Self, PollOptionsError> {
-        let requests = source.backfills.register(&source.id);
+        let (id, backfills) = (source.id.clone(), source.backfills.clone());
         let clock: Clock = Arc::new(now_us);
         let poller = Poller::new(source, polling, clock)?;
-        Ok(Self { poller, requests })
+        let going_on = poller.backfills.iter().map(Open::watched).collect();
+        let commands = backfills.register(&id, going_on);
+        Ok(Self { poller, commands })
     }
 
     pub(crate) fn spawn(self, shutdown: CancellationToken) -> PollHandle {
-        let task = tokio::spawn(run(self.poller, self.requests, shutdown));
+        let task = tokio::spawn(run(self.poller, self.commands, shutdown));
         PollHandle { task }
     }
 }
@@ -128,14 +134,13 @@ pub fn spawn(
 
 async fn run(
     mut poller: Poller,
-    mut requests: mpsc::Receiver<BackfillRequest>,
+    mut commands: mpsc::Receiver<BackfillCommand>,
     shutdown: CancellationToken,
 ) {
+    poller.resume_backfills().await;
     loop {
-        if poller.backfill.is_none()
-            && let Ok(request) = requests.try_recv()
-        {
-            poller.begin_backfill(request);
+        while let Ok(command) = commands.try_recv() {
+            poller.take(command).await;
         }
         let turn = tokio::select! {
             // What is in the journal and has no cursor yet is asked for again after the next start.
@@ -148,8 +153,13 @@ async fn run(
         tokio::select! {
             () = shutdown.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
-            Some(request) = requests.recv(), if poller.backfill.is_none() => poller.begin_backfill(request),
+            Some(command) = commands.recv() => poller.take(command).await,
         }
+    }
+    // What was asked for while it stopped is kept for the next start.
+    commands.close();
+    while let Ok(command) = commands.try_recv() {
+        poller.take(command).await;
     }
     poller.stopped();
 }
@@ -180,7 +190,10 @@ pub(crate) struct Poller {
     asked: Asked,
     clock: Clock,
     jitter: StdRng,
-    backfill: Option<Running>,
+    /// In the order in which they are done; the first is under way.
+    backfills: VecDeque<Open>,
+    /// What has ended and is not told yet.
+    ended: Vec<(Open, BackfillEnd)>,
     is_failing: bool,
 }
 
@@ -195,11 +208,6 @@ impl From<Failure> for Unanswered {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
-}
-
-struct Running {
-    progress: watch::Sender<BackfillProgress>,
-    items: u64,
 }
 
 impl Poller {
@@ -246,6 +254,8 @@ impl Poller {
             |target| remembered.targets.remove(target).unwrap_or_default(),
             polling == Polling::Live,
         );
+        let backfills = remembered.backfills.into_iter();
+        let backfills = backfills.map(Open::remembered).collect();
         let status = statuses.register(&id, SourceKind::Poll);
         // An API that is down must not keep the daemon from being ready.
         status.set_subscribed();
@@ -263,7 +273,8 @@ impl Poller {
             asked: remembered.asked,
             clock,
             jitter: StdRng::from_os_rng(),
-            backfill: None,
+            backfills,
+            ended: Vec::new(),
             is_failing: false,
         })
     }
@@ -284,7 +295,7 @@ impl Poller {
                 if ask.is_backfill && until.saturating_sub(now) > TOLD_WAIT_US {
                     let until = format_rfc3339(until);
                     let trouble = format!("the host may not be asked again before {until}");
-                    self.trouble(trouble);
+                    self.trouble(&host, trouble);
                 }
                 return Turn::Wait(until);
             }
@@ -303,10 +314,13 @@ impl Poller {
             }
             Err(Unanswered::AskForLess) => Ok(0),
         };
-        self.save().await;
         if ask.is_backfill {
-            self.tell(&ask, settled);
+            let took_us = (self.clock)().saturating_sub(now);
+            self.account(&ask, &host, settled, took_us);
+            self.begin_next();
         }
+        self.save().await;
+        self.tell_ends();
         Turn::Asked
     }
 
@@ -475,18 +489,18 @@ impl Poller {
         }
     }
 
-    /// Writes the cursors; they are on disk when this returns.
+    /// Writes the cursors, and where backfills stand; on disk when this returns.
     async fn save(&self) {
-        let (file, asked) = (self.state_file.clone(), self.asked);
-        let cursors: Vec<_> = self
-            .plan
-            .cursors()
-            .map(|(name, cursor)| (name.to_owned(), cursor.clone()))
-            .collect();
-        let saving = tokio::task::spawn_blocking(move || {
-            let cursors = cursors.iter().map(|(name, cursor)| (name.as_str(), cursor));
-            file.save(asked, cursors)
-        });
+        let file = self.state_file.clone();
+        let cursors = self.plan.cursors();
+        let remembered = Remembered {
+            asked: self.asked,
+            targets: cursors
+                .map(|(name, cursor)| (name.to_owned(), cursor.clone()))
+                .collect(),
+            backfills: self.backfill_cursors(),
+        };
+        let saving = tokio::task::spawn_blocking(move || file.save(remembered));
         let saved = saving.await.map_err(std::io::Error::other).flatten();
         if let Err(error) = saved {
             let message =
@@ -496,77 +510,8 @@ impl Poller {
         }
     }
 
-    pub(crate) fn begin_backfill(&mut self, request: BackfillRequest) {
-        let BackfillRequest { span, progress } = request;
-        let windows = self.plan.begin_backfill(span, (self.clock)());
-        info!(source = %self.id, span = %span, windows, "backfill begins");
-        progress.send_modify(|progress| {
-            progress.begun = true;
-            progress.windows_left = windows;
-        });
-        self.backfill = Some(Running { progress, items: 0 });
-        if windows == 0 {
-            self.end_backfill(Ok(()));
-        }
-    }
-
-    /// Tells whoever waits how the backfill gets on.
-    fn tell(&mut self, ask: &Ask, settled: Result<u64, String>) {
-        let (Some(state), Some(running)) = (self.plan.backfill().cloned(), &mut self.backfill)
-        else {
-            return;
-        };
-        let trouble = match settled {
-            Ok(items) => {
-                running.items += items;
-                None
-            }
-            Err(message) => Some(message),
-        };
-        let window = ask.window.map(|window| format!(" {window}"));
-        let last = format!(
-            "{}{}",
-            self.plan.target(ask).name,
-            window.unwrap_or_default()
-        );
-        running.progress.send_modify(|progress| {
-            progress.windows_done = state.windows_done;
-            progress.windows_left = state.windows_left;
-            progress.items = running.items;
-            progress.last = Some(last);
-            progress.trouble = trouble;
-            progress.refused.clone_from(&state.refused);
-            progress.refused_total = state.refused_total;
-        });
-        if state.is_over() {
-            self.end_backfill(state.given_up.map_or(Ok(()), Err));
-        }
-    }
-
-    fn trouble(&self, trouble: String) {
-        if let Some(running) = &self.backfill {
-            running
-                .progress
-                .send_modify(|progress| progress.trouble = Some(trouble));
-        }
-    }
-
-    fn end_backfill(&mut self, ended: Result<(), String>) {
-        let Some(running) = self.backfill.take() else {
-            return;
-        };
-        self.plan.end_backfill();
-        match &ended {
-            Ok(()) => info!(source = %self.id, items = running.items, "backfill done"),
-            Err(error) => warn!(source = %self.id, error, "backfill given up"),
-        }
-        running
-            .progress
-            .send_modify(|progress| progress.ended = Some(ended));
-    }
-
     fn stopped(mut self) {
-        self.end_backfill(Err("stopped before its end; ask for it again".to_owned()));
+        self.interrupt_backfills();
         self.hosts.withdraw(&self.id);
         self.status.set_disconnected();
     }

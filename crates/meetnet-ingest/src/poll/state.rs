@@ -13,6 +13,7 @@ use meetnet_model::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
 use super::pace::Asked;
+use super::plan::Window;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,41 @@ pub(crate) struct Cursor {
     pub(crate) last_modified: Option<String>,
 }
 
+/// Where a backfill stands that is not at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackfillCursor {
+    /// What was asked for.
+    #[serde(with = "span")]
+    pub(crate) span: Window,
+    /// Targets with what is left of the span; none where it has not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<Vec<Left>>,
+    /// Windows that were asked for.
+    #[serde(default)]
+    pub(crate) windows_done: u64,
+    /// Rows, features or readings in the answers.
+    #[serde(default)]
+    pub(crate) items: u64,
+    /// Windows that were refused: the first few, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<String>,
+    /// How many were refused.
+    #[serde(default)]
+    pub(crate) refused_total: u64,
+}
+
+/// What is left of a backfill at one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Left {
+    /// Its name.
+    pub(crate) target: String,
+    /// The time that is not asked for yet.
+    #[serde(with = "span")]
+    pub(crate) window: Window,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -49,13 +85,17 @@ struct Document {
     /// Day (since 1970, UTC) and number of the requests to its host.
     asked: (i64, u32),
     targets: BTreeMap<String, Cursor>,
+    /// In the order in which they are done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    backfills: Vec<BackfillCursor>,
 }
 
 /// What was remembered.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub(crate) asked: Asked,
     pub(crate) targets: BTreeMap<String, Cursor>,
+    pub(crate) backfills: Vec<BackfillCursor>,
 }
 
 /// The file of one source.
@@ -100,6 +140,7 @@ impl StateFile {
         Ok(Remembered {
             asked: Asked { day, count },
             targets: document.targets,
+            backfills: document.backfills,
         })
     }
 
@@ -107,18 +148,18 @@ impl StateFile {
     ///
     /// # Errors
     /// Where the folder cannot be written.
-    pub(crate) fn save<'a>(
-        &self,
-        asked: Asked,
-        targets: impl Iterator<Item = (&'a str, &'a Cursor)>,
-    ) -> io::Result<()> {
+    pub(crate) fn save(&self, remembered: Remembered) -> io::Result<()> {
+        let Remembered {
+            asked,
+            targets,
+            backfills,
+        } = remembered;
         let document = Document {
             version: VERSION,
             journal: self.journal.clone(),
             asked: (asked.day, asked.count),
-            targets: targets
-                .map(|(name, cursor)| (name.to_owned(), cursor.clone()))
-                .collect(),
+            targets,
+            backfills,
         };
         let bytes = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
         self.write(&bytes)
@@ -165,5 +206,33 @@ mod instant {
         let text = Option::<String>::deserialize(from)?;
         text.map(|text| parse_rfc3339(&text).map_err(D::Error::custom))
             .transpose()
+    }
+}
+
+/// Spans as people read them: `from/to`, and `from/..` up to now.
+mod span {
+    use meetnet_model::time::parse_rfc3339;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::poll::plan::Window;
+
+    pub(super) fn serialize<S: Serializer>(span: &Window, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(span)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Window, D::Error> {
+        let text = String::deserialize(from)?;
+        let (from, to) = text
+            .split_once('/')
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is no span of time")))?;
+        let instant = |text: &str| parse_rfc3339(text).map_err(D::Error::custom);
+        Ok(Window {
+            from: instant(from)?,
+            to: match to {
+                ".." => i64::MAX,
+                to => instant(to)?,
+            },
+        })
     }
 }

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use meetnet_decode::TopicPattern;
+use meetnet_ingest::mqtt::Retained;
 use meetnet_testkit::mosquitto::TUNED;
 
 use crate::daemon::{Daemon, Disk, Sync};
@@ -301,6 +303,29 @@ fn retained_messages_are_not_taken() {
     });
     daemon.wait("taken", |status| status.acked_total == 2);
     assert_eq!(daemon.payloads(), ["new"]);
+}
+
+#[test]
+fn retained_messages_are_taken_of_the_topics_that_are_named() {
+    in_both(|mut scene, _| {
+        let kept = TopicPattern::parse("city/kept").unwrap();
+        scene.options.retained = Retained::Of(vec![kept]);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut station = Station::new(scene.broker.port, "a-sensor");
+            station.publish_retained("city/kept", "a level").await;
+            station.publish_retained("city/stale", "a state").await;
+            station.flush().await;
+        });
+        let daemon = scene.start(Sync::Always);
+        daemon.wait("told apart", |status| {
+            status.retained_ignored_total == 1 && status.acked_total == 2
+        });
+        assert_eq!(daemon.payloads(), ["a level"]);
+    });
 }
 
 #[test]

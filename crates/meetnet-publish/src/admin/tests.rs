@@ -55,6 +55,7 @@ fn status() -> OperationsStatus {
                 messages_per_minute: Some(678.4),
                 unacked: 91,
                 last_message_at: Some(NOW),
+                newest_at: Some(Timestamp::now().as_microsecond() - 5_341_000_000),
                 rejects_total: 3,
                 last_error: Some("connection <refused>".into()),
             },
@@ -67,6 +68,7 @@ fn status() -> OperationsStatus {
                 messages_per_minute: None,
                 unacked: 0,
                 last_message_at: None,
+                newest_at: None,
                 rejects_total: 0,
                 last_error: None,
             },
@@ -79,8 +81,32 @@ fn status() -> OperationsStatus {
                 messages_per_minute: None,
                 unacked: 0,
                 last_message_at: None,
+                newest_at: None,
                 rejects_total: 0,
                 last_error: None,
+            },
+        ],
+        backfills: vec![
+            BackfillRow {
+                source: SourceId::new("streets"),
+                span: "2026-01-01T00:00:00Z/..".into(),
+                begun: true,
+                windows_done: 1_234,
+                windows_left: 66,
+                items: 98_765,
+                // Long over by the clock: there is no less than nothing left.
+                expected_end: Some(NOW),
+                trouble: Some("the API failed: <500>".into()),
+            },
+            BackfillRow {
+                source: SourceId::new("streets"),
+                span: "2025-01-01T00:00:00Z/2026-01-01T00:00:00Z".into(),
+                begun: false,
+                windows_done: 0,
+                windows_left: 0,
+                items: 0,
+                expected_end: None,
+                trouble: None,
             },
         ],
         journal: JournalStatus {
@@ -140,6 +166,7 @@ async fn the_page_says_how_the_daemon_is() {
         "12,345",
         ">678<",
         ">91<",
+        ">90 min<",
         "The disk is full",
         "message 4711: no time",
         "2026-11-22T02:46:20Z",
@@ -149,6 +176,12 @@ async fn the_page_says_how_the_daemon_is() {
         "7,000,000,000",
         "enough space",
         "bad_time",
+        "2026-01-01T00:00:00Z/..",
+        "1,234 of 1,300",
+        "98,765",
+        ">0 s<",
+        "the API failed:",
+        "waits for the one before",
         "heat",
         "rejects", // private tables too: this page is the operator's
     ] {
@@ -157,10 +190,17 @@ async fn the_page_says_how_the_daemon_is() {
             "the page should contain {text:?}"
         );
     }
-    for foreign in ["<refused>", "<1>"] {
+    for foreign in ["<refused>", "<1>", "<500>"] {
         assert!(!answer.body.contains(foreign), "foreign text is escaped");
     }
     assert!(!answer.body.contains("The clock was set"));
+    // Most days nobody asks for the past.
+    let quiet = OperationsStatus {
+        backfills: Vec::new(),
+        ..status()
+    };
+    let answer = fixture::get(router(Some(quiet)), "/").await;
+    assert!(!answer.body.contains("Backfills"));
 }
 
 #[tokio::test]

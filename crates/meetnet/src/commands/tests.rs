@@ -74,6 +74,12 @@ fn requests_keep_the_form_they_have() {
             "to": 1_769_904_000_000_000_i64,
         }),
     );
+    check(
+        Request::CancelBackfills {
+            source: SourceId::new("telraam"),
+        },
+        json!({"command": "cancel_backfills", "source": "telraam"}),
+    );
 }
 
 #[tokio::test]

@@ -352,7 +352,7 @@ pub(super) struct Source {
     pub(super) held_bytes_max: Option<Spanned<SizeText>>,
     pub(super) keep_alive: Option<DurationText>,
     pub(super) session_expiry: Option<DurationText>,
-    pub(super) retained: Option<bool>,
+    pub(super) retained: Option<Spanned<Retained>>,
     pub(super) watch_broker_drops: Option<bool>,
     pub(super) backoff_max: Option<DurationText>,
     pub(super) tls_ca: Option<Spanned<String>>,
@@ -429,6 +429,17 @@ pub(super) struct TimeWindow {
 pub(super) enum ExactLocation {
     Declared(bool),
     Consent(String),
+}
+
+/// Which retained messages are taken: all, none, or those of some topics.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "is neither true or false nor a list of topics; write true, false, or the topics whose retained messages are taken"
+)]
+pub(super) enum Retained {
+    Any(bool),
+    Of(Vec<String>),
 }
 
 /// The name of a secret; a secret itself is refused.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use meetnet_ingest::http::is_fixed_path;
+use meetnet_model::calendar::DAY_US;
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::licence::Licence;
 use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
@@ -36,6 +37,9 @@ pub(crate) struct SourceConfig {
     /// How long it may say nothing; None: as long as it likes.
     pub(crate) silent_after: Option<Duration>,
 }
+
+/// How far back the times of a polled source may lie, µs, where it declares nothing else: a hundred years.
+const POLLED_BACK_US: i64 = 100 * 366 * DAY_US;
 
 /// How the messages of a source arrive.
 #[derive(Clone, Debug)]
@@ -188,7 +192,14 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         Kind::Files => Some(Transport::Files),
     };
     let named_properties = source_poll::named_properties(&raw);
-    let default_window = TimeWindow::default();
+    let default_window = match kind {
+        // What an API answers was not timed by a device, and a backfill asks for years.
+        Kind::Polled(_) => TimeWindow {
+            back_us: POLLED_BACK_US,
+            ..TimeWindow::default()
+        },
+        Kind::Mqtt | Kind::Http | Kind::Files => TimeWindow::default(),
+    };
     let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
         text.map_or(default, |text| text.micros())
     };

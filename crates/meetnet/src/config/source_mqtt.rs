@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use meetnet_ingest::mqtt::{MqttOptions, OptionsError, ProtocolChoice, Qos, TlsRoots, Url};
+use meetnet_decode::TopicPattern;
+use meetnet_ingest::mqtt::{
+    MqttOptions, OptionsError, ProtocolChoice, Qos, Retained, TlsRoots, Url,
+};
 use meetnet_model::source::SecretRef;
 use toml::Spanned;
 
@@ -99,7 +102,9 @@ pub(super) fn read(
             *to = text.0;
         }
     }
-    options.retained = raw.retained.unwrap_or(options.retained);
+    if let Some(declared) = &raw.retained {
+        options.retained = retained(document, declared);
+    }
     options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
     if let Some(path) = &raw.tls_ca
         && let Some(pem) = read_file(document, path, folder)
@@ -137,6 +142,27 @@ pub(super) fn read(
         password: password.map(|secret| document.secret(secret)),
         identity,
     })
+}
+
+/// Reads which retained messages are taken.
+fn retained(document: &mut Document<'_>, declared: &Spanned<raw::Retained>) -> Retained {
+    let topics = match declared.get_ref() {
+        raw::Retained::Any(true) => return Retained::All,
+        raw::Retained::Any(false) => return Retained::None,
+        raw::Retained::Of(topics) => topics,
+    };
+    if topics.is_empty() {
+        let message = "`retained` names no topic; write false where no retained message is taken";
+        document.problem(declared.span(), message);
+    }
+    let mut patterns = Vec::with_capacity(topics.len());
+    for topic in topics {
+        match TopicPattern::parse(topic) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(problem) => document.problem(declared.span(), problem.to_string()),
+        }
+    }
+    Retained::Of(patterns)
 }
 
 /// Reads the certificate by which the broker knows us; its key is a secret and read later.

@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use meetnet_decode::TopicPattern;
+use meetnet_ingest::mqtt::Retained;
+
 use super::{Config, ConfigError, Environment, LakePlace, LogFormat, Transport};
 
 mod bad;
@@ -143,6 +146,26 @@ fn a_broker_may_be_reached_over_websockets() {
     assert_eq!((url.port, url.tls), (443, true));
     assert_eq!(url.websocket.as_deref(), Some("/mqtt?tenant=leuven"));
     assert_eq!(url.to_string(), "wss://broker:443/mqtt");
+}
+
+#[test]
+fn retained_messages_are_taken_of_all_topics_or_of_some() {
+    let check = |line: &str, expect: Retained| {
+        let text = SOURCE.replace("format = \"json\"", &format!("format = \"json\"\n{line}"));
+        let config = right(&text, &[]);
+        let Transport::Mqtt(mqtt) = &config.sources[0].transport else {
+            panic!("not mqtt")
+        };
+        assert_eq!(mqtt.options.retained, expect, "{line}");
+    };
+    let pattern = |text: &str| TopicPattern::parse(text).unwrap();
+    check("", Retained::None);
+    check("retained = false", Retained::None);
+    check("retained = true", Retained::All);
+    check(
+        "retained = [\"levels/#\", \"zigbee2mqtt/{meter}\"]",
+        Retained::Of(vec![pattern("levels/#"), pattern("zigbee2mqtt/{meter}")]),
+    );
 }
 
 #[test]

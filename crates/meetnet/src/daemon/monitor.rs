@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use meetnet_ingest::pipeline::{RejectCounts, ReplayWatch};
+use meetnet_ingest::pipeline::{NewestTimes, RejectCounts, ReplayWatch};
+use meetnet_ingest::poll::{Backfills, OpenBackfill};
 use meetnet_ingest::status::{SourceStatus, Statuses};
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 use meetnet_publish::{
-    JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
+    BackfillRow, JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ use super::space::Measured;
 const PERIOD: Duration = Duration::from_millis(250);
 /// Rounds between two clean-ups of the metrics recorder, whose histograms would grow without them.
 const UPKEEP_ROUNDS: u32 = 20;
-/// Rounds between two looks at the number of messages.
+/// Rounds between two looks at the number of messages, and at how far sources have come.
 const RATE_ROUNDS: u32 = 20;
 /// Time that a rate is measured over.
 const RATE_SPAN: Duration = Duration::from_secs(60);
@@ -97,6 +98,28 @@ fn report_silence(
     silent
 }
 
+/// Says how long ago what each source tells of was observed; returns the sources of which that is known.
+fn report_lags(
+    statuses: &[SourceStatus],
+    newest: &BTreeMap<SourceId, i64>,
+    now: i64,
+    before: Vec<SourceId>,
+) -> Vec<SourceId> {
+    let gauge = |source: &SourceId| metrics::gauge!("meetnet_source_lag_seconds", "source" => source.to_string());
+    let mut known = Vec::new();
+    for status in statuses {
+        if let Some(at) = newest.get(&status.source) {
+            gauge(&status.source).set(now.saturating_sub(*at).max(0) as f64 / 1e6);
+            known.push(status.source.clone());
+        }
+    }
+    // Of one that is gone nobody is to be alarmed.
+    for source in before.iter().filter(|source| !known.contains(source)) {
+        gauge(source).set(f64::NAN);
+    }
+    known
+}
+
 /// Says which broker sources there are no more; returns those that there are.
 fn report_gone(
     statuses: &[SourceStatus],
@@ -124,10 +147,15 @@ pub(super) fn start(
         let mut was_ready = false;
         let mut silent = Vec::new();
         let mut brokers = Vec::new();
+        let mut lags = Vec::new();
         for round in 0_u32.. {
             let read = statuses.read();
             if round % RATE_ROUNDS == 0 {
                 rates.note(&read, Instant::now());
+                if let Some(newest) = write_side.newest() {
+                    let now = jiff::Timestamp::now().as_microsecond();
+                    lags = report_lags(&read, &newest.read(), now, lags);
+                }
             }
             silent = report_silence(&read, silent, &readiness);
             brokers = report_gone(&read, brokers, &readiness);
@@ -164,6 +192,20 @@ pub(super) fn start(
     })
 }
 
+fn backfill_row(open: OpenBackfill) -> BackfillRow {
+    let progress = open.progress;
+    BackfillRow {
+        source: open.source,
+        span: open.span.to_string(),
+        begun: progress.begun,
+        windows_done: progress.windows_done,
+        windows_left: progress.windows_left,
+        items: progress.items,
+        expected_end: progress.expected_end,
+        trouble: progress.trouble,
+    }
+}
+
 /// Returns what the operations page asks for; there is little to say before the write side is open.
 pub(super) fn operations(
     statuses: &Statuses,
@@ -176,6 +218,8 @@ pub(super) fn operations(
     Arc::new(move || {
         let tallies = write_side.rejects().map(RejectCounts::read);
         let tallies = tallies.unwrap_or_default();
+        let newest = write_side.newest().map(NewestTimes::read);
+        let newest = newest.unwrap_or_default();
         let of_source = |id: &SourceId| {
             tallies
                 .iter()
@@ -197,6 +241,7 @@ pub(super) fn operations(
                 messages_per_minute: rates.per_minute(&status.source),
                 unacked: status.unacked,
                 last_message_at: status.last_message_at,
+                newest_at: newest.get(&status.source).copied(),
                 rejects_total: of_source(&status.source),
                 last_error: status.last_error.map(|note| note.message),
                 id: status.source,
@@ -209,8 +254,11 @@ pub(super) fn operations(
             clock_step: journal.clock_step().is_some(),
         });
         let rejects = tallies.into_iter();
+        let backfills = write_side.backfills().map(Backfills::open);
+        let backfills = backfills.unwrap_or_default().into_iter();
         OperationsStatus {
             sources,
+            backfills: backfills.map(backfill_row).collect(),
             journal: journal.unwrap_or_default(),
             disks: disks.read(),
             rejects: rejects

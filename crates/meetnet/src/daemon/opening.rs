@@ -16,7 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow};
 use meetnet_ingest::http::EarlyPush;
-use meetnet_ingest::pipeline::{PipelineError, RejectCounts, ReplayWatch};
+use meetnet_ingest::pipeline::{NewestTimes, PipelineError, RejectCounts, ReplayWatch};
+use meetnet_ingest::poll::Backfills;
 use meetnet_lake::journal::Journal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -90,21 +91,41 @@ impl Daemon {
 
 /// What watches the write side from the start of the process on finds it here, once it is open.
 #[derive(Clone, Default)]
-pub(super) struct WriteSideView(Arc<OnceLock<(Journal, RejectCounts)>>);
+pub(super) struct WriteSideView(Arc<OnceLock<Shown>>);
+
+struct Shown {
+    journal: Journal,
+    rejects: RejectCounts,
+    newest: NewestTimes,
+    backfills: Backfills,
+}
 
 impl WriteSideView {
     pub(super) fn journal(&self) -> Option<&Journal> {
-        self.0.get().map(|(journal, _)| journal)
+        self.0.get().map(|shown| &shown.journal)
     }
 
     pub(super) fn rejects(&self) -> Option<&RejectCounts> {
-        self.0.get().map(|(_, rejects)| rejects)
+        self.0.get().map(|shown| &shown.rejects)
+    }
+
+    pub(super) fn newest(&self) -> Option<&NewestTimes> {
+        self.0.get().map(|shown| &shown.newest)
+    }
+
+    pub(super) fn backfills(&self) -> Option<&Backfills> {
+        self.0.get().map(|shown| &shown.backfills)
     }
 
     fn show(&self, opened: &Opened) {
-        let parts = (opened.journal.clone(), opened.pipeline.rejects());
+        let shown = Shown {
+            journal: opened.journal.clone(),
+            rejects: opened.pipeline.rejects(),
+            newest: opened.pipeline.newest(),
+            backfills: opened.parts.backfills.clone(),
+        };
         // A process opens its write side once.
-        let _ = self.0.set(parts);
+        let _ = self.0.set(shown);
     }
 }
 

@@ -218,3 +218,115 @@ async fn chirpstack_events_at_its_http_integration() {
     assert_eq!(rejects, [[json!("no_decoded_payload"), json!(276)]]);
     assert_private(&installation).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_to_weather_underground_at_its_paths() {
+    let Some(samples) = recordings("MEETNET_SAMPLES") else {
+        return;
+    };
+    // Of whatever station, with whatever password.
+    let source = "[[source]]\nid = \"roofs\"\nkind = \"http\"\nformat = \"wunderground\"\nlicence = \"CC-BY-4.0\"\n\
+                  time_window = { back = \"20000d\", ahead = \"1h\" }\n";
+    let installation = Installation::new("", source).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let expected = python::run("uploads.py", &[&samples.join("wunderground")]).unwrap();
+    let requests = expected["requests"].as_array().unwrap();
+    assert!(requests.len() >= 11, "{} requests", requests.len());
+    for request in requests {
+        let request = request.as_str().unwrap();
+        let answer = installation.upload(request).await.unwrap();
+        assert_eq!(answer, (200, "success\n".to_owned()), "{request}");
+    }
+    // Those with `dateutc=now` have the time at which they came.
+    let of = |select: &str, years: &str| {
+        let from = |dataset: &str| {
+            format!("SELECT {select} FROM {dataset} WHERE date_part('year', time) {years}")
+        };
+        format!("{} UNION ALL {} ORDER BY 1, 2", from("heat"), from("air"))
+    };
+    let timed = of("property, cast(time AS text), value", "< 2020");
+    let untimed = of("property, value", ">= 2020");
+    assert_rows(
+        &installation.sql(&timed).await.unwrap(),
+        &expected["timed"],
+        "hot rows",
+    );
+    daemon.stop().unwrap();
+    for (query, rows) in [(timed, "timed"), (untimed, "untimed")] {
+        let committed = installation.sql_on_files(&query).unwrap();
+        assert_rows(&committed, &expected[rows], rows);
+    }
+    let rejects = installation
+        .sql_on_files("SELECT count(*) FROM rejects")
+        .unwrap();
+    assert_eq!(rejects[0][0], 0);
+    let leaks = installation
+        .sql_on_files("SELECT count(*) FROM heat WHERE sensor_id LIKE '%24C86E06B15C%'")
+        .unwrap();
+    assert_eq!(
+        leaks[0][0], 0,
+        "the hardware address of a bridge stands in a row"
+    );
+    assert_private(&installation).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uplinks_of_both_network_servers_at_their_webhooks() {
+    let Some(samples) = recordings("MEETNET_SAMPLES") else {
+        return;
+    };
+    let source = |id: &str, format: &str, map: &str| {
+        format!(
+            "[[source]]\nid = \"{id}\"\nkind = \"http\"\nformat = \"{format}\"\nlicence = \"CC-BY-4.0\"\n\
+             token = {{ env = \"MEETNET_TEST_TOKEN\" }}\n\
+             time_window = {{ back = \"20000d\", ahead = \"1h\" }}\nmap = [\n{map}]\n\n"
+        )
+    };
+    let entry = |property: &str, pointer: &str| {
+        format!("{{ dataset = \"heat\", property = \"{property}\", pointer = \"{pointer}\" }},\n")
+    };
+    let of_cayenne = [
+        entry("air_temperature", "/temperature_1"),
+        entry("air_pressure", "/barometric_pressure_1"),
+        entry("relative_humidity", "/relative_humidity_1"),
+    ];
+    let sources = source("tts", "tts-v3", &of_cayenne.concat())
+        + &source(
+            "chirpstack",
+            "chirpstack-v4",
+            &entry("air_temperature", "/temperature"),
+        );
+    let installation = Installation::new("", &sources).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let expected = python::run("uplinks.py", &[&samples.join("lorawan")]).unwrap();
+    for uplink in expected["uplinks"].as_array().unwrap() {
+        let text = |at: usize| uplink[at].as_str().unwrap();
+        let body = text(1).as_bytes().to_vec();
+        let (status, said) = installation.push(text(0), body, &[]).await.unwrap();
+        // Kept, and said to be no row: a failure would make network servers give up.
+        let is_row = uplink[2].as_bool().unwrap();
+        assert_eq!(status, if is_row { 204 } else { 200 }, "{said}");
+        assert!(is_row || said.contains("no_decoded_payload"), "{said}");
+    }
+    let query = "SELECT property, cast(time AS text), value FROM heat ORDER BY 1, 2";
+    assert_rows(
+        &installation.sql(query).await.unwrap(),
+        &expected["rows"],
+        "hot rows",
+    );
+    daemon.stop().unwrap();
+    assert_rows(
+        &installation.sql_on_files(query).unwrap(),
+        &expected["rows"],
+        "committed rows",
+    );
+    let rejects = installation
+        .sql_on_files("SELECT reason, count(*) FROM rejects GROUP BY 1")
+        .unwrap();
+    assert_rows(
+        &rejects,
+        &json!([["no_decoded_payload", expected["undecoded"]]]),
+        "rejects",
+    );
+    assert_private(&installation).await;
+}

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use meetnet_decode::TopicPattern;
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::source::SourceKind;
 
 use super::{Flow, Publish, Received};
 use crate::dup_window::DupWindows;
 use crate::intake::memory::MemorySink;
-use crate::mqtt::MqttOptions;
+use crate::mqtt::{MqttOptions, Retained};
 use crate::status::{SourceStatus, Statuses};
 
 /// One source with a sink whose syncs the test decides.
@@ -161,12 +162,45 @@ fn retained_messages_are_acknowledged_in_their_turn_and_not_taken() {
         (vec!["a".to_owned()], 1)
     );
 
-    let mut taking = super::tests::bench(|options| options.retained = true);
+    let mut taking = super::tests::bench(|options| options.retained = Retained::All);
     taking.flow.receive(Publish {
         retain: true,
         ..publish(1, "old")
     });
     assert_eq!(taking.payloads(), ["old"]);
+}
+
+#[test]
+fn retained_messages_of_some_topics_are_taken() {
+    let patterns = ["meters/+/state", "levels/{station...}"];
+    let patterns = patterns.map(|pattern| TopicPattern::parse(pattern).unwrap());
+    let mut bench = bench(|options| options.retained = Retained::Of(patterns.to_vec()));
+    let retained = |packet_id: u16, topic: &'static str| Publish {
+        topic: Bytes::from_static(topic.as_bytes()),
+        retain: true,
+        ..publish(packet_id, topic)
+    };
+    for (packet_id, topic) in [
+        (1, "meters/1/state"),
+        (2, "meters/1"),
+        (3, "levels/dijle/2"),
+        (4, "air/1"),
+    ] {
+        bench.flow.receive(retained(packet_id, topic));
+    }
+    // What comes live is taken whatever its topic is.
+    bench.flow.receive(publish(5, "live"));
+    bench.sink.sync();
+    assert_eq!(bench.due(), [1, 2, 3, 4, 5]);
+    assert_eq!(
+        (bench.payloads(), bench.status().retained_ignored_total),
+        (
+            ["meters/1/state", "levels/dijle/2", "live"]
+                .map(str::to_owned)
+                .to_vec(),
+            2
+        )
+    );
 }
 
 #[test]

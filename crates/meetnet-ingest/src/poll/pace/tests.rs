@@ -111,6 +111,39 @@ fn a_source_that_is_gone_or_changed_has_no_say_and_its_requests_count() {
 }
 
 #[test]
+fn the_end_is_expected_at_the_pace_and_within_what_a_day_has() {
+    let check = |limits: HostLimits, spent: u32, requests: u64, each_s: i64, expect_s: i64| {
+        let hosts = hosts(
+            limits,
+            Asked {
+                day: DAY,
+                count: spent,
+            },
+        );
+        let now = MIDNIGHT + 3_600 * SECOND_US;
+        let end = hosts.expected_end("api", requests, now, each_s * SECOND_US);
+        assert_eq!((end - now) / SECOND_US, expect_s);
+    };
+    let day_s = 86_400;
+    let left_s = day_s - 3_600;
+    // Answers take longer than the pause, or do not.
+    check(limits(5, None), 0, 10, 7, 70);
+    check(limits(5, None), 0, 10, 1, 50);
+    check(limits(5, Some(10)), 0, 10, 1, 50);
+    // What is spent is spent: the rest is for tomorrow, and the days after.
+    check(limits(5, Some(10)), 4, 10, 1, left_s + 4 * 5);
+    check(limits(5, Some(10)), 10, 20, 1, left_s + day_s + 10 * 5);
+    check(limits(5, Some(10)), 10, 21, 1, left_s + 2 * day_s + 5);
+    // Slower than a day allows.
+    check(limits(5, Some(10)), 0, 10, day_s, 10 * day_s);
+    check(limits(5, Some(10)), 5, 10, day_s, 10 * day_s);
+    check(limits(0, Some(10)), 0, 0, 1, 0);
+    let unknown = Hosts::default();
+    assert_eq!(unknown.expected_end("api", 3, 7, 2), 13);
+    assert_eq!(unknown.expected_end("api", u64::MAX, 7, 2), i64::MAX);
+}
+
+#[test]
 fn pauses_double_up_to_an_hour() {
     let seconds: Vec<i64> = (1..=12)
         .map(|failures| backoff(failures, 1.0) / SECOND_US)

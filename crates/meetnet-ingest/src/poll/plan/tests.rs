@@ -324,6 +324,52 @@ fn a_backfill_ends_with_the_closed_periods_and_asks_for_nothing_of_the_future() 
 }
 
 #[test]
+fn a_backfill_goes_on_with_what_is_left_of_the_targets_that_are_there() {
+    let backfills_only = |targets: Vec<Target>| Plan::new(targets, |_| Cursor::default(), false);
+    let mut before = backfills_only(vec![windowed("a", hourly()), windowed("b", hourly())]);
+    let now = MIDNIGHT + 20 * MINUTE_US;
+    let span = Window {
+        from: MIDNIGHT - 400 * DAY_US,
+        to: MIDNIGHT - 300 * DAY_US,
+    };
+    assert_eq!(before.begin_backfill(span, now), 4);
+    assert_eq!(before.backfill_left().len(), 2);
+    let Next::Ask(ask) = before.next(now) else {
+        panic!()
+    };
+    before.taken(&ask, now);
+    let (left, state) = (before.backfill_left(), before.backfill().unwrap().clone());
+
+    let mut after = backfills_only(vec![
+        latest("now"),
+        windowed("b", hourly()),
+        windowed("new", hourly()),
+        windowed("a", hourly()),
+    ]);
+    assert_eq!(after.resume_backfill(&left, state.clone()), 3);
+    let stands = after.backfill().unwrap();
+    assert_eq!((stands.windows_done, stands.windows_left), (1, 3));
+    check(
+        &mut after,
+        now,
+        &[
+            "a backfill -7440..-7200",
+            "b backfill -9600..-7440",
+            "b backfill -7440..-7200",
+            "wait",
+        ],
+    );
+    assert!(after.backfill().unwrap().is_over() && after.backfill_left().is_empty());
+
+    // Of what is no longer asked nothing is left.
+    let mut without = backfills_only(vec![latest("a"), windowed("b", hourly())]);
+    assert_eq!(without.resume_backfill(&left, state.clone()), 2);
+    let mut others = backfills_only(vec![windowed("c", hourly())]);
+    assert_eq!(others.resume_backfill(&left, state), 0);
+    assert!(others.backfill().unwrap().is_over());
+}
+
+#[test]
 fn a_refused_window_of_a_backfill_is_noted_and_passed_over() {
     let mut plan = Plan::new(
         vec![windowed("a", hourly()), windowed("b", hourly())],

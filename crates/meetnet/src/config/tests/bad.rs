@@ -284,6 +284,18 @@ fn sources_are_checked() {
         &source("kind = \"mqtt\"", "kind = \"mqtt\"\nqos = 2"),
         "city/meetnet.toml:5: write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2",
     );
+    let retained = |value: &str| {
+        let line = format!("kind = \"mqtt\"\nretained = {value}");
+        source("kind = \"mqtt\"", &line)
+    };
+    check(
+        &retained("[]"),
+        "city/meetnet.toml:5: `retained` names no topic; write false where no retained message is taken",
+    );
+    check(
+        &retained("[\"levels/#/1\"]"),
+        "city/meetnet.toml:5: topic pattern `levels/#/1`: `#` and `{name...}` take all further levels, so they must stand last",
+    );
     check(
         &format!("{SOURCE}{SOURCE}"),
         "city/meetnet.toml:13: there is already a source `balcony`; give this one another id",

@@ -81,6 +81,17 @@ fn a_short_declaration_keeps_to_what_the_api_is_used_to() {
 }
 
 #[test]
+fn the_past_of_an_api_is_not_too_old_unless_it_is_declared_so() {
+    let back_days = |more: &str| {
+        let config = right(&format!("{TELRAAM}{more}"), &[]);
+        config.sources[0].declaration.time_window.back_us / 86_400_000_000
+    };
+    // A backfill asks for all years that an API has.
+    assert_eq!(back_days(""), 36_600);
+    assert_eq!(back_days("time_window = { back = \"30d\" }\n"), 30);
+}
+
+#[test]
 fn every_key_is_read() {
     let text = format!(
         "{TELRAAM}url = \"http://proxy.lan/telraam/\"\nadvanced = true\ninterval = \"15m\"\nreask = \"1d\"\n\

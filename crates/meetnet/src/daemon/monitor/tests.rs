@@ -54,6 +54,50 @@ fn silence_is_reported_until_it_ends() {
 }
 
 #[test]
+fn a_lag_is_told_until_its_source_is_gone() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let rendered = recorder.handle();
+    let statuses = Statuses::default();
+    for source in ["behind", "ahead", "new"] {
+        statuses.expect(&SourceId::new(source), SourceKind::Http, None);
+    }
+    let newest = BTreeMap::from([
+        (SourceId::new("behind"), 8_500_000),
+        // The clock was set back since.
+        (SourceId::new("ahead"), 11_000_000),
+    ]);
+    let gauges = || -> Vec<String> {
+        let rendered = rendered.render();
+        let lines = rendered.lines().filter(|line| line.starts_with("meetnet"));
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let known = metrics::with_local_recorder(&recorder, || {
+        report_lags(&statuses.read(), &newest, 10_000_000, Vec::new())
+    });
+    assert_eq!(
+        gauges(),
+        [
+            "meetnet_source_lag_seconds{source=\"ahead\"} 0",
+            "meetnet_source_lag_seconds{source=\"behind\"} 1.5",
+        ]
+    );
+    statuses.forget(&SourceId::new("behind"));
+    let known = metrics::with_local_recorder(&recorder, || {
+        report_lags(&statuses.read(), &newest, 12_000_000, known)
+    });
+    assert_eq!(known, [SourceId::new("ahead")]);
+    assert_eq!(
+        gauges(),
+        [
+            "meetnet_source_lag_seconds{source=\"ahead\"} 1",
+            "meetnet_source_lag_seconds{source=\"behind\"} NaN",
+        ]
+    );
+}
+
+#[test]
 fn a_broker_source_that_is_taken_out_is_no_detail_any_more() {
     let readiness = Readiness::new([]);
     let statuses = Statuses::default();

@@ -2,13 +2,14 @@
 
 use meetnet_model::ids::SourceId;
 use meetnet_model::time::parse_rfc3339;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::scene::{SOURCE, Scene};
-use crate::poll::backfill::{BackfillProgress, BackfillRequest};
+use crate::poll::backfill::{BackfillCommand, BackfillEnd, BackfillProgress, BackfillRequest};
 use crate::poll::mock::Reply;
-use crate::poll::poller::{Poller, Turn};
-use crate::poll::{BackfillError, Window};
+use crate::poll::poller::{Open, Poller, Turn};
+use crate::poll::state::{BackfillCursor, StateFile};
+use crate::poll::{BackfillError, OpenBackfill, Window};
 
 const NOW: &str = "2026-11-28T12:20:00Z";
 
@@ -19,10 +20,17 @@ fn span(from: &str, to: &str) -> Window {
     }
 }
 
-fn begin(poller: &mut Poller, span: Window) -> watch::Receiver<BackfillProgress> {
+async fn begin(poller: &mut Poller, span: Window) -> watch::Receiver<BackfillProgress> {
     let (progress, receiver) = watch::channel(BackfillProgress::default());
-    poller.begin_backfill(BackfillRequest { span, progress });
+    let command = BackfillCommand::Begin(BackfillRequest { span, progress });
+    poller.take(command).await;
     receiver
+}
+
+/// What is saved of backfills.
+fn saved(scene: &Scene) -> Vec<BackfillCursor> {
+    let file = StateFile::new(scene.folder(), &SourceId::new(SOURCE), "a-journal");
+    file.load().unwrap().backfills
 }
 
 /// What is saved of the targets.
@@ -43,7 +51,8 @@ async fn a_backfill_asks_for_the_span_in_windows_and_says_how_it_gets_on() {
     let progress = begin(
         &mut poller,
         span("2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"),
-    );
+    )
+    .await;
     assert_eq!(progress.borrow().windows_left, 4);
     assert_eq!(poller.turn().await, Turn::Asked);
     let one = progress.borrow().clone();
@@ -56,7 +65,7 @@ async fn a_backfill_asks_for_the_span_in_windows_and_says_how_it_gets_on() {
     scene.settle(&mut poller).await;
     let all = progress.borrow().clone();
     assert_eq!((all.windows_done, all.windows_left, all.items), (4, 0, 72));
-    assert_eq!(all.ended, Some(Ok(())));
+    assert_eq!(all.ended, Some(BackfillEnd::Done));
     assert_eq!(
         scene.journalled(),
         [
@@ -77,7 +86,8 @@ async fn what_fails_is_tried_again_and_told() {
     let progress = begin(
         &mut poller,
         span("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"),
-    );
+    )
+    .await;
     scene.telraam.fail_next(Reply::new(500, "{}"));
     assert_eq!(poller.turn().await, Turn::Asked);
     assert_eq!(
@@ -92,7 +102,7 @@ async fn what_fails_is_tried_again_and_told() {
     let done = progress.borrow().clone();
     assert_eq!(
         (done.items, done.trouble, done.ended),
-        (48, None, Some(Ok(())))
+        (48, None, Some(BackfillEnd::Done))
     );
 }
 
@@ -105,12 +115,15 @@ async fn the_last_request_of_the_day_is_told() {
     let progress = begin(
         &mut poller,
         span("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"),
-    );
+    )
+    .await;
     assert!(matches!(poller.turn().await, Turn::Wait(_)));
     assert_eq!(
         progress.borrow().trouble.as_deref(),
         Some("the host may not be asked again before 2026-11-29T00:00:00Z")
     );
+    let midnight = parse_rfc3339("2026-11-29T00:00:00Z").unwrap();
+    assert_eq!(progress.borrow().expected_end, Some(midnight));
 }
 
 #[tokio::test]
@@ -120,8 +133,9 @@ async fn a_span_without_closed_periods_ends_at_once() {
     let progress = begin(
         &mut poller,
         span("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z"),
-    );
-    assert_eq!(progress.borrow().ended, Some(Ok(())));
+    )
+    .await;
+    assert_eq!(progress.borrow().ended, Some(BackfillEnd::Done));
     assert_eq!(progress.borrow().windows_done, 0);
 }
 
@@ -134,18 +148,173 @@ async fn only_polled_sources_can_be_asked() {
         scene.backfills.request(&nobody, anything).unwrap_err(),
         BackfillError::NotPolled(nobody)
     );
-    // Whoever runs it takes them one by one; a few wait.
     let id = SourceId::new(SOURCE);
-    let mut requests = scene.backfills.register(&id);
+    let mut commands = scene.backfills.register(&id, Vec::new());
+    let day = |day: i64| Window {
+        from: day * 86_400_000_000,
+        to: (day + 1) * 86_400_000_000,
+    };
+    // One is under way, a few wait.
     let mut waiting = Vec::new();
     let refused = loop {
-        match scene.backfills.request(&id, anything) {
+        match scene
+            .backfills
+            .request(&id, day(i64::try_from(waiting.len()).unwrap()))
+        {
             Ok(progress) => waiting.push(progress),
             Err(error) => break error,
         }
         assert!(waiting.len() < 100);
     };
+    assert_eq!(waiting.len(), 5);
     assert_eq!(refused, BackfillError::TooMany(id.clone()));
-    assert_eq!(requests.recv().await.unwrap().span, anything);
-    assert!(scene.backfills.request(&id, anything).is_ok());
+    // Who asks for the same is shown the same.
+    let same = scene.backfills.request(&id, day(0)).unwrap();
+    assert!(same.same_channel(&waiting[0]));
+    assert_eq!(scene.backfills.open().len(), 5);
+    let Some(BackfillCommand::Begin(first)) = commands.recv().await else {
+        panic!("nobody was asked");
+    };
+    assert_eq!(first.span, day(0));
+    first
+        .progress
+        .send_modify(|progress| progress.ended = Some(BackfillEnd::Done));
+    let spans = |open: Vec<OpenBackfill>| -> Vec<Window> {
+        open.into_iter().map(|open| open.span).collect()
+    };
+    assert_eq!(
+        spans(scene.backfills.open()),
+        [day(1), day(2), day(3), day(4)]
+    );
+    assert!(scene.backfills.request(&id, day(5)).is_ok());
+    // Nobody does them any more.
+    drop(commands);
+    assert!(scene.backfills.open().is_empty());
+    assert_eq!(
+        scene.backfills.request(&id, day(1)).unwrap_err(),
+        BackfillError::NotPolled(id)
+    );
+}
+
+#[tokio::test]
+async fn a_backfill_goes_on_after_a_restart_where_it_stood() {
+    let mut scene = Scene::new(NOW, &[1, 2], true).await;
+    scene.telraam.quiet(1, "2026-01-01T00:00:00Z", 24 * 120);
+    scene.options.limits.requests_per_day_max = Some(4);
+    let mut poller = scene.poller();
+    scene.settle(&mut poller).await;
+    assert_eq!(scene.server.seen().len(), 2);
+    let asked_for = span("2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z");
+    begin(&mut poller, asked_for).await;
+    // What waits is kept, too.
+    let later = span("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z");
+    let waits = begin(&mut poller, later).await;
+    assert_eq!(poller.turn().await, Turn::Asked);
+    assert!(!waits.borrow().begun);
+    assert_eq!(saved(&scene).len(), 2);
+    drop(poller);
+
+    // No end was told, as after a crash. The process does not know what it asked, and has learned it from the file.
+    scene.forget_hosts();
+    let mut poller = scene.poller();
+    let watched: Vec<_> = poller.backfills.iter().map(Open::watched).collect();
+    assert_eq!((watched[0].0, watched[1].0), (asked_for, later));
+    let progress = watched[0].1.clone();
+    poller.resume_backfills().await;
+    let stood = progress.borrow().clone();
+    assert_eq!(
+        (
+            stood.begun,
+            stood.windows_done,
+            stood.windows_left,
+            stood.items
+        ),
+        (true, 1, 3, 90 * 24)
+    );
+    // The day has one request left, for a window that nobody has asked for.
+    let until = scene.settle(&mut poller).await;
+    let asked: Vec<String> = scene
+        .server
+        .seen()
+        .into_iter()
+        .map(|seen| seen.body)
+        .collect();
+    assert_eq!(asked.len(), 4);
+    assert!(asked[3].contains("2026-04-01 00:00:00Z"), "{}", asked[3]);
+    assert_eq!(progress.borrow().items, 120 * 24);
+    assert_eq!(until, parse_rfc3339("2026-11-29T00:00:00Z").unwrap());
+    scene.clock.set(until);
+    while !poller.backfills.is_empty() {
+        let until = scene.settle(&mut poller).await;
+        scene.clock.set(until);
+    }
+    let ends: Vec<_> = watched
+        .iter()
+        .map(|(_, progress)| progress.borrow().ended.clone())
+        .collect();
+    assert_eq!(ends, [Some(BackfillEnd::Done), Some(BackfillEnd::Done)]);
+    // Every window was asked for once, and what is done is forgotten.
+    let past = scene.server.seen().into_iter().map(|seen| seen.body);
+    let mut past: Vec<String> = past
+        .filter(|body| body.contains("\"2025-01-") || body.contains("\"2026-0"))
+        .collect();
+    let all = past.len();
+    past.sort();
+    past.dedup();
+    assert_eq!((all, past.len()), (6, 6), "{past:?}");
+    assert!(saved(&scene).is_empty());
+    assert!(scene.poller().backfills.is_empty());
+}
+
+#[tokio::test]
+async fn a_cancelled_backfill_is_forgotten() {
+    let scene = Scene::new(NOW, &[1], true).await;
+    let mut poller = scene.poller();
+    scene.settle(&mut poller).await;
+    let first = begin(
+        &mut poller,
+        span("2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"),
+    )
+    .await;
+    let second = begin(
+        &mut poller,
+        span("2025-01-01T00:00:00Z", "2025-05-01T00:00:00Z"),
+    )
+    .await;
+    assert_eq!(poller.turn().await, Turn::Asked);
+    let asked = scene.server.seen().len();
+    let (answer, count) = oneshot::channel();
+    poller.take(BackfillCommand::CancelAll(answer)).await;
+    assert_eq!(count.await, Ok(2));
+    for progress in [first, second] {
+        assert_eq!(progress.borrow().ended, Some(BackfillEnd::Cancelled));
+    }
+    assert!(saved(&scene).is_empty());
+    // Neither now nor after a restart.
+    scene.settle(&mut poller).await;
+    let mut restarted = scene.poller();
+    restarted.resume_backfills().await;
+    scene.settle(&mut restarted).await;
+    assert_eq!(scene.server.seen().len(), asked);
+}
+
+#[tokio::test]
+async fn a_source_that_stops_says_that_its_backfill_goes_on() {
+    let scene = Scene::new(NOW, &[1], true).await;
+    let mut poller = scene.poller();
+    let open_ended = Window {
+        to: i64::MAX,
+        ..span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+    };
+    let progress = begin(&mut poller, open_ended).await;
+    poller.stopped();
+    assert_eq!(progress.borrow().ended, Some(BackfillEnd::Interrupted));
+    let kept = saved(&scene);
+    assert_eq!(kept[0].span, open_ended);
+    // Up to now is up to when it was asked for.
+    let left = kept[0].left.as_ref().unwrap();
+    assert_eq!(
+        left[0].window,
+        span("2026-01-01T00:00:00Z", "2026-11-28T12:00:00Z")
+    );
 }

@@ -1,7 +1,7 @@
 //! What these tests begin with: a server with rows of road segments, a clock, a journal in memory, a poller.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -170,6 +170,11 @@ impl Scene {
     /// Ends the process's memory of what hosts were asked.
     pub(super) fn forget_hosts(&mut self) {
         self.hosts = Hosts::default();
+    }
+
+    /// Where cursors are saved.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(super) fn cursor_file(&self) -> PathBuf {
