@@ -102,10 +102,18 @@ pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     if raw.is_empty() {
         return Err(IdFault::Missing);
     }
-    if raw.len() > RAW_ID_BYTES_MAX || raw.chars().any(char::is_control) {
+    if raw.len() > RAW_ID_BYTES_MAX || has_control(raw) {
         return Err(IdFault::Wrong);
     }
     Ok(raw)
+}
+
+/// Returns true where a text has a control character; nearly all ids are ASCII, where that is seen at the byte.
+#[inline]
+fn has_control(text: &str) -> bool {
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'~');
+    let all_printable = text.bytes().all(is_printable);
+    !all_printable && text.chars().any(char::is_control)
 }
 
 /// Hexadecimal digits of a MAC address.

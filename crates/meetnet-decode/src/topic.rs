@@ -166,15 +166,15 @@ impl TopicPattern {
                 return Some(captures);
             }
             let all = rest?;
-            let (head, tail) = match all.split_once('/') {
-                Some((head, tail)) => (head, Some(tail)),
-                None => (all, None),
-            };
+            let (head, tail) = split_level(all);
             match level {
                 Level::Literal(literal) if **literal != *head => return None,
                 Level::Literal(_) | Level::Any | Level::AnyRest => {}
                 Level::Capture { prefix, suffix } => {
-                    captures[taken] = head.strip_prefix(&**prefix)?.strip_suffix(&**suffix)?;
+                    captures[taken] = match (&**prefix, &**suffix) {
+                        ("", "") => head,
+                        (prefix, suffix) => head.strip_prefix(prefix)?.strip_suffix(suffix)?,
+                    };
                     taken += 1;
                 }
                 Level::CaptureRest => {
@@ -185,6 +185,16 @@ impl TopicPattern {
             rest = tail;
         }
         rest.is_none().then_some(captures)
+    }
+}
+
+/// Returns the first level of a topic, and those behind it. Looked for byte by byte: levels are too short for a search to
+/// pay.
+fn split_level(topic: &str) -> (&str, Option<&str>) {
+    let slash = topic.bytes().position(|byte| byte == b'/');
+    match slash {
+        Some(slash) => (&topic[..slash], Some(&topic[slash + 1..])),
+        None => (topic, None),
     }
 }
 

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, DataType, Field, SchemaRef};
 
 use crate::column::ColumnType;
@@ -38,9 +37,55 @@ pub struct DatasetRows {
 #[derive(Debug)]
 struct Column {
     values: Values,
-    nulls: NullBufferBuilder,
+    presence: Presence,
     required: bool,
     draft: Cell,
+}
+
+/// Which rows have a value in a column. In most columns all have one, or none has: they need no bitmap.
+#[derive(Debug, Default)]
+struct Presence {
+    /// The rows that are like the first, as long as all are.
+    rows: usize,
+    /// Whether those have a value.
+    is_set: bool,
+    /// All rows one by one, from the first on that is not like those before it.
+    bitmap: Option<BooleanBufferBuilder>,
+}
+
+impl Presence {
+    #[inline]
+    fn append(&mut self, is_set: bool) {
+        if self.bitmap.is_none() && (self.rows == 0 || self.is_set == is_set) {
+            self.is_set = is_set;
+            self.rows += 1;
+        } else {
+            self.append_to_bitmap(is_set);
+        }
+    }
+
+    fn append_to_bitmap(&mut self, is_set: bool) {
+        let bitmap = self.bitmap.get_or_insert_with(|| {
+            let mut bitmap = BooleanBufferBuilder::new(self.rows + 1);
+            bitmap.append_n(self.rows, self.is_set);
+            bitmap
+        });
+        bitmap.append(is_set);
+    }
+
+    /// Returns the rows without a value, none where all have one, and forgets all rows.
+    fn take(&mut self) -> Option<NullBuffer> {
+        let Self {
+            rows,
+            is_set,
+            bitmap,
+        } = std::mem::take(self);
+        match bitmap {
+            Some(mut bitmap) => Some(NullBuffer::new(bitmap.finish())),
+            None if is_set || rows == 0 => None,
+            None => Some(NullBuffer::new_null(rows)),
+        }
+    }
 }
 
 /// What the draft has in a column.
@@ -86,7 +131,7 @@ impl Column {
         };
         Self {
             values,
-            nulls: NullBufferBuilder::new(0),
+            presence: Presence::default(),
             required,
             draft: Cell::Null,
         }
@@ -141,13 +186,13 @@ impl Column {
             Values::Bool(values) if !is_set => values.push(false),
             Values::Int(_) | Values::Timestamp(_) | Values::Float(_) | Values::Bool(_) => {}
         }
-        self.nulls.append(is_set);
+        self.presence.append(is_set);
         self.draft = Cell::Null;
     }
 
     /// Takes the values and leaves none.
     fn take(&mut self) -> ArrayRef {
-        let nulls = self.nulls.finish();
+        let nulls = self.presence.take();
         match &mut self.values {
             Values::Text { bytes, offsets } => Arc::new(StringArray::new(
                 taken_offsets(offsets),

@@ -139,8 +139,30 @@ impl TimeReader {
         })
     }
 
+    /// Reads a time that is written as nearly all are, and that UTC or an offset makes an instant; none for any other
+    /// text, which [`TimeReader::read_text`] may read all the same, and says what is wrong with it. A text with white
+    /// space around it or with a backslash is always another.
+    #[inline]
+    pub fn read_usual(&self, text: &[u8]) -> Option<i64> {
+        let micros = match (&self.format, &self.zone) {
+            (TimeFormat::Rfc3339, zone) => match (read_iso(text)?, zone) {
+                ((local_us, Some(offset_s)), _) => local_us - offset_s * SECOND_US,
+                ((local_us, None), Zone::Utc) => local_us,
+                ((_, None), Zone::Undeclared | Zone::Named(_)) => return None,
+            },
+            (TimeFormat::Unix, _) => whole_number(text)?.checked_mul(SECOND_US)?,
+            (TimeFormat::UnixMs, _) => whole_number(text)?.checked_mul(1_000)?,
+            (TimeFormat::UnixUs, _) => whole_number(text)?,
+            (TimeFormat::UnixNs | TimeFormat::Pattern(_), _) => return None,
+        };
+        in_range(micros).ok()
+    }
+
     /// Reads a time from text; numbers of seconds or milliseconds may come as text too.
     pub fn read_text(&self, text: &str) -> Result<i64, TimeError> {
+        if let Some(micros) = self.read_usual(text.as_bytes()) {
+            return Ok(micros);
+        }
         let text = text.trim();
         match &self.format {
             TimeFormat::Rfc3339 => match read_iso(text.as_bytes()) {
@@ -252,28 +274,22 @@ fn floor_micros(timestamp: jiff::Timestamp) -> i64 {
 /// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1..9}][Z|±hh:mm]` into local microseconds and the offset in seconds.
 /// None for every other form, which need not be wrong.
 fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
-    fn number(bytes: &[u8]) -> Option<i64> {
-        bytes.iter().try_fold(0_i64, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + i64::from(byte - b'0'))
-        })
-    }
-    let (head, mut rest) = bytes.split_at_checked(19)?;
+    let (head, mut rest) = bytes.split_first_chunk::<19>()?;
     let separators = [head[4], head[7], head[13], head[16]];
     if separators != *b"--::" || !matches!(head[10], b'T' | b' ' | b't') {
         return None;
     }
+    let mut digits = Digits::default();
+    let century = digits.two(head[0], head[1]);
     let date = Date {
-        year: number(&head[0..4])?,
-        month: number(&head[5..7])?,
-        day: number(&head[8..10])?,
+        year: century * 100 + digits.two(head[2], head[3]),
+        month: digits.two(head[5], head[6]),
+        day: digits.two(head[8], head[9]),
     };
-    let (hour, minute, second) = (
-        number(&head[11..13])?,
-        number(&head[14..16])?,
-        number(&head[17..19])?,
-    );
-    if !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
+    let hour = digits.two(head[11], head[12]);
+    let minute = digits.two(head[14], head[15]);
+    let second = digits.two(head[17], head[18]);
+    if digits.has_other || !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let mut fraction_us = 0;
@@ -283,15 +299,16 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
             return None;
         }
         let kept = digits.min(6);
-        fraction_us = number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
+        fraction_us = whole_number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
         rest = &fraction[digits..];
     }
     let offset = match rest {
         [] => None,
         b"Z" | b"z" => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hours, minutes) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
-            if hours > 23 || minutes > 59 {
+            let mut digits = Digits::default();
+            let (hours, minutes) = (digits.two(*h1, *h2), digits.two(*m1, *m2));
+            if digits.has_other || hours > 23 || minutes > 59 {
                 return None;
             }
             let seconds = hours * 3600 + minutes * 60;
@@ -303,21 +320,43 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     Some((date.days() * DAY_US + of_day, offset))
 }
 
+/// Reads digits without looking at each what it is: that is known at the end.
+#[derive(Default)]
+struct Digits {
+    /// Whether one of the bytes was no digit.
+    has_other: bool,
+}
+
+impl Digits {
+    #[inline]
+    fn two(&mut self, tens: u8, ones: u8) -> i64 {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        self.has_other |= (tens > 9) | (ones > 9);
+        i64::from(tens) * 10 + i64::from(ones)
+    }
+}
+
 /// Reads digits and nothing else, as nearly all numbers of seconds or milliseconds are; none for any other text.
-fn whole_number(text: &str) -> Option<i64> {
+#[inline]
+fn whole_number(text: &[u8]) -> Option<i64> {
     const DIGITS_MAX: usize = 18;
     if !(1..=DIGITS_MAX).contains(&text.len()) {
         return None;
     }
-    text.bytes().try_fold(0, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
-        Some(number * 10 + digit)
-    })
+    let mut number = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number)
 }
 
 /// Reads a decimal number exactly and scales it by 10^`places`; further digits are cut towards the past.
 fn read_decimal(text: &str, places: u32, unit: &'static str) -> Result<i64, TimeError> {
-    if let Some(whole) = whole_number(text) {
+    if let Some(whole) = whole_number(text.as_bytes()) {
         let micros = whole.checked_mul(10_i64.pow(places));
         return in_range(micros.ok_or(TimeError::OutOfRange)?);
     }

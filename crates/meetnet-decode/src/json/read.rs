@@ -29,17 +29,21 @@ pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
 }
 
 /// Reads a number as nearly all are written: with or without quotes, nothing else but a decimal.
+#[inline]
 fn plain_number(raw: Raw<'_>) -> Option<f64> {
-    let text = match raw {
-        Raw::Json(text) => {
-            let inner = text
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'));
-            inner.unwrap_or(text)
-        }
-        Raw::Text(text) => text,
-    };
-    decimal(text.as_bytes())
+    decimal(unquoted(raw))
+}
+
+/// Returns a value as it is written, a text without its quotes but with its escapes.
+#[inline]
+pub(crate) fn unquoted(raw: Raw<'_>) -> &[u8] {
+    match raw {
+        Raw::Json(text) => match text.as_bytes() {
+            [b'"', inner @ .., b'"'] => inner,
+            text => text,
+        },
+        Raw::Text(text) => text.as_bytes(),
+    }
 }
 
 /// Reads a decimal of at most 15 digits without an exponent; none for any other text, which may be a number, too.
@@ -125,8 +129,16 @@ pub(crate) fn integer(raw: Option<Raw<'_>>) -> Reading<i64> {
 }
 
 /// Reads a text; a number counts as the text it is written as. White space around it is dropped.
+#[inline]
 pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
-    match scalar(raw) {
+    match raw {
+        None => Reading::Missing,
+        Some(raw) => text_of(raw),
+    }
+}
+
+fn text_of(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
+    match scalar(Some(raw)) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
         Scalar::Text(text) => {
@@ -146,8 +158,9 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
 
 /// Drops white space around a text, which few have.
 pub(crate) fn trimmed(text: &str) -> &str {
-    match text.as_bytes() {
-        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
         _ => text.trim(),
     }
 }
@@ -281,7 +294,7 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
     };
     match raw.as_bytes().first() {
         None | Some(b'n') => Scalar::Missing,
-        Some(b'"') if !raw.contains('\\') => {
+        Some(b'"') if !has_backslash(raw.as_bytes()) => {
             Scalar::Text(Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default()))
         }
         // A text that the walk has passed can still hold a lone surrogate: such a text says nothing.
@@ -293,6 +306,22 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
         Some(b'f') => Scalar::Bool(false),
         Some(b'{' | b'[') => Scalar::Nested,
         Some(_) => Scalar::Number(raw),
+    }
+}
+
+/// Looks for a backslash eight bytes at a time: the texts are too short for a search that begins with a call to pay.
+#[inline]
+fn has_backslash(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let is_in = |chunk: [u8; 8]| {
+        let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'\\'));
+        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+    };
+    let (chunks, rest) = text.as_chunks::<8>();
+    match text.last_chunk::<8>() {
+        // The last eight bytes may overlap those before.
+        Some(last) => is_in(*last) || chunks.iter().any(|chunk| is_in(*chunk)),
+        None => rest.contains(&b'\\'),
     }
 }
 

@@ -46,33 +46,54 @@ impl Node {
         self.has_positions
     }
 
+    /// Returns true where only the value at this node may be wanted, and nothing that it holds.
+    #[inline]
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.children.is_empty() && self.object.is_none() && self.unknown.is_none()
+    }
+
     /// Returns the number of the child with a name; it is looked for first where it is expected.
     #[inline]
-    pub(crate) fn position(&self, name: &str, expected: usize) -> Option<usize> {
-        let (before, after) = self.children.split_at(expected.min(self.children.len()));
-        let is_it = |child: &Child| *child.name == *name;
-        if after.first().is_some_and(is_it) {
-            return Some(before.len());
+    pub(crate) fn position(&self, name: &[u8], expected: usize) -> Option<usize> {
+        let is_it = |child: &Child| is_same(child.name.as_bytes(), name);
+        if self.children.get(expected).is_some_and(is_it) {
+            return Some(expected);
         }
         if self.lengths & length_bit(name) == 0 {
             return None;
         }
-        let behind = after.iter().position(is_it);
-        behind
-            .map(|at| at + before.len())
-            .or_else(|| before.iter().position(is_it))
+        self.children.iter().position(is_it)
     }
 
     fn add(&mut self, child: Child) {
-        self.lengths |= length_bit(&child.name);
+        self.lengths |= length_bit(child.name.as_bytes());
         self.has_positions |= child.index.is_some();
         self.children.push(child);
     }
 }
 
 /// Returns the bit of the length of a name; all from 63 bytes on have one.
-fn length_bit(name: &str) -> u64 {
+#[inline]
+fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
+}
+
+/// Returns true where two names are the same. Names are short, so they are compared by their two ends, which overlap or
+/// meet: a call that compares memory costs more than all of it.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(name: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+        (name.first_chunk(), name.last_chunk())
+    }
+    a.len() == b.len()
+        && match a.len() {
+            0 => true,
+            1 => ends::<1>(a) == ends(b),
+            2..=3 => ends::<2>(a) == ends(b),
+            4..=7 => ends::<4>(a) == ends(b),
+            8..=16 => ends::<8>(a) == ends(b),
+            _ => a == b,
+        }
 }
 
 /// A set of pointers as a tree.

@@ -60,7 +60,7 @@ impl Walk<'_> {
                 Some(name) => node.position(name, expected),
                 None => {
                     let name = member.escaped_name();
-                    name.and_then(|name| node.position(&name, expected))
+                    name.and_then(|name| node.position(name.as_bytes(), expected))
                 }
             };
             let Some(position) = position else {
@@ -68,7 +68,11 @@ impl Walk<'_> {
                 continue;
             };
             expected = position + 1;
-            self.value(self.shape.node(&node.children()[position]), member);
+            let child = self.shape.node(&node.children()[position]);
+            match child.slot {
+                Some(slot) if child.is_leaf() => self.keep(slot, member.span()),
+                _ => self.value(child, member),
+            }
         }
     }
 
@@ -93,8 +97,11 @@ impl Walk<'_> {
             return;
         }
         match member.plain_name() {
-            Some(name) if is_odd(name) => self.keep(slot, member.name_span()),
-            Some(_) => {}
+            Some(name) => {
+                if std::str::from_utf8(name).is_ok_and(is_odd) {
+                    self.keep(slot, member.name_span());
+                }
+            }
             None => self.keep(slot, OBJECT_NOTED),
         }
     }
