@@ -6,7 +6,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::redact::redact_text;
 use meetnet_model::reject::{Reject, RejectReason};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::rows::{DatasetRows, LongColumns, LongRow, RowsBuilder};
 
 use crate::corrections::Corrections;
 use crate::fields::{Span, TextValues};
@@ -195,12 +195,34 @@ impl Output {
     }
 
     /// Finishes the draft of a dataset; a draft without a required column becomes a reject. Returns whether it is a row.
+    #[inline]
     pub(crate) fn finish_row(&mut self, dataset: usize, excerpt: &str) -> bool {
-        let builder = &mut self.builders[dataset];
-        let column = match builder.finish_row(self.envelope) {
+        let column = match self.builders[dataset].finish_row(self.envelope) {
             Ok(()) => return true,
             Err(column) => column.to_owned(),
         };
+        self.refuse_row(dataset, &column, excerpt)
+    }
+
+    /// Appends a row of a long dataset; one without a required column becomes a reject. Returns whether it is a row.
+    #[inline]
+    pub(crate) fn push_long(
+        &mut self,
+        dataset: usize,
+        columns: &LongColumns,
+        row: &LongRow<'_>,
+        excerpt: &str,
+    ) -> bool {
+        let column = match self.builders[dataset].push_long(columns, row, self.envelope) {
+            Ok(()) => return true,
+            Err(column) => column.to_owned(),
+        };
+        self.refuse_row(dataset, &column, excerpt)
+    }
+
+    #[cold]
+    fn refuse_row(&mut self, dataset: usize, column: &str, excerpt: &str) -> bool {
+        let builder = &self.builders[dataset];
         let dataset = builder.declaration().id.clone();
         self.reject(
             RejectReason::MissingField,

@@ -33,7 +33,16 @@ impl ObservedAt {
         }
     }
 
+    /// Returns the time.
+    #[inline]
+    pub(crate) fn micros(self) -> i64 {
+        match self {
+            Self::Own(time) | Self::Received(time) => time,
+        }
+    }
+
     /// Sets the time of a draft.
+    #[inline]
     pub(crate) fn set(self, column: usize, row: &mut RowsBuilder) {
         match self {
             Self::Own(time) => row.set_int(column, time),
@@ -104,20 +113,33 @@ pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
 
 /// Reads a time that is written as nearly all are: such a one has no escapes and no white space around it.
 #[inline]
-fn read_usual(reader: &TimeReader, raw: Option<Raw<'_>>) -> Option<i64> {
-    reader.read_usual(read::unquoted(raw?))
+fn read_usual(reader: &TimeReader, raw: Raw<'_>) -> Option<i64> {
+    reader.read_usual(read::unquoted(raw))
 }
 
 /// Reads a time as it stands in a message; none where it is missing.
+#[inline]
 pub(crate) fn read(
     reader: &TimeReader,
     raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<i64>, TimeFault> {
-    if let Some(time) = read_usual(reader, raw) {
-        return Ok(Some(time));
+    match raw {
+        None => Ok(None),
+        Some(raw) => match read_usual(reader, raw) {
+            Some(time) => Ok(Some(time)),
+            None => read_unusual(reader, raw, &name),
+        },
     }
-    match read::text(raw) {
+}
+
+#[cold]
+fn read_unusual(
+    reader: &TimeReader,
+    raw: Raw<'_>,
+    name: &dyn Display,
+) -> Result<Option<i64>, TimeFault> {
+    match read::text(Some(raw)) {
         Reading::Missing => Ok(None),
         Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
             TimeFault::new(
@@ -157,21 +179,33 @@ impl Period {
 }
 
 /// Reads an instant or an interval `start/end`; none where it is missing.
+#[inline]
 pub(crate) fn read_period(
     reader: &TimeReader,
     raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<Period>, TimeFault> {
-    if let Some(start) = read_usual(reader, raw) {
-        return Ok(Some(Period {
-            start,
-            interval_s: None,
-        }));
+    match raw {
+        None => Ok(None),
+        Some(raw) => match read_usual(reader, raw) {
+            Some(start) => Ok(Some(Period {
+                start,
+                interval_s: None,
+            })),
+            None => read_unusual_period(reader, raw, &name),
+        },
     }
-    let text = match read::text(raw) {
+}
+
+fn read_unusual_period(
+    reader: &TimeReader,
+    raw: Raw<'_>,
+    name: &dyn Display,
+) -> Result<Option<Period>, TimeFault> {
+    let text = match read::text(Some(raw)) {
         Reading::Value(text) => text,
         _ => {
-            let instant = read(reader, raw, name)?;
+            let instant = read(reader, Some(raw), name)?;
             return Ok(instant.map(|start| Period {
                 start,
                 interval_s: None,

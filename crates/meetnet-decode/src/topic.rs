@@ -159,11 +159,30 @@ impl TopicPattern {
     /// Returns what the captures took of `topic`, or none where the pattern does not take it.
     pub(crate) fn matches<'t>(&self, topic: &'t str) -> Option<Captures<'t>> {
         let mut captures = Captures::default();
+        self.take(topic, |at, text| captures[at] = text)?;
+        Some(captures)
+    }
+
+    /// Returns what the capture at position `wanted` took of `topic`; none where the pattern does not take it.
+    pub(crate) fn captured<'t>(&self, topic: &'t str, wanted: usize) -> Option<&'t str> {
+        let mut captured = "";
+        self.take(topic, |at, text| {
+            if at == wanted {
+                captured = text;
+            }
+        })?;
+        Some(captured)
+    }
+
+    /// Gives what each capture takes of `topic`, with its position, to `capture`; none where the pattern does not take
+    /// the topic.
+    #[inline]
+    fn take<'t>(&self, topic: &'t str, mut capture: impl FnMut(usize, &'t str)) -> Option<()> {
         let mut taken = 0;
         let mut rest = Some(topic);
         for level in &self.levels {
-            if *level == Level::AnyRest {
-                return Some(captures);
+            if matches!(level, Level::AnyRest) {
+                return Some(());
             }
             let all = rest?;
             let (head, tail) = split_level(all);
@@ -171,20 +190,21 @@ impl TopicPattern {
                 Level::Literal(literal) if **literal != *head => return None,
                 Level::Literal(_) | Level::Any | Level::AnyRest => {}
                 Level::Capture { prefix, suffix } => {
-                    captures[taken] = match (&**prefix, &**suffix) {
+                    let text = match (&**prefix, &**suffix) {
                         ("", "") => head,
                         (prefix, suffix) => head.strip_prefix(prefix)?.strip_suffix(suffix)?,
                     };
+                    capture(taken, text);
                     taken += 1;
                 }
                 Level::CaptureRest => {
-                    captures[taken] = all;
-                    return Some(captures);
+                    capture(taken, all);
+                    return Some(());
                 }
             }
             rest = tail;
         }
-        rest.is_none().then_some(captures)
+        rest.is_none().then_some(())
     }
 }
 

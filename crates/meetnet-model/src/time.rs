@@ -142,7 +142,6 @@ impl TimeReader {
     /// Reads a time that is written as nearly all are, and that UTC or an offset makes an instant; none for any other
     /// text, which [`TimeReader::read_text`] may read all the same, and says what is wrong with it. A text with white
     /// space around it or with a backslash is always another.
-    #[inline]
     pub fn read_usual(&self, text: &[u8]) -> Option<i64> {
         let micros = match (&self.format, &self.zone) {
             (TimeFormat::Rfc3339, zone) => match (read_iso(text)?, zone) {
@@ -150,9 +149,9 @@ impl TimeReader {
                 ((local_us, None), Zone::Utc) => local_us,
                 ((_, None), Zone::Undeclared | Zone::Named(_)) => return None,
             },
-            (TimeFormat::Unix, _) => whole_number(text)?.checked_mul(SECOND_US)?,
-            (TimeFormat::UnixMs, _) => whole_number(text)?.checked_mul(1_000)?,
-            (TimeFormat::UnixUs, _) => whole_number(text)?,
+            (TimeFormat::Unix, _) => signed_number(text)?.checked_mul(SECOND_US)?,
+            (TimeFormat::UnixMs, _) => signed_number(text)?.checked_mul(1_000)?,
+            (TimeFormat::UnixUs, _) => signed_number(text)?,
             (TimeFormat::UnixNs | TimeFormat::Pattern(_), _) => return None,
         };
         in_range(micros).ok()
@@ -273,23 +272,35 @@ fn floor_micros(timestamp: jiff::Timestamp) -> i64 {
 
 /// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1..9}][Z|±hh:mm]` into local microseconds and the offset in seconds.
 /// None for every other form, which need not be wrong.
+#[inline]
 fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     let (head, mut rest) = bytes.split_first_chunk::<19>()?;
-    let separators = [head[4], head[7], head[13], head[16]];
-    if separators != *b"--::" || !matches!(head[10], b'T' | b' ' | b't') {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        s1,
+        m1,
+        m2,
+        s2,
+        d1,
+        d2,
+        separator,
+        clock @ ..,
+    ] = *head;
+    if !matches!(separator, b'T' | b' ' | b't') {
         return None;
     }
-    let mut digits = Digits::default();
-    let century = digits.two(head[0], head[1]);
+    let pairs = pairs([y1, y2, y3, y4, s1, m1, m2, s2], *b"0000-00-")?;
     let date = Date {
-        year: century * 100 + digits.two(head[2], head[3]),
-        month: digits.two(head[5], head[6]),
-        day: digits.two(head[8], head[9]),
+        year: pairs(0) * 100 + pairs(2),
+        month: pairs(5),
+        day: two_digits(d1, d2)?,
     };
-    let hour = digits.two(head[11], head[12]);
-    let minute = digits.two(head[14], head[15]);
-    let second = digits.two(head[17], head[18]);
-    if digits.has_other || !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
+    let pairs = self::pairs(clock, *b"00:00:00")?;
+    let (hour, minute, second) = (pairs(0), pairs(3), pairs(6));
+    if !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let mut fraction_us = 0;
@@ -306,9 +317,8 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
         [] => None,
         b"Z" | b"z" => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let mut digits = Digits::default();
-            let (hours, minutes) = (digits.two(*h1, *h2), digits.two(*m1, *m2));
-            if digits.has_other || hours > 23 || minutes > 59 {
+            let (hours, minutes) = (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?);
+            if hours > 23 || minutes > 59 {
                 return None;
             }
             let seconds = hours * 3600 + minutes * 60;
@@ -320,19 +330,42 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     Some((date.days() * DAY_US + of_day, offset))
 }
 
-/// Reads digits without looking at each what it is: that is known at the end.
-#[derive(Default)]
-struct Digits {
-    /// Whether one of the bytes was no digit.
-    has_other: bool,
+/// The lowest bit of each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+
+/// Reads eight characters that are digits where `form` has a zero, and else those of `form`: returns the number that two
+/// digits make which begin at a place.
+#[inline]
+fn pairs(text: [u8; 8], form: [u8; 8]) -> Option<impl Fn(u32) -> i64> {
+    // What may stand at most in each byte, once those of the form are taken away: 9, or 0.
+    let most = form.map(|byte| if byte == b'0' { 9 } else { 0 });
+    let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(form);
+    if has_more(digits, u64::from_le_bytes(most)) {
+        return None;
+    }
+    let pairs = digits * 10 + (digits >> 8);
+    Some(move |place: u32| (pairs >> (8 * place) & 0xff) as i64)
 }
 
-impl Digits {
-    #[inline]
-    fn two(&mut self, tens: u8, ones: u8) -> i64 {
-        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-        self.has_other |= (tens > 9) | (ones > 9);
-        i64::from(tens) * 10 + i64::from(ones)
+/// Returns true where a byte is above that of `most`, of which none is above 127.
+#[inline]
+fn has_more(bytes: u64, most: u64) -> bool {
+    let above = (bytes & (ONES * 0x7f)) + (ONES * 0x7f - most);
+    (above | bytes) & (ONES << 7) != 0
+}
+
+#[inline]
+fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
+}
+
+/// Reads what [`whole_number`] does, with a minus before it or without.
+#[inline]
+fn signed_number(text: &[u8]) -> Option<i64> {
+    match text {
+        [b'-', text @ ..] => Some(-whole_number(text)?),
+        text => whole_number(text),
     }
 }
 
@@ -343,8 +376,12 @@ fn whole_number(text: &[u8]) -> Option<i64> {
     if !(1..=DIGITS_MAX).contains(&text.len()) {
         return None;
     }
+    let (chunks, rest) = text.as_chunks::<8>();
     let mut number = 0;
-    for byte in text {
+    for chunk in chunks {
+        number = number * 100_000_000 + eight_digits(*chunk)?;
+    }
+    for byte in rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -352,6 +389,19 @@ fn whole_number(text: &[u8]) -> Option<i64> {
         number = number * 10 + i64::from(digit);
     }
     Some(number)
+}
+
+/// Reads eight digits at once: pairs of digits, then pairs of these, then the two that are left.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(text) ^ (ONES * u64::from(b'0'));
+    if has_more(digits, ONES * 9) {
+        return None;
+    }
+    let twos = digits * 10 + (digits >> 8);
+    let (even, odd) = (twos & 0xff_0000_00ff, twos >> 16 & 0xff_0000_00ff);
+    let fours = even * 100 + odd;
+    Some(((fours & 0xffff) * 10_000 + (fours >> 32)) as i64)
 }
 
 /// Reads a decimal number exactly and scales it by 10^`places`; further digits are cut towards the past.

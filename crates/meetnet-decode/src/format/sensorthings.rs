@@ -27,9 +27,10 @@ use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, Span, WantedPlaces};
-use crate::format::mapped::{Document, Finds, FoundId, Mapped};
-use crate::format::{Body, shown_name};
+use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
+use crate::format::{Body, reject_id, reject_time, shown_name};
 use crate::group::{Group, Output, RowScratch, Scratch};
+use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt, Period, TimeFault};
 use crate::json::places::PairPlaces;
 use crate::json::pointer::Pointer;
@@ -99,7 +100,7 @@ impl SensorThingsDecoder {
             time: None,
             ..source.clone()
         };
-        let mapped = Mapped::compile(
+        let mut mapped = Mapped::compile(
             &timeless,
             topics,
             declarations,
@@ -107,6 +108,7 @@ impl SensorThingsDecoder {
             Finds::Sensor,
             &mut places,
         )?;
+        mapped.index_fields(&|slot| datastreams.values().any(|field| *field == slot));
         let format = source.format.as_str();
         mapped.check_long(format, declarations).map_err(of_source)?;
         Ok(Self {
@@ -175,6 +177,7 @@ impl SensorThingsDecoder {
         let datastream = Datastream {
             id: &datastream,
             slot: self.datastreams.get(&*datastream).copied(),
+            sensor: None,
         };
         if fields.has(self.slots.data_array) {
             self.data_array(body, datastream, entity, items, output, scratch);
@@ -213,10 +216,10 @@ impl SensorThingsDecoder {
     }
 
     /// Decodes the rows of a data array.
-    fn data_array(
-        &self,
+    fn data_array<'t>(
+        &'t self,
         body: &Body<'_>,
-        datastream: Datastream<'_>,
+        datastream: Datastream<'t>,
         entity: Value<'_>,
         items: &mut Items,
         output: &mut Output,
@@ -234,6 +237,14 @@ impl SensorThingsDecoder {
             row: row_scratch,
             ..
         } = scratch;
+        let datastream = Datastream {
+            sensor: match self.mapped.sensor_id() {
+                // It may stand in each row.
+                Some(_) => None,
+                None => Some(self.sensor(body, &datastream, &Fields::json("", &[]), row_scratch)),
+            },
+            ..datastream
+        };
         for row in rows {
             items.begin(output);
             let text = row.text();
@@ -241,24 +252,34 @@ impl SensorThingsDecoder {
                 output.reject(reason, message, text);
                 continue;
             }
-            let cells = row.elements();
-            let Some(cells) = cells.filter(|cells| cells.clone().count() == members.len()) else {
+            if !self.note_cells(row, members, spans) {
                 let message = format!(
                     "the row is no list of {} values, one for each of the `components`",
                     members.len()
                 );
                 output.reject(RejectReason::UnexpectedShape, message, text);
                 continue;
-            };
-            spans.fill(Span::default());
-            for (member, cell) in members.iter().zip(cells) {
-                if let Some(member) = member {
-                    walk_member(&self.shape, *member, cell, spans);
-                }
             }
             let result = spans[usize::from(self.slots.result.0)];
             self.observation(body, datastream, result, text, spans, row_scratch, output);
         }
+    }
+
+    /// Notes where the cells of a row stand, as the members that they are; false where the row is no list of as many.
+    fn note_cells(&self, row: Value<'_>, members: &[Option<usize>], spans: &mut [Span]) -> bool {
+        let Some(mut cells) = row.elements() else {
+            return false;
+        };
+        spans.fill(Span::default());
+        for member in members {
+            let Some(cell) = cells.next() else {
+                return false;
+            };
+            if let Some(member) = member {
+                walk_member(&self.shape, *member, cell, spans);
+            }
+        }
+        cells.is_empty()
     }
 
     /// Returns the rows of a data array, if it is a list.
@@ -348,25 +369,37 @@ impl SensorThingsDecoder {
             Some(Period { start, .. }) => body.check_time(start).map(ObservedAt::Own),
             None => Ok(ObservedAt::Received(received_at)),
         };
-        let document = Document {
-            fields,
-            excerpt,
-            what: "the observation",
-            missing_id: "the observation has no sensor id where the source's `sensor_id` says",
+        let sensor = match datastream.sensor {
+            Some(sensor) => sensor,
+            None => self.sensor(body, &datastream, &fields, row),
         };
-        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
+        let sensor = match sensor {
+            Ok(sensor) => sensor,
+            Err(fault) => {
+                let missing =
+                    "the observation has no sensor id where the source's `sensor_id` says";
+                return reject_id(fault, missing, excerpt, output);
+            }
+        };
+        let time = match time() {
+            Ok(time) => time,
+            Err(fault) => return reject_time(&fault, excerpt, output),
+        };
+        let document = OneField {
+            fields,
+            slot,
+            excerpt,
+        };
         let stated = Stated {
             interval_s,
             units: None,
         };
-        let emitted = self
-            .mapped
-            .emit_at(body, &document, found_id, time, stated, row, output);
-        if emitted.is_some_and(|emitted| emitted.is_nothing()) {
+        let emitted = sensor.emit_field(document, time, stated, row, output);
+        if emitted.is_nothing() {
             let message = "the observation has no `result`";
             output.reject(RejectReason::NoMappedValue, message, excerpt);
         }
-        if let (Some(name), Some(_)) = (unknown, emitted) {
+        if let Some(name) = unknown {
             // The row is stored, so this is about no element that failed.
             output.end_items();
             let message = format!(
@@ -375,6 +408,18 @@ impl SensorThingsDecoder {
             );
             output.reject(RejectReason::UnexpectedShape, message, excerpt);
         }
+    }
+
+    /// Finds the sensor of an observation.
+    fn sensor(
+        &self,
+        body: &Body<'_>,
+        datastream: &Datastream<'_>,
+        fields: &Fields<'_, '_>,
+        row: &mut RowScratch,
+    ) -> Result<Sensor<'_>, IdFault> {
+        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
+        self.mapped.sensor(body, fields, found_id, row)
     }
 
     /// Returns when the observation was made; none where it does not say.
@@ -418,6 +463,8 @@ fn reject_entity(
 struct Datastream<'t> {
     id: &'t str,
     slot: Option<Slot>,
+    /// The sensor of all its observations, where it is known before them.
+    sensor: Option<Result<Sensor<'t>, IdFault>>,
 }
 
 /// Why an object or a row is no observation.

@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashSet;
-use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::lambert72;
 use meetnet_model::reject::RejectReason;
+use meetnet_model::rows::{LongColumns, LongRow};
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
 use meetnet_model::units::{Conversion, Gas};
@@ -34,7 +34,7 @@ use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::tape::Value;
 use crate::json::walk::walk;
-use crate::mapping::{MappingFault, dataset_position, filled_column};
+use crate::mapping::{MappingFault, dataset_position, long_columns};
 use crate::stations::{self, Station, Stations};
 
 /// What IRCEL-CELINE writes where there is no value.
@@ -87,11 +87,7 @@ struct Property {
     dataset: usize,
     unit: Box<str>,
     gas: Option<Gas>,
-    sensor_id: usize,
-    property: usize,
-    time: usize,
-    value: usize,
-    interval_s: Option<usize>,
+    columns: LongColumns,
 }
 
 /// What stands beside a body.
@@ -157,18 +153,11 @@ impl SeriesDecoder {
         let mut properties = BTreeMap::new();
         for declared in &declarations.properties {
             let (number, dataset) = dataset_position(declarations, declared.dataset.as_str())?;
-            let interval_s = dataset.column_index("interval_s").is_some();
             let property = Property {
                 dataset: number,
                 unit: declared.unit.as_str().into(),
                 gas: declared.gas(),
-                sensor_id: filled_column(dataset, "sensor_id", ColumnType::Text)?,
-                property: filled_column(dataset, "property", ColumnType::Text)?,
-                time: filled_column(dataset, "time", ColumnType::Timestamp)?,
-                value: filled_column(dataset, "value", ColumnType::Float)?,
-                interval_s: interval_s
-                    .then(|| filled_column(dataset, "interval_s", ColumnType::Int))
-                    .transpose()?,
+                columns: long_columns(dataset)?,
             };
             properties.insert(declared.name.as_str().into(), property);
         }
@@ -299,6 +288,9 @@ impl SeriesDecoder {
         output: &mut Output,
     ) {
         let slots = &self.slots;
+        if !fields.has(slots.station) {
+            return;
+        }
         let (east, north) = slots.place;
         let (Some(stations), Reading::Value(code), Some(place)) = (
             &self.stations,
@@ -373,9 +365,12 @@ impl SeriesDecoder {
         output: &mut Output,
     ) {
         let slots = &self.slots;
-        let raw_value = fields
-            .raw(slots.value)
-            .or_else(|| fields.raw(slots.feature_value));
+        let slot = if fields.has(slots.value) {
+            slots.value
+        } else {
+            slots.feature_value
+        };
+        let raw_value = fields.raw(slot);
         if raw_value.is_none() {
             // `null` says that nothing was measured; a point that says nothing is of something else.
             output.reject(
@@ -385,7 +380,7 @@ impl SeriesDecoder {
             );
             return;
         }
-        let value = match read::number(raw_value) {
+        let value = match read::number_at(fields, slot) {
             Reading::Value(value) if self.is_missing(body, value) => return,
             Reading::Value(value) => beside.conversion.apply(value),
             Reading::Missing => return,
@@ -418,15 +413,15 @@ impl SeriesDecoder {
             }
         };
         let property = beside.property;
-        let draft = output.draft(property.dataset);
-        draft.set_text(property.sensor_id, sensor_id);
-        draft.set_text(property.property, beside.name);
-        draft.set_int(property.time, time);
-        draft.set_float(property.value, value);
-        if let (Some(column), Some(interval_s)) = (property.interval_s, beside.interval_s) {
-            draft.set_int(column, interval_s);
-        }
-        output.finish_row(property.dataset, excerpt);
+        let row = LongRow {
+            sensor_id,
+            property: beside.name,
+            time,
+            is_receive_time: false,
+            value,
+            interval_s: beside.interval_s,
+        };
+        output.push_long(property.dataset, &property.columns, &row, excerpt);
     }
 
     fn is_missing(&self, body: &Body<'_>, value: f64) -> bool {

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fields::Raw;
+use crate::fields::{Fields, Raw, Slot};
 
 /// What the raw text of a wanted value says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,21 +20,32 @@ pub(crate) enum Reading<T> {
     Wrong,
 }
 
-/// Reads a number, or a text that is one.
-pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
-    match raw.and_then(plain_number) {
-        Some(value) => Reading::Value(value),
-        None => number_in_any_dress(raw),
+/// Reads the number, or the text that is one, in a slot.
+#[inline(always)]
+pub(crate) fn number_at(fields: &Fields<'_, '_>, slot: Slot) -> Reading<f64> {
+    match fields.unquoted(slot) {
+        None => Reading::Missing,
+        // So nearly all are written: with or without quotes, nothing else but a decimal.
+        Some(text) => match decimal(text) {
+            Some(value) => Reading::Value(value),
+            None => number_in_any_dress(fields.raw(slot)),
+        },
     }
 }
 
-/// Reads a number as nearly all are written: with or without quotes, nothing else but a decimal.
+/// Reads a number, or a text that is one.
 #[inline]
-fn plain_number(raw: Raw<'_>) -> Option<f64> {
-    decimal(unquoted(raw))
+pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
+    match raw {
+        None => Reading::Missing,
+        Some(raw) => match decimal(unquoted(raw)) {
+            Some(value) => Reading::Value(value),
+            None => number_in_any_dress(Some(raw)),
+        },
+    }
 }
 
-/// Returns a value as it is written, a text without its quotes but with its escapes.
+/// Returns a value as it is written, a JSON text without its quotes but with its escapes.
 #[inline]
 pub(crate) fn unquoted(raw: Raw<'_>) -> &[u8] {
     match raw {
@@ -49,6 +60,7 @@ pub(crate) fn unquoted(raw: Raw<'_>) -> &[u8] {
 /// Reads a decimal of at most 15 digits without an exponent; none for any other text, which may be a number, too.
 ///
 /// Fifteen digits and powers of ten up to 10²² are exact as floats, so the one division rounds correctly.
+#[inline]
 fn decimal(text: &[u8]) -> Option<f64> {
     const DIGITS_MAX: usize = 15;
     const POWERS: [f64; DIGITS_MAX + 1] = [
@@ -61,24 +73,30 @@ fn decimal(text: &[u8]) -> Option<f64> {
     if text.len() > DIGITS_MAX + 1 {
         return None;
     }
-    let mut number = 0_u64;
+    let mut number = 0_i64;
     let mut point = None;
     for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(at),
-            _ => return None,
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            number = number * 10 + i64::from(digit);
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
         }
     }
-    let places = point.map_or(0, |point| text.len() - point - 1);
-    let digits = text.len() - usize::from(point.is_some());
+    let (places, digits) = match point {
+        None => (0, text.len()),
+        Some(point) => (text.len() - point - 1, text.len() - 1),
+    };
     if !(1..=DIGITS_MAX).contains(&digits) {
         return None;
     }
-    let value = number as f64 / POWERS[places];
+    let value = number as f64 / POWERS.get(places)?;
     Some(if is_negative { -value } else { value })
 }
 
+#[cold]
 fn number_in_any_dress(raw: Option<Raw<'_>>) -> Reading<f64> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,

@@ -31,17 +31,11 @@ pub(crate) struct Tape {
 /// One value.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    name: Name,
+    /// The name of a member, between its quotes; one with escapes with them; that of an element is empty.
+    name: Span,
     text: Span,
     /// The node behind the value and all that it holds.
     next: u32,
-}
-
-/// The name of a member, between its quotes; that of an element is empty.
-#[derive(Clone, Copy, Debug, Default)]
-struct Name {
-    text: Span,
-    has_escapes: bool,
 }
 
 impl Tape {
@@ -49,17 +43,19 @@ impl Tape {
     pub(crate) fn read<'t>(&'t mut self, text: &'t str) -> Result<Value<'t>, serde_json::Error> {
         self.give_back();
         self.nodes.clear();
-        match read_document(text.as_bytes(), &mut self.nodes) {
-            Ok(()) => Ok(Value {
+        let mut excess = None;
+        match read_document(text.as_bytes(), &mut self.nodes, &mut excess) {
+            Some(()) => Ok(Value {
                 text,
                 nodes: &self.nodes,
                 at: 0,
             }),
-            Err(Fault::NotJson) => Err(fault_of(text)),
-            Err(Fault::TooMany { what, most }) => {
-                let message = format!("there are more than {most} {what}");
-                Err(serde_json::Error::custom(message))
-            }
+            None => Err(match excess {
+                None => fault_of(text),
+                Some(Excess { what, most }) => {
+                    serde_json::Error::custom(format!("there are more than {most} {what}"))
+                }
+            }),
         }
     }
 
@@ -138,27 +134,26 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Returns the name of a member as it is written; none where that is with escapes.
+    /// Returns where the name of a member stands; none where that is written with escapes.
     #[inline]
-    pub(crate) fn plain_name(self) -> Option<&'t [u8]> {
-        let Name { text, has_escapes } = self.nodes[self.at].name;
-        if has_escapes {
-            return None;
-        }
-        let bytes = self.text.as_bytes();
-        bytes.get(text.start as usize..text.end as usize)
+    pub(crate) fn plain_name(self) -> Option<Span> {
+        let name = self.nodes[self.at].name;
+        // No name without escapes holds a quote.
+        let begins_with_quote =
+            name.start < name.end && self.text.as_bytes().get(name.start as usize) == Some(&b'"');
+        (!begins_with_quote).then_some(name)
     }
 
     /// Returns the name of a member that is written with escapes; none where it holds half a character.
     pub(crate) fn escaped_name(self) -> Option<String> {
-        let name = self.nodes[self.at].name.text;
-        let quoted = (name.start as usize).checked_sub(1)?..name.end as usize + 1;
-        serde_json::from_str(self.text.get(quoted)?).ok()
+        let name = self.nodes[self.at].name.text(self.text)?;
+        serde_json::from_str(name).ok()
     }
 
-    /// Returns where the name of a member stands.
-    pub(crate) fn name_span(self) -> Span {
-        self.nodes[self.at].name.text
+    /// Returns the text that the value stands in.
+    #[inline]
+    pub(crate) fn whole(self) -> &'t str {
+        self.text
     }
 }
 
@@ -190,28 +185,36 @@ impl<'t> Iterator for Values<'t> {
     }
 }
 
-/// Why a text is not read.
-enum Fault {
-    /// It is no JSON.
-    NotJson,
-    /// It holds too much.
-    TooMany { what: &'static str, most: usize },
+/// What a text holds too much of.
+struct Excess {
+    what: &'static str,
+    most: usize,
 }
 
 /// Stands for "within nothing" where the node of an object or array is named.
 const NOWHERE: u32 = u32::MAX;
 
-/// Reads a document. While an object or array is open, its `next` is the node that it lies in.
+/// Reads a document; none where it is no JSON, or where there is an excess. While an object or array is open, its `next`
+/// is the node that it lies in.
 ///
-/// Below, a function that passes something takes its place and returns the place behind it: so the place stays in a
-/// register, and that is half of the speed.
-fn read_document(bytes: &[u8], nodes: &mut Vec<Node>) -> Result<(), Fault> {
+/// A function that passes something takes its place and returns the place behind it, none where it is not there.
+fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess>) -> Option<()> {
     let nodes_max = NODES_KEPT_MAX + bytes.len() / NODE_BYTES_MIN;
     // The innermost object or array that is open, and how many are.
     let (mut open, mut is_object, mut depth) = (NOWHERE, false, 0);
-    let mut name = Name::default();
     let mut at = skip_space(bytes, 0);
     'value: loop {
+        let mut name = Span::default();
+        if is_object {
+            let (end, has_escapes) = string_end(bytes, at)?;
+            let quotes = usize::from(!has_escapes);
+            name = span(at + quotes, end - quotes);
+            at = skip_space(bytes, end);
+            if byte(bytes, at) != b':' {
+                return None;
+            }
+            at = skip_space(bytes, at + 1);
+        }
         let start = at;
         let node = nodes.len() as u32;
         let opening = byte(bytes, start);
@@ -222,10 +225,13 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>) -> Result<(), Fault> {
             b't' => word_end(bytes, start, b"true")?,
             b'f' => word_end(bytes, start, b"false")?,
             b'n' => word_end(bytes, start, b"null")?,
-            _ => return Err(Fault::NotJson),
+            _ => return None,
         };
         if nodes.len() == nodes.capacity() {
-            make_room(nodes, nodes_max)?;
+            *excess = make_room(nodes, nodes_max);
+            if excess.is_some() {
+                return None;
+            }
         }
         nodes.push(Node {
             name,
@@ -239,30 +245,25 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>) -> Result<(), Fault> {
                 at += 1;
                 nodes[node as usize].text.end = at as u32;
             } else if depth == DEPTH_MAX {
-                return Err(Fault::TooMany {
+                *excess = Some(Excess {
                     what: "objects and arrays inside each other",
                     most: DEPTH_MAX,
                 });
+                return None;
             } else {
                 nodes[node as usize].next = open;
                 (open, is_object, depth) = (node, opening == b'{', depth + 1);
-                (name, at) = name_of_value(bytes, at, is_object)?;
                 continue 'value;
             }
         }
         loop {
             at = skip_space(bytes, at);
             if open == NOWHERE {
-                return if at == bytes.len() {
-                    Ok(())
-                } else {
-                    Err(Fault::NotJson)
-                };
+                return (at == bytes.len()).then_some(());
             }
             match (byte(bytes, at), is_object) {
                 (b',', _) => {
                     at = skip_space(bytes, at + 1);
-                    (name, at) = name_of_value(bytes, at, is_object)?;
                     continue 'value;
                 }
                 (b'}', true) | (b']', false) => {
@@ -277,7 +278,7 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>) -> Result<(), Fault> {
                     is_object =
                         around.is_some_and(|node| byte(bytes, node.text.start as usize) == b'{');
                 }
-                _ => return Err(Fault::NotJson),
+                _ => return None,
             }
         }
     }
@@ -286,18 +287,21 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>) -> Result<(), Fault> {
 /// Makes room for as many nodes again, up to those that the text may have. What is kept of earlier texts is no more
 /// than any may have, so a text is taken or refused whatever was read before it.
 #[cold]
-fn make_room(nodes: &mut Vec<Node>, nodes_max: usize) -> Result<(), Fault> {
+fn make_room(nodes: &mut Vec<Node>, nodes_max: usize) -> Option<Excess> {
     const FIRST: usize = 64;
     let left = nodes_max.saturating_sub(nodes.len());
     if left == 0 {
-        return Err(Fault::TooMany {
+        return Some(Excess {
             what: "values in a text of its length",
             most: nodes_max,
         });
     }
     nodes.reserve_exact(nodes.len().max(FIRST).min(left));
-    Ok(())
+    None
 }
+
+/// The lowest bit of each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
 
 /// Returns the byte at a place; at the end one that is in no JSON.
 #[inline]
@@ -313,46 +317,28 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Reads the name and the colon before a value, where it is a member; returns the place of the value.
-#[inline]
-fn name_of_value(bytes: &[u8], at: usize, is_member: bool) -> Result<(Name, usize), Fault> {
-    if !is_member {
-        return Ok((Name::default(), at));
-    }
-    if byte(bytes, at) != b'"' {
-        return Err(Fault::NotJson);
-    }
-    let (end, has_escapes) = string_end(bytes, at)?;
-    let name = Name {
-        text: span(at + 1, end - 1),
-        has_escapes,
-    };
-    let colon = skip_space(bytes, end);
-    if byte(bytes, colon) != b':' {
-        return Err(Fault::NotJson);
-    }
-    Ok((name, skip_space(bytes, colon + 1)))
-}
-
 /// Passes a text; says whether it has escapes.
 #[inline]
-fn string_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
+fn string_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    if byte(bytes, start) != b'"' {
+        return None;
+    }
     let at = special_from(bytes, start + 1);
     if byte(bytes, at) == b'"' {
-        return Ok((at + 1, false));
+        return Some((at + 1, false));
     }
-    Ok((escaped_string_end(bytes, at)?, true))
+    Some((escaped_string_end(bytes, at)?, true))
 }
 
 /// Passes the rest of a text from its first backslash on.
-fn escaped_string_end(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+#[cold]
+fn escaped_string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match byte(bytes, at) {
-            b'"' => return Ok(at + 1),
-            b'\\' => at = escape_end(bytes, at + 1).ok_or(Fault::NotJson)?,
-            _ => return Err(Fault::NotJson),
+            b'"' => return Some(at + 1),
+            b'\\' => at = special_from(bytes, escape_end(bytes, at + 1)?),
+            _ => return None,
         }
-        at = special_from(bytes, at);
     }
 }
 
@@ -367,12 +353,40 @@ fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// Passes a number.
 #[inline]
-fn number_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
-    let mut at = start + usize::from(byte(bytes, start) == b'-');
-    at = match byte(bytes, at) {
-        b'0' => at + 1,
-        _ => digits_end(bytes, at)?,
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let start = start + usize::from(byte(bytes, start) == b'-');
+    short_number_end(bytes, start).or_else(|| long_number_end(bytes, start))
+}
+
+/// Passes a number of which the byte behind it is among the next eight, as with most; none where it is another, or has an
+/// exponent, or where there may be a fault.
+#[inline]
+fn short_number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let chunk = bytes.get(start..)?.first_chunk::<8>()?;
+    let mut others = no_digits(*chunk);
+    let mut length = others.trailing_zeros() as usize / 8;
+    let mut behind = *chunk.get(length)?;
+    if length == 0 || (length > 1 && chunk[0] == b'0') {
+        return None;
+    }
+    if behind == b'.' {
+        others &= others - 1;
+        let point = length;
+        length = others.trailing_zeros() as usize / 8;
+        behind = *chunk.get(length)?;
+        if length == point + 1 {
+            return None;
+        }
+    }
+    (!matches!(behind, b'e' | b'E')).then_some(start + length)
+}
+
+fn long_number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = match byte(bytes, start) {
+        b'0' => start + 1,
+        _ => digits_end(bytes, start)?,
     };
     if byte(bytes, at) == b'.' {
         at = digits_end(bytes, at + 1)?;
@@ -382,29 +396,37 @@ fn number_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
         at += usize::from(matches!(byte(bytes, at), b'+' | b'-'));
         at = digits_end(bytes, at)?;
     }
-    Ok(at)
+    Some(at)
 }
 
 /// Passes digits, at least one.
-#[inline]
-fn digits_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+fn digits_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let others = no_digits(*chunk);
+        if others != 0 {
+            at += others.trailing_zeros() as usize / 8;
+            return (at > start).then_some(at);
+        }
+        at += 8;
+    }
     while byte(bytes, at).is_ascii_digit() {
         at += 1;
     }
-    if at > start {
-        Ok(at)
-    } else {
-        Err(Fault::NotJson)
-    }
+    (at > start).then_some(at)
 }
 
-fn word_end(bytes: &[u8], start: usize, word: &[u8]) -> Result<usize, Fault> {
-    if bytes[start..].starts_with(word) {
-        Ok(start + word.len())
-    } else {
-        Err(Fault::NotJson)
-    }
+/// Returns the highest bit of each byte that is no digit.
+#[inline]
+fn no_digits(chunk: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'0'));
+    let above_nine = (word & (ONES * 0x7f)) + ONES * (0x7f - 9);
+    (above_nine | word) & (ONES << 7)
+}
+
+fn word_end(bytes: &[u8], start: usize, word: &[u8]) -> Option<usize> {
+    let rest = bytes.get(start..)?;
+    rest.starts_with(word).then_some(start + word.len())
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -418,15 +440,14 @@ fn span(start: usize, end: usize) -> Span {
 /// Returns the place of the first quote, backslash or control character from `at` on, else the end.
 #[inline]
 fn special_from(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
     // Eight bytes at once (Mycroft): the lowest bit found is right, those above it need not be.
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
-        let found = (control | quote | backslash) & (ONES << 7);
+        let control = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        // The highest bit of a byte of ours is that of the text.
+        let found = (control | quote | backslash) & !word & (ONES << 7);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

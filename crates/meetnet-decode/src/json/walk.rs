@@ -20,9 +20,15 @@ pub(crate) fn walk(shape: &Shape, value: Value<'_>, spans: &mut Vec<Span>) {
 
 /// Notes, beside what `spans` holds, what is wanted of `value` if it were the value of the root's member of that number:
 /// for formats that write an object as a list of names and a list of values.
+#[inline]
 pub(crate) fn walk_member(shape: &Shape, member: usize, value: Value<'_>, spans: &mut [Span]) {
-    if let Some(child) = shape.root().children().get(member) {
-        Walk { shape, spans }.value(shape.node(child), value);
+    let Some(child) = shape.root().children().get(member) else {
+        return;
+    };
+    let child = shape.node(child);
+    match child.slot {
+        Some(slot) if child.is_leaf() => spans[usize::from(slot.0)] = value.span(),
+        _ => Walk { shape, spans }.value(child, value),
     }
 }
 
@@ -48,26 +54,25 @@ impl Walk<'_> {
     }
 
     fn members(&mut self, node: &Node, value: Value<'_>) {
+        let text = value.whole().as_bytes();
         let members = value.children();
         if let Some(slot) = node.object
             && !members.is_empty()
         {
             self.keep(slot, OBJECT_NOTED);
         }
-        let mut expected = 0;
         for member in members {
             let position = match member.plain_name() {
-                Some(name) => node.position(name, expected),
-                None => {
-                    let name = member.escaped_name();
-                    name.and_then(|name| node.position(name.as_bytes(), expected))
-                }
+                Some(name) => node.position(text, name),
+                None => member.escaped_name().and_then(|name| {
+                    let span = Span::of(&name, &name);
+                    node.position(name.as_bytes(), span)
+                }),
             };
             let Some(position) = position else {
                 self.note_unknown(node, member);
                 continue;
             };
-            expected = position + 1;
             let child = self.shape.node(&node.children()[position]);
             match child.slot {
                 Some(slot) if child.is_leaf() => self.keep(slot, member.span()),
@@ -97,11 +102,10 @@ impl Walk<'_> {
             return;
         }
         match member.plain_name() {
-            Some(name) => {
-                if std::str::from_utf8(name).is_ok_and(is_odd) {
-                    self.keep(slot, member.name_span());
-                }
+            Some(name) if is_odd(name.text(member.whole()).unwrap_or_default()) => {
+                self.keep(slot, name);
             }
+            Some(_) => {}
             None => self.keep(slot, OBJECT_NOTED),
         }
     }

@@ -2,10 +2,10 @@
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::rows::RowsBuilder;
+use meetnet_model::rows::{LongRow, RowsBuilder};
 use meetnet_model::time::parse_rfc3339;
 
-use crate::fields::{Fields, Raw};
+use crate::fields::{Fields, Raw, Slot};
 use crate::group::Output;
 use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
@@ -49,19 +49,22 @@ impl Emitted {
 }
 
 impl Observation<'_> {
+    #[inline(always)]
     fn number(&self, origin: &Origin) -> Reading<f64> {
-        let raw = self.fields.raw(origin.slot);
-        match read::number(raw) {
+        match read::number_at(&self.fields, origin.slot) {
             Reading::Value(value) if origin.sentinels.has(value) => Reading::Missing,
             Reading::Value(value) => match origin.converted(value, &self.stated) {
                 Ok(value) => Reading::Value(value),
                 Err(UnitFault { .. }) => Reading::Wrong,
             },
-            Reading::Wrong if origin.is_text_sentinel(raw) => Reading::Missing,
+            Reading::Wrong if origin.is_text_sentinel(self.fields.raw(origin.slot)) => {
+                Reading::Missing
+            }
             other => other,
         }
     }
 
+    #[cold]
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
         let name = &origin.name;
         // Said here and not where it was found: only rejects need it.
@@ -107,6 +110,28 @@ impl Mapping {
         emitted
     }
 
+    /// Does the same for a message that has no field but the one in slot `field`: of a hundred properties of a source
+    /// it is one, and the others need not be looked for.
+    pub(crate) fn emit_field(
+        &self,
+        observation: &Observation<'_>,
+        field: Slot,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+    ) -> Emitted {
+        let Some(numbers) = self.by_field.get(usize::from(field.0)) else {
+            return self.emit(observation, floats, output);
+        };
+        let mut emitted = Emitted::default();
+        for number in numbers {
+            self.values[*number].emit(observation, output, &mut emitted);
+        }
+        for row in &self.rows {
+            row.emit(observation, floats, output, &mut emitted);
+        }
+        emitted
+    }
+
     /// Makes the reject of a message without any of the mapped values, which it calls `what`.
     pub(crate) fn reject_nothing(&self, what: &str, excerpt: &str, output: &mut Output) {
         output.reject(
@@ -129,20 +154,20 @@ impl LongValue {
                     continue;
                 }
             };
-            let row = output.draft(self.dataset);
-            row.set_text(self.columns.sensor_id, observation.sensor_id);
-            row.set_text(self.columns.property, &self.property);
             let interval_s = observation.stated.interval_s.or(origin.interval_s);
             // An interval that the message states has its start as the message's time, whatever the map says.
             let ends = origin.ends && observation.stated.interval_s.is_none();
             let before_s = if ends { interval_s } else { None };
             let start = observation.time.before(before_s.unwrap_or(0));
-            start.set(self.columns.time, row);
-            row.set_float(self.columns.value, value);
-            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, interval_s) {
-                row.set_int(column, interval_s);
-            }
-            emitted.count(output.finish_row(self.dataset, observation.excerpt));
+            let row = LongRow {
+                sensor_id: observation.sensor_id,
+                property: &self.property,
+                time: start.micros(),
+                is_receive_time: matches!(start, ObservedAt::Received(_)),
+                value,
+                interval_s,
+            };
+            emitted.count(output.push_long(self.dataset, &self.columns, &row, observation.excerpt));
             return;
         }
     }
