@@ -11,7 +11,7 @@ mod stated;
 mod steps;
 
 pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column, long_columns};
-pub(crate) use emit::{Emitted, Observation};
+pub(crate) use emit::{Emitted, Observation, Series};
 pub(crate) use stated::{Stated, UnitCodes, Units};
 
 use meetnet_model::column::ColumnType;

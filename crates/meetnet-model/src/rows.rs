@@ -16,7 +16,7 @@ use crate::dataset::DatasetDeclaration;
 use crate::rows::columns::{Columns, each_column};
 use crate::rows::values::{Values, offset, taken};
 
-pub use crate::rows::long::{LongColumns, LongRow};
+pub use crate::rows::long::{LongColumns, LongRow, LongSeries};
 
 /// Rows of one dataset, columnar: the declared columns plus the envelope each row came from.
 #[derive(Clone, Debug)]
@@ -206,7 +206,7 @@ impl RowsBuilder {
             each_column(word, draft.all & !draft.set, |column| {
                 self.columns[column].fill();
             });
-            draft.finish();
+            draft.finish(1);
         }
         self.envelopes.push(envelope);
         self.timeless.push(self.draft_is_timeless);

@@ -24,7 +24,9 @@ use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Output, RowScratch};
 use crate::identity::{DeclaredId, IdFault};
 use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
-use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Plan, Stated, UnitCodes};
+use crate::mapping::{
+    Emitted, Mapping, MappingFault, Observation, Plan, Series, Stated, UnitCodes,
+};
 use crate::topic::TopicPattern;
 
 /// The compiled declaration of one source.
@@ -85,7 +87,23 @@ pub(crate) struct Sensor<'m> {
     mapping: &'m Mapping,
 }
 
-impl Sensor<'_> {
+impl<'m> Sensor<'m> {
+    /// Returns the series that its documents with the one field in slot `field` belong to, where they are of one.
+    pub(crate) fn series(self, field: Slot, output: &Output) -> Option<Series<'m>> {
+        self.mapping.series(field, output)
+    }
+
+    /// Makes rows of the points of its series that wait in the scratch.
+    pub(crate) fn end_series(
+        self,
+        series: &Series<'_>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) {
+        let sensor_id = self.station.unwrap_or(&scratch.sensor_id);
+        series.emit(sensor_id, &mut scratch.points, output);
+    }
+
     /// Appends the rows of a document of the sensor. Returns what it became.
     #[inline]
     pub(crate) fn emit_field(

@@ -37,8 +37,8 @@ use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::tape::{Value, Values};
-use crate::json::walk::{walk, walk_member};
-use crate::mapping::{MappingFault, Stated};
+use crate::json::walk::{Wanted, walk, walk_member};
+use crate::mapping::{MappingFault, Series, Stated};
 use crate::topic::TopicPattern;
 
 /// Members of an observation that are understood and not read.
@@ -233,16 +233,21 @@ impl SensorThingsDecoder {
         };
         let Scratch {
             spans,
-            members,
+            cells,
             row: row_scratch,
             ..
         } = scratch;
+        let sensor = match self.mapped.sensor_id() {
+            // It may stand in each row.
+            Some(_) => None,
+            None => Some(self.sensor(body, &datastream, &Fields::json("", &[]), row_scratch)),
+        };
+        let of_series = sensor.and_then(Result::ok).and_then(|sensor| {
+            let series = sensor.series(datastream.slot?, output)?;
+            Some((sensor, series))
+        });
         let datastream = Datastream {
-            sensor: match self.mapped.sensor_id() {
-                // It may stand in each row.
-                Some(_) => None,
-                None => Some(self.sensor(body, &datastream, &Fields::json("", &[]), row_scratch)),
-            },
+            sensor,
             ..datastream
         };
         for row in rows {
@@ -252,34 +257,58 @@ impl SensorThingsDecoder {
                 output.reject(reason, message, text);
                 continue;
             }
-            if !self.note_cells(row, members, spans) {
+            if !self.note_cells(row, cells, spans) {
                 let message = format!(
                     "the row is no list of {} values, one for each of the `components`",
-                    members.len()
+                    cells.len()
                 );
                 output.reject(RejectReason::UnexpectedShape, message, text);
                 continue;
             }
             let result = spans[usize::from(self.slots.result.0)];
+            if let (Some((sensor, series)), Some(slot)) = (&of_series, datastream.slot) {
+                spans[usize::from(slot.0)] = result;
+                if let Some(point) = self.point(body, series, &Fields::json(body.text, spans)) {
+                    row_scratch.points.push(point);
+                    continue;
+                }
+                // Rows stay in the order of the array.
+                sensor.end_series(series, row_scratch, output);
+            }
             self.observation(body, datastream, result, text, spans, row_scratch, output);
+        }
+        if let Some((sensor, series)) = of_series {
+            sensor.end_series(&series, row_scratch, output);
         }
     }
 
-    /// Notes where the cells of a row stand, as the members that they are; false where the row is no list of as many.
-    fn note_cells(&self, row: Value<'_>, members: &[Option<usize>], spans: &mut [Span]) -> bool {
+    /// Notes what is wanted of the cells of a row; false where the row is no list of as many.
+    fn note_cells(&self, row: Value<'_>, wanted: &[Wanted], spans: &mut [Span]) -> bool {
         let Some(mut cells) = row.elements() else {
             return false;
         };
         spans.fill(Span::default());
-        for member in members {
+        for wanted in wanted {
             let Some(cell) = cells.next() else {
                 return false;
             };
-            if let Some(member) = member {
-                walk_member(&self.shape, *member, cell, spans);
-            }
+            walk_member(&self.shape, *wanted, cell, spans);
         }
         cells.is_empty()
+    }
+
+    /// Returns the point of the series that a row is, as most are; none where it takes a longer look.
+    #[inline]
+    fn point(
+        &self,
+        body: &Body<'_>,
+        series: &Series<'_>,
+        fields: &Fields<'_, '_>,
+    ) -> Option<(i64, f64)> {
+        let mut times = self.times.iter();
+        let (slot, _) = times.find(|(slot, _)| fields.has(*slot))?;
+        let time = self.reader.read_usual(fields.unquoted(*slot)?)?;
+        series.point(fields, body.check_time(time).ok()?)
     }
 
     /// Returns the rows of a data array, if it is a list.
@@ -309,7 +338,7 @@ impl SensorThingsDecoder {
                 "`components` is no list of names",
             ));
         };
-        scratch.members.clear();
+        scratch.cells.clear();
         for component in list {
             let name = match read::text(Some(Raw::Json(component.text()))) {
                 Reading::Value(name) => name,
@@ -327,7 +356,7 @@ impl SensorThingsDecoder {
                     "`components` names a member that SensorThings 1.1 does not know; it may be a misspelled one",
                 ));
             }
-            scratch.members.push(member);
+            scratch.cells.push(Wanted::of_member(&self.shape, member));
         }
         Ok(())
     }

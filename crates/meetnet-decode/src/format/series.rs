@@ -17,7 +17,7 @@ use hashbrown::HashSet;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::lambert72;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::rows::{LongColumns, LongRow};
+use meetnet_model::rows::{LongColumns, LongRow, LongSeries};
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
 use meetnet_model::units::{Conversion, Gas};
@@ -98,6 +98,26 @@ struct Beside<'a> {
     interval_s: Option<i64>,
     /// The id of the sensor, where the poll says which one it is.
     sensor_id: Result<String, IdFault>,
+    /// Whether its points become rows together.
+    is_series: bool,
+}
+
+impl Beside<'_> {
+    /// Makes rows of the points that wait for it.
+    fn end_series(&self, row: &mut RowScratch, output: &mut Output) {
+        let Ok(sensor_id) = &self.sensor_id else {
+            return;
+        };
+        let series = LongSeries {
+            sensor_id,
+            property: self.name,
+            interval_s: self.interval_s,
+        };
+        let Property {
+            dataset, columns, ..
+        } = self.property;
+        output.push_series(*dataset, columns, &series, &mut row.points);
+    }
 }
 
 impl SeriesDecoder {
@@ -210,7 +230,7 @@ impl SeriesDecoder {
             );
             return Ok(());
         };
-        let beside = match self.beside(body) {
+        let beside = match self.beside(body, output) {
             Ok(beside) => beside,
             Err((reason, message)) => {
                 output.reject(reason, message, text);
@@ -225,6 +245,7 @@ impl SeriesDecoder {
             self.point(body, &beside, &fields, part, &mut scratch.row, output);
             self.place_of_point(body, &fields, part, &mut scratch.row, &mut seen, output);
         }
+        beside.end_series(&mut scratch.row, output);
         Ok(())
     }
 
@@ -321,7 +342,11 @@ impl SeriesDecoder {
     }
 
     /// Reads what stands beside the body.
-    fn beside<'a>(&'a self, body: &Body<'a>) -> Result<Beside<'a>, (RejectReason, String)> {
+    fn beside<'a>(
+        &'a self,
+        body: &Body<'a>,
+        output: &Output,
+    ) -> Result<Beside<'a>, (RejectReason, String)> {
         let name = body.envelope.meta("property").ok_or_else(|| {
             let message =
                 "nothing beside the body says which property it is; only a poll of the source does";
@@ -350,6 +375,7 @@ impl SeriesDecoder {
                 .envelope
                 .meta("interval-s")
                 .and_then(|seconds| seconds.parse().ok()),
+            is_series: named.is_ok() && output.takes_series(property.dataset, &property.columns),
             sensor_id: named.map(|()| sensor_id),
         })
     }
@@ -398,6 +424,12 @@ impl SeriesDecoder {
             }
             Err(fault) => return reject_time(&fault, excerpt, output),
         };
+        if beside.is_series && value.is_finite() && !fields.has(slots.station) {
+            row.points.push((time, value));
+            return;
+        }
+        // Rows stay in the order of the points.
+        beside.end_series(row, output);
         let named = match read::text(fields.raw(slots.station)) {
             Reading::Value(station) => {
                 let named = body.common.naming.plain(&station, &mut row.sensor_id);

@@ -31,7 +31,7 @@ impl Key {
     /// Returns the key of the name at `name` in `text`.
     #[inline]
     fn of(text: &[u8], name: Span) -> Self {
-        let length = name.end.saturating_sub(name.start);
+        let length = name.end - name.start;
         let behind = text.get(name.start as usize..).unwrap_or_default();
         let head = match behind.first_chunk::<8>() {
             Some(head) => u64::from_le_bytes(*head),
@@ -42,11 +42,10 @@ impl Key {
             }
         };
         // What stands behind a short name does not count.
-        let beyond = 64 - 8 * length.min(8);
-        let head = if length == 0 {
-            0
-        } else {
-            head << beyond >> beyond
+        let head = match length {
+            0 => 0,
+            1..8 => head << (64 - 8 * length) >> (64 - 8 * length),
+            _ => head,
         };
         Self { head, length }
     }
@@ -94,9 +93,9 @@ impl Node {
         self.children.is_empty() && self.object.is_none() && self.unknown.is_none()
     }
 
-    /// Returns the number of the child whose name stands at `name` in `text`.
+    /// Returns the child whose name stands at `name` in `text`.
     #[inline(always)]
-    pub(crate) fn position(&self, text: &[u8], name: Span) -> Option<usize> {
+    pub(crate) fn child(&self, text: &[u8], name: Span) -> Option<&Child> {
         let key = Key::of(text, name);
         let mut place = self.first_place(key);
         loop {
@@ -105,7 +104,7 @@ impl Node {
             // No child has the number that stands for none.
             let child = self.children.get(number)?;
             if child.key == key && child.has_rest(text, name) {
-                return Some(number);
+                return Some(child);
             }
             place = (place + 1) & (self.by_hash.len() - 1);
         }

@@ -30,12 +30,28 @@ pub(crate) struct Tape {
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
-struct Node {
+pub(super) struct Node {
     /// The name of a member, between its quotes; one with escapes with them; that of an element is empty.
     name: Span,
-    text: Span,
+    pub(super) text: Span,
     /// The node behind the value and all that it holds.
-    next: u32,
+    pub(super) next: u32,
+}
+
+impl Node {
+    /// Returns where the name of a member of `text` stands; none where that is written with escapes.
+    #[inline]
+    pub(super) fn plain_name(&self, text: &str) -> Option<Span> {
+        // No name without escapes holds a quote.
+        let first = text.as_bytes().get(self.name.start as usize);
+        let has_escapes = first == Some(&b'"') && self.name.start < self.name.end;
+        (!has_escapes).then_some(self.name)
+    }
+
+    /// Returns the name of a member of `text` that is written with escapes; none where it holds half a character.
+    pub(super) fn escaped_name(&self, text: &str) -> Option<String> {
+        serde_json::from_str(self.name.text(text)?).ok()
+    }
 }
 
 impl Tape {
@@ -134,26 +150,9 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Returns where the name of a member stands; none where that is written with escapes.
-    #[inline]
-    pub(crate) fn plain_name(self) -> Option<Span> {
-        let name = self.nodes[self.at].name;
-        // No name without escapes holds a quote.
-        let begins_with_quote =
-            name.start < name.end && self.text.as_bytes().get(name.start as usize) == Some(&b'"');
-        (!begins_with_quote).then_some(name)
-    }
-
-    /// Returns the name of a member that is written with escapes; none where it holds half a character.
-    pub(crate) fn escaped_name(self) -> Option<String> {
-        let name = self.nodes[self.at].name.text(self.text)?;
-        serde_json::from_str(name).ok()
-    }
-
-    /// Returns the text that the value stands in.
-    #[inline]
-    pub(crate) fn whole(self) -> &'t str {
-        self.text
+    /// Returns the text that the value stands in, the nodes of that text, and which of them is the value's.
+    pub(super) fn parts(self) -> (&'t str, &'t [Node], usize) {
+        (self.text, self.nodes, self.at)
     }
 }
 

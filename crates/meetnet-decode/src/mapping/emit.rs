@@ -2,7 +2,7 @@
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::rows::{LongRow, RowsBuilder};
+use meetnet_model::rows::{LongRow, LongSeries, RowsBuilder};
 use meetnet_model::time::parse_rfc3339;
 
 use crate::fields::{Fields, Raw, Slot};
@@ -51,17 +51,7 @@ impl Emitted {
 impl Observation<'_> {
     #[inline(always)]
     fn number(&self, origin: &Origin) -> Reading<f64> {
-        match read::number_at(&self.fields, origin.slot) {
-            Reading::Value(value) if origin.sentinels.has(value) => Reading::Missing,
-            Reading::Value(value) => match origin.converted(value, &self.stated) {
-                Ok(value) => Reading::Value(value),
-                Err(UnitFault { .. }) => Reading::Wrong,
-            },
-            Reading::Wrong if origin.is_text_sentinel(self.fields.raw(origin.slot)) => {
-                Reading::Missing
-            }
-            other => other,
-        }
+        origin.number(&self.fields, &self.stated)
     }
 
     #[cold]
@@ -83,6 +73,20 @@ impl Observation<'_> {
 }
 
 impl Origin {
+    /// Reads the canonical value of a message.
+    #[inline(always)]
+    fn number(&self, fields: &Fields<'_, '_>, stated: &Stated<'_>) -> Reading<f64> {
+        match read::number_at(fields, self.slot) {
+            Reading::Value(value) if self.sentinels.has(value) => Reading::Missing,
+            Reading::Value(value) => match self.converted(value, stated) {
+                Ok(value) => Reading::Value(value),
+                Err(UnitFault { .. }) => Reading::Wrong,
+            },
+            Reading::Wrong if self.is_text_sentinel(fields.raw(self.slot)) => Reading::Missing,
+            other => other,
+        }
+    }
+
     /// Returns true where a value that is not of the wanted kind is one of the texts that mean "no value".
     fn is_text_sentinel(&self, raw: Option<Raw<'_>>) -> bool {
         if self.sentinels.has_no_texts() {
@@ -139,6 +143,55 @@ impl Mapping {
             format_args!("{what} has no value at {}", self.wanted()),
             excerpt,
         );
+    }
+}
+
+/// One property of a sensor whose messages have nothing else, so that their rows differ by time and value only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series<'m> {
+    value: &'m LongValue,
+    origin: &'m Origin,
+}
+
+impl Mapping {
+    /// Returns the series that messages with the one field in slot `field` belong to, where they are of one.
+    pub(crate) fn series(&self, field: Slot, output: &Output) -> Option<Series<'_>> {
+        let [number] = self.by_field.get(usize::from(field.0))?[..] else {
+            return None;
+        };
+        let value = &self.values[number];
+        let [origin] = &value.origins[..] else {
+            return None;
+        };
+        let takes_series = || output.takes_series(value.dataset, &value.columns);
+        (self.rows.is_empty() && takes_series()).then_some(Series { value, origin })
+    }
+}
+
+impl Series<'_> {
+    /// Returns the point that a message with a time of its own is; none where it is another row, or no row.
+    #[inline]
+    pub(crate) fn point(&self, fields: &Fields<'_, '_>, time: i64) -> Option<(i64, f64)> {
+        match self.origin.number(fields, &Stated::default()) {
+            Reading::Value(value) if value.is_finite() && !self.origin.ends => Some((time, value)),
+            _ => None,
+        }
+    }
+
+    /// Makes rows of points.
+    pub(crate) fn emit(&self, sensor_id: &str, points: &mut Vec<(i64, f64)>, output: &mut Output) {
+        let LongValue {
+            dataset,
+            columns,
+            property,
+            ..
+        } = self.value;
+        let series = LongSeries {
+            sensor_id,
+            property,
+            interval_s: self.origin.interval_s,
+        };
+        output.push_series(*dataset, columns, &series, points);
     }
 }
 

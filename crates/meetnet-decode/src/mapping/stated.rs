@@ -85,7 +85,7 @@ impl Mapping {
 
 impl Origin {
     /// Makes the canonical value, from the unit that the message states where it states one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn converted(&self, value: f64, stated: &Stated<'_>) -> Result<f64, UnitFault<'_>> {
         match (stated.units, &self.stated) {
             (Some(said), Some(units)) => self.converted_from(said, units, value),

@@ -33,14 +33,14 @@ impl Columns {
         self.wrong &= !bit;
     }
 
-    /// Notes of a row which columns have a value, and starts the next draft.
+    /// Notes of so many rows which columns have a value, and starts the next draft.
     #[inline]
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, rows: usize) {
         if self.run.0 != self.set {
             self.runs.push(self.run);
             self.run = (self.set, 0);
         }
-        self.run.1 += 1;
+        self.run.1 += rows;
         self.set = 0;
     }
 
@@ -65,7 +65,7 @@ impl Columns {
 }
 
 /// Calls `each` with the numbers of the columns in `bits`, in ascending order.
-#[inline]
+#[inline(always)]
 pub(super) fn each_column(word: usize, mut bits: u64, mut each: impl FnMut(usize)) {
     while bits != 0 {
         each(word * 64 + bits.trailing_zeros() as usize);

@@ -32,6 +32,17 @@ pub struct LongRow<'a> {
     pub interval_s: Option<i64>,
 }
 
+/// What the rows of a series have in common; each has a time of its own and a value.
+#[derive(Clone, Copy, Debug)]
+pub struct LongSeries<'a> {
+    /// The sensor.
+    pub sensor_id: &'a str,
+    /// What was measured.
+    pub property: &'a str,
+    /// The length of the interval that each value is of, in seconds; not kept where the dataset has no column for it.
+    pub interval_s: Option<i64>,
+}
+
 impl LongColumns {
     /// Returns the columns at these positions.
     pub fn new(
@@ -50,6 +61,21 @@ impl LongColumns {
             interval_s,
             bits: bits.into_iter().fold(0, |bits, bit| bits | bit),
         }
+    }
+}
+
+/// Appends a text so many times; each time it is appended, what is there is appended once more.
+fn repeat(text: &str, times: usize, bytes: &mut Vec<u8>, offsets: &mut Vec<i32>) {
+    let start = bytes.len();
+    let end = start + text.len() * times;
+    offset(end);
+    offsets.extend((1..=times).map(|time| (start + text.len() * time) as i32));
+    if times > 0 {
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    while bytes.len() < end {
+        let more = (bytes.len() - start).min(end - bytes.len());
+        bytes.extend_from_within(start..start + more);
     }
 }
 
@@ -87,6 +113,70 @@ impl RowsBuilder {
                 Err(&self.declaration.columns[column].name)
             }
         }
+    }
+
+    /// Returns true where [`RowsBuilder::push_series`] takes rows: the dataset requires no other column.
+    pub fn takes_series(&self, columns: &LongColumns) -> bool {
+        let at = |column: usize| self.columns.get(column);
+        let usual = [
+            matches!(at(columns.sensor_id), Some(Values::Text { .. })),
+            matches!(at(columns.property), Some(Values::Text { .. })),
+            matches!(at(columns.time), Some(Values::Timestamp(_))),
+            matches!(at(columns.value), Some(Values::Float(_))),
+            columns
+                .interval_s
+                .is_none_or(|column| matches!(at(column), Some(Values::Int(_)))),
+        ];
+        usual == [true; 5] && matches!(&*self.draft, [draft] if draft.required & !columns.bits == 0)
+    }
+
+    /// Appends the rows of a series, of the envelope at position `envelope`: what [`RowsBuilder::push_long`] makes of each
+    /// point (time in µs UTC, finite value), column by column. Does nothing where the builder does not take series.
+    pub fn push_series(
+        &mut self,
+        columns: &LongColumns,
+        series: &LongSeries<'_>,
+        points: &[(i64, f64)],
+        envelope: u32,
+    ) {
+        if !self.takes_series(columns) {
+            return;
+        }
+        self.discard_row();
+        let mut set = columns.bits;
+        if columns.interval_s.is_some() && series.interval_s.is_some() {
+            set |= columns.interval_s.map_or(0, bit);
+        }
+        for (column, values) in self.columns.iter_mut().enumerate() {
+            match values {
+                Values::Text { bytes, offsets } if set & bit(column) != 0 => {
+                    let text = if column == columns.sensor_id {
+                        series.sensor_id
+                    } else {
+                        series.property
+                    };
+                    repeat(text, points.len(), bytes, offsets);
+                }
+                Values::Int(values) if set & bit(column) != 0 => {
+                    let interval_s = series.interval_s.unwrap_or_default();
+                    values.extend(points.iter().map(|_| interval_s));
+                }
+                Values::Timestamp(values) if set & bit(column) != 0 => {
+                    values.extend(points.iter().map(|(time, _)| *time));
+                }
+                Values::Float(values) if set & bit(column) != 0 => {
+                    values.extend(points.iter().map(|(_, value)| *value));
+                }
+                values => points.iter().for_each(|_| values.fill()),
+            }
+        }
+        for draft in &mut self.draft {
+            draft.set = set;
+            draft.finish(points.len());
+        }
+        let rows = self.envelopes.len() + points.len();
+        self.envelopes.resize(rows, envelope);
+        self.timeless.resize(rows, false);
     }
 
     /// Sets the values of a row where all columns are what those of long datasets are, and the draft is empty; none where
