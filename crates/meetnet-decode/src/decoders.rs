@@ -30,6 +30,7 @@ use crate::format::tts::TtsDecoder;
 use crate::format::{Body, Common, reject_malformed};
 use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
+use crate::json::read;
 use crate::mapping::MappingFault;
 use crate::stations::DeclaredStations;
 use crate::topic::TopicPattern;
@@ -167,7 +168,7 @@ impl Decoders {
         // A byte order mark is no JSON, but some gateways write one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
         // Some formats skip lines of any white space, not of ASCII's alone.
-        if text.trim().is_empty() {
+        if read::trimmed(text).is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");
         }
         if !matches!(source.format, Format::Ndjson(_)) {

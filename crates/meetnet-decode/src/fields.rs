@@ -93,6 +93,20 @@ impl<'t, 's> Fields<'t, 's> {
         })
     }
 
+    /// Returns a value as it is written, a JSON text without its quotes but with its escapes; none where it is absent.
+    #[inline]
+    pub(crate) fn unquoted(&self, slot: Slot) -> Option<&'t [u8]> {
+        let Span { start, end } = *self.spans.get(usize::from(slot.0))?;
+        if start >= end {
+            return None;
+        }
+        let text = self.whole.as_bytes().get(start as usize..end as usize)?;
+        match text {
+            [b'"', inner @ .., b'"'] if self.is_json => Some(inner),
+            text => Some(text),
+        }
+    }
+
     /// Returns the text of a value as it stands in the message, quotes included; none where it is absent.
     #[inline]
     pub(crate) fn source_text(&self, slot: Slot) -> Option<&'t str> {
@@ -104,6 +118,12 @@ impl<'t, 's> Fields<'t, 's> {
     pub(crate) fn span(&self, slot: Slot) -> Span {
         let span = self.spans.get(usize::from(slot.0));
         span.copied().unwrap_or_default()
+    }
+
+    /// Returns true where the document has one of the members at all.
+    #[inline]
+    pub(crate) fn has_any(&self, slots: &[Slot]) -> bool {
+        slots.iter().any(|slot| self.span(*slot) != Span::default())
     }
 
     /// Returns true where the document has the member at all, `null` included.

@@ -52,6 +52,7 @@ impl Common {
     }
 
     /// Returns a device's time if it is plausible.
+    #[inline]
     pub(crate) fn check_time(&self, time: i64, received_at: i64) -> Result<i64, TimeFault> {
         check_window(time, received_at, self.time_window)
     }
@@ -69,12 +70,16 @@ pub(crate) struct Body<'a> {
 impl Body<'_> {
     /// Returns a device's time if it is plausible, or if it lies in the window that a poll asked for: whoever asks for
     /// years ago wants them.
+    #[inline]
     pub(crate) fn check_time(&self, time: i64) -> Result<i64, TimeFault> {
         let checked = self.common.check_time(time, self.envelope.received_at);
-        match checked {
-            Err(_) if self.envelope.is_asked_for(time) => Ok(time),
-            checked => checked,
-        }
+        checked.or_else(|fault| {
+            if self.envelope.is_asked_for(time) {
+                Ok(time)
+            } else {
+                Err(fault)
+            }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::privacy;
 use meetnet_model::redact::redact_text;
 use meetnet_model::reject::{Reject, RejectReason};
-use meetnet_model::rows::{DatasetRows, RowsBuilder};
+use meetnet_model::rows::{DatasetRows, LongColumns, LongRow, LongSeries, RowsBuilder};
 
 use crate::corrections::Corrections;
 use crate::fields::{Span, TextValues};
@@ -14,6 +14,7 @@ use crate::format::csv::CsvScratch;
 use crate::format::influx::LineKeys;
 use crate::identity::HardwareIds;
 use crate::json::tape::Tape;
+use crate::json::walk::Wanted;
 use crate::stations::Places;
 
 /// Rejects that one envelope can have; the last one then counts those beyond. A body of a million bad rows must not
@@ -121,8 +122,8 @@ pub(crate) struct Scratch {
     pub(crate) units: Vec<Span>,
     /// Those of the values of a document that belong together.
     pub(crate) subset: Vec<Span>,
-    /// By cell of a row: the member that it is.
-    pub(crate) members: Vec<Option<usize>>,
+    /// By cell of a row: what is wanted of it.
+    pub(crate) cells: Vec<Wanted>,
     /// A text that had to be unescaped, where there is a document in it.
     pub(crate) text: String,
     /// Where the values of that document stand.
@@ -144,6 +145,8 @@ pub(crate) struct RowScratch {
     pub(crate) sensor_id: String,
     /// A list of numbers.
     pub(crate) floats: Vec<f64>,
+    /// Points of a series, time and value, that are to be rows.
+    pub(crate) points: Vec<(i64, f64)>,
     /// Date and time of day of a message that has them apart.
     pub(crate) time: String,
     /// HMAC ids met so far.
@@ -195,12 +198,51 @@ impl Output {
     }
 
     /// Finishes the draft of a dataset; a draft without a required column becomes a reject. Returns whether it is a row.
+    #[inline]
     pub(crate) fn finish_row(&mut self, dataset: usize, excerpt: &str) -> bool {
-        let builder = &mut self.builders[dataset];
-        let column = match builder.finish_row(self.envelope) {
+        let column = match self.builders[dataset].finish_row(self.envelope) {
             Ok(()) => return true,
             Err(column) => column.to_owned(),
         };
+        self.refuse_row(dataset, &column, excerpt)
+    }
+
+    /// Appends a row of a long dataset; one without a required column becomes a reject. Returns whether it is a row.
+    #[inline]
+    pub(crate) fn push_long(
+        &mut self,
+        dataset: usize,
+        columns: &LongColumns,
+        row: &LongRow<'_>,
+        excerpt: &str,
+    ) -> bool {
+        let column = match self.builders[dataset].push_long(columns, row, self.envelope) {
+            Ok(()) => return true,
+            Err(column) => column.to_owned(),
+        };
+        self.refuse_row(dataset, &column, excerpt)
+    }
+
+    /// Returns true where [`Output::push_series`] takes rows of a dataset.
+    pub(crate) fn takes_series(&self, dataset: usize, columns: &LongColumns) -> bool {
+        self.builders[dataset].takes_series(columns)
+    }
+
+    /// Appends the rows of a series, and forgets the points.
+    pub(crate) fn push_series(
+        &mut self,
+        dataset: usize,
+        columns: &LongColumns,
+        series: &LongSeries<'_>,
+        points: &mut Vec<(i64, f64)>,
+    ) {
+        self.builders[dataset].push_series(columns, series, points, self.envelope);
+        points.clear();
+    }
+
+    #[cold]
+    fn refuse_row(&mut self, dataset: usize, column: &str, excerpt: &str) -> bool {
+        let builder = &self.builders[dataset];
         let dataset = builder.declaration().id.clone();
         self.reject(
             RejectReason::MissingField,

@@ -102,10 +102,26 @@ pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     if raw.is_empty() {
         return Err(IdFault::Missing);
     }
-    if raw.len() > RAW_ID_BYTES_MAX || raw.chars().any(char::is_control) {
+    if raw.len() > RAW_ID_BYTES_MAX || has_control(raw) {
         return Err(IdFault::Wrong);
     }
     Ok(raw)
+}
+
+/// Returns true where a text has a control character. Nearly all ids are printable ASCII, which is seen eight bytes at a
+/// time.
+#[inline]
+fn has_control(text: &str) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let is_printable = |chunk: &[u8; 8]| {
+        let word = u64::from_le_bytes(*chunk);
+        // Below a space, or above a tilde.
+        (word.wrapping_sub(ONES * 0x20) | word | word.wrapping_add(ONES)) & (ONES << 7) == 0
+    };
+    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+    let all_printable =
+        chunks.iter().all(is_printable) && rest.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    !all_printable && text.chars().any(char::is_control)
 }
 
 /// Hexadecimal digits of a MAC address.
@@ -226,6 +242,15 @@ impl DeclaredId {
 
     /// Returns the raw id that a template makes of a topic.
     fn in_topic<'t>(&'t self, parts: &'t [Part], topic: &'t str) -> Result<Cow<'t, str>, IdFault> {
+        // So most are written: `{device}`.
+        if let [Part::Capture(at)] = parts {
+            let mut taken = self.topics.iter().zip(at);
+            let taken = taken.find_map(|(pattern, at)| pattern.captured(topic, *at));
+            return match taken.ok_or(IdFault::UnknownTopic)? {
+                "" => Err(IdFault::Missing),
+                text => Ok(Cow::Borrowed(text)),
+            };
+        }
         let uses_captures = parts.iter().any(|part| matches!(part, Part::Capture(_)));
         let (pattern, captures) = if uses_captures {
             let mut found = self.topics.iter().enumerate();

@@ -33,7 +33,16 @@ impl ObservedAt {
         }
     }
 
+    /// Returns the time.
+    #[inline]
+    pub(crate) fn micros(self) -> i64 {
+        match self {
+            Self::Own(time) | Self::Received(time) => time,
+        }
+    }
+
     /// Sets the time of a draft.
+    #[inline]
     pub(crate) fn set(self, column: usize, row: &mut RowsBuilder) {
         match self {
             Self::Own(time) => row.set_int(column, time),
@@ -59,25 +68,33 @@ impl TimeFault {
 }
 
 /// Returns `time` if a message received at `received_at` can speak of it.
+#[inline]
 pub(crate) fn check_window(
     time: i64,
     received_at: i64,
     window: TimeWindow,
 ) -> Result<i64, TimeFault> {
+    let late = received_at.saturating_sub(time);
+    let ahead = late.saturating_neg();
+    if time >= CLOCK_MIN_US && late <= window.back_us && ahead <= window.ahead_us {
+        return Ok(time);
+    }
+    Err(out_of_window(time, late, window))
+}
+
+#[cold]
+fn out_of_window(time: i64, late: i64, window: TimeWindow) -> TimeFault {
     if time < CLOCK_MIN_US {
         let message = format!(
             "the time {} lies before 2015: the device's clock was not set",
             format_rfc3339(time)
         );
-        return Err(TimeFault::new(RejectReason::BadTime, message));
+        return TimeFault::new(RejectReason::BadTime, message);
     }
-    let late = received_at.saturating_sub(time);
     let (distance, side, limit) = if late > window.back_us {
         (late, "before", window.back_us)
-    } else if late.saturating_neg() > window.ahead_us {
-        (late.saturating_neg(), "after", window.ahead_us)
     } else {
-        return Ok(time);
+        (late.saturating_neg(), "after", window.ahead_us)
     };
     let message = format!(
         "the time {} lies {} s {side} the receive time; the source's time_window allows {} s",
@@ -85,7 +102,7 @@ pub(crate) fn check_window(
         distance / 1_000_000,
         limit / 1_000_000
     );
-    Err(TimeFault::new(RejectReason::TimeOutOfWindow, message))
+    TimeFault::new(RejectReason::TimeOutOfWindow, message)
 }
 
 /// Returns the reader of RFC 3339 times that are UTC where they carry no offset.
@@ -94,13 +111,35 @@ pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
         .map_err(|error| SetupProblem::Time(error.to_string()))
 }
 
+/// Reads a time that is written as nearly all are: such a one has no escapes and no white space around it.
+#[inline]
+fn read_usual(reader: &TimeReader, raw: Raw<'_>) -> Option<i64> {
+    reader.read_usual(read::unquoted(raw))
+}
+
 /// Reads a time as it stands in a message; none where it is missing.
+#[inline]
 pub(crate) fn read(
     reader: &TimeReader,
     raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<i64>, TimeFault> {
-    match read::text(raw) {
+    match raw {
+        None => Ok(None),
+        Some(raw) => match read_usual(reader, raw) {
+            Some(time) => Ok(Some(time)),
+            None => read_unusual(reader, raw, &name),
+        },
+    }
+}
+
+#[cold]
+fn read_unusual(
+    reader: &TimeReader,
+    raw: Raw<'_>,
+    name: &dyn Display,
+) -> Result<Option<i64>, TimeFault> {
+    match read::text(Some(raw)) {
         Reading::Missing => Ok(None),
         Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
             TimeFault::new(
@@ -140,15 +179,33 @@ impl Period {
 }
 
 /// Reads an instant or an interval `start/end`; none where it is missing.
+#[inline]
 pub(crate) fn read_period(
     reader: &TimeReader,
     raw: Option<Raw<'_>>,
     name: impl Display,
 ) -> Result<Option<Period>, TimeFault> {
-    let text = match read::text(raw) {
+    match raw {
+        None => Ok(None),
+        Some(raw) => match read_usual(reader, raw) {
+            Some(start) => Ok(Some(Period {
+                start,
+                interval_s: None,
+            })),
+            None => read_unusual_period(reader, raw, &name),
+        },
+    }
+}
+
+fn read_unusual_period(
+    reader: &TimeReader,
+    raw: Raw<'_>,
+    name: &dyn Display,
+) -> Result<Option<Period>, TimeFault> {
+    let text = match read::text(Some(raw)) {
         Reading::Value(text) => text,
         _ => {
-            let instant = read(reader, raw, name)?;
+            let instant = read(reader, Some(raw), name)?;
             return Ok(instant.map(|start| Period {
                 start,
                 interval_s: None,

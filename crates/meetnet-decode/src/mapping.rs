@@ -10,11 +10,12 @@ mod emit;
 mod stated;
 mod steps;
 
-pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column};
-pub(crate) use emit::{Emitted, Observation};
+pub(crate) use compile::{MappingFault, Plan, dataset_position, filled_column, long_columns};
+pub(crate) use emit::{Emitted, Observation, Series};
 pub(crate) use stated::{Stated, UnitCodes, Units};
 
 use meetnet_model::column::ColumnType;
+use meetnet_model::rows::LongColumns;
 
 use crate::fields::Slot;
 use crate::mapping::stated::StatedUnits;
@@ -29,6 +30,8 @@ pub(crate) struct Mapping {
     valid: Option<Validity>,
     values: Vec<LongValue>,
     rows: Vec<WideRow>,
+    /// Of messages with one field each: by slot, the numbers of the values that may come of it. Empty for others.
+    by_field: Vec<Vec<usize>>,
 }
 
 /// One property of a long dataset: at most one row per message.
@@ -39,16 +42,6 @@ struct LongValue {
     property: Box<str>,
     /// Where its value may stand; the first that has one counts.
     origins: Vec<Origin>,
-}
-
-/// Positions of the columns that every long dataset has.
-#[derive(Clone, Copy, Debug)]
-struct LongColumns {
-    sensor_id: usize,
-    property: usize,
-    time: usize,
-    value: usize,
-    interval_s: Option<usize>,
 }
 
 /// Where a value stands, and how it is written there.
@@ -107,6 +100,28 @@ struct WideCell {
 }
 
 impl Mapping {
+    /// Prepares for [`Mapping::emit_field`]; `is_field` says of a slot whether it is that of a field.
+    pub(crate) fn index_fields(&mut self, is_field: &dyn Fn(Slot) -> bool) {
+        let slots = self.values.iter().flat_map(|value| &value.origins);
+        let slots = slots.map(|origin| usize::from(origin.slot.0) + 1);
+        let slots = slots.max().unwrap_or(0);
+        self.by_field = vec![Vec::new(); slots];
+        for (number, value) in self.values.iter().enumerate() {
+            let slots = value.origins.iter().map(|origin| origin.slot);
+            if !slots.clone().all(is_field) {
+                // What stands beside the fields may be there with any of them.
+                self.by_field.iter_mut().for_each(|of| of.push(number));
+                continue;
+            }
+            for slot in slots {
+                let of = &mut self.by_field[usize::from(slot.0)];
+                if of.last() != Some(&number) {
+                    of.push(number);
+                }
+            }
+        }
+    }
+
     /// Returns the names of the wanted values, for a message that has none of them.
     pub(crate) fn wanted(&self) -> String {
         const NAMED_MAX: usize = 6;

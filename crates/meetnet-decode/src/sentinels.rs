@@ -23,6 +23,7 @@ impl Sentinels {
     }
 
     /// Returns true where a number, as sent, is no value.
+    #[inline]
     pub(crate) fn has(&self, number: f64) -> bool {
         self.numbers.contains(&number)
     }

@@ -172,32 +172,77 @@ impl TopicPattern {
     /// Returns what the captures took of `topic`, or none where the pattern does not take it.
     pub(crate) fn matches<'t>(&self, topic: &'t str) -> Option<Captures<'t>> {
         let mut captures = Captures::default();
+        self.take(topic, |at, text| captures[at] = text)?;
+        Some(captures)
+    }
+
+    /// Returns what the capture at position `wanted` took of `topic`; none where the pattern does not take it.
+    pub(crate) fn captured<'t>(&self, topic: &'t str, wanted: usize) -> Option<&'t str> {
+        let mut captured = "";
+        self.take(topic, |at, text| {
+            if at == wanted {
+                captured = text;
+            }
+        })?;
+        Some(captured)
+    }
+
+    /// Gives what each capture takes of `topic`, with its position, to `capture`; none where the pattern does not take
+    /// the topic.
+    #[inline]
+    fn take<'t>(&self, topic: &'t str, mut capture: impl FnMut(usize, &'t str)) -> Option<()> {
         let mut taken = 0;
         let mut rest = Some(topic);
         for level in &self.levels {
-            if *level == Level::AnyRest {
-                return Some(captures);
+            if matches!(level, Level::AnyRest) {
+                return Some(());
             }
             let all = rest?;
-            let (head, tail) = match all.split_once('/') {
-                Some((head, tail)) => (head, Some(tail)),
-                None => (all, None),
-            };
+            let (head, tail) = split_level(all);
             match level {
                 Level::Literal(literal) if **literal != *head => return None,
                 Level::Literal(_) | Level::Any | Level::AnyRest => {}
                 Level::Capture { prefix, suffix } => {
-                    captures[taken] = head.strip_prefix(&**prefix)?.strip_suffix(&**suffix)?;
+                    let text = match (&**prefix, &**suffix) {
+                        ("", "") => head,
+                        (prefix, suffix) => head.strip_prefix(prefix)?.strip_suffix(suffix)?,
+                    };
+                    capture(taken, text);
                     taken += 1;
                 }
                 Level::CaptureRest => {
-                    captures[taken] = all;
-                    return Some(captures);
+                    capture(taken, all);
+                    return Some(());
                 }
             }
             rest = tail;
         }
-        rest.is_none().then_some(captures)
+        rest.is_none().then_some(())
+    }
+}
+
+/// Returns the first level of a topic, and those behind it. A slash is looked for eight bytes at a time: levels are too
+/// short for a search that begins with a call to pay.
+#[inline]
+fn split_level(topic: &str) -> (&str, Option<&str>) {
+    const ONES: u64 = u64::MAX / 255;
+    let bytes = topic.as_bytes();
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b'/'));
+        let found = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if found != 0 {
+            at += found.trailing_zeros() as usize / 8;
+            break;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && bytes[at] != b'/' {
+        at += 1;
+    }
+    match (topic.get(..at), topic.get(at + 1..)) {
+        (Some(level), rest) => (level, rest),
+        (None, _) => (topic, None),
     }
 }
 

@@ -24,6 +24,7 @@ impl Date {
     /// Returns the days since 1970-01-01.
     ///
     /// Years are counted from March, so that the leap day is the last of a year and months have a closed formula.
+    #[inline]
     pub(crate) fn days(self) -> i64 {
         let (year, month) = if self.month <= 2 {
             (self.year - 1, self.month + 9)
@@ -60,6 +61,7 @@ impl Date {
     }
 
     /// Returns true where the month has this day.
+    #[inline]
     pub(crate) fn is_valid(self) -> bool {
         let days = match self.month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

@@ -3,21 +3,20 @@
 //! A decoder fills one draft per row (`set_*`), then calls [`RowsBuilder::finish_row`], which checks the required
 //! columns before anything is appended: a row is taken whole or not at all.
 
+mod columns;
+mod long;
+mod values;
+
 use std::sync::Arc;
 
-use arrow::array::builder::NullBufferBuilder;
-use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowNativeType, DataType, Field, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
-use crate::column::ColumnType;
 use crate::dataset::DatasetDeclaration;
+use crate::rows::columns::{Columns, each_column};
+use crate::rows::values::{Values, offset, taken};
 
-/// Bytes of one column up to which its buffer is kept for the next group.
-const KEPT_BYTES_MAX: usize = 4 << 20;
+pub use crate::rows::long::{LongColumns, LongRow, LongSeries};
 
 /// Rows of one dataset, columnar: the declared columns plus the envelope each row came from.
 #[derive(Clone, Debug)]
@@ -33,206 +32,41 @@ pub struct DatasetRows {
     pub timeless: Vec<bool>,
 }
 
-/// The values of one column: those of the finished rows, and behind them what the draft has set. Where a row has none,
-/// the place is filled.
-#[derive(Debug)]
-struct Column {
-    values: Values,
-    nulls: NullBufferBuilder,
-    required: bool,
-    draft: Cell,
-}
-
-/// What the draft has in a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
-    Null,
-    Set,
-    /// A value of another type than declared, which is not kept.
-    Wrong,
-}
-
-#[derive(Debug)]
-enum Values {
-    Text {
-        bytes: Vec<u8>,
-        offsets: Vec<i32>,
-    },
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Bool(Vec<bool>),
-    Timestamp(Vec<i64>),
-    FloatList {
-        elements: Vec<f64>,
-        offsets: Vec<i32>,
-    },
-}
-
-impl Column {
-    fn new(column_type: ColumnType, required: bool) -> Self {
-        let values = match column_type {
-            ColumnType::Text => Values::Text {
-                bytes: Vec::new(),
-                offsets: vec![0],
-            },
-            ColumnType::Int => Values::Int(Vec::new()),
-            ColumnType::Float => Values::Float(Vec::new()),
-            ColumnType::Bool => Values::Bool(Vec::new()),
-            ColumnType::Timestamp => Values::Timestamp(Vec::new()),
-            ColumnType::FloatList => Values::FloatList {
-                elements: Vec::new(),
-                offsets: vec![0],
-            },
-        };
-        Self {
-            values,
-            nulls: NullBufferBuilder::new(0),
-            required,
-            draft: Cell::Null,
-        }
-    }
-
-    /// Sets the draft's value: `set` appends it, or returns false where it is of another type.
-    #[inline]
-    fn set(&mut self, set: impl FnOnce(&mut Values) -> bool) {
-        self.unset();
-        self.draft = if set(&mut self.values) {
-            Cell::Set
-        } else {
-            Cell::Wrong
-        };
-    }
-
-    /// Takes back what the draft has set.
-    #[inline]
-    fn unset(&mut self) {
-        if self.draft == Cell::Set {
-            match &mut self.values {
-                Values::Text { bytes, offsets } => bytes.truncate(last(offsets)),
-                Values::Int(values) | Values::Timestamp(values) => {
-                    values.truncate(values.len() - 1)
-                }
-                Values::Float(values) => values.truncate(values.len() - 1),
-                Values::Bool(values) => values.truncate(values.len() - 1),
-                Values::FloatList { elements, offsets } => elements.truncate(last(offsets)),
-            }
-        }
-        self.draft = Cell::Null;
-    }
-
-    #[inline]
-    fn is_bad(&self) -> bool {
-        match self.draft {
-            Cell::Set => false,
-            Cell::Null => self.required,
-            Cell::Wrong => true,
-        }
-    }
-
-    /// Makes what the draft has the value of a row.
-    #[inline]
-    fn finish(&mut self) {
-        let is_set = self.draft == Cell::Set;
-        match &mut self.values {
-            Values::Text { bytes, offsets } => offsets.push(offset(bytes.len())),
-            Values::FloatList { elements, offsets } => offsets.push(offset(elements.len())),
-            Values::Int(values) | Values::Timestamp(values) if !is_set => values.push(0),
-            Values::Float(values) if !is_set => values.push(0.0),
-            Values::Bool(values) if !is_set => values.push(false),
-            Values::Int(_) | Values::Timestamp(_) | Values::Float(_) | Values::Bool(_) => {}
-        }
-        self.nulls.append(is_set);
-        self.draft = Cell::Null;
-    }
-
-    /// Takes the values and leaves none.
-    fn take(&mut self) -> ArrayRef {
-        let nulls = self.nulls.finish();
-        match &mut self.values {
-            Values::Text { bytes, offsets } => Arc::new(StringArray::new(
-                taken_offsets(offsets),
-                Buffer::from_vec(taken(bytes)),
-                nulls,
-            )),
-            Values::Int(values) => Arc::new(Int64Array::new(scalars(values), nulls)),
-            Values::Float(values) => Arc::new(Float64Array::new(scalars(values), nulls)),
-            Values::Bool(values) => {
-                let values = BooleanBuffer::from(taken(values));
-                Arc::new(BooleanArray::new(values, nulls))
-            }
-            Values::Timestamp(values) => {
-                let times = TimestampMicrosecondArray::new(scalars(values), nulls);
-                Arc::new(times.with_timezone("UTC"))
-            }
-            Values::FloatList { elements, offsets } => {
-                let field = Arc::new(Field::new("element", DataType::Float64, true));
-                let elements = Arc::new(Float64Array::new(scalars(elements), None));
-                Arc::new(ListArray::new(
-                    field,
-                    taken_offsets(offsets),
-                    elements,
-                    nulls,
-                ))
-            }
-        }
-    }
-}
-
-/// Returns the end of a value as an offset of Arrow.
-fn offset(end: usize) -> i32 {
-    i32::try_from(end).expect("a group has less than 2 GiB of one column")
-}
-
-/// Returns where the last value of a finished row ends.
-fn last(offsets: &[i32]) -> usize {
-    offsets.last().map_or(0, |offset| *offset as usize)
-}
-
-/// Takes the values and leaves none, but their room where it is not too much: a group fills what the one before has
-/// touched, and its arrays have no byte more than they need.
-fn taken<T: Copy>(values: &mut Vec<T>) -> Vec<T> {
-    if values.capacity() * size_of::<T>() > KEPT_BYTES_MAX {
-        return std::mem::take(values);
-    }
-    let taken = values.as_slice().to_vec();
-    values.clear();
-    taken
-}
-
-fn scalars<T: ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
-    ScalarBuffer::from(taken(values))
-}
-
-/// Takes the offsets of values and leaves that of the first to come.
-fn taken_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let taken = scalars(offsets);
-    offsets.push(0);
-    OffsetBuffer::new(taken)
-}
-
 /// Builds [`DatasetRows`] row by row.
 #[derive(Debug)]
 pub struct RowsBuilder {
     declaration: Arc<DatasetDeclaration>,
     schema: SchemaRef,
-    columns: Vec<Column>,
+    columns: Vec<Values>,
     envelopes: Vec<u32>,
     timeless: Vec<bool>,
+    /// What the draft has.
+    draft: Box<[Columns]>,
     draft_is_timeless: bool,
 }
 
 impl RowsBuilder {
     /// Returns an empty builder for the declared columns of `declaration`.
     pub fn new(declaration: Arc<DatasetDeclaration>) -> Self {
-        let columns = declaration.columns.iter();
-        let columns = columns.map(|column| Column::new(column.column_type, column.required));
+        let declared = &declaration.columns;
+        let mut draft = vec![Columns::default(); declared.len().div_ceil(64)];
+        for (at, column) in declared.iter().enumerate() {
+            let bit = 1 << (at % 64);
+            draft[at / 64].all |= bit;
+            if column.required {
+                draft[at / 64].required |= bit;
+            }
+        }
+        let columns = declared.iter();
+        let columns = columns.map(|column| Values::new(column.column_type));
         Self {
             schema: declaration.declared_schema(),
             columns: columns.collect(),
-            declaration,
             envelopes: Vec::new(),
             timeless: Vec::new(),
+            draft: draft.into(),
             draft_is_timeless: false,
+            declaration,
         }
     }
 
@@ -251,12 +85,29 @@ impl RowsBuilder {
         self.envelopes.is_empty()
     }
 
+    /// Sets a value in the draft: `push` appends it, or returns false where it is of another type.
+    #[inline(always)]
+    fn set(&mut self, column: usize, push: impl FnOnce(&mut Values) -> bool) {
+        let draft = &mut self.draft[column / 64];
+        let bit = 1 << (column % 64);
+        let values = &mut self.columns[column];
+        if (draft.set | draft.wrong) & bit != 0 {
+            draft.take_back(bit, values);
+        }
+        if push(values) {
+            draft.set |= bit;
+        } else {
+            draft.wrong |= bit;
+        }
+    }
+
     /// Sets a text in the draft; `column` is a position in the declaration.
     #[inline]
     pub fn set_text(&mut self, column: usize, value: &str) {
-        self.columns[column].set(|values| match values {
-            Values::Text { bytes, .. } => {
+        self.set(column, |values| match values {
+            Values::Text { bytes, offsets } => {
                 bytes.extend_from_slice(value.as_bytes());
+                offsets.push(offset(bytes.len()));
                 true
             }
             _ => false,
@@ -266,7 +117,7 @@ impl RowsBuilder {
     /// Sets an integer in the draft; for a timestamp column, microseconds since 1970 UTC.
     #[inline]
     pub fn set_int(&mut self, column: usize, value: i64) {
-        self.columns[column].set(|values| match values {
+        self.set(column, |values| match values {
             Values::Int(values) | Values::Timestamp(values) => {
                 values.push(value);
                 true
@@ -277,29 +128,28 @@ impl RowsBuilder {
 
     /// Returns an integer of the draft; none where it is not set.
     pub fn draft_int(&self, column: usize) -> Option<i64> {
-        let column = &self.columns[column];
-        match &column.values {
-            Values::Int(values) | Values::Timestamp(values) if column.draft == Cell::Set => {
-                values.last().copied()
-            }
+        let is_set = self.draft[column / 64].set >> (column % 64) & 1 == 1;
+        match &self.columns[column] {
+            Values::Int(values) | Values::Timestamp(values) if is_set => values.last().copied(),
             _ => None,
         }
     }
 
     /// Sets a time in the draft to the receive time of its envelope, µs since 1970 UTC: the row has none of its own.
+    #[inline]
     pub fn set_receive_time(&mut self, column: usize, received_at: i64) {
         self.set_int(column, received_at);
         self.draft_is_timeless = true;
     }
 
     /// Sets a float in the draft; a NaN or an infinity is a missing value.
-    #[inline]
+    #[inline(always)]
     pub fn set_float(&mut self, column: usize, value: f64) {
-        let column = &mut self.columns[column];
         if !value.is_finite() {
-            return column.unset();
+            return self.draft[column / 64]
+                .take_back(1 << (column % 64), &mut self.columns[column]);
         }
-        column.set(|values| match values {
+        self.set(column, |values| match values {
             Values::Float(values) => {
                 values.push(value);
                 true
@@ -310,7 +160,7 @@ impl RowsBuilder {
 
     /// Sets a boolean in the draft.
     pub fn set_bool(&mut self, column: usize, value: bool) {
-        self.columns[column].set(|values| match values {
+        self.set(column, |values| match values {
             Values::Bool(values) => {
                 values.push(value);
                 true
@@ -321,9 +171,10 @@ impl RowsBuilder {
 
     /// Sets a list of floats in the draft.
     pub fn set_list(&mut self, column: usize, values: &[f64]) {
-        self.columns[column].set(|column| match column {
-            Values::FloatList { elements, .. } => {
+        self.set(column, |column| match column {
+            Values::FloatList { elements, offsets } => {
                 elements.extend_from_slice(values);
+                offsets.push(offset(elements.len()));
                 true
             }
             _ => false,
@@ -333,27 +184,55 @@ impl RowsBuilder {
     /// Appends the draft as a row of the envelope at position `envelope` and starts the next draft.
     /// On error, names the first required column without a value (or with one of another type); nothing is appended.
     pub fn finish_row(&mut self, envelope: u32) -> Result<(), &str> {
-        if let Some(bad) = self.columns.iter().position(Column::is_bad) {
-            self.discard_row();
-            return Err(&self.declaration.columns[bad].name);
+        match self.finish(envelope) {
+            None => Ok(()),
+            Some(column) => {
+                self.discard_row();
+                Err(&self.declaration.columns[column].name)
+            }
         }
-        self.columns.iter_mut().for_each(Column::finish);
+    }
+
+    /// Does the same, but returns the position of the column, and keeps the draft.
+    #[inline(always)]
+    fn finish(&mut self, envelope: u32) -> Option<usize> {
+        for (word, draft) in self.draft.iter().enumerate() {
+            let bad = draft.required & !draft.set | draft.wrong;
+            if bad != 0 {
+                return Some(word * 64 + bad.trailing_zeros() as usize);
+            }
+        }
+        for (word, draft) in self.draft.iter_mut().enumerate() {
+            each_column(word, draft.all & !draft.set, |column| {
+                self.columns[column].fill();
+            });
+            draft.finish(1);
+        }
         self.envelopes.push(envelope);
         self.timeless.push(self.draft_is_timeless);
         self.draft_is_timeless = false;
-        Ok(())
+        None
     }
 
     /// Forgets the draft.
     pub fn discard_row(&mut self) {
-        self.columns.iter_mut().for_each(Column::unset);
+        for (word, draft) in self.draft.iter_mut().enumerate() {
+            each_column(word, draft.set, |column| self.columns[column].pop());
+            (draft.set, draft.wrong) = (0, 0);
+        }
         self.draft_is_timeless = false;
     }
 
     /// Takes the finished rows and leaves the builder empty for the next group. A draft that is not finished is forgotten.
     pub fn take(&mut self) -> DatasetRows {
         self.discard_row();
-        let arrays = self.columns.iter_mut().map(Column::take).collect();
+        let arrays = self.columns.iter_mut().enumerate();
+        let arrays = arrays.map(|(column, values)| {
+            let nulls = self.draft[column / 64].nulls(1 << (column % 64));
+            values.take(nulls)
+        });
+        let arrays = arrays.collect();
+        self.draft.iter_mut().for_each(Columns::clear);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
             .expect("the builders follow the declared schema");
         DatasetRows {

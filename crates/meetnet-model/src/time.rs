@@ -139,8 +139,29 @@ impl TimeReader {
         })
     }
 
+    /// Reads a time that is written as nearly all are, and that UTC or an offset makes an instant; none for any other
+    /// text, which [`TimeReader::read_text`] may read all the same, and says what is wrong with it. A text with white
+    /// space around it or with a backslash is always another.
+    pub fn read_usual(&self, text: &[u8]) -> Option<i64> {
+        let micros = match (&self.format, &self.zone) {
+            (TimeFormat::Rfc3339, zone) => match (read_iso(text)?, zone) {
+                ((local_us, Some(offset_s)), _) => local_us - offset_s * SECOND_US,
+                ((local_us, None), Zone::Utc) => local_us,
+                ((_, None), Zone::Undeclared | Zone::Named(_)) => return None,
+            },
+            (TimeFormat::Unix, _) => signed_number(text)?.checked_mul(SECOND_US)?,
+            (TimeFormat::UnixMs, _) => signed_number(text)?.checked_mul(1_000)?,
+            (TimeFormat::UnixUs, _) => signed_number(text)?,
+            (TimeFormat::UnixNs | TimeFormat::Pattern(_), _) => return None,
+        };
+        in_range(micros).ok()
+    }
+
     /// Reads a time from text; numbers of seconds or milliseconds may come as text too.
     pub fn read_text(&self, text: &str) -> Result<i64, TimeError> {
+        if let Some(micros) = self.read_usual(text.as_bytes()) {
+            return Ok(micros);
+        }
         let text = text.trim();
         match &self.format {
             TimeFormat::Rfc3339 => match read_iso(text.as_bytes()) {
@@ -251,28 +272,34 @@ fn floor_micros(timestamp: jiff::Timestamp) -> i64 {
 
 /// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1..9}][Z|±hh:mm]` into local microseconds and the offset in seconds.
 /// None for every other form, which need not be wrong.
+#[inline]
 fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
-    fn number(bytes: &[u8]) -> Option<i64> {
-        bytes.iter().try_fold(0_i64, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + i64::from(byte - b'0'))
-        })
-    }
-    let (head, mut rest) = bytes.split_at_checked(19)?;
-    let separators = [head[4], head[7], head[13], head[16]];
-    if separators != *b"--::" || !matches!(head[10], b'T' | b' ' | b't') {
+    let (head, mut rest) = bytes.split_first_chunk::<19>()?;
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        s1,
+        m1,
+        m2,
+        s2,
+        d1,
+        d2,
+        separator,
+        clock @ ..,
+    ] = *head;
+    if !matches!(separator, b'T' | b' ' | b't') {
         return None;
     }
+    let pairs = pairs([y1, y2, y3, y4, s1, m1, m2, s2], *b"0000-00-")?;
     let date = Date {
-        year: number(&head[0..4])?,
-        month: number(&head[5..7])?,
-        day: number(&head[8..10])?,
+        year: pairs(0) * 100 + pairs(2),
+        month: pairs(5),
+        day: two_digits(d1, d2)?,
     };
-    let (hour, minute, second) = (
-        number(&head[11..13])?,
-        number(&head[14..16])?,
-        number(&head[17..19])?,
-    );
+    let pairs = self::pairs(clock, *b"00:00:00")?;
+    let (hour, minute, second) = (pairs(0), pairs(3), pairs(6));
     if !date.is_valid() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -283,14 +310,14 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
             return None;
         }
         let kept = digits.min(6);
-        fraction_us = number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
+        fraction_us = whole_number(&fraction[..kept])? * 10_i64.pow(6 - kept as u32);
         rest = &fraction[digits..];
     }
     let offset = match rest {
         [] => None,
         b"Z" | b"z" => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hours, minutes) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+            let (hours, minutes) = (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?);
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -303,21 +330,83 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     Some((date.days() * DAY_US + of_day, offset))
 }
 
+/// The lowest bit of each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+
+/// Reads eight characters that are digits where `form` has a zero, and else those of `form`: returns the number that two
+/// digits make which begin at a place.
+#[inline]
+fn pairs(text: [u8; 8], form: [u8; 8]) -> Option<impl Fn(u32) -> i64> {
+    // What may stand at most in each byte, once those of the form are taken away: 9, or 0.
+    let most = form.map(|byte| if byte == b'0' { 9 } else { 0 });
+    let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(form);
+    if has_more(digits, u64::from_le_bytes(most)) {
+        return None;
+    }
+    let pairs = digits * 10 + (digits >> 8);
+    Some(move |place: u32| (pairs >> (8 * place) & 0xff) as i64)
+}
+
+/// Returns true where a byte is above that of `most`, of which none is above 127.
+#[inline]
+fn has_more(bytes: u64, most: u64) -> bool {
+    let above = (bytes & (ONES * 0x7f)) + (ONES * 0x7f - most);
+    (above | bytes) & (ONES << 7) != 0
+}
+
+#[inline]
+fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
+}
+
+/// Reads what [`whole_number`] does, with a minus before it or without.
+#[inline]
+fn signed_number(text: &[u8]) -> Option<i64> {
+    match text {
+        [b'-', text @ ..] => Some(-whole_number(text)?),
+        text => whole_number(text),
+    }
+}
+
 /// Reads digits and nothing else, as nearly all numbers of seconds or milliseconds are; none for any other text.
-fn whole_number(text: &str) -> Option<i64> {
+#[inline]
+fn whole_number(text: &[u8]) -> Option<i64> {
     const DIGITS_MAX: usize = 18;
     if !(1..=DIGITS_MAX).contains(&text.len()) {
         return None;
     }
-    text.bytes().try_fold(0, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
-        Some(number * 10 + digit)
-    })
+    let (chunks, rest) = text.as_chunks::<8>();
+    let mut number = 0;
+    for chunk in chunks {
+        number = number * 100_000_000 + eight_digits(*chunk)?;
+    }
+    for byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number)
+}
+
+/// Reads eight digits at once: pairs of digits, then pairs of these, then the two that are left.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(text) ^ (ONES * u64::from(b'0'));
+    if has_more(digits, ONES * 9) {
+        return None;
+    }
+    let twos = digits * 10 + (digits >> 8);
+    let (even, odd) = (twos & 0xff_0000_00ff, twos >> 16 & 0xff_0000_00ff);
+    let fours = even * 100 + odd;
+    Some(((fours & 0xffff) * 10_000 + (fours >> 32)) as i64)
 }
 
 /// Reads a decimal number exactly and scales it by 10^`places`; further digits are cut towards the past.
 fn read_decimal(text: &str, places: u32, unit: &'static str) -> Result<i64, TimeError> {
-    if let Some(whole) = whole_number(text) {
+    if let Some(whole) = whole_number(text.as_bytes()) {
         let micros = whole.checked_mul(10_i64.pow(places));
         return in_range(micros.ok_or(TimeError::OutOfRange)?);
     }

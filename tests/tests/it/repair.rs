@@ -17,6 +17,7 @@ token = { env = "MEETNET_TEST_TOKEN" }
 sensor_id = { pointer = "/id" }
 time = { pointer = "/at", format = "unix-ms" }
 licence = "CC0-1.0"
+time_window = { back = "20000d", ahead = "1h" }
 map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
 "#;
 

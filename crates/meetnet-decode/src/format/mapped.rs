@@ -19,12 +19,14 @@ use meetnet_model::source::{MapEntry, SourceDeclaration};
 
 use crate::devices::Devices;
 use crate::error::SetupProblem;
-use crate::fields::{Fields, WantedPlaces};
+use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::format::{Body, reject_id, reject_time};
 use crate::group::{Output, RowScratch};
 use crate::identity::{DeclaredId, IdFault};
 use crate::instant::{DeclaredTime, ObservedAt, TimeFault};
-use crate::mapping::{Emitted, Mapping, MappingFault, Observation, Plan, Stated, UnitCodes};
+use crate::mapping::{
+    Emitted, Mapping, MappingFault, Observation, Plan, Series, Stated, UnitCodes,
+};
 use crate::topic::TopicPattern;
 
 /// The compiled declaration of one source.
@@ -66,6 +68,67 @@ pub(crate) struct Document<'a> {
     pub(crate) what: &'static str,
     /// What a reject says where nothing names the sensor.
     pub(crate) missing_id: &'static str,
+}
+
+/// A document that has one field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneField<'a> {
+    pub(crate) fields: Fields<'a, 'a>,
+    pub(crate) slot: Slot,
+    /// The part of the body that a reject shows.
+    pub(crate) excerpt: &'a str,
+}
+
+/// The sensor of a document; its id is in the scratch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sensor<'m> {
+    /// The sensor id of its station, which then stands in its rows.
+    station: Option<&'m str>,
+    mapping: &'m Mapping,
+}
+
+impl<'m> Sensor<'m> {
+    /// Returns the series that its documents with the one field in slot `field` belong to, where they are of one.
+    pub(crate) fn series(self, field: Slot, output: &Output) -> Option<Series<'m>> {
+        self.mapping.series(field, output)
+    }
+
+    /// Makes rows of the points of its series that wait in the scratch.
+    pub(crate) fn end_series(
+        self,
+        series: &Series<'_>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) {
+        let sensor_id = self.station.unwrap_or(&scratch.sensor_id);
+        series.emit(sensor_id, &mut scratch.points, output);
+    }
+
+    /// Appends the rows of a document of the sensor. Returns what it became.
+    #[inline]
+    pub(crate) fn emit_field(
+        self,
+        document: OneField<'_>,
+        time: ObservedAt,
+        stated: Stated<'_>,
+        scratch: &mut RowScratch,
+        output: &mut Output,
+    ) -> Emitted {
+        let OneField {
+            fields,
+            slot,
+            excerpt,
+        } = document;
+        let observation = Observation {
+            fields,
+            time,
+            sensor_id: self.station.unwrap_or(&scratch.sensor_id),
+            stated,
+            excerpt,
+        };
+        let floats = &mut scratch.floats;
+        self.mapping.emit_field(&observation, slot, floats, output)
+    }
 }
 
 impl Mapped {
@@ -179,10 +242,13 @@ impl Mapped {
         scratch: &mut RowScratch,
         output: &mut Output,
     ) -> Option<(Emitted, &Mapping)> {
-        if let Err(fault) = self.name(body, document, found_id, scratch) {
-            reject_id(fault, document.missing_id, document.excerpt, output);
-            return None;
-        }
+        let sensor = match self.sensor(body, &document.fields, found_id, scratch) {
+            Ok(sensor) => sensor,
+            Err(fault) => {
+                reject_id(fault, document.missing_id, document.excerpt, output);
+                return None;
+            }
+        };
         let time = match time(&mut scratch.time) {
             Ok(time) => time,
             Err(fault) => {
@@ -190,26 +256,40 @@ impl Mapped {
                 return None;
             }
         };
-        let device = self.devices.find(&scratch.sensor_id);
-        let station = device.and_then(|device| device.sensor_id.as_deref());
-        let mapping = device.and_then(|device| device.mapping.as_ref());
-        let mapping = mapping.unwrap_or(&self.mapping);
         let observation = Observation {
             fields: document.fields,
             time,
-            sensor_id: station.unwrap_or(&scratch.sensor_id),
+            sensor_id: sensor.station.unwrap_or(&scratch.sensor_id),
             stated,
             excerpt: document.excerpt,
         };
-        let emitted = mapping.emit(&observation, &mut scratch.floats, output);
-        Some((emitted, mapping))
+        let floats = &mut scratch.floats;
+        let emitted = sensor.mapping.emit(&observation, floats, output);
+        Some((emitted, sensor.mapping))
+    }
+
+    /// Finds the sensor of a document, and what is declared of it.
+    pub(crate) fn sensor<'t>(
+        &self,
+        body: &Body<'_>,
+        fields: &Fields<'_, '_>,
+        found_id: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
+        scratch: &mut RowScratch,
+    ) -> Result<Sensor<'_>, IdFault> {
+        self.name(body, fields, found_id, scratch)?;
+        let device = self.devices.find(&scratch.sensor_id);
+        let mapping = device.and_then(|device| device.mapping.as_ref());
+        Ok(Sensor {
+            station: device.and_then(|device| device.sensor_id.as_deref()),
+            mapping: mapping.unwrap_or(&self.mapping),
+        })
     }
 
     /// Writes the sensor id of a document into the scratch; where nothing names a sensor, it is empty.
     fn name<'t>(
         &self,
         body: &Body<'_>,
-        document: &Document<'t>,
+        fields: &Fields<'_, '_>,
         found: impl FnOnce() -> Result<FoundId<'t>, IdFault>,
         scratch: &mut RowScratch,
     ) -> Result<(), IdFault> {
@@ -221,7 +301,7 @@ impl Mapped {
         } = scratch;
         if let Some(declared) = &self.sensor_id {
             let topic = body.envelope.topic;
-            return declared.resolve(naming, topic, &document.fields, hardware_ids, sensor_id);
+            return declared.resolve(naming, topic, fields, hardware_ids, sensor_id);
         }
         match found()? {
             FoundId::Plain(raw) => naming.plain(&raw, sensor_id),
@@ -251,6 +331,13 @@ impl Mapped {
                 format,
                 dataset: dataset.id.to_string(),
             }),
+        }
+    }
+
+    /// Prepares for messages that have one field each; `is_field` says of a slot whether it is that of a field.
+    pub(crate) fn index_fields(&mut self, is_field: &dyn Fn(Slot) -> bool) {
+        for mapping in std::iter::once(&mut self.mapping).chain(self.devices.mappings_mut()) {
+            mapping.index_fields(is_field);
         }
     }
 

@@ -26,10 +26,11 @@ use meetnet_model::source::{MapEntry, Place, SourceDeclaration, TimeFormat, Valu
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
-use crate::fields::{FieldNames, Fields, Slot, TextValues, WantedPlaces};
-use crate::format::Body;
-use crate::format::mapped::{Document, Finds, FoundId, Mapped};
+use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
+use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
+use crate::format::{Body, reject_id};
 use crate::group::{Group, Output, Scratch};
+use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt, TimeFault};
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
@@ -147,6 +148,23 @@ struct Base<'t> {
     fault: Option<Fault>,
 }
 
+/// What the record before has left for those behind it.
+struct Pack<'p, 't, 'm> {
+    base: &'p mut Base<'t>,
+    named: &'p mut Option<Named<'t, 'm>>,
+    unmapped: &'p mut Unmapped<'t>,
+}
+
+/// What the name of a record stands for. Records of a pack mostly repeat it, so it is kept until there is another one;
+/// the id of the sensor is in the scratch.
+#[derive(Clone, Copy, Debug)]
+struct Named<'t, 'm> {
+    /// Its part of the name, as it stands in the record.
+    own_name: Option<&'t str>,
+    quantity: Quantity,
+    sensor: Result<Sensor<'m>, IdFault>,
+}
+
 /// Why a record is no observation.
 #[derive(Clone, Debug)]
 struct Fault(RejectReason, Cow<'static, str>);
@@ -203,6 +221,7 @@ impl SenmlDecoder {
         )?;
         mapped.check_long(format, declarations).map_err(of_source)?;
         mapped.state_units(UNITS, declarations);
+        mapped.index_fields(&|_| true);
         let mut ends: HashMap<Box<str>, Quantity> = HashMap::new();
         for (position, entry) in source.map.iter().enumerate() {
             let place = entry.place();
@@ -255,6 +274,7 @@ impl SenmlDecoder {
             output.reject(RejectReason::NoObservation, "the pack has no record", text);
         }
         let mut base = Base::new();
+        let mut named = None;
         let mut unmapped = Unmapped::default();
         for (at, value) in records.enumerate() {
             output.begin_item(at as u32);
@@ -265,9 +285,12 @@ impl SenmlDecoder {
                 output.reject(RejectReason::UnexpectedShape, message, record);
                 continue;
             }
-            if let Err(Fault(reason, message)) =
-                self.record(body, record, &mut base, &mut unmapped, output, scratch)
-            {
+            let pack = Pack {
+                base: &mut base,
+                named: &mut named,
+                unmapped: &mut unmapped,
+            };
+            if let Err(Fault(reason, message)) = self.record(body, record, pack, output, scratch) {
                 output.reject(reason, message, record);
             }
         }
@@ -277,25 +300,33 @@ impl SenmlDecoder {
     }
 
     /// Decodes one record, whose members stand in `scratch.spans`.
-    fn record<'t>(
-        &self,
+    fn record<'t, 'm>(
+        &'m self,
         body: &Body<'t>,
         record: &'t str,
-        base: &mut Base<'t>,
-        unmapped: &mut Unmapped<'t>,
+        pack: Pack<'_, 't, 'm>,
         output: &mut Output,
         scratch: &mut Scratch,
     ) -> Result<(), Fault> {
         let Scratch {
             spans,
+            part_spans,
             text: name,
             values,
             row,
             ..
         } = scratch;
+        let Pack {
+            base,
+            named,
+            unmapped,
+        } = pack;
         let slots = &self.slots;
         let fields = Fields::json(body.text, spans);
-        base.take(slots, &self.seconds, &fields);
+        if fields.has_any(&slots.base()) {
+            base.take(slots, &self.seconds, &fields);
+            *named = None;
+        }
         if let Some(fault) = &base.fault {
             return Err(fault.clone());
         }
@@ -313,11 +344,26 @@ impl SenmlDecoder {
             // It only sets base fields.
             return Ok(());
         }
-        name.clear();
-        name.push_str(&base.name);
-        name.push_str(&text_of(&fields, slots.name, "`n`")?);
-        check_name(name)?;
-        let (quantity, device) = self.quantity(name).unwrap_or_default();
+        let own_name = fields.source_text(slots.name);
+        let Named {
+            quantity, sensor, ..
+        } = match *named {
+            Some(named) if named.own_name == own_name => named,
+            _ => {
+                name.clear();
+                name.push_str(&base.name);
+                name.push_str(&text_of(&fields, slots.name, "`n`")?);
+                check_name(name)?;
+                let (quantity, device) = self.quantity(name).unwrap_or_default();
+                let nothing = Fields::text("", &[]);
+                let found_id = || Ok(found_id(device));
+                *named.insert(Named {
+                    own_name,
+                    quantity,
+                    sensor: self.mapped.sensor(body, &nothing, found_id, row),
+                })
+            }
+        };
         let (value, sum) = (quantity.value.zip(value), quantity.sum.zip(sum));
         if value.is_none() && sum.is_none() {
             unmapped.add(record);
@@ -330,41 +376,55 @@ impl SenmlDecoder {
         } else {
             &own_unit
         };
-        let mut emit = |values: &TextValues, stated: Stated<'_>| {
-            let document = Document {
-                fields: values.fields(),
+        let mut emit = |slot, fields: Fields<'_, '_>, stated: Stated<'_>| {
+            let document = OneField {
+                fields,
+                slot,
                 excerpt: record,
-                what: "the record",
-                missing_id: "the topic has no sensor id where the source's `sensor_id` says",
             };
-            let id = || Ok(found_id(device));
-            self.mapped
-                .emit_at(body, &document, id, || Ok(time), stated, row, output);
+            match sensor {
+                Ok(sensor) => {
+                    sensor.emit_field(document, time, stated, row, output);
+                }
+                Err(fault) => {
+                    let missing = "the topic has no sensor id where the source's `sensor_id` says";
+                    reject_id(fault, missing, record, output);
+                }
+            }
         };
         if let Some((slot, from)) = value {
-            values.begin(&self.names);
+            let stated = Stated {
+                interval_s: None,
+                units: (!unit.is_empty()).then_some(Units::Same(unit)),
+            };
+            let text = fields.source_text(from).unwrap_or_default();
             if from == slots.value && base.value != 0.0 {
                 let value = number_of(&fields, from, "`v`")?.unwrap_or_default();
+                values.begin(&self.names);
                 values.set_number(slot, base.value + value);
+                emit(slot, values.fields(), stated);
+            } else if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+                // A number is taken as it stands.
+                part_spans.clear();
+                part_spans.resize(self.names.slots(), Span::default());
+                part_spans[usize::from(slot.0)] = fields.span(from);
+                emit(slot, Fields::json(body.text, part_spans), stated);
             } else if let Reading::Value(text) = read::text(fields.raw(from)) {
+                values.begin(&self.names);
                 values.set(slot, &text);
+                emit(slot, values.fields(), stated);
             } else {
                 return Err(Fault(
                     RejectReason::WrongType,
                     "the value of the record is no number".into(),
                 ));
             }
-            let stated = Stated {
-                interval_s: None,
-                units: (!unit.is_empty()).then_some(Units::Same(unit)),
-            };
-            emit(values, stated);
         }
         if let Some((slot, sum)) = sum {
             values.begin(&self.names);
             values.set_number(slot, base.sum + sum);
             // The unit of a record is that of its value; a sum over time has that unit times seconds.
-            emit(values, Stated::default());
+            emit(slot, values.fields(), Stated::default());
         }
         Ok(())
     }
@@ -482,6 +542,18 @@ impl<'t> Unmapped<'t> {
 }
 
 impl Slots {
+    /// Returns the base fields.
+    fn base(&self) -> [Slot; 6] {
+        [
+            self.base_name,
+            self.base_time,
+            self.base_unit,
+            self.base_value,
+            self.base_sum,
+            self.base_version,
+        ]
+    }
+
     /// Wants the members of a record, in the order in which most senders write them.
     fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
         let mut want = |name: &str| shape.want_member(name);

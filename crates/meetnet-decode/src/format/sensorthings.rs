@@ -27,17 +27,18 @@ use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, Span, WantedPlaces};
-use crate::format::mapped::{Document, Finds, FoundId, Mapped};
-use crate::format::{Body, shown_name};
+use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
+use crate::format::{Body, reject_id, reject_time, shown_name};
 use crate::group::{Group, Output, RowScratch, Scratch};
+use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt, Period, TimeFault};
 use crate::json::places::PairPlaces;
 use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::tape::{Value, Values};
-use crate::json::walk::{walk, walk_member};
-use crate::mapping::{MappingFault, Stated};
+use crate::json::walk::{Wanted, walk, walk_member};
+use crate::mapping::{MappingFault, Series, Stated};
 use crate::topic::TopicPattern;
 
 /// Members of an observation that are understood and not read.
@@ -99,7 +100,7 @@ impl SensorThingsDecoder {
             time: None,
             ..source.clone()
         };
-        let mapped = Mapped::compile(
+        let mut mapped = Mapped::compile(
             &timeless,
             topics,
             declarations,
@@ -107,6 +108,7 @@ impl SensorThingsDecoder {
             Finds::Sensor,
             &mut places,
         )?;
+        mapped.index_fields(&|slot| datastreams.values().any(|field| *field == slot));
         let format = source.format.as_str();
         mapped.check_long(format, declarations).map_err(of_source)?;
         Ok(Self {
@@ -175,6 +177,7 @@ impl SensorThingsDecoder {
         let datastream = Datastream {
             id: &datastream,
             slot: self.datastreams.get(&*datastream).copied(),
+            sensor: None,
         };
         if fields.has(self.slots.data_array) {
             self.data_array(body, datastream, entity, items, output, scratch);
@@ -213,10 +216,10 @@ impl SensorThingsDecoder {
     }
 
     /// Decodes the rows of a data array.
-    fn data_array(
-        &self,
+    fn data_array<'t>(
+        &'t self,
         body: &Body<'_>,
-        datastream: Datastream<'_>,
+        datastream: Datastream<'t>,
         entity: Value<'_>,
         items: &mut Items,
         output: &mut Output,
@@ -230,10 +233,23 @@ impl SensorThingsDecoder {
         };
         let Scratch {
             spans,
-            members,
+            cells,
             row: row_scratch,
             ..
         } = scratch;
+        let sensor = match self.mapped.sensor_id() {
+            // It may stand in each row.
+            Some(_) => None,
+            None => Some(self.sensor(body, &datastream, &Fields::json("", &[]), row_scratch)),
+        };
+        let of_series = sensor.and_then(Result::ok).and_then(|sensor| {
+            let series = sensor.series(datastream.slot?, output)?;
+            Some((sensor, series))
+        });
+        let datastream = Datastream {
+            sensor,
+            ..datastream
+        };
         for row in rows {
             items.begin(output);
             let text = row.text();
@@ -241,24 +257,58 @@ impl SensorThingsDecoder {
                 output.reject(reason, message, text);
                 continue;
             }
-            let cells = row.elements();
-            let Some(cells) = cells.filter(|cells| cells.clone().count() == members.len()) else {
+            if !self.note_cells(row, cells, spans) {
                 let message = format!(
                     "the row is no list of {} values, one for each of the `components`",
-                    members.len()
+                    cells.len()
                 );
                 output.reject(RejectReason::UnexpectedShape, message, text);
                 continue;
-            };
-            spans.fill(Span::default());
-            for (member, cell) in members.iter().zip(cells) {
-                if let Some(member) = member {
-                    walk_member(&self.shape, *member, cell, spans);
-                }
             }
             let result = spans[usize::from(self.slots.result.0)];
+            if let (Some((sensor, series)), Some(slot)) = (&of_series, datastream.slot) {
+                spans[usize::from(slot.0)] = result;
+                if let Some(point) = self.point(body, series, &Fields::json(body.text, spans)) {
+                    row_scratch.points.push(point);
+                    continue;
+                }
+                // Rows stay in the order of the array.
+                sensor.end_series(series, row_scratch, output);
+            }
             self.observation(body, datastream, result, text, spans, row_scratch, output);
         }
+        if let Some((sensor, series)) = of_series {
+            sensor.end_series(&series, row_scratch, output);
+        }
+    }
+
+    /// Notes what is wanted of the cells of a row; false where the row is no list of as many.
+    fn note_cells(&self, row: Value<'_>, wanted: &[Wanted], spans: &mut [Span]) -> bool {
+        let Some(mut cells) = row.elements() else {
+            return false;
+        };
+        spans.fill(Span::default());
+        for wanted in wanted {
+            let Some(cell) = cells.next() else {
+                return false;
+            };
+            walk_member(&self.shape, *wanted, cell, spans);
+        }
+        cells.is_empty()
+    }
+
+    /// Returns the point of the series that a row is, as most are; none where it takes a longer look.
+    #[inline]
+    fn point(
+        &self,
+        body: &Body<'_>,
+        series: &Series<'_>,
+        fields: &Fields<'_, '_>,
+    ) -> Option<(i64, f64)> {
+        let mut times = self.times.iter();
+        let (slot, _) = times.find(|(slot, _)| fields.has(*slot))?;
+        let time = self.reader.read_usual(fields.unquoted(*slot)?)?;
+        series.point(fields, body.check_time(time).ok()?)
     }
 
     /// Returns the rows of a data array, if it is a list.
@@ -288,7 +338,7 @@ impl SensorThingsDecoder {
                 "`components` is no list of names",
             ));
         };
-        scratch.members.clear();
+        scratch.cells.clear();
         for component in list {
             let name = match read::text(Some(Raw::Json(component.text()))) {
                 Reading::Value(name) => name,
@@ -306,7 +356,7 @@ impl SensorThingsDecoder {
                     "`components` names a member that SensorThings 1.1 does not know; it may be a misspelled one",
                 ));
             }
-            scratch.members.push(member);
+            scratch.cells.push(Wanted::of_member(&self.shape, member));
         }
         Ok(())
     }
@@ -348,25 +398,37 @@ impl SensorThingsDecoder {
             Some(Period { start, .. }) => body.check_time(start).map(ObservedAt::Own),
             None => Ok(ObservedAt::Received(received_at)),
         };
-        let document = Document {
-            fields,
-            excerpt,
-            what: "the observation",
-            missing_id: "the observation has no sensor id where the source's `sensor_id` says",
+        let sensor = match datastream.sensor {
+            Some(sensor) => sensor,
+            None => self.sensor(body, &datastream, &fields, row),
         };
-        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
+        let sensor = match sensor {
+            Ok(sensor) => sensor,
+            Err(fault) => {
+                let missing =
+                    "the observation has no sensor id where the source's `sensor_id` says";
+                return reject_id(fault, missing, excerpt, output);
+            }
+        };
+        let time = match time() {
+            Ok(time) => time,
+            Err(fault) => return reject_time(&fault, excerpt, output),
+        };
+        let document = OneField {
+            fields,
+            slot,
+            excerpt,
+        };
         let stated = Stated {
             interval_s,
             units: None,
         };
-        let emitted = self
-            .mapped
-            .emit_at(body, &document, found_id, time, stated, row, output);
-        if emitted.is_some_and(|emitted| emitted.is_nothing()) {
+        let emitted = sensor.emit_field(document, time, stated, row, output);
+        if emitted.is_nothing() {
             let message = "the observation has no `result`";
             output.reject(RejectReason::NoMappedValue, message, excerpt);
         }
-        if let (Some(name), Some(_)) = (unknown, emitted) {
+        if let Some(name) = unknown {
             // The row is stored, so this is about no element that failed.
             output.end_items();
             let message = format!(
@@ -375,6 +437,18 @@ impl SensorThingsDecoder {
             );
             output.reject(RejectReason::UnexpectedShape, message, excerpt);
         }
+    }
+
+    /// Finds the sensor of an observation.
+    fn sensor(
+        &self,
+        body: &Body<'_>,
+        datastream: &Datastream<'_>,
+        fields: &Fields<'_, '_>,
+        row: &mut RowScratch,
+    ) -> Result<Sensor<'_>, IdFault> {
+        let found_id = || Ok(FoundId::Plain(datastream.id.into()));
+        self.mapped.sensor(body, fields, found_id, row)
     }
 
     /// Returns when the observation was made; none where it does not say.
@@ -418,6 +492,8 @@ fn reject_entity(
 struct Datastream<'t> {
     id: &'t str,
     slot: Option<Slot>,
+    /// The sensor of all its observations, where it is known before them.
+    sensor: Option<Result<Sensor<'t>, IdFault>>,
 }
 
 /// Why an object or a row is no observation.

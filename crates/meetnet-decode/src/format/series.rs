@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashSet;
-use meetnet_model::column::ColumnType;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::lambert72;
 use meetnet_model::reject::RejectReason;
+use meetnet_model::rows::{LongColumns, LongRow, LongSeries};
 use meetnet_model::source::{SourceDeclaration, TimeFormat, WireFormat};
 use meetnet_model::time::TimeReader;
 use meetnet_model::units::{Conversion, Gas};
@@ -34,7 +34,7 @@ use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::tape::Value;
 use crate::json::walk::walk;
-use crate::mapping::{MappingFault, dataset_position, filled_column};
+use crate::mapping::{MappingFault, dataset_position, long_columns};
 use crate::stations::{self, Station, Stations};
 
 /// What IRCEL-CELINE writes where there is no value.
@@ -87,11 +87,7 @@ struct Property {
     dataset: usize,
     unit: Box<str>,
     gas: Option<Gas>,
-    sensor_id: usize,
-    property: usize,
-    time: usize,
-    value: usize,
-    interval_s: Option<usize>,
+    columns: LongColumns,
 }
 
 /// What stands beside a body.
@@ -102,6 +98,26 @@ struct Beside<'a> {
     interval_s: Option<i64>,
     /// The id of the sensor, where the poll says which one it is.
     sensor_id: Result<String, IdFault>,
+    /// Whether its points become rows together.
+    is_series: bool,
+}
+
+impl Beside<'_> {
+    /// Makes rows of the points that wait for it.
+    fn end_series(&self, row: &mut RowScratch, output: &mut Output) {
+        let Ok(sensor_id) = &self.sensor_id else {
+            return;
+        };
+        let series = LongSeries {
+            sensor_id,
+            property: self.name,
+            interval_s: self.interval_s,
+        };
+        let Property {
+            dataset, columns, ..
+        } = self.property;
+        output.push_series(*dataset, columns, &series, &mut row.points);
+    }
 }
 
 impl SeriesDecoder {
@@ -161,18 +177,11 @@ impl SeriesDecoder {
         let mut properties = BTreeMap::new();
         for declared in &declarations.properties {
             let (number, dataset) = dataset_position(declarations, declared.dataset.as_str())?;
-            let interval_s = dataset.column_index("interval_s").is_some();
             let property = Property {
                 dataset: number,
                 unit: declared.unit.as_str().into(),
                 gas: declared.gas(),
-                sensor_id: filled_column(dataset, "sensor_id", ColumnType::Text)?,
-                property: filled_column(dataset, "property", ColumnType::Text)?,
-                time: filled_column(dataset, "time", ColumnType::Timestamp)?,
-                value: filled_column(dataset, "value", ColumnType::Float)?,
-                interval_s: interval_s
-                    .then(|| filled_column(dataset, "interval_s", ColumnType::Int))
-                    .transpose()?,
+                columns: long_columns(dataset)?,
             };
             properties.insert(declared.name.as_str().into(), property);
         }
@@ -225,7 +234,7 @@ impl SeriesDecoder {
             );
             return Ok(());
         };
-        let beside = match self.beside(body) {
+        let beside = match self.beside(body, output) {
             Ok(beside) => beside,
             Err((reason, message)) => {
                 output.reject(reason, message, text);
@@ -240,6 +249,7 @@ impl SeriesDecoder {
             self.point(body, &beside, &fields, part, &mut scratch.row, output);
             self.place_of_point(body, &fields, part, &mut scratch.row, &mut seen, output);
         }
+        beside.end_series(&mut scratch.row, output);
         Ok(())
     }
 
@@ -303,6 +313,9 @@ impl SeriesDecoder {
         output: &mut Output,
     ) {
         let slots = &self.slots;
+        if !fields.has(slots.station) {
+            return;
+        }
         let (east, north) = slots.place;
         let (Some(stations), Reading::Value(code), Some(place)) = (
             &self.stations,
@@ -333,7 +346,11 @@ impl SeriesDecoder {
     }
 
     /// Reads what stands beside the body.
-    fn beside<'a>(&'a self, body: &Body<'a>) -> Result<Beside<'a>, (RejectReason, String)> {
+    fn beside<'a>(
+        &'a self,
+        body: &Body<'a>,
+        output: &Output,
+    ) -> Result<Beside<'a>, (RejectReason, String)> {
         let name = body.envelope.meta("property").ok_or_else(|| {
             let message =
                 "nothing beside the body says which property it is; only a poll of the source does";
@@ -362,6 +379,7 @@ impl SeriesDecoder {
                 .envelope
                 .meta("interval-s")
                 .and_then(|seconds| seconds.parse().ok()),
+            is_series: named.is_ok() && output.takes_series(property.dataset, &property.columns),
             sensor_id: named.map(|()| sensor_id),
         })
     }
@@ -377,9 +395,12 @@ impl SeriesDecoder {
         output: &mut Output,
     ) {
         let slots = &self.slots;
-        let raw_value = fields
-            .raw(slots.value)
-            .or_else(|| fields.raw(slots.feature_value));
+        let slot = if fields.has(slots.value) {
+            slots.value
+        } else {
+            slots.feature_value
+        };
+        let raw_value = fields.raw(slot);
         if raw_value.is_none() {
             // `null` says that nothing was measured; a point that says nothing is of something else.
             output.reject(
@@ -389,7 +410,7 @@ impl SeriesDecoder {
             );
             return;
         }
-        let value = match read::number(raw_value) {
+        let value = match read::number_at(fields, slot) {
             Reading::Value(value) if self.is_missing(body, value) => return,
             Reading::Value(value) => beside.conversion.apply(value),
             Reading::Missing => return,
@@ -407,6 +428,12 @@ impl SeriesDecoder {
             }
             Err(fault) => return reject_time(&fault, excerpt, output),
         };
+        if beside.is_series && value.is_finite() && !fields.has(slots.station) {
+            row.points.push((time, value));
+            return;
+        }
+        // Rows stay in the order of the points.
+        beside.end_series(row, output);
         let named = match read::text(fields.raw(slots.station)) {
             Reading::Value(station) => {
                 let named = body.common.naming.plain(&station, &mut row.sensor_id);
@@ -422,15 +449,15 @@ impl SeriesDecoder {
             }
         };
         let property = beside.property;
-        let draft = output.draft(property.dataset);
-        draft.set_text(property.sensor_id, sensor_id);
-        draft.set_text(property.property, beside.name);
-        draft.set_int(property.time, time);
-        draft.set_float(property.value, value);
-        if let (Some(column), Some(interval_s)) = (property.interval_s, beside.interval_s) {
-            draft.set_int(column, interval_s);
-        }
-        output.finish_row(property.dataset, excerpt);
+        let row = LongRow {
+            sensor_id,
+            property: beside.name,
+            time,
+            is_receive_time: false,
+            value,
+            interval_s: beside.interval_s,
+        };
+        output.push_long(property.dataset, &property.columns, &row, excerpt);
     }
 
     fn is_missing(&self, body: &Body<'_>, value: f64) -> bool {

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fields::Raw;
+use crate::fields::{Fields, Raw, Slot};
 
 /// What the raw text of a wanted value says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,31 +20,47 @@ pub(crate) enum Reading<T> {
     Wrong,
 }
 
-/// Reads a number, or a text that is one.
-pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
-    match raw.and_then(plain_number) {
-        Some(value) => Reading::Value(value),
-        None => number_in_any_dress(raw),
+/// Reads the number, or the text that is one, in a slot.
+#[inline(always)]
+pub(crate) fn number_at(fields: &Fields<'_, '_>, slot: Slot) -> Reading<f64> {
+    match fields.unquoted(slot) {
+        None => Reading::Missing,
+        // So nearly all are written: with or without quotes, nothing else but a decimal.
+        Some(text) => match decimal(text) {
+            Some(value) => Reading::Value(value),
+            None => number_in_any_dress(fields.raw(slot)),
+        },
     }
 }
 
-/// Reads a number as nearly all are written: with or without quotes, nothing else but a decimal.
-fn plain_number(raw: Raw<'_>) -> Option<f64> {
-    let text = match raw {
-        Raw::Json(text) => {
-            let inner = text
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'));
-            inner.unwrap_or(text)
-        }
-        Raw::Text(text) => text,
-    };
-    decimal(text.as_bytes())
+/// Reads a number, or a text that is one.
+#[inline]
+pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
+    match raw {
+        None => Reading::Missing,
+        Some(raw) => match decimal(unquoted(raw)) {
+            Some(value) => Reading::Value(value),
+            None => number_in_any_dress(Some(raw)),
+        },
+    }
+}
+
+/// Returns a value as it is written, a JSON text without its quotes but with its escapes.
+#[inline]
+pub(crate) fn unquoted(raw: Raw<'_>) -> &[u8] {
+    match raw {
+        Raw::Json(text) => match text.as_bytes() {
+            [b'"', inner @ .., b'"'] => inner,
+            text => text,
+        },
+        Raw::Text(text) => text.as_bytes(),
+    }
 }
 
 /// Reads a decimal of at most 15 digits without an exponent; none for any other text, which may be a number, too.
 ///
 /// Fifteen digits and powers of ten up to 10²² are exact as floats, so the one division rounds correctly.
+#[inline]
 fn decimal(text: &[u8]) -> Option<f64> {
     const DIGITS_MAX: usize = 15;
     const POWERS: [f64; DIGITS_MAX + 1] = [
@@ -57,24 +73,30 @@ fn decimal(text: &[u8]) -> Option<f64> {
     if text.len() > DIGITS_MAX + 1 {
         return None;
     }
-    let mut number = 0_u64;
+    let mut number = 0_i64;
     let mut point = None;
     for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(at),
-            _ => return None,
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            number = number * 10 + i64::from(digit);
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
         }
     }
-    let places = point.map_or(0, |point| text.len() - point - 1);
-    let digits = text.len() - usize::from(point.is_some());
+    let (places, digits) = match point {
+        None => (0, text.len()),
+        Some(point) => (text.len() - point - 1, text.len() - 1),
+    };
     if !(1..=DIGITS_MAX).contains(&digits) {
         return None;
     }
-    let value = number as f64 / POWERS[places];
+    let value = number as f64 / POWERS.get(places)?;
     Some(if is_negative { -value } else { value })
 }
 
+#[cold]
 fn number_in_any_dress(raw: Option<Raw<'_>>) -> Reading<f64> {
     match scalar(raw) {
         Scalar::Missing => Reading::Missing,
@@ -125,8 +147,16 @@ pub(crate) fn integer(raw: Option<Raw<'_>>) -> Reading<i64> {
 }
 
 /// Reads a text; a number counts as the text it is written as. White space around it is dropped.
+#[inline]
 pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
-    match scalar(raw) {
+    match raw {
+        None => Reading::Missing,
+        Some(raw) => text_of(raw),
+    }
+}
+
+fn text_of(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
+    match scalar(Some(raw)) {
         Scalar::Missing => Reading::Missing,
         Scalar::Number(text) => Reading::Value(Cow::Borrowed(text)),
         Scalar::Text(text) => {
@@ -146,8 +176,9 @@ pub(crate) fn text(raw: Option<Raw<'_>>) -> Reading<Cow<'_, str>> {
 
 /// Drops white space around a text, which few have.
 pub(crate) fn trimmed(text: &str) -> &str {
-    match text.as_bytes() {
-        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
         _ => text.trim(),
     }
 }
@@ -281,7 +312,7 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
     };
     match raw.as_bytes().first() {
         None | Some(b'n') => Scalar::Missing,
-        Some(b'"') if !raw.contains('\\') => {
+        Some(b'"') if !has_backslash(raw.as_bytes()) => {
             Scalar::Text(Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default()))
         }
         // A text that the walk has passed can still hold a lone surrogate: such a text says nothing.
@@ -293,6 +324,22 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
         Some(b'f') => Scalar::Bool(false),
         Some(b'{' | b'[') => Scalar::Nested,
         Some(_) => Scalar::Number(raw),
+    }
+}
+
+/// Looks for a backslash eight bytes at a time: the texts are too short for a search that begins with a call to pay.
+#[inline]
+fn has_backslash(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let is_in = |chunk: [u8; 8]| {
+        let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'\\'));
+        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+    };
+    let (chunks, rest) = text.as_chunks::<8>();
+    match text.last_chunk::<8>() {
+        // The last eight bytes may overlap those before.
+        Some(last) => is_in(*last) || chunks.iter().any(|chunk| is_in(*chunk)),
+        None => rest.contains(&b'\\'),
     }
 }
 

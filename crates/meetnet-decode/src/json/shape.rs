@@ -1,19 +1,60 @@
 //! The values wanted from a message, compiled into a tree: one walk over the body finds them all.
 
 use crate::error::SetupProblem;
-use crate::fields::Slot;
+use crate::fields::{Slot, Span};
 use crate::json::pointer::{Pointer, array_index};
 
 /// Number of values that one shape can want.
 const SLOTS_MAX: usize = 4096;
 
+/// Stands for no child: nodes, of which each child has one, are numbered below it.
+const NO_CHILD: u16 = u16::MAX;
+
 /// One step of a pointer: the member (or array position) and the node behind it.
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     pub(crate) name: Box<str>,
+    key: Key,
     /// `name` as a position in an array.
     pub(crate) index: Option<usize>,
     pub(crate) node: u16,
+}
+
+/// What nearly all names differ by: their first eight bytes, and their length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    head: u64,
+    length: u32,
+}
+
+impl Key {
+    /// Returns the key of the name at `name` in `text`.
+    #[inline]
+    fn of(text: &[u8], name: Span) -> Self {
+        let length = name.end - name.start;
+        let behind = text.get(name.start as usize..).unwrap_or_default();
+        let head = match behind.first_chunk::<8>() {
+            Some(head) => u64::from_le_bytes(*head),
+            None => {
+                let mut head = [0; 8];
+                head[..behind.len()].copy_from_slice(behind);
+                u64::from_le_bytes(head)
+            }
+        };
+        // What stands behind a short name does not count.
+        let head = match length {
+            0 => 0,
+            1..8 => head << (64 - 8 * length) >> (64 - 8 * length),
+            _ => head,
+        };
+        Self { head, length }
+    }
+
+    /// Returns a number below 2^64 that differs in its highest bits from those of most other keys.
+    #[inline]
+    fn hash(self) -> u64 {
+        (self.head ^ u64::from(self.length)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// Says of a member's name whether it must not go unnoticed.
@@ -28,10 +69,10 @@ pub(crate) struct Node {
     pub(crate) object: Option<Slot>,
     /// Where the name of the first member is kept that is no child and that the test holds for, if that is wanted.
     pub(crate) unknown: Option<(Slot, IsOdd)>,
-    /// In the order in which they were added: messages mostly keep one order, and the walk expects it.
     children: Vec<Child>,
-    /// By length of a name: whether a child has it, so that most names that nobody wants are compared with none.
-    lengths: u64,
+    /// By the highest bits of a name's hash: the child to begin with, and behind it those that share its place; then
+    /// [`NO_CHILD`]. It has two places for each child, and a power of two.
+    by_hash: Box<[u16]>,
     has_positions: bool,
 }
 
@@ -46,33 +87,76 @@ impl Node {
         self.has_positions
     }
 
-    /// Returns the number of the child with a name; it is looked for first where it is expected.
+    /// Returns true where only the value at this node may be wanted, and nothing that it holds.
     #[inline]
-    pub(crate) fn position(&self, name: &str, expected: usize) -> Option<usize> {
-        let (before, after) = self.children.split_at(expected.min(self.children.len()));
-        let is_it = |child: &Child| *child.name == *name;
-        if after.first().is_some_and(is_it) {
-            return Some(before.len());
-        }
-        if self.lengths & length_bit(name) == 0 {
-            return None;
-        }
-        let behind = after.iter().position(is_it);
-        behind
-            .map(|at| at + before.len())
-            .or_else(|| before.iter().position(is_it))
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.children.is_empty() && self.object.is_none() && self.unknown.is_none()
     }
 
-    fn add(&mut self, child: Child) {
-        self.lengths |= length_bit(&child.name);
-        self.has_positions |= child.index.is_some();
-        self.children.push(child);
+    /// Returns the child whose name stands at `name` in `text`.
+    #[inline(always)]
+    pub(crate) fn child(&self, text: &[u8], name: Span) -> Option<&Child> {
+        let key = Key::of(text, name);
+        let mut place = self.first_place(key);
+        loop {
+            // Empty where there are no children.
+            let number = usize::from(*self.by_hash.get(place)?);
+            // No child has the number that stands for none.
+            let child = self.children.get(number)?;
+            if child.key == key && child.has_rest(text, name) {
+                return Some(child);
+            }
+            place = (place + 1) & (self.by_hash.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn first_place(&self, key: Key) -> usize {
+        let bits = self.by_hash.len().trailing_zeros();
+        key.hash().checked_shr(64 - bits).unwrap_or(0) as usize
+    }
+
+    fn add(&mut self, name: &str, node: u16) {
+        let index = array_index(name);
+        self.has_positions |= index.is_some();
+        self.children.push(Child {
+            name: name.into(),
+            key: Key::of(name.as_bytes(), Span::of(name, name)),
+            index,
+            node,
+        });
+        let places = (2 * self.children.len()).next_power_of_two();
+        let known = if places > self.by_hash.len() {
+            self.by_hash = vec![NO_CHILD; places].into();
+            0
+        } else {
+            self.children.len() - 1
+        };
+        for number in known..self.children.len() {
+            let mut place = self.first_place(self.children[number].key);
+            while self.by_hash[place] != NO_CHILD {
+                place = (place + 1) & (places - 1);
+            }
+            self.by_hash[place] = number as u16;
+        }
     }
 }
 
-/// Returns the bit of the length of a name; all from 63 bytes on have one.
-fn length_bit(name: &str) -> u64 {
-    1 << name.len().min(63)
+impl Child {
+    /// Returns true where a name of the same key is the same to its end.
+    #[inline]
+    fn has_rest(&self, text: &[u8], name: Span) -> bool {
+        fn tail(name: Option<&[u8]>) -> Option<u64> {
+            Some(u64::from_le_bytes(*name?.last_chunk()?))
+        }
+        let (start, end) = (name.start as usize, name.end as usize);
+        match self.name.len() {
+            ..=8 => true,
+            // What lies behind the head lies within the last eight bytes.
+            9..=16 => tail(text.get(..end)) == tail(Some(self.name.as_bytes())),
+            _ => text.get(start..end) == Some(self.name.as_bytes()),
+        }
+    }
 }
 
 /// A set of pointers as a tree.
@@ -124,12 +208,7 @@ impl Shape {
                     let node = u16::try_from(self.nodes.len())
                         .map_err(|_| SetupProblem::TooManyValues(SLOTS_MAX))?;
                     self.nodes.push(Node::default());
-                    let index = array_index(token);
-                    self.nodes[at].add(Child {
-                        name: token.clone(),
-                        index,
-                        node,
-                    });
+                    self.nodes[at].add(token, node);
                     usize::from(node)
                 }
             };
@@ -178,11 +257,7 @@ impl Shape {
             ..root
         });
         for wrapper in wrappers {
-            self.nodes[0].add(Child {
-                name: (*wrapper).into(),
-                index: None,
-                node: inner,
-            });
+            self.nodes[0].add(wrapper, inner);
         }
         Ok(())
     }

@@ -26,59 +26,53 @@ const DEPTH_MAX: usize = 1 << 18;
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
-    /// The objects and arrays around the place that is being read.
-    open: Vec<Open>,
 }
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
-struct Node {
-    name: Name,
-    text: Span,
+pub(super) struct Node {
+    /// The name of a member, between its quotes; one with escapes with them; that of an element is empty.
+    name: Span,
+    pub(super) text: Span,
     /// The node behind the value and all that it holds.
-    next: u32,
+    pub(super) next: u32,
 }
 
-/// The name of a member, between its quotes; that of an element is empty.
-#[derive(Clone, Copy, Debug, Default)]
-struct Name {
-    text: Span,
-    has_escapes: bool,
-}
+impl Node {
+    /// Returns where the name of a member of `text` stands; none where that is written with escapes.
+    #[inline]
+    pub(super) fn plain_name(&self, text: &str) -> Option<Span> {
+        // No name without escapes holds a quote.
+        let first = text.as_bytes().get(self.name.start as usize);
+        let has_escapes = first == Some(&b'"') && self.name.start < self.name.end;
+        (!has_escapes).then_some(self.name)
+    }
 
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    node: u32,
-    is_object: bool,
+    /// Returns the name of a member of `text` that is written with escapes; none where it holds half a character.
+    pub(super) fn escaped_name(&self, text: &str) -> Option<String> {
+        serde_json::from_str(self.name.text(text)?).ok()
+    }
 }
 
 impl Tape {
     /// Reads a whole document.
     pub(crate) fn read<'t>(&'t mut self, text: &'t str) -> Result<Value<'t>, serde_json::Error> {
         self.give_back();
-        self.open.clear();
         self.nodes.clear();
-        let fault = {
-            let mut reader = Reader {
-                bytes: text.as_bytes(),
+        let mut excess = None;
+        match read_document(text.as_bytes(), &mut self.nodes, &mut excess) {
+            Some(()) => Ok(Value {
+                text,
+                nodes: &self.nodes,
                 at: 0,
-                nodes_max: NODES_KEPT_MAX + text.len() / NODE_BYTES_MIN,
-                excess: None,
-                tape: self,
-            };
-            match reader.document() {
-                Some(()) => None,
-                None => Some(reader.excess.take().unwrap_or_else(|| fault_of(text))),
-            }
-        };
-        if let Some(fault) = fault {
-            return Err(fault);
+            }),
+            None => Err(match excess {
+                None => fault_of(text),
+                Some(Excess { what, most }) => {
+                    serde_json::Error::custom(format!("there are more than {most} {what}"))
+                }
+            }),
         }
-        Ok(Value {
-            text,
-            nodes: &self.nodes,
-            at: 0,
-        })
     }
 
     /// Gives back the memory that a large text took.
@@ -156,26 +150,9 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Returns the name of a member as it is written; none where that is with escapes.
-    #[inline]
-    pub(crate) fn plain_name(self) -> Option<&'t str> {
-        let Name { text, has_escapes } = self.nodes[self.at].name;
-        if has_escapes {
-            return None;
-        }
-        self.text.get(text.start as usize..text.end as usize)
-    }
-
-    /// Returns the name of a member that is written with escapes; none where it holds half a character.
-    pub(crate) fn escaped_name(self) -> Option<String> {
-        let name = self.nodes[self.at].name.text;
-        let quoted = (name.start as usize).checked_sub(1)?..name.end as usize + 1;
-        serde_json::from_str(self.text.get(quoted)?).ok()
-    }
-
-    /// Returns where the name of a member stands.
-    pub(crate) fn name_span(self) -> Span {
-        self.nodes[self.at].name.text
+    /// Returns the text that the value stands in, the nodes of that text, and which of them is the value's.
+    pub(super) fn parts(self) -> (&'t str, &'t [Node], usize) {
+        (self.text, self.nodes, self.at)
     }
 }
 
@@ -207,233 +184,248 @@ impl<'t> Iterator for Values<'t> {
     }
 }
 
-/// Reads one text. Its functions give none where the text is no JSON, or holds too much.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    nodes_max: usize,
-    /// What the text holds too much of.
-    excess: Option<serde_json::Error>,
-    tape: &'a mut Tape,
+/// What a text holds too much of.
+struct Excess {
+    what: &'static str,
+    most: usize,
 }
 
-impl Reader<'_> {
-    fn document(&mut self) -> Option<()> {
-        let mut name = Name::default();
-        self.skip_space();
-        'value: loop {
-            let start = self.at;
-            match self.byte() {
-                opening @ (b'{' | b'[') => {
-                    let is_object = opening == b'{';
-                    let node = self.tape.nodes.len() as u32;
-                    self.add(name, start)?;
-                    self.at += 1;
-                    self.skip_space();
-                    let closing = if is_object { b'}' } else { b']' };
-                    if self.byte() == closing {
-                        self.close(node);
-                    } else if self.tape.open.len() == DEPTH_MAX {
-                        return self.refuse("objects and arrays inside each other", DEPTH_MAX);
-                    } else {
-                        self.tape.open.push(Open { node, is_object });
-                        name = if is_object {
-                            self.name()?
-                        } else {
-                            Name::default()
-                        };
-                        continue 'value;
-                    }
-                }
-                b'"' => {
-                    self.string()?;
-                    self.add(name, start)?;
-                }
-                b'-' | b'0'..=b'9' => {
-                    self.number()?;
-                    self.add(name, start)?;
-                }
-                b't' => self.word(b"true", name)?,
-                b'f' => self.word(b"false", name)?,
-                b'n' => self.word(b"null", name)?,
-                _ => return None,
+/// Stands for "within nothing" where the node of an object or array is named.
+const NOWHERE: u32 = u32::MAX;
+
+/// Reads a document; none where it is no JSON, or where there is an excess. While an object or array is open, its `next`
+/// is the node that it lies in.
+///
+/// A function that passes something takes its place and returns the place behind it, none where it is not there.
+fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess>) -> Option<()> {
+    let nodes_max = NODES_KEPT_MAX + bytes.len() / NODE_BYTES_MIN;
+    // The innermost object or array that is open, and how many are.
+    let (mut open, mut is_object, mut depth) = (NOWHERE, false, 0);
+    let mut at = skip_space(bytes, 0);
+    'value: loop {
+        let mut name = Span::default();
+        if is_object {
+            let (end, has_escapes) = string_end(bytes, at)?;
+            let quotes = usize::from(!has_escapes);
+            name = span(at + quotes, end - quotes);
+            at = skip_space(bytes, end);
+            if byte(bytes, at) != b':' {
+                return None;
             }
-            loop {
-                self.skip_space();
-                let Some(Open { node, is_object }) = self.tape.open.last().copied() else {
-                    return (self.at == self.bytes.len()).then_some(());
-                };
-                match (self.byte(), is_object) {
-                    (b',', is_object) => {
-                        self.at += 1;
-                        self.skip_space();
-                        name = if is_object {
-                            self.name()?
-                        } else {
-                            Name::default()
-                        };
-                        continue 'value;
-                    }
-                    (b'}', true) | (b']', false) => {
-                        self.tape.open.pop();
-                        self.close(node);
-                    }
-                    _ => return None,
-                }
-            }
+            at = skip_space(bytes, at + 1);
         }
-    }
-
-    /// Adds the value from `start` to here.
-    fn add(&mut self, name: Name, start: usize) -> Option<()> {
-        if self.tape.nodes.len() == self.tape.nodes.capacity() {
-            self.make_room()?;
-        }
-        let next = self.tape.nodes.len() as u32 + 1;
-        self.tape.nodes.push(Node {
-            name,
-            text: span(start, self.at),
-            next,
-        });
-        Some(())
-    }
-
-    /// Makes room for as many nodes again, up to those that the text may have. What is kept of earlier texts is no more
-    /// than any may have, so a text is taken or refused whatever was read before it.
-    #[cold]
-    fn make_room(&mut self) -> Option<()> {
-        const FIRST: usize = 64;
-        let nodes = &mut self.tape.nodes;
-        let left = self.nodes_max.saturating_sub(nodes.len());
-        if left == 0 {
-            return self.refuse("values in a text of its length", self.nodes_max);
-        }
-        nodes.reserve_exact(nodes.len().max(FIRST).min(left));
-        Some(())
-    }
-
-    fn refuse(&mut self, what: &str, most: usize) -> Option<()> {
-        let message = format!("there are more than {most} {what}");
-        self.excess = Some(serde_json::Error::custom(message));
-        None
-    }
-
-    /// Ends an object or array at the closing character here.
-    fn close(&mut self, node: u32) {
-        self.at += 1;
-        let next = self.tape.nodes.len() as u32;
-        let node = &mut self.tape.nodes[node as usize];
-        node.text.end = self.at as u32;
-        node.next = next;
-    }
-
-    /// Returns the byte here; at the end one that is in no JSON.
-    fn byte(&self) -> u8 {
-        self.bytes.get(self.at).copied().unwrap_or(0)
-    }
-
-    fn skip_space(&mut self) {
-        while matches!(self.byte(), b' ' | b'\n' | b'\t' | b'\r') {
-            self.at += 1;
-        }
-    }
-
-    /// Reads a name and its colon, up to the value.
-    fn name(&mut self) -> Option<Name> {
-        if self.byte() != b'"' {
-            return None;
-        }
-        let start = self.at;
-        let is_plain = self.string()?;
-        let name = Name {
-            text: span(start + 1, self.at - 1),
-            has_escapes: !is_plain,
+        let start = at;
+        let node = nodes.len() as u32;
+        let opening = byte(bytes, start);
+        at = match opening {
+            b'"' => string_end(bytes, start)?.0,
+            b'-' | b'0'..=b'9' => number_end(bytes, start)?,
+            b'{' | b'[' => start + 1,
+            b't' => word_end(bytes, start, b"true")?,
+            b'f' => word_end(bytes, start, b"false")?,
+            b'n' => word_end(bytes, start, b"null")?,
+            _ => return None,
         };
-        self.skip_space();
-        if self.byte() != b':' {
-            return None;
+        if nodes.len() == nodes.capacity() {
+            *excess = make_room(nodes, nodes_max);
+            if excess.is_some() {
+                return None;
+            }
         }
-        self.at += 1;
-        self.skip_space();
-        Some(name)
-    }
-
-    /// Passes a text; returns whether it has no escapes.
-    fn string(&mut self) -> Option<bool> {
-        self.at += 1;
-        let mut is_plain = true;
+        nodes.push(Node {
+            name,
+            text: span(start, at),
+            next: node + 1,
+        });
+        if let b'{' | b'[' = opening {
+            at = skip_space(bytes, at);
+            // The closing character is two behind the opening one.
+            if byte(bytes, at) == opening + 2 {
+                at += 1;
+                nodes[node as usize].text.end = at as u32;
+            } else if depth == DEPTH_MAX {
+                *excess = Some(Excess {
+                    what: "objects and arrays inside each other",
+                    most: DEPTH_MAX,
+                });
+                return None;
+            } else {
+                nodes[node as usize].next = open;
+                (open, is_object, depth) = (node, opening == b'{', depth + 1);
+                continue 'value;
+            }
+        }
         loop {
-            self.at = special_from(self.bytes, self.at);
-            match self.byte() {
-                b'"' => {
-                    self.at += 1;
-                    return Some(is_plain);
+            at = skip_space(bytes, at);
+            if open == NOWHERE {
+                return (at == bytes.len()).then_some(());
+            }
+            match (byte(bytes, at), is_object) {
+                (b',', _) => {
+                    at = skip_space(bytes, at + 1);
+                    continue 'value;
                 }
-                b'\\' => {
-                    is_plain = false;
-                    self.at += 1;
-                    self.escape()?;
+                (b'}', true) | (b']', false) => {
+                    at += 1;
+                    let next = nodes.len() as u32;
+                    let closed = &mut nodes[open as usize];
+                    closed.text.end = at as u32;
+                    open = std::mem::replace(&mut closed.next, next);
+                    depth -= 1;
+                    // A byte of a document is there for each node.
+                    let around = nodes.get(open as usize);
+                    is_object =
+                        around.is_some_and(|node| byte(bytes, node.text.start as usize) == b'{');
                 }
                 _ => return None,
             }
         }
     }
+}
 
-    fn escape(&mut self) -> Option<()> {
-        match self.byte() {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
-                let digits = self.bytes.get(self.at + 1..self.at + 5)?;
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return None;
-                }
-                self.at += 5;
-            }
+/// Makes room for as many nodes again, up to those that the text may have. What is kept of earlier texts is no more
+/// than any may have, so a text is taken or refused whatever was read before it.
+#[cold]
+fn make_room(nodes: &mut Vec<Node>, nodes_max: usize) -> Option<Excess> {
+    const FIRST: usize = 64;
+    let left = nodes_max.saturating_sub(nodes.len());
+    if left == 0 {
+        return Some(Excess {
+            what: "values in a text of its length",
+            most: nodes_max,
+        });
+    }
+    nodes.reserve_exact(nodes.len().max(FIRST).min(left));
+    None
+}
+
+/// The lowest bit of each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+
+/// Returns the byte at a place; at the end one that is in no JSON.
+#[inline]
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline]
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(byte(bytes, at), b' ' | b'\n' | b'\t' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+/// Passes a text; says whether it has escapes.
+#[inline]
+fn string_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    if byte(bytes, start) != b'"' {
+        return None;
+    }
+    let at = special_from(bytes, start + 1);
+    if byte(bytes, at) == b'"' {
+        return Some((at + 1, false));
+    }
+    Some((escaped_string_end(bytes, at)?, true))
+}
+
+/// Passes the rest of a text from its first backslash on.
+#[cold]
+fn escaped_string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match byte(bytes, at) {
+            b'"' => return Some(at + 1),
+            b'\\' => at = special_from(bytes, escape_end(bytes, at + 1)?),
             _ => return None,
         }
-        Some(())
     }
+}
 
-    fn number(&mut self) -> Option<()> {
-        if self.byte() == b'-' {
-            self.at += 1;
+fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match byte(bytes, at) {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
+        b'u' => {
+            let digits = bytes.get(at + 1..at + 5)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 5)
         }
-        if self.byte() == b'0' {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.byte() == b'.' {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.byte(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.byte(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Some(())
+        _ => None,
     }
+}
 
-    /// Passes digits, at least one.
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.byte().is_ascii_digit() {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
+/// Passes a number.
+#[inline]
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let start = start + usize::from(byte(bytes, start) == b'-');
+    short_number_end(bytes, start).or_else(|| long_number_end(bytes, start))
+}
+
+/// Passes a number of which the byte behind it is among the next eight, as with most; none where it is another, or has an
+/// exponent, or where there may be a fault.
+#[inline]
+fn short_number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let chunk = bytes.get(start..)?.first_chunk::<8>()?;
+    let mut others = no_digits(*chunk);
+    let mut length = others.trailing_zeros() as usize / 8;
+    let mut behind = *chunk.get(length)?;
+    if length == 0 || (length > 1 && chunk[0] == b'0') {
+        return None;
     }
-
-    fn word(&mut self, word: &[u8], name: Name) -> Option<()> {
-        let start = self.at;
-        if !self.bytes[start..].starts_with(word) {
+    if behind == b'.' {
+        others &= others - 1;
+        let point = length;
+        length = others.trailing_zeros() as usize / 8;
+        behind = *chunk.get(length)?;
+        if length == point + 1 {
             return None;
         }
-        self.at += word.len();
-        self.add(name, start)
     }
+    (!matches!(behind, b'e' | b'E')).then_some(start + length)
+}
+
+fn long_number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = match byte(bytes, start) {
+        b'0' => start + 1,
+        _ => digits_end(bytes, start)?,
+    };
+    if byte(bytes, at) == b'.' {
+        at = digits_end(bytes, at + 1)?;
+    }
+    if matches!(byte(bytes, at), b'e' | b'E') {
+        at += 1;
+        at += usize::from(matches!(byte(bytes, at), b'+' | b'-'));
+        at = digits_end(bytes, at)?;
+    }
+    Some(at)
+}
+
+/// Passes digits, at least one.
+fn digits_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let others = no_digits(*chunk);
+        if others != 0 {
+            at += others.trailing_zeros() as usize / 8;
+            return (at > start).then_some(at);
+        }
+        at += 8;
+    }
+    while byte(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    (at > start).then_some(at)
+}
+
+/// Returns the highest bit of each byte that is no digit.
+#[inline]
+fn no_digits(chunk: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'0'));
+    let above_nine = (word & (ONES * 0x7f)) + ONES * (0x7f - 9);
+    (above_nine | word) & (ONES << 7)
+}
+
+fn word_end(bytes: &[u8], start: usize, word: &[u8]) -> Option<usize> {
+    let rest = bytes.get(start..)?;
+    rest.starts_with(word).then_some(start + word.len())
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -445,16 +437,16 @@ fn span(start: usize, end: usize) -> Span {
 }
 
 /// Returns the place of the first quote, backslash or control character from `at` on, else the end.
+#[inline]
 fn special_from(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
     // Eight bytes at once (Mycroft): the lowest bit found is right, those above it need not be.
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
-        let found = (control | quote | backslash) & (ONES << 7);
+        let control = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        // The highest bit of a byte of ours is that of the text.
+        let found = (control | quote | backslash) & !word & (ONES << 7);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
+use meetnet_model::rows::LongColumns;
 use meetnet_model::source::{
     Calibration, Constant, DeviceDeclaration, MapEntry, SourceDeclaration, TimeIs,
 };
@@ -13,9 +14,7 @@ use meetnet_model::source::{
 use crate::error::SetupProblem;
 use crate::fields::WantedPlaces;
 use crate::mapping::steps::{Steps, Target};
-use crate::mapping::{
-    ConstantCell, ConstantValue, LongColumns, LongValue, Mapping, Origin, WideCell, WideRow,
-};
+use crate::mapping::{ConstantCell, ConstantValue, LongValue, Mapping, Origin, WideCell, WideRow};
 use crate::sentinels::Sentinels;
 use crate::validity::Validity;
 
@@ -55,6 +54,17 @@ fn optional_column(
     declared
         .then(|| filled_column(dataset, column, column_type))
         .transpose()
+}
+
+/// Returns the columns that every long dataset has.
+pub(crate) fn long_columns(dataset: &DatasetDeclaration) -> Result<LongColumns, SetupProblem> {
+    Ok(LongColumns::new(
+        filled_column(dataset, "sensor_id", ColumnType::Text)?,
+        filled_column(dataset, "property", ColumnType::Text)?,
+        filled_column(dataset, "time", ColumnType::Timestamp)?,
+        filled_column(dataset, "value", ColumnType::Float)?,
+        optional_column(dataset, "interval_s", ColumnType::Int)?,
+    ))
 }
 
 /// A fault of a mapping: the position of the entry, where it is one entry's, and the fault.
@@ -155,6 +165,7 @@ impl Mapping {
             valid: valid.transpose().map_err(of_source)?,
             values: Vec::new(),
             rows: Vec::new(),
+            by_field: Vec::new(),
         };
         for (position, entry) in &plan.entries {
             mapping
@@ -274,16 +285,9 @@ impl Mapping {
             value.origins.push(origin);
             return Ok(());
         }
-        let columns = LongColumns {
-            sensor_id: filled_column(dataset, "sensor_id", ColumnType::Text)?,
-            property: filled_column(dataset, "property", ColumnType::Text)?,
-            time: filled_column(dataset, "time", ColumnType::Timestamp)?,
-            value: filled_column(dataset, "value", ColumnType::Float)?,
-            interval_s: optional_column(dataset, "interval_s", ColumnType::Int)?,
-        };
         self.values.push(LongValue {
             dataset: number,
-            columns,
+            columns: long_columns(dataset)?,
             property: name.as_str().into(),
             origins: vec![origin],
         });

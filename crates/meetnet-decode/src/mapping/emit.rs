@@ -2,10 +2,10 @@
 
 use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::rows::RowsBuilder;
+use meetnet_model::rows::{LongRow, LongSeries, RowsBuilder};
 use meetnet_model::time::parse_rfc3339;
 
-use crate::fields::{Fields, Raw};
+use crate::fields::{Fields, Raw, Slot};
 use crate::group::Output;
 use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
@@ -50,17 +50,9 @@ impl Emitted {
 }
 
 impl Observation<'_> {
+    #[inline(always)]
     fn number(&self, origin: &Origin) -> Reading<f64> {
-        let raw = self.fields.raw(origin.slot);
-        match read::number(raw) {
-            Reading::Value(value) if origin.sentinels.has(value) => Reading::Missing,
-            Reading::Value(value) => match origin.converted(value, &self.stated) {
-                Ok(value) => Reading::Value(value),
-                Err(UnitFault { .. }) => Reading::Wrong,
-            },
-            Reading::Wrong if origin.is_text_sentinel(raw) => Reading::Missing,
-            other => other,
-        }
+        origin.number(&self.fields, &self.stated)
     }
 
     fn reject_invalid(&self, origin: &Origin, valid: &Validity, output: &mut Output) {
@@ -68,6 +60,7 @@ impl Observation<'_> {
         output.reject(RejectReason::NotValid, valid.fault(&what), self.excerpt);
     }
 
+    #[cold]
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
         let name = &origin.name;
         // Said here and not where it was found: only rejects need it.
@@ -89,6 +82,20 @@ impl Origin {
     /// Returns what says of a value that a message has that it is no reading; none where it is one, or nothing is asked.
     fn invalid(&self, fields: &Fields<'_, '_>) -> Option<&Validity> {
         self.valid.as_ref().filter(|valid| !valid.holds(fields))
+    }
+
+    /// Reads the canonical value of a message.
+    #[inline(always)]
+    fn number(&self, fields: &Fields<'_, '_>, stated: &Stated<'_>) -> Reading<f64> {
+        match read::number_at(fields, self.slot) {
+            Reading::Value(value) if self.sentinels.has(value) => Reading::Missing,
+            Reading::Value(value) => match self.converted(value, stated) {
+                Ok(value) => Reading::Value(value),
+                Err(UnitFault { .. }) => Reading::Wrong,
+            },
+            Reading::Wrong if self.is_text_sentinel(fields.raw(self.slot)) => Reading::Missing,
+            other => other,
+        }
     }
 
     /// Returns true where a value that is not of the wanted kind is one of the texts that mean "no value".
@@ -130,6 +137,29 @@ impl Mapping {
         emitted
     }
 
+    /// Does the same for a message that has no field but the one in slot `field`: of a hundred properties of a source
+    /// it is one, and the others need not be looked for.
+    pub(crate) fn emit_field(
+        &self,
+        observation: &Observation<'_>,
+        field: Slot,
+        floats: &mut Vec<f64>,
+        output: &mut Output,
+    ) -> Emitted {
+        let numbers = self.by_field.get(usize::from(field.0));
+        let Some(numbers) = numbers.filter(|_| self.valid.is_none()) else {
+            return self.emit(observation, floats, output);
+        };
+        let mut emitted = Emitted::default();
+        for number in numbers {
+            self.values[*number].emit(observation, output, &mut emitted);
+        }
+        for row in &self.rows {
+            row.emit(observation, floats, output, &mut emitted);
+        }
+        emitted
+    }
+
     /// Makes the reject of a message without any of the mapped values, which it calls `what`.
     pub(crate) fn reject_nothing(&self, what: &str, excerpt: &str, output: &mut Output) {
         output.reject(
@@ -137,6 +167,58 @@ impl Mapping {
             format_args!("{what} has no value at {}", self.wanted()),
             excerpt,
         );
+    }
+}
+
+/// One property of a sensor whose messages have nothing else, so that their rows differ by time and value only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series<'m> {
+    value: &'m LongValue,
+    origin: &'m Origin,
+}
+
+impl Mapping {
+    /// Returns the series that messages with the one field in slot `field` belong to, where they are of one.
+    pub(crate) fn series(&self, field: Slot, output: &Output) -> Option<Series<'_>> {
+        let [number] = self.by_field.get(usize::from(field.0))?[..] else {
+            return None;
+        };
+        let value = &self.values[number];
+        let [origin] = &value.origins[..] else {
+            return None;
+        };
+        if self.valid.is_some() || origin.valid.is_some() || !self.rows.is_empty() {
+            return None;
+        }
+        let takes_series = output.takes_series(value.dataset, &value.columns);
+        takes_series.then_some(Series { value, origin })
+    }
+}
+
+impl Series<'_> {
+    /// Returns the point that a message with a time of its own is; none where it is another row, or no row.
+    #[inline]
+    pub(crate) fn point(&self, fields: &Fields<'_, '_>, time: i64) -> Option<(i64, f64)> {
+        match self.origin.number(fields, &Stated::default()) {
+            Reading::Value(value) if value.is_finite() && !self.origin.ends => Some((time, value)),
+            _ => None,
+        }
+    }
+
+    /// Makes rows of points.
+    pub(crate) fn emit(&self, sensor_id: &str, points: &mut Vec<(i64, f64)>, output: &mut Output) {
+        let LongValue {
+            dataset,
+            columns,
+            property,
+            ..
+        } = self.value;
+        let series = LongSeries {
+            sensor_id,
+            property,
+            interval_s: self.origin.interval_s,
+        };
+        output.push_series(*dataset, columns, &series, points);
     }
 }
 
@@ -159,20 +241,20 @@ impl LongValue {
                     continue;
                 }
             };
-            let row = output.draft(self.dataset);
-            row.set_text(self.columns.sensor_id, observation.sensor_id);
-            row.set_text(self.columns.property, &self.property);
             let interval_s = observation.stated.interval_s.or(origin.interval_s);
             // An interval that the message states has its start as the message's time, whatever the map says.
             let ends = origin.ends && observation.stated.interval_s.is_none();
             let before_s = if ends { interval_s } else { None };
             let start = observation.time.before(before_s.unwrap_or(0));
-            start.set(self.columns.time, row);
-            row.set_float(self.columns.value, value);
-            if let (Some(column), Some(interval_s)) = (self.columns.interval_s, interval_s) {
-                row.set_int(column, interval_s);
-            }
-            emitted.count(output.finish_row(self.dataset, observation.excerpt));
+            let row = LongRow {
+                sensor_id: observation.sensor_id,
+                property: &self.property,
+                time: start.micros(),
+                is_receive_time: matches!(start, ObservedAt::Received(_)),
+                value,
+                interval_s,
+            };
+            emitted.count(output.push_long(self.dataset, &self.columns, &row, observation.excerpt));
             return;
         }
     }

@@ -85,11 +85,21 @@ impl Mapping {
 
 impl Origin {
     /// Makes the canonical value, from the unit that the message states where it states one.
+    #[inline(always)]
     pub(super) fn converted(&self, value: f64, stated: &Stated<'_>) -> Result<f64, UnitFault<'_>> {
+        match (stated.units, &self.stated) {
+            (Some(said), Some(units)) => self.converted_from(said, units, value),
+            _ => Ok(self.steps.apply(value)),
+        }
+    }
+
+    fn converted_from<'a>(
+        &'a self,
+        said: Units<'_>,
+        units: &'a StatedUnits,
+        value: f64,
+    ) -> Result<f64, UnitFault<'a>> {
         let declared = || self.steps.apply(value);
-        let (Some(said), Some(units)) = (stated.units, &self.stated) else {
-            return Ok(declared());
-        };
         let fault = UnitFault {
             canonical: &units.canonical,
         };

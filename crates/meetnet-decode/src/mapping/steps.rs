@@ -25,6 +25,8 @@ pub(super) struct Steps {
     pub(super) calibration: Conversion,
     /// The gas that the property is, for units that a message states.
     pub(super) gas: Option<Gas>,
+    /// Whether values in the declared unit stay as they are.
+    is_identity: bool,
 }
 
 impl Steps {
@@ -34,6 +36,7 @@ impl Steps {
         unit: Conversion::IDENTITY,
         calibration: Conversion::IDENTITY,
         gas: None,
+        is_identity: true,
     };
 
     /// Returns the steps that an entry declares.
@@ -60,30 +63,37 @@ impl Steps {
                 return Err(SetupProblem::UnitNotWanted(column));
             }
         };
+        let scale = linear(entry.scale.unwrap_or(1.0), entry.offset.unwrap_or(0.0))?;
+        let calibration = match target.calibration {
+            Some(Calibration { scale, offset }) => linear(scale, offset)?,
+            None => Conversion::IDENTITY,
+        };
+        let steps = [scale, unit, calibration];
         Ok(Self {
-            scale: linear(entry.scale.unwrap_or(1.0), entry.offset.unwrap_or(0.0))?,
+            scale,
             unit,
-            calibration: match target.calibration {
-                Some(Calibration { scale, offset }) => linear(scale, offset)?,
-                None => Conversion::IDENTITY,
-            },
+            calibration,
             gas,
+            is_identity: steps.into_iter().all(Conversion::is_identity),
         })
     }
 
     /// Returns true where values stay as they are.
     pub(super) fn is_identity(&self) -> bool {
-        [self.scale, self.unit, self.calibration]
-            .iter()
-            .all(|step| step.is_identity())
+        self.is_identity
     }
 
     /// Returns the canonical value of one in the declared unit.
+    #[inline]
     pub(super) fn apply(&self, value: f64) -> f64 {
+        if self.is_identity {
+            return value;
+        }
         self.apply_from(self.unit, value)
     }
 
     /// Returns the canonical value of one in a unit that `unit` converts.
+    #[inline]
     pub(super) fn apply_from(&self, unit: Conversion, value: f64) -> f64 {
         self.calibration.apply(unit.apply(self.scale.apply(value)))
     }

@@ -78,6 +78,15 @@ impl<'a> Walk<'a> {
             return Ok(true);
         };
         self.report.counts.segments += 1;
+        // A daemon may have been creating it when the segments were listed.
+        let again;
+        let header = match header {
+            ReadHeader::Damaged => {
+                again = open.header().context("read", &self.place.dir)?;
+                &again
+            }
+            header => header,
+        };
         match header {
             ReadHeader::Newer(version) => {
                 self.report_newer(&open, *version);

@@ -213,10 +213,16 @@ impl Shared {
         (last, catalog.durable.1)
     }
 
+    /// Changes the newest segment after a sync. Whoever reads what it holds from now on finds the durable end behind it.
     pub(crate) fn update_newest(&self, change: impl FnOnce(&mut Segment)) {
         let mut catalog = locked(&self.catalog);
-        if let Some(mut newest) = catalog.segments.last_entry() {
-            change(newest.get_mut());
+        let end = catalog.segments.last_entry().map(|mut newest| {
+            let newest = newest.get_mut();
+            change(newest);
+            (newest.last, newest.last_recorded_at)
+        });
+        if let Some(end) = end {
+            catalog.durable = catalog.durable.max(end);
         }
         self.count_stored(&catalog);
     }
@@ -224,6 +230,8 @@ impl Shared {
     /// Adds a segment, or puts what has been written again in its place; readers that are in it start over.
     pub(crate) fn put_segment(&self, segment: Segment) {
         let mut catalog = locked(&self.catalog);
+        let end = (segment.last, segment.last_recorded_at);
+        catalog.durable = catalog.durable.max(end);
         catalog.segments.insert(segment.name.number, segment);
         self.count_stored(&catalog);
     }

@@ -53,6 +53,8 @@ const MAKERS: [&str; 24] = [
     "24e124", "24a160", "3c6105", "54ef44", "58a0cb", "5ccf7f", "60019f", "647fda", "70b3d5",
     "8cf957", "a4cf12", "a81758", "a84041", "ac1f09", "ecfabc",
 ];
+/// What the log of a table has before the hash of a file that was imported.
+const IMPORT: &str = "meetnet/import/";
 /// Blanks and commas between two things that belong together.
 const GAP_BYTES_MAX: usize = 64;
 /// Decimal places that make two numbers side by side a place.
@@ -291,7 +293,7 @@ fn bare_hex(before: &str, text: &str) -> Option<Look> {
         // 24 digits are public ids of openSenseMap, 40 and 64 are hashes of content.
         length => (
             PersonalKind::Passkey,
-            length == 32 && is_mixed && !is_file_name(digits),
+            length == 32 && is_mixed && !is_file_name(digits) && !before.ends_with(IMPORT),
         ),
     };
     is_id.then_some(Look {

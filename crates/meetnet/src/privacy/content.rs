@@ -171,7 +171,8 @@ fn walk(value: &Value, place: &mut String, name: &str, places: &mut Places<'_>) 
         }
         Value::String(text) => places.at(place, name).text(text),
         Value::Array(values) => {
-            let is_point = !values.is_empty() && values.iter().all(Value::is_number);
+            // A point, with or without its height, or the corners of a box; more numbers are a histogram.
+            let is_point = (2..=4).contains(&values.len()) && values.iter().all(Value::is_number);
             if is_point {
                 // Of a pair only both numbers say that it is a place.
                 return places.at(place, name).text(&value.to_string());

@@ -52,6 +52,19 @@ fn each_kind_of_file_is_searched_by_its_places() {
             ("properties.token", Token, 1),
         ],
     );
+    // The hash of an imported file in the log of a table; a key of that length anywhere else is one.
+    check(
+        "00000000000000000001.json",
+        "{\"txn\":{\"appId\":\"meetnet/import/0123456789abcdef0123456789abcdef\",\"version\":1}}\n\
+         {\"txn\":{\"appId\":\"other/0123456789abcdef0123456789abcdef\",\"version\":1}}\n",
+        &[("txn.appId", Passkey, 1)],
+    );
+    // A histogram of speeds is no place, a pair is.
+    check(
+        "counts.json",
+        r#"{"speed_hist":[0.0,14.28571,42.85714,28.57143,14.28571],"at":[50.87981,4.70052]}"#,
+        &[("at", Coordinates, 1)],
+    );
     check(
         "road.geojson",
         r#"{"type":"LineString","coordinates":[[4.70052,50.88012],[4.70064,50.88013]]}"#,

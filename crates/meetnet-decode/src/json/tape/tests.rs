@@ -212,8 +212,7 @@ fn a_text_of_nothing_but_values_takes_no_room_for_all_of_them() {
     ] {
         let error = tape.read(&text).map(Value::text).unwrap_err().to_string();
         assert!(error.contains(excess), "{error}");
-        let bytes =
-            tape.nodes.capacity() * size_of::<Node>() + tape.open.capacity() * size_of::<Open>();
+        let bytes = tape.nodes.capacity() * size_of::<Node>();
         assert!(bytes < 8 * BYTES, "{bytes} bytes for {text:.20}…");
     }
     // Whatever was read before: the same texts are taken.
