@@ -280,7 +280,10 @@ impl Runner {
                 let _ = reply.send(self.reflag(&flags)?);
             }
             Command::CommitAll(reply) => {
-                let _ = reply.send(self.commit_all()?);
+                let committed = self.commit_all()?;
+                // The loop does so behind commits that it has begun itself, and where such commands come fast there are none.
+                self.checkpoint();
+                let _ = reply.send(committed);
             }
             Command::Upkeep(request, reply) => {
                 let before = self.tended();
