@@ -51,7 +51,9 @@ pub const ABOUT_STATION: &str = "station";
 #[derive(Debug)]
 pub struct Decoders {
     declarations: Arc<Declarations>,
-    sources: HashMap<Box<str>, Source>,
+    sources: Vec<(Box<str>, Source)>,
+    /// By id, their positions in `sources`.
+    by_id: HashMap<Box<str>, usize>,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Decoders {
         declarations: &Arc<Declarations>,
         key: &PrivacyKey,
     ) -> Result<Self, DecodeSetupError> {
-        let mut sources = HashMap::with_capacity(declarations.sources.len());
+        let mut sources: Vec<(Box<str>, Source)> = Vec::with_capacity(declarations.sources.len());
         for source in declarations.sources.values() {
             let hidden = source_with_pseudonyms(source, key);
             let source = hidden.as_ref().unwrap_or(source);
@@ -107,10 +109,12 @@ impl Decoders {
                 lenient: source.lenient,
                 format,
             };
-            sources.insert(source.id.as_str().into(), decoder);
+            sources.push((source.id.as_str().into(), decoder));
         }
+        let by_id = sources.iter().enumerate();
         Ok(Self {
             declarations: Arc::clone(declarations),
+            by_id: by_id.map(|(at, (id, _))| (id.clone(), at)).collect(),
             sources,
         })
     }
@@ -142,11 +146,29 @@ impl Decoders {
         group.take()
     }
 
+    fn source(&self, id: &str) -> Option<&Source> {
+        let at = *self.by_id.get(id)?;
+        self.sources.get(at).map(|(_, source)| source)
+    }
+
+    /// Returns the source of an envelope; it is mostly that of the envelope before, whose position is `last`.
+    fn source_after(&self, id: &str, last: &mut usize) -> Option<&Source> {
+        match self.sources.get(*last) {
+            Some((known, source)) if **known == *id => Some(source),
+            _ => {
+                *last = *self.by_id.get(id)?;
+                self.sources.get(*last).map(|(_, source)| source)
+            }
+        }
+    }
+
     fn decode_begun(&self, envelope: &EnvelopeRef<'_>, group: &mut Group) {
         let mut reject = |reason, message: &dyn std::fmt::Display| {
             group.output.reject_bytes(reason, message, envelope.payload);
         };
-        let Some(source) = self.sources.get(envelope.source) else {
+        let last = &mut group.scratch.row.topics.source;
+        let source = self.source_after(envelope.source, last);
+        let Some(source) = source else {
             let message = "the source of the envelope is not declared; declare it again and replay its rejects";
             return reject(RejectReason::UnknownSource, &message);
         };

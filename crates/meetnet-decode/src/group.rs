@@ -12,7 +12,7 @@ use crate::corrections::Corrections;
 use crate::fields::{Span, TextValues};
 use crate::format::csv::CsvScratch;
 use crate::format::influx::LineKeys;
-use crate::identity::HardwareIds;
+use crate::identity::{HardwareIds, TopicIds};
 use crate::json::tape::Tape;
 use crate::json::walk::Wanted;
 use crate::stations::Places;
@@ -111,7 +111,7 @@ impl Group {
     }
 }
 
-/// Buffers of the decoders; what is in them counts for one envelope only, the hardware ids excepted.
+/// Buffers of the decoders; what is in them counts for one envelope only, the ids excepted that were met so far.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// Where the wanted values of a document stand.
@@ -151,6 +151,8 @@ pub(crate) struct RowScratch {
     pub(crate) time: String,
     /// HMAC ids met so far.
     pub(crate) hardware_ids: HardwareIds,
+    /// The ids of topics met so far.
+    pub(crate) topics: TopicIds,
 }
 
 /// Where decoders put rows and rejects.

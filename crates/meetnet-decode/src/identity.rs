@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{DECLARED_HARDWARE_ID, Place, SourceDeclaration, ValueRef};
 
@@ -21,6 +21,55 @@ const HARDWARE_IDS_CACHED_MAX: usize = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct HardwareIds {
     known: HashMap<Box<str>, Box<str>>,
+}
+
+/// Topics whose sensor id a group remembers; then it starts afresh.
+const TOPICS_CACHED_MAX: usize = 16_384;
+/// Bytes of a topic that is remembered.
+const TOPIC_BYTES_MAX: usize = 256;
+
+/// The sensor ids that a group has found in topics: a device speaks under one topic again and again.
+#[derive(Debug, Default)]
+pub(crate) struct TopicIds {
+    known: HashMap<TopicOf<Box<str>>, Box<str>>,
+    /// The source whose topics are looked for, by its position.
+    pub(crate) source: usize,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TopicOf<T> {
+    source: usize,
+    topic: T,
+}
+
+impl Equivalent<TopicOf<Box<str>>> for TopicOf<&str> {
+    fn equivalent(&self, known: &TopicOf<Box<str>>) -> bool {
+        self.source == known.source && *self.topic == *known.topic
+    }
+}
+
+impl TopicIds {
+    fn get(&self, topic: &str) -> Option<&str> {
+        let of = TopicOf {
+            source: self.source,
+            topic,
+        };
+        self.known.get(&of).map(|id| &**id)
+    }
+
+    fn insert(&mut self, topic: &str, id: &str) {
+        if topic.len() > TOPIC_BYTES_MAX {
+            return;
+        }
+        if self.known.len() >= TOPICS_CACHED_MAX {
+            self.known.clear();
+        }
+        let of = TopicOf {
+            source: self.source,
+            topic: topic.into(),
+        };
+        self.known.insert(of, id.into());
+    }
 }
 
 /// Why a message has no sensor id.
@@ -225,6 +274,29 @@ impl DeclaredId {
         } else {
             naming.plain(raw, id)
         }
+    }
+
+    /// Does the same where the topic alone gives the id, and remembers it.
+    pub(crate) fn resolve_remembering(
+        &self,
+        naming: &Naming,
+        topic: &str,
+        fields: &Fields<'_, '_>,
+        ids: &mut HardwareIds,
+        topics: &mut TopicIds,
+        id: &mut String,
+    ) -> Result<(), IdFault> {
+        if !matches!(self.origin, Origin::Template(_)) {
+            return self.resolve(naming, topic, fields, ids, id);
+        }
+        if let Some(known) = topics.get(topic) {
+            id.clear();
+            id.push_str(known);
+            return Ok(());
+        }
+        self.resolve(naming, topic, fields, ids, id)?;
+        topics.insert(topic, id);
+        Ok(())
     }
 
     /// Writes the sensor id that the topic alone gives into `id`; false where it takes more, or none.

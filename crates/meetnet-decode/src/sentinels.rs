@@ -25,7 +25,7 @@ impl Sentinels {
     /// Returns true where a number, as sent, is no value.
     #[inline]
     pub(crate) fn has(&self, number: f64) -> bool {
-        self.numbers.contains(&number)
+        !self.numbers.is_empty() && self.numbers.contains(&number)
     }
 
     /// Returns true where a text is no value.

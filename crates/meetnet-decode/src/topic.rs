@@ -198,9 +198,20 @@ impl TopicPattern {
                 return Some(());
             }
             let all = rest?;
+            if let Level::Literal(literal) = level {
+                // Before a slash that a topic begins with there is nothing, not even to compare.
+                let behind = match &**literal {
+                    "" => all,
+                    literal => all.strip_prefix(literal)?,
+                };
+                rest = match behind.strip_prefix('/') {
+                    None if !behind.is_empty() => return None,
+                    behind => behind,
+                };
+                continue;
+            }
             let (head, tail) = split_level(all);
             match level {
-                Level::Literal(literal) if **literal != *head => return None,
                 Level::Literal(_) | Level::Any | Level::AnyRest => {}
                 Level::Capture { prefix, suffix } => {
                     let text = match (&**prefix, &**suffix) {

@@ -184,7 +184,7 @@ impl RowsBuilder {
     /// Appends the draft as a row of the envelope at position `envelope` and starts the next draft.
     /// On error, names the first required column without a value (or with one of another type); nothing is appended.
     pub fn finish_row(&mut self, envelope: u32) -> Result<(), &str> {
-        match self.finish(envelope) {
+        match self.finish(envelope, 0) {
             None => Ok(()),
             Some(column) => {
                 self.discard_row();
@@ -193,9 +193,10 @@ impl RowsBuilder {
         }
     }
 
-    /// Does the same, but returns the position of the column, and keeps the draft.
+    /// Does the same, but returns the position of the column, and keeps the draft. The places of the first columns that are
+    /// in `taken` need not be filled.
     #[inline(always)]
-    fn finish(&mut self, envelope: u32) -> Option<usize> {
+    fn finish(&mut self, envelope: u32, taken: u64) -> Option<usize> {
         for (word, draft) in self.draft.iter().enumerate() {
             let bad = draft.required & !draft.set | draft.wrong;
             if bad != 0 {
@@ -203,7 +204,8 @@ impl RowsBuilder {
             }
         }
         for (word, draft) in self.draft.iter_mut().enumerate() {
-            each_column(word, draft.all & !draft.set, |column| {
+            let taken = if word == 0 { taken } else { 0 };
+            each_column(word, draft.all & !draft.set & !taken, |column| {
                 self.columns[column].fill();
             });
             draft.finish(1);

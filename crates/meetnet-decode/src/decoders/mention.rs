@@ -49,7 +49,7 @@ impl Decoders {
             id: String::new(),
             is_meant,
         };
-        if let Some(of) = self.sources.get(source) {
+        if let Some(of) = self.source(source) {
             return self.source_mentions(source, of, topic, texts, &mut search);
         }
         let mut sources = self.sources.iter();
@@ -60,7 +60,7 @@ impl Decoders {
     /// where the source is not declared.
     pub fn sensor_ids(&self, source: &str, name: &str) -> Vec<String> {
         let mut found = Vec::new();
-        if let Some(source) = self.sources.get(source) {
+        if let Some(source) = self.source(source) {
             let mut search = Search {
                 ids: HardwareIds::default(),
                 id: String::new(),

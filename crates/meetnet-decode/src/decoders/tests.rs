@@ -129,3 +129,61 @@ fn rows_say_whether_they_have_only_their_receive_time() {
     let telraam = r#"{"segment_id": 1, "date": "2026-06-01T11:00:00Z", "interval": "hourly", "uptime": 1, "car": 3}"#;
     check("format = 'telraam'", telraam, &[false]);
 }
+
+#[test]
+fn one_topic_of_two_sources_names_two_sensors() {
+    let of = |id: &str, template: &str| {
+        source(&format!(
+            "format = 'json'\nid = '{id}'\nnamespace = '{id}'\ntopics = ['t/{{device}}']\nsensor_id = '{template}'\n\
+             map = [ {{ dataset = 'heat', property = 'air_temperature', pointer = '/t' }} ]"
+        ))
+    };
+    let sources = [of("one", "{device}"), of("two", "x-{device}")];
+    let declarations = Arc::new(schemas::builtin().into_declarations(sources));
+    let decoders = Decoders::new(&declarations, &key()).unwrap();
+    let mut group = decoders.group();
+    // A topic that is too long to be remembered, too.
+    let long = format!("t/{}", "d".repeat(198));
+    let longer = format!("t/{}", "d".repeat(300));
+    let mut index = 0;
+    for _ in 0..2 {
+        for topic in ["t/a", "t/b", &long, &longer, "u/a"] {
+            for source in ["one", "two", "two", "one"] {
+                let mut envelope = envelope(topic, b"{\"t\": 1}");
+                envelope.source = source;
+                decoders.decode(index, &envelope, &mut group);
+                index += 1;
+            }
+        }
+    }
+    let decoded = group.take();
+    let sensors: Vec<String> = render(&decoded)
+        .lines()
+        .filter_map(|line| {
+            Some(
+                line.split_once("sensor_id=")?
+                    .1
+                    .split_once(' ')?
+                    .0
+                    .to_owned(),
+            )
+        })
+        .collect();
+    let of_topic = |device: &str| {
+        let (one, two) = (format!("one-{device}"), format!("two-x-{device}"));
+        [one.clone(), two.clone(), two, one]
+    };
+    let round: Vec<String> = ["a", "b", &"d".repeat(198)]
+        .into_iter()
+        .flat_map(of_topic)
+        .collect();
+    assert_eq!(sensors, [round.clone(), round].concat());
+    // An id of more than 200 bytes is none, and a topic that no pattern takes names none, again and again.
+    let reasons: Vec<_> = decoded.rejects.iter().map(|reject| reject.reason).collect();
+    let round = [
+        [RejectReason::WrongType; 4],
+        [RejectReason::UnknownTopic; 4],
+    ]
+    .concat();
+    assert_eq!(reasons, [round.clone(), round].concat());
+}

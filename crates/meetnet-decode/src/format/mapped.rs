@@ -297,11 +297,19 @@ impl Mapped {
         let RowScratch {
             sensor_id,
             hardware_ids,
+            topics,
             ..
         } = scratch;
         if let Some(declared) = &self.sensor_id {
             let topic = body.envelope.topic;
-            return declared.resolve(naming, topic, fields, hardware_ids, sensor_id);
+            return declared.resolve_remembering(
+                naming,
+                topic,
+                fields,
+                hardware_ids,
+                topics,
+                sensor_id,
+            );
         }
         match found()? {
             FoundId::Plain(raw) => naming.plain(&raw, sensor_id),

@@ -29,13 +29,13 @@ use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
 use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id};
-use crate::group::{Group, Output, Scratch};
+use crate::group::{Group, Output, RowScratch, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt, TimeFault};
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::walk::walk;
-use crate::mapping::{MappingFault, Stated, UnitCodes, Units};
+use crate::mapping::{MappingFault, Series, Stated, UnitCodes, Units};
 use crate::topic::TopicPattern;
 
 /// Unit codes of the SenML registries (RFC 8428, 8798) that measure what a property can be.
@@ -163,6 +163,8 @@ struct Named<'t, 'm> {
     own_name: Option<&'t str>,
     quantity: Quantity,
     sensor: Result<Sensor<'m>, IdFault>,
+    /// The series of its values, where they are of one.
+    series: Option<Series<'m>>,
 }
 
 /// Why a record is no observation.
@@ -295,6 +297,7 @@ impl SenmlDecoder {
             }
         }
         output.end_items();
+        end_series(named.as_ref(), &mut scratch.row, output);
         unmapped.reject(output);
         Ok(())
     }
@@ -325,7 +328,7 @@ impl SenmlDecoder {
         let fields = Fields::json(body.text, spans);
         if fields.has_any(&slots.base()) {
             base.take(slots, &self.seconds, &fields);
-            *named = None;
+            end_series(named.take().as_ref(), row, output);
         }
         if let Some(fault) = &base.fault {
             return Err(fault.clone());
@@ -346,7 +349,10 @@ impl SenmlDecoder {
         }
         let own_name = fields.source_text(slots.name);
         let Named {
-            quantity, sensor, ..
+            quantity,
+            sensor,
+            series,
+            ..
         } = match *named {
             Some(named) if named.own_name == own_name => named,
             _ => {
@@ -357,10 +363,14 @@ impl SenmlDecoder {
                 let (quantity, device) = self.quantity(name).unwrap_or_default();
                 let nothing = Fields::text("", &[]);
                 let found_id = || Ok(found_id(device));
+                end_series(named.take().as_ref(), row, output);
+                let sensor = self.mapped.sensor(body, &nothing, found_id, row);
+                let of_series = |sensor: Sensor<'m>| sensor.series(quantity.value?, output);
                 *named.insert(Named {
                     own_name,
                     quantity,
-                    sensor: self.mapped.sensor(body, &nothing, found_id, row),
+                    sensor,
+                    series: sensor.ok().and_then(of_series),
                 })
             }
         };
@@ -384,6 +394,15 @@ impl SenmlDecoder {
             };
             match sensor {
                 Ok(sensor) => {
+                    if let (Some(series), ObservedAt::Own(time)) = (&series, time)
+                        && Some(slot) == quantity.value
+                        && let Some(point) = series.point(&document.fields, time, stated.units)
+                    {
+                        row.points.push(point);
+                        return;
+                    }
+                    // Rows stay in the order of the records.
+                    end_series(named.as_ref(), row, output);
                     sensor.emit_field(document, time, stated, row, output);
                 }
                 Err(fault) => {
@@ -578,6 +597,18 @@ impl Slots {
             unknown: shape.want_unknown(|name| name.ends_with('_'))?,
             ..slots
         })
+    }
+}
+
+/// Makes rows of the points that wait for it.
+fn end_series(named: Option<&Named<'_, '_>>, row: &mut RowScratch, output: &mut Output) {
+    if let Some(Named {
+        sensor: Ok(sensor),
+        series: Some(series),
+        ..
+    }) = named
+    {
+        sensor.end_series(series, row, output);
     }
 }
 

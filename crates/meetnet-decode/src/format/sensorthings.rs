@@ -308,7 +308,7 @@ impl SensorThingsDecoder {
         let mut times = self.times.iter();
         let (slot, _) = times.find(|(slot, _)| fields.has(*slot))?;
         let time = self.reader.read_usual(fields.unquoted(*slot)?)?;
-        series.point(fields, body.check_time(time).ok()?)
+        series.point(fields, body.check_time(time).ok()?, None)
     }
 
     /// Returns the rows of a data array, if it is a list.

@@ -17,6 +17,8 @@ use crate::fields::Span;
 
 /// Nodes that there is room for in the next text: a body that has more is rare and must not hold its memory for good.
 const NODES_KEPT_MAX: usize = 1 << 18;
+/// Bytes of a text up to which it is kept.
+const TEXT_KEPT_MAX: usize = 1 << 16;
 /// Bytes of a text for each node that it may have beyond these.
 const NODE_BYTES_MIN: usize = 4;
 /// Objects and arrays inside each other.
@@ -26,6 +28,8 @@ const DEPTH_MAX: usize = 1 << 18;
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
+    /// The text that they stand in, where it is short: the next one has mostly the same names in the same places.
+    text: Vec<u8>,
 }
 
 /// One value.
@@ -48,6 +52,17 @@ impl Node {
         (!has_escapes).then_some(self.name)
     }
 
+    /// Returns what stands before the value of a member of `text`, from the quote before its name on, and the length of
+    /// the name; none where that is written with escapes.
+    #[inline]
+    fn label<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], usize)> {
+        let start = (self.name.start as usize).checked_sub(1)?;
+        let label = text.get(start..self.text.start as usize)?;
+        // Of a name with escapes, this is what stands before its quote: no name begins so.
+        let length = (self.name.end - self.name.start) as usize;
+        (label.first() == Some(&b'"')).then_some((label, length))
+    }
+
     /// Returns the name of a member of `text` that is written with escapes; none where it holds half a character.
     pub(super) fn escaped_name(&self, text: &str) -> Option<String> {
         serde_json::from_str(self.name.text(text)?).ok()
@@ -58,10 +73,15 @@ impl Tape {
     /// Reads a whole document.
     pub(crate) fn read<'t>(&'t mut self, text: &'t str) -> Result<Value<'t>, serde_json::Error> {
         self.give_back();
-        self.nodes.clear();
         let mut excess = None;
-        match read_document(text.as_bytes(), &mut self.nodes, &mut excess) {
-            Some(()) => Ok(Value {
+        let count = read_document(text.as_bytes(), self, &mut excess);
+        self.nodes.truncate(count.unwrap_or(0));
+        self.text.clear();
+        if text.len() <= TEXT_KEPT_MAX {
+            self.text.extend_from_slice(text.as_bytes());
+        }
+        match count {
+            Some(_) => Ok(Value {
                 text,
                 nodes: &self.nodes,
                 at: 0,
@@ -193,11 +213,19 @@ struct Excess {
 /// Stands for "within nothing" where the node of an object or array is named.
 const NOWHERE: u32 = u32::MAX;
 
-/// Reads a document; none where it is no JSON, or where there is an excess. While an object or array is open, its `next`
-/// is the node that it lies in.
+/// Reads a document and returns the number of its nodes; none where it is no JSON, or where there is an excess. While an
+/// object or array is open, its `next` is the node that it lies in.
+///
+/// The nodes of the text before are overwritten one by one, so that where a member comes, the name that came there before
+/// is still known. Messages of a source are much alike, and to compare a name costs less than to look for its end.
 ///
 /// A function that passes something takes its place and returns the place behind it, none where it is not there.
-fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess>) -> Option<()> {
+fn read_document(bytes: &[u8], tape: &mut Tape, excess: &mut Option<Excess>) -> Option<usize> {
+    let Tape {
+        nodes,
+        text: before,
+    } = tape;
+    let mut count = 0;
     let nodes_max = NODES_KEPT_MAX + bytes.len() / NODE_BYTES_MIN;
     // The innermost object or array that is open, and how many are.
     let (mut open, mut is_object, mut depth) = (NOWHERE, false, 0);
@@ -205,17 +233,15 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess
     'value: loop {
         let mut name = Span::default();
         if is_object {
-            let (end, has_escapes) = string_end(bytes, at)?;
-            let quotes = usize::from(!has_escapes);
-            name = span(at + quotes, end - quotes);
-            at = skip_space(bytes, end);
-            if byte(bytes, at) != b':' {
-                return None;
-            }
-            at = skip_space(bytes, at + 1);
+            let known = nodes.get(count).and_then(|node| node.label(before));
+            (name, at) = match known {
+                Some((label, length)) if is_at(bytes, at, label) => {
+                    (span(at + 1, at + 1 + length), at + label.len())
+                }
+                _ => name_of_value(bytes, at)?,
+            };
         }
         let start = at;
-        let node = nodes.len() as u32;
         let opening = byte(bytes, start);
         at = match opening {
             b'"' => string_end(bytes, start)?.0,
@@ -226,23 +252,30 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess
             b'n' => word_end(bytes, start, b"null")?,
             _ => return None,
         };
-        if nodes.len() == nodes.capacity() {
-            *excess = make_room(nodes, nodes_max);
-            if excess.is_some() {
-                return None;
-            }
-        }
-        nodes.push(Node {
+        let node = Node {
             name,
             text: span(start, at),
-            next: node + 1,
-        });
+            next: count as u32 + 1,
+        };
+        match nodes.get_mut(count) {
+            Some(before) => *before = node,
+            None => {
+                if count == nodes.capacity() {
+                    *excess = make_room(nodes, nodes_max);
+                    if excess.is_some() {
+                        return None;
+                    }
+                }
+                nodes.push(node);
+            }
+        }
+        count += 1;
         if let b'{' | b'[' = opening {
             at = skip_space(bytes, at);
             // The closing character is two behind the opening one.
             if byte(bytes, at) == opening + 2 {
                 at += 1;
-                nodes[node as usize].text.end = at as u32;
+                nodes[count - 1].text.end = at as u32;
             } else if depth == DEPTH_MAX {
                 *excess = Some(Excess {
                     what: "objects and arrays inside each other",
@@ -250,15 +283,15 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess
                 });
                 return None;
             } else {
-                nodes[node as usize].next = open;
-                (open, is_object, depth) = (node, opening == b'{', depth + 1);
+                nodes[count - 1].next = open;
+                (open, is_object, depth) = (count as u32 - 1, opening == b'{', depth + 1);
                 continue 'value;
             }
         }
         loop {
             at = skip_space(bytes, at);
             if open == NOWHERE {
-                return (at == bytes.len()).then_some(());
+                return (at == bytes.len()).then_some(count);
             }
             match (byte(bytes, at), is_object) {
                 (b',', _) => {
@@ -267,12 +300,12 @@ fn read_document(bytes: &[u8], nodes: &mut Vec<Node>, excess: &mut Option<Excess
                 }
                 (b'}', true) | (b']', false) => {
                     at += 1;
-                    let next = nodes.len() as u32;
+                    let next = count as u32;
                     let closed = &mut nodes[open as usize];
                     closed.text.end = at as u32;
                     open = std::mem::replace(&mut closed.next, next);
                     depth -= 1;
-                    // A byte of a document is there for each node.
+                    // None is open where the number is that of no node.
                     let around = nodes.get(open as usize);
                     is_object =
                         around.is_some_and(|node| byte(bytes, node.text.start as usize) == b'{');
@@ -314,6 +347,34 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// Reads the name and the colon before a value; returns the place of the value, too.
+#[inline]
+fn name_of_value(bytes: &[u8], at: usize) -> Option<(Span, usize)> {
+    let (end, has_escapes) = string_end(bytes, at)?;
+    let quotes = usize::from(!has_escapes);
+    let name = span(at + quotes, end - quotes);
+    let colon = skip_space(bytes, end);
+    (byte(bytes, colon) == b':').then(|| (name, skip_space(bytes, colon + 1)))
+}
+
+/// Returns true where `label` stands at a place. Labels are short, so they are compared by their two ends, which overlap
+/// or meet: a call that compares memory costs more than all of it.
+#[inline]
+fn is_at(bytes: &[u8], at: usize, label: &[u8]) -> bool {
+    fn ends<const N: usize>(text: &[u8]) -> Option<([u8; N], [u8; N])> {
+        Some((*text.first_chunk()?, *text.last_chunk()?))
+    }
+    let Some(here) = bytes.get(at..at + label.len()) else {
+        return false;
+    };
+    match label.len() {
+        4..8 => ends::<4>(here) == ends(label),
+        8..16 => ends::<8>(here) == ends(label),
+        16..=32 => ends::<16>(here) == ends(label),
+        _ => here == label,
+    }
 }
 
 /// Passes a text; says whether it has escapes.
@@ -363,23 +424,23 @@ fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
 /// exponent, or where there may be a fault.
 #[inline]
 fn short_number_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let chunk = bytes.get(start..)?.first_chunk::<8>()?;
-    let mut others = no_digits(*chunk);
-    let mut length = others.trailing_zeros() as usize / 8;
-    let mut behind = *chunk.get(length)?;
-    if length == 0 || (length > 1 && chunk[0] == b'0') {
+    let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
+    let byte = |at: u32| (word >> (8 * at)) as u8;
+    let mut others = no_digits(word);
+    let mut length = others.trailing_zeros() / 8;
+    // A zero is followed by no digit.
+    if !(1..8).contains(&length) || (length > 1 && byte(0) == b'0') {
         return None;
     }
-    if behind == b'.' {
-        others &= others - 1;
+    if byte(length) == b'.' {
         let point = length;
-        length = others.trailing_zeros() as usize / 8;
-        behind = *chunk.get(length)?;
-        if length == point + 1 {
+        others &= others - 1;
+        length = others.trailing_zeros() / 8;
+        if length == 8 || length == point + 1 {
             return None;
         }
     }
-    (!matches!(behind, b'e' | b'E')).then_some(start + length)
+    (!matches!(byte(length), b'e' | b'E')).then_some(start + length as usize)
 }
 
 fn long_number_end(bytes: &[u8], start: usize) -> Option<usize> {
@@ -402,7 +463,7 @@ fn long_number_end(bytes: &[u8], start: usize) -> Option<usize> {
 fn digits_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let others = no_digits(*chunk);
+        let others = no_digits(u64::from_le_bytes(*chunk));
         if others != 0 {
             at += others.trailing_zeros() as usize / 8;
             return (at > start).then_some(at);
@@ -417,8 +478,8 @@ fn digits_end(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// Returns the highest bit of each byte that is no digit.
 #[inline]
-fn no_digits(chunk: [u8; 8]) -> u64 {
-    let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'0'));
+fn no_digits(word: u64) -> u64 {
+    let word = word ^ (ONES * u64::from(b'0'));
     let above_nine = (word & (ONES * 0x7f)) + ONES * (0x7f - 9);
     (above_nine | word) & (ONES << 7)
 }

@@ -353,3 +353,37 @@ fn a_member_that_nobody_wants_can_be_noted() {
     check(r#"{"\u0061": 1}"#, None);
     check("[1]", None);
 }
+
+/// Names that differ in one byte, in their length, or behind their first eight bytes only.
+#[test]
+fn a_member_is_found_by_its_whole_name() {
+    let whole = "temperature_of_the_air_and_of_the_soil";
+    let names: Vec<String> = (0..=whole.len())
+        .flat_map(|length| {
+            let name = &whole[..length];
+            let last = name
+                .strip_suffix(|_: char| true)
+                .map(|rest| format!("{rest}?"));
+            [Some(name.to_owned()), last]
+        })
+        .flatten()
+        .collect();
+    let (wanted, others): (Vec<_>, Vec<_>) =
+        names.iter().enumerate().partition(|(at, _)| at % 3 != 0);
+    let pointers: Vec<String> = wanted.iter().map(|(_, name)| format!("/{name}")).collect();
+    let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+    for (at, name) in wanted.iter().chain(&others) {
+        let body = format!("{{\"{name}\":1}}");
+        let found = found(&pointers, &body).unwrap();
+        let expect: Vec<_> = wanted
+            .iter()
+            .map(|(known, _)| (known == at).then_some("1"))
+            .collect();
+        assert_eq!(found, expect, "{name}");
+        // The same at the very end of the text, where no eight bytes are left to be read.
+        let mut shape = Shape::new();
+        shape.want_member(name).unwrap();
+        let child = shape.root().child(name.as_bytes(), Span::of(name, name));
+        assert_eq!(child.map(|child| &*child.name), Some(name.as_str()));
+    }
+}

@@ -11,7 +11,7 @@ use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
 use crate::mapping::stated::UnitFault;
 use crate::mapping::{
-    ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
+    ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, Units, WideCell, WideRow,
 };
 use crate::validity::Validity;
 
@@ -198,8 +198,17 @@ impl Mapping {
 impl Series<'_> {
     /// Returns the point that a message with a time of its own is; none where it is another row, or no row.
     #[inline]
-    pub(crate) fn point(&self, fields: &Fields<'_, '_>, time: i64) -> Option<(i64, f64)> {
-        match self.origin.number(fields, &Stated::default()) {
+    pub(crate) fn point(
+        &self,
+        fields: &Fields<'_, '_>,
+        time: i64,
+        units: Option<Units<'_>>,
+    ) -> Option<(i64, f64)> {
+        let stated = Stated {
+            interval_s: None,
+            units,
+        };
+        match self.origin.number(fields, &stated) {
             Reading::Value(value) if value.is_finite() && !self.origin.ends => Some((time, value)),
             _ => None,
         }

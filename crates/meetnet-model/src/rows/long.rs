@@ -13,7 +13,12 @@ pub struct LongColumns {
     interval_s: Option<usize>,
     /// A bit for each of them but the interval.
     bits: u64,
+    /// Whether they are the first columns, in the order in which the built-in datasets have them.
+    is_usual: bool,
 }
+
+/// The position of the interval in that order.
+const USUAL_INTERVAL: usize = 3;
 
 /// One row of a long dataset.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,8 @@ impl LongColumns {
             value,
             interval_s,
             bits: bits.into_iter().fold(0, |bits, bit| bits | bit),
+            is_usual: (sensor_id, property, time, interval_s, value)
+                == (0, 1, 2, Some(USUAL_INTERVAL), 4),
         }
     }
 }
@@ -96,7 +103,7 @@ impl RowsBuilder {
         row: &LongRow<'_>,
         envelope: u32,
     ) -> Result<(), &str> {
-        if self.set_long(columns, row).is_none() {
+        let taken = self.set_usual(columns, row).unwrap_or_else(|| {
             self.set_text(columns.sensor_id, row.sensor_id);
             self.set_text(columns.property, row.property);
             self.set_int(columns.time, row.time);
@@ -104,9 +111,10 @@ impl RowsBuilder {
             if let (Some(column), Some(interval_s)) = (columns.interval_s, row.interval_s) {
                 self.set_int(column, interval_s);
             }
-        }
+            0
+        });
         self.draft_is_timeless = row.is_receive_time;
-        match self.finish(envelope) {
+        match self.finish(envelope, taken) {
             None => Ok(()),
             Some(column) => {
                 self.discard_row();
@@ -179,58 +187,45 @@ impl RowsBuilder {
         self.timeless.resize(rows, false);
     }
 
-    /// Sets the values of a row where all columns are what those of long datasets are, and the draft is empty; none where
-    /// one is not, and then nothing is set.
+    /// Appends the values of a row where the columns stand in their usual order and the draft is empty; none where they do
+    /// not, and then nothing is appended. Returns the columns whose places are taken.
     #[inline(always)]
-    fn set_long(&mut self, columns: &LongColumns, row: &LongRow<'_>) -> Option<()> {
+    fn set_usual(&mut self, columns: &LongColumns, row: &LongRow<'_>) -> Option<u64> {
         let [draft] = &mut *self.draft else {
             return None;
         };
-        if draft.set | draft.wrong != 0 || !row.value.is_finite() {
-            return None;
-        }
-        let interval = columns.interval_s.zip(row.interval_s);
-        if let Some((column, _)) = interval
-            && !matches!(self.columns.get(column), Some(Values::Int(_)))
-        {
-            return None;
-        }
-        let at = [
-            columns.sensor_id,
-            columns.property,
-            columns.time,
-            columns.value,
-        ];
-        let Ok(
-            [
-                Values::Text {
-                    bytes: sensors,
-                    offsets: sensor_ends,
-                },
-                Values::Text {
-                    bytes: properties,
-                    offsets: property_ends,
-                },
-                Values::Timestamp(times),
-                Values::Float(values),
-            ],
-        ) = self.columns.get_disjoint_mut(at)
+        let [
+            Values::Text {
+                bytes: sensors,
+                offsets: sensor_ends,
+            },
+            Values::Text {
+                bytes: properties,
+                offsets: property_ends,
+            },
+            Values::Timestamp(times),
+            Values::Int(intervals),
+            Values::Float(values),
+            ..,
+        ] = &mut *self.columns
         else {
             return None;
         };
+        if !columns.is_usual || draft.set | draft.wrong != 0 || !row.value.is_finite() {
+            return None;
+        }
         sensors.extend_from_slice(row.sensor_id.as_bytes());
         sensor_ends.push(offset(sensors.len()));
         properties.extend_from_slice(row.property.as_bytes());
         property_ends.push(offset(properties.len()));
         times.push(row.time);
+        intervals.push(row.interval_s.unwrap_or_default());
         values.push(row.value);
         draft.set = columns.bits;
-        if let Some((column, interval_s)) = interval
-            && let Some(Values::Int(values)) = self.columns.get_mut(column)
-        {
-            values.push(interval_s);
-            draft.set |= bit(column);
+        let interval = bit(USUAL_INTERVAL);
+        if row.interval_s.is_some() {
+            draft.set |= interval;
         }
-        Some(())
+        Some(columns.bits | interval)
     }
 }

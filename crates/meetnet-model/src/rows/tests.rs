@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
@@ -166,4 +168,143 @@ fn rows_take_no_more_memory_than_they_need() {
     let many = bytes_of(&mut rows, 1000);
     assert!(many < 1000 * 64 + one, "{many} bytes for 1000 rows");
     assert_eq!(bytes_of(&mut rows, 1), one);
+}
+
+/// A row of `air`, as its values are set one by one.
+fn set_long(rows: &mut RowsBuilder, row: &LongRow<'_>, envelope: u32) {
+    rows.set_text(0, row.sensor_id);
+    rows.set_text(1, row.property);
+    if row.is_receive_time {
+        rows.set_receive_time(2, row.time);
+    } else {
+        rows.set_int(2, row.time);
+    }
+    if let Some(interval_s) = row.interval_s {
+        rows.set_int(3, interval_s);
+    }
+    rows.set_float(4, row.value);
+    rows.finish_row(envelope).unwrap();
+}
+
+proptest! {
+    /// Rows that are appended at once, alone or as a series, are those whose values are set one by one.
+    #[test]
+    fn long_rows_are_the_same_whichever_way_they_come(
+        parts in prop::collection::vec(
+            (
+                prop::sample::select(vec!["a", "station-1", "é", ""]),
+                prop::sample::select(vec!["pm2_5", "pm10"]),
+                prop::option::of(1_i64..4000),
+                any::<bool>(),
+                prop::collection::vec(
+                    (0_i64..9, prop::sample::select(vec![0.0, -1.5, 1e300, f64::NAN, f64::INFINITY])),
+                    0..5,
+                ),
+            ),
+            0..6,
+        ),
+        usual in any::<bool>(),
+    ) {
+        // The position of the interval in another order is not the usual one, but what it says is the same.
+        let columns = if usual {
+            LongColumns::new(0, 1, 2, 4, Some(3))
+        } else {
+            LongColumns::new(0, 1, 2, 4, None)
+        };
+        let (mut by_hand, mut at_once) = (builder("air"), builder("air"));
+        for (envelope, (sensor_id, property, interval_s, is_receive_time, points)) in (0..).zip(&parts) {
+            let series = LongSeries {
+                sensor_id,
+                property,
+                interval_s: interval_s.filter(|_| usual),
+            };
+            let mut waiting = Vec::new();
+            for (time, value) in points {
+                let row = LongRow {
+                    sensor_id,
+                    property,
+                    time: *time,
+                    is_receive_time: *is_receive_time,
+                    value: *value,
+                    interval_s: series.interval_s,
+                };
+                set_long(&mut by_hand, &row, envelope);
+                if value.is_finite() && !is_receive_time {
+                    waiting.push((*time, *value));
+                } else {
+                    at_once.push_series(&columns, &series, &waiting, envelope);
+                    waiting.clear();
+                    prop_assert_eq!(at_once.push_long(&columns, &row, envelope), Ok(()));
+                }
+            }
+            prop_assert!(at_once.takes_series(&columns));
+            at_once.push_series(&columns, &series, &waiting, envelope);
+        }
+        let (expect, found) = (by_hand.take(), at_once.take());
+        prop_assert_eq!(&found.batch, &expect.batch);
+        prop_assert_eq!(&found.envelopes, &expect.envelopes);
+        prop_assert_eq!(&found.timeless, &expect.timeless);
+        // Nothing is left for the next group.
+        prop_assert_eq!(at_once.take().batch.num_rows(), 0);
+    }
+}
+
+#[test]
+fn a_long_row_of_another_dataset_is_refused_as_a_whole() {
+    let mut rows = builder("traffic");
+    let columns = LongColumns::new(0, 1, 2, 4, Some(3));
+    assert!(!rows.takes_series(&columns));
+    let row = LongRow {
+        sensor_id: "a",
+        property: "pm10",
+        time: 1,
+        is_receive_time: false,
+        value: 1.0,
+        interval_s: None,
+    };
+    assert!(rows.push_long(&columns, &row, 0).is_err());
+    let series = LongSeries {
+        sensor_id: "a",
+        property: "pm10",
+        interval_s: None,
+    };
+    rows.push_series(&columns, &series, &[(1, 1.0)], 0);
+    assert!(rows.is_empty());
+}
+
+#[test]
+fn a_column_beyond_the_first_64_is_filled_and_missing_like_any_other() {
+    let mut declaration = DatasetDeclaration::clone(builder("air").declaration());
+    let last = declaration.columns[4].clone();
+    for number in 0..100 {
+        let mut column = last.clone();
+        column.name = format!("column_{number}");
+        column.required = number == 99;
+        declaration.columns.push(column);
+    }
+    let required = declaration.columns.len() - 1;
+    let mut rows = RowsBuilder::new(Arc::new(declaration));
+    air_row(&mut rows, "a", Some(1.0));
+    assert_eq!(rows.finish_row(0), Err("column_99"));
+    for (row, value) in [(0, Some(2.0)), (1, None)] {
+        air_row(&mut rows, "a", value);
+        rows.set_float(required, f64::from(row));
+        if row == 1 {
+            rows.set_float(70, 7.0);
+        }
+        assert_eq!(rows.finish_row(row as u32), Ok(()));
+    }
+    let columns = LongColumns::new(0, 1, 2, 4, Some(3));
+    assert!(!rows.takes_series(&columns));
+    let batch = rows.take().batch;
+    let values = |column: usize| -> Vec<Option<f64>> {
+        batch
+            .column(column)
+            .as_primitive::<Float64Type>()
+            .iter()
+            .collect()
+    };
+    assert_eq!(values(4), [Some(2.0), None]);
+    assert_eq!(values(70), [None, Some(7.0)]);
+    assert_eq!(values(required), [Some(0.0), Some(1.0)]);
 }

@@ -305,3 +305,52 @@ proptest! {
         }
     }
 }
+
+/// What jiff makes of an ISO 8601 time, and UTC of one without an offset; digits after the sixth of a second are cut.
+fn by_jiff(text: &str) -> Option<i64> {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(floor_micros(time)),
+        Err(_) => Some(local_micros(text.parse().ok()?)),
+    }
+}
+
+proptest! {
+    /// What is read in one step is what jiff reads, to whatever the text is changed.
+    #[test]
+    fn a_usual_time_is_what_jiff_reads(
+        micros in -62_000_000_000_000_000_i64..253_000_000_000_000_000,
+        fraction in prop::option::of("\\.[0-9]{0,10}"),
+        end in prop::sample::select(vec!["", "Z", "z", "+00:00", "-05:30", "+23:59", "+24:00", "+1:00", "[", "Z "]),
+        change in prop::option::of((0_usize..19, prop::sample::select(b"0123456789-:T tZ/.\\\x80".to_vec()))),
+    ) {
+        let mut text = format_rfc3339(micros).into_bytes();
+        text.truncate(19);
+        if let Some((at, byte)) = change {
+            text[at] = byte;
+        }
+        text.extend_from_slice(fraction.unwrap_or_default().as_bytes());
+        text.extend_from_slice(end.as_bytes());
+        let utc = reader(TimeFormat::Rfc3339, Some("UTC"), None);
+        if let Some(read) = utc.read_usual(&text) {
+            let text = String::from_utf8(text).unwrap();
+            prop_assert_eq!(Some(read), by_jiff(&text.replacen(' ', "T", 1).to_uppercase()), "{}", text);
+            // Without a zone only an offset makes it an instant.
+            let has_offset = text.len() > 19 && !text[19..].bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            let strict = TimeReader::RFC3339.read_usual(text.as_bytes());
+            prop_assert_eq!(strict, has_offset.then_some(read));
+        } else if change.is_none() && matches!(end, "Z" | "" | "-05:30") {
+            let digits = text.len() - 19 - end.len();
+            prop_assert!(digits == 1 || digits > 10, "{:?} is usual", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_read_as_it_is_written(
+        text in prop_oneof!["-?[0-9]{1,20}", "[0-9]{0,9}[./:a-]?[0-9]{0,9}", any::<i64>().prop_map(|n| n.to_string())],
+    ) {
+        let digits = text.trim_start_matches('-').len();
+        let is_whole = text.strip_prefix('-').unwrap_or(&text).bytes().all(|b| b.is_ascii_digit());
+        let expect = text.parse::<i64>().ok().filter(|_| is_whole && digits <= 18);
+        prop_assert_eq!(signed_number(text.as_bytes()), expect, "{}", text);
+    }
+}

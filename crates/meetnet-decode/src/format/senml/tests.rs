@@ -257,3 +257,62 @@ fn declarations_that_cannot_work_are_refused() {
         "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=1\n"
     );
 }
+
+/// What a name stands for is kept from one record to the next, and rows of one series are made together: a pack is the
+/// same as its records in packs of their own.
+#[test]
+fn a_record_is_what_it_would_be_in_a_pack_of_its_own() {
+    let records = [
+        r#""n": "temperature", "v": 21.5"#,
+        r#""n": "temperature", "v": 22, "t": -5"#,
+        r#""n": "temperature", "v": 295.5, "u": "K", "t": 3"#,
+        r#""n": "temperature", "v": 1, "u": "lm""#,
+        r#""n": "temperature", "v": "22.5""#,
+        r#""n": "temperature", "vb": true"#,
+        r#""n": "temperature", "vs": "23""#,
+        r#""n": "temperature", "v": 24, "t": 1780311660"#,
+        r#""n": "rain", "v": 2, "u": "mm/h", "s": 12.5"#,
+        r#""n": "rain", "s": 13"#,
+        r#""n": "nobody's", "v": 1"#,
+        r#""n": "humidity", "v": 40, "u": "%RH", "t": 1.5"#,
+        r#""n": "humidity", "v": 41, "u": "/""#,
+        r#""n": "", "v": 1"#,
+        r#""n": "temperature", "v": 25, "t": -1780311600"#,
+        r#""n": "temperature", "v": 1e1, "x_": 1"#,
+        r#""n": "temperature", "v": 26"#,
+    ];
+    for base in [
+        r#""bn": "roof:", "bt": 1780311600, "bu": "Cel""#,
+        r#""bn": "urn:dev:mac:0024befffe804ff1/", "bt": 1780311600, "bu": "Cel""#,
+        r#""bn": "roof:", "bt": 1780311600, "bu": "Cel", "bv": 20"#,
+    ] {
+        let pack = |records: &str| decode(CITY, "", &format!("[{{{base}}},{records}]"));
+        let whole: Vec<String> = records
+            .iter()
+            .map(|record| format!("{{{record}}}"))
+            .collect();
+        let each: String = whole.iter().map(|record| pack(record)).collect();
+        // Rows come before rejects, and names that nobody takes are counted together.
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let together = pack(&whole.join(","));
+        assert_eq!(sorted(&together), sorted(&each));
+        let rows = |text: &str| -> Vec<String> {
+            text.lines()
+                .filter(|line| line.starts_with("heat "))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(rows(&together), rows(&each));
+        // A name holds for the records behind a base name, not for those before it.
+        let two = pack(&format!(
+            "{},{{\"bn\": \"cellar:\"}},{}",
+            whole[0], whole[0]
+        ));
+        assert_eq!(rows(&two).len(), 2, "{two}");
+        assert!(two.contains("ns-cellar"), "{two}");
+    }
+}

@@ -316,3 +316,67 @@ fn the_quality_of_a_result_may_say_that_it_is_none() {
         )
     );
 }
+
+/// Most rows of a data array take a shorter way than an observation by itself. Both lead to the same rows, in the same
+/// order, and to the same rejects.
+#[test]
+fn a_row_of_a_data_array_is_what_it_would_be_by_itself() {
+    let times = [
+        "\"2026-06-01T11:00:00Z\"",
+        "\"2026-06-01T13:00:00.5+02:00\"",
+        "\"2026-06-01T11:00:00Z/2026-06-01T11:15:00Z\"",
+        "\"2026-06-01T11:00:00\"",
+        "\" 2026-06-01T11:00:00Z\"",
+        "\"20260601T110000Z\"",
+        "\"1999-06-01T11:00:00Z\"",
+        "\"\"",
+        "null",
+        "7",
+    ];
+    let results = [
+        "21.5", "\"22\"", "-999", "null", "\"\"", "true", "1e3", "{}", "-0.25",
+    ];
+    // One property; one that is no property; and one of which two properties are made.
+    let twice = CITY.replace(
+        "map = [",
+        "map = [ { dataset = 'heat', property = 'dew_point', field = '3', unit = 'K' },",
+    );
+    let ended = CITY.replace("format =", "time_is = 'end'\ninterval_s = 900\nformat =");
+    for (declaration, datastream) in [
+        (CITY, "\"hum-7\""),
+        (CITY, "1"),
+        (CITY, "8"),
+        (&twice, "3"),
+        (&ended, "1"),
+    ] {
+        let pairs: Vec<(&str, &str)> = times
+            .iter()
+            .flat_map(|time| results.map(|result| (*time, result)))
+            .collect();
+        let rows: Vec<String> = pairs
+            .iter()
+            .map(|(time, result)| format!("[{time},{result}]"))
+            .collect();
+        let array = format!(
+            r#"[{{"Datastream": {{"@iot.id": {datastream}}}, "components": ["phenomenonTime", "result"],
+                "dataArray": [{}]}}]"#,
+            rows.join(",")
+        );
+        let by_itself: Vec<String> = pairs
+            .iter()
+            .map(|(time, result)| {
+                format!(
+                    r#"{{"Datastream": {{"@iot.id": {datastream}}}, "phenomenonTime": {time}, "result": {result}}}"#
+                )
+            })
+            .collect();
+        let single = format!("[{}]", by_itself.join(","));
+        let expect = decode(declaration, "v1.1/Observations", &single);
+        assert!(expect.lines().count() >= pairs.len(), "{expect}");
+        assert_eq!(
+            decode(declaration, "v1.1/Observations", &array),
+            expect,
+            "{datastream}"
+        );
+    }
+}

@@ -5,7 +5,15 @@ use super::*;
 
 /// Compares with serde_json: whether a text is JSON, what is said of one that is none, and where its values stand.
 fn check(text: &str) {
+    check_behind(None, text);
+}
+
+/// Does the same with a tape that has read another text before.
+fn check_behind(before: Option<&str>, text: &str) {
     let mut tape = Tape::default();
+    if let Some(before) = before {
+        let _ = tape.read(before);
+    }
     let read = tape.read(text);
     match serde_json::from_str::<&RawValue>(text) {
         Ok(whole) => {
@@ -146,6 +154,73 @@ proptest! {
     fn any_text_is_read_as_serde_json_reads_it(parts in prop::collection::vec(part(), 0..30)) {
         check(&parts.concat());
     }
+}
+
+proptest! {
+    /// Names are first looked for where the text before had them.
+    #[test]
+    fn it_is_read_so_whatever_was_read_before(
+        members in prop::collection::vec((name(), value()), 1..6),
+        others in prop::collection::vec((name(), value()), 1..6),
+        change in prop::option::of((0_usize..60, part())),
+    ) {
+        let object = |members: &[(String, String)]| {
+            let members: Vec<String> = members.iter().map(|(name, value)| name.clone() + value).collect();
+            format!("[{{{0}}},{{{0}}}]", members.join(","))
+        };
+        let before = object(&members);
+        // The same names with other values, some of other names or kinds.
+        let mixed: Vec<_> = members
+            .iter()
+            .zip(others.iter().cycle())
+            .enumerate()
+            .map(|(at, (member, other))| (if at % 3 == 2 { other } else { member }.0.clone(), other.1.clone()))
+            .collect();
+        let mut text = object(&mixed);
+        if let Some((at, part)) = change {
+            if let Some(at) = (at..text.len()).find(|at| text.is_char_boundary(*at)) {
+                text.insert_str(at, &part);
+            }
+        }
+        check_behind(Some(&before), &text);
+        check_behind(Some(&text), &before);
+    }
+}
+
+/// A name with its colon.
+fn name() -> impl Strategy<Value = String> {
+    let names = vec![
+        "\"\":",
+        "\"a\":",
+        "\"b\" : ",
+        "\"ab\":",
+        "\"abc\": ",
+        "\"temperature\":",
+        "\"a name of more than thirty-two bytes\":",
+        "\"\\\"\":",
+        "\"a\\u0062\":",
+        "\"é\":",
+    ];
+    prop::sample::select(names).prop_map(str::to_owned)
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let values = vec![
+        "1",
+        "-12.5",
+        "1e3",
+        "\"\"",
+        "\"a\"",
+        "\"\\\\\"",
+        "null",
+        "true",
+        "[]",
+        "[1,2]",
+        "{}",
+        "{\"x\":{}}",
+        "{\"a\":1,\"b\":[{\"c\":2}]}",
+    ];
+    prop::sample::select(values).prop_map(str::to_owned)
 }
 
 fn part() -> impl Strategy<Value = String> {
