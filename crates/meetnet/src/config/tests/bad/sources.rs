@@ -126,7 +126,7 @@ fn a_registry_is_checked_by_its_own_lines() {
         std::fs::write(folder.path().join("devices.csv"), registry).unwrap();
         let text = source("licence", "registry = \"devices.csv\"\nlicence");
         let file = folder.path().join("meetnet.toml");
-        let environment = super::environment(&[]);
+        let environment = super::super::environment(&[]);
         let problems = match crate::config::Config::parse(&file, &text, &environment) {
             Ok(config) => {
                 let devices = &config.sources[0].declaration.devices;
@@ -161,7 +161,7 @@ fn what_series_name_counts_among_what_a_source_fills() {
         std::fs::write(folder.path().join(name), text).expect("a file");
     };
     // A dataset of a city's own: nothing but the series says that the source fills it.
-    let water = include_str!("../../../../../schemas/noise.toml");
+    let water = include_str!("../../../../../../schemas/noise.toml");
     write(
         "water.toml",
         &water.replacen("id = \"noise\"", "id = \"water\"", 1),
