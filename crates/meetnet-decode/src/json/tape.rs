@@ -235,9 +235,11 @@ fn read_document(bytes: &[u8], tape: &mut Tape, excess: &mut Option<Excess>) -> 
         if is_object {
             let known = nodes.get(count).and_then(|node| node.label(before));
             (name, at) = match known {
-                Some((label, length)) if is_at(bytes, at, label) => {
-                    (span(at + 1, at + 1 + length), at + label.len())
-                }
+                // Behind the colon there may be more blanks than there were before.
+                Some((label, length)) if is_at(bytes, at, label) => (
+                    span(at + 1, at + 1 + length),
+                    skip_space(bytes, at + label.len()),
+                ),
                 _ => name_of_value(bytes, at)?,
             };
         }
