@@ -10,7 +10,7 @@ use meetnet_tests::publisher::{self, Message};
 use meetnet_tests::{python, recordings};
 use serde_json::{Value, json};
 
-use super::{assert_private, assert_rows};
+use super::{assert_hot_rows, assert_private, assert_rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ecowitt_forms_at_the_path_that_gateways_have_built_in() {
@@ -31,11 +31,7 @@ async fn ecowitt_forms_at_the_path_that_gateways_have_built_in() {
     }
     let query =
         "SELECT property, cast(time AS text), value FROM heat WHERE source = 'roofs' ORDER BY 1, 2";
-    assert_rows(
-        &installation.sql(query).await.unwrap(),
-        &expected["rows"],
-        "hot rows",
-    );
+    assert_hot_rows(&installation, query, &expected["rows"]).await;
     // All of them were made to have one PASSKEY, so they are one station.
     let stations = installation
         .cell("SELECT count(DISTINCT sensor_id) FROM heat")
@@ -246,11 +242,7 @@ async fn uploads_to_weather_underground_at_its_paths() {
     };
     let timed = of("property, cast(time AS text), value", "< 2020");
     let untimed = of("property, value", ">= 2020");
-    assert_rows(
-        &installation.sql(&timed).await.unwrap(),
-        &expected["timed"],
-        "hot rows",
-    );
+    assert_hot_rows(&installation, &timed, &expected["timed"]).await;
     daemon.stop().unwrap();
     for (query, rows) in [(timed, "timed"), (untimed, "untimed")] {
         let committed = installation.sql_on_files(&query).unwrap();
@@ -309,11 +301,7 @@ async fn uplinks_of_both_network_servers_at_their_webhooks() {
         assert!(is_row || said.contains("no_decoded_payload"), "{said}");
     }
     let query = "SELECT property, cast(time AS text), value FROM heat ORDER BY 1, 2";
-    assert_rows(
-        &installation.sql(query).await.unwrap(),
-        &expected["rows"],
-        "hot rows",
-    );
+    assert_hot_rows(&installation, query, &expected["rows"]).await;
     daemon.stop().unwrap();
     assert_rows(
         &installation.sql_on_files(query).unwrap(),

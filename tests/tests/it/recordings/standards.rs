@@ -4,7 +4,7 @@ use meetnet_tests::daemon::{Installation, TOKEN};
 use meetnet_tests::{python, recordings};
 use serde_json::{Value, json};
 
-use super::{assert_private, assert_rows};
+use super::{assert_hot_rows, assert_private, assert_rows};
 
 /// A source at the push endpoint that takes times of any year.
 fn source(id: &str, format: &str, more: &str) -> String {
@@ -55,11 +55,7 @@ async fn ngsi_notifications_of_both_generations() {
     }
     let query = "SELECT sensor_id, property, cast(time AS text), value FROM heat UNION ALL \
                  SELECT sensor_id, property, cast(time AS text), value FROM air ORDER BY 1, 2, 3";
-    assert_rows(
-        &installation.sql(query).await.unwrap(),
-        &expected["rows"],
-        "hot rows",
-    );
+    assert_hot_rows(&installation, query, &expected["rows"]).await;
     daemon.stop().unwrap();
     assert_rows(
         &installation.sql_on_files(query).unwrap(),
