@@ -230,7 +230,7 @@ fn read_unusual_period(
             })
         });
     };
-    Period::between(instant(start)?, instant(end)?, &name).map(Some)
+    Period::between(instant(start)?, instant(end)?, name).map(Some)
 }
 
 /// The declared `time` of a source.

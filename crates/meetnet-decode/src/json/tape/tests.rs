@@ -177,10 +177,10 @@ proptest! {
             .map(|(at, (member, other))| (if at % 3 == 2 { other } else { member }.0.clone(), other.1.clone()))
             .collect();
         let mut text = object(&mixed);
-        if let Some((at, part)) = change {
-            if let Some(at) = (at..text.len()).find(|at| text.is_char_boundary(*at)) {
-                text.insert_str(at, &part);
-            }
+        if let Some((at, part)) = change
+            && let Some(at) = (at..text.len()).find(|at| text.is_char_boundary(*at))
+        {
+            text.insert_str(at, &part);
         }
         check_behind(Some(&before), &text);
         check_behind(Some(&text), &before);
