@@ -11,6 +11,7 @@ use crate::error::SetupProblem;
 use crate::fields::{Fields, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
 use crate::topic::{Captures, TopicPattern};
+use crate::words;
 
 /// Longest id that a device may call itself by, in bytes: it stands in every row.
 const RAW_ID_BYTES_MAX: usize = 200;
@@ -151,26 +152,11 @@ pub(crate) fn check_raw(raw: &str) -> Result<&str, IdFault> {
     if raw.is_empty() {
         return Err(IdFault::Missing);
     }
-    if raw.len() > RAW_ID_BYTES_MAX || has_control(raw) {
+    let has_control = !words::is_printable(raw.as_bytes()) && raw.chars().any(char::is_control);
+    if raw.len() > RAW_ID_BYTES_MAX || has_control {
         return Err(IdFault::Wrong);
     }
     Ok(raw)
-}
-
-/// Returns true where a text has a control character. Nearly all ids are printable ASCII, which is seen eight bytes at a
-/// time.
-#[inline]
-fn has_control(text: &str) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let is_printable = |chunk: &[u8; 8]| {
-        let word = u64::from_le_bytes(*chunk);
-        // Below a space, or above a tilde.
-        (word.wrapping_sub(ONES * 0x20) | word | word.wrapping_add(ONES)) & (ONES << 7) == 0
-    };
-    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-    let all_printable =
-        chunks.iter().all(is_printable) && rest.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    !all_printable && text.chars().any(char::is_control)
 }
 
 /// Hexadecimal digits of a MAC address.

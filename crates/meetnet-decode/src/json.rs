@@ -9,6 +9,7 @@ pub(crate) mod lenient;
 pub(crate) mod places;
 pub(crate) mod pointer;
 pub(crate) mod read;
+mod scan;
 pub(crate) mod shape;
 pub(crate) mod tape;
 pub(crate) mod walk;

@@ -26,7 +26,9 @@
 //!
 //! How it is fast: one pass over a body notes where its values stand. The pointers of a source are compiled into a tree,
 //! with which one walk finds the values that are wanted (nothing is built, nothing allocated per message), and each is
-//! then read as what its column must be, into columns whose buffers are used again.
+//! then read as what its column must be, into columns whose buffers are used again. Messages are much alike: names are first
+//! looked for where the message before had them, ids are found once per topic, device or pack, and what is written as
+//! nearly all values and times are takes the short way. Points of a series become rows column by column.
 //! A new format is a module under `format` that finds documents, time and sensor, and hands them to the mapping.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
@@ -48,6 +50,7 @@ mod sentinels;
 mod stations;
 mod topic;
 mod validity;
+mod words;
 
 pub use decoders::{ABOUT_DEVICES, ABOUT_META, ABOUT_STATION, Decoders, Subject};
 pub use devices::with_pseudonyms;

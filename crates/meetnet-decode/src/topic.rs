@@ -13,6 +13,7 @@
 //! [`TopicPattern::subscription`]; a `$share/GROUP/` in front of a pattern is the broker's business and not matched.
 
 use crate::error::SetupProblem;
+use crate::words;
 
 /// Captures that one pattern can have.
 const CAPTURES_MAX: usize = 8;
@@ -232,28 +233,12 @@ impl TopicPattern {
     }
 }
 
-/// Returns the first level of a topic, and those behind it. A slash is looked for eight bytes at a time: levels are too
-/// short for a search that begins with a call to pay.
+/// Returns the first level of a topic, and those behind it.
 #[inline]
 fn split_level(topic: &str) -> (&str, Option<&str>) {
-    const ONES: u64 = u64::MAX / 255;
-    let bytes = topic.as_bytes();
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b'/'));
-        let found = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if found != 0 {
-            at += found.trailing_zeros() as usize / 8;
-            break;
-        }
-        at += 8;
-    }
-    while at < bytes.len() && bytes[at] != b'/' {
-        at += 1;
-    }
-    match (topic.get(..at), topic.get(at + 1..)) {
-        (Some(level), rest) => (level, rest),
-        (None, _) => (topic, None),
+    match words::find(topic.as_bytes(), b'/') {
+        Some(slash) => (&topic[..slash], Some(&topic[slash + 1..])),
+        None => (topic, None),
     }
 }
 

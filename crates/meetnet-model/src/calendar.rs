@@ -31,10 +31,11 @@ impl Date {
         } else {
             (self.year, self.month - 3)
         };
-        let cycle = year.div_euclid(400);
-        let year = year.rem_euclid(400);
         let day_of_year = (153 * month + 2) / 5 + self.day - 1;
-        cycle * CYCLE_DAYS + year * 365 + year / 4 - year / 100 + day_of_year - 719_468
+        let centuries = year.div_euclid(100);
+        // Shifted, which rounds down: every fourth year has a leap day, every hundredth none, every four hundredth one.
+        let leap_days = (year >> 2) - centuries + (centuries >> 2);
+        year * 365 + leap_days + day_of_year - 719_468
     }
 
     /// Returns the date `days` after 1970-01-01.

@@ -193,22 +193,34 @@ impl RowsBuilder {
         }
     }
 
-    /// Does the same, but returns the position of the column, and keeps the draft. The places of the first columns that are
-    /// in `taken` need not be filled.
+    /// Does the same, but returns the position of the column, and keeps the draft. The places of the columns in `taken` need
+    /// not be filled; where there are more than 64 columns, there are none.
     #[inline(always)]
     fn finish(&mut self, envelope: u32, taken: u64) -> Option<usize> {
-        for (word, draft) in self.draft.iter().enumerate() {
-            let bad = draft.required & !draft.set | draft.wrong;
+        let is_bad = |draft: &Columns| draft.required & !draft.set | draft.wrong;
+        if let [draft] = &mut *self.draft {
+            // So it is with nearly all datasets.
+            let bad = is_bad(draft);
             if bad != 0 {
-                return Some(word * 64 + bad.trailing_zeros() as usize);
+                return Some(bad.trailing_zeros() as usize);
             }
-        }
-        for (word, draft) in self.draft.iter_mut().enumerate() {
-            let taken = if word == 0 { taken } else { 0 };
-            each_column(word, draft.all & !draft.set & !taken, |column| {
+            each_column(0, draft.all & !draft.set & !taken, |column| {
                 self.columns[column].fill();
             });
             draft.finish(1);
+        } else {
+            for (word, draft) in self.draft.iter().enumerate() {
+                let bad = is_bad(draft);
+                if bad != 0 {
+                    return Some(word * 64 + bad.trailing_zeros() as usize);
+                }
+            }
+            for (word, draft) in self.draft.iter_mut().enumerate() {
+                each_column(word, draft.all & !draft.set, |column| {
+                    self.columns[column].fill();
+                });
+                draft.finish(1);
+            }
         }
         self.envelopes.push(envelope);
         self.timeless.push(self.draft_is_timeless);

@@ -396,7 +396,8 @@ impl SenmlDecoder {
                 Ok(sensor) => {
                     if let (Some(series), ObservedAt::Own(time)) = (&series, time)
                         && Some(slot) == quantity.value
-                        && let Some(point) = series.point(&document.fields, time, stated.units)
+                        && let Some(point) =
+                            series.point(document.fields.raw(slot), time, stated.units)
                     {
                         row.points.push(point);
                         return;

@@ -244,7 +244,7 @@ impl SensorThingsDecoder {
         };
         let of_series = sensor.and_then(Result::ok).and_then(|sensor| {
             let series = sensor.series(datastream.slot?, output)?;
-            Some((sensor, series))
+            Some((sensor, series, self.point_cells(cells)?))
         });
         let datastream = Datastream {
             sensor,
@@ -257,6 +257,14 @@ impl SensorThingsDecoder {
                 output.reject(reason, message, text);
                 continue;
             }
+            if let Some((sensor, series, cells)) = &of_series {
+                if let Some(point) = self.point(body, series, cells, row) {
+                    row_scratch.points.push(point);
+                    continue;
+                }
+                // Rows stay in the order of the array.
+                sensor.end_series(series, row_scratch, output);
+            }
             if !self.note_cells(row, cells, spans) {
                 let message = format!(
                     "the row is no list of {} values, one for each of the `components`",
@@ -266,18 +274,9 @@ impl SensorThingsDecoder {
                 continue;
             }
             let result = spans[usize::from(self.slots.result.0)];
-            if let (Some((sensor, series)), Some(slot)) = (&of_series, datastream.slot) {
-                spans[usize::from(slot.0)] = result;
-                if let Some(point) = self.point(body, series, &Fields::json(body.text, spans)) {
-                    row_scratch.points.push(point);
-                    continue;
-                }
-                // Rows stay in the order of the array.
-                sensor.end_series(series, row_scratch, output);
-            }
             self.observation(body, datastream, result, text, spans, row_scratch, output);
         }
-        if let Some((sensor, series)) = of_series {
+        if let Some((sensor, series, _)) = of_series {
             sensor.end_series(&series, row_scratch, output);
         }
     }
@@ -297,18 +296,47 @@ impl SensorThingsDecoder {
         cells.is_empty()
     }
 
+    /// Returns which cells of a row make a point, where each is one value.
+    fn point_cells(&self, wanted: &[Wanted]) -> Option<PointCells> {
+        // Of two for one member the last counts.
+        let of = |slot| {
+            let is_it =
+                |wanted: &Wanted| matches!(wanted, Wanted::Value(wanted) if *wanted == slot);
+            wanted.iter().rposition(is_it)
+        };
+        Some(PointCells {
+            time: self.times.iter().find_map(|(slot, _)| of(*slot))?,
+            value: of(self.slots.result)?,
+            all: wanted.len(),
+        })
+    }
+
     /// Returns the point of the series that a row is, as most are; none where it takes a longer look.
     #[inline]
     fn point(
         &self,
         body: &Body<'_>,
         series: &Series<'_>,
-        fields: &Fields<'_, '_>,
+        cells: &PointCells,
+        row: Value<'_>,
     ) -> Option<(i64, f64)> {
-        let mut times = self.times.iter();
-        let (slot, _) = times.find(|(slot, _)| fields.has(*slot))?;
-        let time = self.reader.read_usual(fields.unquoted(*slot)?)?;
-        series.point(fields, body.check_time(time).ok()?, None)
+        let (mut time, mut value, mut count) = (None, None, 0);
+        for cell in row.elements()? {
+            if count == cells.time {
+                time = Some(cell);
+            }
+            if count == cells.value {
+                value = Some(cell);
+            }
+            count += 1;
+        }
+        if count != cells.all {
+            return None;
+        }
+        let time = read::unquoted(Raw::Json(time?.text()));
+        let time = self.reader.read_usual(time)?;
+        let value = Raw::Json(value?.text());
+        series.point(Some(value), body.check_time(time).ok()?, None)
     }
 
     /// Returns the rows of a data array, if it is a list.
@@ -494,6 +522,15 @@ struct Datastream<'t> {
     slot: Option<Slot>,
     /// The sensor of all its observations, where it is known before them.
     sensor: Option<Result<Sensor<'t>, IdFault>>,
+}
+
+/// Which cells of a row of a data array make a point.
+#[derive(Clone, Copy, Debug)]
+struct PointCells {
+    time: usize,
+    value: usize,
+    /// How many there are in all.
+    all: usize,
 }
 
 /// Why an object or a row is no observation.

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Raw, Slot};
+use crate::words;
 
 /// What the raw text of a wanted value says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -312,7 +313,7 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
     };
     match raw.as_bytes().first() {
         None | Some(b'n') => Scalar::Missing,
-        Some(b'"') if !has_backslash(raw.as_bytes()) => {
+        Some(b'"') if words::find(raw.as_bytes(), b'\\').is_none() => {
             Scalar::Text(Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default()))
         }
         // A text that the walk has passed can still hold a lone surrogate: such a text says nothing.
@@ -324,22 +325,6 @@ fn scalar(raw: Option<Raw<'_>>) -> Scalar<'_> {
         Some(b'f') => Scalar::Bool(false),
         Some(b'{' | b'[') => Scalar::Nested,
         Some(_) => Scalar::Number(raw),
-    }
-}
-
-/// Looks for a backslash eight bytes at a time: the texts are too short for a search that begins with a call to pay.
-#[inline]
-fn has_backslash(text: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let is_in = |chunk: [u8; 8]| {
-        let word = u64::from_le_bytes(chunk) ^ (ONES * u64::from(b'\\'));
-        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
-    };
-    let (chunks, rest) = text.as_chunks::<8>();
-    match text.last_chunk::<8>() {
-        // The last eight bytes may overlap those before.
-        Some(last) => is_in(*last) || chunks.iter().any(|chunk| is_in(*chunk)),
-        None => rest.contains(&b'\\'),
     }
 }
 

@@ -87,13 +87,25 @@ impl Origin {
     /// Reads the canonical value of a message.
     #[inline(always)]
     fn number(&self, fields: &Fields<'_, '_>, stated: &Stated<'_>) -> Reading<f64> {
-        match read::number_at(fields, self.slot) {
+        let raw = || fields.raw(self.slot);
+        self.canonical(read::number_at(fields, self.slot), raw, stated)
+    }
+
+    /// Makes the canonical value of what was read of `raw`.
+    #[inline(always)]
+    fn canonical<'t>(
+        &self,
+        read: Reading<f64>,
+        raw: impl FnOnce() -> Option<Raw<'t>>,
+        stated: &Stated<'_>,
+    ) -> Reading<f64> {
+        match read {
             Reading::Value(value) if self.sentinels.has(value) => Reading::Missing,
             Reading::Value(value) => match self.converted(value, stated) {
                 Ok(value) => Reading::Value(value),
                 Err(UnitFault { .. }) => Reading::Wrong,
             },
-            Reading::Wrong if self.is_text_sentinel(fields.raw(self.slot)) => Reading::Missing,
+            Reading::Wrong if self.is_text_sentinel(raw()) => Reading::Missing,
             other => other,
         }
     }
@@ -196,11 +208,11 @@ impl Mapping {
 }
 
 impl Series<'_> {
-    /// Returns the point that a message with a time of its own is; none where it is another row, or no row.
+    /// Returns the point that a message with a time of its own and this value is; none where it is another row, or no row.
     #[inline]
     pub(crate) fn point(
         &self,
-        fields: &Fields<'_, '_>,
+        value: Option<Raw<'_>>,
         time: i64,
         units: Option<Units<'_>>,
     ) -> Option<(i64, f64)> {
@@ -208,7 +220,10 @@ impl Series<'_> {
             interval_s: None,
             units,
         };
-        match self.origin.number(fields, &stated) {
+        let value = self
+            .origin
+            .canonical(read::number(value), || value, &stated);
+        match value {
             Reading::Value(value) if value.is_finite() && !self.origin.ends => Some((time, value)),
             _ => None,
         }
@@ -254,7 +269,10 @@ impl LongValue {
             // An interval that the message states has its start as the message's time, whatever the map says.
             let ends = origin.ends && observation.stated.interval_s.is_none();
             let before_s = if ends { interval_s } else { None };
-            let start = observation.time.before(before_s.unwrap_or(0));
+            let start = match before_s {
+                Some(seconds) => observation.time.before(seconds),
+                None => observation.time,
+            };
             let row = LongRow {
                 sensor_id: observation.sensor_id,
                 property: &self.property,
