@@ -3,12 +3,11 @@
 Prints {"rows": {…}, "wrong": [[dataset, key, column, stored, computed], …]}. Days are those of UTC; days that are not over
 for six hours are not there yet.
 """
-import json
 
 import numpy as np
 import pandas as pd
 
-from derived import compare, read
+from derived import answer, compare, read
 
 # Key of each observed dataset but for the time; the first column is the sensor.
 SERIES = {
@@ -137,7 +136,7 @@ def main():
             wrong.append(["data_quality", str(at), "lateness_classes", str(said), str(classes[at])])
     for name in ("suspect", "failed", "missing", "revisions", "silent"):
         rows[name] = sum(row[name] for (_, period, _), row in computed.items() if period == "day")
-    print(json.dumps({"rows": rows, "wrong": wrong[:20]}))
+    answer({"rows": rows, "wrong": wrong[:20]})
 
 
 main()

@@ -31,6 +31,12 @@ BELAQI = {
 }
 
 
+def answer(found):
+    """Prints what was found, and ends: on a busy machine threads of the table reader outlive the interpreter and abort it."""
+    print(json.dumps(found), flush=True)
+    os._exit(0)
+
+
 def read(dataset):
     """Current rows of a table, or None where it has none."""
     path = os.path.join(LAKE, dataset)
@@ -315,7 +321,7 @@ def main():
         rows["judged both ways"] = sorted(name for name, said in eu.items() if len(said) == 2)
     if traffic is not None:
         rows["traffic_daily"] = compare("traffic_daily", ["segment_id"], traffic_daily(traffic), wrong)
-    print(json.dumps({"rows": rows, "wrong": wrong[:20]}))
+    answer({"rows": rows, "wrong": wrong[:20]})
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 Hours of air and heat are computed here, too, from single observations. A second argument, `permission`, says that rows which
 forbid commercial use count. Prints {"rows": {…}, "wrong": [[dataset, key, column, stored, computed], …]}.
 """
-import json
 import sys
 
 import pandas as pd
 
-from derived import compare, hourly, read
+from derived import answer, compare, hourly, read
 
 AIR = ("pm2_5", "pm10", "no2", "o3")
 COUNTS = ("car", "heavy", "bike", "pedestrian")
@@ -131,7 +130,7 @@ def main():
         "traffic": sum("traffic" in of_cell for of_cell in kinds),
         "pm10": sum("pm10" in of_cell for of_cell in kinds),
     }
-    print(json.dumps({"rows": rows, "wrong": wrong[:20]}))
+    answer({"rows": rows, "wrong": wrong[:20]})
 
 
 main()

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from derived import read
+from derived import answer, read
 
 SPIKE, NEIGHBOUR = 256, 512
 DAY = pd.Timedelta(days=1)
@@ -118,7 +118,7 @@ def main():
                 if has_bit != (flag >= 3) or (is_alone and int(row["quality"]) != flag):
                     at = f"{row['sensor_id']} {name} {row['time']}"
                     wrong.append([at, test, [int(row["quality"]), int(row["quality_tests"])], flag])
-    print(json.dumps({"rows": tested, "found": found, "wrong": wrong[:20]}))
+    answer({"rows": tested, "found": found, "wrong": wrong[:20]})
 
 
 main()
