@@ -10,30 +10,11 @@ import os
 import sys
 from urllib.parse import parse_qsl
 
-
-def same(value):
-    return value
-
-
-def celsius(fahrenheit):
-    return (fahrenheit - 32) / 1.8
-
-
-def hectopascal(inches):
-    # 25.4 mm of mercury of 13,595.1 kg/m3 under 9.80665 m/s2.
-    return inches * 25.4 * 13.5951 * 9.80665 / 100
-
-
-def of_miles(miles_per_hour):
-    return miles_per_hour * 1609.344 / 3600
+from imperial import celsius, hectopascal, metres_per_second, millimetres, same
 
 
 def of_kilometres(kilometres_per_hour):
     return kilometres_per_hour / 3.6
-
-
-def millimetres(inches):
-    return inches * 25.4
 
 
 FIELDS = {
@@ -47,9 +28,9 @@ FIELDS = {
     "absbaro": ("air_pressure", same),
     "baromin": ("sea_level_pressure", hectopascal),
     "relbaro": ("sea_level_pressure", same),
-    "windspeedmph": ("wind_speed", of_miles),
+    "windspeedmph": ("wind_speed", metres_per_second),
     "windspeed": ("wind_speed", of_kilometres),
-    "windgustmph": ("wind_gust", of_miles),
+    "windgustmph": ("wind_gust", metres_per_second),
     "windgust": ("wind_gust", of_kilometres),
     "winddir": ("wind_direction", same),
     "rainin": ("rain_rate", millimetres),

@@ -256,15 +256,7 @@ impl Installation {
     /// # Errors
     /// Where it cannot be started, or ends with another status.
     pub fn succeed(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.run(arguments)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (printed, said) = (text(&output.stdout), text(&output.stderr));
-        ensure!(
-            output.status.success(),
-            "{arguments:?}: {printed}{said}\n{}",
-            self.log_tail()
-        );
-        Ok(printed)
+        self.printed(arguments, &self.run(arguments)?)
     }
 
     /// As [`Installation::succeed`], without the configuration: for commands that ask a service.
@@ -276,6 +268,11 @@ impl Installation {
             .args(arguments)
             .stdin(Stdio::null())
             .output()?;
+        self.printed(arguments, &output)
+    }
+
+    /// Returns what a command that must succeed has printed.
+    fn printed(&self, arguments: &[&str], output: &Output) -> Result<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (printed, said) = (text(&output.stdout), text(&output.stderr));
         ensure!(

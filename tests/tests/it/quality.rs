@@ -333,7 +333,7 @@ fn flags_of_recorded_series_are_those_of_ioos_qc() {
 }
 
 /// A source that sends temperatures.
-const SOURCES: &str = r#"
+pub(crate) const SOURCES: &str = r#"
 [[source]]
 id = "desk"
 kind = "http"

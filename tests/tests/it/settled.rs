@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::gathered::with_archive;
+use crate::quality::SOURCES;
 
 /// 2026-04-01.
 const BEGIN_S: i64 = 1_775_001_600;
@@ -89,18 +90,7 @@ async fn spikes_and_neighbours_are_those_of_numpy() {
     }
     let seed = std::env::var("MEETNET_SEED").map_or(1, |seed| seed.parse().unwrap());
     println!("MEETNET_SEED={seed}");
-    let mut source = r#"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-sensor_id = { pointer = "/id" }
-time = { pointer = "/ts", format = "unix" }
-token = { env = "MEETNET_TEST_TOKEN" }
-licence = "CC0-1.0"
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#
-    .to_owned();
+    let mut source = SOURCES.to_owned();
     for (sensor, place) in SENSORS.iter().enumerate() {
         if let Some((longitude, latitude)) = place {
             write!(
