@@ -93,6 +93,23 @@ fn what_a_burst_freed_goes_back_to_the_system() {
     );
 }
 
+#[test]
+fn the_option_that_is_set_is_how_long_free_memory_stays() {
+    #[allow(unsafe_code, reason = "as above: a function of the allocator that is linked")]
+    unsafe extern "C" {
+        safe fn mi_option_get(option: c_int) -> c_long;
+    }
+    // The next ones are the count of NUMA nodes and whether the system may be asked, 0 by default.
+    let neighbours = [PURGE_DELAY - 1, PURGE_DELAY + 1, PURGE_DELAY + 2];
+    let before = neighbours.map(|option| mi_option_get(option));
+    assert_eq!(before, [1, 0, 0], "the options of mimalloc have moved");
+    keep_little();
+    assert_eq!(mi_option_get(PURGE_DELAY), PURGE_DELAY_MS);
+    assert_eq!(neighbours.map(|option| mi_option_get(option)), before);
+    #[cfg(target_os = "linux")]
+    assert_eq!(nix::sys::prctl::get_thp_disable(), Ok(true));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_thread_of_a_runtime_is_asked() {
     // It comes back, whatever the threads are at.
