@@ -26,7 +26,7 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
-use crate::names::Names;
+use crate::names::{Names, is_same};
 use crate::rules::QualityRules;
 use crate::series::{SeriesFlags, SeriesHistory};
 
@@ -128,7 +128,7 @@ impl QualityHistory {
                 };
                 let name = sensors.value(row);
                 let from = match last {
-                    Some((same, series)) if same == name => {
+                    Some((before, series)) if is_same(before, name) => {
                         Some(history.links[series as usize].next)
                     }
                     _ => history.sensors.get(name).copied(),

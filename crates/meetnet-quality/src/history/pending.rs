@@ -8,8 +8,11 @@ use meetnet_model::ids::Sequence;
 use crate::backward::Observation;
 use crate::series::{Change, PackedEffect};
 
-/// Changes in a block, of which a dataset keeps one: 128 KiB.
+/// Changes in a block: 128 KiB.
 pub(super) const BLOCK: usize = 4_096;
+/// Blocks without changes that a dataset keeps at most: what one group of messages needs would else be given back, and faulted
+/// in again page by page for the next.
+pub(super) const SPARE_MAX: usize = 4;
 
 /// A change by a row that may not be committed yet.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,8 @@ pub(super) struct PendingChanges {
     blocks: VecDeque<Vec<Pending>>,
     /// How many of the first block are settled.
     settled: usize,
+    /// Empty ones, [`SPARE_MAX`] at most.
+    spare: Vec<Vec<Pending>>,
 }
 
 impl PendingChanges {
@@ -77,7 +82,8 @@ impl PendingChanges {
         match self.blocks.back_mut() {
             Some(block) if block.len() < BLOCK => block.push(pending),
             _ => {
-                let mut block = Vec::with_capacity(BLOCK);
+                let spare = self.spare.pop();
+                let mut block = spare.unwrap_or_else(|| Vec::with_capacity(BLOCK));
                 block.push(pending);
                 self.blocks.push_back(block);
             }
@@ -103,27 +109,29 @@ impl PendingChanges {
 
     /// Drops those up to a sequence.
     pub(super) fn settle(&mut self, through: Sequence) {
-        let is_settled = |block: &Vec<Pending>| {
-            let newest = block.last();
-            newest.is_some_and(|newest| newest.sequence <= through)
-        };
-        while self.blocks.front().is_some_and(is_settled) {
+        let is_settled = |pending: &Pending| pending.sequence <= through;
+        let newest_of = |block: &Vec<Pending>| block.last().copied();
+        while let Some(newest) = self.blocks.front().and_then(newest_of)
+            && is_settled(&newest)
+            && let Some(mut block) = self.blocks.pop_front()
+        {
             self.settled = 0;
-            if self.blocks.len() > 1 {
-                self.blocks.pop_front();
-            } else {
-                // The next ones find room.
-                self.blocks[0].clear();
+            if self.spare.len() < SPARE_MAX {
+                block.clear();
+                self.spare.push(block);
             }
         }
         if let Some(first) = self.blocks.front() {
-            self.settled = first.partition_point(|pending| pending.sequence <= through);
+            let settled = first.partition_point(is_settled);
+            // What is settled stays so.
+            self.settled = self.settled.max(settled);
         }
     }
 
     /// Places that it has.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.blocks.iter().map(Vec::capacity).sum()
+        let blocks = self.blocks.iter().chain(&self.spare);
+        blocks.map(Vec::capacity).sum()
     }
 }

@@ -258,6 +258,32 @@ fn messages_that_come_again_take_no_memory() {
 }
 
 #[test]
+fn what_is_settled_within_a_block_of_many_is_not_taken_back() {
+    let messages: Vec<Message> = (0..4 * pending::BLOCK as i64)
+        .map(|minute| (0, 0, minute, Some((minute % 50) as i8)))
+        .collect();
+    let settled_at = |through: usize| {
+        let mut history = QualityHistory::default();
+        observe(&mut history, &messages[..through], 1);
+        history.settle(Sequence(through as u64));
+        history.to_bytes()
+    };
+    let mut history = QualityHistory::default();
+    observe(&mut history, &messages, 1);
+    let block = pending::BLOCK;
+    for through in [1, 700, 900, block, block + 1, 3 * block - 1, 4 * block] {
+        history.settle(Sequence(through as u64));
+        // An earlier one says nothing new.
+        history.settle(Sequence(through as u64 / 2));
+        assert!(
+            history.to_bytes() == settled_at(through),
+            "through {through}"
+        );
+    }
+    assert_eq!(history.datasets[&heat()].pending.len(), 0);
+}
+
+#[test]
 fn observations_that_are_settled_give_their_memory_back() {
     let mut history = QualityHistory::default();
     let messages: Vec<Message> = (0..50_000).map(|minute| (1, 0, minute, Some(20))).collect();
@@ -266,7 +292,7 @@ fn observations_that_are_settled_give_their_memory_back() {
     assert!(capacity(&history) >= messages.len());
     history.settle(Sequence(messages.len() as u64));
     assert!(
-        capacity(&history) <= pending::BLOCK,
+        capacity(&history) <= pending::SPARE_MAX * pending::BLOCK,
         "{}",
         capacity(&history)
     );
