@@ -35,7 +35,8 @@ impl<'a, T: Copy> Names<'a, T> {
             }
             return found;
         };
-        self.next = (at + 1) % self.found.len();
+        // Not a remainder: the next look-up would wait for the division.
+        self.next = if at + 1 < self.found.len() { at + 1 } else { 0 };
         self.found[at].1
     }
 }
