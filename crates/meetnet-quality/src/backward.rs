@@ -1,6 +1,8 @@
 //! Tests of a value by those before it. Each takes the values newest first, the one under test included, so that a
 //! history and a slice are tested by the same code.
 
+use std::ops::ControlFlow;
+
 use meetnet_model::calendar::SECOND_US;
 use meetnet_model::quality::{AttenuatedSignal, FlatLine, Quality, RateOfChange, Variation};
 
@@ -15,6 +17,7 @@ pub struct Observation {
 
 impl Observation {
     /// Returns true where the value is missing.
+    #[inline]
     pub fn is_missing(self) -> bool {
         !self.value.is_finite()
     }
@@ -25,11 +28,23 @@ impl Observation {
     }
 }
 
+/// How much values vary, at least. What it says holds whatever comes before, between and after them; by default, nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Spread {
+    /// The values from this time on, µs since 1970.
+    pub(crate) since: i64,
+    /// So many of them, at least, are not missing.
+    pub(crate) count: u32,
+    /// So far, at least, lie the least and the greatest of them apart.
+    pub(crate) range: f64,
+}
+
 /// Rate of change from `before`, the observation before this one. The first of a series passes, and so does one after a
 /// missing value: nothing says that it changed. Two that are less than a second apart are not compared: the times of
 /// messages that were delivered together after an outage say nothing. A step over less than the declared distance is taken
 /// as one over that. `is_whole` is false where there may be an
 /// observation that is not known.
+#[inline]
 pub fn rate_of_change(
     now: Observation,
     before: Option<Observation>,
@@ -70,32 +85,37 @@ pub fn flat_line(
     if !now.is_finite() {
         return Quality::Missing;
     }
-    let intervals = |duration_s: u32| match duration_s.checked_div(interval_s) {
-        None | Some(0) => None,
-        Some(count) => Some(count as usize),
-    };
-    let (Some(suspect), Some(fail)) = (intervals(limits.suspect_s), intervals(limits.fail_s))
-    else {
+    if interval_s == 0 || limits.suspect_s.min(limits.fail_s) < interval_s {
         return Quality::NotEvaluated;
-    };
+    }
+    let (interval_s, suspect_s, fail_s) = (
+        u64::from(interval_s),
+        u64::from(limits.suspect_s),
+        u64::from(limits.fail_s),
+    );
     let (mut least, mut greatest) = (now, now);
-    let mut before = 0;
-    let mut ends = false;
-    while before < fail {
-        let Some(value) = values.next() else { break };
+    // One interval more than lie before the value: where it is longer than a duration, no more of them fit into that. So
+    // nothing is divided.
+    let mut span_s = interval_s;
+    let seen = values.try_for_each(|value| {
+        let is_failed = span_s > fail_s;
+        if is_failed {
+            return ControlFlow::Break(false);
+        }
         if value.is_finite() {
-            least = least.min(value);
-            greatest = greatest.max(value);
+            least = if value < least { value } else { least };
+            greatest = if value > greatest { value } else { greatest };
             if greatest - least >= limits.tolerance {
-                ends = true;
-                break;
+                return ControlFlow::Break(true);
             }
         }
-        before += 1;
-    }
-    if before >= fail {
+        span_s += interval_s;
+        ControlFlow::Continue(())
+    });
+    let ends = seen == ControlFlow::Break(true);
+    if span_s > fail_s {
         Quality::Fail
-    } else if before >= suspect {
+    } else if span_s > suspect_s {
         Quality::Suspect
     } else if ends || is_whole {
         Quality::Pass
@@ -113,61 +133,87 @@ pub fn attenuated_signal(
     is_whole: bool,
     limits: AttenuatedSignal,
 ) -> Quality {
+    attenuated_signal_and_spread(newest_first, is_whole, limits).0
+}
+
+/// [`attenuated_signal`], and the spread that has made it pass, where a part of the period was enough.
+pub(crate) fn attenuated_signal_and_spread(
+    newest_first: impl Iterator<Item = Observation> + Clone,
+    is_whole: bool,
+    limits: AttenuatedSignal,
+) -> (Quality, Option<Spread>) {
     let Some(now) = newest_first.clone().next() else {
-        return Quality::NotEvaluated;
+        return (Quality::NotEvaluated, None);
     };
     if now.is_missing() {
-        return Quality::Missing;
+        return (Quality::Missing, None);
     }
     let begin = now.time - i64::from(limits.period_s) * SECOND_US;
-    let (mut least, mut greatest, mut sum) = (now.value, now.value, 0.0);
+    let is_range = limits.variation == Variation::Range;
+    let (mut least, mut greatest) = (now.value, now.value);
     let mut count = 0_u32;
     let mut oldest = now.time;
-    let mut is_covered = is_whole;
-    for Observation { time, value } in newest_first.clone() {
-        if time <= begin {
-            is_covered = true;
-            break;
-        }
-        if value.is_finite() {
-            least = least.min(value);
-            greatest = greatest.max(value);
-            sum += value;
-            count += 1;
-            oldest = time;
-        }
-        let is_enough = greatest - least >= limits.suspect && count >= limits.observations_min;
-        if limits.variation == Variation::Range && is_enough {
-            // What is older can only add to it.
-            return Quality::Pass;
-        }
+    // Not `for`: an iterator of two parts is faster from within.
+    let seen = newest_first
+        .clone()
+        .try_for_each(|Observation { time, value }| {
+            if time <= begin {
+                return ControlFlow::Break(None);
+            }
+            if value.is_finite() {
+                least = if value < least { value } else { least };
+                greatest = if value > greatest { value } else { greatest };
+                count += 1;
+                oldest = time;
+            }
+            let range = greatest - least;
+            if is_range && range >= limits.suspect && count >= limits.observations_min {
+                // What is older can only add to it.
+                return ControlFlow::Break(Some(Spread {
+                    since: oldest,
+                    count,
+                    range,
+                }));
+            }
+            ControlFlow::Continue(())
+        });
+    if let ControlFlow::Break(spread @ Some(_)) = seen {
+        return (Quality::Pass, spread);
     }
+    let is_covered = is_whole || seen.is_break();
     let span_min = limits.span_min_s.map_or(0, i64::from) * SECOND_US;
     if !is_covered || count < limits.observations_min || now.time - oldest < span_min {
-        return Quality::NotEvaluated;
+        return (Quality::NotEvaluated, None);
     }
     let variation = match limits.variation {
         Variation::Range => greatest - least,
         Variation::Deviation => {
+            let of_period = || {
+                newest_first
+                    .clone()
+                    .take_while(move |observation| observation.time > begin)
+                    .filter(|observation| !observation.is_missing())
+            };
+            let sum = of_period().fold(0.0, |sum, observation| sum + observation.value);
             let mean = sum / f64::from(count);
-            let squares: f64 = newest_first
-                .take_while(|observation| observation.time > begin)
-                .filter(|observation| !observation.is_missing())
+            let squares: f64 = of_period()
                 .map(|observation| (observation.value - mean).powi(2))
                 .sum();
             (squares / f64::from(count)).sqrt()
         }
     };
-    if variation < limits.fail {
+    let flag = if variation < limits.fail {
         Quality::Fail
     } else if variation < limits.suspect {
         Quality::Suspect
     } else {
         Quality::Pass
-    }
+    };
+    (flag, None)
 }
 
 /// Returns the flag of a measure by the limits that it should not exceed.
+#[inline]
 pub(crate) fn beyond(measure: f64, suspect: f64, fail: Option<f64>) -> Quality {
     if fail.is_some_and(|fail| measure > fail) {
         Quality::Fail

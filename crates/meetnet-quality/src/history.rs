@@ -14,9 +14,10 @@
 //! brings has no place in the journal and none here; decision 0004 says why, and what is left to the settle pass.
 //!
 //! What an observation costs is a look-up of its sensor, which rows of one message share, and of its property, which is
-//! most often the one that followed before; no allocation, and nothing when it is committed.
+//! most often the one that followed before; no allocation, and nothing when it is committed. Series are looked up for a
+//! stretch of rows before any of them is tested: look-ups do not wait for each other, so their cache misses overlap.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
@@ -25,17 +26,24 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
-use crate::names::Names;
+use crate::names::{Names, is_same};
 use crate::rules::QualityRules;
-use crate::series::{Change, SeriesFlags, SeriesHistory};
+use crate::series::{SeriesFlags, SeriesHistory};
 
 mod bytes;
+mod pending;
+
+use self::pending::{Pending, PendingChanges};
 
 /// Series of one dataset that are remembered at most; later ones are not tested, which [`Remembered::untested_rows`]
 /// counts. At 2 KiB each they take 128 MiB.
 pub const SERIES_MAX: usize = 65_536;
-/// Places for pending changes that are not given back.
-const PENDING_KEPT: usize = 1_024;
+const _: () = assert!(
+    SERIES_MAX <= 1 << 16,
+    "a pending change has a series as u16"
+);
+/// Rows whose series are looked up before they are tested.
+const STRETCH: usize = 128;
 
 /// The history of all datasets.
 #[derive(Clone, Debug, Default)]
@@ -46,26 +54,26 @@ pub struct QualityHistory {
 /// The history of one dataset.
 #[derive(Clone, Debug, Default)]
 struct DatasetHistory {
-    /// Sensor -> position in `of_sensors`.
+    /// Sensor -> position of the first of its series.
     sensors: HashMap<Box<str>, u32>,
-    /// Per sensor: its series, in the order in which they came.
-    of_sensors: Vec<Vec<SeriesOf>>,
-    /// Names of properties; their positions are in `of_sensors`.
+    /// Names of properties; their positions are in `links`.
     properties: Vec<Box<str>>,
     /// [`SERIES_MAX`] at most.
     series: Vec<SeriesHistory>,
-    /// Ascending by sequence.
-    pending: VecDeque<Pending>,
+    /// By series. A sensor's series are a ring, in the order in which they came: no list of its own per sensor, and from
+    /// one row of a message to the next it is one step.
+    links: Vec<Link>,
+    pending: PendingChanges,
     untested_rows: u64,
 }
 
-/// A series of a sensor.
+/// The place of a series in the ring of its sensor.
 #[derive(Clone, Copy, Debug)]
-struct SeriesOf {
+struct Link {
     /// Position in `properties`.
     property: u32,
     /// Position in `series`.
-    series: u32,
+    next: u32,
 }
 
 /// How much of a dataset is remembered.
@@ -75,15 +83,6 @@ pub struct Remembered {
     pub series: usize,
     /// Rows since the start that were not tested by earlier ones because there was no room for their series.
     pub untested_rows: u64,
-}
-
-/// A change by a row that may not be committed yet.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    sequence: Sequence,
-    /// Position in `series`.
-    series: u32,
-    change: Change,
 }
 
 impl QualityHistory {
@@ -112,39 +111,50 @@ impl QualityHistory {
         };
         let history = self.datasets.entry(id.clone()).or_default();
         let mut tested = Names::default();
+        // The sensor of the row before, and its series.
         let mut last: Option<(&str, u32)> = None;
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; rows.batch.num_rows()];
-        for (row, flags) in flags.iter_mut().enumerate() {
-            let property = tested.find(properties.value(row), |name| {
-                let tests = rules.get(name)?.series.as_ref()?;
-                Some((tests, history.property(name)))
-            });
-            let Some((tests, property)) = property else {
-                continue;
-            };
-            let name = sensors.value(row);
-            let sensor = match last {
-                Some((same, sensor)) if same == name => Some(sensor),
-                _ => history.sensors.get(name).copied(),
-            };
-            let Some((sensor, series)) = history.series_of(sensor, name, property) else {
-                history.untested_rows += 1;
-                continue;
-            };
-            last = Some((name, sensor));
-            let value = values.is_valid(row).then(|| values.value(row));
-            let observation = Observation {
-                time: times.value(row),
-                value: value.unwrap_or(f64::NAN),
-            };
-            let (of_row, change) = history.series[series as usize].observe(tests, observation);
-            *flags = of_row;
-            if let Some(change) = change {
-                history.pending.push_back(Pending {
-                    sequence: sequence_of(rows.envelopes[row]),
-                    series,
-                    change,
+        let mut found = [None; STRETCH];
+        for (stretch, flags) in flags.chunks_mut(STRETCH).enumerate() {
+            let first = stretch * STRETCH;
+            for (row, found) in (first..).zip(&mut found[..flags.len()]) {
+                *found = None;
+                let property = tested.find(properties.value(row), |name| {
+                    let tests = rules.get(name)?.series.as_ref()?;
+                    Some((tests, history.property(name)))
                 });
+                let Some((tests, property)) = property else {
+                    continue;
+                };
+                let name = sensors.value(row);
+                let from = match last {
+                    Some((before, series)) if is_same(before, name) => {
+                        Some(history.links[series as usize].next)
+                    }
+                    _ => history.sensors.get(name).copied(),
+                };
+                let Some(series) = history.series_of(from, name, property) else {
+                    history.untested_rows += 1;
+                    continue;
+                };
+                last = Some((name, series));
+                *found = Some((tests, series));
+            }
+            for (row, (flags, found)) in (first..).zip(flags.iter_mut().zip(&found)) {
+                let Some((tests, series)) = *found else {
+                    continue;
+                };
+                let value = values.is_valid(row).then(|| values.value(row));
+                let observation = Observation {
+                    time: times.value(row),
+                    value: value.unwrap_or(f64::NAN),
+                };
+                let (of_row, change) = history.series[series as usize].observe(tests, observation);
+                *flags = of_row;
+                if let Some(change) = change {
+                    let sequence = sequence_of(rows.envelopes[row]);
+                    history.pending.push(Pending::new(sequence, series, change));
+                }
             }
         }
         flags
@@ -164,14 +174,7 @@ impl QualityHistory {
     /// Moves what is settled on to `through`: everything up to there is committed.
     pub fn settle(&mut self, through: Sequence) {
         for history in self.datasets.values_mut() {
-            let pending = &mut history.pending;
-            let settled = pending.partition_point(|pending| pending.sequence <= through);
-            pending.drain(..settled);
-            // A burst, or a commit that failed for an hour, must not hold its memory for good.
-            let kept = pending.len().max(PENDING_KEPT);
-            if pending.capacity() > 4 * kept {
-                pending.shrink_to(2 * kept);
-            }
+            history.pending.settle(through);
         }
     }
 
@@ -194,66 +197,79 @@ impl DatasetHistory {
         at as u32
     }
 
-    /// Returns the positions of a sensor and of its series of a property, a new one where there is room. `sensor` is the
-    /// position, where it is known.
-    fn series_of(&mut self, sensor: Option<u32>, name: &str, property: u32) -> Option<(u32, u32)> {
-        if let Some(sensor) = sensor {
-            let mut of_sensor = self.of_sensors[sensor as usize].iter();
-            if let Some(known) = of_sensor.find(|known| known.property == property) {
-                return Some((sensor, known.series));
+    /// Returns the position of a sensor's series of a property, a new one where there is room. `from` is one of its series,
+    /// the one to begin with; None where it has none.
+    fn series_of(&mut self, from: Option<u32>, name: &str, property: u32) -> Option<u32> {
+        if let Some(from) = from {
+            let mut series = from;
+            loop {
+                let link = self.links[series as usize];
+                if link.property == property {
+                    return Some(series);
+                }
+                series = link.next;
+                if series == from {
+                    break;
+                }
             }
         }
-        self.add(sensor, name, property, SeriesHistory::default())
+        self.add(name, property, SeriesHistory::default())
     }
 
-    /// Adds a series with what it remembers, and its sensor where that is new; None where there is no room.
-    fn add(
-        &mut self,
-        sensor: Option<u32>,
-        name: &str,
-        property: u32,
-        history: SeriesHistory,
-    ) -> Option<(u32, u32)> {
+    /// Adds a series with what it remembers as the last of its sensor; None where there is no room.
+    fn add(&mut self, name: &str, property: u32, history: SeriesHistory) -> Option<u32> {
         if self.series.len() >= SERIES_MAX {
             return None;
         }
         let series = self.series.len() as u32;
         self.series.push(history);
-        let sensor = sensor.unwrap_or_else(|| {
-            let sensor = self.of_sensors.len() as u32;
-            self.of_sensors.push(Vec::new());
-            self.sensors.insert(name.into(), sensor);
-            sensor
-        });
-        self.of_sensors[sensor as usize].push(SeriesOf { property, series });
-        Some((sensor, series))
+        let first = self.sensors.get(name).copied();
+        let next = first.unwrap_or(series);
+        if let Some(first) = first {
+            let mut last = first;
+            while self.links[last as usize].next != first {
+                last = self.links[last as usize].next;
+            }
+            self.links[last as usize].next = series;
+        } else {
+            self.sensors.insert(name.into(), series);
+        }
+        self.links.push(Link { property, next });
+        Some(series)
+    }
+
+    /// The series of a sensor whose first is this one, in the order in which they came.
+    fn ring(&self, first: u32) -> impl Iterator<Item = u32> {
+        let after = move |series: &u32| {
+            let next = self.links[*series as usize].next;
+            (next != first).then_some(next)
+        };
+        std::iter::successors(Some(first), after)
     }
 
     /// Forgets the sensors that `is_wanted` names, so that there is as much room as after a restart.
     fn forget(&mut self, is_wanted: &mut impl FnMut(&str) -> bool) {
         let mut old = std::mem::take(self);
-        self.properties = old.properties;
+        self.properties = std::mem::take(&mut old.properties);
         self.untested_rows = old.untested_rows;
         // By the position before.
         let mut positions: Vec<Option<u32>> = vec![None; old.series.len()];
-        for (name, sensor) in old.sensors {
+        for (name, first) in std::mem::take(&mut old.sensors) {
             if is_wanted(&name) {
                 continue;
             }
-            let mut of_sensor = std::mem::take(&mut old.of_sensors[sensor as usize]);
-            for SeriesOf { series, .. } in &mut of_sensor {
-                let before = std::mem::replace(series, self.series.len() as u32) as usize;
-                positions[before] = Some(*series);
-                self.series.push(std::mem::take(&mut old.series[before]));
+            let of_sensor: Vec<u32> = old.ring(first).collect();
+            for series in of_sensor {
+                let before = series as usize;
+                let history = std::mem::take(&mut old.series[before]);
+                positions[before] = self.add(&name, old.links[before].property, history);
             }
-            self.sensors.insert(name, self.of_sensors.len() as u32);
-            self.of_sensors.push(of_sensor);
         }
-        let moved = |pending: Pending| {
-            let series = positions[pending.series as usize]?;
-            Some(Pending { series, ..pending })
-        };
-        self.pending = old.pending.into_iter().filter_map(moved).collect();
+        for pending in old.pending.iter() {
+            if let Some(series) = positions[pending.series()] {
+                self.pending.push(pending.of_series(series));
+            }
+        }
     }
 }
 

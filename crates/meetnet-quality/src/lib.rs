@@ -9,6 +9,8 @@ pub mod batch;
 pub mod history;
 mod names;
 pub mod neighbour;
+#[cfg(test)]
+mod plain;
 mod rules;
 pub mod series;
 pub mod settle;

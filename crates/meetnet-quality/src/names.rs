@@ -21,7 +21,7 @@ impl<T> Default for Names<'_, T> {
 impl<'a, T: Copy> Names<'a, T> {
     /// Returns what `look_up` says of a name; it is asked again only where there are more than [`NAMES_MAX`].
     pub(crate) fn find(&mut self, name: &'a str, look_up: impl FnOnce(&str) -> T) -> T {
-        let is_name = |(known, _): &(&str, T)| *known == name;
+        let is_name = |(known, _): &(&str, T)| is_same(known, name);
         let known = if self.found.get(self.next).is_some_and(is_name) {
             Some(self.next)
         } else {
@@ -35,14 +35,44 @@ impl<'a, T: Copy> Names<'a, T> {
             }
             return found;
         };
-        self.next = (at + 1) % self.found.len();
+        // Not a remainder: the next look-up would wait for the division.
+        self.next = if at + 1 < self.found.len() { at + 1 } else { 0 };
         self.found[at].1
     }
+}
+
+/// Returns true for the same name. Most are short, and are compared by two words that overlap: to call for it costs more.
+#[inline]
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    fn words<const N: usize>(name: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        name.first_chunk().zip(name.last_chunk())
+    }
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    a.len() == b.len()
+        && match a.len() {
+            8..=16 => words::<8>(a) == words::<8>(b),
+            17..=32 => words::<16>(a) == words::<16>(b),
+            _ => a == b,
+        }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_differ_by_any_byte_and_by_length() {
+        for length in 0..50 {
+            let name = "a".repeat(length);
+            assert!(is_same(&name, &"a".repeat(length)), "{length}");
+            assert!(!is_same(&name, &"a".repeat(length + 1)), "{length}");
+            for at in 0..length {
+                let mut other = name.clone();
+                other.replace_range(at..=at, "b");
+                assert!(!is_same(&name, &other), "{length}, {at}");
+            }
+        }
+    }
 
     #[test]
     fn each_name_gets_its_own() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
-use meetnet_model::calendar::{SECOND_US, month};
-use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, QualityRule};
+use meetnet_model::calendar::{SECOND_US, month, period_end, period_start};
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain, QualityRule};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::quality::{PropertyTests, Quality, QualityTest};
@@ -51,11 +51,35 @@ pub struct RowFacts<'a> {
     pub series: &'a [SeriesFlags],
 }
 
-/// The flag of one row while its tests run.
+/// The flag of one row while its tests run: four bytes, as those of a batch are gone through several times.
 #[derive(Clone, Copy)]
 struct Verdict {
     quality: Quality,
-    tests: i64,
+    tests: u16,
+}
+
+const _: () = assert!(QualityTest::ALL.len() <= u16::BITS as usize, "a bit each");
+
+/// The month that the time before lay in: most often the next one's, too, without a calendar.
+#[derive(Default)]
+struct LastMonth {
+    from: i64,
+    until: i64,
+    month: u8,
+}
+
+impl LastMonth {
+    /// Returns the month of an instant, 1 to 12, UTC.
+    fn of(&mut self, time: i64) -> u8 {
+        if !(self.from..self.until).contains(&time) {
+            *self = Self {
+                from: period_start(time, Grain::Month),
+                until: period_end(time, Grain::Month),
+                month: month(time),
+            };
+        }
+        self.month
+    }
 }
 
 impl Verdict {
@@ -75,17 +99,27 @@ impl Verdict {
 
     /// Takes into account what the tests that look at other rows say.
     fn take_series(&mut self, flags: SeriesFlags) {
-        for (flag, test) in [
+        let flags = [
             (flags.rate_of_change, QualityTest::RateOfChange),
             (flags.flat_line, QualityTest::FlatLine),
             (flags.attenuated_signal, QualityTest::AttenuatedSignal),
             (flags.spike, QualityTest::Spike),
             (flags.neighbour, QualityTest::Neighbour),
-        ] {
+        ];
+        let is_raised =
+            |(flag, _): &(Quality, QualityTest)| matches!(flag, Quality::Suspect | Quality::Fail);
+        // Without a branch per test: almost every row passes.
+        if flags.iter().fold(false, |any, of| any | is_raised(of)) {
             // That a value is missing was said by a test of its own.
-            if flag != Quality::Missing {
-                self.take(flag, test);
+            for (flag, test) in flags.into_iter().filter(is_raised) {
+                self.raise(flag, test);
             }
+        }
+        if flags
+            .iter()
+            .fold(false, |any, of| any | (of.0 == Quality::Pass))
+        {
+            self.pass();
         }
     }
 
@@ -98,7 +132,7 @@ impl Verdict {
 
     /// Takes a test that did not pass into account; the worse flag stays, and "missing" is the last word.
     fn raise(&mut self, quality: Quality, test: QualityTest) {
-        self.tests |= test.bit();
+        self.tests |= test.bit() as u16;
         if self.quality == Quality::NotEvaluated || quality > self.quality {
             self.quality = quality;
         }
@@ -110,10 +144,10 @@ impl Verdict {
 pub fn with_series_flags((quality, tests): (i8, i64), flags: SeriesFlags) -> (i8, i64) {
     let mut verdict = Verdict {
         quality: Quality::from_code(quality).unwrap_or(Quality::NotEvaluated),
-        tests,
+        tests: 0,
     };
     verdict.take_series(flags);
-    (verdict.quality.code(), verdict.tests)
+    (verdict.quality.code(), tests | i64::from(verdict.tests))
 }
 
 impl PropertyRules {
@@ -128,11 +162,12 @@ impl PropertyRules {
     }
 
     /// Runs the tests of one value; `time` is its row's, where that is known.
-    fn test(&self, value: f64, time: Option<i64>, verdict: &mut Verdict) {
+    #[inline]
+    fn test(&self, value: f64, time: Option<i64>, months: &mut LastMonth, verdict: &mut Verdict) {
         let flag = gross_range(value, self.range, self.suspect_range);
         verdict.take(flag, QualityTest::GrossRange);
         if let (Some(climatology), Some(time)) = (&self.climatology, time) {
-            let flag = climatology.test(value, month(time));
+            let flag = climatology.test(value, months.of(time));
             verdict.take(flag, QualityTest::Climatology);
         }
     }
@@ -217,7 +252,7 @@ impl QualityRules {
         }
         (
             Int8Array::from_iter_values(verdicts.iter().map(|verdict| verdict.quality.code())),
-            Int64Array::from_iter_values(verdicts.iter().map(|verdict| verdict.tests)),
+            Int64Array::from_iter_values(verdicts.iter().map(|verdict| i64::from(verdict.tests))),
         )
     }
 
@@ -240,12 +275,14 @@ impl QualityRules {
         let times = times(declaration, rows);
         let of_dataset = self.properties.get(&declaration.id);
         let mut tested = Names::default();
+        let mut months = LastMonth::default();
         for (row, verdict) in verdicts.iter_mut().enumerate() {
             let rules = tested.find(properties.value(row), |name| of_dataset?.get(name));
             if values.is_null(row) {
                 verdict.raise(Quality::Missing, QualityTest::Missing);
             } else if let Some(rules) = rules {
-                rules.test(values.value(row), times.map(|times| times[row]), verdict);
+                let time = times.map(|times| times[row]);
+                rules.test(values.value(row), time, &mut months, verdict);
             }
         }
     }
@@ -258,6 +295,7 @@ impl QualityRules {
     ) {
         let times = times(declaration, rows);
         let tested = self.columns.get(&declaration.id);
+        let mut months = LastMonth::default();
         for (column, array) in declaration.columns.iter().zip(rows.columns()) {
             let rules = tested.and_then(|tested| tested.get(&column.name));
             let is_tested = rules.is_some() || column.range.is_some();
@@ -273,7 +311,8 @@ impl QualityRules {
                 }
                 let value = values.value(row);
                 if let Some(rules) = rules {
-                    rules.test(value, times.map(|times| times[row]), verdict);
+                    let time = times.map(|times| times[row]);
+                    rules.test(value, time, &mut months, verdict);
                 } else if let Some(range) = column.range {
                     verdict.take(gross_range(value, range, None), QualityTest::GrossRange);
                 }

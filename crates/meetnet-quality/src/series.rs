@@ -2,21 +2,27 @@
 //!
 //! A series remembers its newest observations by time, not by arrival, so a late one is tested by what was before it and
 //! takes its place for what comes after it. What a test would need and the history no longer holds is not evaluated.
+//!
+//! Most observations are the newest of their series and of a lively one: what they cost does not grow with what is
+//! remembered. The rate of change needs one before, a flat line ends at the first value that differs, and a signal of which a
+//! part is known to vary enough is not looked through again while that part lies in its period.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use meetnet_model::calendar::SECOND_US;
-use meetnet_model::quality::{AttenuatedSignal, FlatLine, PropertyTests, Quality, RateOfChange};
+use meetnet_model::quality::{
+    AttenuatedSignal, FlatLine, PropertyTests, Quality, RateOfChange, Variation,
+};
 
-use crate::backward::{self, Observation};
+use crate::backward::{self, Observation, Spread};
 use crate::batch::median_gap_s;
 
 /// Observations that a series remembers at most: 5 hours at one in two and a half minutes, 5 days at one per hour.
 pub const OBSERVATIONS_MAX: usize = 128;
 const _: () = assert!(OBSERVATIONS_MAX <= u8::MAX as usize, "positions are u8");
 /// After this many observations the interval of a series is measured again.
-const MEASURE_EVERY: u8 = 16;
+pub(crate) const MEASURE_EVERY: u8 = 16;
 
 /// The declared tests of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -100,6 +106,8 @@ pub struct SeriesHistory {
     /// Ascending by time, each time once.
     pub(crate) observations: VecDeque<Observation>,
     pub(crate) summary: Summary,
+    /// How much the newest of them vary, as was seen last. In no state file: whoever does not know it looks.
+    spread: Spread,
 }
 
 /// What a series knows beside its observations.
@@ -121,21 +129,56 @@ pub(crate) struct Summary {
 /// What an observation changed in a history, so that it can be taken back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
-    effect: Effect,
-    before: Summary,
+    /// The observation that was there before, where there was one.
+    pub(crate) lost: Observation,
+    /// [`Summary::interval_s`] as it was.
+    pub(crate) interval_s: u32,
+    /// The position that the observation has.
+    pub(crate) at: u8,
+    pub(crate) effect: PackedEffect,
 }
 
-/// Positions are those that the observation has.
-#[derive(Clone, Copy, Debug)]
+/// What was done with an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// It was put in.
-    Added { at: u8 },
+    Added,
     /// It was put in, and the oldest was forgotten.
-    Displaced { at: u8, oldest: Observation },
+    Displaced,
     /// It has another value than the one of its time before.
-    Replaced { at: u8, before: Observation },
+    Replaced,
     /// It is older than everything that there was room for.
     Forgotten,
+}
+
+/// An effect with what else the summary was before, in one byte: of these there are as many as rows that are not committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PackedEffect(u8);
+
+const _: () = assert!(MEASURE_EVERY < 1 << 5, "five bits");
+
+impl PackedEffect {
+    fn new(effect: Effect, before: Summary) -> Self {
+        let has_forgotten = u8::from(before.has_forgotten) << 2;
+        Self((effect as u8) | has_forgotten | (before.measure_in << 3))
+    }
+
+    fn effect(self) -> Effect {
+        match self.0 & 0b11 {
+            0 => Effect::Added,
+            1 => Effect::Displaced,
+            2 => Effect::Replaced,
+            _ => Effect::Forgotten,
+        }
+    }
+
+    fn has_forgotten(self) -> bool {
+        self.0 & 0b100 != 0
+    }
+
+    fn measure_in(self) -> u8 {
+        self.0 >> 3
+    }
 }
 
 impl SeriesHistory {
@@ -151,39 +194,71 @@ impl SeriesHistory {
         now: Observation,
     ) -> (SeriesFlags, Option<Change>) {
         let at = self.place_of(now.time);
-        let older = self.observations.range(..at).rev().copied();
         let is_whole = !self.summary.has_forgotten;
-        let newest_first = std::iter::once(now).chain(older);
+        let newest_first = || {
+            let older = self.observations.range(..at).rev().copied();
+            std::iter::once(now).chain(older)
+        };
         let before = at.checked_sub(1).map(|before| self.observations[before]);
         let mut flags = SeriesFlags::NOT_EVALUATED;
         if let Some(limits) = tests.rate_of_change {
             flags.rate_of_change = backward::rate_of_change(now, before, is_whole, limits);
         }
         if let Some(limits) = tests.flat_line {
-            let values = newest_first.clone().map(|observation| observation.value);
+            let values = newest_first().map(|observation| observation.value);
             let interval_s = self.summary.interval_s;
             flags.flat_line = backward::flat_line(values, is_whole, interval_s, limits);
         }
         if let Some(limits) = tests.attenuated_signal {
-            flags.attenuated_signal = backward::attenuated_signal(newest_first, is_whole, limits);
+            let is_newest = at == self.observations.len();
+            if is_newest && self.varies_enough(now, limits) {
+                flags.attenuated_signal = Quality::Pass;
+            } else {
+                let (flag, spread) =
+                    backward::attenuated_signal_and_spread(newest_first(), is_whole, limits);
+                flags.attenuated_signal = flag;
+                if is_newest && let Some(spread) = spread {
+                    self.spread = spread;
+                }
+            }
         }
         (flags, self.remember(at, now, tests.observations()))
     }
 
-    /// Takes the newest change back: the history is what it was before it.
+    /// Returns true where what is known already passes a signal that goes on with `now`: it lies in the period, nothing of it
+    /// was forgotten, and more values can only add to its range.
+    fn varies_enough(&self, now: Observation, limits: AttenuatedSignal) -> bool {
+        let spread = self.spread;
+        let begin = now.time - i64::from(limits.period_s) * SECOND_US;
+        let oldest = self.observations.front();
+        limits.variation == Variation::Range
+            && !now.is_missing()
+            && spread.count > 0
+            && spread.range >= limits.suspect
+            && spread.count >= limits.observations_min
+            && spread.since > begin
+            && oldest.is_some_and(|oldest| oldest.time <= spread.since)
+    }
+
+    /// Takes the newest change back: the history is what it was before it, but that gaps have to be counted again
+    /// ([`SeriesHistory::count_gaps`]) before it goes on.
     pub(crate) fn take_back(&mut self, change: &Change) {
-        match change.effect {
-            Effect::Added { at } => {
-                self.observations.remove(usize::from(at));
+        let at = usize::from(change.at);
+        match change.effect.effect() {
+            Effect::Added => {
+                self.observations.remove(at);
             }
-            Effect::Displaced { at, oldest } => {
-                self.observations.remove(usize::from(at));
-                self.observations.push_front(oldest);
+            Effect::Displaced => {
+                self.observations.remove(at);
+                self.observations.push_front(change.lost);
             }
-            Effect::Replaced { at, before } => self.observations[usize::from(at)] = before,
+            Effect::Replaced => self.observations[at] = change.lost,
             Effect::Forgotten => {}
         }
-        self.summary = change.before;
+        self.summary.interval_s = change.interval_s;
+        self.summary.measure_in = change.effect.measure_in();
+        self.summary.has_forgotten = change.effect.has_forgotten();
+        self.spread = Spread::default();
     }
 
     /// How many observations it holds.
@@ -214,40 +289,41 @@ impl SeriesHistory {
         observations_max: usize,
     ) -> Option<Change> {
         let before = self.summary;
-        let change = |effect| Some(Change { effect, before });
+        let change = |effect: Effect, at: usize, lost: Observation| {
+            Some(Change {
+                lost,
+                interval_s: before.interval_s,
+                at: at as u8,
+                effect: PackedEffect::new(effect, before),
+            })
+        };
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
             let replaced = std::mem::replace(same, now);
-            let effect = Effect::Replaced {
-                at: at as u8,
-                before: replaced,
-            };
-            return if replaced.is_same(now) {
-                None
-            } else {
-                change(effect)
-            };
+            if replaced.is_same(now) {
+                return None;
+            }
+            self.spread = Spread::default();
+            return change(Effect::Replaced, at, replaced);
         }
-        let mut oldest = None;
+        let (mut effect, mut lost) = (Effect::Added, now);
         if self.observations.len() >= observations_max {
             self.summary.has_forgotten = true;
             if at == 0 {
                 let forgets_first = !before.has_forgotten;
-                return change(Effect::Forgotten).filter(|_| forgets_first);
+                return change(Effect::Forgotten, 0, now).filter(|_| forgets_first);
             }
-            oldest = self.forget_oldest();
+            if let Some(oldest) = self.forget_oldest() {
+                (effect, lost) = (Effect::Displaced, oldest);
+            }
             at -= 1;
         }
         self.insert(at, now);
         if observations_max > 1 {
             self.measure();
         }
-        let at = at as u8;
-        change(match oldest {
-            Some(oldest) => Effect::Displaced { at, oldest },
-            None => Effect::Added { at },
-        })
+        change(effect, at, lost)
     }
 
     fn forget_oldest(&mut self) -> Option<Observation> {
@@ -272,9 +348,11 @@ impl SeriesHistory {
         if let Some(older) = older {
             self.summary.add_gap(now.time - older);
         }
-        if let Some(newer) = newer {
-            self.summary.add_gap(newer - now.time);
-        }
+        let Some(newer) = newer else {
+            self.observations.push_back(now);
+            return;
+        };
+        self.summary.add_gap(newer - now.time);
         self.observations.insert(at, now);
     }
 
@@ -337,7 +415,14 @@ impl Summary {
 
     /// Compares a gap, in whole seconds, with the interval.
     fn compare(&self, gap: i64) -> Ordering {
-        (gap / SECOND_US).cmp(&i64::from(self.interval_s))
+        let interval = i64::from(self.interval_s) * SECOND_US;
+        if gap < interval {
+            Ordering::Less
+        } else if gap - interval < SECOND_US {
+            Ordering::Equal
+        } else {
+            Ordering::Greater
+        }
     }
 
     /// Returns true where the interval is the median of so many gaps: then both in the middle, or the one, are as long.

@@ -4,6 +4,7 @@ use meetnet_model::quality::{MonthLimits, Quality};
 
 /// Gross range: outside `fail` a value fails, outside `suspect` it is suspect; the bounds are inside. What is not a number
 /// is missing.
+#[inline]
 pub fn gross_range(value: f64, fail: [f64; 2], suspect: Option<[f64; 2]>) -> Quality {
     if value.is_nan() {
         Quality::Missing
@@ -48,6 +49,7 @@ impl Climatology {
     }
 
     /// Tests a value of a month (1 to 12): as [`gross_range`], and not evaluated where the month has no limits.
+    #[inline]
     pub fn test(&self, value: f64, month: u8) -> Quality {
         if value.is_nan() {
             return Quality::Missing;
@@ -74,6 +76,7 @@ pub fn location(lon: Option<f64>, lat: Option<f64>) -> Quality {
     }
 }
 
+#[inline]
 fn is_outside(value: f64, [min, max]: [f64; 2]) -> bool {
     value < min || value > max
 }

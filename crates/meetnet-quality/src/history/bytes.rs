@@ -7,9 +7,9 @@
 
 use meetnet_model::ids::DatasetId;
 
-use super::{DatasetHistory, QualityHistory, SeriesOf};
+use super::{DatasetHistory, QualityHistory};
 use crate::backward::Observation;
-use crate::series::{OBSERVATIONS_MAX, SeriesHistory, Summary};
+use crate::series::{MEASURE_EVERY, OBSERVATIONS_MAX, SeriesHistory, Summary};
 
 /// Version of the form; another one is not read.
 const VERSION: u8 = 1;
@@ -42,8 +42,7 @@ impl QualityHistory {
                 let name = from.text()?;
                 for _ in 0..from.length()? {
                     let property = dataset.property(from.text()?);
-                    let sensor = dataset.sensors.get(name).copied();
-                    dataset.add(sensor, name, property, SeriesHistory::read(&mut from)?)?;
+                    dataset.add(name, property, SeriesHistory::read(&mut from)?)?;
                 }
             }
             history.datasets.insert(id, dataset);
@@ -65,27 +64,27 @@ impl DatasetHistory {
         let mut newest: Vec<Option<usize>> = vec![None; self.series.len()];
         let mut earlier: Vec<Option<usize>> = Vec::with_capacity(self.pending.len());
         for (at, pending) in self.pending.iter().enumerate() {
-            earlier.push(newest[pending.series as usize].replace(at));
+            earlier.push(newest[pending.series()].replace(at));
         }
         let mut settled = SeriesHistory::default();
         put_length(out, self.sensors.len());
         let mut sensors: Vec<_> = self.sensors.iter().collect();
         sensors.sort_unstable();
-        for (name, sensor) in sensors {
+        for (name, first) in sensors {
             put_text(out, name);
-            let of_sensor = &self.of_sensors[*sensor as usize];
-            put_length(out, of_sensor.len());
-            for SeriesOf { property, series } in of_sensor {
-                put_text(out, &self.properties[*property as usize]);
-                let live = &self.series[*series as usize];
-                let mut pending = newest[*series as usize];
+            put_length(out, self.ring(*first).count());
+            for series in self.ring(*first) {
+                let at = series as usize;
+                put_text(out, &self.properties[self.links[at].property as usize]);
+                let live = &self.series[at];
+                let mut pending = newest[at];
                 if pending.is_none() {
                     live.put(out);
                     continue;
                 }
                 settled.clone_from(live);
                 while let Some(at) = pending {
-                    settled.take_back(&self.pending[at].change);
+                    settled.take_back(&self.pending.get(at).change());
                     pending = earlier[at];
                 }
                 settled.put(out);
@@ -116,7 +115,7 @@ impl SeriesHistory {
         let mut history = Self::default();
         history.summary.has_forgotten = from.byte()? != 0;
         history.summary.interval_s = u32::from_le_bytes(from.array()?);
-        history.summary.measure_in = from.byte()?;
+        history.summary.measure_in = from.byte().filter(|within| *within <= MEASURE_EVERY)?;
         let count = from.length()?;
         if count > OBSERVATIONS_MAX {
             return None;

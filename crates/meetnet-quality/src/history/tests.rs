@@ -8,6 +8,7 @@ use meetnet_model::schemas;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plain::PlainSeries;
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -69,13 +70,15 @@ fn messages_of(
 fn remembers(history: &QualityHistory) -> BTreeMap<(String, String), String> {
     let mut remembered = BTreeMap::new();
     for heat in history.datasets.values() {
-        for (sensor, at) in &heat.sensors {
-            for SeriesOf { property, series } in &heat.of_sensors[*at as usize] {
-                let property = &heat.properties[*property as usize];
-                let series = &heat.series[*series as usize];
+        for (sensor, first) in &heat.sensors {
+            for at in heat.ring(*first) {
+                let property = &heat.properties[heat.links[at as usize].property as usize];
+                let series = &heat.series[at as usize];
                 if !series.is_empty() {
                     let key = (sensor.to_string(), property.to_string());
-                    remembered.insert(key, format!("{series:?}"));
+                    // Without what was only seen.
+                    let text = format!("{:?} {:?}", series.observations, series.summary);
+                    remembered.insert(key, text);
                 }
             }
         }
@@ -108,6 +111,46 @@ proptest! {
         whole.settle(Sequence(u64::MAX));
         after.settle(Sequence(u64::MAX));
         prop_assert_eq!(after.to_bytes(), whole.to_bytes());
+    }
+
+    #[test]
+    fn flags_are_those_of_the_plain_tests_however_often_it_restarts(
+        mut messages in messages(),
+        is_in_order in any::<bool>(),
+        stops in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..4),
+    ) {
+        if is_in_order {
+            messages.sort_by_key(|(_, _, minute, _)| *minute);
+        }
+        let declarations = declarations();
+        let tests_of = |name: &str| {
+            let mut of_heat = declarations.properties.iter().filter(|p| p.dataset == heat());
+            of_heat.find(|property| property.name == name).unwrap().tests.clone()
+        };
+        let tests = PROPERTIES.map(tests_of);
+        let mut series: BTreeMap<(u8, usize), PlainSeries> = BTreeMap::new();
+        let mut expect = Vec::new();
+        for (sensor, property, minute, value) in &messages {
+            let now = Observation {
+                time: minute * MINUTE_US,
+                value: value.map_or(f64::NAN, f64::from),
+            };
+            let series = series.entry((*sensor, *property)).or_default();
+            expect.push(series.push(&tests[*property], now));
+        }
+        let mut history = QualityHistory::default();
+        let mut settled = 0;
+        for (observed, committed) in stops {
+            let observed = settled + observed.index(messages.len() - settled + 1);
+            let flags = observe(&mut history, &messages[settled..observed], 1 + settled as u64);
+            prop_assert!(flags[..] == expect[settled..observed], "{settled}..{observed}");
+            // Now and then the power goes, and what was not committed comes again.
+            settled += committed.index(observed - settled + 1);
+            history.settle(Sequence(settled as u64));
+            history = QualityHistory::from_bytes(&history.to_bytes()).unwrap();
+        }
+        let flags = observe(&mut history, &messages[settled..], 1 + settled as u64);
+        prop_assert_eq!(&flags[..], &expect[settled..]);
     }
 
     #[test]
@@ -215,6 +258,32 @@ fn messages_that_come_again_take_no_memory() {
 }
 
 #[test]
+fn what_is_settled_within_a_block_of_many_is_not_taken_back() {
+    let messages: Vec<Message> = (0..4 * pending::BLOCK as i64)
+        .map(|minute| (0, 0, minute, Some((minute % 50) as i8)))
+        .collect();
+    let settled_at = |through: usize| {
+        let mut history = QualityHistory::default();
+        observe(&mut history, &messages[..through], 1);
+        history.settle(Sequence(through as u64));
+        history.to_bytes()
+    };
+    let mut history = QualityHistory::default();
+    observe(&mut history, &messages, 1);
+    let block = pending::BLOCK;
+    for through in [1, 700, 900, block, block + 1, 3 * block - 1, 4 * block] {
+        history.settle(Sequence(through as u64));
+        // An earlier one says nothing new.
+        history.settle(Sequence(through as u64 / 2));
+        assert!(
+            history.to_bytes() == settled_at(through),
+            "through {through}"
+        );
+    }
+    assert_eq!(history.datasets[&heat()].pending.len(), 0);
+}
+
+#[test]
 fn observations_that_are_settled_give_their_memory_back() {
     let mut history = QualityHistory::default();
     let messages: Vec<Message> = (0..50_000).map(|minute| (1, 0, minute, Some(20))).collect();
@@ -223,7 +292,7 @@ fn observations_that_are_settled_give_their_memory_back() {
     assert!(capacity(&history) >= messages.len());
     history.settle(Sequence(messages.len() as u64));
     assert!(
-        capacity(&history) <= 4 * PENDING_KEPT,
+        capacity(&history) <= pending::SPARE_MAX * pending::BLOCK,
         "{}",
         capacity(&history)
     );

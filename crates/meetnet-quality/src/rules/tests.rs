@@ -254,6 +254,47 @@ fn the_month_of_a_row_chooses_its_limits() {
 }
 
 #[test]
+fn rows_of_one_batch_have_the_limits_of_their_own_month() {
+    let limits = |months: &[u8], suspect| MonthLimits {
+        months: months.to_vec(),
+        suspect,
+        fail: None,
+    };
+    let declared = [limits(&[1, 12], [0.0, 1.0]), limits(&[2], [2.0, 3.0])];
+    let temperature = PropertyRules {
+        range: [-40.0, 50.0],
+        suspect_range: None,
+        climatology: Some(Climatology::new(&declared)),
+        series: None,
+    };
+    let rules = rules_of("air_temperature", temperature);
+    let mut rows = RowsBuilder::new(declaration(DatasetKind::Long, long_columns()));
+    let mut expect = Vec::new();
+    let (inside, outside) = ((1, 0), (3, CLIMATOLOGY));
+    for (time, value, flags) in [
+        ("2026-01-31T23:59:59.999999Z", 1.0, inside),
+        ("2026-02-01T00:00:00Z", 2.0, inside),
+        ("2026-01-31T23:59:59.999999Z", 2.0, outside),
+        ("2026-02-28T23:59:59Z", 1.0, outside),
+        ("2026-03-01T00:00:00Z", 9.0, inside),
+        ("2025-12-31T23:59:59Z", 0.5, inside),
+        ("2026-01-01T00:00:00Z", 0.5, inside),
+        ("2025-02-01T00:00:00Z", 0.5, outside),
+        ("1970-01-01T00:00:00Z", 2.5, outside),
+        ("1969-12-31T23:59:59Z", 1.0, inside),
+    ] {
+        rows.set_text(0, "a");
+        rows.set_text(1, "air_temperature");
+        rows.set_int(2, parse_rfc3339(time).unwrap());
+        rows.set_float(3, value);
+        rows.finish_row(0).unwrap();
+        expect.push(flags);
+    }
+    let found = flags(&rules, &mut rows, RowFacts::default());
+    assert_eq!(found, expect);
+}
+
+#[test]
 fn a_row_of_a_time_that_had_not_come_is_suspect() {
     let received_at = parse_rfc3339("2026-07-01T00:00:00Z").unwrap();
     let check = |kind, ahead_us: i64, received_at: &[i64], expect: (i8, i64)| {

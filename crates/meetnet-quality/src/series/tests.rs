@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch;
+use crate::plain::PlainSeries;
 
 const SECOND_US: i64 = 1_000_000;
 const STEP_US: i64 = 150 * SECOND_US;
@@ -146,6 +147,155 @@ proptest! {
         prop_assert_eq!(bits(&history), bits(&expect));
         prop_assert!(history.len() <= OBSERVATIONS_MAX);
     }
+}
+
+/// Rules that the same series may have one after the other, as when they are declared anew.
+fn rule_sets() -> [PropertyTests; 4] {
+    let all = declared();
+    let attenuated = |variation, period_s, span_min_s, suspect| {
+        Some(AttenuatedSignal {
+            variation,
+            period_s,
+            observations_min: 4,
+            span_min_s,
+            suspect,
+            fail: suspect / 4.0,
+        })
+    };
+    [
+        PropertyTests {
+            attenuated_signal: attenuated(Variation::Range, 1_800, None, 2.0),
+            ..all.clone()
+        },
+        // Reaches further back than what is remembered of one that reports every minute.
+        PropertyTests {
+            attenuated_signal: attenuated(Variation::Range, 43_200, Some(3_600), 3.0),
+            ..all.clone()
+        },
+        PropertyTests {
+            attenuated_signal: None,
+            flat_line: None,
+            ..all.clone()
+        },
+        all,
+    ]
+}
+
+/// How an observation follows the newest.
+#[derive(Clone, Copy, Debug)]
+enum Follows {
+    After(i64),
+    Late(i64),
+    Again,
+    Revised,
+}
+
+fn follows() -> impl Strategy<Value = Follows> {
+    prop_oneof![
+        40 => Just(Follows::After(60 * SECOND_US)),
+        4 => (1..90 * SECOND_US).prop_map(Follows::After),
+        1 => (1..200_000 * SECOND_US).prop_map(Follows::After),
+        3 => (1..9_000 * SECOND_US).prop_map(Follows::Late),
+        1 => Just(Follows::Again),
+        1 => Just(Follows::Revised),
+    ]
+}
+
+/// Stretches of values that stay, creep, vary or are missing, one after the other.
+fn stretches() -> impl Strategy<Value = Vec<f64>> {
+    let stretch = (0_u8..4, 1_usize..150, -20_i32..20).prop_map(|(kind, length, base)| {
+        let value = move |at: usize| {
+            let base = f64::from(base);
+            match kind {
+                0 => base,
+                1 => base + at as f64 / 64.0,
+                2 => base + (at * 7 % 5) as f64 / 2.0,
+                _ if at < 5 => f64::NAN,
+                _ => base,
+            }
+        };
+        (0..length).map(value).collect::<Vec<f64>>()
+    });
+    prop::collection::vec(stretch, 1..6).prop_map(|stretches| stretches.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_flag_is_that_of_the_plain_tests(
+        values in stretches(),
+        order in prop::collection::vec(follows(), 1..200),
+        first_rules in 0_usize..4,
+        changes_after in 50_usize..800,
+    ) {
+        let sets = rule_sets();
+        let (mut history, mut plain) = (SeriesHistory::default(), PlainSeries::default());
+        let mut newest = Observation { time: 0, value: 0.0 };
+        for (number, (value, follows)) in values.into_iter().zip(order.iter().cycle()).enumerate() {
+            let time = match *follows {
+                Follows::After(gap) => newest.time + gap,
+                Follows::Late(back) => newest.time - back,
+                Follows::Again | Follows::Revised => newest.time,
+            };
+            let now = match follows {
+                Follows::Again => newest,
+                _ => Observation { time, value },
+            };
+            if time >= newest.time {
+                newest = now;
+            }
+            let declared = &sets[(first_rules + number / changes_after) % sets.len()];
+            let tests = SeriesTests::new(declared).unwrap();
+            prop_assert_eq!(
+                history.push(&tests, now),
+                plain.push(declared, now),
+                "number {}: {:?}", number, now
+            );
+        }
+    }
+}
+
+/// Pushes values a minute apart, each with the flags of the plain tests; returns what the attenuated signal test says last.
+fn attenuated(values: impl IntoIterator<Item = (i64, f64)>, declared: &PropertyTests) -> Quality {
+    let tests = SeriesTests::new(declared).unwrap();
+    let (mut history, mut plain) = (SeriesHistory::default(), PlainSeries::default());
+    let mut last = SeriesFlags::NOT_EVALUATED;
+    for (minute, value) in values {
+        let time = minute * 60 * SECOND_US;
+        let now = Observation { time, value };
+        last = history.push(&tests, now);
+        assert_eq!(last, plain.push(declared, now), "minute {minute}");
+    }
+    last.attenuated_signal
+}
+
+#[test]
+fn a_signal_passes_only_while_what_varied_is_in_its_period_and_remembered() {
+    let [short, long, ..] = rule_sets();
+    // It varies for five minutes and then stays as it is until minute `end`.
+    let stays =
+        |end: i64| (0..=end).map(|minute| (minute, if minute < 5 { minute as f64 } else { 4.0 }));
+    let check = |declared: &PropertyTests, end: i64, expect: Quality| {
+        assert_eq!(attenuated(stays(end), declared), expect, "until {end}");
+    };
+    // The period is 30 minutes: at its end two values lie 2 apart, then 1.
+    check(&short, 31, Quality::Pass);
+    check(&short, 32, Quality::Suspect);
+    check(&short, 34, Quality::Fail);
+    // The period is 12 hours, 128 minutes are remembered.
+    check(&long, 129, Quality::Pass);
+    check(&long, 130, Quality::NotEvaluated);
+}
+
+#[test]
+fn a_revision_takes_back_what_a_signal_varied() {
+    let [short, ..] = rule_sets();
+    let varied = (0..6).map(|minute| (minute, if minute == 3 { 9.0 } else { 1.0 }));
+    assert_eq!(attenuated(varied.clone(), &short), Quality::Pass);
+    // The one that stood out was wrong; then it goes on.
+    let revised = varied.chain([(3, 1.0), (6, 1.0)]);
+    assert_eq!(attenuated(revised, &short), Quality::Fail);
 }
 
 #[test]
