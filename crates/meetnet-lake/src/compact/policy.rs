@@ -15,6 +15,13 @@ const FANOUT: usize = 8;
 const CLASS_BYTES: u64 = 4 << 10;
 /// Runs merged at once: each holds a file open and a batch in memory.
 const RUNS_MAX: usize = 64;
+/// Memory of the pages that the runs of one merge are decoded from. Were it not limited, merges that have fallen behind the
+/// commits would take ever more runs at once.
+const PAGES_BYTES_MAX: u64 = 36 << 20;
+/// Rows of a row group: a page of a common column is as long.
+const GROUP_ROWS: u64 = 262_144;
+/// Memory of a row in the pages of a run: its receive time, as it is and compressed, and the codes of the other columns.
+const PAGE_ROW_BYTES: u64 = 11;
 /// A partition that got no new run for this long is done with, and becomes one run.
 const QUIET_MS: i64 = 3_600_000;
 
@@ -115,12 +122,28 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
 
 /// Returns the smallest runs, as many as can be merged at once, oldest first.
 fn smallest(mut runs: Vec<Run>) -> Vec<Run> {
-    if runs.len() > RUNS_MAX {
+    let pages: u64 = runs.iter().map(Run::page_bytes).sum();
+    if runs.len() > RUNS_MAX || pages > PAGES_BYTES_MAX {
         runs.sort_by_key(|run| run.bytes);
         runs.truncate(RUNS_MAX);
+        let mut pages = 0;
+        let fitting = runs.iter().take_while(|run| {
+            pages += run.page_bytes();
+            pages <= PAGES_BYTES_MAX
+        });
+        let fitting = fitting.count();
+        runs.truncate(fitting);
         runs.sort_by_key(|run| run.committed_at_ms);
     }
     runs
+}
+
+impl Run {
+    /// Memory of the pages that it is decoded from: those of one row group of one file.
+    fn page_bytes(&self) -> u64 {
+        let rows = self.files.iter().map(|file| file.rows).max();
+        rows.unwrap_or(0).min(GROUP_ROWS) * PAGE_ROW_BYTES
+    }
 }
 
 fn size_class(bytes: u64) -> u32 {
