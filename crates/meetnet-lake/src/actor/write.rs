@@ -91,7 +91,7 @@ impl CommitJob {
     }
 
     /// Returns the places of all rows in key order; versions of one key stay in the order they were applied.
-    fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
+    pub(super) fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
         // Rows of a series lie in about the order of their times, so it takes little to sort them; and of series there
         // are far fewer than of rows.
         let mut by_series: HashMap<Box<[u8]>, Vec<(u64, RowPlace)>> = HashMap::new();
