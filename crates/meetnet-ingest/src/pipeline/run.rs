@@ -22,6 +22,7 @@ use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, RejectCounts, Taken};
 use super::newest::NewestTimes;
+use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
@@ -47,6 +48,8 @@ pub struct Runner {
     pub(super) waiting: WaitingRows,
     /// What tests by earlier rows remember, behind everything that was decoded.
     pub(super) history: QualityHistory,
+    /// Rows that it can take back: those that T has not passed.
+    pub(super) uncommitted: UncommittedRows,
     /// Bytes of it that the last checkpoint wrote.
     pub(super) history_bytes: usize,
     /// The state of a checkpoint that has begun.
@@ -141,6 +144,7 @@ impl Runner {
             decoder,
             waiting: WaitingRows::default(),
             history,
+            uncommitted: UncommittedRows::default(),
             history_bytes: 0,
             state_writing: None,
             key,
@@ -221,7 +225,7 @@ impl Runner {
     /// # Errors
     /// Where journal or tables cannot be read, or a commit left a state that only a restart can tell apart.
     pub fn step(&mut self) -> Result<Step, PipelineError> {
-        let admitted = self.lake.tick()?;
+        let admitted = self.tick_lake()?;
         self.give_reserve();
         self.end_checkpoint();
         if admitted > 0 {
@@ -343,6 +347,7 @@ impl Runner {
     ) -> Result<Result<(), LakeError>, PipelineError> {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
+            self.settle();
             if self.waits_to_erase() {
                 return Ok(Err(LakeError::Usage(EARLIER.to_owned())));
             }
@@ -350,6 +355,7 @@ impl Runner {
                 if let Err(error) = self.lake.commit_all() {
                     return Ok(Err(error));
                 }
+                self.settle();
                 if self.is_full() {
                     let message =
                         "rows that wait for a file fill the memory: the log names the file";
@@ -485,8 +491,12 @@ impl Runner {
 
     /// Applies what the decoders in force have made of envelopes.
     fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
+        // Before the tables take the rows: what was decoded is journalled, and says all that the answer says. Senders make
+        // their next message meanwhile, where they would else all wait for the slower half, and it for them.
+        taken.report(&self.outcomes);
         taken.count_rejects(&self.rejects);
         let mut applied = Applied::default();
+        let last = taken.lineage.last().map(|lineage| lineage.sequence);
         for rows in &taken.rows {
             self.newest.note(rows, &taken.lineage);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
@@ -499,11 +509,13 @@ impl Runner {
                 rules: Arc::clone(rules),
                 precedences: Arc::clone(&self.decoder.precedences),
             };
+            if let Some(last) = last {
+                self.uncommitted.note(last, decoded.series.len());
+            }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
         }
-        taken.report(&self.outcomes);
         Ok(applied)
     }
 
@@ -519,7 +531,20 @@ impl Runner {
     /// Returns true where no more may be decoded until rows are committed, or applied.
     pub(super) fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
-        self.lake.hot_bytes() + self.waiting.bytes() >= bytes_max
+        // What waits for a file holds T back, and no commit of others would settle anything.
+        let beside = match self.waiting.bytes() {
+            0 => self.uncommitted.bytes(),
+            _ => 0,
+        };
+        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
+    }
+
+    /// Admits and starts commits; returns how many were admitted.
+    pub(super) fn tick_lake(&mut self) -> Result<usize, LakeError> {
+        self.settle();
+        let admitted = self.lake.tick()?;
+        self.settle();
+        Ok(admitted)
     }
 
     /// Moves the stable time on where nothing arrives.

@@ -1,0 +1,50 @@
+//! How much the quality tests keep of rows that are not committed: for each, what takes its effect on the history back.
+//!
+//! `rows applied -> [noted, by position] -> T passes it: settled`
+//!
+//! It is memory of a row that no table has, and holds back whoever fills it as hot rows do. One dataset that commits seldom
+//! would else hold what rows of all others have changed: T stands at its oldest row.
+
+use std::collections::VecDeque;
+
+use meetnet_model::ids::Sequence;
+
+/// Memory that one row costs there: a change, in a queue that may have twice the room.
+const ROW_BYTES: usize = 64;
+
+/// Rows in the history of the quality tests that T has not passed.
+#[derive(Debug, Default)]
+pub(super) struct UncommittedRows {
+    /// By position of the last frame of a group: rows. Ascending.
+    groups: VecDeque<(Sequence, usize)>,
+    rows: usize,
+}
+
+impl UncommittedRows {
+    /// Notes rows of frames up to `sequence`.
+    pub(super) fn note(&mut self, sequence: Sequence, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        match self.groups.back_mut() {
+            Some((last, of_group)) if *last == sequence => *of_group += rows,
+            _ => self.groups.push_back((sequence, rows)),
+        }
+        self.rows += rows;
+    }
+
+    /// Forgets the rows of frames up to `through`.
+    pub(super) fn settle(&mut self, through: Sequence) {
+        while let Some((_, rows)) = self.groups.pop_front_if(|(last, _)| *last <= through) {
+            self.rows -= rows;
+        }
+    }
+
+    /// Memory of the rows, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows * ROW_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests;
