@@ -13,8 +13,10 @@ const FANOUT: usize = 8;
 /// Bytes of the lowest class. Were it larger than what a commit writes, small runs would be merged with what they have
 /// just been merged into, again and again.
 const CLASS_BYTES: u64 = 4 << 10;
-/// Runs merged at once: each holds a file open and a batch in memory.
+/// Runs merged at once: each holds a file open, a batch in memory, and what inflates each of its columns, a megabyte and more.
 const RUNS_MAX: usize = 64;
+/// The same beside messages that arrive: to take more would only take memory from them.
+const STEADY_RUNS_MAX: usize = 2 * FANOUT;
 /// Memory of the pages that the runs of one merge are decoded from. Were it not limited, merges that have fallen behind the
 /// commits would take ever more runs at once.
 const PAGES_BYTES_MAX: u64 = 36 << 20;
@@ -108,24 +110,24 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
     let newest = runs.iter().map(|run| run.committed_at_ms).max()?;
     let everything = effort == Effort::Full || newest < now_ms - QUIET_MS;
     let chosen: Vec<Run> = if everything {
-        smallest(runs)
+        smallest(runs, RUNS_MAX)
     } else {
         let mut classes: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
         for run in runs {
             classes.entry(size_class(run.bytes)).or_default().push(run);
         }
         let full = classes.into_values().find(|runs| runs.len() >= FANOUT)?;
-        smallest(full)
+        smallest(full, STEADY_RUNS_MAX)
     };
     Some(chosen.into_iter().map(|run| run.files).collect())
 }
 
-/// Returns the smallest runs, as many as can be merged at once, oldest first.
-fn smallest(mut runs: Vec<Run>) -> Vec<Run> {
+/// Returns the smallest runs, as many as can be merged at once, `runs_max` of them at most, oldest first.
+fn smallest(mut runs: Vec<Run>, runs_max: usize) -> Vec<Run> {
     let pages: u64 = runs.iter().map(Run::page_bytes).sum();
-    if runs.len() > RUNS_MAX || pages > PAGES_BYTES_MAX {
+    if runs.len() > runs_max || pages > PAGES_BYTES_MAX {
         runs.sort_by_key(|run| run.bytes);
-        runs.truncate(RUNS_MAX);
+        runs.truncate(runs_max);
         let mut pages = 0;
         let fitting = runs.iter().take_while(|run| {
             pages += run.page_bytes();

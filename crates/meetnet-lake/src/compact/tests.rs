@@ -84,8 +84,7 @@ fn runs(count: u64, rows: u64) -> Vec<Arc<LiveFile>> {
 
 #[test]
 fn a_merge_of_long_runs_takes_fewer_of_them() {
-    // The lowest size class has 32 runs.
-    for (effort, of_effort) in [(Effort::Steady, 32), (Effort::Full, 200)] {
+    for (effort, of_effort) in [(Effort::Steady, 16), (Effort::Full, 64)] {
         for (rows, taken) in [(4_000_000, 13), (262_144, 13), (200_000, 17), (50_000, 64)] {
             let choice = choose(&runs(200, rows), effort, 0).unwrap();
             assert_eq!(
