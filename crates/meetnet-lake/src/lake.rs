@@ -329,8 +329,10 @@ impl Lake {
                 .for_each(|table| table.actor.rest());
         }
         let bytes_max = self.options.limits.hot_bytes_max;
-        let pressed = self.hot_bytes() + self.kept_beside >= bytes_max / 2;
-        // The largest alone would settle nothing where a small one has the oldest row.
+        let hot_bytes = self.hot_bytes();
+        let pressed = hot_bytes + self.kept_beside >= bytes_max / 2;
+        // Else the largest would commit its few rows again and again, while another one holds back what is kept beside.
+        let is_hot = hot_bytes >= bytes_max / 8;
         let oldest = self
             .tables
             .values()
@@ -347,7 +349,8 @@ impl Lake {
         let limits = self.options.limits;
         for (id, table) in &mut self.tables {
             let has_oldest = oldest.is_some() && table.actor.oldest_uncommitted() == oldest;
-            let is_pressed = pressed && (table.actor.hot_bytes() == largest || has_oldest);
+            let is_largest = is_hot && table.actor.hot_bytes() == largest;
+            let is_pressed = pressed && (is_largest || has_oldest);
             if table.is_due(&limits, applied, is_pressed, now)
                 && (is_pressed || !self.upkeep.holds_up(id, table, now))
                 && let Some(job) = table.freeze(applied, limits.of_commit(), now_ms)

@@ -65,7 +65,7 @@ impl Runner {
         let through = self.lake.trim_point();
         self.history.settle(through);
         self.uncommitted.settle(through);
-        self.lake.set_kept_beside(self.uncommitted.bytes());
+        self.lake.set_kept_beside(self.kept_beside());
     }
 
     /// Returns what quality tests knew at `through`.

@@ -531,12 +531,17 @@ impl Runner {
     /// Returns true where no more may be decoded until rows are committed, or applied.
     pub(super) fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
-        // What waits for a file holds T back, and no commit of others would settle anything.
-        let beside = match self.waiting.bytes() {
+        let beside = self.kept_beside();
+        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
+    }
+
+    /// Memory that is kept for rows until they are committed, beside hot ones. It does not count where rows wait for a file: they
+    /// hold T back, and no commit of other datasets, which go on, would change that.
+    pub(super) fn kept_beside(&self) -> usize {
+        match self.waiting.bytes() {
             0 => self.uncommitted.bytes(),
             _ => 0,
-        };
-        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
+        }
     }
 
     /// Admits and starts commits; returns how many were admitted.

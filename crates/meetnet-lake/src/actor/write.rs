@@ -25,7 +25,7 @@ use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
 use crate::table::read::conform;
 
-/// Rows that are brought into key order at once: as many as the first of a row group say how it is encoded.
+/// Rows that are brought into key order at once: no fewer than are looked at to choose the encodings of a row group.
 const WRITTEN_ROWS: usize = 16_384;
 
 /// Where a row lies: which batch, which row of it.
