@@ -32,6 +32,9 @@ use crate::outcomes::OutcomeRegistry;
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
 /// Without work for this long, memory that a burst has left behind is given back.
 pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
+/// Rows that the tables take some milliseconds for: whoever waits for what became of them is told before. A sender of fewer finds
+/// them in the answers when it is told.
+const TOLD_EARLY_ROWS: usize = 1_000;
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -491,10 +494,14 @@ impl Runner {
 
     /// Applies what the decoders in force have made of envelopes.
     fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
-        // Before the tables take the rows: what was decoded is journalled, and says all that the answer says. Senders make
-        // their next message meanwhile, where they would else all wait for the slower half, and it for them.
-        taken.report(&self.outcomes);
         taken.count_rejects(&self.rejects);
+        // What was decoded is journalled, and says all that the answer says. Senders make their next messages while the tables
+        // take these, where they would else all wait for the slower half, and it for them.
+        let rows = taken.rows.iter().map(|rows| rows.envelopes.len());
+        let is_told_early = rows.sum::<usize>() >= TOLD_EARLY_ROWS;
+        if is_told_early {
+            taken.report(&self.outcomes);
+        }
         let mut applied = Applied::default();
         let last = taken.lineage.last().map(|lineage| lineage.sequence);
         for rows in &taken.rows {
@@ -515,6 +522,9 @@ impl Runner {
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
+        }
+        if !is_told_early {
+            taken.report(&self.outcomes);
         }
         Ok(applied)
     }
