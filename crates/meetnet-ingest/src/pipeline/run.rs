@@ -12,7 +12,7 @@ use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence, SourceId};
+use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, Taken};
+use super::group::{GroupDecoder, RejectCounts, Taken, count_applied};
 use super::newest::NewestTimes;
 use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
@@ -538,30 +538,6 @@ impl Runner {
         Ok(!applied.is_empty())
     }
 
-    /// Returns true where no more may be decoded until rows are committed, or applied.
-    pub(super) fn is_full(&self) -> bool {
-        let bytes_max = self.options.lake.limits.hot_bytes_max;
-        let beside = self.kept_beside();
-        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
-    }
-
-    /// Memory that is kept for rows until they are committed, beside hot ones. It does not count where rows wait for a file: they
-    /// hold T back, and no commit of other datasets, which go on, would change that.
-    pub(super) fn kept_beside(&self) -> usize {
-        match self.waiting.bytes() {
-            0 => self.uncommitted.bytes(),
-            _ => 0,
-        }
-    }
-
-    /// Admits and starts commits; returns how many were admitted.
-    pub(super) fn tick_lake(&mut self) -> Result<usize, LakeError> {
-        self.settle();
-        let admitted = self.lake.tick()?;
-        self.settle();
-        Ok(admitted)
-    }
-
     /// Moves the stable time on where nothing arrives.
     fn tick_if_idle(&mut self) -> Result<(), PipelineError> {
         if self.last_frame.elapsed() < self.options.limits.idle_tick {
@@ -607,21 +583,6 @@ impl Runner {
             }
         }
     }
-}
-
-pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
-    let count = |outcome: &'static str, number: u64| {
-        if number > 0 {
-            let dataset = dataset.to_string();
-            metrics::counter!("meetnet_rows_total", "dataset" => dataset, "outcome" => outcome)
-                .increment(number);
-        }
-    };
-    count("inserted", applied.inserted);
-    count("revised", applied.revised);
-    count("unchanged", applied.unchanged);
-    count("history", applied.history);
-    count("skipped", applied.skipped);
 }
 
 fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declarations>, PipelineError> {

@@ -1,4 +1,5 @@
-//! How much the quality tests keep of rows that are not committed: for each, what takes its effect on the history back.
+//! When memory is full, and how much the quality tests keep of rows that are not committed: for each, what takes its effect on the
+//! history back.
 //!
 //! `rows applied -> [noted, by position] -> T passes it: settled`
 //!
@@ -7,7 +8,10 @@
 
 use std::collections::VecDeque;
 
+use meetnet_lake::LakeError;
 use meetnet_model::ids::Sequence;
+
+use super::run::Runner;
 
 /// Memory that one row costs there: a change, in a queue that may have twice the room.
 const ROW_BYTES: usize = 64;
@@ -43,6 +47,32 @@ impl UncommittedRows {
     /// Memory of the rows, bytes.
     pub(super) fn bytes(&self) -> usize {
         self.rows * ROW_BYTES
+    }
+}
+
+impl Runner {
+    /// Returns true where no more may be decoded until rows are committed, or applied.
+    pub(super) fn is_full(&self) -> bool {
+        let bytes_max = self.options.lake.limits.hot_bytes_max;
+        let beside = self.kept_beside();
+        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
+    }
+
+    /// Memory that is kept for rows until they are committed, beside hot ones. It does not count where rows wait for a file: they
+    /// hold T back, and no commit of other datasets, which go on, would change that.
+    pub(super) fn kept_beside(&self) -> usize {
+        match self.waiting.bytes() {
+            0 => self.uncommitted.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Admits and starts commits; returns how many were admitted.
+    pub(super) fn tick_lake(&mut self) -> Result<usize, LakeError> {
+        self.settle();
+        let admitted = self.lake.tick()?;
+        self.settle();
+        Ok(admitted)
     }
 }
 
