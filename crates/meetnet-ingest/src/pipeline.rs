@@ -15,6 +15,7 @@ mod import;
 mod newest;
 mod replaying;
 mod run;
+mod uncommitted;
 mod waiting;
 
 use std::collections::BTreeMap;

@@ -45,6 +45,8 @@ pub(crate) struct HotRows {
     /// Key -> row numbers of replaced versions.
     history: HashMap<Box<[u8]>, Vec<u64>>,
     history_bytes: usize,
+    /// No row was received later, µs.
+    received_max: i64,
     /// Memory of the chunks.
     bytes: usize,
 }
@@ -123,6 +125,7 @@ impl HotRows {
             current: HotIndex::default(),
             history: HashMap::new(),
             history_bytes: 0,
+            received_max: i64::MIN,
             bytes: 0,
         }
     }
@@ -167,6 +170,23 @@ impl HotRows {
     pub(crate) fn current(&self, key: &[u8]) -> Option<u64> {
         let (series, time) = self.codec.split(key);
         self.current.get(series, time)
+    }
+
+    /// Does the same; where there is none, makes `row` the current version. Also returns the number of the key's series, less
+    /// than [`HotRows::series`], which it has until rows are dropped.
+    pub(crate) fn current_or_set(&mut self, key: &[u8], row: u64) -> (Option<u64>, usize) {
+        let (series, time) = self.codec.split(key);
+        self.current.get_or_set(series, time, row)
+    }
+
+    /// Number of series that have hot rows.
+    pub(crate) fn series(&self) -> usize {
+        self.current.series()
+    }
+
+    /// A time that no hot row was received after, µs; the least number where there is none.
+    pub(crate) fn received_max(&self) -> i64 {
+        self.received_max
     }
 
     /// Row numbers of the replaced hot versions of a key.
@@ -225,6 +245,11 @@ impl HotRows {
     ) -> Result<(), ArrowError> {
         let bytes = batch.get_array_memory_size() + 8 * sequences.len();
         self.bytes += bytes;
+        let received = batch
+            .column_by_name(common::RECEIVED_AT)
+            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>())
+            .and_then(|times| times.values().iter().copied().max());
+        self.received_max = self.received_max.max(received.unwrap_or(i64::MAX));
         let first_row = self.next_row;
         self.next_row += batch.num_rows() as u64;
         self.chunks.push(Chunk {
@@ -339,6 +364,9 @@ impl HotRows {
         let frozen = self.frozen_chunks();
         for chunk in self.chunks.drain(..frozen) {
             self.bytes = self.bytes.saturating_sub(chunk.bytes);
+        }
+        if self.chunks.is_empty() {
+            self.received_max = i64::MIN;
         }
         self.current.forget_below(boundary);
         let mut history_bytes = 0;

@@ -68,6 +68,8 @@ pub struct Lake {
     worker: Worker<Job, Outcome>,
     upkeep: Upkeep,
     repairs: Repairs,
+    /// Memory that its owner keeps for rows until they are committed, bytes.
+    kept_beside: usize,
     /// When it was last asked what look-ups have kept and not used.
     rested_at: Instant,
     /// A commit found no space, and nobody has been told.
@@ -141,6 +143,7 @@ impl Lake {
             stable_time: 0,
             worker,
             repairs: Repairs::default(),
+            kept_beside: 0,
             rested_at: now,
             short_of_space: false,
             lost: None,
@@ -259,6 +262,12 @@ impl Lake {
             .sum()
     }
 
+    /// Says how much memory the owner keeps for rows until [`Lake::trim_point`] has passed them, bytes: commits begin with
+    /// regard to it.
+    pub fn set_kept_beside(&mut self, bytes: usize) {
+        self.kept_beside = bytes;
+    }
+
     /// Returns true where no more may be applied until a commit is admitted.
     pub fn is_full(&self) -> bool {
         self.hot_bytes() >= self.options.limits.hot_bytes_max
@@ -319,7 +328,17 @@ impl Lake {
                 .values_mut()
                 .for_each(|table| table.actor.rest());
         }
-        let pressed = self.hot_bytes() >= self.options.limits.hot_bytes_max / 2;
+        let bytes_max = self.options.limits.hot_bytes_max;
+        let hot_bytes = self.hot_bytes();
+        let pressed = hot_bytes + self.kept_beside >= bytes_max / 2;
+        // Else the largest would commit its few rows again and again, while another one holds back what is kept beside.
+        let is_hot = hot_bytes >= bytes_max / 8;
+        let oldest = self
+            .tables
+            .values()
+            .filter_map(|table| table.actor.oldest_uncommitted())
+            .min()
+            .filter(|_| self.kept_beside >= bytes_max / 4);
         let largest = self
             .tables
             .values()
@@ -329,7 +348,9 @@ impl Lake {
         let applied = (self.through, self.stable_time);
         let limits = self.options.limits;
         for (id, table) in &mut self.tables {
-            let is_pressed = pressed && table.actor.hot_bytes() == largest;
+            let has_oldest = oldest.is_some() && table.actor.oldest_uncommitted() == oldest;
+            let is_largest = is_hot && table.actor.hot_bytes() == largest;
+            let is_pressed = pressed && (is_largest || has_oldest);
             if table.is_due(&limits, applied, is_pressed, now)
                 && (is_pressed || !self.upkeep.holds_up(id, table, now))
                 && let Some(job) = table.freeze(applied, limits.of_commit(), now_ms)

@@ -8,8 +8,8 @@
 //!
 //! mimalloc returns memory while it is worked with: who frees looks whether something freed earlier is due. After the
 //! last work of a burst nobody looks any more. It also keeps pages by thread, and only their thread gives them up: rows
-//! that the pipeline made and a commit freed lie in the pipeline's. It is no limit of memory: those stand in the
-//! configuration.
+//! that the pipeline made and a commit freed lie in the pipeline's. C code has the system's allocator, which keeps by thread,
+//! too: zstd's contexts are some megabytes each. It is no limit of memory: those stand in the configuration.
 //!
 //! While there is work, what it keeps depends on [`keep_little`]: with its own defaults mimalloc takes huge pages from
 //! Linux, of which a piece in use holds the whole, and holds what is free for a second.
@@ -62,9 +62,22 @@ pub(crate) fn keep_little() {
     let _ = nix::sys::prctl::set_thp_disable(true);
 }
 
-/// Gives back what the allocator keeps for the calling thread, and what is free in the process.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(
+    unsafe_code,
+    reason = "a function of the C library that every program is linked with there; its declaration is that of malloc.h, and it \
+              may be called by any thread at any time"
+)]
+unsafe extern "C" {
+    /// Returns what is free in every arena of the system's allocator to the system; `pad` bytes stay at the top.
+    safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
+}
+
+/// Gives back what the allocators keep for the calling thread, and what is free in the process.
 pub(crate) fn give_back() {
     mi_collect(true);
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    malloc_trim(0);
 }
 
 /// Starts the task that gives memory back at rest; it runs until it is aborted. `runtimes`: whose threads work.

@@ -48,7 +48,26 @@ pub(super) struct Share {
     bytes_max: usize,
 }
 
+/// A body with its share, which go together: whoever is given it drops both.
+#[derive(Debug)]
+pub(super) struct HeldBody {
+    pub(super) bytes: Vec<u8>,
+    pub(super) _share: Share,
+}
+
+impl AsRef<[u8]> for HeldBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl BodyMemory {
+    /// Bytes that all bodies hold now.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     pub(super) fn share(&self, bytes_max: usize) -> Share {
         Share {
             memory: self.clone(),

@@ -159,13 +159,14 @@ impl Inner {
         Ok((payload, share))
     }
 
-    /// Journals a body, waits for the sync, then for what became of it. `topic` is the path without credentials.
+    /// Journals a body, waits for the sync, then for what became of it. `topic` is the path without credentials. A body that
+    /// is given away is held no longer than until it is journalled: many wait for a disk at the same time.
     pub(super) async fn journal(
         &self,
         endpoint: &Endpoint,
         topic: &str,
         meta: &[(&str, &str)],
-        payload: &[u8],
+        payload: impl AsRef<[u8]>,
     ) -> Result<Answer, Answer> {
         let journalled = self.journal_numbered(endpoint, topic, meta, payload);
         journalled.await.map(|(_, answer)| answer)
@@ -177,17 +178,18 @@ impl Inner {
         endpoint: &Endpoint,
         topic: &str,
         meta: &[(&str, &str)],
-        payload: &[u8],
+        payload: impl AsRef<[u8]>,
     ) -> Result<(Sequence, Answer), Answer> {
-        endpoint.status.message(payload.len(), now_us());
-        let envelope = NewEnvelope {
-            source: endpoint.id.as_str(),
-            topic,
-            meta,
-            payload,
-            ..NewEnvelope::default()
-        };
         let registered = {
+            let payload = payload.as_ref();
+            endpoint.status.message(payload.len(), now_us());
+            let envelope = NewEnvelope {
+                source: endpoint.id.as_str(),
+                topic,
+                meta,
+                payload,
+                ..NewEnvelope::default()
+            };
             // Held until it is appended: behind a closed gate come the declarations of another configuration.
             let is_open = endpoint.is_open.read();
             let is_open = is_open.unwrap_or_else(PoisonError::into_inner);
@@ -202,6 +204,7 @@ impl Inner {
                 appended.map(|appended| appended.sequence)
             })
         };
+        drop(payload);
         let appended = registered.map_err(|_| Answer::Busy {
             retry_after_s: 1,
             detail: "too many pushes wait for their answer",

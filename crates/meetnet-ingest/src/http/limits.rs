@@ -34,7 +34,7 @@ impl Default for PushLimits {
         Self {
             body_bytes_max: 8 * 1024 * 1024,
             inflated_bytes_max: 8 * 1024 * 1024,
-            bodies_bytes_max: 128 * 1024 * 1024,
+            bodies_bytes_max: 64 * 1024 * 1024,
             requests_max: 256,
             connections_max: 1_024,
             body_wait: Duration::from_secs(30),

@@ -16,7 +16,7 @@ use meetnet_model::source::{SourceKind, WireFormat};
 use tokio::sync::Semaphore;
 
 use super::answer::Answer;
-use super::body::BodyMemory;
+use super::body::{BodyMemory, HeldBody};
 use super::credentials::{self, Fields, TOKEN};
 use super::endpoint::{Endpoint, Endpoints, Inner, Wanted, journalled_headers};
 use super::limits::{PushLimits, RateLimit};
@@ -232,12 +232,12 @@ impl Inner {
             if early {
                 endpoint.admit(token.as_deref())?;
             }
-            let (mut payload, _share) = self.read_body(&parts.headers, body).await?;
+            let (mut bytes, _share) = self.read_body(&parts.headers, body).await?;
             let mut fields = Fields::default();
-            if form && let Ok(text) = std::str::from_utf8(&payload) {
+            if form && let Ok(text) = std::str::from_utf8(&bytes) {
                 fields = Fields::split(text, &[TOKEN]);
                 if fields.secret(TOKEN).is_some() {
-                    payload = fields.rest.clone().into_bytes();
+                    bytes = fields.rest.clone().into_bytes();
                 }
             }
             if !early {
@@ -247,7 +247,8 @@ impl Inner {
             if !query.rest.is_empty() {
                 meta.push(("query", query.rest.as_str()));
             }
-            self.journal(&endpoint, topic, &meta, &payload).await
+            let body = HeldBody { bytes, _share };
+            self.journal(&endpoint, topic, &meta, body).await
         };
         endpoint.worded(endpoint.settle(taken.await))
     }

@@ -17,8 +17,6 @@ impl Runner {
     /// it is only begun: [`Runner::end_checkpoint`] comes when that is written.
     pub(super) fn checkpoint(&mut self) {
         let through = self.lake.trim_point();
-        // Also where nothing is written now: what commits cover would wait in memory.
-        self.history.settle(through);
         // A large history is written less often: one MiB a second at most.
         let of_history = Duration::from_secs(self.history_bytes as u64 >> 20);
         let pause = self.options.limits.checkpoint_pause + of_history;
@@ -59,6 +57,15 @@ impl Runner {
         let through = self.lake.trim_point().max(self.trimmed_through);
         let history = self.settled_history(through);
         self.write_checkpoint(through, &history)
+    }
+
+    /// Lets go of what quality tests could take back of rows that are committed. Nothing waits in memory for a checkpoint, nor
+    /// for the end of a replay: what is written later is a state of then.
+    pub(super) fn settle(&mut self) {
+        let through = self.lake.trim_point();
+        self.history.settle(through);
+        self.uncommitted.settle(through);
+        self.lake.set_kept_beside(self.kept_beside());
     }
 
     /// Returns what quality tests knew at `through`.

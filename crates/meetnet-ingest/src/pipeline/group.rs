@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
 use meetnet_lake::journal::{FrameKind, FrameRef};
-use meetnet_lake::{Lineage, Precedences};
+use meetnet_lake::{Applied, Lineage, Precedences};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{LicenceId, Sequence, SourceId};
+use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::redact::redact;
 use meetnet_model::reject::{Reject, RejectReason};
@@ -426,4 +426,20 @@ impl GroupDecoder {
         }
         (!builder.is_empty()).then(|| builder.take())
     }
+}
+
+/// Counts what became of rows of a dataset.
+pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
+    let count = |outcome: &'static str, number: u64| {
+        if number > 0 {
+            let dataset = dataset.to_string();
+            metrics::counter!("meetnet_rows_total", "dataset" => dataset, "outcome" => outcome)
+                .increment(number);
+        }
+    };
+    count("inserted", applied.inserted);
+    count("revised", applied.revised);
+    count("unchanged", applied.unchanged);
+    count("history", applied.history);
+    count("skipped", applied.skipped);
 }

@@ -9,7 +9,8 @@ use meetnet_lake::{Applied, LakeError, Lineage, NewFlags, Reflagged};
 use meetnet_model::ids::DatasetId;
 use meetnet_quality::RowFacts;
 
-use super::run::{Runner, count_applied};
+use super::group::count_applied;
+use super::run::Runner;
 use super::{ImportChunk, PipelineError};
 
 /// How long a chunk waits for the journal's disk: everything else waits with it.

@@ -7,6 +7,9 @@
 //! the next one skips their frames. T does not move in a replay, unless an erasure moves it, with the state that belongs to
 //! it: so the history of the quality tests, the DUP windows and the rejects are rebuilt from the same frames.
 //!
+//! **What the quality tests could take back** goes with the commits of the replay, in memory alone: how many frames there are
+//! is no limit of it.
+//!
 //! **Groups are decoded ahead** (`ahead`), and applied one after the other in the order of the journal: rows, their
 //! `recorded_at`, flags and rejects are those of a replay on one thread. What is decoded and not applied when it ends, for
 //! whatever reason, is lost like any memory: its frames are in the journal.
@@ -111,7 +114,7 @@ impl Runner {
                 self.observe_behind(last)?;
                 break;
             }
-            self.lake.tick()?;
+            self.tick_lake()?;
             self.give_reserve();
             self.retry_waiting()?;
             let step = if self.is_full() {

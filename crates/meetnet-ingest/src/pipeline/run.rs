@@ -12,7 +12,7 @@ use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::{DatasetId, Sequence, SourceId};
+use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
@@ -20,8 +20,9 @@ use tracing::{error, info, warn};
 use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, Taken};
+use super::group::{GroupDecoder, RejectCounts, Taken, count_applied};
 use super::newest::NewestTimes;
+use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
 use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
 use crate::dup_window::DupWindows;
@@ -31,6 +32,9 @@ use crate::outcomes::OutcomeRegistry;
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
 /// Without work for this long, memory that a burst has left behind is given back.
 pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
+/// Rows that the tables take some milliseconds for: whoever waits for what became of them is told before. A sender of fewer finds
+/// them in the answers when it is told.
+const TOLD_EARLY_ROWS: usize = 1_000;
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -47,6 +51,8 @@ pub struct Runner {
     pub(super) waiting: WaitingRows,
     /// What tests by earlier rows remember, behind everything that was decoded.
     pub(super) history: QualityHistory,
+    /// Rows that it can take back: those that T has not passed.
+    pub(super) uncommitted: UncommittedRows,
     /// Bytes of it that the last checkpoint wrote.
     pub(super) history_bytes: usize,
     /// The state of a checkpoint that has begun.
@@ -141,6 +147,7 @@ impl Runner {
             decoder,
             waiting: WaitingRows::default(),
             history,
+            uncommitted: UncommittedRows::default(),
             history_bytes: 0,
             state_writing: None,
             key,
@@ -221,7 +228,7 @@ impl Runner {
     /// # Errors
     /// Where journal or tables cannot be read, or a commit left a state that only a restart can tell apart.
     pub fn step(&mut self) -> Result<Step, PipelineError> {
-        let admitted = self.lake.tick()?;
+        let admitted = self.tick_lake()?;
         self.give_reserve();
         self.end_checkpoint();
         if admitted > 0 {
@@ -343,6 +350,7 @@ impl Runner {
     ) -> Result<Result<(), LakeError>, PipelineError> {
         let bytes_max = self.options.limits.group_bytes_max;
         while self.reader.position() < through {
+            self.settle();
             if self.waits_to_erase() {
                 return Ok(Err(LakeError::Usage(EARLIER.to_owned())));
             }
@@ -350,6 +358,7 @@ impl Runner {
                 if let Err(error) = self.lake.commit_all() {
                     return Ok(Err(error));
                 }
+                self.settle();
                 if self.is_full() {
                     let message =
                         "rows that wait for a file fill the memory: the log names the file";
@@ -486,7 +495,15 @@ impl Runner {
     /// Applies what the decoders in force have made of envelopes.
     fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
         taken.count_rejects(&self.rejects);
+        // What was decoded is journalled, and says all that the answer says. Senders make their next messages while the tables
+        // take these, where they would else all wait for the slower half, and it for them.
+        let rows = taken.rows.iter().map(|rows| rows.envelopes.len());
+        let is_told_early = rows.sum::<usize>() >= TOLD_EARLY_ROWS;
+        if is_told_early {
+            taken.report(&self.outcomes);
+        }
         let mut applied = Applied::default();
+        let last = taken.lineage.last().map(|lineage| lineage.sequence);
         for rows in &taken.rows {
             self.newest.note(rows, &taken.lineage);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
@@ -499,11 +516,16 @@ impl Runner {
                 rules: Arc::clone(rules),
                 precedences: Arc::clone(&self.decoder.precedences),
             };
+            if let Some(last) = last {
+                self.uncommitted.note(last, decoded.series.len());
+            }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
         }
-        taken.report(&self.outcomes);
+        if !is_told_early {
+            taken.report(&self.outcomes);
+        }
         Ok(applied)
     }
 
@@ -514,12 +536,6 @@ impl Runner {
             count_applied(dataset, *applied);
         }
         Ok(!applied.is_empty())
-    }
-
-    /// Returns true where no more may be decoded until rows are committed, or applied.
-    pub(super) fn is_full(&self) -> bool {
-        let bytes_max = self.options.lake.limits.hot_bytes_max;
-        self.lake.hot_bytes() + self.waiting.bytes() >= bytes_max
     }
 
     /// Moves the stable time on where nothing arrives.
@@ -567,21 +583,6 @@ impl Runner {
             }
         }
     }
-}
-
-pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
-    let count = |outcome: &'static str, number: u64| {
-        if number > 0 {
-            let dataset = dataset.to_string();
-            metrics::counter!("meetnet_rows_total", "dataset" => dataset, "outcome" => outcome)
-                .increment(number);
-        }
-    };
-    count("inserted", applied.inserted);
-    count("revised", applied.revised);
-    count("unchanged", applied.unchanged);
-    count("history", applied.history);
-    count("skipped", applied.skipped);
 }
 
 fn read_declarations(bytes: &[u8], sequence: Sequence) -> Result<Arc<Declarations>, PipelineError> {

@@ -34,6 +34,8 @@ struct Accepted {
     revision: i64,
     /// When it was replaced, for versions that arrive as history.
     superseded_at: Option<i64>,
+    /// Number of its series among those of hot rows, where that is known.
+    series: Option<usize>,
 }
 
 /// A hot row that an incoming one replaces.
@@ -94,16 +96,23 @@ impl DatasetActor {
         for row in first..total {
             let key = incoming.key(row);
             let number = base + accepted.len() as u64;
-            let hot = self.hot.current(key);
-            let committed = if hot.is_none() { stored.of(row) } else { None };
+            let committed = stored.of(row);
+            // Nearly all rows are new: they are looked for and noted at once.
+            let (hot, series) = match committed {
+                None => {
+                    let (hot, series) = self.hot.current_or_set(key, number);
+                    (hot, Some(series))
+                }
+                Some(_) => (self.hot.current(key), None),
+            };
             // The version that the row replaces or comes before; none where it says the same.
             let current = match (hot, committed) {
                 (None, None) => {
-                    self.hot.set_current(key, number);
                     accepted.push(Accepted {
                         row: row as u32,
                         revision: 0,
                         superseded_at: None,
+                        series,
                     });
                     counts.inserted += 1;
                     continue;
@@ -138,6 +147,7 @@ impl DatasetActor {
                     // It was never the answer: it carries the number of the version that was.
                     revision: current.revision,
                     superseded_at: Some(own.recorded_at.max(current.recorded_at)),
+                    series,
                 });
                 counts.history += 1;
                 continue;
@@ -162,6 +172,7 @@ impl DatasetActor {
                 row: row as u32,
                 revision: own.revision,
                 superseded_at: None,
+                series,
             });
             counts.revised += 1;
         }
@@ -196,21 +207,31 @@ impl DatasetActor {
         let mut columns = declared_rows.columns().to_vec();
         columns.push(Arc::new(quality));
         columns.push(Arc::new(tests));
-        columns.push(Arc::new(StringArray::from_iter_values(
-            lineage().map(|l| l.source.as_str()),
+        // Said once for a group of one source, as most are, and not row by row.
+        let [first, others @ ..] = incoming.lineage else {
+            return Ok(());
+        };
+        let repeated = |of: fn(&Lineage) -> &str| -> ArrayRef {
+            let is_same = others.iter().all(|other| of(other) == of(first));
+            Arc::new(match is_same {
+                true => StringArray::new_repeated(of(first), accepted.len()),
+                false => StringArray::from_iter_values(lineage().map(of)),
+            })
+        };
+        columns.push(repeated(|lineage| lineage.source.as_str()));
+        columns.push(repeated(|lineage| lineage.licence.as_str()));
+        let received = lineage().map(|l| l.received_at);
+        columns.push(micros(TimestampMicrosecondArray::from_iter_values(
+            received,
         )));
-        columns.push(Arc::new(StringArray::from_iter_values(
-            lineage().map(|l| l.licence.as_str()),
-        )));
-        columns.push(micros(lineage().map(|l| Some(l.received_at)).collect()));
-        columns.push(micros(
-            lineage()
-                .map(|l| (l.recorded_at != l.received_at).then_some(l.recorded_at))
+        let is_as_received = |lineage: &Lineage| lineage.recorded_at == lineage.received_at;
+        columns.push(micros(match incoming.lineage.iter().all(is_as_received) {
+            true => TimestampMicrosecondArray::new_null(accepted.len()),
+            false => lineage()
+                .map(|l| (!is_as_received(l)).then_some(l.recorded_at))
                 .collect(),
-        ));
-        columns.push(micros(
-            std::iter::repeat_n(None::<i64>, accepted.len()).collect(),
-        ));
+        }));
+        columns.push(micros(TimestampMicrosecondArray::new_null(accepted.len())));
         columns.push(Arc::new(Int64Array::from_iter_values(
             accepted.iter().map(|a| a.revision),
         )));
@@ -246,6 +267,28 @@ impl DatasetActor {
         else {
             return;
         };
+        let series = self.hot.series();
+        if accepted.len() >= series {
+            // More rows than series: each raises it once, whatever the order.
+            let mut newest: Vec<Option<(i64, usize)>> = vec![None; series];
+            for accepted in accepted {
+                let row = accepted.row as usize;
+                let time = times.value(row);
+                match accepted.series.and_then(|series| newest.get_mut(series)) {
+                    Some(Some((known, _))) if *known >= time => {}
+                    Some(place) => *place = Some((time, row)),
+                    None => {
+                        let series = self.codec.series(incoming.key(row));
+                        self.frontier.inserted(series, time, next_row);
+                    }
+                }
+            }
+            for (time, row) in newest.into_iter().flatten() {
+                let series = self.codec.series(incoming.key(row));
+                self.frontier.inserted(series, time, next_row);
+            }
+            return;
+        }
         // Rows of one series follow each other, or most do: they raise it once.
         let mut raised: Option<(&[u8], i64)> = None;
         for row in accepted {

@@ -62,6 +62,11 @@ struct StoredOf {
 }
 
 impl StoredRows {
+    /// Returns true where nothing is stored of any incoming row's key.
+    fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+
     /// Returns the version of an incoming row's key, and whether it says the same.
     pub(super) fn of(&self, row: usize) -> Option<(&Stored, bool)> {
         let of_row = (*self.of_row.get(row)?)?;
@@ -292,6 +297,14 @@ impl DatasetActor {
         let rows = first..incoming.declared.num_rows();
         // Messages as they arrive are in order among themselves: only what is stored can be later then.
         let in_order = rows.clone().is_sorted_by_key(|row| incoming.place(row));
+        // And what is hot has been received before: no key has to be looked for.
+        if in_order
+            && stored.is_empty()
+            && self.precedences.is_empty()
+            && incoming.place(first) >= (0, self.hot.received_max())
+        {
+            return Vec::new();
+        }
         let mut latest: HashMap<&[u8], Place> = HashMap::new();
         let mut late = Vec::new();
         for row in rows {

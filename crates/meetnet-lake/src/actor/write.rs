@@ -11,7 +11,6 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicroseco
 use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
-use arrow::row::Rows;
 use hashbrown::HashMap;
 use meetnet_model::calendar;
 use meetnet_model::common;
@@ -26,8 +25,8 @@ use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
 use crate::table::read::conform;
 
-/// Rows that are brought into key order at once.
-const WRITTEN_ROWS: usize = 65_536;
+/// Rows that are brought into key order at once: no fewer than are looked at to choose the encodings of a row group.
+const WRITTEN_ROWS: usize = 16_384;
 
 /// Where a row lies: which batch, which row of it.
 type RowPlace = (u32, u32);
@@ -92,22 +91,25 @@ impl CommitJob {
     }
 
     /// Returns the places of all rows in key order; versions of one key stay in the order they were applied.
-    fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
-        let keys = batches.iter().map(|batch| self.codec.keys(batch));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
         // Rows of a series lie in about the order of their times, so it takes little to sort them; and of series there
         // are far fewer than of rows.
-        let mut by_series: HashMap<&[u8], Vec<(u64, RowPlace)>> = HashMap::new();
-        for (batch, keys) in keys.iter().enumerate() {
+        let mut by_series: HashMap<Box<[u8]>, Vec<(u64, RowPlace)>> = HashMap::new();
+        for (batch, rows) in batches.iter().enumerate() {
+            // Of one batch at a time: all keys are a third of the size of all rows.
+            let keys = self.codec.keys(rows)?;
             for row in 0..keys.num_rows() {
                 let (series, time) = self.codec.split(keys.row(row).data());
-                let rows = by_series.entry(series).or_default();
-                rows.push((time, (batch as u32, row as u32)));
+                let entry = (time, (batch as u32, row as u32));
+                match by_series.get_mut(series) {
+                    Some(rows) => rows.push(entry),
+                    None => drop(by_series.insert(series.into(), vec![entry])),
+                }
             }
         }
         let mut by_series: Vec<_> = by_series.into_iter().collect();
-        by_series.sort_unstable_by(|a, b| a.0.cmp(b.0));
-        let mut order = Vec::with_capacity(keys.iter().map(Rows::num_rows).sum());
+        by_series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut order = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
         for (_, mut rows) in by_series {
             rows.sort_by_key(|(time, _)| *time);
             order.extend(rows.into_iter().map(|(_, place)| place));

@@ -2,7 +2,8 @@
 //!
 //! `runs of files -> batches in key order -> PartitionWriter`
 //!
-//! Memory: per run one batch and the pages it is decoded from, and the row group being written.
+//! Memory: per run one batch and the pages it is decoded from, and the row group being written. The batches of all runs
+//! together have a limit, so those of many runs are small; `policy` limits the pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +23,12 @@ use crate::storage::TableFolder;
 use crate::table::files::{PartitionWriter, remove_files};
 use crate::table::read;
 
-/// Rows of a run in memory.
+/// Rows of a run in memory, at most.
 const RUN_BATCH_ROWS: usize = 8_192;
+/// Fewer would cost more than their memory is worth.
+const RUN_BATCH_ROWS_MIN: usize = 256;
+/// Rows of all runs in memory: about 25 MiB, and their keys.
+const BATCHES_ROWS: usize = 131_072;
 /// Rows gathered before they are written.
 const OUTPUT_ROWS: usize = 32_768;
 /// A stretch of this many rows of one run is passed on as it is.
@@ -147,8 +152,10 @@ impl<'a> Merge<'a> {
         input: MergeInput<'a>,
         of_runs: &[Vec<Arc<LiveFile>>],
     ) -> Result<Self, LakeError> {
+        let batch_rows = batch_rows(of_runs.len());
         let readers = of_runs.iter().map(|files| RunReader {
             files: files.clone().into_iter(),
+            batch_rows,
             batches: None,
             batch: None,
             at: 0,
@@ -163,6 +170,7 @@ impl<'a> Merge<'a> {
     ) -> Result<Self, LakeError> {
         let readers = of_runs.into_iter().map(|batches| RunReader {
             files: Vec::new().into_iter(),
+            batch_rows: RUN_BATCH_ROWS,
             batches: Some(batches),
             batch: None,
             at: 0,
@@ -306,12 +314,19 @@ impl<'a> Merge<'a> {
     }
 }
 
+/// Returns how many rows of each of so many runs are in memory.
+pub(super) fn batch_rows(runs: usize) -> usize {
+    (BATCHES_ROWS / runs.max(1)).clamp(RUN_BATCH_ROWS_MIN, RUN_BATCH_ROWS)
+}
+
 /// Batches of rows, or why they cannot be read.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, LakeError>>>;
 
 /// The rows of one run, batch by batch.
 struct RunReader {
     files: std::vec::IntoIter<Arc<LiveFile>>,
+    /// Rows of a batch, at most.
+    batch_rows: usize,
     batches: Option<Batches>,
     /// The batch and its keys.
     batch: Option<(RecordBatch, Rows)>,
@@ -346,7 +361,7 @@ impl RunReader {
                 input.declaration,
                 &file,
                 &input.schema,
-                RUN_BATCH_ROWS,
+                self.batch_rows,
             )?;
             self.batches = Some(Box::new(rows));
         }

@@ -13,8 +13,17 @@ const FANOUT: usize = 8;
 /// Bytes of the lowest class. Were it larger than what a commit writes, small runs would be merged with what they have
 /// just been merged into, again and again.
 const CLASS_BYTES: u64 = 4 << 10;
-/// Runs merged at once: each holds a file open and a batch in memory.
+/// Runs merged at once: each holds a file open, a batch in memory, and what inflates each of its columns, a megabyte and more.
 const RUNS_MAX: usize = 64;
+/// The same beside messages that arrive: to take more would only take memory from them.
+const STEADY_RUNS_MAX: usize = 2 * FANOUT;
+/// Memory of the pages that the runs of one merge are decoded from. Were it not limited, merges that have fallen behind the
+/// commits would take ever more runs at once.
+const PAGES_BYTES_MAX: u64 = 36 << 20;
+/// Rows of a row group: a page of a common column is as long.
+const GROUP_ROWS: u64 = 262_144;
+/// Memory of a row in the pages of a run: its receive time, as it is and compressed, and the codes of the other columns.
+const PAGE_ROW_BYTES: u64 = 11;
 /// A partition that got no new run for this long is done with, and becomes one run.
 const QUIET_MS: i64 = 3_600_000;
 
@@ -101,26 +110,42 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
     let newest = runs.iter().map(|run| run.committed_at_ms).max()?;
     let everything = effort == Effort::Full || newest < now_ms - QUIET_MS;
     let chosen: Vec<Run> = if everything {
-        smallest(runs)
+        smallest(runs, RUNS_MAX)
     } else {
         let mut classes: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
         for run in runs {
             classes.entry(size_class(run.bytes)).or_default().push(run);
         }
         let full = classes.into_values().find(|runs| runs.len() >= FANOUT)?;
-        smallest(full)
+        smallest(full, STEADY_RUNS_MAX)
     };
     Some(chosen.into_iter().map(|run| run.files).collect())
 }
 
-/// Returns the smallest runs, as many as can be merged at once, oldest first.
-fn smallest(mut runs: Vec<Run>) -> Vec<Run> {
-    if runs.len() > RUNS_MAX {
+/// Returns the smallest runs, as many as can be merged at once, `runs_max` of them at most, oldest first.
+fn smallest(mut runs: Vec<Run>, runs_max: usize) -> Vec<Run> {
+    let pages: u64 = runs.iter().map(Run::page_bytes).sum();
+    if runs.len() > runs_max || pages > PAGES_BYTES_MAX {
         runs.sort_by_key(|run| run.bytes);
-        runs.truncate(RUNS_MAX);
+        runs.truncate(runs_max);
+        let mut pages = 0;
+        let fitting = runs.iter().take_while(|run| {
+            pages += run.page_bytes();
+            pages <= PAGES_BYTES_MAX
+        });
+        let fitting = fitting.count();
+        runs.truncate(fitting);
         runs.sort_by_key(|run| run.committed_at_ms);
     }
     runs
+}
+
+impl Run {
+    /// Memory of the pages that it is decoded from: those of one row group of one file.
+    fn page_bytes(&self) -> u64 {
+        let rows = self.files.iter().map(|file| file.rows).max();
+        rows.unwrap_or(0).min(GROUP_ROWS) * PAGE_ROW_BYTES
+    }
 }
 
 fn size_class(bytes: u64) -> u32 {

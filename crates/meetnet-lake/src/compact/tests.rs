@@ -48,25 +48,63 @@ fn a_merge_holds_few_rows_of_each_run_in_memory() {
 }
 
 #[test]
-fn a_merge_takes_few_runs_and_the_smallest() {
-    let files: Vec<Arc<LiveFile>> = (0..200)
+fn of_many_runs_each_has_few_rows_in_memory() {
+    for (runs, rows) in [
+        (0, 8_192),
+        (1, 8_192),
+        (16, 8_192),
+        (64, 2_048),
+        (400, 327),
+        (9_999, 256),
+    ] {
+        assert_eq!(merge::batch_rows(runs), rows, "{runs} runs");
+    }
+}
+
+/// Runs of one file each, the largest the oldest.
+fn runs(count: u64, rows: u64) -> Vec<Arc<LiveFile>> {
+    (0..count)
         .map(|number| {
             Arc::new(LiveFile {
                 path: number.to_string().into(),
                 run: number.to_string().into(),
                 part: 0,
                 bytes: 1_000 * (1 + number),
-                rows: 1,
+                rows,
                 licence: "CC0-1.0".into(),
                 superseded: false,
                 period: "2026-01".into(),
                 sha256: "".into(),
-                // The largest are the oldest.
                 committed_at_ms: -(number as i64),
                 statistics: Default::default(),
             })
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn a_merge_of_long_runs_takes_fewer_of_them() {
+    for (effort, of_effort) in [(Effort::Steady, 16), (Effort::Full, 64)] {
+        for (rows, taken) in [(4_000_000, 13), (262_144, 13), (200_000, 17), (50_000, 64)] {
+            let choice = choose(&runs(200, rows), effort, 0).unwrap();
+            assert_eq!(
+                choice.runs.len(),
+                taken.min(of_effort),
+                "{rows} rows, {effort:?}"
+            );
+            let largest = choice.files().iter().map(|file| file.bytes).max();
+            assert_eq!(
+                largest,
+                Some(1_000 * choice.runs.len() as u64),
+                "the smallest"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_merge_takes_few_runs_and_the_smallest() {
+    let files = runs(200, 1);
     let choice = choose(&files, Effort::Full, 0).unwrap();
     assert_eq!(choice.runs.len(), RUNS_MAX);
     let largest = choice.files().iter().map(|file| file.bytes).max();

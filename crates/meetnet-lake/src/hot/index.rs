@@ -49,15 +49,40 @@ impl HotIndex {
 
     /// Notes the row of a key.
     pub(super) fn set(&mut self, series: &[u8], time: u64, row: u64) {
-        let position = match self.series.get(series) {
-            Some(position) => *position,
-            None => {
-                self.series.insert(series.into(), self.rows.len());
-                self.rows.push(SeriesRows::default());
-                self.rows.len() - 1
-            }
-        };
+        let position = self.position_of(series);
         self.keys += usize::from(self.rows[position].set(time, row));
+    }
+
+    /// Returns the row that is noted for a key; where there is none, notes `row`. Also returns the number of the series, less
+    /// than [`HotIndex::series`], which it has until rows are forgotten.
+    pub(super) fn get_or_set(
+        &mut self,
+        series: &[u8],
+        time: u64,
+        row: u64,
+    ) -> (Option<u64>, usize) {
+        let position = self.position_of(series);
+        let of_series = &mut self.rows[position];
+        let known = of_series.get(time);
+        if known.is_none() {
+            self.keys += usize::from(of_series.set(time, row));
+        }
+        (known, position)
+    }
+
+    /// Number of series.
+    pub(super) fn series(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the position of a series, a new one where it has none.
+    fn position_of(&mut self, series: &[u8]) -> usize {
+        if let Some(position) = self.series.get(series) {
+            return *position;
+        }
+        self.series.insert(series.into(), self.rows.len());
+        self.rows.push(SeriesRows::default());
+        self.rows.len() - 1
     }
 
     /// Forgets the rows below `boundary`.

@@ -59,23 +59,32 @@ fn resident() -> usize {
     kib.unwrap().parse::<usize>().unwrap() * 1_024
 }
 
+/// Returns true in a process that runs a test of this file and nothing else; elsewhere it has such a process run it: what other
+/// tests take meanwhile would count, too.
+#[cfg(target_os = "linux")]
+fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("allocator::tests::{test}")])
+        .arg("--test-threads=1")
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    false
+}
+
 /// Without it, what was freed last would wait for somebody who frees something more.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_a_burst_freed_goes_back_to_the_system() {
-    // In a process of its own: what other tests take meanwhile would count, too.
-    if std::env::var_os(ALONE).is_none() {
-        let test = "allocator::tests::what_a_burst_freed_goes_back_to_the_system";
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--test-threads=1"])
-            .env(ALONE, "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && said.contains("1 passed"),
-            "{said}"
-        );
+    if !is_alone("what_a_burst_freed_goes_back_to_the_system") {
         return;
     }
     // No zeros: those are there before they are touched.
@@ -108,6 +117,51 @@ fn the_option_that_is_set_is_how_long_free_memory_stays() {
     assert_eq!(neighbours.map(|option| mi_option_get(option)), before);
     #[cfg(target_os = "linux")]
     assert_eq!(nix::sys::prctl::get_thp_disable(), Ok(true));
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "the system's allocator, as C code has it")]
+unsafe extern "C" {
+    fn calloc(count: usize, bytes: usize) -> *mut std::ffi::c_void;
+    fn free(block: *mut std::ffi::c_void);
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+#[allow(
+    unsafe_code,
+    reason = "each block is freed once, and written within its length"
+)]
+fn what_c_code_freed_goes_back_to_the_system() {
+    if !is_alone("what_c_code_freed_goes_back_to_the_system") {
+        return;
+    }
+    // Too small for a mapping of its own; the last one keeps what is below it from going by itself.
+    const BYTES: usize = 64 << 10;
+    let blocks: Vec<_> = (0..2_048)
+        .map(|_| {
+            // SAFETY: a null is looked for before it is written to.
+            let block = unsafe { calloc(1, BYTES) };
+            assert!(!block.is_null());
+            // SAFETY: the block has so many bytes.
+            unsafe { block.cast::<u8>().write_bytes(1, BYTES) };
+            block
+        })
+        .collect();
+    let (kept, freed) = blocks.split_last().unwrap();
+    // SAFETY: nothing uses them any more.
+    freed.iter().for_each(|block| unsafe { free(*block) });
+    let full = resident();
+    give_back();
+    let rest = resident();
+    // SAFETY: it has not been freed.
+    unsafe { free(*kept) };
+    assert!(
+        rest + 100 * MIB < full,
+        "{} MiB of {} MiB stay",
+        rest / MIB,
+        full / MIB
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,8 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, SourceId};
 use tracing::{info, warn};
 
+use crate::allocator::give_back;
+
 /// How often it looks whether an input has been committed.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause after a round, which is as long as the round was: deriving takes half a core at most.
@@ -49,6 +51,7 @@ impl Deriving {
             tables: Tables(commands),
             seen: BTreeMap::new(),
             is_failing: false,
+            has_worked: false,
             is_stopping: Arc::clone(&is_stopping),
         };
         let thread = std::thread::Builder::new()
@@ -86,6 +89,8 @@ struct Work {
     /// Versions of the tables that were looked at last.
     seen: BTreeMap<DatasetId, u64>,
     is_failing: bool,
+    /// There was a round since memory was given back.
+    has_worked: bool,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -115,9 +120,14 @@ impl Work {
             let now = times.max().unwrap_or(0);
             let is_ready = self.deriver.ready_at().is_some_and(|at| at <= now);
             if versions == self.seen && !is_ready {
+                // What a round has freed is kept by this thread: nobody else can.
+                if std::mem::take(&mut self.has_worked) {
+                    give_back();
+                }
                 continue;
             }
             let began = Instant::now();
+            self.has_worked = true;
             if self.round(&derived, now) {
                 self.seen = versions;
             }

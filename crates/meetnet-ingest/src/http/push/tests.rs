@@ -29,6 +29,27 @@ const BEARER: &str = "Authorization: Bearer s3cret";
 const JSON: &str = "Content-Type: application/json";
 
 #[tokio::test]
+async fn a_body_is_held_until_it_is_journalled_and_no_longer() {
+    let patient = PushLimits {
+        sync_wait: Duration::from_secs(30),
+        ..limits()
+    };
+    let server = server(false, patient, 10).await;
+    let held = || server.state.inner.memory.bytes();
+    let posted = server.post("/ingest/v1/open", &[JSON], b"{\"a\": 1}");
+    let synced_later = async {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while server.sink.taken().is_empty() || held() > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "{} bytes", held());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.sink.sync();
+    };
+    let (reply, ()) = tokio::join!(posted, synced_later);
+    assert_eq!(reply.status, 204, "{}", reply.body);
+}
+
+#[tokio::test]
 async fn all_rows_taken() {
     let server = server(true, limits(), 10).await;
     server.decode_next(Outcome {

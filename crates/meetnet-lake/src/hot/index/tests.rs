@@ -19,6 +19,12 @@ fn every_key_answers_its_last_row_whatever_the_order_of_times() {
             let time = row.saturating_sub(rng.random_range(0..span));
             let known = expected.insert((series, time), row);
             assert_eq!(index.get(&[series], time), known, "seed {seed}, row {row}");
+            if rng.random_bool(0.5) {
+                let (found, number) = index.get_or_set(&[series], time, row);
+                assert_eq!(found, known, "seed {seed}, row {row}");
+                assert!(number < index.series());
+                assert_eq!(index.get_or_set(&[series], time, row + 1).1, number);
+            }
             index.set(&[series], time, row);
             if row % 250 == 249 {
                 // Few rows stay, perhaps only some that came late.

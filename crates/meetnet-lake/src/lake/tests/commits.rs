@@ -330,6 +330,34 @@ fn a_held_dataset_stays_at_the_frame_before_and_the_others_go_on() {
 }
 
 #[test]
+fn what_is_kept_beside_hot_rows_commits_the_dataset_that_holds_the_position_back() {
+    const BYTES_MAX: usize = 1 << 30;
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| {
+        options.background = false;
+        options.limits.compaction = false;
+        options.limits.hot_bytes_max = BYTES_MAX;
+    });
+    take(&mut lake, 1, &rows(1, START, 1.0));
+    take(&mut lake, 2, &rows_of("air", 500, START, 1.0));
+    lake.set_kept_beside(BYTES_MAX / 2 - (1 << 20));
+    lake.tick().unwrap();
+    assert!(!lake.run_commit_job(), "half of the memory is not used");
+    lake.set_kept_beside(BYTES_MAX / 2);
+    // Each time the one that has the oldest row; the largest has too few to be worth it.
+    for through in [1, 2] {
+        lake.tick().unwrap();
+        assert!(lake.run_commit_job());
+        assert!(!lake.run_commit_job());
+        lake.set_kept_beside(0);
+        lake.tick().unwrap();
+        assert_eq!(lake.trim_point(), Sequence(through));
+        lake.set_kept_beside(BYTES_MAX / 2);
+    }
+    assert_eq!(lake.hot_bytes(), 0);
+}
+
+#[test]
 fn rows_of_ten_years_are_committed_a_few_partitions_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut lake = open(folder.path(), |options| {
