@@ -104,7 +104,10 @@ fn what_a_burst_freed_goes_back_to_the_system() {
 
 #[test]
 fn the_option_that_is_set_is_how_long_free_memory_stays() {
-    #[allow(unsafe_code, reason = "as above: a function of the allocator that is linked")]
+    #[allow(
+        unsafe_code,
+        reason = "as above: a function of the allocator that is linked"
+    )]
     unsafe extern "C" {
         safe fn mi_option_get(option: c_int) -> c_long;
     }
