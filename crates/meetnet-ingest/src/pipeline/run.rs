@@ -488,7 +488,7 @@ impl Runner {
         taken.count_rejects(&self.rejects);
         let mut applied = Applied::default();
         for rows in &taken.rows {
-            self.newest.note(rows, &taken.lineage);
+            self.newest.note(rows, &taken.lineage[..taken.envelopes]);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
             let rules = &self.decoder.rules;
             let decoded = DecodedRows {
