@@ -56,6 +56,7 @@ pub(crate) use self::kept::IMPORT_META;
 pub use self::kept::{IMPORT_PIECE, Keep};
 use self::kept::{Keeper, Kept};
 use self::reading::{Chunk, Reader, topic_of};
+use crate::http::STATION_META;
 use crate::pipeline::{ImportChunk, ImportedPiece, PipelineCommands, PipelineError};
 
 /// Chunks that wait for the pipeline: enough that neither side waits.
@@ -396,11 +397,14 @@ impl Loading<'_> {
             id: kept.id,
             corrects: self.received_at.is_some(),
         };
-        let meta = piece.to_text();
+        let piece = piece.to_text();
+        let mut meta = vec![(IMPORT_META, piece.as_str())];
+        let station = kept.station.as_deref();
+        meta.extend(station.map(|station| (STATION_META, station)));
         let envelope = NewEnvelope {
             source: self.source.id.as_str(),
             topic: &kept.topic,
-            meta: &[(IMPORT_META, &meta)],
+            meta: &meta,
             payload: &kept.payload,
             ..NewEnvelope::default()
         };

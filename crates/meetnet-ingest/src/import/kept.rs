@@ -9,18 +9,21 @@
 //!
 //! **Once.** A frame is known by an HMAC of its bytes, which stands in its rejects. Whoever imports a file again, in whatever
 //! company, after a crash or a year, finds there what is kept, replayed or dropped already. **Bounded.** One import keeps so
-//! much; what is beyond is counted, and the next import of the same files keeps more of it.
+//! much; what is beyond is counted, and the next import of the same files keeps more of it. **Without secrets.** Credentials
+//! and personal data that listeners and pollers take out before the journal are taken out here, too.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
 use meetnet_model::hex::Hex;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::SourceDeclaration;
+use meetnet_model::source::{SourceDeclaration, WireFormat};
 use sha2::{Digest, Sha256};
 
 use super::pieces::{Pieces, Split};
+use crate::{http, poll};
 
 /// Name of the meta pair of frames that an import refused.
 pub(crate) const IMPORT_META: &str = "meetnet-import";
@@ -57,6 +60,8 @@ pub(super) struct Kept {
     pub(super) id: String,
     pub(super) topic: String,
     pub(super) payload: Vec<u8>,
+    /// The pseudonym of the station whose message it is, where it had a hardware id in it.
+    pub(super) station: Option<String>,
 }
 
 /// What became of what was refused.
@@ -138,6 +143,8 @@ impl<'a> Keeper<'a> {
                     self.keep(part, topics, rejects, kept);
                 }
             }
+            // Secrets are found in single forms only.
+            None if self.is_of_stations() => self.tally.left_out += reject_count(&whole),
             None => {
                 let rejects = reject_count(&whole);
                 self.keep(pieces.piece().to_vec(), topics, rejects, kept);
@@ -158,7 +165,7 @@ impl<'a> Keeper<'a> {
         let is_about_all = match pieces.split() {
             // Each row would be refused for its header again.
             Split::Table => !is_listed || whole.rejects.iter().any(|r| r.item.is_none()),
-            Split::Lines => !is_listed,
+            Split::Lines => !is_listed && !self.is_of_stations(),
             Split::Json => !is_listed && pieces.piece().len() <= FRAME_BYTES_MAX,
         };
         if is_about_all {
@@ -166,9 +173,10 @@ impl<'a> Keeper<'a> {
         }
         let mut refused = Vec::new();
         let mut reasons: Vec<RejectReason> = Vec::new();
-        let mut count = 0;
+        let (mut count, mut rows) = (0, 0);
         pieces.parts(self.source.format, &mut |part| {
             let alone = self.decode(part, topics);
+            rows += alone.row_count();
             let rejects = reject_count(&alone);
             if rejects > 0 {
                 count += rejects;
@@ -182,7 +190,32 @@ impl<'a> Keeper<'a> {
         } else {
             count == reject_count(whole)
         };
+        // Where a part took others with it, such as a line that is not UTF-8, they are rows by themselves.
+        let is_same = is_same && rows == whole.row_count();
         is_same.then_some(refused)
+    }
+
+    fn is_of_stations(&self) -> bool {
+        matches!(
+            self.source.format,
+            WireFormat::Ecowitt | WireFormat::Wunderground
+        )
+    }
+
+    /// Takes out of a message what no journal holds; returns what is left, and the station's pseudonym. None where it cannot
+    /// be told what is what.
+    fn without_secrets(&self, payload: Vec<u8>) -> Option<(Vec<u8>, Option<String>)> {
+        let format = self.source.format;
+        if self.is_of_stations() {
+            let form = std::str::from_utf8(&payload).ok()?;
+            let (form, station) = http::without_secrets(format, form, self.key)?;
+            return Some((form.into_bytes(), station));
+        }
+        let body = match poll::without_personal(format, &payload).ok()? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(body) => Some(body),
+        };
+        Some((body.unwrap_or(payload), None))
     }
 
     fn decode(&mut self, payload: &[u8], topics: Topics<'_>) -> Decoded {
@@ -200,7 +233,11 @@ impl<'a> Keeper<'a> {
     }
 
     fn keep(&mut self, payload: Vec<u8>, topics: Topics<'_>, rejects: u64, kept: &mut Vec<Kept>) {
-        let id = self.id_of(&payload, topics);
+        let Some((payload, station)) = self.without_secrets(payload) else {
+            self.tally.left_out += rejects;
+            return;
+        };
+        let id = self.id_of(&payload, station.as_deref(), topics);
         if self.known.contains(&id) {
             self.tally.known += 1;
             return;
@@ -218,14 +255,15 @@ impl<'a> Keeper<'a> {
             id,
             topic: topics.kept.to_owned(),
             payload,
+            station,
         });
     }
 
     /// Returns what a frame is known by: an HMAC, for a row of a table is soon guessed.
-    fn id_of(&self, payload: &[u8], topics: Topics<'_>) -> String {
+    fn id_of(&self, payload: &[u8], station: Option<&str>, topics: Topics<'_>) -> String {
         let mut hash = Sha256::new();
         let topic = if topics.tell { topics.kept } else { "" };
-        for part in [self.source.id.as_str(), topic] {
+        for part in [self.source.id.as_str(), topic, station.unwrap_or_default()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -19,6 +19,10 @@ fn declarations(format: WireFormat) -> Arc<Declarations> {
     if is_table {
         (time.pointer, time.field) = (None, Some("ts".to_owned()));
     }
+    let station = SourceDeclaration::new("desk", SourceKind::Http, format, "CC0-1.0");
+    if matches!(format, WireFormat::Ecowitt | WireFormat::Wunderground) {
+        return Arc::new(meetnet_model::schemas::builtin().into_declarations([station]));
+    }
     let source = SourceDeclaration {
         sensor_id: Some(if is_table {
             ValueRef::Field {
@@ -35,20 +39,20 @@ fn declarations(format: WireFormat) -> Arc<Declarations> {
         } else {
             temperature.at_pointer("/t")
         }],
-        ..SourceDeclaration::new("desk", SourceKind::Http, format, "CC0-1.0")
+        ..station
     };
     Arc::new(meetnet_model::schemas::builtin().into_declarations([source]))
 }
 
 /// What an import of one document keeps, and what it counts.
-fn kept(format: WireFormat, text: &str, keep: Keep) -> (Vec<Kept>, KeptTally) {
+fn kept(format: WireFormat, text: impl AsRef<[u8]>, keep: Keep) -> (Vec<Kept>, KeptTally) {
     let declarations = declarations(format);
     let key = PrivacyKey::new("a key for tests");
-    let decoders = Decoders::new(&declarations, &key).unwrap();
+    let decoders = crate::import::decoders_of_any_age(&declarations, &key).unwrap();
     let source = declarations.sources.values().next().unwrap();
     let now = 1_700_000_000_000_000;
     let mut keeper = Keeper::new(keep, &decoders, source, &key, false, now);
-    let mut bytes = Cursor::new(text.as_bytes());
+    let mut bytes = Cursor::new(text.as_ref());
     let mut pieces = Pieces::new(format, "a file", &mut bytes);
     let topics = Topics {
         decoded: "a file",
@@ -155,6 +159,30 @@ fn so_much_is_kept_and_no_more_and_nothing_twice() {
 }
 
 #[test]
+fn no_secret_is_kept() {
+    let good = "PASSKEY=0A1B&dateutc=2023-11-01+10:00:00&tempf=68.0";
+    // The clock was never set; more of them than are listed.
+    let bad: Vec<String> = (0..1_100)
+        .map(|at| format!("PASSKEY=0A1B&dateutc=2000-01-01+00:00:00&tempf={at}"))
+        .collect();
+    let text = format!("{good}\n{}\n", bad.join("\n"));
+    let (found, tally) = kept(WireFormat::Ecowitt, &text, Keep::default());
+    assert_eq!((found.len(), tally.left_out), (1_100, 0));
+    let key = PrivacyKey::new("a key for tests");
+    let station = key.hardware_id("passkey", "0A1B");
+    assert_eq!(found[7].station, Some(station));
+    assert_eq!(texts(&found)[7], "dateutc=2000-01-01+00:00:00&tempf=7");
+    // A password goes, a name stays.
+    let (found, tally) = kept(
+        WireFormat::Wunderground,
+        "ID=a&PASSWORD=b&dateutc=2000-01-01+00:00:00&tempf=1\n",
+        Keep::default(),
+    );
+    assert_eq!((found.len(), tally.left_out), (1, 0));
+    assert_eq!(texts(&found), ["ID=a&dateutc=2000-01-01+00:00:00&tempf=1"]);
+}
+
+#[test]
 fn what_leans_on_other_parts_is_kept_whole() {
     let ts = 1_600_000_000;
     // More rejects than are listed.
@@ -162,4 +190,10 @@ fn what_leans_on_other_parts_is_kept_whole() {
     let text = format!("id,ts,t\n{rows}");
     let (found, _) = kept(WireFormat::Csv, &text, Keep::default());
     assert_eq!(texts(&found), [text]);
+    // A line that is not UTF-8 takes the others of its block with it.
+    let mut lines = format!("{{\"id\":1,\"ts\":{ts},\"t\":20}}\n").into_bytes();
+    lines.extend(b"\xff\n");
+    let (found, _) = kept(WireFormat::Ndjson, &lines, Keep::default());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].payload, lines);
 }
