@@ -153,6 +153,19 @@ impl<'a> Keeper<'a> {
         kept[before..].iter().map(|kept| kept.payload.len()).sum()
     }
 
+    /// Takes a part that was refused by itself, for so many reasons. Returns the bytes that were appended to `kept`.
+    pub(super) fn take_part(
+        &mut self,
+        part: &[u8],
+        topics: Topics<'_>,
+        rejects: u64,
+        kept: &mut Vec<Kept>,
+    ) -> usize {
+        let before = kept.len();
+        self.keep(part.to_vec(), topics, rejects, kept);
+        kept[before..].iter().map(|kept| kept.payload.len()).sum()
+    }
+
     /// Returns the parts that are refused by themselves, each with the number of its rejects; none where only the piece as
     /// a whole says what it says.
     fn refused_parts(

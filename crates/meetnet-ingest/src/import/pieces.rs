@@ -110,6 +110,12 @@ impl<'a> Pieces<'a> {
         &self.piece
     }
 
+    /// Returns true where some lines of a block are not UTF-8: they would take the others with them.
+    pub(super) fn is_torn(&self) -> bool {
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        self.split != Split::Json && is_text(&self.piece[..self.header]) && !is_text(&self.piece)
+    }
+
     /// Shows `visit` the parts of the piece, each a message by itself. Where it has none, there is nothing to be seen.
     pub(super) fn parts(&self, format: WireFormat, visit: &mut dyn FnMut(&[u8])) {
         match self.split {

@@ -63,28 +63,30 @@ impl Reader<'_> {
                 } else {
                     self.topic
                 };
-                while let Some(piece) = pieces.next()? {
-                    let envelope = EnvelopeRef {
-                        sequence: chunk.first + chunk.documents.len() as u64 + 1,
-                        source: self.source.id.as_str(),
-                        topic,
-                        meta: &[],
-                        payload: piece,
-                        received_at: self.now,
-                        truncated: false,
+                while pieces.next()?.is_some() {
+                    let topics = Topics {
+                        decoded: topic,
+                        kept: self.topic_kept(input, topic, name),
+                        tell: !self.patterns.is_empty() || !self.topic.is_empty(),
                     };
-                    let index = chunk.documents.len() as u32;
-                    let rejects = group.rejects();
-                    self.decoders.decode(index, &envelope, &mut group);
-                    chunk.documents.push(Arc::clone(pieces.document()));
-                    let rejects = (group.rejects() - rejects) as u64;
-                    if rejects > 0 {
-                        let topics = Topics {
-                            decoded: topic,
-                            kept: self.topic_kept(input, topic, name),
-                            tell: !self.patterns.is_empty() || !self.topic.is_empty(),
-                        };
-                        chunk.kept_bytes += keeper.take(&pieces, topics, rejects, &mut chunk.kept);
+                    let document = pieces.document();
+                    if pieces.is_torn() {
+                        // What is not UTF-8 in one line says nothing about the others.
+                        pieces.parts(self.source.format, &mut |part| {
+                            let rejects =
+                                self.decode(part, topic, document, &mut chunk, &mut group);
+                            if rejects > 0 {
+                                chunk.kept_bytes +=
+                                    keeper.take_part(part, topics, rejects, &mut chunk.kept);
+                            }
+                        });
+                    } else {
+                        let piece = pieces.piece();
+                        let rejects = self.decode(piece, topic, document, &mut chunk, &mut group);
+                        if rejects > 0 {
+                            chunk.kept_bytes +=
+                                keeper.take(&pieces, topics, rejects, &mut chunk.kept);
+                        }
                     }
                     let is_full = group.rows() >= CHUNK_ROWS
                         || chunk.documents.len() >= CHUNK_PIECES
@@ -101,6 +103,31 @@ impl Reader<'_> {
         }
         self.send(&mut chunk, &mut group);
         Ok((documents, keeper.tally))
+    }
+
+    /// Decodes one message into the chunk; returns the number of its rejects.
+    fn decode(
+        &self,
+        payload: &[u8],
+        topic: &str,
+        document: &Arc<str>,
+        chunk: &mut Building,
+        group: &mut Group,
+    ) -> u64 {
+        let envelope = EnvelopeRef {
+            sequence: chunk.first + chunk.documents.len() as u64 + 1,
+            source: self.source.id.as_str(),
+            topic,
+            meta: &[],
+            payload,
+            received_at: self.now,
+            truncated: false,
+        };
+        let rejects = group.rejects();
+        let index = chunk.documents.len() as u32;
+        self.decoders.decode(index, &envelope, group);
+        chunk.documents.push(Arc::clone(document));
+        (group.rejects() - rejects) as u64
     }
 
     /// Returns by which topic a document that was decoded by `topic` can be decoded again: where no pattern takes its path,

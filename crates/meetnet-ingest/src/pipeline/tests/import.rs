@@ -81,6 +81,26 @@ fn an_import_adds_what_is_new_and_explains_what_is_no_row() {
 }
 
 #[test]
+fn a_line_that_is_not_utf_8_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let file = folder.path().join("history.ndjson");
+    let mut bytes = lines(1_600_000_000_000, 3, 20.0).into_bytes();
+    bytes.extend(b"{\"ts\":1600000000000,\"note\":\"\xb5\"}\n");
+    bytes.extend(lines(1_700_000_000_000, 2, 21.0).into_bytes());
+    std::fs::write(&file, bytes).unwrap();
+    let import = import("timed", &[file]);
+    // Blocks of lines, not a document each.
+    let source = SourceDeclaration {
+        format: WireFormat::Ndjson,
+        ..import.source.clone()
+    };
+    let summary = imported(&daemon, Import { source, ..import });
+    assert_eq!((summary.rows(), summary.kept), (5, 1), "{summary:?}");
+    assert_eq!(summary.rejects.values().sum::<u64>(), 1);
+}
+
+#[test]
 fn a_live_row_wins_over_an_imported_one_unless_it_corrects() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
