@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
+use meetnet_model::dataset::DatasetKind;
 use meetnet_model::hex::Hex;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
@@ -176,8 +177,7 @@ impl<'a> Keeper<'a> {
     ) -> Option<Vec<(Vec<u8>, u64)>> {
         let is_listed = whole.unlisted.is_empty();
         let is_about_all = match pieces.split() {
-            // Each row would be refused for its header again.
-            Split::Table => !is_listed || whole.rejects.iter().any(|r| r.item.is_none()),
+            Split::Table => !is_listed,
             Split::Lines => !is_listed && !self.is_of_stations(),
             Split::Json => !is_listed && pieces.piece().len() <= FRAME_BYTES_MAX,
         };
@@ -189,7 +189,7 @@ impl<'a> Keeper<'a> {
         let (mut count, mut rows) = (0, 0);
         pieces.parts(self.source.format, &mut |part| {
             let alone = self.decode(part, topics);
-            rows += alone.row_count();
+            rows += observations(&alone);
             let rejects = reject_count(&alone);
             if rejects > 0 {
                 count += rejects;
@@ -197,6 +197,7 @@ impl<'a> Keeper<'a> {
                 refused.push((part.to_vec(), rejects));
             }
         });
+        // A header that is wrong is one reject of all rows, and one of each by itself.
         let of_whole = whole.rejects.iter().map(|reject| reject.reason);
         let is_same = if is_listed {
             of_whole.eq(reasons)
@@ -204,7 +205,7 @@ impl<'a> Keeper<'a> {
             count == reject_count(whole)
         };
         // Where a part took others with it, such as a line that is not UTF-8, they are rows by themselves.
-        let is_same = is_same && rows == whole.row_count();
+        let is_same = is_same && rows == observations(whole);
         is_same.then_some(refused)
     }
 
@@ -259,6 +260,10 @@ impl<'a> Keeper<'a> {
         let is_too_much = self.frames_left == 0 || bytes > self.bytes_left;
         if is_too_much || payload.len() > FRAME_BYTES_MAX {
             self.tally.left_out += rejects;
+            if is_too_much {
+                // From here on nobody looks for parts that may be short enough.
+                self.bytes_left = 0;
+            }
             return;
         }
         self.frames_left -= 1;
@@ -295,6 +300,14 @@ impl<'a> Keeper<'a> {
 fn in_letters(digits: &str) -> String {
     let letter = |digit: char| char::from(b'g' + digit.to_digit(16).unwrap_or(0) as u8);
     digits.chars().map(letter).collect()
+}
+
+/// Returns the number of rows, but for those of places: of what stands where it stood nothing is told again.
+fn observations(decoded: &Decoded) -> usize {
+    let rows = decoded.rows.iter();
+    rows.filter(|rows| rows.declaration.kind != DatasetKind::Places)
+        .map(|rows| rows.envelopes.len())
+        .sum()
 }
 
 fn reject_count(decoded: &Decoded) -> u64 {
