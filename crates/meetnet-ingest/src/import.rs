@@ -67,6 +67,8 @@ const EXAMPLES_MAX: usize = 10;
 const BACK_US: i64 = i64::MAX / 4;
 /// Shortest time between two reports of progress.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
+/// What a frame has beside its payload, bytes, at most.
+const FRAME_HEAD_BYTES: u64 = 64 << 10;
 /// Until a full journal is asked again.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
@@ -268,7 +270,7 @@ pub fn run(
             .map_err(|_| ImportError::Thread("decoding ended abnormally".to_owned()))??;
         loading.summary.documents = documents;
         loading.summary.kept_before = tally.known;
-        loading.summary.left_out = tally.left_out;
+        loading.summary.left_out += tally.left_out;
         Ok::<(), ImportError>(())
     })?;
     if let Some(last) = loading.last {
@@ -410,6 +412,13 @@ impl Loading<'_> {
         };
         let appended = loop {
             match self.journal.append(&envelope) {
+                // It would never have room.
+                Err(AppendError::Full { bytes_max, .. })
+                    if kept.payload.len() as u64 + FRAME_HEAD_BYTES >= bytes_max =>
+                {
+                    self.summary.left_out += 1;
+                    return Ok(());
+                }
                 Err(AppendError::Full { .. }) => std::thread::sleep(FULL_PAUSE),
                 appended => break appended?,
             }
