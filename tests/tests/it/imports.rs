@@ -40,7 +40,7 @@ async fn rows_that_an_import_refused_are_replayed_once() {
     let file = installation.folder().join("history.csv");
     fs::write(&file, table()).unwrap();
     let file = file.display().to_string();
-    let import = ["import", "csv", &file];
+    let import: [&str; 3] = ["import", "csv", &file];
     let count = "SELECT count(*) FROM heat";
     let daemon = installation.start().await.unwrap();
     let mut cut_off = installation.begin(&import).unwrap();
