@@ -147,6 +147,25 @@ impl TopicPattern {
         }
     }
 
+    /// Returns true where members of a group share what the broker sends.
+    pub fn is_shared(&self) -> bool {
+        self.share.is_some()
+    }
+
+    /// Returns true where a topic that the pattern subscribes to can be one that `other` takes.
+    pub fn may_bring(&self, other: &Self) -> bool {
+        let is_wild = self
+            .levels
+            .first()
+            .is_some_and(|level| !matches!(level, Level::Literal(_)));
+        let is_reserved = matches!(
+            other.levels.first(),
+            Some(Level::Literal(literal)) if literal.starts_with('$')
+        );
+        // A broker sends what it says of itself (`$SYS`) to those who name it only.
+        !(is_wild && is_reserved) && can_meet(&self.levels, &other.levels)
+    }
+
     /// Returns the pattern as it was declared.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -230,6 +249,43 @@ impl TopicPattern {
             rest = tail;
         }
         rest.is_none().then_some(())
+    }
+}
+
+/// Returns true where one topic has the levels of both.
+fn can_meet(one: &[Level], other: &[Level]) -> bool {
+    match (one.split_first(), other.split_first()) {
+        (None, None) | (Some((Level::AnyRest, _)), _) | (_, Some((Level::AnyRest, _))) => true,
+        (None, _) | (_, None) => false,
+        (Some((Level::CaptureRest, _)), _) | (_, Some((Level::CaptureRest, _))) => true,
+        (Some((a, behind_a)), Some((b, behind_b))) => {
+            can_be_same(a, b) && can_meet(behind_a, behind_b)
+        }
+    }
+}
+
+/// Returns true where one level is taken by both.
+fn can_be_same(one: &Level, other: &Level) -> bool {
+    match (one, other) {
+        (Level::Literal(one), Level::Literal(other)) => one == other,
+        (Level::Literal(literal), Level::Capture { prefix, suffix })
+        | (Level::Capture { prefix, suffix }, Level::Literal(literal)) => {
+            let behind = literal.strip_prefix(&**prefix);
+            behind.is_some_and(|behind| behind.ends_with(&**suffix))
+        }
+        (
+            Level::Capture { prefix, suffix },
+            Level::Capture {
+                prefix: other_prefix,
+                suffix: other_suffix,
+            },
+        ) => {
+            let begin = prefix.starts_with(&**other_prefix) || other_prefix.starts_with(&**prefix);
+            let end = suffix.ends_with(&**other_suffix) || other_suffix.ends_with(&**suffix);
+            begin && end
+        }
+        // The others take any level.
+        _ => true,
     }
 }
 

@@ -339,7 +339,9 @@ impl Load {
     fn device_prefix(&self, lane: Lane) -> String {
         match lane.format {
             // A DevEUI has hexadecimal digits only.
-            LoadFormat::Chirpstack => format!("{}{:02x}", self.tag, lane.number()),
+            LoadFormat::Chirpstack | LoadFormat::ChirpstackV3 => {
+                format!("{}{:02x}", self.tag, lane.number())
+            }
             _ => format!("{}-", self.tag),
         }
     }
@@ -347,7 +349,7 @@ impl Load {
     /// Returns the name of a device, where it has one that is no hardware id.
     fn station(&self, lane: Lane, device: u32) -> String {
         match lane.format {
-            LoadFormat::Chirpstack => self.dev_eui(lane, device),
+            LoadFormat::Chirpstack | LoadFormat::ChirpstackV3 => self.dev_eui(lane, device),
             _ => format!("{}{device:06}", self.device_prefix(lane)),
         }
     }

@@ -31,3 +31,4 @@ pub use limits::PushLimits;
 pub use listener::serve;
 pub use push::{PushSource, PushState, push_router};
 pub use stations::is_fixed_path;
+pub(crate) use stations::{STATION_META, without_secrets};

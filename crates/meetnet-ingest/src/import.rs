@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! paths ─▶ inputs ─▶ [documents: unpacked] ─▶ [pieces] ─▶ decode ─▶ chunks per dataset ─▶ pipeline ─▶ commits
-//!          └ hash ─▶ id of the import                     └ rejects: counted, with examples
+//!          └ hash ─▶ id of the import                     └ rejects: counted, with examples ─▶ frames of the journal
 //! ```
 //!
 //! A piece is what a source would have sent as one message: a whole document, one line of it, or a block of lines. So
@@ -13,13 +13,19 @@
 //! where it was cut off. **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever
 //! files it comes in.
 //!
+//! **What is refused** is journalled, part by part, and becomes rejects like any message: a replay makes its rows once the
+//! mapping is mended (`kept`). Rows come first, frames behind them, so a crash between the two leaves nothing out: the
+//! import that goes on meets the same rejects again, and keeps those that no reject knows.
+//!
 //! **Which version counts.** An imported row is as old as its own time: a row that came live wins, whichever came first,
 //! and a later import wins over an earlier one. With `correct` it is as new as the import. Rows without a time of their
 //! own have no place in the past: a file with one is refused. Where a file says of a place that it is there, and not since when,
 //! that makes no row of `stations`.
 
 mod inputs;
+mod kept;
 mod pieces;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +37,14 @@ use std::time::{Duration, Instant};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
-use crossbeam_channel::{Sender, bounded};
-use meetnet_decode::{DecodeSetupError, Decoded, Decoders, EnvelopeRef, Group, TopicPattern};
+use crossbeam_channel::bounded;
+use meetnet_decode::{DecodeSetupError, Decoders, TopicPattern};
 use meetnet_lake::Applied;
+use meetnet_lake::journal::{AppendError, Journal, JournalError, NewEnvelope};
 use meetnet_model::dataset::DatasetKind;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::hex::Hex;
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::{Reject, RejectReason};
 use meetnet_model::rows::DatasetRows;
@@ -45,13 +52,13 @@ use meetnet_model::source::{SourceDeclaration, SourceKind, TimeWindow};
 use sha2::{Digest, Sha256};
 
 pub use self::inputs::{Input, find};
-use self::pieces::Pieces;
-use crate::pipeline::{ImportChunk, PipelineCommands, PipelineError};
+pub(crate) use self::kept::IMPORT_META;
+pub use self::kept::{IMPORT_PIECE, Keep};
+use self::kept::{Keeper, Kept};
+use self::reading::{Chunk, Reader, topic_of};
+use crate::http::STATION_META;
+use crate::pipeline::{ImportChunk, ImportedPiece, PipelineCommands, PipelineError};
 
-/// Rows of one chunk, about: while it is applied and committed, nothing else of its dataset is.
-const CHUNK_ROWS: usize = 250_000;
-/// Pieces of one chunk at most, so that a file of rejects has an end, too.
-const CHUNK_PIECES: usize = 1 << 20;
 /// Chunks that wait for the pipeline: enough that neither side waits.
 const CHUNKS_WAITING_MAX: usize = 2;
 /// Rejects that are shown.
@@ -60,6 +67,10 @@ const EXAMPLES_MAX: usize = 10;
 const BACK_US: i64 = i64::MAX / 4;
 /// Shortest time between two reports of progress.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
+/// What a frame has beside its payload, bytes, at most.
+const FRAME_HEAD_BYTES: u64 = 64 << 10;
+/// Until a full journal is asked again.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 /// What to import.
 pub struct Import {
@@ -78,6 +89,8 @@ pub struct Import {
     pub correct: bool,
     /// The present, µs since 1970 UTC.
     pub now: i64,
+    /// How much of what is refused is kept.
+    pub keep: Keep,
 }
 
 /// How far an import has come.
@@ -110,6 +123,12 @@ pub struct Summary {
     pub rejects: BTreeMap<RejectReason, u64>,
     /// The first of them: document, what was wrong, excerpt without personal data.
     pub examples: Vec<(String, String, String)>,
+    /// Messages that were journalled for them.
+    pub kept: u64,
+    /// Messages that had been journalled for them before.
+    pub kept_before: u64,
+    /// Rejects beyond what one import keeps: they cannot be replayed.
+    pub left_out: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -154,6 +173,12 @@ pub enum ImportError {
     /// A chunk was not taken.
     #[error("the tables did not take the rows")]
     Pipeline(#[from] PipelineError),
+    /// What was refused cannot be kept.
+    #[error("failed to journal what was refused; the same import goes on where it was")]
+    Append(#[from] AppendError),
+    /// The journal has stopped.
+    #[error("failed to journal what was refused; the same import goes on where it was")]
+    Journal(#[from] JournalError),
     /// A thread could not be started, or ended abnormally.
     #[error("{0}")]
     Thread(String),
@@ -170,23 +195,13 @@ impl ImportError {
     }
 }
 
-/// The decoded pieces of one chunk.
-struct Chunk {
-    decoded: Decoded,
-    /// Number of its first piece in the import.
-    first: u64,
-    /// Pieces up to its end.
-    consumed: u64,
-    /// By piece: the document it is from.
-    documents: Vec<Arc<str>>,
-}
-
-/// Imports; blocking. `progress` is told now and then how far it has come.
+/// Imports; blocking. What is refused goes to `journal`. `progress` is told now and then how far it has come.
 ///
 /// # Errors
 /// [`ImportError`].
 pub fn run(
     import: Import,
+    journal: &Journal,
     commands: &PipelineCommands,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, ImportError> {
@@ -196,10 +211,12 @@ pub fn run(
     let decoders = decoders(&import.declarations, &import.source, &import.key)?;
     let Import {
         source,
+        key,
         inputs,
         topic,
         correct,
         now,
+        keep,
         ..
     } = import;
     let read = Arc::new(AtomicU64::new(0));
@@ -208,7 +225,9 @@ pub fn run(
         id: id.clone(),
         source: source.clone(),
         received_at: correct.then_some(now),
+        journal,
         commands,
+        last: None,
         positions: BTreeMap::new(),
         summary: Summary {
             id,
@@ -227,9 +246,10 @@ pub fn run(
             read: Arc::clone(&read),
             sender,
         };
+        let keeper = Keeper::new(keep, &decoders, &source, &key, correct, now);
         let decoding = std::thread::Builder::new()
             .name("import-decode".to_owned())
-            .spawn_scoped(scope, move || reader.read(&inputs))
+            .spawn_scoped(scope, move || reader.read(keeper, &inputs))
             .map_err(|error| ImportError::Thread(format!("failed to start a thread: {error}")))?;
         let mut told = Instant::now();
         for chunk in &chunks {
@@ -245,12 +265,17 @@ pub fn run(
             }
         }
         drop(chunks);
-        let documents = decoding
+        let (documents, tally) = decoding
             .join()
             .map_err(|_| ImportError::Thread("decoding ended abnormally".to_owned()))??;
         loading.summary.documents = documents;
+        loading.summary.kept_before = tally.known;
+        loading.summary.left_out += tally.left_out;
         Ok::<(), ImportError>(())
     })?;
+    if let Some(last) = loading.last {
+        journal.wait_durable(last)?;
+    }
     let mut summary = loading.summary;
     summary.elapsed = started.elapsed();
     Ok(summary)
@@ -306,6 +331,21 @@ pub fn decoders(
     Decoders::new(&Arc::new(declarations), key)
 }
 
+/// Returns the decoders of every source, for which no time is too old: what an import refused is decoded by them again.
+///
+/// # Errors
+/// As [`decoders`].
+pub(crate) fn decoders_of_any_age(
+    declarations: &Declarations,
+    key: &PrivacyKey,
+) -> Result<Decoders, DecodeSetupError> {
+    let mut declarations = Declarations::clone(declarations);
+    for source in declarations.sources.values_mut() {
+        Arc::make_mut(source).time_window.back_us = BACK_US;
+    }
+    Decoders::new(&Arc::new(declarations), key)
+}
+
 /// Returns what the paths of a source's files end in; none where it has messages.
 pub fn path_patterns(source: &SourceDeclaration) -> Vec<TopicPattern> {
     if source.kind != SourceKind::Files {
@@ -316,101 +356,16 @@ pub fn path_patterns(source: &SourceDeclaration) -> Vec<TopicPattern> {
     patterns.filter_map(Result::ok).collect()
 }
 
-/// Returns the topic of a document: the end of its path that a pattern takes, else its name.
-fn topic_of<'n>(patterns: &[TopicPattern], input: &Input, name: &'n str) -> &'n str {
-    if patterns.is_empty() {
-        return name;
-    }
-    let path = input.path_of(name);
-    let mut ends = patterns.iter().filter_map(|pattern| pattern.end_of(path));
-    ends.next().unwrap_or(name)
-}
-
-/// Reads and decodes, ahead of the tables.
-struct Reader<'a> {
-    decoders: &'a Decoders,
-    source: &'a SourceDeclaration,
-    topic: &'a str,
-    /// What the paths of documents end in.
-    patterns: &'a [TopicPattern],
-    now: i64,
-    read: Arc<AtomicU64>,
-    sender: Sender<Chunk>,
-}
-
-impl Reader<'_> {
-    /// Returns the number of documents.
-    fn read(&self, inputs: &[Input]) -> Result<u64, ImportError> {
-        let mut group = self.decoders.group();
-        let mut chunk = Building::default();
-        let mut documents = 0;
-        for input in inputs {
-            let is_wanted = input.documents(&self.read, &mut |name, bytes| {
-                documents += 1;
-                let mut pieces = Pieces::new(self.source.format, name, bytes);
-                let topic = if self.topic.is_empty() {
-                    topic_of(self.patterns, input, name)
-                } else {
-                    self.topic
-                };
-                while let Some(piece) = pieces.next()? {
-                    let envelope = EnvelopeRef {
-                        sequence: chunk.first + chunk.documents.len() as u64 + 1,
-                        source: self.source.id.as_str(),
-                        topic,
-                        meta: &[],
-                        payload: piece,
-                        received_at: self.now,
-                        truncated: false,
-                    };
-                    let index = chunk.documents.len() as u32;
-                    self.decoders.decode(index, &envelope, &mut group);
-                    chunk.documents.push(Arc::clone(pieces.document()));
-                    let is_full =
-                        group.rows() >= CHUNK_ROWS || chunk.documents.len() >= CHUNK_PIECES;
-                    if is_full && !self.send(&mut chunk, &mut group) {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            })?;
-            if !is_wanted {
-                return Ok(documents);
-            }
-        }
-        self.send(&mut chunk, &mut group);
-        Ok(documents)
-    }
-
-    /// Hands a chunk over; false: nobody wants it, for the tables refused an earlier one.
-    fn send(&self, chunk: &mut Building, group: &mut Group) -> bool {
-        let documents = std::mem::take(&mut chunk.documents);
-        let first = chunk.first;
-        chunk.first += documents.len() as u64;
-        let chunk = Chunk {
-            decoded: group.take(),
-            first,
-            consumed: chunk.first,
-            documents,
-        };
-        self.sender.send(chunk).is_ok()
-    }
-}
-
-/// The chunk that is being decoded.
-#[derive(Default)]
-struct Building {
-    first: u64,
-    documents: Vec<Arc<str>>,
-}
-
 /// Brings chunks into the tables.
 struct Loading<'a> {
     id: String,
     source: SourceDeclaration,
     /// When every row was received, µs; None: at its own time.
     received_at: Option<i64>,
+    journal: &'a Journal,
     commands: &'a PipelineCommands,
+    /// The last frame of what was refused.
+    last: Option<Sequence>,
     /// Pieces that each table had consumed when this run met it.
     positions: BTreeMap<DatasetId, u64>,
     summary: Summary,
@@ -431,6 +386,45 @@ impl Loading<'_> {
             }
             self.load_rows(rows, chunk.first, chunk.consumed)?;
         }
+        // Behind the rows: those that a frame repeats are there.
+        for kept in chunk.kept {
+            self.keep(kept)?;
+        }
+        Ok(())
+    }
+
+    /// Journals what was refused, after a pause as often as the journal is full: it comes after the messages that arrive now.
+    fn keep(&mut self, kept: Kept) -> Result<(), ImportError> {
+        let piece = ImportedPiece {
+            id: kept.id,
+            corrects: self.received_at.is_some(),
+        };
+        let piece = piece.to_text();
+        let mut meta = vec![(IMPORT_META, piece.as_str())];
+        let station = kept.station.as_deref();
+        meta.extend(station.map(|station| (STATION_META, station)));
+        let envelope = NewEnvelope {
+            source: self.source.id.as_str(),
+            topic: &kept.topic,
+            meta: &meta,
+            payload: &kept.payload,
+            ..NewEnvelope::default()
+        };
+        let appended = loop {
+            match self.journal.append(&envelope) {
+                // It would never have room.
+                Err(AppendError::Full { bytes_max, .. })
+                    if kept.payload.len() as u64 + FRAME_HEAD_BYTES >= bytes_max =>
+                {
+                    self.summary.left_out += 1;
+                    return Ok(());
+                }
+                Err(AppendError::Full { .. }) => std::thread::sleep(FULL_PAUSE),
+                appended => break appended?,
+            }
+        };
+        self.last = Some(appended.sequence);
+        self.summary.kept += 1;
         Ok(())
     }
 
@@ -499,15 +493,19 @@ fn without_sightings(rows: DatasetRows) -> DatasetRows {
     if rows.declaration.kind != DatasetKind::Places || !rows.timeless.contains(&true) {
         return rows;
     }
-    let is_kept: Vec<bool> = rows.timeless.iter().map(|timeless| !timeless).collect();
-    let kept = rows.envelopes.iter().zip(&is_kept);
-    let envelopes: Vec<u32> = kept.filter(|(_, kept)| **kept).map(|(at, _)| *at).collect();
+    let is_kept = rows.timeless.iter().map(|timeless| !timeless).collect();
+    select_rows(&rows, is_kept)
+}
+
+/// Returns the rows that are kept.
+pub(crate) fn select_rows(rows: &DatasetRows, is_kept: Vec<bool>) -> DatasetRows {
+    let positions = || (0..is_kept.len()).filter(|row| is_kept[*row]);
     DatasetRows {
+        declaration: Arc::clone(&rows.declaration),
+        envelopes: positions().map(|row| rows.envelopes[row]).collect(),
+        timeless: positions().map(|row| rows.timeless[row]).collect(),
         batch: filter_record_batch(&rows.batch, &BooleanArray::from(is_kept))
             .expect("the mask is as long as the rows"),
-        timeless: vec![false; envelopes.len()],
-        envelopes,
-        declaration: rows.declaration,
     }
 }
 

@@ -12,6 +12,7 @@ mod checkpoint;
 mod erase;
 mod group;
 mod import;
+mod imported;
 mod newest;
 mod replaying;
 mod run;
@@ -40,6 +41,7 @@ use tokio::sync::watch;
 
 pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
+pub(crate) use self::imported::ImportedPiece;
 pub use self::newest::NewestTimes;
 pub use self::replaying::{ReplayProgress, ReplayWatch};
 use self::run::FULL_PAUSE;

@@ -42,3 +42,4 @@ pub use pace::{HostLimits, Hosts};
 pub use plan::Window;
 pub(crate) use poller::Prepared;
 pub use poller::{PollHandle, PollSource, Polling, spawn};
+pub(crate) use scrub::without_personal;

@@ -22,6 +22,9 @@ use meetnet_lake::journal::{
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 
+use crate::import::IMPORT_META;
+use crate::pipeline::ImportedPiece;
+
 /// Names of the meta pairs that are about the replay, not of the message.
 pub(crate) const REPLAY_META: [&str; 2] = [REJECTS_META, DECISION_META];
 const REJECTS_META: &str = "meetnet-rejects";
@@ -49,6 +52,8 @@ pub struct RejectedMessage {
     pub received_at: i64,
     /// Ordinal and reason of each.
     pub rejects: Vec<(u32, RejectReason)>,
+    /// What an import knows it by, where one refused it.
+    pub import_piece: Option<String>,
 }
 
 /// What was chosen.
@@ -200,9 +205,18 @@ pub fn drop_rejects(
     let mut decided = Decided::default();
     for (sequence, message) in rejects {
         let list = Handled::list(&message.rejects);
+        let mut meta = vec![(REJECTS_META, list.as_str()), (DECISION_META, DROP)];
+        let piece = message.import_piece.as_ref().map(|id| {
+            let id = id.clone();
+            // No row is made of it, so it does not matter how old that would be.
+            let corrects = false;
+            ImportedPiece { id, corrects }.to_text()
+        });
+        // An import that meets it again must see that it was dropped.
+        meta.extend(piece.as_deref().map(|piece| (IMPORT_META, piece)));
         let envelope = NewEnvelope {
             source: message.source.as_str(),
-            meta: &[(REJECTS_META, &list), (DECISION_META, DROP)],
+            meta: &meta,
             ..NewEnvelope::default()
         };
         let original = Original {

@@ -16,6 +16,7 @@ mod exports;
 mod files;
 mod flight;
 mod gathered;
+mod imports;
 mod postgres;
 mod privacy;
 mod quality;

@@ -116,3 +116,63 @@ fn a_path_ends_in_what_a_pattern_takes() {
     check("{station}/{month}.csv", "2026-01.csv", None);
     check("logs/{name...}", "/a/logs/b/c", Some("logs/b/c"));
 }
+
+/// Every topic of one to three of these levels.
+fn topics() -> Vec<String> {
+    let levels = ["a", "b", "ab", "aab", "", "$SYS"];
+    let mut topics: Vec<String> = Vec::new();
+    let mut longest: Vec<String> = levels.map(str::to_owned).to_vec();
+    for _ in 0..2 {
+        let longer = longest
+            .iter()
+            .flat_map(|topic| levels.map(|level| format!("{topic}/{level}")));
+        let longer = longer.collect();
+        topics.append(&mut std::mem::replace(&mut longest, longer));
+    }
+    topics.append(&mut longest);
+    topics
+}
+
+#[test]
+fn a_subscription_may_bring_what_some_topic_shows() {
+    let patterns = [
+        "a",
+        "b",
+        "$SYS",
+        "a/b",
+        "a/",
+        "+",
+        "+/b",
+        "#",
+        "a/#",
+        "a/b/#",
+        "{x}",
+        "a{x}",
+        "{x}b",
+        "a{x}b",
+        "aa{x}/b",
+        "b{x}",
+        "{x...}",
+        "a/{x...}",
+        "+/+/a",
+        "$SYS/#",
+        "$share/g/a/+",
+        "a/+/b",
+    ];
+    let patterns = patterns.map(|text| TopicPattern::parse(text).unwrap());
+    let topics = topics();
+    for subscription in &patterns {
+        let is_sent = |topic: &String| {
+            let is_named = subscription.subscription().starts_with('$');
+            subscription.takes(topic) && (is_named || !topic.starts_with('$'))
+        };
+        for pattern in &patterns {
+            let expect = topics
+                .iter()
+                .any(|topic| is_sent(topic) && pattern.takes(topic));
+            let (by, of) = (subscription.as_str(), pattern.as_str());
+            assert_eq!(subscription.may_bring(pattern), expect, "{of} by {by}");
+        }
+    }
+    assert!(patterns[20].is_shared() && !patterns[0].is_shared());
+}

@@ -78,6 +78,10 @@ impl Load {
                 let dev_eui = self.dev_eui(lane, device);
                 devices::chirpstack(prefix, &dev_eui, second, &weather)
             }
+            LoadFormat::ChirpstackV3 => {
+                let dev_eui = self.dev_eui(lane, device);
+                devices::chirpstack_v3(prefix, &dev_eui, second, &weather)
+            }
             LoadFormat::Json if lane.transport == Transport::Mqtt => {
                 messages::zigbee(&station, &weather, second * MILLISECONDS, true).payload
             }
@@ -99,6 +103,12 @@ impl Load {
                 weather.temperature,
                 hundredths(first.pm2_5),
             ),
+            LoadFormat::NgsiKeyValues => standards::ngsi_key_values(
+                &station,
+                second,
+                weather.temperature,
+                hundredths(first.pm2_5),
+            ),
             LoadFormat::NgsiLd => standards::ngsi_ld(&station, second, &weather),
             LoadFormat::Senml => standards::senml(&station, second, &weather),
         }
@@ -114,6 +124,9 @@ impl Load {
             LoadFormat::Airrohr => format!("{prefix}/airrohr/{station}"),
             LoadFormat::Tts => format!("v3/{prefix}@ttn/devices/{station}/up"),
             LoadFormat::Chirpstack => format!("application/{prefix}/device/{station}/event/up"),
+            LoadFormat::ChirpstackV3 => {
+                format!("application/{prefix}-v3/device/{station}/event/up")
+            }
             LoadFormat::Json => format!("{prefix}/zigbee2mqtt/{station}"),
             LoadFormat::Ecowitt => format!("{prefix}/ecowitt/{station}"),
             LoadFormat::Wunderground => format!("{prefix}/wunderground/{station}"),
@@ -149,9 +162,15 @@ impl Load {
                 TEXT,
             ),
             LoadFormat::SensorThings => ("/v1.1/Observations".to_owned(), JSON),
-            LoadFormat::Chirpstack => (format!("/ingest/v1/{source}?event=up"), JSON),
+            LoadFormat::Chirpstack | LoadFormat::ChirpstackV3 => {
+                (format!("/ingest/v1/{source}?event=up"), JSON)
+            }
             LoadFormat::Ngsi => {
                 headers.push(("ngsiv2-attrsformat", "normalized".to_owned()));
+                (format!("/ingest/v1/{source}"), JSON)
+            }
+            LoadFormat::NgsiKeyValues => {
+                headers.push(("ngsiv2-attrsformat", "keyValues".to_owned()));
                 (format!("/ingest/v1/{source}"), JSON)
             }
             LoadFormat::Csv => (format!("/ingest/v1/{source}"), "text/csv"),

@@ -112,7 +112,9 @@ impl Reading {
             ]),
             LoadFormat::SensorCommunity => rows.extend([pm2_5, pm10]),
             LoadFormat::SensorThings => rows.push(self.temperature()),
-            LoadFormat::Ngsi => rows.extend([pm2_5, self.temperature()]),
+            LoadFormat::Ngsi | LoadFormat::NgsiKeyValues => {
+                rows.extend([pm2_5, self.temperature()])
+            }
             LoadFormat::Tts
             | LoadFormat::Json
             | LoadFormat::Ecowitt
@@ -120,6 +122,7 @@ impl Reading {
             | LoadFormat::Influx
             | LoadFormat::InfluxV2
             | LoadFormat::Chirpstack
+            | LoadFormat::ChirpstackV3
             | LoadFormat::NgsiLd
             | LoadFormat::Senml
             | LoadFormat::Csv

@@ -57,11 +57,15 @@ pub enum LoadFormat {
     Csv,
     /// A JSON document per line.
     Ndjson,
+    /// ChirpStack v3: what the codec made is a text in the event.
+    ChirpstackV3,
+    /// NGSIv2 notifications whose attributes are bare values.
+    NgsiKeyValues,
 }
 
 impl LoadFormat {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Telraam,
         Self::Airrohr,
         Self::SensorCommunity,
@@ -78,6 +82,8 @@ impl LoadFormat {
         Self::Senml,
         Self::Csv,
         Self::Ndjson,
+        Self::ChirpstackV3,
+        Self::NgsiKeyValues,
     ];
 
     /// Returns the name by which it is asked for.
@@ -99,6 +105,8 @@ impl LoadFormat {
             Self::Senml => "senml",
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
+            Self::ChirpstackV3 => "chirpstack-v3",
+            Self::NgsiKeyValues => "ngsi-keyvalues",
         }
     }
 
@@ -112,7 +120,8 @@ impl LoadFormat {
         match self {
             Self::SensorCommunity => Self::Airrohr.as_str(),
             Self::InfluxV2 => Self::Influx.as_str(),
-            Self::NgsiLd => Self::Ngsi.as_str(),
+            Self::NgsiLd | Self::NgsiKeyValues => Self::Ngsi.as_str(),
+            Self::ChirpstackV3 => Self::Chirpstack.as_str(),
             own => own.as_str(),
         }
     }
@@ -180,6 +189,7 @@ impl Lane {
                     | LoadFormat::SensorCommunity
                     | LoadFormat::Tts
                     | LoadFormat::Chirpstack
+                    | LoadFormat::ChirpstackV3
                     | LoadFormat::Ecowitt
             )
     }

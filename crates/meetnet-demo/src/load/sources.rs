@@ -94,6 +94,10 @@ fn topics(format: LoadFormat, prefix: &str) -> String {
         }
         LoadFormat::Tts => format!("v3/{prefix}@ttn/devices/{{device}}/up"),
         LoadFormat::Chirpstack => format!("application/{prefix}/device/{{device}}/event/up"),
+        // An application of its own: both servers use the same topics.
+        LoadFormat::ChirpstackV3 => {
+            format!("application/{prefix}-v3/device/{{device}}/event/up")
+        }
         LoadFormat::Json => format!("{prefix}/zigbee2mqtt/{{device}}"),
         LoadFormat::Wunderground => format!("{prefix}/wunderground/+"),
         LoadFormat::SensorThings => format!("{prefix}/v1.1/Observations"),
@@ -111,8 +115,12 @@ fn declared(lane: Lane) -> &'static [(&'static str, &'static str)] {
     );
     match (lane.transport, lane.format) {
         (Transport::Mqtt, LoadFormat::Airrohr | LoadFormat::Ecowitt) => &[BY_TOPIC],
-        (Transport::Mqtt, LoadFormat::Tts | LoadFormat::Chirpstack) => &[BY_TOPIC, DECODED],
-        (Transport::Http, LoadFormat::Tts | LoadFormat::Chirpstack) => &[DECODED],
+        (Transport::Mqtt, LoadFormat::Tts | LoadFormat::Chirpstack | LoadFormat::ChirpstackV3) => {
+            &[BY_TOPIC, DECODED]
+        }
+        (Transport::Http, LoadFormat::Tts | LoadFormat::Chirpstack | LoadFormat::ChirpstackV3) => {
+            &[DECODED]
+        }
         (Transport::Mqtt, LoadFormat::Json) => &[
             BY_TOPIC,
             ("time", "{ pointer = \"/ts\", format = \"unix-ms\" }"),
@@ -165,7 +173,8 @@ fn declared(lane: Lane) -> &'static [(&'static str, &'static str)] {
             | LoadFormat::Ecowitt
             | LoadFormat::Wunderground
             | LoadFormat::Ngsi
-            | LoadFormat::NgsiLd,
+            | LoadFormat::NgsiLd
+            | LoadFormat::NgsiKeyValues,
         ) => &[],
     }
 }

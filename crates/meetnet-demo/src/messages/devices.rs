@@ -1,5 +1,5 @@
-//! Readings as devices and their servers push them: Ecowitt gateways, uploaders to Weather Underground, ChirpStack v4,
-//! and airRohr boxes that send to sensor.community.
+//! Readings as devices and their servers push them: Ecowitt gateways, uploaders to Weather Underground, ChirpStack v4 and
+//! v3, and airRohr boxes that send to sensor.community.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -92,6 +92,34 @@ pub fn chirpstack(
         "object": { "temperature": reading.temperature, "humidity": reading.humidity },
         "rxInfo": [{ "gatewayId": "0a0b0c0d0e0f0102", "gwTime": time, "rssi": -97, "snr": 7.5 }],
         "txInfo": { "frequency": 868_100_000 },
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Returns an uplink event as ChirpStack v3 sends it: the DevEUI is base64, and what the codec made is a text.
+pub fn chirpstack_v3(
+    application: &str,
+    dev_eui: &str,
+    second: i64,
+    reading: &WeatherReading,
+) -> Vec<u8> {
+    let time = instant(second, 512_000_000, 3);
+    let eui = u64::from_str_radix(dev_eui, 16).unwrap_or_default();
+    let decoded = json!({ "temperature": reading.temperature, "humidity": reading.humidity });
+    json!({
+        "applicationID": "7",
+        "applicationName": application,
+        "deviceName": format!("station-{dev_eui}"),
+        "devEUI": BASE64.encode(eui.to_be_bytes()),
+        "rxInfo": [{ "gatewayID": "CgsMDQ4PAQI=", "time": time, "rssi": -97, "loRaSNR": 7.5 }],
+        "txInfo": { "frequency": 868_100_000, "dr": 5 },
+        "adr": true,
+        "fCnt": 1 + second.rem_euclid(65_535),
+        "fPort": 2,
+        "data": BASE64.encode(packed(reading)),
+        "objectJSON": decoded.to_string(),
+        "publishedAt": time,
     })
     .to_string()
     .into_bytes()

@@ -48,6 +48,20 @@ pub fn ngsi_v2(station: &str, second: i64, celsius: f64, pm2_5: f64) -> Vec<u8> 
     }))
 }
 
+/// Returns the same as [`ngsi_v2`] in `keyValues`: attributes are bare values, and no unit stands beside them.
+pub fn ngsi_key_values(station: &str, second: i64, celsius: f64, pm2_5: f64) -> Vec<u8> {
+    bytes(&json!({
+        "subscriptionId": "5f0c2a7e9b1d4c0001a2b3c4",
+        "data": [{
+            "id": format!("urn:ngsi-ld:AirQualityObserved:{station}"),
+            "type": "AirQualityObserved",
+            "dateObserved": instant(second, 0, 0),
+            "temperature": celsius,
+            "pm25": pm2_5,
+        }],
+    }))
+}
+
 /// Returns an NGSI-LD notification of one `WeatherObserved`: temperature, and humidity as a share of 1.
 pub fn ngsi_ld(station: &str, second: i64, reading: &WeatherReading) -> Vec<u8> {
     // Whole percents as hundredths: the division leaves the nearest number to two decimals.

@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::{Method, Request, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::WireFormat;
 
 use super::answer::Answer;
@@ -38,7 +39,7 @@ const PASSKEY: &str = "passkey";
 const MAC: &str = "mac";
 const PASSWORD: &str = "password";
 /// What a decoder finds a station's pseudonym under, beside the body.
-const STATION_META: &str = "station";
+pub(crate) const STATION_META: &str = "station";
 
 /// Returns true for the paths that the listener has for every source, so that none can have one of them for itself.
 pub fn is_fixed_path(path: &str) -> bool {
@@ -57,6 +58,26 @@ pub(super) fn secrets(format: WireFormat) -> Option<&'static [&'static str]> {
         WireFormat::Wunderground => Some(&[TOKEN, PASSWORD]),
         _ => None,
     }
+}
+
+/// Returns a station's form without its secrets, and the pseudonym that its hardware id becomes; none for formats that are no
+/// station's.
+pub(crate) fn without_secrets(
+    format: WireFormat,
+    form: &str,
+    key: &PrivacyKey,
+) -> Option<(String, Option<String>)> {
+    let fields = Fields::split(form.trim(), secrets(format)?);
+    let station = pseudonym(&fields, key);
+    Some((fields.rest, station))
+}
+
+/// Returns the pseudonym of a station that calls itself by a hardware id.
+fn pseudonym(form: &Fields, key: &PrivacyKey) -> Option<String> {
+    form.secret(PASSKEY)
+        .or(form.secret(MAC))
+        .filter(|id| !id.trim().is_empty())
+        .map(|id| key.hardware_id(PASSKEY, id))
 }
 
 /// Returns the routes of the paths that stations have built in.
@@ -200,11 +221,7 @@ async fn journal(
     form: &Fields,
 ) -> Result<Answer, Answer> {
     endpoint.admit(credential.as_deref())?;
-    let station = form
-        .secret(PASSKEY)
-        .or(form.secret(MAC))
-        .filter(|key| !key.trim().is_empty())
-        .map(|key| inner.key.hardware_id(PASSKEY, key));
+    let station = pseudonym(form, &inner.key);
     let meta: Vec<(&str, &str)> = station
         .as_deref()
         .map(|station| (STATION_META, station))

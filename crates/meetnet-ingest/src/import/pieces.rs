@@ -2,12 +2,17 @@
 //!
 //! Tables and line protocol are cut between lines into blocks, each table block under the header again. A JSON document
 //! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field.
+//!
+//! A piece has parts, which say the same by themselves: its lines, the rows of a table under its header, the elements of a
+//! list.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use meetnet_model::source::WireFormat;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::ImportError;
 
@@ -52,6 +57,13 @@ impl Split {
     }
 }
 
+/// An answer of Telraam's API: its rows are reports by themselves.
+#[derive(Deserialize)]
+struct Reports<'a> {
+    #[serde(borrow)]
+    report: Vec<&'a RawValue>,
+}
+
 /// The pieces of one document.
 pub(super) struct Pieces<'a> {
     split: Split,
@@ -86,6 +98,53 @@ impl<'a> Pieces<'a> {
     /// Name of the document.
     pub(super) fn document(&self) -> &Arc<str> {
         &self.document
+    }
+
+    /// How it is cut.
+    pub(super) fn split(&self) -> Split {
+        self.split
+    }
+
+    /// The piece that [`Pieces::next`] has returned.
+    pub(super) fn piece(&self) -> &[u8] {
+        &self.piece
+    }
+
+    /// Returns true where some lines of a block are not UTF-8: they would take the others with them.
+    pub(super) fn is_torn(&self) -> bool {
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        self.split != Split::Json && is_text(&self.piece[..self.header]) && !is_text(&self.piece)
+    }
+
+    /// Shows `visit` the parts of the piece, each a message by itself. Where it has none, there is nothing to be seen.
+    pub(super) fn parts(&self, format: WireFormat, visit: &mut dyn FnMut(&[u8])) {
+        match self.split {
+            Split::Json if self.by_line => {}
+            Split::Json => elements(format, &self.piece, visit),
+            Split::Lines => {
+                for line in self.piece.split_inclusive(|byte| *byte == b'\n') {
+                    let text = line.trim_ascii();
+                    // Of line protocol, a comment.
+                    if !text.is_empty() && !text.starts_with(b"#") {
+                        visit(line);
+                    }
+                }
+            }
+            Split::Table => {
+                let (header, mut rows) = self.piece.split_at(self.header);
+                let mut part = Vec::new();
+                while !rows.is_empty() {
+                    let (row, behind) = rows.split_at(record_bytes(rows));
+                    rows = behind;
+                    if !row.trim_ascii().is_empty() {
+                        part.clear();
+                        part.extend_from_slice(header);
+                        part.extend_from_slice(row);
+                        visit(&part);
+                    }
+                }
+            }
+        }
     }
 
     /// Returns the next piece; none at the end.
@@ -194,5 +253,44 @@ impl<'a> Pieces<'a> {
                 PIECE_BYTES_MAX >> 20
             ),
         })
+    }
+}
+
+/// Returns the length of the first record: a line, and those that a quoted field in it goes over.
+fn record_bytes(rows: &[u8]) -> usize {
+    let mut start = 0;
+    let mut quotes = 0;
+    for line_end in memchr::memchr_iter(b'\n', rows) {
+        quotes += memchr::memchr_iter(b'"', &rows[start..line_end]).count();
+        if quotes.is_multiple_of(2) {
+            return line_end + 1;
+        }
+        start = line_end;
+    }
+    rows.len()
+}
+
+/// Shows the elements of a list, each as a list of one; of a format in which elements can refer to each other, nothing.
+fn elements(format: WireFormat, document: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    let (begin, found, end) = match format {
+        WireFormat::Telraam => {
+            let reports = serde_json::from_slice::<Reports<'_>>(document);
+            ("{\"report\":[", reports.map(|reports| reports.report), "]}")
+        }
+        WireFormat::Json
+        | WireFormat::Ngsi
+        | WireFormat::SensorCommunity
+        | WireFormat::SensorThings => ("[", serde_json::from_slice(document), "]"),
+        _ => return,
+    };
+    // What is no list is one message.
+    let elements: Vec<&RawValue> = found.unwrap_or_default();
+    let mut part = Vec::new();
+    for element in elements {
+        part.clear();
+        part.extend_from_slice(begin.as_bytes());
+        part.extend_from_slice(element.get().as_bytes());
+        part.extend_from_slice(end.as_bytes());
+        visit(&part);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
 use super::inputs::Input;
-use super::pieces::Split;
+use super::pieces::{Pieces, Split};
 use super::*;
 
 fn pieces(split: Split, text: &str) -> Vec<String> {

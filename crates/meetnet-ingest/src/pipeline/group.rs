@@ -16,6 +16,8 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use meetnet_decode::DecodeSetupError;
 use meetnet_quality::QualityRules;
 
+use super::imported::{ImportDecoders, Imported, ImportedPiece, settle_imported};
+use crate::import::{IMPORT_META, IMPORT_PIECE};
 use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
 use crate::replay::{Decision, Handled, REPLAY_META};
 
@@ -101,8 +103,10 @@ struct RejectRow<'a> {
 pub(super) struct Taken {
     /// Rows per dataset, rejects among them.
     pub(super) rows: Vec<DatasetRows>,
-    /// By envelope: what its rows carry.
+    /// By envelope: what its rows carry. Behind them: what rows of imports carry, which are as old as they say themselves.
     pub(super) lineage: Arc<[Lineage]>,
+    /// How many envelopes there are.
+    pub(super) envelopes: usize,
     /// What could not become a row, in the order of the envelopes.
     pub(super) rejects: Vec<Reject>,
     /// How many more rejects envelopes have, in the order of the envelopes.
@@ -133,7 +137,7 @@ impl Taken {
 
     /// Tells waiting pushes what became of their body.
     pub(super) fn report(&self, outcomes: &OutcomeRegistry) {
-        for (index, lineage) in self.lineage.iter().enumerate() {
+        for (index, lineage) in self.lineage[..self.envelopes].iter().enumerate() {
             if !outcomes.is_awaited(lineage.sequence) {
                 continue;
             }
@@ -143,10 +147,11 @@ impl Taken {
                 .iter()
                 .filter(|rows| rows.declaration.is_public())
                 .map(|rows| {
-                    let start = rows.envelopes.partition_point(|envelope| *envelope < index);
-                    let end = rows
-                        .envelopes
-                        .partition_point(|envelope| *envelope <= index);
+                    // Positions of imported rows do not ascend, sequences do.
+                    let sequence = |envelope: &u32| self.lineage[*envelope as usize].sequence;
+                    let of_rows = &rows.envelopes;
+                    let start = of_rows.partition_point(|e| sequence(e) < lineage.sequence);
+                    let end = of_rows.partition_point(|e| sequence(e) <= lineage.sequence);
                     end - start
                 })
                 .sum();
@@ -179,6 +184,9 @@ impl Taken {
 /// Decodes by one declarations frame.
 pub(super) struct GroupDecoder {
     decoders: Decoders,
+    /// For what imports refused; none before the first of it.
+    of_imports: Option<ImportDecoders>,
+    key: PrivacyKey,
     group: Group,
     pub(super) rules: Arc<QualityRules>,
     pub(super) precedences: Precedences,
@@ -189,6 +197,8 @@ pub(super) struct GroupDecoder {
     topics: Vec<Box<str>>,
     /// Ascending by envelope.
     replayed: Vec<Replayed>,
+    /// Ascending by envelope.
+    imported: Vec<Imported>,
     meta: Vec<(Box<str>, Box<str>)>,
 }
 
@@ -217,6 +227,8 @@ impl GroupDecoder {
         Ok(Self {
             group: decoders.group(),
             decoders,
+            of_imports: None,
+            key: key.clone(),
             rules: Arc::new(QualityRules::new(declarations)),
             precedences: Arc::new(precedences.collect()),
             rejects: declarations.dataset(REJECTS).cloned().map(RowsBuilder::new),
@@ -225,6 +237,7 @@ impl GroupDecoder {
             clock_steps: Vec::new(),
             topics: Vec::new(),
             replayed: Vec::new(),
+            imported: Vec::new(),
             meta: Vec::new(),
         })
     }
@@ -262,13 +275,20 @@ impl GroupDecoder {
                 handled,
             });
         }
+        let piece = ImportedPiece::read(frame.meta);
+        let is_imported = piece.is_some();
+        self.imported.extend(piece.map(|piece| Imported {
+            envelope: index,
+            piece,
+        }));
         if is_dropped {
             // Nobody wants its rows: only its rejects change.
             self.topics.push(frame.topic.into());
             return;
         }
         self.meta.clear();
-        let of_message = |(name, _): &(&str, &str)| !REPLAY_META.contains(name);
+        let of_message =
+            |(name, _): &(&str, &str)| !REPLAY_META.contains(name) && *name != IMPORT_META;
         self.meta.extend(
             frame
                 .meta
@@ -276,24 +296,31 @@ impl GroupDecoder {
                 .filter(of_message)
                 .map(|(name, value)| (name.into(), value.into())),
         );
+        if is_imported && self.of_imports.is_none() {
+            self.of_imports = ImportDecoders::new(self.decoders.declarations(), &self.key);
+        }
+        let of_imports = self.of_imports.as_ref().filter(|_| is_imported);
+        let decoders = of_imports.map_or(&self.decoders, ImportDecoders::decoders);
+        let topic = of_imports.map_or(frame.topic, |of| of.topic(frame.source, frame.topic));
         let rejects = self.group.rejects();
         let ignored = self.group.ignored();
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
             source: frame.source,
-            topic: frame.topic,
+            topic,
             meta: &self.meta,
             payload: frame.payload,
             received_at: frame.received_at,
             truncated: frame.truncated,
         };
-        self.decoders.decode(index, &envelope, &mut self.group);
+        decoders.decode(index, &envelope, &mut self.group);
         if self.group.ignored() > ignored {
             metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
                 .increment(self.group.ignored() - ignored);
         }
         // Only rejects need the topic again, and rows about them.
-        let topic = if self.group.rejects() > rejects || frame.kind == FrameKind::Replay {
+        let may_be_told = frame.kind == FrameKind::Replay || is_imported;
+        let topic = if self.group.rejects() > rejects || may_be_told {
             frame.topic
         } else {
             ""
@@ -319,12 +346,17 @@ impl GroupDecoder {
     pub(super) fn take(&mut self) -> Taken {
         let Decoded {
             mut rows,
-            rejects,
+            mut rejects,
             unlisted,
         } = self.group.take();
+        let envelopes = self.lineage.len();
+        if !self.imported.is_empty() {
+            settle_imported(&self.imported, &mut rows, &mut rejects, &mut self.lineage);
+        }
         rows.extend(self.reject_rows(&rejects));
         self.topics.clear();
         self.replayed.clear();
+        self.imported.clear();
         let mut clock_steps = std::mem::take(&mut self.clock_steps);
         if !clock_steps.contains(&true) {
             // Almost always: nobody has to look at each row.
@@ -333,6 +365,7 @@ impl GroupDecoder {
         Taken {
             rows,
             lineage: self.lineage.drain(..).collect(),
+            envelopes,
             rejects,
             unlisted,
             clock_steps,
@@ -346,6 +379,7 @@ impl GroupDecoder {
             lineage,
             topics,
             replayed,
+            imported,
             ..
         } = self;
         let builder = builder.as_mut()?;
@@ -401,6 +435,9 @@ impl GroupDecoder {
             text("message", Some(row.message));
             text("excerpt", row.excerpt);
             text("resolution", row.resolution);
+            let of_import = imported.binary_search_by_key(&row.envelope, |of| of.envelope);
+            let piece = of_import.ok().map(|at| imported[at].piece.id.as_str());
+            text(IMPORT_PIECE, piece);
             let mut int = |name: &str, value: Option<i64>| {
                 if let Some((column, value)) = declaration.column_index(name).zip(value) {
                     builder.set_int(column, value);

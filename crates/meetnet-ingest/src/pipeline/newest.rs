@@ -28,7 +28,8 @@ impl NewestTimes {
         lock(&self.times).clone()
     }
 
-    /// Notes the rows of one dataset, whose envelopes are those of `lineage`. One comparison per row, and a few per message.
+    /// Notes the rows of one dataset whose envelopes are those of `lineage`; rows of others were imported, and say nothing of
+    /// how a source gets on. One comparison per row, and a few per message.
     pub(super) fn note(&self, rows: &DatasetRows, lineage: &[Lineage]) {
         // Where something stands, and what was refused, is no observation.
         if !matches!(rows.declaration.kind, DatasetKind::Wide | DatasetKind::Long) {
@@ -53,7 +54,9 @@ impl NewestTimes {
             let length = interval.map_or(0, |intervals| {
                 intervals.value(row).saturating_mul(SECOND_US)
             });
-            let lineage = &lineage[of_envelope[0] as usize];
+            let Some(lineage) = lineage.get(of_envelope[0] as usize) else {
+                continue;
+            };
             // A clock that is ahead must not hide that nothing comes any more.
             let end = times.values()[row]
                 .saturating_add(length)

@@ -505,7 +505,7 @@ impl Runner {
         let mut applied = Applied::default();
         let last = taken.lineage.last().map(|lineage| lineage.sequence);
         for rows in &taken.rows {
-            self.newest.note(rows, &taken.lineage);
+            self.newest.note(rows, &taken.lineage[..taken.envelopes]);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
             let rules = &self.decoder.rules;
             let decoded = DecodedRows {

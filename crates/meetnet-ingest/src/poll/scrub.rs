@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
+use meetnet_model::source::WireFormat;
 use serde_json::Value;
+
+use super::{opensensemap, telraam};
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +36,21 @@ pub(crate) fn without_members<'a>(
         return Ok(Cow::Borrowed(body));
     }
     serde_json::to_vec(&value).map(Cow::Owned)
+}
+
+/// Returns a recorded answer of an API, without what is taken out of answers as they come.
+///
+/// # Errors
+/// As [`without_members`].
+pub(crate) fn without_personal(
+    format: WireFormat,
+    body: &[u8],
+) -> serde_json::Result<Cow<'_, [u8]>> {
+    match format {
+        WireFormat::Telraam => without_members(body, &telraam::PERSONAL_MEMBERS),
+        WireFormat::Opensensemap => without_members(body, &opensensemap::PERSONAL_MEMBERS),
+        _ => Ok(Cow::Borrowed(body)),
+    }
 }
 
 /// Returns whether anything was removed.

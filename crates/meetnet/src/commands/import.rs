@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use meetnet_decode::with_pseudonyms;
-use meetnet_ingest::import::{Import, ImportError, Progress as Done, Summary, find, run};
+use meetnet_ingest::import::{Import, ImportError, Keep, Progress as Done, Summary, find, run};
 use meetnet_lake::Applied;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
@@ -13,7 +13,7 @@ use meetnet_model::source::{SourceDeclaration, WireFormat};
 use serde::{Deserialize, Serialize};
 
 use super::client::BAR;
-use super::{Context, Outcome, Progress};
+use super::{Context, Outcome, Progress, rejects};
 use crate::failure::Failure;
 use crate::readable::grouped;
 
@@ -70,6 +70,16 @@ pub(super) fn import(
         )));
     }
     progress(format!("reading {} files", inputs.len()));
+    let keep = match rejects::kept_pieces(context, &source.id)? {
+        Some(known) => Keep {
+            known,
+            ..Keep::default()
+        },
+        None => Keep {
+            frames_max: 0,
+            ..Keep::default()
+        },
+    };
     let import = Import {
         source,
         declarations,
@@ -78,9 +88,14 @@ pub(super) fn import(
         topic: importing.topic.clone().unwrap_or_default(),
         correct: importing.correct,
         now: jiff::Timestamp::now().as_microsecond(),
+        keep,
     };
     let mut tell = |done: &Done| progress(bar(done));
-    let summary = run(import, &context.pipeline, &mut tell).map_err(failure)?;
+    let summary = run(import, &context.journal, &context.pipeline, &mut tell).map_err(failure)?;
+    if summary.kept > 0 {
+        // Who reads the summary finds them.
+        context.pipeline.commit_all().map_err(Failure::work)?;
+    }
     Ok(Outcome::of(describe(&summary)))
 }
 
@@ -218,8 +233,33 @@ fn describe(summary: &Summary) -> String {
         for (document, message, excerpt) in &summary.examples {
             lines.push(format!("  {document}: {message}: {excerpt}"));
         }
+        lines.extend(describe_kept(summary));
     }
     lines.join("\n")
+}
+
+/// Says what can be done about what was refused.
+fn describe_kept(summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    if summary.kept + summary.kept_before > 0 {
+        lines.push(format!(
+            "kept {} refused message{}, {} known from before: `meetnet rejects list` shows them; once the mapping is mended, \
+             `meetnet rejects replay` makes their rows",
+            grouped(summary.kept),
+            plural(summary.kept),
+            grouped(summary.kept_before)
+        ));
+    }
+    if summary.left_out > 0 {
+        lines.push(format!(
+            "{} reject{} beyond what one import keeps: mend the mapping and import the files again, or import them again as \
+             they are, which keeps more",
+            grouped(summary.left_out),
+            plural(summary.left_out)
+        ));
+    }
+    lines
 }
 
 /// A duration as a clock shows it.

@@ -2,13 +2,14 @@
 //!
 //! `selection → SQL over the private table → list | chosen rejects → frames of the journal`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, anyhow};
-use arrow::array::AsArray;
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use meetnet_ingest::import::IMPORT_PIECE;
 use meetnet_ingest::replay::{
     Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
 };
@@ -329,6 +330,18 @@ pub(super) fn drop_chosen(
     Ok(Outcome::of(report))
 }
 
+/// Returns what earlier imports have kept of what they refused of a source, resolved or not; none where nothing may be added
+/// to it: its table cannot tell, or there is too much of it.
+pub(super) fn kept_pieces(
+    context: &Context,
+    source: &SourceId,
+) -> Result<Option<HashSet<String>>, Failure> {
+    // What was kept by now counts, also where it is not applied yet.
+    context.pipeline.commit_all().map_err(Failure::work)?;
+    let table = Rejects::open(&context.config(), &context.shared)?;
+    Handle::current().block_on(table.pieces(source))
+}
+
 /// Reads the chosen rejects.
 fn choose(
     context: &Context,
@@ -379,6 +392,8 @@ fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
 /// The private table, as it is when it is asked.
 struct Rejects {
     service: QueryService,
+    /// Whether it tells what an import refused; a declaration of the city's own may not.
+    has_pieces: bool,
 }
 
 impl Rejects {
@@ -391,7 +406,13 @@ impl Rejects {
         let service = QueryService::new(options, SharedSnapshot::clone(snapshot))
             .context("failed to start the query service")
             .map_err(Failure::Work)?;
-        Ok(Self { service })
+        let declared = config.declarations.dataset("rejects");
+        let has_pieces =
+            declared.is_some_and(|rejects| rejects.column_index(IMPORT_PIECE).is_some());
+        Ok(Self {
+            service,
+            has_pieces,
+        })
     }
 
     async fn list(&self, listing: &Listing) -> Result<Outcome, Failure> {
@@ -465,8 +486,13 @@ impl Rejects {
         &self,
         selection: &Selection,
     ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
+        let piece = if self.has_pieces {
+            IMPORT_PIECE
+        } else {
+            "CAST(NULL AS VARCHAR)"
+        };
         let statement = format!(
-            "SELECT sequence, ordinal, reason, source, time FROM rejects WHERE {} \
+            "SELECT sequence, ordinal, reason, source, time, {piece} FROM rejects WHERE {} \
              ORDER BY sequence, ordinal LIMIT {}",
             selection.condition(),
             CHOSEN_MAX + 1
@@ -481,14 +507,7 @@ impl Rejects {
         let mut chosen: BTreeMap<Sequence, RejectedMessage> = BTreeMap::new();
         for batch in &batches {
             let integers = |at: usize| batch.column(at).as_primitive::<Int64Type>();
-            let texts = |at: usize| {
-                arrow::compute::cast(batch.column(at), &arrow::datatypes::DataType::Utf8)
-            };
-            let (reasons, sources) = (
-                texts(2).map_err(Failure::work)?,
-                texts(3).map_err(Failure::work)?,
-            );
-            let (reasons, sources) = (reasons.as_string::<i32>(), sources.as_string::<i32>());
+            let (reasons, sources, pieces) = (texts(batch, 2)?, texts(batch, 3)?, texts(batch, 5)?);
             let times = batch.column(4).as_primitive::<TimestampMicrosecondType>();
             for row in 0..batch.num_rows() {
                 // A reason of a newer version: that version wrote it, and can replay it.
@@ -500,6 +519,7 @@ impl Rejects {
                     source: SourceId::new(sources.value(row)),
                     received_at: times.value(row),
                     rejects: Vec::new(),
+                    import_piece: pieces.is_valid(row).then(|| pieces.value(row).to_owned()),
                 });
                 let ordinal = integers(1).value(row) as u32;
                 message.rejects.push((ordinal, reason));
@@ -507,6 +527,31 @@ impl Rejects {
         }
         Ok(chosen)
     }
+
+    async fn pieces(&self, source: &SourceId) -> Result<Option<HashSet<String>>, Failure> {
+        if !self.has_pieces {
+            return Ok(None);
+        }
+        let statement = format!(
+            "SELECT DISTINCT {IMPORT_PIECE} FROM rejects \
+             WHERE source = '{}' AND {IMPORT_PIECE} IS NOT NULL LIMIT {}",
+            quoted(source.as_str()),
+            CHOSEN_MAX + 1
+        );
+        let mut pieces = HashSet::new();
+        for batch in self.collect(statement).await? {
+            let texts = texts(&batch, 0)?;
+            pieces.extend(texts.iter().flatten().map(str::to_owned));
+        }
+        Ok((pieces.len() <= CHOSEN_MAX).then_some(pieces))
+    }
+}
+
+/// Returns a column of texts, in whatever form an answer has it.
+fn texts(batch: &RecordBatch, column: usize) -> Result<StringArray, Failure> {
+    let cast: ArrayRef =
+        arrow::compute::cast(batch.column(column), &DataType::Utf8).map_err(Failure::work)?;
+    Ok(cast.as_string::<i32>().clone())
 }
 
 #[cfg(test)]

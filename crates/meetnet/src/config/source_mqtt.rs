@@ -103,7 +103,7 @@ pub(super) fn read(
         }
     }
     if let Some(declared) = &raw.retained {
-        options.retained = retained(document, declared);
+        options.retained = retained(document, declared, topics.get_ref());
     }
     options.watch_broker_drops = raw.watch_broker_drops.unwrap_or(options.watch_broker_drops);
     if let Some(path) = &raw.tls_ca
@@ -144,8 +144,12 @@ pub(super) fn read(
     })
 }
 
-/// Reads which retained messages are taken.
-fn retained(document: &mut Document<'_>, declared: &Spanned<raw::Retained>) -> Retained {
+/// Reads which retained messages are taken, of those that `subscribed` brings.
+fn retained(
+    document: &mut Document<'_>,
+    declared: &Spanned<raw::Retained>,
+    subscribed: &[String],
+) -> Retained {
     let topics = match declared.get_ref() {
         raw::Retained::Any(true) => return Retained::All,
         raw::Retained::Any(false) => return Retained::None,
@@ -155,14 +159,49 @@ fn retained(document: &mut Document<'_>, declared: &Spanned<raw::Retained>) -> R
         let message = "`retained` names no topic; write false where no retained message is taken";
         document.problem(declared.span(), message);
     }
+    // What is wrong with a subscription is said of `topics`.
+    let subscriptions = subscribed.iter().map(|topic| TopicPattern::parse(topic));
+    let subscriptions: Option<Vec<TopicPattern>> = subscriptions.map(Result::ok).collect();
     let mut patterns = Vec::with_capacity(topics.len());
     for topic in topics {
         match TopicPattern::parse(topic) {
-            Ok(pattern) => patterns.push(pattern),
+            Ok(pattern) => {
+                let why = subscriptions
+                    .as_deref()
+                    .and_then(|all| never(&pattern, all));
+                if let Some(why) = why {
+                    let message = format!("`retained` names `{topic}`, {why}");
+                    document.problem(declared.span(), message);
+                }
+                patterns.push(pattern);
+            }
             Err(problem) => document.problem(declared.span(), problem.to_string()),
         }
     }
     Retained::Of(patterns)
+}
+
+/// Says why none of the subscriptions can bring a retained message of the pattern; none where one can.
+fn never(pattern: &TopicPattern, subscriptions: &[TopicPattern]) -> Option<String> {
+    let mut of_topic = subscriptions
+        .iter()
+        .filter(|subscription| subscription.may_bring(pattern))
+        .peekable();
+    if of_topic.peek().is_none() {
+        let names: Vec<String> = subscriptions
+            .iter()
+            .map(|subscription| format!("`{}`", subscription.as_str()))
+            .collect();
+        return Some(format!(
+            "which none of `topics` can bring ({}); name topics that are subscribed to, or add it to `topics`",
+            names.join(", ")
+        ));
+    }
+    of_topic.all(TopicPattern::is_shared).then(|| {
+        "which `topics` has as `$share/…` only, and brokers send no retained messages to a group; subscribe to it \
+         without `$share/…`, or remove it"
+            .to_owned()
+    })
 }
 
 /// Reads the certificate by which the broker knows us; its key is a secret and read later.

@@ -163,8 +163,8 @@ fn retained_messages_are_taken_of_all_topics_or_of_some() {
     check("retained = false", Retained::None);
     check("retained = true", Retained::All);
     check(
-        "retained = [\"levels/#\", \"zigbee2mqtt/{meter}\"]",
-        Retained::Of(vec![pattern("levels/#"), pattern("zigbee2mqtt/{meter}")]),
+        "retained = [\"zigbee2mqtt/level\", \"+/{meter}\"]",
+        Retained::Of(vec![pattern("zigbee2mqtt/level"), pattern("+/{meter}")]),
     );
 }
 

@@ -108,7 +108,7 @@ fn what_was_acknowledged_is_in_the_answers_and_a_difference_is_found() {
         answer(&["simulate", "--verify", &portal, "--expect", &file])
     };
     let first = dir.path().join("first.json");
-    let said = simulate("7", "900", &first);
+    let said = simulate("7", "1100", &first);
     assert!(said.contains("seed 7,"), "{said}");
     assert!(said.contains(" 0 in doubt, 0 refused"), "{said}");
     assert!(said.contains("malformed"), "{said}");
@@ -119,7 +119,7 @@ fn what_was_acknowledged_is_in_the_answers_and_a_difference_is_found() {
     // pseudonyms receive times tell them apart, with a second for clocks on either side.
     std::thread::sleep(Duration::from_millis(2_100));
     let second = dir.path().join("second.json");
-    simulate("8", "300", &second);
+    simulate("8", "400", &second);
     for file in [&first, &second] {
         let said = verify(file);
         assert!(said.starts_with("equal: "), "{said}");

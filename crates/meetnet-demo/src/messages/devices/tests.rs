@@ -39,6 +39,16 @@ fn an_uplink_of_chirpstack_carries_the_decoded_object() {
 }
 
 #[test]
+fn version_3_of_chirpstack_writes_ids_as_base64_and_the_object_as_a_text() {
+    let body = chirpstack_v3("heat", "0102030405060708", NOON_S, &reading(21.5, 40.0));
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["devEUI"], "AQIDBAUGBwg=");
+    assert_eq!(body["publishedAt"], "2026-11-20T11:00:00.512Z");
+    let object: Value = serde_json::from_str(body["objectJSON"].as_str().unwrap()).unwrap();
+    assert_eq!(object, json!({ "temperature": 21.5, "humidity": 40.0 }));
+}
+
+#[test]
 fn a_box_sends_one_sensor_to_sensor_community() {
     let reading = AirReading {
         pm10: 12.3,

@@ -29,13 +29,22 @@ fn an_observation_names_its_datastream() {
 }
 
 #[test]
-fn context_brokers_write_attributes_in_two_ways() {
+fn context_brokers_write_attributes_in_three_ways() {
     let v2: Value = serde_json::from_slice(&ngsi_v2("roof", NOON_S, 21.5, 7.25)).unwrap();
     let entity = &v2["data"][0];
     assert_eq!(entity["id"], "urn:ngsi-ld:AirQualityObserved:roof");
     assert_eq!(entity["dateObserved"]["value"], "2026-11-20T11:00:00Z");
     assert_eq!(entity["pm25"]["value"], 7.25);
     assert_eq!(entity["pm25"]["metadata"]["unitCode"]["value"], "GQ");
+
+    let bare: Value = serde_json::from_slice(&ngsi_key_values("roof", NOON_S, 21.5, 7.25)).unwrap();
+    let entity = &bare["data"][0];
+    assert_eq!(entity["id"], "urn:ngsi-ld:AirQualityObserved:roof");
+    assert_eq!(entity["dateObserved"], "2026-11-20T11:00:00Z");
+    assert_eq!(
+        (&entity["temperature"], &entity["pm25"]),
+        (&json!(21.5), &json!(7.25))
+    );
 
     let ld: Value = serde_json::from_slice(&ngsi_ld("roof", NOON_S, &reading(21.5, 48.0))).unwrap();
     assert_eq!(ld["type"], "Notification");

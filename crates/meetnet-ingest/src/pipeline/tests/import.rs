@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::import::{Import, ImportError, Summary, find, run};
+use crate::import::{Import, ImportError, Keep, Summary, find, run};
 
-fn import(source: &str, inputs: &[PathBuf]) -> Import {
+pub(super) fn import(source: &str, inputs: &[PathBuf]) -> Import {
     let declarations = declarations();
     let source = SourceDeclaration::clone(&declarations.sources[&SourceId::new(source)]);
     Import {
@@ -16,11 +16,21 @@ fn import(source: &str, inputs: &[PathBuf]) -> Import {
         source,
         correct: false,
         now: now_ms() * 1_000,
+        keep: Keep::default(),
     }
 }
 
-fn imported(daemon: &Daemon, import: Import) -> Summary {
-    run(import, &daemon.pipeline.commands(), &mut |_| {}).unwrap()
+fn try_import(daemon: &Daemon, import: Import) -> Result<Summary, ImportError> {
+    run(
+        import,
+        &daemon.journal,
+        &daemon.pipeline.commands(),
+        &mut |_| {},
+    )
+}
+
+pub(super) fn imported(daemon: &Daemon, import: Import) -> Summary {
+    try_import(daemon, import).unwrap()
 }
 
 fn of_heat(summary: &Summary) -> Applied {
@@ -29,7 +39,7 @@ fn of_heat(summary: &Summary) -> Applied {
 }
 
 /// Lines of a minute each, as the source `timed` sends them.
-fn lines(from: i64, count: i64, temperature: f64) -> String {
+pub(super) fn lines(from: i64, count: i64, temperature: f64) -> String {
     (0..count)
         .map(|at| format!("{{\"ts\":{},\"t\":{}}}\n", from + at * 60_000, temperature))
         .collect()
@@ -68,6 +78,26 @@ fn an_import_adds_what_is_new_and_explains_what_is_no_row() {
     std::fs::write(&file, lines(from, 120, 21.0)).unwrap();
     let corrected = of_heat(&imported(&daemon, import("timed", &inputs)));
     assert_eq!((corrected.revised, corrected.inserted), (120, 0));
+}
+
+#[test]
+fn a_line_that_is_not_utf_8_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let file = folder.path().join("history.ndjson");
+    let mut bytes = lines(1_600_000_000_000, 3, 20.0).into_bytes();
+    bytes.extend(b"{\"ts\":1600000000000,\"note\":\"\xb5\"}\n");
+    bytes.extend(lines(1_700_000_000_000, 2, 21.0).into_bytes());
+    std::fs::write(&file, bytes).unwrap();
+    let import = import("timed", &[file]);
+    // Blocks of lines, not a document each.
+    let source = SourceDeclaration {
+        format: WireFormat::Ndjson,
+        ..import.source.clone()
+    };
+    let summary = imported(&daemon, Import { source, ..import });
+    assert_eq!((summary.rows(), summary.kept), (5, 1), "{summary:?}");
+    assert_eq!(summary.rejects.values().sum::<u64>(), 1);
 }
 
 #[test]
@@ -111,19 +141,11 @@ fn an_import_that_was_cut_off_goes_on_where_it_was() {
     let packed = packed.finish().unwrap();
     std::fs::write(&cut, &packed[..packed.len() / 2]).unwrap();
     let inputs = [good, cut.clone()];
-    let error = run(
-        import("timed", &inputs),
-        &daemon.pipeline.commands(),
-        &mut |_| {},
-    );
+    let error = try_import(&daemon, import("timed", &inputs));
     let error = error.unwrap_err();
     assert!(matches!(error, ImportError::Io { .. }), "{error}");
     // The same files: what was committed is not read again into the tables.
-    let error = run(
-        import("timed", &inputs),
-        &daemon.pipeline.commands(),
-        &mut |_| {},
-    );
+    let error = try_import(&daemon, import("timed", &inputs));
     assert!(error.is_err());
     let snapshot = daemon.pipeline.shared().load_full();
     let (hot, committed) = rows(&snapshot, "heat");
@@ -143,11 +165,7 @@ fn a_row_without_a_time_of_its_own_is_refused() {
     let daemon = start(folder.path());
     let file = folder.path().join("now.json");
     std::fs::write(&file, "{\"t\":3}").unwrap();
-    let error = run(
-        import("timeless", &[file]),
-        &daemon.pipeline.commands(),
-        &mut |_| {},
-    );
+    let error = try_import(&daemon, import("timeless", &[file]));
     let said = error.unwrap_err().to_string();
     assert!(
         said.contains("now.json: a row of `heat` has no time of its own"),

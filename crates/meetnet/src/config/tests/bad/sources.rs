@@ -43,6 +43,17 @@ fn sources_are_checked() {
         &retained("[\"levels/#/1\"]"),
         "city/meetnet.toml:5: topic pattern `levels/#/1`: `#` and `{name...}` take all further levels, so they must stand last",
     );
+    let not_subscribed = "city/meetnet.toml:5: `retained` names `levels/#`, which none of `topics` can bring \
+                          (`zigbee2mqtt/{device}`); name topics that are subscribed to, or add it to `topics`";
+    check(
+        &retained("[\"zigbee2mqtt/+\", \"levels/#\"]"),
+        not_subscribed,
+    );
+    check(
+        &retained("[\"zigbee2mqtt/+\"]").replace("\"zigbee2mqtt/{", "\"$share/two/zigbee2mqtt/{"),
+        "city/meetnet.toml:5: `retained` names `zigbee2mqtt/+`, which `topics` has as `$share/…` only, and brokers send no \
+         retained messages to a group; subscribe to it without `$share/…`, or remove it",
+    );
     check(
         &format!("{SOURCE}{SOURCE}"),
         "city/meetnet.toml:13: there is already a source `balcony`; give this one another id",

@@ -1,0 +1,100 @@
+//! A mapping that is wrong for some rows of a file: the daemon is killed while it imports, the file is imported again, the
+//! mapping is mended, and every row is answered once.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use meetnet_tests::daemon::Installation;
+
+/// Rows of the file: three chunks of an import.
+const ROWS: i64 = 600_000;
+/// One row in so many is of a logger that has its value in another column.
+const EVERY: i64 = 1_000;
+const REFUSED: i64 = ROWS / EVERY;
+/// 2020-09-13, further back than a message may be that arrives.
+const FIRST: i64 = 1_600_000_000;
+
+fn source(mended: bool) -> String {
+    let more = "  { dataset = \"heat\", property = \"air_temperature\", field = \"temp\", unit = \"Cel\" },\n";
+    format!(
+        "[[source]]\nid = \"loggers\"\nkind = \"files\"\nformat = \"csv\"\nsensor_id = {{ field = \"id\" }}\n\
+         time = {{ field = \"at\", format = \"unix\" }}\nlicence = \"CC-BY-4.0\"\nmap = [\n\
+         \x20 {{ dataset = \"heat\", property = \"air_temperature\", field = \"t\", unit = \"Cel\" }},\n{}]\n",
+        if mended { more } else { "" }
+    )
+}
+
+fn table() -> String {
+    let mut text = "id,at,t,temp\n".to_owned();
+    for row in 0..ROWS {
+        let at = FIRST + row * 60;
+        let values = if row % EVERY == 7 { ",21.5" } else { "20," };
+        writeln!(text, "{},{at},{values}", row % 3).unwrap();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_an_import_refused_are_replayed_once() {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let file = installation.folder().join("history.csv");
+    fs::write(&file, table()).unwrap();
+    let file = file.display().to_string();
+    let import: [&str; 3] = ["import", "csv", &file];
+    let count = "SELECT count(*) FROM heat";
+    let daemon = installation.start().await.unwrap();
+    let mut cut_off = installation.begin(&import).unwrap();
+    installation.wait_for(count, 1).await.unwrap();
+    daemon.kill().unwrap();
+    // Mostly it was under way; what follows holds in any case.
+    let _ = cut_off.wait().unwrap();
+
+    let daemon = installation.start().await.unwrap();
+    let said = installation.succeed(&import).unwrap();
+    assert!(
+        said.contains(&format!("{REFUSED} rejects: {REFUSED} no_mapped_value")),
+        "{said}"
+    );
+    let good = ROWS - REFUSED;
+    assert_eq!(installation.cell(count).await.unwrap(), good);
+    let list = ["rejects", "list", "--summary", "--format", "csv"];
+    let listed = format!("loggers,no_mapped_value,{REFUSED},{REFUSED},");
+    let summary = installation.succeed(&list).unwrap();
+    assert!(summary.contains(&listed), "{summary}");
+    let said = installation.succeed(&import).unwrap();
+    let nothing = format!("kept 0 refused messages, {REFUSED} known from before");
+    assert!(said.contains(&nothing), "{said}");
+    assert_eq!(installation.succeed(&list).unwrap(), summary);
+    // Nothing is mended yet.
+    let replay = ["rejects", "replay", "--source", "loggers"];
+    let said = installation.succeed(&replay).unwrap();
+    let unchanged = format!("replayed {REFUSED} messages: 0 of {REFUSED} rejects are resolved");
+    assert!(said.starts_with(&unchanged), "{said}");
+    daemon.stop().unwrap();
+
+    let config = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let mended = text.replace(&source(false), &source(true));
+    assert_ne!(mended, text);
+    fs::write(&config, mended).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let said = installation.succeed(&replay).unwrap();
+    let resolved =
+        format!("replayed {REFUSED} messages: {REFUSED} of {REFUSED} rejects are resolved");
+    assert!(said.starts_with(&resolved), "{said}");
+    assert_eq!(installation.cell(count).await.unwrap(), ROWS);
+    // As old as an imported row is, and recorded now.
+    let of_replay = "SELECT count(*) FROM heat WHERE value = 21.5 AND received_at = time AND recorded_at > time";
+    assert_eq!(installation.cell(of_replay).await.unwrap(), REFUSED);
+    // The file says nothing that is not there.
+    let said = installation.succeed(&import).unwrap();
+    assert!(
+        said.contains("heat: 0 new, 0 revisions, 600,000 duplicates"),
+        "{said}"
+    );
+    assert_eq!(installation.cell(count).await.unwrap(), ROWS);
+    let open = installation.succeed(&list).unwrap();
+    assert_eq!(open.trim_end().lines().count(), 1, "{open}");
+    daemon.stop().unwrap();
+    installation.succeed(&["check"]).unwrap();
+}
