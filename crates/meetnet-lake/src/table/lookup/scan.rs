@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
@@ -86,8 +85,9 @@ impl Scan {
             && self.schema == *schema
     }
 
-    /// Returns the rows at `wanted` (ascending, each once), none of them before those that are decoded.
-    pub(super) fn take(&mut self, wanted: &[u32]) -> Result<RecordBatch, ArrowError> {
+    /// Returns the rows at `wanted` (ascending, each once), none of them before those that are decoded. They come in parts, as
+    /// they were decoded: to join these would be a copy of every column.
+    pub(super) fn take(&mut self, wanted: &[u32]) -> Result<Vec<RecordBatch>, ArrowError> {
         self.is_used = true;
         let mut parts = Vec::new();
         let mut wanted = wanted;
@@ -100,10 +100,7 @@ impl Scan {
             parts.push(self.take_decoded(now)?);
             wanted = later;
         }
-        match parts.as_slice() {
-            [part] => Ok(part.clone()),
-            parts => concat_batches(&self.schema, parts),
-        }
+        Ok(parts)
     }
 
     /// Returns true where it has been used since this was last asked.
