@@ -238,11 +238,6 @@ impl DatasetActor {
         self.masks.shrink_to_fit();
     }
 
-    /// Lets go of what look-ups have kept and not used since this was last called.
-    pub(crate) fn rest(&mut self) {
-        self.reader.rest();
-    }
-
     /// Returns true once after each change that readers should see.
     pub(crate) fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)

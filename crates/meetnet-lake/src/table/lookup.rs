@@ -318,13 +318,6 @@ impl KeyReader {
         Ok(Scan::new(&file.path, schema, reader, first))
     }
 
-    /// Ends the reading that nothing has gone on with since this was last asked: it holds a file open and some megabytes.
-    pub(crate) fn rest(&mut self) {
-        if self.scan.as_mut().is_some_and(|scan| !scan.was_used()) {
-            self.scan = None;
-        }
-    }
-
     /// Forgets a file that is live no longer.
     pub(crate) fn forget(&mut self, path: &str) {
         self.bounds.remove(path);
@@ -333,7 +326,8 @@ impl KeyReader {
         self.scan = None;
     }
 
-    /// Forgets footers, which are read again where a key is looked for in their files.
+    /// Forgets footers, which are read again where a key is looked for in their files, and ends the scan under way: it holds a
+    /// file open and some megabytes.
     pub(crate) fn give_back(&mut self) {
         self.footers = Kept::new(FOOTERS_BYTES_MAX);
         self.scan = None;

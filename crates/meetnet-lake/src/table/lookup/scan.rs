@@ -36,8 +36,6 @@ pub(super) struct Scan {
     /// Rows of the file that are decoded, and their values; none at first.
     rows: Range<usize>,
     batch: RecordBatch,
-    /// Whether it has been used since it was last asked.
-    is_used: bool,
     #[cfg(test)]
     begun_at: usize,
 }
@@ -66,7 +64,6 @@ impl Scan {
             reader: Mutex::new(reader),
             rows: first..first,
             batch: RecordBatch::new_empty(Arc::clone(schema)),
-            is_used: true,
             #[cfg(test)]
             begun_at: first,
         }
@@ -88,7 +85,6 @@ impl Scan {
     /// Returns the rows at `wanted` (ascending, each once), none of them before those that are decoded. They come in parts, as
     /// they were decoded: to join these would be a copy of every column.
     pub(super) fn take(&mut self, wanted: &[u32]) -> Result<Vec<RecordBatch>, ArrowError> {
-        self.is_used = true;
         let mut parts = Vec::new();
         let mut wanted = wanted;
         while let Some(first) = wanted.first() {
@@ -101,11 +97,6 @@ impl Scan {
             wanted = later;
         }
         Ok(parts)
-    }
-
-    /// Returns true where it has been used since this was last asked.
-    pub(super) fn was_used(&mut self) -> bool {
-        std::mem::take(&mut self.is_used)
     }
 
     fn decode_more(&mut self) -> Result<(), ArrowError> {

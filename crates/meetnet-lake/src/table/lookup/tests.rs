@@ -285,7 +285,7 @@ fn rows_that_are_read_on_are_those_that_are_read_one_by_one() {
             let read_on = concat_batches(schema, &read_on).unwrap();
             assert_eq!(read_on, read, "{rows:?}");
             if rng.random_bool(0.1) {
-                scene.reader.rest();
+                scene.reader.give_back();
             }
             if rng.random_bool(0.05) {
                 scene.reader.forget(&file.path);
@@ -351,9 +351,7 @@ fn look_ups_in_the_order_of_a_file_decode_its_pages_once() {
     assert_eq!(begun(&scene), Some(8));
     scene.reader.read_on(&file, &[2, 50], &schema).unwrap();
     assert_eq!(begun(&scene), Some(8));
-    // It is kept for a while.
-    scene.reader.rest();
-    assert_eq!(begun(&scene), Some(8));
-    scene.reader.rest();
+    // It holds a file open: not at rest.
+    scene.reader.give_back();
     assert_eq!(begun(&scene), None);
 }
