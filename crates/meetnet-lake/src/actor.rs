@@ -8,6 +8,7 @@ mod barrier;
 mod commit;
 mod erase;
 mod frontier;
+mod order;
 mod periods;
 mod reflag;
 mod replace;
