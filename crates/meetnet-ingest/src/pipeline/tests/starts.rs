@@ -200,11 +200,11 @@ fn a_replay_commits_and_leaves_merges_for_afterwards() {
     );
     let first_ms = now_ms() - 3_600_000;
     let mut last = Sequence::ZERO;
-    // As many commits as are merged, and a tail that is not committed.
-    for minute in 0..12 {
-        let time = first_ms + 60_000 * minute;
+    // As many commits as are merged, all of one month, and a tail that is not committed.
+    for number in 0..12 {
+        let time = first_ms + number;
         last = daemon.append("timed", &format!("{{\"ts\":{time},\"t\":1}}"));
-        if minute < 8 {
+        if number < 8 {
             daemon.wait(last);
             daemon.pipeline.commands().commit_all().unwrap();
         }
