@@ -439,3 +439,6 @@ pub(crate) fn gather_rows(
     });
     RecordBatch::try_new(first.schema(), columns.collect::<Result<Vec<_>, _>>()?)
 }
+
+#[cfg(test)]
+mod tests;
