@@ -256,6 +256,7 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
         tables(&folder.join("staged"), declarations)?,
         Sequence::ZERO,
     )?;
+    lake.put_merges_off(true);
     let decoders = Decoders::new(declarations, &PrivacyKey::new("bench"))?;
     let rules = QualityRules::new(declarations);
     let mut history = QualityHistory::default();

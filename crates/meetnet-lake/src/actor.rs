@@ -8,6 +8,7 @@ mod barrier;
 mod commit;
 mod erase;
 mod frontier;
+mod order;
 mod periods;
 mod reflag;
 mod replace;
@@ -236,11 +237,6 @@ impl DatasetActor {
         self.reader.give_back();
         self.frontier.give_back();
         self.masks.shrink_to_fit();
-    }
-
-    /// Lets go of what look-ups have kept and not used since this was last called.
-    pub(crate) fn rest(&mut self) {
-        self.reader.rest();
     }
 
     /// Returns true once after each change that readers should see.

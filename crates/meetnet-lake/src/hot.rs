@@ -8,8 +8,8 @@ mod index;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::{concat_batches, interleave, take_record_batch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
@@ -448,3 +448,25 @@ pub(crate) fn take_rows(batch: &RecordBatch, positions: &[u32]) -> Result<Record
     }
     take_record_batch(batch, &UInt32Array::from(positions.to_vec()))
 }
+
+/// Returns rows of batches of one schema, each by batch and row; columns in which no batch has a value are not gathered.
+pub(crate) fn gather_rows(
+    batches: &[&RecordBatch],
+    rows: &[(usize, usize)],
+) -> Result<RecordBatch, ArrowError> {
+    let first = batches.first().ok_or_else(|| {
+        ArrowError::InvalidArgumentError("there is no batch to gather rows of".to_owned())
+    })?;
+    let columns = (0..first.num_columns()).map(|column| {
+        let arrays = batches.iter().map(|batch| batch.column(column).as_ref());
+        let arrays: Vec<&dyn Array> = arrays.collect();
+        if arrays.iter().all(|array| array.null_count() == array.len()) {
+            return Ok(new_null_array(arrays[0].data_type(), rows.len()));
+        }
+        interleave(&arrays, rows)
+    });
+    RecordBatch::try_new(first.schema(), columns.collect::<Result<Vec<_>, _>>()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -154,6 +154,10 @@ pub(crate) fn equal_rows(
 ) -> Result<BooleanBuffer, ArrowError> {
     let mut equal = BooleanBuffer::new_set(rows);
     for (left, right) in left.iter().zip(right) {
+        let has_values = |column: &ArrayRef| column.null_count() < rows;
+        if !has_values(left) && !has_values(right) {
+            continue;
+        }
         let lists = left.as_list_opt::<i32>().zip(right.as_list_opt::<i32>());
         let of_column = match lists.filter(|(left, right)| have_same_shape(left, right)) {
             Some((left, right)) => equal_lists(left, right)?,

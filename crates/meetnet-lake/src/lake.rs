@@ -20,7 +20,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use meetnet_model::ids::{DatasetId, Sequence};
@@ -50,9 +50,6 @@ pub use crate::table::vacuum::Vacuumed;
 /// Prefix of the Delta application id of a journal.
 pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 
-/// What look-ups keep for those that follow them goes once nothing has used it for so long, or at most twice that.
-const REST_PAUSE: Duration = Duration::from_secs(10);
-
 /// The tables of one folder.
 #[derive(Debug)]
 pub struct Lake {
@@ -70,8 +67,6 @@ pub struct Lake {
     repairs: Repairs,
     /// Memory that its owner keeps for rows until they are committed, bytes.
     kept_beside: usize,
-    /// When it was last asked what look-ups have kept and not used.
-    rested_at: Instant,
     /// A commit found no space, and nobody has been told.
     short_of_space: bool,
     /// A dataset whose actor is no longer usable: see [`Lake::tick`].
@@ -144,7 +139,6 @@ impl Lake {
             worker,
             repairs: Repairs::default(),
             kept_beside: 0,
-            rested_at: now,
             short_of_space: false,
             lost: None,
         })
@@ -321,12 +315,6 @@ impl Lake {
             {
                 self.worker.send(job)?;
             }
-        }
-        if now.duration_since(self.rested_at) >= REST_PAUSE {
-            self.rested_at = now;
-            self.tables
-                .values_mut()
-                .for_each(|table| table.actor.rest());
         }
         let bytes_max = self.options.limits.hot_bytes_max;
         let hot_bytes = self.hot_bytes();

@@ -14,6 +14,9 @@
 //! `recorded_at`, flags and rejects are those of a replay on one thread. What is decoded and not applied when it ends, for
 //! whatever reason, is lost like any memory: its frames are in the journal.
 //!
+//! **Commits go on, merges wait** until it has ended, unless runs pile up: memory and the number of files stay bounded, and what
+//! was committed meanwhile is merged once instead of by eights.
+//!
 //! **A frame that revises a committed row** masks it, as ever; the answer before was the committed one, with the position
 //! that says so. **An erasure** is met at its frame: what it takes away is shown until then, as it was before the crash,
 //! unless it had gone already.
@@ -107,6 +110,8 @@ impl Runner {
         let last = recovery.last_sequence;
         let mut replayed = Replayed::default();
         self.lake.publish();
+        // They would take processors from what decodes and applies; readers gain little from them in these seconds.
+        self.lake.put_merges_off(true);
         let mut shown_at = self.lake.now();
         let mut ahead = self.decode_ahead();
         while !ahead.is_empty() || self.reader.position() < last {
@@ -144,6 +149,7 @@ impl Runner {
             between(&mut self.lake, step)?;
         }
         self.replaying = false;
+        self.lake.put_merges_off(false);
         self.lake.redeclare(&self.declarations)?;
         if self.lake.through() == last {
             // Also where everything was trimmed and nothing had to be replayed.

@@ -204,6 +204,10 @@ impl DatasetActor {
             let through = through.max(self.committed_through);
             self.hot.freeze(through.0);
             self.exchange(&removed, &added, Some(through))?;
+            if !removed.is_empty() {
+                // Merged, or gone for good: nobody here knows.
+                self.forget_newest_times();
+            }
             self.committed_through = through;
             self.version = log.version();
         }
@@ -245,10 +249,6 @@ impl DatasetActor {
         for path in removed {
             self.reader.forget(path);
         }
-        if added.is_empty() && !removed.is_empty() {
-            // Rows have gone for good: the newest time of a series may be one of theirs.
-            self.frontier.forget(self.hot.next_row());
-        }
         if through.is_some() {
             self.hot.drop_frozen();
         }
@@ -257,6 +257,12 @@ impl DatasetActor {
         }
         self.dirty = true;
         Ok(())
+    }
+
+    /// Forgets the newest times of series after rows have gone for good: they may be theirs. One far ahead would have every row
+    /// of its series looked up.
+    pub(super) fn forget_newest_times(&mut self) {
+        self.frontier.forget(self.hot.next_row());
     }
 
     /// Returns the masks on `removed` files that frames after `carried_out` have set, by key.

@@ -151,9 +151,8 @@ impl DatasetActor {
         if let Err(error) = self.exchange(&removed.collect(), &job.added, None) {
             return Ok(Admitted::Again(job, error));
         }
-        if [ERASE, REPAIR].contains(&job.operation) {
-            // It may say the times of rows that are gone. One far ahead would have every row of its series looked up.
-            self.frontier.forget(self.hot.next_row());
+        if job.loses_rows() {
+            self.forget_newest_times();
         }
         self.version = job.log.version();
         self.log = Some(job.log);
@@ -181,6 +180,11 @@ impl ReplaceJob {
         }
     }
 
+    /// Whether rows go for good. Files of a merge hold those of the files that go.
+    fn loses_rows(&self) -> bool {
+        self.added.is_empty() || self.operation == ERASE
+    }
+
     /// Commits the exchange; a job that has been run before finds out what became of its entry.
     pub(crate) fn run(mut self) -> ReplaceOutcome {
         let result = self.commit();
@@ -200,8 +204,7 @@ impl ReplaceJob {
     }
 
     fn actions(&self) -> Vec<Action> {
-        // Files of a merge hold the rows of those that go: for readers of the log nothing changes.
-        let data_change = self.added.is_empty() || self.operation == ERASE;
+        let data_change = self.loses_rows();
         let info = json!({ "removed": self.removed.len(), "added": self.added.len() });
         let mut actions = vec![commit_info(self.operation, self.now_ms, info)];
         for file in &self.removed {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -356,11 +357,19 @@ impl DatasetActor {
         let version_schema = Arc::new(schema_of(&self.version_columns())?);
         for found in found.into_iter().filter(|found| !found.rows.is_empty()) {
             stored.of_row.resize(incoming.declared.num_rows(), None);
-            let batch = self
+            let parts = self
                 .reader
                 .read_on(&found.file, &found.positions(), &value_schema)?;
-            let compared = compare(&self.codec.value_columns, incoming, look_up, &found, &batch)
-                .map_err(self.arrow("compare rows of"))?;
+            let mut compared = Vec::with_capacity(found.rows.len());
+            let mut not_compared = found.rows.as_slice();
+            for part in &parts {
+                let (rows, behind) = not_compared.split_at(part.num_rows());
+                let columns = &self.codec.value_columns;
+                let equal = compare(columns, incoming, look_up, rows, part)
+                    .map_err(self.arrow("compare rows of"))?;
+                compared.extend(equal.iter());
+                not_compared = behind;
+            }
             // Rows of the file that an incoming row differs from, and the places of their versions.
             let mut differing: Vec<(u32, usize)> = Vec::new();
             let mut compared = compared.into_iter();
@@ -457,16 +466,16 @@ fn micros(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
 }
 
 /// Returns for each incoming row of the found keys, one key after the other, whether it says the same as the stored row;
-/// `stored` has the value columns of the found rows.
+/// `stored` has the value columns of the rows in `found`, which come with their keys.
 fn compare(
     value_columns: &[usize],
     incoming: &Incoming<'_>,
     look_up: &LookUp,
-    found: &FileRows,
+    found: &[(u32, usize)],
     stored: &RecordBatch,
-) -> Result<Vec<bool>, ArrowError> {
+) -> Result<BooleanBuffer, ArrowError> {
     let (mut of_stored, mut of_incoming) = (Vec::new(), Vec::new());
-    for (at, (_, key)) in found.rows.iter().enumerate() {
+    for (at, (_, key)) in found.iter().enumerate() {
         for row in look_up.rows_of(*key) {
             of_stored.push(at as u32);
             of_incoming.push(*row);
@@ -480,7 +489,7 @@ fn compare(
     let rows = of_incoming.len();
     let stored = take_columns(stored.columns(), of_stored)?;
     let incoming = take_columns(&declared, of_incoming)?;
-    Ok(keys::equal_rows(rows, &stored, &incoming)?.iter().collect())
+    keys::equal_rows(rows, &stored, &incoming)
 }
 
 /// Takes rows of columns; those that follow each other are a slice.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
@@ -18,18 +18,16 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::LicenceId;
 
 use super::commit::CommitJob;
+use super::order::{RowPlace, key_order};
 use super::rewrite::rewrite_without;
 use crate::error::LakeError;
-use crate::hot::Chunk;
+use crate::hot::{Chunk, gather_rows};
 use crate::snapshot::{HotBatch, LiveFile};
 use crate::table::files::{Partition, PartitionWriter, remove_files};
 use crate::table::read::conform;
 
 /// Rows that are brought into key order at once: no fewer than are looked at to choose the encodings of a row group.
 const WRITTEN_ROWS: usize = 16_384;
-
-/// Where a row lies: which batch, which row of it.
-type RowPlace = (u32, u32);
 
 impl CommitJob {
     /// Writes live rows, superseded rows and the rewritten files.
@@ -71,7 +69,7 @@ impl CommitJob {
         let of_file = batches.iter().map(|batch| conform(batch, &schema));
         let of_file = of_file.collect::<Result<Vec<_>, _>>().map_err(failed())?;
         let of_file: Vec<&RecordBatch> = of_file.iter().collect();
-        let order = self.key_order(batches).map_err(failed())?;
+        let order = key_order(&self.codec, batches).map_err(failed())?;
         for (partition, rows) in self.partitions(batches, order, superseded) {
             let (folder, declaration) = (self.log.folder(), &self.declaration);
             let mut writer =
@@ -82,39 +80,12 @@ impl CommitJob {
                     .iter()
                     .map(|(batch, row)| (*batch as usize, *row as usize))
                     .collect();
-                let sorted = interleave_record_batch(&of_file, &rows).map_err(failed())?;
+                let sorted = gather_rows(&of_file, &rows).map_err(failed())?;
                 writer.write(&sorted)?;
             }
             files.extend(writer.finish()?);
         }
         Ok(())
-    }
-
-    /// Returns the places of all rows in key order; versions of one key stay in the order they were applied.
-    pub(super) fn key_order(&self, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
-        // Rows of a series lie in about the order of their times, so it takes little to sort them; and of series there
-        // are far fewer than of rows.
-        let mut by_series: HashMap<Box<[u8]>, Vec<(u64, RowPlace)>> = HashMap::new();
-        for (batch, rows) in batches.iter().enumerate() {
-            // Of one batch at a time: all keys are a third of the size of all rows.
-            let keys = self.codec.keys(rows)?;
-            for row in 0..keys.num_rows() {
-                let (series, time) = self.codec.split(keys.row(row).data());
-                let entry = (time, (batch as u32, row as u32));
-                match by_series.get_mut(series) {
-                    Some(rows) => rows.push(entry),
-                    None => drop(by_series.insert(series.into(), vec![entry])),
-                }
-            }
-        }
-        let mut by_series: Vec<_> = by_series.into_iter().collect();
-        by_series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut order = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
-        for (_, mut rows) in by_series {
-            rows.sort_by_key(|(time, _)| *time);
-            order.extend(rows.into_iter().map(|(_, place)| place));
-        }
-        Ok(order)
     }
 
     /// Splits places by licence and period, keeping their order.

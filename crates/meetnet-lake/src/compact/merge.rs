@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::Rows;
 use meetnet_model::dataset::DatasetDeclaration;
@@ -17,6 +16,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use super::policy::Choice;
 use crate::damage;
 use crate::error::LakeError;
+use crate::hot::gather_rows;
 use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
 use crate::storage::TableFolder;
@@ -245,7 +245,7 @@ impl<'a> Merge<'a> {
             return Ok(self.stretch.take());
         }
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        let gathered = interleave_record_batch(&batches, &self.gathered)
+        let gathered = gather_rows(&batches, &self.gathered)
             .map_err(LakeError::arrow("merge", &self.input.declaration.id))?;
         self.batches.clear();
         self.gathered.clear();

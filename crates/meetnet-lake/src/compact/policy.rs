@@ -30,7 +30,9 @@ const QUIET_MS: i64 = 3_600_000;
 /// How much is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// What keeps the number of runs bounded.
+    /// What keeps the number of runs bounded where something else is more urgent.
+    Least,
+    /// What keeps it small.
     Steady,
     /// One run per partition.
     Full,
@@ -108,7 +110,11 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
         return None;
     }
     let newest = runs.iter().map(|run| run.committed_at_ms).max()?;
-    let everything = effort == Effort::Full || newest < now_ms - QUIET_MS;
+    let (everything, enough, most) = match effort {
+        Effort::Least => (false, RUNS_MAX, RUNS_MAX),
+        Effort::Steady => (newest < now_ms - QUIET_MS, FANOUT, STEADY_RUNS_MAX),
+        Effort::Full => (true, FANOUT, RUNS_MAX),
+    };
     let chosen: Vec<Run> = if everything {
         smallest(runs, RUNS_MAX)
     } else {
@@ -116,8 +122,8 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
         for run in runs {
             classes.entry(size_class(run.bytes)).or_default().push(run);
         }
-        let full = classes.into_values().find(|runs| runs.len() >= FANOUT)?;
-        smallest(full, STEADY_RUNS_MAX)
+        let full = classes.into_values().find(|runs| runs.len() >= enough)?;
+        smallest(full, most)
     };
     Some(chosen.into_iter().map(|run| run.files).collect())
 }

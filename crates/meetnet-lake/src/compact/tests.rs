@@ -47,6 +47,43 @@ fn a_merge_holds_few_rows_of_each_run_in_memory() {
     }
 }
 
+/// A run of one file, committed so many milliseconds before 1970.
+fn run(number: u64, bytes: u64, rows: u64) -> Arc<LiveFile> {
+    Arc::new(LiveFile {
+        path: number.to_string().into(),
+        run: number.to_string().into(),
+        part: 0,
+        bytes,
+        rows,
+        licence: "CC0-1.0".into(),
+        superseded: false,
+        period: "2026-01".into(),
+        sha256: "".into(),
+        committed_at_ms: -(number as i64),
+        statistics: Default::default(),
+    })
+}
+
+#[test]
+fn where_something_else_is_more_urgent_runs_are_merged_before_there_are_too_many() {
+    let day_ms = 24 * 3_600_000;
+    for count in 1..=RUNS_MAX {
+        let files: Vec<_> = (0..count as u64)
+            .map(|number| run(number, 20_000, 1))
+            .collect();
+        // Also of a partition that nothing has been added to for long.
+        for now_ms in [0, day_ms] {
+            let merged = |effort| choose(&files, effort, now_ms).map(|choice| choice.runs.len());
+            let most = (count == RUNS_MAX).then_some(count);
+            assert_eq!(merged(Effort::Least), most, "of {count}");
+            let is_quiet = now_ms > 0 && count > 1;
+            let of_a_class = (count >= 8).then_some(count.min(16));
+            let steady = if is_quiet { Some(count) } else { of_a_class };
+            assert_eq!(merged(Effort::Steady), steady, "of {count}");
+        }
+    }
+}
+
 #[test]
 fn of_many_runs_each_has_few_rows_in_memory() {
     for (runs, rows) in [
@@ -64,21 +101,7 @@ fn of_many_runs_each_has_few_rows_in_memory() {
 /// Runs of one file each, the largest the oldest.
 fn runs(count: u64, rows: u64) -> Vec<Arc<LiveFile>> {
     (0..count)
-        .map(|number| {
-            Arc::new(LiveFile {
-                path: number.to_string().into(),
-                run: number.to_string().into(),
-                part: 0,
-                bytes: 1_000 * (1 + number),
-                rows,
-                licence: "CC0-1.0".into(),
-                superseded: false,
-                period: "2026-01".into(),
-                sha256: "".into(),
-                committed_at_ms: -(number as i64),
-                statistics: Default::default(),
-            })
-        })
+        .map(|number| run(number, 1_000 * (1 + number), rows))
         .collect()
 }
 

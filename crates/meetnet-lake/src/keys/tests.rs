@@ -1,6 +1,6 @@
-//! Comparing lists all at once against comparing them one by one.
+//! Comparing columns all at once against comparing values one by one.
 
-use arrow::array::{Float64Builder, ListBuilder};
+use arrow::array::{Float64Array, Float64Builder, ListBuilder};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -64,6 +64,80 @@ fn lists_are_equal_where_each_of_their_values_is() {
             .map(|(left, right)| bits(left) == bits(right))
             .collect();
         let equal = equal_rows(20, &[column(&left)], &[column(&right)]).unwrap();
+        assert_eq!(equal.iter().collect::<Vec<_>>(), expected, "seed {seed}");
+    }
+}
+
+/// One row of each kind of column that a comparison looks at.
+type Row = (Option<f64>, Option<i64>, Option<String>, List);
+
+/// Rows as columns that begin in the middle of others.
+fn columns(rows: &[Row]) -> Vec<ArrayRef> {
+    let count = rows.len();
+    let one_before = |column: ArrayRef| column.slice(1, count);
+    let floats = rows.iter().map(|row| row.0);
+    let ints = rows.iter().map(|row| row.1);
+    let texts = rows.iter().map(|row| row.2.clone());
+    let lists: Vec<List> = rows.iter().map(|row| row.3.clone()).collect();
+    vec![
+        one_before(Arc::new(
+            std::iter::once(Some(0.5))
+                .chain(floats)
+                .collect::<Float64Array>(),
+        )),
+        one_before(Arc::new(
+            std::iter::once(Some(5)).chain(ints).collect::<Int64Array>(),
+        )),
+        one_before(Arc::new(
+            std::iter::once(Some("x".to_owned()))
+                .chain(texts)
+                .collect::<StringArray>(),
+        )),
+        column(&lists),
+    ]
+}
+
+#[test]
+fn rows_are_equal_where_each_of_their_values_is() {
+    for seed in 0..500 {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        // Columns of which nothing is known, as of devices that do not measure it, on one side or on both.
+        let has_values: [[bool; 4]; 2] = [(); 2].map(|()| [(); 4].map(|()| rng.random_bool(0.6)));
+        let row = |rng: &mut StdRng, has: &[bool; 4]| -> Row {
+            let floats = [None, Some(f64::NAN), Some(-0.0), Some(0.0), Some(1.0)];
+            let float = floats[rng.random_range(0..floats.len())];
+            let int = rng.random_bool(0.7).then(|| rng.random_range(0..2));
+            let text = rng.random_bool(0.7).then(|| "a".to_owned());
+            let list = some_lists(rng, 1).remove(0);
+            (
+                float.filter(|_| has[0]),
+                int.filter(|_| has[1]),
+                text.filter(|_| has[2]),
+                list.filter(|_| has[3]),
+            )
+        };
+        let count = rng.random_range(0..30_usize);
+        let left: Vec<Row> = (0..count).map(|_| row(rng, &has_values[0])).collect();
+        let right: Vec<Row> = left
+            .iter()
+            .map(|left| match rng.random_bool(0.7) {
+                true => left.clone(),
+                false => row(rng, &has_values[1]),
+            })
+            .collect();
+        let bits = |row: &Row| {
+            let of_list = |list: &Vec<Option<f64>>| -> Vec<Option<u64>> {
+                list.iter().map(|value| value.map(f64::to_bits)).collect()
+            };
+            let (float, int, text, list) = row;
+            let list = list.as_ref().map(of_list);
+            (float.map(f64::to_bits), *int, text.clone(), list)
+        };
+        let pairs = left.iter().zip(&right);
+        let expected: Vec<bool> = pairs
+            .map(|(left, right)| bits(left) == bits(right))
+            .collect();
+        let equal = equal_rows(count, &columns(&left), &columns(&right)).unwrap();
         assert_eq!(equal.iter().collect::<Vec<_>>(), expected, "seed {seed}");
     }
 }

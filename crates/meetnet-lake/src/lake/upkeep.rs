@@ -122,6 +122,8 @@ pub(super) struct Upkeep {
     due: BTreeSet<DatasetId>,
     /// Datasets that somebody wants compacted whole.
     wanted: BTreeSet<DatasetId>,
+    /// How much is merged without being asked for.
+    effort: Effort,
     /// Datasets whose last merge failed, and until when they are left alone.
     paused: BTreeMap<DatasetId, Instant>,
     /// Broken files that a merge has met, and until when their partitions are left alone.
@@ -150,6 +152,7 @@ impl Upkeep {
             merged: None,
             due: datasets.cloned().collect(),
             wanted: BTreeSet::new(),
+            effort: Effort::Steady,
             paused: BTreeMap::new(),
             broken: BTreeMap::new(),
             compacted: Compacted::default(),
@@ -197,7 +200,7 @@ impl Upkeep {
     ) -> Option<MergeJob> {
         self.paused.retain(|_, until| now < *until);
         self.broken.retain(|_, until| now < *until);
-        let (paused, broken) = (&self.paused, &self.broken);
+        let (paused, broken, effort) = (&self.paused, &self.broken, self.effort);
         let next = |ids: &mut BTreeSet<DatasetId>, effort| {
             while let Some(id) = ids.iter().find(|id| !paused.contains_key(*id)).cloned() {
                 let choice = tables.get(&id).and_then(|table| {
@@ -211,11 +214,8 @@ impl Upkeep {
             }
             None
         };
-        let found = next(&mut self.wanted, Effort::Full).or_else(|| {
-            background
-                .then(|| next(&mut self.due, Effort::Steady))
-                .flatten()
-        });
+        let found = next(&mut self.wanted, Effort::Full)
+            .or_else(|| background.then(|| next(&mut self.due, effort)).flatten());
         let (id, table, choice) = found?;
         self.merging = Some((id, choice.files()));
         Some(MergeJob {
@@ -312,6 +312,18 @@ impl Lake {
             UpkeepRequest::Vacuum => self.upkeep.next_vacuum = self.now(),
         }
         Ok(())
+    }
+
+    /// Says whether merging waits for something more urgent, the replay of a journal: what keeps runs bounded is merged all the
+    /// same, and the rest once it waits no more, in fewer merges than it would have taken meanwhile.
+    pub fn put_merges_off(&mut self, put_off: bool) {
+        self.upkeep.effort = match put_off {
+            true => Effort::Least,
+            false => Effort::Steady,
+        };
+        for id in self.tables.keys() {
+            self.upkeep.note_change(id);
+        }
     }
 
     /// Returns true while a request has not been carried out, or given up.

@@ -7,8 +7,10 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
+use arrow::compute::partition;
+use arrow::datatypes::{DataType, Field, Float64Type, TimestampMicrosecondType};
+use meetnet_model::calendar::{period_end, period_start};
 use meetnet_model::common::RECEIVED_AT;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
@@ -18,9 +20,18 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, Write
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, TypePtr};
 
-/// Rows per page of a declared column: a key look-up reads about one page per sensor. Tests have small ones, see
-/// `parquet_file`.
-const PAGE_ROWS: usize = if cfg!(test) { 4 } else { 5_000 };
+/// Rows between two looks at the length of a page in columns that are never null; in others a page is as long as asked for. Pages
+/// of a multiple of it begin at the same rows in both, as far as rows are not passed on in pieces.
+const BATCH_ROWS: usize = 1_024;
+/// Rows per page of a declared column at most: a key look-up reads about one page per sensor.
+const PAGE_ROWS_MAX: usize = 5 * BATCH_ROWS;
+/// Pages that a series should have: a window of time over all sensors reads those that it touches, and of a series in one page
+/// that is all of it.
+const PAGES_PER_SERIES: f64 = 4.0;
+/// A series of fewer rows in a period has no pages of its own size: the least page would be half of it, or more.
+const SERIES_ROWS_MIN: f64 = 2_000.0;
+/// Tests have small pages, see `parquet_file`.
+const TEST_PAGE_ROWS: usize = if cfg!(test) { 4 } else { PAGE_ROWS_MAX };
 /// Bytes of a page of a common column, nearly always its whole row group: when a row was received repeats from one
 /// property of a sensor to the next, a month of rows apart, and compression sees no further than the page.
 const COMMON_PAGE_BYTES: usize = 4 << 20;
@@ -40,8 +51,7 @@ pub(crate) fn settings() -> WriterPropertiesBuilder {
         .set_compression(Compression::ZSTD(
             ZstdLevel::try_new(3).expect("3 is a zstd level"),
         ))
-        // Without this the row limit of a page is checked only every 1,024 values of a wider batch.
-        .set_write_batch_size(1_024)
+        .set_write_batch_size(BATCH_ROWS)
 }
 
 /// Returns the writers of a row group that begins with `rows` (file schema); `root` is the file's Parquet schema.
@@ -58,16 +68,20 @@ pub(crate) fn column_writers(
     };
     // Each column is one leaf: the only nested type is a list.
     let declared = declaration.columns.len();
-    let mut columns = writers(declared_columns(rows))?;
+    let mut columns = writers(declared_columns(declaration, rows))?;
     columns.truncate(declared);
     let common = writers(common_columns(declaration, rows))?;
     columns.extend(common.into_iter().skip(declared));
     Ok(columns)
 }
 
-fn declared_columns(rows: &RecordBatch) -> WriterPropertiesBuilder {
+fn declared_columns(
+    declaration: &DatasetDeclaration,
+    rows: &RecordBatch,
+) -> WriterPropertiesBuilder {
     let schema = rows.schema();
-    let mut settings = settings().set_data_page_row_count_limit(PAGE_ROWS);
+    let page_rows = page_rows(declaration, rows).min(TEST_PAGE_ROWS);
+    let mut settings = settings().set_data_page_row_count_limit(page_rows);
     for (field, array) in schema.fields().iter().zip(rows.columns()) {
         settings = match field.data_type() {
             DataType::Timestamp(..) => packed(settings, leaf(field)),
@@ -78,6 +92,46 @@ fn declared_columns(rows: &RecordBatch) -> WriterPropertiesBuilder {
         };
     }
     settings
+}
+
+/// Returns the rows of a page of a declared column. A page of a wide dataset costs its header in some forty columns, and those of
+/// a network that measures by the minute are many as they are: they all have the greatest.
+fn page_rows(declaration: &DatasetDeclaration, rows: &RecordBatch) -> usize {
+    let of_series = match declaration.kind {
+        DatasetKind::Long => rows_of_a_series(declaration, rows),
+        _ => None,
+    };
+    match of_series {
+        Some(of_series) if of_series >= SERIES_ROWS_MIN => {
+            let batches = (of_series / PAGES_PER_SERIES) as usize / BATCH_ROWS;
+            (batches * BATCH_ROWS).clamp(BATCH_ROWS, PAGE_ROWS_MAX)
+        }
+        _ => PAGE_ROWS_MAX,
+    }
+}
+
+/// Returns how many rows a series has in a whole period at the pace of these: a commit has few of them, and a merge passes rows on
+/// as they come. None where the key has no time, or no two rows follow each other in it.
+fn rows_of_a_series(declaration: &DatasetDeclaration, rows: &RecordBatch) -> Option<f64> {
+    let ends_in_time = declaration.key.last()? == declaration.time_column();
+    let key = declaration.key_indices();
+    let (time, series) = key.split_last().filter(|_| ends_in_time)?;
+    let times = rows
+        .column(*time)
+        .as_primitive_opt::<TimestampMicrosecondType>()?;
+    let series: Vec<ArrayRef> = series
+        .iter()
+        .map(|column| Arc::clone(rows.column(*column)))
+        .collect();
+    let (mut steps, mut span_us) = (0_usize, 0_i64);
+    for run in partition(&series).ok()?.ranges() {
+        steps += run.len() - 1;
+        span_us += times.value(run.end - 1) - times.value(run.start);
+    }
+    let first = *times.values().first()?;
+    let grain = declaration.grain;
+    let period_us = period_end(first, grain) - period_start(first, grain);
+    (span_us > 0).then(|| period_us as f64 * steps as f64 / span_us as f64)
 }
 
 fn common_columns(declaration: &DatasetDeclaration, rows: &RecordBatch) -> WriterPropertiesBuilder {

@@ -22,8 +22,8 @@ use crate::storage::{FileChunks, TableFolder};
 /// A file is cut before it grows past this: a download that fails is retried in seconds, and rewriting one for a
 /// single revised row stays cheap.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Rows per file at most.
-const FILE_ROWS_MAX: usize = 4_000_000;
+/// Rows per file at most; few enough in tests that one can fill a file.
+const FILE_ROWS_MAX: usize = if cfg!(test) { 50_000 } else { 4_000_000 };
 /// Rows handed to the writer at once.
 const SLICE_ROWS: usize = 65_536;
 /// Tag of a log entry: hash of the file.
@@ -177,7 +177,7 @@ impl<'a> PartitionWriter<'a> {
     }
 
     fn keep_or_close(&mut self, path: String, file: ParquetFile) -> Result<(), LakeError> {
-        if file.bytes() >= FILE_BYTES_MAX || file.rows() >= FILE_ROWS_MAX {
+        if is_full(file.bytes(), file.rows()) {
             return self.close(path, file);
         }
         self.open = Some((path, file));
@@ -202,6 +202,11 @@ impl<'a> PartitionWriter<'a> {
         self.part += u32::from(!self.is_rewrite);
         Ok(())
     }
+}
+
+/// Returns true where the next row goes into another file.
+fn is_full(bytes: u64, rows: usize) -> bool {
+    bytes >= FILE_BYTES_MAX || rows >= FILE_ROWS_MAX
 }
 
 /// Removes files that no log names; what cannot be removed is an orphan, which vacuum finds.
@@ -297,3 +302,6 @@ pub(crate) fn live_file(declaration: &DatasetDeclaration, add: &Add) -> Option<L
         statistics,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,9 @@ use self::bounds::{FileBounds, KeyPages, Relation};
 use self::kept::Kept;
 use self::runs::KeyRuns;
 use self::scan::Scan;
-use super::read::{by_group, columns_of, conform, load_footer, select_ranges};
+use super::read::{
+    by_group, columns_of_nulls, columns_with_values, conform, load_footer, select_ranges,
+};
 use crate::damage;
 use crate::error::LakeError;
 use crate::keys::KeyCodec;
@@ -93,6 +95,8 @@ struct Footer {
     /// The same for reading key columns: texts stay numbers of a dictionary.
     of_keys: ArrowReaderMetadata,
     pages: KeyPages,
+    /// By column: whether it holds nulls alone, and is not read therefore.
+    are_null: Vec<bool>,
 }
 
 impl KeyReader {
@@ -236,7 +240,7 @@ impl KeyReader {
         let (groups, selection) = select_ranges(footer.metadata.metadata(), ranges);
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.metadata.clone());
-        let mask = columns_of(&builder, schema);
+        let mask = columns_with_values(&builder, schema, &footer.are_null);
         let reader = builder
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
@@ -254,18 +258,19 @@ impl KeyReader {
         }
     }
 
-    /// The same, for rows that follow those of the look-up before: what has been decoded for it is not decoded again.
+    /// The same, for rows that follow those of the look-up before: what has been decoded for it is not decoded again. They
+    /// come in parts, one after the other.
     pub(crate) fn read_on(
         &mut self,
         file: &Arc<LiveFile>,
         rows: &[u32],
         schema: &SchemaRef,
-    ) -> Result<RecordBatch, LakeError> {
+    ) -> Result<Vec<RecordBatch>, LakeError> {
         match rows.first() {
             Some(first) if scan::pays(rows) => self
                 .read_scanned(file, *first as usize, rows, schema)
                 .map_err(|error| damage::diagnose(&self.folder, file, error)),
-            _ => self.read_columns(file, rows, schema),
+            _ => Ok(vec![self.read_columns(file, rows, schema)?]),
         }
     }
 
@@ -275,7 +280,7 @@ impl KeyReader {
         first: usize,
         rows: &[u32],
         schema: &SchemaRef,
-    ) -> Result<RecordBatch, LakeError> {
+    ) -> Result<Vec<RecordBatch>, LakeError> {
         // It is put back where it has not failed.
         let under_way = self.scan.take();
         let mut scan = match under_way.filter(|scan| scan.comes_to(&file.path, schema, first)) {
@@ -302,7 +307,7 @@ impl KeyReader {
         let (groups, selection) = select_ranges(metadata, std::iter::once(first..end));
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(input, footer.metadata.clone());
-        let mask = columns_of(&builder, schema);
+        let mask = columns_with_values(&builder, schema, &footer.are_null);
         let reader = builder
             .with_projection(mask)
             .with_batch_size(scan::BATCH_ROWS)
@@ -313,13 +318,6 @@ impl KeyReader {
         Ok(Scan::new(&file.path, schema, reader, first))
     }
 
-    /// Ends the reading that nothing has gone on with since this was last asked: it holds a file open and some megabytes.
-    pub(crate) fn rest(&mut self) {
-        if self.scan.as_mut().is_some_and(|scan| !scan.was_used()) {
-            self.scan = None;
-        }
-    }
-
     /// Forgets a file that is live no longer.
     pub(crate) fn forget(&mut self, path: &str) {
         self.bounds.remove(path);
@@ -328,7 +326,8 @@ impl KeyReader {
         self.scan = None;
     }
 
-    /// Forgets footers, which are read again where a key is looked for in their files.
+    /// Forgets footers, which are read again where a key is looked for in their files, and ends the scan under way: it holds a
+    /// file open and some megabytes.
     pub(crate) fn give_back(&mut self) {
         self.footers = Kept::new(FOOTERS_BYTES_MAX);
         self.scan = None;
@@ -369,6 +368,7 @@ impl KeyReader {
             of_keys: runs::reading_keys(&metadata, &self.declaration).map_err(unreadable())?,
             pages: KeyPages::new(&self.codec, metadata.metadata())
                 .map_err(LakeError::arrow("encode keys of", &self.declaration.id))?,
+            are_null: columns_of_nulls(&metadata),
             metadata,
         };
         let bytes = footer.metadata.metadata().memory_size() + footer.pages.bytes();

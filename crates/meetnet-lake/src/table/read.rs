@@ -17,6 +17,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
 
 use crate::damage;
 use crate::error::LakeError;
@@ -181,7 +182,46 @@ pub(crate) fn columns_of<T>(builder: &ArrowReaderBuilder<T>, schema: &SchemaRef)
     ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(index, _)| index))
 }
 
-/// Brings a batch to `schema` by column name: files of an earlier declaration lack its newer, nullable columns.
+/// Returns per column of a file whether it holds nulls alone: half of those of a wide dataset do where its devices know
+/// nothing of them.
+pub(crate) fn columns_of_nulls(metadata: &ArrowReaderMetadata) -> Vec<bool> {
+    let groups = metadata.metadata().row_groups();
+    let schema = metadata.parquet_schema();
+    let mut are_null = vec![!groups.is_empty(); metadata.schema().fields().len()];
+    for group in groups {
+        for (leaf, chunk) in group.columns().iter().enumerate() {
+            // What is counted of a list are its values: one without any is not null.
+            let is_flat = chunk.column_path().parts().len() == 1;
+            let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+            let is_null = is_flat && nulls == Some(group.num_rows() as u64);
+            are_null[schema.get_column_root_idx(leaf)] &= is_null;
+        }
+    }
+    are_null
+}
+
+/// Returns the columns of a file that are in `schema` and have values; the others need not be read, since [`conform`] makes
+/// them. `are_null` is what [`columns_of_nulls`] says of the file.
+pub(crate) fn columns_with_values<T>(
+    builder: &ArrowReaderBuilder<T>,
+    schema: &SchemaRef,
+    are_null: &[bool],
+) -> ProjectionMask {
+    let stored = builder.schema().fields().iter().enumerate();
+    let wanted = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok());
+    let wanted: Vec<usize> = wanted.map(|(index, _)| index).collect();
+    let with_values = wanted.iter().copied().filter(|index| !are_null[*index]);
+    let with_values: Vec<usize> = with_values.collect();
+    // How many rows there are, some column has to say.
+    let read = match with_values.is_empty() {
+        true => wanted,
+        false => with_values,
+    };
+    ProjectionMask::roots(builder.parquet_schema(), read)
+}
+
+/// Brings a batch to `schema` by column name: files of an earlier declaration lack its newer, nullable columns, and
+/// those that hold nulls alone are not read.
 pub(crate) fn conform(
     batch: &RecordBatch,
     schema: &SchemaRef,

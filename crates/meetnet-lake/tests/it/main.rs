@@ -15,6 +15,7 @@ mod journal_erase;
 mod journal_faults;
 mod journal_scene;
 mod lake_faults;
+mod pages;
 mod s3;
 mod storage_faults;
 mod vacuum_faults;

@@ -188,3 +188,54 @@ fn a_replay_that_is_told_to_stop_ends_and_the_next_one_does_all_of_it() {
     let snapshot = daemon.wait(*crashed.tail.last().unwrap());
     assert_eq!(current(&snapshot), (COMMITTED + ADDED, COMMITTED));
 }
+
+#[test]
+fn a_replay_commits_and_leaves_merges_for_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start_as(
+        folder.path(),
+        &declarations(),
+        |_| {},
+        |options| options.lake.limits.compaction = false,
+    );
+    let first_ms = now_ms() - 3_600_000;
+    let mut last = Sequence::ZERO;
+    // As many commits as are merged, all of one month, and a tail that is not committed.
+    for number in 0..12 {
+        let time = first_ms + number;
+        last = daemon.append("timed", &format!("{{\"ts\":{time},\"t\":1}}"));
+        if number < 8 {
+            daemon.wait(last);
+            daemon.pipeline.commands().commit_all().unwrap();
+        }
+    }
+    daemon.wait(last);
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+
+    let (journal, recovery, mut runner) = opened_by_hand(copy.path(), |options| {
+        options.lake.background = false;
+        options.lake.limits.commit_rows_max = 1;
+        options.limits.group_bytes_max = 1;
+    });
+    let (mut commits, mut merges) = (0, 0);
+    let replayed = runner.replay(&recovery, |lake, _| {
+        commits += usize::from(lake.run_commit_job());
+        merges += usize::from(lake.run_upkeep_job());
+        Ok(())
+    });
+    assert!(replayed.unwrap().frames >= 4, "the tail");
+    assert!(commits > 0, "no commit in the replay");
+    assert_eq!(merges, 0);
+    for _ in 0..20 {
+        runner.step().unwrap();
+        merges += usize::from(runner.lake().run_upkeep_job());
+        runner.lake().run_commit_job();
+    }
+    assert_eq!(merges, 1);
+    let files = heat(&runner.lake().shared().load_full()).files.len();
+    assert!(files < 8, "{files} files");
+    drop(runner);
+    journal.shutdown().unwrap();
+}

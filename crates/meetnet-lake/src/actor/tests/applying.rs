@@ -31,6 +31,39 @@ fn identical_rows_change_nothing_and_write_nothing() {
     assert_eq!(actor.hot_rows(), 0);
 }
 
+/// Stored rows are read in parts of three here.
+#[test]
+fn of_rows_that_come_again_in_any_number_those_that_say_something_else_are_revisions() {
+    for count in [1, 2, 3, 7, 19_u64] {
+        for changed in [0, count / 2, count - 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut actor = open(&folder.path().join("d"), 0);
+            let rows = |sequence: u64, changed: Option<u64>| -> Vec<Row> {
+                // One in three says nothing.
+                let value = |n: u64| match changed {
+                    Some(changed) if changed == n => Some(-1.0),
+                    _ => (!n.is_multiple_of(3)).then_some(n as f64),
+                };
+                let row = |n: u64| row(sequence + n, n as i64, value(n));
+                (0..count).map(row).collect()
+            };
+            apply(&mut actor, &rows(1, None));
+            commit(&mut actor, count);
+            let applied = apply(&mut actor, &rows(count + 1, Some(changed)));
+            let expected = Applied {
+                unchanged: count - 1,
+                revised: 1,
+                ..Applied::default()
+            };
+            assert_eq!(applied, expected, "{changed} of {count}");
+            let (current, _) = read(&actor.snapshot(Sequence(2 * count), 0));
+            let revised = current.iter().filter(|answer| answer.2 == 1);
+            let times: Vec<i64> = revised.map(|answer| answer.0.2).collect();
+            assert_eq!(times, [START + changed as i64 * MINUTE]);
+        }
+    }
+}
+
 #[test]
 fn a_version_that_history_holds_is_not_stored_again() {
     let folder = tempfile::tempdir().unwrap();

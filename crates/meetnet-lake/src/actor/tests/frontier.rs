@@ -1,6 +1,7 @@
 //! Which look-ups may be spared.
 
 use super::*;
+use crate::actor::erase::ERASE;
 use crate::actor::frontier::SERIES_MAX;
 use crate::table::quarantine::REPAIR;
 
@@ -126,6 +127,30 @@ fn series_whose_rows_have_gone_are_forgotten_and_what_is_hot_still_counts() {
     commit(&mut actor, 4);
     let (current, history) = read(&actor.snapshot(Sequence(4), 0));
     assert_eq!((current.len(), history.len()), (2, 0));
+}
+
+#[test]
+fn a_merge_leaves_what_is_known_of_series_and_an_erasure_does_not() {
+    for (operation, expected) in [("OPTIMIZE", Some(START + 20 * MINUTE)), (ERASE, None)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actor = open(&folder.path().join("d"), 0);
+        for (sequence, minute) in [(1, 10), (2, 20)] {
+            apply(&mut actor, &[row(sequence, minute, Some(1.0))]);
+            commit(&mut actor, sequence);
+        }
+        assert_eq!(apply(&mut actor, &[row(3, 20, Some(1.0))]).unchanged, 1);
+        let merge = merge_job(&actor, Effort::Full).unwrap().run();
+        let files = merge.result.unwrap().unwrap();
+        let job = actor.replace(merge.inputs, files, operation, 0).unwrap();
+        assert!(matches!(
+            actor.admit_replaced(job.run()),
+            Ok(Admitted::Done)
+        ));
+        let (rows, _) = batch(&[row(4, 10, None)]);
+        let keys = actor.codec.keys(&rows.batch).unwrap();
+        let series = actor.codec.series(keys.row(0).data());
+        assert_eq!(actor.frontier.newest(series), expected, "{operation}");
+    }
 }
 
 #[test]

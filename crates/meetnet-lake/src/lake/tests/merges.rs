@@ -66,6 +66,23 @@ fn one_merge_runs_at_a_time() {
 }
 
 #[test]
+fn merges_that_are_put_off_are_made_once_they_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    lake.put_merges_off(true);
+    for sequence in 1..=9 {
+        let time = START + sequence as i64 * MINUTE;
+        take(&mut lake, sequence, &rows(5, time, 1.0));
+        lake.commit_all().unwrap();
+        lake.tick().unwrap();
+        assert!(!lake.run_upkeep_job(), "after {sequence} commits");
+    }
+    lake.put_merges_off(false);
+    tend(&mut lake);
+    assert_eq!((lake.compacted().merges, files(&mut lake, "heat")), (1, 1));
+}
+
+#[test]
 fn a_merge_whose_input_was_written_again_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
     let mut lake = lake_with_runs(folder.path(), &["heat"]);

@@ -147,6 +147,48 @@ fn declared_columns_have_small_pages_and_common_ones_large_pages() {
     }
 }
 
+/// Rows of two properties of one sensor, each so many minutes after the one before.
+fn series(dataset: &str, minutes: i64, count: usize) -> (Arc<DatasetDeclaration>, RecordBatch) {
+    use arrow::array::{StringArray, TimestampMicrosecondArray};
+    const START: i64 = 1_767_225_600_000_000;
+    let (declaration, rows) = rows(dataset, 2 * count, rounded);
+    let mut columns = rows.columns().to_vec();
+    let schema = rows.schema();
+    if let Ok(property) = schema.index_of("property") {
+        let properties = (0..2 * count).map(|row| ["a", "b"][row / count]);
+        columns[property] = Arc::new(StringArray::from_iter_values(properties));
+    }
+    let times = (0..2 * count).map(|row| START + (row % count) as i64 * minutes * 60_000_000);
+    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
+    columns[schema.index_of("time").unwrap()] = Arc::new(times);
+    (declaration, RecordBatch::try_new(schema, columns).unwrap())
+}
+
+#[test]
+fn a_series_has_some_pages_in_a_period_where_it_is_long_enough() {
+    // Of January, whether a commit has two rows of a series or a merge many.
+    for count in [2, 300] {
+        for (minutes, expected) in [
+            (1, 5_120),
+            (2, 5_120),
+            (5, 2_048),
+            (10, 1_024),
+            (15, 1_024),
+            (30, 5_120),
+            (60, 5_120),
+        ] {
+            let (declaration, rows) = series("heat", minutes, count);
+            let found = page_rows(&declaration, &rows);
+            assert_eq!(found, expected, "{minutes} minutes, {count} rows");
+        }
+    }
+    // One row says nothing, and a wide dataset would have a page more in each of its columns.
+    for (dataset, count) in [("heat", 1), ("traffic", 300)] {
+        let (declaration, rows) = series(dataset, 10, count);
+        assert_eq!(page_rows(&declaration, &rows), 5_120, "{dataset}");
+    }
+}
+
 #[test]
 fn a_column_without_values_is_no_reason_to_give_up_dictionaries() {
     assert!(repeats(&Float64Array::new_null(50)));

@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
@@ -37,8 +36,6 @@ pub(super) struct Scan {
     /// Rows of the file that are decoded, and their values; none at first.
     rows: Range<usize>,
     batch: RecordBatch,
-    /// Whether it has been used since it was last asked.
-    is_used: bool,
     #[cfg(test)]
     begun_at: usize,
 }
@@ -67,7 +64,6 @@ impl Scan {
             reader: Mutex::new(reader),
             rows: first..first,
             batch: RecordBatch::new_empty(Arc::clone(schema)),
-            is_used: true,
             #[cfg(test)]
             begun_at: first,
         }
@@ -86,9 +82,9 @@ impl Scan {
             && self.schema == *schema
     }
 
-    /// Returns the rows at `wanted` (ascending, each once), none of them before those that are decoded.
-    pub(super) fn take(&mut self, wanted: &[u32]) -> Result<RecordBatch, ArrowError> {
-        self.is_used = true;
+    /// Returns the rows at `wanted` (ascending, each once), none of them before those that are decoded. They come in parts, as
+    /// they were decoded: to join these would be a copy of every column.
+    pub(super) fn take(&mut self, wanted: &[u32]) -> Result<Vec<RecordBatch>, ArrowError> {
         let mut parts = Vec::new();
         let mut wanted = wanted;
         while let Some(first) = wanted.first() {
@@ -100,15 +96,7 @@ impl Scan {
             parts.push(self.take_decoded(now)?);
             wanted = later;
         }
-        match parts.as_slice() {
-            [part] => Ok(part.clone()),
-            parts => concat_batches(&self.schema, parts),
-        }
-    }
-
-    /// Returns true where it has been used since this was last asked.
-    pub(super) fn was_used(&mut self) -> bool {
-        std::mem::take(&mut self.is_used)
+        Ok(parts)
     }
 
     fn decode_more(&mut self) -> Result<(), ArrowError> {

@@ -65,6 +65,15 @@ impl Scene {
 
     /// The same in the order given.
     pub(super) fn of(keys: Vec<Vec<Key>>, superseded: bool) -> Self {
+        Self::changed(keys, superseded, |rows| rows)
+    }
+
+    /// The same of what `change` makes of the rows.
+    fn changed(
+        keys: Vec<Vec<Key>>,
+        superseded: bool,
+        change: impl Fn(RecordBatch) -> RecordBatch,
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         let folder = TableFolder::new(Arc::new(FolderStorage::new(root.path())), "heat");
         let declaration = declaration();
@@ -76,7 +85,7 @@ impl Scene {
         let mut files = Vec::new();
         for keys in &keys {
             let mut writer = PartitionWriter::new(&folder, &declaration, &partition, None, 0);
-            writer.write(&rows(keys)).unwrap();
+            writer.write(&change(rows(keys))).unwrap();
             files.extend(writer.finish().unwrap().into_iter().map(Arc::new));
         }
         let codec = Arc::new(KeyCodec::new(&declaration).unwrap());
@@ -273,13 +282,54 @@ fn rows_that_are_read_on_are_those_that_are_read_one_by_one() {
                 .collect();
             let read = scene.reader.read_columns(&file, &rows, schema).unwrap();
             let read_on = scene.reader.read_on(&file, &rows, schema).unwrap();
+            let read_on = concat_batches(schema, &read_on).unwrap();
             assert_eq!(read_on, read, "{rows:?}");
             if rng.random_bool(0.1) {
-                scene.reader.rest();
+                scene.reader.give_back();
             }
             if rng.random_bool(0.05) {
                 scene.reader.forget(&file.path);
             }
+        }
+    }
+}
+
+/// Row groups have eight rows in tests.
+#[test]
+fn columns_of_nulls_are_not_read_and_are_null_all_the_same() {
+    let schema = declaration().file_schema();
+    let interval = schema.index_of("interval_s").unwrap();
+    let keys: Vec<Key> = (0..20)
+        .map(|minute| ("s1".to_owned(), PROPERTIES[0], minute))
+        .collect();
+    for (nulls, is_read) in [(20, false), (8, true), (0, true)] {
+        let with_nulls = |rows: RecordBatch| {
+            let values = (0..20).map(|row| (row >= nulls).then_some(600_i64));
+            let mut columns = rows.columns().to_vec();
+            columns[interval] = Arc::new(values.collect::<Int64Array>());
+            RecordBatch::try_new(rows.schema(), columns).unwrap()
+        };
+        let mut scene = Scene::changed(vec![keys.clone()], false, with_nulls);
+        let file = Arc::clone(&scene.files[0]);
+        let are_null = scene.reader.footer(&file).unwrap().are_null.clone();
+        let columns = schema.fields().iter().zip(are_null);
+        let unread: Vec<&str> = columns
+            .filter(|(_, is_null)| *is_null)
+            .map(|(field, _)| field.name().as_str())
+            .collect();
+        assert_eq!(unread.contains(&"interval_s"), !is_read, "{unread:?}");
+        assert!(unread.contains(&SUPERSEDED_AT) && !unread.contains(&"value"));
+
+        let written = with_nulls(rows(&keys));
+        let all: Vec<u32> = (0..20).collect();
+        for columns in [(0..schema.fields().len()).collect(), vec![interval]] {
+            let written = written.project(&columns).unwrap();
+            let schema = Arc::new(schema.project(&columns).unwrap());
+            let read = scene.reader.read_columns(&file, &all, &schema).unwrap();
+            assert_eq!(read.columns(), written.columns(), "{nulls} nulls");
+            let read = scene.reader.read_on(&file, &all, &schema).unwrap();
+            let read = concat_batches(&schema, &read).unwrap();
+            assert_eq!(read.columns(), written.columns(), "{nulls} nulls");
         }
     }
 }
@@ -301,9 +351,7 @@ fn look_ups_in_the_order_of_a_file_decode_its_pages_once() {
     assert_eq!(begun(&scene), Some(8));
     scene.reader.read_on(&file, &[2, 50], &schema).unwrap();
     assert_eq!(begun(&scene), Some(8));
-    // It is kept for a while.
-    scene.reader.rest();
-    assert_eq!(begun(&scene), Some(8));
-    scene.reader.rest();
+    // It holds a file open: not at rest.
+    scene.reader.give_back();
     assert_eq!(begun(&scene), None);
 }

@@ -1,0 +1,156 @@
+//! The order in which rows are written: that of their keys, and of one key that in which its versions were applied.
+//!
+//! `rows as they came -> numbers of their series -> times of each series -> places in key order`
+//!
+//! Of series there are far fewer than of rows, so the keys of their first rows alone are encoded and compared.
+
+use std::hash::Hash;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use hashbrown::HashMap;
+
+use crate::keys::KeyCodec;
+
+/// Where a row lies: which batch, which row of it.
+pub(super) type RowPlace = (u32, u32);
+
+/// Returns the places of all rows of `batches`, whose first columns are the declared ones, in key order.
+pub(super) fn key_order(
+    codec: &KeyCodec,
+    batches: &[RecordBatch],
+) -> Result<Vec<RowPlace>, ArrowError> {
+    if let Some((time, series)) = codec.key_columns.split_last()
+        && codec.has_series
+        && let Some(numbers) = series_numbers(batches, series)
+    {
+        return order_by_series(codec, batches, *time, &numbers);
+    }
+    order_by_key(codec, batches)
+}
+
+/// The order where keys end in the time. `numbers` are those of the series, by batch and row.
+fn order_by_series(
+    codec: &KeyCodec,
+    batches: &[RecordBatch],
+    time: usize,
+    numbers: &[Vec<u32>],
+) -> Result<Vec<RowPlace>, ArrowError> {
+    let mut rows_of: Vec<Vec<(i64, RowPlace)>> = Vec::new();
+    for (index, (batch, numbers)) in batches.iter().zip(numbers).enumerate() {
+        let times = batch
+            .column(time)
+            .as_primitive::<TimestampMicrosecondType>();
+        for (row, number) in numbers.iter().enumerate() {
+            let number = *number as usize;
+            // Numbers rise by one where a series is met first.
+            if number == rows_of.len() {
+                rows_of.push(Vec::new());
+            }
+            rows_of[number].push((times.value(row), (index as u32, row as u32)));
+        }
+    }
+    let firsts = rows_of.iter().map(|rows| {
+        let (_, (batch, row)) = rows[0];
+        (batch as usize, row as usize)
+    });
+    let firsts: Vec<(usize, usize)> = firsts.collect();
+    let keys = codec.key_columns.iter().map(|column| {
+        let arrays = batches.iter().map(|batch| batch.column(*column).as_ref());
+        interleave(&arrays.collect::<Vec<&dyn Array>>(), &firsts)
+    });
+    let keys = codec.keys_of(&keys.collect::<Result<Vec<ArrayRef>, _>>()?)?;
+    let mut by_key: Vec<usize> = (0..rows_of.len()).collect();
+    by_key.sort_unstable_by_key(|number| codec.series(keys.row(*number).data()));
+    let mut order = Vec::with_capacity(numbers.iter().map(Vec::len).sum());
+    for number in by_key {
+        // They lie in about the order of their times.
+        let mut rows = std::mem::take(&mut rows_of[number]);
+        rows.sort_by_key(|(time, _)| *time);
+        order.extend(rows.into_iter().map(|(_, place)| place));
+    }
+    Ok(order)
+}
+
+/// The order of any other keys.
+fn order_by_key(codec: &KeyCodec, batches: &[RecordBatch]) -> Result<Vec<RowPlace>, ArrowError> {
+    let keys = batches.iter().map(|batch| codec.keys(batch));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let places = keys.iter().enumerate().flat_map(|(batch, keys)| {
+        let rows = 0..keys.num_rows() as u32;
+        rows.map(move |row| (batch as u32, row))
+    });
+    let mut order: Vec<RowPlace> = places.collect();
+    order.sort_by_key(|(batch, row)| keys[*batch as usize].row(*row as usize).data());
+    Ok(order)
+}
+
+/// Returns by batch and row the number of the row's series, whose columns these are; None where there is no batch, or values
+/// of a column are not numbered.
+fn series_numbers(batches: &[RecordBatch], columns: &[usize]) -> Option<Vec<Vec<u32>>> {
+    let first = batches.first()?;
+    let zeros = batches.iter().map(|batch| vec![0; batch.num_rows()]);
+    let mut numbers: Vec<Vec<u32>> = zeros.collect();
+    for column in columns {
+        let arrays = batches.iter().map(|batch| batch.column(*column));
+        match first.column(*column).data_type() {
+            DataType::Utf8 => {
+                let texts = arrays.map(|array| array.as_string::<i32>());
+                refine(&mut numbers, texts, |array, row| array.value(row));
+            }
+            DataType::Int64 => {
+                let ints = arrays.map(|array| array.as_primitive::<Int64Type>());
+                refine(&mut numbers, ints, |array, row| array.value(row));
+            }
+            _ => return None,
+        }
+    }
+    Some(numbers)
+}
+
+/// Numbers rows anew, so that those have one number that had one and have the same value.
+fn refine<A: Copy, T: Copy + Eq + Hash>(
+    numbers: &mut [Vec<u32>],
+    arrays: impl Iterator<Item = A>,
+    value: impl Fn(A, usize) -> T,
+) {
+    let (mut values, mut pairs) = (Numbers::new(), Numbers::new());
+    for (array, numbers) in arrays.zip(numbers) {
+        for (row, number) in numbers.iter_mut().enumerate() {
+            *number = pairs.of((*number, values.of(value(array, row))));
+        }
+    }
+}
+
+/// Numbers what is told apart, from 0 on as it is met.
+struct Numbers<T> {
+    known: HashMap<T, u32>,
+    /// What was met last: often it comes again.
+    last: Option<(T, u32)>,
+}
+
+impl<T: Copy + Eq + Hash> Numbers<T> {
+    fn new() -> Self {
+        Self {
+            known: HashMap::new(),
+            last: None,
+        }
+    }
+
+    fn of(&mut self, value: T) -> u32 {
+        if let Some((last, number)) = self.last
+            && last == value
+        {
+            return number;
+        }
+        let next = self.known.len() as u32;
+        let number = *self.known.entry(value).or_insert(next);
+        self.last = Some((value, number));
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests;
