@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::snapshot::ColumnStatistics;
@@ -45,43 +43,6 @@ fn a_commit_seen_as_failed_counts_once() {
     let applied = apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 1, Some(1.0))]);
     assert_eq!((applied.skipped, applied.inserted), (1, 1));
     assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
-}
-
-#[test]
-fn rows_are_written_in_the_order_of_their_keys_and_versions_in_that_of_their_frames() {
-    for seed in 0..10 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let folder = tempfile::tempdir().unwrap();
-        let mut actor = open(&folder.path().join("d"), 0);
-        for sequence in 1..=40 {
-            let count = random.random_range(1..12);
-            let rows: Vec<Row> = (0..count)
-                .map(|_| {
-                    let sensor = format!("s{}", random.random_range(0..5));
-                    let minute = random.random_range(0..20_i64);
-                    Row {
-                        key: (sensor, "pm10".to_owned(), START + minute * MINUTE),
-                        ..row(sequence, 0, Some(random.random_range(0.0..9.0)))
-                    }
-                })
-                .collect();
-            apply(&mut actor, &rows);
-        }
-        let job = actor.freeze(Sequence(40), 0, UNLIMITED, 0).unwrap();
-        let batches: Vec<RecordBatch> = job.chunks.iter().map(|c| c.batch.clone()).collect();
-        let keys: Vec<_> = batches
-            .iter()
-            .map(|batch| job.codec.keys(batch).unwrap())
-            .collect();
-        // All keys at once, sorted by their bytes.
-        let mut plain: Vec<(u32, u32)> = (0..)
-            .zip(&batches)
-            .flat_map(|(batch, rows)| (0..rows.num_rows() as u32).map(move |row| (batch, row)))
-            .collect();
-        plain.sort_by_key(|(batch, row)| keys[*batch as usize].row(*row as usize).data().to_vec());
-        assert!(plain.len() > 100, "{} rows", plain.len());
-        assert_eq!(job.key_order(&batches).unwrap(), plain, "seed {seed}");
-    }
 }
 
 #[test]
