@@ -19,6 +19,7 @@ async fn the_list_holds_public_datasets_only() {
         [
             "air",
             "air_daily",
+            "air_exceedances",
             "air_hourly",
             "air_yearly",
             "data_quality",
