@@ -1,7 +1,7 @@
 """A lake -> what its derived datasets hold and pandas computes otherwise from the inputs that lie in it.
 
 Prints {"rows": {dataset: rows}, "wrong": [[dataset, key, column, stored, computed], …]}; only tables that are there and
-not empty are compared. Days are those of Europe/Brussels.
+not empty are compared. Days are those of Europe/Brussels. The second argument is the sensor that others are compared with.
 """
 import json
 import math
@@ -15,6 +15,8 @@ import pandas as pd
 ZONE = "Europe/Brussels"
 HOUR = pd.Timedelta(hours=1)
 LAKE = sys.argv[1]
+# The sensor that hours and days of heat are compared with, where there is one.
+REFERENCE = sys.argv[2] if len(sys.argv) > 2 else None
 # Upper limits of the classes, ug/m3: of the European index those of 2024, of BelAQI those of the hour since November 2022.
 EAQI = {
     "pm2_5": (5, 15, 50, 90, 140),
@@ -108,6 +110,17 @@ def heat_daily(hours):
             "heat_day": None if greatest is None else greatest >= 30,
             "tropical_night": None if least is None else least >= 20,
         }
+    return answer
+
+
+def with_differences(rows, columns):
+    """How much warmer it was than at the reference in the same hour or on the same day: each column by what it is of."""
+    answer = {}
+    for (sensor, at), figures in rows.items():
+        answer[sensor, at] = dict(figures)
+        for column, of in columns.items():
+            own, theirs = figures[of], rows.get((REFERENCE, at), {}).get(of)
+            answer[sensor, at][column] = None if own is None or theirs is None else own - theirs
     return answer
 
 
@@ -365,8 +378,11 @@ def main():
         heat = heat[heat["property"] == "air_temperature"]
         hours = hourly(heat, ["sensor_id"])
         days = heat_daily(hours)
-        rows["heat_hourly"] = compare("heat_hourly", ["sensor_id"], hours, wrong)
-        rows["heat_daily"] = compare("heat_daily", ["sensor_id"], days, wrong)
+        compared = with_differences(hours, {"difference": "mean"})
+        compared_days = with_differences(days, {"min_difference": "min", "mean_difference": "mean"})
+        rows["heat_hourly"] = compare("heat_hourly", ["sensor_id"], compared, wrong)
+        rows["heat_daily"] = compare("heat_daily", ["sensor_id"], compared_days, wrong)
+        rows["differences"] = sum(1 for figures in compared.values() if figures["difference"])
         waves = heat_waves(days)
         rows["heat_waves"] = compare("heat_waves", ["sensor_id"], waves, wrong)
         rows["days in a wave"] = sum(figures["heat_wave"] is True for figures in waves.values())

@@ -17,9 +17,10 @@ use crate::recordings::files;
 /// How long everything may take to be derived: on a busy machine rounds are long, and so are the pauses between them.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset.
-async fn compare(installation: &Installation) -> Value {
-    agree(installation, "derived.py", &[]).await
+/// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset. `reference` is the sensor
+/// that others are compared with, where there is one.
+async fn compare(installation: &Installation, reference: &[&str]) -> Value {
+    agree(installation, "derived.py", reference).await
 }
 
 /// Waits until a script of `tests/python` finds nothing wrong with the tables; returns what it counted there.
@@ -146,7 +147,11 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     }
     let seed = std::env::var("MEETNET_SEED").map_or(1, |seed| seed.parse().unwrap());
     println!("MEETNET_SEED={seed}");
-    let installation = Installation::new("commit_age_max = \"1s\"", DESK).unwrap();
+    // One of the sensors is the one that others are compared with.
+    let references = ["heat_hourly", "heat_daily"]
+        .map(|id| format!("[[dataset]]\nid = \"{id}\"\nreference = \"desk-0\"\n"));
+    let config = format!("{}{DESK}", references.concat());
+    let installation = Installation::new("commit_age_max = \"1s\"", &config).unwrap();
     let lines = summer(&mut StdRng::seed_from_u64(seed));
     // What comes later is revised: every fifth line is held back until the rest has been derived.
     let part = |is_late: bool| -> String {
@@ -157,11 +162,11 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     import(&installation, "desk", &part(false));
     import(&installation, "station", &ozone());
     let daemon = installation.start().await.unwrap();
-    compare(&installation).await;
+    compare(&installation, &["desk-0"]).await;
     daemon.stop().unwrap();
     import(&installation, "desk", &part(true));
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &["desk-0"]).await;
     daemon.stop().unwrap();
     println!("{rows}");
     for dataset in [
@@ -193,6 +198,7 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
         let found = rows[said].as_array().unwrap();
         assert!(found.contains(&json!(limit)), "{said} {limit}: {rows}");
     }
+    assert!(rows["differences"].as_u64().unwrap() > 100, "{rows}");
     assert!(rows["averaged over years"].as_u64().unwrap() > 0, "{rows}");
     let waves = rows["days in a wave"].as_u64().unwrap();
     assert!(
@@ -224,7 +230,7 @@ async fn days_of_recorded_traffic_are_those_of_pandas() {
     // Hot rows are not derived: everything must be committed first.
     daemon.stop().unwrap();
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &[]).await;
     daemon.stop().unwrap();
     println!("{rows}");
     assert!(rows["traffic_daily"].as_u64().unwrap() > 0, "{rows}");
@@ -264,7 +270,7 @@ async fn hours_and_days_of_recorded_air_are_those_of_pandas() {
     }
     import(&installation, "archive", &lines);
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &[]).await;
     daemon.stop().unwrap();
     println!("{rows}");
     // The recordings are of years that are over.
