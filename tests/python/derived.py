@@ -283,7 +283,9 @@ def air_exceedances(hours, days):
             "who_days": 3 if prop in who_day else None,
             "who_8h_days": 3 if prop == "o3" else None,
         }
+        says_nothing = all(count is None for count in (eu_hours, eu_days, eight, who_days, who_eight))
         answer[at] = {
+            "quality": 9 if says_nothing else 3 if counting / until < 0.85 else 1,
             "days": counting,
             "coverage": counting / whole,
             "coverage_so_far": counting / until,
