@@ -2,7 +2,7 @@
 //!
 //! `sorted rows -> series -> bucket -> sums, extremes, covered stretches -> row`
 //!
-//! Memory: one open bucket, the hours that running means look back to, where there are runs the buckets of one series in the
+//! Memory: one open bucket, the values that means look back to, where there are runs the buckets of one series in the
 //! span, the keys of rows that are withheld, and the rows that nobody has taken yet.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

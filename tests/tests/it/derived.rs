@@ -140,6 +140,20 @@ fn summer(random: &mut StdRng) -> String {
     lines
 }
 
+/// Returns the queries that a page of the documentation shows, but for those of the data team: here anybody asks.
+fn shown_queries(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("\n```sql\n").skip(1);
+    let queries = blocks.filter_map(|rest| rest.split("\n```").next());
+    queries
+        .filter(|query| !query.contains("quality_rules"))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_days_and_heat_waves_are_those_of_pandas() {
     if !python::has_packages(&["deltalake", "pandas"]) {
@@ -167,6 +181,13 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     import(&installation, "desk", &part(true));
     let daemon = installation.start().await.unwrap();
     let rows = compare(&installation, &["desk-0"]).await;
+    for page in ["derived.md", "quality.md"] {
+        let shown = shown_queries(page);
+        assert!(!shown.is_empty(), "{page} shows no query");
+        for query in shown {
+            installation.sql(&query).await.expect(&query);
+        }
+    }
     daemon.stop().unwrap();
     println!("{rows}");
     for dataset in [
