@@ -1,7 +1,7 @@
 """A lake -> what its derived datasets hold and pandas computes otherwise from the inputs that lie in it.
 
 Prints {"rows": {dataset: rows}, "wrong": [[dataset, key, column, stored, computed], …]}; only tables that are there and
-not empty are compared. Days are those of Europe/Brussels.
+not empty are compared. Days are those of Europe/Brussels. The second argument is the sensor that others are compared with.
 """
 import json
 import math
@@ -15,6 +15,8 @@ import pandas as pd
 ZONE = "Europe/Brussels"
 HOUR = pd.Timedelta(hours=1)
 LAKE = sys.argv[1]
+# The sensor that hours and days of heat are compared with, where there is one.
+REFERENCE = sys.argv[2] if len(sys.argv) > 2 else None
 # Upper limits of the classes, ug/m3: of the European index those of 2024, of BelAQI those of the hour since November 2022.
 EAQI = {
     "pm2_5": (5, 15, 50, 90, 140),
@@ -108,6 +110,17 @@ def heat_daily(hours):
             "heat_day": None if greatest is None else greatest >= 30,
             "tropical_night": None if least is None else least >= 20,
         }
+    return answer
+
+
+def with_differences(rows, columns):
+    """How much warmer it was than at the reference in the same hour or on the same day: each column by what it is of."""
+    answer = {}
+    for (sensor, at), figures in rows.items():
+        answer[sensor, at] = dict(figures)
+        for column, of in columns.items():
+            own, theirs = figures[of], rows.get((REFERENCE, at), {}).get(of)
+            answer[sensor, at][column] = None if own is None or theirs is None else own - theirs
     return answer
 
 
@@ -224,6 +237,74 @@ def air_daily(hours):
     return answer
 
 
+def air_exceedances(hours, days):
+    """Local years so far: how often a limit was exceeded, and how often it may be. Hours are counted by themselves, whatever
+    their day is worth."""
+    start = lambda time: pd.Timestamp(year=time.tz_convert(ZONE).year, month=1, day=1, tz=ZONE)
+    years, above_hour = {}, {}
+    for (sensor, prop, day), figures in days.items():
+        years.setdefault((sensor, prop, start(day)), []).append((day, figures))
+    for (sensor, prop, hour), figures in hours.items():
+        limit = {"no2": 200, "so2": 350}.get(prop)
+        if limit is not None and figures["coverage"] >= 0.75 and figures["mean"] is not None:
+            above_hour.setdefault((sensor, prop, start(hour)), []).append(figures["mean"] > limit)
+
+    def number(at, column, limit):
+        """Days of a year above a limit, and of how many; None where nobody knows."""
+        if limit is None or at not in years:
+            return None
+        values = [f[column] for _, f in years[at] if f["coverage"] >= 0.75 and f[column] is not None]
+        return (sum(value > limit for value in values), len(values)) if values else None
+
+    first = lambda pair: None if pair is None else pair[0]
+    more = lambda count, allowed: None if count is None or allowed is None else bool(count > allowed)
+    eu_day = {"pm2_5": 25, "pm10": 45, "no2": 50, "so2": 50, "co": 4}
+    who_day = {"pm2_5": 15, "pm10": 45, "no2": 25, "so2": 40, "co": 4}
+    answer = {}
+    for (sensor, prop, year), of_year in years.items():
+        at = (sensor, prop, year)
+        counting = sum(figures["coverage"] >= 0.75 for _, figures in of_year)
+        last = max(day for day, _ in of_year)
+        whole = round((year + pd.DateOffset(years=1) - year) / pd.Timedelta(days=1))
+        until = round((last - year) / pd.Timedelta(days=1)) + 1
+        eu_hours = sum(above_hour[at]) if at in above_hour else None
+        eu_days = first(number(at, "mean", eu_day.get(prop)))
+        eight = number(at, "mean_8h_max", {"o3": 120, "co": 10}.get(prop))
+        mean = first(eight)
+        if prop == "o3" and eight is not None:
+            before = [number((sensor, prop, year - pd.DateOffset(years=back)), "mean_8h_max", 120) for back in (1, 2)]
+            mean = np.mean([eight[0]] + [pair[0] for pair in before if pair is not None and pair[1] >= 310])
+        who_days = first(number(at, "mean", who_day.get(prop)))
+        who_eight = first(number(at, "mean_8h_max", 100 if prop == "o3" else None))
+        allowed = {
+            "eu_hours": 3 if prop in ("no2", "so2") else None,
+            "eu_days": 18 if prop in eu_day else None,
+            "eu_8h_days": {"o3": 18, "co": 0}.get(prop),
+            "who_days": 3 if prop in who_day else None,
+            "who_8h_days": 3 if prop == "o3" else None,
+        }
+        says_nothing = all(count is None for count in (eu_hours, eu_days, eight, who_days, who_eight))
+        answer[at] = {
+            "quality": 9 if says_nothing else 3 if counting / until < 0.85 else 1,
+            "days": counting,
+            "coverage": counting / whole,
+            "coverage_so_far": counting / until,
+            "eu_hours": eu_hours,
+            "eu_days": eu_days,
+            "eu_8h_days": first(eight),
+            "eu_8h_days_mean": mean,
+            "who_days": who_days,
+            "who_8h_days": who_eight,
+            **{f"{name}_allowed": number for name, number in allowed.items()},
+            "eu_hours_exceeded": more(eu_hours, allowed["eu_hours"]),
+            "eu_days_exceeded": more(eu_days, allowed["eu_days"]),
+            "eu_8h_exceeded": more(mean, allowed["eu_8h_days"]),
+            "who_days_exceeded": more(who_days, allowed["who_days"]),
+            "who_8h_exceeded": more(who_eight, allowed["who_8h_days"]),
+        }
+    return answer
+
+
 def v85(rows):
     classes = np.zeros(0)
     for histogram, cars in zip(rows["speed_hist"], rows["car"]):
@@ -299,8 +380,11 @@ def main():
         heat = heat[heat["property"] == "air_temperature"]
         hours = hourly(heat, ["sensor_id"])
         days = heat_daily(hours)
-        rows["heat_hourly"] = compare("heat_hourly", ["sensor_id"], hours, wrong)
-        rows["heat_daily"] = compare("heat_daily", ["sensor_id"], days, wrong)
+        compared = with_differences(hours, {"difference": "mean"})
+        compared_days = with_differences(days, {"min_difference": "min", "mean_difference": "mean"})
+        rows["heat_hourly"] = compare("heat_hourly", ["sensor_id"], compared, wrong)
+        rows["heat_daily"] = compare("heat_daily", ["sensor_id"], compared_days, wrong)
+        rows["differences"] = sum(1 for figures in compared.values() if figures["difference"])
         waves = heat_waves(days)
         rows["heat_waves"] = compare("heat_waves", ["sensor_id"], waves, wrong)
         rows["days in a wave"] = sum(figures["heat_wave"] is True for figures in waves.values())
@@ -310,6 +394,20 @@ def main():
         rows["air_hourly"] = compare("air_hourly", ["sensor_id", "property"], air_hourly(hours), wrong)
         rows["air_daily"] = compare("air_daily", ["sensor_id", "property"], days, wrong)
         rows["air_yearly"] = compare("air_yearly", ["sensor_id", "property"], air_yearly(days), wrong)
+        counted = air_exceedances(air_hourly(hours), days)
+        rows["air_exceedances"] = compare("air_exceedances", ["sensor_id", "property"], counted, wrong)
+        means = [(figures["eu_8h_days"], figures["eu_8h_days_mean"]) for figures in counted.values()]
+        rows["averaged over years"] = sum(1 for count, mean in means if mean is not None and mean != count)
+        # Which limits were exceeded more often than allowed, and which were not.
+        for said in (True, False):
+            rows[f"too often {said}".lower()] = sorted(
+                {
+                    f"{prop} {column}"
+                    for (_, prop, _), figures in counted.items()
+                    for column, value in figures.items()
+                    if column.endswith("_exceeded") and value is said
+                }
+            )
         stored = read("air_hourly")
         rows["classes"] = 0 if stored is None else int(stored["belaqi"].nunique())
         # Limits that were exceeded and those that were not, by property: what only ever says one of them shows little.

@@ -77,6 +77,16 @@ with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") a
     except psycopg.errors.ReadOnlySqlTransaction as error:
         found["refused"] = error.sqlstate
 
+# Rows under some licences only; and drivers keep what may be done with the last answer.
+place = {"host": "127.0.0.1", "port": port, "user": user, "dbname": "meetnet"}
+with psycopg.connect(**place, options="-c meetnet.licence=CC0-1.0", autocommit=True) as connection:
+    found["licence at start"] = connection.execute("SELECT count(*) FROM traffic").fetchone()[0]
+    found["licensed"] = []
+    for licence, table in (("CC0-1.0", "noise"), ("CC0-1.0", "traffic"), ("CC-BY-NC-4.0", "traffic")):
+        connection.execute(f"SET meetnet.licence = '{licence}'")
+        rows = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        found["licensed"].append([table, rows, connection.info.parameter_status("meetnet.answer_licence") or ""])
+
 engine = sqlalchemy.create_engine(f"postgresql+psycopg://{user}@127.0.0.1:{port}/meetnet")
 inspector = sqlalchemy.inspect(engine)
 found["tables"] = [name for name in sorted(inspector.get_table_names()) if name in ("traffic", "noise", "rejects")]

@@ -4,6 +4,8 @@
 //! (since, through] ─▶ buckets whose end and grace lie in it: all series ─────────────────┐
 //! rows recorded since ─▶ the buckets that they reach: their series ─▶ until it is quiet ─┴▶ spans of neighbouring buckets
 //! ```
+//!
+//! Where rows say how far their bucket has come (`so_far`), it is its start that counts, not its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -93,7 +95,8 @@ pub(crate) struct Touched<'p> {
 impl<'p> Touched<'p> {
     /// Returns what a pass begins with: what waits.
     pub(crate) fn new(plan: &'p Plan, pass: Pass, waiting: Waiting) -> Self {
-        let reached = Reached::new(&plan.buckets, plan.grace, plan.patience, pass, waiting);
+        let reached = Reached::new(&plan.buckets, plan.grace, plan.patience, pass, waiting)
+            .so_far(plan.so_far);
         Self { plan, reached }
     }
 
@@ -128,7 +131,7 @@ impl<'p> Touched<'p> {
             };
             let first_end = self.reached.walk.next(first);
             // Most rows are of buckets that are not over.
-            let Some(first_end) = first_end.filter(|end| self.reached.was_due(*end)) else {
+            let Some(first_end) = first_end.filter(|end| self.reached.was_due(first, *end)) else {
                 continue;
             };
             let last = time.saturating_add(self.plan.look_back);
@@ -138,7 +141,7 @@ impl<'p> Touched<'p> {
             let mut next = Some((first, first_end));
             while let Some((start, end)) = next
                 && start <= last
-                && self.reached.was_due(end)
+                && self.reached.was_due(start, end)
             {
                 if is_reference {
                     self.reached.touch_all(start, end, at);

@@ -2,7 +2,7 @@
 //!
 //! `sorted rows -> series -> bucket -> sums, extremes, covered stretches -> row`
 //!
-//! Memory: one open bucket, the hours that running means look back to, where there are runs the buckets of one series in the
+//! Memory: one open bucket, the values that means look back to, where there are runs the buckets of one series in the
 //! span, the keys of rows that are withheld, and the rows that nobody has taken yet.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -47,11 +47,14 @@ pub struct Fold<'p> {
     span: &'p Span,
     walk: Walk<'p>,
     series: Option<Series>,
+    /// Per column: the limit that rows of the series are held against.
+    limits: Vec<Option<f64>>,
     /// Start of the bucket of the last row.
     at: Option<i64>,
     /// That bucket, where its row is wanted.
     open: Option<OpenBucket>,
-    /// Per column: what counts of the hours that its running mean may still need, by time.
+    /// Per column: what counts of the hours that its running mean may still need, by time; or of the buckets that its mean may,
+    /// by their start.
     recent: Vec<VecDeque<(i64, f64)>>,
     /// Licences of what the series' rows say of the time around them.
     trail: LicenceTrail,
@@ -87,6 +90,7 @@ impl<'p> Fold<'p> {
             span,
             walk: plan.buckets.walk(),
             series: None,
+            limits: no_limits(plan),
             at: None,
             open: None,
             recent: nothing_recent(plan),
@@ -125,7 +129,13 @@ impl<'p> Fold<'p> {
                 .is_some_and(|series| input.keys.is_of(row, series));
             if !is_same {
                 self.end_series()?;
-                self.series = Some(input.keys.series(row));
+                let series = input.keys.series(row);
+                let property = property_of(plan, &series);
+                let columns = plan.columns.iter();
+                self.limits = columns
+                    .map(|(_, made)| property.and_then(|property| made.row_limit(property)))
+                    .collect();
+                self.series = Some(series);
                 self.at = None;
                 self.recent.iter_mut().for_each(VecDeque::clear);
                 self.trail.clear();
@@ -145,10 +155,13 @@ impl<'p> Fold<'p> {
                     self.trail.add(time, input.licence(row));
                 }
                 for ((_, made), recent) in plan.columns.iter().zip(&mut self.recent) {
-                    if let Made::RunningMeanMax { of, .. } = made
-                        && let Some(value) = input.value(row, *of)
-                    {
-                        recent.push_back((time, value));
+                    let (of, at) = match made {
+                        Made::RunningMeanMax { of, .. } => (*of, time),
+                        Made::CountAboveMean { of, .. } => (*of, start),
+                        _ => continue,
+                    };
+                    if let Some(value) = input.value(row, of) {
+                        recent.push_back((at, value));
                     }
                 }
                 for (_, rule, met) in &mut self.runs {
@@ -213,7 +226,7 @@ impl<'p> Fold<'p> {
             property: None,
             reference: None,
         };
-        let cells = OpenBucket::new(plan, start, end).cells(plan, &around);
+        let cells = OpenBucket::new(plan, &no_limits(plan), start, end).cells(plan, &around);
         self.series = Some(series);
         self.write(Row {
             start,
@@ -247,7 +260,7 @@ impl<'p> Fold<'p> {
         if self.span.wants(start, series)
             && let Some(end) = self.walk.next(start)
         {
-            self.open = Some(OpenBucket::new(self.plan, start, end));
+            self.open = Some(OpenBucket::new(self.plan, &self.limits, start, end));
         }
     }
 
@@ -259,8 +272,9 @@ impl<'p> Fold<'p> {
         let plan = self.plan;
         let references = self.references;
         let reference = references.and_then(|references| references.of(open.start, series));
-        let is_mean = |(_, made): &(usize, Made)| matches!(made, Made::RunningMeanMax { .. });
-        let past: Vec<&LicenceId> = if plan.columns.iter().any(is_mean) {
+        let property = property_of(plan, series);
+        let is_of_past = |(_, made): &(usize, Made)| made.looks_back(property);
+        let past: Vec<&LicenceId> = if plan.columns.iter().any(is_of_past) {
             let from = open.start.saturating_sub(plan.look_back);
             self.trail.within(from, open.end).collect()
         } else {
@@ -283,10 +297,6 @@ impl<'p> Fold<'p> {
             return Ok(());
         };
         let nothing = (!looks_back).then(|| nothing_recent(plan));
-        let property = plan.property.and_then(|at| match series.get(at) {
-            Some(KeyPart::Text(property)) => Some(&**property),
-            _ => None,
-        });
         let around = Around {
             recent: nothing.as_ref().unwrap_or(&self.recent),
             property,
@@ -355,6 +365,19 @@ impl<'p> Fold<'p> {
         self.rows += 1;
         Ok(())
     }
+}
+
+/// Returns what a series measures.
+fn property_of<'s>(plan: &Plan, series: &'s [KeyPart]) -> Option<&'s str> {
+    match series.get(plan.property?) {
+        Some(KeyPart::Text(property)) => Some(&**property),
+        _ => None,
+    }
+}
+
+/// Returns for each column that rows are held against no limit.
+fn no_limits(plan: &Plan) -> Vec<Option<f64>> {
+    vec![None; plan.columns.len()]
 }
 
 /// Returns for each column that nothing before the bucket is known.

@@ -131,6 +131,7 @@ pub(crate) struct Input<'a> {
     least: Vec<(&'a Float64Array, f64)>,
     values: Vec<&'a Float64Array>,
     lists: Vec<&'a ListArray>,
+    ints: Vec<&'a Int64Array>,
     licence: &'a dyn Array,
 }
 
@@ -149,6 +150,11 @@ impl<'a> Input<'a> {
         let list = |name: &str| {
             column(name)?
                 .as_list_opt::<i32>()
+                .ok_or_else(|| no_column(plan, name))
+        };
+        let int = |name: &str| {
+            column(name)?
+                .as_primitive_opt::<Int64Type>()
                 .ok_or_else(|| no_column(plan, name))
         };
         let interval = if plan.has_interval {
@@ -179,13 +185,23 @@ impl<'a> Input<'a> {
                 .iter()
                 .map(|name| list(name))
                 .collect::<Result<_, _>>()?,
+            ints: plan
+                .ints
+                .iter()
+                .map(|name| int(name))
+                .collect::<Result<_, _>>()?,
             licence: &**column(common::LICENCE)?,
         })
     }
 
+    /// Returns whether the flag of a row is good enough for it to count.
+    pub(crate) fn is_good(&self, row: usize) -> bool {
+        self.quality.value(row) <= self.quality_max
+    }
+
     /// Returns whether the values of a row count.
     pub(crate) fn counts(&self, row: usize) -> bool {
-        self.quality.value(row) <= self.quality_max
+        self.is_good(row)
             && self
                 .least
                 .iter()
@@ -201,6 +217,12 @@ impl<'a> Input<'a> {
     /// Returns a value of a row, by its position in the plan; none where it is null.
     pub(crate) fn value(&self, row: usize, value: usize) -> Option<f64> {
         let column = self.values[value];
+        column.is_valid(row).then(|| column.value(row))
+    }
+
+    /// Returns a whole number of a row, by its position in the plan; none where it is null.
+    pub(crate) fn int(&self, row: usize, int: usize) -> Option<i64> {
+        let column = self.ints[int];
         column.is_valid(row).then(|| column.value(row))
     }
 

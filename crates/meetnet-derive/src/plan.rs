@@ -9,7 +9,7 @@ use meetnet_model::calendar::SECOND_US;
 use meetnet_model::column::ColumnType;
 use meetnet_model::common;
 use meetnet_model::dataset::DatasetDeclaration;
-use meetnet_model::derivation::{ColumnRule, ConditionValue, Derivation};
+use meetnet_model::derivation::{Bucket, ColumnRule, ConditionValue, Derivation};
 use meetnet_model::index::{self, AirIndex};
 
 use crate::error::DeriveError;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub(crate) buckets: TimeBuckets,
     /// From the end of a bucket until its row is due, µs.
     pub(crate) grace: i64,
+    /// Whether the row is due so long after the start instead: it says how far its bucket has come.
+    pub(crate) so_far: bool,
     /// How long a change waits for others at most, µs: as long as a row does. Changes of a dataset that is made come together
     /// already.
     pub(crate) patience: i64,
@@ -57,6 +59,8 @@ pub struct Plan {
     pub(crate) values: Vec<String>,
     /// Columns of lists of floats that are read.
     pub(crate) lists: Vec<String>,
+    /// Columns of whole numbers that are read.
+    pub(crate) ints: Vec<String>,
     /// Columns of the row outside the key: position in the declaration, and what each is. In the order of the declaration,
     /// so that what a column is computed from comes before it.
     pub(crate) columns: Vec<(usize, Made)>,
@@ -68,15 +72,30 @@ pub struct Plan {
     position_id: String,
 }
 
-/// What a column is. Numbers are positions in `values`, `lists`, or, for the last four, in the declaration.
+/// What a column is. Numbers are positions in `values`, `lists` (`list`), `ints` (`Total`), or, from `Difference` on, in the
+/// declaration.
 #[derive(Clone, Debug)]
 pub(crate) enum Made {
     Count,
     Coverage,
+    CoverageSoFar,
     Mean(usize),
     Min(usize),
     Max(usize),
     Sum(usize),
+    Total(usize),
+    CountAbove {
+        of: usize,
+        limits: BTreeMap<String, f64>,
+    },
+    CountAboveMean {
+        of: usize,
+        limits: BTreeMap<String, f64>,
+        averaged: Vec<String>,
+        /// How long before its bucket the first of the others begins at most, µs.
+        reach: i64,
+        rows_min: usize,
+    },
     Share {
         of: Vec<usize>,
         among: Vec<usize>,
@@ -106,6 +125,34 @@ pub(crate) enum Made {
         of: usize,
         limits: BTreeMap<String, f64>,
     },
+    ByProperty(BTreeMap<String, i64>),
+    MoreThan {
+        of: usize,
+        than: usize,
+    },
+}
+
+impl Made {
+    /// Returns the limit that input rows of a property are held against one by one.
+    pub(crate) fn row_limit(&self, property: &str) -> Option<f64> {
+        match self {
+            Self::CountAbove { limits, .. } | Self::CountAboveMean { limits, .. } => {
+                limits.get(property).copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether the value of a series with this property depends on buckets before its own.
+    pub(crate) fn looks_back(&self, property: Option<&str>) -> bool {
+        match self {
+            Self::RunningMeanMax { .. } => true,
+            Self::CountAboveMean { averaged, .. } => {
+                property.is_some_and(|property| averaged.iter().any(|name| name == property))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Which buckets lie in a run.
@@ -160,7 +207,7 @@ impl Plan {
             }
             let rule = derivation.columns.get(&column.name);
             let rule = rule.ok_or_else(|| no_column(&column.name))?;
-            let made = names.made(rule, &position)?;
+            let made = names.made(rule, derivation.bucket, &position)?;
             columns.push((at, made.ok_or_else(|| no_column(&column.name))?));
         }
         let equal = derivation
@@ -175,6 +222,7 @@ impl Plan {
         let grace = i64::from(derivation.grace_s) * SECOND_US;
         Ok(Some(Self {
             grace,
+            so_far: derivation.so_far,
             patience: if input.is_made() { 0 } else { grace },
             expected,
             within: if input.derive.is_some() {
@@ -195,6 +243,7 @@ impl Plan {
                 .collect(),
             values: names.values,
             lists: names.lists,
+            ints: names.ints,
             position_id: position_id(derivation),
             declaration: Arc::clone(declaration),
             buckets,
@@ -217,7 +266,7 @@ impl Plan {
 
     /// Returns the columns of the input, beside its key, that say what a row counts for: what a fold reads.
     pub fn reads(&self) -> Vec<&str> {
-        let values = self.values.iter().chain(&self.lists);
+        let values = self.values.iter().chain(&self.lists).chain(&self.ints);
         let mut names: Vec<&str> = self
             .least
             .iter()
@@ -238,6 +287,7 @@ impl Plan {
 struct Names {
     values: Vec<String>,
     lists: Vec<String>,
+    ints: Vec<String>,
 }
 
 impl Names {
@@ -245,16 +295,39 @@ impl Names {
     fn made(
         &mut self,
         rule: &ColumnRule,
+        bucket: Bucket,
         position: &impl Fn(&str) -> Result<usize, DeriveError>,
     ) -> Result<Option<Made>, DeriveError> {
         let mut value = |name: &String| place(&mut self.values, name);
         Ok(Some(match rule {
             ColumnRule::Count => Made::Count,
             ColumnRule::Coverage => Made::Coverage,
+            ColumnRule::CoverageSoFar => Made::CoverageSoFar,
             ColumnRule::Mean(of) => Made::Mean(value(of)),
             ColumnRule::Min(of) => Made::Min(value(of)),
             ColumnRule::Max(of) => Made::Max(value(of)),
             ColumnRule::Sum(of) => Made::Sum(value(of)),
+            ColumnRule::Total(of) => Made::Total(place(&mut self.ints, of)),
+            ColumnRule::CountAbove { of, limits, .. } => Made::CountAbove {
+                of: value(of),
+                limits: limits.clone(),
+            },
+            ColumnRule::CountAboveMean {
+                of,
+                limits,
+                averaged,
+                buckets,
+                rows_min,
+                ..
+            } => Made::CountAboveMean {
+                of: value(of),
+                limits: limits.clone(),
+                averaged: averaged.clone(),
+                reach: i64::from(buckets.saturating_sub(1))
+                    * i64::from(bucket.longest_s())
+                    * SECOND_US,
+                rows_min: *rows_min as usize,
+            },
             ColumnRule::Share { of, among } => Made::Share {
                 of: of.iter().map(&mut value).collect(),
                 among: among.iter().map(&mut value).collect(),
@@ -312,6 +385,11 @@ impl Names {
             ColumnRule::Above { of, limits, .. } => Made::Above {
                 of: position(of)?,
                 limits: limits.clone(),
+            },
+            ColumnRule::ByProperty { numbers, .. } => Made::ByProperty(numbers.clone()),
+            ColumnRule::MoreThan { of, than } => Made::MoreThan {
+                of: position(of)?,
+                than: position(than)?,
             },
         }))
     }

@@ -52,6 +52,8 @@ pub(crate) struct Reached<'p> {
     pub(crate) walk: Walk<'p>,
     /// From the end of a bucket until it is due, µs.
     grace: i64,
+    /// Whether it is due so long after its start instead.
+    so_far: bool,
     /// How long what is touched waits at most, µs.
     patience: i64,
     pass: Pass,
@@ -196,6 +198,7 @@ impl<'p> Reached<'p> {
         Self {
             walk: buckets.walk(),
             grace,
+            so_far: false,
             patience,
             pass,
             due: BTreeMap::new(),
@@ -204,14 +207,20 @@ impl<'p> Reached<'p> {
         }
     }
 
-    /// Returns whether a bucket is due that ends then.
-    fn is_due(&self, end: i64) -> bool {
-        end.saturating_add(self.grace) <= self.pass.through
+    /// Says whether rows say how far their buckets have come, and so are due from the start on.
+    pub(crate) fn so_far(self, so_far: bool) -> Self {
+        Self { so_far, ..self }
+    }
+
+    /// Returns when a bucket is due that lasts from `start` to `end`, µs since 1970 UTC.
+    fn due_at(&self, start: i64, end: i64) -> i64 {
+        let from = if self.so_far { start } else { end };
+        from.saturating_add(self.grace)
     }
 
     /// Returns whether it was due before: changes touch it, for it does not come as a whole any more.
-    pub(crate) fn was_due(&self, end: i64) -> bool {
-        let due = end.saturating_add(self.grace);
+    pub(crate) fn was_due(&self, start: i64, end: i64) -> bool {
+        let due = self.due_at(start, end);
         self.pass.since.is_some_and(|since| due <= since)
     }
 
@@ -234,9 +243,11 @@ impl<'p> Reached<'p> {
         while let Some(at) = start
             && at <= last
             && let Some(end) = self.walk.next(at)
-            && self.is_due(end)
         {
-            let due = end.saturating_add(self.grace);
+            let due = self.due_at(at, end);
+            if due > self.pass.through {
+                break;
+            }
             if since.is_none_or(|since| due > since) {
                 self.due.insert(at, end);
             }

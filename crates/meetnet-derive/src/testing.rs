@@ -134,6 +134,42 @@ column = [
     ),
 ];
 
+/// How often it was warm in a day so far, and on three days.
+pub(crate) const LEVELS: (&str, &str) = (
+    "heat_levels.toml",
+    r#"id = "heat_levels"
+version = 1
+kind = "wide"
+grain = "year"
+key = ["sensor_id", "property", "time"]
+title = { nl = "Warmte" }
+description = { nl = "Warmte" }
+derive.from = "heat"
+derive.bucket = "day"
+derive.so_far = true
+derive.zone = "Europe/Brussels"
+derive.grace_s = 0
+derive.expected_s = 3600
+derive.columns.n = "count"
+derive.columns.so_far = "coverage_so_far"
+derive.columns.warm = { count_above = { of = "value", limits = { air_temperature = 20 }, source = "test" } }
+derive.columns.warm_mean = { count_above_mean = { of = "value", limits = { air_temperature = 20 }, averaged = ["air_temperature"], buckets = 3, rows_min = 4, source = "test" } }
+derive.columns.allowed = { by_property = { numbers = { air_temperature = 2 }, source = "test" } }
+derive.columns.too_warm = { more_than = { of = "warm_mean", than = "allowed" } }
+column = [
+  { name = "sensor_id", type = "text", required = true },
+  { name = "property", type = "text", required = true },
+  { name = "time", type = "timestamp", required = true },
+  { name = "n", type = "int" },
+  { name = "so_far", type = "float" },
+  { name = "warm", type = "int" },
+  { name = "warm_mean", type = "float" },
+  { name = "allowed", type = "int" },
+  { name = "too_warm", type = "bool" },
+]
+"#,
+);
+
 /// Hours of cells: of the hours that count, and of the observations themselves.
 pub(crate) const CELLS: (&str, &str) = (
     "heat_cells.toml",

@@ -104,7 +104,7 @@ fn derivation_change(stored: Option<&Derivation>, new: Option<&Derivation>) -> O
     };
     let what = if stored.from != new.from {
         "input"
-    } else if (stored.bucket, &stored.zone) != (new.bucket, &new.zone) {
+    } else if (stored.bucket, &stored.zone, stored.so_far) != (new.bucket, &new.zone, new.so_far) {
         "interval"
     } else if !stored.equalities().eq(new.equalities()) {
         "choice of input rows"

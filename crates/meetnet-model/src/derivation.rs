@@ -7,8 +7,8 @@
 //! A *series* is what the rows of one key differ in beside their time: the key columns of the derived dataset that its
 //! input has too. A *bucket* is an hour, day, month or year by the clocks of a zone. A derived row is a function of the
 //! current input rows of its series and bucket, and of nothing else but what its columns reach: running means the hours
-//! before, runs the buckets around, differences the same bucket of the reference. It is there exactly where its bucket has an
-//! input row. `meetnet-derive` computes it; this module only says what is wanted.
+//! before, means over several buckets the buckets before, runs the buckets around, differences the same bucket of the reference.
+//! It is there exactly where its bucket has an input row. `meetnet-derive` computes it; this module only says what is wanted.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,10 @@ pub struct Derivation {
     pub zone: Option<String>,
     /// A row appears when everything recorded until so many seconds after its interval is committed.
     pub grace_s: u32,
+    /// A row appears so many seconds after the *beginning* of its interval: it says how far that has come, and is revised by all
+    /// that comes in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub so_far: bool,
     /// An observation is expected every so many seconds: what coverage is a share of.
     pub expected_s: u32,
     /// Rows with a greater quality flag do not count (QARTOD: 3 suspect, 4 fail, 9 missing).
@@ -157,6 +161,8 @@ pub enum ColumnRule {
     /// Share, 0 to 1, of the expected observations that are there and count; float. The bucket is cut into stretches of
     /// `expected_s`; one that an observation lies in, or the interval that it states, is covered.
     Coverage,
+    /// The same share of the bucket until the end of the stretch with the last input row, whether that counts or not; float.
+    CoverageSoFar,
     /// Arithmetic mean of an input column; float.
     Mean(String),
     /// Least value of an input column; float.
@@ -165,6 +171,33 @@ pub enum ColumnRule {
     Max(String),
     /// Sum of an input column; float.
     Sum(String),
+    /// Sum of an input column of whole numbers; int. Also of rows that do not count because they have too little of something
+    /// (`at_least`): what each of them has counted is counted.
+    Total(String),
+    /// How many rows have a value above the limit of their property; int. Null for properties without one.
+    CountAbove {
+        /// Input column.
+        of: String,
+        /// Limits by property, in that column's unit.
+        limits: BTreeMap<String, f64>,
+        /// Who set them, and where that is published.
+        source: String,
+    },
+    /// Mean of that number over the bucket and those before it; float. Null where the bucket itself has no value.
+    CountAboveMean {
+        /// Input column.
+        of: String,
+        /// Limits by property, in that column's unit.
+        limits: BTreeMap<String, f64>,
+        /// Properties whose numbers are averaged; of others it is the number of the bucket.
+        averaged: Vec<String>,
+        /// Over how many buckets.
+        buckets: u32,
+        /// An earlier bucket with fewer values is left out.
+        rows_min: u32,
+        /// Who set the limits, and where that is published.
+        source: String,
+    },
     /// Sum of some input columns as a share of the sum of others; float. Of rows in which each of `among` has a value; null
     /// where that sum is zero.
     Share {
@@ -243,6 +276,20 @@ pub enum ColumnRule {
         /// Who set them, and where that is published.
         source: String,
     },
+    /// A declared number of the row's property; int. Null for properties without one.
+    ByProperty {
+        /// Numbers by property.
+        numbers: BTreeMap<String, i64>,
+        /// Who set them, and where that is published.
+        source: String,
+    },
+    /// Whether a column of numbers of this row is greater than another; bool. Null where one of them is.
+    MoreThan {
+        /// Column of this row, declared before.
+        of: String,
+        /// Column of this row, declared before.
+        than: String,
+    },
 }
 
 impl Derivation {
@@ -254,10 +301,13 @@ impl Derivation {
         self.bucket.of_zone(self.zone.as_deref())
     }
 
-    /// Returns how long before its bucket a row's input begins, µs: what running means and runs look back to.
+    /// Returns how long before its bucket a row's input begins, µs: what running means, means over buckets and runs look back to.
     pub fn look_back(&self) -> i64 {
         let seconds = self.columns.values().map(|rule| match rule {
             ColumnRule::RunningMeanMax { hours, .. } => i64::from(hours.saturating_sub(1)) * 3_600,
+            ColumnRule::CountAboveMean { buckets, .. } => {
+                i64::from(buckets.saturating_sub(1)) * i64::from(self.bucket.longest_s())
+            }
             _ => self.run_reach_s(rule),
         });
         seconds.max().unwrap_or(0) * SECOND_US
@@ -296,32 +346,45 @@ impl ColumnRule {
     /// Returns the input columns that the rule reads.
     pub fn inputs(&self) -> Vec<&str> {
         match self {
-            Self::Count | Self::Coverage => Vec::new(),
-            Self::Mean(of) | Self::Min(of) | Self::Max(of) | Self::Sum(of) => vec![of.as_str()],
+            Self::Count | Self::Coverage | Self::CoverageSoFar => Vec::new(),
+            Self::Mean(of) | Self::Min(of) | Self::Max(of) | Self::Sum(of) | Self::Total(of) => {
+                vec![of.as_str()]
+            }
+            Self::CountAbove { of, .. } | Self::CountAboveMean { of, .. } => vec![of.as_str()],
             Self::Share { of, among } => of.iter().chain(among).map(String::as_str).collect(),
             Self::HistogramPercentile { of, weight, .. } => vec![of.as_str(), weight.as_str()],
             Self::RunningMeanMax { of, .. } | Self::Run { of, .. } => vec![of.as_str()],
             Self::DifferenceToReference(_)
             | Self::Index { .. }
             | Self::AtLeast { .. }
-            | Self::Above { .. } => Vec::new(),
+            | Self::Above { .. }
+            | Self::ByProperty { .. }
+            | Self::MoreThan { .. } => Vec::new(),
         }
     }
 
-    /// Returns the column of the same row that the rule reads.
-    pub fn of_row(&self) -> Option<&str> {
+    /// Returns the columns of the same row that the rule reads.
+    pub fn of_row(&self) -> Vec<&str> {
         match self {
             Self::DifferenceToReference(of)
             | Self::Index { of, .. }
             | Self::AtLeast { of, .. }
-            | Self::Above { of, .. } => Some(of.as_str()),
-            _ => None,
+            | Self::Above { of, .. } => vec![of.as_str()],
+            Self::MoreThan { of, than } => vec![of.as_str(), than.as_str()],
+            _ => Vec::new(),
         }
     }
 
     /// Returns whether the rule asks which property the row is of.
     pub fn asks_property(&self) -> bool {
-        matches!(self, Self::Index { .. } | Self::Above { .. })
+        matches!(
+            self,
+            Self::Index { .. }
+                | Self::Above { .. }
+                | Self::CountAbove { .. }
+                | Self::CountAboveMean { .. }
+                | Self::ByProperty { .. }
+        )
     }
 }
 

@@ -73,6 +73,25 @@ pub enum CorrectionMethod {
     KappaKoehler,
 }
 
+impl CorrectionMethod {
+    /// Returns the name in declarations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KappaKoehler => "kappa_koehler",
+        }
+    }
+
+    /// Returns who published the method, and where.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::KappaKoehler => {
+                "M. D. Petters and S. M. Kreidenweis, Atmospheric Chemistry and Physics 7, 1961, 2007, \
+                 https://doi.org/10.5194/acp-7-1961-2007"
+            }
+        }
+    }
+}
+
 /// A property of a long dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

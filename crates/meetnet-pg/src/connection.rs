@@ -56,6 +56,7 @@ async fn begin(
         // What cannot be set at the start ends the connection, as in PostgreSQL.
         session.set(&name, Some(&value), wire).map_err(fatal)?;
     }
+    session.begun();
     ready(wire, session.transaction()).await
 }
 

@@ -162,8 +162,10 @@ impl Portal {
         let mut running = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Ready(request) => {
                 let answer = interruptible(wire, cancel, service.query(*request)).await?;
+                let answer = answer.map_err(PgError::from)?;
+                wire.state_rights(&answer.rights)?;
                 Box::new(Running {
-                    answer: answer.map_err(PgError::from)?,
+                    answer,
                     batch: None,
                 })
             }

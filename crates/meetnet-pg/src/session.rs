@@ -4,12 +4,13 @@
 //! A transaction changes nothing here: each statement reads the newest snapshot, and nothing is ever written. Clients open
 //! them all the same, so that their state is kept as PostgreSQL would keep it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
+use meetnet_model::ids::LicenceId;
 use meetnet_query::postgres::{PgStatement, PgType, statements};
 use meetnet_query::{Dialect, QueryAnswer, QueryRequest, QueryService, positional};
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -96,6 +97,10 @@ pub(crate) struct Session {
     portals: HashMap<String, Bound>,
     settings: BTreeMap<String, String>,
     statement_time_max: Option<Duration>,
+    /// Under which licences rows are answered; none: all.
+    licences: Option<BTreeSet<LicenceId>>,
+    /// What that goes back to: a pool that tidies a connection up does not lift what its owner has asked for.
+    licences_at_start: Option<BTreeSet<LicenceId>>,
     transaction: TransactionStatus,
 }
 
@@ -109,8 +114,15 @@ impl Session {
             portals: HashMap::new(),
             settings: BTreeMap::new(),
             statement_time_max: None,
+            licences: None,
+            licences_at_start: None,
             transaction: TransactionStatus::Idle,
         }
+    }
+
+    /// Says that what has been set until now was set at the start.
+    pub(crate) fn begun(&mut self) {
+        self.licences_at_start = self.licences.clone();
     }
 
     pub(crate) fn transaction(&self) -> TransactionStatus {
@@ -427,6 +439,7 @@ impl Session {
         QueryRequest {
             dialect: Dialect::Postgres,
             parameters: positional(parameters),
+            licences: self.licences.clone(),
             time_max: self.statement_time_max,
             ..QueryRequest::public(sql)
         }
@@ -442,6 +455,7 @@ async fn ask(
 ) -> Result<(QueryAnswer, Vec<FieldType>), End> {
     let answer = interruptible(wire, cancel, service.query(request)).await?;
     let answer = answer.map_err(PgError::from)?;
+    wire.state_rights(&answer.rights)?;
     let fields = fields_of(&answer.schema);
     Ok((answer, fields))
 }

@@ -4,7 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use meetnet_model::licence::Rights;
 use pgwire::messages::Message;
+use pgwire::messages::startup::ParameterStatus;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -52,6 +54,8 @@ pub(crate) struct Wire {
     input: BytesMut,
     output: BytesMut,
     limits: PgLimits,
+    /// What the client has been told last of what may be done with an answer.
+    stated: Rights,
 }
 
 impl Wire {
@@ -61,6 +65,7 @@ impl Wire {
             input: BytesMut::new(),
             output: BytesMut::new(),
             limits,
+            stated: Rights::default(),
         }
     }
 
@@ -140,6 +145,24 @@ impl Wire {
         message.encode(&mut self.output).map_err(|error| {
             PgError::fatal(crate::error::state::INTERNAL, error.to_string()).into()
         })
+    }
+
+    /// Tells the client what may be done with an answer, where that is another thing than with the one before. Drivers keep it
+    /// with what they are told of the server, and nobody has to look at it.
+    pub(crate) fn state_rights(&mut self, rights: &Rights) -> Result<(), End> {
+        if self.stated == *rights {
+            return Ok(());
+        }
+        for (name, value) in [
+            ("meetnet.answer_licence", rights.licence_text()),
+            ("meetnet.answer_attribution", rights.attribution_text()),
+        ] {
+            // A zero byte would end the text in the middle of the message.
+            let value = value.replace('\0', " ");
+            self.put(&ParameterStatus::new(name.to_owned(), value))?;
+        }
+        self.stated = rights.clone();
+        Ok(())
     }
 
     /// Where rows are written to directly.

@@ -12,7 +12,7 @@ use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Licence;
-use meetnet_model::property::PropertyDeclaration;
+use meetnet_model::property::{Correction, CorrectionInput, PropertyDeclaration};
 use meetnet_model::texts::Texts;
 use meetnet_model::time::format_rfc3339;
 use serde::Serialize;
@@ -135,6 +135,36 @@ struct PropertyDocument<'a> {
     iri: &'a str,
     range: [f64; 2],
     title: TextDocument<'a>,
+    /// Absent where it is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correction: Option<CorrectionDocument<'a>>,
+}
+
+/// How a property is made of a measured one, which stands beside it.
+#[derive(Serialize)]
+struct CorrectionDocument<'a> {
+    of: &'a str,
+    method: &'static str,
+    /// Who published the method, and where.
+    source: &'static str,
+    humidity: &'a CorrectionInput,
+    kappa: f64,
+    density: f64,
+    humidity_max: f64,
+}
+
+impl<'a> CorrectionDocument<'a> {
+    fn new(correction: &'a Correction) -> Self {
+        Self {
+            of: &correction.of,
+            method: correction.method.as_str(),
+            source: correction.method.source(),
+            humidity: &correction.humidity,
+            kappa: correction.kappa,
+            density: correction.density,
+            humidity_max: correction.humidity_max,
+        }
+    }
 }
 
 /// Where to go on: paths from the root of the service.
@@ -313,6 +343,7 @@ fn property_document(
         iri: &property.iri,
         range: property.range,
         title: TextDocument::new(&property.title, language),
+        correction: property.correction.as_ref().map(CorrectionDocument::new),
     }
 }
 

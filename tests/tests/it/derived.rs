@@ -17,9 +17,10 @@ use crate::recordings::files;
 /// How long everything may take to be derived: on a busy machine rounds are long, and so are the pauses between them.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset.
-async fn compare(installation: &Installation) -> Value {
-    agree(installation, "derived.py", &[]).await
+/// Waits until pandas finds in the tables what it computes; returns how many rows that were, by dataset. `reference` is the sensor
+/// that others are compared with, where there is one.
+async fn compare(installation: &Installation, reference: &[&str]) -> Value {
+    agree(installation, "derived.py", reference).await
 }
 
 /// Waits until a script of `tests/python` finds nothing wrong with the tables; returns what it counted there.
@@ -42,11 +43,11 @@ pub(crate) async fn agree(installation: &Installation, script: &str, options: &[
     }
 }
 
-fn import(installation: &Installation, lines: &str) {
+fn import(installation: &Installation, source: &str, lines: &str) {
     let file = installation.folder().join("history.ndjson");
     fs::write(&file, lines).unwrap();
     installation
-        .succeed(&["import", "json", file.to_str().unwrap()])
+        .succeed(&["import", "json", file.to_str().unwrap(), "--source", source])
         .unwrap();
 }
 
@@ -66,7 +67,35 @@ map = [
   { dataset = "air", property = "so2", pointer = "/so2", unit = "ug/m3" },
   { dataset = "air", property = "co", pointer = "/co", unit = "mg/m3" },
 ]
+
+[[source]]
+id = "station"
+kind = "http"
+format = "json"
+sensor_id = { pointer = "/id" }
+time = { pointer = "/ts", format = "unix" }
+interval_s = 3600
+token = { env = "MEETNET_TEST_TOKEN" }
+licence = "CC0-1.0"
+map = [{ dataset = "air", property = "o3", pointer = "/o3", unit = "ug/m3" }]
 "#;
+
+/// Hourly ozone of three years, the second of which has too few days for a mean over years.
+fn ozone() -> String {
+    let mut lines = String::new();
+    // From 1 January 2024, 2025 and 2026 on: so many days, of which every so manieth is above the target value.
+    for (first, days, often) in [(19_723, 320, 4), (20_089, 300, 2), (20_454, 20, 2)] {
+        for day in first..first + days {
+            let least = if day % often == 0 { 150 } else { 60 };
+            for hour in -1..23 {
+                let ts = day * 86_400 + hour * 3_600;
+                let o3 = least + hour;
+                writeln!(lines, "{{\"id\":\"x\",\"ts\":{ts},\"o3\":{o3}}}").unwrap();
+            }
+        }
+    }
+    lines
+}
 
 /// A summer of three sensors with heat waves, broken ones, gaps, and days when the clocks change.
 fn summer(random: &mut StdRng) -> String {
@@ -111,6 +140,20 @@ fn summer(random: &mut StdRng) -> String {
     lines
 }
 
+/// Returns the queries that a page of the documentation shows, but for those of the data team: here anybody asks.
+fn shown_queries(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("\n```sql\n").skip(1);
+    let queries = blocks.filter_map(|rest| rest.split("\n```").next());
+    queries
+        .filter(|query| !query.contains("quality_rules"))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_days_and_heat_waves_are_those_of_pandas() {
     if !python::has_packages(&["deltalake", "pandas"]) {
@@ -118,7 +161,11 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     }
     let seed = std::env::var("MEETNET_SEED").map_or(1, |seed| seed.parse().unwrap());
     println!("MEETNET_SEED={seed}");
-    let installation = Installation::new("commit_age_max = \"1s\"", DESK).unwrap();
+    // One of the sensors is the one that others are compared with.
+    let references = ["heat_hourly", "heat_daily"]
+        .map(|id| format!("[[dataset]]\nid = \"{id}\"\nreference = \"desk-0\"\n"));
+    let config = format!("{}{DESK}", references.concat());
+    let installation = Installation::new("commit_age_max = \"1s\"", &config).unwrap();
     let lines = summer(&mut StdRng::seed_from_u64(seed));
     // What comes later is revised: every fifth line is held back until the rest has been derived.
     let part = |is_late: bool| -> String {
@@ -126,13 +173,21 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
         let some = lines.filter(|(number, _)| (number % 5 == 0) == is_late);
         some.map(|(_, line)| format!("{line}\n")).collect()
     };
-    import(&installation, &part(false));
+    import(&installation, "desk", &part(false));
+    import(&installation, "station", &ozone());
     let daemon = installation.start().await.unwrap();
-    compare(&installation).await;
+    compare(&installation, &["desk-0"]).await;
     daemon.stop().unwrap();
-    import(&installation, &part(true));
+    import(&installation, "desk", &part(true));
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &["desk-0"]).await;
+    for page in ["derived.md", "quality.md"] {
+        let shown = shown_queries(page);
+        assert!(!shown.is_empty(), "{page} shows no query");
+        for query in shown {
+            installation.sql(&query).await.expect(&query);
+        }
+    }
     daemon.stop().unwrap();
     println!("{rows}");
     for dataset in [
@@ -154,6 +209,18 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     ] {
         assert!(judged.contains(&json!(limit)), "{limit}: {rows}");
     }
+    for (said, limit) in [
+        ("too often true", "no2 who_days_exceeded"),
+        ("too often true", "o3 eu_8h_exceeded"),
+        ("too often true", "so2 eu_hours_exceeded"),
+        ("too often false", "no2 eu_days_exceeded"),
+        ("too often false", "no2 eu_hours_exceeded"),
+    ] {
+        let found = rows[said].as_array().unwrap();
+        assert!(found.contains(&json!(limit)), "{said} {limit}: {rows}");
+    }
+    assert!(rows["differences"].as_u64().unwrap() > 100, "{rows}");
+    assert!(rows["averaged over years"].as_u64().unwrap() > 0, "{rows}");
     let waves = rows["days in a wave"].as_u64().unwrap();
     assert!(
         waves > 0 && waves < rows["heat_waves"].as_u64().unwrap(),
@@ -184,7 +251,7 @@ async fn days_of_recorded_traffic_are_those_of_pandas() {
     // Hot rows are not derived: everything must be committed first.
     daemon.stop().unwrap();
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &[]).await;
     daemon.stop().unwrap();
     println!("{rows}");
     assert!(rows["traffic_daily"].as_u64().unwrap() > 0, "{rows}");
@@ -222,13 +289,13 @@ async fn hours_and_days_of_recorded_air_are_those_of_pandas() {
             writeln!(lines, "{}", Value::Object(fields)).unwrap();
         }
     }
-    import(&installation, &lines);
+    import(&installation, "archive", &lines);
     let daemon = installation.start().await.unwrap();
-    let rows = compare(&installation).await;
+    let rows = compare(&installation, &[]).await;
     daemon.stop().unwrap();
     println!("{rows}");
     // The recordings are of years that are over.
-    for dataset in ["air_daily", "air_yearly"] {
+    for dataset in ["air_daily", "air_yearly", "air_exceedances"] {
         assert!(rows[dataset].as_u64().unwrap() > 0, "{dataset}: {rows}");
     }
 }

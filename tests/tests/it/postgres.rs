@@ -257,6 +257,12 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "cancelled": "57014",
                 "too long": "57014",
                 "after": 1,
+                "licence at start": 0,
+                "licensed": [
+                    ["noise", 1, "CC0-1.0"],
+                    ["traffic", 0, ""],
+                    ["traffic", 72, "CC-BY-NC-4.0"],
+                ],
                 "comments": ["Traffic counts", "Length of the interval (s)"],
                 "tables": ["noise", "traffic"],
                 "columns": {"segment_id": "BIGINT", "time": "TIMESTAMP", "car": "DOUBLE PRECISION"},

@@ -68,6 +68,59 @@ fn a_device_has_what_it_declares_and_the_rest_of_its_source() {
 }
 
 #[test]
+fn a_calibrated_value_can_stand_beside_the_one_that_was_sent() {
+    let check = |declaration: &str, topic: &str, body: &str, expect: Expect| {
+        let mut declarations =
+            meetnet_model::schemas::builtin().into_declarations([source(declaration)]);
+        let measured = declarations.property("heat", "air_temperature").unwrap();
+        let mut aligned = meetnet_model::property::PropertyDeclaration::clone(measured);
+        aligned.name = "air_temperature_aligned".to_owned();
+        declarations.properties.push(Arc::new(aligned));
+        let decoders = crate::Decoders::new(&Arc::new(declarations), &key()).unwrap();
+        let envelope = testing::envelope(topic, body.as_bytes());
+        expect.assert_eq(&testing::render(&decoders.decode_body(&envelope)));
+    };
+    check(
+        r#"
+        format = 'json'
+        topics = ['s/{device}']
+        sensor_id = '{device}'
+        map = [
+          { dataset = 'heat', property = 'air_temperature', pointer = '/t' },
+          { dataset = 'heat', property = 'air_temperature_aligned', pointer = '/t' },
+        ]
+        [[devices]]
+        id = 'a'
+        calibration = { air_temperature_aligned = { offset = -0.5 } }"#,
+        "s/a",
+        r#"{"t": 20}"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=20
+            heat sensor_id=ns-a property=air_temperature_aligned time=2026-06-01T12:00:00Z value=19.5
+        "#]],
+    );
+    // A station whose fields are known: the map says both meanings of one.
+    check(
+        r#"
+        format = 'wunderground'
+        kind = 'http'
+        map = [
+          { dataset = 'heat', property = 'air_temperature', field = 'tempf', unit = '[degF]' },
+          { dataset = 'heat', property = 'air_temperature_aligned', field = 'tempf', unit = '[degF]' },
+        ]
+        [[devices]]
+        id = 'ILEUVE1'
+        calibration = { air_temperature_aligned = { offset = -0.5 } }"#,
+        "",
+        "ID=ILEUVE1&dateutc=2026-06-01+11:59:30&tempf=68.0",
+        expect![[r#"
+            heat sensor_id=ns-ILEUVE1 property=air_temperature time=2026-06-01T11:59:30Z value=20
+            heat sensor_id=ns-ILEUVE1 property=air_temperature_aligned time=2026-06-01T11:59:30Z value=19.5
+        "#]],
+    );
+}
+
+#[test]
 fn a_missing_value_is_named_as_the_device_sends_it() {
     check(
         "[[devices]]\nid = 'a'\nmap = [ { dataset = 'heat', property = 'air_temperature', pointer = '/f' } ]",

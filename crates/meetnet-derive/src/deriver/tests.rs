@@ -4,6 +4,7 @@ mod assess;
 mod erase;
 mod gather;
 mod licences;
+mod so_far;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::testing::{
-    CELLS, HOUR, HOURS_AND_DAYS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
+    CELLS, HOUR, HOURS_AND_DAYS, LEVELS, MINUTE, START, WAVES_AND_GAPS, declaration, declared, text,
 };
 
 /// A lake of `heat`, its hours and its days, and time that passes by frames.
@@ -58,7 +59,7 @@ impl Scene {
     fn of(folder: &std::path::Path, ids: &[&str]) -> Self {
         let [hours, days] = HOURS_AND_DAYS;
         let [runs, gaps] = WAVES_AND_GAPS;
-        let schemas = declared(&[hours, days, runs, gaps, CELLS]);
+        let schemas = declared(&[hours, days, runs, gaps, CELLS, LEVELS]);
         let datasets: Vec<_> = ids.iter().map(|id| declaration(&schemas, id)).collect();
         let mut declarations = schemas.into_declarations([]);
         declarations
@@ -370,7 +371,14 @@ fn expected_gaps(stored: &Stored) -> Vec<String> {
 fn schedule(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
-    let ids = ["heat", "heat_days", "heat_gaps", "heat_hours", "heat_runs"];
+    let ids = [
+        "heat",
+        "heat_days",
+        "heat_gaps",
+        "heat_hours",
+        "heat_levels",
+        "heat_runs",
+    ];
     let scene = Scene::of(folder.path(), &ids);
     // Some have no room for what waits.
     let pairs_max = seed.is_multiple_of(3).then_some(2);
@@ -417,6 +425,11 @@ fn schedule(seed: u64) {
     assert_eq!(runs, expected_runs(&stored), "seed {seed}");
     let gaps = scene.rows("heat_gaps", &["mean", "gap"]);
     assert_eq!(gaps, expected_gaps(&stored), "seed {seed}");
+    assert_eq!(
+        scene.levels(),
+        so_far::expected_levels(&stored),
+        "seed {seed}"
+    );
     // Somebody who knows nothing but the tables finds nothing to add.
     let versions = scene.superseded("heat_hours");
     scene.settle(&mut Deriver::new(Arc::clone(&scene.storage)));

@@ -8,7 +8,8 @@ use meetnet_model::common::{RECEIVED_AT, RECORDED_AT};
 use super::*;
 use crate::reached::{AT_ONCE, PAIRS_MAX, QUIET_US};
 use crate::testing::{
-    HOUR, HOURS_AND_DAYS, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration, declared, plan,
+    HOUR, HOURS_AND_DAYS, LEVELS, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration,
+    declared, plan,
 };
 
 /// A changed row: sensor and time.
@@ -38,7 +39,7 @@ fn spans(
 ) -> Vec<String> {
     let [hours, days] = HOURS_AND_DAYS;
     let [runs, gaps] = WAVES_AND_GAPS;
-    let schemas = declared(&[hours, days, runs, gaps]);
+    let schemas = declared(&[hours, days, runs, gaps, LEVELS]);
     let plan = plan(&schemas, of);
     let input = declaration(
         &schemas,
@@ -57,7 +58,7 @@ fn spans(
             ("sensor_id", Value::Text(sensor)),
             ("time", Value::Int(*time)),
         ];
-        if of == "heat_hours" {
+        if ["heat_hours", "heat_levels"].contains(&of) {
             columns.push(("property", Value::Text("air_temperature")));
         }
         let rows = batch(&input, &[(columns.as_slice(), 1, "CC0-1.0")]);
@@ -113,6 +114,35 @@ fn a_bucket_is_due_once_when_its_grace_has_passed() {
     // Nothing is computed where no row can be.
     check(None, START + 9 * 24 * HOUR, &["0-169 all"]);
     check(Some(START - 9 * HOUR), START + HOUR, &[]);
+}
+
+#[test]
+fn a_bucket_whose_row_says_how_far_it_has_come_is_due_from_its_start_on() {
+    let check = |since: i64, through: i64, changed: &[Changed<'_>], expect: &[&str]| {
+        let (since, through) = (START + since * MINUTE, START + through * MINUTE);
+        assert_eq!(
+            spans("heat_levels", Some(since), through, WEEK, changed),
+            expect,
+            "{since} {through}"
+        );
+    };
+    // Days begin at 23:00Z.
+    check(22 * 60, 23 * 60 - 1, &[], &[]);
+    check(22 * 60, 23 * 60, &[], &["23-47 all"]);
+    check(23 * 60, 40 * 60, &[], &[]);
+    check(
+        30 * 60,
+        31 * 60,
+        &[("a", START + 30 * HOUR)],
+        &["23-47 23:a"],
+    );
+    // The two days before reach into it, those to come do not yet.
+    check(
+        30 * 60,
+        31 * 60,
+        &[("a", START - 2 * HOUR), ("b", START)],
+        &["-25-47 -25:a -1:a,b 23:a,b"],
+    );
 }
 
 #[test]

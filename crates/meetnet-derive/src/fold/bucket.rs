@@ -22,7 +22,7 @@ pub(super) enum Cell {
 
 /// What a row says that lies around its bucket.
 pub(super) struct Around<'a> {
-    /// Per column of the plan: the values that its running mean may need, by time.
+    /// Per column of the plan: the values that its mean may need, by time or by start of their bucket.
     pub(super) recent: &'a [VecDeque<(i64, f64)>],
     /// What the series measures.
     pub(super) property: Option<&'a str>,
@@ -37,6 +37,8 @@ pub(super) struct OpenBucket {
     pub(super) end: i64,
     count: i64,
     covered: Stretches,
+    /// End of the last row, whether it counts or not, µs from the start; nothing where there is none.
+    reach: i64,
     /// Of all input rows, whether they count or not.
     pub(super) licences: Vec<LicenceId>,
     /// Per column of the plan.
@@ -48,6 +50,10 @@ pub(super) struct OpenBucket {
 struct Sum {
     /// Rows with a value.
     rows: u64,
+    /// The limit that they are held against.
+    limit: Option<f64>,
+    /// Sum of whole numbers, or how many rows were above the limit.
+    number: i64,
     /// Sum or extreme; of shares the part.
     value: f64,
     /// Of shares the whole.
@@ -57,14 +63,20 @@ struct Sum {
 }
 
 impl OpenBucket {
-    pub(super) fn new(plan: &Plan, start: i64, end: i64) -> Self {
+    /// Returns a bucket that has met no row. `limits` are those of each column that rows are held against.
+    pub(super) fn new(plan: &Plan, limits: &[Option<f64>], start: i64, end: i64) -> Self {
+        let sums = (0..plan.columns.len()).map(|column| Sum {
+            limit: limits.get(column).copied().flatten(),
+            ..Sum::default()
+        });
         Self {
             start,
             end,
             count: 0,
             covered: Stretches::new(end.saturating_sub(start), plan.expected),
+            reach: 0,
             licences: Vec::new(),
-            sums: vec![Sum::default(); plan.columns.len()],
+            sums: sums.collect(),
         }
     }
 
@@ -74,19 +86,26 @@ impl OpenBucket {
         if !self.licences.iter().any(|known| known.as_str() == licence) {
             self.licences.push(LicenceId::new(licence));
         }
+        let from = input.keys.time(row).saturating_sub(self.start);
+        let (from, to) = match input.interval(row).filter(|length| *length > 0) {
+            Some(length) => (from, from.saturating_add(length)),
+            // An instant lies in one stretch.
+            None => {
+                let at = from.saturating_add(plan.within);
+                (at, at.saturating_add(1))
+            }
+        };
+        self.reach = self.reach.max(to);
+        if !plan.ints.is_empty() && input.is_good(row) {
+            for ((_, made), sum) in plan.columns.iter().zip(&mut self.sums) {
+                sum.add_int(made, input, row);
+            }
+        }
         if !counts {
             return;
         }
         self.count += 1;
-        let from = input.keys.time(row).saturating_sub(self.start);
-        match input.interval(row).filter(|length| *length > 0) {
-            Some(length) => self.covered.cover(from, from.saturating_add(length)),
-            // An instant lies in one stretch.
-            None => {
-                let at = from.saturating_add(plan.within);
-                self.covered.cover(at, at.saturating_add(1));
-            }
-        }
+        self.covered.cover(from, to);
         for ((_, made), sum) in plan.columns.iter().zip(&mut self.sums) {
             sum.add(made, input, row);
         }
@@ -103,9 +122,27 @@ impl OpenBucket {
                 Cell::Float(value) => Some(value),
                 _ => None,
             };
+            let number_of_row = |of: usize| match cells[of] {
+                Cell::Float(value) => Some(value),
+                Cell::Int(value) => Some(value as f64),
+                _ => None,
+            };
             let cell = match made {
                 Made::Count => Cell::Int(self.count),
                 Made::Coverage => Cell::Float(self.covered.share()),
+                Made::CoverageSoFar => Cell::Float(self.covered.share_until(self.reach)),
+                Made::Total(_) | Made::CountAbove { .. } => (sum.rows > 0)
+                    .then_some(sum.number)
+                    .map_or(Cell::Null, Cell::Int),
+                Made::CountAboveMean {
+                    reach, rows_min, ..
+                } => {
+                    let reach = if made.looks_back(property) { *reach } else { 0 };
+                    let mean = sum
+                        .limit
+                        .and_then(|limit| self.count_above_mean(recent, limit, reach, *rows_min));
+                    float(mean)
+                }
                 Made::Mean(_) => float((sum.rows > 0).then(|| sum.value / sum.rows as f64)),
                 Made::Min(_) | Made::Max(_) | Made::Sum(_) => {
                     float((sum.rows > 0).then_some(sum.value))
@@ -138,6 +175,14 @@ impl OpenBucket {
                     let above = limit.zip(of_row(*of)).map(|(limit, value)| value > *limit);
                     above.map_or(Cell::Null, Cell::Bool)
                 }
+                Made::ByProperty(numbers) => {
+                    let number = property.and_then(|property| numbers.get(property));
+                    number.map_or(Cell::Null, |number| Cell::Int(*number))
+                }
+                Made::MoreThan { of, than } => {
+                    let both = number_of_row(*of).zip(number_of_row(*than));
+                    both.map_or(Cell::Null, |(value, bound)| Cell::Bool(value > bound))
+                }
             };
             cells[*column] = cell;
         }
@@ -168,6 +213,44 @@ impl OpenBucket {
         }
         greatest
     }
+
+    /// Returns how many values are above a limit: the mean of that number over the bucket and those before it that begin within
+    /// `reach` (µs) and have enough values. None where the bucket has no value. `recent` is by start of the bucket.
+    fn count_above_mean(
+        &self,
+        recent: &VecDeque<(i64, f64)>,
+        limit: f64,
+        reach: i64,
+        rows_min: usize,
+    ) -> Option<f64> {
+        let earliest = self.start.saturating_sub(reach);
+        let mut counted: Vec<Counted> = Vec::new();
+        for (start, value) in recent.iter().filter(|(start, _)| *start >= earliest) {
+            let above = usize::from(*value > limit);
+            match counted.last_mut() {
+                Some(last) if last.start == *start => {
+                    last.rows += 1;
+                    last.above += above;
+                }
+                _ => counted.push(Counted {
+                    start: *start,
+                    rows: 1,
+                    above,
+                }),
+            }
+        }
+        counted.last().filter(|last| last.start == self.start)?;
+        counted.retain(|bucket| bucket.start == self.start || bucket.rows >= rows_min);
+        let above: usize = counted.iter().map(|bucket| bucket.above).sum();
+        Some(above as f64 / counted.len() as f64)
+    }
+}
+
+/// What one bucket has for a mean over several.
+struct Counted {
+    start: i64,
+    rows: usize,
+    above: usize,
 }
 
 fn float(value: Option<f64>) -> Cell {
@@ -196,15 +279,36 @@ impl Sum {
                     input.add_list(row, *list, weight, &mut self.classes);
                 }
             }
-            // Made of the bucket, of others around it, or of other columns.
+            Made::CountAbove { of, .. } => {
+                if let (Some(limit), Some(value)) = (self.limit, input.value(row, *of)) {
+                    self.rows += 1;
+                    self.number += i64::from(value > limit);
+                }
+            }
+            // Made of the bucket, of others around it, of other columns, or of rows that do not count as well.
             Made::Count
             | Made::Coverage
+            | Made::CoverageSoFar
+            | Made::Total(_)
+            | Made::CountAboveMean { .. }
             | Made::RunningMeanMax { .. }
             | Made::Run(_)
             | Made::Difference(_)
             | Made::Index { .. }
             | Made::AtLeast { .. }
-            | Made::Above { .. } => {}
+            | Made::Above { .. }
+            | Made::ByProperty(_)
+            | Made::MoreThan { .. } => {}
+        }
+    }
+
+    /// Adds what a row has counted, whether it counts itself or not.
+    fn add_int(&mut self, made: &Made, input: &Input<'_>, row: usize) {
+        if let Made::Total(of) = made
+            && let Some(number) = input.int(row, *of)
+        {
+            self.rows += 1;
+            self.number = self.number.saturating_add(number);
         }
     }
 
@@ -279,8 +383,21 @@ impl Stretches {
     }
 
     fn share(&self) -> f64 {
-        let covered: u32 = self.bits.iter().map(|bits| bits.count_ones()).sum();
-        f64::from(covered) / self.count as f64
+        f64::from(self.covered()) / self.count as f64
+    }
+
+    /// Returns the share up to the stretch that ends at `reach` (µs from the start) or holds it, which nothing is covered behind.
+    fn share_until(&self, reach: i64) -> f64 {
+        if reach <= 0 {
+            return 0.0;
+        }
+        let last = usize::try_from((reach - 1) / self.width).unwrap_or(usize::MAX);
+        let count = last.saturating_add(1).min(self.count);
+        f64::from(self.covered()) / count as f64
+    }
+
+    fn covered(&self) -> u32 {
+        self.bits.iter().map(|bits| bits.count_ones()).sum()
     }
 }
 

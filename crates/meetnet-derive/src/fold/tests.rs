@@ -1,10 +1,12 @@
+mod counts;
+
 use meetnet_model::schemas::Schemas;
 
 use super::*;
 use crate::due::Wanted;
 use crate::testing::{
-    HOUR, HOURS_AND_DAYS, InputRow, MINUTE, START, Value, WAVES_AND_GAPS, batch, declaration,
-    declared, plan, text,
+    HOUR, HOURS_AND_DAYS, InputRow, LEVELS, MINUTE, START, Value, WAVES_AND_GAPS, batch,
+    declaration, declared, plan, text,
 };
 
 /// Days of traffic: counts of rows of an hour in which the device saw at least half.
@@ -74,7 +76,17 @@ column = [
 fn schemas() -> Schemas {
     let [hours, days] = HOURS_AND_DAYS;
     let [runs, gaps] = WAVES_AND_GAPS;
-    declared(&[hours, days, runs, gaps, YEARS, TRAFFIC_DAYS, AIR_HOURS])
+    declared(&[
+        hours,
+        days,
+        runs,
+        gaps,
+        YEARS,
+        TRAFFIC_DAYS,
+        AIR_HOURS,
+        LEVELS,
+        counts::TOTALS,
+    ])
 }
 
 /// Folds input rows, cut into batches in every way that two cuts can; returns the rows as text, under their licences, and

@@ -165,7 +165,7 @@ impl<'p> Touched<'p> {
                 && start <= last
                 && start < moved.to
                 && let Some(end) = self.reached.walk.next(start)
-                && self.reached.was_due(end)
+                && self.reached.was_due(start, end)
             {
                 for cell in moved.cells.iter().flatten() {
                     let cell = || vec![cell.clone()];
@@ -216,7 +216,7 @@ impl<'p> Touched<'p> {
             };
             let id = KeyPart::of(ids, row);
             if let Some(cell) = id.and_then(|id| places.cell(&id, time))
-                && self.reached.was_due(end)
+                && self.reached.was_due(start, end)
             {
                 let cell = || vec![cell.clone()];
                 self.reached.touch(start, end, recorded.at(row), cell);

@@ -44,6 +44,7 @@ fn a_dataset_has_the_properties_that_it_is_made_of() {
     // Hour by hour of the measured ones, and year by year of days of hours.
     assert_eq!(names("air_hourly"), air);
     assert_eq!(names("air_yearly"), air);
+    assert_eq!(names("air_exceedances"), air);
     // These have a column for each property, or are about nothing measured.
     for dataset in ["heat_hourly", "traffic", "stations", "nothing"] {
         assert_eq!(names(dataset), Vec::<String>::new(), "{dataset}");

@@ -57,6 +57,38 @@ who = { above = { of = "mean", limits = { o3 = 100.0 }, source = "WHO" } }
 }
 
 #[test]
+fn numbers_of_a_year_so_far_are_journalled_and_reach_back() {
+    let text = r#"
+from = "air_daily"
+bucket = "year"
+SO_FAR
+grace_s = 0
+expected_s = 86400
+quality_max = 3
+[columns]
+so_far = "coverage_so_far"
+hours = { total = "eu_hours" }
+days = { count_above = { of = "mean_8h_max", limits = { o3 = 120.0 }, source = "EU" } }
+mean = { count_above_mean = { of = "mean_8h_max", limits = { o3 = 120.0 }, averaged = ["o3"], buckets = 3, rows_min = 310, source = "EU" } }
+allowed = { by_property = { numbers = { o3 = 18 }, source = "EU" } }
+exceeded = { more_than = { of = "mean", than = "allowed" } }
+"#;
+    let declared = derivation(&text.replace("SO_FAR", "so_far = true"));
+    let json = serde_json::to_string(&declared).unwrap();
+    assert_eq!(serde_json::from_str::<Derivation>(&json).unwrap(), declared);
+    let two_years = 2 * (366 * 86_400 + 3_600) * SECOND_US;
+    assert_eq!(
+        (declared.look_back(), declared.look_ahead()),
+        (two_years, 0)
+    );
+    // What does not say it is journalled as it was before there was such a thing: its rows are not made anew.
+    let plain = derivation(&text.replace("SO_FAR", ""));
+    assert!(!plain.so_far && plain != declared);
+    let json = serde_json::to_string(&plain).unwrap();
+    assert!(!json.contains("\"so_far\":false"), "{json}");
+}
+
+#[test]
 fn days_are_those_of_the_zone() {
     let declared = derivation(
         "from = \"air\"\nbucket = \"day\"\nzone = \"Europe/Brussels\"\ngrace_s = 0\nexpected_s = 60\nquality_max = 3\n[columns]\n",

@@ -92,6 +92,62 @@ fn bounds_belong_to_the_class_below_them() {
     );
 }
 
+/// Upper limits of the classes as they are published, written down a second time: the EEA's bands of 2024, IRCEL-CELINE's hourly
+/// scale of November 2022.
+static PUBLISHED: [(&AirIndex, &str, &[f64]); 9] = [
+    (&EAQI, "pm2_5", &[5.0, 15.0, 50.0, 90.0, 140.0]),
+    (&EAQI, "pm10", &[15.0, 45.0, 120.0, 195.0, 270.0]),
+    (&EAQI, "no2", &[10.0, 25.0, 60.0, 100.0, 150.0]),
+    (&EAQI, "o3", &[60.0, 100.0, 120.0, 160.0, 180.0]),
+    (&EAQI, "so2", &[20.0, 40.0, 125.0, 190.0, 275.0]),
+    (
+        &BELAQI,
+        "pm2_5",
+        &[3.5, 7.5, 10.0, 15.0, 20.0, 35.0, 50.0, 60.0, 75.0],
+    ),
+    (
+        &BELAQI,
+        "pm10",
+        &[10.0, 20.0, 35.0, 45.0, 60.0, 80.0, 95.0, 110.0, 140.0],
+    ),
+    (
+        &BELAQI,
+        "no2",
+        &[10.0, 15.0, 20.0, 30.0, 40.0, 45.0, 50.0, 60.0, 75.0],
+    ),
+    (
+        &BELAQI,
+        "o3",
+        &[30.0, 65.0, 75.0, 90.0, 110.0, 150.0, 180.0, 210.0, 240.0],
+    ),
+];
+
+#[test]
+fn every_class_ends_with_its_published_limit() {
+    for (index, property, limits) in PUBLISHED {
+        for (class, limit) in (1..).zip(limits) {
+            check(
+                index,
+                property,
+                &[
+                    (limit.next_down(), class),
+                    (*limit, class),
+                    (limit.next_up(), class + 1),
+                ],
+            );
+        }
+    }
+    for index in [&EAQI, &BELAQI] {
+        let published = PUBLISHED.iter().filter(|(of, ..)| of.name == index.name);
+        assert_eq!(
+            published.count(),
+            index.properties().count(),
+            "{}",
+            index.name
+        );
+    }
+}
+
 #[test]
 fn indices_are_found_by_their_names() {
     assert_eq!(find("eaqi"), Some(&EAQI));

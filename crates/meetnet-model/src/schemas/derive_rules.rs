@@ -20,6 +20,9 @@ const EXPECTED_MAX: u32 = 100_000;
 const HOURS_MAX: u32 = 48;
 /// Longest run, buckets: a change computes twice as many rows anew.
 const RUN_MAX: u32 = 100;
+/// Most buckets of a mean over them: a change computes as many rows anew. So many of them last longer than one less at its longest
+/// would, days and months too: a bucket that is read in part begins before all that are meant.
+const BUCKETS_MAX: u32 = 5;
 
 /// Lines of what is checked against the input.
 #[derive(Debug)]
@@ -79,6 +82,7 @@ pub(super) fn check(
         bucket: raw.bucket,
         zone: raw.zone.map(Spanned::into_inner),
         grace_s: raw.grace_s,
+        so_far: raw.so_far,
         expected_s: raw.expected_s.into_inner(),
         quality_max: raw
             .quality_max
@@ -169,12 +173,17 @@ fn check_columns(
             );
         }
         check_rule(rule, problems);
-        if let Some(of) = rule.get_ref().of_row() {
+        let may_be_int = matches!(rule.get_ref(), ColumnRule::MoreThan { .. });
+        for of in rule.get_ref().of_row() {
             let before = columns[..position]
                 .iter()
                 .find(|(before, _)| before.name == of);
-            let is_value = before
-                .is_some_and(|(before, _)| before.column_type == ColumnType::Float && !in_key(of));
+            let is_value = before.is_some_and(|(before, _)| {
+                let column_type = before.column_type;
+                let is_number = column_type == ColumnType::Float
+                    || (may_be_int && column_type == ColumnType::Int);
+                is_number && !in_key(of)
+            });
             if !is_value {
                 problems.add(
                     rule.span(),
@@ -195,7 +204,7 @@ fn check_columns(
 pub(super) fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
     match rule {
         ColumnRule::Count => (ColumnType::Int, true),
-        ColumnRule::Coverage => (ColumnType::Float, true),
+        ColumnRule::Coverage | ColumnRule::CoverageSoFar => (ColumnType::Float, true),
         ColumnRule::Mean(_)
         | ColumnRule::Min(_)
         | ColumnRule::Max(_)
@@ -203,11 +212,16 @@ pub(super) fn type_of(rule: &ColumnRule) -> (ColumnType, bool) {
         | ColumnRule::Share { .. }
         | ColumnRule::HistogramPercentile { .. }
         | ColumnRule::RunningMeanMax { .. }
+        | ColumnRule::CountAboveMean { .. }
         | ColumnRule::DifferenceToReference(_) => (ColumnType::Float, false),
-        ColumnRule::Index { .. } => (ColumnType::Int, false),
-        ColumnRule::Run { .. } | ColumnRule::AtLeast { .. } | ColumnRule::Above { .. } => {
-            (ColumnType::Bool, false)
-        }
+        ColumnRule::Index { .. }
+        | ColumnRule::Total(_)
+        | ColumnRule::CountAbove { .. }
+        | ColumnRule::ByProperty { .. } => (ColumnType::Int, false),
+        ColumnRule::Run { .. }
+        | ColumnRule::AtLeast { .. }
+        | ColumnRule::Above { .. }
+        | ColumnRule::MoreThan { .. } => (ColumnType::Bool, false),
     }
 }
 
@@ -239,12 +253,25 @@ fn check_rule(rule: &Spanned<ColumnRule>, problems: &mut Problems<'_>) {
         {
             "`length_min` is from 1 to `length_max`, `peaks_min` no more than that, and `length_max` 100 at most; correct them"
         }
+        ColumnRule::CountAboveMean {
+            limits,
+            averaged,
+            buckets,
+            ..
+        } if !(2..=BUCKETS_MAX).contains(buckets)
+            || !averaged.iter().all(|name| limits.contains_key(name)) =>
+        {
+            "`buckets` is from 2 to 5, and what is `averaged` has one of the `limits`; correct them"
+        }
         ColumnRule::Index { name, .. } if index::find(name).is_none() => {
             "there is no such index; use eaqi or belaqi"
         }
         ColumnRule::Run { source, .. }
         | ColumnRule::AtLeast { source, .. }
         | ColumnRule::Above { source, .. }
+        | ColumnRule::CountAbove { source, .. }
+        | ColumnRule::CountAboveMean { source, .. }
+        | ColumnRule::ByProperty { source, .. }
             if source.trim().is_empty() =>
         {
             "a limit names who set it; fill `source` in"
@@ -411,6 +438,7 @@ fn check_input(
         for name in rule.inputs() {
             let wanted = match rule {
                 ColumnRule::HistogramPercentile { of, .. } if of == name => ColumnType::FloatList,
+                ColumnRule::Total(_) => ColumnType::Int,
                 _ => ColumnType::Float,
             };
             if type_of(name) != Some(wanted) {

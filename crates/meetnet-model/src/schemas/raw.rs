@@ -48,6 +48,8 @@ pub(super) struct Derive {
     pub(super) bucket: Bucket,
     pub(super) zone: Option<Spanned<String>>,
     pub(super) grace_s: u32,
+    #[serde(default)]
+    pub(super) so_far: bool,
     pub(super) expected_s: Spanned<u32>,
     pub(super) quality_max: Option<Spanned<i8>>,
     #[serde(default, rename = "where")]

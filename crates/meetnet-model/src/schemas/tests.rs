@@ -79,6 +79,7 @@ fn built_in_declarations_load() {
         [
             "air",
             "air_daily",
+            "air_exceedances",
             "air_hourly",
             "air_yearly",
             "data_quality",

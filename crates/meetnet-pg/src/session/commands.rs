@@ -1,8 +1,8 @@
 //! Commands to a session: what each of them changes, and its answer.
 
 use bytes::{BufMut, BytesMut};
-use meetnet_query::QueryRequest;
 use meetnet_query::postgres::{PgType, setting};
+use meetnet_query::{QueryRequest, SessionKind, licences};
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::{CommandComplete, NoticeResponse, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
@@ -18,6 +18,8 @@ use crate::wire::{End, Wire};
 /// Settings that a client may give values of its own.
 const SETTINGS_MAX: usize = 64;
 const SETTING_BYTES_MAX: usize = 1024;
+/// The setting that restricts answers to rows under some licences.
+const LICENCE: &str = "meetnet.licence";
 
 impl Session {
     /// Returns the columns that a command answers; None: it answers no rows.
@@ -64,15 +66,13 @@ impl Session {
                 "SET"
             }
             Command::ResetAll => {
-                self.settings.clear();
-                self.statement_time_max = None;
+                self.reset_all();
                 "RESET"
             }
             Command::DiscardAll => {
                 self.statements.clear();
                 self.portals.clear();
-                self.settings.clear();
-                self.statement_time_max = None;
+                self.reset_all();
                 "DISCARD ALL"
             }
             Command::Deallocate(Some(name)) => {
@@ -135,6 +135,25 @@ impl Session {
         }
     }
 
+    fn reset_all(&mut self) {
+        self.settings.clear();
+        self.statement_time_max = None;
+        self.licences = self.licences_at_start.clone();
+    }
+
+    /// Restricts what is answered from now on to rows under some licences, by what is written as over HTTP; none: all of them.
+    fn restrict(&mut self, named: &str) -> Result<(), PgError> {
+        let bad = |error: meetnet_query::QueryError| PgError::new(state::BAD_VALUE, error.message);
+        let named = Some(named).filter(|named| !named.trim().is_empty());
+        let asked = licences(named).map_err(bad)?;
+        let each = asked.iter().flatten();
+        self.service
+            .check_licences(SessionKind::Public, each)
+            .map_err(bad)?;
+        self.licences = asked;
+        Ok(())
+    }
+
     /// Gives a setting a value; also at the start of a connection.
     pub(crate) fn set(
         &mut self,
@@ -144,13 +163,19 @@ impl Session {
     ) -> Result<(), End> {
         let Some(value) = value else {
             self.settings.remove(name);
-            if name == "statement_timeout" {
-                self.statement_time_max = None;
+            match name {
+                "statement_timeout" => self.statement_time_max = None,
+                LICENCE => self.licences = self.licences_at_start.clone(),
+                _ => {}
             }
             return Ok(());
         };
         match name {
             "statement_timeout" => self.statement_time_max = duration(value)?,
+            LICENCE => {
+                self.restrict(value)?;
+                return Ok(());
+            }
             "client_encoding" => {
                 if !is_utf8(value) {
                     return Err(PgError::new(
@@ -198,9 +223,17 @@ impl Session {
     }
 
     fn show(&self, name: &str, describes: bool, wire: &mut Wire) -> Result<(), End> {
+        let named: Vec<&str> = self
+            .licences
+            .iter()
+            .flatten()
+            .map(|id| id.as_str())
+            .collect();
+        let named = named.join(",");
         let value = match self.settings.get(name) {
             Some(value) => value.as_str(),
             None if name == "statement_timeout" => "0",
+            None if name == LICENCE => named.as_str(),
             None => setting(name).ok_or_else(|| {
                 PgError::new(state::SETTING, format!("there is no setting `{name}`"))
             })?,

@@ -21,6 +21,52 @@ fn with_key() -> PgOptions {
 }
 
 #[tokio::test]
+async fn answers_are_restricted_to_licences_by_a_setting() {
+    let address = default_server().await;
+    let login = async |options: &str| {
+        let mut client = Client::connect(address).await;
+        let mut asked = startup("public");
+        let options = ("options".to_owned(), options.to_owned());
+        asked.parameters.extend([options]);
+        client.send(&asked).await;
+        let answers = client.exchange().await;
+        (client, answers.last().cloned().unwrap_or_default())
+    };
+    let show = async |client: &mut Client| {
+        let shown = client.query("SHOW meetnet.licence").await;
+        assert_eq!(shown[0], "columns meetnet.licence:25");
+        shown[1].clone()
+    };
+    let (mut client, _) = login("").await;
+    let client = &mut client;
+    assert_eq!(show(client).await, "row ");
+    let of_two = "SET meetnet.licence = 'CC0-1.0, CC-BY-4.0'";
+    assert_eq!(client.query(of_two).await, ["SET", "ready I"]);
+    assert_eq!(show(client).await, "row CC-BY-4.0,CC0-1.0");
+    // What nobody knows changes nothing.
+    for wrong in ["not a licence", "CC-BY-3.0"] {
+        let set = format!("SET meetnet.licence TO '{wrong}'");
+        assert_eq!(client.query(&set).await, ["ERROR 22023", "ready I"]);
+        assert_eq!(show(client).await, "row CC-BY-4.0,CC0-1.0");
+    }
+    client.query("RESET meetnet.licence").await;
+    assert_eq!(show(client).await, "row ");
+
+    // What is asked for at the start is what everything goes back to.
+    let (mut client, _) = login("-c meetnet.licence=CC0-1.0").await;
+    let client = &mut client;
+    for reset in ["RESET meetnet.licence", "RESET ALL", "DISCARD ALL"] {
+        client.query(of_two).await;
+        client.query(reset).await;
+        assert_eq!(show(client).await, "row CC0-1.0", "{reset}");
+    }
+    client.query("SET meetnet.licence = ''").await;
+    assert_eq!(show(client).await, "row ");
+    let (_, said) = login("-c meetnet.licence=CC-BY-3.0").await;
+    assert_eq!(said, "FATAL 22023");
+}
+
+#[tokio::test]
 async fn the_holder_of_a_key_logs_in_with_it_and_has_its_limits() {
     let address = server(with_key(), QueryOptions::default()).await;
     let login = async |key: &str| {

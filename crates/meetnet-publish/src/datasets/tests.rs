@@ -1,5 +1,8 @@
 use axum::http::StatusCode;
+use meetnet_model::ids::DatasetId;
+use meetnet_model::property::{Correction, CorrectionInput, CorrectionMethod, PropertyDeclaration};
 
+use super::property_document;
 use crate::fixture;
 
 #[tokio::test]
@@ -19,6 +22,7 @@ async fn the_list_holds_public_datasets_only() {
         [
             "air",
             "air_daily",
+            "air_exceedances",
             "air_hourly",
             "air_yearly",
             "data_quality",
@@ -77,6 +81,40 @@ async fn a_dataset_says_what_it_holds() {
         "those of its own only"
     );
     assert_eq!(json["links"]["self"], "/api/v1/datasets/heat");
+}
+
+#[test]
+fn a_corrected_property_names_what_it_is_made_of_and_the_method() {
+    let declared = meetnet_model::schemas::builtin().properties;
+    let pm2_5 = declared.iter().find(|property| property.name == "pm2_5");
+    let measured = pm2_5.expect("a property");
+    let mut dry = PropertyDeclaration::clone(measured);
+    dry.name = "pm2_5_dry".to_owned();
+    dry.correction = Some(Correction {
+        of: "pm2_5".to_owned(),
+        method: CorrectionMethod::KappaKoehler,
+        humidity: CorrectionInput {
+            dataset: DatasetId::new("heat"),
+            property: "relative_humidity".to_owned(),
+        },
+        kappa: 0.4,
+        density: 1.65,
+        humidity_max: 95.0,
+    });
+    let said = |property: &PropertyDeclaration| {
+        serde_json::to_value(property_document(property, None)).expect("JSON")
+    };
+    assert!(said(measured).get("correction").is_none());
+    let json = said(&dry);
+    assert_eq!(json["correction"]["of"], "pm2_5");
+    assert_eq!(json["correction"]["method"], "kappa_koehler");
+    assert_eq!(json["correction"]["humidity"]["dataset"], "heat");
+    assert_eq!(json["correction"]["kappa"], 0.4);
+    let source = json["correction"]["source"].as_str().expect("a text");
+    assert!(source.contains("https://doi.org/"), "{source}");
+    // As it is declared.
+    let method = serde_json::to_value(CorrectionMethod::KappaKoehler).expect("JSON");
+    assert_eq!(json["correction"]["method"], method);
 }
 
 #[tokio::test]

@@ -309,6 +309,24 @@ fn property() -> Value {
             "iri": text(),
             "range": range(),
             "title": reference("schemas", "Texts"),
+            "correction": correction(),
+        }),
+        &["correction"],
+    )
+}
+
+/// How a property is made of a measured one.
+fn correction() -> Value {
+    let number = json!({ "type": "number" });
+    object(
+        json!({
+            "of": text(),
+            "method": text(),
+            "source": text(),
+            "humidity": object(json!({ "dataset": text(), "property": text() }), &[]),
+            "kappa": number,
+            "density": number,
+            "humidity_max": number,
         }),
         &[],
     )

@@ -26,6 +26,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::Licence;
+use meetnet_model::property::PropertyDeclaration;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::{Page as RowsPage, PageCondition, PageRequest, PageTest, PageValue};
 use tracing::debug;
@@ -281,14 +282,7 @@ impl<'a> Page<'a> {
                 .collect(),
             properties: declarations
                 .properties_of(&declaration.id)
-                .map(|property| ColumnRow {
-                    name: property.name.clone(),
-                    title: property.title.get(language.tag()).to_owned(),
-                    type_name: "",
-                    unit: readable::unit(&property.unit),
-                    range: range(Some(property.range)),
-                    iri: Some(property.iri.clone()),
-                })
+                .map(|property| property_row(property, language))
                 .collect(),
             common_columns: common_columns::ALL
                 .iter()
@@ -327,6 +321,27 @@ impl<'a> Page<'a> {
 /// Returns the path of a dataset's page.
 fn path(declaration: &DatasetDeclaration) -> String {
     format!("/datasets/{}", declaration.id)
+}
+
+fn property_row(property: &PropertyDeclaration, language: Language) -> ColumnRow {
+    let title = property.title.get(language.tag());
+    let title = match &property.correction {
+        None => title.to_owned(),
+        Some(correction) => format!(
+            "{title} ({} {}, {})",
+            DatasetTexts::of(language).corrected_from,
+            correction.of,
+            correction.method.as_str()
+        ),
+    };
+    ColumnRow {
+        name: property.name.clone(),
+        title,
+        type_name: "",
+        unit: readable::unit(&property.unit),
+        range: range(Some(property.range)),
+        iri: Some(property.iri.clone()),
+    }
 }
 
 fn column_row(column: &ColumnDeclaration, language: Language) -> ColumnRow {

@@ -253,7 +253,7 @@ async fn each_dataset_leads_to_its_page() {
         let body = page(&format!("/?lang={lang}"), &[]).await.body;
         let links = body.split("<a href=\"/datasets/").skip(1);
         let pages: Vec<&str> = links.filter_map(|rest| rest.split('"').next()).collect();
-        assert_eq!(pages.len(), 15, "{pages:?}");
+        assert_eq!(pages.len(), 16, "{pages:?}");
         for rest in pages {
             assert!(rest.ends_with(&format!("?lang={lang}")), "{rest}");
             page(&format!("/datasets/{rest}"), &[]).await;

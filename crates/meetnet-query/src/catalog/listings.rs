@@ -48,6 +48,10 @@ pub(super) fn properties(tables: &SnapshotTables) -> NamedColumns {
         let correction = property.correction.as_ref();
         correction.map(|correction| correction.of.clone())
     };
+    let method = |property: &PropertyDeclaration| {
+        let correction = property.correction.as_ref();
+        correction.map(|correction| correction.method.as_str().to_owned())
+    };
     vec![
         (
             "dataset",
@@ -63,5 +67,6 @@ pub(super) fn properties(tables: &SnapshotTables) -> NamedColumns {
         ("range_max", bound(1)),
         ("corrects", text(&corrected)),
         ("iri", text(&|property| Some(property.iri.clone()))),
+        ("method", text(&method)),
     ]
 }

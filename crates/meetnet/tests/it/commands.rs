@@ -29,7 +29,7 @@ fn config_check_says_what_is_in_effect() {
         "admin        off",
         "flight       off",
         "zigbee2mqtt/{device}",
-        "17 datasets",
+        "18 datasets",
     ] {
         assert!(said.contains(part), "no `{part}` in\n{said}");
     }

@@ -25,6 +25,25 @@ fn what_is_covered_counts_once() {
 }
 
 #[test]
+fn what_is_covered_so_far_is_a_share_of_what_has_been_reached() {
+    let check = |covered: &[(i64, i64)], reach: i64, expect: f64| {
+        let mut stretches = Stretches::new(60, 20);
+        covered
+            .iter()
+            .for_each(|(from, to)| stretches.cover(*from, *to));
+        assert_eq!(stretches.share_until(reach), expect, "{covered:?} {reach}");
+    };
+    check(&[], 0, 0.0);
+    check(&[], 1, 0.0);
+    check(&[(0, 1)], 1, 1.0);
+    check(&[(0, 1)], 20, 1.0);
+    check(&[(0, 1)], 21, 0.5);
+    check(&[(0, 1), (45, 46)], 46, 2.0 / 3.0);
+    // An interval that ends behind the bucket.
+    check(&[(0, 60)], 90, 1.0);
+}
+
+#[test]
 fn percentiles_lie_within_their_class() {
     let check = |classes: &[f64], percent, expect| {
         assert_eq!(percentile(classes, 10.0, percent), expect, "{classes:?}");

@@ -162,6 +162,37 @@ fn what_is_wrong_with_a_derivation_is_named_with_its_line() {
         "warm = { run = { of = \"value\", at_least = 25, length_min = 5, peak = 30, peaks_min = 3, length_max = 9, source = \"\" } }",
         &["daily.toml:20: a limit names who set it; fill `source` in"],
     );
+    let mean_over = |averaged: &str, buckets: u32, source: &str| {
+        format!(
+            "mean = {{ count_above_mean = {{ of = \"value\", limits = {{ o3 = 1 }}, averaged = [\"{averaged}\"], \
+             buckets = {buckets}, rows_min = 1, source = \"{source}\" }} }}"
+        )
+    };
+    let of_property =
+        "daily.toml:19: `mean` depends on the property of a row; put `property` into the key";
+    let not_so = "daily.toml:19: `buckets` is from 2 to 5, and what is `averaged` has one of the `limits`; correct them";
+    let by_nobody = "daily.toml:19: a limit names who set it; fill `source` in";
+    for (rule, expect) in [
+        (mean_over("o3", 5, "Stad"), &[of_property][..]),
+        (mean_over("no2", 3, "Stad"), &[not_so, of_property][..]),
+        (mean_over("o3", 6, "Stad"), &[not_so, of_property][..]),
+        (mean_over("o3", 1, "Stad"), &[not_so, of_property][..]),
+        (mean_over("o3", 3, ""), &[by_nobody, of_property][..]),
+    ] {
+        check_daily("mean = { mean = \"value\" }", &rule, expect);
+    }
+    check_daily(
+        "warm = { at_least = { of = \"mean\", limit = 20, source = \"Stad\" } }",
+        "warm = { more_than = { of = \"mean\", than = \"time\" } }",
+        &[
+            "daily.toml:20: `time` is no column of numbers above `warm`; name one that is declared before it",
+        ],
+    );
+    check_daily(
+        "warm = { at_least = { of = \"mean\", limit = 20, source = \"Stad\" } }",
+        "warm = { more_than = { of = \"mean\", than = \"coverage\" } }",
+        &[],
+    );
     check_daily(
         "mean = { mean = \"value\" }",
         "mean = { difference_to_reference = \"warm\" }",
@@ -241,6 +272,7 @@ fn rows_of_other_intervals_are_a_dataset_of_their_own() {
             "interval",
         ),
         (changed(|derivation| derivation.zone = None), "interval"),
+        (changed(|derivation| derivation.so_far = true), "interval"),
         (
             changed(|derivation| derivation.from = "air".into()),
             "input",

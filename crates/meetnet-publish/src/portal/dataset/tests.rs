@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
+use meetnet_model::property::{Correction, CorrectionInput, CorrectionMethod};
 
 use super::*;
 use crate::fixture::{self, Answer};
@@ -37,6 +38,38 @@ fn links(body: &str) -> Vec<String> {
         // Not before there is a journal.
         .filter(|path| path != "/readyz")
         .collect()
+}
+
+#[test]
+fn a_corrected_property_says_of_what_and_how_in_three_languages() {
+    let mut declared = meetnet_model::schemas::builtin().properties;
+    let at = declared
+        .iter()
+        .position(|property| property.name == "pm2_5");
+    let property = Arc::make_mut(&mut declared[at.unwrap()]);
+    let titles = |property: &PropertyDeclaration| {
+        Language::ALL.map(|language| property_row(property, language).title)
+    };
+    let [_, measured, _] = titles(property);
+    assert!(!measured.contains('('), "{measured}");
+    property.correction = Some(Correction {
+        of: "pm2_5".to_owned(),
+        method: CorrectionMethod::KappaKoehler,
+        humidity: CorrectionInput {
+            dataset: "heat".into(),
+            property: "relative_humidity".to_owned(),
+        },
+        kappa: 0.4,
+        density: 1.65,
+        humidity_max: 95.0,
+    });
+    for (title, words) in titles(property).iter().zip([
+        "(gecorrigeerd uit pm2_5, kappa_koehler)",
+        "(corrected from pm2_5, kappa_koehler)",
+        "(corrigé à partir de pm2_5, kappa_koehler)",
+    ]) {
+        assert!(title.ends_with(words), "{title}");
+    }
 }
 
 #[tokio::test]
