@@ -106,7 +106,8 @@ pub struct SeriesHistory {
     /// Ascending by time, each time once.
     pub(crate) observations: VecDeque<Observation>,
     pub(crate) summary: Summary,
-    /// How much the newest of them vary, as was seen last. In no state file: whoever does not know it looks.
+    /// How much the newest of them vary, as was seen last; nothing where one of those has been forgotten or revised since.
+    /// In no state file: whoever does not know it looks.
     spread: Spread,
 }
 
@@ -225,19 +226,17 @@ impl SeriesHistory {
         (flags, self.remember(at, now, tests.observations()))
     }
 
-    /// Returns true where what is known already passes a signal that goes on with `now`: it lies in the period, nothing of it
-    /// was forgotten, and more values can only add to its range.
+    /// Returns true where what is known already passes a signal that goes on with `now`: it lies in the period, and more values
+    /// can only add to its range.
     fn varies_enough(&self, now: Observation, limits: AttenuatedSignal) -> bool {
         let spread = self.spread;
         let begin = now.time - i64::from(limits.period_s) * SECOND_US;
-        let oldest = self.observations.front();
         limits.variation == Variation::Range
             && !now.is_missing()
             && spread.count > 0
             && spread.range >= limits.suspect
             && spread.count >= limits.observations_min
             && spread.since > begin
-            && oldest.is_some_and(|oldest| oldest.time <= spread.since)
     }
 
     /// Takes the newest change back: the history is what it was before it, but that gaps have to be counted again
@@ -328,6 +327,10 @@ impl SeriesHistory {
 
     fn forget_oldest(&mut self) -> Option<Observation> {
         let oldest = self.observations.pop_front()?;
+        if oldest.time >= self.spread.since {
+            // Here, not where it is asked for: a late one may have come before it by then.
+            self.spread = Spread::default();
+        }
         if let Some(second) = self.observations.front() {
             self.summary.lose_gap(second.time - oldest.time);
         }

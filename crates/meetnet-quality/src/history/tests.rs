@@ -12,8 +12,15 @@ use crate::plain::PlainSeries;
 
 const MINUTE_US: i64 = 60_000_000;
 
-/// The built-in declarations: `air_temperature` and `relative_humidity` have tests by earlier rows, `wind_gust` has none.
-const PROPERTIES: [&str; 3] = ["air_temperature", "relative_humidity", "wind_gust"];
+/// The built-in declarations: `wind_gust` has no tests by earlier rows, the others have.
+const PROPERTIES: [&str; 6] = [
+    "air_temperature",
+    "relative_humidity",
+    "wind_gust",
+    "dew_point",
+    "air_pressure",
+    "wind_direction",
+];
 
 /// A message: sensor, property, minute, value.
 type Message = (u8, usize, i64, Option<i8>);
@@ -53,7 +60,11 @@ fn observe(history: &mut QualityHistory, messages: &[Message], first: u64) -> Ve
 }
 
 fn messages() -> impl Strategy<Value = Vec<Message>> {
-    messages_of(0..3, 0..PROPERTIES.len())
+    prop_oneof![
+        messages_of(0..3, 0..PROPERTIES.len()),
+        // More than a series remembers.
+        messages_of(0..1, 0..2),
+    ]
 }
 
 fn messages_of(
@@ -117,10 +128,21 @@ proptest! {
     fn flags_are_those_of_the_plain_tests_however_often_it_restarts(
         mut messages in messages(),
         is_in_order in any::<bool>(),
-        stops in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..4),
+        calm in -1_000_i64..2_000,
+        stops in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()),
+            0..4,
+        ),
     ) {
         if is_in_order {
             messages.sort_by_key(|(_, _, minute, _)| *minute);
+        }
+        // For longer than the period of an attenuated signal and the duration of a flat line.
+        let calm = calm..calm + 1_000;
+        for message in &mut messages {
+            if calm.contains(&message.2) && message.3.is_some() {
+                message.3 = Some(20);
+            }
         }
         let declarations = declarations();
         let tests_of = |name: &str| {
@@ -139,18 +161,55 @@ proptest! {
             expect.push(series.push(&tests[*property], now));
         }
         let mut history = QualityHistory::default();
-        let mut settled = 0;
-        for (observed, committed) in stops {
-            let observed = settled + observed.index(messages.len() - settled + 1);
-            let flags = observe(&mut history, &messages[settled..observed], 1 + settled as u64);
-            prop_assert!(flags[..] == expect[settled..observed], "{settled}..{observed}");
-            // Now and then the power goes, and what was not committed comes again.
+        let (mut observed, mut settled) = (0, 0);
+        for (until, committed, is_restarted) in stops {
+            let until = observed + until.index(messages.len() - observed + 1);
+            let flags = observe(&mut history, &messages[observed..until], 1 + observed as u64);
+            prop_assert_eq!(&flags[..], &expect[observed..until]);
+            observed = until;
             settled += committed.index(observed - settled + 1);
             history.settle(Sequence(settled as u64));
-            history = QualityHistory::from_bytes(&history.to_bytes()).unwrap();
+            if is_restarted {
+                // The power went, and what was not committed comes again.
+                history = QualityHistory::from_bytes(&history.to_bytes()).unwrap();
+                observed = settled;
+            }
         }
-        let flags = observe(&mut history, &messages[settled..], 1 + settled as u64);
-        prop_assert_eq!(&flags[..], &expect[settled..]);
+        let flags = observe(&mut history, &messages[observed..], 1 + observed as u64);
+        prop_assert_eq!(&flags[..], &expect[observed..]);
+    }
+
+    #[test]
+    fn what_is_left_when_a_sensor_is_forgotten_is_as_if_it_had_not_been(
+        messages in messages(),
+        forgotten in 0_u8..3,
+        observed in any::<prop::sample::Index>(),
+        settled in any::<prop::sample::Index>(),
+    ) {
+        let observed = observed.index(messages.len());
+        let settled = settled.index(observed + 1);
+        let name = format!("sensor-{forgotten}");
+        let others_of = |messages: &[Message]| -> Vec<Message> {
+            let others = messages.iter().filter(|(sensor, ..)| *sensor != forgotten);
+            others.copied().collect()
+        };
+        let mut history = QualityHistory::default();
+        observe(&mut history, &messages[..observed], 1);
+        history.settle(Sequence(settled as u64));
+        history.forget(|sensor| sensor == name);
+        let written = QualityHistory::from_bytes(&history.to_bytes()).unwrap();
+        let mut then = QualityHistory::default();
+        observe(&mut then, &others_of(&messages[..settled]), 1);
+        prop_assert_eq!(remembers(&written), remembers(&then));
+        // And it goes on, that sensor anew.
+        let mut expect = QualityHistory::default();
+        observe(&mut expect, &others_of(&messages[..observed]), 1);
+        let rest = &messages[observed..];
+        prop_assert_eq!(
+            observe(&mut history, rest, 1 + observed as u64),
+            observe(&mut expect, rest, 1 + observed as u64)
+        );
+        prop_assert_eq!(remembers(&history), remembers(&expect));
     }
 
     #[test]
@@ -269,9 +328,24 @@ fn what_is_settled_within_a_block_of_many_is_not_taken_back() {
         history.to_bytes()
     };
     let mut history = QualityHistory::default();
-    observe(&mut history, &messages, 1);
+    let mut observed = 0;
     let block = pending::BLOCK;
-    for through in [1, 700, 900, block, block + 1, 3 * block - 1, 4 * block] {
+    for (until, through) in [
+        (10, 1),
+        (block - 1, 700),
+        (block + 1, 900),
+        (2 * block, block),
+        // Into the block that was given back, with another before it.
+        (3 * block + 5, block + 1),
+        (4 * block, 3 * block - 1),
+        (4 * block, 4 * block),
+    ] {
+        observe(
+            &mut history,
+            &messages[observed..until],
+            1 + observed as u64,
+        );
+        observed = until;
         history.settle(Sequence(through as u64));
         // An earlier one says nothing new.
         history.settle(Sequence(through as u64 / 2));

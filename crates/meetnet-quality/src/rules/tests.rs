@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
 use arrow::array::AsArray;
+use meetnet_model::calendar::DAY_US;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::Grain;
 use meetnet_model::quality::MonthLimits;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::texts::Texts;
 use meetnet_model::time::parse_rfc3339;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -292,6 +294,24 @@ fn rows_of_one_batch_have_the_limits_of_their_own_month() {
     }
     let found = flags(&rules, &mut rows, RowFacts::default());
     assert_eq!(found, expect);
+}
+
+proptest! {
+    #[test]
+    fn the_month_that_is_remembered_is_that_of_the_calendar(
+        times in prop::collection::vec(
+            prop_oneof![
+                9 => (-70_i64..70, -1_i64..=1).prop_map(|(day, after)| day * DAY_US + after),
+                1 => any::<i64>(),
+            ],
+            1..100,
+        ),
+    ) {
+        let mut months = LastMonth::default();
+        for time in times {
+            prop_assert_eq!(months.of(time), month(time), "{}", time);
+        }
+    }
 }
 
 #[test]

@@ -152,11 +152,11 @@ proptest! {
 /// Rules that the same series may have one after the other, as when they are declared anew.
 fn rule_sets() -> [PropertyTests; 4] {
     let all = declared();
-    let attenuated = |variation, period_s, span_min_s, suspect| {
+    let attenuated = |variation, period_s, observations_min, span_min_s, suspect: f64| {
         Some(AttenuatedSignal {
             variation,
             period_s,
-            observations_min: 4,
+            observations_min,
             span_min_s,
             suspect,
             fail: suspect / 4.0,
@@ -164,12 +164,12 @@ fn rule_sets() -> [PropertyTests; 4] {
     };
     [
         PropertyTests {
-            attenuated_signal: attenuated(Variation::Range, 1_800, None, 2.0),
+            attenuated_signal: attenuated(Variation::Range, 1_800, 4, None, 2.0),
             ..all.clone()
         },
         // Reaches further back than what is remembered of one that reports every minute.
         PropertyTests {
-            attenuated_signal: attenuated(Variation::Range, 43_200, Some(3_600), 3.0),
+            attenuated_signal: attenuated(Variation::Range, 43_200, 6, Some(3_600), 3.0),
             ..all.clone()
         },
         PropertyTests {
@@ -181,13 +181,14 @@ fn rule_sets() -> [PropertyTests; 4] {
     ]
 }
 
-/// How an observation follows the newest.
+/// How an observation follows those before it.
 #[derive(Clone, Copy, Debug)]
 enum Follows {
     After(i64),
     Late(i64),
     Again,
-    Revised,
+    /// Of the time of the one that came so many before the last.
+    Revised(usize),
 }
 
 fn follows() -> impl Strategy<Value = Follows> {
@@ -197,20 +198,22 @@ fn follows() -> impl Strategy<Value = Follows> {
         1 => (1..200_000 * SECOND_US).prop_map(Follows::After),
         3 => (1..9_000 * SECOND_US).prop_map(Follows::Late),
         1 => Just(Follows::Again),
-        1 => Just(Follows::Revised),
+        1 => Just(Follows::Revised(0)),
+        2 => (0..150_usize).prop_map(Follows::Revised),
     ]
 }
 
 /// Stretches of values that stay, creep, vary or are missing, one after the other.
 fn stretches() -> impl Strategy<Value = Vec<f64>> {
-    let stretch = (0_u8..4, 1_usize..150, -20_i32..20).prop_map(|(kind, length, base)| {
+    let stretch = (0_u8..4, 1_usize..200, -20_i32..20).prop_map(|(kind, length, base)| {
         let value = move |at: usize| {
             let base = f64::from(base);
             match kind {
                 0 => base,
                 1 => base + at as f64 / 64.0,
                 2 => base + (at * 7 % 5) as f64 / 2.0,
-                _ if at < 5 => f64::NAN,
+                _ if at < 3 => f64::NAN,
+                _ if at < 5 => f64::NEG_INFINITY,
                 _ => base,
             }
         };
@@ -226,18 +229,25 @@ proptest! {
     fn every_flag_is_that_of_the_plain_tests(
         values in stretches(),
         order in prop::collection::vec(follows(), 1..200),
-        first_rules in 0_usize..4,
-        changes_after in 50_usize..800,
+        in_force in prop::collection::vec((0_usize..4, 1_usize..150), 1..8),
     ) {
         let sets = rule_sets();
+        let in_force = in_force.iter().cycle();
+        let rules = in_force.flat_map(|(set, rows)| std::iter::repeat_n(&sets[*set], *rows));
+        let arriving = values.into_iter().zip(order.iter().cycle()).zip(rules);
         let (mut history, mut plain) = (SeriesHistory::default(), PlainSeries::default());
         let mut newest = Observation { time: 0, value: 0.0 };
-        for (number, (value, follows)) in values.into_iter().zip(order.iter().cycle()).enumerate() {
+        let mut times: Vec<i64> = Vec::new();
+        for (number, ((value, follows), declared)) in arriving.enumerate() {
             let time = match *follows {
                 Follows::After(gap) => newest.time + gap,
                 Follows::Late(back) => newest.time - back,
-                Follows::Again | Follows::Revised => newest.time,
+                Follows::Again => newest.time,
+                Follows::Revised(back) => {
+                    times.iter().nth_back(back).copied().unwrap_or(newest.time)
+                }
             };
+            times.push(time);
             let now = match follows {
                 Follows::Again => newest,
                 _ => Observation { time, value },
@@ -245,7 +255,6 @@ proptest! {
             if time >= newest.time {
                 newest = now;
             }
-            let declared = &sets[(first_rules + number / changes_after) % sets.len()];
             let tests = SeriesTests::new(declared).unwrap();
             prop_assert_eq!(
                 history.push(&tests, now),
@@ -256,12 +265,18 @@ proptest! {
     }
 }
 
-/// Pushes values a minute apart, each with the flags of the plain tests; returns what the attenuated signal test says last.
+/// Pushes values, each of which gets the flags of the plain tests; returns what the attenuated signal test says last.
 fn attenuated(values: impl IntoIterator<Item = (i64, f64)>, declared: &PropertyTests) -> Quality {
-    let tests = SeriesTests::new(declared).unwrap();
+    let values = values.into_iter();
+    attenuated_by(values.map(|(minute, value)| (minute, value, declared)))
+}
+
+/// The same, each value by rules of its own.
+fn attenuated_by<'a>(values: impl Iterator<Item = (i64, f64, &'a PropertyTests)>) -> Quality {
     let (mut history, mut plain) = (SeriesHistory::default(), PlainSeries::default());
     let mut last = SeriesFlags::NOT_EVALUATED;
-    for (minute, value) in values {
+    for (minute, value, declared) in values {
+        let tests = SeriesTests::new(declared).unwrap();
         let time = minute * 60 * SECOND_US;
         let now = Observation { time, value };
         last = history.push(&tests, now);
@@ -296,6 +311,18 @@ fn a_revision_takes_back_what_a_signal_varied() {
     // The one that stood out was wrong; then it goes on.
     let revised = varied.chain([(3, 1.0), (6, 1.0)]);
     assert_eq!(attenuated(revised, &short), Quality::Fail);
+}
+
+#[test]
+fn a_late_observation_does_not_stand_for_one_that_varied_and_is_forgotten() {
+    let [short, _, only_rate, _] = rule_sets();
+    let varied = (0..4).map(|minute| (minute, if minute == 0 { 9.0 } else { 1.0 }, &short));
+    // Meanwhile one observation was enough, so the oldest went; and there is room for one from before it.
+    let meanwhile = [(4, 1.0, &only_rate)];
+    let late = [(-1, 1.0, &short), (5, 1.0, &short)];
+    assert_eq!(attenuated_by(varied.clone()), Quality::Pass);
+    let all = varied.chain(meanwhile).chain(late);
+    assert_eq!(attenuated_by(all), Quality::NotEvaluated);
 }
 
 #[test]
