@@ -8,7 +8,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use super::{assert_idle_within_a_second, text};
 use crate::admission::Places;
 use crate::client::{Client, Protocol};
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
