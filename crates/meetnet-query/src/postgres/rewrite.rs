@@ -9,6 +9,7 @@
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
+//! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
@@ -28,7 +29,7 @@ use super::arrays::array_elements;
 use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    array, boolean, call, case, cast, described, literal, nothing, null, null_texts,
+    array, boolean, call, case, cast, described, literal, meeting, nothing, null, null_texts,
     number_or_null, oid, oid_of_parameter, own_name, replaced, text,
 };
 use super::search_path::is_search_path;
@@ -277,6 +278,11 @@ impl Rewriter<'_> {
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
             Expr::BinaryOp { left, op, right } => {
+                if *op == BinaryOperator::PGOverlap
+                    && let Some(met) = meeting("wkb_bounds_meet", left, right)
+                {
+                    return Some(met);
+                }
                 if names_function(left)
                     && let Expr::Value(value) = &**right
                     && let ast::Value::Number(number, _) = &value.value

@@ -15,6 +15,7 @@ mod clients;
 mod copiers;
 mod dbeaver;
 mod psql;
+mod qgis;
 
 fn request(sql: &str) -> QueryRequest {
     QueryRequest {
