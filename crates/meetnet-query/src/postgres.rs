@@ -23,6 +23,7 @@ mod search_path;
 mod settings;
 mod statements;
 pub(crate) mod syntax;
+mod time_format;
 mod types;
 
 pub(crate) use aliases::beside_stars;
