@@ -116,7 +116,7 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
             [value] => Some(Arc::new(BooleanArray::from(vec![*value != 0]))),
             _ => None,
         },
-        PgScalar::Bytea => Some(Arc::new(BinaryArray::from_vec(vec![bytes]))),
+        PgScalar::Bytea | PgScalar::Geometry => Some(Arc::new(BinaryArray::from_vec(vec![bytes]))),
         PgScalar::Text | PgScalar::Json => {
             let text = std::str::from_utf8(bytes).ok();
             text.map(|text| Arc::new(StringArray::from(vec![text])) as ArrayRef)

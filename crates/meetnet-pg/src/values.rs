@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
 use meetnet_query::encode::format_time;
-use meetnet_query::postgres::{PgScalar, PgType};
+use meetnet_query::postgres::{PgScalar, PgType, ewkb};
 
 use crate::error::{PgError, state};
 
@@ -119,7 +119,9 @@ impl Column {
                 PgScalar::Text | PgScalar::Numeric | PgScalar::Json => {
                     Values::Text(array.as_string::<i32>().clone())
                 }
-                PgScalar::Bytea => Values::Bytes(array.as_binary::<i32>().clone()),
+                PgScalar::Bytea | PgScalar::Geometry => {
+                    Values::Bytes(array.as_binary::<i32>().clone())
+                }
             }
         };
         Ok(Self {
@@ -176,6 +178,9 @@ impl Column {
                 numeric::write(values.value(row), out);
             }
             Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) if self.scalar == PgScalar::Geometry => {
+                out.put_slice(&placed(values.value(row)));
+            }
             Values::Bytes(values) => out.put_slice(values.value(row)),
             Values::List(offsets, elements) => {
                 let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
@@ -228,6 +233,9 @@ impl Column {
             Values::Float8(values) => text::float(out, values[row], values[row]),
             Values::Interval(values) => text::interval(out, values.value(row)),
             Values::Text(values) => out.put_slice(values.value(row).as_bytes()),
+            Values::Bytes(values) if self.scalar == PgScalar::Geometry => {
+                text::bare_hex(out, &placed(values.value(row)));
+            }
             Values::Bytes(values) => text::hex(out, values.value(row)),
             Values::List(offsets, elements) => {
                 out.put_u8(b'{');
@@ -247,6 +255,11 @@ impl Column {
             }
         }
     }
+}
+
+/// Returns the bytes of a geometry with its reference system. Whatever has this type was made here.
+fn placed(wkb: &[u8]) -> Vec<u8> {
+    ewkb(wkb).unwrap_or_default()
 }
 
 /// Turns a column into the Arrow type that its PostgreSQL type is written from.

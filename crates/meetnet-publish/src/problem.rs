@@ -7,7 +7,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use meetnet_query::{QueryError, QueryErrorKind};
+use meetnet_query::{QueryError, QueryErrorKind, SharedLimit};
 use serde::Serialize;
 
 use crate::parameters::InPath;
@@ -52,6 +52,18 @@ pub enum ProblemKind {
     Busy,
     /// Too many queries of this client at once; the same request can succeed later.
     OverShare,
+    /// Queries and unread answers of this client have all the memory that one client may have.
+    ClientMemory,
+    /// Queries of this client have all the temporary files that one client may have.
+    ClientTemporaryFiles,
+    /// This client has as many connections as one may have.
+    Connections,
+    /// Queries of all clients have all the memory that there is for them.
+    ServiceMemory,
+    /// Queries of all clients have all the temporary files that there is room for.
+    ServiceTemporaryFiles,
+    /// The newest rows of a dataset are being read, or could not be.
+    NewestRows,
     /// The data changed under the query twice; the same request can succeed at once.
     SnapshotExpired,
     /// A defect or a broken file; the log says more.
@@ -60,7 +72,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -76,6 +88,12 @@ impl ProblemKind {
         Self::QueryTooExpensive,
         Self::Busy,
         Self::OverShare,
+        Self::ClientMemory,
+        Self::ClientTemporaryFiles,
+        Self::Connections,
+        Self::ServiceMemory,
+        Self::ServiceTemporaryFiles,
+        Self::NewestRows,
         Self::SnapshotExpired,
         Self::Internal,
     ];
@@ -147,12 +165,42 @@ impl ProblemKind {
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
-                "Too many queries are running",
+                "Too many queries are running or waiting",
             ),
             Self::OverShare => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "over-share",
-                "Too many of your queries are running",
+                "Too many of your queries are running or waiting",
+            ),
+            Self::ClientMemory => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "client-memory",
+                "Your queries and unread answers have all the memory of one client",
+            ),
+            Self::ClientTemporaryFiles => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "client-temporary-files",
+                "Your queries have all the temporary files of one client",
+            ),
+            Self::Connections => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "connections",
+                "You have too many connections open here",
+            ),
+            Self::ServiceMemory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service-memory",
+                "Queries of all clients have all the memory that there is",
+            ),
+            Self::ServiceTemporaryFiles => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service-temporary-files",
+                "Queries of all clients have all the temporary files that there is room for",
+            ),
+            Self::NewestRows => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "newest-rows",
+                "The newest rows are not read yet",
             ),
             Self::SnapshotExpired => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -222,6 +270,28 @@ impl ProblemKind {
                 "Wait until one of your queries has ended: RateLimit says how many are taken. Other clients are served \
                  meanwhile; all addresses of a network are one client. The data team gives keys with limits of their own."
             }
+            Self::ClientMemory => {
+                "Read the answers that you have asked for to their end or close them, and send fewer large queries at a time; \
+                 then the same request can succeed. A query that needs less by itself narrows the time range, or groups by \
+                 fewer keys. The data team gives keys with limits of their own."
+            }
+            Self::ClientTemporaryFiles => {
+                "Wait until one of your queries has ended, and send fewer that sort or group much at a time. The data team \
+                 gives keys with limits of their own."
+            }
+            Self::Connections => {
+                "Close connections that you do not need, or send the requests one after the other over those that are open: all \
+                 addresses of a network are one client. A reverse proxy in front of this service belongs into its \
+                 trusted_proxies."
+            }
+            Self::ServiceMemory | Self::ServiceTemporaryFiles => {
+                "Your query is within its own limits, and others are in its way: send the same request again after the \
+                 seconds in Retry-After. One that needs less gets in sooner."
+            }
+            Self::NewestRows => {
+                "They are read once for everybody, after a start or a failure: send the same request again after the seconds \
+                 in Retry-After."
+            }
             Self::SnapshotExpired => "Send the same request again.",
             Self::Internal => {
                 "Try again later; if it stays, tell the data team the time and the request."
@@ -231,7 +301,14 @@ impl ProblemKind {
 
     fn retry_after_s(self) -> Option<u64> {
         match self {
-            Self::Busy | Self::OverShare => Some(2),
+            Self::Busy
+            | Self::OverShare
+            | Self::ClientMemory
+            | Self::ClientTemporaryFiles
+            | Self::Connections
+            | Self::ServiceMemory
+            | Self::ServiceTemporaryFiles
+            | Self::NewestRows => Some(2),
             Self::SnapshotExpired => Some(1),
             _ => None,
         }
@@ -281,19 +358,37 @@ impl Problem {
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
+
+    fn body(&self) -> ProblemBody<'_> {
+        ProblemBody {
+            r#type: self.kind.address(),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            formats: self.formats.as_deref(),
+        }
+    }
+
+    /// Returns it as an answer whose connection is then closed, for who has not even asked yet.
+    pub(crate) fn closing(&self) -> Vec<u8> {
+        // Texts and numbers are always JSON.
+        let body = serde_json::to_string(&self.body()).unwrap_or_default();
+        let seconds = self.retry_after_s.or(self.kind.retry_after_s());
+        let retry = seconds.map(|seconds| format!("Retry-After: {seconds}\r\n"));
+        format!(
+            "HTTP/1.1 {}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n{}Connection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.kind.status(),
+            retry.unwrap_or_default(),
+            body.len(),
+        )
+        .into_bytes()
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, _, title) = self.kind.row();
-        let body = ProblemBody {
-            r#type: self.kind.address(),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            formats: self.formats.as_deref(),
-        };
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (self.kind.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -319,8 +414,17 @@ impl From<QueryError> for Problem {
             QueryErrorKind::Forbidden => ProblemKind::Forbidden,
             QueryErrorKind::TooLarge => ProblemKind::TooLarge,
             QueryErrorKind::Timeout => ProblemKind::QueryTooExpensive,
-            QueryErrorKind::Busy => ProblemKind::Busy,
-            QueryErrorKind::OverShare => ProblemKind::OverShare,
+            QueryErrorKind::Busy => match error.shared_limit {
+                None => ProblemKind::Busy,
+                Some(SharedLimit::Memory) => ProblemKind::ServiceMemory,
+                Some(SharedLimit::TemporaryFiles) => ProblemKind::ServiceTemporaryFiles,
+                Some(SharedLimit::NewestRows) => ProblemKind::NewestRows,
+            },
+            QueryErrorKind::OverShare => match error.shared_limit {
+                Some(SharedLimit::Memory) => ProblemKind::ClientMemory,
+                Some(SharedLimit::TemporaryFiles) => ProblemKind::ClientTemporaryFiles,
+                Some(SharedLimit::NewestRows) | None => ProblemKind::OverShare,
+            },
             QueryErrorKind::SnapshotExpired => ProblemKind::SnapshotExpired,
             QueryErrorKind::Internal => ProblemKind::Internal,
         };

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::client::{AddressRange, Peer};
+use crate::problem::{Problem, ProblemKind};
 use crate::stall::StallLimit;
 
 #[cfg(test)]
@@ -62,9 +63,6 @@ impl Default for ServeLimits {
 /// Clients at a time that are told that they have too many connections; others just find theirs closed.
 const REFUSING_MAX: usize = 64;
 const REFUSING_TIME_MAX: Duration = Duration::from_secs(1);
-const REFUSAL: &[u8] =
-    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: 2\r\n\
-    Connection: close\r\nContent-Length: 40\r\n\r\nYou have too many connections open here\n";
 /// What hyper can work with.
 const HEADER_BYTES_MIN: usize = 8192;
 
@@ -129,8 +127,9 @@ pub async fn serve_behind(
                 if slot.is_none() && !is_proxy {
                     metrics::counter!("meetnet_http_connections_refused_total").increment(1);
                     if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+                        let refusal = refuse(stream, limits.connections_per_client_max);
                         connections.spawn(async move {
-                            let _ = tokio::time::timeout(REFUSING_TIME_MAX, refuse(stream)).await;
+                            let _ = tokio::time::timeout(REFUSING_TIME_MAX, refusal).await;
                             drop(place);
                         });
                     }
@@ -170,8 +169,13 @@ pub async fn serve_behind(
 }
 
 /// Tells a client that it has too many connections.
-async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(REFUSAL).await?;
+async fn refuse(mut stream: TcpStream, most: usize) -> io::Result<()> {
+    let detail = format!(
+        "{most} connections are open from your network, which is the most of one client (connections_per_client_max of \
+         [http]); close one of them"
+    );
+    let refusal = Problem::new(ProblemKind::Connections, detail).closing();
+    stream.write_all(&refusal).await?;
     stream.shutdown().await?;
     // Bytes that nobody has read would reset the connection, and the answer with it.
     let mut rest = [0; 1024];

@@ -395,12 +395,15 @@ impl Admission {
             // It may run one more: others are in its way, and it may not wait for them.
             return Err(match is_next {
                 true => busy("as many queries run as can, and none of yours may wait"),
-                false => over_share("wait already"),
+                false => over_share(queued_max, "wait already"),
             });
         }
         if state.waiting >= limits.queued_max {
             state.forget(&share);
-            return Err(busy("too many queries are waiting already"));
+            let waiting = state.waiting;
+            return Err(busy(&format!(
+                "as many queries as may ({waiting}) are waiting already"
+            )));
         }
         let (number, turn) = state.wait(&share, false);
         Ok(Entered::Waits(self.waiting(share, number), turn))
@@ -457,10 +460,13 @@ impl Admission {
     fn gave_up(&self, share: &Share) -> QueryError {
         let state = self.state();
         let of_share = state.shares.get(share);
-        if of_share.is_some_and(|share| share.running >= share.running_max) {
-            return over_share("run, and none of them ended in time");
+        if let Some(of_share) = of_share.filter(|share| share.running >= share.running_max) {
+            return over_share(of_share.running, "run, and none of them ended in time");
         }
-        busy("no running query ended in time")
+        let running = state.running;
+        busy(&format!(
+            "none of the {running} running queries ended in time"
+        ))
     }
 }
 
@@ -471,9 +477,12 @@ fn busy(why: &str) -> QueryError {
     )
 }
 
-fn over_share(why: &str) -> QueryError {
+fn over_share(queries: usize, why: &str) -> QueryError {
     QueryError::new(
         QueryErrorKind::OverShare,
-        format!("as many queries of yours as one client may have {why}; wait for one to end"),
+        format!(
+            "as many queries of yours as one client may have ({queries}) {why}; wait for one to end. The limits are \
+             client_running_max and client_queued_max of the service, or running_max and queued_max of your API key"
+        ),
     )
 }

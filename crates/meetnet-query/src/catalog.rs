@@ -28,6 +28,7 @@ use crate::as_of::check_settled;
 use crate::encode::type_name;
 use crate::options::{Dialect, SessionKind};
 use crate::postgres::catalog::{self, INFORMATION_SCHEMA, PG_CATALOG, information};
+use crate::postgres::layers::{self, LAYER_SUFFIX};
 use crate::table::MeetnetTable;
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::{NoticedFiles, WatchedReaderFactory};
@@ -88,12 +89,18 @@ impl SnapshotTables {
             .filter(|table| self.session == SessionKind::Private || table.declaration.is_public())
     }
 
-    /// Returns the visible tables' names: each dataset, then its history; the views of properties and functions last.
+    /// Returns the visible tables' names: each dataset, then its history, then for PostgreSQL's clients its layer, where it has
+    /// one; the views of properties and functions last.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let views = [PROPERTIES, FUNCTIONS].into_iter();
         let views = views.filter(|name| self.get(name).is_none());
         self.visible()
-            .flat_map(|(id, _)| [id.to_string(), format!("{id}{HISTORY_SUFFIX}")])
+            .flat_map(|(id, _)| {
+                let layer = format!("{id}{LAYER_SUFFIX}");
+                let layer = self.layered(&layer).is_some().then_some(layer);
+                let names = [id.to_string(), format!("{id}{HISTORY_SUFFIX}")];
+                names.into_iter().chain(layer)
+            })
             .chain(views.map(str::to_owned))
     }
 
@@ -119,6 +126,15 @@ impl SnapshotTables {
         Some((self.get(dataset)?, view(true)))
     }
 
+    /// Returns the table that a name means the layer of; None for other names. A dataset of that name hides it.
+    pub(crate) fn layered(&self, name: &str) -> Option<&Arc<TableSnapshot>> {
+        if self.dialect != Dialect::Postgres || self.get(name).is_some() {
+            return None;
+        }
+        let table = self.get(name.strip_suffix(LAYER_SUFFIX)?)?;
+        layers::has_layer(&table.declaration).then_some(table)
+    }
+
     /// Returns what is declared of a dataset or of the one that a history is of; None for other views.
     pub(crate) fn declaration_of(&self, name: &str) -> Option<&Arc<DatasetDeclaration>> {
         self.named(name).map(|(table, _)| &table.declaration)
@@ -128,7 +144,10 @@ impl SnapshotTables {
     pub(crate) fn schema_of(&self, name: &str) -> SchemaRef {
         match self.named(name) {
             Some((table, _)) => public_schema(&table.declaration),
-            None => schema_of(&self.listing(name).unwrap_or_else(functions)),
+            None => match self.layered(name) {
+                Some(table) => layers::schema(&table.declaration),
+                None => schema_of(&self.listing(name).unwrap_or_else(functions)),
+            },
         }
     }
 
@@ -232,6 +251,17 @@ impl SchemaProvider for Datasets {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = self.0.layered(name) {
+            let view = View {
+                as_of: self.0.as_of,
+                history: false,
+            };
+            if let Some(as_of) = view.as_of {
+                check_settled(table, as_of)?;
+            }
+            let rows = self.0.provider(table, view)?;
+            return layers::layer(&table.declaration, rows).map(Some);
+        }
         let Some((table, view)) = self.0.named(name) else {
             if name == PROPERTIES {
                 // No state of a table says whether an earlier answer still holds.
@@ -246,7 +276,9 @@ impl SchemaProvider for Datasets {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.named(name).is_some() || [FUNCTIONS, PROPERTIES].contains(&name)
+        self.0.named(name).is_some()
+            || self.0.layered(name).is_some()
+            || [FUNCTIONS, PROPERTIES].contains(&name)
     }
 }
 

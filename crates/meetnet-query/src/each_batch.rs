@@ -20,14 +20,16 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 /// What looks at a batch; an error ends the query.
-type Look = dyn Fn(&RecordBatch) -> Result<()> + Send + Sync;
+pub(crate) type Look = dyn Fn(&RecordBatch) -> Result<()> + Send + Sync;
+/// What begins to look at the batches of one partition.
+type Begin = dyn Fn(&TaskContext) -> Box<Look> + Send + Sync;
 
 /// Gives the batches of its input, each once it has been looked at.
 pub(crate) struct EachBatchExec {
     /// What plans show.
     name: &'static str,
     input: Arc<dyn ExecutionPlan>,
-    look: Arc<Look>,
+    begin: Arc<Begin>,
 }
 
 impl EachBatchExec {
@@ -36,10 +38,23 @@ impl EachBatchExec {
         input: Arc<dyn ExecutionPlan>,
         look: impl Fn(&RecordBatch) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
+        let look = Arc::new(look);
+        Self::each_partition(name, input, move |_| {
+            let look = Arc::clone(&look);
+            Box::new(move |batch: &RecordBatch| look(batch))
+        })
+    }
+
+    /// Begins anew for each partition, where the memory of the query is known. What `begin` returns goes with the stream.
+    pub(crate) fn each_partition(
+        name: &'static str,
+        input: Arc<dyn ExecutionPlan>,
+        begin: impl Fn(&TaskContext) -> Box<Look> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             name,
             input,
-            look: Arc::new(look),
+            begin: Arc::new(begin),
         }
     }
 
@@ -100,7 +115,7 @@ impl ExecutionPlan for EachBatchExec {
             Some(input) => Ok(Arc::new(Self {
                 name: self.name,
                 input,
-                look: Arc::clone(&self.look),
+                begin: Arc::clone(&self.begin),
             })),
             None => Ok(self),
         }
@@ -122,12 +137,12 @@ impl ExecutionPlan for EachBatchExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let rows_max = context.session_config().batch_size();
+        let look = (self.begin)(&context);
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
         // Nobody asks for the number of splits.
         let metrics = SplitMetrics::new(&ExecutionPlanMetricsSet::new(), partition);
         let input = BatchSplitStream::new(input, rows_max, metrics);
-        let look = Arc::clone(&self.look);
         let input = input.map(move |batch| {
             let batch = batch?;
             look(&batch)?;

@@ -58,6 +58,18 @@ impl QueryErrorKind {
     }
 }
 
+/// What several queries have together and that was all taken, other than places to run: the query is within its own limits, and
+/// the same can succeed later. Whose it is, the kind says: the client's (`OverShare`) or everybody's (`Busy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SharedLimit {
+    /// Memory of queries and of answers that are not read yet.
+    Memory,
+    /// Temporary files.
+    TemporaryFiles,
+    /// The newest row of each series, which is read once for everybody.
+    NewestRows,
+}
+
 /// What in a statement is wrong, for protocols that have a code for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatementFault {
@@ -82,6 +94,8 @@ pub struct QueryError {
     pub kind: QueryErrorKind,
     /// What is wrong with the statement, where that is more than the kind says.
     pub fault: Option<StatementFault>,
+    /// What was all taken, where it was not the places to run.
+    pub shared_limit: Option<SharedLimit>,
     /// For the client: what was wrong, where, what to do. Names no paths of this machine.
     pub message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -110,6 +124,7 @@ impl QueryError {
         Self {
             kind,
             fault: None,
+            shared_limit: None,
             message: message.into(),
             source: None,
             is_of_reading: false,
@@ -124,6 +139,12 @@ impl QueryError {
 
     fn with_fault(mut self, fault: StatementFault) -> Self {
         self.fault = Some(fault);
+        self
+    }
+
+    /// Says what was all taken.
+    pub(crate) fn with_shared_limit(mut self, limit: SharedLimit) -> Self {
+        self.shared_limit = Some(limit);
         self
     }
 
@@ -187,6 +208,7 @@ impl QueryError {
         Self {
             kind: classified.kind,
             fault: classified.fault,
+            shared_limit: classified.shared_limit,
             message: shortened(classified.message, MESSAGE_BYTES_MAX),
             is_of_reading: own_error(root).is_none() && is_of_reading(root),
             retry_after_s: None,
@@ -252,13 +274,17 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
         }
         DataFusionError::ResourcesExhausted(text) if text.contains(OF_CLIENT) => QueryError::new(
             OverShare,
-            "your queries, and answers of yours that are not read yet, together need more memory than one client may have; \
-             wait for one to end, or read on",
-        ),
+            "your queries, and answers of yours that are not read yet, together need more memory than one client may have \
+             (client_memory_bytes_max of the service, or memory_total_bytes_max of your API key); wait for one to end, or \
+             read on",
+        )
+        .with_shared_limit(SharedLimit::Memory),
         DataFusionError::ResourcesExhausted(text) if text.contains(ALL_QUERIES) => QueryError::new(
             Busy,
-            "all running queries together need more memory than there is for them; try again later",
-        ),
+            "all running queries together need more memory than there is for them (memory_total_bytes_max of the service); \
+             try again later",
+        )
+        .with_shared_limit(SharedLimit::Memory),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(
             TooLarge,
             format!(

@@ -16,19 +16,24 @@ pub(crate) mod catalog;
 mod copy;
 mod emptiness;
 mod functions;
+mod geometry;
+pub(crate) mod layers;
 pub(crate) mod rewrite;
 mod search_path;
 mod settings;
 mod statements;
 pub(crate) mod syntax;
+mod time_format;
 mod types;
 
 pub(crate) use aliases::beside_stars;
 pub use arrays::array_elements;
 pub use copy::{CopyArgument, CopyOut, copy_out};
+pub use geometry::ewkb;
+pub(crate) use geometry::register as register_geometry;
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
-pub(crate) use types::JSON_EXTENSION;
+pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use datafusion::execution::memory_pool::{
 };
 
 use crate::client::{Client, Share};
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::memory::ALL_QUERIES;
 use crate::options::QueryOptions;
 
@@ -160,10 +160,12 @@ impl ClientRoom {
                 QueryErrorKind::OverShare,
                 format!(
                     "your queries together need more than {} MiB of temporary files, which is the most that one client \
-                     may have; wait for one to end",
+                     may have (client_spill_bytes_max of the service, or spill_bytes_max of your API key); wait for one to \
+                     end",
                     self.spill_bytes_max >> 20
                 ),
-            ));
+            )
+            .with_shared_limit(SharedLimit::TemporaryFiles));
         }
         Ok(())
     }

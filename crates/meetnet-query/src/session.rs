@@ -18,6 +18,7 @@ use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::postgres::register_geometry;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
@@ -57,6 +58,7 @@ impl Sessions {
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        register_geometry(&mut state)?;
         Ok(Self {
             template: state,
             shared,

@@ -22,7 +22,7 @@ use datafusion::execution::spill_file::{SpillFile, SpillWriter, TempFileFactory}
 use futures::Stream;
 use tracing::{info, warn};
 
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::room::ClientRoom;
 
 #[cfg(test)]
@@ -188,11 +188,11 @@ impl Count {
         }
         of_client.map_err(io::Error::other)?;
         if self.disk.used_disk_space() + bytes > self.disk.max_temp_directory_size() {
-            let message = "all running queries together need more temporary files than there is room for; try again later";
-            return Err(io::Error::other(QueryError::new(
-                QueryErrorKind::Busy,
-                message,
-            )));
+            let message = "all running queries together need more temporary files than there is room for (spill_bytes_max of \
+                           the service); try again later";
+            let error = QueryError::new(QueryErrorKind::Busy, message);
+            let error = error.with_shared_limit(SharedLimit::TemporaryFiles);
+            return Err(io::Error::other(error));
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! a thousand values of each.
 //!
 //! An aggregate may have gathered a list of many megabytes, which is within the memory of its query. Repeated for a batch of
-//! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before.
+//! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before, and what the batches of such a node
+//! may take is charged to the memory of its query ([`batch_room`]).
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,19 +15,29 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
+};
 
 use crate::each_batch::EachBatchExec;
 use crate::functions::sizes::{array_bytes, length_at, longest_value, wide_bytes};
 
+mod batch_room;
+#[cfg(test)]
+mod tests;
+
+use batch_room::{BatchRoom, NodeRoom, Side};
+
 /// Bytes that `unnest` may make of one row.
 const UNNESTED_BYTES_MAX: u64 = 64 << 20;
-/// Elements of a row up to which it is not looked at: with other columns of any size that a statement can make they are
-/// no more than a batch.
-const ELEMENTS_FREE: u64 = 8_192;
-/// Bytes of the texts and lists of one row that may be repeated: more than any outline of a place has, and no gigabytes in
-/// a batch, however many columns there are.
+/// Bytes up to which it is not looked row by row what `unnest` makes.
+const UNNESTED_BYTES_FREE: u64 = 8 << 20;
+/// Bytes of the texts and lists of one row that may be repeated: more than any outline of a place has.
 const REPEATED_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of the texts and lists of a whole batch up to which its rows are not told apart.
+const BATCH_BYTES_FREE: u64 = 1 << 10;
+/// Rows of a batch where a join has lists: in one of 8,192 a list of 20 KiB beside each row would be 160 MiB.
+const LIST_ROWS_MAX: usize = 1_024;
 
 /// Calls in a step of a plan up to which its rows are not looked at.
 const CALLS_FREE: usize = 16;
@@ -38,8 +49,10 @@ const COMPUTED_BYTES_MAX: u64 = 512 << 20;
 enum Use {
     /// The columns at these positions are unnested.
     Unnested(Arc<[usize]>),
-    /// All of them are repeated.
-    Repeated,
+    /// Those of both sides are repeated by a join.
+    Joined,
+    /// Their one value is repeated for every row that uses it.
+    Subquery,
     /// So many calls are made of each.
     Computed(usize),
 }
@@ -51,9 +64,9 @@ enum Use {
 pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     // The first input of a subquery's node is what uses its value.
     let (of_rows, first) = if node.name().contains("Join") {
-        (Use::Repeated, 0)
+        (Use::Joined, 0)
     } else if node.name() == "ScalarSubqueryExec" {
-        (Use::Repeated, 1)
+        (Use::Subquery, 1)
     } else if let Some(lists) = unnested(node.as_ref()) {
         (Use::Unnested(lists), 0)
     } else {
@@ -63,15 +76,24 @@ pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dy
         }
         (Use::Computed(calls), 0)
     };
+    let room = Arc::new(NodeRoom::new(node.output_partitioning().partition_count()));
     let children = node.children().into_iter().enumerate();
     let children = children.map(|(position, child)| -> Arc<dyn ExecutionPlan> {
         let input = Arc::clone(child);
         if position < first {
             return input;
         }
-        let of_rows = of_rows.clone();
-        let look = move |batch: &RecordBatch| of_rows.check(batch);
-        Arc::new(EachBatchExec::new("WideRowsExec", input, look))
+        let (of_rows, room) = (of_rows.clone(), Arc::clone(&room));
+        let side = Side::of_child(position);
+        let looked_at = EachBatchExec::each_partition("WideRowsExec", input, move |context| {
+            let of_rows = of_rows.clone();
+            let room = match of_rows {
+                Use::Joined | Use::Subquery => room.of_all_partitions(context),
+                Use::Unnested(_) | Use::Computed(_) => Arc::new(BatchRoom::new(context, 1)),
+            };
+            Box::new(move |batch: &RecordBatch| of_rows.check(batch, side, &room))
+        });
+        Arc::new(looked_at)
     });
     let children = children.collect();
     let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -99,40 +121,81 @@ fn calls(node: &dyn ExecutionPlan) -> Result<usize> {
 }
 
 impl Use {
-    /// Refuses rows of which too much would be made.
-    fn check(&self, batch: &RecordBatch) -> Result<()> {
+    /// Refuses rows of which too much would be made, and charges what is made of the others.
+    fn check(&self, batch: &RecordBatch, side: Side, room: &BatchRoom) -> Result<()> {
         match self {
-            Self::Unnested(lists) => check_unnested(batch, lists),
-            Self::Repeated => check_repeated(batch),
-            Self::Computed(calls) => check_computed(batch, *calls),
+            Self::Unnested(lists) => {
+                let unnested = unnested_bytes(batch, lists, room.batch_rows())?;
+                room.hold(unnested, "`unnest` makes")
+            }
+            Self::Joined => room.join(side, batch.num_rows(), repeated_bytes(batch)?),
+            Self::Subquery => room.repeat(repeated_bytes(batch)?),
+            Self::Computed(calls) => room.hold(computed_bytes(batch, *calls)?, "many calls make"),
         }
     }
 }
 
-fn check_unnested(batch: &RecordBatch, lists: &[usize]) -> Result<()> {
-    for position in lists {
-        let list = ColumnarValue::Array(Arc::clone(batch.column(*position)));
-        for row in 0..batch.num_rows() {
-            let elements = length_at(&list, row);
-            if elements <= ELEMENTS_FREE {
-                continue;
-            }
-            let others = batch.columns().iter().enumerate();
-            let others = others.filter(|(other, _)| !lists.contains(other));
-            let bytes: u64 = others.map(|(_, column)| row_bytes(column, row)).sum();
-            if elements.saturating_mul(bytes) > UNNESTED_BYTES_MAX {
-                return Err(DataFusionError::ResourcesExhausted(format!(
-                    "`unnest` would make more than {} MiB of one row; take fewer columns beside it",
-                    UNNESTED_BYTES_MAX >> 20
-                )));
-            }
-        }
-    }
-    Ok(())
+/// Returns how many rows a batch of a plan may have, of `rows` that one has otherwise.
+///
+/// # Errors
+/// Where the plan cannot be walked through.
+pub(crate) fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<usize> {
+    let joins_lists = plan.exists(|node| {
+        let is_list = |child: &&Arc<dyn ExecutionPlan>| {
+            let schema = child.schema();
+            let mut fields = schema.fields().iter();
+            fields.any(|field| field.data_type().is_nested())
+        };
+        Ok(node.name().contains("Join") && node.children().iter().any(is_list))
+    })?;
+    Ok(if joins_lists {
+        rows.min(LIST_ROWS_MAX)
+    } else {
+        rows
+    })
 }
 
-fn check_repeated(batch: &RecordBatch) -> Result<()> {
-    let (mut texts_bytes, mut lists) = (0, Vec::new());
+/// Returns how many bytes `unnest` makes of a batch at a time: of a row that has more elements than a batch has rows, else of
+/// as many rows as are a batch.
+fn unnested_bytes(batch: &RecordBatch, lists: &[usize], batch_rows: u64) -> Result<u64> {
+    let others = batch.columns().iter().enumerate();
+    let others = others.filter(|(position, _)| !lists.contains(position));
+    let others: Vec<&ArrayRef> = others.map(|(_, column)| column).collect();
+    let widest = |column: &&ArrayRef| longest_value(&ColumnarValue::Array(Arc::clone(column)));
+    let widest: u64 = others.iter().map(widest).sum();
+    let lists = lists.iter().map(|list| batch.column(*list));
+    let lists = lists.map(|list| ColumnarValue::Array(Arc::clone(list)));
+    let lists: Vec<ColumnarValue> = lists.collect();
+    let elements = |row: usize| lists.iter().map(|list| length_at(list, row)).max();
+    let elements: Vec<u64> = (0..batch.num_rows())
+        .map(|row| elements(row).unwrap_or(0))
+        .collect();
+    let most = elements.iter().max().copied().unwrap_or(0);
+    // Most are small, even if the longest list stood beside the longest texts.
+    let no_more = most.max(batch_rows).saturating_mul(widest);
+    if no_more <= UNNESTED_BYTES_FREE {
+        return Ok(no_more);
+    }
+    let (mut all, mut of_row_max, mut row_bytes_max) = (0_u64, 0_u64, 0_u64);
+    for (row, elements) in elements.into_iter().enumerate() {
+        let bytes: u64 = others.iter().map(|column| row_bytes(column, row)).sum();
+        let of_row = elements.saturating_mul(bytes);
+        if of_row > UNNESTED_BYTES_MAX {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "`unnest` would make more than {} MiB of one row; take fewer columns beside it",
+                UNNESTED_BYTES_MAX >> 20
+            )));
+        }
+        all = all.saturating_add(of_row);
+        of_row_max = of_row_max.max(of_row);
+        row_bytes_max = row_bytes_max.max(bytes);
+    }
+    Ok(all.min(of_row_max.saturating_add(batch_rows.saturating_mul(row_bytes_max))))
+}
+
+/// Returns the most bytes that one row of a batch may have where it is repeated.
+fn repeated_bytes(batch: &RecordBatch) -> Result<u64> {
+    let (mut numbers_bytes, mut texts_bytes, mut lists) = (0, 0, Vec::new());
     for column in batch.columns() {
         match column.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
@@ -141,7 +204,7 @@ fn check_repeated(batch: &RecordBatch) -> Result<()> {
             data_type if data_type.is_nested() || matches!(data_type, DataType::Binary) => {
                 lists.push(column);
             }
-            _ => {}
+            data_type => numbers_bytes += data_type.primitive_width().unwrap_or(1) as u64,
         }
     }
     // Most are small all together.
@@ -150,30 +213,33 @@ fn check_repeated(batch: &RecordBatch) -> Result<()> {
         .copied()
         .map(|list| array_bytes(list.as_ref()))
         .sum();
-    if texts_bytes + lists_bytes <= REPEATED_BYTES_MAX {
-        return Ok(());
-    }
-    let of_row =
-        |row: usize| texts_bytes + lists.iter().map(|list| row_bytes(list, row)).sum::<u64>();
-    if (0..batch.num_rows()).any(|row| of_row(row) > REPEATED_BYTES_MAX) {
+    let wide = if lists.is_empty() || texts_bytes + lists_bytes <= BATCH_BYTES_FREE {
+        texts_bytes + lists_bytes
+    } else {
+        let of_row = |row: usize| lists.iter().map(|list| row_bytes(list, row)).sum::<u64>();
+        texts_bytes + (0..batch.num_rows()).map(of_row).max().unwrap_or(0)
+    };
+    if wide > REPEATED_BYTES_MAX {
         return Err(DataFusionError::ResourcesExhausted(format!(
             "lists and texts of more than {} KiB would be repeated for many rows; do without them in a join or subquery",
             REPEATED_BYTES_MAX >> 10
         )));
     }
-    Ok(())
+    Ok(wide + numbers_bytes)
 }
 
-fn check_computed(batch: &RecordBatch, calls: usize) -> Result<()> {
+/// Returns how many bytes calls make of a batch, if each makes as much as there is of texts and lists.
+fn computed_bytes(batch: &RecordBatch, calls: usize) -> Result<u64> {
     let bytes = wide_bytes(batch);
-    if bytes.saturating_mul(calls as u64) > COMPUTED_BYTES_MAX {
+    let computed = bytes.saturating_mul(calls as u64);
+    if computed > COMPUTED_BYTES_MAX {
         return Err(DataFusionError::ResourcesExhausted(format!(
             "{calls} calls and operators would each be computed of texts and lists of {} MiB; use fewer of them in one step, \
              or shorter values",
             bytes >> 20
         )));
     }
-    Ok(())
+    Ok(computed)
 }
 
 fn row_bytes(column: &ArrayRef, row: usize) -> u64 {

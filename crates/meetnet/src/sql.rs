@@ -32,6 +32,7 @@ use crate::failure::Failure;
 mod access;
 mod command;
 mod complete;
+mod edit;
 mod history;
 mod interactive;
 mod parameters;

@@ -148,8 +148,16 @@ async fn misjudged_over_http(target: &Target, section: &Section) -> Vec<String> 
                 loop {
                     let started = Instant::now();
                     let (kind, text) = over_http(client.clone(), http, sql.clone()).await;
-                    // The others of its client had not ended in five seconds: asked again, as it is told to.
-                    if kind != "over_share" || started > deadline {
+                    // The others of its client had not ended in five seconds, or have what it needs: asked again, as it is
+                    // told to.
+                    let is_later = [
+                        "over_share",
+                        "client_memory",
+                        "client_temporary_files",
+                        "service_memory",
+                    ]
+                    .contains(&kind.as_str());
+                    if !is_later || started > deadline {
                         return (sql, kind, text, started.elapsed());
                     }
                 }

@@ -107,6 +107,14 @@ async fn psql_looks_around_and_asks() {
         ),
         ("SELECT localtimestamp > '2026-01-01'", &[" t\n"]),
         (
+            "SELECT f_table_name, srid, type FROM geometry_columns",
+            &["f_table_name"],
+        ),
+        (
+            "SELECT st_asbinary(geom, 'NDR') FROM stations_layer WHERE geom && st_makeenvelope(4, 50, 5, 51, 4326)",
+            &["st_asbinary"],
+        ),
+        (
             "SELECT count(*) > 500 FROM pg_get_keywords() WHERE catcode <> 'R'",
             &[" t\n"],
         ),

@@ -29,6 +29,29 @@ fn written(array: ArrayRef, format: Format) -> Option<Vec<u8>> {
 }
 
 #[test]
+fn geometries_come_with_their_reference_system() {
+    // POINT(1 2)
+    let mut point = vec![1, 1, 0, 0, 0];
+    point.extend_from_slice(&1_f64.to_le_bytes());
+    point.extend_from_slice(&2_f64.to_le_bytes());
+    let array: ArrayRef = Arc::new(BinaryArray::from_vec(vec![point.as_slice()]));
+    let geometry = PgType::of(PgScalar::Geometry);
+    let written = |format| {
+        let column = Column::new(&array, geometry, format).expect("a column");
+        let mut out = BytesMut::new();
+        column.write(0, &mut out);
+        out[4..].to_vec()
+    };
+    let hex = "0101000020E6100000000000000000F03F0000000000000040";
+    assert_eq!(written(Format::Text), hex.as_bytes());
+    let pairs = (0..hex.len()).step_by(2);
+    let bytes: Vec<u8> = pairs
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("digits"))
+        .collect();
+    assert_eq!(written(Format::Binary), bytes);
+}
+
+#[test]
 fn every_type_has_a_text() {
     let check = |array: ArrayRef, expected: &str| {
         let found = written(array, Format::Text).expect("a value");

@@ -55,6 +55,13 @@ pub(super) fn hex(out: &mut BytesMut, bytes: &[u8]) {
     let _ = write!(out, "\\x{}", Hex(bytes));
 }
 
+/// Appends bytes as PostGIS writes geometries: in large letters, with nothing before them.
+pub(super) fn bare_hex(out: &mut BytesMut, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(out, "{byte:02X}");
+    }
+}
+
 /// Appends an element of an array, in quotes where it could be read as something else.
 pub(super) fn quoted(out: &mut BytesMut, element: &[u8]) {
     let is_plain = !element.is_empty()

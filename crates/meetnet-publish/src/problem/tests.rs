@@ -51,6 +51,44 @@ fn query_errors_keep_their_message_and_get_a_status() {
 }
 
 #[test]
+fn what_is_all_taken_has_a_type_of_its_own() {
+    fn check(kind: QueryErrorKind, limit: Option<SharedLimit>, status: u16, address: &str) {
+        let mut error = QueryError::new(kind, "text");
+        error.shared_limit = limit;
+        let problem = Problem::from(error);
+        assert_eq!(problem.kind().address(), address, "{kind:?} {limit:?}");
+        let response = problem.into_response();
+        assert_eq!(response.status().as_u16(), status, "{address}");
+        assert_eq!(response.headers()[RETRY_AFTER], "2", "{address}");
+    }
+    use QueryErrorKind::{Busy, OverShare};
+    use SharedLimit::{Memory, NewestRows, TemporaryFiles};
+    check(OverShare, None, 429, "/problems/over-share");
+    check(OverShare, Some(Memory), 429, "/problems/client-memory");
+    check(
+        OverShare,
+        Some(TemporaryFiles),
+        429,
+        "/problems/client-temporary-files",
+    );
+    check(Busy, None, 503, "/problems/busy");
+    check(Busy, Some(Memory), 503, "/problems/service-memory");
+    check(
+        Busy,
+        Some(TemporaryFiles),
+        503,
+        "/problems/service-temporary-files",
+    );
+    check(Busy, Some(NewestRows), 503, "/problems/newest-rows");
+    // No two say the same to people.
+    let titles: std::collections::BTreeSet<&str> = ProblemKind::ALL
+        .map(ProblemKind::title)
+        .into_iter()
+        .collect();
+    assert_eq!(titles.len(), ProblemKind::ALL.len());
+}
+
+#[test]
 fn an_error_that_knows_when_to_come_again_says_so() {
     let error = QueryError::new(QueryErrorKind::Busy, "text").with_retry_after(160);
     let response = Problem::from(error).into_response();

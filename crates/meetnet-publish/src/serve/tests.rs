@@ -150,10 +150,13 @@ async fn a_client_with_too_many_connections_is_told_so() {
     let (first, _second) = (open().await, open().await);
     let refused = exchange(address, REQUEST).await;
     assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
-    assert!(
-        refused.ends_with("too many connections open here\n"),
-        "{refused}"
-    );
+    assert!(refused.contains("\r\nRetry-After: 2\r\n"), "{refused}");
+    let (_, body) = refused.split_once("\r\n\r\n").expect("a head and a body");
+    let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(problem["type"], "/problems/connections", "{refused}");
+    assert_eq!(problem["title"], "You have too many connections open here");
+    let detail = problem["detail"].as_str().expect("a text");
+    assert!(detail.contains("2 connections"), "{detail}");
     drop(first);
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
     while !exchange(address, REQUEST).await.ends_with("hello") {

@@ -239,6 +239,9 @@ impl ScalarUDFImpl for Bounded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
+        if self.growth == Growth::Format {
+            check_format(&args.args)?;
+        }
         let (bytes_max, rows) = most(&args);
         if estimate(self.growth, &args.args, rows) > bytes_max {
             return Err(too_much(self.inner.name(), bytes_max));
@@ -257,6 +260,22 @@ impl ScalarUDFImpl for Bounded {
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
     }
+}
+
+/// Refuses a format that formats nothing: whoever writes `YYYY-MM-DD` would have that in every row.
+fn check_format(args: &[ColumnarValue]) -> Result<()> {
+    let [value, ColumnarValue::Scalar(format)] = args else {
+        return Ok(());
+    };
+    let format = format.try_as_str().flatten().unwrap_or("");
+    let formats_nothing =
+        !format.contains('%') && format.contains(|letter: char| letter.is_ascii_alphabetic());
+    if formats_nothing && !matches!(value.data_type(), DataType::Duration(_)) {
+        return Err(DataFusionError::Execution(
+            "`to_char` takes a format with %, such as '%Y-%m-%d %H:%M'".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Upper bound, in bytes, of what a call makes.

@@ -12,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 use tracing::warn;
 
 use super::Kept;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +72,7 @@ impl LatestCache {
                         "the newest rows of `{dataset}` are being read for somebody else; try again later"
                     ),
                 )
+                .with_shared_limit(SharedLimit::NewestRows)
             })
     }
 }
@@ -140,6 +141,7 @@ impl Failed {
                 "the newest rows of `{dataset}` could not be read: {why}; they are read again in {seconds} s at the earliest"
             ),
         )
+        .with_shared_limit(SharedLimit::NewestRows)
         .with_retry_after(seconds)
     }
 }

@@ -8,6 +8,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
+use super::geometry::SRID;
+use super::layers;
 use super::settings::SETTINGS;
 use super::types::PgType;
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, constant, in_memory, texts};
@@ -50,7 +52,8 @@ const FIRST_OID: i64 = 16_384;
 const OIDS: i64 = 1 << 30;
 
 /// Tables of `pg_catalog` that have rows.
-const FILLED: [&str; 13] = [
+const FILLED: [&str; 15] = [
+    "geometry_columns",
     "pg_am",
     "pg_attribute",
     "pg_class",
@@ -64,6 +67,7 @@ const FILLED: [&str; 13] = [
     "pg_type",
     "pg_user",
     "pg_views",
+    "spatial_ref_sys",
 ];
 
 /// A dataset, a history or another view.
@@ -143,6 +147,14 @@ pub(crate) fn pg_catalog_table(
             ("usebypassrls", Bool(false)),
         ]),
         "pg_views" => pg_views(tables),
+        "geometry_columns" => geometry_columns(tables),
+        "spatial_ref_sys" => one_row(&[
+            ("srid", Int(SRID as i64)),
+            ("auth_name", Text("EPSG")),
+            ("auth_srid", Int(SRID as i64)),
+            ("srtext", Text(WGS84_WKT)),
+            ("proj4text", Text("+proj=longlat +datum=WGS84 +no_defs")),
+        ]),
         name => match empty::table(&EMPTY, name) {
             Some(columns) => columns,
             None => return Ok(None),
@@ -192,6 +204,43 @@ fn bools(values: Vec<bool>) -> ArrayRef {
 
 fn strings(values: impl IntoIterator<Item = String>) -> ArrayRef {
     texts(values.into_iter().map(Some))
+}
+
+/// WGS 84 as PROJ and PostGIS write it.
+const WGS84_WKT: &str = "GEOGCS[\"WGS 84\",DATUM[\"WGS_1984\",SPHEROID[\"WGS 84\",6378137,298.257223563]],\
+                         PRIMEM[\"Greenwich\",0],UNIT[\"degree\",0.0174532925199433],AUTHORITY[\"EPSG\",\"4326\"]]";
+
+/// The layers, where clients of PostGIS look for them.
+fn geometry_columns(tables: &SnapshotTables) -> NamedColumns {
+    let layers: Vec<(String, &'static str)> = tables
+        .names()
+        .filter_map(|name| {
+            let table = tables.layered(&name)?;
+            let kind = layers::geometry_kind(&table.declaration);
+            Some((name, kind))
+        })
+        .collect();
+    let mut columns = vec![
+        (
+            "f_table_name",
+            strings(layers.iter().map(|(name, _)| name.clone())),
+        ),
+        (
+            "type",
+            strings(layers.iter().map(|(_, kind)| (*kind).to_owned())),
+        ),
+    ];
+    columns.extend(same(
+        layers.len(),
+        &[
+            ("f_table_catalog", Text(DATABASE)),
+            ("f_table_schema", Text(SCHEMA)),
+            ("f_geometry_column", Text(layers::GEOMETRY)),
+            ("coord_dimension", Int(2)),
+            ("srid", Int(SRID as i64)),
+        ],
+    ));
+    columns
 }
 
 fn pg_namespace() -> NamedColumns {
@@ -300,7 +349,7 @@ fn all_columns(tables: &SnapshotTables) -> Vec<Column> {
                 name: field.name().clone(),
                 is_nullable: field.is_nullable(),
                 unit: field.metadata().get(UNIT_KEY).cloned(),
-                pg_type: PgType::of_arrow(field.data_type()),
+                pg_type: PgType::of_field(field),
             });
         }
     }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::catalog::{DATABASE, Description, OWNER, PG_CLASS_OID, Relation};
+use super::geometry::SRID;
 use super::settings::{SETTINGS, setting};
 use super::types::PgType;
 use crate::catalog::SCHEMA;
@@ -16,7 +17,7 @@ use crate::catalog::SCHEMA;
 const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
-const UNKNOWN: [&str; 16] = [
+const UNKNOWN: [&str; 19] = [
     "inet_client_addr",
     "inet_server_addr",
     "inet_server_port",
@@ -32,7 +33,10 @@ const UNKNOWN: [&str; 16] = [
     "pg_get_viewdef",
     "pg_postmaster_start_time",
     "pg_tablespace_location",
+    "postgis_geos_version",
+    "postgis_proj_version",
     "shobj_description",
+    "st_estimatedextent",
 ];
 const SIZES: [&str; 7] = [
     "pg_backend_pid",
@@ -101,13 +105,34 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
-        // No type is added to those that have a number; drivers ask for hstore and PostGIS.
+        // No type is added to those that have a number; drivers ask for hstore and PostGIS to register what they read.
         "to_regtype" => number_or_null(None),
         "array_lower" => number(1),
         "version" => text(&format!(
             "PostgreSQL {} (meetnet)",
             setting("server_version").unwrap_or_default()
         )),
+        // Above 2.0 its functions have the names that are here, and are asked for no others.
+        "postgis_version" => text("3.0 USE_GEOS=0 USE_PROJ=0 USE_STATS=0"),
+        "postgis_lib_version" => text("3.0.0"),
+        // QGIS asks for the bytes in an order; that of WKB here is the one that it asks for.
+        "st_asbinary" => match arguments.get(1).copied().and_then(literal) {
+            Some(order) if order.eq_ignore_ascii_case("ndr") => {
+                call("st_asbinary", vec![first?.clone()])
+            }
+            _ => return None,
+        },
+        "st_asewkt" => joined([
+            text(&format!("SRID={SRID};")),
+            call("st_astext", vec![first?.clone()]),
+        ])?,
+        "st_srid" => of_geometry(first?, i64::from(SRID)),
+        "st_zmflag" => of_geometry(first?, 0),
+        "st_coorddim" | "st_ndims" => of_geometry(first?, 2),
+        "st_extent" => extent(first?)?,
+        "st_intersects" => meeting("wkb_meets", first?, arguments.get(1)?)?,
+        // What QGIS writes to see a list or a boolean as text.
+        "array_out" | "boolout" => cast(first?.clone(), DataType::Text),
         name if UNKNOWN.contains(&name) => null(),
         name if SIZES.contains(&name) => number(0),
         name if VISIBLE.contains(&name) => boolean(true),
@@ -117,6 +142,71 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         _ => return None,
     };
     Some(found)
+}
+
+/// Returns a number that every geometry has, as far as there is one.
+fn of_geometry(geometry: &Expr, value: i64) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: Expr::IsNotNull(Box::new(geometry.clone())),
+            result: number(value),
+        }],
+        else_result: None,
+    }
+}
+
+/// Returns texts, one behind the other: nothing where one of them is.
+fn joined(texts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
+    let join = |before, text| binary(before, BinaryOperator::StringConcat, text);
+    texts.into_iter().reduce(join)
+}
+
+/// Returns the box around all geometries of a group, as PostGIS writes it.
+fn extent(geometry: &Expr) -> Option<Expr> {
+    let edge = |aggregate: &str, edge: &str| {
+        let edge = call(edge, vec![geometry.clone()]);
+        cast(call(aggregate, vec![edge]), DataType::Text)
+    };
+    joined([
+        text("BOX("),
+        edge("min", "st_xmin"),
+        text(" "),
+        edge("min", "st_ymin"),
+        text(","),
+        edge("max", "st_xmax"),
+        text(" "),
+        edge("max", "st_ymax"),
+        text(")"),
+    ])
+}
+
+/// Returns the call that says whether a geometry and a box of `st_makeenvelope` meet; None where neither is such a box.
+pub(super) fn meeting(function: &str, left: &Expr, right: &Expr) -> Option<Expr> {
+    let (geometry, edges) = match (envelope(left), envelope(right)) {
+        (None, Some(edges)) => (left, edges),
+        (Some(edges), None) => (right, edges),
+        _ => return None,
+    };
+    let arguments = [geometry.clone()].into_iter().chain(edges);
+    Some(call(function, arguments.collect()))
+}
+
+/// Returns west, south, east and north of a box.
+fn envelope(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Nested(expr) => envelope(expr),
+        Expr::Function(function) if own_name(&function.name)? == "st_makeenvelope" => {
+            let edges: Vec<Expr> = arguments(function).into_iter().cloned().collect();
+            match edges.len() {
+                4 | 5 => Some(edges.into_iter().take(4).collect()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn now(data_type: DataType) -> Expr {
@@ -169,7 +259,19 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     }
 }
 
-fn arguments(function: &Function) -> Vec<&Expr> {
+/// Returns the second of two arguments.
+pub(super) fn second_of_two(function: &mut Function) -> Option<&mut Expr> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    match list.args.as_mut_slice() {
+        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Some(expr),
+        _ => None,
+    }
+}
+
+/// Returns the arguments that are expressions.
+pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else {
         return Vec::new();
     };

@@ -9,6 +9,9 @@
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
+//! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
+//! | `to_char(time, 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')` |
+//! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
@@ -28,12 +31,13 @@ use super::arrays::array_elements;
 use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
-    array, boolean, call, case, cast, described, literal, nothing, null, null_texts,
-    number_or_null, oid, oid_of_parameter, own_name, replaced, text,
+    arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
+    null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
 };
 use super::search_path::is_search_path;
+use super::time_format::format_of;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::planning::ShownNames;
 
 /// A statement that DataFusion can plan.
@@ -249,9 +253,28 @@ impl VisitorMut for Rewriter<'_> {
 
 impl Rewriter<'_> {
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
+        // An instant by the clocks of a zone is what they show there. DataFusion's is the instant still.
+        if let Expr::AtTimeZone { timestamp, .. } = &*expr
+            && !is_naive(timestamp)
+        {
+            return Some(call("to_local_time", vec![expr.clone()]));
+        }
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
+                if name == "to_char"
+                    && let Some(template) = second_of_two(function)
+                    && let Some(written) = literal(template)
+                {
+                    match format_of(written) {
+                        Ok(format) => *template = text(&format),
+                        Err(message) => {
+                            let fault = StatementFault::Unsupported;
+                            self.refused = Some(QueryError::of_statement(fault, message));
+                        }
+                    }
+                    return None;
+                }
                 if let Some(other) = replaced(&name, function, &self.relations) {
                     return Some(other);
                 }
@@ -277,6 +300,11 @@ impl Rewriter<'_> {
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
             Expr::BinaryOp { left, op, right } => {
+                if *op == BinaryOperator::PGOverlap
+                    && let Some(met) = meeting("wkb_bounds_meet", left, right)
+                {
+                    return Some(met);
+                }
                 if names_function(left)
                     && let Expr::Value(value) = &**right
                     && let ast::Value::Number(number, _) = &value.value
@@ -372,6 +400,26 @@ impl Rewriter<'_> {
         }
         let of = ArrayElemTypeDef::SquareBracket(element.clone(), None);
         Some(cast(array, DataType::Array(of)))
+    }
+}
+
+/// Returns true for what is a time without a zone, as far as it is written.
+fn is_naive(expr: &Expr) -> bool {
+    let is_naive_type = |data_type: &DataType| {
+        use ast::TimezoneInfo::{None, WithoutTimeZone};
+        matches!(data_type, DataType::Timestamp(_, None | WithoutTimeZone))
+    };
+    match expr {
+        Expr::Nested(expr) => is_naive(expr),
+        Expr::Cast { data_type, .. } => is_naive_type(data_type),
+        Expr::TypedString(typed) => is_naive_type(&typed.data_type),
+        Expr::BinaryOp { left, right, .. } => is_naive(left) || is_naive(right),
+        Expr::Function(function) => match last_part(&function.name).as_str() {
+            "to_local_time" => true,
+            "date_trunc" | "date_bin" => arguments(function).into_iter().any(is_naive),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ mod clients;
 mod copiers;
 mod dbeaver;
 mod psql;
+mod qgis;
 
 fn request(sql: &str) -> QueryRequest {
     QueryRequest {
@@ -59,6 +60,57 @@ async fn check(database: &Database, sql: &str, expected: &[&str]) {
     let found = table(database, request(sql)).await;
     let found: Vec<String> = found.iter().map(|row| row.join("|")).collect();
     assert_eq!(found, expected, "{sql}");
+}
+
+/// What analysts write as a matter of course, and would be answered otherwise without an error.
+#[tokio::test]
+async fn times_are_shown_as_postgresql_shows_them() {
+    let database = Database::new();
+    for (sql, expected) in [
+        (
+            "SELECT to_char(time, 'YYYY-MM-DD HH24:MI') FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["to_char", "2026-01-01 00:00"][..],
+        ),
+        (
+            "SELECT to_char(time AT TIME ZONE 'Europe/Brussels', 'HH24:MI') AS local FROM counts \
+             WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["local", "01:00"],
+        ),
+        // What the clocks show has no zone.
+        (
+            "SELECT (time AT TIME ZONE 'Europe/Brussels')::text FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["timezone", "2026-01-01T01:00:00"],
+        ),
+        // A day by the clocks, as the instant at which it begins: 23 hours of its rows are there.
+        (
+            "SELECT count(*) FROM counts WHERE segment_id = 1 AND \
+             date_trunc('day', time AT TIME ZONE 'Europe/Brussels') AT TIME ZONE 'Europe/Brussels' = '2025-12-31T23:00:00Z'",
+            &["count", "23"],
+        ),
+        (
+            "SELECT extract(hour FROM '2026-07-01 12:00'::timestamp AT TIME ZONE 'Europe/Brussels' AT TIME ZONE 'UTC') AS h",
+            &["h", "10"],
+        ),
+    ] {
+        check(&database, sql, expected).await;
+    }
+    for (sql, why) in [
+        ("SELECT to_char(time, 'WW') FROM counts", "no pattern `WW`"),
+        ("SELECT to_char(time, place) FROM counts", ""),
+    ] {
+        match database.answer(request(sql)).await {
+            Ok(_) => assert!(why.is_empty(), "{sql}"),
+            Err(error) => assert!(
+                error.message.contains(why) && !why.is_empty(),
+                "{sql}: {error}"
+            ),
+        }
+    }
+    // Over other protocols the format is DataFusion's, and nothing else is taken for one.
+    let sql = "SELECT to_char(time, 'YYYY-MM-DD') FROM counts";
+    let error = database.answer(QueryRequest::public(sql)).await;
+    let error = error.expect_err("no format");
+    assert!(error.message.contains("a format with %"), "{error}");
 }
 
 #[test]

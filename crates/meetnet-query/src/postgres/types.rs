@@ -5,8 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use meetnet_model::common::timestamp_type;
 
+use super::geometry::WKB_EXTENSION;
+
 /// What the metadata of a field of texts says where they are JSON: Arrow's own words for it.
-pub(crate) const JSON_EXTENSION: [&str; 2] = ["ARROW:extension:name", "arrow.json"];
+pub(crate) const JSON_EXTENSION: [&str; 2] = [EXTENSION_KEY, "arrow.json"];
+/// The metadata of a field that says more than its type.
+pub(crate) const EXTENSION_KEY: &str = "ARROW:extension:name";
 
 /// A type of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,11 +45,13 @@ pub enum PgScalar {
     Numeric,
     /// `json`
     Json,
+    /// `geometry` of PostGIS, which has no number of its own: every database gives it another.
+    Geometry,
 }
 
 impl PgScalar {
     /// Every one of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Bool,
         Self::Bytea,
         Self::Int2,
@@ -61,6 +67,7 @@ impl PgScalar {
         Self::Interval,
         Self::Numeric,
         Self::Json,
+        Self::Geometry,
     ];
 
     /// OID, OID of its array, bytes of a value (−1: it depends), short name, name in SQL, category.
@@ -95,6 +102,8 @@ impl PgScalar {
             Self::Interval => (1186, 1187, 16, "interval", "interval", "T"),
             Self::Numeric => (1700, 1231, -1, "numeric", "numeric", "N"),
             Self::Json => (114, 199, -1, "json", "json", "U"),
+            // Above those of PostgreSQL itself, and below those of relations.
+            Self::Geometry => (16_001, 16_002, -1, "geometry", "geometry", "U"),
         }
     }
 
@@ -103,7 +112,7 @@ impl PgScalar {
     pub fn arrow(self) -> DataType {
         match self {
             Self::Bool => DataType::Boolean,
-            Self::Bytea => DataType::Binary,
+            Self::Bytea | Self::Geometry => DataType::Binary,
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
             Self::Int8 => DataType::Int64,
@@ -191,9 +200,9 @@ impl PgType {
 
     /// Returns the type of a column; its metadata may say more than its Arrow type.
     pub fn of_field(field: &Field) -> Self {
-        let [key, json] = JSON_EXTENSION;
-        match field.metadata().get(key) {
-            Some(extension) if extension == json => Self::of(PgScalar::Json),
+        match field.metadata().get(EXTENSION_KEY) {
+            Some(extension) if extension == JSON_EXTENSION[1] => Self::of(PgScalar::Json),
+            Some(extension) if extension == WKB_EXTENSION => Self::of(PgScalar::Geometry),
             _ => Self::of_arrow(field.data_type()),
         }
     }
@@ -272,7 +281,8 @@ impl PgType {
             | PgScalar::TimestampTz
             | PgScalar::Interval
             | PgScalar::Numeric
-            | PgScalar::Json => format!("{name}_{what}"),
+            | PgScalar::Json
+            | PgScalar::Geometry => format!("{name}_{what}"),
             _ => format!("{name}{what}"),
         }
     }

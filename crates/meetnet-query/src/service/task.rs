@@ -35,6 +35,7 @@ use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
 use crate::table::schema::UNIT_KEY;
+use crate::wide_rows;
 
 /// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
 /// the task stops reading instead, which costs the scan nothing either.
@@ -188,9 +189,10 @@ impl Task {
 
         let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
         let physical = physical.map_err(classify)?;
-        if let Some(rows) =
-            batch_rows(&physical, session.config().batch_size()).map_err(classify)?
-        {
+        let planned_rows = session.config().batch_size();
+        let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
+        let rows = batch_rows(&physical, rows).map_err(classify)?;
+        if rows < planned_rows {
             limit_batches(&mut session, rows);
         }
         if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
@@ -383,12 +385,9 @@ fn limit_batches(session: &mut SessionState, rows: usize) {
     *session.config_mut() = config;
 }
 
-/// Returns how many rows a batch may have where fewer than `rows`: a literal is repeated for each of them, and each takes
-/// its own room.
-fn batch_rows(
-    plan: &Arc<dyn ExecutionPlan>,
-    rows: usize,
-) -> Result<Option<usize>, DataFusionError> {
+/// Returns how many rows a batch may have, `rows` at the most: a literal is repeated for each of them, and each takes its own
+/// room.
+fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<usize, DataFusionError> {
     let mut all = 1_usize;
     plan.apply(|node| {
         node.apply_expressions(&mut |expr| {
@@ -398,7 +397,7 @@ fn batch_rows(
         Ok(TreeNodeRecursion::Continue)
     })?;
     let most = (LITERALS_BYTES_MAX / all).max(1);
-    Ok((most < rows).then_some(most))
+    Ok(most.min(rows))
 }
 
 /// Returns the size of the large literals in an expression. Those of a list behind IN are looked up, not repeated.

@@ -18,6 +18,7 @@ pub(super) const HELP: &str = r"\d            tables; \dt is the same
 \x            each row of a table below the other, one column a line; on or off
 \o FILE       writes the next answer to a file
 \i FILE       does what stands in a file
+\e            opens the statement that has begun, else the last one, in $EDITOR; what is saved is asked as if typed
 \echo TEXT    says a text
 \as-of TIME   answers as of a time or day, RFC 3339; `\as-of now` ends it
 \param N=V    $N in statements is the value V; alone: what is set
@@ -27,9 +28,9 @@ pub(super) const HELP: &str = r"\d            tables; \dt is the same
 A statement may have several lines and ends with ;";
 
 /// The names of all commands, for completion.
-pub(super) const NAMES: [&str; 14] = [
-    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\echo", "\\format", "\\i", "\\o", "\\param", "\\q",
-    "\\r", "\\timing", "\\x",
+pub(super) const NAMES: [&str; 15] = [
+    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o", "\\param",
+    "\\q", "\\r", "\\timing", "\\x",
 ];
 
 /// One command.
@@ -51,6 +52,8 @@ pub(super) enum Command {
     /// Does what stands in a file.
     Include(PathBuf),
     Echo(String),
+    /// Opens the statement in an editor.
+    Edit,
     /// Sets the format, or says which one is set.
     Format(Option<Format>),
     /// Sets the time (µs since 1970 UTC) or ends it, or says which one is set.
@@ -89,6 +92,7 @@ impl Command {
             ("\\x", Some(_)) => return Err("\\x takes on, off or nothing".to_owned()),
             ("\\i", Some(file)) => Self::Include(file.into()),
             ("\\i", None) => return Err("\\i takes a file: \\i report.sql".to_owned()),
+            ("\\e" | "\\edit", None) => Self::Edit,
             ("\\echo", text) => Self::Echo(text.unwrap_or_default().to_owned()),
             ("\\format", None) => Self::Format(None),
             ("\\format", Some(name)) => Self::Format(Some(parse_format(name)?)),

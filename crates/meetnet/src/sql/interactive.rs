@@ -1,14 +1,15 @@
 //! The tool at a terminal: reads lines with history and completion, answers, goes on after errors.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
 use super::complete::Names;
+use super::edit::edited;
 use super::history;
-use super::script::Script;
+use super::script::{Item, Script};
 use super::session::{Flow, Session};
 use super::target::Target;
 use super::terminal::{Terminal, Typed};
@@ -43,14 +44,20 @@ pub(super) async fn run(
         .context("the terminal cannot be used")
         .map_err(Failure::Work)?;
     let mut script = Script::default();
+    // The statement that `\e` opens where none has begun, and the lines that an editor has given back.
+    let mut last = String::new();
+    let mut edited_lines = VecDeque::new();
     loop {
         let prompt = if script.is_idle() {
             PROMPT
         } else {
             PROMPT_MORE
         };
-        // Blocks this thread, which has nothing else to do: connections live on others.
-        let typed = terminal.read_line(prompt, script.pending());
+        let typed = match edited_lines.pop_front() {
+            Some(line) => terminal.remember(&line).map(|()| Typed::Line(line)),
+            // Blocks this thread, which has nothing else to do: connections live on others.
+            None => terminal.read_line(prompt, script.pending()),
+        };
         let line = match typed
             .context("the terminal cannot be read")
             .map_err(Failure::Work)?
@@ -64,10 +71,15 @@ pub(super) async fn run(
         };
         let mut flow = Flow::Continue;
         for item in script.push_line(&line) {
+            if let Item::Statement(statement) = &item {
+                last = format!("{statement};");
+            }
             flow = match session.run(&item).await {
                 Ok(flow) => flow,
                 Err(failure) => {
                     eprintln!("{:#}", failure.error());
+                    // What follows in the editor was meant to follow this.
+                    edited_lines.clear();
                     break;
                 }
             };
@@ -75,6 +87,25 @@ pub(super) async fn run(
         match flow {
             Flow::Continue => {}
             Flow::Reset => script.clear(),
+            Flow::Edit => {
+                let begun = script.pending().trim();
+                let text = if begun.is_empty() {
+                    last.as_str()
+                } else {
+                    begun
+                };
+                match edited(text, environment) {
+                    // As if it had been typed, and to be seen: an editor leaves nothing on the terminal.
+                    Ok(Some(text)) => {
+                        let shown = format!("{}\n", text.trim_end());
+                        went_out(io::stdout().lock().write_all(shown.as_bytes()))?;
+                        script.clear();
+                        edited_lines = text.trim_end().lines().map(str::to_owned).collect();
+                    }
+                    Ok(None) => {}
+                    Err(error) => eprintln!("{error:#}"),
+                }
+            }
             Flow::Quit => break,
         }
     }
@@ -85,8 +116,6 @@ pub(super) async fn run(
 }
 
 fn greet(target: &Target) -> Result<(), Failure> {
-    use std::io::Write;
-
     let who = match target {
         Target::Service(service) => {
             let url = &service.url;

@@ -58,6 +58,8 @@ pub(super) enum Flow {
     Continue,
     /// The statement that has begun is forgotten.
     Reset,
+    /// The statement that has begun, or the last one, is opened in an editor.
+    Edit,
     Quit,
 }
 
@@ -97,6 +99,11 @@ impl Session<'_> {
         match command {
             Command::Quit => return Ok(Flow::Quit),
             Command::Reset => return Ok(Flow::Reset),
+            Command::Edit if self.is_interactive && self.scripts == 0 => return Ok(Flow::Edit),
+            Command::Edit => {
+                let message = "\\e is for a terminal, and a script cannot have it";
+                return Err(Failure::Work(anyhow!(message)));
+            }
             Command::Help => say(HELP)?,
             Command::Tables => self.describe(TABLES.to_owned()).await?,
             Command::Describe(table) => {

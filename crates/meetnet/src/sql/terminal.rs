@@ -83,13 +83,21 @@ impl Terminal {
         }
         match self.editor.readline(prompt) {
             Ok(line) => {
-                self.editor.add_history_entry(line.as_str())?;
+                self.remember(&line)?;
                 Ok(Typed::Line(line))
             }
             Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
             Err(ReadlineError::Eof) => Ok(Typed::End),
             Err(error) => Err(error),
         }
+    }
+
+    /// Adds a line to the history.
+    ///
+    /// # Errors
+    /// Where the history cannot take it.
+    pub(super) fn remember(&mut self, line: &str) -> Result<(), ReadlineError> {
+        self.editor.add_history_entry(line).map(drop)
     }
 
     /// Adds what was typed to the file, which only its person can read. Other sessions may have done so meanwhile.

@@ -189,7 +189,7 @@ fn a_service_and_a_folder_are_asked_alike() {
 }
 
 /// Types into the tool at a terminal, which `script` of util-linux makes; `typed` are keys, each after a prompt.
-fn at_a_terminal(lake: &str, state: &Path, typed: &[&str]) -> String {
+fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> String {
     let program = env!("CARGO_BIN_EXE_meetnet");
     let mut child = Command::new("script")
         .args(["--quiet", "--return", "--command"])
@@ -197,6 +197,7 @@ fn at_a_terminal(lake: &str, state: &Path, typed: &[&str]) -> String {
         .arg("/dev/null")
         .env("TERM", "xterm")
         .env("XDG_STATE_HOME", state)
+        .env("EDITOR", editor)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -235,6 +236,7 @@ fn a_terminal_completes_and_remembers() {
     let shown = at_a_terminal(
         &lake,
         &state,
+        "true",
         &["SEL\t40 + 2 AS n;\r", " SELECT 'secret';\r", "\\q\r"],
     );
     assert!(shown.contains("42"), "{shown}");
@@ -245,6 +247,42 @@ fn a_terminal_completes_and_remembers() {
     let mode = file.metadata().expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // Another session goes on: the key Up brings the line before the last.
-    let shown = at_a_terminal(&lake, &state, &["\x1b[A\x1b[A\r", "\\q\r"]);
+    let shown = at_a_terminal(&lake, &state, "true", &["\x1b[A\x1b[A\r", "\\q\r"]);
     assert!(shown.contains("42"), "{shown}");
+}
+
+#[test]
+fn a_statement_is_edited_in_the_editor_and_asked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let state = dir.path().join("state");
+    // Another number, and a second statement behind it.
+    let editor = dir.path().join("editor.sh");
+    let lines = "sed -i -e 's/40 +/140 +/' -e '$a SELECT 7 * 111 AS m;' \"$1\"\n";
+    std::fs::write(&editor, lines).expect("a script");
+    let editor = format!("sh '{}'", editor.display());
+    let shown = at_a_terminal(
+        &lake,
+        &state,
+        &editor,
+        &["SELECT 40 + 2 AS n;\r", "\\e\r", "\\q\r"],
+    );
+    for part in ["42", "SELECT 140 + 2 AS n;", "142", "777"] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
+    let kept = std::fs::read_to_string(state.join("meetnet/sql_history")).expect("a history");
+    assert!(kept.contains("SELECT 140 + 2 AS n;"), "{kept}");
+    // What the editor does not save is not asked, and what fails says so.
+    let shown = at_a_terminal(
+        &lake,
+        &state,
+        "exit 3;",
+        &["SELECT 40 + 2 AS n;\r", "\\e\r", "\\q\r"],
+    );
+    assert!(shown.contains("ended with exit status: 3"), "{shown}");
+    assert_eq!(shown.matches("(1 row").count(), 1, "{shown}");
+    // A script is what it is.
+    let output = script(&["--lake", &lake], "\\e\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("\\e is for a terminal"));
 }

@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 40] = [
+pub(super) const EMPTY: [(&str, &str); 39] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -129,12 +129,8 @@ pub(super) const EMPTY: [(&str, &str); 40] = [
         "oid:i tgrelid:i tgname:t tgfoid:i tgenabled:t tgisinternal:b tgconstraint:i",
     ),
     (
-        "geometry_columns",
-        "f_table_schema:t f_table_name:t f_geometry_column:t srid:i type:t",
-    ),
-    (
         "geography_columns",
-        "f_table_schema:t f_table_name:t f_geography_column:t srid:i type:t",
+        "f_table_catalog:t f_table_schema:t f_table_name:t f_geography_column:t coord_dimension:i srid:i type:t",
     ),
 ];
 

@@ -43,6 +43,14 @@ fn columns_have_the_types_that_clients_expect() {
 }
 
 #[test]
+fn metadata_says_more_than_a_type() {
+    let field = Field::new("geom", DataType::Binary, true);
+    assert_eq!(PgType::of_field(&field), PgType::of(PgScalar::Bytea));
+    let field = crate::postgres::geometry::geometry_field(field);
+    assert_eq!(PgType::of_field(&field), PgType::of(PgScalar::Geometry));
+}
+
+#[test]
 fn every_type_is_found_by_its_number() {
     let mut oids = BTreeSet::new();
     for pg_type in PgType::all() {

@@ -8,7 +8,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use super::{assert_idle_within_a_second, text};
 use crate::admission::Places;
 use crate::client::{Client, Protocol};
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -86,6 +86,7 @@ async fn unread_answers_take_memory_of_their_client_and_of_no_other() {
     assert!(held(&greedy) >= 600_000, "{}", held(&greedy));
     let error = text(&greedy, large.clone()).await.expect_err("no room");
     assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    assert_eq!(error.shared_limit, Some(SharedLimit::Memory), "{error}");
     assert!(error.message.contains("not read yet"), "{error}");
     text(&other, large.clone()).await.expect("its own room");
     let batch = unread.next_batch().await.expect("a batch");

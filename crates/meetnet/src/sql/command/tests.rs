@@ -11,6 +11,8 @@ fn commands_are_read() {
     check("\\q", Command::Quit);
     check("\\q;", Command::Quit);
     check("\\r", Command::Reset);
+    check("\\e", Command::Edit);
+    check("\\edit", Command::Edit);
     check("\\d", Command::Tables);
     check("\\dt", Command::Tables);
     check("\\d heat", Command::Describe("heat".to_owned()));

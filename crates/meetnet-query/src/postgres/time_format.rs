@@ -1,0 +1,149 @@
+//! Templates of PostgreSQL's `to_char` for times, as the formats that DataFusion has: `YYYY-MM-DD` is `%Y-%m-%d` there. As it is
+//! written it would be the answer itself, in every row.
+
+/// Patterns and what they are, the longest of those that begin alike first. In another case they mean the same, but for those
+/// of [`NAMED`].
+const PATTERNS: [(&str, &str); 19] = [
+    ("HH24", "%H"),
+    ("HH12", "%I"),
+    ("IYYY", "%G"),
+    ("YYYY", "%Y"),
+    ("DDD", "%j"),
+    ("AM", "%p"),
+    ("PM", "%p"),
+    ("DD", "%d"),
+    ("HH", "%I"),
+    ("ID", "%u"),
+    ("IW", "%V"),
+    ("MI", "%M"),
+    ("MM", "%m"),
+    ("MS", "%3f"),
+    ("OF", "%:z"),
+    ("SS", "%S"),
+    ("US", "%6f"),
+    ("YY", "%y"),
+    ("Q", "%q"),
+];
+/// Patterns whose case is that of the answer. PostgreSQL fills names of months and days up with spaces, which nobody wants.
+const NAMED: [(&str, &str); 6] = [
+    ("Month", "%B"),
+    ("Mon", "%b"),
+    ("Day", "%A"),
+    ("Dy", "%a"),
+    ("am", "%P"),
+    ("pm", "%P"),
+];
+/// Patterns that there is nothing for, in large letters; what is longer stands first.
+const UNKNOWN: [&str; 18] = [
+    "SSSSS", "MONTH", "SSSS", "IYY", "YYY", "MON", "DAY", "DY", "CC", "FF", "IY", "RM", "TH", "TZ",
+    "WW", "D", "J", "W",
+];
+/// Says that the number behind it has no zeros before it.
+const UNFILLED: &str = "FM";
+
+/// Returns the format that a template means; one that is a format already stays.
+///
+/// # Errors
+/// What in it cannot be written here.
+pub(super) fn format_of(template: &str) -> Result<String, String> {
+    if template.contains('%') {
+        return Ok(template.to_owned());
+    }
+    let (mut format, mut rest) = (String::new(), template);
+    let mut is_unfilled = false;
+    while let Some(next) = rest.chars().next() {
+        // In quotes stands what is no pattern.
+        if next == '"' {
+            let (text, behind) = rest[1..].split_once('"').unwrap_or((&rest[1..], ""));
+            format.push_str(text);
+            rest = behind;
+            continue;
+        }
+        if let Some(behind) = without(rest, UNFILLED) {
+            is_unfilled = true;
+            rest = behind;
+            continue;
+        }
+        let named = NAMED.iter().find(|(name, _)| rest.starts_with(name));
+        let found = named.or_else(|| {
+            let is_unknown = UNKNOWN.iter().any(|name| without(rest, name).is_some());
+            let mut patterns = PATTERNS.iter();
+            let found = patterns.find(|(name, _)| without(rest, name).is_some())?;
+            // `DDD` is not `D`, and `MONTH` is not `MM`: the longer counts.
+            let longest = UNKNOWN.iter().filter(|name| without(rest, name).is_some());
+            let longest = longest.map(|name| name.len()).max().unwrap_or(0);
+            (!is_unknown || longest < found.0.len()).then_some(found)
+        });
+        let Some((name, written)) = found else {
+            if let Some(name) = UNKNOWN.iter().find(|name| without(rest, name).is_some()) {
+                return Err(format!(
+                    "`to_char` has no pattern `{name}` here; write the format with % instead, such as %Y-%m-%d %H:%M"
+                ));
+            }
+            format.push(next);
+            rest = &rest[next.len_utf8()..];
+            continue;
+        };
+        // Only numbers of whole width can do without zeros.
+        let is_number = !written.contains(['f', 'z', 'p', 'P']) && named.is_none();
+        match written.strip_prefix('%') {
+            Some(letter) if is_unfilled && is_number => {
+                format.push_str("%-");
+                format.push_str(letter);
+            }
+            _ => format.push_str(written),
+        }
+        is_unfilled = false;
+        rest = &rest[name.len()..];
+    }
+    Ok(format)
+}
+
+/// Returns what stands behind a pattern, in whichever case it is written.
+fn without<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(pattern.len())?;
+    head.eq_ignore_ascii_case(pattern).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format_of;
+
+    #[test]
+    fn templates_become_formats() {
+        let check = |template: &str, expect: &str| {
+            assert_eq!(format_of(template).as_deref(), Ok(expect), "{template}");
+        };
+        check("YYYY-MM-DD", "%Y-%m-%d");
+        check("yyyy-mm-dd hh24:mi:ss", "%Y-%m-%d %H:%M:%S");
+        check("YYYY-MM-DD\"T\"HH24:MI:SS.MSOF", "%Y-%m-%dT%H:%M:%S.%3f%:z");
+        check("HH12:MI AM", "%I:%M %p");
+        check("HH:MI pm", "%I:%M %P");
+        check("Dy DD Mon YY", "%a %d %b %y");
+        check("FMMonth YYYY", "%B %Y");
+        check("FMDD/FMMM", "%-d/%-m");
+        check("IYYY-\"W\"IW-ID", "%G-W%V-%u");
+        check("YYYY DDD", "%Y %j");
+        check("YYYY-\"Q\"Q", "%Y-Q%q");
+        check("US", "%6f");
+        check("%Y-%m", "%Y-%m");
+        check("\"é", "é");
+        check("", "");
+    }
+
+    #[test]
+    fn patterns_that_are_not_here_are_named() {
+        for (template, pattern) in [
+            ("MONTH", "`MONTH`"),
+            ("month", "`MONTH`"),
+            ("YYYY WW", "`WW`"),
+            ("D", "`D`"),
+            ("HH24:MI TZ", "`TZ`"),
+            ("SSSS", "`SSSS`"),
+            ("DDTH", "`TH`"),
+        ] {
+            let why = format_of(template).expect_err(template);
+            assert!(why.contains(pattern), "{template}: {why}");
+        }
+    }
+}

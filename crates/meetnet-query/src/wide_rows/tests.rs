@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use crate::error::QueryErrorKind;
+use crate::fixture;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
+
+/// Rows of `kib` KiB, so many of them, each with every one of so many others.
+fn joined(kib: u64, rows: u64, others: u64) -> String {
+    let bytes = kib << 10;
+    format!(
+        "SELECT max(a.t || b.value) FROM (SELECT repeat('x', CAST({bytes} + value AS INT)) AS t \
+         FROM generate_series(1, {rows})) a, generate_series(1, {others}) b"
+    )
+}
+
+/// What a join makes of wide rows is memory of its query: few rows are answered however wide they are, many are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_wide_rows_are_memory_of_their_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 32 << 20,
+        threads: 2,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let list = |rows: u64| {
+        format!(
+            "SELECT max(cardinality(l)) FROM (SELECT array_agg(value) AS l FROM generate_series(1, 6000)) a, \
+             generate_series(1, {rows}) b"
+        )
+    };
+    let unnested = |bytes: u64| {
+        format!(
+            "SELECT count(x), max(length(t)) FROM (SELECT unnest(l) AS x, t FROM (SELECT array_agg(value) \
+             FILTER (WHERE value <= 8000) AS l, string_agg('abcdefg', ',') AS t FROM generate_series(1, {})))",
+            bytes / 8
+        )
+    };
+    for (sql, refused) in [
+        (joined(60, 3, 4), None),
+        (joined(20, 10, 100_000), Some("a join of rows of 20 KiB")),
+        (list(20), None),
+        (list(100_000), Some("a join of rows of 4")),
+        (
+            "SELECT max(value + length((SELECT string_agg('abcdefg', ',') FROM generate_series(1, 2000)))) \
+             FROM generate_series(1, 10)"
+                .to_owned(),
+            Some("a subquery whose value has 15 KiB"),
+        ),
+        (unnested(1_000), None),
+        (unnested(20_000), Some("`unnest` makes batches")),
+        // Less than 8,192 elements, beside a text of which 8,000 are gigabytes.
+        (unnested(800_000), Some("of one row")),
+    ] {
+        let answer = match service.query(QueryRequest::public(sql.as_str())).await {
+            Ok(mut answer) => answer.collect().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match (answer, refused) {
+            (Ok(()), None) => {}
+            (Err(error), Some(why)) => {
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+                assert!(error.message.contains(why), "{sql}: {error}");
+            }
+            (answer, refused) => panic!("{sql}: {answer:?}, and not {refused:?}"),
+        }
+    }
+    // What was charged has been given back.
+    for _ in 0..20 {
+        let answer = service.query(QueryRequest::public(joined(60, 3, 4))).await;
+        let answer = answer.expect("few rows").collect().await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+}
