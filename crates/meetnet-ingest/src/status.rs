@@ -322,13 +322,6 @@ impl Statuses {
             .map(|state| state.read(source, now_us()))
     }
 
-    /// Whether every source has subscribed once: the ingest part of `/readyz`. Later outages do not undo it.
-    pub fn all_subscribed(&self) -> bool {
-        lock(&self.sources)
-            .values()
-            .all(|state| state.subscribed.load(Relaxed))
-    }
-
     /// Returns the state of a source, registered on first use. Metrics are bound to the recorder installed by then.
     pub(crate) fn register(&self, source: &SourceId, kind: SourceKind) -> Arc<SourceState> {
         let mut sources = lock(&self.sources);

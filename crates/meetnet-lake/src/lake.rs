@@ -28,7 +28,7 @@ use meetnet_model::rows::DatasetRows;
 use tracing::info;
 
 pub use self::clock::LakeClock;
-pub use self::declared::DeclaredTables;
+pub use self::declared::{DeclaredTables, check_property_units};
 pub use self::erase::FoundRows;
 pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
@@ -484,9 +484,10 @@ fn open_table(
     opening: Option<i64>,
 ) -> Result<Table, LakeError> {
     let (now, now_ms) = (options.clock.instant(), options.clock.now_ms());
+    let units = table.units().clone();
     let mut actor = DatasetActor::open(table, app_id, applied, opening, now_ms)?;
     actor.keep_tombstones(2 * upkeep::millis(options.limits.vacuum_after));
-    Ok(Table::new(actor, options.limits.commit_age_max, now))
+    Ok(Table::new(actor, units, options.limits.commit_age_max, now))
 }
 
 fn unknown(id: &DatasetId) -> LakeError {

@@ -6,7 +6,8 @@ use crate::column::ColumnDeclaration;
 use crate::dataset::DatasetDeclaration;
 use crate::derivation::Derivation;
 use crate::gathering::Gathering;
-use crate::property::PropertyDeclaration;
+use crate::ids::DatasetId;
+use crate::property::PropertyUnits;
 
 /// Checks that `new` can take over the table that was made with `stored`.
 ///
@@ -152,24 +153,21 @@ fn column_changes(old: &ColumnDeclaration, new: &ColumnDeclaration) -> Vec<Strin
     changes
 }
 
-/// Checks that properties of long tables keep the unit that their stored values are in. A property that is gone or
-/// new is no change: its rows stay, or come.
+/// Checks that properties keep the unit that the stored values of a dataset are in. A property that is gone or new is no
+/// change: its rows stay, or come. On error, names every change, each with what to do.
 pub fn check_property_change(
-    stored: &[impl AsRef<PropertyDeclaration>],
-    new: &[impl AsRef<PropertyDeclaration>],
+    dataset: &DatasetId,
+    stored: &PropertyUnits,
+    new: &PropertyUnits,
 ) -> Result<(), Vec<String>> {
     let changes: Vec<String> = stored
         .iter()
-        .map(AsRef::as_ref)
-        .filter_map(|old| {
-            let new = new
-                .iter()
-                .map(AsRef::as_ref)
-                .find(|new| new.dataset == old.dataset && new.name == old.name)?;
-            (new.unit != old.unit).then(|| {
+        .filter_map(|(name, old)| {
+            let new = new.get(name)?;
+            (new != old).then(|| {
                 format!(
-                    "property `{}` of dataset `{}`: the unit changed from {} to {}; undo it, or declare a new property",
-                    old.name, old.dataset, old.unit, new.unit
+                    "dataset `{dataset}`: the unit of property `{name}` changed from {old} to {new}; undo it, or declare \
+                     a property of another name"
                 )
             })
         })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::DatasetDeclaration;
 use crate::ids::{DatasetId, SourceId};
 use crate::licence::{datasets_of, derived_attributions};
-use crate::property::PropertyDeclaration;
+use crate::property::{PropertyDeclaration, PropertyUnits};
 use crate::source::SourceDeclaration;
 
 /// Version of the decoders: raised whenever the same bytes would become other rows.
@@ -99,6 +99,13 @@ impl Declarations {
         let measured = chain.last().unwrap_or(dataset);
         let declared = self.properties.iter();
         declared.filter(move |property| property.dataset == *measured)
+    }
+
+    /// Returns the units of [`Declarations::properties_of`] a dataset.
+    pub fn units_of(&self, dataset: &DatasetId) -> PropertyUnits {
+        self.properties_of(dataset)
+            .map(|property| (property.name.clone(), property.unit.clone()))
+            .collect()
     }
 
     /// Notes in each dataset the licences of the sources that fill it, and whom they ask to name, so that files and answers

@@ -1,11 +1,16 @@
 //! The property table (`schemas/properties.toml`): what long datasets can hold.
 
-use crate::units::{Gas, REFERENCE_TEMPERATURE};
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::DatasetId;
 use crate::quality::PropertyTests;
 use crate::texts::Texts;
+use crate::units::{Gas, REFERENCE_TEMPERATURE};
+
+/// Canonical UCUM units of the values of a dataset, by the name of the property that a row is of.
+pub type PropertyUnits = BTreeMap<String, String>;
 
 /// One observed property of a long dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

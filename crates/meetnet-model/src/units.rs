@@ -121,11 +121,6 @@ pub fn canonical_unit(unit: &str) -> Option<&'static str> {
     find(unit).ok().map(|u| u.code)
 }
 
-/// Returns true for a UCUM code or spelling that can be converted, if only to itself.
-pub fn is_known_unit(unit: &str) -> bool {
-    canonical_unit(unit).is_some()
-}
-
 /// How values of one unit become values of another: `(x + before) * multiply / divide + after`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conversion(Option<Linear>);

@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::status::Statuses;
+use meetnet_lake::lake::check_property_units;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
@@ -66,7 +67,7 @@ use audit::AuditLog;
 use follow::Follower;
 use opening::{Opening, Waiting, WriteSideView};
 use watch::ConfigWatch;
-use write_side::{Found, Writing, stop_journal, stop_pipeline};
+use write_side::{Found, Writing, lake_failure, stop_journal, stop_pipeline};
 
 /// Which part of the daemon a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +185,9 @@ impl Daemon {
             let snapshot = started.shared();
             licences::allow(&config.declarations, &snapshot.load().stored_licences())
                 .map_err(Failure::Usage)?;
+            let (followed, declared) = (Arc::clone(&storage), Arc::clone(&config.declarations));
+            let check = move || check_property_units(&followed, &declared).map_err(lake_failure);
+            blocking(check).await??;
             follower = Some(started);
             snapshot
         };

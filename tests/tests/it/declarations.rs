@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use meetnet_tests::daemon::Installation;
 use serde_json::json;
@@ -145,6 +146,80 @@ async fn a_new_dataset_is_one_file() {
         .await
         .unwrap();
     assert_eq!(rows, [[json!(10.0), json!(null)]]);
+    daemon.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_property_in_another_unit_stops_the_start_and_is_refused_while_the_daemon_runs() {
+    let files = [("water.toml", WATER), ("properties.toml", PROPERTIES)];
+    let installation = installation(&files);
+    let declare = |properties: &str| {
+        let folder = installation.folder().join("declarations");
+        write(&folder, &[("properties.toml", properties)]);
+    };
+    // Values that are stored so far are degrees Celsius.
+    let in_kelvin = PROPERTIES
+        .replace("unit = \"Cel\"", "unit = \"K\"")
+        .replace("[-2, 40]", "[271, 313]");
+    let said = "dataset `water`: the unit of property `water_temperature` changed from Cel to K; undo it, or declare a \
+                property of another name";
+    let daemon = installation.start().await.unwrap();
+    let push = async |t: i64| {
+        let body = json!({ "id": "dijle", "t": t }).to_string().into_bytes();
+        installation.push("buoy", body, &[]).await.unwrap()
+    };
+    assert_eq!(push(50).await.0, 204);
+
+    declare(&in_kelvin);
+    daemon.ask_to_reload().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !installation.log().contains(said) {
+        assert!(Instant::now() < deadline, "{}", installation.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused = "configuration refused: the one before stays in force";
+    assert!(installation.log().contains(refused));
+    // The old one is in force: 68 °F are 20 °C.
+    assert_eq!(push(68).await.0, 204);
+    let values = "SELECT value FROM water ORDER BY value";
+    let expect = [[json!(10.0)], [json!(20.0)]];
+    assert_eq!(installation.sql(values).await.unwrap(), expect);
+    daemon.stop().unwrap();
+
+    // A start and a separate reader are stopped, and nothing is written. The check of the files alone asks no table.
+    let journal = installation.folder().join("journal");
+    let before = content(&journal);
+    for role in ["run", "ingest", "serve"] {
+        let output = installation.run(&[role]).unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{role}: {message}");
+        assert!(message.contains(said), "{role}: {message}");
+        assert_eq!(content(&journal), before, "{role}");
+    }
+    installation.succeed(&["config", "check"]).unwrap();
+
+    // Gone and come back, it is still what the stored rows are in; under another name, it may be what it likes.
+    let other = PROPERTIES.replace("water_temperature", "surface_temperature");
+    declare(&other);
+    let source = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&source).unwrap();
+    let renamed = text.replace("water_temperature", "surface_temperature");
+    fs::write(&source, renamed).unwrap();
+    let daemon = installation.start().await.unwrap();
+    assert_eq!(push(86).await.0, 204);
+    daemon.stop().unwrap();
+    declare(&format!("{other}\n{in_kelvin}"));
+    let output = installation.run(&["run"]).unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains(said), "{message}");
+    declare(&format!("{other}\n{PROPERTIES}"));
+    let daemon = installation.start().await.unwrap();
+    let properties = "SELECT DISTINCT property FROM water ORDER BY property";
+    assert_eq!(
+        installation.sql(properties).await.unwrap(),
+        [[json!("surface_temperature")], [json!("water_temperature")]]
+    );
     daemon.stop().unwrap();
 }
 

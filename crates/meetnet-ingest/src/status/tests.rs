@@ -10,7 +10,13 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
     let statuses = Statuses::default();
     let beta = statuses.register(&SourceId::new("beta"), SourceKind::Mqtt);
     let alpha = statuses.register(&SourceId::new("alpha"), SourceKind::Http);
-    assert!(!statuses.all_subscribed());
+    let subscribed = || {
+        let read = statuses.read();
+        read.iter()
+            .map(|status| status.subscribed)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(subscribed(), [false, false]);
 
     beta.message(10, 1_000);
     statuses
@@ -18,8 +24,9 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
         .message(5, 2_000);
     beta.set_connected("mqtt-5", true);
     beta.note_error("no answer from mqtt://an:hunter2@broker");
-    alpha.set_subscribed();
     beta.set_subscribed();
+    assert_eq!(subscribed(), [false, true]);
+    alpha.set_subscribed();
 
     let read = statuses.read();
     assert_eq!(
@@ -39,11 +46,12 @@ fn a_state_is_shared_by_its_name_and_read_in_order() {
         Some("no answer from mqtt://…@broker")
     );
     assert!(read[1].connected && read[1].session_present);
-    assert!(statuses.all_subscribed());
 
     beta.set_disconnected();
-    assert!(
-        statuses.all_subscribed(),
+    assert!(!statuses.read()[1].connected);
+    assert_eq!(
+        subscribed(),
+        [true, true],
         "an outage does not undo readiness"
     );
 }

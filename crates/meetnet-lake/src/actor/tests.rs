@@ -137,7 +137,7 @@ fn open_as(
     declaration: Arc<DatasetDeclaration>,
     trimmed: u64,
 ) -> Result<DatasetActor, LakeError> {
-    let table = DeclaredTable::read(table_folder(root), declaration)?;
+    let table = DeclaredTable::read(table_folder(root), declaration, Default::default())?;
     DatasetActor::open(table, APP, Sequence(trimmed), None, 0)
 }
 

@@ -378,6 +378,8 @@ impl Context<'_> {
         let declaration = log
             .declaration()
             .map_err(|error| refuse(error.to_string()))?;
+        log.property_units()
+            .map_err(|error| refuse(error.to_string()))?;
         if declaration.id != self.dataset() {
             return Err(refuse(format!(
                 "it is the table of dataset `{}`",

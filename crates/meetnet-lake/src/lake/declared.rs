@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use meetnet_model::change::check_property_change;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::StoredLicences;
@@ -11,6 +12,37 @@ use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, TableSnapshot, licences_of};
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::declared::DeclaredTable;
+use crate::table::log::TableLog;
+
+/// Checks that the properties of `declarations` are in the units that the tables in `storage` have; nothing is written.
+///
+/// For who only reads: such a process takes what datasets are from their tables, but what it says of properties from its
+/// own configuration.
+///
+/// # Errors
+/// [`LakeError::ForbiddenChange`] for the first table with values in other units; others where a log cannot be read.
+pub fn check_property_units(
+    storage: &Arc<dyn LakeStorage>,
+    declarations: &Declarations,
+) -> Result<(), LakeError> {
+    for id in declarations.datasets.keys() {
+        let declared = declarations.units_of(id);
+        if declared.is_empty() {
+            continue;
+        }
+        let folder = TableFolder::new(Arc::clone(storage), id.as_str());
+        let Some(log) = TableLog::open(&folder)? else {
+            continue;
+        };
+        check_property_change(id, &log.property_units()?, &declared).map_err(|problems| {
+            LakeError::ForbiddenChange {
+                dataset: id.clone(),
+                problems,
+            }
+        })?;
+    }
+    Ok(())
+}
 
 /// Declarations, and the table logs of their datasets: each has been read and allows its declaration. What a
 /// [`Lake`](super::Lake) is opened with.
@@ -22,8 +54,8 @@ pub struct DeclaredTables {
 }
 
 impl DeclaredTables {
-    /// Reads the log of every declared dataset in `storage`, and checks the declaration against the table; nothing is
-    /// written.
+    /// Reads the log of every declared dataset in `storage`, and checks the declaration and the units of its properties
+    /// against the table; nothing is written.
     ///
     /// It belongs before [`Journal::open`](crate::journal::Journal::open), which records the declarations: a refused
     /// one would stay there as the last word on how envelopes are decoded.
@@ -36,7 +68,7 @@ impl DeclaredTables {
     ) -> Result<Self, LakeError> {
         let tables = declarations.datasets.iter().map(|(id, declaration)| {
             let folder = TableFolder::new(Arc::clone(&storage), id.as_str());
-            DeclaredTable::read(folder, Arc::clone(declaration))
+            DeclaredTable::read(folder, Arc::clone(declaration), declarations.units_of(id))
         });
         Ok(Self {
             tables: tables.collect::<Result<_, _>>()?,

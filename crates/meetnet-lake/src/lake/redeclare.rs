@@ -10,7 +10,8 @@
 //!   for the replay, in the form that its table has: its rows were acknowledged.
 //!
 //! Whoever changes declarations asks for [`Lake::prepare`] first, before there is a frame: what could fail at the frame
-//! fails there, where nothing has changed.
+//! fails there, where nothing has changed. The units of new properties are in the tables before it, too: rows behind it
+//! are in them, and the next start may be with another configuration.
 //!
 //! Crash: before the frame is durable nothing has changed; after it the next start opens the tables with the new
 //! declarations and replays. A live change that fails halfway is left to that, too.
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
+use meetnet_model::property::PropertyUnits;
 use tracing::info;
 
 use super::{Lake, open_table, unknown};
@@ -30,25 +32,35 @@ use crate::table::log::TableLog;
 
 impl Lake {
     /// Does what [`Lake::redeclare`] would otherwise have to do first: makes the tables of new datasets, which readers do
-    /// not see before, and commits datasets whose declaration changes. The declarations in force stay as they are.
+    /// not see before, gives tables the units of new properties, and commits datasets whose declaration changes. The
+    /// declarations in force stay as they are.
     ///
     /// # Errors
-    /// [`LakeError::ForbiddenChange`] where a table refuses; others where a table cannot be read, made or committed now.
+    /// [`LakeError::ForbiddenChange`] where a table refuses, before anything is changed; others where a table cannot be
+    /// read, made or committed now.
     pub fn prepare(&mut self, declarations: &Declarations) -> Result<(), LakeError> {
-        for (id, declaration) in &declarations.datasets {
-            let known = self.tables.get(id).map(|table| table.actor.declaration());
-            if known == Some(declaration) {
-                continue;
+        for declared in self.read_changed(declarations)? {
+            let id = declared.declaration().id.clone();
+            match self.tables.get(&id) {
+                None => {
+                    self.reopen(declared)?;
+                    self.hide(&id);
+                }
+                Some(table) if table.has_units(declared.units()) => {
+                    self.wait_for_commits()?;
+                    self.commit_whole(&id)?;
+                }
+                Some(table) => {
+                    // Before the frame: once there are rows behind it, nothing else would say after a crash what they are in.
+                    let is_declared = table.is_declared;
+                    let known = Arc::clone(table.actor.declaration());
+                    let declared = self.read_table(&id, &known, declarations.units_of(&id))?;
+                    self.reopen(declared)?;
+                    if !is_declared {
+                        self.hide(&id);
+                    }
+                }
             }
-            let is_new = known.is_none();
-            let declared = self.read_table(id, declaration)?;
-            if !is_new {
-                self.wait_for_commits()?;
-                self.commit_whole(id)?;
-                continue;
-            }
-            self.reopen(declared)?;
-            self.hide(id);
         }
         Ok(())
     }
@@ -60,17 +72,7 @@ impl Lake {
     /// [`LakeError::ForbiddenChange`] where a table refuses, before anything is changed; others where a dataset cannot be
     /// committed or opened: only a restart helps.
     pub fn redeclare(&mut self, declarations: &Declarations) -> Result<(), LakeError> {
-        let mut reopened = Vec::new();
-        for (id, declaration) in &declarations.datasets {
-            let is_same = self.tables.get(id).is_some_and(|table| {
-                let known = table.actor.declaration();
-                Arc::ptr_eq(known, declaration) || known == declaration
-            });
-            if !is_same {
-                reopened.push(self.read_table(id, declaration)?);
-            }
-        }
-        for declared in reopened {
+        for declared in self.read_changed(declarations)? {
             self.reopen(declared)?;
         }
         for (id, table) in &mut self.tables {
@@ -94,11 +96,11 @@ impl Lake {
                 continue;
             }
             let stored = TableLog::open(&self.folder_of(id))?;
-            let declaration = match stored {
-                Some(log) => Arc::new(log.declaration()?),
-                None => Arc::clone(declaration),
+            let (declaration, units) = match stored {
+                Some(log) => (Arc::new(log.declaration()?), log.property_units()?),
+                None => (Arc::clone(declaration), declarations.units_of(id)),
             };
-            let declared = self.read_table(id, &declaration)?;
+            let declared = self.read_table(id, &declaration, units)?;
             self.reopen(declared)?;
             self.hide(id);
         }
@@ -120,8 +122,25 @@ impl Lake {
         &self,
         id: &DatasetId,
         declaration: &Arc<DatasetDeclaration>,
+        units: PropertyUnits,
     ) -> Result<DeclaredTable, LakeError> {
-        DeclaredTable::read(self.folder_of(id), Arc::clone(declaration))
+        DeclaredTable::read(self.folder_of(id), Arc::clone(declaration), units)
+    }
+
+    /// Reads the tables of datasets that are not open with their declaration and the units of their properties.
+    fn read_changed(&self, declarations: &Declarations) -> Result<Vec<DeclaredTable>, LakeError> {
+        let mut changed = Vec::new();
+        for (id, declaration) in &declarations.datasets {
+            let units = declarations.units_of(id);
+            let is_same = self.tables.get(id).is_some_and(|table| {
+                let known = table.actor.declaration();
+                (Arc::ptr_eq(known, declaration) || known == declaration) && table.has_units(&units)
+            });
+            if !is_same {
+                changed.push(self.read_table(id, declaration, units)?);
+            }
+        }
+        Ok(changed)
     }
 
     /// Opens a table, or opens it again once what it has is committed.

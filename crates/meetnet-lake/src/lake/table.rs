@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meetnet_model::ids::{DatasetId, Sequence};
+use meetnet_model::property::PropertyUnits;
 use tracing::{debug, error, info, warn};
 
 use super::{Job, LakeLimits};
@@ -22,6 +23,8 @@ const LASTING_FAILURES: u32 = 6;
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) actor: DatasetActor,
+    /// Units of the properties that the dataset has been declared with, as the table log has them.
+    units: PropertyUnits,
     pub(super) published: Option<Arc<TableSnapshot>>,
     /// Where it stood when it was opened: position and stable time of its last commit.
     found: (Sequence, i64),
@@ -44,12 +47,18 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(actor: DatasetActor, commit_wait: Duration, now: Instant) -> Self {
+    pub(super) fn new(
+        actor: DatasetActor,
+        units: PropertyUnits,
+        commit_wait: Duration,
+        now: Instant,
+    ) -> Self {
         let stable_time = actor.txn(RECORDED_THROUGH).unwrap_or(0);
         Self {
             commit_wait,
             found: (actor.committed_through(), stable_time),
             actor,
+            units,
             published: None,
             is_declared: true,
             hot_since: None,
@@ -60,6 +69,13 @@ impl Table {
             again: None,
             left_behind: false,
         }
+    }
+
+    /// Returns true where the table has all of these units.
+    pub(super) fn has_units(&self, units: &PropertyUnits) -> bool {
+        units
+            .iter()
+            .all(|(name, unit)| self.units.get(name) == Some(unit))
     }
 
     /// Returns where the table stands: position and stable time, of the lake or, where rows wait, its own.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use meetnet_model::change::{check_change, check_property_change};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::property::PropertyUnits;
 use serde_json::json;
 
 use super::log::{Committed, TableLog, commit_info};
@@ -19,24 +21,29 @@ const ATTEMPTS: usize = 8;
 pub(crate) struct DeclaredTable {
     folder: TableFolder,
     declaration: Arc<DatasetDeclaration>,
+    /// Of its properties, and of those that the table has had.
+    units: PropertyUnits,
     log: Option<TableLog>,
-    /// The table has an older form of the declaration.
+    /// The table has an older form of the declaration, or lacks units.
     is_changed: bool,
 }
 
 impl DeclaredTable {
-    /// Reads the log of the table in `folder`; nothing is written.
+    /// Reads the log of the table in `folder`; nothing is written. `units` are those of the properties that are declared
+    /// for the dataset.
     ///
     /// # Errors
-    /// [`LakeError::ForbiddenChange`] where the table refuses the declaration.
+    /// [`LakeError::ForbiddenChange`] where the table refuses the declaration, or one of the units.
     pub(crate) fn read(
         folder: TableFolder,
         declaration: Arc<DatasetDeclaration>,
+        units: PropertyUnits,
     ) -> Result<Self, LakeError> {
         let mut table = Self {
             log: TableLog::open(&folder)?,
             folder,
             declaration,
+            units,
             is_changed: false,
         };
         table.check()?;
@@ -59,22 +66,35 @@ impl DeclaredTable {
         let Some(log) = &self.log else {
             return Ok(());
         };
-        let stored = log.declaration()?;
-        self.is_changed = stored != *self.declaration;
-        if !self.is_changed {
+        let (stored, units) = (log.declaration()?, log.property_units()?);
+        let id = &self.declaration.id;
+        let changes = check_change(&stored, &self.declaration);
+        let of_units = check_property_change(id, &units, &self.units);
+        let problems: Vec<String> = [changes, of_units]
+            .into_iter()
+            .filter_map(Result::err)
+            .flatten()
+            .collect();
+        if problems.is_empty() {
+            // Rows of properties that are gone stay: should one come back, it must be in their unit.
+            self.units.extend(units.clone());
+            self.is_changed = stored != *self.declaration || units != self.units;
             return Ok(());
         }
-        meetnet_model::change::check_change(&stored, &self.declaration).map_err(|problems| {
-            LakeError::ForbiddenChange {
-                dataset: self.declaration.id.clone(),
-                problems,
-            }
+        Err(LakeError::ForbiddenChange {
+            dataset: id.clone(),
+            problems,
         })
     }
 
     /// The declaration.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
         &self.declaration
+    }
+
+    /// Units of the properties of the dataset, as its table has them once it is open: also of those that are gone.
+    pub(crate) fn units(&self) -> &PropertyUnits {
+        &self.units
     }
 
     /// Folder of the table.
@@ -104,7 +124,7 @@ impl DeclaredTable {
         log.map_or(Ok(Vec::new()), |log| live_files(log, &self.declaration))
     }
 
-    /// Makes the table where there is none, gives it the declaration where it has an older form, and returns its log.
+    /// Makes the table where there is none, gives it declaration and units where it has an older form, and returns its log.
     /// Where openings of the lake have a number, an entry makes `opening` known: no earlier one can commit after it.
     ///
     /// # Errors
@@ -131,7 +151,7 @@ impl DeclaredTable {
                 log.sync()?;
                 log
             }
-            None => TableLog::create(&self.folder, &self.declaration, now_ms)?,
+            None => TableLog::create(&self.folder, &self.declaration, &self.units, now_ms)?,
         };
         log.set_opening(opening);
         let operation = match (self.is_changed, opening) {
@@ -141,7 +161,7 @@ impl DeclaredTable {
         };
         let mut actions = vec![commit_info(operation, now_ms, json!({}))];
         if self.is_changed {
-            actions.push(log.changed_metadata(&self.declaration));
+            actions.push(log.changed_metadata(&self.declaration, &self.units));
         }
         match log.commit(actions, now_ms) {
             Committed::Done => Ok(log),

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::property::PropertyUnits;
 use serde_json::json;
 use tracing::warn;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ use crate::storage::{Put, TableFolder};
 pub(crate) const LOG_FOLDER: &str = "_delta_log";
 /// Key of the table configuration that holds the declaration, as JSON.
 const DECLARATION: &str = "meetnet.declaration";
+/// Key of the same for the units of the properties that the dataset has been declared with, as JSON; absent where there
+/// has been none. Readers pass over keys that they do not know.
+const PROPERTY_UNITS: &str = "meetnet.property_units";
 /// Commits between two checkpoints: replaying this many entries takes milliseconds.
 const CHECKPOINT_INTERVAL: u64 = 100;
 /// Application id of the number under which the writer of the newest entry has opened the lake.
@@ -124,17 +128,19 @@ impl TableLog {
         })
     }
 
-    /// Creates the table of a declaration in `folder`.
+    /// Creates the table of a declaration in `folder`; `units` are those of its properties.
     pub(crate) fn create(
         folder: &TableFolder,
         declaration: &DatasetDeclaration,
+        units: &PropertyUnits,
         now_ms: i64,
     ) -> Result<Self, LakeError> {
         let protocol = Protocol {
             min_reader_version: 1,
             min_writer_version: 2,
         };
-        let metadata = metadata_of(declaration, Uuid::new_v4().to_string(), Some(now_ms));
+        let id = Uuid::new_v4().to_string();
+        let metadata = metadata_of(declaration, units, id, Some(now_ms));
         let log = Self {
             protocol: protocol.clone(),
             metadata: metadata.clone(),
@@ -202,16 +208,28 @@ impl TableLog {
 
     /// The declaration the table was made with, or last changed to.
     pub(crate) fn declaration(&self) -> Result<DatasetDeclaration, LakeError> {
-        let broken = |reason: String| LakeError::BrokenLog {
-            path: self.folder.shown(LOG_FOLDER),
-            reason,
-        };
         let text = self
             .metadata
             .configuration
             .get(DECLARATION)
-            .ok_or_else(|| broken(format!("its metadata has no `{DECLARATION}`")))?;
-        serde_json::from_str(text).map_err(|error| broken(error.to_string()))
+            .ok_or_else(|| self.broken(format!("its metadata has no `{DECLARATION}`")))?;
+        serde_json::from_str(text).map_err(|error| self.broken(error.to_string()))
+    }
+
+    /// The units of all properties that the dataset has been declared with, also of those that are gone: their rows stay.
+    pub(crate) fn property_units(&self) -> Result<PropertyUnits, LakeError> {
+        let Some(text) = self.metadata.configuration.get(PROPERTY_UNITS) else {
+            return Ok(PropertyUnits::new());
+        };
+        serde_json::from_str(text)
+            .map_err(|error| self.broken(format!("`{PROPERTY_UNITS}` of its metadata: {error}")))
+    }
+
+    fn broken(&self, reason: String) -> LakeError {
+        LakeError::BrokenLog {
+            path: self.folder.shown(LOG_FOLDER),
+            reason,
+        }
     }
 
     /// Schema of the table, in Delta's form.
@@ -219,10 +237,15 @@ impl TableLog {
         &self.metadata.schema_string
     }
 
-    /// Returns the metadata action for a changed declaration.
-    pub(crate) fn changed_metadata(&self, declaration: &DatasetDeclaration) -> Action {
+    /// Returns the metadata action for a changed declaration, or other units.
+    pub(crate) fn changed_metadata(
+        &self,
+        declaration: &DatasetDeclaration,
+        units: &PropertyUnits,
+    ) -> Action {
         Action::MetaData(metadata_of(
             declaration,
+            units,
             self.metadata.id.clone(),
             self.metadata.created_time,
         ))
@@ -484,11 +507,23 @@ fn empty_metadata() -> MetaData {
 
 fn metadata_of(
     declaration: &DatasetDeclaration,
+    units: &PropertyUnits,
     id: String,
     created_time: Option<i64>,
 ) -> MetaData {
     use meetnet_model::common::{LICENCE, SUPERSEDED};
     let text = serde_json::to_string(declaration).expect("declarations have string keys only");
+    let mut configuration = BTreeMap::from([
+        (DECLARATION.to_owned(), text),
+        (
+            "delta.checkpointInterval".to_owned(),
+            CHECKPOINT_INTERVAL.to_string(),
+        ),
+    ]);
+    if !units.is_empty() {
+        let text = serde_json::to_string(units).expect("units have string keys only");
+        configuration.insert(PROPERTY_UNITS.to_owned(), text);
+    }
     MetaData {
         id,
         name: Some(declaration.id.to_string()),
@@ -499,13 +534,7 @@ fn metadata_of(
             SUPERSEDED.to_owned(),
             declaration.grain.column().to_owned(),
         ],
-        configuration: BTreeMap::from([
-            (DECLARATION.to_owned(), text),
-            (
-                "delta.checkpointInterval".to_owned(),
-                CHECKPOINT_INTERVAL.to_string(),
-            ),
-        ]),
+        configuration,
         created_time,
         ..empty_metadata()
     }

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::column::ColumnType;
 use crate::dataset::{DatasetKind, Grain};
-use crate::ids::{DatasetId, LicenceId};
+use crate::ids::LicenceId;
 use crate::schemas;
 
 fn stored() -> DatasetDeclaration {
@@ -118,17 +116,33 @@ fn what_gives_rows_another_meaning_may_not() {
 
 #[test]
 fn properties_keep_their_unit() {
-    let stored = schemas::builtin().properties;
-    let mut new = stored.clone();
-    Arc::make_mut(&mut new[0]).range = [0.0, 1.0];
-    new.pop();
-    assert_eq!(check_property_change(&stored, &new), Ok(()));
-    Arc::make_mut(&mut new[0]).unit = "mg/m3".to_owned();
-    assert_eq!(
-        check_property_change(&stored, &new),
-        Err(vec![
-            "property `pm1` of dataset `air`: the unit changed from ug/m3 to mg/m3; undo it, or declare a new property"
-                .to_owned()
-        ])
+    let declarations = schemas::builtin().into_declarations([]);
+    let dataset = DatasetId::new("air");
+    let stored = declarations.units_of(&dataset);
+    let check = |change: &dyn Fn(&mut PropertyUnits), expect: &[&str]| {
+        let mut new = stored.clone();
+        change(&mut new);
+        let said = check_property_change(&dataset, &stored, &new).err();
+        let expect: Vec<String> = expect
+            .iter()
+            .map(|e| format!("dataset `air`: {e}; undo it, or declare a property of another name"))
+            .collect();
+        assert_eq!(said.unwrap_or_default(), expect);
+    };
+    let set = |units: &mut PropertyUnits, name: &str, unit: &str| {
+        units.insert(name.to_owned(), unit.to_owned());
+    };
+    check(&|_| {}, &[]);
+    check(&|units| drop(units.remove("pm10")), &[]);
+    check(&|units| set(units, "pm4", "ug/m3"), &[]);
+    check(
+        &|units| {
+            set(units, "pm10", "mg/m3");
+            set(units, "co2", "%");
+        },
+        &[
+            "the unit of property `co2` changed from [ppm] to %",
+            "the unit of property `pm10` changed from ug/m3 to mg/m3",
+        ],
     );
 }

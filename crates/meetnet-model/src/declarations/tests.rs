@@ -45,9 +45,18 @@ fn a_dataset_has_the_properties_that_it_is_made_of() {
     assert_eq!(names("air_hourly"), air);
     assert_eq!(names("air_yearly"), air);
     assert_eq!(names("air_exceedances"), air);
+    let unit = |dataset: &str| {
+        let units = declarations.units_of(&DatasetId::new(dataset));
+        assert_eq!(units.len(), names(dataset).len(), "{dataset}");
+        units.get("pm10").cloned()
+    };
+    for dataset in ["air", "air_hourly", "air_yearly"] {
+        assert_eq!(unit(dataset).as_deref(), Some("ug/m3"), "{dataset}");
+    }
     // These have a column for each property, or are about nothing measured.
     for dataset in ["heat_hourly", "traffic", "stations", "nothing"] {
         assert_eq!(names(dataset), Vec::<String>::new(), "{dataset}");
+        assert_eq!(unit(dataset), None, "{dataset}");
     }
 }
 

@@ -166,9 +166,14 @@ fn the_table_is_consistent() {
             );
         }
     }
-    assert!(
-        is_known_unit("Cel") && is_known_unit("°C") && !is_known_unit("") && !is_known_unit("cel")
-    );
+    for (unit, expect) in [
+        ("Cel", Some("Cel")),
+        ("°C", Some("Cel")),
+        ("", None),
+        ("cel", None),
+    ] {
+        assert_eq!(canonical_unit(unit), expect, "{unit}");
+    }
 }
 
 proptest! {

@@ -22,6 +22,7 @@ use anyhow::{Context, bail, ensure};
 use meetnet_decode::{Decoders, with_pseudonyms};
 use meetnet_ingest::Sources;
 use meetnet_ingest::status::Statuses;
+use meetnet_lake::lake::check_property_units;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
@@ -40,6 +41,8 @@ use crate::config::{Config, Environment, Secrets};
 const APPLIED_WAIT: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const APPLIED_PERIOD: Duration = Duration::from_millis(10);
+/// Stands before what a table has against a declaration.
+const REFUSED: &str = "the tables do not allow the declarations";
 
 /// What a configuration is checked against.
 struct Running {
@@ -81,6 +84,9 @@ impl Candidate {
         );
         let Some((key, in_force)) = &running.writing else {
             licences::allow(&config.declarations, &running.followed)?;
+            if config.declarations.properties != running.config.declarations.properties {
+                check_property_units(&running.storage, &config.declarations).context(REFUSED)?;
+            }
             return Ok(Self {
                 config,
                 secrets,
@@ -278,7 +284,7 @@ fn allowed(
 ) -> anyhow::Result<Arc<Declarations>> {
     let tables = declared_tables(storage, declarations).map_err(|failure| {
         let error = failure.into_error();
-        error.context("the tables do not allow the declarations")
+        error.context(REFUSED)
     })?;
     Ok(Arc::clone(tables.declarations()))
 }

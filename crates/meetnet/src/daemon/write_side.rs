@@ -331,7 +331,8 @@ fn journal_failure(error: JournalError) -> Failure {
     }
 }
 
-fn lake_failure(error: LakeError) -> Failure {
+/// A lake that refuses is for the operator to correct, as a place that cannot be used; damage is not.
+pub(super) fn lake_failure(error: LakeError) -> Failure {
     match error {
         LakeError::ForbiddenChange { .. }
         | LakeError::OtherWriter { .. }

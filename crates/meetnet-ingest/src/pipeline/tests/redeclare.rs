@@ -260,6 +260,21 @@ fn a_declaration_that_a_table_refuses_is_refused_before_its_frame() {
         ),
         "{error}"
     );
+    // So is a property in another unit than that of its rows.
+    let refused = changed(|declarations| {
+        let mut properties = declarations.properties.iter_mut();
+        let known = properties.find(|property| property.name == "air_temperature");
+        Arc::make_mut(known.unwrap()).unit = "K".to_owned();
+    });
+    let error = daemon.pipeline.commands().prepare(refused).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            PipelineError::Lake(LakeError::ForbiddenChange { problems, .. })
+                if problems.iter().any(|problem| problem.contains("from Cel to K"))
+        ),
+        "{error:?}"
+    );
     // What is hot is in files before a column comes, so that the frame has little to commit.
     let ts = now_ms();
     let first = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":1}}"));

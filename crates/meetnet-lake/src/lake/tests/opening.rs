@@ -1,9 +1,14 @@
 //! What a start reads, and which declarations it refuses.
 
+use std::collections::BTreeMap;
+
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::dataset::{DatasetDeclaration, Grain};
+use meetnet_model::property::PropertyDeclaration;
 
 use super::*;
+use crate::storage::TableFolder;
+use crate::table::log::TableLog;
 
 #[test]
 fn a_refused_declaration_changes_no_table() {
@@ -55,6 +60,161 @@ fn a_declaration_is_checked_against_what_was_committed_after_the_logs_were_read(
         "{error}"
     );
     assert_eq!(files(), before);
+}
+
+fn is_pm10(property: &PropertyDeclaration) -> bool {
+    property.name == "pm10"
+}
+
+/// Declarations with `pm10` of `air` in another unit; none: without it.
+fn with_pm10(unit: Option<&str>) -> Declarations {
+    let mut declarations = declarations();
+    match unit {
+        None => declarations.properties.retain(|known| !is_pm10(known)),
+        Some(unit) => {
+            let mut known = declarations.properties.iter_mut();
+            let pm10 = known.find(|known| is_pm10(known)).unwrap();
+            Arc::make_mut(pm10).unit = unit.to_owned();
+        }
+    }
+    declarations
+}
+
+/// Checks that one dataset, and no other, is to blame for the units of its properties.
+fn assert_refused(opened: Result<DeclaredTables, LakeError>, dataset: &str, says: &str) {
+    let error = opened.unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { dataset: of, .. } if of.as_str() == dataset),
+        "{error}"
+    );
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+fn reopen(root: &Path, declarations: Declarations) {
+    let tables = tables(root, declarations).unwrap();
+    drop(Lake::open(LakeOptions::new(Uuid::nil()), tables, Sequence::ZERO).unwrap());
+}
+
+fn stored_units(root: &Path, dataset: &str) -> BTreeMap<String, String> {
+    let folder = TableFolder::new(Arc::new(FolderStorage::new(root)), dataset);
+    TableLog::open(&folder)
+        .unwrap()
+        .unwrap()
+        .property_units()
+        .unwrap()
+}
+
+#[test]
+fn a_property_keeps_its_unit_also_where_it_was_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    reopen(root, declarations());
+    let files = || FolderStorage::new(root).list("").unwrap();
+    let changed = "the unit of property `pm10` changed from ug/m3 to mg/m3";
+    let before = files();
+    assert_refused(tables(root, with_pm10(Some("mg/m3"))), "air", changed);
+    // The same again is no change, and writes nothing.
+    reopen(root, declarations());
+    assert_eq!(files(), before);
+    // Gone, its rows stay.
+    reopen(root, with_pm10(None));
+    assert_eq!(stored_units(root, "air")["pm10"], "ug/m3");
+    assert_refused(tables(root, with_pm10(Some("mg/m3"))), "air", changed);
+    reopen(root, declarations());
+    // What is made of it has values in its unit as well.
+    std::fs::remove_dir_all(root.join("air")).unwrap();
+    assert_refused(tables(root, with_pm10(Some("mg/m3"))), "air_daily", changed);
+    assert_eq!(stored_units(root, "air_daily")["pm10"], "ug/m3");
+    assert!(stored_units(root, "traffic").is_empty());
+}
+
+#[test]
+fn a_table_takes_the_units_of_properties_that_it_has_not_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    // One of before units were kept.
+    let mut none = declarations();
+    none.properties.clear();
+    reopen(root, none);
+    assert!(stored_units(root, "air").is_empty());
+    reopen(root, with_pm10(None));
+    assert!(!stored_units(root, "air").contains_key("pm10"));
+    reopen(root, with_pm10(Some("mg/m3")));
+    assert_eq!(stored_units(root, "air")["pm10"], "mg/m3");
+    let changed = "the unit of property `pm10` changed from mg/m3 to ug/m3";
+    assert_refused(tables(root, declarations()), "air", changed);
+}
+
+#[test]
+fn who_only_reads_is_refused_other_units_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(folder.path()));
+    let check = |declarations: &Declarations| check_property_units(&storage, declarations);
+    assert!(check(&declarations()).is_ok(), "there is no lake yet");
+    reopen(folder.path(), declarations());
+    let mut other = with_pm10(None);
+    let heat = other.datasets.get_mut(&DatasetId::new("heat")).unwrap();
+    Arc::make_mut(heat).grain = Grain::Day;
+    assert!(check(&other).is_ok());
+    let error = check(&with_pm10(Some("mg/m3"))).unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { dataset, .. } if dataset.as_str() == "air"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_unit_of_a_new_property_is_in_the_tables_before_its_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let options = LakeOptions {
+        background: false,
+        ..LakeOptions::new(Uuid::nil())
+    };
+    let read = tables(root, with_pm10(None)).unwrap();
+    let mut lake = Lake::open(options, read, Sequence::ZERO).unwrap();
+    let air = |sequence: u64| rows_of("air", 3, START, sequence as f64);
+    take(&mut lake, 1, &air(1));
+    lake.prepare(&declarations()).unwrap();
+    for dataset in ["air", "air_hourly"] {
+        assert_eq!(stored_units(root, dataset)["pm10"], "ug/m3", "{dataset}");
+    }
+    // Whoever starts after a crash from here on, with whatever configuration.
+    let changed = "the unit of property `pm10` changed from ug/m3 to mg/m3";
+    assert_refused(tables(root, with_pm10(Some("mg/m3"))), "air", changed);
+    let error = lake.prepare(&with_pm10(Some("mg/m3"))).unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { .. }),
+        "{error}"
+    );
+    // What was hot is in files, and what comes is taken as ever.
+    take(&mut lake, 2, &air(2));
+    lake.redeclare(&declarations()).unwrap();
+    take(&mut lake, 3, &air(3));
+    lake.commit_all().unwrap();
+    let snapshot = lake.shared().load_full();
+    let table = &snapshot.tables[&DatasetId::new("air")];
+    let of = |superseded: bool| -> u64 {
+        let files = table.files.iter();
+        let files = files.filter(|file| file.superseded == superseded);
+        files.map(|file| file.rows).sum()
+    };
+    assert_eq!((of(false), of(true), table.hot.len()), (3, 6, 0));
+}
+
+#[test]
+fn a_frame_that_nobody_prepared_gives_tables_the_units_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let read = tables(root, with_pm10(None)).unwrap();
+    let mut lake = Lake::open(LakeOptions::new(Uuid::nil()), read, Sequence::ZERO).unwrap();
+    lake.redeclare(&declarations()).unwrap();
+    assert_eq!(stored_units(root, "air")["pm10"], "ug/m3");
+    let error = lake.redeclare(&with_pm10(Some("mg/m3"))).unwrap_err();
+    assert!(
+        matches!(&error, LakeError::ForbiddenChange { .. }),
+        "{error}"
+    );
 }
 
 #[test]
