@@ -273,3 +273,22 @@ fn an_erasure_finds_what_an_import_refused_whatever_its_source_takes_for_too_old
     assert_eq!(report.frames.frames, 1, "{report:?}");
     assert_eq!(report.datasets[&DatasetId::new("heat")], 1, "{report:?}");
 }
+
+#[test]
+fn what_no_frame_of_the_journal_can_hold_does_not_stop_an_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start_with(folder.path(), |options| {
+        options.pending_bytes_max = 1 << 20;
+    });
+    let file = folder.path().join("history.ndjson");
+    let (ts, note) = (1_600_000_000_000, "x".repeat(1 << 20));
+    let refused = format!("{{\"ts\":{ts},\"note\":\"{note}\"}}\n");
+    std::fs::write(&file, refused + &lines(ts, 2, 20.0)).unwrap();
+    let summary = imported(&daemon, import("timed", &[file]));
+    assert_eq!(
+        (summary.rows(), summary.kept, summary.left_out),
+        (2, 0, 1),
+        "{:?}",
+        summary.rejects
+    );
+}
