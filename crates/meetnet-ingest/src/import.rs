@@ -412,14 +412,16 @@ impl Loading<'_> {
         };
         let appended = loop {
             match self.journal.append(&envelope) {
-                // It would never have room.
                 Err(AppendError::Full { bytes_max, .. })
-                    if kept.payload.len() as u64 + FRAME_HEAD_BYTES >= bytes_max =>
+                    if kept.payload.len() as u64 + FRAME_HEAD_BYTES < bytes_max =>
                 {
+                    std::thread::sleep(FULL_PAUSE);
+                }
+                // It would never have room.
+                Err(AppendError::Full { .. } | AppendError::FieldTooLong { .. }) => {
                     self.summary.left_out += 1;
                     return Ok(());
                 }
-                Err(AppendError::Full { .. }) => std::thread::sleep(FULL_PAUSE),
                 appended => break appended?,
             }
         };

@@ -503,7 +503,7 @@ impl Runner {
             taken.report(&self.outcomes);
         }
         let mut applied = Applied::default();
-        let last = taken.lineage.last().map(|lineage| lineage.sequence);
+        let last = taken.lineage[..taken.envelopes].last();
         for rows in &taken.rows {
             self.newest.note(rows, &taken.lineage[..taken.envelopes]);
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
@@ -517,7 +517,7 @@ impl Runner {
                 precedences: Arc::clone(&self.decoder.precedences),
             };
             if let Some(last) = last {
-                self.uncommitted.note(last, decoded.series.len());
+                self.uncommitted.note(last.sequence, decoded.series.len());
             }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);

@@ -23,6 +23,7 @@ use super::*;
 use crate::outcomes::Outcome;
 
 mod ahead;
+mod answers;
 mod import;
 mod newest;
 mod places;

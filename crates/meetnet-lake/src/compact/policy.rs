@@ -59,14 +59,18 @@ pub(crate) fn choose(files: &[Arc<LiveFile>], effort: Effort, now_ms: i64) -> Op
     });
     partitions
         .filter_map(|files| {
-            let runs = runs_to_merge(runs_of(files), effort, now_ms)?;
-            Some(Choice {
+            let runs = runs_of(files);
+            let waiting = runs.len();
+            let choice = Choice {
                 partition: Partition::of(files.first()?),
-                runs,
-            })
+                runs: runs_to_merge(runs, effort, now_ms)?,
+            };
+            Some((waiting, choice))
         })
-        // What takes most runs away comes first.
-        .max_by_key(|choice| choice.runs.len())
+        // What takes most runs away comes first; where several take as many as one merge may, the one that has most, or none
+        // of the others would ever have its turn.
+        .max_by_key(|(waiting, choice)| (choice.runs.len(), *waiting))
+        .map(|(_, choice)| choice)
 }
 
 /// A run: its files in key order, its length and its age.

@@ -135,3 +135,21 @@ fn a_merge_takes_few_runs_and_the_smallest() {
     let ages = choice.files().into_iter().map(|file| file.committed_at_ms);
     assert!(ages.is_sorted(), "oldest first");
 }
+
+#[test]
+fn of_partitions_with_many_runs_the_one_with_most_has_its_turn() {
+    let mut files = runs(31, 1);
+    let of_next = files[..16].iter().map(|file| {
+        Arc::new(LiveFile {
+            period: "2026-02".into(),
+            ..LiveFile::clone(file)
+        })
+    });
+    let of_next: Vec<_> = of_next.collect();
+    files.extend(of_next);
+    let choice = choose(&files, Effort::Steady, 0).unwrap();
+    assert_eq!(
+        (&*choice.partition.period, choice.runs.len()),
+        ("2026-01", 16)
+    );
+}

@@ -2,7 +2,8 @@
 //!
 //! A message is decoded again, by the declarations that were in force where it stands. It goes if one of its rows is
 //! about a wanted subject; if rows that are erased came from it, whatever it decodes to today (by another secret a device
-//! has another id); or if it has no row, or a reject, and its bytes may name one ([`Decoders::mention`]).
+//! has another id); or if it has no row, or a reject, and its bytes may name one ([`Decoders::mention`]). What an import
+//! refused is decoded as imports decode it: a time that is too old for its source says nothing of who it is about.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use meetnet_model::ids::Sequence;
 use meetnet_model::privacy::PrivacyKey;
 
 use super::request::Wanted;
+use crate::pipeline::imported::{ImportDecoders, ImportedPiece};
 
 /// Judges the frames of the journal.
 pub(super) struct FrameJudge<'a> {
@@ -25,6 +27,8 @@ pub(super) struct FrameJudge<'a> {
     key: &'a PrivacyKey,
     /// None where the declarations in force are not readable: then only the bytes can tell.
     decoders: Option<(Decoders, Group)>,
+    /// The same for what imports refused; none before the first of it.
+    of_imports: Option<ImportDecoders>,
     /// The declarations that the decoders were made of.
     declared: Vec<u8>,
     /// Decoders of the declarations in force now: they read the bytes where no others can.
@@ -53,6 +57,7 @@ impl<'a> FrameJudge<'a> {
             origins,
             key,
             decoders: None,
+            of_imports: None,
             declared: Vec::new(),
             current,
             mixed: 0,
@@ -82,6 +87,7 @@ impl<'a> FrameJudge<'a> {
             return;
         }
         self.declared = declarations.to_vec();
+        self.of_imports = None;
         let read = Declarations::from_bytes(declarations).ok();
         self.decoders = read.and_then(|declarations| {
             let decoders = Decoders::new(&Arc::new(declarations), self.key).ok()?;
@@ -100,15 +106,20 @@ impl<'a> FrameJudge<'a> {
         let meta: Vec<(Box<str>, Box<str>)> = meta
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
+        if is_imported(frame) && self.of_imports.is_none() {
+            self.of_imports = ImportDecoders::new(decoders.declarations(), self.key);
+        }
+        let of_imports = self.of_imports.as_ref().filter(|_| is_imported(frame));
         let envelope = EnvelopeRef {
             sequence: frame.sequence.0,
             source: frame.source,
-            topic: frame.topic,
+            topic: topic_of(frame, of_imports),
             meta: &meta,
             payload: frame.payload,
             received_at: frame.received_at,
             truncated: frame.truncated,
         };
+        let decoders = of_imports.map_or(&*decoders, ImportDecoders::decoders);
         decoders.decode(index, &envelope, group);
         group.rejects() > rejects || group.rows() == rows
     }
@@ -150,12 +161,26 @@ impl<'a> FrameJudge<'a> {
             Some((decoders, _)) => decoders,
             None => self.current,
         };
+        let of_imports = self.of_imports.as_ref().filter(|_| is_imported(frame));
+        let topic = topic_of(frame, of_imports);
         let meta = frame.meta.iter().map(|(_, value)| value.as_bytes());
-        let texts: Vec<&[u8]> = meta.chain([frame.payload]).collect();
+        // The whole path of a file, too, where a pattern takes its end.
+        let texts: Vec<&[u8]> = meta
+            .chain([frame.topic.as_bytes(), frame.payload])
+            .collect();
         let wanted = &mut *self.wanted;
         let is_meant = &mut |subject: Subject<'_>| wanted.holds(subject);
-        decoders.mention(frame.source, frame.topic, &texts, is_meant)
+        decoders.mention(frame.source, topic, &texts, is_meant)
     }
+}
+
+fn is_imported(frame: &FrameRef<'_>) -> bool {
+    ImportedPiece::read(frame.meta).is_some()
+}
+
+/// Returns by which topic a frame is decoded; `of_imports` are the decoders of one that an import refused.
+fn topic_of<'f>(frame: &FrameRef<'f>, of_imports: Option<&ImportDecoders>) -> &'f str {
+    of_imports.map_or(frame.topic, |of| of.topic(frame.source, frame.topic))
 }
 
 /// The messages that erased rows came from: by source, when they were received (µs).

@@ -235,3 +235,60 @@ fn rows_made_before_an_erasure_are_not_taken_after_it() {
     let taken = commands.derived(chunk(ts, 10, 3.0), after).unwrap();
     assert_eq!((taken.inserted, taken.revised), (10, 0));
 }
+
+#[test]
+fn an_erasure_finds_what_an_import_refused_whatever_its_source_takes_for_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut declarations = Declarations::clone(&declarations());
+    let source = declarations.sources.get_mut(&SourceId::new("timed"));
+    Arc::make_mut(source.unwrap()).sensor_id = Some(ValueRef::Pointer {
+        pointer: "/id".to_owned(),
+    });
+    let daemon = start_as(folder.path(), &Arc::new(declarations), |_| {}, |_| {});
+    let piece = crate::pipeline::ImportedPiece {
+        id: "some piece".to_owned(),
+        corrects: false,
+    };
+    let piece = piece.to_text();
+    let keep = |sensor: &str| {
+        let body = format!("{{\"id\":\"{sensor}\",\"ts\":1600000000000,\"t\":21}}");
+        let envelope = NewEnvelope {
+            source: "timed",
+            topic: "timed/garden",
+            meta: &[(crate::import::IMPORT_META, &piece)],
+            payload: body.as_bytes(),
+            ..NewEnvelope::default()
+        };
+        daemon.journal.append(&envelope).unwrap().sequence
+    };
+    // By its words alone nobody would find such an id.
+    keep("north west");
+    let last = keep("south west");
+    assert_eq!(rows(&daemon.wait(last), "heat"), (2, 0));
+    let request = EraseRequest {
+        sensor_ids: ["timed-north west".to_owned()].into(),
+        ..EraseRequest::default()
+    };
+    let report = daemon.pipeline.commands().erase(request).unwrap();
+    assert_eq!(report.frames.frames, 1, "{report:?}");
+    assert_eq!(report.datasets[&DatasetId::new("heat")], 1, "{report:?}");
+}
+
+#[test]
+fn what_no_frame_of_the_journal_can_hold_does_not_stop_an_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start_with(folder.path(), |options| {
+        options.pending_bytes_max = 1 << 20;
+    });
+    let file = folder.path().join("history.ndjson");
+    let (ts, note) = (1_600_000_000_000, "x".repeat(1 << 20));
+    let refused = format!("{{\"ts\":{ts},\"note\":\"{note}\"}}\n");
+    std::fs::write(&file, refused + &lines(ts, 2, 20.0)).unwrap();
+    let summary = imported(&daemon, import("timed", &[file]));
+    assert_eq!(
+        (summary.rows(), summary.kept, summary.left_out),
+        (2, 0, 1),
+        "{:?}",
+        summary.rejects
+    );
+}

@@ -193,6 +193,50 @@ fn at_hot_bytes_max_nothing_is_taken_until_a_commit_ends() {
 }
 
 #[test]
+fn a_dataset_that_cannot_commit_holds_all_back_at_the_limit_and_no_longer_than_it_cannot() {
+    const HOT_BYTES_MAX: usize = 64 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.lake.limits.hot_bytes_max = HOT_BYTES_MAX;
+        options.limits.group_bytes_max = 1;
+    });
+    // One reject, and a file where its folder is to be.
+    let in_the_way = folder.path().join("lake/rejects/licence=CC0-1.0");
+    std::fs::write(&in_the_way, "no folder").unwrap();
+    append(&journal, "{\"t\":");
+    let messages = 3_000;
+    for _ in 0..messages {
+        append(&journal, "{\"t\":1}");
+    }
+    while journal.write_group().unwrap() {}
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let (mut took, mut taken_with_it) = (0, None);
+    loop {
+        match runner.step().unwrap() {
+            Step::Took => took += 1,
+            Step::Idle => break,
+            Step::Full if runner.lake().run_commit_job() => {}
+            Step::Full => {
+                // What could be committed is: only the reject is left, until it is tried again.
+                if taken_with_it.is_none() {
+                    taken_with_it = Some(took);
+                    std::fs::remove_file(&in_the_way).unwrap();
+                }
+                assert!(Instant::now() < deadline, "{took} taken");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let held = runner.lake().hot_bytes() + runner.uncommitted.bytes();
+        assert!(held < 2 * HOT_BYTES_MAX, "{held} after {took}");
+    }
+    assert!(
+        taken_with_it.is_some_and(|taken| taken <= messages),
+        "{taken_with_it:?}"
+    );
+    assert_eq!(took, messages + 1);
+}
+
+#[test]
 fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
     use std::sync::atomic::{AtomicU32, Ordering};
     static GIVEN_BACK: AtomicU32 = AtomicU32::new(0);

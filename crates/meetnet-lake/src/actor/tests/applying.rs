@@ -101,6 +101,61 @@ fn a_version_that_history_holds_is_not_stored_again() {
 }
 
 #[test]
+fn a_version_before_a_hot_one_is_looked_for_among_the_replaced_ones_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0)), row(2, 0, Some(2.0))]);
+    commit(&mut actor, 2);
+    // A neighbour, and a current version that stays hot when that is committed.
+    apply(&mut actor, &[row(3, 1, Some(1.0))]);
+    assert_eq!(apply(&mut actor, &[row(4, 0, Some(4.0))]).revised, 1);
+    let again = |sequence: u64| Row {
+        sequence,
+        recorded_at: START + sequence as i64,
+        ..row(1, 0, Some(1.0))
+    };
+    let unchanged = Applied {
+        unchanged: 1,
+        ..Applied::default()
+    };
+    assert_eq!(apply(&mut actor, &[again(5)]), unchanged);
+    commit(&mut actor, 3);
+    assert_eq!(actor.hot_rows(), 1);
+    assert_eq!(apply(&mut actor, &[again(6)]), unchanged);
+}
+
+#[test]
+fn a_later_version_of_a_source_that_counts_less_is_history_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    let precedences = HashMap::from([(SourceId::new("main"), 1)]);
+    actor.set_precedences(&Arc::new(precedences));
+    let apply_main = |actor: &mut DatasetActor, row: Row| {
+        let (rows, mut lineage) = batch(&[row]);
+        lineage[0].source = SourceId::new("main");
+        lineage[0].precedence = 1;
+        actor.apply(&rows, &lineage, true, &mut flag).unwrap()
+    };
+    apply_main(&mut actor, row(1, 0, Some(1.0)));
+    let other = Row {
+        received_at: START + 50,
+        ..row(2, 0, Some(2.0))
+    };
+    assert_eq!(apply(&mut actor, std::slice::from_ref(&other)).history, 1);
+    commit(&mut actor, 2);
+    // The answer is hot now, and was received before that one.
+    assert_eq!(apply_main(&mut actor, row(3, 0, Some(3.0))).revised, 1);
+    let applied = apply(
+        &mut actor,
+        &[Row {
+            sequence: 4,
+            ..other
+        }],
+    );
+    assert_eq!((applied.unchanged, applied.history), (1, 0), "{applied:?}");
+}
+
+#[test]
 fn a_forbidden_change_of_the_declaration_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");

@@ -66,6 +66,36 @@ fn a_hot_row_counts_although_the_next_one_of_its_batch_empties_the_map() {
 }
 
 #[test]
+fn a_group_of_more_rows_than_series_raises_each_series_to_its_newest_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    let of = |sensor: &str, sequence: u64, minute: i64| {
+        let row = row(sequence, minute, Some(1.0));
+        Row {
+            key: (sensor.to_owned(), row.key.1, row.key.2),
+            ..row
+        }
+    };
+    let first = |sequence| ["a", "b"].map(|sensor| of(sensor, sequence, 10));
+    apply(&mut actor, &first(1));
+    commit(&mut actor, 1);
+    // Looked up, so that the newest times are known.
+    assert_eq!(apply(&mut actor, &first(2)).unchanged, 2);
+    // Neither the first nor the last of a series is its newest.
+    let group = |sequence| {
+        let minutes = [20, 25, 40, 45, 30, 35];
+        let rows = minutes.into_iter().zip(["a", "b"].into_iter().cycle());
+        let rows = rows.map(|(minute, sensor)| of(sensor, sequence, minute));
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(apply(&mut actor, &group(3)).inserted, 6);
+    commit(&mut actor, 3);
+    // What comes again is looked for.
+    let applied = apply(&mut actor, &group(4));
+    assert_eq!((applied.unchanged, applied.inserted), (6, 0), "{applied:?}");
+}
+
+#[test]
 fn files_that_are_replaced_are_not_remembered_and_footers_not_at_rest() {
     let folder = tempfile::tempdir().unwrap();
     let mut actor = open(&folder.path().join("d"), 0);
