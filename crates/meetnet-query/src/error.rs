@@ -307,6 +307,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
 /// Makes the error of a statement that cannot be read.
 pub(crate) fn unreadable(what: impl fmt::Display) -> QueryError {
     let message = format!("the SQL could not be read: {what}");
+    let message = message.replace(", found: EOF", ", found: the end of the statement");
     QueryError::of_statement(StatementFault::Syntax, message)
 }
 

@@ -38,6 +38,11 @@ async fn hostile_statements_are_refused_by_kind() {
     for (sql, kind, message) in [
         ("", BadRequest, "empty"),
         ("SELEC 1", BadRequest, "Line: 1, Column: 1"),
+        (
+            "SELECT (1 + 2",
+            BadRequest,
+            "found: the end of the statement",
+        ),
         ("SELECT 1; SELECT 2", BadRequest, "single SQL statement"),
         ("SELECT * FROM count", NotFound, "did you mean `counts`?"),
         ("SELECT * FROM notes", NotFound, "`notes`"),
