@@ -103,7 +103,7 @@ fn texts() -> Value {
 }
 
 /// RFC 3339.
-pub(super) fn time() -> Value {
+fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 

@@ -108,7 +108,9 @@ fn cast(text: &str) -> Option<String> {
     let used_as = match data_type {
         "Boolean" => "as true or false, and is neither".to_owned(),
         "Date32" | "Date64" => "as a date, and is none; dates are written 2026-01-31".to_owned(),
-        _ if data_type.contains("Int") => "as a whole number, and is none".to_owned(),
+        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
+            "as a whole number, and is none".to_owned()
+        }
         _ if data_type.starts_with("Float") || data_type.starts_with("Decimal") => {
             "as a number, and is none".to_owned()
         }

@@ -25,6 +25,10 @@ fn what_is_wrong_is_said_with_what_to_write() {
         "`it's` is used as a whole number, and is none",
     );
     check(
+        "Cast error: Cannot cast string 'x' to value of Interval(MonthDayNano) type",
+        "`x` is used as a value of Interval(MonthDayNano), and is none",
+    );
+    check(
         "Cast error: Cannot cast string 'high' to value of Float64 type",
         "`high` is used as a number, and is none",
     );
