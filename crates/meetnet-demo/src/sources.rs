@@ -63,6 +63,7 @@ watch_broker_drops = false
 topics = ["telraam/+/report"]
 format = "telraam"
 licence = "CC-BY-NC-4.0"
+attribution = "Simulated traffic counters of the meetnet demo"     # whom to name: every answer and file says it
 
 # Residents' air sensors: the "own API" JSON of airRohr firmware. It has no time: the receive time counts.
 [[source]]
@@ -73,6 +74,7 @@ watch_broker_drops = false
 topics = ["airrohr/+"]
 format = "airrohr"
 licence = "ODbL-1.0"
+attribution = "Simulated air sensors of the meetnet demo"
 
 # Weather stations on LoRaWAN: uplinks of The Things Stack with a decoded payload.
 [[source]]
@@ -83,6 +85,7 @@ watch_broker_drops = false
 topics = ["v3/+/devices/+/up"]
 format = "tts-v3"
 licence = "CC-BY-4.0"
+attribution = "Simulated weather stations of the meetnet demo"
 map = [
   {{ dataset = "heat", property = "air_temperature", pointer = "/temperature", unit = "Cel" }},
   {{ dataset = "heat", property = "relative_humidity", pointer = "/humidity", unit = "%" }},

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use meetnet_model::ids::LicenceId;
-use meetnet_model::time::parse_rfc3339;
+use meetnet_model::time::day_or_time;
 use meetnet_query::licences;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -31,10 +31,10 @@ impl Scope {
     pub(crate) fn of(metadata: &MetadataMap) -> Result<Self, Status> {
         let as_of = metadata.get(AS_OF).map(|header| {
             let time = header.to_str().ok();
-            let time = time.and_then(|text| parse_rfc3339(text).ok());
+            let time = time.and_then(day_or_time);
             time.ok_or_else(|| {
                 Status::invalid_argument(format!(
-                    "the header `{AS_OF}` takes an RFC 3339 time such as 2026-01-31T12:00:00Z"
+                    "the header `{AS_OF}` takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day"
                 ))
             })
         });

@@ -88,7 +88,7 @@ enum Kind {
     /// Around a place.
     Metres,
     Integer,
-    /// RFC 3339.
+    /// RFC 3339, or a day.
     Time,
     /// `1`, `0`, `true`, `false`
     Flag,
@@ -435,7 +435,7 @@ impl Kind {
                 json!({ "type": "number", "minimum": 0, "maximum": RADIUS_MAX_M as u64 })
             }
             Self::Integer => json!({ "type": "integer", "minimum": 1 }),
-            Self::Time => schemas::time(),
+            Self::Time => schemas::day_or_time(),
             Self::Flag => json!({ "type": "string", "enum": ["0", "1", "false", "true"] }),
             Self::Bool => json!({ "type": "boolean" }),
             Self::Format => json!({ "type": "string", "enum": Format::ALL.map(Format::as_str) }),

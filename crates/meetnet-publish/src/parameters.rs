@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use meetnet_model::ids::LicenceId;
-use meetnet_model::time::parse_rfc3339;
+use meetnet_model::time::day_or_time;
 use meetnet_query::Format;
 use serde::de::DeserializeOwned;
 
@@ -79,11 +79,12 @@ pub(crate) fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Re
     Ok(())
 }
 
-/// Reads a time, µs since 1970 UTC.
+/// Reads a time, or the begin of a day, µs since 1970 UTC.
 pub(crate) fn time(name: &str, text: &str) -> Result<i64, Problem> {
-    parse_rfc3339(text).map_err(|_| {
+    day_or_time(text).ok_or_else(|| {
         let detail = format!(
-            "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z (in an address + is written %2B)"
+            "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC \
+             (in an address + is written %2B)"
         );
         Problem::new(ProblemKind::BadRequest, detail)
     })

@@ -371,25 +371,32 @@ fn quality_text(code: i8, t: &PageTexts) -> QualityText {
     QualityText { class, text }
 }
 
+/// Returns the days of the first and the last row. The time 0 stands for rows about all times: nothing was measured then.
+fn period((min, max): (i64, i64), reader: &Reader<'_>) -> Option<String> {
+    let date = |micros| readable::date(micros, &reader.settings.zone, reader.language);
+    let last = date(max)?;
+    if min == 0 {
+        return Some(format!("… – {last}"));
+    }
+    let first = date(min)?;
+    Some(match first == last {
+        true => first,
+        false => format!("{first} – {last}"),
+    })
+}
+
 fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
     let language = reader.language;
     let declaration = &dataset.declaration;
-    let date = |micros| readable::date(micros, &reader.settings.zone, language);
     DatasetRow {
         id: declaration.id.to_string(),
         title: declaration.title.get(language.tag()).to_owned(),
+        // In a list, names of columns are words like others.
         description: readable::first_sentence(declaration.description.get(language.tag()))
-            .to_owned(),
+            .replace('`', ""),
         rows: readable::count(dataset.rows, language),
         updated: dataset.last_update.map(|at| reader.ago(at)),
-        period: dataset.time_range.and_then(|(min, max)| {
-            let (min, max) = (date(min)?, date(max)?);
-            Some(if min == max {
-                min
-            } else {
-                format!("{min} – {max}")
-            })
-        }),
+        period: dataset.time_range.and_then(|range| period(range, reader)),
         licences: dataset
             .licences
             .iter()

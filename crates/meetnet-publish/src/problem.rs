@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::parameters::InPath;
 
+pub(crate) mod page;
 #[cfg(test)]
 mod tests;
 
@@ -401,6 +402,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s.or(self.kind.retry_after_s()) {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For the page that a reader gets in its place.
+        response.extensions_mut().insert(self);
         response
     }
 }

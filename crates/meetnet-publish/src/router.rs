@@ -68,6 +68,7 @@ pub(crate) fn around(router: Router) -> Router {
         .fallback(problem::unknown_address)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::from_fn(problem::page::for_readers))
         .layer(middleware::map_response(security::add_headers))
         .layer(middleware::from_fn(telemetry::record))
 }

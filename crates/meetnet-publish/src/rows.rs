@@ -268,6 +268,13 @@ impl RowsParameters {
         let read =
             |name: &str, text: Option<String>| text.map(|text| time(name, &text)).transpose();
         let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
+        if let Some((from, to)) = from.zip(to)
+            && from > to
+        {
+            return Err(bad(
+                "from lies behind to; rows are from the one to before the other",
+            ));
+        }
         if let Some(from) = from {
             self.add(time_column, PageTest::AtLeast(PageValue::Time(from)));
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::error::DataFusionError;
 use meetnet_functions::descriptions;
 use meetnet_lake::damage::Damage;
@@ -14,6 +14,10 @@ use parquet::errors::ParquetError;
 use crate::as_of::AS_OF_SUFFIX;
 use crate::memory::ALL_QUERIES;
 use crate::room::OF_CLIENT;
+
+mod words;
+
+use words::{in_words, unsupported};
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -259,14 +263,14 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
         },
         DataFusionError::NotImplemented(text) => QueryError::of_statement(
             StatementFault::Unsupported,
-            format!("not supported: {}", first_line(text)),
+            unsupported(first_line(text)),
         ),
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
-            QueryError::new(BadRequest, first_line(own_words(text)))
+            QueryError::new(BadRequest, in_words(first_line(own_words(text))))
         }
         error if is_of_reading(error) => QueryError::new(Internal, internal_message()),
         DataFusionError::ArrowError(arrow, _) => {
-            let error = QueryError::new(BadRequest, first_line(&arrow.to_string()));
+            let error = QueryError::new(BadRequest, in_words(first_line(&arrow.to_string())));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
                 _ => error,
@@ -303,6 +307,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
 /// Makes the error of a statement that cannot be read.
 pub(crate) fn unreadable(what: impl fmt::Display) -> QueryError {
     let message = format!("the SQL could not be read: {what}");
+    let message = message.replace(", found: EOF", ", found: the end of the statement");
     QueryError::of_statement(StatementFault::Syntax, message)
 }
 
@@ -418,7 +423,10 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
             "this service does not show its settings",
         );
     }
-    QueryError::new(QueryErrorKind::BadRequest, first_line(own_words(text)))
+    QueryError::new(
+        QueryErrorKind::BadRequest,
+        in_words(first_line(own_words(text))),
+    )
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a
@@ -447,19 +455,7 @@ fn of_schema(error: &SchemaError) -> QueryError {
             field,
             valid_fields,
         } => {
-            let table = field
-                .relation
-                .as_ref()
-                .map(|table| format!(" in `{}`", table.table()));
-            let mut names: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
-            names.sort_unstable();
-            names.dedup();
-            let hint = suggestion(field.name(), names.iter().copied());
-            let message = format!(
-                "there is no column `{}`{}{hint}",
-                field.name(),
-                table.unwrap_or_default()
-            );
+            let message = column_message(field, valid_fields);
             QueryError::of_statement(StatementFault::Column, message)
         }
         SchemaError::AmbiguousReference { field } => {
@@ -473,13 +469,50 @@ fn of_schema(error: &SchemaError) -> QueryError {
     }
 }
 
+/// Says what may have been meant by a column that is not there: one of its table, where it names one.
+fn column_message(field: &Column, known: &[Column]) -> String {
+    let is_of = |column: &Column, table: &str| {
+        let of = column.relation.as_ref();
+        of.is_some_and(|of| of.table().eq_ignore_ascii_case(table))
+    };
+    let table = field.relation.as_ref().map(TableReference::table);
+    let mut tables: Vec<&str> = known
+        .iter()
+        .filter_map(|column| column.relation.as_ref().map(TableReference::table))
+        .collect();
+    tables.sort_unstable();
+    tables.dedup();
+    if let Some(table) = table
+        && !tables.is_empty()
+        && !known.iter().any(|column| is_of(column, table))
+    {
+        return format!(
+            "there is no `{table}.{}` here; the tables are {}",
+            field.name(),
+            tables.join(", ")
+        );
+    }
+    let mut names: Vec<&str> = known
+        .iter()
+        .filter(|column| table.is_none_or(|table| tables.is_empty() || is_of(column, table)))
+        .map(|column| column.name())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let hint = suggestion(field.name(), names.into_iter());
+    let of = table
+        .map(|table| format!(" in `{table}`"))
+        .unwrap_or_default();
+    format!("there is no column `{}`{of}{hint}", field.name())
+}
+
 /// Returns `; did you mean …?` for near names, else the list of names while it is short.
 pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     match nearest(name, &known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => String::new(),
-        None if known.len() <= 40 => format!("; there are {}", known.join(", ")),
+        None if known.len() <= 60 => format!("; there are {}", known.join(", ")),
         None => String::new(),
     }
 }

@@ -24,6 +24,12 @@ use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, beside_stars};
 use crate::reach::Reach;
 
+mod positions;
+mod unheard;
+
+use positions::name_positions;
+use unheard::check_heard;
+
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
 /// Parameters of one statement: what the wire protocol can count.
@@ -144,9 +150,10 @@ pub(crate) async fn planned(
 ) -> Result<Planned> {
     let statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
+    check_heard(&statement)?;
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
-            let (plan, names) = planned_beside_stars(session, statement).await?;
+            let (plan, names) = planned_with_names(session, statement).await?;
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
@@ -159,19 +166,20 @@ pub(crate) async fn planned(
     Ok(Planned { plan, names })
 }
 
-/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*`; returns
-/// what those are called.
+/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*` and for those
+/// that an ORDER BY means by their position; returns what the former are called.
 ///
 /// They are the second choice: an ORDER BY behind DISTINCT or UNION means a column by the name that was written.
-async fn planned_beside_stars(
+async fn planned_with_names(
     session: &SessionState,
     statement: Statement,
 ) -> Result<(LogicalPlan, BTreeMap<String, String>)> {
     let mut renamed = statement.clone();
     let names = columns_beside_stars(&mut renamed);
+    let has_positions = name_positions(&mut renamed);
     match session.statement_to_plan(statement).await {
         Ok(plan) => Ok((plan, BTreeMap::new())),
-        Err(error) if names.is_empty() => Err(error),
+        Err(error) if names.is_empty() && !has_positions => Err(error),
         Err(error) => {
             let planned = session.statement_to_plan(renamed).await;
             // Where that is refused, too, the error is about what was written.

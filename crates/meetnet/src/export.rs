@@ -186,10 +186,11 @@ struct Export<'a> {
 
 impl<'a> Export<'a> {
     async fn prepare(target: &'a Target, options: &'a ExportOptions) -> Result<Self, Failure> {
-        let format = options
-            .format
-            .or_else(|| format_of(options.output.as_deref()?))
-            .unwrap_or(Format::Csv);
+        let format = match (options.format, &options.output) {
+            (Some(format), _) => format,
+            (None, Some(file)) => sql::by_name(file, format_of, Format::Csv)?,
+            (None, None) => Format::Csv,
+        };
         let is_binary = matches!(format, Format::Arrow | Format::Parquet);
         if is_binary && options.output.is_none() && std::io::stdout().is_terminal() {
             let message = "this format is not for a terminal; name a file with --output";

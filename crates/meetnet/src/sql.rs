@@ -132,10 +132,11 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
     } else {
         Format::Csv
     };
-    let format = options
-        .format
-        .or_else(|| format_of(options.output.as_deref()?))
-        .unwrap_or(default);
+    let format = match (options.format, &options.output) {
+        (Some(format), _) => format,
+        (None, Some(file)) => by_name(file, format_of, default)?,
+        (None, None) => default,
+    };
     let mut parameters = Parameters::default();
     for (name, literal) in options.param {
         parameters.set(name, literal);
@@ -186,6 +187,24 @@ fn format_of(file: &Path) -> Option<Format> {
         "arrows" => Some(Format::Arrow),
         "txt" => Some(Format::Table),
         name => name.parse().ok(),
+    }
+}
+
+/// Returns the format that the name of a file says by `format_of`, else `default`. A name that says another one is refused: what is
+/// called `.xlsx` and holds CSV opens nowhere.
+pub(crate) fn by_name(
+    file: &Path,
+    format_of: fn(&Path) -> Option<Format>,
+    default: Format,
+) -> Result<Format, Failure> {
+    match format_of(file) {
+        Some(format) => Ok(format),
+        None if file.extension().is_none() => Ok(default),
+        None => Err(Failure::Usage(anyhow!(
+            "`{}` ends in no format that there is; end it in .csv, .parquet, .json, .ndjson, .geojson or .arrow, or say which it \
+             is with --format",
+            file.display()
+        ))),
     }
 }
 

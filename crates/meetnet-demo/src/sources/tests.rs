@@ -12,6 +12,9 @@ fn the_text_names_every_source_with_its_licence() {
             section.contains(&format!("licence = \"{}\"", source.licence())),
             "{section}"
         );
+        // Every licence but CC0 asks to name somebody.
+        let names = section.contains("attribution = \"Simulated ");
+        assert_eq!(names, source.licence() != "CC0-1.0", "{section}");
         if source.namespace() != source.id() {
             assert!(
                 section.contains(&format!("namespace = \"{}\"", source.namespace())),

@@ -100,6 +100,9 @@ async fn the_list_can_be_narrowed() {
     for (query, expect) in [
         ("from=2026-11-22T02:46:20Z", 1),
         ("from=2026-11-22T02:46:21Z", 0),
+        ("from=2026-11-22", 1),
+        ("from=2026-11-23", 0),
+        ("to=2026-11-22", 0),
         ("to=2026-11-22T02:45:20Z", 0),
         ("to=2026-11-22T02:45:21Z", 1),
         ("licence=CC-BY-4.0&superseded=false", 1),

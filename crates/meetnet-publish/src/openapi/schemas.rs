@@ -103,8 +103,13 @@ fn texts() -> Value {
 }
 
 /// RFC 3339.
-pub(super) fn time() -> Value {
+fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
+}
+
+/// RFC 3339, or a day.
+pub(super) fn day_or_time() -> Value {
+    json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] })
 }
 
 pub(super) fn pattern(pattern: &str) -> Value {
@@ -117,6 +122,12 @@ fn count() -> Value {
 
 fn text_or_null() -> Value {
     json!({ "type": ["string", "null"] })
+}
+
+fn day_or_time_or_null() -> Value {
+    let mut schema = day_or_time();
+    schema["type"] = json!(["string", "null"]);
+    schema
 }
 
 fn time_or_null() -> Value {
@@ -189,7 +200,7 @@ fn question() -> Value {
             "q": statement(),
             "parameters": { "type": ["object", "array"], "additionalProperties": value(), "items": value() },
             "format": { "enum": formats_or_null() },
-            "as_of": time_or_null(),
+            "as_of": day_or_time_or_null(),
             "licence": licences(),
             "download": { "type": "boolean" },
         },
@@ -209,7 +220,7 @@ fn form() -> Value {
         "properties": {
             "q": statement(),
             "format": Kind::Format.schema(),
-            "as_of": time(),
+            "as_of": day_or_time(),
             "licence": licences(),
             "download": Kind::Flag.schema(),
         },

@@ -6,7 +6,9 @@ use axum::http::StatusCode;
 use meetnet_lake::snapshot::LiveFile;
 use meetnet_model::ids::LicenceId;
 
+use super::{Reader, period};
 use crate::fixture;
+use crate::negotiate::Language;
 use crate::state::{OtherListener, PublishSettings};
 
 async fn page(path: &str, headers: &[(&str, &str)]) -> fixture::Answer {
@@ -54,6 +56,27 @@ async fn it_shows_what_arrives_and_what_there_is() {
         assert!(body.contains(text), "the page should contain {text:?}");
     }
     assert!(!body.contains("rejects"), "private datasets are not shown");
+    assert!(
+        body.contains("voor het geheel (period; time van all"),
+        "names of columns stand in the list as words"
+    );
+}
+
+#[test]
+fn a_period_is_that_of_what_was_measured() {
+    let settings = PublishSettings::default();
+    let reader = Reader {
+        language: Language::En,
+        settings: &settings,
+        now: 0,
+    };
+    let check = |range, expect: &str| {
+        assert_eq!(period(range, &reader).as_deref(), Some(expect), "{range:?}");
+    };
+    let day = 1_772_841_600_000_000;
+    check((day, day + 1), "7 March 2026");
+    check((day - 86_400_000_000, day), "6 March 2026 – 7 March 2026");
+    check((0, day), "… – 7 March 2026");
 }
 
 #[tokio::test]

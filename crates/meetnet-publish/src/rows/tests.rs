@@ -155,6 +155,10 @@ async fn conditions_choose_rows() {
     check("from=2026-11-22T02:45:20Z", &[-3.25, 81.0]).await;
     check("from=2026-11-22T02:45:20.000001Z", &[]).await;
     check("to=2026-11-22T02:45:20Z", &[]).await;
+    // A day begins at midnight, UTC.
+    check("from=2026-11-22&to=2026-11-23", &[-3.25, 81.0]).await;
+    check("from=2026-11-23", &[]).await;
+    check("time.lt=2026-11-22", &[]).await;
     check(
         "from=2026-11-22T03:45:20%2B01:00&to=2026-11-22T02:45:21Z",
         &[-3.25, 81.0],
@@ -278,6 +282,13 @@ async fn wrong_requests_say_what_is_accepted() {
     .await;
     check(&heat("quality=good"), 400, "quality takes a whole number").await;
     check(&heat("from=2026"), 400, "from takes an RFC 3339 time").await;
+    check(&heat("from=22/11/2026"), 400, "or a day such as 2026-01-31").await;
+    check(
+        &heat("from=2026-11-23&to=2026-11-22"),
+        400,
+        "from lies behind to",
+    )
+    .await;
     check(&heat("from=2026-11-22T03:45:20+01:00"), 400, "%2B").await;
     check(&heat("limit=0"), 400, "from 1 to 10000").await;
     check(&heat("limit=10001"), 400, "from 1 to 10000").await;

@@ -195,8 +195,11 @@ impl Encoder for Table {
             .iter()
             .zip(header.units)
             .map(|(field, unit)| match unit {
-                Some(unit) => printable(&format!("{} [{unit}]", field.name()), WIDTH_MAX),
-                None => printable(field.name(), WIDTH_MAX),
+                // `1` is UCUM's word for a number without a unit.
+                Some(unit) if unit != "1" => {
+                    printable(&format!("{} [{unit}]", field.name()), WIDTH_MAX)
+                }
+                _ => printable(field.name(), WIDTH_MAX),
             })
             .collect();
         self.right = fields

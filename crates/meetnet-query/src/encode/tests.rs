@@ -143,6 +143,10 @@ async fn text_formats_escape() {
          (2 rows, row limit reached; complete through 2026-02-11T16:00:00Z)\n\
          licence CC0-1.0, ODbL-1.0\n"
     );
+    // A class has no unit, which UCUM writes `1`.
+    let sql = "SELECT eaqi('pm2_5', 17.0) AS class, convert(68.0, '[degF]', 'Cel') AS warm";
+    let table = text(sql, Format::Table, None).await;
+    assert!(table.starts_with(" class | warm [Cel]\n"), "{table}");
     assert!(
         !text("SELECT chr(27) || '[2J' AS t", Format::Table, None)
             .await

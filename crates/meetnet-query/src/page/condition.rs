@@ -1,7 +1,7 @@
 //! Conditions on columns of a page: typed values, and SQL of them.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+use meetnet_model::time::{day_or_time, format_rfc3339};
 
 use super::statement::quoted;
 
@@ -47,9 +47,10 @@ impl PageValue {
                 .map(Self::Bool)
                 .map_err(|_| "true or false"),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                parse_rfc3339(text).map(Self::Time).map_err(|_| {
-                    "an RFC 3339 time such as 2026-01-31T12:00:00Z (in an address + is written %2B)"
-                })
+                day_or_time(text).map(Self::Time).ok_or(
+                    "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC (in an \
+                     address + is written %2B)",
+                )
             }
             _ => Err("no value: a list cannot be compared"),
         }

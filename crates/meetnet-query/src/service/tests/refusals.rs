@@ -38,6 +38,11 @@ async fn hostile_statements_are_refused_by_kind() {
     for (sql, kind, message) in [
         ("", BadRequest, "empty"),
         ("SELEC 1", BadRequest, "Line: 1, Column: 1"),
+        (
+            "SELECT (1 + 2",
+            BadRequest,
+            "found: the end of the statement",
+        ),
         ("SELECT 1; SELECT 2", BadRequest, "single SQL statement"),
         ("SELECT * FROM count", NotFound, "did you mean `counts`?"),
         ("SELECT * FROM notes", NotFound, "`notes`"),
@@ -145,7 +150,48 @@ async fn hostile_statements_are_refused_by_kind() {
         (&calls, TooLarge, "steps"),
         (&doubling, TooLarge, "WITH"),
         (&chain, TooLarge, "||"),
-        ("SELECT 1 / 0", BadRequest, "ivide by zero"),
+        ("SELECT 1 / 0", BadRequest, "divide by NULLIF(x, 0)"),
+        (
+            "SELECT c.cars FROM counts AS c",
+            BadRequest,
+            "in `c`; did you mean `car`?",
+        ),
+        (
+            "SELECT d.car FROM counts AS c",
+            BadRequest,
+            "no `d.car` here; the tables are c",
+        ),
+        (
+            "SELECT 1 FROM counts AS c JOIN functions AS f ON f.car = c.car",
+            BadRequest,
+            "no column `car` in `f`; there are description",
+        ),
+        (
+            "SELECT car FROM counts WHERE time > '01/11/2026'",
+            BadRequest,
+            "`01/11/2026` is no time; write",
+        ),
+        (
+            "SELECT car FROM counts WHERE segment_id = 'one'",
+            BadRequest,
+            "`one` is used as a whole number, and is none",
+        ),
+        (
+            "SELECT car FROM counts WHERE time > 20261101",
+            BadRequest,
+            "write a time as",
+        ),
+        (
+            "SELECT place, car FROM counts GROUP BY place",
+            BadRequest,
+            "`counts.car` in SELECT must stand in GROUP BY",
+        ),
+        (
+            "SELECT avg(place) FROM counts",
+            BadRequest,
+            "`avg` cannot be called so: it requires",
+        ),
+        ("SELECT TOP 10 * FROM counts", BadRequest, "write LIMIT"),
         ("SELECT CAST('x' AS INT)", BadRequest, "x"),
     ] {
         let started = Instant::now();

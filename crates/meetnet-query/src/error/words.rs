@@ -1,0 +1,220 @@
+//! What DataFusion and Arrow say of a statement, in words for whoever wrote it: what is wrong, and what to write.
+//!
+//! Their texts are matched, since most of these errors are of one type. One that is not known stays as it is, so that a newer
+//! DataFusion can at worst make a message less helpful.
+
+/// What stands before a text and says which library, or which step of it, found the error.
+const PREFIXES: [&str; 8] = [
+    "Arrow error: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Error during planning: ",
+    "Execution error: ",
+    "Internal error: ",
+    "Invalid argument error: ",
+    "Parser error: ",
+];
+/// What DataFusion says behind an error of a call, for who can see types.
+const CALL_HELP: &str = ". No function matches the given name";
+const TIME_FORMS: &str =
+    "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00, seconds included";
+
+/// Returns what a client is told of an error in a statement; `text` is one line.
+pub(super) fn in_words(text: &str) -> String {
+    let text = without_prefixes(text);
+    let without_tree = match text.contains("span: Span(") {
+        true => without_dump(text),
+        false => text,
+    };
+    known(text).unwrap_or_else(|| without_tree.to_owned())
+}
+
+/// Returns what a client is told that nobody has built.
+pub(super) fn unsupported(text: &str) -> String {
+    let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
+    let instead = match what {
+        "TOP" => "; write LIMIT at the end",
+        _ if what.starts_with("FETCH") => "; write LIMIT",
+        _ if what.starts_with("Pivot ") => {
+            "; write a column for each value: max(value) FILTER (WHERE property = 'pm10') AS pm10"
+        }
+        _ if what.contains("logical expression WindowFunction") => {
+            return "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery".to_owned();
+        }
+        _ => "",
+    };
+    format!("not supported: {}{instead}", without_dump(what))
+}
+
+fn without_prefixes(mut text: &str) -> &str {
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text
+}
+
+/// A syntax tree in a message says nothing to who wrote the statement.
+fn without_dump(text: &str) -> &str {
+    match text.split_once(" { ") {
+        Some((before, dump)) if dump.contains(": ") => before,
+        _ => text,
+    }
+}
+
+fn known(text: &str) -> Option<String> {
+    if text == "Divide by zero error" {
+        return Some(
+            "the statement would divide by zero; divide by NULLIF(x, 0), which leaves the answer empty there".to_owned(),
+        );
+    }
+    time(text)
+        .or_else(|| cast(text))
+        .or_else(|| call(text))
+        .or_else(|| grouping(text))
+        .or_else(|| types(text))
+        .or_else(|| position(text))
+}
+
+/// Texts that stand for a time, a zone or a span of time.
+fn time(text: &str) -> Option<String> {
+    if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
+        // Behind a format of one's own stands what is wrong with it.
+        let (value, _) = rest.split_once("': ")?;
+        let has_format = value.contains("' using format '");
+        return (!has_format)
+            .then(|| format!("`{value}` is no time; write {TIME_FORMS} (UTC without an offset)"));
+    }
+    if let Some(rest) = text.strip_prefix("Invalid timezone \"") {
+        let (zone, _) = rest.rsplit_once("\": ")?;
+        return Some(format!(
+            "unknown time zone `{zone}`; use an IANA name such as `Europe/Brussels` or `UTC`"
+        ));
+    }
+    let span = text
+        .strip_prefix("Invalid input syntax for type interval: \"")?
+        .strip_suffix('"')?;
+    Some(format!(
+        "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
+    ))
+}
+
+/// A text that is used as something else, and is none.
+fn cast(text: &str) -> Option<String> {
+    let rest = text
+        .strip_prefix("Cannot cast string '")
+        .or_else(|| text.strip_prefix("Cannot cast value '"))?;
+    let (value, data_type) = rest.rsplit_once("' to value of ")?;
+    let data_type = data_type.strip_suffix(" type")?;
+    let used_as = match data_type {
+        "Boolean" => "as true or false, and is neither".to_owned(),
+        "Date32" | "Date64" => "as a date, and is none; dates are written 2026-01-31".to_owned(),
+        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
+            "as a whole number, and is none".to_owned()
+        }
+        _ if data_type.starts_with("Float") || data_type.starts_with("Decimal") => {
+            "as a number, and is none".to_owned()
+        }
+        _ => format!("as a value of {data_type}, and is none"),
+    };
+    Some(format!("`{value}` is used {used_as}"))
+}
+
+/// A call with arguments that the function does not take. A function of several signatures says it of each.
+fn call(text: &str) -> Option<String> {
+    let (name, rest) = text.strip_prefix("Function '")?.split_once("' ")?;
+    let rest = rest.split_once(CALL_HELP).map_or(rest, |(rest, _)| rest);
+    let rest = rest
+        .strip_prefix("failed to match any signature, errors: ")
+        .unwrap_or(rest);
+    if !rest.contains(" but received ") {
+        return None;
+    }
+    let own = format!("Function '{name}' ");
+    // What it takes, by what it got: `expects 2 arguments`, `requires Int64`.
+    let mut taken: Vec<(&str, Vec<&str>)> = Vec::new();
+    for reason in rest.split("Error during planning: ") {
+        let reason = reason.trim_end_matches([',', '.', ' ']);
+        let reason = reason.strip_prefix(own.as_str()).unwrap_or(reason);
+        let Some((takes, got)) = reason.split_once(" but received ") else {
+            continue;
+        };
+        let takes = takes.trim_end_matches(',');
+        let got = got.split_once(" (DataType").map_or(got, |(got, _)| got);
+        match taken.iter_mut().find(|(known, _)| *known == got) {
+            Some((_, all)) if all.contains(&takes) => {}
+            Some((_, all)) => all.push(takes),
+            None => taken.push((got, vec![takes])),
+        }
+    }
+    let reasons = taken.iter().map(|(got, takes)| {
+        let takes: Vec<&str> = takes
+            .iter()
+            .enumerate()
+            .map(|(position, &takes)| match position {
+                0 => takes,
+                _ => takes.strip_prefix("requires ").unwrap_or(takes),
+            })
+            .collect();
+        format!("it {}, and got {got}", takes.join(" or "))
+    });
+    let reasons: Vec<String> = reasons.collect();
+    Some(format!(
+        "`{name}` cannot be called so: {}",
+        reasons.join("; ")
+    ))
+}
+
+/// A column beside aggregates that is neither grouped by nor in one.
+fn grouping(text: &str) -> Option<String> {
+    let (clause, rest) = text
+        .strip_prefix("Column in ")?
+        .split_once(" must be in GROUP BY or an aggregate function: ")?;
+    let (_, rest) = rest.split_once("column \"")?;
+    let (column, _) = rest.split_once("\" must appear in the GROUP BY clause")?;
+    Some(format!(
+        "`{column}` in {clause} must stand in GROUP BY, or inside an aggregate such as max(…) or avg(…)"
+    ))
+}
+
+/// Two types that do not go together.
+fn types(text: &str) -> Option<String> {
+    let has_time = text.contains("Timestamp") || text.contains("Date");
+    let compared = text
+        .strip_prefix("Cannot infer common argument type for comparison operation ")
+        .or_else(|| text.strip_prefix("Can not find compatible types to compare "));
+    if let Some(what) = compared {
+        let hint = match has_time {
+            true => "write a time as '2026-01-31T12:00:00Z', seconds since 1970 as to_timestamp(…)",
+            false => "make one the other's type: CAST(… AS …)",
+        };
+        return Some(format!("these cannot be compared: {what}; {hint}"));
+    }
+    if let Some(what) = text.strip_prefix("Cannot coerce arithmetic expression ") {
+        let what = what.strip_suffix(" to valid types").unwrap_or(what);
+        let hint = match has_time {
+            true => "write a span of time as INTERVAL '7 days'",
+            false => "make one the other's type: CAST(… AS …)",
+        };
+        return Some(format!("these cannot be computed: {what}; {hint}"));
+    }
+    let what = text.strip_prefix("There isn't a common type to coerce ")?;
+    let (of, _) = what.split_once(" and ")?;
+    let hint = match has_time {
+        true => "write time >= '2026-01-01' AND time < '2026-02-01'",
+        false => "write CAST(… AS TEXT)",
+    };
+    what.ends_with("LIKE expression")
+        .then(|| format!("LIKE compares texts, and not {of}; {hint}"))
+}
+
+/// ORDER BY with a number that is no column's.
+fn position(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("Order by column out of bounds, specified: ")?;
+    let (position, columns) = rest.split_once(", max: ")?;
+    Some(format!(
+        "there is no column {position} to order by; the answer has {columns}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;
