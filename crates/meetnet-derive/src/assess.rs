@@ -37,6 +37,8 @@ mod figures;
 const RULES_VERSION: u32 = 1;
 /// Days that are read in one go.
 const SPAN_DAYS_MAX: i64 = 40;
+/// Least time between two passes over a dataset that has grown, µs: it takes a while to bring much into it.
+const GROWN_EVERY: i64 = 60 * SECOND_US;
 /// `time` of the row about everything.
 const OF_ALL: i64 = 0;
 
@@ -98,9 +100,15 @@ impl AssessPlan {
         &self.position_id
     }
 
-    /// Returns whether it is time for a pass.
-    pub(crate) fn is_due(&self, since: Option<i64>, through: i64) -> bool {
-        since.is_none_or(|since| through > since && through.saturating_sub(since) >= self.every)
+    /// Returns whether it is time for a pass. `has_grown`: the observed dataset has become so much larger since the last one
+    /// that its figures are about something else, as after an import: they need not be wrong until the next is due.
+    pub(crate) fn is_due(&self, since: Option<i64>, through: i64, has_grown: bool) -> bool {
+        let every = if has_grown {
+            self.every.min(GROWN_EVERY)
+        } else {
+            self.every
+        };
+        since.is_none_or(|since| through > since && through.saturating_sub(since) >= every)
     }
 
     fn is_over(&self, day: i64, through: i64) -> bool {

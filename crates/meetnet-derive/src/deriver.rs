@@ -33,6 +33,9 @@ use crate::plan::Plan;
 use crate::position;
 use crate::reached::PAIRS_MAX;
 
+/// A dataset has grown where this share of its rows is new: one in so many.
+const GROWN_SHARE: u64 = 8;
+
 /// Rows of a derived dataset on their way into its table.
 #[derive(Clone, Debug)]
 pub struct DerivedChunk {
@@ -104,6 +107,8 @@ pub struct Deriver {
     storage: Arc<dyn LakeStorage>,
     reader: Option<LakeReader>,
     passed: AllPassed,
+    /// By dataset of figures and observed dataset: rows that the latter had when the figures were last made here.
+    assessed_rows: BTreeMap<(DatasetId, DatasetId), u64>,
     /// Pairs of bucket and what is touched in it that are kept for a dataset.
     pairs_max: usize,
 }
@@ -125,6 +130,7 @@ impl Deriver {
             storage,
             reader: None,
             passed: AllPassed::default(),
+            assessed_rows: BTreeMap::new(),
             pairs_max: PAIRS_MAX,
         }
     }
@@ -285,7 +291,12 @@ impl Deriver {
         let rules = plan.position_id();
         let passed = self.resume((id, of), rules, rules, false, tables)?;
         let since = passed.as_ref().map(|passed| passed.through);
-        if !plan.is_due(since, through) {
+        let count: u64 = input.files.iter().map(|file| file.rows).sum();
+        let of_pair = (id.clone(), of.clone());
+        let known = self.assessed_rows.get(&of_pair);
+        // After a start nobody knows what has come meanwhile.
+        let has_grown = known.is_none_or(|known| count - count / GROWN_SHARE > *known);
+        if !plan.is_due(since, through, has_grown) {
             if let Some(passed) = passed {
                 self.passed.put(id, of, passed);
             }
@@ -314,6 +325,7 @@ impl Deriver {
         if handed > 0 || since.is_some() {
             self.passed.put(id, of, Passed::at(rules, through));
         }
+        self.assessed_rows.insert(of_pair, count);
         Ok(handed)
     }
 

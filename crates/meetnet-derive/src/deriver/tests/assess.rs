@@ -283,3 +283,39 @@ fn a_late_row_reaches_the_days_behind_it_only_where_they_did_not_expect_its_sens
     // That they expect it for another day is not asked.
     assert_eq!(made("b", day + 2 * DAY), Some(2 + 2));
 }
+
+#[test]
+fn after_much_has_come_its_days_do_not_wait_for_the_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::of(folder.path(), &["heat", "data_quality"]);
+    let mut deriver = Deriver::new(Arc::clone(&scene.storage));
+    scene.now.set(START + 20 * DAY);
+    let days = |deriver: &mut Deriver| {
+        let round = scene.round(deriver);
+        assert!(round.failed.is_empty(), "{:?}", round.failed);
+        scene.commit();
+        let rows = scene.rows("data_quality", &["rows"]);
+        let days = rows.iter().filter(|row| row.starts_with("heat day "));
+        days.filter(|row| !row.contains(" 0 CC0-1.0")).count()
+    };
+    // The first of an import: it is looked at at once.
+    (0..80).for_each(|slot| scene.say("a", START + slot * 5 * MINUTE, 1.0));
+    scene.pass_time(scene.now.get() + MINUTE);
+    scene.commit();
+    assert_eq!(days(&mut deriver), 1);
+    // A row is no reason to look again, many are.
+    scene.say("a", START + DAY, 1.0);
+    scene.pass_time(scene.now.get() + 2 * MINUTE);
+    scene.commit();
+    assert_eq!(days(&mut deriver), 1);
+    (0..80).for_each(|slot| scene.say("a", START + 2 * DAY + slot * 5 * MINUTE, 1.0));
+    scene.pass_time(scene.now.get() + 2 * MINUTE);
+    scene.commit();
+    assert_eq!(days(&mut deriver), 3);
+    // Nobody who has just begun knows what came meanwhile.
+    scene.say("a", START + 3 * DAY, 1.0);
+    scene.pass_time(scene.now.get() + 2 * MINUTE);
+    scene.commit();
+    assert_eq!(days(&mut deriver), 3);
+    assert_eq!(days(&mut Deriver::new(Arc::clone(&scene.storage))), 4);
+}
