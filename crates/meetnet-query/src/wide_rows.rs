@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 
 use crate::each_batch::EachBatchExec;
 use crate::functions::sizes::{array_bytes, length_at, longest_value, wide_bytes};
+use crate::postgres::layers::WKT_COLUMN;
 
 mod batch_room;
 #[cfg(test)]
@@ -36,13 +37,15 @@ const UNNESTED_BYTES_FREE: u64 = 8 << 20;
 const REPEATED_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of the texts and lists of a whole batch up to which its rows are not told apart.
 const BATCH_BYTES_FREE: u64 = 1 << 10;
-/// Rows of a batch where a join has lists: in one of 8,192 a list of 20 KiB beside each row would be 160 MiB.
-const LIST_ROWS_MAX: usize = 1_024;
+/// Rows of a batch where a join has lists or geometries: in one of 8,192 a list of 20 KiB beside each row would be 160 MiB.
+const WIDE_ROWS_MAX: usize = 1_024;
 
 /// Calls in a step of a plan up to which its rows are not looked at.
 const CALLS_FREE: usize = 16;
 /// Bytes that all calls of a step may make of a batch, if each makes as much as there is of texts and lists.
 const COMPUTED_BYTES_MAX: u64 = 512 << 20;
+/// Of those, bytes that are not charged: most calls make numbers or booleans, which are far less, of a batch of short texts.
+const COMPUTED_BYTES_FREE: u64 = 64 << 20;
 
 /// What is made of the rows.
 #[derive(Clone, Debug)]
@@ -130,7 +133,13 @@ impl Use {
             }
             Self::Joined => room.join(side, batch.num_rows(), repeated_bytes(batch)?),
             Self::Subquery => room.repeat(repeated_bytes(batch)?),
-            Self::Computed(calls) => room.hold(computed_bytes(batch, *calls)?, "many calls make"),
+            Self::Computed(calls) => {
+                let computed = computed_bytes(batch, *calls)?;
+                room.hold(
+                    computed.saturating_sub(COMPUTED_BYTES_FREE),
+                    "many calls make",
+                )
+            }
         }
     }
 }
@@ -140,16 +149,22 @@ impl Use {
 /// # Errors
 /// Where the plan cannot be walked through.
 pub(crate) fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<usize> {
-    let joins_lists = plan.exists(|node| {
-        let is_list = |child: &&Arc<dyn ExecutionPlan>| {
+    let joins_wide_rows = plan.exists(|node| {
+        let is_wide = |child: &&Arc<dyn ExecutionPlan>| {
             let schema = child.schema();
             let mut fields = schema.fields().iter();
-            fields.any(|field| field.data_type().is_nested())
+            fields.any(|field| {
+                let data_type = field.data_type();
+                // The outline of a street is a text of kilobytes, and joined with its counts as a matter of course.
+                data_type.is_nested()
+                    || matches!(data_type, DataType::Binary)
+                    || field.name() == WKT_COLUMN
+            })
         };
-        Ok(node.name().contains("Join") && node.children().iter().any(is_list))
+        Ok(node.name().contains("Join") && node.children().iter().any(is_wide))
     })?;
-    Ok(if joins_lists {
-        rows.min(LIST_ROWS_MAX)
+    Ok(if joins_wide_rows {
+        rows.min(WIDE_ROWS_MAX)
     } else {
         rows
     })

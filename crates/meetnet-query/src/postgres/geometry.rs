@@ -132,24 +132,30 @@ impl Geometry {
         NAMES.get(self.kind as usize - 1).copied().unwrap_or("")
     }
 
-    fn wkt(&self) -> String {
-        let line = |line: &Line| {
-            let places = line.iter().map(|[lon, lat]| format!("{lon} {lat}"));
-            places.collect::<Vec<_>>().join(",")
-        };
-        let part = |part: &Vec<Line>| match self.kind {
-            3 | 6 => {
-                let rings = part.iter().map(|ring| format!("({})", line(ring)));
-                rings.collect::<Vec<_>>().join(",")
+    /// Writes WKT; None where that has more than so many bytes: the digits of a number of eight bytes can be hundreds.
+    fn wkt(&self, bytes_max: usize) -> Option<String> {
+        let is_several = self.kind > MULTI;
+        let is_polygon = matches!(self.kind, 3 | 6);
+        let mut out = format!("{}(", self.name());
+        for (number, part) in self.parts.iter().enumerate() {
+            out.push_str(if number > 0 { "," } else { "" });
+            out.push_str(if is_several { "(" } else { "" });
+            for (number, line) in part.iter().enumerate() {
+                out.push_str(if number > 0 { "," } else { "" });
+                out.push_str(if is_polygon { "(" } else { "" });
+                for (number, [lon, lat]) in line.iter().enumerate() {
+                    out.push_str(if number > 0 { "," } else { "" });
+                    out.push_str(&format!("{lon} {lat}"));
+                    if out.len() > bytes_max {
+                        return None;
+                    }
+                }
+                out.push_str(if is_polygon { ")" } else { "" });
             }
-            _ => part.iter().map(line).collect::<Vec<_>>().join(","),
-        };
-        let parts = self.parts.iter().map(part);
-        let parts: Vec<String> = match self.kind > MULTI {
-            true => parts.map(|part| format!("({part})")).collect(),
-            false => parts.collect(),
-        };
-        format!("{}({})", self.name(), parts.join(","))
+            out.push_str(if is_several { ")" } else { "" });
+        }
+        out.push(')');
+        Some(out)
     }
 
     fn places(&self) -> impl Iterator<Item = &Place> {

@@ -26,8 +26,9 @@ const KEY: &str = "fid";
 /// The column of geometries.
 pub(crate) const GEOMETRY: &str = "geom";
 
-/// Columns of datasets that say where a row is.
-const WKT_COLUMN: &str = "geometry";
+/// The column of datasets that says in WKT where a row is, and what it looks like.
+pub(crate) const WKT_COLUMN: &str = "geometry";
+/// The columns of those that are points.
 const LON_COLUMN: &str = "lon";
 const LAT_COLUMN: &str = "lat";
 

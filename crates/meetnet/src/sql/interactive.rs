@@ -46,7 +46,7 @@ pub(super) async fn run(
     let mut script = Script::default();
     // The statement that `\e` opens where none has begun, and the lines that an editor has given back.
     let mut last = String::new();
-    let mut edited_lines = VecDeque::new();
+    let mut edited_lines: VecDeque<String> = VecDeque::new();
     loop {
         let prompt = if script.is_idle() {
             PROMPT

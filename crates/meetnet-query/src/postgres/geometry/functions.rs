@@ -201,17 +201,23 @@ fn evaluated(kind: Kind, arrays: &[ArrayRef]) -> Result<ArrayRef> {
         Kind::AsText | Kind::Type => {
             let mut texts = StringBuilder::new();
             for geometry in geometries(first) {
-                match (kind, geometry) {
-                    (_, None) => texts.append_null(),
-                    (Kind::Type, Some(geometry)) => texts.append_value(geometry.name()),
-                    (_, Some(geometry)) => texts.append_value(geometry.wkt()),
-                }
-                if texts.values_slice().len() > TEXT_BYTES_MAX {
+                let text = match (kind, &geometry) {
+                    (_, None) => {
+                        texts.append_null();
+                        continue;
+                    }
+                    (Kind::Type, Some(geometry)) => Some(geometry.name().to_owned()),
+                    (_, Some(geometry)) => {
+                        geometry.wkt(TEXT_BYTES_MAX.saturating_sub(texts.values_slice().len()))
+                    }
+                };
+                let Some(text) = text else {
                     return Err(DataFusionError::ResourcesExhausted(format!(
                         "`st_astext` would make more than {} MiB of one batch of rows; take fewer of them, or the bytes",
                         TEXT_BYTES_MAX >> 20
                     )));
-                }
+                };
+                texts.append_value(text);
             }
             Arc::new(texts.finish())
         }

@@ -7,7 +7,7 @@ const SQUARE: &str =
 fn wkt_becomes_wkb_and_back() {
     let check = |wkt: &str, expect: &str| {
         let geometry = Geometry::from_wkt(wkt).unwrap_or_else(|| panic!("no geometry: {wkt}"));
-        assert_eq!(geometry.wkt(), expect, "{wkt}");
+        assert_eq!(geometry.wkt(200).as_deref(), Some(expect), "{wkt}");
         let wkb = geometry.wkb();
         assert_eq!(Geometry::from_wkb(&wkb), Some(geometry), "{wkt}");
         // What is cut off is none, and what follows belongs to nothing.
@@ -121,4 +121,19 @@ fn geometries_meet_boxes() {
         true,
         false,
     );
+}
+
+/// A few bytes of WKB can be a long text: it ends where the limit is, and not when all of it is there.
+#[test]
+fn a_text_has_a_limit() {
+    let places = vec![[5e-324, -1e308]; 1_000];
+    let line = Geometry {
+        kind: LINE_KIND,
+        parts: vec![vec![places]],
+    };
+    assert_eq!(line.wkb().len(), 9 + 16 * 1_000);
+    assert_eq!(line.wkt(100_000), None);
+    let whole = line.wkt(1 << 20).expect("a text");
+    assert!(whole.len() > 600_000, "{}", whole.len());
+    assert_eq!(Geometry::from_wkt(&whole), Some(line));
 }
