@@ -113,11 +113,13 @@ fn the_option_that_is_set_is_how_long_free_memory_stays() {
     }
     // The next ones are the count of NUMA nodes and whether the system may be asked, 0 by default.
     let neighbours = [PURGE_DELAY - 1, PURGE_DELAY + 1, PURGE_DELAY + 2];
-    let before = neighbours.map(|option| mi_option_get(option));
+    // A function of C is none that could be handed over as it is.
+    let get = |option: c_int| mi_option_get(option);
+    let before = neighbours.map(get);
     assert_eq!(before, [1, 0, 0], "the options of mimalloc have moved");
     keep_little();
     assert_eq!(mi_option_get(PURGE_DELAY), PURGE_DELAY_MS);
-    assert_eq!(neighbours.map(|option| mi_option_get(option)), before);
+    assert_eq!(neighbours.map(get), before);
     #[cfg(target_os = "linux")]
     assert_eq!(nix::sys::prctl::get_thp_disable(), Ok(true));
 }
