@@ -1,12 +1,14 @@
 //! When an observation was made, and whether that can be: the device's time where it has one, else the receive time.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use meetnet_model::calendar::SECOND_US;
+use meetnet_model::quantity::DurationText;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::source::{SourceDeclaration, TimeFormat, TimeWindow};
-use meetnet_model::time::{TimeReader, format_rfc3339};
+use meetnet_model::time::{TimeError, TimeReader, format_rfc3339};
 
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, WantedPlaces};
@@ -79,30 +81,59 @@ pub(crate) fn check_window(
     if time >= CLOCK_MIN_US && late <= window.back_us && ahead <= window.ahead_us {
         return Ok(time);
     }
-    Err(out_of_window(time, late, window))
+    Err(out_of_window(time, received_at, window))
 }
 
 #[cold]
-fn out_of_window(time: i64, late: i64, window: TimeWindow) -> TimeFault {
+fn out_of_window(time: i64, received_at: i64, window: TimeWindow) -> TimeFault {
     if time < CLOCK_MIN_US {
-        let message = format!(
-            "the time {} lies before 2015: the device's clock was not set",
-            format_rfc3339(time)
-        );
+        let why = match in_longer_unit(time, received_at, window) {
+            Some((factor, meant)) => format!(
+                "in a unit {factor} times as long it would be of {}, so check the unit of the source's `time`, or the \
+                 precision that the sender names",
+                meant.get(..10).unwrap_or(&meant)
+            ),
+            None => "the device's clock was not set".to_owned(),
+        };
+        let message = format!("the time {} lies before 2015: {why}", format_rfc3339(time));
         return TimeFault::new(RejectReason::BadTime, message);
     }
-    let (distance, side, limit) = if late > window.back_us {
-        (late, "before", window.back_us)
+    let late = received_at.saturating_sub(time);
+    let (distance, side, limit, key) = if late > window.back_us {
+        (late, "before", window.back_us, "back")
     } else {
-        (late.saturating_neg(), "after", window.ahead_us)
+        (late.saturating_neg(), "after", window.ahead_us, "ahead")
     };
     let message = format!(
-        "the time {} lies {} s {side} the receive time; the source's time_window allows {} s",
+        "the time {} lies {} {side} the receive time; the source's time_window allows {} {key}",
         format_rfc3339(time),
-        distance / 1_000_000,
-        limit / 1_000_000
+        beyond(distance, limit),
+        DurationText(Duration::from_micros(limit.unsigned_abs())),
     );
     TimeFault::new(RejectReason::TimeOutOfWindow, message)
+}
+
+/// Returns a distance that is longer than `limit`, both in µs, as people say it: 1772 days need no seconds.
+fn beyond(distance: i64, limit: i64) -> DurationText {
+    let (seconds, limit_s) = (distance / SECOND_US, limit / SECOND_US);
+    let unit = [86_400_i64, 3_600, 60]
+        .into_iter()
+        .find(|&unit| seconds >= 2 * unit && seconds - seconds % unit > limit_s)
+        .unwrap_or(1);
+    let rounded = seconds - seconds % unit;
+    DurationText(Duration::from_secs(rounded.unsigned_abs()))
+}
+
+/// Returns how much longer a unit would make `time` one that the window takes, and that time: seconds are read as
+/// milliseconds or nanoseconds more often than clocks are not set.
+fn in_longer_unit(time: i64, received_at: i64, window: TimeWindow) -> Option<(i64, String)> {
+    let first = received_at.saturating_sub(window.back_us);
+    let last = received_at.saturating_add(window.ahead_us);
+    [1_000_i64, 1_000_000, 1_000_000_000]
+        .into_iter()
+        .filter_map(|factor| Some((factor, time.checked_mul(factor)?)))
+        .find(|(_, meant)| *meant >= CLOCK_MIN_US && (first..=last).contains(meant))
+        .map(|(factor, meant)| (factor, format_rfc3339(meant)))
 }
 
 /// Returns the reader of RFC 3339 times that are UTC where they carry no offset.
@@ -142,9 +173,16 @@ fn read_unusual(
     match read::text(Some(raw)) {
         Reading::Missing => Ok(None),
         Reading::Value(text) => reader.read_text(&text).map(Some).map_err(|error| {
+            // What a longer unit makes of a number lies far behind the year 9999.
+            let is_number = error == TimeError::OutOfRange && text.trim().parse::<f64>().is_ok();
+            let hint = if is_number {
+                "; is it in a smaller unit, such as milliseconds in the place of seconds?"
+            } else {
+                ""
+            };
             TimeFault::new(
                 RejectReason::BadTime,
-                format!("the time at {name}: {error}"),
+                format!("the time at {name}: {error}{hint}"),
             )
         }),
         Reading::Wrong => Err(TimeFault::new(

@@ -114,9 +114,14 @@ struct ConfigOption {
     config: PathBuf,
 }
 
-/// The client of a bucket logs each request that it sends again: `meetnet_s3_requests_total` counts them, and what
-/// comes of an outage is logged where it matters.
-pub(crate) const QUIET: &str = "object_store=warn";
+/// What libraries log without need. The client of a bucket logs each request that it sends again:
+/// `meetnet_s3_requests_total` counts them, and what comes of an outage is logged where it matters. The client of a
+/// broker warns of each answer to our probe, once a second and broker while messages come in, and of each refused
+/// subscription, which the source reports.
+pub(crate) const QUIET: [&str; 2] = ["object_store=warn", MQTT_QUIET];
+
+/// Of [`QUIET`], what concerns brokers.
+pub(crate) const MQTT_QUIET: &str = "rumqttc=error";
 
 #[derive(Debug, Args)]
 struct CompactOptions {
@@ -311,7 +316,7 @@ fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), 
         }
         Role::Run | Role::Ingest => load(file, environment)?,
     };
-    telemetry::start_logging(&config.log, environment, "info", &[QUIET]).map_err(Failure::Usage)?;
+    telemetry::start_logging(&config.log, environment, "info", &QUIET).map_err(Failure::Usage)?;
     let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
     let start = Start {
         role,

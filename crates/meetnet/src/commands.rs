@@ -121,6 +121,12 @@ impl Request {
         }
     }
 
+    /// Whether its report says what was done, in some lines, so that it belongs into the log. A list is for who asked:
+    /// it has any number of lines, with excerpts of messages that an erasure would not find in a log.
+    fn is_logged_whole(&self) -> bool {
+        !matches!(self, Self::Rejects(_))
+    }
+
     /// Whether it changes or copies what is stored, and so must be alone. A backfill only takes messages in, as a daemon
     /// does all the time, and can take days; a list only reads.
     fn takes_turn(&self) -> bool {
@@ -311,7 +317,7 @@ async fn alone(
     signal: &StopSignal,
 ) -> Result<Outcome, Failure> {
     let secrets = config.secrets(environment).map_err(Failure::usage)?;
-    telemetry::start_logging(&config.log, environment, "warn", &[QUIET]).map_err(Failure::Usage)?;
+    telemetry::start_logging(&config.log, environment, "warn", &QUIET).map_err(Failure::Usage)?;
     let opened = Opened::open(config, &secrets)
         .await
         .map_err(|failure| explain_lock(failure, &config.socket))?;

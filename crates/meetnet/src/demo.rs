@@ -24,7 +24,7 @@ use meetnet_demo::{Broker, City, DEFAULT_SEED, FaultShares, History, LiveFeed, s
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::cli::listen_address;
+use crate::cli::{MQTT_QUIET, listen_address};
 use crate::config::{Config, Environment};
 use crate::daemon::{Daemon, Role, Start, StopSignal};
 use crate::failure::Failure;
@@ -109,8 +109,8 @@ pub(crate) async fn run(options: DemoOptions, mut environment: Environment) -> R
     override_config(&options, &state, broker.addr(), &mut environment);
     let config = Config::load(&folder.config_file(), &environment).map_err(Failure::usage)?;
     let secrets = config.secrets(&environment).map_err(Failure::usage)?;
-    telemetry::start_logging(&config.log, &environment, "warn", &[QUIET_LOG_DIRECTIVE])
-        .map_err(Failure::Usage)?;
+    let quiet = [QUIET_LOG_DIRECTIVE, MQTT_QUIET];
+    telemetry::start_logging(&config.log, &environment, "warn", &quiet).map_err(Failure::Usage)?;
     let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
     let declarations = Arc::clone(&config.declarations);
 

@@ -18,7 +18,7 @@ const SECONDS: [f64; 12] = [
 ];
 
 /// Starts logging. `default` is used where neither environment nor configuration say what to log; `directives` are
-/// added to whatever they say.
+/// added to whatever they say, but for those of libraries that they name.
 ///
 /// # Errors
 /// Where the filter in the environment cannot be read.
@@ -28,27 +28,47 @@ pub(crate) fn start_logging(
     default: &str,
     directives: &[&str],
 ) -> anyhow::Result<()> {
-    let from_environment = ["MEETNET_LOG", "RUST_LOG"]
-        .into_iter()
-        .find_map(|name| Some((name, environment.get(name).filter(|text| !text.is_empty())?)));
-    let mut filter = match from_environment {
-        Some((name, text)) => EnvFilter::try_new(text).with_context(|| {
-            format!("{name}={text} is no log filter; write info or meetnet_ingest=debug")
-        })?,
-        None => EnvFilter::try_new(log.filter.as_deref().unwrap_or(default))
-            .context("the log filter in [log] cannot be read")?,
-    };
-    for directive in directives {
-        filter = filter.add_directive(directive.parse().context("a built-in log directive")?);
-    }
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log, environment, default, directives)?)
         .with_writer(|| Redacted(io::stderr()));
     let started = match log.format {
         LogFormat::Json => lines.json().try_init(),
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("failed to start logging: {error}"))
+}
+
+/// Returns what is logged; see [`start_logging`].
+fn filter(
+    log: &LogConfig,
+    environment: &Environment,
+    default: &str,
+    directives: &[&str],
+) -> anyhow::Result<EnvFilter> {
+    let from_environment = ["MEETNET_LOG", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| Some((name, environment.get(name).filter(|text| !text.is_empty())?)));
+    let (text, mut filter) = match from_environment {
+        Some((name, text)) => {
+            let filter = EnvFilter::try_new(text).with_context(|| {
+                format!("{name}={text} is no log filter; write info or meetnet_ingest=debug")
+            })?;
+            (text, filter)
+        }
+        None => {
+            let text = log.filter.as_deref().unwrap_or(default);
+            let filter =
+                EnvFilter::try_new(text).context("the log filter in [log] cannot be read")?;
+            (text, filter)
+        }
+    };
+    for directive in directives {
+        let library = directive.split('=').next().unwrap_or(directive);
+        if !text.contains(library) {
+            filter = filter.add_directive(directive.parse().context("a built-in log directive")?);
+        }
+    }
+    Ok(filter)
 }
 
 /// Passes log lines on without the personal data and credentials in them.

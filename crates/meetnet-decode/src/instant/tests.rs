@@ -28,7 +28,26 @@ fn a_time_lies_in_the_window_around_the_receive_time() {
     );
     check(
         "2025-04-27T11:59:59.999999Z",
-        Err((outside, "allows 34560000 s")),
+        Err((outside, "allows 400d back")),
+    );
+    check(
+        "2022-01-22T01:00:00Z",
+        Err((
+            outside,
+            "lies 1591d before the receive time; the source's time_window allows 400d back",
+        )),
+    );
+    check(
+        "2026-06-01T14:01:40Z",
+        Err((
+            outside,
+            "lies 2h after the receive time; the source's time_window allows 1h ahead",
+        )),
+    );
+    // A distance is never rounded to what is allowed.
+    check(
+        "2026-06-01T13:00:05Z",
+        Err((outside, "lies 3605s after the receive time")),
     );
     check(
         "2015-01-01T00:00:00Z",
@@ -49,6 +68,20 @@ fn a_clock_before_2015_was_never_set() {
         "0001-01-01T00:00:00Z",
         Err((RejectReason::BadTime, "0001-01-01")),
     );
+}
+
+#[test]
+fn a_time_in_too_short_a_unit_is_told_from_a_clock_that_was_not_set() {
+    for (time, factor) in [
+        // 1780315199 as milliseconds, microseconds and nanoseconds.
+        ("1970-01-21T14:31:55.199Z", "1000"),
+        ("1970-01-01T00:29:40.315199Z", "1000000"),
+        ("1970-01-01T00:00:01.780315Z", "1000000000"),
+    ] {
+        let message =
+            format!("lies before 2015: in a unit {factor} times as long it would be of 2026-06-01");
+        check(time, Err((RejectReason::BadTime, message.as_str())));
+    }
 }
 
 #[test]

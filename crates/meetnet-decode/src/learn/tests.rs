@@ -55,6 +55,16 @@ fn a_device_on_a_topic() {
 }
 
 #[test]
+fn what_zigbee2mqtt_saw_last_is_the_time() {
+    check(
+        r#"{"temperature": 21.5, "last_seen": "2026-06-01T13:00:00+02:00"}"#,
+        Some("zigbee2mqtt/kitchen"),
+        &["time = { pointer = \"/last_seen\", format = \"rfc3339\" }"],
+        "heat sensor_id=ns-kitchen property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n",
+    );
+}
+
+#[test]
 fn units_show_in_names_and_numbers() {
     check(
         r#"{"id": "roof", "ts": 1780311600000, "tempF": 68, "pressure": 101325, "windspeedmph": 10, "no2_ppb": 10}"#,

@@ -7,7 +7,7 @@ use super::leaves::Leaf;
 use super::names;
 
 /// Names that a time goes by, the likelier first.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "phenomenontime",
     "resulttime",
     "measuredat",
@@ -28,6 +28,8 @@ const NAMES: [&str; 20] = [
     "receivedat",
     "uhrzeit",
     "tijd",
+    // Of a device, by zigbee2mqtt: when it sent what the message says.
+    "lastseen",
 ];
 /// Patterns of tables and stations.
 const PATTERNS: [&str; 12] = [

@@ -98,14 +98,15 @@ impl Answer {
             Self::Decoded(_) | Self::Kept(_) | Self::Pending => return None,
             Self::Unauthorised => refusal(
                 StatusCode::UNAUTHORIZED,
-                "credentials needed",
-                "send the source's token as `Authorization: Bearer`, as the Basic password, as last path segment or as \
-                 field `token`; on a path that devices have built in, as they call it (PASSKEY, PASSWORD, …)",
+                "no credentials, or wrong ones",
+                "no token came, or another one than the source's: send it as `Authorization: Bearer`, as the Basic \
+                 password, as last path segment or as field `token`; on a path that devices have built in, as they call \
+                 it (PASSKEY, PASSWORD, …)",
             ),
             Self::UnknownSource => refusal(
                 StatusCode::NOT_FOUND,
                 "unknown source",
-                "no source of kind `http` has this name",
+                "no source of kind `http` has this name: push to /ingest/v1/ and the `id` of the source",
             ),
             Self::NoSourceOfFormat(format) => refusal(
                 StatusCode::NOT_FOUND,

@@ -299,7 +299,14 @@ impl Endpoint {
         match &answer {
             Answer::Decoded(_) | Answer::Pending => self.status.acked.add(1),
             Answer::NotJournalled { detail } => self.status.note_error(detail.as_str()),
-            _ => self.status.refused.add(1),
+            _ => {
+                self.status.refused.add(1);
+                if let Some(refusal) = answer.refusal() {
+                    let status = refusal.status.as_u16();
+                    let note = format!("a push was turned away: {status}, {}", refusal.title);
+                    self.status.note_error(note);
+                }
+            }
         }
         answer
     }

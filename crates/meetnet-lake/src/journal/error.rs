@@ -28,6 +28,16 @@ pub enum JournalError {
         /// The pid in the lock file, or `unknown`.
         holder: String,
     },
+    /// Somebody with another journal has the lake.
+    #[error(
+        "lake folder `{}` is in use by another daemon or command, whose journal lies elsewhere: stop that one, or choose \
+         another folder in [lake] url",
+        root.display()
+    )]
+    LakeLocked {
+        /// The folder.
+        root: PathBuf,
+    },
     /// A restore into the folder was interrupted: parts of the journal or of the lake are missing.
     #[error("the restore into journal folder `{}` was not finished: remove it and the lake folder, and restore again", dir.display())]
     Restoring {

@@ -1,5 +1,6 @@
 //! Opening, second half: the journal's identity, its folder lock, and the fresh segment that takes over the tail.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::options::JournalOptions;
 use super::recovery::{self, Scan};
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
-use crate::files::{self, Files, LockGuard, sync_parents};
+use crate::files::{self, DiskFiles, Files, LockGuard, sync_parents};
 
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const LOCK: &str = "lock";
@@ -27,11 +28,13 @@ const COPY_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct FolderLock {
     _guard: LockGuard,
+    /// The folder of the lake, where it is ours as well.
+    _lake: Option<File>,
 }
 
 impl FolderLock {
     /// Makes the folders of a journal where there are none, and takes the lock of its own: from here on nobody else opens
-    /// it, or commits to its lake.
+    /// it, or commits to its lake unless with another journal: see [`with_lake`](Self::with_lake).
     ///
     /// # Errors
     /// Where another process holds it, a restore into it has not ended, or a file operation fails.
@@ -50,7 +53,10 @@ impl FolderLock {
     pub fn acquire(files: &dyn Files, dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(LOCK);
         match files.lock(&path, &format!("{}\n", std::process::id())) {
-            Ok(guard) => Ok(Self { _guard: guard }),
+            Ok(guard) => Ok(Self {
+                _guard: guard,
+                _lake: None,
+            }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let holder = files::read_all(files, &path)
                     .ok()
@@ -67,14 +73,35 @@ impl FolderLock {
         }
     }
 
+    /// Takes the lake in the folder `root` as well, which is made where there is none. A second installation may have a
+    /// journal of its own and, by mistake, the lake of the first: each would take versions of its tables from the other,
+    /// until one stops. The folder itself is locked, so nothing is left in it; where its file system locks no folders, it is
+    /// as if it were free.
+    ///
+    /// # Errors
+    /// Where somebody else has it, or it cannot be made or opened.
+    pub fn with_lake(self, root: &Path) -> Result<Self, JournalError> {
+        DiskFiles::PUBLIC.create_dir(root).context("create", root)?;
+        let folder = File::open(root).context("open", root)?;
+        match folder.try_lock() {
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self {
+                _lake: Some(folder),
+                ..self
+            }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::LakeLocked {
+                root: root.to_path_buf(),
+            }),
+        }
+    }
+
     /// Returns the process that holds the journal folder `dir` (`unknown` where the lock file does not say), or none.
     /// For tools that only want to know: nothing is made or written.
     pub fn holder(dir: &Path) -> Option<String> {
         let path = dir.join(LOCK);
-        let file = std::fs::File::open(&path).ok()?;
+        let file = File::open(&path).ok()?;
         match file.try_lock_shared() {
-            Err(std::fs::TryLockError::WouldBlock) => {}
-            Ok(()) | Err(std::fs::TryLockError::Error(_)) => return None,
+            Err(TryLockError::WouldBlock) => {}
+            Ok(()) | Err(TryLockError::Error(_)) => return None,
         }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let pid = text.trim();

@@ -134,6 +134,23 @@ fn a_second_process_is_told_who_has_the_folder() {
 }
 
 #[test]
+fn a_lake_has_one_writer_whatever_journals_there_are() {
+    let folder = TempDir::new().expect("a folder");
+    let lake = folder.path().join("lake");
+    let take = |name: &str| {
+        let journal = folder.path().join(name);
+        FolderLock::take(&JournalOptions::new(&journal, journal.join("archive")))
+            .and_then(|lock| lock.with_lake(&lake))
+    };
+    let first = take("one").expect("free");
+    let error = take("two").expect_err("taken");
+    assert!(matches!(error, JournalError::LakeLocked { .. }), "{error}");
+    assert_eq!(file_names(&lake), [""; 0], "nothing is left in it");
+    drop(first);
+    take("two").expect("free again");
+}
+
+#[test]
 fn recorded_at_rises_strictly_whatever_the_clock_does() {
     let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
     let (journal, _) = Journal::open(options(&folder, &clock), b"").expect("opens");

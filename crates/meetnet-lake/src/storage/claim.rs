@@ -1,7 +1,7 @@
 //! Who may write a lake in an object store.
 //!
-//! A folder's lake is guarded by the journal's lock; a bucket can be reached from anywhere. That a version of a table can
-//! be put only once keeps each table whole, and two things out of it:
+//! A folder's lake is guarded by the journal's lock and a lock of its own; a bucket can be reached from anywhere. That a
+//! version of a table can be put only once keeps each table whole, and two things out of it:
 //! - **Another journal.** Two daemons would keep losing versions to each other. `_meetnet/writer.json` names the journal
 //!   that the lake belongs to; another one is refused.
 //! - **A copy of the journal** (a cloned machine, a disk put back). It has the same id and gives the same sequences to

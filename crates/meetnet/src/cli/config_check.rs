@@ -5,6 +5,7 @@ use std::fmt::Write;
 use meetnet_model::dataset::{DatasetKind, Grain};
 use meetnet_model::licence::datasets_of;
 use meetnet_model::quantity::{DurationText, SizeText};
+use meetnet_model::source::WireFormat;
 
 use crate::config::{Config, LakePlace, Transport};
 
@@ -112,11 +113,16 @@ fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
             .licence
             .as_ref()
             .map_or("as its sources", |licence| licence.as_str());
-        writeln!(
+        write!(
             out,
             "  {:<width$} {kind:<8} {grain:<8} {licence}",
             id.as_str()
         )?;
+        // What is dropped is gone: a slip of the pen should be seen before the file is saved for a daemon.
+        match config.lake.retention.get(id) {
+            Some(kept) => writeln!(out, ", kept {}, then dropped", DurationText(*kept))?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }
@@ -167,8 +173,25 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
                     "               POST /ingest/v1/{}, {token}",
                     declaration.id
                 )?;
+                let others = [built_in_path(declaration.format), http.path.as_deref()];
+                let others: Vec<&str> = others.into_iter().flatten().collect();
+                if !others.is_empty() {
+                    writeln!(out, "               also {}", others.join("  "))?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Returns the path that devices or clients of a format have built in, as people set them up.
+fn built_in_path(format: WireFormat) -> Option<&'static str> {
+    match format {
+        WireFormat::Airrohr => Some("/airrohr"),
+        WireFormat::Ecowitt => Some("/data/report/"),
+        WireFormat::Influx => Some("/write  /api/v2/write"),
+        WireFormat::SensorThings => Some("/v1.1"),
+        WireFormat::Wunderground => Some("/weatherstation/updateweatherstation.php"),
+        _ => None,
+    }
 }

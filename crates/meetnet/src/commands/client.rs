@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use tokio::io::BufReader;
@@ -89,17 +91,40 @@ pub(super) async fn ask(
 /// How a line of progress begins that replaces the one before.
 pub(super) const BAR: &str = "[";
 
+/// How often a bar is told where nothing replaces it, as in the mail of a crontab: work that is over sooner tells none.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// When a bar was told last, or there was a first one.
+static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+
 /// Shows a line of progress to the person who waits; stdout is for the outcome.
 pub(super) fn show(line: String) {
     let mut stderr = std::io::stderr().lock();
+    let is_bar = line.starts_with(BAR);
     // A closed stderr means that nobody looks.
-    let _ = if !stderr.is_terminal() {
+    let _ = if stderr.is_terminal() {
+        if is_bar {
+            write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
+        } else {
+            writeln!(stderr, "\r\x1b[K{line}")
+        }
+    } else if !is_bar
+        || is_due(
+            &mut TOLD.lock().unwrap_or_else(PoisonError::into_inner),
+            Instant::now(),
+        )
+    {
         writeln!(stderr, "{line}")
-    } else if line.starts_with(BAR) {
-        write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
     } else {
-        writeln!(stderr, "\r\x1b[K{line}")
+        Ok(())
     };
+}
+
+/// Returns whether a bar is told at `now`.
+fn is_due(told: &mut Option<Instant>, now: Instant) -> bool {
+    if told.is_some_and(|last| now.saturating_duration_since(last) < TOLD_EVERY) {
+        return false;
+    }
+    told.replace(now).is_some()
 }
 
 /// Takes the bar away, if there is one: the outcome stands on a line of its own.
@@ -107,5 +132,19 @@ pub(super) fn end_bar() {
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
         let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_that_nothing_replaces_is_told_once_a_minute() {
+        let start = Instant::now();
+        let mut told = None;
+        let due =
+            (0..=180).filter(|second| is_due(&mut told, start + Duration::from_secs(*second)));
+        assert_eq!(due.collect::<Vec<u64>>(), [60, 120, 180]);
     }
 }

@@ -144,6 +144,7 @@ async fn answer(stream: UnixStream, user: u32, context: AwaitedContext) -> io::R
         Err(message) => return reply(&mut write, &refusal(message)).await,
     };
     let (command, started) = (request.name(), Instant::now());
+    let is_logged_whole = request.is_logged_whole();
     info!(command, "command taken");
     let Some(context) = await_context(context, &mut write).await else {
         let refusal = Refusal {
@@ -168,7 +169,10 @@ async fn answer(stream: UnixStream, user: u32, context: AwaitedContext) -> io::R
     let ended = work.await.unwrap_or_else(|error| Err(Failure::work(error)));
     let elapsed_ms = started.elapsed().as_millis() as u64;
     match &ended {
-        Ok(Outcome { report, .. }) => info!(command, elapsed_ms, report, "command done"),
+        Ok(Outcome { report, .. }) if is_logged_whole => {
+            info!(command, elapsed_ms, report, "command done");
+        }
+        Ok(_) => info!(command, elapsed_ms, "command done"),
         Err(failure) => {
             let error = format!("{:#}", failure.error());
             warn!(command, elapsed_ms, error, "command failed");

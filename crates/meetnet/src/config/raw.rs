@@ -413,7 +413,10 @@ pub(super) struct Layer {
 
 /// Accepted times relative to the receive time.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table such as { back = \"400d\", ahead = \"1h\" }"
+)]
 pub(super) struct TimeWindow {
     pub(super) back: Option<DurationText>,
     pub(super) ahead: Option<DurationText>,

@@ -232,7 +232,12 @@ fn read_one(
 pub(crate) fn secret_of_variable(name: &str, environment: &Environment) -> Result<String, String> {
     let text = environment
         .get(name)
-        .ok_or_else(|| format!("the environment variable {name} is not set; set it"))?;
+        .ok_or_else(|| {
+            format!(
+                "the environment variable {name} is not set; set it, and restart a daemon that runs, which keeps the \
+                 environment it was started with"
+            )
+        })?;
     filled(text, &format!("the environment variable {name}"))
 }
 

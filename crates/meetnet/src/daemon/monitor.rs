@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use meetnet_ingest::pipeline::{NewestTimes, RejectCounts, ReplayWatch};
 use meetnet_ingest::poll::{Backfills, OpenBackfill};
 use meetnet_ingest::status::{SourceStatus, Statuses};
+use meetnet_model::calendar::{SECOND_US, format_rfc3339};
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 use meetnet_publish::{
@@ -243,7 +244,10 @@ pub(super) fn operations(
                 last_message_at: status.last_message_at,
                 newest_at: newest.get(&status.source).copied(),
                 rejects_total: of_source(&status.source),
-                last_error: status.last_error.map(|note| note.message),
+                last_error: status.last_error.map(|note| {
+                    let at = format_rfc3339(note.at - note.at.rem_euclid(SECOND_US));
+                    format!("{at}: {}", note.message)
+                }),
                 id: status.source,
             })
             .collect();

@@ -30,7 +30,7 @@ use super::derive::Deriving;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::allocator;
-use crate::config::{Config, Secrets};
+use crate::config::{Config, LakePlace, Secrets};
 use crate::failure::Failure;
 
 /// The folder is ours, and its tables allow the configuration; the journal has not been read.
@@ -192,6 +192,11 @@ fn look_blocking(
 ) -> Result<Found, Failure> {
     // Nobody else commits from here on: what is read of the tables stays so.
     let lock = FolderLock::take(&journal::options(&config.journal)).map_err(journal_failure)?;
+    // A bucket knows its writer otherwise.
+    let lock = match &config.lake.place {
+        LakePlace::Folder(root) => lock.with_lake(root).map_err(journal_failure)?,
+        LakePlace::S3(_) => lock,
+    };
     // Before the journal is opened: what it keeps of the declarations names no hardware id.
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
@@ -324,9 +329,10 @@ pub(super) async fn stop_journal(journal: Journal) -> Result<(), Failure> {
 /// A folder that is held or cannot be written is for the operator to correct; damage is not.
 fn journal_failure(error: JournalError) -> Failure {
     match error {
-        JournalError::Locked { .. } | JournalError::Restoring { .. } | JournalError::Io { .. } => {
-            Failure::place(error)
-        }
+        JournalError::Locked { .. }
+        | JournalError::LakeLocked { .. }
+        | JournalError::Restoring { .. }
+        | JournalError::Io { .. } => Failure::place(error),
         error => Failure::work(error),
     }
 }

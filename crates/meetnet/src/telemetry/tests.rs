@@ -78,3 +78,46 @@ fn a_log_line_says_what_happened_and_nothing_of_persons() {
         }
     }
 }
+
+/// Logs what the client of a broker says, under the filter `declared`; returns the lines.
+fn logged_of_a_library(declared: Option<&str>, environment: &Environment) -> String {
+    let log = LogConfig {
+        format: LogFormat::Text,
+        filter: declared.map(str::to_owned),
+    };
+    let filter = filter(&log, environment, "info", &crate::cli::QUIET).unwrap();
+    let lines = Lines::default();
+    let sink = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || Redacted(sink.clone()))
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::warn!(target: "rumqttc::state", "the answer to a probe");
+        tracing::error!(target: "rumqttc::state", "a broken packet");
+        tracing::warn!(target: "meetnet_ingest::mqtt", "our own words");
+    });
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_broker_that_answers_every_probe_does_not_fill_the_log() {
+    let quiet = Environment::default();
+    let mut asked = Environment::default();
+    asked.set("MEETNET_LOG", "warn,rumqttc=debug");
+    for (declared, environment, is_told) in [
+        (None, &quiet, false),
+        (Some("info"), &quiet, false),
+        (Some("debug"), &quiet, false),
+        // Who names the library wants to hear it.
+        (Some("info,rumqttc=warn"), &quiet, true),
+        (Some("info"), &asked, true),
+    ] {
+        let text = logged_of_a_library(declared, environment);
+        let told = text.contains("the answer to a probe");
+        assert_eq!(told, is_told, "{declared:?}: {text}");
+        assert!(text.contains("a broken packet"), "{declared:?}: {text}");
+        assert!(text.contains("our own words"), "{declared:?}: {text}");
+    }
+}

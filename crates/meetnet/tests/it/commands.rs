@@ -43,6 +43,34 @@ fn config_check_says_what_is_in_effect() {
 }
 
 #[test]
+fn config_check_says_where_devices_push_and_what_will_be_dropped() {
+    let (_dir, file) = installation(
+        r#"
+[ingest_http]
+listen = "127.0.0.1:8081"
+[[dataset]]
+id = "air"
+retention = "3d"
+[[source]]
+id = "roofs"
+kind = "http"
+format = "ecowitt"
+licence = "CC-BY-4.0"
+path = "/weather/roofs"
+"#,
+    );
+    let said = answer(&["config", "check", "--config", &file]);
+    for part in [
+        "as its sources, kept 3d, then dropped",
+        "POST /ingest/v1/roofs, open to whoever reaches it",
+        "also /data/report/  /weather/roofs",
+    ] {
+        assert!(said.contains(part), "no `{part}` in\n{said}");
+    }
+    assert_eq!(said.matches("then dropped").count(), 1, "{said}");
+}
+
+#[test]
 fn config_check_lists_every_problem() {
     let (_dir, file) = installation("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
     let said = refusal(&["config", "check", "--config", &file], 2);

@@ -56,6 +56,29 @@ fn a_second_daemon_names_the_first_and_changes_nothing() {
 }
 
 #[test]
+fn a_second_journal_on_the_same_lake_is_refused_and_the_first_goes_on() {
+    let (dir, file) = installation();
+    let (daemon, portal, address) = start(&file);
+    let lake = format!("url = \"{}\"", dir.path().join("data/lake").display());
+    let second = desk::config(&format!("[lake]\n{lake}"), "");
+    let (_second_dir, second) = desk::installation(&second);
+    for command in [
+        ["run", "--config", &second],
+        ["vacuum", "--config", &second],
+    ] {
+        let said = refusal(&command, 2);
+        assert!(
+            said.contains("data/lake` is in use by another daemon"),
+            "{said}"
+        );
+    }
+    push(&address, 1);
+    let said = answer(&["sql", "--url", &portal, "SELECT count(*) AS n FROM heat"]);
+    assert_eq!(said, "n\r\n1\r\n");
+    daemon.stop();
+}
+
+#[test]
 fn files_are_merged_by_the_daemon_or_without_one() {
     let (dir, file) = installation();
     let socket = dir.path().join("data/journal/meetnet.sock");

@@ -122,6 +122,11 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     );
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
+    // The log says what was done. A list is for who asked: its excerpts would outlive an erasure there.
+    assert!(said.contains("0 of 3 rejects are resolved"), "{said}");
+    let excerpt = ": 20.5}";
+    assert!(all.contains(excerpt), "{all}");
+    assert!(!said.contains(excerpt), "{said}");
 
     // Without a daemon: what is committed.
     assert_eq!(lines(&list(&[])), 3);

@@ -119,7 +119,7 @@ fn one_bad_line_takes_no_other_with_it() {
             malformed: missing field value
             missing_field: the line names no sensor: it has no value where `sensor_id` says, or no tag `node` where nothing is declared
             missing_field: the line names no sensor: it has no value where `sensor_id` says, or no tag `node` where nothing is declared
-            time_out_of_window: the time 2020-01-29T16:26:10Z lies 200000030 s before the receive time; the source's time_window allows 34560000 s
+            time_out_of_window: the time 2020-01-29T16:26:10Z lies 2314d before the receive time; the source's time_window allows 400d back
         "#]],
     );
     let lines: Vec<Option<u32>> = rejects(WEATHER, body).into_iter().map(|r| r.0).collect();

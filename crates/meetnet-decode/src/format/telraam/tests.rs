@@ -290,13 +290,13 @@ fn a_row_needs_a_segment_and_a_plausible_time() {
     check(
         &[("date", "\"2022-01-22T01:00:00.000Z\"")],
         expect![[r#"
-        time_out_of_window: the time 2022-01-22T01:00:00Z lies 137502000 s before the receive time; the source's time_window allows 34560000 s
+        time_out_of_window: the time 2022-01-22T01:00:00Z lies 1591d before the receive time; the source's time_window allows 400d back
     "#]],
     );
     check(
         &[("date", "\"2026-06-01T14:00:00.000Z\"")],
         expect![[r#"
-        time_out_of_window: the time 2026-06-01T14:00:00Z lies 7200 s after the receive time; the source's time_window allows 3600 s
+        time_out_of_window: the time 2026-06-01T14:00:00Z lies 2h after the receive time; the source's time_window allows 1h ahead
     "#]],
     );
     // The API's times are UTC, with or without saying so.

@@ -257,13 +257,12 @@ async fn credentials_wherever_the_device_can_put_them() {
         !server.journalled().contains("s3cret"),
         "no credential is journalled"
     );
+    let status = server.statuses.read_one(&SourceId::new("airrohr")).unwrap();
+    assert_eq!(status.refused_total, 6);
+    // Who looks for the messages of a device finds why there are none.
     assert_eq!(
-        server
-            .statuses
-            .read_one(&SourceId::new("airrohr"))
-            .unwrap()
-            .refused_total,
-        6
+        status.last_error.unwrap().message,
+        "a push was turned away: 401, no credentials, or wrong ones"
     );
 }
 

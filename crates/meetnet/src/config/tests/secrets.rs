@@ -51,7 +51,7 @@ fn missing_and_weak_secrets_are_named() {
     let env = "[privacy]\nsecret = { env = \"KEY\" }\n";
     let said = missing(env, &[]);
     assert!(
-        said.ends_with("city/meetnet.toml:2: the environment variable KEY is not set; set it"),
+        said.contains("city/meetnet.toml:2: the environment variable KEY is not set; set it, and restart a daemon"),
         "{said}"
     );
     let said = missing(env, &[("KEY", "  ")]);

@@ -113,25 +113,25 @@ fn the_body_may_say_device_and_time() {
     check(
         r#"{"id": "m1", "ts": 1780315199, "db": 54.2}"#,
         expect![[r#"
-            bad_time: the time 1970-01-21T14:31:55.199Z lies before 2015: the device's clock was not set
+            bad_time: the time 1970-01-21T14:31:55.199Z lies before 2015: in a unit 1000 times as long it would be of 2026-06-01, so check the unit of the source's `time`, or the precision that the sender names
         "#]],
     );
     check(
         r#"{"id": "m1", "ts": 1780322400001, "db": 54.2}"#,
         expect![[r#"
-            time_out_of_window: the time 2026-06-01T14:00:00.001Z lies 7200 s after the receive time; the source's time_window allows 3600 s
+            time_out_of_window: the time 2026-06-01T14:00:00.001Z lies 2h after the receive time; the source's time_window allows 1h ahead
         "#]],
     );
     check(
         r#"{"id": "m1", "ts": 1700000000000, "db": 54.2}"#,
         expect![[r#"
-            time_out_of_window: the time 2023-11-14T22:13:20Z lies 80315200 s before the receive time; the source's time_window allows 34560000 s
+            time_out_of_window: the time 2023-11-14T22:13:20Z lies 929d before the receive time; the source's time_window allows 400d back
         "#]],
     );
     check(
         r#"{"id": "m1", "ts": 99999999999999999999999, "db": 54.2}"#,
         expect![[r#"
-            bad_time: the time at `/ts`: the time lies outside the years 1 to 9999
+            bad_time: the time at `/ts`: the time lies outside the years 1 to 9999; is it in a smaller unit, such as milliseconds in the place of seconds?
         "#]],
     );
 }

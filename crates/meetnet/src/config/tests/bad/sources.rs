@@ -319,6 +319,10 @@ fn exact_locations_are_for_what_the_city_may_publish() {
          middle on the grid; remove it",
     );
     check(
+        &format!("{SOURCE}time_window = \"400d\"\n"),
+        "city/meetnet.toml:11: invalid type: string \"400d\", expected a table such as { back = \"400d\", ahead = \"1h\" }",
+    );
+    check(
         &format!("{SOURCE}municipality = \" \"\n"),
         "city/meetnet.toml:11: `municipality` is empty; write its name, or remove it",
     );
