@@ -33,7 +33,8 @@ use crate::plan::Plan;
 use crate::position;
 use crate::reached::PAIRS_MAX;
 
-/// A dataset has grown where this share of its rows is new: one in so many.
+/// A dataset has grown where so many of its rows are new, and this share of them: one in so many.
+const GROWN_ROWS: u64 = 100;
 const GROWN_SHARE: u64 = 8;
 
 /// Rows of a derived dataset on their way into its table.
@@ -295,7 +296,9 @@ impl Deriver {
         let of_pair = (id.clone(), of.clone());
         let known = self.assessed_rows.get(&of_pair);
         // After a start nobody knows what has come meanwhile.
-        let has_grown = known.is_none_or(|known| count - count / GROWN_SHARE > *known);
+        let has_grown = known.is_none_or(|known| {
+            count.saturating_sub(*known) >= GROWN_ROWS.max(count / GROWN_SHARE)
+        });
         if !plan.is_due(since, through, has_grown) {
             if let Some(passed) = passed {
                 self.passed.put(id, of, passed);

@@ -48,6 +48,7 @@ mod stopping;
 mod summary;
 mod table;
 mod unread;
+mod wall_clock;
 mod wide_rows;
 
 #[cfg(test)]

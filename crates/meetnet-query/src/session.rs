@@ -23,6 +23,7 @@ use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
+use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
@@ -53,6 +54,7 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();

@@ -222,7 +222,7 @@ async fn it_counts_what_is_there_and_what_was_refused() {
         "3",
         "two of heat, one of traffic"
     );
-    assert_eq!(figure(&body, "datasets"), "15");
+    assert_eq!(figure(&body, "datasets"), "16");
     assert_eq!(figure(&body, "sources"), "0");
     assert_eq!(figure(&body, "refused messages"), "3");
 }

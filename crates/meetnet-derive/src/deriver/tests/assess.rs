@@ -299,7 +299,7 @@ fn after_much_has_come_its_days_do_not_wait_for_the_hour() {
         days.filter(|row| !row.contains(" 0 CC0-1.0")).count()
     };
     // The first of an import: it is looked at at once.
-    (0..80).for_each(|slot| scene.say("a", START + slot * 5 * MINUTE, 1.0));
+    (0..120).for_each(|slot| scene.say("a", START + slot * 5 * MINUTE, 1.0));
     scene.pass_time(scene.now.get() + MINUTE);
     scene.commit();
     assert_eq!(days(&mut deriver), 1);
@@ -308,7 +308,7 @@ fn after_much_has_come_its_days_do_not_wait_for_the_hour() {
     scene.pass_time(scene.now.get() + 2 * MINUTE);
     scene.commit();
     assert_eq!(days(&mut deriver), 1);
-    (0..80).for_each(|slot| scene.say("a", START + 2 * DAY + slot * 5 * MINUTE, 1.0));
+    (0..120).for_each(|slot| scene.say("a", START + 2 * DAY + slot * 5 * MINUTE, 1.0));
     scene.pass_time(scene.now.get() + 2 * MINUTE);
     scene.commit();
     assert_eq!(days(&mut deriver), 3);

@@ -51,7 +51,7 @@ fn commands_are_read() {
 #[test]
 fn wrong_commands_say_what_there_is() {
     for (line, part) in [
-        ("\\e", "there is no command \\e"),
+        ("\\z", "there is no command \\z"),
         ("\\x auto", "on, off or nothing"),
         ("\\i", "takes a file"),
         ("\\dt heat", "\\dt takes nothing"),

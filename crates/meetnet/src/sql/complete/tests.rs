@@ -60,8 +60,8 @@ fn words_become_what_can_stand_there() {
     check(
         "\\|",
         &[
-            "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\echo", "\\format", "\\i", "\\o", "\\param",
-            "\\q", "\\r", "\\timing", "\\x",
+            "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o",
+            "\\param", "\\q", "\\r", "\\timing", "\\x",
         ],
     );
     check("\\ti|", &["\\timing"]);
