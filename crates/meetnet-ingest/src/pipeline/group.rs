@@ -17,6 +17,7 @@ use meetnet_decode::DecodeSetupError;
 use meetnet_quality::QualityRules;
 
 use super::imported::{ImportDecoders, Imported, ImportedPiece, settle_imported};
+use super::run::Runner;
 use crate::import::{IMPORT_META, IMPORT_PIECE};
 use crate::outcomes::{Outcome, OutcomeRegistry, OutcomeReject};
 use crate::replay::{Decision, Handled, REPLAY_META};
@@ -25,6 +26,20 @@ use crate::replay::{Decision, Handled, REPLAY_META};
 const UNKNOWN_LICENCE: &str = "LicenseRef-unknown";
 /// The private dataset that rejects become.
 pub(super) const REJECTS: &str = "rejects";
+
+/// Rows that the tables take some milliseconds for: whoever waits for what became of them is told before. A sender of fewer finds
+/// them in the answers when it is told.
+pub(super) const TOLD_EARLY_ROWS: usize = 1_000;
+
+impl Runner {
+    /// Publishes what has been applied, and tells those of it who have pushed it and wait.
+    pub(super) fn publish(&mut self) {
+        self.lake.publish();
+        for taken in self.untold.drain(..) {
+            taken.report(&self.outcomes);
+        }
+    }
+}
 
 /// Rejects by source and reason since the start; cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -134,6 +134,8 @@ impl Runner {
                     Some(Turn::Alone(group)) => {
                         replayed.frames += group.len() as u64;
                         replayed.applied += self.take_group(&group)?;
+                        // Nobody waits for what an earlier run was sent.
+                        self.untold.clear();
                         // By what is in force now.
                         ahead = self.decode_ahead();
                     }

@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, Taken, count_applied};
+use super::group::{GroupDecoder, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
 use super::newest::NewestTimes;
 use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
@@ -32,9 +32,6 @@ use crate::outcomes::OutcomeRegistry;
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
 /// Without work for this long, memory that a burst has left behind is given back.
 pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
-/// Rows that the tables take some milliseconds for: whoever waits for what became of them is told before. A sender of fewer finds
-/// them in the answers when it is told.
-const TOLD_EARLY_ROWS: usize = 1_000;
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -58,7 +55,8 @@ pub struct Runner {
     /// The state of a checkpoint that has begun.
     pub(super) state_writing: Option<StateWriting>,
     pub(super) key: PrivacyKey,
-    outcomes: OutcomeRegistry,
+    pub(super) outcomes: OutcomeRegistry,
+    pub(super) untold: Vec<Taken>,
     pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
     newest: NewestTimes,
@@ -152,6 +150,7 @@ impl Runner {
             state_writing: None,
             key,
             outcomes,
+            untold: Vec::new(),
             dup_windows,
             rejects,
             newest: NewestTimes::default(),
@@ -261,7 +260,7 @@ impl Runner {
         if self.take_group(&group)? != Applied::default() {
             self.note_work();
         }
-        self.lake.publish();
+        self.publish();
         Ok(Step::Took)
     }
 
@@ -369,6 +368,7 @@ impl Runner {
                 break;
             };
             self.take_group(&group)?;
+            self.publish();
         }
         Ok(Ok(()))
     }
@@ -489,7 +489,9 @@ impl Runner {
 
     fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
         let taken = self.decoder.take();
-        self.apply_taken(&taken)
+        let applied = self.apply_taken(&taken)?;
+        self.untold.push(taken);
+        Ok(applied)
     }
 
     /// Applies what the decoders in force have made of envelopes.
@@ -522,9 +524,6 @@ impl Runner {
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
             count_applied(&rows.declaration.id, of_dataset);
             applied += of_dataset;
-        }
-        if !is_told_early {
-            taken.report(&self.outcomes);
         }
         Ok(applied)
     }

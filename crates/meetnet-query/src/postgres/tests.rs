@@ -88,7 +88,7 @@ async fn times_are_shown_as_postgresql_shows_them() {
             &["count", "23"],
         ),
         (
-            "SELECT extract(hour FROM '2026-07-01 12:00'::timestamp AT TIME ZONE 'Europe/Brussels' AT TIME ZONE 'UTC') AS h",
+            "SELECT extract(hour FROM '2026-07-01 12:00:00'::timestamp AT TIME ZONE 'Europe/Brussels' AT TIME ZONE 'UTC') AS h",
             &["h", "10"],
         ),
     ] {

@@ -4,19 +4,24 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Wake, Waker};
 
+use meetnet_lake::snapshot::SharedSnapshot;
+
 use super::restarts::journal_by_hand;
 use super::*;
 
-/// Whoever waits for an answer; looks, when it comes, whether the pipeline has begun to bring the rows to their tables.
+/// Whoever waits for an answer; looks, when it comes, whether the rows are among the published ones.
 struct Waiting {
-    newest: NewestTimes,
+    shared: SharedSnapshot,
     is_told_before: OnceLock<bool>,
 }
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
         // It is told once.
-        let _ = self.is_told_before.set(self.newest.read().is_empty());
+        let snapshot = self.shared.load_full();
+        let has_table = snapshot.tables.contains_key(&DatasetId::new("heat"));
+        let is_there = has_table && rows(&snapshot, "heat") != (0, 0);
+        let _ = self.is_told_before.set(!is_there);
     }
 }
 
@@ -54,7 +59,7 @@ fn large_groups_are_answered_before_their_tables_and_small_ones_behind_them() {
         let append = || journal.append(&envelope).map(|appended| appended.sequence);
         let mut waiter = outcomes.register_with(append).unwrap().unwrap();
         let waiting = Arc::new(Waiting {
-            newest: runner.newest(),
+            shared: runner.lake().shared(),
             is_told_before: OnceLock::new(),
         });
         let waker = Waker::from(Arc::clone(&waiting));
