@@ -184,15 +184,17 @@ impl Scanner<'_> {
                 at = at.max(value.end);
                 continue;
             }
-            if !is_word(first) {
-                excerpt.push(first);
-                at += first.len_utf8();
-                continue;
-            }
-            if let Some(look) = shapes::look(&self.text[..at], &self.text[at..]) {
+            if shapes::may_begin(&self.text[at..])
+                && let Some(look) = shapes::look(&self.text[..at], &self.text[at..])
+            {
                 excerpt.push_str(&self.text[at..at + look.range.start]);
                 excerpt.mark();
                 at += look.range.end;
+                continue;
+            }
+            if !is_word(first) {
+                excerpt.push(first);
+                at += first.len_utf8();
                 continue;
             }
             let word = word_at(&self.text[at..]);

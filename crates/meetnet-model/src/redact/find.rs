@@ -49,14 +49,9 @@ pub fn find(text: &str) -> Vec<Finding> {
             at = at.max(end);
             continue;
         }
-        if !is_word(first) {
-            at = match skip_colours(text, at) {
-                behind if behind > at => behind,
-                _ => at + first.len_utf8(),
-            };
-            continue;
-        }
-        if let Some(look) = shapes::look(&text[..at], &text[at..]) {
+        if shapes::may_begin(&text[at..])
+            && let Some(look) = shapes::look(&text[..at], &text[at..])
+        {
             if look.is_certain {
                 found.push(Finding {
                     kind: look.kind,
@@ -64,6 +59,13 @@ pub fn find(text: &str) -> Vec<Finding> {
                 });
             }
             at += look.range.end;
+            continue;
+        }
+        if !is_word(first) {
+            at = match skip_colours(text, at) {
+                behind if behind > at => behind,
+                _ => at + first.len_utf8(),
+            };
             continue;
         }
         if at >= word_end {

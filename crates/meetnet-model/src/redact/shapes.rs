@@ -42,6 +42,8 @@ const GROUPS_MAX: usize = 64;
 const MAIL_NAME_MAX: usize = 64;
 /// Longest domain (RFC 1035).
 const DOMAIN_MAX: usize = 253;
+/// What stands before the host of a URL, and before user and password.
+const AUTHORITY: &str = "://";
 /// Longest user and password in a URL that are looked for.
 const LOGIN_MAX: usize = 512;
 /// Longest token.
@@ -63,7 +65,12 @@ const PLACES_MIN: usize = 4;
 const EUROPE_LAT: Range<f64> = 34.0..72.0;
 const EUROPE_LON: Range<f64> = -25.0..45.0;
 
-/// Returns what `text` begins with, none where that is harmless. `text` begins a word and follows `before`.
+/// Returns true where [`look`] may find something: at a word, and between the scheme and the host of a URL.
+pub(super) fn may_begin(text: &str) -> bool {
+    text.starts_with(is_word) || text.starts_with(AUTHORITY)
+}
+
+/// Returns what `text` begins with, none where that is harmless. `text` follows `before`, and [`may_begin`].
 pub(super) fn look(before: &str, text: &str) -> Option<Look> {
     SHAPES.iter().find_map(|shape| shape(before, text))
 }
@@ -135,20 +142,17 @@ fn chip_id(_: &str, text: &str) -> Option<Look> {
     })
 }
 
-/// The user and password in `scheme://user:password@host`.
+/// The user and password in `scheme://user:password@host`, from the colon on: what stands as the scheme may be an id,
+/// and is looked at for itself.
 fn url_login(_: &str, text: &str) -> Option<Look> {
-    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
-    let scheme = head(text, 32).find(|c| !is_scheme(c))?;
-    let rest = text[scheme..].strip_prefix("://")?;
-    let start = scheme + "://".len();
-    let rest = head(rest, LOGIN_MAX);
+    let rest = head(text.strip_prefix(AUTHORITY)?, LOGIN_MAX);
     let authority = rest
         .find(|c: char| c.is_whitespace() || c.is_control() || "/?#\"'<>\\,".contains(c))
         .unwrap_or(rest.len());
     let login = rest[..authority].rfind('@')?;
-    (login > 0 && !rest[..login].starts_with('…')).then_some(Look {
+    (login > 0 && !rest[..login].starts_with(MARK)).then_some(Look {
         kind: PersonalKind::BasicAuth,
-        range: start..start + login,
+        range: AUTHORITY.len()..AUTHORITY.len() + login,
         is_certain: true,
     })
 }

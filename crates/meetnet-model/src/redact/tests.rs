@@ -151,6 +151,10 @@ fn credentials_and_places_go_by_their_look() {
             "https://k3y@api.example/v1?x=1",
             "https://…@api.example/v1?x=1",
         ),
+        (
+            "x-50a6-4dc2-8145-2df1mqtt://an:hunter2@broker",
+            "x-…-2df1mqtt://…@broker",
+        ),
         ("sent Bearer abcDEF123456.7", "sent Bearer …"),
         ("sent  basic \tdXNlcjpwYXNz", "sent basic …"),
         (

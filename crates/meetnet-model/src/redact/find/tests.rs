@@ -155,6 +155,15 @@ fn several_are_found_in_one_text() {
     let text = "device-70b3d57ed005abcd-token=hunter2";
     check(text, &[(Eui, "70b3d57ed005abcd"), (Token, "hunter2")]);
     assert_eq!(redact_text(text), "device-…-token=…");
+    // What stands as the scheme of a URL is an id.
+    let text = "x-50a6-4dc2-8145-2df1mqtt://an:hunter2@broker";
+    check(text, &[(Mac, "50a6-4dc2-8145"), (BasicAuth, "an:hunter2")]);
+    assert_eq!(redact_text(text), "x-…-2df1mqtt://…@broker");
+    let text = "esp8266-1234567://an:hunter2@broker";
+    check(
+        text,
+        &[(ChipId, "esp8266-1234567"), (BasicAuth, "an:hunter2")],
+    );
     let clean = "committed dataset=heat rows=3";
     assert!(matches!(redact_text(clean), Cow::Borrowed(text) if text == clean));
 }
@@ -173,6 +182,7 @@ fn time_grows_with_the_text() {
         "x@",
         "1.2345 ",
         "http://",
+        "://a",
         "esp32-",
         "authorization: ",
         "point (",
