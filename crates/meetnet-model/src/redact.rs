@@ -100,7 +100,7 @@ pub fn redact(bytes: &[u8]) -> String {
     if head.len() < bytes.len() {
         excerpt.mark();
     }
-    excerpt.finish()
+    redact_text(&excerpt.finish()).into_owned()
 }
 
 /// Returns the bytes to look at. A cut falls behind a separator, so that half an id is not taken for a harmless word.

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::privacy::{lat_is_exact, lon_is_exact};
 
+/// Times a text is looked at until nothing is found in it: twice wherever something is, more often only where keys nest.
+const PASSES_MAX: usize = 8;
 /// Longest key whose value is looked at.
 const KEY_BYTES_MAX: usize = 64;
 /// Bytes behind a key that are looked at for its value: without a bound a text of nothing but keys and opening quotes
@@ -80,21 +82,31 @@ pub fn find(text: &str) -> Vec<Finding> {
     found
 }
 
-/// Returns a text without what [`find`] finds in it: `…` stands there.
+/// Returns a text without what [`find`] finds in it: `…` stands there. In the text returned it finds nothing.
 pub fn redact_text(text: &str) -> Cow<'_, str> {
-    let found = find(text);
-    if found.is_empty() {
-        return Cow::Borrowed(text);
+    let mut redacted = Cow::Borrowed(text);
+    // What was left out cut the word that it stood in, and what remains of that may be a key only now.
+    for _ in 0..PASSES_MAX {
+        let found = find(&redacted);
+        if found.is_empty() {
+            break;
+        }
+        redacted = Cow::Owned(without(&redacted, &found));
     }
-    let mut redacted = String::with_capacity(text.len());
+    redacted
+}
+
+/// Returns a text with `…` for what was found in it.
+fn without(text: &str, found: &[Finding]) -> String {
+    let mut rest = String::with_capacity(text.len());
     let mut at = 0;
     for finding in found {
-        redacted.push_str(&text[at..finding.range.start]);
-        redacted.push(MARK);
+        rest.push_str(&text[at..finding.range.start]);
+        rest.push(MARK);
         at = finding.range.end;
     }
-    redacted.push_str(&text[at..]);
-    Cow::Owned(redacted)
+    rest.push_str(&text[at..]);
+    rest
 }
 
 /// Returns what the value of a telling key is, given the key and its end.

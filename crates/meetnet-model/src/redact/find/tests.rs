@@ -156,14 +156,23 @@ fn several_are_found_in_one_text() {
     check(text, &[(Eui, "70b3d57ed005abcd"), (Token, "hunter2")]);
     assert_eq!(redact_text(text), "device-…-token=…");
     // What stands as the scheme of a URL is an id.
-    let text = "x-50a6-4dc2-8145-2df1mqtt://an:hunter2@broker";
+    let text = "x-50a6-4dc2-8145mqtt://an:hunter2@broker";
     check(text, &[(Mac, "50a6-4dc2-8145"), (BasicAuth, "an:hunter2")]);
-    assert_eq!(redact_text(text), "x-…-2df1mqtt://…@broker");
+    assert_eq!(redact_text(text), "x-…mqtt://…@broker");
     let text = "esp8266-1234567://an:hunter2@broker";
     check(
         text,
         &[(ChipId, "esp8266-1234567"), (BasicAuth, "an:hunter2")],
     );
+    // Too long for a key, until what stands in front is left out.
+    let text = "57433366-50a6-4dc2-8145-2df1bbc70d9edev_euiAaaA00A0AAuthorization: A0A00A";
+    check(text, &[(Mac, "50a6-4dc2-8145")]);
+    let redacted = redact_text(text);
+    assert_eq!(
+        redacted,
+        "57433366-…-2df1bbc70d9edev_euiAaaA00A0AAuthorization: …"
+    );
+    assert!(find(&redacted).is_empty());
     let clean = "committed dataset=heat rows=3";
     assert!(matches!(redact_text(clean), Cow::Borrowed(text) if text == clean));
 }
