@@ -210,27 +210,27 @@ fn refine<A: Copy, T: Copy + Eq + Hash>(
 /// Numbers what is told apart, from 0 on as it is met.
 struct Numbers<T> {
     known: HashMap<T, u32>,
-    /// What was met last: often it comes again.
-    last: Option<(T, u32)>,
+    /// What was met last: often it comes again, or the two properties of a line take turns.
+    last: [Option<(T, u32)>; 2],
 }
 
 impl<T: Copy + Eq + Hash> Numbers<T> {
     fn new() -> Self {
         Self {
             known: HashMap::new(),
-            last: None,
+            last: [None; 2],
         }
     }
 
     fn of(&mut self, value: T) -> u32 {
-        if let Some((last, number)) = self.last
-            && last == value
-        {
-            return number;
+        for (last, number) in self.last.iter().flatten() {
+            if *last == value {
+                return *number;
+            }
         }
         let next = self.known.len() as u32;
         let number = *self.known.entry(value).or_insert(next);
-        self.last = Some((value, number));
+        self.last = [Some((value, number)), self.last[0]];
         number
     }
 }
