@@ -152,12 +152,18 @@ impl KeyReader {
         let mut newest: Vec<Option<i64>> = newest
             .map(|wanted| wanted.seeks_newest.then_some(wanted.time))
             .collect();
+        // Of many keys and files, these are what is gone through most: closer together than the keys.
+        let times: Vec<i64> = wanted.iter().map(|wanted| wanted.time).collect();
+        let earliest = times.iter().copied().min().unwrap_or(i64::MAX);
         let mut near = Vec::new();
         for file in files {
             let bounds = self.bounds_of(file)?;
+            if bounds.ends_before(earliest) {
+                continue;
+            }
             let mut here = Vec::new();
             for index in bounds.near(&self.codec, wanted) {
-                match bounds.relation(&wanted[index]) {
+                match bounds.relation(times[index]) {
                     Relation::Apart => {}
                     Relation::Within => here.push(index),
                     Relation::Later => newest[index] = None,
