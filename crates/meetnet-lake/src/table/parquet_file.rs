@@ -115,7 +115,7 @@ impl ParquetFile {
         (self.writer.bytes_written() + encoding) as u64
     }
 
-    /// Encodes rows in the file schema, at most [`ParquetFile::group_room`]. Where it `is_helped`, a second thread encodes some of
+    /// Encodes rows in the file schema, at most [`ParquetFile::group_room`]; where it `is_helped`, a second thread takes some of
     /// their columns.
     pub(crate) fn write(
         &mut self,
