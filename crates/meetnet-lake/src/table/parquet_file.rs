@@ -18,7 +18,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::hex::Hex;
 use meetnet_model::licence::Rights;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
@@ -133,12 +133,8 @@ impl ParquetFile {
                 rows: 0,
             },
         };
-        let mut leaves = Vec::with_capacity(group.columns.len());
-        for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
-            leaves.extend(compute_leaves(field, array)?);
-        }
         let is_helped = is_helped && rows.num_rows() >= HELPED_ROWS_MIN;
-        encode(leaves, &mut group.columns, is_helped)?;
+        encode(rows, &mut group.columns, is_helped)?;
         group.rows += rows.num_rows();
         self.rows += rows.num_rows();
         let is_full = group.rows >= ROW_GROUP_ROWS;
@@ -215,20 +211,25 @@ impl ParquetFile {
     }
 }
 
-/// Encodes columns, each by its writer and by whichever thread is free: the bytes are the same.
+/// Encodes rows, each column by its writer and by whichever thread is free: the bytes are the same. A column is one leaf (see
+/// `encodings`); its levels are as large as its values, so they are there while it is encoded and not for all at once.
 fn encode(
-    leaves: Vec<ArrowLeafColumn>,
+    rows: &RecordBatch,
     writers: &mut [ArrowColumnWriter],
     is_helped: bool,
 ) -> Result<(), ParquetError> {
-    let columns = Mutex::new(leaves.into_iter().zip(writers));
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).zip(writers);
+    let columns = Mutex::new(columns);
     let next = || {
         let mut columns = columns.lock().unwrap_or_else(PoisonError::into_inner);
         columns.next()
     };
     let encode = || -> Result<(), ParquetError> {
-        while let Some((leaf, writer)) = next() {
-            writer.write(&leaf)?;
+        while let Some(((field, array), writer)) = next() {
+            for leaf in compute_leaves(field, array)? {
+                writer.write(&leaf)?;
+            }
         }
         Ok(())
     };

@@ -278,8 +278,9 @@ fn look_ups_one_after_the_other_find_what_each_finds_by_itself() {
             let asked: Vec<(Key, bool)> = all[first..]
                 .iter()
                 .take(most)
-                .filter(|_| rng.random_bool(0.7))
-                .map(|key| (key.clone(), rng.random_bool(0.3)))
+                .map(|key| (key.clone(), rng.random_bool(0.3), rng.random_bool(0.7)))
+                .filter(|(_, _, is_asked)| *is_asked)
+                .map(|(key, seeks_newest, _)| (key, seeks_newest))
                 .collect();
             let told = |found: Found| {
                 let files = found.files.into_iter();
