@@ -8,10 +8,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray, make_comparator, new_null_array,
 };
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::SortOptions;
 use arrow::compute::kernels::cmp::not_distinct;
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use meetnet_model::dataset::DatasetDeclaration;
@@ -158,6 +158,9 @@ pub(crate) fn equal_rows(
         if !has_values(left) && !has_values(right) {
             continue;
         }
+        if are_same_bytes(left, right) {
+            continue;
+        }
         let lists = left.as_list_opt::<i32>().zip(right.as_list_opt::<i32>());
         let of_column = match lists.filter(|(left, right)| have_same_shape(left, right)) {
             Some((left, right)) => equal_lists(left, right)?,
@@ -170,6 +173,36 @@ pub(crate) fn equal_rows(
         equal &= &of_column;
     }
     Ok(equal)
+}
+
+/// Returns true where two columns of numbers are null in the same rows and the same bytes, so that all rows say the same: nearly
+/// always, and many times faster than value by value. False says nothing: below a null may stand anything.
+fn are_same_bytes(left: &ArrayRef, right: &ArrayRef) -> bool {
+    let (Some(of_left), Some(of_right)) = (bytes_of(left), bytes_of(right)) else {
+        return false;
+    };
+    left.data_type() == right.data_type()
+        && of_left == of_right
+        && nulls_of(left) == nulls_of(right)
+}
+
+/// Returns which rows are null, where some are.
+fn nulls_of(column: &ArrayRef) -> Option<&NullBuffer> {
+    column.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+/// Returns the values of a column of numbers as bytes.
+fn bytes_of(column: &ArrayRef) -> Option<&[u8]> {
+    let values = match column.data_type() {
+        DataType::Float64 => column.as_primitive::<Float64Type>().values().inner(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().values().inner(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let times = column.as_primitive::<TimestampMicrosecondType>();
+            times.values().inner()
+        }
+        _ => return None,
+    };
+    Some(values.as_slice())
 }
 
 /// Returns true where each list has as many values as the other one, or both are null: nearly always.
@@ -188,7 +221,11 @@ fn equal_lists(left: &ListArray, right: &ListArray) -> Result<BooleanBuffer, Arr
             .values()
             .slice(first as usize, (last - first) as usize)
     };
-    let equal = not_distinct(&values_of(left), &values_of(right))?;
+    let (of_left, of_right) = (values_of(left), values_of(right));
+    if are_same_bytes(&of_left, &of_right) {
+        return Ok(BooleanBuffer::new_set(left.len()));
+    }
+    let equal = not_distinct(&of_left, &of_right)?;
     let equal = equal.values();
     if equal.count_set_bits() == equal.len() {
         return Ok(BooleanBuffer::new_set(left.len()));

@@ -90,25 +90,30 @@ impl Runner {
         let precedences = &self.decoder.precedences;
         let precedence = precedences.get(&source).copied().unwrap_or(0);
         self.lake.set_precedences(&rows.declaration.id, precedences);
-        let lineage: Vec<Lineage> = received_at
-            .into_iter()
-            .map(|received_at| Lineage {
-                sequence: tick.sequence,
-                received_at,
-                recorded_at: tick.recorded_at,
-                source: source.clone(),
-                licence: licence.clone(),
-                precedence,
-            })
-            .collect();
-        rows.envelopes = (0..lineage.len() as u32).collect();
+        // Rows of one line have one time: those that follow each other share what says where they come from.
+        let mut lineage: Vec<Lineage> = Vec::new();
+        let of_rows = received_at.iter().map(|received_at| {
+            let last = lineage.last().map(|last| last.received_at);
+            if last != Some(*received_at) {
+                lineage.push(Lineage {
+                    sequence: tick.sequence,
+                    received_at: *received_at,
+                    recorded_at: tick.recorded_at,
+                    source: source.clone(),
+                    licence: licence.clone(),
+                    precedence,
+                });
+            }
+            lineage.len() as u32 - 1
+        });
+        rows.envelopes = of_rows.collect();
         let rules = &self.decoder.rules;
         // Where no receive times were given, they are the rows' own times, which are not ahead of themselves.
         let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
-            let received_at: Vec<i64> = positions
+            let received_at = positions
                 .iter()
-                .map(|position| lineage[*position as usize].received_at)
-                .collect();
+                .map(|position| received_at[*position as usize]);
+            let received_at: Vec<i64> = received_at.collect();
             let facts = RowFacts {
                 received_at: &received_at,
                 ..RowFacts::default()

@@ -405,7 +405,8 @@ impl CommitJob {
         }
     }
 
-    fn is_import(&self) -> bool {
+    /// Returns true where the rows came past the journal, and the commit runs on the thread that brings them.
+    pub(super) fn is_import(&self) -> bool {
         self.txns.iter().any(|(id, _)| id.starts_with(IMPORT_APP))
     }
 

@@ -1,8 +1,10 @@
-//! The order in which rows are written: that of their keys, and of one key that in which its versions were applied.
+//! The order in which rows are written and looked up: that of their keys, and of one key that in which its versions were
+//! applied.
 //!
 //! `rows as they came -> numbers of their series -> times of each series -> places in key order`
 //!
-//! Of series there are far fewer than of rows, so the keys of their first rows alone are encoded and compared.
+//! Of series there are far fewer than of rows, so the keys of their first rows alone are compared, and where rows are written
+//! encoded.
 
 use std::hash::Hash;
 
@@ -10,6 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
+use arrow::row::Rows;
 use hashbrown::HashMap;
 
 use crate::keys::KeyCodec;
@@ -29,6 +32,86 @@ pub(super) fn key_order(
         return order_by_series(codec, batches, *time, &numbers);
     }
     order_by_key(codec, batches)
+}
+
+/// Brings rows with these keys, each row with something of its own, into the order of the keys; rows of one key stay as they
+/// were.
+pub(super) fn sort_by_key<T: Copy>(
+    codec: &KeyCodec,
+    keys: &Rows,
+    mut rows: Vec<(u32, T)>,
+) -> Vec<(u32, T)> {
+    let key = |row: u32| keys.row(row as usize).data();
+    // Polled rows of one series come in its order.
+    if rows.is_sorted_by(|(a, _), (b, _)| key(*a) <= key(*b)) {
+        return rows;
+    }
+    if !codec.has_series {
+        rows.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+        return rows;
+    }
+    let mut numbers = Numbers::new();
+    // By series: its bytes, and how many rows it has.
+    let mut series: Vec<(&[u8], usize)> = Vec::new();
+    let mut numbered: Vec<(usize, u64)> = Vec::with_capacity(rows.len());
+    for (row, _) in &rows {
+        let (of_series, time) = codec.split(key(*row));
+        let number = numbers.of(of_series) as usize;
+        // Numbers rise by one where a series is met first.
+        if number == series.len() {
+            series.push((of_series, 0));
+        }
+        series[number].1 += 1;
+        numbered.push((number, time));
+    }
+    let mut by_bytes: Vec<usize> = (0..series.len()).collect();
+    by_bytes.sort_unstable_by_key(|number| series[*number].0);
+    // By series: where its next row goes.
+    let mut next = vec![0_usize; series.len()];
+    let mut end = 0_usize;
+    for number in &by_bytes {
+        next[*number] = end;
+        end += series[*number].1;
+    }
+    let mut sorted = vec![(0, rows[0]); rows.len()];
+    for ((number, time), row) in numbered.into_iter().zip(rows) {
+        sorted[next[number]] = (time, row);
+        next[number] += 1;
+    }
+    let mut start = 0_usize;
+    for number in by_bytes {
+        let end = start + series[number].1;
+        // They lie in about the order of their times.
+        sorted[start..end].sort_by_key(|(time, _)| *time);
+        start = end;
+    }
+    sorted.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Returns by row whether there may be another one of its key: where the times of its series do not rise from row to row. To
+/// know it of every key would be a map of all of them.
+pub(super) fn may_repeat<'k>(codec: &KeyCodec, keys: impl Iterator<Item = &'k [u8]>) -> Vec<bool> {
+    if !codec.has_series {
+        return keys.map(|_| true).collect();
+    }
+    let mut numbers = Numbers::new();
+    // By series: the time of its last row, and whether one was not after the one before it.
+    let mut series: Vec<(u64, bool)> = Vec::new();
+    let numbered = keys.map(|key| {
+        let (of_series, time) = codec.split(key);
+        let number = numbers.of(of_series) as usize;
+        match series.get_mut(number) {
+            Some((last, falls_back)) => {
+                *falls_back |= time <= *last;
+                *last = time;
+            }
+            None => series.push((time, false)),
+        }
+        number as u32
+    });
+    let numbered: Vec<u32> = numbered.collect();
+    let falls_back = numbered.into_iter().map(|number| series[number as usize].1);
+    falls_back.collect()
 }
 
 /// The order where keys end in the time. `numbers` are those of the series, by batch and row.
@@ -127,27 +210,27 @@ fn refine<A: Copy, T: Copy + Eq + Hash>(
 /// Numbers what is told apart, from 0 on as it is met.
 struct Numbers<T> {
     known: HashMap<T, u32>,
-    /// What was met last: often it comes again.
-    last: Option<(T, u32)>,
+    /// What was met last: often it comes again, or the two properties of a line take turns.
+    last: [Option<(T, u32)>; 2],
 }
 
 impl<T: Copy + Eq + Hash> Numbers<T> {
     fn new() -> Self {
         Self {
             known: HashMap::new(),
-            last: None,
+            last: [None; 2],
         }
     }
 
     fn of(&mut self, value: T) -> u32 {
-        if let Some((last, number)) = self.last
-            && last == value
-        {
-            return number;
+        for (last, number) in self.last.iter().flatten() {
+            if *last == value {
+                return *number;
+            }
         }
         let next = self.known.len() as u32;
         let number = *self.known.entry(value).or_insert(next);
-        self.last = Some((value, number));
+        self.last = [Some((value, number)), self.last[0]];
         number
     }
 }

@@ -18,9 +18,10 @@ use hashbrown::HashMap;
 use meetnet_model::common;
 use meetnet_model::ids::SourceId;
 
+use super::order::{may_repeat, sort_by_key};
 use super::{DatasetActor, Lineage};
 use crate::error::LakeError;
-use crate::keys;
+use crate::keys::{self, KeyCodec};
 use crate::snapshot::{LiveFile, StatisticsValue};
 use crate::table::lookup::{FileRows, WantedKey};
 
@@ -76,7 +77,6 @@ impl StoredRows {
 }
 
 /// Incoming rows to look up, in the order of their keys.
-#[derive(Default)]
 struct LookUp {
     /// The rows; those of one key follow each other.
     rows: Vec<u32>,
@@ -87,16 +87,19 @@ struct LookUp {
 impl LookUp {
     /// Returns what `rows` of the incoming ones look for; each comes with whether the newest time of its series is sought.
     fn new<'a>(
+        codec: &KeyCodec,
         incoming: &Incoming<'a>,
         times: Option<&TimestampMicrosecondArray>,
-        mut rows: Vec<(u32, bool)>,
+        rows: Vec<(u32, bool)>,
     ) -> (Self, Vec<WantedKey<'a>>) {
         let key = |row: u32| incoming.key(row as usize);
-        // Polled rows of one series come in its order.
-        if !rows.is_sorted_by(|(a, _), (b, _)| key(*a) <= key(*b)) {
-            rows.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
-        }
-        let (mut look_up, mut wanted) = (Self::default(), Vec::<WantedKey<'a>>::new());
+        let rows = sort_by_key(codec, incoming.keys, rows);
+        // Few keys come twice.
+        let mut look_up = Self {
+            rows: Vec::with_capacity(rows.len()),
+            of_key: Vec::with_capacity(rows.len()),
+        };
+        let mut wanted: Vec<WantedKey<'a>> = Vec::with_capacity(rows.len());
         for (place, (row, seeks_newest)) in rows.into_iter().enumerate() {
             look_up.rows.push(row);
             match (wanted.last(), look_up.of_key.last_mut()) {
@@ -228,7 +231,7 @@ impl DatasetActor {
         if rows.is_empty() {
             return Ok(StoredRows::default());
         }
-        let (look_up, wanted) = LookUp::new(incoming, times, rows);
+        let (look_up, wanted) = LookUp::new(&self.codec, incoming, times, rows);
         let files = Arc::clone(&self.files);
         let current = files.iter().filter(|file| !file.superseded);
         let mut found = self.reader.find(&wanted, current)?;
@@ -265,7 +268,8 @@ impl DatasetActor {
             return Ok(history);
         }
         let rows = late.into_iter().map(|row| (row as u32, false)).collect();
-        let (_, wanted) = LookUp::new(incoming, self.times(incoming.declared), rows);
+        let times = self.times(incoming.declared);
+        let (_, wanted) = LookUp::new(&self.codec, incoming, times, rows);
         let files = Arc::clone(&self.files);
         let found = self.reader.find(&wanted, files.iter())?;
         let schema = self.declaration.file_schema();
@@ -306,17 +310,22 @@ impl DatasetActor {
         {
             return Vec::new();
         }
+        let repeats = match in_order {
+            true => vec![false; rows.len()],
+            false => may_repeat(&self.codec, rows.clone().map(|row| incoming.key(row))),
+        };
         let mut latest: HashMap<&[u8], Place> = HashMap::new();
         let mut late = Vec::new();
-        for row in rows {
+        for (row, may_repeat) in rows.zip(repeats) {
             let (key, own) = (incoming.key(row), incoming.place(row));
-            let known = match latest.get(key) {
-                Some(place) => Some(*place),
-                None => self.place_of_current(incoming, row, stored),
+            let before = match may_repeat {
+                true => latest.get(key).copied(),
+                false => None,
             };
+            let known = before.or_else(|| self.place_of_current(incoming, row, stored));
             if known.is_some_and(|known| own < known) {
                 late.push(row);
-            } else if !in_order {
+            } else if may_repeat {
                 latest.insert(key, own);
             }
         }

@@ -74,6 +74,10 @@ impl CommitJob {
             let (folder, declaration) = (self.log.folder(), &self.declaration);
             let mut writer =
                 PartitionWriter::new(folder, declaration, &partition, None, self.now_ms);
+            // It is written between two frames: what arrives waits for it.
+            if self.is_import() {
+                writer = writer.with_help();
+            }
             // Never all of them a second time: this is the largest thing in memory.
             for rows in rows.chunks(WRITTEN_ROWS) {
                 let rows: Vec<(usize, usize)> = rows

@@ -141,3 +141,55 @@ fn rows_are_equal_where_each_of_their_values_is() {
         assert_eq!(equal.iter().collect::<Vec<_>>(), expected, "seed {seed}");
     }
 }
+
+#[test]
+fn numbers_are_compared_by_their_values_and_by_their_bits() {
+    let nan = |payload: u64| f64::from_bits(f64::NAN.to_bits() | payload);
+    let floats = |values: Vec<f64>, nulls: Option<Vec<bool>>| -> ArrayRef {
+        Arc::new(Float64Array::new(
+            values.into(),
+            nulls.map(NullBuffer::from),
+        ))
+    };
+    let check = |left: &ArrayRef, right: &ArrayRef, expected: &[bool]| {
+        // As whole columns, and as the middle of others.
+        for (start, rows) in [(0, expected.len()), (1, expected.len() - 1)] {
+            let part = |column: &ArrayRef| [column.slice(start, rows)];
+            let equal = equal_rows(rows, &part(left), &part(right)).unwrap();
+            let equal: Vec<bool> = equal.iter().collect();
+            assert_eq!(equal, &expected[start..], "{left:?} {right:?}");
+            let equal = equal_rows(rows, &part(right), &part(left)).unwrap();
+            let equal: Vec<bool> = equal.iter().collect();
+            assert_eq!(equal, &expected[start..], "{right:?} {left:?}");
+        }
+    };
+    let some = || floats(vec![1.0, -0.0, nan(0), 4.0], None);
+    check(&some(), &some(), &[true; 4]);
+    let other = floats(vec![1.0, 0.0, nan(0), 4.0], None);
+    check(&some(), &other, &[true, false, true, true]);
+    let other = floats(vec![1.0, -0.0, nan(1), 4.0], None);
+    check(&some(), &other, &[true, true, false, true]);
+    // The same bytes, of which one side does not know the last ones.
+    let known = Some(vec![true, true, true, false]);
+    check(
+        &some(),
+        &floats(vec![1.0, -0.0, nan(0), 4.0], known.clone()),
+        &[true, true, true, false],
+    );
+    let all = floats(vec![1.0, -0.0, nan(0), 4.0], Some(vec![true; 4]));
+    check(&some(), &all, &[true; 4]);
+    // Below a null stands something else.
+    check(
+        &floats(vec![1.0, -0.0, nan(0), 4.0], known.clone()),
+        &floats(vec![1.0, -0.0, nan(0), 5.0], known),
+        &[true; 4],
+    );
+    let ints = |values: [i64; 3]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    check(&ints([1, 2, 3]), &ints([1, 2, 4]), &[true, true, false]);
+    let times = |values: [i64; 3]| -> ArrayRef {
+        let times = TimestampMicrosecondArray::from(values.to_vec());
+        Arc::new(times.with_timezone("UTC"))
+    };
+    check(&times([1, 2, 3]), &times([1, 2, 3]), &[true; 3]);
+    check(&times([1, 2, 3]), &times([1, 0, 3]), &[true, false, true]);
+}

@@ -67,6 +67,7 @@ pub(crate) struct PartitionWriter<'a> {
     /// Place in the run of the next file; of all files where one is written again.
     part: u32,
     is_rewrite: bool,
+    is_helped: bool,
     now_ms: i64,
     open: Option<(String, ParquetFile)>,
     finished: Vec<LiveFile>,
@@ -95,10 +96,17 @@ impl<'a> PartitionWriter<'a> {
             run: again.map_or_else(|| Arc::from(new_name()), |file| Arc::clone(&file.run)),
             part: again.map_or(0, |file| file.part),
             is_rewrite: again.is_some(),
+            is_helped: false,
             now_ms,
             open: None,
             finished: Vec::new(),
         }
+    }
+
+    /// Has a second thread encode some of the columns: where everything else waits for the files.
+    pub(crate) fn with_help(mut self) -> Self {
+        self.is_helped = true;
+        self
     }
 
     /// Appends rows in the file schema; their keys follow those written before.
@@ -110,7 +118,7 @@ impl<'a> PartitionWriter<'a> {
                 .min(rows.num_rows() - start)
                 .min(file.group_room())
                 .min(FILE_ROWS_MAX - file.rows());
-            file.write(&rows.slice(start, length))
+            file.write(&rows.slice(start, length), self.is_helped)
                 .map_err(LakeError::parquet("write", &self.folder.shown(&path)))?;
             start += length;
             self.keep_or_close(path, file)?;

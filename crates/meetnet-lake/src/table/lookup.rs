@@ -40,6 +40,8 @@ const FOOTERS_BYTES_MAX: usize = 32 << 20;
 const BOUNDS_MAX: usize = 16_384;
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
+/// Rows whose keys are kept for the next look-up: a few pages, less than a megabyte.
+const KEPT_ROWS_MAX: usize = if cfg!(test) { 20 } else { 16_384 };
 
 /// One key that is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +79,7 @@ impl FileRows {
     }
 }
 
-/// Reads files of one table by key; keeps footers, and where it has read last.
+/// Reads files of one table by key; keeps footers, and what it has read last.
 #[derive(Debug)]
 pub(crate) struct KeyReader {
     folder: TableFolder,
@@ -85,7 +87,30 @@ pub(crate) struct KeyReader {
     codec: Arc<KeyCodec>,
     bounds: HashMap<Arc<str>, Arc<FileBounds>>,
     footers: Kept<Footer>,
+    keys: Option<KeysRead>,
     scan: Option<Scan>,
+}
+
+/// The keys of the pages that were read last. Rows that are asked for again come in the order of a file, a group of messages
+/// at a time, and a page has the keys of several groups.
+#[derive(Debug)]
+struct KeysRead {
+    path: Arc<str>,
+    /// Rows of the file, ascending and apart.
+    ranges: Vec<Range<usize>>,
+    /// Their keys, as they were decoded.
+    batches: Vec<KeyRuns>,
+}
+
+impl KeysRead {
+    /// Returns true where it has the keys of all of these rows of a file.
+    fn holds(&self, path: &str, ranges: &[Range<usize>]) -> bool {
+        let holds = |range: &Range<usize>| {
+            let mut own = self.ranges.iter();
+            own.any(|own| own.start <= range.start && range.end <= own.end)
+        };
+        *self.path == *path && ranges.iter().all(holds)
+    }
 }
 
 /// What is known of a file that has been read from.
@@ -111,6 +136,7 @@ impl KeyReader {
             codec,
             bounds: HashMap::new(),
             footers: Kept::new(FOOTERS_BYTES_MAX),
+            keys: None,
             scan: None,
         }
     }
@@ -126,12 +152,18 @@ impl KeyReader {
         let mut newest: Vec<Option<i64>> = newest
             .map(|wanted| wanted.seeks_newest.then_some(wanted.time))
             .collect();
+        // Of many keys and files, these are what is gone through most: closer together than the keys.
+        let times: Vec<i64> = wanted.iter().map(|wanted| wanted.time).collect();
+        let earliest = times.iter().copied().min().unwrap_or(i64::MAX);
         let mut near = Vec::new();
         for file in files {
             let bounds = self.bounds_of(file)?;
+            if bounds.ends_before(earliest) {
+                continue;
+            }
             let mut here = Vec::new();
             for index in bounds.near(&self.codec, wanted) {
-                match bounds.relation(&wanted[index]) {
+                match bounds.relation(times[index]) {
                     Relation::Apart => {}
                     Relation::Within => here.push(index),
                     Relation::Later => newest[index] = None,
@@ -163,16 +195,38 @@ impl KeyReader {
         newest: &mut [Option<i64>],
     ) -> Result<Vec<(u32, usize)>, LakeError> {
         let footer = self.footer(file)?;
+        let codec = Arc::clone(&self.codec);
+        let ranges = footer.pages.to_read(&codec, wanted, here, newest);
         let mut found = Vec::new();
-        let ranges = footer.pages.to_read(&self.codec, wanted, here, newest);
         if ranges.is_empty() {
             return Ok(found);
         }
-        let input = self.folder.open(file, Access::Pages)?;
-        let positions = Positions::new(&ranges);
-        // Rows that are read before the batch.
-        let mut read = 0;
         let mut here = here;
+        // Rows before the batch.
+        let mut before = 0;
+        let mut find_in = |runs: &KeyRuns, positions: &Positions<'_>| {
+            // Keys before the first run of this batch are before those of the next ones, too.
+            here = &here[runs.first_near(&codec, wanted, here)..];
+            runs.find(&codec, wanted, here, newest, |index, rows| {
+                let rows = rows.map(|row| positions.in_file(before + row));
+                found.extend(rows.map(|row| (row as u32, index)));
+            });
+            before += runs.rows();
+        };
+        if let Some(keys) = &self.keys
+            && keys.holds(&file.path, &ranges)
+        {
+            // They may be more than are asked for: whichever holds a key is told.
+            let positions = Positions::new(&keys.ranges);
+            for runs in &keys.batches {
+                find_in(runs, &positions);
+            }
+            return Ok(found);
+        }
+        let input = self.folder.open(file, Access::Pages)?;
+        let is_kept = ranges.iter().map(ExactSizeIterator::len).sum::<usize>() <= KEPT_ROWS_MAX;
+        let positions = Positions::new(&ranges);
+        let mut batches = Vec::new();
         // By row group: a batch of two would have texts of two dictionaries, and make one of them value by value.
         for rows in by_group(footer.metadata.metadata(), ranges.iter().cloned()) {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -194,14 +248,18 @@ impl KeyReader {
                 let runs = batch
                     .and_then(|batch| KeyRuns::new(&self.codec, &self.declaration, &batch))
                     .map_err(LakeError::arrow("read keys of", &self.declaration.id))?;
-                // Keys before the first run of this batch are before those of the next ones, too.
-                here = &here[runs.first_near(&self.codec, wanted, here)..];
-                runs.find(&self.codec, wanted, here, newest, |index, rows| {
-                    let rows = rows.map(|row| positions.in_file(read + row));
-                    found.extend(rows.map(|row| (row as u32, index)));
-                });
-                read += runs.rows();
+                find_in(&runs, &positions);
+                if is_kept {
+                    batches.push(runs);
+                }
             }
+        }
+        if is_kept {
+            self.keys = Some(KeysRead {
+                path: Arc::clone(&file.path),
+                ranges,
+                batches,
+            });
         }
         Ok(found)
     }
@@ -322,14 +380,16 @@ impl KeyReader {
     pub(crate) fn forget(&mut self, path: &str) {
         self.bounds.remove(path);
         self.footers.remove(path);
-        // It may hold rows of that file, or of one that was replaced before.
+        // They may hold rows of that file, or of one that was replaced before.
+        self.keys = None;
         self.scan = None;
     }
 
-    /// Forgets footers, which are read again where a key is looked for in their files, and ends the scan under way: it holds a
-    /// file open and some megabytes.
+    /// Forgets footers, which are read again where a key is looked for in their files, and what was read last: the scan under
+    /// way holds a file open and some megabytes.
     pub(crate) fn give_back(&mut self) {
         self.footers = Kept::new(FOOTERS_BYTES_MAX);
+        self.keys = None;
         self.scan = None;
         self.bounds.shrink_to_fit();
     }

@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use arrow::array::RecordBatch;
 use meetnet_model::common::LICENCE;
@@ -34,6 +36,8 @@ use crate::storage::{FileChunks, NewFile};
 /// Rows per row group: enough to compress well, few enough that two cores can share a file. Tests have small ones, so
 /// that every schedule copies some and reads others.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
+/// Fewer rows are encoded sooner than a thread has begun.
+const HELPED_ROWS_MIN: usize = if cfg!(test) { 2 } else { 4_096 };
 
 /// Names the dataset in a file's metadata.
 pub(crate) const DATASET_METADATA: &str = "meetnet.dataset";
@@ -111,8 +115,13 @@ impl ParquetFile {
         (self.writer.bytes_written() + encoding) as u64
     }
 
-    /// Encodes rows in the file schema, at most [`ParquetFile::group_room`].
-    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+    /// Encodes rows in the file schema, at most [`ParquetFile::group_room`]; where it `is_helped`, a second thread takes some of
+    /// their columns.
+    pub(crate) fn write(
+        &mut self,
+        rows: &RecordBatch,
+        is_helped: bool,
+    ) -> Result<(), ParquetError> {
         let mut group = match self.group.take() {
             Some(group) => group,
             None => RowGroup {
@@ -124,12 +133,8 @@ impl ParquetFile {
                 rows: 0,
             },
         };
-        let mut columns = group.columns.iter_mut();
-        for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
-            for (leaf, column) in compute_leaves(field, array)?.iter().zip(&mut columns) {
-                column.write(leaf)?;
-            }
-        }
+        let is_helped = is_helped && rows.num_rows() >= HELPED_ROWS_MIN;
+        encode(rows, &mut group.columns, is_helped)?;
         group.rows += rows.num_rows();
         self.rows += rows.num_rows();
         let is_full = group.rows >= ROW_GROUP_ROWS;
@@ -204,6 +209,44 @@ impl ParquetFile {
             statistics,
         })
     }
+}
+
+/// Encodes rows, each column by its writer and by whichever thread is free: the bytes are the same. A column is one leaf (see
+/// `encodings`); its levels are as large as its values, so they are there while it is encoded and not for all at once.
+fn encode(
+    rows: &RecordBatch,
+    writers: &mut [ArrowColumnWriter],
+    is_helped: bool,
+) -> Result<(), ParquetError> {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).zip(writers);
+    let columns = Mutex::new(columns);
+    let next = || {
+        let mut columns = columns.lock().unwrap_or_else(PoisonError::into_inner);
+        columns.next()
+    };
+    let encode = || -> Result<(), ParquetError> {
+        while let Some(((field, array), writer)) = next() {
+            for leaf in compute_leaves(field, array)? {
+                writer.write(&leaf)?;
+            }
+        }
+        Ok(())
+    };
+    if !is_helped {
+        return encode();
+    }
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().name("lake-encode".to_owned());
+        let helper = helper.spawn_scoped(scope, encode);
+        let own = encode();
+        let helped = match helper {
+            Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // Where no thread can be started, there is no column left.
+            Err(_) => Ok(()),
+        };
+        own.and(helped)
+    })
 }
 
 fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) -> WriterProperties {

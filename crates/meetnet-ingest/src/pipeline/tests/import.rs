@@ -81,6 +81,37 @@ fn an_import_adds_what_is_new_and_explains_what_is_no_row() {
 }
 
 #[test]
+fn each_row_of_an_import_is_as_old_as_its_own_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let file = folder.path().join("history.ndjson");
+    // Two properties at one time, in no order of times.
+    let line = |minute: i64| {
+        let ts = 1_600_000_000_000 + minute * 60_000;
+        format!("{{\"ts\":{ts},\"t\":20,\"h\":50}}\n")
+    };
+    std::fs::write(&file, [3, 1, 2].map(line).concat()).unwrap();
+    let summary = imported(&daemon, import("timed", &[file]));
+    assert_eq!(of_heat(&summary).inserted, 6);
+    let snapshot = daemon.pipeline.shared().load_full();
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    let mut rows = 0;
+    let visited: Result<(), meetnet_lake::LakeError> =
+        heat.visit_sorted(&["received_at"], i64::MIN..i64::MAX, &mut |batch| {
+            let times = |name: &str| {
+                let column = batch.column_by_name(name).unwrap();
+                let times = column.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+                times.values().to_vec()
+            };
+            assert_eq!(times("received_at"), times("time"));
+            rows += batch.num_rows();
+            Ok(())
+        });
+    visited.unwrap();
+    assert_eq!(rows, 6);
+}
+
+#[test]
 fn a_line_that_is_not_utf_8_takes_no_other_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

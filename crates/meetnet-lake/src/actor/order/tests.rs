@@ -67,3 +67,55 @@ fn rows_are_in_the_order_of_their_keys_and_versions_in_that_of_their_coming() {
         }
     }
 }
+
+#[test]
+fn rows_to_look_up_are_in_the_order_of_their_keys_and_those_of_one_key_as_they_came() {
+    let declarations = schemas::builtin().into_declarations([]);
+    for dataset in ["heat", "traffic", "stations", "rejects"] {
+        let declaration = &declarations.datasets[&DatasetId::new(dataset)];
+        let codec = KeyCodec::new(declaration).unwrap();
+        for seed in 0..200 {
+            let rng = &mut StdRng::seed_from_u64(seed);
+            let count = rng.random_range(0..40);
+            let keys = codec.keys(&some_rows(rng, declaration, count)).unwrap();
+            let key = |row: u32| keys.row(row as usize).data();
+            let some: Vec<(u32, u64)> = (0..count as u32)
+                .filter(|_| rng.random_bool(0.9))
+                .map(|row| (row, u64::from(row) + seed))
+                .collect();
+            let mut expected = some.clone();
+            expected.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+            assert_eq!(
+                sort_by_key(&codec, &keys, some),
+                expected,
+                "{dataset}, seed {seed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_row_repeats_the_key_of_another_where_the_times_of_its_series_rise() {
+    let declarations = schemas::builtin().into_declarations([]);
+    for dataset in ["heat", "traffic", "stations", "rejects"] {
+        let declaration = &declarations.datasets[&DatasetId::new(dataset)];
+        let codec = KeyCodec::new(declaration).unwrap();
+        // Rows of which that is known, although others come twice.
+        let mut known = 0;
+        for seed in 0..200 {
+            let rng = &mut StdRng::seed_from_u64(seed);
+            let count = rng.random_range(0..40);
+            let keys = codec.keys(&some_rows(rng, declaration, count)).unwrap();
+            let keys: Vec<&[u8]> = keys.iter().map(|key| key.data()).collect();
+            let repeats = may_repeat(&codec, keys.iter().copied());
+            assert_eq!(repeats.len(), count);
+            for (key, may_repeat) in keys.iter().zip(&repeats) {
+                let times = keys.iter().filter(|other| *other == key).count();
+                assert!(*may_repeat || times == 1, "{dataset}, seed {seed}");
+            }
+            let has_both = repeats.contains(&true) && repeats.contains(&false);
+            known += usize::from(has_both);
+        }
+        assert_eq!(known > 20, codec.has_series, "{dataset}: {known}");
+    }
+}

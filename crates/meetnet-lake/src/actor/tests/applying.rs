@@ -125,6 +125,37 @@ fn a_version_before_a_hot_one_is_looked_for_among_the_replaced_ones_of_files() {
 }
 
 #[test]
+fn a_version_before_another_one_of_its_group_is_looked_for_among_the_replaced_ones_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    // Two versions that were received at one time: only what comes later in a group is later than both.
+    let second = Row {
+        received_at: START + 1,
+        ..row(2, 0, Some(2.0))
+    };
+    apply(&mut actor, &[row(1, 0, Some(1.0)), second]);
+    commit(&mut actor, 2);
+    let mut neighbour = row(3, 0, Some(9.0));
+    neighbour.key.0 = "b".to_owned();
+    let third = Row {
+        received_at: START + 2,
+        ..row(4, 0, Some(3.0))
+    };
+    let again = Row {
+        sequence: 5,
+        recorded_at: START + 5,
+        ..row(1, 0, Some(1.0))
+    };
+    let expected = Applied {
+        inserted: 1,
+        revised: 1,
+        unchanged: 1,
+        ..Applied::default()
+    };
+    assert_eq!(apply(&mut actor, &[neighbour, third, again]), expected);
+}
+
+#[test]
 fn a_later_version_of_a_source_that_counts_less_is_history_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut actor = open(&folder.path().join("d"), 0);

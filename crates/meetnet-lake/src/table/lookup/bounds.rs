@@ -85,11 +85,16 @@ impl FileBounds {
         near(codec, wanted.len(), key, &self.least, &self.greatest)
     }
 
-    /// How the file lies to one of those keys.
-    pub(super) fn relation(&self, wanted: &WantedKey<'_>) -> Relation {
-        if self.times.ends_before(wanted.time) {
+    /// Returns true where every row of the file is before a time.
+    pub(super) fn ends_before(&self, time: i64) -> bool {
+        self.times.ends_before(time)
+    }
+
+    /// How the file lies to one of those keys, by its time.
+    pub(super) fn relation(&self, time: i64) -> Relation {
+        if self.times.ends_before(time) {
             Relation::Apart
-        } else if self.times.begins_after(wanted.time) {
+        } else if self.times.begins_after(time) {
             Relation::Later
         } else {
             Relation::Within

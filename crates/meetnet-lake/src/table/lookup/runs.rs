@@ -17,6 +17,7 @@ use super::WantedKey;
 use crate::keys::{KeyCodec, partition_point};
 
 /// Some rows of a file, in the order of their keys.
+#[derive(Debug)]
 pub(super) struct KeyRuns {
     /// First keys of the runs; some of them, where the runs of a series were joined, are of none.
     firsts: Rows,
@@ -27,6 +28,7 @@ pub(super) struct KeyRuns {
 }
 
 /// Consecutive rows of one series.
+#[derive(Debug)]
 struct Run {
     /// Its first row, and the place of that row's key.
     start: usize,

@@ -26,7 +26,7 @@ pub(super) struct Scene {
     pub(super) reader: KeyReader,
     pub(super) files: Vec<Arc<LiveFile>>,
     keys: Vec<Vec<Key>>,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 /// Returns rows with these keys, in the file schema.
@@ -93,7 +93,7 @@ impl Scene {
             reader: KeyReader::new(folder, declaration, codec),
             files,
             keys,
-            _root: root,
+            root,
         }
     }
 
@@ -256,6 +256,75 @@ fn a_look_up_reads_a_page_or_two_of_a_series_however_long_it_is() {
         assert_eq!(found.newest, [Some(START + (minutes - 1) * MINUTE)]);
         assert_eq!(found.files[0].rows, [((minutes + 17) as u32, 0)]);
     }
+}
+
+#[test]
+fn look_ups_one_after_the_other_find_what_each_finds_by_itself() {
+    let mut were_kept = 0;
+    for seed in 0..200 {
+        println!("seed {seed}");
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let count = rng.random_range(1..80);
+        let keys = (0..2).map(|_| some_keys(rng, count, 0..30)).collect();
+        let mut scene = Scene::new(keys, true);
+        let mut all: Vec<Key> = scene.keys.concat();
+        all.extend(some_keys(rng, 10, 0..30));
+        all.sort();
+        all.dedup();
+        for _ in 0..30 {
+            // Few that lie close together, mostly.
+            let first = rng.random_range(0..all.len());
+            let most = [3, 20][usize::from(rng.random_bool(0.2))];
+            let asked: Vec<(Key, bool)> = all[first..]
+                .iter()
+                .take(most)
+                .map(|key| (key.clone(), rng.random_bool(0.3), rng.random_bool(0.7)))
+                .filter(|(_, _, is_asked)| *is_asked)
+                .map(|(key, seeks_newest, _)| (key, seeks_newest))
+                .collect();
+            let told = |found: Found| {
+                let files = found.files.into_iter();
+                let rows: Vec<_> = files
+                    .map(|of| (Arc::clone(&of.file.path), of.rows))
+                    .collect();
+                (rows, found.newest)
+            };
+            were_kept += usize::from(scene.reader.keys.is_some());
+            let found = told(scene.find(&asked));
+            scene.reader.keys = None;
+            assert_eq!(found, told(scene.find(&asked)), "{asked:?}");
+            if rng.random_bool(0.1) {
+                let file = Arc::clone(&scene.files[0]);
+                scene.reader.forget(&file.path);
+            }
+        }
+    }
+    assert!(were_kept > 1_000, "{were_kept}");
+}
+
+#[test]
+fn keys_of_the_pages_that_were_read_last_are_not_read_again() {
+    let key = |minute| ("s1".to_owned(), PROPERTIES[0], minute);
+    let mut scene = Scene::new(vec![(0..60).map(key).collect()], false);
+    let find = |scene: &mut Scene, minutes: Range<i64>| -> Vec<u32> {
+        let wanted: Vec<(Key, bool)> = minutes.map(|minute| (key(minute), false)).collect();
+        scene.find(&wanted).files[0].positions()
+    };
+    assert_eq!(find(&mut scene, 17..18), [17]);
+    let read = |scene: &Scene| scene.reader.keys.as_ref().unwrap().ranges.clone();
+    let page = read(&scene)[0].clone();
+    assert!(page.contains(&17) && page.len() < 10, "{page:?}");
+    // So many are read and not kept.
+    assert_eq!(find(&mut scene, 0..60), (0..60).collect::<Vec<u32>>());
+    assert_eq!(read(&scene), [page.clone()]);
+
+    let path = scene.root.path().join("heat");
+    std::fs::remove_file(path.join(&*scene.files[0].path)).unwrap();
+    for row in page.clone() {
+        assert_eq!(find(&mut scene, row as i64..row as i64 + 1), [row as u32]);
+    }
+    scene.reader.give_back();
+    assert!(scene.reader.keys.is_none());
 }
 
 /// What a scan reads is what a reader of single rows reads, in whatever steps it goes on.
