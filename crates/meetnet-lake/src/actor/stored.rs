@@ -42,7 +42,7 @@ pub(super) struct Version {
 pub(super) struct Stored {
     pub(super) file: Arc<LiveFile>,
     pub(super) row: u32,
-    /// None where every incoming row of the key says the same.
+    /// None where every incoming row of the key says the same, and none can count for more.
     pub(super) version: Option<Version>,
 }
 
@@ -154,6 +154,11 @@ impl<'a> Incoming<'a> {
     fn place(&self, row: usize) -> Place {
         let lineage = self.lineage(row);
         (lineage.precedence, lineage.received_at)
+    }
+
+    /// Returns true where a row is of a source that counts for more than that of a version.
+    pub(super) fn outranks(&self, row: usize, version: &Version) -> bool {
+        self.lineage(row).precedence > version.precedence
     }
 
     pub(super) fn version(&self, row: usize, revision: i64) -> Version {
@@ -364,6 +369,8 @@ impl DatasetActor {
             |columns: &[usize]| file_schema.project(columns).map_err(self.arrow("read"));
         let value_schema = Arc::new(schema_of(&self.codec.value_columns)?);
         let version_schema = Arc::new(schema_of(&self.version_columns())?);
+        // Of a stored row, whatever its source: it has 0 where nothing is declared.
+        let lowest = self.precedences.values().copied().min().unwrap_or(0).min(0);
         for found in found.into_iter().filter(|found| !found.rows.is_empty()) {
             stored.of_row.resize(incoming.declared.num_rows(), None);
             let parts = self
@@ -379,15 +386,16 @@ impl DatasetActor {
                 compared.extend(equal.iter());
                 not_compared = behind;
             }
-            // Rows of the file that an incoming row differs from, and the places of their versions.
-            let mut differing: Vec<(u32, usize)> = Vec::new();
+            // Rows of the file that an incoming row differs from, or may count for more than; the places of their versions.
+            let mut asked_for: Vec<(u32, usize)> = Vec::new();
             let mut compared = compared.into_iter();
             for (row, key) in found.rows {
                 let place = stored.versions.len();
-                let mut is_differing = false;
-                for (incoming, is_equal) in look_up.rows_of(key).iter().zip(&mut compared) {
-                    is_differing |= !is_equal;
-                    stored.of_row[*incoming as usize] = Some(StoredOf {
+                let mut is_asked_for = false;
+                for (row, is_equal) in look_up.rows_of(key).iter().zip(&mut compared) {
+                    let precedence = incoming.lineage(*row as usize).precedence;
+                    is_asked_for |= !is_equal || precedence > lowest;
+                    stored.of_row[*row as usize] = Some(StoredOf {
                         version: place as u32,
                         is_equal,
                     });
@@ -397,18 +405,18 @@ impl DatasetActor {
                     row,
                     version: None,
                 });
-                if is_differing {
-                    differing.push((row, place));
+                if is_asked_for {
+                    asked_for.push((row, place));
                 }
             }
-            if differing.is_empty() {
+            if asked_for.is_empty() {
                 continue;
             }
-            let positions: Vec<u32> = differing.iter().map(|(row, _)| *row).collect();
+            let positions: Vec<u32> = asked_for.iter().map(|(row, _)| *row).collect();
             let batch = self
                 .reader
                 .read_columns(&found.file, &positions, &version_schema)?;
-            for (at, (_, place)) in differing.into_iter().enumerate() {
+            for (at, (_, place)) in asked_for.into_iter().enumerate() {
                 stored.versions[place].version = Some(self.version_of(&batch, at));
             }
         }

@@ -127,7 +127,7 @@ impl Fold {
             self.current.insert(new.key.clone(), new);
             return;
         };
-        if stored.value == new.value {
+        if stored.value == new.value && self.order(&new).0 <= self.order(&stored).0 {
             return;
         }
         if self.order(&new) < self.order(&stored) {

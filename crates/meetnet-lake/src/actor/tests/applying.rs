@@ -187,6 +187,49 @@ fn a_later_version_of_a_source_that_counts_less_is_history_once() {
 }
 
 #[test]
+fn the_word_of_a_source_that_counts_for_more_stands_whoever_said_it_first() {
+    let precedences: Precedences = Arc::new(HashMap::from([(SourceId::new("main"), 1)]));
+    let is_of_main = |lineage: &mut Lineage| {
+        lineage.source = SourceId::new("main");
+        lineage.precedence = 1;
+    };
+    for with_commits in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actor = open(&folder.path().join("d"), 0);
+        actor.set_precedences(&precedences);
+        let mut take = |sequence: u64, is_main: bool, value: f64| {
+            let (rows, mut lineage) = batch(&[row(sequence, 0, Some(value))]);
+            if is_main {
+                is_of_main(&mut lineage[0]);
+            }
+            let applied = actor.apply(&rows, &lineage, true, &mut flag).unwrap();
+            if with_commits && applied.unchanged == 0 {
+                commit(&mut actor, sequence);
+            }
+            applied
+        };
+        assert_eq!(take(1, false, 1.0).inserted, 1);
+        assert_eq!(take(2, true, 1.0).revised, 1);
+        // Once: it is its own word now.
+        assert_eq!(take(3, true, 1.0).unchanged, 1);
+        assert_eq!(take(4, false, 1.0).unchanged, 1);
+        assert_eq!(take(5, false, 5.0).history, 1);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut actor = open(&folder.path().join("d"), 0);
+    actor.set_precedences(&precedences);
+    let told = [(1, 1.0), (2, 1.0), (3, 5.0)];
+    let (rows, mut lineage) = batch(&told.map(|(sequence, value)| row(sequence, 0, Some(value))));
+    is_of_main(&mut lineage[1]);
+    let applied = actor.apply(&rows, &lineage, true, &mut flag).unwrap();
+    assert_eq!(
+        (applied.inserted, applied.revised, applied.history),
+        (1, 1, 1),
+        "in one group: {applied:?}"
+    );
+}
+
+#[test]
 fn a_forbidden_change_of_the_declaration_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");
