@@ -51,6 +51,7 @@ mod source_keys;
 mod source_mqtt;
 mod source_places;
 mod source_poll;
+mod syntax;
 
 #[cfg(test)]
 mod tests;

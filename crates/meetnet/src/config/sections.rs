@@ -46,6 +46,9 @@ const SECTIONS: &[&str] = &[
     "source",
 ];
 
+/// Those of them that there can be several of: they are written `[[name]]`.
+pub(super) const LISTS: &[&str] = &["dataset", "saved_query", "api_key", "source"];
+
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
 /// Below it queries fail that everybody asks.
