@@ -1,7 +1,7 @@
 //! Near names: what a mistyped name probably meant.
 
 /// Returns `; did you mean …?` where a known name is near, else `; there are …`.
-pub(super) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
+pub(crate) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
     let near = known
         .iter()
         .map(|name| (distance(wrong, name), *name))
