@@ -164,6 +164,12 @@ impl Daemon {
         if !awaits_history {
             readiness.history_loaded();
         }
+        if role.writes() {
+            sources::tell_where_none(&config, &readiness);
+        }
+        if role == Role::Run {
+            sources::tell_where_unheard(&config);
+        }
 
         let mut follower = None;
         let mut found = None;

@@ -127,6 +127,9 @@ impl Daemon {
                 watch.follow(&self.config.load());
                 metrics::gauge!("meetnet_config_refused").set(0.0);
                 if !changes.is_empty() {
+                    if self.role.writes() {
+                        sources::tell_where_none(&self.config.load(), &self.readiness);
+                    }
                     changes.log();
                 } else if was_refused {
                     info!("the configuration on disk is the one in force again");
