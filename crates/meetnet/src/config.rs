@@ -157,6 +157,8 @@ pub(crate) struct LakeConfig {
     pub(crate) limits: LakeLimits,
     /// How long old periods of a dataset are kept; without an entry: for ever.
     pub(crate) retention: BTreeMap<DatasetId, Duration>,
+    /// How long a shorter retention waits before anything is dropped by it.
+    pub(crate) retention_grace: Duration,
 }
 
 /// Where the tables lie.

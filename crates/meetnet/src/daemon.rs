@@ -51,6 +51,7 @@ mod open_files;
 mod opening;
 mod privacy_key;
 mod reload;
+mod retention;
 mod settle;
 mod signals;
 mod sources;
