@@ -59,7 +59,7 @@ mod tests;
 pub(crate) use self::access::AccessConfig;
 pub(crate) use self::clients::AuditConfig;
 pub(crate) use self::flight::FlightConfig;
-pub(crate) use self::hint::did_you_mean;
+pub(crate) use self::hint::near_name;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::{AccessSecrets, Secrets, secret_of_file, secret_of_variable};

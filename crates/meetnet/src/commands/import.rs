@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::BAR;
 use super::{Context, Outcome, Progress, rejects};
-use crate::config::did_you_mean;
+use crate::config::near_name;
 use crate::failure::Failure;
 use crate::readable::grouped;
 
@@ -154,7 +154,7 @@ fn source_of(
     };
     let source = sources().find(|source| source.id == *id).ok_or_else(|| {
         let known: Vec<&str> = sources().map(|source| source.id.as_str()).collect();
-        let near = did_you_mean(id.as_str(), &known);
+        let near = near_name(id.as_str(), &known);
         usage(format!("source `{id}` is not configured{near}"))
     })?;
     if source.format != format {

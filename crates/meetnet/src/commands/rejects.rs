@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::cli::print;
-use crate::config::{Config, Environment, did_you_mean};
+use crate::config::{Config, Environment, near_name};
 use crate::failure::Failure;
 use crate::readable::grouped;
 use crate::sql;
@@ -451,7 +451,7 @@ impl Rejects {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         Err(Failure::Usage(anyhow!(
             "there is no source `{source}`, and no reject of one{}",
-            did_you_mean(source.as_str(), &known)
+            near_name(source.as_str(), &known)
         )))
     }
 

@@ -1,7 +1,7 @@
 //! Near names: what a mistyped name probably meant.
 
 /// Returns `; did you mean …?` where a known name is near, else `; there are …`.
-pub(crate) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
+pub(super) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
     let near = known
         .iter()
         .map(|name| (distance(wrong, name), *name))
@@ -15,6 +15,14 @@ pub(crate) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
             format!("; there are {}", names.join(", "))
         }
     }
+}
+
+/// The same for a name that somebody asks for, who cannot remove it: nothing where there are no names.
+pub(crate) fn near_name(wrong: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return String::new();
+    }
+    did_you_mean(wrong, known)
 }
 
 /// Edits (insert, remove, change one character) between two names.

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! A longer time counts at once. What waits is noted on disk, so that a restart neither ends the wait nor begins it anew.
+//! Only a daemon notes it: a command that opens the folder does not say what waits, so no wait may begin with it.
 //! Where nothing is noted (a new installation, a restored backup), nothing is known of before, and every retention waits.
 //! A note that cannot be written or read lets rows stay longer, never shorter, so it is no reason to stop.
 
@@ -81,10 +82,12 @@ struct Held {
     grace: Duration,
     declared: Retentions,
     noted: Noted,
+    /// Whether it is on disk.
+    is_written: bool,
 }
 
 impl Retention {
-    /// Reads what is noted in the journal's folder `dir`, and notes what is declared.
+    /// Reads what is noted in the journal's folder `dir`, and compares it with what is declared; see [`start`].
     pub(super) fn open(dir: &Path, declared: Retentions, grace: Duration) -> Self {
         let file = dir.join(FILE);
         let noted = read(&file).unwrap_or_else(|error| {
@@ -95,13 +98,14 @@ impl Retention {
             );
             Noted::new()
         });
-        let mut held = Held {
+        let now = decide(&noted, &declared, grace, now_us());
+        let held = Held {
             file,
             grace,
             declared,
-            noted,
+            is_written: now == noted,
+            noted: now,
         };
-        held.look(now_us());
         Self(Arc::new(Mutex::new(held)))
     }
 
@@ -126,18 +130,14 @@ impl Retention {
         commands.retain(in_force(&held.noted))
     }
 
-    /// Puts in force what has waited long enough; blocking.
-    fn end_waits(&self, commands: &PipelineCommands) {
+    /// Puts in force what has waited long enough, and returns what still waits; blocking.
+    fn look(&self, commands: &PipelineCommands) -> Vec<Waiting> {
         let mut held = self.held();
         if held.look(now_us()) {
             info!("a shorter retention has waited long enough: what is older is dropped");
             // Where the pipeline has stopped, the next start tells it.
             drop(commands.retain(in_force(&held.noted)));
         }
-    }
-
-    fn waiting(&self) -> Vec<Waiting> {
-        let held = self.held();
         waiting(&held.noted, held.grace)
     }
 
@@ -150,11 +150,13 @@ impl Held {
     /// Notes what is in force at a time; returns whether that has changed.
     fn look(&mut self, now_us: i64) -> bool {
         let next = decide(&self.noted, &self.declared, self.grace, now_us);
-        if next == self.noted {
+        if next == self.noted && self.is_written {
             return false;
         }
         let before = in_force(&self.noted);
         self.noted = next;
+        // Tried once: it is said below, and the next change tries again.
+        self.is_written = true;
         if let Err(error) = write(&self.file, &self.noted) {
             let error = format!("{error:#}");
             warn!(
@@ -235,27 +237,25 @@ fn write(file: &Path, noted: &Noted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the task that says what waits and ends waits; it runs until it is aborted.
+/// Starts the task that notes and says what waits, and ends waits; it runs until it is aborted.
 pub(super) fn start(
     retention: Retention,
     commands: PipelineCommands,
     shared: SharedSnapshot,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut told = Vec::new();
+        let mut told: Vec<Waiting> = Vec::new();
         loop {
-            let waiting = retention.waiting();
+            let (at, commands) = (retention.clone(), commands.clone());
+            // The lock may be held until a pipeline that is behind listens: not on a thread that the sources need.
+            let look = tokio::task::spawn_blocking(move || at.look(&commands));
+            // A panic has been reported by the panic hook.
+            let Ok(waiting) = look.await else {
+                return;
+            };
             if waiting != told {
                 tell(&told, &waiting, &shared.load(), now_us());
                 told = waiting;
-            }
-            if told.iter().any(|waiting| waiting.until_us <= now_us()) {
-                let (retention, commands) = (retention.clone(), commands.clone());
-                let end = tokio::task::spawn_blocking(move || retention.end_waits(&commands));
-                // A panic has been reported by the panic hook.
-                if end.await.is_err() {
-                    return;
-                }
             }
             tokio::time::sleep(PERIOD).await;
         }

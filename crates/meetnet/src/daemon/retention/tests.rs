@@ -59,20 +59,46 @@ fn a_shorter_retention_waits_and_a_longer_one_counts_at_once() {
 fn a_restart_neither_ends_a_wait_nor_begins_it_anew() {
     let dir = tempfile::tempdir().unwrap();
     let open = |kept, grace| Retention::open(dir.path(), declared(kept), grace);
+    // As a daemon does, which looks at it all the time.
+    let run = |kept, grace| {
+        let retention = open(kept, grace);
+        let mut held = retention.held();
+        held.look(now_us());
+        (in_force(&held.noted), waiting(&held.noted, held.grace))
+    };
     assert_eq!(
-        open(Some(365), Duration::ZERO).in_force(),
-        declared(Some(365))
+        run(Some(365), Duration::ZERO),
+        (declared(Some(365)), Vec::new())
     );
-    let first = open(Some(3), GRACE);
-    assert_eq!(first.in_force(), declared(Some(365)));
-    let waits = first.waiting();
-    assert_eq!(waits.len(), 1);
-    let again = open(Some(3), GRACE);
-    assert_eq!(
-        (again.in_force(), again.waiting()),
-        (declared(Some(365)), waits)
-    );
+    let (kept, waits) = run(Some(3), GRACE);
+    assert_eq!((kept, waits.len()), (declared(Some(365)), 1));
+    assert_eq!(run(Some(3), GRACE), (declared(Some(365)), waits));
     // What cannot be read is no reason to drop.
     std::fs::write(dir.path().join(FILE), "{").unwrap();
     assert_eq!(open(Some(3), GRACE).in_force(), Retentions::new());
+}
+
+#[test]
+fn no_wait_begins_with_a_command_that_says_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    assert_eq!(retention.in_force(), Retentions::new());
+    assert!(!dir.path().join(FILE).exists());
+    retention.held().look(now_us());
+    assert!(dir.path().join(FILE).exists());
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_make_a_wait_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    let mut held = retention.held();
+    let year = 365 * 24 * HOUR;
+    held.declared = declared(Some(2));
+    held.look(now_us() + year);
+    // Nothing is declared anew: it is seen by looking.
+    let now = now_us();
+    assert!(!held.look(now));
+    let waits = waiting(&held.noted, GRACE);
+    assert_eq!(waits[0].until_us, end_of(now, GRACE));
 }
