@@ -12,7 +12,7 @@
 //! which frame. To drop a reject is a frame of the same kind without the message. So what became of a reject is, like
 //! everything else, a function of the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meetnet_lake::journal::{
@@ -63,6 +63,9 @@ pub struct Choice {
     pub rejects: BTreeMap<Sequence, RejectedMessage>,
     /// Further messages to replay, rejected or not.
     pub messages: Option<MessageRange>,
+    /// Sources that are declared now; None: all that messages are of. What is of another one is left as it is: it could
+    /// only come out again for want of its source, and nobody would know any more what had been wrong with it.
+    pub sources: Option<BTreeSet<SourceId>>,
 }
 
 /// Messages by where they stand.
@@ -77,7 +80,7 @@ pub struct MessageRange {
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     /// Frames written, each durable.
     pub frames: u64,
@@ -85,6 +88,8 @@ pub struct Decided {
     pub rejects: u64,
     /// Messages that neither journal nor archive holds any more.
     pub gone: u64,
+    /// Messages that were left as they are, by their source, which is not declared.
+    pub without_source: BTreeMap<SourceId, u64>,
     /// Sequences of the first and the last frame.
     pub span: Option<(Sequence, Sequence)>,
 }
@@ -162,6 +167,11 @@ pub fn replay(
             return Ok(());
         }
         found += u64::from(chosen.is_some());
+        if !choice.is_declared(frame.source) {
+            let source = SourceId::new(frame.source);
+            *decided.without_source.entry(source).or_default() += 1;
+            return Ok(());
+        }
         let rejects = chosen.map_or(&[][..], |message| &message.rejects);
         let list = Handled::list(rejects);
         let mut meta: Vec<(&str, &str)> = frame
@@ -227,6 +237,15 @@ pub fn drop_rejects(
         decided.note(append(journal, original, &envelope)?, message.rejects.len());
     }
     decided.wait(journal)
+}
+
+impl Choice {
+    fn is_declared(&self, source: &str) -> bool {
+        let Some(sources) = &self.sources else {
+            return true;
+        };
+        sources.iter().any(|declared| declared.as_str() == source)
+    }
 }
 
 impl MessageRange {

@@ -16,10 +16,15 @@ use meetnet_model::source::SourceKind;
 use metrics::{Counter, Gauge};
 use serde::Serialize;
 
+use self::unclaimed::Unclaimed;
 use crate::dup_window::lock;
+
+mod unclaimed;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::unclaimed::UnclaimedPushes;
 
 /// A counter that is readable here and exported as a metric.
 #[derive(Debug)]
@@ -285,6 +290,7 @@ impl SourceState {
 #[derive(Clone, Debug, Default)]
 pub struct Statuses {
     sources: Arc<Mutex<BTreeMap<SourceId, Arc<SourceState>>>>,
+    unclaimed: Unclaimed,
 }
 
 impl Statuses {
@@ -320,6 +326,17 @@ impl Statuses {
         lock(&self.sources)
             .get(source)
             .map(|state| state.read(source, now_us()))
+    }
+
+    /// Returns the pushes that no source claims, by path: those of the last push first, and at the end, without a path,
+    /// those of further ones together.
+    pub fn unclaimed(&self) -> Vec<UnclaimedPushes> {
+        self.unclaimed.read()
+    }
+
+    /// Counts a push that no source claims, and why it did not.
+    pub(crate) fn note_unclaimed(&self, path: &str, reason: String) {
+        self.unclaimed.note(path, reason, now_us());
     }
 
     /// Returns the state of a source, registered on first use. Metrics are bound to the recorder installed by then.

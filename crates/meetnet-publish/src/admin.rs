@@ -50,6 +50,8 @@ pub struct AdminState {
 pub struct OperationsStatus {
     /// Every configured source.
     pub sources: Vec<SourceRow>,
+    /// Pushes that none of them claims.
+    pub unclaimed: Vec<UnclaimedRow>,
     /// What polled sources are asked for of their past, in the order in which they do it.
     pub backfills: Vec<BackfillRow>,
     /// The journal.
@@ -85,6 +87,19 @@ pub struct SourceRow {
     pub rejects_total: u64,
     /// The last error of the connection, without credentials.
     pub last_error: Option<String>,
+}
+
+/// Pushes to one path that no source claims.
+#[derive(Clone, Debug)]
+pub struct UnclaimedRow {
+    /// The path, without what may be personal or secret; None: further paths together.
+    pub path: Option<String>,
+    /// How many since the start.
+    pub total: u64,
+    /// When the last one came, µs since 1970 UTC.
+    pub last_at: i64,
+    /// Why no source took it.
+    pub reason: String,
 }
 
 /// A backfill that is not at its end.
@@ -221,6 +236,7 @@ struct WriteSideText {
     journal: JournalText,
     disks: Vec<DiskText>,
     sources: Vec<SourceText>,
+    unclaimed: Vec<UnclaimedText>,
     backfills: Vec<BackfillText>,
     rejects: Vec<RejectText>,
 }
@@ -251,6 +267,13 @@ struct SourceText {
     lag: String,
     rejects: String,
     last_error: String,
+}
+
+struct UnclaimedText {
+    path: String,
+    total: String,
+    last: String,
+    reason: String,
 }
 
 struct BackfillText {
@@ -349,6 +372,7 @@ fn write_side_text(
             .iter()
             .map(|source| source_text(source, now))
             .collect(),
+        unclaimed: status.unclaimed.iter().map(unclaimed_text).collect(),
         backfills: status
             .backfills
             .iter()
@@ -414,6 +438,18 @@ fn source_text(source: &SourceRow, now: i64) -> SourceText {
         lag: duration(source.newest_at.map(|at| seconds_between(at, now))),
         rejects: count(source.rejects_total),
         last_error: source.last_error.clone().unwrap_or_else(|| "–".into()),
+    }
+}
+
+fn unclaimed_text(pushes: &UnclaimedRow) -> UnclaimedText {
+    UnclaimedText {
+        path: pushes
+            .path
+            .clone()
+            .unwrap_or_else(|| "further paths".into()),
+        total: count(pushes.total),
+        last: format_rfc3339(whole_seconds(pushes.last_at)),
+        reason: pushes.reason.clone(),
     }
 }
 

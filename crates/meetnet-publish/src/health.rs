@@ -46,6 +46,7 @@ struct Steps {
     lake_reachable: Option<bool>,
     silent: Vec<SourceId>,
     config_error: Option<String>,
+    no_sources: bool,
     sources: BTreeMap<SourceId, BrokerStep>,
     /// Ready once: a source that is added later is waited for by nobody.
     was_ready: bool,
@@ -83,6 +84,9 @@ pub struct ReadinessReport {
     /// Whether the configuration on disk is refused and an earlier one is in force. Detail: that one works. What is wrong
     /// with it is not for the public: see the log and the operations page.
     pub config_refused: bool,
+    /// Whether a process that takes messages in has no source, so that nothing comes. Detail: what is stored is answered,
+    /// and a source can be added while it runs.
+    pub no_sources: bool,
     /// Broker sources by id.
     pub sources: BTreeMap<SourceId, BrokerReport>,
 }
@@ -131,6 +135,7 @@ impl Readiness {
                 lake_reachable: None,
                 silent: Vec::new(),
                 config_error: None,
+                no_sources: false,
                 sources,
                 was_ready: false,
             }),
@@ -197,6 +202,11 @@ impl Readiness {
         steps.config_error.clone()
     }
 
+    /// Reports whether there is no source to take messages from.
+    pub fn no_sources(&self, none: bool) {
+        self.change(|steps| steps.no_sources = none);
+    }
+
     /// Reports whether the journal's disk is full.
     pub fn journal_disk_full(&self, is_full: bool) {
         self.change(|steps| steps.journal_disk_full = is_full);
@@ -232,6 +242,7 @@ impl Readiness {
             lake_reachable: steps.lake_reachable,
             silent_sources: steps.silent.clone(),
             config_refused: steps.config_error.is_some(),
+            no_sources: steps.no_sources,
             sources: steps
                 .sources
                 .iter()

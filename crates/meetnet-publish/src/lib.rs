@@ -56,7 +56,7 @@ mod fixture;
 
 pub use admin::{
     AdminState, BackfillRow, DiskStatus, JournalStatus, OperationsStatus, RejectRow, SourceRow,
-    admin_router,
+    UnclaimedRow, admin_router,
 };
 pub use client::{AddressRange, ClientSettings, NoRange};
 pub use figures::FiguresCache;

@@ -145,6 +145,10 @@ pub(crate) struct Outcome {
     /// What that person should know beside the report, which may go to a file for a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remark: Option<String>,
+    /// Why it has failed all the same (exit code 1): everything was carried out, and nothing came of it. A script must not
+    /// take that for success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) in_vain: Option<String>,
 }
 
 impl Outcome {
@@ -153,16 +157,23 @@ impl Outcome {
         Self {
             report,
             remark: None,
+            in_vain: None,
         }
     }
 
     /// Prints the report to stdout, and the remark to stderr.
+    ///
+    /// # Errors
+    /// Where nothing came of it.
     fn print(&self) -> Result<(), Failure> {
         print(self.report.trim_end())?;
         if let Some(remark) = &self.remark {
             eprintln!("{remark}");
         }
-        Ok(())
+        match &self.in_vain {
+            Some(why) => Err(Failure::Work(anyhow!(why.clone()))),
+            None => Ok(()),
+        }
     }
 }
 

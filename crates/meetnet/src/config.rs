@@ -51,6 +51,7 @@ mod source_keys;
 mod source_mqtt;
 mod source_places;
 mod source_poll;
+mod syntax;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ mod tests;
 pub(crate) use self::access::AccessConfig;
 pub(crate) use self::clients::AuditConfig;
 pub(crate) use self::flight::FlightConfig;
+pub(crate) use self::hint::near_name;
 pub(crate) use self::pg::PgConfig;
 pub(crate) use self::s3::{S3Config, S3CredentialsFrom};
 pub(crate) use self::secrets::{AccessSecrets, Secrets, secret_of_file, secret_of_variable};
@@ -155,6 +157,8 @@ pub(crate) struct LakeConfig {
     pub(crate) limits: LakeLimits,
     /// How long old periods of a dataset are kept; without an entry: for ever.
     pub(crate) retention: BTreeMap<DatasetId, Duration>,
+    /// How long a shorter retention waits before anything is dropped by it.
+    pub(crate) retention_grace: Duration,
 }
 
 /// Where the tables lie.

@@ -51,6 +51,7 @@ mod open_files;
 mod opening;
 mod privacy_key;
 mod reload;
+mod retention;
 mod settle;
 mod signals;
 mod sources;
@@ -163,6 +164,12 @@ impl Daemon {
         let readiness = Readiness::new(brokers);
         if !awaits_history {
             readiness.history_loaded();
+        }
+        if role.writes() {
+            sources::tell_where_none(&config, &readiness);
+        }
+        if role == Role::Run {
+            sources::tell_where_unheard(&config);
         }
 
         let mut follower = None;

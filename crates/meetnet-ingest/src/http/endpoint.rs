@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use meetnet_lake::journal::{AppendError, NewEnvelope};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
@@ -29,6 +29,8 @@ const JOURNALLED_HEADERS: [&str; 4] = ["content-type", "x-sensor", "x-pin", "ngs
 /// Longest wait for the decode where nobody heeds it: The Things Stack gives a webhook ten seconds for everything, and
 /// takes a slower answer for an outage.
 pub(super) const UNHEEDED_WAIT_MAX: Duration = Duration::from_secs(2);
+/// What stands for the format in the metric of pushes to a path that is not of one format.
+const NO_FORMAT: &str = "none";
 /// Longest header value journalled.
 const HEADER_BYTES_MAX: usize = 1024;
 
@@ -144,6 +146,39 @@ impl Inner {
             (None, [only]) if only.tokens.is_none() => Ok(Arc::clone(only)),
             _ => Err(Answer::Unauthorised),
         }
+    }
+
+    /// Does the same for a push to `path`, and counts it where no source takes it: nobody else could.
+    pub(super) fn claim(
+        &self,
+        wanted: Wanted<'_>,
+        name: Option<&str>,
+        credential: Option<&str>,
+        path: &str,
+    ) -> Result<Arc<Endpoint>, Answer> {
+        let chosen = self.choose(wanted, name, credential);
+        if let Err(refusal) = &chosen {
+            self.unclaimed(wanted, refusal, path);
+        }
+        chosen
+    }
+
+    /// Counts a push that no source takes.
+    pub(super) fn unclaimed(&self, wanted: Wanted<'_>, answer: &Answer, path: &str) {
+        let format = match wanted {
+            Wanted::Format(format) => format.as_str(),
+            Wanted::Source(_) | Wanted::OwnPath(_) => NO_FORMAT,
+        };
+        metrics::counter!("meetnet_pushes_unclaimed_total", "format" => format).increment(1);
+        let reason = answer.refusal().map_or_else(String::new, |refusal| {
+            if refusal.status == StatusCode::UNAUTHORIZED {
+                // What there is to say to the sender is longer.
+                refusal.title.to_owned()
+            } else {
+                refusal.detail
+            }
+        });
+        self.statuses.note_unclaimed(path, reason);
     }
 
     /// Reads and inflates a body; its memory is given back with the share.

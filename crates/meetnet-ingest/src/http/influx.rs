@@ -134,13 +134,10 @@ async fn take(inner: &Inner, version: Version, request: Request<Body>) -> Respon
     let credential = version.credential(&parts.headers, &query);
     let name = query.field(version.name());
     let wanted = Wanted::Format(WireFormat::Influx);
-    let endpoint = match inner.choose(wanted, name.as_deref(), credential.as_deref()) {
+    let path = parts.uri.path();
+    let endpoint = match inner.claim(wanted, name.as_deref(), credential.as_deref(), path) {
         Ok(endpoint) => endpoint,
-        Err(refusal) => {
-            metrics::counter!("meetnet_pushes_unclaimed_total", "format" => WireFormat::Influx.as_str())
-                .increment(1);
-            return version.reply(refusal, &[]);
-        }
+        Err(refusal) => return version.reply(refusal, &[]),
     };
     // Kept until the answer is worded: it quotes lines.
     let mut payload = Vec::new();

@@ -212,7 +212,7 @@ impl Inner {
         let token = credentials::from_headers(&parts.headers)
             .or(path_token)
             .or_else(|| query.secret(TOKEN).map(str::to_owned));
-        let endpoint = match self.choose(wanted, None, token.as_deref()) {
+        let endpoint = match self.claim(wanted, None, token.as_deref(), parts.uri.path()) {
             Ok(endpoint) => endpoint,
             Err(refusal) => return refusal,
         };

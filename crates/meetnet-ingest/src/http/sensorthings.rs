@@ -142,7 +142,7 @@ async fn take(
     let token =
         credentials::from_headers(&headers).or_else(|| query.secret(TOKEN).map(str::to_owned));
     let wanted = Wanted::Format(WireFormat::SensorThings);
-    let endpoint = inner.choose(wanted, None, token.as_deref())?;
+    let endpoint = inner.claim(wanted, None, token.as_deref(), uri.path())?;
     let mut journalled = None;
     let taken = async {
         let _place = inner.place()?;

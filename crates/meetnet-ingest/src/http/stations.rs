@@ -108,8 +108,14 @@ async fn wunderground(State(state): State<PushState>, request: Request<Body>) ->
 pub(super) async fn own_path(State(state): State<PushState>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let wanted = Wanted::OwnPath(&path);
-    let Ok(endpoint) = state.inner.choose(wanted, None, None) else {
-        return Answer::UnknownSource.into_response();
+    let endpoint = match state.inner.choose(wanted, None, None) {
+        Ok(endpoint) => endpoint,
+        Err(refusal) => {
+            if carries_something(&request) {
+                state.inner.unclaimed(wanted, &refusal, &path);
+            }
+            return refusal.into_response();
+        }
     };
     if ![Method::GET, Method::POST].contains(request.method()) {
         let allow = [(header::ALLOW, "GET,POST")];
@@ -125,6 +131,16 @@ pub(super) async fn own_path(State(state): State<PushState>, request: Request<Bo
     }
     let answer = report(&state.inner, wanted, format, request).await;
     reply(format, answer)
+}
+
+/// Returns whether a request can be a push at all: browsers and those who look for holes ask for pages.
+fn carries_something(request: &Request<Body>) -> bool {
+    let sends = [Method::POST, Method::PUT].contains(request.method());
+    sends
+        || request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains('='))
 }
 
 /// Takes a message whose source is found by what stands in its form.
@@ -152,17 +168,13 @@ async fn report(
     let name = (format == WireFormat::Wunderground)
         .then(|| form.first_field("id"))
         .flatten();
-    match inner.choose(wanted, name.as_deref(), credential.as_deref()) {
+    let path = parts.uri.path();
+    match inner.claim(wanted, name.as_deref(), credential.as_deref(), path) {
         Ok(endpoint) => {
-            let taken = journal(inner, &endpoint, parts.uri.path(), credential, &form);
+            let taken = journal(inner, &endpoint, path, credential, &form);
             endpoint.settle(taken.await)
         }
-        Err(refusal) => {
-            // No source can count it.
-            metrics::counter!("meetnet_pushes_unclaimed_total", "format" => format.as_str())
-                .increment(1);
-            refusal
-        }
+        Err(refusal) => refusal,
     }
 }
 

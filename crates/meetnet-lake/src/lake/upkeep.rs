@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use meetnet_model::calendar;
 use meetnet_model::ids::DatasetId;
 use tracing::{debug, error, info, warn};
 
+use super::retention::past_retention;
 use super::worker::Worker;
 use super::{Job, Lake, LakeOptions, Table, unknown};
 use crate::actor::{Admitted, ReplaceOutcome};
@@ -475,16 +475,8 @@ impl Lake {
                 continue;
             };
             let grain = table.actor.declaration().grain;
-            let oldest_us = (now_ms - millis(*kept)) * 1_000;
-            // Names of periods have the order of time. The period that holds the oldest time to keep stays whole.
-            let oldest = calendar::period(oldest_us, grain);
-            let old: Vec<Arc<LiveFile>> = table
-                .actor
-                .files()
-                .iter()
-                .filter(|file| *file.period < *oldest)
-                .cloned()
-                .collect();
+            let old = past_retention(table.actor.files(), grain, *kept, now_ms);
+            let old: Vec<Arc<LiveFile>> = old.cloned().collect();
             if !old.is_empty()
                 && let Some(job) = table.actor.replace(old, Vec::new(), "RETENTION", now_ms)
             {

@@ -86,6 +86,20 @@ fn status() -> OperationsStatus {
                 last_error: None,
             },
         ],
+        unclaimed: vec![
+            UnclaimedRow {
+                path: Some("/data/<report>".into()),
+                total: 5_432,
+                last_at: NOW,
+                reason: "no source has the format".into(),
+            },
+            UnclaimedRow {
+                path: None,
+                total: 77,
+                last_at: NOW,
+                reason: "another reason".into(),
+            },
+        ],
         backfills: vec![
             BackfillRow {
                 source: SourceId::new("streets"),
@@ -182,6 +196,10 @@ async fn the_page_says_how_the_daemon_is() {
         ">0 s<",
         "the API failed:",
         "waits for the one before",
+        "Pushes that no source claims",
+        ">5,432<",
+        "no source has the format",
+        "further paths",
         "heat",
         "rejects", // private tables too: this page is the operator's
     ] {
@@ -190,17 +208,18 @@ async fn the_page_says_how_the_daemon_is() {
             "the page should contain {text:?}"
         );
     }
-    for foreign in ["<refused>", "<1>", "<500>"] {
+    for foreign in ["<refused>", "<1>", "<500>", "<report>"] {
         assert!(!answer.body.contains(foreign), "foreign text is escaped");
     }
     assert!(!answer.body.contains("The clock was set"));
-    // Most days nobody asks for the past.
+    // Most days nobody asks for the past, and every push has its source.
     let quiet = OperationsStatus {
         backfills: Vec::new(),
+        unclaimed: Vec::new(),
         ..status()
     };
     let answer = fixture::get(router(Some(quiet)), "/").await;
-    assert!(!answer.body.contains("Backfills"));
+    assert!(!answer.body.contains("Backfills") && !answer.body.contains("no source claims"));
 }
 
 #[tokio::test]

@@ -36,8 +36,10 @@ fn a_later_outage_is_detail() {
     readiness.journal_disk_full(true);
     readiness.disks_low(vec!["journal"]);
     readiness.silent(vec![lora.clone()]);
+    assert!(!readiness.report().no_sources);
+    readiness.no_sources(true);
     let report = readiness.report();
-    assert!(report.ready && report.journal_disk_full);
+    assert!(report.ready && report.journal_disk_full && report.no_sources);
     assert_eq!(report.disks_low, ["journal"]);
     assert_eq!(report.silent_sources, std::slice::from_ref(&lora));
     assert_eq!(

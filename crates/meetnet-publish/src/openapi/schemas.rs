@@ -500,6 +500,7 @@ fn readiness() -> Value {
             "lake_reachable": { "type": "boolean" },
             "silent_sources": texts(),
             "config_refused": { "type": "boolean" },
+            "no_sources": { "type": "boolean" },
             "sources": { "type": "object", "additionalProperties": broker },
         }),
         &["replaying", "lake_reachable"],

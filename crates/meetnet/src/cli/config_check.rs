@@ -130,6 +130,12 @@ fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
 fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
     let plural = if config.sources.len() == 1 { "" } else { "s" };
     writeln!(out, "\n{} source{plural}", config.sources.len())?;
+    if config.sources.is_empty() {
+        writeln!(
+            out,
+            "  nothing is taken in; add [[source]] with id, kind, format and licence"
+        )?;
+    }
     for source in &config.sources {
         let declaration = &source.declaration;
         let format = declaration.format.as_str();

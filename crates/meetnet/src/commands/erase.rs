@@ -109,7 +109,17 @@ pub(super) fn erase(
             error @ PipelineError::UnknownSource { .. } => Failure::usage(error),
             error => Failure::work(error),
         })?;
-    Ok(Outcome::of(describe(&report)))
+    let mut outcome = Outcome::of(describe(&report));
+    if !found_anything(&report) {
+        let why = "nothing was erased: neither tables nor journal hold what was named; where it was erased before, nothing \
+                   is left to do";
+        outcome.in_vain = Some(why.to_owned());
+    }
+    Ok(outcome)
+}
+
+fn found_anything(report: &EraseReport) -> bool {
+    report.tables.rows > 0 || report.frames.frames > 0
 }
 
 fn describe(report: &EraseReport) -> String {
@@ -122,7 +132,7 @@ fn describe(report: &EraseReport) -> String {
     } = report;
     let unreadable = tables.unreadable_files + frames.unreadable_files + frames.damaged_regions;
     let mut lines = Vec::new();
-    if tables.rows == 0 && frames.frames == 0 {
+    if !found_anything(report) {
         lines.push(
             "nothing was found: compare what was named with the ids in the tables".to_owned(),
         );

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::BAR;
 use super::{Context, Outcome, Progress, rejects};
+use crate::config::near_name;
 use crate::failure::Failure;
 use crate::readable::grouped;
 
@@ -96,7 +97,18 @@ pub(super) fn import(
         // Who reads the summary finds them.
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
-    Ok(Outcome::of(describe(&summary)))
+    let mut outcome = Outcome::of(describe(&summary));
+    outcome.in_vain = is_refused_whole(&summary).then(|| {
+        "nothing was imported: all of it was refused, for the reasons above; look at format, source and mapping, and try them \
+         with `meetnet source test`"
+            .to_owned()
+    });
+    Ok(outcome)
+}
+
+/// Returns whether nothing of the files is a row, now or from an earlier run, and something might have been.
+fn is_refused_whole(summary: &Summary) -> bool {
+    summary.rows() == 0 && summary.resumed == 0 && !summary.rejects.is_empty()
 }
 
 /// Finds the source that the rows are of.
@@ -140,9 +152,11 @@ fn source_of(
             ))),
         };
     };
-    let source = sources()
-        .find(|source| source.id == *id)
-        .ok_or_else(|| usage(format!("source `{id}` is not configured")))?;
+    let source = sources().find(|source| source.id == *id).ok_or_else(|| {
+        let known: Vec<&str> = sources().map(|source| source.id.as_str()).collect();
+        let near = near_name(id.as_str(), &known);
+        usage(format!("source `{id}` is not configured{near}"))
+    })?;
     if source.format != format {
         return Err(usage(format!(
             "source `{id}` has the format `{}`, not `{}`",

@@ -2,7 +2,7 @@
 //!
 //! `selection → SQL over the private table → list | chosen rejects → frames of the journal`
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, anyhow};
@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::cli::print;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, near_name};
 use crate::failure::Failure;
 use crate::readable::grouped;
 use crate::sql;
@@ -287,7 +287,11 @@ pub(super) fn replay_chosen(
     };
     let table = Rejects::open(&context.config(), &context.shared)?;
     let rejects = choose(context, &table, selection, progress)?;
-    let choice = Choice { rejects, messages };
+    let choice = Choice {
+        rejects,
+        messages,
+        sources: Some(table.sources.clone()),
+    };
     let chosen: u64 = choice
         .rejects
         .values()
@@ -305,7 +309,11 @@ pub(super) fn replay_chosen(
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
     let resolved = resolved_by(&table, &decided)?;
-    Ok(Outcome::of(describe_replayed(&decided, chosen, resolved)))
+    let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved));
+    if decided.frames == 0 && !decided.without_source.is_empty() {
+        outcome.in_vain = Some("nothing was replayed".to_owned());
+    }
+    Ok(outcome)
 }
 
 /// Closes rejects without rows.
@@ -366,7 +374,7 @@ fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
 }
 
 fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
-    if chosen == 0 && decided.frames == 0 {
+    if chosen == 0 && decided.frames == 0 && decided.without_source.is_empty() {
         return "no open reject matches".to_owned();
     }
     let mut report = format!(
@@ -386,6 +394,12 @@ fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
             decided.gone
         ));
     }
+    for (source, messages) in &decided.without_source {
+        report.push_str(&format!(
+            "\n{messages} messages of source `{source}` stay as they were, rejects with their reasons: it is not configured \
+             any more. Declare it again and replay them, or close them with `meetnet rejects drop --source {source}`"
+        ));
+    }
     report
 }
 
@@ -394,6 +408,8 @@ struct Rejects {
     service: QueryService,
     /// Whether it tells what an import refused; a declaration of the city's own may not.
     has_pieces: bool,
+    /// The configured sources.
+    sources: BTreeSet<SourceId>,
 }
 
 impl Rejects {
@@ -412,10 +428,35 @@ impl Rejects {
         Ok(Self {
             service,
             has_pieces,
+            sources: config.declarations.sources.keys().cloned().collect(),
         })
     }
 
+    /// Refuses a source that is neither configured nor has rejects: a name that was mistyped would look like work done.
+    async fn check_source(&self, selection: &Selection) -> Result<(), Failure> {
+        let Some(source) = &selection.source else {
+            return Ok(());
+        };
+        if self.sources.contains(source) {
+            return Ok(());
+        }
+        let statement = "SELECT DISTINCT source FROM rejects".to_owned();
+        let mut known: BTreeSet<String> = self.sources.iter().map(ToString::to_string).collect();
+        for batch in self.collect(statement).await? {
+            known.extend(texts(&batch, 0)?.iter().flatten().map(str::to_owned));
+        }
+        if known.contains(source.as_str()) {
+            return Ok(());
+        }
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        Err(Failure::Usage(anyhow!(
+            "there is no source `{source}`, and no reject of one{}",
+            near_name(source.as_str(), &known)
+        )))
+    }
+
     async fn list(&self, listing: &Listing) -> Result<Outcome, Failure> {
+        self.check_source(&listing.selection).await?;
         let format: Format = listing
             .format
             .parse()
@@ -486,6 +527,7 @@ impl Rejects {
         &self,
         selection: &Selection,
     ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
+        self.check_source(selection).await?;
         let piece = if self.has_pieces {
             IMPORT_PIECE
         } else {

@@ -15,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::hint::did_you_mean;
+use super::syntax::{explained, write_as_list};
 use super::{Environment, Located, raw};
 
 const PREFIX: &str = "MEETNET_";
@@ -51,8 +52,8 @@ impl<'a> Document<'a> {
             problems: Vec::new(),
             files: Vec::new(),
         };
-        for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
-            document.toml_problem(error);
+        for (span, message) in explained(text, &errors).into_iter().take(SYNTAX_ERRORS_MAX) {
+            document.toml_problem(span, &message);
         }
         if !document.problems.is_empty() {
             // A tree with holes would be blamed for what is missing in it.
@@ -119,7 +120,9 @@ impl<'a> Document<'a> {
     fn override_source(&mut self, id: &str, key: &str, value: Spanned<DeValue<'a>>, at: usize) {
         let sources = match self.root.get_mut("source").map(Spanned::get_mut) {
             Some(DeValue::Array(sources)) => sources,
-            _ => return self.problem(at..at, "overrides a source, but the file has none"),
+            // Said when sources are read: that they are no list.
+            Some(_) => return,
+            None => return self.problem(at..at, "overrides a source, but the file has none"),
         };
         for source in sources.iter_mut() {
             let DeValue::Table(table) = source.get_mut() else {
@@ -204,10 +207,7 @@ impl<'a> Document<'a> {
         };
         let span = value.span();
         let DeValue::Array(values) = value.into_inner() else {
-            self.problem(
-                span,
-                format!("there can be several of these: write [[{name}]]"),
-            );
+            self.problem(span, write_as_list(name));
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -234,7 +234,7 @@ impl<'a> Document<'a> {
         match T::deserialize(ValueDeserializer::from(section.value)) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.toml_problem(&error);
+                self.toml_problem(error.span(), error.message().trim());
                 None
             }
         }
@@ -300,9 +300,9 @@ impl<'a> Document<'a> {
         }
     }
 
-    fn toml_problem(&mut self, error: &toml::de::Error) {
-        let message = explain(error.message().trim());
-        match error.span() {
+    fn toml_problem(&mut self, span: Option<Range<usize>>, message: &str) {
+        let message = explain(message);
+        match span {
             Some(span) => self.problem(span, message),
             None => self.problems.push(DeclarationError {
                 file: self.file.to_owned(),

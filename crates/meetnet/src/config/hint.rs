@@ -17,6 +17,14 @@ pub(super) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
     }
 }
 
+/// The same for a name that somebody asks for, who cannot remove it: nothing where there are no names.
+pub(crate) fn near_name(wrong: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return String::new();
+    }
+    did_you_mean(wrong, known)
+}
+
 /// Edits (insert, remove, change one character) between two names.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.to_lowercase().chars().collect();

@@ -27,6 +27,7 @@ pub(super) struct Lake {
     pub(super) commit_partitions_max: Option<NonZeroUsize>,
     pub(super) compaction: Option<bool>,
     pub(super) vacuum_after: Option<Spanned<DurationText>>,
+    pub(super) retention_grace: Option<DurationText>,
     pub(super) poll_interval: Option<Spanned<DurationText>>,
 }
 

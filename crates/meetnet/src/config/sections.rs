@@ -46,6 +46,9 @@ const SECTIONS: &[&str] = &[
     "source",
 ];
 
+/// Those of them that there can be several of: they are written `[[name]]`.
+pub(super) const LISTS: &[&str] = &["dataset", "saved_query", "api_key", "source"];
+
 /// Queries that run and a separate `serve` hold files of earlier versions for less than this.
 const VACUUM_AFTER_MIN: Duration = Duration::from_secs(3_600);
 /// Below it queries fail that everybody asks.
@@ -56,6 +59,8 @@ const FREE_BYTES_MIN: u64 = 2 << 30;
 const POLL_INTERVAL_FOLDER: Duration = Duration::from_secs(1);
 const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Long enough that somebody reads the warning, and not more than rows stay too long in any case: periods are whole days.
+const RETENTION_GRACE: Duration = Duration::from_secs(24 * 3_600);
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
 /// In the journal's folder: whoever holds that one holds the socket.
@@ -226,6 +231,7 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> Option<La
             ),
         },
         retention: BTreeMap::new(),
+        retention_grace: duration(raw.retention_grace, RETENTION_GRACE),
         place: place?,
     };
     Some(config)

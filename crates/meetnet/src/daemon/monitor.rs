@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use meetnet_ingest::pipeline::{NewestTimes, RejectCounts, ReplayWatch};
 use meetnet_ingest::poll::{Backfills, OpenBackfill};
-use meetnet_ingest::status::{SourceStatus, Statuses};
+use meetnet_ingest::status::{SourceStatus, Statuses, UnclaimedPushes};
 use meetnet_model::calendar::{SECOND_US, format_rfc3339};
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 use meetnet_publish::{
     BackfillRow, JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
+    UnclaimedRow,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
@@ -207,6 +208,15 @@ fn backfill_row(open: OpenBackfill) -> BackfillRow {
     }
 }
 
+fn unclaimed_row(pushes: UnclaimedPushes) -> UnclaimedRow {
+    UnclaimedRow {
+        path: pushes.path,
+        total: pushes.total,
+        last_at: pushes.last_at,
+        reason: pushes.reason,
+    }
+}
+
 /// Returns what the operations page asks for; there is little to say before the write side is open.
 pub(super) fn operations(
     statuses: &Statuses,
@@ -258,10 +268,12 @@ pub(super) fn operations(
             clock_step: journal.clock_step().is_some(),
         });
         let rejects = tallies.into_iter();
+        let unclaimed = statuses.unclaimed().into_iter();
         let backfills = write_side.backfills().map(Backfills::open);
         let backfills = backfills.unwrap_or_default().into_iter();
         OperationsStatus {
             sources,
+            unclaimed: unclaimed.map(unclaimed_row).collect(),
             backfills: backfills.map(backfill_row).collect(),
             journal: journal.unwrap_or_default(),
             disks: disks.read(),

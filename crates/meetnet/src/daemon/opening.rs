@@ -26,7 +26,7 @@ use tracing::{error, info};
 
 use super::space::{self, Measured};
 use super::write_side::{Found, Opened};
-use super::{Daemon, StopSignal, settle, stopped_by_itself};
+use super::{Daemon, StopSignal, retention, settle, stopped_by_itself};
 use crate::commands::Context;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -78,6 +78,11 @@ impl Daemon {
             &self.statuses,
             &self.stop_intake,
         )?;
+        self.watchers.push(retention::start(
+            writing.retention.clone(),
+            writing.pipeline.commands(),
+            writing.pipeline.shared(),
+        ));
         self.writing = Some(writing);
         self.readiness.journal_replayed();
         waiting.contexts.send_replace(Some(context.clone()));

@@ -127,6 +127,9 @@ impl Daemon {
                 watch.follow(&self.config.load());
                 metrics::gauge!("meetnet_config_refused").set(0.0);
                 if !changes.is_empty() {
+                    if self.role.writes() {
+                        sources::tell_where_none(&self.config.load(), &self.readiness);
+                    }
                     changes.log();
                 } else if was_refused {
                     info!("the configuration on disk is the one in force again");
@@ -264,9 +267,10 @@ impl Exchange<'_> {
         }
         announce(self.before, self.after, self.statuses);
         writing.sources.start_missing(new)?;
-        let retention = self.after.lake.retention.clone();
-        if retention != self.before.lake.retention {
-            tokio::task::spawn_blocking(move || commands.retain(retention))
+        let declared = self.after.lake.retention.clone();
+        if declared != self.before.lake.retention {
+            let retention = writing.retention.clone();
+            tokio::task::spawn_blocking(move || retention.declare(declared, &commands))
                 .await
                 .context("a thread ended abnormally")??;
         }

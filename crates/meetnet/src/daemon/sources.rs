@@ -10,6 +10,8 @@ use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Intake, Sources};
 use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_publish::Readiness;
+use tracing::warn;
 
 use crate::config::{Config, MqttTransport, Secrets, Transport};
 
@@ -36,6 +38,30 @@ pub(super) fn brokers(config: &Config) -> Vec<SourceId> {
     brokers
         .map(|source| source.declaration.id.clone())
         .collect()
+}
+
+/// Says where there is no source, which looks like a daemon that is well. It goes on: what is stored is answered, and a
+/// source can be added while it runs, without a restart that a refused start would ask for.
+pub(super) fn tell_where_none(config: &Config, readiness: &Readiness) {
+    let none = config.sources.is_empty();
+    readiness.no_sources(none);
+    if none {
+        warn!(
+            file = %config.file.display(),
+            "no source is configured: nothing is taken in; add [[source]] with id, kind, format and licence (`meetnet source \
+             learn` proposes one), and it is taken over while the daemon runs"
+        );
+    }
+}
+
+/// Says where nobody can ask for what is stored: that takes a restart.
+pub(super) fn tell_where_unheard(config: &Config) {
+    if config.http.is_none() && config.pg.is_none() && config.flight.is_none() {
+        warn!(
+            file = %config.file.display(),
+            "nothing listens for queries: add [http] with listen = \"127.0.0.1:8080\", [pg] or [flight], and restart"
+        );
+    }
 }
 
 /// Returns the sources with their passwords, tokens, keys and client ids.

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::derive::Deriving;
+use super::retention::Retention;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::allocator;
@@ -49,6 +50,7 @@ pub(crate) struct Opened {
     pub(crate) journal: Journal,
     pub(crate) pipeline: Pipeline,
     pub(crate) parts: SourceParts,
+    pub(super) retention: Retention,
     /// The declarations as they are in the journal.
     pub(super) declarations: Arc<Declarations>,
 }
@@ -60,6 +62,7 @@ pub(super) struct Writing {
     pub(super) deriving: Deriving,
     pub(super) sources: Handles,
     pub(super) parts: SourceParts,
+    pub(super) retention: Retention,
     /// The declarations as they are in the journal.
     pub(super) in_force: Arc<Declarations>,
     pub(super) stopped: watch::Receiver<bool>,
@@ -151,6 +154,7 @@ impl Opened {
             journal,
             pipeline,
             parts,
+            retention,
             declarations,
         } = self;
         let sources = sources::all(config, secrets, &parts, statuses);
@@ -180,6 +184,7 @@ impl Opened {
             sources: handles,
             in_force: declarations,
             parts,
+            retention,
             stopped,
         })
     }
@@ -224,10 +229,12 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     let opened = Journal::open_locked(options, lock, &declarations.to_bytes());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     journal::report(&recovery);
+    let kept = config.lake.retention.clone();
+    let retention = Retention::open(&config.journal.dir, kept, config.lake.retention_grace);
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,
-        retention: config.lake.retention.clone(),
+        retention: retention.in_force(),
         shared: Some(shared),
         give_back: allocator::give_back,
         ..LakeOptions::new(journal.id())
@@ -272,6 +279,7 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
         journal,
         pipeline,
         parts,
+        retention,
         declarations,
     })
 }

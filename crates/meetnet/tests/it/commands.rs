@@ -71,6 +71,16 @@ path = "/weather/roofs"
 }
 
 #[test]
+fn config_check_says_once_how_sources_are_written() {
+    let one = "[source]\nid = \"a\"\nkind = \"http\"\nformat = \"json\"\n";
+    let (_dir, file) = installation(&format!("{one}{one}{one}"));
+    let said = refusal(&["config", "check", "--config", &file], 2);
+    let expect = format!("{file}:1: there can be several of these: write [[source]]");
+    assert!(said.contains(&expect), "{said}");
+    assert!(said.contains("1 problem in the configuration"), "{said}");
+}
+
+#[test]
 fn config_check_lists_every_problem() {
     let (_dir, file) = installation("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
     let said = refusal(&["config", "check", "--config", &file], 2);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::process::{Running, answer, meetnet, refusal, wait_until_ready};
+use crate::process::{Running, answer, meetnet, refusal, run, text, wait_until_ready};
 
 const CONFIG: &str = r#"
 [http]
@@ -68,8 +68,14 @@ fn a_source_of_files_has_neither_broker_nor_listener() {
     assert!(said.contains("heat: 2 new"), "{said}");
     let said = import(&dir.path().join("history/monthly").display().to_string());
     assert!(said.contains("heat: 2 new"), "{said}");
-    let said = import(&other);
-    assert!(said.contains("2 rejects: 2 unknown_topic"), "{said}");
+    // Nothing of it is a row: a script must not take that for success, and the summary is there all the same.
+    for _ in 0..2 {
+        let output = run(&["import", "csv", &other, "--config", &config]);
+        let (said, why) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{said}{why}");
+        assert!(said.contains("2 rejects: 2 unknown_topic"), "{said}");
+        assert!(why.contains("nothing was imported"), "{why}");
+    }
     let said = import(&roof);
     assert!(
         said.contains("2 rows were there from an earlier run"),
@@ -163,6 +169,10 @@ fn files_become_rows_once() {
     refused(
         &["telraam", &file, "--source", "desk"],
         "source `desk` has the format `json`",
+    );
+    refused(
+        &["json", &file, "--source", "dsk"],
+        "source `dsk` is not configured; did you mean `desk`?",
     );
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");

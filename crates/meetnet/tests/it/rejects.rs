@@ -82,7 +82,18 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     let all = list(&[]);
     assert_eq!(lines(&all), 3, "{all}");
     assert_eq!(lines(&list(&["--reason", "malformed"])), 1);
-    assert_eq!(lines(&list(&["--source", "o'neill"])), 0);
+    // A name that was mistyped looks like work done, where nobody says so.
+    for (command, name, expect) in [
+        ("list", "o'neill", "there is no source `o'neill`"),
+        ("replay", "dsk", "did you mean `desk`?"),
+        ("drop", "dsk", "did you mean `desk`?"),
+    ] {
+        let said = refusal(
+            &["rejects", command, "--source", name, "--config", &file],
+            2,
+        );
+        assert!(said.contains(expect), "{command}: {said}");
+    }
     assert_eq!(lines(&list(&["--limit", "2"])), 2);
     says_what_it_leaves_out(&file);
     let summary = list(&["--summary"]);
@@ -154,4 +165,41 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    std::fs::write(&path, config("/temperature")).expect("a file");
+    let (daemon, _, push) = start(&file);
+    let body = r#"{"id": "1", "temp": 20.5}"#;
+    let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), body);
+    assert_eq!(status, 400, "{said}");
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    let removed = config("/temp").replace("id = \"desk\"", "id = \"shelf\"");
+    std::fs::write(&path, removed).expect("a file");
+    let replay = ["rejects", "replay", "--source", "desk", "--config", &file];
+    let output = run(&replay);
+    let (said, why) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}{why}");
+    assert!(
+        said.contains("1 messages of source `desk` stay as they were"),
+        "{said}"
+    );
+    assert!(why.contains("nothing was replayed"), "{why}");
+    let listed = ["rejects", "list", "--summary", "--format", "csv"];
+    let listed = answer(&[&listed[..], &["--source", "desk", "--config", &file]].concat());
+    assert!(listed.contains("desk,no_mapped_value,1,1,"), "{listed}");
+
+    // Declared again, and mended.
+    std::fs::write(&path, config("/temp")).expect("a file");
+    let said = answer(&replay);
+    assert!(
+        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        "{said}"
+    );
 }

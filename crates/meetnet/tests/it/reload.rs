@@ -12,6 +12,8 @@ use crate::process::{Running, answer, http, refusal, wait_until_ready};
 
 const SECTIONS: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n[schemas]\ndir = \"schemas\"\n";
 
+const SECTIONS_OF_ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+
 const ODOUR: &str = r#"
 id = "odour"
 version = 1
@@ -238,6 +240,50 @@ fn the_configuration_changes_while_messages_come() {
     );
     assert_eq!(status, 204, "{said}");
     assert_eq!(number(&portal, "SELECT count(*) FROM heat"), taken);
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_without_a_source_says_what_to_write_and_takes_it_over() {
+    let (dir, file) = desk::installation("");
+    let path = dir.path().join("meetnet.toml");
+    let mut daemon = Running::start(&["run", "--config", &file]);
+    let said = daemon.wait_for("no source is configured");
+    assert!(said.contains("add [[source]] with id"), "{said}");
+    let said = daemon.wait_for("nothing listens for queries");
+    assert!(said.contains("add [http] with listen"), "{said}");
+    daemon.wait_for(" ready");
+    daemon.stop();
+    let said = answer(&["config", "check", "--config", &file]);
+    assert!(
+        said.contains("0 sources\n  nothing is taken in; add"),
+        "{said}"
+    );
+
+    let whole = desk::config(SECTIONS_OF_ADMIN, "");
+    let (without, source) = whole.split_once("[[source]]").expect("a source");
+    let source = format!("[[source]]{source}");
+    write(&path, without);
+    let mut daemon = Running::start(&["run", "--config", &file]);
+    let (portal, push) = (daemon.listener(" http="), daemon.listener("ingest_http="));
+    let admin = daemon.listener("admin=");
+    wait_until_ready(&portal);
+    let state = |none: bool| {
+        let (status, ready) = http("GET", &format!("{portal}/readyz"), "");
+        assert_eq!(status, 200, "{ready}");
+        assert!(ready.contains(&format!("\"no_sources\":{none}")), "{ready}");
+        let (_, page) = http("GET", &format!("{admin}/"), "");
+        assert_eq!(page.contains("No source is configured"), none);
+    };
+    state(true);
+    write(&path, &format!("{without}{source}"));
+    daemon.wait_for_next(r#"sources_added=["desk"]"#);
+    desk::push(&push, r#"{"id": "a", "t": 1.5}"#);
+    state(false);
+    // The last one goes: that is said again.
+    write(&path, without);
+    daemon.wait_for_next("no source is configured");
+    state(true);
     daemon.stop();
 }
 

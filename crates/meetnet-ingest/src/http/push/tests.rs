@@ -442,3 +442,58 @@ async fn sources_are_exchanged_while_requests_come() {
     check("/ingest/v1/kept", &[], 204).await;
     check("/roof", &[], 204).await;
 }
+
+#[tokio::test]
+async fn a_push_that_no_source_claims_is_counted_by_its_path() {
+    let server = server(true, limits(), 10).await;
+    let get = async |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: meetnet\r\nConnection: close\r\n\r\n");
+        server.send(head.as_bytes(), b"").await.status
+    };
+    // A mistyped name, with a token of which nothing may be seen.
+    for path in ["/ingest/v1/opne", "/ingest/v1/opne/s3cret"] {
+        assert_eq!(server.post(path, &[JSON], b"{}").await.status, 404);
+    }
+    // What devices have built in, of formats that no source has.
+    for path in [
+        "/data/report/",
+        "/write?db=city",
+        "/airrohr",
+        "/v1.1/Observations",
+    ] {
+        assert_eq!(server.post(path, &[], b"a=1").await.status, 404, "{path}");
+    }
+    assert_eq!(get("/weather?temp=1").await, 404);
+    // A page that a browser asks for is no push, and what a source turns away is counted there.
+    assert_eq!(get("/favicon.ico").await, 404);
+    assert_eq!(
+        server.post("/ingest/v1/airrohr", &[], b"{}").await.status,
+        401
+    );
+    assert_eq!(
+        server.post("/ingest/v1/open", &[JSON], b"{}").await.status,
+        204
+    );
+
+    let mut unclaimed = server.statuses.unclaimed();
+    unclaimed.sort_by(|a, b| a.path.cmp(&b.path));
+    let counts: Vec<_> = unclaimed
+        .iter()
+        .map(|pushes| (pushes.path.as_deref().unwrap_or("further"), pushes.total))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("/airrohr", 1),
+            ("/data/report", 1),
+            ("/ingest/v1/opne", 1),
+            ("/ingest/v1/opne/…", 1),
+            ("/v1.1/Observations", 1),
+            ("/weather", 1),
+            ("/write", 1),
+        ]
+    );
+    assert!(unclaimed[1].reason.contains("the format `ecowitt`"));
+    assert!(unclaimed[2].reason.contains("no source of kind `http`"));
+    assert!(unclaimed.iter().all(|pushes| pushes.last_at > 0));
+}

@@ -1,6 +1,6 @@
 //! Rejects replayed and dropped: what becomes of them and of their messages, also after a crash.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use arrow::array::Array;
 use meetnet_lake::snapshot::HotBatch;
@@ -81,7 +81,7 @@ fn message(source: &str, rejects: &[(u32, RejectReason)]) -> RejectedMessage {
 fn choose(rejects: impl IntoIterator<Item = (Sequence, RejectedMessage)>) -> Choice {
     Choice {
         rejects: rejects.into_iter().collect(),
-        messages: None,
+        ..Choice::default()
     }
 }
 
@@ -208,6 +208,52 @@ fn a_reject_in_a_file_is_met_again_under_its_key() {
 }
 
 #[test]
+fn a_reject_of_a_source_that_is_gone_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let gone = daemon.append("timeless", "{\"temp\":3}");
+    let kept = daemon.append("timed", "{\"ts\":");
+    daemon.wait(kept);
+    let chosen = choose([
+        (
+            gone,
+            message("timeless", &[(0, RejectReason::NoMappedValue)]),
+        ),
+        (kept, message("timed", &[(0, RejectReason::Malformed)])),
+    ]);
+    let declared = Some(BTreeSet::from([SourceId::new("timed")]));
+    // By its reject, and by its place in the journal.
+    let by_rejects = Choice {
+        sources: declared.clone(),
+        ..chosen.clone()
+    };
+    let by_place = Choice {
+        messages: Some(MessageRange {
+            first: gone,
+            last: kept,
+            source: None,
+        }),
+        sources: declared,
+        ..Choice::default()
+    };
+    for choice in [by_rejects, by_place] {
+        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+        assert_eq!((decided.frames, decided.gone), (1, 0));
+        let left = BTreeMap::from([(SourceId::new("timeless"), 1)]);
+        assert_eq!(decided.without_source, left);
+        let expect = [
+            state(gone, "no_mapped_value", None),
+            state(kept, "malformed", None),
+        ];
+        let snapshot = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rejects(&snapshot), expect);
+    }
+    // Declared again, it is replayed as ever.
+    let decided = replay(&daemon.journal, &place(folder.path()), &chosen, &mut |_| {}).unwrap();
+    assert_eq!(decided.frames, 2);
+}
+
+#[test]
 fn a_dropped_reject_is_closed_without_rows() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
@@ -243,12 +289,12 @@ fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     let last = daemon.append("timeless", "{\"t\":3}");
     let before = daemon.wait(last);
     let range = |source: Option<&str>| Choice {
-        rejects: BTreeMap::new(),
         messages: Some(MessageRange {
             first,
             last,
             source: source.map(SourceId::new),
         }),
+        ..Choice::default()
     };
     let check = |source: Option<&str>, expect: u64| {
         let choice = range(source);

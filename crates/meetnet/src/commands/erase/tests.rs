@@ -36,6 +36,7 @@ fn who_asks_is_told_what_will_go() {
 fn a_report_says_what_went_and_names_nobody() {
     let nothing = describe(&EraseReport::default());
     assert!(nothing.starts_with("nothing was found"), "{nothing}");
+    assert!(!found_anything(&EraseReport::default()));
     let mut report = EraseReport {
         datasets: [("air".into(), 3)].into(),
         mixed_frames: 1,
@@ -43,6 +44,7 @@ fn a_report_says_what_went_and_names_nobody() {
     };
     (report.tables.rows, report.tables.files) = (3, 2);
     (report.frames.frames, report.frames.unreadable_files) = (1, 1);
+    assert!(found_anything(&report));
     assert_eq!(
         describe(&report),
         "erased 3 rows (air 3) and the content of 1 raw message\n\

@@ -42,6 +42,7 @@ fn a_report_says_what_is_left_to_do() {
         rejects,
         gone,
         span: Some((Sequence(10), Sequence(20))),
+        ..Decided::default()
     };
     check(
         decided(3, 4, 0),
@@ -57,6 +58,29 @@ fn a_report_says_what_is_left_to_do() {
             "replayed 2 messages: 1 of 5 rejects are resolved",
             "2 came out again",
             "1 messages are in neither",
+        ],
+    );
+    let without_source = |frames| Decided {
+        without_source: [("attic".into(), 2)].into(),
+        ..decided(frames, frames, 0)
+    };
+    check(
+        without_source(1),
+        3,
+        1,
+        &[
+            "replayed 1 messages: 1 of 3 rejects are resolved",
+            "2 messages of source `attic` stay as they were",
+        ],
+    );
+    // None was chosen: they were named by their sequences.
+    check(
+        without_source(0),
+        0,
+        0,
+        &[
+            "replayed 0 messages: 0 of 0 rejects are resolved",
+            "2 messages of source `attic` stay as they were",
         ],
     );
 }

@@ -49,6 +49,47 @@ fn unknown_names_come_with_a_near_one() {
 }
 
 #[test]
+fn a_list_that_is_written_as_a_section_is_said_once() {
+    let list = |line: usize, name: &str| {
+        format!("city/meetnet.toml:{line}: there can be several of these: write [[{name}]]")
+    };
+    let one = "[source]\nid = \"a\"\nkind = \"http\"\n";
+    check(one, &list(1, "source"));
+    // Every key of the second is a duplicate to TOML, and those of its parts, too.
+    check(&format!("[http]\n{one}{one}"), &list(2, "source"));
+    let parts = format!("{one}[source.time]\npointer = \"/t\"\n");
+    check(&format!("{parts}\n{parts}{parts}"), &list(1, "source"));
+    // The first is right, and the third is written with spaces.
+    let first = one.replace("[source]", "[[source]]");
+    check(
+        &format!("{first}{one}  [ source ] # the third\nid = \"c\"\n"),
+        &list(4, "source"),
+    );
+    check(
+        "[dataset]\nid = \"air\"\n\n[[dataset]]\nid = \"heat\"\n",
+        &list(1, "dataset"),
+    );
+    // What overrides one of them is not blamed as well.
+    check_with(
+        one,
+        &[("MEETNET_SOURCE__A__TOKEN", "x")],
+        &list(1, "source"),
+    );
+}
+
+#[test]
+fn a_name_that_stands_twice_is_said_once() {
+    check(
+        "[http]\nlisten = \"127.0.0.1:80\"\n[http]\nlisten = \"127.0.0.1:81\"\nconnections_max = 1\n",
+        "city/meetnet.toml:3: the section `http` stands twice; write what is in it under one header",
+    );
+    check(
+        "[[source]]\nid = \"a\"\nkind = \"http\"\nid = \"b\"\n",
+        "city/meetnet.toml:4: the key `id` stands twice; remove one",
+    );
+}
+
+#[test]
 fn names_of_queries_stand_in_addresses() {
     check(
         "[[saved_query]]\nname = \"Warmest sensors\"\nsql = \"SELECT 1\"\n",
