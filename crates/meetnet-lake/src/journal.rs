@@ -19,6 +19,7 @@
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
 //! | `openings` | under which numbers the lake was opened, where it lies in an object store; see `openings` |
+//! | `spare.tmp` | zeros, of which the next segment is made; see `spare` |
 //! | `restoring` | there while a backup is restored into the folder: it cannot be opened |
 //! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
@@ -51,7 +52,9 @@
 //!    override never hides an acknowledged frame.
 //! 5. Whole segments leave by rename into the archive once T covers them; the newest stays. While a copy is made
 //!    (`hold`), all stay.
-//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
+//! 6. A segment is written over zeros that were on disk before, where a spare was ready: behind its last frame there may
+//!    be more of them, until it is sealed.
+//! 7. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
 //!    `aside_bytes_max`.
 //!
 //! # Recovery
@@ -100,6 +103,7 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 mod shared;
 mod space;
+mod spare;
 pub(crate) mod state;
 pub(crate) mod stored;
 mod writer;
@@ -403,6 +407,16 @@ impl Journal {
             .context("write a group to", &self.inner.shared.options.dir)
     }
 
+    /// Without background threads: makes the file of zeros that the next segment is written over, where there is none, and
+    /// lets that segment begin with the next group where the newest one grows. Returns whether it has made one. With
+    /// threads, one of them does it when a segment fills.
+    pub fn prepare_segment(&self) -> Result<bool, JournalError> {
+        let shared = &self.inner.shared;
+        shared
+            .prepare_segment(&|| true)
+            .context("prepare a segment in", &shared.options.dir)
+    }
+
     /// Does one thing that is due in the archive: removes what is too old or too much, or compresses a segment.
     /// Returns none where nothing is due.
     pub fn tend_archive(&self) -> Result<Option<ArchiveStep>, JournalError> {
@@ -465,6 +479,24 @@ impl Inner {
             }),
         )?;
         *locked(&self.wake_archivist) = Some(wake);
+        let (ask, asked) = crossbeam_channel::bounded::<()>(1);
+        let (shared, stop) = (Arc::clone(&self.shared), Arc::clone(&self.stop_archivist));
+        spawn(
+            "journal-spare",
+            Box::new(move || {
+                let go_on = || {
+                    thread::sleep(spare::STEP_PAUSE);
+                    !stop.load(Ordering::Relaxed)
+                };
+                while asked.recv().is_ok() {
+                    if let Err(error) = shared.prepare_segment(&go_on) {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::debug!(error, "no spare for the next segment of the journal");
+                    }
+                }
+            }),
+        )?;
+        self.shared.spare.made_by(ask);
         Ok(())
     }
 
@@ -517,6 +549,7 @@ impl Inner {
         self.shared.stop();
         self.stop_archivist.store(true, Ordering::Relaxed);
         drop(locked(&self.wake_archivist).take());
+        self.shared.spare.end();
         for thread in std::mem::take(&mut *locked(&self.threads)) {
             // The last handle may be dropped by a callback, on the writer's own thread.
             if thread.thread().id() != thread::current().id() {

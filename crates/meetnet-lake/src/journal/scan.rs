@@ -42,6 +42,8 @@ pub(crate) struct Scanner {
     handle: Arc<dyn FileHandle>,
     key: FrameKey,
     end: u64,
+    /// Zeros up to the end are what nothing has been written over.
+    over_zeros: bool,
     /// File offset of `buffer[0]`.
     base: u64,
     /// What has been given out of `buffer`.
@@ -62,9 +64,18 @@ impl Scanner {
             handle,
             key,
             end,
+            over_zeros: false,
             base: offset,
             taken: 0,
             buffer: Vec::new(),
+        }
+    }
+
+    /// Takes zeros up to the end for the rest of a spare: that segment was written last, and its end is nowhere else.
+    pub(crate) fn over_zeros(self) -> Self {
+        Self {
+            over_zeros: true,
+            ..self
         }
     }
 
@@ -102,14 +113,20 @@ impl Scanner {
             }
             Next::Damage => {
                 let offset = self.offset();
+                let mut written = self.end;
+                if self.over_zeros {
+                    written = written_end(self.handle.as_ref(), offset, self.end)?;
+                    if written == offset {
+                        return Ok(Scanned::End);
+                    }
+                }
                 let found = self.find_frame(offset + 1)?;
-                let next = found.unwrap_or(self.end);
-                self.base = next;
+                self.base = found.unwrap_or(self.end);
                 self.taken = 0;
                 self.buffer.clear();
                 Ok(Scanned::Damage {
                     offset,
-                    bytes: next - offset,
+                    bytes: found.unwrap_or(written) - offset,
                     followed: found.is_some(),
                 })
             }
@@ -204,6 +221,26 @@ impl Scanner {
             }
         }
     }
+}
+
+/// Returns where the last byte before `end` ends that is no zero; `from` where there is none from there on.
+pub(crate) fn written_end(handle: &dyn FileHandle, from: u64, end: u64) -> io::Result<u64> {
+    let mut chunk = Vec::new();
+    let (mut start, mut written) = (from, from);
+    while start < end {
+        let left = usize::try_from(end - start).unwrap_or(usize::MAX);
+        chunk.resize(left.min(CHUNK_BYTES), 0);
+        let read = handle.read_at(start, &mut chunk)?;
+        if read == 0 {
+            // The file is shorter than it is said to be: that is damage, not a rest.
+            return Ok(end);
+        }
+        if let Some(at) = chunk[..read].iter().rposition(|&byte| byte != 0) {
+            written = start + at as u64 + 1;
+        }
+        start += read as u64;
+    }
+    Ok(written)
 }
 
 #[cfg(test)]
