@@ -49,6 +49,7 @@ mod listeners;
 mod monitor;
 mod open_files;
 mod opening;
+mod priority;
 mod privacy_key;
 mod reload;
 mod settle;
@@ -213,7 +214,7 @@ impl Daemon {
         }
         // One for all protocols: its limits are of the machine, not of a listener.
         let query = if listeners.take_queries() {
-            Some(query_service(&config, &snapshot, &declarations)?)
+            Some(query_service(role, &config, &snapshot, &declarations)?)
         } else {
             None
         };
@@ -488,6 +489,7 @@ fn stopped_by_itself() -> Failure {
 }
 
 fn query_service(
+    role: Role,
     config: &Config,
     snapshot: &SharedSnapshot,
     declarations: &SharedDeclarations,
@@ -499,6 +501,8 @@ fn query_service(
     let options = QueryOptions {
         audit: audit.map(|log| Arc::new(log) as Arc<dyn Audit>),
         declarations: Some(Arc::clone(declarations)),
+        // Beside a write side, what is asked waits for what arrives.
+        on_thread_start: role.writes().then_some(priority::lower as fn()),
         ..config.query.clone()
     };
     QueryService::new(options, Arc::clone(snapshot))

@@ -18,6 +18,7 @@ mod flight;
 mod gathered;
 mod imports;
 mod postgres;
+mod priority;
 mod privacy;
 mod quality;
 mod readers;
