@@ -29,22 +29,23 @@ fn threads(daemon: &Daemon) -> Option<Vec<(String, i32)>> {
     Some(threads.collect())
 }
 
-/// How nice the threads of queries are, and the others, compared with the main one.
+/// How nice the threads are that answer, and the others, compared with the main one.
 fn compared(threads: &[(String, i32)]) -> (Vec<i32>, Vec<i32>) {
     let main = threads[0].1;
-    let (of_queries, others): (Vec<_>, Vec<_>) =
-        threads.iter().partition(|(name, _)| name == "query");
+    let (that_answer, others): (Vec<_>, Vec<_>) = threads
+        .iter()
+        .partition(|(name, _)| ["query", "answer"].contains(&name.as_str()));
     let nice = |threads: Vec<&(String, i32)>| {
         let mut nice: Vec<i32> = threads.iter().map(|(_, nice)| nice - main).collect();
         nice.sort_unstable();
         nice.dedup();
         nice
     };
-    (nice(of_queries), nice(others))
+    (nice(that_answer), nice(others))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn threads_of_queries_give_way_where_messages_are_taken() {
+async fn threads_that_answer_give_way_where_messages_are_taken() {
     let installation = Installation::new("", SOURCE).unwrap();
     let daemon = installation.start().await.unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -62,6 +63,9 @@ async fn threads_of_queries_give_way_where_messages_are_taken() {
     // On Linux no thread is nicer than 19.
     let lowered = 10_i32.min(19 - found[0].1);
     assert_eq!(compared(&found), (vec![lowered], vec![0]), "{found:?}");
+    for name in ["query", "answer"] {
+        assert!(found.iter().any(|(of, _)| of == name), "{found:?}");
+    }
     daemon.stop().unwrap();
 
     let daemon = installation.start_as("serve").await.unwrap();

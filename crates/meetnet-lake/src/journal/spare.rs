@@ -5,11 +5,10 @@
 //! next segment: renamed into its name ─▶ groups are written over the zeros ─▶ sealed: cut behind the last
 //! ```
 //!
-//! A group that makes its file longer has more to sync than itself: space is allocated and the length changes, and the
-//! file system finishes that on threads of its own, which wait for a processor, or with a transaction, which waits for
-//! what others have written. While queries had every processor, one sync in a hundred took tens of milliseconds that way,
-//! and acknowledgements as long (docs/decisions/0006-spare-segment.md). Space that is only reserved does not help: what is
-//! written to it for the first time changes the file as well.
+//! A group that makes its file longer has more to sync than itself: space is allocated and the length changes. While queries
+//! had every processor, such a sync took up to half a second now and then, and all acknowledgements behind it as long; one
+//! over zeros did not (docs/decisions/0006-spare-segment.md). Space that is only reserved does not help: what is written to
+//! it for the first time changes the file as well.
 //!
 //! A spare is never needed: where there is none yet, or no room for it, a segment grows as it is written. What is left of
 //! one goes when the journal is opened. Zeros behind the last frame are no damage in the segment that was written last.
