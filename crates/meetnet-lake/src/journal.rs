@@ -66,7 +66,8 @@
 //!    missing altogether are reported too. Damage where only void frames were, or frames up to T, is nobody's loss. Damage in the group
 //!    that was written last is told apart: a power loss may keep a later sector of an unsynced write and lose an earlier
 //!    one. Its intact frames stay all the same, for nobody knows whether the group was synced.
-//! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written.
+//! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written,
+//!    and the zeros behind it.
 //! 3. An intact frame or header of a newer version stops the opening: what this version cannot read it must not cut.
 //! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere.
 //! 5. The journal goes on in a fresh segment. It starts with the **tail**, the frames after T of the last segment,

@@ -30,7 +30,8 @@ pub struct Recovery {
     pub last_recorded_at: i64,
     /// Damage with valid frames behind it; see [`SkippedRegion::last_group`] for which of it is an alarm.
     pub skipped: Vec<SkippedRegion>,
-    /// Bytes cut from the end: groups that were being written when the process ended, never acknowledged.
+    /// Bytes cut from the end: groups that were being written when the process ended, never acknowledged. Zeros behind
+    /// them do not count: they may be what a group was to be written over.
     pub cut_bytes: u64,
     /// Messages after T journalled under older decoders: they are decoded by this version's.
     pub older_decoder_tail: Option<OlderDecoderTail>,
