@@ -408,16 +408,6 @@ impl Journal {
             .context("write a group to", &self.inner.shared.options.dir)
     }
 
-    /// Without background threads: makes the file of zeros that the next segment is written over, where there is none, and
-    /// lets that segment begin with the next group where the newest one grows. Returns whether it has made one. With
-    /// threads, one of them does it when a segment fills.
-    pub fn prepare_segment(&self) -> Result<bool, JournalError> {
-        let shared = &self.inner.shared;
-        shared
-            .prepare_segment(&|| true)
-            .context("prepare a segment in", &shared.options.dir)
-    }
-
     /// Does one thing that is due in the archive: removes what is too old or too much, or compresses a segment.
     /// Returns none where nothing is due.
     pub fn tend_archive(&self) -> Result<Option<ArchiveStep>, JournalError> {
@@ -480,25 +470,10 @@ impl Inner {
             }),
         )?;
         *locked(&self.wake_archivist) = Some(wake);
-        let (ask, asked) = crossbeam_channel::bounded::<()>(1);
         let (shared, stop) = (Arc::clone(&self.shared), Arc::clone(&self.stop_archivist));
-        spawn(
-            "journal-spare",
-            Box::new(move || {
-                let go_on = || {
-                    thread::sleep(spare::STEP_PAUSE);
-                    !stop.load(Ordering::Relaxed)
-                };
-                while asked.recv().is_ok() {
-                    if let Err(error) = shared.prepare_segment(&go_on) {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::debug!(error, "no spare for the next segment of the journal");
-                    }
-                }
-            }),
-        )?;
-        self.shared.spare.made_by(ask);
-        Ok(())
+        let asked = shared.spare.asked();
+        let make = move || spare::make(&shared, &asked, &stop);
+        spawn("journal-spare", Box::new(make))
     }
 
     fn checkpoint_and_trim(&self, checkpoint: &Checkpoint) -> Result<Trimmed, JournalError> {

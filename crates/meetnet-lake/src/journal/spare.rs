@@ -17,10 +17,13 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
+use super::Journal;
+use super::error::{IoContext, JournalError};
 use super::shared::{Shared, locked};
 use crate::files::{FileHandle, Files};
 
@@ -29,7 +32,7 @@ const SPARE: &str = "spare.tmp";
 /// Zeros of one sync: it must not keep the syncs of groups waiting.
 const STEP_BYTES: u64 = 1 << 20;
 /// Between two of them, on the journal's own thread.
-pub(crate) const STEP_PAUSE: Duration = Duration::from_millis(20);
+const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// A spare is asked for when a segment has come to a part of its length, and to so many bytes: who has few messages needs
 /// none, and those that have many have it before the segment is full.
 const ASKED_AT_PART: u64 = 16;
@@ -50,9 +53,11 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
-    /// Lets `thread` be told when a spare is asked for.
-    pub(crate) fn made_by(&self, thread: Sender<()>) {
+    /// Returns where the thread that makes spares is told that one is asked for.
+    pub(crate) fn asked(&self) -> Receiver<()> {
+        let (thread, asked) = crossbeam_channel::bounded(1);
         *locked(&self.thread) = Some(thread);
+        asked
     }
 
     /// Asks for a spare; nobody waits for it.
@@ -73,6 +78,35 @@ impl Spare {
         let is_ready = self.is_ready.swap(false, Ordering::AcqRel);
         self.is_in_use.store(is_ready, Ordering::Release);
         is_ready
+    }
+}
+
+impl Journal {
+    /// Without background threads: makes the file of zeros that the next segment is written over, where there is none, and
+    /// lets that segment begin with the next group where the newest one grows. Returns whether it has made one. With
+    /// threads, one of them does it when a segment fills.
+    ///
+    /// # Errors
+    /// Where a file operation fails, want of space among them; nothing of it is left then.
+    pub fn prepare_segment(&self) -> Result<bool, JournalError> {
+        let shared = &self.inner.shared;
+        shared
+            .prepare_segment(&|| true)
+            .context("prepare a segment in", &shared.options.dir)
+    }
+}
+
+/// Makes spares when they are asked for, until nobody asks any more; a stop ends one half-way.
+pub(crate) fn make(shared: &Shared, asked: &Receiver<()>, stop: &AtomicBool) {
+    let go_on = || {
+        thread::sleep(STEP_PAUSE);
+        !stop.load(Ordering::Relaxed)
+    };
+    while asked.recv().is_ok() {
+        if let Err(error) = shared.prepare_segment(&go_on) {
+            let error: &dyn std::error::Error = &error;
+            tracing::debug!(error, "no spare for the next segment of the journal");
+        }
     }
 }
 
