@@ -73,9 +73,9 @@ impl Spare {
         drop(locked(&self.thread).take());
     }
 
-    /// Takes the spare for a new segment; false where there is none.
-    pub(crate) fn take(&self) -> bool {
-        let is_ready = self.is_ready.swap(false, Ordering::AcqRel);
+    /// Whether the segment that is begun now is written over the spare.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_ready = self.is_ready.load(Ordering::Acquire);
         self.is_in_use.store(is_ready, Ordering::Release);
         is_ready
     }
@@ -115,8 +115,9 @@ impl Shared {
     /// before each step. Returns whether it has made one.
     pub(crate) fn prepare_segment(&self, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
         let options = &self.options;
-        // What room there is belongs to those who need it.
-        if self.spare.is_ready.load(Ordering::Acquire) || self.is_disk_full() {
+        // What room there is belongs to those who need it, the reserve first.
+        let is_short = self.is_disk_full() || self.reserve_missing.load(Ordering::Acquire);
+        if self.spare.is_ready.load(Ordering::Acquire) || is_short {
             return Ok(false);
         }
         let files = options.files.as_ref();
@@ -157,12 +158,14 @@ fn fill(files: &dyn Files, dir: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> 
     filled
 }
 
-/// Gives the spare the name of a segment, and opens it to be written over. The caller syncs the folder.
-pub(crate) fn begin(
-    files: &dyn Files,
-    dir: &Path,
-    segment: &Path,
-) -> io::Result<Arc<dyn FileHandle>> {
-    files.rename(&dir.join(SPARE), segment)?;
-    files.open_to_overwrite(segment)
+impl Shared {
+    /// Gives the spare the name of a segment, and opens it to be written over. The caller syncs the folder.
+    pub(crate) fn begin_over_spare(&self, segment: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        let options = &self.options;
+        let renamed = options.files.rename(&options.dir.join(SPARE), segment);
+        // Only now, or the next one would be begun in this file; a file that cannot be renamed is written anew, too.
+        self.spare.is_ready.store(false, Ordering::Release);
+        renamed?;
+        options.files.open_to_overwrite(segment)
+    }
 }

@@ -454,10 +454,10 @@ impl Writer {
         segment::encode_start(&mut start, &header, &self.in_force);
         let files = &shared.options.files;
         let path = shared.options.dir.join(name.to_string());
-        let is_over_spare = shared.spare.take();
+        let is_over_spare = shared.spare.is_ready();
         let write = || {
             let handle = match is_over_spare {
-                true => spare::begin(files.as_ref(), &shared.options.dir, &path)?,
+                true => shared.begin_over_spare(&path)?,
                 false => files.create(&path)?,
             };
             handle.append(&start)?;
