@@ -220,14 +220,14 @@ fn surviving(node: &Node, rng: &mut StdRng) -> Vec<u8> {
     let synced = pairs.take_while(|(now, then)| now == then).count();
     let kept = synced + rng.random_range(0..=node.content.len() - synced);
     let mut content = node.content[..kept].to_vec();
-    // A sector that was never written reads as before, or as zeros, though later ones may be there.
+    // Sectors that were never written read as before, or as zeros, though later ones may be there.
     if kept > synced && rng.random_bool(0.3) {
-        let start = rng.random_range(synced..kept);
-        let end = ((start / SECTOR_BYTES + 1) * SECTOR_BYTES).min(kept);
-        let before = end.min(node.durable.len()).max(start);
-        content[start..end].fill(0);
-        if start < node.durable.len() {
-            content[start..before].copy_from_slice(&node.durable[start..before]);
+        for _ in 0..rng.random_range(1..4) {
+            let start = rng.random_range(synced..kept);
+            let end = ((start / SECTOR_BYTES + 1) * SECTOR_BYTES).min(kept);
+            for (at, byte) in content[start..end].iter_mut().enumerate() {
+                *byte = node.durable.get(start + at).copied().unwrap_or(0);
+            }
         }
     }
     if kept < node.durable.len() {
