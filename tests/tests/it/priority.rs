@@ -57,7 +57,7 @@ async fn threads_that_answer_give_way_where_messages_are_taken() {
         .await
         .unwrap();
     let Some(found) = threads(&daemon) else {
-        println!("skipped: no /proc here");
+        eprintln!("skipped: no /proc here");
         return;
     };
     // On Linux no thread is nicer than 19.

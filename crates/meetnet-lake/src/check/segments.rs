@@ -192,11 +192,7 @@ impl<'a> Walk<'a> {
         open: &OpenSegment,
         void_after: Sequence,
     ) -> Result<bool, JournalError> {
-        let mut scanner = open.scanner(self.identity.key());
-        // Nothing makes its frames void: it is the last one.
-        if void_after == Sequence(u64::MAX) {
-            scanner = scanner.over_zeros();
-        }
+        let mut scanner = open.scanner(self.identity.key(), void_after);
         let mut expected = segment.first;
         let mut has_head = false;
         let mut disordered = 0_u64;

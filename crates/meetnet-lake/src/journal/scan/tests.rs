@@ -109,6 +109,37 @@ fn zeros_behind_the_last_frame_are_what_is_left_of_a_spare() {
 }
 
 #[test]
+fn a_group_written_over_the_zeros_while_they_are_read_is_no_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("segment");
+    let files = DiskFiles::PRIVATE;
+    let group = |from: u64| [frame(from, b"x"), frame(from + 1, b"y")].concat();
+    let content = [group(1), vec![0; 4000]].concat();
+    let end = content.len() as u64;
+    files
+        .create(&path)
+        .and_then(|handle| handle.append(&content))
+        .expect("written");
+    let handle = files.open_to_read(&path).expect("opened");
+    let mut scanner = Scanner::new(handle, FrameKey::new(&SALT), 0, end).over_zeros();
+    let mut sequences = Vec::new();
+    let writer = files.open_to_overwrite(&path).expect("opened");
+    writer.append(&group(1)).expect("written");
+    loop {
+        match scanner.next().expect("readable") {
+            Scanned::Frame { frame, .. } => sequences.push(frame.sequence.0),
+            Scanned::End => break,
+            other => panic!("{other:?} after {sequences:?}"),
+        }
+        // The zeros behind them are in the scanner's buffer.
+        if sequences.len() == 2 {
+            writer.append(&group(3)).expect("written");
+        }
+    }
+    assert_eq!(sequences, [1, 2, 3, 4]);
+}
+
+#[test]
 fn frames_and_damage_may_be_longer_than_a_chunk() {
     let large = frame(1, &vec![7; 3 * CHUNK_BYTES]);
     let small = frame(2, b"two");
