@@ -320,6 +320,26 @@ fn of_a_group_torn_over_a_spare_what_was_written_is_cut() {
 }
 
 #[test]
+fn a_power_loss_amid_a_group_over_a_spare_costs_nothing_that_was_acknowledged() {
+    let (files, journal) = over_a_spare();
+    append(&journal, &[[7; 600].as_slice(), &[8; 600], &[9; 600]]);
+    files.fail_at(files.operations() + 1, Fault::PowerLoss);
+    journal.write_group().expect_err("not synced");
+    let mut holes = 0;
+    for seed in 0..200 {
+        let (journal, recovery) = open(&files.restart(Crash::PowerLoss { seed }));
+        assert_eq!(read(&journal, 0)[..3], envelopes(&[0, 1, 2]), "seed {seed}");
+        holes += recovery.skipped.len();
+        assert!(
+            recovery.skipped.iter().all(|region| region.last_group),
+            "seed {seed}: {:?}",
+            recovery.skipped
+        );
+    }
+    assert!(holes > 0, "no frame survived behind a lost sector");
+}
+
+#[test]
 fn a_segment_over_a_spare_is_cut_when_it_is_sealed_and_when_the_journal_ends() {
     let (files, journal) = over_a_spare();
     let over = segments(&files).pop().expect("a segment");
