@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a file that is being written which wait for their sync, at most: a sync of all of a large file at its end
 /// would keep the disk from those of the journal, and so keep acknowledgements back for as long.
@@ -37,6 +38,9 @@ pub trait Files: Debug + Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
     /// Opens an existing file for appending and reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
+    /// Opens an existing file to be written over from its start: what is appended through the handle takes the place of what
+    /// is there, and makes the file longer only behind its end.
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
     /// Opens an existing file for reading only: it may lie in a folder that others write.
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>>;
     /// Moves a file, replacing the target.
@@ -59,7 +63,8 @@ pub trait Files: Debug + Send + Sync {
 
 /// One open file. Appending is done by one thread; reading by any.
 pub trait FileHandle: Debug + Send + Sync {
-    /// Writes all of `bytes` at the end; after an error any prefix of them may be there.
+    /// Writes all of `bytes` at the end, or behind what has been written over; after an error any prefix of them may be
+    /// there.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
     /// Fills `buffer` from `offset`; less only at the end of the file. Returns the bytes read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
@@ -208,7 +213,17 @@ impl DiskFiles {
 }
 
 #[derive(Debug)]
-struct DiskFile(File);
+struct DiskFile {
+    file: File,
+    /// Where the next append goes in a file that is written over; None: at its end.
+    over: Option<AtomicU64>,
+}
+
+impl DiskFile {
+    fn handle(file: File) -> Arc<dyn FileHandle> {
+        Arc::new(Self { file, over: None })
+    }
+}
 
 impl Files for DiskFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
@@ -225,11 +240,18 @@ impl Files for DiskFiles {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         let file = OpenOptions::new().read(true).append(true).open(path)?;
-        Ok(Arc::new(DiskFile(file)))
+        Ok(DiskFile::handle(file))
+    }
+
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        // Not to append: Linux would write at the end whatever place it is told.
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let over = Some(AtomicU64::new(0));
+        Ok(Arc::new(DiskFile { file, over }))
     }
 
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
-        Ok(Arc::new(DiskFile(File::open(path)?)))
+        Ok(DiskFile::handle(File::open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -311,13 +333,20 @@ impl Files for DiskFiles {
 
 impl FileHandle for DiskFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.0).write_all(bytes)
+        let Some(over) = &self.over else {
+            return (&self.file).write_all(bytes);
+        };
+        // One thread appends.
+        let at = over.load(Ordering::Acquire);
+        self.file.write_all_at(bytes, at)?;
+        over.store(at + bytes.len() as u64, Ordering::Release);
+        Ok(())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = 0;
         while read < buffer.len() {
-            match self.0.read_at(&mut buffer[read..], offset + read as u64) {
+            match self.file.read_at(&mut buffer[read..], offset + read as u64) {
                 Ok(0) => break,
                 Ok(bytes) => read += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -328,15 +357,19 @@ impl FileHandle for DiskFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)?;
+        if let Some(over) = &self.over {
+            over.fetch_min(bytes, Ordering::AcqRel);
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 }
 

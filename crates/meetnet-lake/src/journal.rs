@@ -19,6 +19,7 @@
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
 //! | `openings` | under which numbers the lake was opened, where it lies in an object store; see `openings` |
+//! | `spare.tmp` | zeros, of which the next segment is made; see `spare` |
 //! | `restoring` | there while a backup is restored into the folder: it cannot be opened |
 //! | `aside/` | copies of damaged regions, for a repair by hand; at most `aside_bytes_max`, the oldest go first |
 //! | `*.tmp` | not completed; removed when the journal is opened |
@@ -51,7 +52,9 @@
 //!    override never hides an acknowledged frame.
 //! 5. Whole segments leave by rename into the archive once T covers them; the newest stays. While a copy is made
 //!    (`hold`), all stay.
-//! 6. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
+//! 6. A segment is written over zeros that were on disk before, where a spare was ready: behind its last frame there may
+//!    be more of them, until it is sealed.
+//! 7. Everything has a limit: `pending_bytes_max`, `journal_bytes_max`, [`FRAME_BYTES_MAX`], `archive_bytes_max`,
 //!    `aside_bytes_max`.
 //!
 //! # Recovery
@@ -63,7 +66,8 @@
 //!    missing altogether are reported too. Damage where only void frames were, or frames up to T, is nobody's loss. Damage in the group
 //!    that was written last is told apart: a power loss may keep a later sector of an unsynced write and lose an earlier
 //!    one. Its intact frames stay all the same, for nobody knows whether the group was synced.
-//! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written.
+//! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written,
+//!    and the zeros behind it.
 //! 3. An intact frame or header of a newer version stops the opening: what this version cannot read it must not cut.
 //! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere.
 //! 5. The journal goes on in a fresh segment. It starts with the **tail**, the frames after T of the last segment,
@@ -100,6 +104,7 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 mod shared;
 mod space;
+mod spare;
 pub(crate) mod state;
 pub(crate) mod stored;
 mod writer;
@@ -465,7 +470,10 @@ impl Inner {
             }),
         )?;
         *locked(&self.wake_archivist) = Some(wake);
-        Ok(())
+        let (shared, stop) = (Arc::clone(&self.shared), Arc::clone(&self.stop_archivist));
+        let asked = shared.spare.asked();
+        let make = move || spare::make(&shared, &asked, &stop);
+        spawn("journal-spare", Box::new(make))
     }
 
     fn checkpoint_and_trim(&self, checkpoint: &Checkpoint) -> Result<Trimmed, JournalError> {
@@ -517,6 +525,7 @@ impl Inner {
         self.shared.stop();
         self.stop_archivist.store(true, Ordering::Relaxed);
         drop(locked(&self.wake_archivist).take());
+        self.shared.spare.end();
         for thread in std::mem::take(&mut *locked(&self.threads)) {
             // The last handle may be dropped by a callback, on the writer's own thread.
             if thread.thread().id() != thread::current().id() {

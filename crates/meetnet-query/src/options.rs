@@ -75,6 +75,8 @@ pub struct QueryOptions {
     pub audit: Option<Arc<dyn Audit>>,
     /// What is declared now, whose properties the view `properties` lists; None: what comes with the program.
     pub declarations: Option<Arc<ArcSwap<Declarations>>>,
+    /// What each thread of the service calls when it starts, those for blocking calls included; None: nothing.
+    pub on_thread_start: Option<fn()>,
 }
 
 impl Default for QueryOptions {
@@ -110,6 +112,7 @@ impl Default for QueryOptions {
             ordered_groups_max: 64,
             audit: None,
             declarations: None,
+            on_thread_start: None,
         }
     }
 }

@@ -199,11 +199,16 @@ impl QueryService {
     /// # Errors
     /// `Internal` where threads or the folder for temporary files cannot be made.
     pub fn new(options: QueryOptions, snapshot: SharedSnapshot) -> Result<Self, QueryError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        threads
             .worker_threads(options.threads.max(1))
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)
-            .enable_all()
+            .enable_all();
+        if let Some(on_start) = options.on_thread_start {
+            threads.on_thread_start(on_start);
+        }
+        let runtime = threads
             .build()
             .map_err(|error| QueryError::internal("starting threads", error))?;
         let sessions = Sessions::try_new(&options)

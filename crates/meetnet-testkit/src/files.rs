@@ -12,6 +12,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meetnet_lake::files::{FileHandle, Files, ListedFile, LockGuard};
@@ -160,6 +161,14 @@ impl FaultyFiles {
         self.state().entries.keys().cloned().collect()
     }
 
+    fn handle(&self, node: usize, over: Option<AtomicUsize>) -> Arc<dyn FileHandle> {
+        Arc::new(FaultyFile {
+            files: self.clone(),
+            node,
+            over,
+        })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,20 +183,19 @@ impl Files for FaultyFiles {
         state.nodes.push(Node::default());
         state.change(EntryChange::Link(path.to_path_buf(), node));
         report?;
-        Ok(Arc::new(FaultyFile {
-            files: self.clone(),
-            node,
-        }))
+        Ok(self.handle(node, None))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         let state = self.state();
         state.check_on()?;
-        let node = state.node_at(path)?;
-        Ok(Arc::new(FaultyFile {
-            files: self.clone(),
-            node,
-        }))
+        Ok(self.handle(state.node_at(path)?, None))
+    }
+
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        let state = self.state();
+        state.check_on()?;
+        Ok(self.handle(state.node_at(path)?, Some(AtomicUsize::new(0))))
     }
 
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
@@ -316,6 +324,8 @@ impl Drop for Unlock {
 struct FaultyFile {
     files: FaultyFiles,
     node: usize,
+    /// Where the next append goes in a file that is written over; None: at its end.
+    over: Option<AtomicUsize>,
 }
 
 impl FileHandle for FaultyFile {
@@ -340,15 +350,27 @@ impl FileHandle for FaultyFile {
         let room = state
             .bytes_max
             .map_or(usize::MAX, |max| (max as usize).saturating_sub(used));
-        let node = &mut state.nodes[self.node];
-        node.content.extend_from_slice(&bytes[..stored.min(room)]);
+        let content = &mut state.nodes[self.node].content;
+        let length = content.len();
+        let at = self.over.as_ref().map(|over| over.load(Ordering::Acquire));
+        let at = at.unwrap_or(length).min(length);
+        // What is written over takes no room.
+        let replaced = stored.min(length - at);
+        let room = room.saturating_add(replaced);
+        content[at..at + replaced].copy_from_slice(&bytes[..replaced]);
+        content.extend_from_slice(&bytes[replaced..stored.min(room)]);
         match error {
             Some(error) => Err(error),
             None if stored > room => {
                 state.failed += 1;
                 Err(io::ErrorKind::StorageFull.into())
             }
-            None => Ok(()),
+            None => {
+                if let Some(over) = &self.over {
+                    over.store(at + stored, Ordering::Release);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -381,9 +403,11 @@ impl FileHandle for FaultyFile {
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.files.state();
         let report = state.operate_plainly()?;
-        state.nodes[self.node]
-            .content
-            .truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        state.nodes[self.node].content.truncate(bytes);
+        if let Some(over) = &self.over {
+            over.fetch_min(bytes, Ordering::AcqRel);
+        }
         report
     }
 

@@ -39,6 +39,7 @@ use crate::config::{Config, Environment, Secrets, SharedConfig};
 use crate::failure::Failure;
 
 mod access;
+mod answering;
 mod audit;
 mod changes;
 mod derive;
@@ -49,6 +50,7 @@ mod listeners;
 mod monitor;
 mod open_files;
 mod opening;
+mod priority;
 mod privacy_key;
 mod reload;
 mod retention;
@@ -64,6 +66,7 @@ pub(crate) use privacy_key::FILE as PRIVACY_KEY_FILE;
 pub(crate) use signals::StopSignal;
 pub(crate) use write_side::Opened;
 
+use answering::Answering;
 use audit::AuditLog;
 use follow::Follower;
 use opening::{Opening, Waiting, WriteSideView};
@@ -120,6 +123,8 @@ pub(crate) struct Daemon {
     writing: Option<Writing>,
     follower: Option<Follower>,
     servers: JoinSet<std::io::Result<()>>,
+    /// Runs those of the read side, until they have ended.
+    _answering: Answering,
     /// Tasks that only watch.
     watchers: Vec<JoinHandle<()>>,
     stop_intake: CancellationToken,
@@ -218,9 +223,11 @@ impl Daemon {
                 .map_err(Failure::Usage)?;
             servers.spawn(socket.serve(awaited, stop_serving.clone()));
         }
+        let answering = Answering::start(role.writes() && listeners.take_queries())?;
+        let answers = answering.handle();
         // One for all protocols: its limits are of the machine, not of a listener.
         let query = if listeners.take_queries() {
-            Some(query_service(&config, &snapshot, &declarations)?)
+            Some(query_service(role, &config, &snapshot, &declarations)?)
         } else {
             None
         };
@@ -232,7 +239,8 @@ impl Daemon {
                 config.limits.stop_time_max,
             )?;
             let stop = stop_serving.clone().cancelled_owned();
-            servers.spawn(meetnet_pg::serve(listener, query.clone(), options, stop));
+            let serve = meetnet_pg::serve(listener, query.clone(), options, stop);
+            servers.spawn_on(serve, &answers);
         }
         if let (Some(flight), Some(listener), Some(query)) =
             (&config.flight, listeners.flight.take(), &query)
@@ -244,12 +252,8 @@ impl Daemon {
                 config.limits.stop_time_max,
             )?;
             let stop = stop_serving.clone().cancelled_owned();
-            servers.spawn(meetnet_flight::serve(
-                listener,
-                query.clone(),
-                options,
-                stop,
-            ));
+            let serve = meetnet_flight::serve(listener, query.clone(), options, stop);
+            servers.spawn_on(serve, &answers);
         }
         let mut figures = FiguresCache::default();
         if let (Some(http), Some(listener), Some(query)) =
@@ -276,7 +280,8 @@ impl Daemon {
                 ..http.limits
             };
             let proxies = http.settings.clients.proxies.clone();
-            servers.spawn(serve_behind(listener, router, limits, proxies, stop));
+            let serve = serve_behind(listener, router, limits, proxies, stop);
+            servers.spawn_on(serve, &answers);
         }
         if let (Some(admin), Some(listener)) = (&config.admin, listeners.admin.take()) {
             let state = AdminState {
@@ -304,6 +309,7 @@ impl Daemon {
             rates,
         );
         let mut runtimes = vec![Handle::current()];
+        runtimes.extend(answering.own_handle());
         runtimes.extend(query.as_ref().map(QueryService::runtime_handle));
         let mut opening = None;
         if let Some(found) = found {
@@ -341,6 +347,7 @@ impl Daemon {
             writing: None,
             follower,
             servers,
+            _answering: answering,
             watchers: vec![monitor, give_back_at_rest(runtimes)],
             stop_intake,
             stop_serving,
@@ -495,6 +502,7 @@ fn stopped_by_itself() -> Failure {
 }
 
 fn query_service(
+    role: Role,
     config: &Config,
     snapshot: &SharedSnapshot,
     declarations: &SharedDeclarations,
@@ -506,6 +514,8 @@ fn query_service(
     let options = QueryOptions {
         audit: audit.map(|log| Arc::new(log) as Arc<dyn Audit>),
         declarations: Some(Arc::clone(declarations)),
+        // Beside a write side, what is asked waits for what arrives.
+        on_thread_start: role.writes().then_some(priority::lower as fn()),
         ..config.query.clone()
     };
     QueryService::new(options, Arc::clone(snapshot))

@@ -19,6 +19,7 @@ mod gathered;
 mod imports;
 mod operations;
 mod postgres;
+mod priority;
 mod privacy;
 mod quality;
 mod readers;

@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
         open: &OpenSegment,
         void_after: Sequence,
     ) -> Result<bool, JournalError> {
-        let mut scanner = open.scanner(self.identity.key());
+        let mut scanner = open.scanner(self.identity.key(), void_after);
         let mut expected = segment.first;
         let mut has_head = false;
         let mut disordered = 0_u64;

@@ -87,3 +87,25 @@ fn nothing_is_written_after_a_sync_that_failed() {
     assert_eq!(file.noted().bytes, 4 * MIB as u64);
     assert!(file.noted().synced_at.is_empty());
 }
+
+#[test]
+fn a_file_is_written_over_from_its_start_and_goes_on_where_it_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let files = DiskFiles::PRIVATE;
+    files.create(&path).unwrap().append(&[b'.'; 10]).unwrap();
+    let over = files.open_to_overwrite(&path).unwrap();
+    let check = |expect: &str| {
+        let content = read_all(&files, &path).unwrap();
+        assert_eq!(String::from_utf8_lossy(&content), expect);
+        assert_eq!(over.bytes().unwrap(), expect.len() as u64);
+    };
+    over.append(b"one").unwrap();
+    over.append(b"two").unwrap();
+    check("onetwo....");
+    over.append(b"three").unwrap();
+    check("onetwothree");
+    over.truncate(3).unwrap();
+    over.append(b"four").unwrap();
+    check("onefour");
+}

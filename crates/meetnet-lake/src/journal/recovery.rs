@@ -12,7 +12,7 @@ use super::aside;
 use super::checkpoint::{CHECKPOINT, Checkpoint, UNFINISHED};
 use super::error::{IoContext, JournalError};
 use super::frame::{FrameKind, FrameRef};
-use super::scan::{Scanned, Scanner};
+use super::scan::{Scanned, Scanner, written_end};
 use super::segment::{HEADER_BYTES, Header, Identity, InForce, ReadHeader, Segment, SegmentName};
 use crate::files::{FileHandle, Files};
 
@@ -30,7 +30,8 @@ pub struct Recovery {
     pub last_recorded_at: i64,
     /// Damage with valid frames behind it; see [`SkippedRegion::last_group`] for which of it is an alarm.
     pub skipped: Vec<SkippedRegion>,
-    /// Bytes cut from the end: groups that were being written when the process ended, never acknowledged.
+    /// Bytes cut from the end: groups that were being written when the process ended, never acknowledged. Zeros behind
+    /// them do not count: they may be what a group was to be written over.
     pub cut_bytes: u64,
     /// Messages after T journalled under older decoders: they are decoded by this version's.
     pub older_decoder_tail: Option<OlderDecoderTail>,
@@ -205,7 +206,8 @@ pub(crate) fn scan(
             identity.key(),
             HEADER_BYTES as u64,
             last.bytes,
-        );
+        )
+        .over_zeros();
         let holds_frames = match scanner.next().context("read", &last.path)? {
             Scanned::Frame { .. } | Scanned::Newer(_) => true,
             Scanned::Damage { followed, .. } => followed,
@@ -214,7 +216,8 @@ pub(crate) fn scan(
         if holds_frames {
             break;
         }
-        cut_bytes += last.bytes;
+        let written = written_end(last.handle.as_ref(), 0, last.bytes);
+        cut_bytes += written.context("read", &last.path)?;
         files
             .remove(&last.path)
             .context("remove torn", &last.path)?;
@@ -248,7 +251,7 @@ pub(crate) fn scan(
         if is_last {
             tail = segment_tail;
             // What is left pending has no valid frame behind it.
-            cut_bytes += segment.bytes - scanned.valid_end;
+            cut_bytes += scanned.written_end - scanned.valid_end;
         }
         segments.push(ScannedSegment {
             segment: scanned.segment,
@@ -326,6 +329,8 @@ struct WalkedSegment {
     removable: bool,
     /// Where the last valid frame in force ends.
     valid_end: u64,
+    /// Where the last byte ends that was written.
+    written_end: u64,
 }
 
 impl Walk<'_> {
@@ -353,8 +358,12 @@ impl Walk<'_> {
         let mut removable = found.header.is_some();
         let mut tail: Option<Tail> = None;
         let mut valid_end = (HEADER_BYTES as u64).min(found.bytes);
+        let mut written_end = valid_end;
         let handle = Arc::clone(&found.handle);
         let mut scanner = Scanner::new(handle, identity.key(), HEADER_BYTES as u64, found.bytes);
+        if is_last {
+            scanner = scanner.over_zeros();
+        }
         loop {
             match scanner.next().context("read", &found.path)? {
                 Scanned::End => break,
@@ -367,6 +376,7 @@ impl Walk<'_> {
                 }
                 Scanned::Damage { offset, bytes, .. } => {
                     removable = false;
+                    written_end = offset + bytes;
                     self.damage(&found.path, offset, bytes);
                 }
                 Scanned::Frame { frame, .. } if !frame.head && frame.sequence > void_after => break,
@@ -418,11 +428,16 @@ impl Walk<'_> {
             }
         }
         removable &= segment.is_empty();
+        written_end = written_end.max(valid_end);
+        if let Some(tail) = &mut tail {
+            tail.end = written_end;
+        }
         Ok((
             WalkedSegment {
                 segment,
                 removable,
                 valid_end,
+                written_end,
             },
             tail,
         ))

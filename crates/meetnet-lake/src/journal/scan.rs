@@ -42,6 +42,10 @@ pub(crate) struct Scanner {
     handle: Arc<dyn FileHandle>,
     key: FrameKey,
     end: u64,
+    /// Zeros up to the end are what nothing has been written over.
+    over_zeros: bool,
+    /// Up to here, at least, something had been written when it was looked for last.
+    written: u64,
     /// File offset of `buffer[0]`.
     base: u64,
     /// What has been given out of `buffer`.
@@ -62,9 +66,19 @@ impl Scanner {
             handle,
             key,
             end,
+            over_zeros: false,
+            written: 0,
             base: offset,
             taken: 0,
             buffer: Vec::new(),
+        }
+    }
+
+    /// Takes zeros up to the end for the rest of a spare: that segment was written last, and its end is nowhere else.
+    pub(crate) fn over_zeros(self) -> Self {
+        Self {
+            over_zeros: true,
+            ..self
         }
     }
 
@@ -85,7 +99,23 @@ impl Scanner {
 
     /// Returns the next frame or damaged region and moves behind it.
     pub(crate) fn next(&mut self) -> io::Result<Scanned<'_>> {
-        match self.look()? {
+        let mut found = self.look()?;
+        let mut until = self.end;
+        if self.over_zeros && matches!(found, Next::Damage) {
+            let offset = self.offset();
+            if self.written <= offset {
+                self.written = written_end(self.handle.as_ref(), offset, self.end)?;
+            }
+            if self.written <= offset {
+                return Ok(Scanned::End);
+            }
+            until = self.written;
+            // Its writer may be at work and have come on since the buffer was read: what begins before `until` is
+            // whole now, unless it is the last group.
+            self.go_to(offset);
+            found = self.look()?;
+        }
+        match found {
             Next::End => Ok(Scanned::End),
             Next::Newer(version) => Ok(Scanned::Newer(version)),
             Next::Frame(bytes) => {
@@ -102,18 +132,22 @@ impl Scanner {
             }
             Next::Damage => {
                 let offset = self.offset();
-                let found = self.find_frame(offset + 1)?;
-                let next = found.unwrap_or(self.end);
-                self.base = next;
-                self.taken = 0;
-                self.buffer.clear();
+                let found = self.find_frame(offset + 1, until)?;
+                self.go_to(found.unwrap_or(self.end));
                 Ok(Scanned::Damage {
                     offset,
-                    bytes: next - offset,
+                    bytes: found.unwrap_or(until) - offset,
                     followed: found.is_some(),
                 })
             }
         }
+    }
+
+    /// Goes on from an offset with what is in the file now.
+    fn go_to(&mut self, offset: u64) {
+        self.base = offset;
+        self.taken = 0;
+        self.buffer.clear();
     }
 
     fn look(&mut self) -> io::Result<Next> {
@@ -164,13 +198,13 @@ impl Scanner {
         read.map(|_| ())
     }
 
-    /// Returns the offset of the first valid frame at or after `from`.
-    fn find_frame(&self, from: u64) -> io::Result<Option<u64>> {
+    /// Returns the offset of the first valid frame that begins at or after `from` and before `until`.
+    fn find_frame(&self, from: u64, until: u64) -> io::Result<Option<u64>> {
         let mut chunk = Vec::new();
         let mut candidate = Vec::new();
         let mut start = from;
-        while start < self.end {
-            let left = usize::try_from(self.end - start).unwrap_or(usize::MAX);
+        while start < until {
+            let left = usize::try_from(until - start).unwrap_or(usize::MAX);
             chunk.resize(left.min(CHUNK_BYTES), 0);
             let read = self.handle.read_at(start, &mut chunk)?;
             if read < MAGIC.len() {
@@ -204,6 +238,26 @@ impl Scanner {
             }
         }
     }
+}
+
+/// Returns where the last byte before `end` ends that is no zero; `from` where there is none from there on.
+pub(crate) fn written_end(handle: &dyn FileHandle, from: u64, end: u64) -> io::Result<u64> {
+    let mut chunk = Vec::new();
+    let (mut start, mut written) = (from, from);
+    while start < end {
+        let left = usize::try_from(end - start).unwrap_or(usize::MAX);
+        chunk.resize(left.min(CHUNK_BYTES), 0);
+        let read = handle.read_at(start, &mut chunk)?;
+        if read == 0 {
+            // The file is shorter than it is said to be: that is damage, not a rest.
+            return Ok(end);
+        }
+        if let Some(at) = chunk[..read].iter().rposition(|&byte| byte != 0) {
+            written = start + at as u64 + 1;
+        }
+        start += read as u64;
+    }
+    Ok(written)
 }
 
 #[cfg(test)]

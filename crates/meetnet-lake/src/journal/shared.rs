@@ -13,6 +13,7 @@ use super::JournalOptions;
 use super::error::JournalError;
 use super::frame::FrameKey;
 use super::segment::{Identity, Segment};
+use super::spare::Spare;
 use super::writer::Pending;
 
 /// Called by the writer after each sync with the durable position: sequence and `recorded_at`.
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     callbacks: Mutex<Callbacks>,
     pub(crate) stored_bytes: AtomicU64,
     stopped: AtomicBool,
+    pub(crate) spare: Spare,
     /// See `space`.
     pub(super) disk_full: AtomicBool,
     /// The reserve file is to be filled again.
@@ -128,6 +130,7 @@ impl Shared {
             callbacks: Mutex::new(Arc::new([])),
             stored_bytes: AtomicU64::new(stored),
             stopped: AtomicBool::new(false),
+            spare: Spare::default(),
             disk_full: AtomicBool::new(false),
             reserve_missing: AtomicBool::new(false),
             reserve_due_at: AtomicI64::new(i64::MIN),

@@ -224,14 +224,16 @@ impl OpenSegment {
         Ok(Header::decode(&bytes[..read]))
     }
 
-    /// Returns a scanner of its frames.
-    pub(crate) fn scanner(&self, key: FrameKey) -> Scanner {
-        Scanner::new(
-            Arc::clone(&self.handle),
-            key,
-            HEADER_BYTES as u64,
-            self.bytes,
-        )
+    /// Returns a scanner of its frames, of which those after `void_after` do not count.
+    pub(crate) fn scanner(&self, key: FrameKey, void_after: Sequence) -> Scanner {
+        let handle = Arc::clone(&self.handle);
+        let scanner = Scanner::new(handle, key, HEADER_BYTES as u64, self.bytes);
+        // Nothing makes its frames void: it is the last one, which a daemon may be writing.
+        if void_after == Sequence(u64::MAX) {
+            scanner.over_zeros()
+        } else {
+            scanner
+        }
     }
 
     /// Gives `visit` the messages in it, envelopes and replays, that count: none after `void_after`. Damaged parts are
@@ -246,7 +248,7 @@ impl OpenSegment {
         void_after: Sequence,
         mut visit: impl FnMut(&FrameRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut scanner = self.scanner(key);
+        let mut scanner = self.scanner(key, void_after);
         loop {
             match scanner.next().context("read", &place.dir)? {
                 Scanned::End | Scanned::Newer(_) => return Ok(()),

@@ -392,6 +392,40 @@ fn at_its_limits_the_journal_takes_nothing_more_until_there_is_room() {
 }
 
 #[test]
+fn a_thread_makes_the_spare_of_a_segment_that_fills() {
+    const SEGMENT_BYTES: u64 = 2 << 20;
+    let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
+    let options = JournalOptions {
+        segment_bytes_max: SEGMENT_BYTES,
+        ..options(&folder, &clock)
+    };
+    let (journal, _) = Journal::open(options.clone(), b"d").expect("opens");
+    let is_over_spare = || {
+        let listed = DiskFiles::PRIVATE.list(&options.dir).expect("a folder");
+        let mut segments = listed
+            .iter()
+            .filter(|file| file.name.ends_with(segment::EXTENSION));
+        segments.any(|file| file.bytes == SEGMENT_BYTES)
+    };
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let mut frames = 1;
+    while !is_over_spare() {
+        assert!(std::time::Instant::now() < deadline, "{frames} frames");
+        let taken = journal.append(&envelope("t", &[7; 60_000]));
+        let sequence = taken.expect("taken").sequence;
+        journal.wait_durable(sequence).expect("durable");
+        frames += 1;
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(read_all(&mut journal.reader(Sequence::ZERO)).len(), frames);
+    journal.shutdown().expect("all written");
+    assert!(!is_over_spare(), "cut at the end");
+    let (journal, recovery) = Journal::open(options.clone(), b"d").expect("opens");
+    assert_eq!((recovery.cut_bytes, recovery.skipped.len()), (0, 0));
+    assert_eq!(read_all(&mut journal.reader(Sequence::ZERO)).len(), frames);
+}
+
+#[test]
 fn threads_append_and_a_reader_sees_only_what_is_durable() {
     const THREADS: u64 = 2;
     const EACH: u64 = 3000;

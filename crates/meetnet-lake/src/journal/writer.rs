@@ -19,6 +19,7 @@ use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stam
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
 use super::space::is_no_space;
+use super::spare;
 use crate::files::FileHandle;
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
@@ -282,6 +283,19 @@ struct Active {
     handle: Arc<dyn FileHandle>,
     bytes: u64,
     holds_frames: bool,
+    /// It is written over a spare, of which something may be left behind its end.
+    is_over_spare: bool,
+    /// The spare for the next one has been asked for.
+    has_asked: bool,
+}
+
+impl Active {
+    /// Cuts off what is left of the spare. What of it stays or comes back is passed over (`scan`), or judged void.
+    fn cut_rest(&self) {
+        if self.is_over_spare {
+            let _ = self.handle.truncate(self.bytes);
+        }
+    }
 }
 
 impl Writer {
@@ -290,6 +304,8 @@ impl Writer {
             handle: Arc::clone(&newest.handle),
             bytes: newest.stored_bytes,
             holds_frames: !newest.is_empty(),
+            is_over_spare: false,
+            has_asked: false,
         };
         let number = newest.name.number + 1;
         Self {
@@ -335,6 +351,9 @@ impl Writer {
                     }
                 }
             }
+        }
+        if let Some(active) = &self.active {
+            active.cut_rest();
         }
     }
 
@@ -388,6 +407,9 @@ impl Writer {
             fits || !active.holds_frames
         });
         let Some(mut active) = active else {
+            if let Some(sealed) = &self.active {
+                sealed.cut_rest();
+            }
             self.active = Some(self.start_segment(group)?);
             return Ok(());
         };
@@ -402,6 +424,10 @@ impl Writer {
         }
         active.bytes += bytes;
         active.holds_frames = true;
+        if !active.has_asked && active.bytes >= spare::asked_at(bytes_max) {
+            active.has_asked = true;
+            self.shared.spare.ask();
+        }
         self.shared
             .update_newest(|newest| extend(newest, group, active.bytes));
         self.active = Some(active);
@@ -428,8 +454,12 @@ impl Writer {
         segment::encode_start(&mut start, &header, &self.in_force);
         let files = &shared.options.files;
         let path = shared.options.dir.join(name.to_string());
+        let is_over_spare = shared.spare.is_ready();
         let write = || {
-            let handle = files.create(&path)?;
+            let handle = match is_over_spare {
+                true => shared.begin_over_spare(&path)?,
+                false => files.create(&path)?,
+            };
             handle.append(&start)?;
             handle.append(&group.bytes)?;
             handle.sync_data()?;
@@ -458,6 +488,8 @@ impl Writer {
             handle,
             bytes,
             holds_frames: true,
+            is_over_spare,
+            has_asked: false,
         })
     }
 }

@@ -334,6 +334,10 @@ impl Files for OtherDisk {
         self.0.open(path)
     }
 
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        self.0.open_to_overwrite(path)
+    }
+
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
         self.0.open_to_read(path)
     }

@@ -37,9 +37,13 @@ fn cut_at_every_byte_the_whole_frames_before_it_stay() {
             .collect();
         assert_eq!(read(&journal, 0), envelopes(&whole), "cut to {length}");
         let end = whole.last().map_or(bounds[0].0, |&number| bounds[number].1);
+        // Zeros at its end might have been there before it was written.
+        let torn = content[end..length].iter().rposition(|&byte| byte != 0);
+        let torn = torn.map_or(0, |last| last + 1);
         assert_eq!(
             (recovery.cut_bytes, recovery.skipped.len()),
-            ((length - end) as u64, 0)
+            (torn as u64, 0),
+            "cut to {length}"
         );
         assert_eq!(append(&journal, &[b"next"]), [whole.len() as u64 + 2]);
         journal.shutdown().expect("all written");

@@ -9,7 +9,7 @@ use meetnet_lake::journal::{
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 
-use super::journal_scene::{DIR, append, envelopes, open, options, read};
+use super::journal_scene::{DIR, append, envelopes, open, options, read, segments};
 
 #[test]
 fn after_a_failed_write_the_group_goes_to_a_fresh_segment_in_order() {
@@ -256,4 +256,120 @@ fn a_journal_that_stops_on_a_failing_disk_says_what_was_not_written() {
         handle.checkpoint_and_trim(&Checkpoint::default()),
         Err(JournalError::Stopped)
     ));
+}
+
+/// Bytes of a spare.
+const SPARE_BYTES: usize = 4000;
+
+/// A journal of three messages, the last two of them in a segment over a spare.
+fn over_a_spare() -> (FaultyFiles, Journal) {
+    let files = FaultyFiles::new();
+    let small = JournalOptions {
+        segment_bytes_max: SPARE_BYTES as u64,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(small, b"declared").expect("opens");
+    append(&journal, &[b"first"]);
+    journal.write_group().expect("written");
+    assert!(journal.prepare_segment().expect("made"));
+    assert!(!journal.prepare_segment().expect("there is one"));
+    for payload in [b"second".as_slice(), b"third"] {
+        append(&journal, &[payload]);
+        journal.write_group().expect("written");
+    }
+    let newest = segments(&files).pop().expect("a segment");
+    let content = files.content(&newest).expect("a file");
+    assert_eq!(content.len(), SPARE_BYTES, "its length does not change");
+    (files, journal)
+}
+
+#[test]
+fn zeros_behind_the_last_frame_are_no_damage_and_go_at_the_next_start() {
+    let losses = (0..20).map(|seed| Crash::PowerLoss { seed });
+    for crash in losses.chain([Crash::Kill]) {
+        let (files, journal) = over_a_spare();
+        assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]));
+        // One that is not used.
+        assert!(journal.prepare_segment().expect("made"));
+        let files = files.restart(crash);
+        let (journal, recovery) = open(&files);
+        assert_eq!(
+            (recovery.cut_bytes, recovery.skipped.len()),
+            (0, 0),
+            "{crash:?}"
+        );
+        assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]), "{crash:?}");
+        for path in files.paths() {
+            let bytes = files.content(&path).map_or(0, |content| content.len());
+            assert!(bytes < SPARE_BYTES, "{} after {crash:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn of_a_group_torn_over_a_spare_what_was_written_is_cut() {
+    let (files, journal) = over_a_spare();
+    append(&journal, &[&[7; 300]]);
+    files.fail_next(Fault::ShortWrite { bytes: 200 });
+    // The process dies before it can do anything about it.
+    files.fail_at(files.operations() + 1, Fault::PowerLoss);
+    journal.write_group().expect_err("torn");
+    let (journal, recovery) = open(&files.restart(Crash::Kill));
+    assert_eq!((recovery.cut_bytes, recovery.skipped.len()), (200, 0));
+    assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]));
+}
+
+#[test]
+fn a_power_loss_amid_a_group_over_a_spare_costs_nothing_that_was_acknowledged() {
+    let (files, journal) = over_a_spare();
+    append(&journal, &[[7; 600].as_slice(), &[8; 600], &[9; 600]]);
+    files.fail_at(files.operations() + 1, Fault::PowerLoss);
+    journal.write_group().expect_err("not synced");
+    let mut holes = 0;
+    for seed in 0..200 {
+        let (journal, recovery) = open(&files.restart(Crash::PowerLoss { seed }));
+        assert_eq!(read(&journal, 0)[..3], envelopes(&[0, 1, 2]), "seed {seed}");
+        holes += recovery.skipped.len();
+        assert!(
+            recovery.skipped.iter().all(|region| region.last_group),
+            "seed {seed}: {:?}",
+            recovery.skipped
+        );
+    }
+    assert!(holes > 0, "no frame survived behind a lost sector");
+}
+
+#[test]
+fn a_segment_over_a_spare_is_cut_when_it_is_sealed_and_when_the_journal_ends() {
+    let (files, journal) = over_a_spare();
+    let over = segments(&files).pop().expect("a segment");
+    let bytes = |path: &Path| files.content(path).map_or(0, |content| content.len());
+    while segments(&files).pop().as_ref() == Some(&over) {
+        append(&journal, &[&[7; 500]]);
+        journal.write_group().expect("written");
+    }
+    assert!(bytes(&over) < SPARE_BYTES);
+    assert!(journal.prepare_segment().expect("made"));
+    append(&journal, &[b"begins another"]);
+    journal.write_group().expect("written");
+    let newest = segments(&files).pop().expect("a segment");
+    assert_eq!(bytes(&newest), SPARE_BYTES);
+    let stored: usize = segments(&files).iter().map(|path| bytes(path)).sum();
+    assert!(journal.bytes() < stored as u64, "zeros are no messages");
+    journal.shutdown().expect("all written");
+    assert!(bytes(&newest) < SPARE_BYTES);
+}
+
+#[test]
+fn where_there_is_no_room_for_a_spare_segments_grow_as_before() {
+    let files = FaultyFiles::new();
+    let (journal, _) = open(&files);
+    files.set_bytes_max(Some(files.bytes_used() + 1000));
+    let used = files.bytes_used();
+    journal.prepare_segment().expect_err("64 MiB");
+    assert_eq!(files.bytes_used(), used, "half of one is removed");
+    append(&journal, &[b"first"]);
+    assert!(journal.write_group().expect("written"));
+    assert!(!journal.is_disk_full());
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
 }

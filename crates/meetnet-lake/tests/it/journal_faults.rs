@@ -140,7 +140,7 @@ impl Schedule {
         let mut reader = self.check_recovered(&journal, &recovery);
         let mut position = reader.position().0;
         for _ in 0..self.rng.random_range(0..40) {
-            match self.rng.random_range(0..10) {
+            match self.rng.random_range(0..11) {
                 0..=3 => self.append(&journal),
                 4..=6 => {
                     if journal.write_group().is_err() {
@@ -150,6 +150,11 @@ impl Schedule {
                 }
                 7 => position = self.check_live(&mut reader, position),
                 8 => self.trim(&journal, position),
+                9 => {
+                    if journal.prepare_segment().is_err() {
+                        self.failures += 1;
+                    }
+                }
                 _ => {
                     if journal.tend_archive().is_err() {
                         self.failures += 1;

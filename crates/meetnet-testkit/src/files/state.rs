@@ -207,7 +207,7 @@ fn is_rooted(dir: &Path, dirs: &BTreeSet<PathBuf>) -> bool {
 
 /// Chooses what of a file is on the disk after a power loss.
 fn surviving(node: &Node, rng: &mut StdRng) -> Vec<u8> {
-    if !node.content.starts_with(&node.durable) {
+    if node.content.len() < node.durable.len() {
         // Cut and not synced: the cut may or may not have reached the disk.
         return if rng.random_bool(0.5) {
             node.durable.clone()
@@ -215,14 +215,23 @@ fn surviving(node: &Node, rng: &mut StdRng) -> Vec<u8> {
             node.content.clone()
         };
     }
-    let unsynced = node.content.len() - node.durable.len();
-    let kept = node.durable.len() + rng.random_range(0..=unsynced);
+    let pairs = node.content.iter().zip(&node.durable);
+    // Here begins what was written over, or else added, since the last sync.
+    let synced = pairs.take_while(|(now, then)| now == then).count();
+    let kept = synced + rng.random_range(0..=node.content.len() - synced);
     let mut content = node.content[..kept].to_vec();
-    // A sector that was never written reads as zeros, though later ones may be there.
-    if kept > node.durable.len() && rng.random_bool(0.3) {
-        let start = rng.random_range(node.durable.len()..kept);
-        let end = (start / SECTOR_BYTES + 1) * SECTOR_BYTES;
-        content[start..end.min(kept)].fill(0);
+    // Sectors that were never written read as before, or as zeros, though later ones may be there.
+    if kept > synced && rng.random_bool(0.3) {
+        for _ in 0..rng.random_range(1..4) {
+            let start = rng.random_range(synced..kept);
+            let end = ((start / SECTOR_BYTES + 1) * SECTOR_BYTES).min(kept);
+            for (at, byte) in content[start..end].iter_mut().enumerate() {
+                *byte = node.durable.get(start + at).copied().unwrap_or(0);
+            }
+        }
+    }
+    if kept < node.durable.len() {
+        content.extend_from_slice(&node.durable[kept..]);
     }
     content
 }

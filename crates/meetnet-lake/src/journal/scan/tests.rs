@@ -27,8 +27,17 @@ fn frame(sequence: u64, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Scans `content` behind 5 other bytes; returns sequences, and damage as `offset+bytes` with `!` where nothing follows.
+/// Scans `content` behind 5 other bytes: sequences, and damage as `offset+bytes` with `!` where nothing follows.
 fn check(content: &[u8], expect: &str) {
+    assert_eq!(scanned(content, |scanner| scanner), expect);
+}
+
+/// The same of a segment that was written over a spare.
+fn check_over_zeros(content: &[u8], expect: &str) {
+    assert_eq!(scanned(content, Scanner::over_zeros), expect);
+}
+
+fn scanned(content: &[u8], prepare: impl FnOnce(Scanner) -> Scanner) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let handle = DiskFiles::PRIVATE
         .create(&folder.path().join("segment"))
@@ -36,7 +45,7 @@ fn check(content: &[u8], expect: &str) {
     handle.append(b"other").expect("written");
     handle.append(content).expect("written");
     let end = 5 + content.len() as u64;
-    let mut scanner = Scanner::new(handle, FrameKey::new(&SALT), 5, end);
+    let mut scanner = prepare(Scanner::new(handle, FrameKey::new(&SALT), 5, end));
     let mut found = Vec::new();
     loop {
         found.push(match scanner.next().expect("readable") {
@@ -52,7 +61,7 @@ fn check(content: &[u8], expect: &str) {
             }
         });
     }
-    assert_eq!(found.join(" "), expect);
+    found.join(" ")
 }
 
 #[test]
@@ -71,6 +80,63 @@ fn frames_and_damage_are_walked_in_order() {
         &format!("1 {size}+1000!"),
     );
     check(&[&b"mnjfmnjfmnjf"[..], &b].concat(), "0+12 2");
+}
+
+#[test]
+fn zeros_behind_the_last_frame_are_what_is_left_of_a_spare() {
+    let (a, b, zeros) = (frame(1, &[0; 40]), frame(2, b"two"), [0; 1000]);
+    let size = a.len();
+    check_over_zeros(&zeros, "");
+    check_over_zeros(&[a.as_slice(), &zeros].concat(), "1");
+    check_over_zeros(&[a.as_slice(), &b, &[0]].concat(), "1 2");
+    check_over_zeros(&[a.as_slice(), &vec![0; 3 * CHUNK_BYTES]].concat(), "1");
+    // A hole has a frame behind it.
+    check_over_zeros(
+        &[a.as_slice(), &zeros, &b, &zeros].concat(),
+        &format!("1 {size}+1000 2"),
+    );
+    // A torn group does not count what it did not write.
+    let torn = b.len() - 1;
+    assert_ne!(b[torn - 1], 0);
+    check_over_zeros(
+        &[a.as_slice(), &b[..torn], &zeros].concat(),
+        &format!("1 {size}+{torn}!"),
+    );
+    check_over_zeros(
+        &[a.as_slice(), &zeros, b"x", &zeros].concat(),
+        &format!("1 {size}+1001!"),
+    );
+}
+
+#[test]
+fn a_group_written_over_the_zeros_while_they_are_read_is_no_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("segment");
+    let files = DiskFiles::PRIVATE;
+    let group = |from: u64| [frame(from, b"x"), frame(from + 1, b"y")].concat();
+    let content = [group(1), vec![0; 4000]].concat();
+    let end = content.len() as u64;
+    files
+        .create(&path)
+        .and_then(|handle| handle.append(&content))
+        .expect("written");
+    let handle = files.open_to_read(&path).expect("opened");
+    let mut scanner = Scanner::new(handle, FrameKey::new(&SALT), 0, end).over_zeros();
+    let mut sequences = Vec::new();
+    let writer = files.open_to_overwrite(&path).expect("opened");
+    writer.append(&group(1)).expect("written");
+    loop {
+        match scanner.next().expect("readable") {
+            Scanned::Frame { frame, .. } => sequences.push(frame.sequence.0),
+            Scanned::End => break,
+            other => panic!("{other:?} after {sequences:?}"),
+        }
+        // The zeros behind them are in the scanner's buffer.
+        if sequences.len() == 2 {
+            writer.append(&group(3)).expect("written");
+        }
+    }
+    assert_eq!(sequences, [1, 2, 3, 4]);
 }
 
 #[test]
