@@ -1,6 +1,5 @@
 use std::time::{Duration, Instant};
 
-use meetnet_lake::snapshot::HotBatch;
 use meetnet_model::dataset::DatasetKind;
 
 use super::*;
@@ -8,14 +7,18 @@ use crate::client::{Client, Protocol};
 use crate::fixture::{self, Database, HOUR, Row, START, Version, batch, hot, shown};
 use crate::options::QueryOptions;
 
-/// Segment, hours after the start and cars of each newest row.
+/// Segment, time and cars of each newest row.
 async fn latest(database: &Database, dataset: &str) -> Vec<String> {
+    let rows = latest_of(&database.service, dataset).await;
+    rows.expect("a page")
+}
+
+/// The same, as a service answers it.
+async fn latest_of(service: &QueryService, dataset: &str) -> Result<Vec<String>, QueryError> {
     let columns = ["segment_id", "time", "car"].map(str::to_owned);
-    let page = database
-        .service
+    let page = service
         .latest(&DatasetId::new(dataset), &columns, &[])
-        .await
-        .expect("a page");
+        .await?;
     let mut rows = Vec::new();
     for batch in &page.batches {
         for cells in shown(batch).expect("cells") {
@@ -23,7 +26,7 @@ async fn latest(database: &Database, dataset: &str) -> Vec<String> {
             rows.push(cells.collect::<Vec<_>>().join(" "));
         }
     }
-    rows
+    Ok(rows)
 }
 
 #[tokio::test]
@@ -222,6 +225,134 @@ async fn the_rows_are_read_at_the_place_of_who_asks() {
     let page = greedy.latest(&dataset, &[], &[]).await;
     assert_eq!(page.expect("a page").batches[0].num_rows(), 5);
     running.abort();
+}
+
+/// What is known needs no query where it becomes files; what is only there does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_rows_that_are_known_takes_no_place() {
+    let database = Database::new();
+    let counts = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()].declaration);
+    let options = QueryOptions {
+        running_max: 4,
+        client_running_max: 1,
+        client_queued_max: 0,
+        ..QueryOptions::default()
+    };
+    let service = service_at(&database, options, "192.0.2.1");
+    let change = |change: &dyn Fn(&mut TableSnapshot)| {
+        let mut table =
+            TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+        table.stable_time += 200 * HOUR;
+        change(&mut table);
+        database.lake.publish(table);
+    };
+    let coming = |row: Row| hot(batch(&counts, "CC0-1.0", &[row]), None);
+    latest_of(&service, "counts").await.expect("rows");
+    // Received at half the hour.
+    change(&|table| {
+        let known = table.hot.iter().cloned();
+        table.hot = Arc::new(known.chain([coming((1, 2100, Some(1.0)))]).collect());
+    });
+    let (first, three) = ("1 2026-03-29T12:00:00Z 1.0", "3 2026-02-05T03:00:00Z 30.0");
+    let (four, nine) = ("4 2026-03-01T14:00:00Z 40.0", "9 2026-03-01T09:00:00Z ");
+    let found = latest_of(&service, "counts").await.expect("rows");
+    let second = "2 2026-02-05T03:00:00Z 20.0";
+    assert_eq!(found, [first, second, three, four, nine]);
+
+    let endless = QueryRequest::public("SELECT count(*) FROM generate_series(1, 1000000000000)");
+    let asking = service.clone();
+    let running = tokio::spawn(async move { asking.query(endless).await.map(|_| ()) });
+    while service.places().left > 0 {
+        tokio::task::yield_now().await;
+    }
+    let lake = &database.lake;
+    let live = [
+        (1, 5, Some(500.0)),
+        (4, 1430, Some(40.0)),
+        (1, 2100, Some(1.0)),
+    ];
+    let replaced = Version {
+        segment: 1,
+        hour: 5,
+        car: Some(400.0),
+        received_at: START + 5 * HOUR / 2 + 1_000_000,
+        recorded_at: None,
+        superseded_at: Some(START + 5 * HOUR),
+        revision: 0,
+    };
+    let committed = [
+        lake.file(&counts, ("CC0-1.0", false, "2026-03"), &live, 64),
+        lake.versions_file(&counts, ("CC0-1.0", true, "2026-01"), &[replaced], 64),
+    ];
+    change(&|table| {
+        table.version += 1;
+        table.hot = Arc::new(vec![coming((2, 2500, Some(5.0)))]);
+        let files = table.files.iter().chain(&committed).cloned().collect();
+        table.files = Arc::new(files);
+    });
+    let second = "2 2026-04-15T04:00:00Z 5.0";
+    let found = latest_of(&service, "counts").await.expect("rows");
+    assert_eq!(found, [first, second, three, four, nine]);
+
+    // As many rows have gone as have come and been committed since: there are as many as before, and others.
+    let rows: Vec<Row> = (3000..3010).map(|hour| (5, hour, Some(6.0))).collect();
+    let came = lake.file(&counts, ("CC0-1.0", false, "2026-05"), &rows, 64);
+    change(&|table| {
+        table.version += 1;
+        let kept = table
+            .files
+            .iter()
+            .filter(|file| file.licence.as_str() == "CC0-1.0");
+        table.files = Arc::new(kept.chain([&came]).cloned().collect());
+    });
+    let error = latest_of(&service, "counts").await;
+    let error = error.expect_err("it has all places that it may have");
+    assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    let other = service.for_client(at("198.51.100.1"));
+    let found = latest_of(&other, "counts").await.expect("rows");
+    let fifth = "5 2026-05-06T09:00:00Z 6.0";
+    assert_eq!(found, [first, second, three, four, fifth]);
+    running.abort();
+}
+
+/// Rows that came may lie in one batch with those before them, and those may have been replaced since.
+#[tokio::test]
+async fn hot_rows_that_were_joined_are_looked_at_once() {
+    let database = Database::new();
+    let counts = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()].declaration);
+    let known = latest(&database, "counts").await;
+    let publish = |rows: &[Row], replaced: &[usize]| {
+        let mut table =
+            TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+        table.stable_time += 200 * HOUR;
+        let marks = (0..rows.len()).map(|row| {
+            let is_replaced = replaced.contains(&row);
+            if is_replaced {
+                table.stable_time
+            } else {
+                HotBatch::LIVE
+            }
+        });
+        let joined = hot(batch(&counts, "CC0-1.0", rows), Some(marks.collect()));
+        let first = table.hot.iter().take(2).cloned();
+        table.hot = Arc::new(first.chain([joined]).collect());
+        database.lake.publish(table);
+    };
+    let (one, other) = ("1 2026-03-29T12:00:00Z 1.0", "1 2026-03-29T12:00:00Z 7.0");
+    let rows = [
+        (1, 2100, Some(1.0)),
+        (1, 2090, Some(2.0)),
+        (1, 2100, Some(7.0)),
+    ];
+    let mut expect = known;
+    publish(&rows[..1], &[]);
+    expect[0] = one.to_owned();
+    assert_eq!(latest(&database, "counts").await, expect);
+    publish(&rows[..2], &[]);
+    assert_eq!(latest(&database, "counts").await, expect);
+    publish(&rows, &[0]);
+    expect[0] = other.to_owned();
+    assert_eq!(latest(&database, "counts").await, expect);
 }
 
 /// A failure is told to all who ask until it is tried again, and the pause doubles.
