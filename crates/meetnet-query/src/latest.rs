@@ -53,6 +53,9 @@ const ATTEMPTS: usize = 3;
 /// Values that rows are compared with, each with every row: an address has room for twenty thousand, and these rows wait
 /// for no turn.
 const VALUES_MAX: usize = 1_000;
+/// Hot rows that need not be looked at again after a query: it reads as of the stable time, and nothing here says that each of them
+/// was recorded by then. To merge one that is known changes nothing.
+const SEEN_BY_QUERY: usize = 0;
 
 /// The newest row of every series, in the order of their keys.
 #[derive(Debug)]
@@ -62,7 +65,7 @@ struct Kept {
     declaration: Arc<DatasetDeclaration>,
     /// Versions of rows that the table held: of all rows, replaced ones included.
     versions: u64,
-    /// How many of them were hot.
+    /// So many hot rows, the first ones, need not be looked at again.
     hot_rows: usize,
     stable_time: i64,
     rows: RecordBatch,
@@ -142,6 +145,7 @@ impl QueryService {
             .as_ref()
             .filter(|kept| Arc::ptr_eq(&kept.declaration, &table.declaration));
         let schema = public_schema(&table.declaration);
+        let mut hot_seen = hot_rows(table);
         let rows = match known {
             Some(kept) if kept.state.to_string() == state.to_string() => {
                 return Ok(Some(kept.rows.clone()));
@@ -155,6 +159,7 @@ impl QueryService {
                 newest(Some(&kept.rows), &hot, &table.declaration, &schema).map_err(merging)?
             }
             Some(kept) => {
+                hot_seen = SEEN_BY_QUERY;
                 let since = kept.stable_time;
                 let Some(recorded) = self.recorded_since(table, since).await? else {
                     return Ok(None);
@@ -166,17 +171,20 @@ impl QueryService {
                 let known = is_grown.then_some(&kept.rows);
                 newest(known, &read, &table.declaration, &schema).map_err(merging)?
             }
-            None => match self.read(table, &schema, None).await? {
-                Some(read) => newest(None, &read, &table.declaration, &schema).map_err(merging)?,
-                None => return Ok(None),
-            },
+            None => {
+                hot_seen = SEEN_BY_QUERY;
+                let Some(read) = self.read(table, &schema, None).await? else {
+                    return Ok(None);
+                };
+                newest(None, &read, &table.declaration, &schema).map_err(merging)?
+            }
         };
         *kept = Some(Kept {
             state,
             version: table.version,
             declaration: Arc::clone(&table.declaration),
             versions,
-            hot_rows: hot_rows(table),
+            hot_rows: hot_seen,
             stable_time: table.stable_time,
             rows: rows.clone(),
         });
@@ -311,7 +319,8 @@ fn hot_recorded_since(table: &TableSnapshot, since: i64) -> Option<u64> {
 }
 
 /// Returns the hot rows of a table behind the first `known`. Between two versions of it rows only come, each behind those before
-/// it; where they are joined to larger batches, they stay in this order.
+/// it; where they are joined to larger batches, they stay in this order. One of the first may have been replaced since: by one of
+/// the same key behind them, which takes its place.
 fn hot_behind(table: &TableSnapshot, known: usize) -> Vec<HotBatch> {
     // Fewer than are known is another table than was thought.
     let mut left = if known <= hot_rows(table) { known } else { 0 };
