@@ -79,9 +79,22 @@ pub fn flat_line(
     limits: FlatLine,
 ) -> Quality {
     let mut values = newest_first.into_iter();
-    let Some(now) = values.next() else {
-        return Quality::NotEvaluated;
-    };
+    match values.next() {
+        Some(now) => flat_line_behind(now, || values, is_whole, interval_s, limits),
+        None => Quality::NotEvaluated,
+    }
+}
+
+/// [`flat_line`] of a value behind others; `newest_first` makes them, where they are looked at. Made where they are used, they
+/// stay in registers: to hand an iterator of many words over costs as much as the test.
+#[inline]
+pub(crate) fn flat_line_behind<I: Iterator<Item = f64>>(
+    now: f64,
+    newest_first: impl FnOnce() -> I,
+    is_whole: bool,
+    interval_s: u32,
+    limits: FlatLine,
+) -> Quality {
     if !now.is_finite() {
         return Quality::Missing;
     }
@@ -97,7 +110,7 @@ pub fn flat_line(
     // One interval more than lie before the value: where it is longer than a duration, no more of them fit into that. So
     // nothing is divided.
     let mut span_s = interval_s;
-    let seen = values.try_for_each(|value| {
+    let seen = newest_first().try_for_each(|value| {
         let is_failed = span_s > fail_s;
         if is_failed {
             return ControlFlow::Break(false);

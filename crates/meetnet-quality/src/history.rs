@@ -94,6 +94,16 @@ impl QualityHistory {
         rows: &DatasetRows,
         sequence_of: impl Fn(u32) -> Sequence,
     ) -> Vec<SeriesFlags> {
+        self.observe_rows(rules, rows, &sequence_of)
+    }
+
+    /// Compiled once and with this crate, whoever calls it: what a row costs should not depend on that.
+    fn observe_rows(
+        &mut self,
+        rules: &QualityRules,
+        rows: &DatasetRows,
+        sequence_of: &dyn Fn(u32) -> Sequence,
+    ) -> Vec<SeriesFlags> {
         let id = &rows.declaration.id;
         let Some(rules) = rules.with_series_tests(id) else {
             return Vec::new();
@@ -113,6 +123,8 @@ impl QualityHistory {
         let mut tested = Names::default();
         // The sensor of the row before, and its series.
         let mut last: Option<(&str, u32)> = None;
+        // The envelope of the row before, and its sequence.
+        let mut last_envelope: Option<(u32, Sequence)> = None;
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; rows.batch.num_rows()];
         let mut found = [None; STRETCH];
         for (stretch, flags) in flags.chunks_mut(STRETCH).enumerate() {
@@ -140,6 +152,11 @@ impl QualityHistory {
                 last = Some((name, series));
                 *found = Some((tests, series));
             }
+            let DatasetHistory {
+                series: histories,
+                pending,
+                ..
+            } = &mut *history;
             for (row, (flags, found)) in (first..).zip(flags.iter_mut().zip(&found)) {
                 let Some((tests, series)) = *found else {
                     continue;
@@ -149,12 +166,15 @@ impl QualityHistory {
                     time: times.value(row),
                     value: value.unwrap_or(f64::NAN),
                 };
-                let (of_row, change) = history.series[series as usize].observe(tests, observation);
-                *flags = of_row;
-                if let Some(change) = change {
-                    let sequence = sequence_of(rows.envelopes[row]);
-                    history.pending.push(Pending::new(sequence, series, change));
-                }
+                let envelope = rows.envelopes[row];
+                let sequence = match last_envelope {
+                    Some((before, sequence)) if before == envelope => sequence,
+                    _ => sequence_of(envelope),
+                };
+                last_envelope = Some((envelope, sequence));
+                histories[series as usize].observe(tests, observation, flags, |change| {
+                    pending.push(Pending::new(sequence, series, change));
+                });
             }
         }
         flags

@@ -20,13 +20,25 @@ impl<T> Default for Names<'_, T> {
 
 impl<'a, T: Copy> Names<'a, T> {
     /// Returns what `look_up` says of a name; it is asked again only where there are more than [`NAMES_MAX`].
+    #[inline]
     pub(crate) fn find(&mut self, name: &'a str, look_up: impl FnOnce(&str) -> T) -> T {
-        let is_name = |(known, _): &(&str, T)| is_same(known, name);
-        let known = if self.found.get(self.next).is_some_and(is_name) {
-            Some(self.next)
-        } else {
-            self.found.iter().position(is_name)
-        };
+        if let Some((known, found)) = self.found.get(self.next)
+            && is_same(known, name)
+        {
+            let found = *found;
+            self.go_behind(self.next);
+            return found;
+        }
+        self.search(name, look_up)
+    }
+
+    /// Finds a name that is not the next one. Out of the way of those that are.
+    #[inline(never)]
+    fn search(&mut self, name: &'a str, look_up: impl FnOnce(&str) -> T) -> T {
+        let known = self
+            .found
+            .iter()
+            .position(|(known, _)| is_same(known, name));
         let Some(at) = known else {
             let found = look_up(name);
             if self.found.len() < NAMES_MAX {
@@ -35,9 +47,14 @@ impl<'a, T: Copy> Names<'a, T> {
             }
             return found;
         };
-        // Not a remainder: the next look-up would wait for the division.
-        self.next = if at + 1 < self.found.len() { at + 1 } else { 0 };
+        self.go_behind(at);
         self.found[at].1
+    }
+
+    /// The next name is the one behind this position. Not a remainder: the next look-up would wait for the division.
+    #[inline]
+    fn go_behind(&mut self, at: usize) {
+        self.next = if at + 1 < self.found.len() { at + 1 } else { 0 };
     }
 }
 

@@ -98,28 +98,59 @@ impl Verdict {
     }
 
     /// Takes into account what the tests that look at other rows say.
+    #[inline]
     fn take_series(&mut self, flags: SeriesFlags) {
-        let flags = [
+        // Without a branch per test: almost every row passes. Each flag that one of them has is a bit.
+        const fn bit(flag: Quality) -> u16 {
+            1 << (flag as u8)
+        }
+        const RAISED: u16 = bit(Quality::Suspect) | bit(Quality::Fail);
+        let codes = bit(flags.rate_of_change)
+            | bit(flags.flat_line)
+            | bit(flags.attenuated_signal)
+            | bit(flags.spike)
+            | bit(flags.neighbour);
+        if codes & RAISED != 0 {
+            self.raise_series(flags);
+        }
+        if codes & bit(Quality::Pass) != 0 {
+            self.pass();
+        }
+    }
+
+    /// Takes those into account that did not pass. That a value is missing was said by a test of its own.
+    #[cold]
+    fn raise_series(&mut self, flags: SeriesFlags) {
+        for (flag, test) in [
             (flags.rate_of_change, QualityTest::RateOfChange),
             (flags.flat_line, QualityTest::FlatLine),
             (flags.attenuated_signal, QualityTest::AttenuatedSignal),
             (flags.spike, QualityTest::Spike),
             (flags.neighbour, QualityTest::Neighbour),
-        ];
-        let is_raised =
-            |(flag, _): &(Quality, QualityTest)| matches!(flag, Quality::Suspect | Quality::Fail);
-        // Without a branch per test: almost every row passes.
-        if flags.iter().fold(false, |any, of| any | is_raised(of)) {
-            // That a value is missing was said by a test of its own.
-            for (flag, test) in flags.into_iter().filter(is_raised) {
+        ] {
+            if matches!(flag, Quality::Suspect | Quality::Fail) {
                 self.raise(flag, test);
             }
         }
-        if flags
-            .iter()
-            .fold(false, |any, of| any | (of.0 == Quality::Pass))
-        {
-            self.pass();
+    }
+
+    /// Takes into account when its row was received. The value of a row whose time had not come then may be right, its time is
+    /// not.
+    #[inline]
+    fn take_receive_time(&mut self, time: i64, received_at: i64) {
+        if time.saturating_sub(received_at) > TIME_AHEAD_MAX_US {
+            self.raise(Quality::Suspect, QualityTest::Time);
+        }
+    }
+
+    /// Takes into account what is known of a row beside its columns, but for when it was received.
+    #[inline]
+    fn take_facts(&mut self, row: usize, facts: RowFacts<'_>) {
+        if let Some(flags) = facts.series.get(row) {
+            self.take_series(*flags);
+        }
+        if facts.clock_steps.get(row) == Some(&true) {
+            self.raise(Quality::Suspect, QualityTest::ClockStep);
         }
     }
 
@@ -230,61 +261,58 @@ impl QualityRules {
         rows: &RecordBatch,
         facts: RowFacts<'_>,
     ) -> (Int8Array, Int64Array) {
+        if declaration.kind == DatasetKind::Long {
+            return self.flag_long(declaration, rows, facts);
+        }
         let mut verdicts = vec![Verdict::UNTESTED; rows.num_rows()];
         match declaration.kind {
-            DatasetKind::Long => self.flag_long(declaration, rows, &mut verdicts),
-            DatasetKind::Wide => self.flag_wide(declaration, rows, &mut verdicts),
+            DatasetKind::Wide => {
+                self.flag_wide(declaration, rows, &mut verdicts);
+                flag_times(declaration, rows, facts, &mut verdicts);
+            }
             DatasetKind::Places => flag_places(declaration, rows, &mut verdicts),
-            DatasetKind::Private => {}
+            DatasetKind::Long | DatasetKind::Private => {}
         }
-        if matches!(declaration.kind, DatasetKind::Long | DatasetKind::Wide) {
-            flag_times(declaration, rows, facts, &mut verdicts);
-        }
-        for (verdict, flags) in verdicts.iter_mut().zip(facts.series) {
-            verdict.take_series(*flags);
-        }
-        for (verdict, _) in verdicts
-            .iter_mut()
-            .zip(facts.clock_steps)
-            .filter(|(_, step)| **step)
-        {
-            verdict.raise(Quality::Suspect, QualityTest::ClockStep);
-        }
-        (
-            Int8Array::from_iter_values(verdicts.iter().map(|verdict| verdict.quality.code())),
-            Int64Array::from_iter_values(verdicts.iter().map(|verdict| i64::from(verdict.tests))),
-        )
+        let verdicts = verdicts.into_iter().enumerate();
+        columns(verdicts.map(|(row, mut verdict)| {
+            verdict.take_facts(row, facts);
+            verdict
+        }))
     }
 
+    /// All tests of a row at once: its flag is nowhere else before it is in the columns.
     fn flag_long(
         &self,
         declaration: &DatasetDeclaration,
         rows: &RecordBatch,
-        verdicts: &mut [Verdict],
-    ) {
-        let Some(values) = column(declaration, rows, "value")
-            .and_then(|array| array.as_primitive_opt::<Float64Type>())
-        else {
-            return;
-        };
-        let Some(properties) =
-            column(declaration, rows, "property").and_then(|array| array.as_string_opt::<i32>())
-        else {
-            return;
-        };
+        facts: RowFacts<'_>,
+    ) -> (Int8Array, Int64Array) {
+        let values = column(declaration, rows, "value")
+            .and_then(|array| array.as_primitive_opt::<Float64Type>());
+        let properties =
+            column(declaration, rows, "property").and_then(|array| array.as_string_opt::<i32>());
+        let measured = values.zip(properties);
         let times = times(declaration, rows);
         let of_dataset = self.properties.get(&declaration.id);
         let mut tested = Names::default();
         let mut months = LastMonth::default();
-        for (row, verdict) in verdicts.iter_mut().enumerate() {
-            let rules = tested.find(properties.value(row), |name| of_dataset?.get(name));
-            if values.is_null(row) {
-                verdict.raise(Quality::Missing, QualityTest::Missing);
-            } else if let Some(rules) = rules {
-                let time = times.map(|times| times[row]);
-                rules.test(values.value(row), time, &mut months, verdict);
+        columns((0..rows.num_rows()).map(|row| {
+            let mut verdict = Verdict::UNTESTED;
+            let time = times.map(|times| times[row]);
+            if let Some((values, properties)) = measured {
+                let rules = tested.find(properties.value(row), |name| of_dataset?.get(name));
+                if values.is_null(row) {
+                    verdict.raise(Quality::Missing, QualityTest::Missing);
+                } else if let Some(rules) = rules {
+                    rules.test(values.value(row), time, &mut months, &mut verdict);
+                }
             }
-        }
+            if let Some((time, received_at)) = time.zip(facts.received_at.get(row)) {
+                verdict.take_receive_time(time, *received_at);
+            }
+            verdict.take_facts(row, facts);
+            verdict
+        }))
     }
 
     fn flag_wide(
@@ -322,7 +350,13 @@ impl QualityRules {
     }
 }
 
-/// A row of a time that had not come when it was received: the value may be right, its time is not.
+/// Returns the columns `quality` and `quality_tests`.
+fn columns(verdicts: impl Iterator<Item = Verdict>) -> (Int8Array, Int64Array) {
+    let flags = verdicts.map(|verdict| (verdict.quality.code(), i64::from(verdict.tests)));
+    let (quality, tests): (Vec<i8>, Vec<i64>) = flags.unzip();
+    (quality.into(), tests.into())
+}
+
 fn flag_times(
     declaration: &DatasetDeclaration,
     rows: &RecordBatch,
@@ -333,9 +367,7 @@ fn flag_times(
         return;
     };
     for ((verdict, time), received_at) in verdicts.iter_mut().zip(times).zip(facts.received_at) {
-        if time.saturating_sub(*received_at) > TIME_AHEAD_MAX_US {
-            verdict.raise(Quality::Suspect, QualityTest::Time);
-        }
+        verdict.take_receive_time(*time, *received_at);
     }
 }
 

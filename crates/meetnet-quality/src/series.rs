@@ -185,45 +185,60 @@ impl PackedEffect {
 impl SeriesHistory {
     /// Tests one observation by those before it, and remembers it. Of two of one time the one pushed later is remembered.
     pub fn push(&mut self, tests: &SeriesTests, now: Observation) -> SeriesFlags {
-        self.observe(tests, now).0
+        let mut flags = SeriesFlags::NOT_EVALUATED;
+        self.observe(tests, now, &mut flags, |_| {});
+        flags
     }
 
-    /// The same; also says what has changed in the history. One that comes again changes nothing.
+    /// The same; sets the flags of the tests that are declared, and says once what has changed in the history. One that comes
+    /// again changes nothing.
+    ///
+    /// Flags and change are written where they stay, instead of being returned: what is written byte by byte and copied by the
+    /// word at once makes the copy wait for as long as the tests take.
+    #[inline]
     pub(crate) fn observe(
         &mut self,
         tests: &SeriesTests,
         now: Observation,
-    ) -> (SeriesFlags, Option<Change>) {
+        flags: &mut SeriesFlags,
+        on_change: impl FnOnce(Change),
+    ) {
         let at = self.place_of(now.time);
         let is_whole = !self.summary.has_forgotten;
-        let newest_first = || {
-            let older = self.observations.range(..at).rev().copied();
-            std::iter::once(now).chain(older)
-        };
-        let before = at.checked_sub(1).map(|before| self.observations[before]);
-        let mut flags = SeriesFlags::NOT_EVALUATED;
         if let Some(limits) = tests.rate_of_change {
+            let before = at.checked_sub(1).map(|before| self.observations[before]);
             flags.rate_of_change = backward::rate_of_change(now, before, is_whole, limits);
         }
+        let older = || self.observations.range(..at).rev().copied();
         if let Some(limits) = tests.flat_line {
-            let values = newest_first().map(|observation| observation.value);
+            let values = || older().map(|observation| observation.value);
             let interval_s = self.summary.interval_s;
-            flags.flat_line = backward::flat_line(values, is_whole, interval_s, limits);
+            flags.flat_line =
+                backward::flat_line_behind(now.value, values, is_whole, interval_s, limits);
         }
         if let Some(limits) = tests.attenuated_signal {
             let is_newest = at == self.observations.len();
             if is_newest && self.varies_enough(now, limits) {
                 flags.attenuated_signal = Quality::Pass;
             } else {
+                let newest_first = std::iter::once(now).chain(older());
                 let (flag, spread) =
-                    backward::attenuated_signal_and_spread(newest_first(), is_whole, limits);
+                    backward::attenuated_signal_and_spread(newest_first, is_whole, limits);
                 flags.attenuated_signal = flag;
                 if is_newest && let Some(spread) = spread {
                     self.spread = spread;
                 }
             }
         }
-        (flags, self.remember(at, now, tests.observations()))
+        let before = self.summary;
+        if let Some((effect, at, lost)) = self.remember(at, now, tests.observations()) {
+            on_change(Change {
+                lost,
+                interval_s: before.interval_s,
+                at: at as u8,
+                effect: PackedEffect::new(effect, before),
+            });
+        }
     }
 
     /// Returns true where what is known already passes a signal that goes on with `now`: it lies in the period, and more values
@@ -280,22 +295,15 @@ impl SeriesHistory {
         }
     }
 
-    /// Puts an observation into its place, the position of the first that is not older; returns what that changed.
+    /// Puts an observation into its place, the position of the first that is not older. Returns what that was, the position that
+    /// the observation has then, and the observation that was there before, where there was one.
+    #[inline(always)]
     fn remember(
         &mut self,
         mut at: usize,
         now: Observation,
         observations_max: usize,
-    ) -> Option<Change> {
-        let before = self.summary;
-        let change = |effect: Effect, at: usize, lost: Observation| {
-            Some(Change {
-                lost,
-                interval_s: before.interval_s,
-                at: at as u8,
-                effect: PackedEffect::new(effect, before),
-            })
-        };
+    ) -> Option<(Effect, usize, Observation)> {
         if let Some(same) = self.observations.get_mut(at)
             && same.time == now.time
         {
@@ -304,25 +312,31 @@ impl SeriesHistory {
                 return None;
             }
             self.spread = Spread::default();
-            return change(Effect::Replaced, at, replaced);
+            return Some((Effect::Replaced, at, replaced));
         }
         let (mut effect, mut lost) = (Effect::Added, now);
         if self.observations.len() >= observations_max {
+            let forgets_first = !self.summary.has_forgotten;
             self.summary.has_forgotten = true;
             if at == 0 {
-                let forgets_first = !before.has_forgotten;
-                return change(Effect::Forgotten, 0, now).filter(|_| forgets_first);
+                return forgets_first.then_some((Effect::Forgotten, 0, now));
+            }
+            at -= 1;
+            if observations_max == 1 && self.observations.len() == 1 {
+                // It takes the place of the only one there is.
+                self.spread = Spread::default();
+                let only = &mut self.observations[0];
+                return Some((Effect::Displaced, at, std::mem::replace(only, now)));
             }
             if let Some(oldest) = self.forget_oldest() {
                 (effect, lost) = (Effect::Displaced, oldest);
             }
-            at -= 1;
         }
         self.insert(at, now);
         if observations_max > 1 {
             self.measure();
         }
-        change(effect, at, lost)
+        Some((effect, at, lost))
     }
 
     fn forget_oldest(&mut self) -> Option<Observation> {

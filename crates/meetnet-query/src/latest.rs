@@ -2,26 +2,28 @@
 //!
 //! ```text
 //! same state of the table   ─▶ as they are
-//! more hot rows             ─▶ merged with the live ones
-//! another version           ─▶ merged with what was recorded since, by a query; all of them where rows have been removed
+//! more hot rows             ─▶ merged with the live ones that came
+//! another version           ─▶ merged with what was recorded since: hot rows, where it is nothing else, or by a query; all of
+//!                              them where rows have been removed
 //! nothing kept              ─▶ all of them, by a query
 //! ```
 //!
 //! What asks does so at the place of the request that it is for, among the queries of its client, but by the limits of the
 //! service: its answer is for all who ask next. `slot.rs` says who waits meanwhile, and what comes after a failure.
 //!
+//! While messages arrive, each request meets another state: only what came since the one before is merged.
+//!
 //! A version of a row is stored once, so what a table holds grows by what is recorded. Where it has grown by less, an
 //! erasure or the retention has removed rows, and what is kept could hold some of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, filter_record_batch, interleave_record_batch};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int8Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{HotBatch, LakeSnapshot, TableSnapshot};
 use meetnet_model::common::{RECEIVED_AT, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
@@ -35,19 +37,25 @@ use crate::page::{Page, PageCondition, PageTest, PageValue};
 use crate::service::QueryService;
 use crate::state::AnswerState;
 use crate::table::schema::{UNIT_KEY, public_schema};
-use crate::table::view::View;
+use crate::table::view::{View, recorded_or_received};
 
+mod newest;
 mod slot;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use slot::LatestCache;
 
+use self::newest::newest;
+
 /// Commits that may come between before the caller is told to ask again.
 const ATTEMPTS: usize = 3;
 /// Values that rows are compared with, each with every row: an address has room for twenty thousand, and these rows wait
 /// for no turn.
 const VALUES_MAX: usize = 1_000;
+/// Hot rows that need not be looked at again after a query: it reads as of the stable time, and nothing here says that each of them
+/// was recorded by then. To merge one that is known changes nothing.
+const SEEN_BY_QUERY: usize = 0;
 
 /// The newest row of every series, in the order of their keys.
 #[derive(Debug)]
@@ -57,6 +65,8 @@ struct Kept {
     declaration: Arc<DatasetDeclaration>,
     /// Versions of rows that the table held: of all rows, replaced ones included.
     versions: u64,
+    /// So many hot rows, the first ones, need not be looked at again.
+    hot_rows: usize,
     stable_time: i64,
     rows: RecordBatch,
 }
@@ -65,6 +75,18 @@ impl Kept {
     /// Returns true where the rows become those of `table` without reading its files.
     fn needs_no_query(&self, table: &TableSnapshot) -> bool {
         Arc::ptr_eq(&self.declaration, &table.declaration) && self.version == table.version
+    }
+
+    /// Returns true where hot rows are all that `table`, which holds so many versions of rows, has beyond these rows: as after a
+    /// commit of rows that are known already. No file has anything that was recorded since, and nothing has been removed.
+    fn lacks_only_hot(&self, table: &TableSnapshot, versions: u64) -> bool {
+        let since = self.stable_time;
+        hot_recorded_since(table, since)
+            .is_some_and(|recorded| self.versions + recorded == versions)
+            && table.files.iter().all(|file| {
+                let bounds = file.recorded_bounds();
+                bounds.is_some_and(|(_, last)| last <= since)
+            })
     }
 }
 
@@ -123,44 +145,46 @@ impl QueryService {
             .as_ref()
             .filter(|kept| Arc::ptr_eq(&kept.declaration, &table.declaration));
         let schema = public_schema(&table.declaration);
+        let mut hot_seen = hot_rows(table);
         let rows = match known {
             Some(kept) if kept.state.to_string() == state.to_string() => {
                 return Ok(Some(kept.rows.clone()));
             }
             Some(kept) if kept.version == table.version => {
-                let mut batches = vec![kept.rows.clone()];
-                for hot in table.hot.iter() {
-                    let live = View::CURRENT.of_hot(hot).map_err(merging)?;
-                    batches.push(conform(&live, &schema).map_err(merging)?);
-                }
-                newest(&batches, &table.declaration, &schema)?
+                let came = live(&hot_behind(table, kept.hot_rows), &schema)?;
+                newest(Some(&kept.rows), &came, &table.declaration, &schema).map_err(merging)?
+            }
+            Some(kept) if kept.lacks_only_hot(table, versions) => {
+                let hot = live(&hot_behind(table, 0), &schema)?;
+                newest(Some(&kept.rows), &hot, &table.declaration, &schema).map_err(merging)?
             }
             Some(kept) => {
+                hot_seen = SEEN_BY_QUERY;
                 let since = kept.stable_time;
                 let Some(recorded) = self.recorded_since(table, since).await? else {
                     return Ok(None);
                 };
-                let mut batches = vec![kept.rows.clone()];
                 let is_grown = kept.versions + recorded == versions;
-                if !is_grown {
-                    batches.clear();
-                }
                 let Some(read) = self.read(table, &schema, is_grown.then_some(since)).await? else {
                     return Ok(None);
                 };
-                batches.extend(read);
-                newest(&batches, &table.declaration, &schema)?
+                let known = is_grown.then_some(&kept.rows);
+                newest(known, &read, &table.declaration, &schema).map_err(merging)?
             }
-            None => match self.read(table, &schema, None).await? {
-                Some(read) => newest(&read, &table.declaration, &schema)?,
-                None => return Ok(None),
-            },
+            None => {
+                hot_seen = SEEN_BY_QUERY;
+                let Some(read) = self.read(table, &schema, None).await? else {
+                    return Ok(None);
+                };
+                newest(None, &read, &table.declaration, &schema).map_err(merging)?
+            }
         };
         *kept = Some(Kept {
             state,
             version: table.version,
             declaration: Arc::clone(&table.declaration),
             versions,
+            hot_rows: hot_seen,
             stable_time: table.stable_time,
             rows: rows.clone(),
         });
@@ -274,8 +298,54 @@ fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
 /// Returns how many versions of rows a table holds.
 fn versions(table: &TableSnapshot) -> u64 {
     let stored: u64 = table.files.iter().map(|file| file.rows).sum();
-    let hot: usize = table.hot.iter().map(|hot| hot.batch.num_rows()).sum();
-    stored + hot as u64
+    stored + hot_rows(table) as u64
+}
+
+/// Returns how many of them are hot.
+fn hot_rows(table: &TableSnapshot) -> usize {
+    table.hot.iter().map(|hot| hot.batch.num_rows()).sum()
+}
+
+/// Returns how many hot rows were recorded after a time; None where they do not say.
+fn hot_recorded_since(table: &TableSnapshot, since: i64) -> Option<u64> {
+    let mut count = 0;
+    for hot in table.hot.iter() {
+        let recorded = hot.batch.column_by_name(RECORDED_AT)?;
+        let recorded = recorded_or_received(recorded, hot.batch.column_by_name(RECEIVED_AT)?);
+        let times = recorded.as_primitive_opt::<TimestampMicrosecondType>()?;
+        count += times.iter().flatten().filter(|at| *at > since).count();
+    }
+    Some(count as u64)
+}
+
+/// Returns the hot rows of a table behind the first `known`. Between two versions of it rows only come, each behind those before
+/// it; where they are joined to larger batches, they stay in this order. One of the first may have been replaced since: by one of
+/// the same key behind them, which takes its place.
+fn hot_behind(table: &TableSnapshot, known: usize) -> Vec<HotBatch> {
+    // Fewer than are known is another table than was thought.
+    let mut left = if known <= hot_rows(table) { known } else { 0 };
+    let mut behind = Vec::new();
+    for hot in table.hot.iter() {
+        let rows = hot.batch.num_rows();
+        let skipped = left.min(rows);
+        left -= skipped;
+        if skipped < rows {
+            let marks = hot.superseded.as_ref();
+            behind.push(HotBatch {
+                batch: hot.batch.slice(skipped, rows - skipped),
+                superseded: marks.map(|marks| Arc::new(marks[skipped..].to_vec())),
+            });
+        }
+    }
+    behind
+}
+
+/// Returns the live ones of hot rows under the schema of an answer.
+fn live(hot: &[HotBatch], schema: &SchemaRef) -> Result<Vec<RecordBatch>, QueryError> {
+    let live = hot
+        .iter()
+        .map(|hot| conform(&View::CURRENT.of_hot(hot)?, schema));
+    live.collect::<Result<_, _>>().map_err(merging)
 }
 
 /// Returns the names of the key columns that say which series a row is of.
@@ -332,63 +402,6 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arrow
         }
     });
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
-}
-
-/// A part of the key of a series.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum KeyPart<'a> {
-    None,
-    Int(i64),
-    Text(&'a str),
-}
-
-impl<'a> KeyPart<'a> {
-    fn of(column: &'a ArrayRef, row: usize) -> Self {
-        if column.is_null(row) {
-            return Self::None;
-        }
-        match column.data_type() {
-            DataType::Int64 => Self::Int(column.as_primitive::<Int64Type>().value(row)),
-            DataType::Utf8 => Self::Text(column.as_string::<i32>().value(row)),
-            _ => Self::None,
-        }
-    }
-}
-
-/// Returns the newest row of every series; of rows of one time the one that comes last.
-fn newest(
-    batches: &[RecordBatch],
-    declaration: &DatasetDeclaration,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, QueryError> {
-    let positions: Vec<usize> = series(declaration)
-        .filter_map(|name| schema.index_of(name).ok())
-        .collect();
-    let time = schema
-        .index_of(declaration.time_column())
-        .map_err(merging)?;
-    let mut newest: BTreeMap<Vec<KeyPart<'_>>, (i64, (usize, usize))> = BTreeMap::new();
-    for (index, batch) in batches.iter().enumerate() {
-        let times = batch
-            .column(time)
-            .as_primitive::<TimestampMicrosecondType>();
-        for row in 0..batch.num_rows() {
-            let key = positions
-                .iter()
-                .map(|at| KeyPart::of(batch.column(*at), row));
-            let (at, place) = (times.value(row), (index, row));
-            let entry = newest.entry(key.collect()).or_insert((at, place));
-            if at >= entry.0 {
-                *entry = (at, place);
-            }
-        }
-    }
-    let places: Vec<(usize, usize)> = newest.into_values().map(|(_, place)| place).collect();
-    if places.is_empty() {
-        return Ok(RecordBatch::new_empty(Arc::clone(schema)));
-    }
-    let batches: Vec<&RecordBatch> = batches.iter().collect();
-    interleave_record_batch(&batches, &places).map_err(merging)
 }
 
 fn merging(error: ArrowError) -> QueryError {

@@ -30,6 +30,7 @@ pub(super) struct Pending {
 const _: () = assert!(size_of::<Pending>() == 32, "docs/decisions/0004 says so");
 
 impl Pending {
+    #[inline]
     pub(super) fn new(sequence: Sequence, series: u32, change: Change) -> Self {
         Self {
             sequence,
@@ -78,16 +79,23 @@ pub(super) struct PendingChanges {
 }
 
 impl PendingChanges {
+    /// Adds the newest. A block for it is made first: so nothing but the block ever holds it, and its parts are written where they
+    /// stay. To copy what has just been written in parts would wait until it is written.
+    #[inline]
     pub(super) fn push(&mut self, pending: Pending) {
-        match self.blocks.back_mut() {
-            Some(block) if block.len() < BLOCK => block.push(pending),
-            _ => {
-                let spare = self.spare.pop();
-                let mut block = spare.unwrap_or_else(|| Vec::with_capacity(BLOCK));
-                block.push(pending);
-                self.blocks.push_back(block);
-            }
+        if self.blocks.back().is_none_or(|block| block.len() >= BLOCK) {
+            self.begin_block();
         }
+        if let Some(block) = self.blocks.back_mut() {
+            block.push(pending);
+        }
+    }
+
+    #[cold]
+    fn begin_block(&mut self) {
+        let spare = self.spare.pop();
+        let block = spare.unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        self.blocks.push_back(block);
     }
 
     /// How many there are.

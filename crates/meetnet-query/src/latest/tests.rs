@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use meetnet_lake::snapshot::HotBatch;
+use meetnet_lake::snapshot::LiveFile;
 use meetnet_model::dataset::DatasetKind;
 
 use super::*;
@@ -8,14 +9,18 @@ use crate::client::{Client, Protocol};
 use crate::fixture::{self, Database, HOUR, Row, START, Version, batch, hot, shown};
 use crate::options::QueryOptions;
 
-/// Segment, hours after the start and cars of each newest row.
+/// Segment, time and cars of each newest row.
 async fn latest(database: &Database, dataset: &str) -> Vec<String> {
+    let rows = latest_of(&database.service, dataset).await;
+    rows.expect("a page")
+}
+
+/// The same, as a service answers it.
+async fn latest_of(service: &QueryService, dataset: &str) -> Result<Vec<String>, QueryError> {
     let columns = ["segment_id", "time", "car"].map(str::to_owned);
-    let page = database
-        .service
+    let page = service
         .latest(&DatasetId::new(dataset), &columns, &[])
-        .await
-        .expect("a page");
+        .await?;
     let mut rows = Vec::new();
     for batch in &page.batches {
         for cells in shown(batch).expect("cells") {
@@ -23,7 +28,7 @@ async fn latest(database: &Database, dataset: &str) -> Vec<String> {
             rows.push(cells.collect::<Vec<_>>().join(" "));
         }
     }
-    rows
+    Ok(rows)
 }
 
 #[tokio::test]
@@ -222,6 +227,335 @@ async fn the_rows_are_read_at_the_place_of_who_asks() {
     let page = greedy.latest(&dataset, &[], &[]).await;
     assert_eq!(page.expect("a page").batches[0].num_rows(), 5);
     running.abort();
+}
+
+/// What is known needs no query where it becomes files; what is only there does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_rows_that_are_known_takes_no_place() {
+    let database = Database::new();
+    let counts = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()].declaration);
+    let options = QueryOptions {
+        running_max: 4,
+        client_running_max: 1,
+        client_queued_max: 0,
+        ..QueryOptions::default()
+    };
+    let service = service_at(&database, options, "192.0.2.1");
+    let change = |change: &dyn Fn(&mut TableSnapshot)| {
+        let mut table =
+            TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+        table.stable_time += 200 * HOUR;
+        change(&mut table);
+        database.lake.publish(table);
+    };
+    let coming = |row: Row| hot(batch(&counts, "CC0-1.0", &[row]), None);
+    latest_of(&service, "counts").await.expect("rows");
+    // Received at half the hour.
+    change(&|table| {
+        let known = table.hot.iter().cloned();
+        table.hot = Arc::new(known.chain([coming((1, 2100, Some(1.0)))]).collect());
+    });
+    let (first, three) = ("1 2026-03-29T12:00:00Z 1.0", "3 2026-02-05T03:00:00Z 30.0");
+    let (four, nine) = ("4 2026-03-01T14:00:00Z 40.0", "9 2026-03-01T09:00:00Z ");
+    let found = latest_of(&service, "counts").await.expect("rows");
+    let second = "2 2026-02-05T03:00:00Z 20.0";
+    assert_eq!(found, [first, second, three, four, nine]);
+
+    let endless = QueryRequest::public("SELECT count(*) FROM generate_series(1, 1000000000000)");
+    let asking = service.clone();
+    let running = tokio::spawn(async move { asking.query(endless).await.map(|_| ()) });
+    while service.places().left > 0 {
+        tokio::task::yield_now().await;
+    }
+    let lake = &database.lake;
+    let live = [
+        (1, 5, Some(500.0)),
+        (4, 1430, Some(40.0)),
+        (1, 2100, Some(1.0)),
+    ];
+    let replaced = Version {
+        segment: 1,
+        hour: 5,
+        car: Some(400.0),
+        received_at: START + 5 * HOUR / 2 + 1_000_000,
+        recorded_at: None,
+        superseded_at: Some(START + 5 * HOUR),
+        revision: 0,
+    };
+    let committed = [
+        lake.file(&counts, ("CC0-1.0", false, "2026-03"), &live, 64),
+        lake.versions_file(&counts, ("CC0-1.0", true, "2026-01"), &[replaced], 64),
+    ];
+    change(&|table| {
+        table.version += 1;
+        table.hot = Arc::new(vec![coming((2, 2500, Some(5.0)))]);
+        let files = table.files.iter().chain(&committed).cloned().collect();
+        table.files = Arc::new(files);
+    });
+    let second = "2 2026-04-15T04:00:00Z 5.0";
+    let found = latest_of(&service, "counts").await.expect("rows");
+    assert_eq!(found, [first, second, three, four, nine]);
+
+    // As many rows have gone as have come and been committed since: there are as many as before, and others.
+    let rows: Vec<Row> = (3000..3010).map(|hour| (5, hour, Some(6.0))).collect();
+    let came = lake.file(&counts, ("CC0-1.0", false, "2026-05"), &rows, 64);
+    change(&|table| {
+        table.version += 1;
+        let kept = table
+            .files
+            .iter()
+            .filter(|file| file.licence.as_str() == "CC0-1.0");
+        table.files = Arc::new(kept.chain([&came]).cloned().collect());
+    });
+    let error = latest_of(&service, "counts").await;
+    let error = error.expect_err("it has all places that it may have");
+    assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    let other = service.for_client(at("198.51.100.1"));
+    let found = latest_of(&other, "counts").await.expect("rows");
+    let fifth = "5 2026-05-06T09:00:00Z 6.0";
+    assert_eq!(found, [first, second, three, four, fifth]);
+    running.abort();
+}
+
+/// Rows that came may lie in one batch with those before them, and those may have been replaced since.
+#[tokio::test]
+async fn hot_rows_that_were_joined_are_looked_at_once() {
+    let database = Database::new();
+    let counts = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()].declaration);
+    let known = latest(&database, "counts").await;
+    let publish = |rows: &[Row], replaced: &[usize]| {
+        let mut table =
+            TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+        table.stable_time += 200 * HOUR;
+        let marks = (0..rows.len()).map(|row| {
+            let is_replaced = replaced.contains(&row);
+            if is_replaced {
+                table.stable_time
+            } else {
+                HotBatch::LIVE
+            }
+        });
+        let joined = hot(batch(&counts, "CC0-1.0", rows), Some(marks.collect()));
+        let first = table.hot.iter().take(2).cloned();
+        table.hot = Arc::new(first.chain([joined]).collect());
+        database.lake.publish(table);
+    };
+    let (one, other) = ("1 2026-03-29T12:00:00Z 1.0", "1 2026-03-29T12:00:00Z 7.0");
+    let rows = [
+        (1, 2100, Some(1.0)),
+        (1, 2090, Some(2.0)),
+        (1, 2100, Some(7.0)),
+    ];
+    let mut expect = known;
+    publish(&rows[..1], &[]);
+    expect[0] = one.to_owned();
+    assert_eq!(latest(&database, "counts").await, expect);
+    publish(&rows[..2], &[]);
+    assert_eq!(latest(&database, "counts").await, expect);
+    publish(&rows, &[0]);
+    expect[0] = other.to_owned();
+    assert_eq!(latest(&database, "counts").await, expect);
+
+    // Fewer than were known: which of them are is not known, either.
+    let mut table = TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+    let newer = batch(&counts, "CC0-1.0", &[(1, 2110, Some(8.0))]);
+    table.hot = Arc::new(vec![hot(newer, None)]);
+    database.lake.publish(table);
+    expect[0] = "1 2026-03-29T22:00:00Z 8.0".to_owned();
+    assert_eq!(latest(&database, "counts").await, expect);
+}
+
+/// A version of a row, numbered as it was recorded.
+#[derive(Clone, Copy)]
+struct Recorded {
+    number: u64,
+    version: Version,
+    /// The row that has replaced it.
+    by: Option<u64>,
+}
+
+/// A table to which anything happens, and what is current in it.
+struct ByChance {
+    state: u64,
+    recorded: Vec<Recorded>,
+    /// Number of the next row.
+    next: u64,
+    /// Rows from this number on are hot.
+    hot_from: u64,
+}
+
+impl ByChance {
+    fn below(&mut self, limit: u64) -> u64 {
+        let next = self.state.wrapping_mul(6_364_136_223_846_793_005);
+        self.state = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % limit
+    }
+
+    /// New rows, late ones, revisions, and rows that come behind what has replaced them.
+    fn record(&mut self, now: i64) {
+        for _ in 0..self.below(6) {
+            let (segment, hour) = (self.below(4) as i64, self.below(8) as i64);
+            let car = Some(self.below(4) as f64);
+            let number = self.next;
+            let mut came = Recorded {
+                number,
+                version: Version {
+                    segment,
+                    hour,
+                    car,
+                    received_at: now,
+                    recorded_at: None,
+                    superseded_at: None,
+                    revision: 0,
+                },
+                by: None,
+            };
+            let is_late = self.below(4) == 0;
+            let current = self.recorded.iter_mut().find(|known| {
+                let key = (known.version.segment, known.version.hour);
+                known.by.is_none() && key == (segment, hour)
+            });
+            if let Some(current) = current {
+                if current.version.car == car {
+                    continue;
+                }
+                let replaced = if is_late { &mut came } else { current };
+                replaced.by = Some(number);
+                replaced.version.superseded_at = Some(now);
+            }
+            self.recorded.push(came);
+            self.next += 1;
+        }
+    }
+
+    /// Returns true for a version that files hold as a replaced one.
+    fn is_stored_as_replaced(&self, row: &Recorded) -> bool {
+        row.by.is_some_and(|by| by < self.hot_from)
+    }
+
+    /// The versions that files hold, current or replaced then, in the order of a file.
+    fn stored(&self, is_replaced: bool) -> Vec<Version> {
+        let stored = self.recorded.iter().filter(|row| {
+            row.number < self.hot_from && self.is_stored_as_replaced(row) == is_replaced
+        });
+        let mut stored: Vec<Version> = stored.map(|row| row.version).collect();
+        stored.sort_by_key(|version| (version.segment, version.hour));
+        stored
+    }
+
+    /// Hot rows, in other batches each time.
+    fn hot(&mut self, declaration: &DatasetDeclaration) -> Vec<HotBatch> {
+        let hot_from = self.hot_from;
+        let rows = self.recorded.iter().filter(|row| row.number >= hot_from);
+        let rows: Vec<Version> = rows.map(|row| row.version).collect();
+        let mut batches = Vec::new();
+        let mut rest = &rows[..];
+        while !rest.is_empty() {
+            let length = 1 + self.below(5) as usize;
+            let (first, others) = rest.split_at(length.min(rest.len()));
+            let marks = first.iter().map(|version| version.superseded_at);
+            let marks = marks.map(|at| at.unwrap_or(HotBatch::LIVE)).collect();
+            let batch = fixture::versions(declaration, "CC0-1.0", &unmarked(first));
+            batches.push(hot(batch, Some(marks)));
+            rest = others;
+        }
+        batches
+    }
+
+    /// The rows of an answer.
+    fn expect(&self) -> Vec<String> {
+        let mut newest: BTreeMap<i64, Version> = BTreeMap::new();
+        for row in self.recorded.iter().filter(|row| row.by.is_none()) {
+            let of_segment = newest.entry(row.version.segment).or_insert(row.version);
+            if row.version.hour > of_segment.hour {
+                *of_segment = row.version;
+            }
+        }
+        let shown = newest.values().map(|version| {
+            let time = format_rfc3339(START + version.hour * HOUR);
+            let car = version.car.unwrap_or(f64::NAN);
+            format!("{} {time} {car:.1}", version.segment)
+        });
+        shown.collect()
+    }
+}
+
+/// As they were before something replaced them.
+fn unmarked(versions: &[Version]) -> Vec<Version> {
+    let unmarked = versions.iter().map(|version| Version {
+        superseded_at: None,
+        ..*version
+    });
+    unmarked.collect()
+}
+
+/// Whatever is recorded, replaced, committed in part, merged, erased and forgotten between two requests.
+#[tokio::test]
+async fn the_rows_are_those_that_are_current_whatever_came_between() {
+    for seed in 0..4 {
+        let database = Database::new();
+        let lake = &database.lake;
+        let counts = Arc::clone(&lake.snapshot.load().tables[&"counts".into()].declaration);
+        let mut table = ByChance {
+            state: seed,
+            recorded: Vec::new(),
+            next: 0,
+            hot_from: 0,
+        };
+        let mut version = 1;
+        let mut files: Vec<Arc<LiveFile>> = Vec::new();
+        for step in 0..60 {
+            let now = START + (1000 + step) * HOUR;
+            let change = table.below(8);
+            match change {
+                0..=3 => table.record(now),
+                // All hot rows, some, or none: then files are merged.
+                4..=6 => table.hot_from += table.below(table.next - table.hot_from + 1),
+                _ => {
+                    table.hot_from = table.next;
+                    let erased = table.below(5) as i64;
+                    table.recorded.retain(|row| match erased {
+                        4 => row.by.is_none(),
+                        _ => row.version.segment != erased,
+                    });
+                }
+            }
+            if change > 3 {
+                version += 1;
+                files.clear();
+                let parts = [(false, table.stored(false)), (true, table.stored(true))];
+                for (is_replaced, mut rows) in parts {
+                    if !is_replaced {
+                        rows = unmarked(&rows);
+                    }
+                    if !rows.is_empty() {
+                        let partition = ("CC0-1.0", is_replaced, "2026-01");
+                        files.push(lake.versions_file(&counts, partition, &rows, 64));
+                    }
+                }
+            }
+            let marks = table.stored(false).into_iter().zip(0..);
+            let marks = marks.filter_map(|(version, row)| Some((row, version.superseded_at?)));
+            let marks: Vec<(u32, i64)> = marks.collect();
+            let masks = match files.first() {
+                Some(current) if !marks.is_empty() => fixture::masks_at(&[(&**current, marks)]),
+                _ => Arc::default(),
+            };
+            lake.publish(TableSnapshot {
+                version,
+                stable_time: now,
+                files: Arc::new(files.clone()),
+                masks,
+                hot: Arc::new(table.hot(&counts)),
+                ..lake.table(&counts)
+            });
+            // Not after each change: several may have come.
+            if table.below(2) == 0 {
+                let found = latest(&database, "counts").await;
+                assert_eq!(found, table.expect(), "seed {seed}, step {step}");
+            }
+        }
+    }
 }
 
 /// A failure is told to all who ask until it is tried again, and the pause doubles.
