@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use meetnet_model::dataset::DatasetKind;
+use meetnet_model::common::INTERVAL_S;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::licence::Licence;
 use meetnet_model::time::format_rfc3339;
@@ -52,7 +52,8 @@ pub(crate) async fn page(
         now,
     };
     let declarations = state.declarations();
-    let page = Page::new(&overview, &declarations, &reader, &base);
+    let arrivals = state.arrivals(&overview).await;
+    let page = Page::new(&overview, &arrivals, &declarations, &reader, &base);
     html(language, page.render())
 }
 
@@ -145,6 +146,8 @@ struct ArrivalRow {
     observed: TimeText,
     dataset: String,
     place: String,
+    /// In which interval; empty where it is not said.
+    interval: String,
     readings: Vec<ReadingText>,
     /// How many more readings there are.
     more: usize,
@@ -210,6 +213,8 @@ struct Page<'a> {
     sources_total: usize,
     rejects_total: String,
     newest: Option<TimeText>,
+    /// What is said where there are none to show.
+    no_arrivals: &'static str,
     arrivals: Vec<ArrivalRow>,
     datasets: Vec<DatasetRow>,
     examples: Vec<ExampleText>,
@@ -220,23 +225,22 @@ struct Page<'a> {
 impl<'a> Page<'a> {
     fn new(
         overview: &Overview,
+        arrivals: &[Arrival],
         declarations: &Declarations,
         reader: &Reader<'a>,
         base: &'a str,
     ) -> Self {
         let language = reader.language;
         let t = PageTexts::of(language);
-        let newest = overview
-            .datasets
-            .iter()
-            .filter_map(|dataset| dataset.last_update)
-            .max();
-        let rows_total = overview
-            .datasets
-            .iter()
-            .filter(|dataset| dataset.declaration.kind != DatasetKind::Places)
-            .map(|dataset| dataset.rows)
-            .sum();
+        // What is made of measurements is no measurement, and it comes when it is made.
+        let observed = || {
+            let datasets = overview.datasets.iter();
+            datasets.filter(|dataset| dataset.declaration.is_observed())
+        };
+        // When it was measured, not when it came: a sensor may send what it has kept for days.
+        let newest = observed().filter_map(|dataset| dataset.time_range);
+        let newest = newest.map(|(_, newest)| newest).max();
+        let rows_total: u64 = observed().map(|dataset| dataset.rows).sum();
         Self {
             t,
             city: &reader.settings.city,
@@ -252,8 +256,11 @@ impl<'a> Page<'a> {
             sources_total: declarations.sources.len(),
             rejects_total: readable::count(overview.rejects, language),
             newest: newest.map(|at| reader.ago(at)),
-            arrivals: overview
-                .arrivals
+            no_arrivals: match rows_total {
+                0 => t.now_empty,
+                _ => t.now_unread,
+            },
+            arrivals: arrivals
                 .iter()
                 .map(|arrival| arrival_row(arrival, declarations, reader, t))
                 .collect(),
@@ -262,7 +269,7 @@ impl<'a> Page<'a> {
                 .iter()
                 .map(|d| dataset_row(d, reader))
                 .collect(),
-            examples: examples::of(overview, declarations, language)
+            examples: examples::of(overview, arrivals, declarations, language)
                 .into_iter()
                 .map(|example| ExampleText {
                     table_path: links::sql_path(&example.sql, "table"),
@@ -312,6 +319,7 @@ fn arrival_row(
         observed: reader.clock(arrival.time),
         dataset: arrival.declaration.title.get(language.tag()).to_owned(),
         place: arrival.place.clone(),
+        interval: interval_text(arrival, language),
         readings: arrival
             .readings
             .iter()
@@ -320,6 +328,19 @@ fn arrival_row(
             .collect(),
         more: arrival.readings.len().saturating_sub(READINGS_SHOWN),
         quality: quality_text(arrival.quality, t),
+    }
+}
+
+/// Says how long was counted or observed: "per quarter of an hour" where intervals of several lengths lie beside each other in a
+/// dataset, for their figures are not to be compared; else "over an hour", of a mean.
+fn interval_text(arrival: &Arrival, language: Language) -> String {
+    let key = &arrival.declaration.key;
+    match arrival.interval_s.filter(|seconds| *seconds > 0) {
+        Some(seconds) if key.iter().any(|column| column == INTERVAL_S) => {
+            readable::per(seconds, language)
+        }
+        Some(seconds) => readable::over(seconds, language),
+        None => String::new(),
     }
 }
 

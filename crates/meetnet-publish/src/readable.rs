@@ -73,6 +73,63 @@ pub(crate) fn first_sentence(text: &str) -> &str {
     }
 }
 
+/// Returns an interval as the one in which something is counted: `per kwartier`, `per hour`, `par 5 minutes`.
+pub(crate) fn per(seconds: i64, language: Language) -> String {
+    let preposition = match language {
+        Language::Nl | Language::En => "per",
+        Language::Fr => "par",
+    };
+    let [_, word] = interval(seconds, language);
+    format!("{preposition} {word}")
+}
+
+/// Returns an interval as the one that a value is the mean of: `over een kwartier`, `over an hour`, `sur 5 minutes`.
+pub(crate) fn over(seconds: i64, language: Language) -> String {
+    let preposition = match language {
+        Language::Nl | Language::En => "over",
+        Language::Fr => "sur",
+    };
+    let [article, word] = interval(seconds, language);
+    format!("{preposition} {article}{word}")
+}
+
+/// Returns an interval in words, and the article that stands before it, with a space behind it, where it has one.
+fn interval(seconds: i64, language: Language) -> [String; 2] {
+    let named = match (seconds, language) {
+        (60, Language::Nl) => Some(["een ", "minuut"]),
+        (60, Language::En) => Some(["a ", "minute"]),
+        (60, Language::Fr) => Some(["une ", "minute"]),
+        (900, Language::Nl) => Some(["een ", "kwartier"]),
+        (900, Language::En) => Some(["a ", "quarter of an hour"]),
+        (900, Language::Fr) => Some(["un ", "quart d’heure"]),
+        (1_800, Language::Nl) => Some(["een ", "half uur"]),
+        (1_800, Language::En) => Some(["a ", "half hour"]),
+        (1_800, Language::Fr) => Some(["une ", "demi-heure"]),
+        (3_600, Language::Nl) => Some(["een ", "uur"]),
+        (3_600, Language::En) => Some(["an ", "hour"]),
+        (3_600, Language::Fr) => Some(["une ", "heure"]),
+        (86_400, Language::Nl) => Some(["een ", "dag"]),
+        (86_400, Language::En) => Some(["a ", "day"]),
+        (86_400, Language::Fr) => Some(["un ", "jour"]),
+        _ => None,
+    };
+    if let Some(named) = named {
+        return named.map(str::to_owned);
+    }
+    let (amount, unit) = match seconds {
+        seconds if seconds % 86_400 == 0 => (seconds / 86_400, 3),
+        seconds if seconds % 3_600 == 0 => (seconds / 3_600, 2),
+        seconds if seconds % 60 == 0 => (seconds / 60, 1),
+        seconds => (seconds, 0),
+    };
+    let units = match language {
+        Language::Nl => ["seconden", "minuten", "uur", "dagen"],
+        Language::En => ["seconds", "minutes", "hours", "days"],
+        Language::Fr => ["secondes", "minutes", "heures", "jours"],
+    };
+    [String::new(), format!("{amount} {}", units[unit])]
+}
+
 /// Returns how long ago `then` was (both µs since 1970 UTC): "3 minuten geleden".
 pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
     let seconds = now.saturating_sub(then) / SECOND_US;

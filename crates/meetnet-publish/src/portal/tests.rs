@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use meetnet_lake::snapshot::LiveFile;
+use meetnet_lake::snapshot::{ColumnStatistics, LiveFile, StatisticsValue};
+use meetnet_model::common;
 use meetnet_model::ids::LicenceId;
 
 use super::{Reader, period};
@@ -45,8 +46,9 @@ async fn it_shows_what_arrives_and_what_there_is() {
         "\u{2212}3,2", // a value, as Dutch writes it
         "°C",          // its unit
         "1234",        // cars
-        "goed",        // a quality
-        "CC-BY-4.0",   // a licence
+        "<span class=\"more\">per uur</span>",
+        "goed",      // a quality
+        "CC-BY-4.0", // a licence
         "Verkeerstellingen",
         "Luchtkwaliteit",
         "Geluid",
@@ -155,8 +157,12 @@ async fn its_queries_run() {
         6,
         "three examples, each to see and to download"
     );
-    // Hours and quarters of an hour are not averaged with each other.
-    assert!(body.contains("GROUP BY hour, interval_s"), "{body}");
+    // Hours and quarters of an hour are neither averaged with each other nor listed beside each other.
+    assert!(
+        body.contains(" AND interval_s = 3600\nGROUP BY hour\n"),
+        "{body}"
+    );
+    assert!(body.contains(": mean per hour, last 24 hours"), "{body}");
     for path in paths {
         let answer = fixture::get(fixture::router(), &path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
@@ -184,6 +190,7 @@ async fn an_empty_lake_has_a_page_too() {
     let answer = fixture::get(router, "/?lang=en").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.contains("There are no datasets yet"));
+    assert!(answer.body.contains("There are no measurements yet"));
 }
 
 /// The figure under a word: what stands in `<dd>` behind its `<dt>`.
@@ -198,22 +205,35 @@ fn figure<'a>(body: &'a str, word: &str) -> &'a str {
 async fn it_counts_what_is_there_and_what_was_refused() {
     let declarations = fixture::declarations();
     let mut lake = fixture::lake(&declarations);
-    // Three rows, as a file has them: what they say is private, how many they are is not.
-    let rejects = lake.tables.get_mut(&"rejects".into());
-    let rejects = Arc::make_mut(rejects.expect("a built-in dataset"));
-    rejects.files = Arc::new(vec![Arc::new(LiveFile {
-        path: "licence=CC0-1.0/superseded=false/month=2026-11/a.parquet".into(),
-        run: "run".into(),
-        part: 0,
-        bytes: 1,
-        rows: 3,
-        licence: LicenceId::new("CC0-1.0"),
-        superseded: false,
-        period: "2026-11".into(),
-        sha256: "".into(),
-        committed_at_ms: 0,
-        statistics: BTreeMap::new(),
-    })]);
+    // Three rows, as a file has them: what they say is private, how many they are is not. Rows that were made of others, places and
+    // what is said of the quality are no measurements, however new they are.
+    let later = [common::RECEIVED_AT, "time", "valid_from"].map(|name| {
+        let bound = Some(StatisticsValue::Int(fixture::NOW));
+        let statistics = ColumnStatistics {
+            min: bound.clone(),
+            max: bound,
+            nulls: Some(0),
+        };
+        (Arc::from(name), statistics)
+    });
+    let later = BTreeMap::from(later);
+    for id in ["rejects", "heat_hourly", "data_quality", "stations"] {
+        let table = lake.tables.get_mut(&id.into());
+        let table = Arc::make_mut(table.expect("a built-in dataset"));
+        table.files = Arc::new(vec![Arc::new(LiveFile {
+            path: "licence=CC0-1.0/superseded=false/month=2026-11/a.parquet".into(),
+            run: "run".into(),
+            part: 0,
+            bytes: 1,
+            rows: 3,
+            licence: LicenceId::new("CC0-1.0"),
+            superseded: false,
+            period: "2026-11".into(),
+            sha256: "".into(),
+            committed_at_ms: 0,
+            statistics: later.clone(),
+        })]);
+    }
     let snapshot = Arc::new(ArcSwap::from_pointee(lake));
     let router = crate::public_router(fixture::state_over(snapshot));
     let body = fixture::get(router, "/?lang=en").await.body;
@@ -225,6 +245,10 @@ async fn it_counts_what_is_there_and_what_was_refused() {
     assert_eq!(figure(&body, "datasets"), "16");
     assert_eq!(figure(&body, "sources"), "0");
     assert_eq!(figure(&body, "refused messages"), "3");
+    // When it was measured, not when it came.
+    let newest = figure(&body, "latest measurement");
+    let measured = "<time datetime=\"2026-11-22T02:45:20Z\"";
+    assert!(newest.starts_with(measured), "{newest}");
 }
 
 #[tokio::test]

@@ -110,3 +110,52 @@ fn a_list_shows_the_first_sentence() {
     assert_eq!(first_sentence(" Only 1.5 m high "), "Only 1.5 m high");
     assert_eq!(first_sentence("One.\nTwo."), "One.");
 }
+
+#[test]
+fn intervals_are_words() {
+    fn check(seconds: i64, nl: [&str; 2], en: [&str; 2], fr: [&str; 2]) {
+        for (language, expect) in [Language::Nl, Language::En, Language::Fr]
+            .into_iter()
+            .zip([nl, en, fr])
+        {
+            let said = [per(seconds, language), over(seconds, language)];
+            assert_eq!(said, expect, "{seconds}");
+        }
+    }
+    check(
+        900,
+        ["per kwartier", "over een kwartier"],
+        ["per quarter of an hour", "over a quarter of an hour"],
+        ["par quart d’heure", "sur un quart d’heure"],
+    );
+    check(
+        3_600,
+        ["per uur", "over een uur"],
+        ["per hour", "over an hour"],
+        ["par heure", "sur une heure"],
+    );
+    check(
+        86_400,
+        ["per dag", "over een dag"],
+        ["per day", "over a day"],
+        ["par jour", "sur un jour"],
+    );
+    check(
+        300,
+        ["per 5 minuten", "over 5 minuten"],
+        ["per 5 minutes", "over 5 minutes"],
+        ["par 5 minutes", "sur 5 minutes"],
+    );
+    check(
+        28_800,
+        ["per 8 uur", "over 8 uur"],
+        ["per 8 hours", "over 8 hours"],
+        ["par 8 heures", "sur 8 heures"],
+    );
+    check(
+        145,
+        ["per 145 seconden", "over 145 seconden"],
+        ["per 145 seconds", "over 145 seconds"],
+        ["par 145 secondes", "sur 145 secondes"],
+    );
+}
