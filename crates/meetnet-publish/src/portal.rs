@@ -170,10 +170,18 @@ struct DatasetRow {
     id: String,
     title: String,
     description: String,
+    /// The same with names of columns marked.
+    description_parts: Vec<DescriptionPart>,
     rows: String,
     updated: Option<TimeText>,
     period: Option<String>,
     licences: Vec<LicenceText>,
+}
+
+struct DescriptionPart {
+    text: String,
+    /// A name in SQL.
+    is_code: bool,
 }
 
 struct LicenceText {
@@ -409,12 +417,18 @@ fn period((min, max): (i64, i64), reader: &Reader<'_>) -> Option<String> {
 fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
     let language = reader.language;
     let declaration = &dataset.declaration;
+    let description = readable::first_sentence(declaration.description.get(language.tag()));
     DatasetRow {
         id: declaration.id.to_string(),
         title: declaration.title.get(language.tag()).to_owned(),
-        // In a list, names of columns are words like others.
-        description: readable::first_sentence(declaration.description.get(language.tag()))
-            .replace('`', ""),
+        description: description.replace('`', ""),
+        description_parts: dataset::text_parts(description)
+            .into_iter()
+            .map(|part| DescriptionPart {
+                text: part.text.to_owned(),
+                is_code: part.is_code,
+            })
+            .collect(),
         rows: readable::count(dataset.rows, language),
         updated: dataset.last_update.map(|at| reader.ago(at)),
         period: dataset.time_range.and_then(|range| period(range, reader)),

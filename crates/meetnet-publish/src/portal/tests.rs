@@ -59,8 +59,10 @@ async fn it_shows_what_arrives_and_what_there_is() {
     }
     assert!(!body.contains("rejects"), "private datasets are not shown");
     assert!(
-        body.contains("voor het geheel (period; time van all"),
-        "names of columns stand in the list as words"
+        body.contains(
+            "voor het geheel (<code>period</code>; <code>time</code> van <code>all</code>"
+        ),
+        "names of columns are marked in the list"
     );
 }
 
@@ -305,5 +307,25 @@ async fn each_dataset_leads_to_its_page() {
             assert!(rest.ends_with(&format!("?lang={lang}")), "{rest}");
             page(&format!("/datasets/{rest}"), &[]).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn it_can_say_that_it_is_not_refreshed() {
+    for (lang, words) in [
+        ("nl", "Deze pagina wordt nu niet ververst"),
+        ("en", "This page is not being refreshed"),
+        ("fr", "Cette page n’est plus actualisée"),
+    ] {
+        let body = page(&format!("/?lang={lang}"), &[]).await.body;
+        let told = body
+            .split_once("data-stale=\"")
+            .map(|(_, rest)| rest.starts_with(words));
+        assert_eq!(told, Some(true), "{lang}");
+        assert!(body.contains("data-zone=\"Europe/Brussels\""), "{lang}");
+    }
+    let script = fixture::get(fixture::router(), &crate::assets::SCRIPT.path()).await;
+    for part in ["\"aria-live\", \"polite\"", "words.stale", "sayStale()"] {
+        assert!(script.body.contains(part), "{part}");
     }
 }

@@ -31,6 +31,8 @@ fn values_have_few_decimals() {
     check(0.456, "0,46", "0.46");
     check(1013.25, "1013,2", "1013.2");
     check(1_234.0, "1234", "1234");
+    check(70_500.0, "70.500", "70,500");
+    check(-1_234_567.9, "\u{2212}1.234.567,9", "\u{2212}1,234,567.9");
 }
 
 #[test]
@@ -158,4 +160,33 @@ fn intervals_are_words() {
         ["per 145 seconds", "over 145 seconds"],
         ["par 145 secondes", "sur 145 secondes"],
     );
+}
+
+#[test]
+fn values_are_rounded_and_keep_no_zeros() {
+    fn check(value: f64, decimals: usize, expect: &str) {
+        assert_eq!(rounded(value, decimals, Language::Nl), expect);
+    }
+    check(14.157_499_999_999_999, 2, "14,16");
+    check(47.5, 2, "47,5");
+    check(100.0, 2, "100");
+    check(-0.001, 2, "0");
+    check(50.879_81, 5, "50,87981");
+    check(12_345.678, 0, "12.346");
+}
+
+#[test]
+fn an_hour_that_comes_twice_says_which_one_it_is() {
+    let zone = TimeZone::get("Europe/Brussels").unwrap();
+    // 02:30 on 25 October 2026, in summer time and an hour later in winter time.
+    let first = 1_792_888_200_000_000;
+    let second = first + 3_600_000_000;
+    let told = |micros| date_time(micros, &zone, Language::En).unwrap();
+    assert_eq!(told(first), "25 October 2026, 02:30 (+02:00)");
+    assert_eq!(told(second), "25 October 2026, 02:30 (+01:00)");
+    assert_eq!(told(second + 3_600_000_000), "25 October 2026, 03:30");
+    let clock = |micros| clock(micros, second, &zone, Language::En).unwrap();
+    assert_eq!(clock(first), "02:30:00 (+02:00)");
+    // No hour is doubled in spring: 29 March 2026, 03:30.
+    assert_eq!(told(1_774_747_800_000_000), "29 March 2026, 03:30");
 }

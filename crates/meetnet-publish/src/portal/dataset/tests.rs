@@ -91,10 +91,19 @@ async fn it_says_what_the_dataset_is_in_three_languages() {
         for text in texts {
             assert!(body.contains(text), "{lang}: {text:?}");
         }
+        // By the clocks that the foot of the page names, not in UTC, and numbers as the language writes them.
+        assert!(body.contains("Europe/Brussels"), "{lang}");
+        let (value, time) = match lang {
+            "nl" => ("\u{2212}3,25", "22 november 2026, 03:45:20"),
+            "en" => ("\u{2212}3.25", "22 November 2026, 03:45:20"),
+            _ => ("\u{2212}3,25", "22 novembre 2026, 03:45:20"),
+        };
+        for (column, text) in [("value", value), ("time", time)] {
+            let cell = format!("<td role=\"cell\" data-label=\"{column}\">{text}</td>");
+            assert!(body.contains(&cell), "{lang}: {cell}");
+        }
         for text in [
             "°C", // a unit
-            "<td role=\"cell\" data-label=\"value\">-3.25</td>",
-            "<td role=\"cell\" data-label=\"time\">2026-11-22T02:45:20Z</td>",
             "<code>superseded_at</code>",
             "100 % café",          // whom to name
             "creativecommons.org", // the text of the licence
@@ -244,4 +253,71 @@ async fn files_are_listed_newest_first_without_those_of_replaced_rows() {
         path("2026-11")
     );
     assert!(copied.contains(&over_file), "{copied:?}");
+}
+
+#[test]
+fn values_are_written_for_people() {
+    let declarations = fixture::declarations();
+    let settings = crate::state::PublishSettings::default();
+    let reader = Reader {
+        language: Language::En,
+        settings: &settings,
+        now: fixture::NOW,
+    };
+    let cells = |dataset: &str| Cells {
+        declaration: declarations.dataset(dataset).expect("built in"),
+        declarations: &declarations,
+        reader: &reader,
+    };
+    // Midnight in Brussels that begins 28 November 2026, which is the day before in UTC.
+    let midnight = 1_795_820_400_000_000;
+    let time = |dataset: &str, column: &str, micros: i64, period: Option<&str>| {
+        let text = cells(dataset).time(column, micros, period);
+        text.unwrap_or_else(|| "none".to_owned())
+    };
+    for (dataset, column, expect) in [
+        ("air_daily", "time", "28 November 2026"),
+        ("heat_daily", "time", "28 November 2026"),
+        ("traffic_daily", "time", "28 November 2026"),
+        ("air_exceedances", "time", "2026"),
+        ("air_yearly", "time", "2026"),
+        ("air_hourly", "time", "28 November 2026, 00:00"),
+        ("heat", "time", "28 November 2026, 00:00"),
+        ("stations", "valid_from", "28 November 2026, 00:00"),
+        ("air_daily", "received_at", "28 November 2026, 00:00"),
+    ] {
+        assert_eq!(time(dataset, column, midnight, None), expect, "{dataset}");
+    }
+    // A year begins in Brussels an hour earlier than in UTC.
+    assert_eq!(
+        time("air_yearly", "time", 1_798_758_000_000_000, None),
+        "2027"
+    );
+    // Days of `data_quality` are in UTC, and what is said of everything has no time.
+    for (period, expect) in [
+        ("day", "27 November 2026"),
+        ("month", "November 2026"),
+        ("all", "none"),
+    ] {
+        assert_eq!(time("data_quality", "time", midnight, Some(period)), expect);
+    }
+    for (dataset, column, property, expect) in [
+        ("air", "value", Some("pm2_5"), 2),
+        ("air", "value", Some("nothing"), DECIMALS),
+        ("traffic", "car", None, DECIMALS),
+        ("stations", "lat", None, 5),
+    ] {
+        let decimals = cells(dataset).decimals(column, property);
+        assert_eq!(decimals, expect, "{dataset} {column}");
+    }
+    for (resolution, expect) in [
+        (10.0, 0),
+        (1.0, 0),
+        (0.1, 1),
+        (0.05, 2),
+        (0.005, 3),
+        (0.0, 6),
+    ] {
+        assert_eq!(decimals_of(resolution), expect, "{resolution}");
+    }
 }
