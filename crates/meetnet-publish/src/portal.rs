@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use meetnet_model::common::INTERVAL_S;
 use meetnet_model::declarations::Declarations;
@@ -58,11 +58,17 @@ pub(crate) async fn page(
 }
 
 /// Returns the language of `?lang=`, else that of `Accept-Language`, else Dutch.
-fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
+pub(crate) fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "lang")
         .and_then(|(_, tag)| Language::by_tag(&tag))
         .unwrap_or_else(|| Language::by_accept(headers))
+}
+
+/// Answers `/datasets`, which people cut an address down to: the list on the first page, in the same language.
+pub(crate) async fn all_datasets(RawQuery(query): RawQuery, headers: HeaderMap) -> Redirect {
+    let language = language_of(query.as_deref(), &headers);
+    Redirect::temporary(&format!("/?lang={}#datasets", language.tag()))
 }
 
 /// Answers a page.

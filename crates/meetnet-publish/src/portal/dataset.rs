@@ -13,9 +13,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use askama::Template;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
@@ -42,7 +42,7 @@ use crate::links;
 use crate::negotiate::Language;
 use crate::overview::DatasetOverview;
 use crate::parameters::InPath;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind, unknown_address};
 use crate::readable;
 use crate::rows::public_table;
 use crate::state::PublishState;
@@ -95,6 +95,25 @@ pub(crate) async fn page(
         &base,
     );
     html(language, page.render())
+}
+
+/// Answers the address of a dataset's page with a slash behind it.
+pub(crate) async fn without_slash(
+    State(state): State<PublishState>,
+    InPath(id): InPath<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Redirect, Problem> {
+    let overview = state.overview();
+    let Some(dataset) = overview.dataset(&id) else {
+        return Err(unknown_address().await);
+    };
+    let language = language_of(query.as_deref(), &headers);
+    let path = path(&dataset.declaration);
+    Ok(Redirect::temporary(&format!(
+        "{path}?lang={}",
+        language.tag()
+    )))
 }
 
 /// Returns the newest rows; None where there are none, or where the query is refused: others are asking, too.
