@@ -10,19 +10,21 @@ mod texts;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use meetnet_model::common::INTERVAL_S;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::licence::Licence;
 use meetnet_model::time::format_rfc3339;
+use meetnet_query::Format;
 use tracing::error;
 
 use self::texts::PageTexts;
 use crate::arrivals::{Arrival, Reading};
 use crate::assets;
+use crate::coding::Coding;
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::{DatasetOverview, Overview};
@@ -54,7 +56,7 @@ pub(crate) async fn page(
     let declarations = state.declarations();
     let arrivals = state.arrivals(&overview).await;
     let page = Page::new(&overview, &arrivals, &declarations, &reader, &base);
-    html(language, page.render())
+    html(language, page.render(), &headers)
 }
 
 /// Returns the language of `?lang=`, else that of `Accept-Language`, else Dutch.
@@ -71,19 +73,33 @@ pub(crate) async fn all_datasets(RawQuery(query): RawQuery, headers: HeaderMap) 
     Redirect::temporary(&format!("/?lang={}#datasets", language.tag()))
 }
 
-/// Answers a page.
-fn html(language: Language, rendered: askama::Result<String>) -> Result<Response, Problem> {
-    let html = rendered.map_err(|error| {
-        error!(%error, "failed to render a page of the portal");
+/// Answers a page, coded as the client likes it: the first one is asked for every few seconds.
+fn html(
+    language: Language,
+    rendered: askama::Result<String>,
+    asked: &HeaderMap,
+) -> Result<Response, Problem> {
+    let failed = |error: &dyn std::error::Error| {
+        error!(error = %error, "failed to write a page of the portal");
         Problem::new(ProblemKind::Internal, "the page could not be written")
-    })?;
+    };
+    let html = rendered.map_err(|error| failed(&error))?;
+    // Text, as JSON is.
+    let coding = Coding::choose(Format::Json, asked);
+    let coded = coding.encode(html.into());
+    let (body, coding) = coded.map_err(|error| failed(&error))?;
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_LANGUAGE, language.tag()),
-        (VARY, ACCEPT_LANGUAGE.as_str()),
+        (VARY, "accept-language, accept-encoding"),
         (CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, html).into_response())
+    let mut response = (headers, body).into_response();
+    if coding != Coding::Identity {
+        let coding = HeaderValue::from_static(coding.as_str());
+        response.headers_mut().insert(CONTENT_ENCODING, coding);
+    }
+    Ok(response)
 }
 
 /// Who reads, and when.

@@ -94,7 +94,7 @@ pub(crate) async fn page(
         &reader,
         &base,
     );
-    html(language, page.render())
+    html(language, page.render(), &headers)
 }
 
 /// Answers the address of a dataset's page with a slash behind it.

@@ -28,7 +28,7 @@ async fn the_language_is_the_one_asked_for_else_dutch() {
             "{path} {accept}"
         );
         assert_eq!(answer.header("content-language"), lang);
-        assert_eq!(answer.header("vary"), "accept-language");
+        assert_eq!(answer.header("vary"), "accept-language, accept-encoding");
     }
     check("/", "", "nl").await;
     check("/", "de", "nl").await;
@@ -327,5 +327,23 @@ async fn it_can_say_that_it_is_not_refreshed() {
     let script = fixture::get(fixture::router(), &crate::assets::SCRIPT.path()).await;
     for part in ["\"aria-live\", \"polite\"", "words.stale", "sayStale()"] {
         assert!(script.body.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_compressed_for_who_takes_that() {
+    for path in ["/", "/datasets/heat"] {
+        let plain = page(path, &[]).await;
+        assert_eq!(plain.header("content-encoding"), "");
+        for coding in ["gzip", "zstd"] {
+            let headers = [("accept-encoding", coding)];
+            let request = fixture::request("GET", path, &headers, axum::body::Body::empty());
+            let response = tower::ServiceExt::oneshot(fixture::router(), request).await;
+            let response = response.expect("routers do not fail");
+            assert_eq!(response.headers()["content-encoding"], coding, "{path}");
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+            let bytes = body.expect("a whole body").len();
+            assert!(bytes * 2 < plain.body.len(), "{path} {coding}: {bytes}");
+        }
     }
 }
