@@ -303,6 +303,7 @@ fn values_are_written_for_people() {
     }
     for (dataset, column, property, expect) in [
         ("air", "value", Some("pm2_5"), 2),
+        ("air", "value", Some("no2"), 3),
         ("air", "value", Some("nothing"), DECIMALS),
         ("traffic", "car", None, DECIMALS),
         ("stations", "lat", None, 5),
