@@ -289,6 +289,26 @@ impl Format {
         }
     }
 
+    /// Returns the datasets that messages can become rows of, by number.
+    #[cfg(test)]
+    fn datasets(&self) -> Vec<usize> {
+        match self {
+            Self::Telraam(decoder) => decoder.datasets(),
+            Self::Series(decoder) => decoder.datasets(),
+            Self::SensorCommunity(decoder) => decoder.datasets(),
+            Self::Ngsi(decoder) => decoder.datasets(),
+            Self::Influx(decoder) => decoder.datasets(),
+            Self::Airrohr(decoder) => decoder.mapped().datasets(),
+            Self::Tts(decoder) => decoder.mapped().datasets(),
+            Self::Chirpstack(decoder) => decoder.mapped().datasets(),
+            Self::SensorThings(decoder) => decoder.mapped().datasets(),
+            Self::Senml(decoder) => decoder.mapped().datasets(),
+            Self::Json(decoder) | Self::Ndjson(decoder) => decoder.mapped().datasets(),
+            Self::Csv(decoder) => decoder.mapped().datasets(),
+            Self::Station(decoder) => decoder.mapped().datasets(),
+        }
+    }
+
     fn compile(
         source: &SourceDeclaration,
         declarations: &Declarations,

@@ -106,6 +106,13 @@ impl Devices {
             .filter_map(|device| device.mapping.as_mut())
     }
 
+    /// Returns the same.
+    #[cfg(test)]
+    pub(crate) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        let devices = self.devices.iter();
+        devices.filter_map(|device| device.mapping.as_ref())
+    }
+
     /// Returns the device that a sensor id is of, if it has anything of its own.
     pub(crate) fn find(&self, sensor_id: &str) -> Option<&Device> {
         if self.devices.is_empty() {

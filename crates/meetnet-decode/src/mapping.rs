@@ -122,6 +122,14 @@ impl Mapping {
         }
     }
 
+    /// Returns the datasets that it fills, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let long = self.values.iter().map(|value| value.dataset);
+        let wide = self.rows.iter().map(|row| row.dataset);
+        long.chain(wide).collect()
+    }
+
     /// Returns the names of the wanted values, for a message that has none of them.
     pub(crate) fn wanted(&self) -> String {
         const NAMED_MAX: usize = 6;

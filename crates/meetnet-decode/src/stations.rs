@@ -78,6 +78,12 @@ impl Stations {
         }))
     }
 
+    /// The number of its dataset.
+    #[cfg(test)]
+    pub(crate) fn dataset(&self) -> usize {
+        self.dataset
+    }
+
     /// Makes the row of a station that a body tells of, unless the source declares where it stands.
     pub(crate) fn see(
         &self,
@@ -261,6 +267,12 @@ impl DeclaredStations {
     fn municipality_of(&self, id: &str, place: SnappedPlace) -> Option<&str> {
         let own = self.municipalities.get(id).map(|own| &**own);
         own.or_else(|| self.municipality_at(place))
+    }
+
+    /// The number of the dataset that its stations become rows of; none where it declares no place.
+    #[cfg(test)]
+    pub(crate) fn dataset(&self) -> Option<usize> {
+        self.stations.as_ref().map(Stations::dataset)
     }
 
     fn declares(&self, id: &str) -> bool {

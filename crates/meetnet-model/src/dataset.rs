@@ -176,6 +176,11 @@ impl DatasetDeclaration {
         self.derive.is_some() || self.assess.is_some() || self.gather.is_some()
     }
 
+    /// Returns true where its rows are what sensors observed: no places, nothing private, and nothing that was made of others.
+    pub fn is_observed(&self) -> bool {
+        matches!(self.kind, DatasetKind::Wide | DatasetKind::Long) && !self.is_made()
+    }
+
     /// Returns the datasets whose rows its rows are made of. Those that it judges, and places, are not among them.
     pub fn made_of(&self) -> BTreeSet<&DatasetId> {
         let derived = self.derive.as_ref().map(|derivation| &derivation.from);

@@ -220,7 +220,11 @@ const SOUND_LEVELS: &[&str] = &["laeq", "lamin", "lamax"];
 const FILL_LEVELS: &[&str] = &["fill_level"];
 
 /// Returns the datasets that a source's messages can become rows of, as far as they are declared: those that its format always
-/// fills, those that hold a property of its format, and those that its map names.
+/// fills, those that hold a property of its format, those that its map names or the map of one of its devices, and the
+/// stations of devices that it places.
+///
+/// A test of the decoders holds this against what they can write. Rows that come past them, by an import, are named when they
+/// come (`Lake::name_source`).
 pub fn datasets_of(
     source: &SourceDeclaration,
     properties: &[Arc<PropertyDeclaration>],
@@ -250,7 +254,9 @@ pub fn datasets_of(
         .iter()
         .filter(|property| by_property.contains(&property.name.as_str()))
         .map(|property| property.dataset.clone());
-    let mapped = source.map.iter().map(|entry| entry.dataset.clone());
+    let of_devices = source.devices.iter().flat_map(|device| &device.map);
+    let entries = source.map.iter().chain(of_devices);
+    let mapped = entries.map(|entry| entry.dataset.clone());
     let placed = source.has_places().then(|| DatasetId::new("stations"));
     let by_format = by_format.iter().map(DatasetId::new);
     by_format

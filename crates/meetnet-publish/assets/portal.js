@@ -43,10 +43,30 @@
   });
   head.append(toggle);
 
+  // Says that what is shown gets older while nobody answers: a live region, so that it is read out, too, and once.
+  const notice = document.createElement("p");
+  notice.className = "stale";
+  notice.setAttribute("role", "status");
+  notice.setAttribute("aria-live", "polite");
+  document.querySelector("main").prepend(notice);
+  let freshAt = new Date();
+
+  function say(text) {
+    if (notice.textContent !== text) notice.textContent = text;
+  }
+
+  function sayStale() {
+    const time = freshAt.toLocaleTimeString(document.documentElement.lang, { timeZone: words.zone });
+    say(`${words.stale} ${time}.`);
+  }
+
   async function refresh() {
     if (paused || document.hidden) return;
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
+    const answer = await fetch(location.href, {
+      headers: { Accept: "text/html" },
+      signal: AbortSignal.timeout(2 * REFRESH_MS),
+    });
+    if (!answer.ok) throw new Error(`answered with ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
@@ -56,6 +76,8 @@
         || (selection && !selection.isCollapsed && part.contains(selection.anchorNode));
       if (fresh && !inUse) part.replaceChildren(...fresh.childNodes);
     }
+    freshAt = new Date();
+    say("");
   }
 
   // One refresh at a time; a server that is away is tried again at the same pace.
@@ -63,7 +85,8 @@
     try {
       await refresh();
     } catch {
-      // The page keeps what it shows.
+      // The page keeps what it shows, and says so.
+      sayStale();
     }
     setTimeout(loop, REFRESH_MS);
   }

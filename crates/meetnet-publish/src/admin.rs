@@ -173,7 +173,7 @@ pub fn admin_router(state: AdminState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/assets/{name}", get(assets::serve))
         .with_state(state);
-    around(router)
+    around(router, "meetnet".into())
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

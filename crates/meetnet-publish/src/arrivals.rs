@@ -1,4 +1,4 @@
-//! The newest observations, read from the hot rows of a snapshot.
+//! The newest observations, read from the hot rows of a snapshot; `committed.rs` has those that are committed.
 //!
 //! What one station measured at one time is one arrival, however many rows it makes: a long dataset has a row per
 //! property, a wide one a row with many columns.
@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, Int8Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int8Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
 use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
@@ -14,6 +14,7 @@ use meetnet_model::column::ColumnType;
 use meetnet_model::common;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 
+pub(crate) mod committed;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ const READINGS_MAX: usize = 32;
 /// Most hot rows that are looked at per dataset, from the newest: a burst of one station must not make a page slow.
 const ROWS_MAX: usize = 2_000;
 
-/// What one station measured at one time.
+/// What one station measured at one time, or in one interval from then on.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The dataset.
@@ -35,6 +36,8 @@ pub(crate) struct Arrival {
     pub(crate) place: String,
     /// Time of the observation, µs since 1970 UTC.
     pub(crate) time: i64,
+    /// How long it was observed, s; None: it is not said.
+    pub(crate) interval_s: Option<i64>,
     /// When it was received, µs since 1970 UTC.
     pub(crate) received_at: i64,
     /// What was measured.
@@ -55,6 +58,7 @@ pub(crate) struct Reading {
 impl Arrival {
     fn is_same(&self, other: &Self) -> bool {
         self.time == other.time
+            && self.interval_s == other.interval_s
             && self.place == other.place
             && self.declaration.id == other.declaration.id
     }
@@ -65,10 +69,17 @@ pub(crate) fn newest<'a>(
     tables: impl Iterator<Item = &'a TableSnapshot>,
     earlier: &[Arrival],
 ) -> Vec<Arrival> {
-    let mut arrivals: Vec<Arrival> = tables.flat_map(of_table).collect();
-    for old in earlier {
-        if !arrivals.iter().any(|arrival| arrival.is_same(old)) {
-            arrivals.push(old.clone());
+    join(tables.flat_map(of_table).collect(), earlier)
+}
+
+/// Fills arrivals up with others that are not among them, newest first. Of the same one the first counts.
+fn join<'a>(
+    mut arrivals: Vec<Arrival>,
+    others: impl IntoIterator<Item = &'a Arrival>,
+) -> Vec<Arrival> {
+    for other in others {
+        if !arrivals.iter().any(|arrival| arrival.is_same(other)) {
+            arrivals.push(other.clone());
         }
     }
     // A stable sort: among equals the order of application stays.
@@ -102,7 +113,7 @@ fn select(arrivals: Vec<Arrival>) -> Vec<Arrival> {
 }
 
 fn of_table(table: &TableSnapshot) -> Vec<Arrival> {
-    if table.declaration.kind == DatasetKind::Places {
+    if !table.declaration.is_observed() {
         return Vec::new();
     }
     let mut arrivals: Vec<Arrival> = Vec::new();
@@ -149,10 +160,11 @@ impl Arrival {
     }
 }
 
-/// The columns of one hot batch that an arrival is made from.
+/// The columns of one batch that an arrival is made from.
 struct Columns<'a> {
     place: &'a dyn Array,
     time: &'a [i64],
+    interval_s: Option<&'a Int64Array>,
     received_at: &'a [i64],
     quality: &'a Int8Array,
     readings: ReadingColumns<'a>,
@@ -188,6 +200,8 @@ impl<'a> Columns<'a> {
         Some(Self {
             place: column(declaration.key.first()?)?,
             time: times(declaration.time_column())?,
+            interval_s: column(common::INTERVAL_S)
+                .and_then(|intervals| intervals.as_primitive_opt::<Int64Type>()),
             received_at: times(common::RECEIVED_AT)?,
             quality: column(common::QUALITY)?.as_primitive_opt::<Int8Type>()?,
             readings,
@@ -217,6 +231,10 @@ impl<'a> Columns<'a> {
             declaration: Arc::clone(declaration),
             place: array_value_to_string(self.place, row).unwrap_or_default(),
             time: self.time[row],
+            interval_s: self
+                .interval_s
+                .filter(|intervals| intervals.is_valid(row))
+                .map(|intervals| intervals.value(row)),
             received_at: self.received_at[row],
             readings,
             quality: self.quality.value(row),

@@ -10,19 +10,21 @@ mod texts;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
-use meetnet_model::dataset::DatasetKind;
+use meetnet_model::common::INTERVAL_S;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::licence::Licence;
 use meetnet_model::time::format_rfc3339;
+use meetnet_query::Format;
 use tracing::error;
 
 use self::texts::PageTexts;
 use crate::arrivals::{Arrival, Reading};
 use crate::assets;
+use crate::coding::Coding;
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::{DatasetOverview, Overview};
@@ -52,31 +54,52 @@ pub(crate) async fn page(
         now,
     };
     let declarations = state.declarations();
-    let page = Page::new(&overview, &declarations, &reader, &base);
-    html(language, page.render())
+    let arrivals = state.arrivals(&overview).await;
+    let page = Page::new(&overview, &arrivals, &declarations, &reader, &base);
+    html(language, page.render(), &headers)
 }
 
 /// Returns the language of `?lang=`, else that of `Accept-Language`, else Dutch.
-fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
+pub(crate) fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "lang")
         .and_then(|(_, tag)| Language::by_tag(&tag))
         .unwrap_or_else(|| Language::by_accept(headers))
 }
 
-/// Answers a page.
-fn html(language: Language, rendered: askama::Result<String>) -> Result<Response, Problem> {
-    let html = rendered.map_err(|error| {
-        error!(%error, "failed to render a page of the portal");
+/// Answers `/datasets`, which people cut an address down to: the list on the first page, in the same language.
+pub(crate) async fn all_datasets(RawQuery(query): RawQuery, headers: HeaderMap) -> Redirect {
+    let language = language_of(query.as_deref(), &headers);
+    Redirect::temporary(&format!("/?lang={}#datasets", language.tag()))
+}
+
+/// Answers a page, coded as the client likes it: the first one is asked for every few seconds.
+fn html(
+    language: Language,
+    rendered: askama::Result<String>,
+    asked: &HeaderMap,
+) -> Result<Response, Problem> {
+    let failed = |error: &dyn std::error::Error| {
+        error!(error = %error, "failed to write a page of the portal");
         Problem::new(ProblemKind::Internal, "the page could not be written")
-    })?;
+    };
+    let html = rendered.map_err(|error| failed(&error))?;
+    // Text, as JSON is.
+    let coding = Coding::choose(Format::Json, asked);
+    let coded = coding.encode(html.into());
+    let (body, coding) = coded.map_err(|error| failed(&error))?;
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_LANGUAGE, language.tag()),
-        (VARY, ACCEPT_LANGUAGE.as_str()),
+        (VARY, "accept-language, accept-encoding"),
         (CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, html).into_response())
+    let mut response = (headers, body).into_response();
+    if coding != Coding::Identity {
+        let coding = HeaderValue::from_static(coding.as_str());
+        response.headers_mut().insert(CONTENT_ENCODING, coding);
+    }
+    Ok(response)
 }
 
 /// Who reads, and when.
@@ -145,6 +168,8 @@ struct ArrivalRow {
     observed: TimeText,
     dataset: String,
     place: String,
+    /// In which interval; empty where it is not said.
+    interval: String,
     readings: Vec<ReadingText>,
     /// How many more readings there are.
     more: usize,
@@ -167,10 +192,18 @@ struct DatasetRow {
     id: String,
     title: String,
     description: String,
+    /// The same with names of columns marked.
+    description_parts: Vec<DescriptionPart>,
     rows: String,
     updated: Option<TimeText>,
     period: Option<String>,
     licences: Vec<LicenceText>,
+}
+
+struct DescriptionPart {
+    text: String,
+    /// A name in SQL.
+    is_code: bool,
 }
 
 struct LicenceText {
@@ -210,6 +243,8 @@ struct Page<'a> {
     sources_total: usize,
     rejects_total: String,
     newest: Option<TimeText>,
+    /// What is said where there are none to show.
+    no_arrivals: &'static str,
     arrivals: Vec<ArrivalRow>,
     datasets: Vec<DatasetRow>,
     examples: Vec<ExampleText>,
@@ -220,23 +255,22 @@ struct Page<'a> {
 impl<'a> Page<'a> {
     fn new(
         overview: &Overview,
+        arrivals: &[Arrival],
         declarations: &Declarations,
         reader: &Reader<'a>,
         base: &'a str,
     ) -> Self {
         let language = reader.language;
         let t = PageTexts::of(language);
-        let newest = overview
-            .datasets
-            .iter()
-            .filter_map(|dataset| dataset.last_update)
-            .max();
-        let rows_total = overview
-            .datasets
-            .iter()
-            .filter(|dataset| dataset.declaration.kind != DatasetKind::Places)
-            .map(|dataset| dataset.rows)
-            .sum();
+        // What is made of measurements is no measurement, and it comes when it is made.
+        let observed = || {
+            let datasets = overview.datasets.iter();
+            datasets.filter(|dataset| dataset.declaration.is_observed())
+        };
+        // When it was measured, not when it came: a sensor may send what it has kept for days.
+        let newest = observed().filter_map(|dataset| dataset.time_range);
+        let newest = newest.map(|(_, newest)| newest).max();
+        let rows_total: u64 = observed().map(|dataset| dataset.rows).sum();
         Self {
             t,
             city: &reader.settings.city,
@@ -252,8 +286,11 @@ impl<'a> Page<'a> {
             sources_total: declarations.sources.len(),
             rejects_total: readable::count(overview.rejects, language),
             newest: newest.map(|at| reader.ago(at)),
-            arrivals: overview
-                .arrivals
+            no_arrivals: match rows_total {
+                0 => t.now_empty,
+                _ => t.now_unread,
+            },
+            arrivals: arrivals
                 .iter()
                 .map(|arrival| arrival_row(arrival, declarations, reader, t))
                 .collect(),
@@ -262,7 +299,7 @@ impl<'a> Page<'a> {
                 .iter()
                 .map(|d| dataset_row(d, reader))
                 .collect(),
-            examples: examples::of(overview, declarations, language)
+            examples: examples::of(overview, arrivals, declarations, language)
                 .into_iter()
                 .map(|example| ExampleText {
                     table_path: links::sql_path(&example.sql, "table"),
@@ -312,6 +349,7 @@ fn arrival_row(
         observed: reader.clock(arrival.time),
         dataset: arrival.declaration.title.get(language.tag()).to_owned(),
         place: arrival.place.clone(),
+        interval: interval_text(arrival, language),
         readings: arrival
             .readings
             .iter()
@@ -320,6 +358,19 @@ fn arrival_row(
             .collect(),
         more: arrival.readings.len().saturating_sub(READINGS_SHOWN),
         quality: quality_text(arrival.quality, t),
+    }
+}
+
+/// Says how long was counted or observed: "per quarter of an hour" where intervals of several lengths lie beside each other in a
+/// dataset, for their figures are not to be compared; else "over an hour", of a mean.
+fn interval_text(arrival: &Arrival, language: Language) -> String {
+    let key = &arrival.declaration.key;
+    match arrival.interval_s.filter(|seconds| *seconds > 0) {
+        Some(seconds) if key.iter().any(|column| column == INTERVAL_S) => {
+            readable::per(seconds, language)
+        }
+        Some(seconds) => readable::over(seconds, language),
+        None => String::new(),
     }
 }
 
@@ -388,12 +439,18 @@ fn period((min, max): (i64, i64), reader: &Reader<'_>) -> Option<String> {
 fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
     let language = reader.language;
     let declaration = &dataset.declaration;
+    let description = readable::first_sentence(declaration.description.get(language.tag()));
     DatasetRow {
         id: declaration.id.to_string(),
         title: declaration.title.get(language.tag()).to_owned(),
-        // In a list, names of columns are words like others.
-        description: readable::first_sentence(declaration.description.get(language.tag()))
-            .replace('`', ""),
+        description: description.replace('`', ""),
+        description_parts: dataset::text_parts(description)
+            .into_iter()
+            .map(|part| DescriptionPart {
+                text: part.text.to_owned(),
+                is_code: part.is_code,
+            })
+            .collect(),
         rows: readable::count(dataset.rows, language),
         updated: dataset.last_update.map(|at| reader.ago(at)),
         period: dataset.time_range.and_then(|range| period(range, reader)),

@@ -12,12 +12,18 @@ const SECOND_US: i64 = 1_000_000;
 
 /// Returns a whole number with the thousands marks of the language: `2.134.567`, `2,134,567`, `2 134 567`.
 pub(crate) fn count(value: u64, language: Language) -> String {
-    let mark = match language {
+    grouped(&value.to_string(), thousands_mark(language))
+}
+
+fn thousands_mark(language: Language) -> char {
+    match language {
         Language::Nl => '.',
         Language::En => ',',
         Language::Fr => '\u{202f}', // A narrow space that no line breaks at.
-    };
-    let digits = value.to_string();
+    }
+}
+
+fn grouped(digits: &str, mark: char) -> String {
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -38,11 +44,37 @@ pub(crate) fn value(value: f64, language: Language) -> String {
     } else {
         format!("{value:.1}")
     };
-    let text = text.replacen('-', "\u{2212}", 1);
-    match language {
-        Language::En => text,
-        Language::Nl | Language::Fr => text.replacen('.', ",", 1),
-    }
+    localised(&text, language)
+}
+
+/// Returns a value with so many decimals at most.
+pub(crate) fn rounded(value: f64, decimals: usize, language: Language) -> String {
+    let text = format!("{value:.decimals$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text.as_str(),
+    };
+    // What is rounded to nothing has no sign.
+    localised(if text == "-0" { "0" } else { text }, language)
+}
+
+/// Returns a number as the language writes it; from five digits on with thousands marks.
+fn localised(text: &str, language: Language) -> String {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("\u{2212}", digits),
+        None => ("", text),
+    };
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = match whole.len() {
+        ..5 => whole.to_owned(),
+        _ => grouped(whole, thousands_mark(language)),
+    };
+    let comma = match (decimals.is_empty(), language) {
+        (true, _) => "",
+        (false, Language::En) => ".",
+        (false, Language::Nl | Language::Fr) => ",",
+    };
+    format!("{sign}{whole}{comma}{decimals}")
 }
 
 /// Returns a UCUM unit as it is printed: `µg/m³`, `°C`, `dB(A)`; empty for counts and ratios.
@@ -71,6 +103,63 @@ pub(crate) fn first_sentence(text: &str) -> &str {
         Some(end) => &text[..=end],
         None => text,
     }
+}
+
+/// Returns an interval as the one in which something is counted: `per kwartier`, `per hour`, `par 5 minutes`.
+pub(crate) fn per(seconds: i64, language: Language) -> String {
+    let preposition = match language {
+        Language::Nl | Language::En => "per",
+        Language::Fr => "par",
+    };
+    let [_, word] = interval(seconds, language);
+    format!("{preposition} {word}")
+}
+
+/// Returns an interval as the one that a value is the mean of: `over een kwartier`, `over an hour`, `sur 5 minutes`.
+pub(crate) fn over(seconds: i64, language: Language) -> String {
+    let preposition = match language {
+        Language::Nl | Language::En => "over",
+        Language::Fr => "sur",
+    };
+    let [article, word] = interval(seconds, language);
+    format!("{preposition} {article}{word}")
+}
+
+/// Returns an interval in words, and the article that stands before it, with a space behind it, where it has one.
+fn interval(seconds: i64, language: Language) -> [String; 2] {
+    let named = match (seconds, language) {
+        (60, Language::Nl) => Some(["een ", "minuut"]),
+        (60, Language::En) => Some(["a ", "minute"]),
+        (60, Language::Fr) => Some(["une ", "minute"]),
+        (900, Language::Nl) => Some(["een ", "kwartier"]),
+        (900, Language::En) => Some(["a ", "quarter of an hour"]),
+        (900, Language::Fr) => Some(["un ", "quart d’heure"]),
+        (1_800, Language::Nl) => Some(["een ", "half uur"]),
+        (1_800, Language::En) => Some(["a ", "half hour"]),
+        (1_800, Language::Fr) => Some(["une ", "demi-heure"]),
+        (3_600, Language::Nl) => Some(["een ", "uur"]),
+        (3_600, Language::En) => Some(["an ", "hour"]),
+        (3_600, Language::Fr) => Some(["une ", "heure"]),
+        (86_400, Language::Nl) => Some(["een ", "dag"]),
+        (86_400, Language::En) => Some(["a ", "day"]),
+        (86_400, Language::Fr) => Some(["un ", "jour"]),
+        _ => None,
+    };
+    if let Some(named) = named {
+        return named.map(str::to_owned);
+    }
+    let (amount, unit) = match seconds {
+        seconds if seconds % 86_400 == 0 => (seconds / 86_400, 3),
+        seconds if seconds % 3_600 == 0 => (seconds / 3_600, 2),
+        seconds if seconds % 60 == 0 => (seconds / 60, 1),
+        seconds => (seconds, 0),
+    };
+    let units = match language {
+        Language::Nl => ["seconden", "minuten", "uur", "dagen"],
+        Language::En => ["seconds", "minutes", "hours", "days"],
+        Language::Fr => ["secondes", "minutes", "heures", "jours"],
+    };
+    [String::new(), format!("{amount} {}", units[unit])]
 }
 
 /// Returns how long ago `then` was (both µs since 1970 UTC): "3 minuten geleden".
@@ -126,11 +215,51 @@ pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
 pub(crate) fn date_time(micros: i64, zone: &TimeZone, language: Language) -> Option<String> {
     let local = local(micros, zone)?;
     Some(format!(
-        "{}, {:02}:{:02}",
+        "{}, {:02}:{:02}{}",
         day_of(&local, language),
         local.hour(),
-        local.minute()
+        local.minute(),
+        offset_where_doubled(&local)
     ))
+}
+
+/// Returns the same with seconds, where there are some: `22 november 2026, 03:46:20`.
+pub(crate) fn exact_time(micros: i64, zone: &TimeZone, language: Language) -> Option<String> {
+    let local = local(micros, zone)?;
+    let seconds = match local.second() {
+        0 => String::new(),
+        seconds => format!(":{seconds:02}"),
+    };
+    Some(format!(
+        "{}, {:02}:{:02}{seconds}{}",
+        day_of(&local, language),
+        local.hour(),
+        local.minute(),
+        offset_where_doubled(&local)
+    ))
+}
+
+/// Returns a month in `zone`: `november 2026`.
+pub(crate) fn month(micros: i64, zone: &TimeZone, language: Language) -> Option<String> {
+    let local = local(micros, zone)?;
+    Some(format!("{} {}", month_of(&local, language), local.year()))
+}
+
+/// Returns a year in `zone`: `2026`.
+pub(crate) fn year(micros: i64, zone: &TimeZone) -> Option<String> {
+    Some(local(micros, zone)?.year().to_string())
+}
+
+/// Returns the offset from UTC, ` (+02:00)`, of a time that the clocks show twice in autumn; else nothing.
+fn offset_where_doubled(local: &Zoned) -> String {
+    let zone = local.time_zone();
+    if !zone.to_ambiguous_timestamp(local.datetime()).is_ambiguous() {
+        return String::new();
+    }
+    let minutes = local.offset().seconds() / 60;
+    let sign = if minutes < 0 { '\u{2212}' } else { '+' };
+    let minutes = minutes.abs();
+    format!(" ({sign}{:02}:{:02})", minutes / 60, minutes % 60)
 }
 
 /// Returns a date in `zone`: `22 november 2026`.
@@ -142,14 +271,15 @@ pub(crate) fn date(micros: i64, zone: &TimeZone, language: Language) -> Option<S
 pub(crate) fn clock(micros: i64, now: i64, zone: &TimeZone, language: Language) -> Option<String> {
     let (then, now) = (local(micros, zone)?, local(now, zone)?);
     let time = format!("{:02}:{:02}", then.hour(), then.minute());
+    let offset = offset_where_doubled(&then);
     if then.date() == now.date() {
-        return Some(format!("{time}:{:02}", then.second()));
+        return Some(format!("{time}:{:02}{offset}", then.second()));
     }
     let mut day = format!("{} {}", then.day(), month_of(&then, language));
     if then.year() != now.year() {
         day = format!("{day} {}", then.year());
     }
-    Some(format!("{day}, {time}"))
+    Some(format!("{day}, {time}{offset}"))
 }
 
 fn local(micros: i64, zone: &TimeZone) -> Option<Zoned> {

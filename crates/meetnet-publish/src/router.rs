@@ -1,5 +1,7 @@
 //! The public routes and what is around all of them: metrics, security headers, CORS, problems in place of bare errors.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::Method;
 use axum::http::header::{
@@ -50,25 +52,32 @@ pub fn public_router(state: PublishState) -> Router {
             state.clone(),
             client::identify,
         ));
+    let site = Arc::from(format!("meetnet {}", state.settings.city));
     let router = Router::new()
         .merge(api)
         .merge(pages)
         .route("/", get(portal::page))
+        .route("/datasets", get(portal::all_datasets))
+        .route("/datasets/", get(portal::all_datasets))
+        .route("/datasets/{id}/", get(portal::dataset::without_slash))
         .route("/assets/{name}", get(assets::serve))
         .route("/problems/{name}", get(problem::explain))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(state);
-    around(router)
+    around(router, site)
 }
 
-/// Puts what every listener needs around its routes.
-pub(crate) fn around(router: Router) -> Router {
+/// Puts what every listener needs around its routes; `site` is whose it is, for pages.
+pub(crate) fn around(router: Router, site: Arc<str>) -> Router {
     router
         .fallback(problem::unknown_address)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(middleware::from_fn(problem::page::for_readers))
+        .layer(middleware::from_fn_with_state(
+            site,
+            problem::page::for_readers,
+        ))
         .layer(middleware::map_response(security::add_headers))
         .layer(middleware::from_fn(telemetry::record))
 }

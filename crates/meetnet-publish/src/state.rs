@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 use meetnet_model::declarations::Declarations;
 use meetnet_query::QueryService;
 
+use crate::arrivals::Arrival;
+use crate::arrivals::committed::CommittedArrivals;
 use crate::client::ClientSettings;
 use crate::figures::FiguresCache;
 use crate::files::FileHashes;
@@ -101,6 +103,7 @@ pub struct PublishState {
     pub(crate) hashes: Arc<FileHashes>,
     pub(crate) results: Arc<ResultCache>,
     pub(crate) figures: FiguresCache,
+    committed: CommittedArrivals,
 }
 
 impl PublishState {
@@ -120,6 +123,7 @@ impl PublishState {
             hashes: Arc::default(),
             results: Arc::new(ResultCache::new(settings.result_cache_bytes_max)),
             figures: FiguresCache::default(),
+            committed: CommittedArrivals::default(),
             settings: Arc::new(settings),
         }
     }
@@ -133,6 +137,15 @@ impl PublishState {
     /// Returns the declarations now in force.
     pub(crate) fn declarations(&self) -> Arc<Declarations> {
         self.declarations.load_full()
+    }
+
+    /// Returns the newest observations, newest first: those of an overview, which are not committed or were not when somebody
+    /// looked, and committed ones.
+    pub(crate) async fn arrivals(&self, overview: &Overview) -> Vec<Arrival> {
+        let snapshot = self.query.snapshot().load_full();
+        self.committed
+            .join(&overview.arrivals, &snapshot, &self.query)
+            .await
     }
 
     /// Returns the figures of the newest snapshot, at most `overview_age_max` old.

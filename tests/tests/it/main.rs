@@ -14,6 +14,7 @@ mod described;
 mod erase;
 mod exports;
 mod files;
+mod first_page;
 mod flight;
 mod gathered;
 mod imports;

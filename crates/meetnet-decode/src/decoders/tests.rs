@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
+use meetnet_model::ids::DatasetId;
+use meetnet_model::licence::datasets_of;
 use meetnet_model::schemas;
+use meetnet_model::source::{DeviceDeclaration, MapEntry, SourceKind, ValueRef};
 
 use super::*;
 use crate::testing::{decode, decoders, envelope, key, render, source};
@@ -186,4 +189,64 @@ fn one_topic_of_two_sources_names_two_sensors() {
     ]
     .concat();
     assert_eq!(reasons, [round.clone(), round].concat());
+}
+
+/// Who is to be named with a dataset is known from the declarations of the sources alone: nothing that a decoder can write
+/// may be missing there.
+#[test]
+fn every_source_is_counted_wherever_its_messages_become_rows() {
+    let declarations = schemas::builtin().into_declarations([]);
+    let ids: Vec<&DatasetId> = declarations.datasets.keys().collect();
+    let check = |source: &SourceDeclaration| {
+        let Ok(decoder) = Format::compile(source, &declarations) else {
+            return false;
+        };
+        let stations = DeclaredStations::compile(source, &declarations).unwrap();
+        let counted = datasets_of(source, &declarations.properties);
+        let filled = decoder.datasets();
+        assert!(!filled.is_empty(), "{}", source.format.as_str());
+        for number in filled.into_iter().chain(stations.dataset()) {
+            let (format, id) = (source.format.as_str(), ids[number]);
+            assert!(counted.contains(id), "{format} fills `{id}`");
+        }
+        true
+    };
+    let level = || MapEntry::property("noise", "laeq").in_unit("dB[A]");
+    for format in WireFormat::ALL {
+        let bare = SourceDeclaration::new("test", SourceKind::Http, format, "CC0-1.0");
+        let mapped = |entry: MapEntry| SourceDeclaration {
+            sensor_id: Some(ValueRef::Template("garden".to_owned())),
+            map: vec![entry],
+            ..bare.clone()
+        };
+        let (by_field, by_pointer) = (level().in_field("level"), level().at_pointer("/level"));
+        let mut compiled = 0;
+        for source in [bare.clone(), mapped(by_field), mapped(by_pointer)] {
+            let placed = DeviceDeclaration {
+                id: "garden".to_owned(),
+                longitude: Some(4.7),
+                latitude: Some(50.88),
+                map: source.map.first().map(other_property).into_iter().collect(),
+                ..DeviceDeclaration::default()
+            };
+            let with_device = SourceDeclaration {
+                devices: vec![placed],
+                ..source.clone()
+            };
+            for source in [source, with_device] {
+                compiled += usize::from(check(&source));
+            }
+        }
+        assert!(compiled > 0, "{}", format.as_str());
+    }
+}
+
+/// What a device alone has, in another dataset than its source's.
+fn other_property(entry: &MapEntry) -> MapEntry {
+    MapEntry {
+        dataset: DatasetId::new("heat"),
+        property: Some("air_temperature".to_owned()),
+        unit: Some("Cel".to_owned()),
+        ..entry.clone()
+    }
 }

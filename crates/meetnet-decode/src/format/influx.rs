@@ -111,6 +111,13 @@ impl InfluxDecoder {
         Ok(decoder)
     }
 
+    /// Returns the datasets that it fills, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let plans = self.plans.iter();
+        plans.flat_map(|plan| plan.mapped.datasets()).collect()
+    }
+
     /// The compiled declaration of the source, as far as it is the same for every measurement.
     pub(crate) fn mapped(&self) -> Option<&Mapped> {
         self.plans.first().map(|plan| &plan.mapped)

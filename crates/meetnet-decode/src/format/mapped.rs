@@ -321,6 +321,13 @@ impl Mapped {
         }
     }
 
+    /// Returns the datasets that it and its devices fill, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let mappings = std::iter::once(&self.mapping).chain(self.devices.mappings());
+        mappings.flat_map(Mapping::datasets).collect()
+    }
+
     /// Returns the names of the wanted values, for a message that has none of them.
     pub(crate) fn wanted(&self) -> String {
         self.mapping.wanted()

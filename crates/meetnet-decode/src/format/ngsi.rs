@@ -228,6 +228,16 @@ impl NgsiDecoder {
         })
     }
 
+    /// Returns the datasets that it fills, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let models = self.models.iter().map(|(_, mapped)| mapped);
+        let mapped = self.declared.iter().chain(models);
+        let mut datasets: Vec<usize> = mapped.flat_map(Mapped::datasets).collect();
+        datasets.extend(self.traffic.as_ref().map(Traffic::dataset));
+        datasets
+    }
+
     /// The compiled declaration of the source, as far as it is the same for every data model.
     pub(crate) fn mapped(&self) -> Option<&Mapped> {
         let models = self.models.iter().map(|(_, mapped)| mapped);

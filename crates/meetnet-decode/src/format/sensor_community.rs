@@ -188,6 +188,14 @@ impl SensorCommunityDecoder {
         })
     }
 
+    /// Returns the datasets that it fills, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let mut datasets = self.mapped.datasets();
+        datasets.extend(self.stations.as_ref().map(Stations::dataset));
+        datasets
+    }
+
     /// Returns the compiled declaration of its source.
     pub(crate) fn mapped(&self) -> &Mapped {
         &self.mapped

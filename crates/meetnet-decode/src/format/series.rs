@@ -135,6 +135,17 @@ impl SeriesDecoder {
         Self::compile_fixed(source, declarations).map_err(|problem| (None, problem))
     }
 
+    /// Returns the datasets that it fills, by number: with which of them a body is filled stands beside it.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let properties = self.properties.values();
+        let stations = self.stations.as_ref().map(Stations::dataset);
+        properties
+            .map(|property| property.dataset)
+            .chain(stations)
+            .collect()
+    }
+
     fn compile_fixed(
         source: &SourceDeclaration,
         declarations: &Declarations,

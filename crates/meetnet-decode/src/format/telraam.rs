@@ -130,6 +130,13 @@ impl TelraamDecoder {
         Self::compile_fixed(declarations).map_err(|problem| (None, problem))
     }
 
+    /// Returns the datasets that it fills, by number.
+    #[cfg(test)]
+    pub(crate) fn datasets(&self) -> Vec<usize> {
+        let segments = self.segments.as_ref().map(Segments::dataset);
+        std::iter::once(self.dataset).chain(segments).collect()
+    }
+
     fn compile_fixed(declarations: &Declarations) -> Result<Self, SetupProblem> {
         let (number, dataset) = dataset_position(declarations, DATASET)?;
         let optional = |name, column_type| {

@@ -62,6 +62,9 @@ impl Runner {
                 format!("rows of `{id}`: something was erased since their input was read");
             return Ok(Err(LakeError::Usage(message)));
         }
+        if let Err(error) = self.name_source(&chunk) {
+            return Ok(Err(error));
+        }
         let ImportChunk {
             import_id,
             consumed,
@@ -127,6 +130,23 @@ impl Runner {
             count_applied(&rows.declaration.id, *applied);
         }
         Ok(applied)
+    }
+
+    /// Has the dataset of a chunk name its source. The declarations say which datasets a source's messages become rows of;
+    /// what comes past the decoders may be more. Rows that are made of others are of no source: their dataset names those
+    /// behind them.
+    fn name_source(&mut self, chunk: &ImportChunk) -> Result<(), LakeError> {
+        let declared = self.decoder.decoders().declarations();
+        let Some(source) = declared.sources.get(&chunk.source) else {
+            return Ok(());
+        };
+        match &source.attribution {
+            Some(name) => {
+                let id = &chunk.rows.declaration.id;
+                self.lake.name_source(id, &chunk.licence, name)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Gives stored rows new flags. The outer error is the pipeline's, the inner one the rows'.

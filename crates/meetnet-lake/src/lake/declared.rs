@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use meetnet_model::change::check_property_change;
+use meetnet_model::common;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::Sequence;
+use meetnet_model::ids::{LicenceId, Sequence};
 use meetnet_model::licence::StoredLicences;
 
 use super::reader::snapshot_of;
 use crate::error::LakeError;
-use crate::snapshot::{LakeSnapshot, TableSnapshot, licences_of};
+use crate::snapshot::{LakeSnapshot, LiveFile, StatisticsValue, TableSnapshot, licences_of};
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::declared::DeclaredTable;
 use crate::table::log::TableLog;
@@ -125,9 +127,10 @@ impl DeclaredTables {
             .collect()
     }
 
-    /// Returns the declarations with the names of former sources: whom rows under a licence ask to name, and no configured
-    /// source under it names. Files that are written later would not state it otherwise. Another wording of a name is
-    /// another name: nobody can tell whose rows ask for which. The same declarations where there is nobody to add.
+    /// Returns the declarations with every name that rows in the tables ask for, and that no configured source gives their
+    /// dataset: those of former sources under a licence that lies there, and those of configured sources whose rows lie in a
+    /// dataset that they are not known to fill. Files that are written later would not state them otherwise. Another wording
+    /// of a name is another name: nobody can tell whose rows ask for which. The same declarations where there is nobody to add.
     ///
     /// # Errors
     /// Where a log is broken.
@@ -138,11 +141,19 @@ impl DeclaredTables {
             let Some(stored) = table.stored()? else {
                 continue;
             };
-            let licences = licences_of(&table.files()?);
-            for (licence, mut names) in stored.source_licences {
+            let files = table.files()?;
+            let mut licences = stored.source_licences;
+            licences.retain(|licence, _| files.iter().any(|file| file.licence == *licence));
+            for (licence, name) in self.names_in(declared, &files) {
+                let names = licences.entry(licence.clone()).or_default();
+                if !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+            for (licence, mut names) in licences {
                 let known = declared.source_licences.get(&licence);
                 names.retain(|name| known.is_none_or(|known| !known.contains(name)));
-                if names.is_empty() || !licences.contains_key(&licence) {
+                if names.is_empty() {
                     continue;
                 }
                 let datasets = &mut Arc::make_mut(&mut declarations).datasets;
@@ -155,6 +166,25 @@ impl DeclaredTables {
         Ok(declarations)
     }
 
+    /// Returns whom the configured sources ask to name whose rows lie in `files` by what these say of themselves, each under its
+    /// licence. Files state the least and the greatest of their sources: one between them may be there. Rows that were made of
+    /// others name the sources behind them.
+    fn names_in(
+        &self,
+        declared: &DatasetDeclaration,
+        files: &[Arc<LiveFile>],
+    ) -> Vec<(&LicenceId, &str)> {
+        let sources = self.declarations.sources.values();
+        let sources = sources.filter(|_| declared.is_public() && !declared.is_made());
+        sources
+            .filter(|source| {
+                let mut own = files.iter().filter(|file| file.licence == source.licence);
+                own.any(|file| may_hold(file, source.id.as_str()))
+            })
+            .filter_map(|source| Some((&source.licence, source.attribution.as_deref()?)))
+            .collect()
+    }
+
     /// Returns where the tables lie, and the tables as they are now. Who had the folder before may have committed until
     /// its lock was free, and may have had other declarations.
     pub(super) fn into_current(
@@ -165,4 +195,20 @@ impl DeclaredTables {
         tables.try_for_each(DeclaredTable::refresh)?;
         Ok((self.storage, self.tables))
     }
+}
+
+/// Returns false where the statistics of a file say that no row in it is of a source.
+fn may_hold(file: &LiveFile, source: &str) -> bool {
+    let Some(bounds) = file.statistics.get(common::SOURCE) else {
+        return true;
+    };
+    let is_after = |least: &StatisticsValue| match least {
+        StatisticsValue::Text(least) => **least <= *source,
+        StatisticsValue::Int(_) | StatisticsValue::Float(_) => true,
+    };
+    let is_before = |greatest: &StatisticsValue| match greatest {
+        StatisticsValue::Text(greatest) => *source <= **greatest,
+        StatisticsValue::Int(_) | StatisticsValue::Float(_) => true,
+    };
+    bounds.min.as_ref().is_none_or(is_after) && bounds.max.as_ref().is_none_or(is_before)
 }

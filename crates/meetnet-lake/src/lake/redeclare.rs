@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::DatasetId;
+use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::property::PropertyUnits;
 use tracing::info;
 
@@ -102,6 +102,36 @@ impl Lake {
             };
             let declared = self.read_table(id, &declaration, units)?;
             self.reopen(declared)?;
+            self.hide(id);
+        }
+        Ok(())
+    }
+
+    /// Has a dataset name whoever rows under `licence` ask to name, before such rows come: whatever the configuration says of
+    /// who fills it, no file and no answer leaves the name out. Nothing changes where it is named already; else what is hot is
+    /// committed, and the table opened again with the name in its declaration, where a start finds it.
+    ///
+    /// # Errors
+    /// Where the dataset cannot be committed or opened now: the rows must not come.
+    pub fn name_source(
+        &mut self,
+        id: &DatasetId,
+        licence: &LicenceId,
+        attribution: &str,
+    ) -> Result<(), LakeError> {
+        let table = self.tables.get(id).ok_or_else(|| unknown(id))?;
+        let known = table.actor.declaration();
+        if known.attributions(licence).any(|name| name == attribution) {
+            return Ok(());
+        }
+        let mut declaration = DatasetDeclaration::clone(known);
+        let named = declaration.source_licences.entry(licence.clone());
+        named.or_default().push(attribution.to_owned());
+        let is_declared = table.is_declared;
+        // The table's own units stay: no property comes with a name.
+        let declared = self.read_table(id, &Arc::new(declaration), PropertyUnits::default())?;
+        self.reopen(declared)?;
+        if !is_declared {
             self.hide(id);
         }
         Ok(())

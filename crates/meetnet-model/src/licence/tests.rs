@@ -6,7 +6,7 @@ use crate::dataset::DatasetDeclaration;
 use crate::declarations::DECODER_VERSION;
 use crate::ids::LicenceId;
 use crate::schemas::{self, Schemas};
-use crate::source::{MapEntry, SourceKind};
+use crate::source::{DeviceDeclaration, MapEntry, SourceKind};
 
 #[test]
 fn a_dataset_asks_for_no_less_than_its_sources() {
@@ -230,6 +230,27 @@ fn datasets_and_sources_are_named() {
         &[],
         &[
             "source `s` has the licence `CC BY 4.0`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
+        ],
+    );
+}
+
+#[test]
+fn what_a_device_alone_sends_counts() {
+    let device = DeviceDeclaration {
+        id: "roof".to_owned(),
+        map: vec![MapEntry::property("noise", "laeq").at_pointer("/level")],
+        ..DeviceDeclaration::default()
+    };
+    let balcony = SourceDeclaration {
+        devices: vec![device],
+        ..source("balcony", WireFormat::Json, "CC-BY-4.0", &["heat"])
+    };
+    check(
+        vec![balcony],
+        &[("noise", "CC0-1.0")],
+        &[
+            "dataset `noise` declares CC0-1.0, but its source `balcony` is under CC-BY-4.0, which asks for attribution; \
+           declare CC-BY-4.0 for the dataset, or none so that each row keeps its own, or take the source out",
         ],
     );
 }

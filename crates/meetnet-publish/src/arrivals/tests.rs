@@ -103,3 +103,27 @@ fn a_busy_dataset_does_not_push_the_others_out() {
         "the oldest comes last"
     );
 }
+
+#[test]
+fn what_is_counted_in_an_hour_is_not_joined_with_what_is_counted_in_its_first_quarter() {
+    let declarations = fixture::declarations();
+    let traffic = declarations.dataset("traffic").expect("a built-in dataset");
+    let of_interval = |interval_s: i64| {
+        let rows = fixture::traffic_rows(traffic, &[(1, NOW, 12.0, 3.0)]);
+        let mut table = fixture::table(traffic, Some((rows, vec![NOW])), 1);
+        let mut hot = table.hot[0].clone();
+        let at = hot.batch.schema().index_of("interval_s").expect("a column");
+        let mut columns = hot.batch.columns().to_vec();
+        columns[at] = Arc::new(Int64Array::from(vec![interval_s]));
+        hot.batch = RecordBatch::try_new(hot.batch.schema(), columns).expect("the same columns");
+        table.hot = Arc::new(vec![hot]);
+        table
+    };
+    let tables = [of_interval(3_600), of_interval(900)];
+    let arrivals = newest(tables.iter(), &[]);
+    let intervals: Vec<_> = arrivals.iter().map(|a| a.interval_s).collect();
+    assert_eq!(intervals, [Some(3_600), Some(900)]);
+    // A dataset whose rows do not say it.
+    let table = heat_table(&[("a", "air_temperature", NOW, 3.5)], &[NOW]);
+    assert_eq!(newest([&table].into_iter(), &[])[0].interval_s, None);
+}

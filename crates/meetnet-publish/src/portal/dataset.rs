@@ -4,33 +4,31 @@
 //! Everything is declared or in the snapshot but the newest rows: those are a query of whoever looks, and where it is
 //! refused the page is whole without them.
 
+mod cells;
 mod texts;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
-use arrow::util::display::array_value_to_string;
 use askama::Template;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use jiff::Timestamp;
 use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
 use meetnet_model::assessment::Assessment;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::common::QUALITY;
 use meetnet_model::common_columns;
-use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::Licence;
 use meetnet_model::property::PropertyDeclaration;
-use meetnet_model::time::format_rfc3339;
 use meetnet_query::{Page as RowsPage, PageCondition, PageRequest, PageTest, PageValue};
 use tracing::debug;
 
+use self::cells::Cells;
 use self::texts::DatasetTexts;
 use super::texts::PageTexts;
 use super::{DatasetRow, LanguageLink, Reader, dataset_row, html, language_links, language_of};
@@ -41,7 +39,7 @@ use crate::links;
 use crate::negotiate::Language;
 use crate::overview::DatasetOverview;
 use crate::parameters::InPath;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind, unknown_address};
 use crate::readable;
 use crate::rows::public_table;
 use crate::state::PublishState;
@@ -91,7 +89,26 @@ pub(crate) async fn page(
         &reader,
         &base,
     );
-    html(language, page.render())
+    html(language, page.render(), &headers)
+}
+
+/// Answers the address of a dataset's page with a slash behind it.
+pub(crate) async fn without_slash(
+    State(state): State<PublishState>,
+    InPath(id): InPath<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Redirect, Problem> {
+    let overview = state.overview();
+    let Some(dataset) = overview.dataset(&id) else {
+        return Err(unknown_address().await);
+    };
+    let language = language_of(query.as_deref(), &headers);
+    let path = path(&dataset.declaration);
+    Ok(Redirect::temporary(&format!(
+        "{path}?lang={}",
+        language.tag()
+    )))
 }
 
 /// Returns the newest rows; None where there are none, or where the query is refused: others are asking, too.
@@ -107,11 +124,13 @@ async fn sample(
         column: time.to_owned(),
         test: PageTest::AtLeast(PageValue::Time(newest.saturating_sub(SAMPLE_SPAN_US))),
     };
+    // Places are few, and one may have stood there for years when the next one comes.
+    let is_recent = declaration.kind != DatasetKind::Places;
     let request = PageRequest {
         dataset: declaration.id.clone(),
         as_of: table.stable_time,
         columns: sample_columns(declaration),
-        conditions: vec![recent],
+        conditions: is_recent.then_some(recent).into_iter().collect(),
         area: None,
         order: vec![(time.to_owned(), true)],
         buckets: None,
@@ -144,12 +163,12 @@ fn sample_columns(declaration: &DatasetDeclaration) -> Vec<String> {
 }
 
 /// A part of a text: names of columns stand between backticks.
-struct TextPart<'a> {
-    text: &'a str,
-    is_code: bool,
+pub(super) struct TextPart<'a> {
+    pub(super) text: &'a str,
+    pub(super) is_code: bool,
 }
 
-fn text_parts(text: &str) -> Vec<TextPart<'_>> {
+pub(super) fn text_parts(text: &str) -> Vec<TextPart<'_>> {
     let parts = text.split('`').enumerate();
     let parts = parts.filter(|(_, part)| !part.is_empty());
     parts
@@ -296,7 +315,16 @@ impl<'a> Page<'a> {
                 })
                 .collect(),
             sample_columns: sample.map(column_names).unwrap_or_default(),
-            sample: sample.map(sample_rows).unwrap_or_default(),
+            sample: sample
+                .map(|page| {
+                    let cells = Cells {
+                        declaration,
+                        declarations,
+                        reader,
+                    };
+                    sample_rows(page, &cells)
+                })
+                .unwrap_or_default(),
             files: files
                 .into_iter()
                 .map(|file| FileRow {
@@ -388,36 +416,24 @@ fn column_names(page: &RowsPage) -> Vec<String> {
     fields.map(|field| field.name().clone()).collect()
 }
 
-fn sample_rows(page: &RowsPage) -> Vec<SampleRow> {
-    let names = column_names(page);
+fn sample_rows(page: &RowsPage, cells: &Cells<'_>) -> Vec<SampleRow> {
     let rows = page
         .batches
         .iter()
         .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
     rows.map(|(batch, row)| SampleRow {
-        cells: names
+        cells: batch
+            .schema()
+            .fields()
             .iter()
             .zip(batch.columns())
-            .map(|(name, values)| SampleCell {
-                column: name.clone(),
-                text: cell_text(values, row),
+            .map(|(field, values)| SampleCell {
+                column: field.name().clone(),
+                text: cells.text(batch, field.name(), values, row),
             })
             .collect(),
     })
     .collect()
-}
-
-/// Returns a value as answers in CSV have it, a dash for none.
-fn cell_text(values: &dyn Array, row: usize) -> String {
-    if values.is_null(row) {
-        return "–".to_owned();
-    }
-    // Arrow knows no zone by its name here, not even UTC.
-    if let DataType::Timestamp(..) = values.data_type() {
-        let times = values.as_primitive_opt::<TimestampMicrosecondType>();
-        return times.map_or(String::new(), |times| format_rfc3339(times.value(row)));
-    }
-    array_value_to_string(values, row).unwrap_or_default()
 }
 
 /// Returns what can be copied and run as it stands.

@@ -4,9 +4,10 @@ use meetnet_model::common::INTERVAL_S;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::declarations::Declarations;
 
-use crate::arrivals;
+use crate::arrivals::{self, Arrival};
 use crate::negotiate::Language;
 use crate::overview::Overview;
+use crate::readable;
 
 /// A query that can be tried.
 #[derive(Debug, PartialEq)]
@@ -20,6 +21,7 @@ pub(super) struct Example {
 /// Returns up to three examples: a wide dataset by hour, a long one by property, the newest values of a property.
 pub(super) fn of(
     overview: &Overview,
+    newest_arrivals: &[Arrival],
     declarations: &Declarations,
     language: Language,
 ) -> Vec<Example> {
@@ -32,8 +34,11 @@ pub(super) fn of(
         .collect();
     let of_kind = |kind| ordered.iter().copied().filter(move |d| d.kind == kind);
     // A mean by the hour says nothing of days, nor of what is one already.
-    let mut observed = of_kind(DatasetKind::Wide).filter(|dataset| !dataset.is_made());
-    let by_hour = observed.find_map(|dataset| by_hour(dataset, language));
+    let mut observed = of_kind(DatasetKind::Wide).filter(|dataset| dataset.is_observed());
+    let by_hour = observed.find_map(|dataset| {
+        let interval_s = interval_of(dataset, newest_arrivals);
+        by_hour(dataset, interval_s, language)
+    });
     let mut long = of_kind(DatasetKind::Long);
     let by_property = long.next().map(|dataset| by_property(dataset, language));
     // The second long dataset where there is one, so that the examples show as much as they can.
@@ -48,7 +53,27 @@ pub(super) fn of(
         .collect()
 }
 
-fn by_hour(dataset: &DatasetDeclaration, language: Language) -> Option<Example> {
+/// Returns the interval that an example keeps to, s: the hour, unless all that has come lately is of other ones. None where a
+/// dataset has no rows of several.
+fn interval_of(dataset: &DatasetDeclaration, newest_arrivals: &[Arrival]) -> Option<i64> {
+    const HOUR_S: i64 = 3_600;
+    if !dataset.key.iter().any(|column| column == INTERVAL_S) {
+        return None;
+    }
+    let arrivals = newest_arrivals.iter();
+    let own = arrivals.filter(|arrival| arrival.declaration.id == dataset.id);
+    let intervals: Vec<i64> = own.filter_map(|arrival| arrival.interval_s).collect();
+    Some(match intervals.first() {
+        Some(other) if !intervals.contains(&HOUR_S) => *other,
+        _ => HOUR_S,
+    })
+}
+
+fn by_hour(
+    dataset: &DatasetDeclaration,
+    interval_s: Option<i64>,
+    language: Language,
+) -> Option<Example> {
     let means: Vec<String> = arrivals::measured_columns(dataset)
         .into_iter()
         .map(|column| format!("       round(avg({column}), 1) AS {column}"))
@@ -58,20 +83,21 @@ fn by_hour(dataset: &DatasetDeclaration, language: Language) -> Option<Example> 
         return None;
     }
     // A count of an hour and one of a quarter of it have no mean that says anything.
-    let interval = match dataset.key.iter().any(|column| column == INTERVAL_S) {
-        true => format!(", {INTERVAL_S}"),
-        false => String::new(),
+    let of_interval = match interval_s {
+        Some(seconds) => format!(" AND {INTERVAL_S} = {seconds}"),
+        None => String::new(),
     };
+    let per = readable::per(interval_s.unwrap_or(3_600), language);
     let title = dataset.title.get(language.tag());
     Some(Example {
         title: match language {
-            Language::Nl => format!("{title}: gemiddelde per uur, laatste 24 uur"),
-            Language::En => format!("{title}: mean per hour, last 24 hours"),
-            Language::Fr => format!("{title} : moyenne par heure, dernières 24 heures"),
+            Language::Nl => format!("{title}: gemiddelde {per}, laatste 24 uur"),
+            Language::En => format!("{title}: mean {per}, last 24 hours"),
+            Language::Fr => format!("{title} : moyenne {per}, dernières 24 heures"),
         },
         sql: format!(
-            "SELECT date_trunc('hour', time) AS hour{interval},\n{}\nFROM {}\n\
-             WHERE time >= now() - INTERVAL '24 hours' AND quality <= 2\nGROUP BY hour{interval}\nORDER BY hour{interval}",
+            "SELECT date_trunc('hour', time) AS hour,\n{}\nFROM {}\n\
+             WHERE time >= now() - INTERVAL '24 hours' AND quality <= 2{of_interval}\nGROUP BY hour\nORDER BY hour",
             means.join(",\n"),
             dataset.id
         ),

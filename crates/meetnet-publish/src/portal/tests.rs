@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
-use meetnet_lake::snapshot::LiveFile;
+use meetnet_lake::snapshot::{ColumnStatistics, LiveFile, StatisticsValue};
+use meetnet_model::common;
 use meetnet_model::ids::LicenceId;
 
 use super::{Reader, period};
@@ -27,7 +28,7 @@ async fn the_language_is_the_one_asked_for_else_dutch() {
             "{path} {accept}"
         );
         assert_eq!(answer.header("content-language"), lang);
-        assert_eq!(answer.header("vary"), "accept-language");
+        assert_eq!(answer.header("vary"), "accept-language, accept-encoding");
     }
     check("/", "", "nl").await;
     check("/", "de", "nl").await;
@@ -45,8 +46,9 @@ async fn it_shows_what_arrives_and_what_there_is() {
         "\u{2212}3,2", // a value, as Dutch writes it
         "°C",          // its unit
         "1234",        // cars
-        "goed",        // a quality
-        "CC-BY-4.0",   // a licence
+        "<span class=\"more\">per uur</span>",
+        "goed",      // a quality
+        "CC-BY-4.0", // a licence
         "Verkeerstellingen",
         "Luchtkwaliteit",
         "Geluid",
@@ -57,8 +59,10 @@ async fn it_shows_what_arrives_and_what_there_is() {
     }
     assert!(!body.contains("rejects"), "private datasets are not shown");
     assert!(
-        body.contains("voor het geheel (period; time van all"),
-        "names of columns stand in the list as words"
+        body.contains(
+            "voor het geheel (<code>period</code>; <code>time</code> van <code>all</code>"
+        ),
+        "names of columns are marked in the list"
     );
 }
 
@@ -155,8 +159,12 @@ async fn its_queries_run() {
         6,
         "three examples, each to see and to download"
     );
-    // Hours and quarters of an hour are not averaged with each other.
-    assert!(body.contains("GROUP BY hour, interval_s"), "{body}");
+    // Hours and quarters of an hour are neither averaged with each other nor listed beside each other.
+    assert!(
+        body.contains(" AND interval_s = 3600\nGROUP BY hour\n"),
+        "{body}"
+    );
+    assert!(body.contains(": mean per hour, last 24 hours"), "{body}");
     for path in paths {
         let answer = fixture::get(fixture::router(), &path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
@@ -184,6 +192,7 @@ async fn an_empty_lake_has_a_page_too() {
     let answer = fixture::get(router, "/?lang=en").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.body.contains("There are no datasets yet"));
+    assert!(answer.body.contains("There are no measurements yet"));
 }
 
 /// The figure under a word: what stands in `<dd>` behind its `<dt>`.
@@ -198,22 +207,35 @@ fn figure<'a>(body: &'a str, word: &str) -> &'a str {
 async fn it_counts_what_is_there_and_what_was_refused() {
     let declarations = fixture::declarations();
     let mut lake = fixture::lake(&declarations);
-    // Three rows, as a file has them: what they say is private, how many they are is not.
-    let rejects = lake.tables.get_mut(&"rejects".into());
-    let rejects = Arc::make_mut(rejects.expect("a built-in dataset"));
-    rejects.files = Arc::new(vec![Arc::new(LiveFile {
-        path: "licence=CC0-1.0/superseded=false/month=2026-11/a.parquet".into(),
-        run: "run".into(),
-        part: 0,
-        bytes: 1,
-        rows: 3,
-        licence: LicenceId::new("CC0-1.0"),
-        superseded: false,
-        period: "2026-11".into(),
-        sha256: "".into(),
-        committed_at_ms: 0,
-        statistics: BTreeMap::new(),
-    })]);
+    // Three rows, as a file has them: what they say is private, how many they are is not. Rows that were made of others, places and
+    // what is said of the quality are no measurements, however new they are.
+    let later = [common::RECEIVED_AT, "time", "valid_from"].map(|name| {
+        let bound = Some(StatisticsValue::Int(fixture::NOW));
+        let statistics = ColumnStatistics {
+            min: bound.clone(),
+            max: bound,
+            nulls: Some(0),
+        };
+        (Arc::from(name), statistics)
+    });
+    let later = BTreeMap::from(later);
+    for id in ["rejects", "heat_hourly", "data_quality", "stations"] {
+        let table = lake.tables.get_mut(&id.into());
+        let table = Arc::make_mut(table.expect("a built-in dataset"));
+        table.files = Arc::new(vec![Arc::new(LiveFile {
+            path: "licence=CC0-1.0/superseded=false/month=2026-11/a.parquet".into(),
+            run: "run".into(),
+            part: 0,
+            bytes: 1,
+            rows: 3,
+            licence: LicenceId::new("CC0-1.0"),
+            superseded: false,
+            period: "2026-11".into(),
+            sha256: "".into(),
+            committed_at_ms: 0,
+            statistics: later.clone(),
+        })]);
+    }
     let snapshot = Arc::new(ArcSwap::from_pointee(lake));
     let router = crate::public_router(fixture::state_over(snapshot));
     let body = fixture::get(router, "/?lang=en").await.body;
@@ -225,6 +247,10 @@ async fn it_counts_what_is_there_and_what_was_refused() {
     assert_eq!(figure(&body, "datasets"), "16");
     assert_eq!(figure(&body, "sources"), "0");
     assert_eq!(figure(&body, "refused messages"), "3");
+    // When it was measured, not when it came.
+    let newest = figure(&body, "latest measurement");
+    let measured = "<time datetime=\"2026-11-22T02:45:20Z\"";
+    assert!(newest.starts_with(measured), "{newest}");
 }
 
 #[tokio::test]
@@ -280,6 +306,44 @@ async fn each_dataset_leads_to_its_page() {
         for rest in pages {
             assert!(rest.ends_with(&format!("?lang={lang}")), "{rest}");
             page(&format!("/datasets/{rest}"), &[]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_can_say_that_it_is_not_refreshed() {
+    for (lang, words) in [
+        ("nl", "Deze pagina wordt nu niet ververst"),
+        ("en", "This page is not being refreshed"),
+        ("fr", "Cette page n’est plus actualisée"),
+    ] {
+        let body = page(&format!("/?lang={lang}"), &[]).await.body;
+        let told = body
+            .split_once("data-stale=\"")
+            .map(|(_, rest)| rest.starts_with(words));
+        assert_eq!(told, Some(true), "{lang}");
+        assert!(body.contains("data-zone=\"Europe/Brussels\""), "{lang}");
+    }
+    let script = fixture::get(fixture::router(), &crate::assets::SCRIPT.path()).await;
+    for part in ["\"aria-live\", \"polite\"", "words.stale", "sayStale()"] {
+        assert!(script.body.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_compressed_for_who_takes_that() {
+    for path in ["/", "/datasets/heat"] {
+        let plain = page(path, &[]).await;
+        assert_eq!(plain.header("content-encoding"), "");
+        for coding in ["gzip", "zstd"] {
+            let headers = [("accept-encoding", coding)];
+            let request = fixture::request("GET", path, &headers, axum::body::Body::empty());
+            let response = tower::ServiceExt::oneshot(fixture::router(), request).await;
+            let response = response.expect("routers do not fail");
+            assert_eq!(response.headers()["content-encoding"], coding, "{path}");
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+            let bytes = body.expect("a whole body").len();
+            assert!(bytes * 2 < plain.body.len(), "{path} {coding}: {bytes}");
         }
     }
 }

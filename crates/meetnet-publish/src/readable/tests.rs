@@ -31,6 +31,8 @@ fn values_have_few_decimals() {
     check(0.456, "0,46", "0.46");
     check(1013.25, "1013,2", "1013.2");
     check(1_234.0, "1234", "1234");
+    check(70_500.0, "70.500", "70,500");
+    check(-1_234_567.9, "\u{2212}1.234.567,9", "\u{2212}1,234,567.9");
 }
 
 #[test]
@@ -109,4 +111,82 @@ fn a_list_shows_the_first_sentence() {
     );
     assert_eq!(first_sentence(" Only 1.5 m high "), "Only 1.5 m high");
     assert_eq!(first_sentence("One.\nTwo."), "One.");
+}
+
+#[test]
+fn intervals_are_words() {
+    fn check(seconds: i64, nl: [&str; 2], en: [&str; 2], fr: [&str; 2]) {
+        for (language, expect) in [Language::Nl, Language::En, Language::Fr]
+            .into_iter()
+            .zip([nl, en, fr])
+        {
+            let said = [per(seconds, language), over(seconds, language)];
+            assert_eq!(said, expect, "{seconds}");
+        }
+    }
+    check(
+        900,
+        ["per kwartier", "over een kwartier"],
+        ["per quarter of an hour", "over a quarter of an hour"],
+        ["par quart d’heure", "sur un quart d’heure"],
+    );
+    check(
+        3_600,
+        ["per uur", "over een uur"],
+        ["per hour", "over an hour"],
+        ["par heure", "sur une heure"],
+    );
+    check(
+        86_400,
+        ["per dag", "over een dag"],
+        ["per day", "over a day"],
+        ["par jour", "sur un jour"],
+    );
+    check(
+        300,
+        ["per 5 minuten", "over 5 minuten"],
+        ["per 5 minutes", "over 5 minutes"],
+        ["par 5 minutes", "sur 5 minutes"],
+    );
+    check(
+        28_800,
+        ["per 8 uur", "over 8 uur"],
+        ["per 8 hours", "over 8 hours"],
+        ["par 8 heures", "sur 8 heures"],
+    );
+    check(
+        145,
+        ["per 145 seconden", "over 145 seconden"],
+        ["per 145 seconds", "over 145 seconds"],
+        ["par 145 secondes", "sur 145 secondes"],
+    );
+}
+
+#[test]
+fn values_are_rounded_and_keep_no_zeros() {
+    fn check(value: f64, decimals: usize, expect: &str) {
+        assert_eq!(rounded(value, decimals, Language::Nl), expect);
+    }
+    check(14.157_499_999_999_999, 2, "14,16");
+    check(47.5, 2, "47,5");
+    check(100.0, 2, "100");
+    check(-0.001, 2, "0");
+    check(50.879_81, 5, "50,87981");
+    check(12_345.678, 0, "12.346");
+}
+
+#[test]
+fn an_hour_that_comes_twice_says_which_one_it_is() {
+    let zone = TimeZone::get("Europe/Brussels").unwrap();
+    // 02:30 on 25 October 2026, in summer time and an hour later in winter time.
+    let first = 1_792_888_200_000_000;
+    let second = first + 3_600_000_000;
+    let told = |micros| date_time(micros, &zone, Language::En).unwrap();
+    assert_eq!(told(first), "25 October 2026, 02:30 (+02:00)");
+    assert_eq!(told(second), "25 October 2026, 02:30 (+01:00)");
+    assert_eq!(told(second + 3_600_000_000), "25 October 2026, 03:30");
+    let clock = |micros| clock(micros, second, &zone, Language::En).unwrap();
+    assert_eq!(clock(first), "02:30:00 (+02:00)");
+    // No hour is doubled in spring: 29 March 2026, 03:30.
+    assert_eq!(told(1_774_747_800_000_000), "29 March 2026, 03:30");
 }

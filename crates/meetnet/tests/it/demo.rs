@@ -183,6 +183,24 @@ fn a_second_demo_continues_and_does_not_double() {
     first.wait_for("Ctrl-C stops");
     let before = counts_of(&portal);
     assert!(before.iter().all(|count| *count > 0), "{before:?}");
+    // Rows of the history come past the decoders: who is to be named with them stands in answers and files all the same.
+    let named = |portal: &str| {
+        let stations = format!("{portal}/api/v1/datasets/stations");
+        let (rows, files) = (format!("{stations}/rows"), format!("{stations}/files"));
+        for url in [&stations, &rows, &files] {
+            let (status, said) = http("GET", url, "");
+            assert_eq!(status, 200, "{url}: {said}");
+            for kind in ["air sensors", "weather stations"] {
+                let name = format!("Simulated {kind} of the meetnet demo");
+                assert!(said.contains(&name), "{url} names {name}: {said}");
+            }
+            assert!(
+                !said.contains("Simulated traffic counters"),
+                "{url}: {said}"
+            );
+        }
+    };
+    named(&portal);
     first.stop();
 
     let config = Path::new(&dir).join("meetnet.toml");
@@ -197,6 +215,7 @@ fn a_second_demo_continues_and_does_not_double() {
     second.wait_for("Ctrl-C stops");
     wait_until_ready(&portal);
     assert_eq!(counts_of(&portal), before);
+    named(&portal);
     assert!(
         http("GET", &portal, "").1.contains("Loven"),
         "the user's change is kept"

@@ -176,6 +176,12 @@ impl Traffic {
         })
     }
 
+    /// The number of its dataset.
+    #[cfg(test)]
+    pub(super) fn dataset(&self) -> usize {
+        self.dataset
+    }
+
     /// Makes the row of one entity, or the reject that says why it is none.
     pub(super) fn emit(
         &self,

@@ -81,6 +81,12 @@ impl Segments {
         }))
     }
 
+    /// The number of its dataset.
+    #[cfg(test)]
+    pub(super) fn dataset(&self) -> usize {
+        self.dataset
+    }
+
     /// Makes the rows of a list of features.
     pub(super) fn decode(
         &self,

@@ -323,3 +323,26 @@ fn what_no_frame_of_the_journal_can_hold_does_not_stop_an_import() {
         summary.rejects
     );
 }
+
+/// Rows that come past the decoders, from a source that the declarations do not know to fill their dataset.
+#[test]
+fn a_chunk_is_taken_once_its_dataset_names_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut declared = Declarations::clone(&declarations());
+    let timed = declared.sources.get_mut(&"timed".into()).unwrap();
+    Arc::make_mut(timed).attribution = Some("Garden club".to_owned());
+    let daemon = start_as(folder.path(), &Arc::new(declared), |_| {}, |_| {});
+    let ts = now_ms();
+    // What is hot is committed before, and stays there once.
+    let last = daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":21.5}}"));
+    daemon.wait(last);
+    let commands = daemon.pipeline.commands();
+    commands.import(chunk(ts, 3, 1.0)).unwrap();
+    let snapshot = daemon.pipeline.shared().load_full();
+    let heat = &snapshot.tables[&DatasetId::new("heat")];
+    let names: Vec<&str> = heat.declaration.attributions(&"CC0-1.0".into()).collect();
+    assert_eq!(names, ["Garden club"]);
+    let stored: u64 = heat.files.iter().map(|file| file.rows).sum();
+    assert_eq!(stored, 4);
+    daemon.pipeline.shutdown().unwrap();
+}

@@ -1,6 +1,9 @@
 //! When a commit is due, what it writes where, and how far answers say that they reach.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
+
+use meetnet_model::source::{SourceDeclaration, SourceKind, WireFormat};
 
 use super::*;
 
@@ -195,6 +198,88 @@ fn a_table_keeps_the_names_of_sources_that_are_gone() {
         let is_same = Arc::ptr_eq(&named, read.declarations());
         assert_eq!(is_same, configured == expect, "{configured:?}");
     }
+}
+
+/// Declarations with sources that ask to be named, of which none is known to fill `heat`.
+fn with_sources(sources: &[(&str, &str, &str)]) -> Declarations {
+    let source = |(id, licence, name): &(&str, &str, &str)| SourceDeclaration {
+        attribution: Some((*name).to_owned()),
+        ..SourceDeclaration::new(*id, SourceKind::Mqtt, WireFormat::Telraam, *licence)
+    };
+    schemas::builtin().into_declarations(sources.iter().map(source))
+}
+
+#[test]
+fn a_table_names_configured_sources_that_its_files_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    for (sequence, source) in (1..).zip(["balcony", "school"]) {
+        let lineage = [Lineage {
+            source: source.into(),
+            ..lineage(Sequence(sequence), recorded_at(sequence))
+        }];
+        let rows = rows(1, START + sequence as i64 * MINUTE, 1.0);
+        lake.apply(&rows, &lineage, &mut flag).unwrap();
+        lake.advance(Sequence(sequence), recorded_at(sequence));
+    }
+    lake.commit_all().unwrap();
+    drop(lake);
+    let check = |sources: &[(&str, &str, &str)], expect: &[&str]| {
+        let read = tables(folder.path(), with_sources(sources)).unwrap();
+        let named = read.with_former_names().unwrap();
+        let heat = &named.datasets[&DatasetId::new("heat")];
+        let names: Vec<&str> = heat.attributions(&"CC0-1.0".into()).collect();
+        assert_eq!(names, expect, "{sources:?}");
+        // No other table has rows of theirs.
+        let mut others = named.datasets.values().filter(|other| other.id != heat.id);
+        assert!(others.all(|other| other.source_licences.is_empty()));
+    };
+    check(&[("balcony", "CC0-1.0", "Club")], &["Club"]);
+    check(
+        &[
+            ("balcony", "CC0-1.0", "Club"),
+            ("school", "CC0-1.0", "School"),
+        ],
+        &["Club", "School"],
+    );
+    // A file says the least and the greatest of its sources: one between them may be there.
+    check(&[("lora", "CC0-1.0", "Between")], &["Between"]);
+    check(&[("airrohr", "CC0-1.0", "Before")], &[]);
+    check(&[("telraam", "CC0-1.0", "After")], &[]);
+    check(&[("balcony", "CC-BY-4.0", "Other licence")], &[]);
+}
+
+#[test]
+fn who_brings_rows_to_a_dataset_is_named_with_them_and_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = open(folder.path(), |options| options.background = false);
+    let id = DatasetId::new("heat");
+    take(&mut lake, 1, &rows(1, START, 1.0));
+    for name in ["Garden club", "School", "Garden club"] {
+        lake.name_source(&id, &"CC0-1.0".into(), name).unwrap();
+    }
+    // What was hot has been committed, and is in no doubt.
+    let snapshot = heat(&mut lake);
+    assert_eq!((snapshot.files.len(), snapshot.hot.len()), (1, 0));
+    let version = snapshot.version;
+    lake.name_source(&id, &"CC0-1.0".into(), "School").unwrap();
+    take(&mut lake, 2, &rows(1, START + MINUTE, 1.0));
+    assert_eq!(heat(&mut lake).version, version, "nothing had changed");
+    lake.commit_all().unwrap();
+    let snapshot = heat(&mut lake);
+    let named: BTreeSet<Option<String>> = snapshot
+        .files
+        .iter()
+        .map(|file| attribution(&snapshot, file))
+        .collect();
+    let both = Some("Garden club; School".to_owned());
+    assert_eq!(named, BTreeSet::from([None, both]));
+    drop(lake);
+    let read = tables(folder.path(), declarations()).unwrap();
+    let named = read.with_former_names().unwrap();
+    let heat = &named.datasets[&id];
+    let names: Vec<&str> = heat.attributions(&"CC0-1.0".into()).collect();
+    assert_eq!(names, ["Garden club", "School"]);
 }
 
 #[test]

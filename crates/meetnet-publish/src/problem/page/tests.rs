@@ -1,3 +1,4 @@
+use super::*;
 use crate::fixture;
 
 /// What browsers send when somebody follows a link.
@@ -47,5 +48,78 @@ async fn a_page_says_what_was_wrong_and_nothing_of_it_is_markup() {
             .contains("there is no column `&#60;script&#62;`")
     );
     assert!(!answer.body.contains("<script"), "{}", answer.body);
-    assert!(answer.body.contains("400 The request cannot be understood"));
+    let said = "<p><b>400 De vraag is niet te begrijpen</b></p>";
+    assert!(answer.body.contains(said), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_page_is_in_the_language_that_the_address_asks_for_and_leads_on() {
+    let english = [("accept", BROWSER), ("accept-language", "en")];
+    for (path, words) in [
+        (
+            "/nope?lang=fr",
+            ["Cela n’existe pas ici", "dit ce qu’il y a"],
+        ),
+        (
+            "/nope?lang=nl",
+            ["Dit bestaat hier niet", "noemt wat er is"],
+        ),
+        (
+            "/nope",
+            ["There is no such thing here", "lists what there is"],
+        ),
+    ] {
+        let body = fixture::get_with(fixture::router(), path, &english)
+            .await
+            .body;
+        for text in words {
+            assert!(body.contains(text), "{path}: {text}: {body}");
+        }
+        let link = "<a href=\"/api/v1/datasets\">/api/v1/datasets</a>";
+        assert!(body.contains(link), "{path}: {body}");
+        assert!(body.contains("· meetnet Leuven</title>"), "{path}: {body}");
+        // There is nothing to correct.
+        for text in ["correct", "verbeter", "corrigez"] {
+            assert!(!body.contains(text), "{path}: {body}");
+        }
+    }
+}
+
+#[test]
+fn only_paths_of_the_service_become_links() {
+    let links = |text: &'static str| -> Vec<&str> {
+        let parts = parts(text);
+        let whole: String = parts.iter().map(|part| part.text).collect();
+        assert_eq!(whole, text);
+        let paths = parts.into_iter().filter(|part| part.is_path);
+        paths.map(|part| part.text).collect()
+    };
+    assert_eq!(
+        links("/ is the portal, /api/v1/datasets lists"),
+        ["/", "/api/v1/datasets"]
+    );
+    assert_eq!(links("see /api/v1/openapi.json."), ["/api/v1/openapi.json"]);
+    for text in [
+        "//example.org",
+        "/api/v1/datasets/{id}/files lists them",
+        "`/api/v1/sql`",
+        "http://example.org/api/v1/sql",
+        "",
+    ] {
+        assert!(links(text).is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_cut_down_leads_to_what_it_means() {
+    async fn check(path: &str, expect: &str) {
+        let answer = fixture::get(fixture::router(), path).await;
+        assert_eq!(answer.status.as_u16(), 307, "{path}");
+        assert_eq!(answer.header("location"), expect, "{path}");
+    }
+    check("/datasets", "/?lang=nl#datasets").await;
+    check("/datasets/?lang=fr", "/?lang=fr#datasets").await;
+    check("/datasets/heat/?lang=en", "/datasets/heat?lang=en").await;
+    let answer = fixture::get(fixture::router(), "/datasets/nope/").await;
+    assert_eq!(answer.status.as_u16(), 404);
 }

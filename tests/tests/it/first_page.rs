@@ -1,0 +1,53 @@
+//! What the first page says is there, on the real binary: also of rows that nobody has seen before they were committed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use meetnet_tests::daemon::Installation;
+
+const SOURCES: &str = r#"
+[[source]]
+id = "boxes"
+kind = "http"
+format = "airrohr"
+token = { env = "MEETNET_TEST_TOKEN" }
+licence = "ODbL-1.0"
+attribution = "Boxes of the street"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_measurements_are_there_after_a_restart() {
+    after_a_restart().await.unwrap();
+}
+
+async fn after_a_restart() -> Result<()> {
+    let installation = Installation::new("", SOURCES)?;
+    let daemon = installation.start().await?;
+    let page = page(&installation).await?;
+    ensure!(page.contains("There are no measurements yet"), "{page}");
+    let body = r#"{"esp8266id": "82660147", "sensordatavalues": [{"value_type": "SDS_P1", "value": "47.5"}]}"#;
+    let headers = [("x-sensor", "esp8266-82660147")];
+    let (status, text) = installation
+        .push("boxes", body.as_bytes().to_vec(), &headers)
+        .await?;
+    ensure!(status == 204, "{status}: {text}");
+    // It is committed, and no page has shown it while it was hot.
+    daemon.stop()?;
+    let daemon = installation.start().await?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let page = self::page(&installation).await?;
+        if page.contains("<b>47.5</b>") {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    daemon.stop()
+}
+
+async fn page(installation: &Installation) -> Result<String> {
+    let answer = installation.get("/?lang=en", &[]).await?;
+    ensure!(answer.status() == 200, "{}", answer.status());
+    Ok(answer.text().await?)
+}
