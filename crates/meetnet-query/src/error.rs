@@ -89,6 +89,8 @@ pub enum StatementFault {
     Unsupported,
     /// It divides by zero.
     DivisionByZero,
+    /// It computes a number that its type cannot hold.
+    OutOfRange,
 }
 
 /// A query that did not work.
@@ -214,7 +216,9 @@ impl QueryError {
             fault: classified.fault,
             shared_limit: classified.shared_limit,
             message: shortened(classified.message, MESSAGE_BYTES_MAX),
-            is_of_reading: own_error(root).is_none() && is_of_reading(root),
+            is_of_reading: own_error(root).is_none()
+                && is_of_reading(root)
+                && of_condition(root).is_none(),
             retry_after_s: None,
             source: Some(Arc::new(error)),
         }
@@ -268,11 +272,13 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
             QueryError::new(BadRequest, in_words(first_line(own_words(text))))
         }
-        error if is_of_reading(error) => QueryError::new(Internal, internal_message()),
+        error if is_of_reading(error) => of_condition(error)
+            .unwrap_or_else(|| QueryError::new(Internal, internal_message())),
         DataFusionError::ArrowError(arrow, _) => {
             let error = QueryError::new(BadRequest, in_words(first_line(&arrow.to_string())));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
+                ArrowError::ArithmeticOverflow(_) => error.with_fault(StatementFault::OutOfRange),
                 _ => error,
             }
         }
@@ -338,6 +344,36 @@ fn is_of_reading(error: &DataFusionError) -> bool {
             .is_some_and(|first| is_of_reading(first.find_root())),
         _ => false,
     }
+}
+
+/// What stands before an error of a condition that files are read by. It comes as one of reading, and as a text.
+const CONDITION: &str = "Error evaluating filter predicate: ";
+
+/// Returns the error of a statement that came while a file was read by one of its conditions.
+fn of_condition(error: &DataFusionError) -> Option<QueryError> {
+    let text = error.to_string();
+    let (_, cause) = text.split_once(CONDITION)?;
+    if cause.contains("DivideByZero") {
+        let message = in_words("Divide by zero error");
+        return Some(QueryError::of_statement(
+            StatementFault::DivisionByZero,
+            message,
+        ));
+    }
+    let kinds = ["ArrowError(", "Execution("];
+    if !kinds.iter().any(|kind| cause.starts_with(kind)) {
+        return None;
+    }
+    let (_, what) = cause.split_once("(\"")?;
+    let (what, _) = what.split_once("\")")?;
+    if cause.contains("ArithmeticOverflow") {
+        let message = in_words(&format!("Arithmetic overflow: {what}"));
+        return Some(QueryError::of_statement(
+            StatementFault::OutOfRange,
+            message,
+        ));
+    }
+    Some(QueryError::new(QueryErrorKind::BadRequest, in_words(what)))
 }
 
 fn is_arrow_reading(error: &ArrowError) -> bool {

@@ -13,6 +13,7 @@
 
 mod admission;
 mod answer;
+mod arithmetic;
 mod as_of;
 mod audit;
 mod catalog;

@@ -12,6 +12,7 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 
+use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
@@ -55,11 +56,13 @@ impl Sessions {
             .with_config(config(options))
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
+            .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        arithmetic::register(&mut state)?;
         register_geometry(&mut state)?;
         Ok(Self {
             template: state,
