@@ -46,7 +46,8 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_function_rewrite(Arc::new(UnsignedAsSigned))
 }
 
-/// Computes what is made of two unsigned numbers with signed ones, before types are made equal.
+/// Computes what is made of unsigned numbers with signed ones, before types are made equal: DataFusion would take decimals where
+/// only one of them is signed.
 #[derive(Debug)]
 struct UnsignedAsSigned;
 
@@ -64,20 +65,39 @@ impl FunctionRewrite for UnsignedAsSigned {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
             return Ok(Transformed::no(expr));
         };
-        let is_unsigned = Operation::of(*op).is_some()
-            && [right, left].into_iter().all(|side| {
-                // A literal is unsigned where it does not fit a signed number.
-                !matches!(**side, Expr::Literal(..))
-                    && side
-                        .get_type(schema)
-                        .is_ok_and(|data_type| data_type.is_unsigned_integer())
-            });
-        if !is_unsigned {
+        if Operation::of(*op).is_none() {
             return Ok(Transformed::no(expr));
         }
-        let signed = |side: &Expr| Box::new(cast(side.clone(), DataType::Int64));
-        let signed = BinaryExpr::new(signed(left), *op, signed(right));
+        let is_signed = [left, right].map(|side| !is_unsigned(side, schema));
+        let is_whole = |side: &Expr| {
+            let data_type = side.get_type(schema);
+            data_type.is_ok_and(|data_type| data_type.is_integer())
+        };
+        if is_signed == [true, true] || !is_whole(left) || !is_whole(right) {
+            return Ok(Transformed::no(expr));
+        }
+        let signed = |side: &Expr, is_signed: bool| {
+            let side = side.clone();
+            Box::new(match is_signed {
+                true => side,
+                false => cast(side, DataType::Int64),
+            })
+        };
+        let (left, right) = (signed(left, is_signed[0]), signed(right, is_signed[1]));
+        let signed = BinaryExpr::new(left, *op, right);
         Ok(Transformed::yes(Expr::BinaryExpr(signed)))
+    }
+}
+
+/// Returns true for what is never negative, but for literals: those are unsigned where they do not fit a signed number. What has
+/// been computed is signed, or a long chain of operators would be walked through once for each.
+fn is_unsigned(side: &Expr, schema: &DFSchema) -> bool {
+    match side {
+        Expr::Literal(..) => false,
+        Expr::BinaryExpr(binary) if Operation::of(binary.op).is_some() => false,
+        side => side
+            .get_type(schema)
+            .is_ok_and(|data_type| data_type.is_unsigned_integer()),
     }
 }
 
