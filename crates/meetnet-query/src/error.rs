@@ -553,15 +553,19 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
-/// Returns the name that was probably mistyped.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distances = known.iter().map(|candidate| {
+/// Returns the name that was probably meant by one that is not there; None where none is near.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let distances = known.iter().filter_map(|candidate| {
+        let most = 1.max(candidate.chars().count() / 3);
+        // A name may be as long as a statement.
+        if letters.abs_diff(candidate.chars().count()) > most {
+            return None;
+        }
         let distance = edit_distance(&name.to_lowercase(), &candidate.to_lowercase());
-        (distance, *candidate)
+        (distance <= most).then_some((distance, *candidate))
     });
-    let near = distances
-        .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
-        .min();
+    let near = distances.min();
     near.map(|(_, candidate)| candidate)
 }
 

@@ -66,7 +66,7 @@ pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
 pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
-pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault};
+pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, nearest};
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
 pub use licences::licences;
 pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};

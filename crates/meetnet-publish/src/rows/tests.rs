@@ -204,6 +204,10 @@ async fn wrong_requests_say_what_is_accepted() {
     }
     let heat = |query: &str| format!("{HEAT}?{query}");
     check("/api/v1/datasets/nope/rows", 404, "/api/v1/datasets lists").await;
+    let near = "there is no dataset `heats`; did you mean `heat`?";
+    for address in ["heats", "heats/rows", "heats/latest", "heats/files"] {
+        check(&format!("/api/v1/datasets/{address}"), 404, near).await;
+    }
     check(
         "/api/v1/datasets/rejects/rows",
         404,
