@@ -456,6 +456,9 @@ async fn ask(
     let answer = interruptible(wire, cancel, service.query(request)).await?;
     let answer = answer.map_err(PgError::from)?;
     wire.state_rights(&answer.rights)?;
+    for hint in &answer.hints {
+        wire.notice(hint)?;
+    }
     let fields = fields_of(&answer.schema);
     Ok((answer, fields))
 }

@@ -150,6 +150,7 @@ fn send(
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
         rights: &page.rights,
+        hints: &page.hints,
         is_settled,
         tag: None,
         file_name,

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use meetnet_query::postgres::{PgType, setting};
 use meetnet_query::{QueryRequest, SessionKind, licences};
 use pgwire::messages::data::DataRow;
-use pgwire::messages::response::{CommandComplete, NoticeResponse, TransactionStatus};
+use pgwire::messages::response::{CommandComplete, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 
 use super::{Bound, Session, ask, describe, no_cursor, tag};
@@ -191,12 +191,7 @@ impl Session {
                     ["utc", "gmt", "etc/utc", "z"].contains(&value.to_lowercase().as_str());
                 if !is_utc {
                     let message = "times are sent in UTC, whatever the time zone of the session";
-                    wire.put(&NoticeResponse::new(vec![
-                        (b'S', "NOTICE".to_owned()),
-                        (b'V', "NOTICE".to_owned()),
-                        (b'C', "00000".to_owned()),
-                        (b'M', message.to_owned()),
-                    ]))?;
+                    wire.notice(message)?;
                 }
                 return Ok(());
             }

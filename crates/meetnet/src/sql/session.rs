@@ -244,10 +244,13 @@ impl Session<'_> {
                 expanded: shown.expanded,
             };
             let rows = progress.watch(self.target.rows(question)).await?;
+            tell(&rows.hints, progress);
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
             return write_rows(rows, writer, open()?, progress).await;
         }
-        let mut chunks = progress.watch(self.target.bytes(question, format)).await?;
+        let answer = progress.watch(self.target.bytes(question, format)).await?;
+        tell(&answer.hints, progress);
+        let mut chunks = answer.chunks;
         let mut sink = open()?;
         while let Some(chunk) = progress.watch(chunks.next()).await {
             let chunk = chunk?;
@@ -263,6 +266,16 @@ impl Session<'_> {
         }
         progress.clear();
         sink.finish().map(drop)
+    }
+}
+
+/// Tells whoever asks what is no error, beside the answer.
+fn tell(hints: &[String], progress: &mut ProgressLine) {
+    if !hints.is_empty() {
+        progress.clear();
+    }
+    for hint in hints {
+        eprintln!("hint: {hint}");
     }
 }
 
