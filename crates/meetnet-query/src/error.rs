@@ -15,8 +15,10 @@ use crate::as_of::AS_OF_SUFFIX;
 use crate::memory::ALL_QUERIES;
 use crate::room::OF_CLIENT;
 
+mod elsewhere;
 mod words;
 
+use elsewhere::instead;
 use words::{in_words, unsupported};
 
 /// What callers branch on.
@@ -474,6 +476,9 @@ fn function_message(name: &str, rest: &str) -> String {
             "there is no function `{name}` for a call like this one; it is called as {}",
             known.signature
         );
+    }
+    if let Some(instead) = instead(name) {
+        return format!("there is no function `{name}`; write {instead}");
     }
     let names = descriptions().map(|known| known.name);
     let names: Vec<&str> = names.chain(rest.split('\'').nth(1)).collect();

@@ -117,6 +117,11 @@ fn a_function_that_is_not_there_leads_to_one_that_is() {
         "Invalid function 'st_intersects'.\nDid you mean 'arrays_overlap'?",
         "there is no function `st_intersects`; SELECT name, description FROM functions lists those for sensor data",
     );
+    // What other databases call what is here by another name.
+    check(
+        "Invalid function 'dateDiff'.\nDid you mean 'date_bin'?",
+        "there is no function `dateDiff`; write date_part('epoch', b - a), the seconds from a to b",
+    );
     check(
         "Invalid function 'locf'.\nDid you mean 'log'?",
         "there is no function `locf` for a call like this one; it is called as locf(value) OVER ([PARTITION BY series] \
