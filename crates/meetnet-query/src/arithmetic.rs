@@ -127,6 +127,10 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     let rewritten = plan.map_expressions(|expr| {
+        // Each of its parts is a column of its own, and would need its own name back.
+        if matches!(expr, Expr::GroupingSet(_)) {
+            return Ok(Transformed::no(expr));
+        }
         let name = names.save(&expr);
         let rewritten = expr.transform_up(|expr| Ok(checked(expr, &schema)))?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
