@@ -1,6 +1,6 @@
 //! Whole numbers that end in an error where they do not fit their type, and not in another number.
 //!
-//! `a + b` -> `add(a, b)` for whole numbers, and a `sum` of them that is added up in 128 bits: [`sum`]
+//! `a + b + c` -> `add(a, b, c)` for whole numbers, and a `sum` of them that is added up in 128 bits: [`sum`]
 //!
 //! DataFusion 55.2 lets them wrap: `9223372036854775807 + 1` would be the least number there is, and no error says so. Its
 //! operator can do otherwise, but nothing in a logical plan can ask for it, and there constants are computed. So these
@@ -144,17 +144,29 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         return Transformed::no(expr);
     };
     let args = match expr {
-        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => vec![*left, *right],
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => match *left {
+            // A chain of one operator is one call: planning looks at every level of a tree many times.
+            Expr::ScalarFunction(mut call) if is_call_of(&call, operation) => {
+                call.args.push(*right);
+                return Transformed::yes(Expr::ScalarFunction(call));
+            }
+            left => vec![left, *right],
+        },
         Expr::Negative(inner) => vec![*inner],
         other => return Transformed::no(other),
     };
     let function = ScalarUDF::new_from_impl(Checked {
         operation,
         data_type,
-        signature: Signature::any(args.len(), Volatility::Immutable),
+        signature: Signature::variadic_any(Volatility::Immutable),
     });
     let call = ScalarFunction::new_udf(Arc::new(function), args);
     Transformed::yes(Expr::ScalarFunction(call))
+}
+
+fn is_call_of(call: &ScalarFunction, operation: Operation) -> bool {
+    let checked = call.func.inner().downcast_ref::<Checked>();
+    checked.is_some_and(|checked| checked.operation == operation)
 }
 
 /// Returns what an expression does with whole numbers, and of which type they are; None for every other expression.
@@ -211,7 +223,7 @@ impl Operation {
     }
 }
 
-/// An operator on whole numbers of one type, which refuses what does not fit it.
+/// An operator on whole numbers of one type, from left to right, which refuses what does not fit it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     operation: Operation,
@@ -267,21 +279,24 @@ impl ScalarUDFImpl for Checked {
                     };
                 }
             };
-        match args.args.as_slice() {
-            [left, right] => datum::apply(left, right, kernel),
-            _ => Err(self.uncalled()),
-        }
+        let Some((first, others)) = args.args.split_first() else {
+            return Err(self.uncalled());
+        };
+        let mut others = others.iter();
+        others.try_fold(first.clone(), |left, right| {
+            datum::apply(&left, right, kernel)
+        })
     }
 
     /// What does not wrap keeps the order of its arguments.
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-        Ok(match (self.operation, inputs) {
-            (Operation::Add, [left, right]) => left.sort_properties.add(&right.sort_properties),
-            (Operation::Subtract, [left, right]) => {
-                left.sort_properties.sub(&right.sort_properties)
-            }
-            (Operation::Negate, [value]) => -value.sort_properties,
-            _ => SortProperties::Unordered,
+        let mut orders = inputs.iter().map(|input| input.sort_properties);
+        let first = orders.next().unwrap_or(SortProperties::Unordered);
+        Ok(match self.operation {
+            Operation::Add => orders.fold(first, |left, right| left.add(&right)),
+            Operation::Subtract => orders.fold(first, |left, right| left.sub(&right)),
+            Operation::Multiply => SortProperties::Unordered,
+            Operation::Negate => -first,
         })
     }
 }

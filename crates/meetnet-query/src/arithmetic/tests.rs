@@ -118,6 +118,7 @@ async fn what_does_not_wrap_keeps_its_order() {
     let service = service.expect("a service");
     for (order, is_sorted) in [
         ("value + 1", false),
+        ("5 + value + 1 - 3", false),
         ("value * 2", true),
         ("-value DESC NULLS LAST", false),
     ] {
