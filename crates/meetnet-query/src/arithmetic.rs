@@ -22,6 +22,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::{FunctionRewrite, NamePreserver};
+use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -251,7 +252,11 @@ impl ScalarUDFImpl for Checked {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        let field = Field::new(self.name(), self.data_type.clone(), is_nullable);
+        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
+        if let (Operation::Negate, [negated]) = (self.operation, args.arg_fields) {
+            // As the operator does: a number has the unit of its negative.
+            field.set_metadata(negated.metadata().clone());
+        }
         Ok(Arc::new(field))
     }
 
@@ -286,6 +291,11 @@ impl ScalarUDFImpl for Checked {
         others.try_fold(first.clone(), |left, right| {
             datum::apply(&left, right, kernel)
         })
+    }
+
+    /// Any number of the type: a bound without a type could not be compared with the other side.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&self.data_type)
     }
 
     /// What does not wrap keeps the order of its arguments.

@@ -209,11 +209,19 @@ fn narrowed<T: Whole>(sum: i128) -> Result<T::Native> {
 
 /// Returns the sum of the values that are not null.
 fn total<T: Whole>(values: &PrimitiveArray<T>) -> i128 {
-    if values.null_count() > 0 {
-        return values.iter().flatten().map(T::wide).sum();
+    match values.nulls() {
+        Some(nulls) if nulls.null_count() > 0 => {
+            let runs = nulls.valid_slices();
+            runs.map(|(start, end)| total_of::<T>(&values.values()[start..end]))
+                .sum()
+        }
+        _ => total_of::<T>(values.values()),
     }
+}
+
+fn total_of<T: Whole>(values: &[T::Native]) -> i128 {
     // Two sums of 64 bits are made of several numbers at a time; one of 128 is not.
-    let runs = values.values().chunks(RUN).map(|run| {
+    let runs = values.chunks(RUN).map(|run| {
         let halves = run.iter().map(|value| T::halves(*value));
         let (high, low) = halves.fold((0, 0), |sums: (i64, i64), halves| {
             (sums.0 + halves.0, sums.1 + halves.1)
