@@ -227,7 +227,11 @@ fn weight(expr: &Expr) -> usize {
         },
         // A negative number is a number; brackets are gone in the plan.
         Expr::UnaryOp { expr, .. } if matches!(**expr, Expr::Value(_)) => 0,
-        Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Nested(_) => 0,
+        Expr::Value(_)
+        | Expr::TypedString(_)
+        | Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Nested(_) => 0,
         _ => WEIGHT,
     }
 }
