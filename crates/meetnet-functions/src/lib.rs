@@ -27,7 +27,7 @@ pub use described::{FunctionDescription, FunctionKind};
 
 use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
-use time::{DateTrunc, TimeBucket, TimeGrid};
+use time::{DateTrunc, PARTS, TimeBucket, TimeGrid, TimePart};
 use window::{Interpolate, Locf};
 
 /// Metadata key of a field's UCUM unit.
@@ -46,6 +46,9 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimeBucket::new())))?;
     // Takes the place of DataFusion's.
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(DateTrunc::default())))?;
+    for part in PARTS {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimePart::new(part))))?;
+    }
     for spec in scalars() {
         let function = ScalarFunction::new(spec);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

@@ -1,8 +1,9 @@
 //! Buckets of time: `time_bucket` and `date_trunc`, which name the bucket of an instant, and `time_grid`, which lists
-//! buckets.
+//! buckets; and `date_part` by the names of its parts.
 
 mod bucket;
 mod grid;
+mod part;
 mod truncate;
 
 use arrow::datatypes::IntervalMonthDayNano;
@@ -10,6 +11,7 @@ use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
+pub(crate) use part::{PARTS, TimePart};
 pub(crate) use truncate::DateTrunc;
 
 /// Returns the width that an interval is.

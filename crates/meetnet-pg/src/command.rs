@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meetnet_query::postgres::{PgStatement, copy_out};
+use meetnet_query::postgres::{PgExecute, PgPrepare, PgStatement, copy_out, execute, prepare};
 
 use crate::error::{PgError, state};
 
@@ -47,6 +47,10 @@ pub(crate) enum Command {
         query: String,
         format: CopyFormat,
     },
+    /// A query is kept by a name.
+    Prepare(PgPrepare),
+    /// A query that is kept is run.
+    Execute(PgExecute),
     /// Nothing is to be done; the words that answer it.
     Nothing(&'static str),
 }
@@ -90,7 +94,9 @@ impl Command {
                     query: copy.query,
                 }
             }
-            ["prepare" | "execute" | "move" | "lock" | "do" | "call", ..] => {
+            ["prepare", ..] => Self::Prepare(prepare(statement).map_err(PgError::from)?),
+            ["execute", ..] => Self::Execute(execute(statement).map_err(PgError::from)?),
+            ["move" | "lock" | "do" | "call", ..] => {
                 return Err(PgError::new(
                     state::UNSUPPORTED,
                     format!(

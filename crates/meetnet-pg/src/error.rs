@@ -13,6 +13,7 @@ pub(crate) mod state {
     pub(crate) const PROTOCOL: &str = "08P01";
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const ENCODING: &str = "22021";
+    pub(crate) const OUT_OF_RANGE: &str = "22003";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
@@ -115,6 +116,7 @@ fn code_of_fault(fault: StatementFault) -> &'static str {
         StatementFault::Function => state::FUNCTION,
         StatementFault::Unsupported => state::UNSUPPORTED,
         StatementFault::DivisionByZero => state::DIVISION_BY_ZERO,
+        StatementFault::OutOfRange => state::OUT_OF_RANGE,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array,
     Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray,
     Time64MicrosecondArray, TimestampMicrosecondArray, new_null_array,
 };
@@ -29,6 +29,31 @@ fn scalar_arrow(scalar: PgScalar) -> DataType {
         PgScalar::Numeric => DataType::Float64,
         scalar => scalar.arrow(),
     }
+}
+
+/// Makes a value that has been computed one of a type: texts are read as those that clients send.
+///
+/// # Errors
+/// `22P02` where it is none of that type.
+pub(crate) fn of_value(value: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let cast = |value: &ArrayRef, to: &DataType| {
+        let cast = cast_with_options(value, to, &options);
+        cast.map_err(|_| bad_text(pg_type, "a value of another type"))
+    };
+    let is_text = matches!(
+        value.data_type(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    );
+    if !is_text || value.is_null(0) {
+        return cast(value, &arrow(pg_type));
+    }
+    let text = cast(value, &DataType::Utf8)?;
+    let text = text.as_string::<i32>().value(0);
+    read(Some(text.as_bytes()), pg_type, Format::Text)
 }
 
 /// Reads one value; None is NULL.

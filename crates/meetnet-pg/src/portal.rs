@@ -164,6 +164,9 @@ impl Portal {
                 let answer = interruptible(wire, cancel, service.query(*request)).await?;
                 let answer = answer.map_err(PgError::from)?;
                 wire.state_rights(&answer.rights)?;
+                for hint in &answer.hints {
+                    wire.notice(hint)?;
+                }
                 Box::new(Running {
                     answer,
                     batch: None,

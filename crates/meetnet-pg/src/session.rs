@@ -204,10 +204,23 @@ impl Session {
         if name.is_empty() {
             self.statements.remove(&name);
         }
-        let text_bytes = name.len() + sql.len();
-        self.check_room(&name, text_bytes)?;
         let known = types.iter().map(|oid| known_type(*oid));
         let known = known.collect::<Result<Vec<_>, _>>()?;
+        self.keep(name, action, sql.len(), known, wire).await?;
+        wire.put(&ParseComplete::new())
+    }
+
+    /// Keeps a statement of so many bytes by a name. `known` are the types that its parameters are said to have.
+    async fn keep(
+        &mut self,
+        name: String,
+        action: Action,
+        sql_bytes: usize,
+        known: Vec<Option<PgType>>,
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let text_bytes = name.len() + sql_bytes;
+        self.check_room(&name, text_bytes)?;
         let (parameters, fields) = match &action {
             Action::Query(sql) => {
                 let request = self.request(sql, Vec::new());
@@ -229,7 +242,7 @@ impl Session {
             bytes,
         };
         self.statements.insert(name, Arc::new(prepared));
-        wire.put(&ParseComplete::new())
+        Ok(())
     }
 
     fn check_length(&self, sql: &str) -> Result<(), PgError> {
@@ -456,6 +469,9 @@ async fn ask(
     let answer = interruptible(wire, cancel, service.query(request)).await?;
     let answer = answer.map_err(PgError::from)?;
     wire.state_rights(&answer.rights)?;
+    for hint in &answer.hints {
+        wire.notice(hint)?;
+    }
     let fields = fields_of(&answer.schema);
     Ok((answer, fields))
 }

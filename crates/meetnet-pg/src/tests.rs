@@ -26,6 +26,7 @@ mod clients;
 mod copies;
 mod failures;
 mod limits;
+mod prepared;
 
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);

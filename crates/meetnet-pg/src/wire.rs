@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use meetnet_model::licence::Rights;
 use pgwire::messages::Message;
+use pgwire::messages::response::NoticeResponse;
 use pgwire::messages::startup::ParameterStatus;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -163,6 +164,17 @@ impl Wire {
         }
         self.stated = rights.clone();
         Ok(())
+    }
+
+    /// Tells the client what is no error.
+    pub(crate) fn notice(&mut self, message: &str) -> Result<(), End> {
+        self.put(&NoticeResponse::new(vec![
+            (b'S', "NOTICE".to_owned()),
+            (b'V', "NOTICE".to_owned()),
+            (b'C', "00000".to_owned()),
+            // A zero byte would end the text in the middle of the message.
+            (b'M', message.replace('\0', " ")),
+        ]))
     }
 
     /// Where rows are written to directly.

@@ -22,6 +22,7 @@ use crate::negotiate::Language;
 use crate::overview::DatasetOverview;
 use crate::parameters::{InPath, only};
 use crate::problem::{Problem, ProblemKind};
+use crate::rows::no_dataset;
 use crate::state::PublishState;
 
 #[cfg(test)]
@@ -206,10 +207,8 @@ pub(crate) async fn one(
     let language = language_of(query.as_deref())?;
     let (overview, declarations) = (state.overview(), state.declarations());
     let dataset = overview.dataset(&id).ok_or_else(|| {
-        Problem::new(
-            ProblemKind::NotFound,
-            "there is no such dataset; /api/v1/datasets lists those there are",
-        )
+        let known = overview.datasets.iter();
+        no_dataset(&id, known.map(|dataset| dataset.declaration.id.as_str()))
     })?;
     pretty(&document(dataset, &declarations, language, true))
 }

@@ -155,8 +155,12 @@ pub(crate) fn snapshot() -> SharedSnapshot {
 
 /// A state over `snapshot`, with settings that make waiting short.
 pub(crate) fn state_over(snapshot: SharedSnapshot) -> PublishState {
-    let query = QueryService::new(QueryOptions::default(), snapshot)
-        .expect("a query service over a lake in memory");
+    let options = QueryOptions {
+        declarations: Some(Arc::new(ArcSwap::new(declarations()))),
+        ..QueryOptions::default()
+    };
+    let query =
+        QueryService::new(options, snapshot).expect("a query service over a lake in memory");
     let settings = PublishSettings {
         body_bytes_max: 4096,
         body_time_max: Duration::from_millis(100),

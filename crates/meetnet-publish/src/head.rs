@@ -26,6 +26,9 @@ pub(crate) const LICENCE: HeaderName = HeaderName::from_static("meetnet-licence"
 /// The header that states whom to name: UTF-8, with `%` and all but printable ASCII percent-encoded.
 pub(crate) const ATTRIBUTION: HeaderName = HeaderName::from_static("meetnet-attribution");
 
+/// The header that tells who asked for what no row can be: sentences, encoded as whom to name.
+pub(crate) const HINT: HeaderName = HeaderName::from_static("meetnet-hint");
+
 /// An answer as of a settled time never changes. Caches may keep it for an hour all the same, not for ever: rows that
 /// are erased on request must disappear from them too.
 const SETTLED: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
@@ -48,6 +51,8 @@ pub(crate) struct AnswerHead<'a> {
     pub(crate) as_of: Option<i64>,
     /// What may be done with it.
     pub(crate) rights: &'a Rights,
+    /// What to tell whoever asked.
+    pub(crate) hints: &'a [String],
     /// Asked again later, the answer is the same.
     pub(crate) is_settled: bool,
     /// Its strong ETag.
@@ -88,6 +93,7 @@ impl AnswerHead<'_> {
             (STABLE_TIME, Some(format_rfc3339(self.stable_time))),
             (AS_OF, self.as_of.map(format_rfc3339)),
             (LINK, given(self.link_text())),
+            (HINT, given(percent_encoded(&self.hints.join(". ")))),
             (ETAG, self.tag.map(str::to_owned)),
             (
                 CONTENT_DISPOSITION,

@@ -76,6 +76,7 @@ pub(crate) async fn respond(
             stable_time: made.stable_time,
             as_of: made.as_of,
             rights: &made.rights,
+            hints: &made.hints,
             is_settled: made.is_settled,
             tag: made.tag.as_deref(),
             file_name: file_name.as_deref(),

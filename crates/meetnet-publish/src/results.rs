@@ -61,6 +61,10 @@ impl Key {
         hash.update(state.to_string());
         hash.update(answer.rights.licence_text());
         hash.update(answer.rights.attribution_text());
+        // They hang on what is declared, which is no state of a table.
+        for hint in &answer.hints {
+            hash.update(hint);
+        }
         // Bytes that say how far they reach are others where they say more.
         if format.states_reach() || format == Format::Parquet {
             hash.update(answer.through.0.to_le_bytes());
@@ -77,6 +81,7 @@ pub(crate) struct Made {
     pub(crate) stable_time: i64,
     pub(crate) as_of: Option<i64>,
     pub(crate) rights: Rights,
+    pub(crate) hints: Vec<String>,
     pub(crate) is_settled: bool,
     /// Strong ETag, where the same question to the same state has the same answer.
     pub(crate) tag: Option<Arc<str>>,
@@ -91,6 +96,7 @@ impl Made {
             stable_time: answer.stable_time,
             as_of: answer.as_of,
             rights: answer.rights.clone(),
+            hints: answer.hints.clone(),
             is_settled: answer.is_settled,
             tag: tag.map(|state| key.tag(state, answer, format)),
         }

@@ -23,7 +23,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_query::{
     Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
-    places_of, public_schema,
+    nearest, places_of, public_schema,
 };
 
 use crate::client::OfClient;
@@ -42,6 +42,8 @@ mod tests;
 pub(crate) use shape::RADIUS_MAX_M;
 use shape::Shape;
 
+/// How much of an id that is none an answer repeats.
+const ID_LETTERS_SHOWN: usize = 100;
 /// Rows of a page where `limit` is left out.
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
@@ -108,11 +110,23 @@ pub(crate) fn public_table<'a>(
     let table = snapshot.tables.get(&DatasetId::new(id));
     let table = table.filter(|table| table.declaration.is_public());
     table.ok_or_else(|| {
-        Problem::new(
-            ProblemKind::NotFound,
-            "there is no such dataset; /api/v1/datasets lists those there are",
-        )
+        let tables = snapshot.tables.iter();
+        let public = tables.filter(|(_, table)| table.declaration.is_public());
+        no_dataset(id, public.map(|(id, _)| id.as_str()))
     })
+}
+
+/// Returns the problem of a dataset that is not there, or not for everybody; `known` are those that are.
+pub(crate) fn no_dataset<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<&str> = known.collect();
+    let hint = nearest(id, &known).map(|near| format!(" did you mean `{near}`?"));
+    // An address may be long, and this is for people.
+    let id: String = id.chars().take(ID_LETTERS_SHOWN).collect();
+    let detail = format!(
+        "there is no dataset `{id}`;{} /api/v1/datasets lists those there are",
+        hint.unwrap_or_default()
+    );
+    Problem::new(ProblemKind::NotFound, detail)
 }
 
 /// Sends a page.
@@ -136,6 +150,7 @@ fn send(
         stable_time: page.stable_time,
         as_of: Some(page.as_of),
         rights: &page.rights,
+        hints: &page.hints,
         is_settled,
         tag: None,
         file_name,

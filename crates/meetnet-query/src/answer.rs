@@ -30,6 +30,7 @@ pub(crate) struct AnswerHeader {
     pub(crate) units: Vec<Option<String>>,
     pub(crate) as_of: Option<i64>,
     pub(crate) reach: Reach,
+    pub(crate) hints: Vec<String>,
 }
 
 /// How a query ended, written by its task and read by its answer.
@@ -111,6 +112,8 @@ pub struct QueryAnswer {
     /// What it was made from, where the same question to the same state has the same answer; None where it calls something
     /// like `now()`, or says what the server does.
     pub state: Option<AnswerState>,
+    /// What to tell whoever asked for what no row can be, such as a misspelt property: sentences.
+    pub hints: Vec<String>,
     batches: AnswerStream,
 }
 
@@ -121,6 +124,7 @@ impl QueryAnswer {
             units,
             as_of,
             reach,
+            hints,
         } = header;
         Self {
             schema,
@@ -131,6 +135,7 @@ impl QueryAnswer {
             is_settled: reach.is_settled,
             rights: reach.rights,
             state: reach.state,
+            hints,
             batches,
         }
     }

@@ -36,7 +36,7 @@ pub use writer::{RowWriter, RowsEnd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One object: `columns`, `rows` as arrays, `row_count`, `through`, `stable_time`, `truncated`; `licences`,
-    /// `attributions`, `as_of` and `next` where there are such.
+    /// `attributions`, `as_of`, `hints` and `next` where there are such.
     Json,
     /// One object per line.
     Ndjson,
@@ -156,6 +156,8 @@ struct Footer<'a> {
     truncated: bool,
     rows: u64,
     rights: &'a Rights,
+    /// What to tell whoever asked.
+    hints: &'a [String],
     /// Where the answer goes on.
     next: Option<&'a str>,
 }
@@ -231,6 +233,7 @@ pub fn encode(
                                 truncated: answer.truncated(),
                                 rows,
                                 rights: &answer.rights,
+                                hints: &answer.hints,
                                 next: None,
                             };
                             encoder.end(&footer, &mut out)?;
@@ -271,6 +274,7 @@ pub fn encode_page(page: &Page, format: Format, next: Option<&str>) -> Result<By
         truncated: page.next.is_some(),
         rows,
         rights: &page.rights,
+        hints: &page.hints,
         next,
     };
     encoder.end(&footer, &mut out)?;

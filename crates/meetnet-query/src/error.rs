@@ -15,8 +15,10 @@ use crate::as_of::AS_OF_SUFFIX;
 use crate::memory::ALL_QUERIES;
 use crate::room::OF_CLIENT;
 
+mod elsewhere;
 mod words;
 
+use elsewhere::instead;
 use words::{in_words, unsupported};
 
 /// What callers branch on.
@@ -89,6 +91,8 @@ pub enum StatementFault {
     Unsupported,
     /// It divides by zero.
     DivisionByZero,
+    /// It computes a number that its type cannot hold.
+    OutOfRange,
 }
 
 /// A query that did not work.
@@ -214,7 +218,9 @@ impl QueryError {
             fault: classified.fault,
             shared_limit: classified.shared_limit,
             message: shortened(classified.message, MESSAGE_BYTES_MAX),
-            is_of_reading: own_error(root).is_none() && is_of_reading(root),
+            is_of_reading: own_error(root).is_none()
+                && is_of_reading(root)
+                && of_condition(root).is_none(),
             retry_after_s: None,
             source: Some(Arc::new(error)),
         }
@@ -268,11 +274,13 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
             QueryError::new(BadRequest, in_words(first_line(own_words(text))))
         }
-        error if is_of_reading(error) => QueryError::new(Internal, internal_message()),
+        error if is_of_reading(error) => of_condition(error)
+            .unwrap_or_else(|| QueryError::new(Internal, internal_message())),
         DataFusionError::ArrowError(arrow, _) => {
             let error = QueryError::new(BadRequest, in_words(first_line(&arrow.to_string())));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
+                ArrowError::ArithmeticOverflow(_) => error.with_fault(StatementFault::OutOfRange),
                 _ => error,
             }
         }
@@ -338,6 +346,36 @@ fn is_of_reading(error: &DataFusionError) -> bool {
             .is_some_and(|first| is_of_reading(first.find_root())),
         _ => false,
     }
+}
+
+/// What stands before an error of a condition that files are read by. It comes as one of reading, and as a text.
+const CONDITION: &str = "Error evaluating filter predicate: ";
+
+/// Returns the error of a statement that came while a file was read by one of its conditions.
+fn of_condition(error: &DataFusionError) -> Option<QueryError> {
+    let text = error.to_string();
+    let (_, cause) = text.split_once(CONDITION)?;
+    if cause.contains("DivideByZero") {
+        let message = in_words("Divide by zero error");
+        return Some(QueryError::of_statement(
+            StatementFault::DivisionByZero,
+            message,
+        ));
+    }
+    let kinds = ["ArrowError(", "Execution("];
+    if !kinds.iter().any(|kind| cause.starts_with(kind)) {
+        return None;
+    }
+    let (_, what) = cause.split_once("(\"")?;
+    let (what, _) = what.split_once("\")")?;
+    if cause.contains("ArithmeticOverflow") {
+        let message = in_words(&format!("Arithmetic overflow: {what}"));
+        return Some(QueryError::of_statement(
+            StatementFault::OutOfRange,
+            message,
+        ));
+    }
+    Some(QueryError::new(QueryErrorKind::BadRequest, in_words(what)))
 }
 
 fn is_arrow_reading(error: &ArrowError) -> bool {
@@ -439,6 +477,9 @@ fn function_message(name: &str, rest: &str) -> String {
             known.signature
         );
     }
+    if let Some(instead) = instead(name) {
+        return format!("there is no function `{name}`; write {instead}");
+    }
     let names = descriptions().map(|known| known.name);
     let names: Vec<&str> = names.chain(rest.split('\'').nth(1)).collect();
     match nearest(name, &names) {
@@ -517,15 +558,19 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
-/// Returns the name that was probably mistyped.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distances = known.iter().map(|candidate| {
+/// Returns the name that was probably meant by one that is not there; None where none is near.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let distances = known.iter().filter_map(|candidate| {
+        let most = 1.max(candidate.chars().count() / 3);
+        // A name may be as long as a statement.
+        if letters.abs_diff(candidate.chars().count()) > most {
+            return None;
+        }
         let distance = edit_distance(&name.to_lowercase(), &candidate.to_lowercase());
-        (distance, *candidate)
+        (distance <= most).then_some((distance, *candidate))
     });
-    let near = distances
-        .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
-        .min();
+    let near = distances.min();
     near.map(|(_, candidate)| candidate)
 }
 

@@ -441,6 +441,7 @@ fn page(
         stable_time: table.stable_time,
         as_of: table.stable_time,
         rights,
+        hints: Vec::new(),
         next: None,
     })
 }

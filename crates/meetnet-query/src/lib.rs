@@ -13,6 +13,7 @@
 
 mod admission;
 mod answer;
+mod arithmetic;
 mod as_of;
 mod audit;
 mod catalog;
@@ -25,6 +26,7 @@ mod error;
 mod functions;
 mod guard;
 mod held_rows;
+mod hints;
 mod keys;
 mod latest;
 mod licences;
@@ -65,7 +67,8 @@ pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
 pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
-pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault};
+pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, nearest};
+pub use hints::closed_values;
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
 pub use licences::licences;
 pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};

@@ -8,6 +8,7 @@
 //! The statement is made from the dataset's own column names and from typed values, never from foreign text as it is.
 //! The time stays the same from page to page, so that no row is missed or met twice while others arrive.
 
+mod area;
 mod buckets;
 mod condition;
 mod place;
@@ -77,6 +78,8 @@ pub struct Page {
     pub as_of: i64,
     /// As in [`crate::QueryAnswer`].
     pub rights: Rights,
+    /// What to tell whoever asked for an area where nothing can be: sentences.
+    pub hints: Vec<String>,
     /// The key of the last row where more follow.
     pub next: Option<Vec<PageValue>>,
 }
@@ -142,6 +145,9 @@ impl QueryService {
             stable_time: answer.stable_time,
             as_of: request.as_of,
             rights,
+            hints: area::hint(&request, declaration, &snapshot)
+                .into_iter()
+                .collect(),
             next,
         })
     }

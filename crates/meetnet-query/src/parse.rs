@@ -13,8 +13,9 @@ use std::ops::ControlFlow;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, ParserInput, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins,
+    Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -36,6 +37,16 @@ const SOURCES_MAX: usize = 200;
 /// Tables in one FROM, with those joined to them: each join looks at all columns of those before it, at every step of
 /// planning.
 const JOINED_MAX: usize = 40;
+/// What planning a statement may take: for each expression in another one, the weights of all that it stands in. Every step
+/// of planning names and types all of an expression anew for each of its levels, so that a chain of operators takes the
+/// square of its length, and a thousand of them seconds in which nothing can stop it.
+const PLANNING_WEIGHT_MAX: usize = 1_000_000;
+/// Weight of AND and OR: a condition has no name, and its type is known.
+const WEIGHT_OF_LOGIC: usize = 2;
+/// Weight of `||`: each becomes a call, whose type is asked for at every level: the cube of the length.
+const WEIGHT_OF_CONCATENATION: usize = 50;
+/// Weight of everything else that has parts.
+const WEIGHT: usize = 4;
 /// Types that the structs of a statement have inside them if each is put into the next, as names in WITH allow: planning
 /// compares whole types, at every step.
 const STRUCT_PARTS_MAX: usize = 10_000;
@@ -206,9 +217,32 @@ fn joined(from: &[TableWithJoins]) -> usize {
         .sum()
 }
 
+/// Returns what an expression weighs for each that stands in it; 0 where none can.
+fn weight(expr: &Expr) -> usize {
+    match expr {
+        Expr::BinaryOp { op, .. } => match op {
+            BinaryOperator::And | BinaryOperator::Or => WEIGHT_OF_LOGIC,
+            BinaryOperator::StringConcat => WEIGHT_OF_CONCATENATION,
+            _ => WEIGHT,
+        },
+        // A negative number is a number; brackets are gone in the plan.
+        Expr::UnaryOp { expr, .. } if matches!(**expr, Expr::Value(_)) => 0,
+        Expr::Value(_)
+        | Expr::TypedString(_)
+        | Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Nested(_) => 0,
+        _ => WEIGHT,
+    }
+}
+
 /// Counts what queries read, from the innermost on; breaks where one reads too much.
 #[derive(Default)]
 struct Sources {
+    /// Weights of the expressions that the next one stands in, all together.
+    above: usize,
+    /// What planning takes so far: see [`PLANNING_WEIGHT_MAX`].
+    planning: usize,
     /// What the queries that are open read so far, themselves counted; the innermost last.
     open: Vec<usize>,
     /// Names of queries in WITH.
@@ -242,6 +276,18 @@ impl Visitor for Sources {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        let weight = weight(expr);
+        if weight > 0 {
+            self.planning = self.planning.saturating_add(self.above);
+            self.above += weight;
+        }
+        if self.planning > PLANNING_WEIGHT_MAX {
+            return ControlFlow::Break(
+                "the operators of the statement stand in chains that are too long: some 700 of one kind (200 of `||`) may \
+                 follow each other; a list of values takes none, x IN (1, 2, 3), and concat(a, b, c) takes many texts"
+                    .to_owned(),
+            );
+        }
         // Wherever it stands: what is no GROUP BY may be made one.
         check_groupings(groupings_of(expr))?;
         self.struct_parts += (struct_parts(expr).max(1) as f64).ln();
@@ -251,6 +297,11 @@ impl Visitor for Sources {
                  them; nest less"
             ));
         }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        self.above = self.above.saturating_sub(weight(expr));
         ControlFlow::Continue(())
     }
 

@@ -18,12 +18,14 @@ mod emptiness;
 mod functions;
 mod geometry;
 pub(crate) mod layers;
+mod prepare;
 pub(crate) mod rewrite;
 mod search_path;
 mod settings;
 mod statements;
 pub(crate) mod syntax;
 mod time_format;
+mod type_name;
 mod types;
 
 pub(crate) use aliases::beside_stars;
@@ -31,8 +33,10 @@ pub use arrays::array_elements;
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;
+pub use prepare::{PgExecute, PgPrepare, execute, prepare};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
+pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 

@@ -87,7 +87,7 @@ impl Reach {
 }
 
 /// Returns the table that a scan reads, and whether it reads it as of a time; None for what is no dataset.
-fn dataset(scan: &TableScan) -> Option<(Arc<TableSnapshot>, bool)> {
+pub(crate) fn dataset(scan: &TableScan) -> Option<(Arc<TableSnapshot>, bool)> {
     let provider = source_as_provider(&scan.source).ok()?;
     let table = provider.downcast_ref::<MeetnetTable>()?;
     Some((Arc::clone(table.snapshot()), table.view().as_of.is_some()))

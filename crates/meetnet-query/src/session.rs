@@ -12,13 +12,14 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 
+use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
-use crate::postgres::register_geometry;
+use crate::postgres::{register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
@@ -55,12 +56,15 @@ impl Sessions {
             .with_config(config(options))
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
+            .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        arithmetic::register(&mut state)?;
         register_geometry(&mut state)?;
+        register_type_names(&mut state)?;
         Ok(Self {
             template: state,
             shared,

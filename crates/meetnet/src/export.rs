@@ -18,7 +18,7 @@ use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Rights;
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
-use meetnet_query::{Format, HISTORY_SUFFIX, RowWriter, RowsEnd};
+use meetnet_query::{Format, HISTORY_SUFFIX, RowWriter, RowsEnd, nearest};
 
 use self::selection::{Area, Selection};
 use self::windows::{Step, Subject, Window, divide_subjects, divide_time};
@@ -204,8 +204,13 @@ impl<'a> Export<'a> {
             .collect();
         if columns.is_empty() {
             let dataset = &options.dataset;
+            let all = target.whole(&Question::new(selection::TABLES)).await?;
+            let all: Vec<&str> = all.texts(0).collect();
+            let near = nearest(dataset, &all);
+            let hint = near.map(|near| format!(" did you mean `{near}`?"));
             return Err(Failure::Work(anyhow!(
-                "there is no dataset `{dataset}`; `meetnet sql '\\d'` lists those there are"
+                "there is no dataset `{dataset}`;{} `meetnet sql '\\d'` lists those there are",
+                hint.unwrap_or_default()
             )));
         }
         let selection = Selection {

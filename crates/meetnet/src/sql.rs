@@ -229,15 +229,19 @@ impl Question {
     }
 }
 
-/// Starts a service over committed files.
-fn query_service(config: &Config, snapshot: SharedSnapshot) -> Result<QueryService, Failure> {
+/// Starts a service over committed files. `declares`: what the configuration declares is about them.
+fn query_service(
+    config: &Config,
+    snapshot: SharedSnapshot,
+    declares: bool,
+) -> Result<QueryService, Failure> {
     // Nobody else waits for these answers, so only memory limits them.
     let options = QueryOptions {
         row_limit: ROW_LIMIT_NONE,
         query_time_max: TIME_LIMIT_NONE,
         answer_time_max: TIME_LIMIT_NONE,
         answer_bytes_max: u64::MAX,
-        declarations: Some(Arc::new(ArcSwap::new(Arc::clone(&config.declarations)))),
+        declarations: declares.then(|| Arc::new(ArcSwap::new(Arc::clone(&config.declarations)))),
         ..config.query.clone()
     };
     QueryService::new(options, snapshot)

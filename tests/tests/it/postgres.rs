@@ -59,6 +59,23 @@ fn printed(output: &Output) -> Result<String, String> {
     }
 }
 
+/// What is no error, but would be taken for "nothing was measured", is a notice beside the answer.
+#[tokio::test]
+async fn psql_is_told_of_what_no_row_can_be() {
+    let (installation, port) = installation();
+    let daemon = installation.start().await.unwrap();
+    push_noise(&installation, 1).await;
+    let command = "SELECT count(*) FROM noise WHERE property = 'laeqq'";
+    if let Some(output) = psql(port, "public", "", command) {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let notice =
+            "NOTICE:  `noise` knows no property `laeqq`; did you mean `laeq`? There are laeq, ";
+        assert!(said.contains(notice), "{said}");
+        assert!(printed(&output).unwrap().contains("(1 row)"));
+    }
+    daemon.stop().unwrap();
+}
+
 #[tokio::test]
 async fn psql_looks_around_and_asks() {
     let (installation, port) = installation();

@@ -104,7 +104,9 @@ fn what_is_wrong_or_not_here_is_refused() {
     check("FETCH BACKWARD 1 FROM c", state::STATE);
     check("DECLARE c SCROLL CURSOR FOR SELECT 1", state::UNSUPPORTED);
     check("DECLARE c", state::SYNTAX);
-    check("PREPARE p AS SELECT 1", state::UNSUPPORTED);
+    check("PREPARE p", state::SYNTAX);
+    check("EXECUTE p(1", state::SYNTAX);
+    check("CALL p()", state::UNSUPPORTED);
     check("COPY traffic FROM STDIN", state::READ_ONLY);
     check(
         "COPY (SELECT 1) TO '/tmp/one.csv' (FORMAT csv)",

@@ -25,6 +25,7 @@ fn a_code_follows_what_is_wrong_and_not_its_words() {
     check(statement, Some(StatementFault::Function), "42883");
     check(statement, Some(StatementFault::Unsupported), "0A000");
     check(statement, Some(StatementFault::DivisionByZero), "22012");
+    check(statement, Some(StatementFault::OutOfRange), "22003");
     check(QueryErrorKind::NotFound, None, "42P01");
     let function = Some(StatementFault::Function);
     check(QueryErrorKind::NotFound, function, "42883");

@@ -1,18 +1,22 @@
 //! Commands to a session: what each of them changes, and its answer.
 
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
 use bytes::{BufMut, BytesMut};
-use meetnet_query::postgres::{PgType, setting};
+use meetnet_query::postgres::{PgExecute, PgPrepare, PgType, setting, statements};
 use meetnet_query::{QueryRequest, SessionKind, licences};
 use pgwire::messages::data::DataRow;
-use pgwire::messages::response::{CommandComplete, NoticeResponse, TransactionStatus};
+use pgwire::messages::response::{CommandComplete, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 
-use super::{Bound, Session, ask, describe, no_cursor, tag};
+use super::{Action, Bound, Session, ask, describe, no_cursor, tag};
 use crate::command::copy::CopyFormat;
 use crate::command::{Command, duration, is_utf8};
 use crate::copy::CopyWriter;
 use crate::error::{PgError, state};
-use crate::portal::{FieldType, Portal, Progress, row_description};
+use crate::parameter;
+use crate::portal::{FieldType, Portal, Progress, interruptible, row_description};
 use crate::wire::{End, Wire};
 
 /// Settings that a client may give values of its own.
@@ -26,6 +30,7 @@ impl Session {
     pub(super) fn fields(&self, command: &Command) -> Option<Vec<FieldType>> {
         match command {
             Command::Show(name) => Some(vec![shown(name)]),
+            Command::Execute(execute) => self.statements.get(&execute.name)?.fields.clone(),
             Command::Fetch { name, .. } => match self.portals.get(name)? {
                 Bound::Query(portal) | Bound::Cursor(portal, _) => Some(portal.fields.clone()),
                 _ => None,
@@ -108,6 +113,13 @@ impl Session {
                 "DECLARE CURSOR"
             }
             Command::Copy { query, format } => return self.copy(query, format, wire).await,
+            Command::Prepare(statement) => {
+                self.prepare(statement, wire).await?;
+                "PREPARE"
+            }
+            Command::Execute(call) => {
+                return self.execute_named(call, describes, formats, wire).await;
+            }
             Command::Fetch { name, rows_max } => {
                 return self.fetch(name, *rows_max, describes, formats, wire).await;
             }
@@ -191,12 +203,7 @@ impl Session {
                     ["utc", "gmt", "etc/utc", "z"].contains(&value.to_lowercase().as_str());
                 if !is_utc {
                     let message = "times are sent in UTC, whatever the time zone of the session";
-                    wire.put(&NoticeResponse::new(vec![
-                        (b'S', "NOTICE".to_owned()),
-                        (b'V', "NOTICE".to_owned()),
-                        (b'C', "00000".to_owned()),
-                        (b'M', message.to_owned()),
-                    ]))?;
+                    wire.notice(message)?;
                 }
                 return Ok(());
             }
@@ -245,6 +252,92 @@ impl Session {
         cell.put_i32(value.len() as i32);
         cell.put_slice(value.as_bytes());
         wire.put(&DataRow::new(cell, 1))
+    }
+
+    /// Keeps a query by the name that it has in SQL, among those that messages have prepared.
+    async fn prepare(&mut self, statement: &PgPrepare, wire: &mut Wire) -> Result<(), End> {
+        let PgPrepare { name, types, query } = statement;
+        let found = statements(query).map_err(PgError::from)?;
+        let action = match found.as_slice() {
+            [statement] => Action::of(statement)?,
+            _ => Action::Empty,
+        };
+        if !matches!(action, Action::Query(_)) {
+            let message = "PREPARE takes a query, which begins with SELECT, WITH, VALUES or TABLE";
+            return Err(PgError::new(state::SYNTAX, message).into());
+        }
+        self.keep(name.clone(), action, query.len(), types.clone(), wire)
+            .await
+    }
+
+    /// Runs a query that is kept by a name.
+    async fn execute_named(
+        &mut self,
+        call: &PgExecute,
+        describes: bool,
+        formats: &[i16],
+        wire: &mut Wire,
+    ) -> Result<(), End> {
+        let prepared = Arc::clone(self.statement(&call.name)?);
+        let Action::Query(sql) = &prepared.action else {
+            let message = format!("`{}` is no query; send it by itself", call.name);
+            return Err(PgError::new(state::UNSUPPORTED, message).into());
+        };
+        let values = self
+            .computed(&prepared.parameters, call.values.as_deref(), wire)
+            .await?;
+        let request = self.request(sql, values);
+        let fields = prepared.fields.clone().unwrap_or_default();
+        let mut portal = Portal::new(request, fields, formats.to_vec());
+        if describes {
+            wire.put(&portal.description()?)?;
+        }
+        let done = portal
+            .execute(&self.service, wire, &self.cancel, None)
+            .await?;
+        wire.put(&tag("SELECT", done.rows()))
+    }
+
+    /// Computes the values of parameters, which are expressions: a query of one row, under the guard of every other.
+    async fn computed(
+        &mut self,
+        parameters: &[PgType],
+        written: Option<&str>,
+        wire: &mut Wire,
+    ) -> Result<Vec<ArrayRef>, End> {
+        let wanted = parameters.len();
+        let wrong = |given: usize| {
+            let message = format!("the prepared statement takes {wanted} values, not {given}");
+            PgError::new(state::SYNTAX, message)
+        };
+        let Some(written) = written else {
+            return match wanted {
+                0 => Ok(Vec::new()),
+                _ => Err(wrong(0).into()),
+            };
+        };
+        let request = QueryRequest {
+            row_limit: Some(1),
+            ..self.request(&format!("SELECT {written}"), Vec::new())
+        };
+        let answer = interruptible(wire, &self.cancel, self.service.query(request)).await?;
+        let mut answer = answer.map_err(PgError::from)?;
+        let given = answer.schema.fields().len();
+        if given != wanted {
+            return Err(wrong(given).into());
+        }
+        let rows = interruptible(wire, &self.cancel, answer.collect()).await?;
+        let rows = rows.map_err(PgError::from)?;
+        let [row] = rows.as_slice() else {
+            return Err(wrong(0).into());
+        };
+        if row.num_rows() != 1 || answer.truncated() {
+            let message = "each value of EXECUTE is one value, not rows";
+            return Err(PgError::new(state::SYNTAX, message).into());
+        }
+        let values = row.columns().iter().zip(parameters);
+        let values = values.map(|(value, pg_type)| parameter::of_value(value, *pg_type));
+        Ok(values.collect::<Result<Vec<_>, PgError>>()?)
     }
 
     /// Sends the rows of a query as data.

@@ -59,6 +59,10 @@ pub(super) fn header(name: &str) -> Option<(&'static str, Value)> {
             "Whom to name: UTF-8, percent-encoded where it is not printable ASCII.",
             text(),
         ),
+        "Meetnet-Hint" => (
+            "What to tell who asked for what no row can be: sentences, percent-encoded where it is not printable ASCII.",
+            text(),
+        ),
         "Meetnet-Licence" => (
             "Licences of the datasets: ids with commas between them.",
             text(),
@@ -244,9 +248,10 @@ fn answer() -> Value {
             "truncated": { "type": "boolean" },
             "licences": texts(),
             "attributions": texts(),
+            "hints": texts(),
             "next": text(),
         }),
-        &["as_of", "licences", "attributions", "next"],
+        &["as_of", "licences", "attributions", "hints", "next"],
     )
 }
 

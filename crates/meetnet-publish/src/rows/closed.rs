@@ -1,12 +1,9 @@
 //! Columns whose values come from a closed list. No row can have another value, so who asks for one has misspelt it, and
 //! would take an empty answer for "nothing was measured".
 
-use meetnet_model::assessment::{Assessment, PERIODS};
-use meetnet_model::common::QUALITY;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::quality::Quality;
-use meetnet_query::PageValue;
+use meetnet_query::{PageValue, closed_values};
 
 use super::bad;
 use crate::problem::Problem;
@@ -26,7 +23,7 @@ pub(super) fn check(
         PageValue::Int(number) => number.to_string(),
         _ => return Ok(()),
     };
-    let known = values_of(column, declaration, declarations);
+    let known = closed_values(column, declaration, declarations);
     if known.is_empty() || known.contains(&asked) {
         return Ok(());
     }
@@ -35,31 +32,4 @@ pub(super) fn check(
         declaration.id,
         known.join(", ")
     )))
-}
-
-/// Returns the values of a column; none where the list is open.
-fn values_of(
-    column: &str,
-    declaration: &DatasetDeclaration,
-    declarations: &Declarations,
-) -> Vec<String> {
-    let is_declared = declaration.column_index(column).is_some();
-    match column {
-        QUALITY => (0..=i8::MAX)
-            .filter(|code| Quality::from_code(*code).is_some())
-            .map(|code| code.to_string())
-            .collect(),
-        "property" if is_declared => declarations
-            .properties_of(&declaration.id)
-            .map(|property| property.name.clone())
-            .collect(),
-        "period" if declaration.assess.is_some() => PERIODS.map(str::to_owned).to_vec(),
-        "dataset" if declaration.assess.is_some() => declarations
-            .datasets
-            .values()
-            .filter(|dataset| Assessment::judges(dataset))
-            .map(|dataset| dataset.id.to_string())
-            .collect(),
-        _ => Vec::new(),
-    }
 }

@@ -204,6 +204,10 @@ async fn wrong_requests_say_what_is_accepted() {
     }
     let heat = |query: &str| format!("{HEAT}?{query}");
     check("/api/v1/datasets/nope/rows", 404, "/api/v1/datasets lists").await;
+    let near = "there is no dataset `heats`; did you mean `heat`?";
+    for address in ["heats", "heats/rows", "heats/latest", "heats/files"] {
+        check(&format!("/api/v1/datasets/{address}"), 404, near).await;
+    }
     check(
         "/api/v1/datasets/rejects/rows",
         404,
@@ -396,6 +400,39 @@ async fn places_choose_rows() {
     assert_eq!(map.header("content-type"), "application/geo+json");
     let place = &map.json()["features"][0]["geometry"]["coordinates"];
     assert_eq!(*place, serde_json::json!([4.7005, 50.8798]));
+}
+
+#[tokio::test]
+async fn who_exchanges_latitude_and_longitude_is_told() {
+    async fn check(dataset: &str, query: &str, hint: Option<&str>) {
+        let path = format!("/api/v1/datasets/{dataset}/rows?{query}");
+        let answer = fixture::get(router_with_places(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let told = json["hints"][0].as_str();
+        assert_eq!(
+            told.is_some(),
+            hint.is_some(),
+            "{dataset} {query}: {told:?}"
+        );
+        if let (Some(told), Some(hint)) = (told, hint) {
+            assert!(told.contains(hint), "{told}");
+            assert!(answer.header("meetnet-hint").contains(hint));
+            assert_eq!(json["row_count"], 0);
+        }
+    }
+    let near = Some("near takes longitude,latitude, the longitude first");
+    let area = Some("bbox takes west,south,east,north, the longitude first");
+    for dataset in ["heat", "stations"] {
+        check(dataset, "near=50.88,4.70", near).await;
+        check(dataset, "bbox=50.8,4.6,50.95,4.8", area).await;
+        // Elsewhere, and no better the other way round; and where there is something.
+        check(dataset, "near=50.88,14.70", None).await;
+        check(dataset, "near=4.35,52.85&radius=1000", None).await;
+        check(dataset, "near=4.70,50.88", None).await;
+        check(dataset, "bbox=170,50,-170,51", None).await;
+    }
+    check("traffic", "from=2026-01-01", None).await;
 }
 
 #[tokio::test]

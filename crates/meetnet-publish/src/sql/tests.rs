@@ -16,6 +16,37 @@ async fn post(content_type: &str, body: impl Into<Body>) -> Answer {
 }
 
 #[tokio::test]
+async fn who_asks_for_what_no_row_can_be_is_told() {
+    let hint =
+        "`heat` knows no property `air_temprature`; did you mean `air_temperature`? There are ";
+    let router = fixture::router();
+    let ask = async |query: &str| {
+        let path = format!("/api/v1/sql?q=SELECT+count(*)+FROM+heat+WHERE+property={query}");
+        fixture::get(router.clone(), &path).await
+    };
+    // The second time it is kept.
+    for _ in 0..2 {
+        let answer = ask("'air_temprature'").await;
+        assert!(
+            answer.header("meetnet-hint").starts_with(hint),
+            "{answer:?}"
+        );
+        let told = &answer.json()["hints"];
+        let first = told[0].as_str().expect("a hint");
+        assert!(first.starts_with(hint), "{told}");
+        assert_eq!(answer.json()["rows"], serde_json::json!([[0]]));
+    }
+    let answer = ask("'air_temprature'&format=csv").await;
+    assert!(
+        answer.header("meetnet-hint").starts_with(hint),
+        "{answer:?}"
+    );
+    let answer = ask("'air_temperature'").await;
+    assert_eq!(answer.header("meetnet-hint"), "");
+    assert!(answer.json().get("hints").is_none());
+}
+
+#[tokio::test]
 async fn json_is_the_answer_where_nothing_else_is_asked_for() {
     let answer = ask(&format!("/api/v1/sql?q={QUERY}")).await;
     assert_eq!(answer.status, StatusCode::OK);

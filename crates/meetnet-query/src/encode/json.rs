@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{Encoder, Footer, Header, cell, format_time, type_name};
 use crate::error::QueryError;
 
-/// `{"columns":[…],"rows":[[…],…],"row_count":…,"through":…,"stable_time":…,"truncated":…}`; `licences`, `attributions`, `as_of` and
-/// `next` where there are such
+/// `{"columns":[…],"rows":[[…],…],"row_count":…,"through":…,"stable_time":…,"truncated":…}`; `licences`, `attributions`, `as_of`,
+/// `hints` and `next` where there are such
 #[derive(Default)]
 pub(super) struct Json {
     has_rows: bool,
@@ -75,6 +75,9 @@ pub(super) fn write_facts(footer: &Footer<'_>, out: &mut Vec<u8>) {
     }
     if !attributions.is_empty() {
         end.push_str(&format!(",\"attributions\":{}", json!(attributions)));
+    }
+    if !footer.hints.is_empty() {
+        end.push_str(&format!(",\"hints\":{}", json!(footer.hints)));
     }
     if let Some(next) = footer.next {
         end.push_str(&format!(",\"next\":{}", json!(next)));

@@ -99,6 +99,7 @@ impl RowWriter {
             truncated: end.truncated,
             rows: self.rows,
             rights: &self.rights,
+            hints: &[],
             next: None,
         };
         self.encoder.end(&footer, out)

@@ -26,9 +26,19 @@ fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
     check(wrapped.into(), QueryErrorKind::Internal);
     let wrapped = DataFusionError::External(Box::new(parquet()));
     check(wrapped, QueryErrorKind::Internal);
-    let cast = ArrowError::CastError("cannot cast 'x' to Int64".to_owned());
-    check(cast.into(), QueryErrorKind::BadRequest);
+    check(cast_error().into(), QueryErrorKind::BadRequest);
     check(ArrowError::DivideByZero.into(), QueryErrorKind::BadRequest);
+    // A condition that files are read by is the statement's, though it fails while they are read.
+    for cause in [ArrowError::DivideByZero, cast_error()] {
+        let cause = DataFusionError::from(cause);
+        let text = format!("Error evaluating filter predicate: {cause:?}");
+        let read = ParquetError::from(ArrowError::ComputeError(text));
+        check(read.into(), QueryErrorKind::BadRequest);
+    }
+}
+
+fn cast_error() -> ArrowError {
+    ArrowError::CastError("cannot cast 'x' to Int64".to_owned())
 }
 
 #[test]
@@ -56,6 +66,8 @@ fn an_error_says_what_in_the_statement_is_wrong() {
     check(unsupported, Some(StatementFault::Unsupported));
     let zero = ArrowError::DivideByZero;
     check(zero.into(), Some(StatementFault::DivisionByZero));
+    let over = ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".to_owned());
+    check(over.into(), Some(StatementFault::OutOfRange));
     // What a value says is no fault of that kind.
     let value = "there is no column `a`";
     check(DataFusionError::Execution(value.to_owned()), None);
@@ -71,6 +83,8 @@ fn near_names_are_suggested() {
     check("Traffic", &["air", "traffic"], "; did you mean `traffic`?");
     check("zzz", &["air", "traffic"], "; there are air, traffic");
     check("zzz", &[], "");
+    // As long as a statement: no row of distances is made of it.
+    check(&"traffic".repeat(9_000), &["air"], "; there are air");
 }
 
 #[test]
@@ -102,6 +116,11 @@ fn a_function_that_is_not_there_leads_to_one_that_is() {
     check(
         "Invalid function 'st_intersects'.\nDid you mean 'arrays_overlap'?",
         "there is no function `st_intersects`; SELECT name, description FROM functions lists those for sensor data",
+    );
+    // What other databases call what is here by another name.
+    check(
+        "Invalid function 'dateDiff'.\nDid you mean 'date_bin'?",
+        "there is no function `dateDiff`; write date_part('epoch', b - a), the seconds from a to b",
     );
     check(
         "Invalid function 'locf'.\nDid you mean 'log'?",

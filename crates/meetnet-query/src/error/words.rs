@@ -68,6 +68,7 @@ fn known(text: &str) -> Option<String> {
         );
     }
     time(text)
+        .or_else(|| range(text))
         .or_else(|| cast(text))
         .or_else(|| call(text))
         .or_else(|| grouping(text))
@@ -95,6 +96,18 @@ fn time(text: &str) -> Option<String> {
         .strip_suffix('"')?;
     Some(format!(
         "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
+    ))
+}
+
+/// Numbers that do not fit the type that they are computed in.
+fn range(text: &str) -> Option<String> {
+    let of_operator = text.strip_prefix("Arithmetic overflow: ");
+    let of_operator = of_operator.map(|what| what.trim_start_matches("Overflow happened on: "));
+    let of_abs = || text.split_once(" overflow on ").map(|(_, what)| what);
+    let what = of_operator.or_else(of_abs)?;
+    Some(format!(
+        "out of range: {what} does not fit the type that it is computed in; compute with wider numbers, CAST(x AS DECIMAL(38, 0)), \
+         or with CAST(x AS DOUBLE) where the last digits do not matter"
     ))
 }
 

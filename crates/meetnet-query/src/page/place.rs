@@ -14,10 +14,10 @@ use super::statement::quoted;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::table::schema::public_schema;
 
-const LON: &str = "lon";
-const LAT: &str = "lat";
+pub(super) const LON: &str = "lon";
+pub(super) const LAT: &str = "lat";
 /// Metres of a degree of latitude, rounded down: a box by it holds the circle.
-const DEGREE_M: f64 = 111_000.0;
+pub(super) const DEGREE_M: f64 = 111_000.0;
 
 /// A part of the Earth; degrees of WGS 84.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +83,7 @@ impl PageArea {
     }
 }
 
-fn has_place(declaration: &DatasetDeclaration) -> bool {
+pub(super) fn has_place(declaration: &DatasetDeclaration) -> bool {
     let schema = public_schema(declaration);
     [LON, LAT].iter().all(|name| {
         let field = schema.field_with_name(name);

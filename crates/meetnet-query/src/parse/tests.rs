@@ -129,6 +129,62 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
     }
 }
 
+/// Planning takes the square of a chain, and of `||` the cube: what would take seconds is refused before it is planned.
+#[test]
+fn chains_of_operators_are_short() {
+    let values = "-1, ".repeat(15_000);
+    let concatenated = "'a' || 'b' || 'c', ".repeat(90);
+    for (sql, is_taken) in [
+        (format!("SELECT {}1", "1 + ".repeat(700)), true),
+        (format!("SELECT {}1", "1 + ".repeat(720)), false),
+        (
+            format!("SELECT {}1.5", "car - 1.5 * 2 + ".repeat(650)),
+            false,
+        ),
+        (format!("SELECT {}'a'", "'a' || ".repeat(195)), true),
+        (format!("SELECT {}'a'", "'a' || ".repeat(205)), false),
+        // Many short ones are not one long one.
+        (format!("SELECT {concatenated}1"), true),
+        (format!("SELECT {}1", "1 + 2 + 3, ".repeat(600)), true),
+        (
+            format!("SELECT 1 WHERE {}true", "a = 1 OR ".repeat(700)),
+            true,
+        ),
+        (
+            format!("SELECT 1 WHERE {}true", "a = 1 OR ".repeat(900)),
+            false,
+        ),
+        (
+            format!("SELECT 1 WHERE {}a IN ({values}1)", "b = 1 AND ".repeat(50)),
+            true,
+        ),
+        // Wherever it stands.
+        (
+            format!("SELECT 1 FROM a JOIN b ON a.x = {}b.x", "1 + ".repeat(900)),
+            false,
+        ),
+        (
+            format!("EXPLAIN SELECT 1 ORDER BY ({}1)", "1 + (2) + ".repeat(450)),
+            false,
+        ),
+        (
+            format!("WITH a AS (SELECT {}1) SELECT 1", "1 + ".repeat(900)),
+            false,
+        ),
+    ] {
+        let shown = &sql[..sql.len().min(60)];
+        match (parse(&sql, Dialect::Generic), is_taken) {
+            (Ok(_), true) => {}
+            (Err(error), false) => {
+                let error = QueryError::from_datafusion(error, &[]);
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
+                assert!(error.message.contains("chains"), "{shown}: {error}");
+            }
+            (parsed, _) => panic!("{shown}: {}", parsed.is_ok()),
+        }
+    }
+}
+
 #[test]
 fn one_statement_is_taken() {
     for (sql, message) in [

@@ -27,6 +27,7 @@ use crate::audit::{GIVEN_UP, Noted};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
+use crate::hints;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
@@ -175,6 +176,7 @@ impl Task {
             .and_then(|planned| planned.with_values(&self.request.parameters))
             .map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);
+        let hints = hints::of_plan(&plan, &tables);
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
         session
@@ -216,6 +218,7 @@ impl Task {
             units,
             as_of: self.request.as_of,
             reach,
+            hints,
         };
         let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
 

@@ -51,6 +51,9 @@ impl Area {
     }
 }
 
+/// The question for the names of all tables.
+pub(super) const TABLES: &str = "SELECT table_name FROM information_schema.tables";
+
 /// Returns the question for names and types of a dataset's columns.
 pub(super) fn columns_of(dataset: &str) -> String {
     format!(

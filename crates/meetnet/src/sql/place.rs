@@ -61,6 +61,12 @@ pub(crate) enum Place {
 }
 
 impl PlaceOptions {
+    /// Returns true where what is declared is known to be about the tables: of a lake that is only named nobody says what it
+    /// declares.
+    pub(super) fn declares(&self) -> bool {
+        self.lake.is_none()
+    }
+
     /// Finds out who answers; of files, reads which there are.
     ///
     /// # Errors

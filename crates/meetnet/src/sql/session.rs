@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use futures::StreamExt;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::time::format_rfc3339;
-use meetnet_query::{Format, RowWriter, TableStyle};
+use meetnet_query::{Format, RowWriter, TableStyle, nearest};
 
 use super::command::{Command, HELP};
 use super::parameters::{Parameters, quoted};
@@ -110,7 +110,14 @@ impl Session<'_> {
                 let known = format!("{TABLES} AND table_name = {}", quoted(&table));
                 let known = self.target.whole(&Question::new(known)).await?;
                 if known.rows.is_empty() {
-                    let message = format!("there is no table `{table}`; \\d lists those there are");
+                    let all = self.target.whole(&Question::new(TABLES)).await?;
+                    let all: Vec<&str> = all.texts(0).collect();
+                    let near = nearest(&table, &all);
+                    let hint = near.map(|near| format!(" did you mean `{near}`?"));
+                    let message = format!(
+                        "there is no table `{table}`;{} \\d lists those there are",
+                        hint.unwrap_or_default()
+                    );
                     return Err(Failure::Work(anyhow!(message)));
                 }
                 self.describe(columns_of(&table)).await?;
@@ -237,10 +244,13 @@ impl Session<'_> {
                 expanded: shown.expanded,
             };
             let rows = progress.watch(self.target.rows(question)).await?;
+            tell(&rows.hints, progress);
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
             return write_rows(rows, writer, open()?, progress).await;
         }
-        let mut chunks = progress.watch(self.target.bytes(question, format)).await?;
+        let answer = progress.watch(self.target.bytes(question, format)).await?;
+        tell(&answer.hints, progress);
+        let mut chunks = answer.chunks;
         let mut sink = open()?;
         while let Some(chunk) = progress.watch(chunks.next()).await {
             let chunk = chunk?;
@@ -256,6 +266,16 @@ impl Session<'_> {
         }
         progress.clear();
         sink.finish().map(drop)
+    }
+}
+
+/// Tells whoever asks what is no error, beside the answer.
+fn tell(hints: &[String], progress: &mut ProgressLine) {
+    if !hints.is_empty() {
+        progress.clear();
+    }
+    for hint in hints {
+        eprintln!("hint: {hint}");
     }
 }
 

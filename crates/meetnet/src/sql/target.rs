@@ -38,6 +38,13 @@ pub(crate) enum Target {
     Files(QueryService, Arc<Declarations>),
 }
 
+/// An answer in a format.
+pub(super) struct Bytewise {
+    /// What to tell whoever asked for what no row can be.
+    pub(super) hints: Vec<String>,
+    pub(super) chunks: Chunks,
+}
+
 /// An answer as it comes.
 pub(super) type Chunks = BoxStream<'static, Result<Bytes, Failure>>;
 
@@ -54,7 +61,8 @@ impl Target {
             Place::Service(service) => Self::Service(service),
             Place::Files { config, snapshot } => {
                 let declarations = Arc::clone(&config.declarations);
-                Self::Files(query_service(&config, snapshot)?, declarations)
+                let service = query_service(&config, snapshot, options.declares())?;
+                Self::Files(service, declarations)
             }
         })
     }
@@ -82,13 +90,21 @@ impl Target {
         &self,
         question: &Question,
         format: Format,
-    ) -> Result<Chunks, Failure> {
+    ) -> Result<Bytewise, Failure> {
         match self {
-            Self::Service(service) => Ok(body(send(service, question, format).await?)),
+            Self::Service(service) => {
+                let response = send(service, question, format).await?;
+                Ok(Bytewise {
+                    hints: hints(&response),
+                    chunks: body(response),
+                })
+            }
             Self::Files(service, _) => {
                 let answer = ask(service, question).await?;
+                let hints = answer.hints.clone();
                 let chunks = encode(answer, format);
-                Ok(chunks.map(|chunk| chunk.map_err(query_failure)).boxed())
+                let chunks = chunks.map(|chunk| chunk.map_err(query_failure)).boxed();
+                Ok(Bytewise { hints, chunks })
             }
         }
     }
@@ -104,6 +120,7 @@ impl Target {
                 Ok(Rows {
                     schema: answer.schema.clone(),
                     rights: answer.rights.clone(),
+                    hints: answer.hints.clone(),
                     through: answer.through,
                     stable_time: answer.stable_time,
                     as_of: answer.as_of,
@@ -119,6 +136,7 @@ impl Target {
                 let through = header("meetnet-through").and_then(|text| text.parse().ok());
                 let stable_time = header("meetnet-stable-time");
                 let stable_time = stable_time.and_then(|text| parse_rfc3339(&text).ok());
+                let hints = hints(&response);
                 let mut arrow = ArrowRows {
                     body: body(response),
                     decoder: StreamDecoder::new(),
@@ -136,6 +154,7 @@ impl Target {
                 };
                 Ok(Rows {
                     rights,
+                    hints,
                     through: Sequence(through.unwrap_or_default()),
                     stable_time: stable_time.ok_or_else(|| Failure::Work(anyhow!(NO_ARROW)))?,
                     as_of: question.as_of,
@@ -151,7 +170,7 @@ impl Target {
     /// # Errors
     /// Where there is none.
     pub(crate) async fn whole(&self, question: &Question) -> Result<WholeAnswer, Failure> {
-        let mut chunks = self.bytes(question, Format::Json).await?;
+        let mut chunks = self.bytes(question, Format::Json).await?.chunks;
         let mut json = Vec::new();
         while let Some(chunk) = chunks.next().await {
             json.extend_from_slice(&chunk?);
@@ -170,6 +189,30 @@ async fn ask(service: &QueryService, question: &Question) -> Result<QueryAnswer,
         ..QueryRequest::private(question.statement.as_str())
     };
     service.query(request).await.map_err(query_failure)
+}
+
+/// Returns what a service tells whoever has asked: one text, percent-encoded.
+fn hints(response: &reqwest::Response) -> Vec<String> {
+    let header = response.headers().get("meetnet-hint");
+    let text = header.and_then(|value| value.to_str().ok());
+    text.map(percent_decoded).into_iter().collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = match byte {
+            Some(_) => &after[2..],
+            None => after,
+        };
+        decoded.push(byte.unwrap_or(*first));
+    }
+    // It goes to a terminal, and says what somebody has written.
+    String::from_utf8_lossy(&decoded).replace(char::is_control, " ")
 }
 
 fn body(response: reqwest::Response) -> Chunks {
@@ -202,6 +245,8 @@ impl WholeAnswer {
 pub(crate) struct Rows {
     pub(crate) schema: SchemaRef,
     pub(crate) rights: Rights,
+    /// What to tell whoever asked for what no row can be.
+    pub(super) hints: Vec<String>,
     through: Sequence,
     stable_time: i64,
     as_of: Option<i64>,

@@ -129,6 +129,9 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
     }
     let said = refusal(&["export", "nothing", "--url", &portal], 1);
     assert!(said.contains("there is no dataset `nothing`"), "{said}");
+    let said = refusal(&["export", "heatt", "--url", &portal], 1);
+    let near = "there is no dataset `heatt`; did you mean `heat`?";
+    assert!(said.contains(near), "{said}");
     refusal(&["export", "heat", "--bbox", "1,2,3", "--url", &portal], 2);
     refusal(
         &["export", "stations", "--property", "x", "--url", &portal],

@@ -173,6 +173,24 @@ fn a_service_and_a_folder_are_asked_alike() {
         assert!(text(&output.stderr).contains("time: "));
     };
     check(&["--url", &portal]);
+    // Who asks for what no row can be is told, whatever the format, and the answer stays what it is.
+    let misspelt = "SELECT count(*) AS n FROM heat WHERE property = 'air_temprature'";
+    let hint = "hint: `heat` knows no property `air_temprature`; did you mean `air_temperature`? There are ";
+    let told = |arguments: &[&str]| {
+        for format in ["csv", "table", "json"] {
+            let output = run(&[&["sql", "--format", format, misspelt][..], arguments].concat());
+            let said = text(&output.stderr);
+            assert!(output.status.success() && said.contains(hint), "{said}");
+            assert!(!text(&output.stdout).starts_with("hint"));
+        }
+        assert_eq!(
+            answer(&[&["sql", misspelt][..], arguments].concat()),
+            "n\r\n0\r\n"
+        );
+    };
+    told(&["--url", &portal]);
+    let output = script(&["--url", &portal], "\\d heatt");
+    assert!(text(&output.stderr).contains("did you mean `heat`?"));
     let output = script(&["--url", &portal], "\\d nothing");
     assert!(text(&output.stderr).contains("there is no table `nothing`"));
     let output = script(&["--url", &portal], "\\nonsense");
@@ -180,6 +198,10 @@ fn a_service_and_a_folder_are_asked_alike() {
     daemon.stop();
     let lake = dir.path().join("data/lake").display().to_string();
     check(&["--lake", &lake]);
+    told(&["--config", &file]);
+    // What a lake declares that is only named, nobody knows.
+    let output = run(&["sql", "--lake", &lake, misspelt]);
+    assert!(!text(&output.stderr).contains("hint"));
     // Files show what a service does not.
     assert!(
         run(&["sql", "--lake", &lake, "SELECT reason FROM rejects"])

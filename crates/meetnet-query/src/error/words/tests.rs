@@ -71,6 +71,16 @@ fn what_is_wrong_is_said_with_what_to_write() {
         "Order by column out of bounds, specified: 4, max: 3",
         "there is no column 4 to order by; the answer has 3",
     );
+    let wider = "does not fit the type that it is computed in; compute with wider numbers, CAST(x AS DECIMAL(38, 0)), or with \
+                 CAST(x AS DOUBLE) where the last digits do not matter";
+    check(
+        "Arithmetic overflow: Overflow happened on: 9223372036854775807 + 1",
+        &format!("out of range: 9223372036854775807 + 1 {wider}"),
+    );
+    check(
+        "Compute error: Int64 overflow on abs(-9223372036854775808)",
+        &format!("out of range: abs(-9223372036854775808) {wider}"),
+    );
     // What is not known stays, without what says which library it is of.
     check(
         "Compute error: Execution error: cannot take square root of a negative number",

@@ -1,0 +1,129 @@
+//! Statements that SQL itself prepares and executes.
+
+use super::*;
+
+#[tokio::test]
+async fn sql_prepares_and_executes_by_name() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let series = "SELECT value FROM generate_series(1, 5) WHERE value >= $1 AND value < $2";
+    let prepare = format!("PREPARE \"Most\" (int, bigint) AS {series}");
+    for (sql, expected) in [
+        (prepare.as_str(), &["PREPARE", "ready I"][..]),
+        (
+            "EXECUTE \"Most\" (2 + 1, 5)",
+            &["columns value:20", "row 3", "row 4", "SELECT 2", "ready I"],
+        ),
+        // A text is read as a value of the type, and NULL meets nothing.
+        (
+            "EXECUTE \"Most\"('4', '5')",
+            &["columns value:20", "row 4", "SELECT 1", "ready I"],
+        ),
+        (
+            "EXECUTE \"Most\"(NULL, 5)",
+            &["columns value:20", "SELECT 0", "ready I"],
+        ),
+        (
+            "PREPARE shown AS SELECT $1::timestamptz AS at, $2 AS said",
+            &["PREPARE", "ready I"],
+        ),
+        (
+            "EXECUTE shown(timestamptz '2026-01-31 12:00:00+01:00', 'it''s, (so)')",
+            &[
+                "columns at:1184 said:25",
+                "row 2026-01-31 11:00:00+00|it\\'s, (so)",
+                "SELECT 1",
+                "ready I",
+            ],
+        ),
+        (
+            "PREPARE one AS VALUES (1); EXECUTE one; DEALLOCATE one",
+            &[
+                "PREPARE",
+                "columns column1:20",
+                "row 1",
+                "SELECT 1",
+                "DEALLOCATE",
+                "ready I",
+            ],
+        ),
+        // What is wrong with it.
+        ("EXECUTE one", &["ERROR 26000", "ready I"]),
+        ("EXECUTE \"Most\"", &["ERROR 42601", "ready I"]),
+        ("EXECUTE \"Most\"(1)", &["ERROR 42601", "ready I"]),
+        ("EXECUTE \"Most\"('many', 5)", &["ERROR 22P02", "ready I"]),
+        (
+            "EXECUTE \"Most\"(value, value FROM generate_series(1, 9))",
+            &["ERROR 42601", "ready I"],
+        ),
+        ("EXECUTE \"Most\"(nothing, 1)", &["ERROR 42703", "ready I"]),
+        ("PREPARE shown AS SELECT 1", &["ERROR 42P05", "ready I"]),
+        ("PREPARE p AS SHOW all_of_it", &["ERROR 42601", "ready I"]),
+        (
+            "PREPARE p AS DROP TABLE counts",
+            &["ERROR 25006", "ready I"],
+        ),
+        (
+            "PREPARE p (money) AS SELECT $1",
+            &["ERROR 0A000", "ready I"],
+        ),
+        ("DEALLOCATE ALL", &["DEALLOCATE ALL", "ready I"]),
+        ("EXECUTE shown(1, 2)", &["ERROR 26000", "ready I"]),
+    ] {
+        assert_eq!(client.query(sql).await, expected, "{sql}");
+    }
+}
+
+/// A message executes what SQL has prepared, and the other way round: they have one list.
+#[tokio::test]
+async fn messages_and_sql_have_one_list_of_statements() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    client
+        .send(&Parse::new(
+            Some("s".into()),
+            "SELECT $1 + 1 AS next".into(),
+            vec![20],
+        ))
+        .await;
+    client.send(&Sync::new()).await;
+    assert_eq!(client.exchange().await, ["parsed", "ready I"]);
+    assert_eq!(
+        client.query("EXECUTE s(41)").await,
+        ["columns next:20", "row 42", "SELECT 1", "ready I"]
+    );
+    // EXECUTE by messages: described, and in binary.
+    client
+        .send(&Parse::new(Some("e".into()), "EXECUTE s(4)".into(), vec![]))
+        .await;
+    client.send(&Describe::new(b'S', Some("e".into()))).await;
+    client
+        .send(&Bind::new(None, Some("e".into()), vec![], vec![], vec![1]))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    assert_eq!(
+        client.exchange().await,
+        [
+            "parsed",
+            "parameters []",
+            "columns next:20",
+            "bound",
+            r"row \0\0\0\0\0\0\0\u{5}",
+            "SELECT 1",
+            "ready I",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn types_have_the_names_of_postgresql() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = "SELECT pg_typeof(1), pg_typeof('a'), pg_typeof(1.5), pg_typeof(now()), pg_typeof(NULL), \
+               pg_catalog.pg_typeof(value) FROM generate_series(1, 1)";
+    let answer = client.query(sql).await;
+    assert_eq!(
+        answer[1], "row bigint|text|double precision|timestamp with time zone|unknown|bigint",
+        "{answer:?}"
+    );
+    let answer = client.query("SELECT 9223372036854775807 + 1").await;
+    assert_eq!(answer, ["ERROR 22003", "ready I"]);
+}

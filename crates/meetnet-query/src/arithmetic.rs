@@ -1,0 +1,326 @@
+//! Whole numbers that end in an error where they do not fit their type, and not in another number.
+//!
+//! `a + b + c` -> `add(a, b, c)` for whole numbers, and a `sum` of them that is added up in 128 bits: [`sum`]
+//!
+//! DataFusion 55.2 lets them wrap: `9223372036854775807 + 1` would be the least number there is, and no error says so. Its
+//! operator can do otherwise, but nothing in a logical plan can ask for it, and there constants are computed. So these
+//! operators are functions here, which constants and columns go through alike. Floats and times stay operators.
+//!
+//! Of unsigned numbers (`row_number`, `rank`, `approx_distinct`) analysts take differences, so that they are computed as signed
+//! ones: `rank() OVER … - lag(rank() OVER …)` is -2 where a sensor has come up by two.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Datum};
+use arrow::compute::kernels::numeric;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::{FunctionRewrite, NamePreserver};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    AggregateUDF, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_expr_common::datum;
+
+mod sum;
+#[cfg(test)]
+mod tests;
+
+use sum::WholeSum;
+
+/// Puts `sum` and the differences of unsigned numbers in their place. [`CheckedWholeNumbers`] goes behind it.
+///
+/// # Errors
+/// Where the session takes no functions.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(WholeSum::default())))?;
+    state.register_function_rewrite(Arc::new(UnsignedAsSigned))
+}
+
+/// Computes what is made of unsigned numbers with signed ones, before types are made equal: DataFusion would take decimals where
+/// only one of them is signed.
+#[derive(Debug)]
+struct UnsignedAsSigned;
+
+impl FunctionRewrite for UnsignedAsSigned {
+    fn name(&self) -> &str {
+        "unsigned_as_signed"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        if let Expr::Negative(inner) = &expr
+            && is_unsigned(inner, schema)
+        {
+            let signed = cast(inner.as_ref().clone(), DataType::Int64);
+            return Ok(Transformed::yes(Expr::Negative(Box::new(signed))));
+        }
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        if Operation::of(*op).is_none() {
+            return Ok(Transformed::no(expr));
+        }
+        let is_signed = [left, right].map(|side| !is_unsigned(side, schema));
+        let is_whole = |side: &Expr| {
+            let data_type = side.get_type(schema);
+            data_type.is_ok_and(|data_type| data_type.is_integer())
+        };
+        if is_signed == [true, true] || !is_whole(left) || !is_whole(right) {
+            return Ok(Transformed::no(expr));
+        }
+        let signed = |side: &Expr, is_signed: bool| {
+            let side = side.clone();
+            Box::new(match is_signed {
+                true => side,
+                false => cast(side, DataType::Int64),
+            })
+        };
+        let (left, right) = (signed(left, is_signed[0]), signed(right, is_signed[1]));
+        let signed = BinaryExpr::new(left, *op, right);
+        Ok(Transformed::yes(Expr::BinaryExpr(signed)))
+    }
+}
+
+/// Returns true for what is never negative, but for literals: those are unsigned where they do not fit a signed number. What has
+/// been computed is signed, or a long chain of operators would be walked through once for each.
+fn is_unsigned(side: &Expr, schema: &DFSchema) -> bool {
+    match side {
+        Expr::Literal(..) => false,
+        Expr::BinaryExpr(binary) if Operation::of(binary.op).is_some() => false,
+        side => side
+            .get_type(schema)
+            .is_ok_and(|data_type| data_type.is_unsigned_integer()),
+    }
+}
+
+/// Makes operators on whole numbers functions that do not wrap.
+#[derive(Debug)]
+pub(crate) struct CheckedWholeNumbers;
+
+impl AnalyzerRule for CheckedWholeNumbers {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(of_plan).data()
+    }
+
+    fn name(&self) -> &str {
+        "checked_whole_numbers"
+    }
+}
+
+fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut has_any = false;
+    plan.apply_expressions(|expr| {
+        has_any = has_any || expr.exists(|expr| Ok(Operation::of_expr(expr).is_some()))?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !has_any {
+        return Ok(Transformed::no(plan));
+    }
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    let rewritten = plan.map_expressions(|expr| {
+        // Each of its parts is a column of its own, and would need its own name back.
+        if matches!(expr, Expr::GroupingSet(_)) {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|expr| Ok(checked(expr, &schema)))?;
+        Ok(rewritten.update_data(|expr| name.restore(expr)))
+    })?;
+    rewritten.map_data(LogicalPlan::recompute_schema)
+}
+
+/// Returns the function that an operator on whole numbers becomes; every other expression as it is.
+fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let Some((operation, data_type)) = on_whole_numbers(&expr, schema) else {
+        return Transformed::no(expr);
+    };
+    let args = match expr {
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => match *left {
+            // A chain of one operator is one call: planning looks at every level of a tree many times.
+            Expr::ScalarFunction(mut call) if is_call_of(&call, operation) => {
+                call.args.push(*right);
+                return Transformed::yes(Expr::ScalarFunction(call));
+            }
+            left => vec![left, *right],
+        },
+        Expr::Negative(inner) => vec![*inner],
+        other => return Transformed::no(other),
+    };
+    let function = ScalarUDF::new_from_impl(Checked {
+        operation,
+        data_type,
+        signature: Signature::variadic_any(Volatility::Immutable),
+    });
+    let call = ScalarFunction::new_udf(Arc::new(function), args);
+    Transformed::yes(Expr::ScalarFunction(call))
+}
+
+fn is_call_of(call: &ScalarFunction, operation: Operation) -> bool {
+    let checked = call.func.inner().downcast_ref::<Checked>();
+    checked.is_some_and(|checked| checked.operation == operation)
+}
+
+/// Returns what an expression does with whole numbers, and of which type they are; None for every other expression.
+fn on_whole_numbers(expr: &Expr, schema: &DFSchema) -> Option<(Operation, DataType)> {
+    let operation = Operation::of_expr(expr)?;
+    let data_type = match expr {
+        // The right one first: of a long chain it is one number, and the left one all before it.
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => {
+            let whole = type_of(right, schema).filter(DataType::is_integer)?;
+            type_of(left, schema).filter(|other| *other == whole)?
+        }
+        Expr::Negative(inner) => type_of(inner, schema)?,
+        _ => return None,
+    };
+    data_type.is_integer().then_some((operation, data_type))
+}
+
+/// Returns the type of an expression. That of our own functions is not asked for again, or a chain of operators would be walked
+/// through once for each.
+fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    if let Expr::ScalarFunction(call) = expr
+        && let Some(checked) = call.func.inner().downcast_ref::<Checked>()
+    {
+        return Some(checked.data_type.clone());
+    }
+    expr.get_type(schema).ok()
+}
+
+/// What can leave the range of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Negate,
+}
+
+impl Operation {
+    fn of(op: Operator) -> Option<Self> {
+        match op {
+            Operator::Plus => Some(Self::Add),
+            Operator::Minus => Some(Self::Subtract),
+            Operator::Multiply => Some(Self::Multiply),
+            _ => None,
+        }
+    }
+
+    fn of_expr(expr: &Expr) -> Option<Self> {
+        match expr {
+            Expr::BinaryExpr(binary) => Self::of(binary.op),
+            Expr::Negative(_) => Some(Self::Negate),
+            _ => None,
+        }
+    }
+}
+
+/// An operator on whole numbers of one type, from left to right, which refuses what does not fit it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    operation: Operation,
+    data_type: DataType,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        match self.operation {
+            Operation::Add => "add",
+            Operation::Subtract => "subtract",
+            Operation::Multiply => "multiply",
+            Operation::Negate => "negate",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
+        if let (Operation::Negate, [negated]) = (self.operation, args.arg_fields) {
+            // As the operator does: a number has the unit of its negative.
+            field.set_metadata(negated.metadata().clone());
+        }
+        Ok(Arc::new(field))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let kernel: fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError> =
+            match self.operation {
+                Operation::Add => numeric::add,
+                Operation::Subtract => numeric::sub,
+                Operation::Multiply => numeric::mul,
+                Operation::Negate => {
+                    return match args.args.as_slice() {
+                        [ColumnarValue::Array(values)] => {
+                            Ok(ColumnarValue::Array(numeric::neg(values.as_ref())?))
+                        }
+                        [ColumnarValue::Scalar(value)] => {
+                            let negated = numeric::neg(value.to_array()?.as_ref())?;
+                            let negated = ScalarValue::try_from_array(negated.as_ref(), 0)?;
+                            Ok(ColumnarValue::Scalar(negated))
+                        }
+                        _ => Err(self.uncalled()),
+                    };
+                }
+            };
+        let Some((first, others)) = args.args.split_first() else {
+            return Err(self.uncalled());
+        };
+        let mut others = others.iter();
+        others.try_fold(first.clone(), |left, right| {
+            datum::apply(&left, right, kernel)
+        })
+    }
+
+    /// Any number of the type: a bound without a type could not be compared with the other side.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&self.data_type)
+    }
+
+    /// What does not wrap keeps the order of its arguments.
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        let mut orders = inputs.iter().map(|input| input.sort_properties);
+        let first = orders.next().unwrap_or(SortProperties::Unordered);
+        Ok(match self.operation {
+            Operation::Add => orders.fold(first, |left, right| left.add(&right)),
+            Operation::Subtract => orders.fold(first, |left, right| left.sub(&right)),
+            Operation::Multiply => SortProperties::Unordered,
+            Operation::Negate => -first,
+        })
+    }
+}
+
+impl Checked {
+    /// The error of a call that no plan makes.
+    fn uncalled(&self) -> DataFusionError {
+        let message = format!("`{}` was called with other arguments", self.name());
+        DataFusionError::Plan(message)
+    }
+}

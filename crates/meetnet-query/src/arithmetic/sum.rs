@@ -1,0 +1,471 @@
+//! `sum` of whole numbers: added up in 128 bits, so that only an answer that does not fit is an error, whatever stood between,
+//! and in whatever order threads have added.
+//!
+//! Everything else is DataFusion's.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef,
+    Int64Type, UInt64Type,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::functions_aggregate::sum::Sum;
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, Expr, GroupsAccumulator, Operator,
+    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
+};
+use datafusion::physical_expr::NullState;
+
+use crate::error::{QueryError, StatementFault};
+
+/// Type of a sum that is not finished.
+const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+/// Numbers of which the halves can be added up in 64 bits.
+const RUN: usize = 1 << 30;
+
+/// `sum`.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct WholeSum {
+    inner: Sum,
+}
+
+impl AggregateUDFImpl for WholeSum {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let (sum, is_distinct) = (args.return_type().clone(), args.is_distinct);
+        if !is_distinct && is_whole(&sum) {
+            return Ok(whole_total(&sum));
+        }
+        let inner = self.inner.accumulator(args)?;
+        Ok(if is_distinct {
+            distinct_total(&sum, inner)
+        } else {
+            inner
+        })
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if args.is_distinct || !is_whole(args.return_type()) {
+            return self.inner.state_fields(args);
+        }
+        let name = format_state_name(args.name, "sum");
+        Ok(vec![Arc::new(Field::new(name, STATE, true))])
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        match args.return_type().clone() {
+            DataType::Int64 => Ok(Box::new(WholeTotals::<Int64Type>::new())),
+            DataType::UInt64 => Ok(Box::new(WholeTotals::<UInt64Type>::new())),
+            _ => self.inner.create_groups_accumulator(args),
+        }
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let (sum, is_distinct) = (args.return_type().clone(), args.is_distinct);
+        if !is_distinct && is_whole(&sum) {
+            return Ok(whole_total(&sum));
+        }
+        let inner = self.inner.create_sliding_accumulator(args)?;
+        Ok(if is_distinct {
+            distinct_total(&sum, inner)
+        } else {
+            inner
+        })
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        self.inner.reverse_expr()
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner.order_sensitivity()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner.set_monotonicity(data_type)
+    }
+
+    fn simplify_expr_op_literal(
+        &self,
+        agg_function: &AggregateFunction,
+        arg: &Expr,
+        op: Operator,
+        lit: &Expr,
+        arg_is_left: bool,
+    ) -> Result<Option<Expr>> {
+        self.inner
+            .simplify_expr_op_literal(agg_function, arg, op, lit, arg_is_left)
+    }
+
+    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
+        self.inner.value_from_stats(statistics_args)
+    }
+}
+
+fn is_whole(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int64 | DataType::UInt64)
+}
+
+/// Returns what adds up values to a sum of such a type, which is one of whole numbers.
+fn whole_total(sum: &DataType) -> Box<dyn Accumulator> {
+    match sum {
+        DataType::UInt64 => Box::new(WholeTotal::<UInt64Type>::default()),
+        _ => Box::new(WholeTotal::<Int64Type>::default()),
+    }
+}
+
+/// Returns what adds up the different values that `inner` gathers.
+fn distinct_total(sum: &DataType, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
+    match sum {
+        DataType::Int64 => Box::new(DistinctTotal::<Int64Type>::new(inner)),
+        DataType::UInt64 => Box::new(DistinctTotal::<UInt64Type>::new(inner)),
+        _ => inner,
+    }
+}
+
+/// A type of whole numbers that sums have.
+trait Whole: ArrowPrimitiveType + Send + Sync + std::fmt::Debug {
+    /// Returns a number as how many times 2^32 it is, and the rest.
+    fn halves(value: Self::Native) -> (i64, i64);
+    fn wide(value: Self::Native) -> i128;
+    fn narrow(sum: i128) -> Option<Self::Native>;
+    /// What PostgreSQL and analysts call it.
+    const NAME: &'static str;
+}
+
+impl Whole for Int64Type {
+    const NAME: &'static str = "bigint";
+
+    fn halves(value: i64) -> (i64, i64) {
+        (value >> 32, value & 0xffff_ffff)
+    }
+
+    fn wide(value: i64) -> i128 {
+        value.into()
+    }
+
+    fn narrow(sum: i128) -> Option<i64> {
+        i64::try_from(sum).ok()
+    }
+}
+
+impl Whole for UInt64Type {
+    const NAME: &'static str = "unsigned bigint";
+
+    fn halves(value: u64) -> (i64, i64) {
+        ((value >> 32) as i64, (value & 0xffff_ffff) as i64)
+    }
+
+    fn wide(value: u64) -> i128 {
+        value.into()
+    }
+
+    fn narrow(sum: i128) -> Option<u64> {
+        u64::try_from(sum).ok()
+    }
+}
+
+/// Returns the sum of an answer in its type.
+fn narrowed<T: Whole>(sum: i128) -> Result<T::Native> {
+    T::narrow(sum).ok_or_else(|| {
+        let message = format!(
+            "{} out of range: a sum is {sum}; add up wider numbers, sum(CAST(x AS DECIMAL(38, 0))), or sum(CAST(x AS DOUBLE)) \
+             where the last digits do not matter",
+            T::NAME
+        );
+        QueryError::of_statement(StatementFault::OutOfRange, message).into()
+    })
+}
+
+/// Returns the sum of the values that are not null.
+fn total<T: Whole>(values: &PrimitiveArray<T>) -> i128 {
+    match values.nulls() {
+        Some(nulls) if nulls.null_count() > 0 => {
+            let runs = nulls.valid_slices();
+            runs.map(|(start, end)| total_of::<T>(&values.values()[start..end]))
+                .sum()
+        }
+        _ => total_of::<T>(values.values()),
+    }
+}
+
+fn total_of<T: Whole>(values: &[T::Native]) -> i128 {
+    // Two sums of 64 bits are made of several numbers at a time; one of 128 is not.
+    let runs = values.chunks(RUN).map(|run| {
+        let halves = run.iter().map(|value| T::halves(*value));
+        let (high, low) = halves.fold((0, 0), |sums: (i64, i64), halves| {
+            (sums.0 + halves.0, sums.1 + halves.1)
+        });
+        (i128::from(high) << 32) + i128::from(low)
+    });
+    runs.sum()
+}
+
+fn typed<T: ArrowPrimitiveType>(values: &[ArrayRef]) -> Result<&PrimitiveArray<T>> {
+    let values = values
+        .first()
+        .and_then(|values| values.as_primitive_opt::<T>());
+    values.ok_or_else(|| {
+        let message = "`sum` was given another type than it was planned for";
+        DataFusionError::Internal(message.to_owned())
+    })
+}
+
+fn scalar<T: Whole>(sum: Option<i128>) -> Result<ScalarValue> {
+    let sum = sum.map(narrowed::<T>).transpose()?;
+    ScalarValue::new_primitive::<T>(sum, &T::DATA_TYPE)
+}
+
+/// The sum of one group, or of a window that goes on.
+#[derive(Debug)]
+struct WholeTotal<T> {
+    sum: i128,
+    /// Values in it; of partial sums any number that is not 0.
+    values: usize,
+    of: PhantomData<T>,
+}
+
+impl<T> Default for WholeTotal<T> {
+    fn default() -> Self {
+        Self {
+            sum: 0,
+            values: 0,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: Whole> Accumulator for WholeTotal<T> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let values = typed::<T>(values)?;
+        self.sum += total(values);
+        self.values += values.len() - values.null_count();
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let values = typed::<T>(values)?;
+        self.sum -= total(values);
+        self.values -= values.len() - values.null_count();
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let sum = (self.values > 0).then_some(self.sum);
+        Ok(vec![ScalarValue::Decimal128(
+            sum,
+            DECIMAL128_MAX_PRECISION,
+            0,
+        )])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for sum in typed::<Decimal128Type>(states)?.iter().flatten() {
+            self.sum += sum;
+            self.values += 1;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        scalar::<T>((self.values > 0).then_some(self.sum))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+}
+
+/// The sum of different values, which DataFusion gathers.
+#[derive(Debug)]
+struct DistinctTotal<T> {
+    values: Box<dyn Accumulator>,
+    of: PhantomData<T>,
+}
+
+impl<T> DistinctTotal<T> {
+    fn new(values: Box<dyn Accumulator>) -> Self {
+        Self {
+            values,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: Whole> Accumulator for DistinctTotal<T> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.values.update_batch(values)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.values.retract_batch(values)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        self.values.supports_retract_batch()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.values.state()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.values.merge_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut sum: Option<i128> = None;
+        for state in self.values.state()? {
+            let list = state.to_array()?;
+            for values in list
+                .as_list_opt::<i32>()
+                .into_iter()
+                .flat_map(|list| list.iter())
+            {
+                let Some(values) = values.filter(|values| !values.is_empty()) else {
+                    continue;
+                };
+                *sum.get_or_insert(0) += total(typed::<T>(&[values])?);
+            }
+        }
+        scalar::<T>(sum)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.values.size()
+    }
+}
+
+/// The sums of many groups.
+#[derive(Debug)]
+struct WholeTotals<T> {
+    sums: Vec<i128>,
+    /// Which groups have a value.
+    nulls: NullState,
+    of: PhantomData<T>,
+}
+
+impl<T> WholeTotals<T> {
+    fn new() -> Self {
+        Self {
+            sums: Vec::new(),
+            nulls: NullState::new(),
+            of: PhantomData,
+        }
+    }
+
+    /// Adds values to those of their groups.
+    fn add<A: ArrowPrimitiveType + Send>(
+        &mut self,
+        values: &PrimitiveArray<A>,
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+        wide: impl Fn(A::Native) -> i128 + Send,
+    ) {
+        self.sums.resize(total_num_groups, 0);
+        let sums = &mut self.sums;
+        let add = move |group: usize, value| sums[group] += wide(value);
+        self.nulls
+            .accumulate(group_indices, values, opt_filter, total_num_groups, add);
+    }
+}
+
+impl<T: Whole> GroupsAccumulator for WholeTotals<T> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let values = typed::<T>(values)?;
+        self.add(values, group_indices, opt_filter, total_num_groups, T::wide);
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let sums = emit_to.take_needed(&mut self.sums);
+        let nulls = self.nulls.build(emit_to);
+        let sums: Vec<T::Native> = sums.into_iter().map(narrowed::<T>).collect::<Result<_>>()?;
+        Ok(Arc::new(PrimitiveArray::<T>::new(sums.into(), nulls)))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let sums = emit_to.take_needed(&mut self.sums);
+        let nulls = self.nulls.build(emit_to);
+        let sums = PrimitiveArray::<Decimal128Type>::new(sums.into(), nulls);
+        Ok(vec![Arc::new(sums.with_data_type(STATE))])
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        let sums = typed::<Decimal128Type>(values)?;
+        self.add(sums, group_indices, None, total_num_groups, |sum| sum);
+        Ok(())
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let sums: PrimitiveArray<Decimal128Type> = typed::<T>(values)?.unary(T::wide);
+        let (_, sums, nulls) = sums.into_parts();
+        let nulls = match opt_filter {
+            Some(filter) => {
+                let (taken, valid) = filter.clone().into_parts();
+                let taken = match valid {
+                    Some(valid) => valid.inner() & &taken,
+                    None => taken,
+                };
+                NullBuffer::union(nulls.as_ref(), Some(&NullBuffer::new(taken)))
+            }
+            None => nulls,
+        };
+        let sums = PrimitiveArray::<Decimal128Type>::new(sums, nulls);
+        Ok(vec![Arc::new(sums.with_data_type(STATE))])
+    }
+
+    fn size(&self) -> usize {
+        self.sums.capacity() * size_of::<i128>() + self.nulls.size()
+    }
+}

@@ -1,0 +1,47 @@
+//! What to write in place of functions that other databases have.
+
+/// Returns what stands here for a function of another database; None for a name that none has.
+pub(super) fn instead(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "dayofweek" | "weekday" | "todayofweek" => {
+            "date_part('isodow', time), which is 1 on Mondays, or date_part('dow', time), which is 0 on Sundays"
+        }
+        "dayofyear" | "todayofyear" => "date_part('doy', time)",
+        "dayofmonth" | "todayofmonth" => "day(time)",
+        "toyear" => "year(time)",
+        "tomonth" => "month(time)",
+        "tohour" => "hour(time)",
+        "tominute" => "minute(time)",
+        "epoch" | "unix_timestamp" | "tounixtimestamp" => "date_part('epoch', time)",
+        "tostartofhour" | "tostartofday" | "tostartofweek" | "tostartofmonth" | "tostartofyear"
+        | "tostartofinterval" => "time_bucket(INTERVAL '1 hour', time), or of any other interval",
+        "date_diff" | "datediff" | "timestampdiff" | "timediff" | "age" => {
+            "date_part('epoch', b - a), the seconds from a to b"
+        }
+        "date_add" | "dateadd" | "adddate" | "timestampadd" => "time + INTERVAL '1 day'",
+        "date_sub" | "datesub" | "subdate" => "time - INTERVAL '1 day'",
+        "date_format" | "strftime" | "formatdatetime" => "to_char(time, '%Y-%m-%d %H:%M')",
+        "str_to_date" | "strptime" | "parsedatetime" => "to_timestamp(text, '%d/%m/%Y %H:%M')",
+        "getdate" | "sysdate" | "systimestamp" => "now()",
+        "curdate" => "current_date",
+        "last_day" => "date_trunc('month', time) + INTERVAL '1 month' - INTERVAL '1 day'",
+        "group_concat" | "listagg" => "string_agg(text, ', ')",
+        "max_by" | "arg_max" | "argmax" => {
+            "last(value, time), or first_value(value ORDER BY by DESC)"
+        }
+        "min_by" | "arg_min" | "argmin" => "first(value, time), or first_value(value ORDER BY by)",
+        "percentile" | "quantile" => "percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
+        "approx_quantile" => "approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
+        "variance" => "var(x)",
+        "std" | "stdev" => "stddev(x)",
+        "if" | "iif" => "CASE WHEN condition THEN a ELSE b END",
+        "isnull" => "x IS NULL, or coalesce(x, y)",
+        "safe_cast" | "to_number" => "TRY_CAST(x AS DOUBLE)",
+        "len" => "length(text)",
+        "charindex" => "strpos(text, part)",
+        "ucase" => "upper(text)",
+        "lcase" => "lower(text)",
+        "generate_series" | "range" => "SELECT value FROM generate_series(1, 9)",
+        _ => return None,
+    })
+}
