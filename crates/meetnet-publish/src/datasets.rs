@@ -58,6 +58,9 @@ struct DatasetDocument<'a> {
     kind: DatasetKind,
     key: &'a [String],
     grain: Grain,
+    /// By whose clocks its rows are days, months or years, and a day in a parameter begins; absent: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
     declaration_version: u32,
     /// Licences of the rows that are there.
     licences: Vec<LicenceDocument<'a>>,
@@ -241,6 +244,7 @@ fn document<'a>(
         kind: declaration.kind,
         key: &declaration.key,
         grain: declaration.grain,
+        zone: declaration.zone(),
         declaration_version: declaration.version,
         licences: dataset.licences.iter().map(LicenceDocument::new).collect(),
         attributions: attributions(declaration),

@@ -30,7 +30,7 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{InPath, choose_format, flag, licences, set_once, time};
+use crate::parameters::{InPath, choose_format, flag, licences, set_once, time, time_in};
 use crate::problem::{Problem, ProblemKind};
 
 mod closed;
@@ -212,7 +212,7 @@ impl RowsParameters {
             self.any_of(column, asked);
             return Ok(());
         }
-        let value = PageValue::parse(field.data_type(), text)
+        let value = PageValue::parse(field.data_type(), text, declaration.zone())
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {
             "eq" => {
@@ -265,8 +265,10 @@ impl RowsParameters {
     ) -> Result<PageRequest, Problem> {
         let declaration = &table.declaration;
         let time_column = declaration.time_column();
-        let read =
-            |name: &str, text: Option<String>| text.map(|text| time(name, &text)).transpose();
+        let zone = declaration.zone();
+        let read = |name: &str, text: Option<String>| {
+            text.map(|text| time_in(name, &text, zone)).transpose()
+        };
         let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
         if let Some((from, to)) = from.zip(to)
             && from > to
@@ -282,7 +284,7 @@ impl RowsParameters {
             self.add(time_column, PageTest::Less(PageValue::Time(to)));
         }
         let area = self.shape.area()?;
-        let buckets = self.shape.buckets(from.zip(to))?;
+        let buckets = self.shape.buckets(from.zip(to), zone)?;
         let limit = match &self.limit {
             None => ROWS_DEFAULT.min(rows_max),
             Some(text) => text

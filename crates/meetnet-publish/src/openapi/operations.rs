@@ -78,8 +78,16 @@ const DOWNLOAD: Parameter = query(
     Kind::Flag,
     "1 or true: browsers save the answer as a file.",
 );
-const FROM: Parameter = query("from", Kind::Time, "Rows from this time on.");
-const TO: Parameter = query("to", Kind::Time, "Rows before this time.");
+const FROM: Parameter = query(
+    "from",
+    Kind::Time,
+    "Rows from this time on. A day begins at 00:00 by the clocks of the zone that the dataset states, else UTC.",
+);
+const TO: Parameter = query(
+    "to",
+    Kind::Time,
+    "Rows before this time. A day begins at 00:00 by the clocks of the zone that the dataset states, else UTC.",
+);
 const BBOX: Parameter = query(
     "bbox",
     Kind::Pattern(BOX_PATTERN, &["4.6,50.8,4.8,50.95"]),
@@ -118,7 +126,7 @@ const AGG: Parameter = query(
 const ZONE: Parameter = query(
     "zone",
     Kind::Pattern("^.+$", &["Europe/Brussels"]),
-    "With every: the IANA time zone by whose clocks buckets begin; UTC where it is left out.",
+    "With every: the IANA time zone by whose clocks buckets begin; where it is left out that of the dataset, else UTC.",
 );
 const GAPS: Parameter = query(
     "gaps",
@@ -134,7 +142,8 @@ const CURSOR: Parameter = query(
 const CONDITIONS: Parameter = query(
     "conditions",
     Kind::Pairs,
-    "COLUMN=VALUE or COLUMN.OP=VALUE; OP is eq, lt, lte, gt, gte or null. eq may be repeated: one value or the other.",
+    "COLUMN=VALUE or COLUMN.OP=VALUE; OP is eq, lt, lte, gt, gte or null. eq may be repeated: one value or the other. A day is one as \
+     in from.",
 );
 const EQUALS: Parameter = query(
     "conditions",

@@ -364,6 +364,7 @@ fn dataset() -> Value {
             "kind": { "enum": ["wide", "long", "places"] },
             "key": texts(),
             "grain": { "enum": ["year", "month", "day"] },
+            "zone": text(),
             "declaration_version": count(),
             "licences": list(licence()),
             "attributions": texts(),
@@ -382,7 +383,7 @@ fn dataset() -> Value {
             "properties": list(property()),
             "links": links,
         }),
-        &["columns", "common_columns", "properties"],
+        &["zone", "columns", "common_columns", "properties"],
     )
 }
 

@@ -170,6 +170,85 @@ async fn conditions_choose_rows() {
     check("sensor_id=x%27+OR+%271%27%3D%271", &[]).await;
 }
 
+/// A router over a lake whose `heat_daily` has days of Brussels: the first of two years, and those around 29 March 2026.
+fn router_with_days() -> axum::Router {
+    use meetnet_model::rows::RowsBuilder;
+    use meetnet_model::time::day_or_time_in;
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let daily = Arc::clone(&next.tables[&"heat_daily".into()].declaration);
+    let mut builder = RowsBuilder::new(Arc::clone(&daily));
+    let column = |name| daily.column_index(name).expect("a column of heat_daily");
+    let days = [
+        "2025-01-01",
+        "2025-12-31",
+        "2026-01-01",
+        "2026-01-02",
+        "2026-03-28",
+        "2026-03-29",
+        "2026-03-30",
+    ];
+    for (number, day) in days.iter().enumerate() {
+        let begin = day_or_time_in(day, daily.zone()).expect("a day");
+        builder.set_text(column("sensor_id"), "z2m-balcony");
+        builder.set_int(column("time"), begin);
+        builder.set_float(column("mean"), number as f64);
+        builder.finish_row(0).expect("a whole row");
+    }
+    let rows = Some((builder.take(), vec![NOW - 30 * SECOND; days.len()]));
+    let table = fixture::table(&daily, rows, 1);
+    next.tables.insert("heat_daily".into(), Arc::new(table));
+    snapshot.store(Arc::new(next));
+    crate::public_router(fixture::state_over(snapshot))
+}
+
+/// Days of a dataset of local days are local; instants are instants.
+#[tokio::test]
+async fn a_day_is_one_of_the_dataset() {
+    async fn check(query: &str, means: &[f64]) {
+        let path = format!("/api/v1/datasets/heat_daily/rows?fields=mean&{query}");
+        let answer = fixture::get(router_with_days(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let rows = json["rows"].as_array().expect("rows");
+        let found: Vec<f64> = rows.iter().filter_map(|row| row[0].as_f64()).collect();
+        assert_eq!(found, means, "{query}");
+    }
+    check("from=2026-01-01&to=2026-01-02", &[2.0]).await;
+    check("from=2025-01-01&to=2026-01-01", &[0.0, 1.0]).await;
+    check("from=2026-03-29&to=2026-03-30", &[5.0]).await;
+    check("from=2026-03-30", &[6.0]).await;
+    check("time=2026-01-01", &[2.0]).await;
+    check("time.gt=2026-01-01&time.lte=2026-03-28", &[3.0, 4.0]).await;
+    check("from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z", &[3.0]).await;
+    check("from=2026-01-01T00:00:00%2B01:00&to=2026-01-02", &[2.0]).await;
+    // The address of the next page says the day as it was asked, and it is the same day.
+    let path = "/api/v1/datasets/heat_daily/rows?fields=mean&from=2026-03-28&limit=2";
+    let first = fixture::get(router_with_days(), path).await;
+    let second = fixture::get(router_with_days(), &next(&first)).await;
+    assert_eq!(second.json()["rows"], serde_json::json!([[6.0]]));
+    // Months of local days are local, too.
+    let path = "/api/v1/datasets/heat_daily/rows?fields=mean&every=1mo&agg=count&to=2026-03-01";
+    let months = fixture::get(router_with_days(), path).await.json();
+    let cells = |time: &str, rows: u32| serde_json::json!(["z2m-balcony", time, rows, rows]);
+    let expect = [
+        cells("2024-12-31T23:00:00Z", 1),
+        cells("2025-11-30T23:00:00Z", 1),
+        cells("2025-12-31T23:00:00Z", 2),
+    ];
+    assert_eq!(months["rows"], serde_json::json!(expect));
+    let said = fixture::get(router_with_days(), "/api/v1/datasets/heat_daily").await;
+    assert_eq!(said.json()["zone"], "Europe/Brussels");
+    let wrong = "/api/v1/datasets/heat_daily/rows?from=2026";
+    let wrong = fixture::get(router_with_days(), wrong).await;
+    assert!(
+        wrong.body.contains("00:00 in Europe/Brussels"),
+        "{}",
+        wrong.body
+    );
+}
+
 #[tokio::test]
 async fn a_page_states_licence_and_attribution() {
     for (query, licence) in [

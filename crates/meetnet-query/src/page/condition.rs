@@ -1,7 +1,7 @@
 //! Conditions on columns of a page: typed values, and SQL of them.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use meetnet_model::time::{day_or_time, format_rfc3339};
+use meetnet_model::time::{day_or_time_in, format_rfc3339};
 
 use super::statement::quoted;
 
@@ -21,11 +21,16 @@ pub enum PageValue {
 }
 
 impl PageValue {
-    /// Reads a value of a type as answers show it.
+    /// Reads a value of a type as answers show it; a day begins by the clocks of `zone`, as
+    /// [`meetnet_model::dataset::DatasetDeclaration::zone`] gives it.
     ///
     /// # Errors
     /// What is accepted.
-    pub fn parse(data_type: &DataType, text: &str) -> Result<Self, &'static str> {
+    pub fn parse(
+        data_type: &DataType,
+        text: &str,
+        zone: Option<&str>,
+    ) -> Result<Self, &'static str> {
         match data_type {
             DataType::Utf8 => Ok(Self::Text(text.to_owned())),
             DataType::Int64 => text
@@ -47,9 +52,9 @@ impl PageValue {
                 .map(Self::Bool)
                 .map_err(|_| "true or false"),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                day_or_time(text).map(Self::Time).ok_or(
-                    "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC (in an \
-                     address + is written %2B)",
+                day_or_time_in(text, zone).map(Self::Time).ok_or(
+                    "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC, or by the \
+                     clocks of the zone that the dataset states (in an address + is written %2B)",
                 )
             }
             _ => Err("no value: a list cannot be compared"),

@@ -219,7 +219,7 @@ async fn wrong_requests_are_refused() {
 #[test]
 fn values_are_read_by_type() {
     fn check(data_type: DataType, text: &str, expect: Result<PageValue, &str>) {
-        match (PageValue::parse(&data_type, text), expect) {
+        match (PageValue::parse(&data_type, text, None), expect) {
             (Ok(value), Ok(expect)) => assert_eq!(value, expect, "{text}"),
             (Err(accepted), Err(part)) => assert!(accepted.contains(part), "{text}: {accepted}"),
             (read, expect) => panic!("{text}: {read:?}, not {expect:?}"),
@@ -241,6 +241,8 @@ fn values_are_read_by_type() {
     );
     check(timestamp_type(), "2026-01-01", Ok(PageValue::Time(START)));
     check(timestamp_type(), "01/01/2026", Err("RFC 3339"));
+    let local = PageValue::parse(&timestamp_type(), "2026-01-01", Some("Europe/Brussels"));
+    assert_eq!(local, Ok(PageValue::Time(START - HOUR)));
     check(DataType::Null, "x", Err("no value"));
 }
 

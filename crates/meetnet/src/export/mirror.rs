@@ -18,12 +18,12 @@ use futures::StreamExt;
 use meetnet_model::hex::Hex;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::quantity::SizeText;
-use meetnet_model::time::format_rfc3339;
 use reqwest::StatusCode;
 use reqwest::header::{IF_RANGE, RANGE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cli::DayOrInstant;
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::part_file::PartFile;
@@ -41,10 +41,10 @@ const LIST: &str = "files.json";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) dataset: &'a str,
-    /// µs since 1970 UTC: files with rows from then on.
-    pub(super) from: Option<i64>,
+    /// Files with rows from then on; where a day begins, the service knows.
+    pub(super) from: Option<&'a DayOrInstant>,
     /// Files with rows before.
-    pub(super) to: Option<i64>,
+    pub(super) to: Option<&'a DayOrInstant>,
     /// Empty: all.
     pub(super) licences: &'a [LicenceId],
 }
@@ -176,8 +176,8 @@ impl Service<'_> {
     async fn list(&self, wanted: &Wanted<'_>) -> Result<FileList, Failure> {
         let address = format!("{}/api/v1/datasets/{}/files", self.url, wanted.dataset);
         let mut query = vec![("superseded", "false".to_owned())];
-        query.extend(wanted.from.map(|time| ("from", format_rfc3339(time))));
-        query.extend(wanted.to.map(|time| ("to", format_rfc3339(time))));
+        query.extend(wanted.from.map(|from| ("from", from.to_text())));
+        query.extend(wanted.to.map(|to| ("to", to.to_text())));
         let licences = wanted.licences.iter();
         query.extend(licences.map(|licence| ("licence", licence.to_string())));
         let request = self.client.get(address).query(&query);
