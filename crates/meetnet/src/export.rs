@@ -108,11 +108,17 @@ fn needs_statement(format: Format) -> bool {
 }
 
 /// Reads a subject from an answer.
-fn subject(value: &serde_json::Value) -> Option<Subject> {
-    match value {
-        serde_json::Value::String(text) => Some(Subject::Text(text.clone())),
-        value => value.as_i64().map(Subject::Number),
-    }
+fn text_subject(value: &serde_json::Value) -> Option<Subject> {
+    value.as_str().map(|text| Subject::Text(text.to_owned()))
+}
+
+/// Reads a subject that is a number from an answer, which has wide ones as texts.
+fn number_subject(value: &serde_json::Value) -> Option<Subject> {
+    let number = match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        value => value.as_i64(),
+    };
+    number.map(Subject::Number)
 }
 
 /// Reads a time from an answer, µs since 1970 UTC.
@@ -308,6 +314,11 @@ impl<'a> Export<'a> {
         let mut windows = Vec::new();
         match self.selection.subject_counts() {
             Some(counts) => {
+                let subject = if self.selection.has_number_subjects() {
+                    number_subject
+                } else {
+                    text_subject
+                };
                 let counts = self.counts(progress, counts, subject).await?;
                 for part in divide_subjects(counts, WINDOW_ROWS_MAX) {
                     if part.rows > WINDOW_ROWS_MAX {

@@ -236,7 +236,10 @@ fn answer() -> Value {
     object(
         json!({
             "columns": list(column),
-            "rows": list(json!({ "type": "array" })),
+            "rows": list(json!({
+                "type": "array",
+                "description": "One value per column. Integers beyond 2^53 - 1, H3 cells among them, are texts.",
+            })),
             "row_count": count(),
             "through": count(),
             "stable_time": time(),
@@ -262,7 +265,10 @@ fn features() -> Value {
                 "properties": {
                     "type": { "const": "Feature" },
                     "geometry": { "type": ["object", "null"] },
-                    "properties": { "type": "object" },
+                    "properties": {
+                        "type": "object",
+                        "description": "One member per column. Integers beyond 2^53 - 1, H3 cells among them, are texts.",
+                    },
                 },
             } },
         },

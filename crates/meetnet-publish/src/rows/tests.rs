@@ -442,6 +442,7 @@ fn router_with_places() -> axum::Router {
         }
         builder.set_float(column("lon"), lon);
         builder.set_float(column("lat"), lat);
+        builder.set_int(column("h3_r9"), 617_549_809_514_446_847);
         builder.finish_row(0).expect("a whole row");
     }
     let rows = Some((builder.take(), vec![NOW - 30 * SECOND; 2]));
@@ -475,6 +476,13 @@ async fn places_choose_rows() {
     assert_eq!(map.header("content-type"), "application/geo+json");
     let place = &map.json()["features"][0]["geometry"]["coordinates"];
     assert_eq!(*place, serde_json::json!([4.7005, 50.8798]));
+    // JavaScript would make another cell of the number; the text is what conditions take.
+    let cell = &map.json()["features"][0]["properties"]["h3_r9"];
+    assert_eq!(*cell, "617549809514446847");
+    let path = "/api/v1/datasets/stations/rows?fields=h3_r9&h3_r9=617549809514446847&limit=1";
+    let answer = fixture::get(router_with_places(), path).await;
+    let rows = serde_json::json!([["617549809514446847"]]);
+    assert_eq!(answer.json()["rows"], rows);
 }
 
 #[tokio::test]
