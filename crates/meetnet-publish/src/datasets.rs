@@ -73,7 +73,10 @@ struct DatasetDocument<'a> {
     time_max: Option<String>,
     /// False where a replaced row may have held one of the bounds.
     time_range_exact: bool,
+    /// When its rows last changed: arrivals, imports and revisions, by when they were recorded.
     last_update: Option<String>,
+    /// The newest receive time of its rows: of imported ones that of their file, or when they were observed.
+    last_received: Option<String>,
     files: usize,
     bytes: u64,
     through: u64,
@@ -254,6 +257,7 @@ fn document<'a>(
         time_max: dataset.time_range.map(|(_, max)| format_rfc3339(max)),
         time_range_exact: dataset.time_range_exact,
         last_update: dataset.last_update.map(format_rfc3339),
+        last_received: dataset.last_received.map(format_rfc3339),
         files: dataset.files,
         bytes: dataset.bytes,
         through: dataset.through.0,

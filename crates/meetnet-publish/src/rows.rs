@@ -6,6 +6,7 @@
 //! &fields=time,value&order=-time&limit=1000  which columns, in which order, how many rows
 //! &every=1h&agg=mean,p95&zone=…&gaps=mark one row of the rows of a bucket of time
 //! &as_of=…                                the time it is read as of; left out: the dataset's stable time
+//! &changed_since=…                        rows that were new or revised after that time
 //! &cursor=…                               where the page before ended, and its time: made by Link rel="next"
 //! ```
 //!
@@ -17,7 +18,7 @@ use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
-use meetnet_model::common::LICENCE;
+use meetnet_model::common::{LICENCE, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
@@ -47,9 +48,24 @@ const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
 const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
 /// The parameters that are no conditions.
-pub(crate) const PARAMETERS: [&str; 16] = [
-    "from", "to", "bbox", "near", "radius", "fields", "order", "every", "agg", "zone", "gaps",
-    "limit", "as_of", "cursor", "format", "download",
+pub(crate) const PARAMETERS: [&str; 17] = [
+    "from",
+    "to",
+    "changed_since",
+    "bbox",
+    "near",
+    "radius",
+    "fields",
+    "order",
+    "every",
+    "agg",
+    "zone",
+    "gaps",
+    "limit",
+    "as_of",
+    "cursor",
+    "format",
+    "download",
 ];
 
 /// What a request asks for.
@@ -57,6 +73,7 @@ pub(crate) const PARAMETERS: [&str; 16] = [
 struct RowsParameters {
     from: Option<String>,
     to: Option<String>,
+    changed_since: Option<String>,
     fields: Option<String>,
     shape: Shape,
     limit: Option<String>,
@@ -156,6 +173,7 @@ impl RowsParameters {
             let slot = match &*name {
                 "from" => &mut parameters.from,
                 "to" => &mut parameters.to,
+                "changed_since" => &mut parameters.changed_since,
                 "fields" => &mut parameters.fields,
                 "bbox" => &mut parameters.shape.bbox,
                 "near" => &mut parameters.shape.near,
@@ -282,6 +300,15 @@ impl RowsParameters {
         }
         if let Some(to) = to {
             self.add(time_column, PageTest::Less(PageValue::Time(to)));
+        }
+        if let Some(text) = self.changed_since.take() {
+            if self.shape.every.is_some() {
+                return Err(bad(
+                    "changed_since goes without every: a bucket of the rows that have changed lacks the others",
+                ));
+            }
+            let since = time("changed_since", &text)?;
+            self.add(RECORDED_AT, PageTest::RecordedAfter(since));
         }
         let area = self.shape.area()?;
         let buckets = self.shape.buckets(from.zip(to), zone)?;

@@ -88,6 +88,11 @@ const TO: Parameter = query(
     Kind::Time,
     "Rows before this time. A day begins at 00:00 by the clocks of the zone that the dataset states, else UTC.",
 );
+const CHANGED_SINCE: Parameter = query(
+    "changed_since",
+    Kind::Time,
+    "Rows that are new or revised since: whose version was recorded after this time. Give the Meetnet-As-Of of the answer before.",
+);
 const BBOX: Parameter = query(
     "bbox",
     Kind::Pattern(BOX_PATTERN, &["4.6,50.8,4.8,50.95"]),
@@ -242,8 +247,25 @@ pub(super) const ALL: &[Operation] = &[
         summary: "Answers rows of a dataset, or buckets of them, page by page.",
         answers: Answers::Page,
         parameters: &[
-            ID, CONDITIONS, FROM, TO, BBOX, NEAR, RADIUS, FIELDS, ORDER, EVERY, AGG, ZONE, GAPS,
-            LIMIT, AS_OF, CURSOR, FORMAT, DOWNLOAD,
+            ID,
+            CONDITIONS,
+            FROM,
+            TO,
+            CHANGED_SINCE,
+            BBOX,
+            NEAR,
+            RADIUS,
+            FIELDS,
+            ORDER,
+            EVERY,
+            AGG,
+            ZONE,
+            GAPS,
+            LIMIT,
+            AS_OF,
+            CURSOR,
+            FORMAT,
+            DOWNLOAD,
         ],
     },
     Operation {

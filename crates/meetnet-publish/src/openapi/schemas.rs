@@ -380,6 +380,7 @@ fn dataset() -> Value {
             "time_max": time_or_null(),
             "time_range_exact": { "type": "boolean" },
             "last_update": time_or_null(),
+            "last_received": time_or_null(),
             "files": count(),
             "bytes": count(),
             "through": count(),

@@ -170,6 +170,68 @@ async fn conditions_choose_rows() {
     check("sensor_id=x%27+OR+%271%27%3D%271", &[]).await;
 }
 
+/// A router over a lake whose temperature was received half a minute ago, as it says, and recorded 10 s ago; of the humidity nothing
+/// says more than when it was received.
+fn router_with_import() -> axum::Router {
+    use arrow::array::TimestampMicrosecondArray;
+    use arrow::record_batch::RecordBatch;
+    use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let mut heat = TableSnapshot::clone(&next.tables[&"heat".into()]);
+    let received = heat.hot[0].batch.clone();
+    let mut columns = received.columns().to_vec();
+    let recorded = TimestampMicrosecondArray::from(vec![Some(NOW - 10 * SECOND), None]);
+    let position = received.schema().index_of("recorded_at").expect("a column");
+    columns[position] = Arc::new(recorded.with_timezone("UTC"));
+    let batch = RecordBatch::try_new(received.schema(), columns).expect("the same columns");
+    let superseded = None;
+    heat.hot = Arc::new(vec![HotBatch { batch, superseded }]);
+    next.tables.insert("heat".into(), Arc::new(heat));
+    snapshot.store(Arc::new(next));
+    crate::public_router(fixture::state_over(snapshot))
+}
+
+/// What has changed is told by when it was recorded: rows that say nothing of that were recorded as they were received.
+#[tokio::test]
+async fn a_mirror_asks_for_what_has_changed() {
+    async fn check(query: &str, values: &[f64]) {
+        let path = format!("{HEAT}?fields=value&{query}");
+        let answer = fixture::get(router_with_import(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let rows = json["rows"].as_array().expect("rows");
+        let found: Vec<f64> = rows.iter().filter_map(|row| row[0].as_f64()).collect();
+        assert_eq!(found, values, "{query}");
+    }
+    check("changed_since=2026-11-22T02:45:49Z", &[-3.25, 81.0]).await;
+    check("changed_since=2026-11-22", &[-3.25, 81.0]).await;
+    check("changed_since=2026-11-22T02:45:50Z", &[-3.25]).await;
+    check("changed_since=2026-11-22T02:46:10Z", &[]).await;
+    check(
+        "changed_since=2026-11-22T02:45:49Z&property=relative_humidity",
+        &[81.0],
+    )
+    .await;
+    check(
+        "changed_since=2026-11-22T02:45:49Z&as_of=2026-11-22T02:46:00Z",
+        &[81.0],
+    )
+    .await;
+    let path = format!("{HEAT}?fields=value&changed_since=2026-11-22T02:45:49Z&limit=1");
+    let first = fixture::get(router_with_import(), &path).await;
+    assert_eq!(first.json()["rows"], serde_json::json!([[-3.25]]));
+    let second = fixture::get(router_with_import(), &next(&first)).await;
+    assert_eq!(second.json()["rows"], serde_json::json!([[81.0]]));
+    // The next question begins where this answer ends.
+    let end = first.header("meetnet-as-of").to_owned();
+    check(&format!("changed_since={end}"), &[]).await;
+    let said = fixture::get(router_with_import(), "/api/v1/datasets/heat").await;
+    assert_eq!(said.json()["last_update"], "2026-11-22T02:46:10Z");
+    assert_eq!(said.json()["last_received"], "2026-11-22T02:45:50Z");
+}
+
 /// A router over a lake whose `heat_daily` has days of Brussels: the first of two years, and those around 29 March 2026.
 fn router_with_days() -> axum::Router {
     use meetnet_model::rows::RowsBuilder;
@@ -393,6 +455,19 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("every=1h&agg=mean,mean"), 400, "each once").await;
     check(&heat("agg=mean"), 400, "goes with every").await;
     check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
+    check(
+        &heat("every=1h&changed_since=2026-11-22"),
+        400,
+        "goes without every",
+    )
+    .await;
+    check(&heat("changed_since=now"), 400, "changed_since takes").await;
+    check(
+        "/api/v1/datasets/heat/latest?changed_since=2026-11-22",
+        400,
+        "take no changed_since",
+    )
+    .await;
     check(&heat("every=1h&zone=Mars"), 400, "time zone").await;
     check(
         "/api/v1/datasets/traffic/rows?every=1h&agg=mean,min,max",

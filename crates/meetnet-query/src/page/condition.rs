@@ -1,6 +1,7 @@
 //! Conditions on columns of a page: typed values, and SQL of them.
 
 use arrow::datatypes::{DataType, TimeUnit};
+use meetnet_model::common::RECEIVED_AT;
 use meetnet_model::time::{day_or_time_in, format_rfc3339};
 
 use super::statement::quoted;
@@ -89,6 +90,9 @@ pub enum PageTest {
     AtLeast(PageValue),
     /// Whether there is no value.
     IsNull(bool),
+    /// The version of the row was recorded after this time, µs since 1970 UTC: of `recorded_at`, which is null in rows that were
+    /// recorded as they were received.
+    RecordedAfter(i64),
 }
 
 /// One condition on one column. Rows without a value meet none but `IsNull(true)`.
@@ -114,6 +118,12 @@ impl PageCondition {
             PageTest::AtLeast(value) => format!("{column} >= {}", value.to_sql()),
             PageTest::IsNull(true) => format!("{column} IS NULL"),
             PageTest::IsNull(false) => format!("{column} IS NOT NULL"),
+            // Written so that pruning understands it, which it does not for `coalesce`.
+            PageTest::RecordedAfter(time) => {
+                let time = PageValue::Time(*time).to_sql();
+                let received = quoted(RECEIVED_AT);
+                format!("({column} > {time} OR ({column} IS NULL AND {received} > {time}))")
+            }
         }
     }
 }
