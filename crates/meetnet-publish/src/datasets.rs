@@ -64,7 +64,7 @@ struct DatasetDocument<'a> {
     declaration_version: u32,
     /// Licences of the rows that are there.
     licences: Vec<LicenceDocument<'a>>,
-    /// Whom to name: the dataset's own attribution, then those of its sources.
+    /// Whom to name: the dataset's own attribution, then those of its sources; nobody as long as there are no rows.
     attributions: Vec<&'a str>,
     rows: u64,
     /// Of those, rows that stand in no file yet.
@@ -250,7 +250,11 @@ fn document<'a>(
         zone: declaration.zone(),
         declaration_version: declaration.version,
         licences: dataset.licences.iter().map(LicenceDocument::new).collect(),
-        attributions: attributions(declaration),
+        attributions: if dataset.licences.is_empty() {
+            Vec::new()
+        } else {
+            attributions(declaration)
+        },
         rows: dataset.rows,
         hot_rows: dataset.hot_rows,
         time_min: dataset.time_range.map(|(min, _)| format_rfc3339(min)),

@@ -31,6 +31,7 @@ use tracing::debug;
 
 use crate::catalog::HISTORY_SUFFIX;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::licences::add_rights;
 use crate::options::QueryRequest;
 use crate::page::{Page, PageCondition, PageTest, PageValue};
 use crate::service::QueryService;
@@ -448,8 +449,7 @@ fn page(
         .map(|field| field.metadata().get(UNIT_KEY).cloned())
         .collect();
     let mut rights = Rights::default();
-    let stored = table.files.iter().map(|file| &file.licence);
-    rights.add(&table.declaration, stored, None);
+    add_rights(&mut rights, table, None);
     Ok(Page {
         schema,
         units,

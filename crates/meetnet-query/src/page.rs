@@ -24,6 +24,7 @@ use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 
 use crate::error::{QueryError, QueryErrorKind, suggestion};
+use crate::licences::add_rights;
 use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
@@ -132,8 +133,7 @@ impl QueryService {
             .map(|batch| batch.project(&columns).map_err(failed))
             .collect::<Result<Vec<_>, _>>()?;
         let mut rights = Rights::default();
-        let stored = table.files.iter().map(|file| &file.licence);
-        rights.add(declaration, stored, licences.as_ref());
+        add_rights(&mut rights, table, licences.as_ref());
         Ok(Page {
             schema,
             units,

@@ -56,7 +56,7 @@ pub(super) fn header(name: &str) -> Option<(&'static str, Value)> {
         ),
         "Meetnet-As-Of" => ("The time it was answered as of.", time()),
         "Meetnet-Attribution" => (
-            "Whom to name: UTF-8, percent-encoded where it is not printable ASCII.",
+            "Whom to name: names with semicolons between them, UTF-8, percent-encoded where it is not printable ASCII, or is % or ;.",
             text(),
         ),
         "Meetnet-Licence" => (

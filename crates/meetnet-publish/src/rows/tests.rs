@@ -330,6 +330,41 @@ async fn a_page_states_licence_and_attribution() {
     }
 }
 
+/// A dataset that a source could fill asks for nothing as long as it has no row.
+#[tokio::test]
+async fn no_rows_ask_for_no_licence() {
+    use std::collections::BTreeMap;
+
+    use meetnet_lake::snapshot::TableSnapshot;
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let mut noise = TableSnapshot::clone(&next.tables[&"noise".into()]);
+    let of_source = BTreeMap::from([("ODbL-1.0".into(), vec!["Sensors".to_owned()])]);
+    Arc::make_mut(&mut noise.declaration).source_licences = of_source;
+    next.tables.insert("noise".into(), Arc::new(noise));
+    snapshot.store(Arc::new(next));
+    let router = crate::public_router(fixture::state_over(snapshot));
+    for path in [
+        "/api/v1/datasets/noise/rows",
+        "/api/v1/datasets/noise/latest",
+        "/api/v1/sql?q=SELECT+*+FROM+noise",
+    ] {
+        let answer = fixture::get(router.clone(), path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(answer.header("meetnet-licence"), "", "{path}");
+        assert_eq!(answer.header("meetnet-attribution"), "", "{path}");
+        assert!(answer.json().get("licences").is_none(), "{path}");
+    }
+    let said = fixture::get(router.clone(), "/api/v1/datasets/noise").await;
+    assert_eq!(said.json()["licences"], serde_json::json!([]));
+    assert_eq!(said.json()["attributions"], serde_json::json!([]));
+    // Beside rows that there are nothing is lost.
+    let both = "/api/v1/sql?q=SELECT+count(*)+FROM+heat+LEFT+JOIN+noise+USING+(sensor_id)";
+    let answer = fixture::get(router, both).await;
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
+}
+
 #[tokio::test]
 async fn wrong_requests_say_what_is_accepted() {
     async fn check(path: &str, status: u16, detail: &str) {
