@@ -47,6 +47,8 @@ use shape::Shape;
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
 const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
+/// Columns that say where a row is.
+const PLACE: [&str; 2] = ["lon", "lat"];
 /// The parameters that are no conditions.
 pub(crate) const PARAMETERS: [&str; 17] = [
     "from",
@@ -100,7 +102,8 @@ pub(crate) async fn get(
     // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
     let file_name = parameters.is_download()?.then_some(dataset.as_str());
-    let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
+    let request =
+        parameters.into_request(table, &snapshot, format, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
     let next = page.next.as_ref().map(|after| {
         let cursor = Cursor {
@@ -279,9 +282,14 @@ impl RowsParameters {
         mut self,
         table: &TableSnapshot,
         snapshot: &LakeSnapshot,
+        format: Format,
         rows_max: usize,
     ) -> Result<PageRequest, Problem> {
         let declaration = &table.declaration;
+        let mut columns = self.columns()?;
+        if format == Format::Geojson && self.shape.every.is_none() {
+            add_place(&mut columns, declaration, snapshot);
+        }
         let time_column = declaration.time_column();
         let zone = declaration.zone();
         let read = |name: &str, text: Option<String>| {
@@ -338,7 +346,12 @@ impl RowsParameters {
             ));
         }
         // Where sensors stand may be settled up to an earlier time than what they say.
-        let places = area.map_or(Vec::new(), |_| places_of(snapshot, declaration));
+        let is_placed = area.is_some() || columns.iter().any(|name| PLACE.contains(&&**name));
+        let places = if is_placed {
+            places_of(snapshot, declaration)
+        } else {
+            Vec::new()
+        };
         let settled = places.iter().map(|places| places.stable_time).min();
         let settled = settled.map_or(table.stable_time, |settled| settled.min(table.stable_time));
         Ok(PageRequest {
@@ -346,7 +359,7 @@ impl RowsParameters {
             as_of: as_of
                 .or(cursor.as_ref().map(|cursor| cursor.as_of))
                 .unwrap_or(settled),
-            columns: self.columns()?,
+            columns,
             order: self.shape.order()?,
             conditions: self.conditions,
             area,
@@ -377,6 +390,22 @@ impl RowsParameters {
             columns.push(name.to_owned());
         }
         Ok(columns)
+    }
+}
+
+/// Adds where rows are to the columns of a map, where others tell it.
+fn add_place(columns: &mut Vec<String>, declaration: &DatasetDeclaration, snapshot: &LakeSnapshot) {
+    if places_of(snapshot, declaration).is_empty() {
+        return;
+    }
+    if columns.is_empty() {
+        let schema = public_schema(declaration);
+        columns.extend(schema.fields().iter().map(|field| field.name().clone()));
+    }
+    for name in PLACE {
+        if !columns.iter().any(|known| known == name) {
+            columns.push(name.to_owned());
+        }
     }
 }
 

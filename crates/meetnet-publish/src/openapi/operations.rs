@@ -111,7 +111,13 @@ const RADIUS: Parameter = query(
 const FIELDS: Parameter = query(
     "fields",
     Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
-    "Columns of the answer, with commas between them; with every, those that are aggregated.",
+    "Columns of the answer, with commas between them; with every, those that are aggregated. Where stations or segments say where rows \
+     are, lon and lat, too.",
+);
+const LATEST_FIELDS: Parameter = query(
+    "fields",
+    Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
+    "Columns of the answer, with commas between them.",
 );
 const ORDER: Parameter = query(
     "order",
@@ -274,7 +280,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "latest",
         summary: "Answers the newest row of every series of a dataset.",
         answers: Answers::Page,
-        parameters: &[ID, EQUALS, FIELDS, FORMAT, DOWNLOAD],
+        parameters: &[ID, EQUALS, LATEST_FIELDS, FORMAT, DOWNLOAD],
     },
     Operation {
         method: "get",

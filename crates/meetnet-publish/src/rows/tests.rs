@@ -533,6 +533,10 @@ async fn wrong_requests_say_what_is_accepted() {
 
 /// A router over a lake where balcony stood in Leuven and moved to Brussels at NOW.
 fn router_with_places() -> axum::Router {
+    crate::public_router(fixture::state_over(lake_with_places()))
+}
+
+fn lake_with_places() -> meetnet_lake::snapshot::SharedSnapshot {
     use meetnet_model::rows::RowsBuilder;
 
     let snapshot = fixture::snapshot();
@@ -559,7 +563,98 @@ fn router_with_places() -> axum::Router {
     let table = fixture::table(&stations, rows, 1);
     next.tables.insert("stations".into(), Arc::new(table));
     snapshot.store(Arc::new(next));
-    crate::public_router(fixture::state_over(snapshot))
+    snapshot
+}
+
+/// Rows of sensors are features where these stood at their times, and say whose that is.
+#[tokio::test]
+async fn a_map_of_values_needs_no_join() {
+    use std::collections::BTreeMap;
+
+    use meetnet_lake::snapshot::TableSnapshot;
+
+    let snapshot = lake_with_places();
+    let mut lake = LakeSnapshot::clone(&snapshot.load());
+    let heat = Arc::clone(&lake.tables[&"heat".into()].declaration);
+    let readings = [
+        ("z2m-balcony", "air_temperature", NOW - 60 * SECOND, 1.5),
+        ("z2m-balcony", "air_temperature", NOW - SECOND, 2.5),
+        ("z2m-balcony", "air_temperature", NOW, 3.5),
+        ("z2m-nowhere", "air_temperature", NOW, 4.5),
+    ];
+    let rows = fixture::long_rows(&heat, &readings);
+    let rows = Some((rows, vec![NOW - 30 * SECOND; readings.len()]));
+    let table = fixture::table(&heat, rows, 1);
+    lake.tables.insert("heat".into(), Arc::new(table));
+    let mut stations = TableSnapshot::clone(&lake.tables[&"stations".into()]);
+    let of_places = BTreeMap::from([("ODbL-1.0".into(), vec!["Places".to_owned()])]);
+    Arc::make_mut(&mut stations.declaration).source_licences = of_places;
+    lake.tables.insert("stations".into(), Arc::new(stations));
+    snapshot.store(Arc::new(lake));
+    let router = crate::public_router(fixture::state_over(snapshot));
+
+    let map = fixture::get(
+        router.clone(),
+        &format!("{HEAT}?format=geojson&fields=value"),
+    )
+    .await;
+    assert_eq!(map.status, StatusCode::OK, "{}", map.body);
+    let json = map.json();
+    let features = json["features"].as_array().expect("features").iter();
+    let shown: Vec<serde_json::Value> = features
+        .map(|of| serde_json::json!([of["geometry"]["coordinates"], of["properties"]]))
+        .collect();
+    let (leuven, brussels) = ([4.7005, 50.8798], [4.35, 50.85]);
+    let expect = serde_json::json!([
+        [leuven, { "value": 1.5 }],
+        [leuven, { "value": 2.5 }],
+        [brussels, { "value": 3.5 }],
+        [null, { "value": 4.5 }],
+    ]);
+    assert_eq!(serde_json::Value::from(shown), expect);
+    assert_eq!(map.header("meetnet-licence"), "CC-BY-4.0, ODbL-1.0");
+    assert_eq!(
+        map.header("meetnet-attribution"),
+        "100 %25 caf%C3%A9; Places"
+    );
+
+    // All columns where none is named, a part of the city, page by page.
+    let near = format!("{HEAT}?format=geojson&near=4.70,50.88&limit=1");
+    let first = fixture::get(router.clone(), &near).await;
+    assert_eq!(first.json()["features"][0]["properties"]["quality"], 1);
+    let second = fixture::get(router.clone(), &next(&first)).await;
+    let feature = &second.json()["features"][0];
+    assert_eq!(feature["properties"]["value"], 2.5);
+    assert_eq!(
+        feature["geometry"]["coordinates"],
+        serde_json::json!(leuven)
+    );
+    assert_eq!(next(&second), "");
+    // The columns are there for every format, from the last down, and under a licence.
+    let path = format!("{HEAT}?fields=lat,value,lon&order=-time&sensor_id=z2m-balcony&limit=2");
+    let answer = fixture::get(router.clone(), &path).await;
+    let expect = serde_json::json!([[50.85, 3.5, 4.35], [50.8798, 2.5, 4.7005]]);
+    assert_eq!(answer.json()["rows"], expect);
+    let path = format!("{HEAT}?fields=lon&limit=1&licence=CC-BY-4.0");
+    let answer = fixture::get(router.clone(), &path).await;
+    assert_eq!(answer.json()["rows"], serde_json::json!([[4.7005]]));
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
+    // Who asks for no place is told nothing of places.
+    let plain = fixture::get(router.clone(), HEAT).await;
+    assert_eq!(plain.header("meetnet-licence"), "CC-BY-4.0");
+    for (path, detail) in [
+        (format!("{HEAT}?format=geojson&every=1h"), "geojson needs"),
+        (format!("{HEAT}?fields=lon&every=1h"), "no column `lon`"),
+        (format!("{HEAT}?lon.gt=4"), "no parameter or column `lon`"),
+        (
+            "/api/v1/datasets/neighbourhood_hourly/rows?fields=lon".to_owned(),
+            "no column `lon`",
+        ),
+    ] {
+        let answer = fixture::get(router.clone(), &path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+    }
 }
 
 #[tokio::test]
