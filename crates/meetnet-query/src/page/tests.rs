@@ -126,14 +126,15 @@ async fn rows_that_have_changed_since() {
     check(0, 2, &[(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]).await;
     check(1, 2, &[(1, 1), (2, 1)]).await;
     // Whoever asks again from where the last answer ended misses no version that is the answer at the end.
-    for ends in [
-        &[1, 2, 6, 7, 10, 12, 13, 14, 760, 1000][..],
+    let steps: [&[i64]; 3] = [
+        &[1, 2, 6, 7, 10, 12, 13, 14, 760, 1000],
         &[5, 11, 759, 1000],
         &[1000],
-    ] {
+    ];
+    for ends in steps {
         let mut known = BTreeMap::new();
         let mut since = 0;
-        for until in ends {
+        for &until in ends {
             let changed = PageRequest {
                 as_of: START + until * HOUR,
                 columns: ["segment_id", "time", "car"].map(str::to_owned).to_vec(),
@@ -147,7 +148,7 @@ async fn rows_that_have_changed_since() {
                 let (key, car) = row.rsplit_once(' ').expect("three cells");
                 known.insert(key.to_owned(), car.to_owned());
             }
-            since = *until;
+            since = until;
         }
         let all = PageRequest {
             columns: ["segment_id", "time", "car"].map(str::to_owned).to_vec(),
