@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_flight::error::FlightError;
@@ -15,8 +16,9 @@ use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::{Action, CancelFlightInfoRequest, FlightData, FlightInfo, Ticket};
 use futures::TryStreamExt;
 use meetnet_access::{Access, User};
-use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{HotBatch, LakeSnapshot, TableSnapshot};
 use meetnet_lake::storage::{FolderStorage, TableFolder};
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::Sequence;
 use meetnet_model::schemas;
 use meetnet_query::{QueryOptions, QueryService};
@@ -41,7 +43,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b \
                     WHERE a.value + b.value = 3";
 
-/// The built-in datasets, without rows, and the private one among them; `heat` has a licence and somebody to name.
+/// One row, which was replaced: no answer has it, but the table is not empty.
+fn replaced_row(declaration: &DatasetDeclaration) -> HotBatch {
+    let schema = declaration.row_schema();
+    let zero: ArrayRef = Arc::new(Int64Array::from(vec![0]));
+    let columns = schema.fields().iter().map(|field| {
+        if field.is_nullable() {
+            new_null_array(field.data_type(), 1)
+        } else {
+            cast(&zero, field.data_type()).expect("a zero of the type")
+        }
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    HotBatch {
+        batch: RecordBatch::try_new(schema, columns).expect("a row"),
+        superseded: Some(Arc::new(vec![1])),
+    }
+}
+
+/// The built-in datasets, without current rows, and the private one among them; `heat` has a licence and somebody to name.
 fn snapshot() -> LakeSnapshot {
     let mut declarations = schemas::builtin().into_declarations([]);
     let heat = declarations.datasets.get_mut(&"heat".into());
@@ -49,6 +69,8 @@ fn snapshot() -> LakeSnapshot {
     heat.source_licences = BTreeMap::from([("CC-BY-4.0".into(), vec!["Leuven".to_owned()])]);
     let tables = declarations.datasets.iter().map(|(id, declaration)| {
         let storage = Arc::new(FolderStorage::new("/nowhere"));
+        let had_rows = id.as_str() == "heat";
+        let hot = had_rows.then(|| replaced_row(declaration));
         let table = TableSnapshot {
             declaration: Arc::clone(declaration),
             folder: TableFolder::new(storage, id.as_str()),
@@ -57,7 +79,7 @@ fn snapshot() -> LakeSnapshot {
             stable_time: 1_795_315_580_000_000,
             files: Arc::default(),
             masks: Arc::new(HashMap::new()),
-            hot: Arc::default(),
+            hot: Arc::new(hot.into_iter().collect()),
         };
         (id.clone(), Arc::new(table))
     });

@@ -181,6 +181,16 @@ impl DatasetDeclaration {
         matches!(self.kind, DatasetKind::Wide | DatasetKind::Long) && !self.is_made()
     }
 
+    /// Returns the zone (IANA name) by whose clocks its rows are days, months or years; none: UTC. What people write without a
+    /// time of day, such as `2026-07-01`, is a day there.
+    pub fn zone(&self) -> Option<&str> {
+        let derived = self.derive.as_ref();
+        let gathered = self.gather.as_ref();
+        derived
+            .and_then(|derivation| derivation.zone.as_deref())
+            .or_else(|| gathered.and_then(|gathering| gathering.zone.as_deref()))
+    }
+
     /// Returns the datasets whose rows its rows are made of. Those that it judges, and places, are not among them.
     pub fn made_of(&self) -> BTreeSet<&DatasetId> {
         let derived = self.derive.as_ref().map(|derivation| &derivation.from);

@@ -9,6 +9,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use thiserror::Error;
 
 use crate::calendar::{DAY_US, Date, SECOND_US};
+use crate::dataset::Grain;
 use crate::source::{DoubledHour, TimeDeclaration, TimeFormat};
 
 pub use crate::calendar::{
@@ -78,9 +79,43 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
 /// Reads a day as a person writes it (`2026-01-31`: its begin, UTC) or an instant with its offset, µs since 1970 UTC; none
 /// where it is neither.
 pub fn day_or_time(text: &str) -> Option<i64> {
-    parse_rfc3339(text)
-        .or_else(|_| parse_rfc3339(&format!("{text}T00:00:00Z")))
-        .ok()
+    day_or_time_in(text, None)
+}
+
+/// Reads what [`day_or_time`] does; a day begins when the clocks of `zone` (an IANA name; none: UTC) first show it, as buckets of days
+/// do. None, too, where nobody knows the zone.
+pub fn day_or_time_in(text: &str, zone: Option<&str>) -> Option<i64> {
+    if let Ok(instant) = parse_rfc3339(text) {
+        return Some(instant);
+    }
+    let day = parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
+    let Some(zone) = zone_of(zone)? else {
+        return Some(day);
+    };
+    let midnight = jiff::Timestamp::from_microsecond(day).ok()?;
+    let midnight = jiff::tz::Offset::UTC.to_datetime(midnight);
+    // Where the clocks skip midnight, that is the first instant behind it; where they show it twice, the first of both.
+    let begin = zone.to_ambiguous_timestamp(midnight).compatible().ok()?;
+    in_range(floor_micros(begin)).ok()
+}
+
+/// Returns the name of the period by the clocks of `zone` (an IANA name; none: UTC) that holds an instant, as [`period`] writes it;
+/// none where nobody knows the zone.
+pub fn period_in(micros: i64, grain: Grain, zone: Option<&str>) -> Option<String> {
+    let Some(zone) = zone_of(zone)? else {
+        return Some(period(micros, grain));
+    };
+    let instant = jiff::Timestamp::from_microsecond(micros).ok()?;
+    let local = local_micros(zone.to_offset(instant).to_datetime(instant));
+    Some(period(local, grain))
+}
+
+/// Returns a zone by its name; `Some(None)` is UTC.
+fn zone_of(name: Option<&str>) -> Option<Option<TimeZone>> {
+    match name {
+        None | Some("UTC" | "Etc/UTC" | "Z") => Some(None),
+        Some(name) => TimeZone::get(name).ok().map(Some),
+    }
 }
 
 /// Reads the times of one source, as its declaration says.

@@ -59,10 +59,13 @@ struct DatasetDocument<'a> {
     kind: DatasetKind,
     key: &'a [String],
     grain: Grain,
+    /// By whose clocks its rows are days, months or years, and a day in a parameter begins; absent: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
     declaration_version: u32,
     /// Licences of the rows that are there.
     licences: Vec<LicenceDocument<'a>>,
-    /// Whom to name: the dataset's own attribution, then those of its sources.
+    /// Whom to name: the dataset's own attribution, then those of its sources; nobody as long as there are no rows.
     attributions: Vec<&'a str>,
     rows: u64,
     /// Of those, rows that stand in no file yet.
@@ -71,7 +74,10 @@ struct DatasetDocument<'a> {
     time_max: Option<String>,
     /// False where a replaced row may have held one of the bounds.
     time_range_exact: bool,
+    /// When its rows last changed: arrivals, imports and revisions, by when they were recorded.
     last_update: Option<String>,
+    /// The newest receive time of its rows: of imported ones that of their file, or when they were observed.
+    last_received: Option<String>,
     files: usize,
     bytes: u64,
     through: u64,
@@ -240,15 +246,21 @@ fn document<'a>(
         kind: declaration.kind,
         key: &declaration.key,
         grain: declaration.grain,
+        zone: declaration.zone(),
         declaration_version: declaration.version,
         licences: dataset.licences.iter().map(LicenceDocument::new).collect(),
-        attributions: attributions(declaration),
+        attributions: if dataset.licences.is_empty() {
+            Vec::new()
+        } else {
+            attributions(declaration)
+        },
         rows: dataset.rows,
         hot_rows: dataset.hot_rows,
         time_min: dataset.time_range.map(|(min, _)| format_rfc3339(min)),
         time_max: dataset.time_range.map(|(_, max)| format_rfc3339(max)),
         time_range_exact: dataset.time_range_exact,
         last_update: dataset.last_update.map(format_rfc3339),
+        last_received: dataset.last_received.map(format_rfc3339),
         files: dataset.files,
         bytes: dataset.bytes,
         through: dataset.through.0,

@@ -30,7 +30,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::hex::Hex;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::{Licence, Rights};
-use meetnet_model::time::format_rfc3339;
+use meetnet_model::time::{format_rfc3339, period_in};
 use meetnet_query::SessionKind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ use tracing::{error, warn};
 use crate::conditional;
 use crate::datasets::pretty;
 use crate::head::stated_rights;
-use crate::parameters::{InPath, licences, set_once, time};
+use crate::parameters::{InPath, licences, set_once, time_in};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
 use crate::state::PublishState;
@@ -122,7 +122,8 @@ struct FileDocument<'a> {
     masked_rows: usize,
     time_min: Option<String>,
     time_max: Option<String>,
-    period: &'a str,
+    /// Of its rows, by the clocks of the dataset's zone.
+    period: String,
     licence: &'a LicenceId,
     /// Whom to name.
     attributions: Vec<&'a str>,
@@ -150,7 +151,8 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
-    let parameters = FilesParameters::read(query.as_deref().unwrap_or_default())?;
+    let zone = table.declaration.zone();
+    let parameters = FilesParameters::read(query.as_deref().unwrap_or_default(), zone)?;
     let licences = parameters.licences.iter().flatten();
     state.query.check_licences(SessionKind::Public, licences)?;
     let files = table.files.iter();
@@ -236,7 +238,7 @@ fn table(state: &PublishState, id: &str) -> Result<Arc<TableSnapshot>, Problem> 
 }
 
 impl FilesParameters {
-    fn read(query: &str) -> Result<Self, Problem> {
+    fn read(query: &str, zone: Option<&str>) -> Result<Self, Problem> {
         let (mut from, mut to, mut superseded) = (None, None, None);
         let mut texts = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -257,9 +259,19 @@ impl FilesParameters {
             };
             set_once(slot, &name, &value)?;
         }
+        let time = |name: &str, text: Option<String>| {
+            text.map(|text| time_in(name, &text, zone)).transpose()
+        };
+        let (from, to) = (time("from", from)?, time("to", to)?);
+        if let Some((from, to)) = from.zip(to)
+            && from > to
+        {
+            let detail = "from lies behind to; files have rows from the one to before the other";
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        }
         Ok(Self {
-            from: from.map(|text| time("from", &text)).transpose()?,
-            to: to.map(|text| time("to", &text)).transpose()?,
+            from,
+            to,
             licences: licences(&texts)?,
             superseded: superseded
                 .map(|text| {
@@ -301,6 +313,23 @@ fn times(table: &TableSnapshot, file: &LiveFile) -> (Option<i64>, Option<i64>) {
     )
 }
 
+/// Returns the period of the rows of a file, as people name it: that of its folder, which is by UTC, or, where rows are local days,
+/// months or years, the local one; `2026-06/2026-07` where they lie in two.
+pub(crate) fn period(table: &TableSnapshot, file: &LiveFile) -> String {
+    let declaration = &table.declaration;
+    let local = declaration.zone().and_then(|zone| {
+        let (min, max) = times(table, file);
+        let of = |time: i64| period_in(time, declaration.grain, Some(zone));
+        let (first, last) = (of(min?)?, of(max?)?);
+        Some(if first == last {
+            first
+        } else {
+            format!("{first}/{last}")
+        })
+    });
+    local.unwrap_or_else(|| file.period.to_string())
+}
+
 /// Returns the path from the root of the service that answers the bytes of a file.
 pub(crate) fn path(id: &DatasetId, file: &LiveFile) -> String {
     format!("/files/{id}/{}", file.path)
@@ -317,7 +346,7 @@ fn document<'a>(table: &'a TableSnapshot, file: &'a LiveFile) -> FileDocument<'a
         masked_rows: masked.map_or(0, |mask| mask.rows.len()),
         time_min: min.map(format_rfc3339),
         time_max: max.map(format_rfc3339),
-        period: &file.period,
+        period: period(table, file),
         licence: &file.licence,
         attributions: table.declaration.attributions(&file.licence).collect(),
         superseded: file.superseded,

@@ -23,7 +23,7 @@ pub(crate) const AS_OF: HeaderName = HeaderName::from_static("meetnet-as-of");
 
 /// The header that states the licences of an answer's datasets: ids with commas between them.
 pub(crate) const LICENCE: HeaderName = HeaderName::from_static("meetnet-licence");
-/// The header that states whom to name: UTF-8, with `%` and all but printable ASCII percent-encoded.
+/// The header that states whom to name: names with `; ` between them, UTF-8, with `%`, `;` and all but printable ASCII percent-encoded.
 pub(crate) const ATTRIBUTION: HeaderName = HeaderName::from_static("meetnet-attribution");
 
 /// The header that tells who asked for what no row can be: sentences, encoded as whom to name.
@@ -132,10 +132,11 @@ impl AnswerHead<'_> {
 
 /// Returns the headers that state rights; None where there is nothing to state.
 pub(crate) fn stated_rights(rights: &Rights) -> [(HeaderName, Option<String>); 2] {
-    let attribution = percent_encoded(&rights.attribution_text());
+    let names = rights.attributions.iter().map(|name| percent_encoded(name));
+    let names: Vec<String> = names.collect();
     [
         (LICENCE, given(rights.licence_text())),
-        (ATTRIBUTION, given(attribution)),
+        (ATTRIBUTION, given(names.join("; "))),
     ]
 }
 
@@ -143,13 +144,17 @@ fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Encodes a name, so that the `;` between two is in none.
 fn percent_encoded(text: &str) -> String {
     text.bytes()
         .fold(String::with_capacity(text.len()), |mut encoded, byte| {
             match byte {
-                b'%' | ..=0x1f | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
+                b'%' | b';' | ..=0x1f | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
                 byte => encoded.push(char::from(byte)),
             }
             encoded
         })
 }
+
+#[cfg(test)]
+mod tests;

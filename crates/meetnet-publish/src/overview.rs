@@ -45,8 +45,10 @@ pub(crate) struct DatasetOverview {
     pub(crate) time_range: Option<(i64, i64)>,
     /// False where a replaced row may have held one of the bounds.
     pub(crate) time_range_exact: bool,
-    /// When the newest row was received, µs since 1970 UTC.
+    /// When its rows last changed: when the newest of them was recorded, µs since 1970 UTC.
     pub(crate) last_update: Option<i64>,
+    /// When the newest row was received, as the row says, µs since 1970 UTC.
+    pub(crate) last_received: Option<i64>,
     /// Files of the current rows.
     pub(crate) files: usize,
     /// Their bytes.
@@ -96,7 +98,8 @@ impl DatasetOverview {
             hot_rows: summary.hot_rows,
             time_range: summary.time_min.zip(summary.time_max),
             time_range_exact: summary.bounds_exact,
-            last_update: summary.last_received,
+            last_update: summary.last_changed,
+            last_received: summary.last_received,
             files: summary.files,
             bytes: summary.bytes,
             licences: licences(table),

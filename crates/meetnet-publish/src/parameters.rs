@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use meetnet_model::ids::LicenceId;
-use meetnet_model::time::day_or_time;
+use meetnet_model::time::{day_or_time, day_or_time_in};
 use meetnet_query::Format;
 use serde::de::DeserializeOwned;
 
@@ -85,6 +85,20 @@ pub(crate) fn time(name: &str, text: &str) -> Result<i64, Problem> {
         let detail = format!(
             "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC \
              (in an address + is written %2B)"
+        );
+        Problem::new(ProblemKind::BadRequest, detail)
+    })
+}
+
+/// Reads a time of the rows of a dataset, or the begin of a day by the clocks of its zone, µs since 1970 UTC.
+pub(crate) fn time_in(name: &str, text: &str, zone: Option<&str>) -> Result<i64, Problem> {
+    let Some(zone) = zone else {
+        return time(name, text);
+    };
+    day_or_time_in(text, Some(zone)).ok_or_else(|| {
+        let detail = format!(
+            "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 in \
+             {zone} here (in an address + is written %2B)"
         );
         Problem::new(ProblemKind::BadRequest, detail)
     })

@@ -6,6 +6,7 @@
 //! &fields=time,value&order=-time&limit=1000  which columns, in which order, how many rows
 //! &every=1h&agg=mean,p95&zone=…&gaps=mark one row of the rows of a bucket of time
 //! &as_of=…                                the time it is read as of; left out: the dataset's stable time
+//! &changed_since=…                        rows that were new or revised after that time
 //! &cursor=…                               where the page before ended, and its time: made by Link rel="next"
 //! ```
 //!
@@ -17,7 +18,7 @@ use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
-use meetnet_model::common::LICENCE;
+use meetnet_model::common::{LICENCE, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
@@ -30,7 +31,7 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{InPath, choose_format, flag, licences, set_once, time};
+use crate::parameters::{InPath, choose_format, flag, licences, set_once, time, time_in};
 use crate::problem::{Problem, ProblemKind};
 
 mod closed;
@@ -48,10 +49,27 @@ const ID_LETTERS_SHOWN: usize = 100;
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
 const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
+/// Columns that say where a row is.
+const PLACE: [&str; 2] = ["lon", "lat"];
 /// The parameters that are no conditions.
-pub(crate) const PARAMETERS: [&str; 16] = [
-    "from", "to", "bbox", "near", "radius", "fields", "order", "every", "agg", "zone", "gaps",
-    "limit", "as_of", "cursor", "format", "download",
+pub(crate) const PARAMETERS: [&str; 17] = [
+    "from",
+    "to",
+    "changed_since",
+    "bbox",
+    "near",
+    "radius",
+    "fields",
+    "order",
+    "every",
+    "agg",
+    "zone",
+    "gaps",
+    "limit",
+    "as_of",
+    "cursor",
+    "format",
+    "download",
 ];
 
 /// What a request asks for.
@@ -59,6 +77,7 @@ pub(crate) const PARAMETERS: [&str; 16] = [
 struct RowsParameters {
     from: Option<String>,
     to: Option<String>,
+    changed_since: Option<String>,
     fields: Option<String>,
     shape: Shape,
     limit: Option<String>,
@@ -85,7 +104,8 @@ pub(crate) async fn get(
     // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
     let file_name = parameters.is_download()?.then_some(dataset.as_str());
-    let request = parameters.into_request(table, &snapshot, state.settings.page_rows_max)?;
+    let request =
+        parameters.into_request(table, &snapshot, format, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
     let next = page.next.as_ref().map(|after| {
         let cursor = Cursor {
@@ -171,6 +191,7 @@ impl RowsParameters {
             let slot = match &*name {
                 "from" => &mut parameters.from,
                 "to" => &mut parameters.to,
+                "changed_since" => &mut parameters.changed_since,
                 "fields" => &mut parameters.fields,
                 "bbox" => &mut parameters.shape.bbox,
                 "near" => &mut parameters.shape.near,
@@ -227,7 +248,7 @@ impl RowsParameters {
             self.any_of(column, asked);
             return Ok(());
         }
-        let value = PageValue::parse(field.data_type(), text)
+        let value = PageValue::parse(field.data_type(), text, declaration.zone())
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {
             "eq" => {
@@ -276,12 +297,19 @@ impl RowsParameters {
         mut self,
         table: &TableSnapshot,
         snapshot: &LakeSnapshot,
+        format: Format,
         rows_max: usize,
     ) -> Result<PageRequest, Problem> {
         let declaration = &table.declaration;
+        let mut columns = self.columns()?;
+        if format == Format::Geojson && self.shape.every.is_none() {
+            add_place(&mut columns, declaration, snapshot);
+        }
         let time_column = declaration.time_column();
-        let read =
-            |name: &str, text: Option<String>| text.map(|text| time(name, &text)).transpose();
+        let zone = declaration.zone();
+        let read = |name: &str, text: Option<String>| {
+            text.map(|text| time_in(name, &text, zone)).transpose()
+        };
         let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
         if let Some((from, to)) = from.zip(to)
             && from > to
@@ -296,8 +324,17 @@ impl RowsParameters {
         if let Some(to) = to {
             self.add(time_column, PageTest::Less(PageValue::Time(to)));
         }
+        if let Some(text) = self.changed_since.take() {
+            if self.shape.every.is_some() {
+                return Err(bad(
+                    "changed_since goes without every: a bucket of the rows that have changed lacks the others",
+                ));
+            }
+            let since = time("changed_since", &text)?;
+            self.add(RECORDED_AT, PageTest::RecordedAfter(since));
+        }
         let area = self.shape.area()?;
-        let buckets = self.shape.buckets(from.zip(to))?;
+        let buckets = self.shape.buckets(from.zip(to), zone)?;
         let limit = match &self.limit {
             None => ROWS_DEFAULT.min(rows_max),
             Some(text) => text
@@ -324,7 +361,12 @@ impl RowsParameters {
             ));
         }
         // Where sensors stand may be settled up to an earlier time than what they say.
-        let places = area.map_or(Vec::new(), |_| places_of(snapshot, declaration));
+        let is_placed = area.is_some() || columns.iter().any(|name| PLACE.contains(&&**name));
+        let places = if is_placed {
+            places_of(snapshot, declaration)
+        } else {
+            Vec::new()
+        };
         let settled = places.iter().map(|places| places.stable_time).min();
         let settled = settled.map_or(table.stable_time, |settled| settled.min(table.stable_time));
         Ok(PageRequest {
@@ -332,7 +374,7 @@ impl RowsParameters {
             as_of: as_of
                 .or(cursor.as_ref().map(|cursor| cursor.as_of))
                 .unwrap_or(settled),
-            columns: self.columns()?,
+            columns,
             order: self.shape.order()?,
             conditions: self.conditions,
             area,
@@ -363,6 +405,22 @@ impl RowsParameters {
             columns.push(name.to_owned());
         }
         Ok(columns)
+    }
+}
+
+/// Adds where rows are to the columns of a map, where others tell it.
+fn add_place(columns: &mut Vec<String>, declaration: &DatasetDeclaration, snapshot: &LakeSnapshot) {
+    if places_of(snapshot, declaration).is_empty() {
+        return;
+    }
+    if columns.is_empty() {
+        let schema = public_schema(declaration);
+        columns.extend(schema.fields().iter().map(|field| field.name().clone()));
+    }
+    for name in PLACE {
+        if !columns.iter().any(|known| known == name) {
+            columns.push(name.to_owned());
+        }
     }
 }
 

@@ -29,9 +29,11 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::licence::Rights;
 use meetnet_model::time::format_rfc3339;
+use tracing::debug;
 
 use crate::catalog::HISTORY_SUFFIX;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::licences::add_rights;
 use crate::options::QueryRequest;
 use crate::page::{Page, PageCondition, PageTest, PageValue};
 use crate::service::QueryService;
@@ -201,7 +203,7 @@ impl QueryService {
             as_of: Some(table.stable_time),
             ..QueryRequest::public(sql)
         };
-        let mut answer = self.query_for_all(request).await?;
+        let mut answer = self.query_for_all(request).await.map_err(of_reading)?;
         let expected = AnswerState::of([table], true).to_string();
         let is_same = answer
             .state
@@ -210,7 +212,7 @@ impl QueryService {
         if !is_same {
             return Ok(None);
         }
-        let batches = answer.collect().await?;
+        let batches = answer.collect().await.map_err(of_reading)?;
         if answer.truncated() {
             return Err(QueryError::new(
                 QueryErrorKind::TooLarge,
@@ -265,6 +267,29 @@ fn is_of_the_moment(kind: QueryErrorKind) -> bool {
     matches!(
         kind,
         QueryErrorKind::OverShare | QueryErrorKind::Busy | QueryErrorKind::SnapshotExpired
+    )
+}
+
+/// Returns the error of a statement of ours in words for who asks for newest rows, and can narrow nothing.
+fn of_reading(error: QueryError) -> QueryError {
+    let needs = match error.kind {
+        QueryErrorKind::TooLarge => {
+            "more memory or temporary space than one query may use (memory_bytes_max and query_spill_bytes_max of the service)"
+        }
+        QueryErrorKind::Timeout => {
+            "more time than one query may take (query_time_max of the service)"
+        }
+        _ => return error,
+    };
+    debug!(
+        problem = error.message,
+        "a limit ended the reading of newest rows"
+    );
+    QueryError::new(
+        error.kind,
+        format!(
+            "that takes {needs}; /rows with order=-time answers the newest of one series meanwhile"
+        ),
     )
 }
 
@@ -382,11 +407,17 @@ fn statement(declaration: &DatasetDeclaration, schema: &SchemaRef, since: Option
         .iter()
         .map(|name| format!("newest.{name} = held.{name} AND "))
         .collect();
+    let groups = format!(
+        "(SELECT {listed}max(\"{time}\") AS latest FROM \"{dataset}\" AS seen{}{grouped}) AS newest",
+        recent("seen")
+    );
+    let rows = format!("\"{dataset}\" AS held");
+    // What comes first is held in memory, and the other side passes by: there are as many groups as series, while the rows are the
+    // whole table, however wide and long.
+    let (kept, passing) = (groups, rows);
     format!(
-        "SELECT {} FROM \"{dataset}\" AS held JOIN (SELECT {listed}max(\"{time}\") AS latest FROM \"{dataset}\" AS seen{}{grouped}) \
-         AS newest ON {joined}newest.latest = held.\"{time}\"{}",
+        "SELECT {} FROM {kept} JOIN {passing} ON {joined}newest.latest = held.\"{time}\"{}",
         columns.join(", "),
-        recent("seen"),
         recent("held"),
     )
 }
@@ -431,8 +462,7 @@ fn page(
         .map(|field| field.metadata().get(UNIT_KEY).cloned())
         .collect();
     let mut rights = Rights::default();
-    let stored = table.files.iter().map(|file| &file.licence);
-    rights.add(&table.declaration, stored, None);
+    add_rights(&mut rights, table, None);
     Ok(Page {
         schema,
         units,

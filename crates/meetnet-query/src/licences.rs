@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::{LICENCES, Licence, Rights};
 
@@ -31,6 +31,20 @@ pub fn licences<'a>(
         licences.insert(licence);
     }
     Ok((!licences.is_empty()).then_some(licences))
+}
+
+/// Adds what may be done with the rows of a table, and whom to name: of a table without rows nothing and nobody, whatever sources are
+/// configured for it. `only` leaves out other licences.
+pub(crate) fn add_rights(
+    rights: &mut Rights,
+    table: &TableSnapshot,
+    only: Option<&BTreeSet<LicenceId>>,
+) {
+    let is_hot = || table.hot.iter().any(|hot| hot.batch.num_rows() > 0);
+    if !table.files.is_empty() || is_hot() {
+        let stored = table.files.iter().map(|file| &file.licence);
+        rights.add(&table.declaration, stored, only);
+    }
 }
 
 impl QueryService {

@@ -25,6 +25,7 @@ use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 
 use crate::error::{QueryError, QueryErrorKind, suggestion};
+use crate::licences::add_rights;
 use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
@@ -44,7 +45,8 @@ pub struct PageRequest {
     pub dataset: DatasetId,
     /// The time it is read as of, µs since 1970 UTC.
     pub as_of: i64,
-    /// Columns of the answer, in order; empty: all.
+    /// Columns of the answer, in order; empty: all. Beside those of the dataset `lon` and `lat` where others tell where its rows are:
+    /// [`places_of`].
     pub columns: Vec<String>,
     /// Conditions that all hold.
     pub conditions: Vec<PageCondition>,
@@ -105,7 +107,7 @@ impl QueryService {
         check(&request, declaration, &schema)?;
         let licences = licences_asked(&request);
         self.check_licences(SessionKind::Public, licences.iter().flatten())?;
-        let statement = Statement::of(&request, table, &snapshot)?;
+        let statement = Statement::of(&request, table, &snapshot, licences.as_ref())?;
         let mut answer = self
             .query(QueryRequest {
                 as_of: Some(request.as_of),
@@ -135,8 +137,13 @@ impl QueryService {
             .map(|batch| batch.project(&columns).map_err(failed))
             .collect::<Result<Vec<_>, _>>()?;
         let mut rights = Rights::default();
-        let stored = table.files.iter().map(|file| &file.licence);
-        rights.add(declaration, stored, licences.as_ref());
+        add_rights(&mut rights, table, licences.as_ref());
+        let mut columns_asked = request.columns.iter();
+        if columns_asked.any(|name| place::is_told(name, declaration)) {
+            for places in places_of(&snapshot, declaration) {
+                add_rights(&mut rights, &places, licences.as_ref());
+            }
+        }
         Ok(Page {
             schema,
             units,
@@ -183,7 +190,9 @@ fn check(
         ));
     }
     let conditions = request.conditions.iter().map(|condition| &condition.column);
-    for column in request.columns.iter().chain(conditions) {
+    let is_told = |name: &String| request.buckets.is_none() && place::is_told(name, declaration);
+    let columns = request.columns.iter().filter(|name| !is_told(name));
+    for column in columns.chain(conditions) {
         if schema.index_of(column).is_err() {
             let known = schema.fields().iter().map(|field| field.name().as_str());
             let hint = suggestion(column, known);

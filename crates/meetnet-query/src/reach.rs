@@ -11,6 +11,7 @@ use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
+use crate::licences::add_rights;
 use crate::planning::is_about_a_plan;
 use crate::state::AnswerState;
 use crate::table::MeetnetTable;
@@ -59,8 +60,7 @@ impl Reach {
         let state = (!read.is_empty() && is_steady).then(|| AnswerState::of(&read, is_settled));
         let mut rights = Rights::default();
         for table in &read {
-            let stored = table.files.iter().map(|file| &file.licence);
-            rights.add(&table.declaration, stored, tables.licences.as_ref());
+            add_rights(&mut rights, table, tables.licences.as_ref());
         }
         if read.is_empty() {
             read = tables

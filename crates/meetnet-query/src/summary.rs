@@ -22,8 +22,10 @@ pub struct DatasetSummary {
     pub time_max: Option<i64>,
     /// False where a masked row may have held one of the bounds.
     pub bounds_exact: bool,
-    /// When the newest row was received.
+    /// When the newest row was received; imported rows say when their file had them, or when they were observed.
     pub last_received: Option<i64>,
+    /// When the newest of its rows, or the newest version of one, was recorded: what came since is later.
+    pub last_changed: Option<i64>,
     /// Committed files of the current view.
     pub files: usize,
     /// Their length in bytes.
@@ -44,6 +46,7 @@ pub fn dataset_summary(table: &TableSnapshot) -> DatasetSummary {
         time_max: None,
         bounds_exact: true,
         last_received: None,
+        last_changed: None,
         files: 0,
         bytes: 0,
         through: table.through,
@@ -68,6 +71,10 @@ pub fn dataset_summary(table: &TableSnapshot) -> DatasetSummary {
         summary.last_received = summary
             .last_received
             .max(bounds(file.statistics.get(RECEIVED_AT)).1);
+        let recorded = file.recorded_bounds().map(|(_, last)| last);
+        // Of a file without such statistics it is known when it was written.
+        let recorded = recorded.unwrap_or(file.committed_at_ms.saturating_mul(1000));
+        summary.last_changed = summary.last_changed.max(Some(recorded));
     }
     for hot in table.hot.iter() {
         if let Some((min, max)) = hot_bounds(hot, time) {
@@ -77,7 +84,10 @@ pub fn dataset_summary(table: &TableSnapshot) -> DatasetSummary {
         summary.last_received = summary
             .last_received
             .max(hot_bounds(hot, RECEIVED_AT).map(|(_, max)| max));
+        summary.last_changed = summary.last_changed.max(View::last_recorded(hot));
     }
+    // Rows that say that they were received later than anything was recorded were imported so.
+    summary.last_changed = summary.last_changed.map(|at| at.min(table.stable_time));
     summary
 }
 

@@ -198,6 +198,42 @@ pub(crate) fn day_or_time(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "write a day (2026-01-31) or a time (2026-01-31T12:00:00Z)".to_owned())
 }
 
+/// A day or an instant, as the command line names it: whose day it is, the dataset says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DayOrInstant {
+    /// As it is written.
+    Day(String),
+    /// µs since 1970 UTC.
+    Instant(i64),
+}
+
+impl DayOrInstant {
+    /// Returns the instant, or the begin of the day by the clocks of a zone (IANA name; none: UTC), µs since 1970 UTC; none where
+    /// nobody knows the zone.
+    pub(crate) fn in_zone(&self, zone: Option<&str>) -> Option<i64> {
+        match self {
+            Self::Day(text) => time::day_or_time_in(text, zone),
+            Self::Instant(instant) => Some(*instant),
+        }
+    }
+
+    /// Returns it as the parameters of a service take it.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Day(text) => text.clone(),
+            Self::Instant(instant) => time::format_rfc3339(*instant),
+        }
+    }
+}
+
+/// Reads what [`day_or_time`] does, and leaves open where a day begins.
+pub(crate) fn day_or_instant(text: &str) -> Result<DayOrInstant, String> {
+    match time::parse_rfc3339(text) {
+        Ok(instant) => Ok(DayOrInstant::Instant(instant)),
+        Err(_) => day_or_time(text).map(|_| DayOrInstant::Day(text.to_owned())),
+    }
+}
+
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {

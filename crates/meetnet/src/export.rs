@@ -22,7 +22,7 @@ use meetnet_query::{Format, HISTORY_SUFFIX, RowWriter, RowsEnd, nearest};
 
 use self::selection::{Area, Selection};
 use self::windows::{Step, Subject, Window, divide_subjects, divide_time};
-use crate::cli;
+use crate::cli::{self, DayOrInstant};
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
@@ -48,13 +48,13 @@ pub(crate) struct ExportOptions {
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 
-    /// Rows from this day or time on
-    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
-    from: Option<i64>,
+    /// Rows from this day or time on; a day begins in UTC, or by the clocks by which the dataset has days
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_instant)]
+    from: Option<DayOrInstant>,
 
     /// Rows before this day or time
-    #[arg(long, value_name = "TIME", value_parser = cli::day_or_time)]
-    to: Option<i64>,
+    #[arg(long, value_name = "TIME", value_parser = cli::day_or_instant)]
+    to: Option<DayOrInstant>,
 
     /// Only this property; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -108,11 +108,17 @@ fn needs_statement(format: Format) -> bool {
 }
 
 /// Reads a subject from an answer.
-fn subject(value: &serde_json::Value) -> Option<Subject> {
-    match value {
-        serde_json::Value::String(text) => Some(Subject::Text(text.clone())),
-        value => value.as_i64().map(Subject::Number),
-    }
+fn text_subject(value: &serde_json::Value) -> Option<Subject> {
+    value.as_str().map(|text| Subject::Text(text.to_owned()))
+}
+
+/// Reads a subject that is a number from an answer, which has wide ones as texts.
+fn number_subject(value: &serde_json::Value) -> Option<Subject> {
+    let number = match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        value => value.as_i64(),
+    };
+    number.map(Subject::Number)
 }
 
 /// Reads a time from an answer, µs since 1970 UTC.
@@ -129,22 +135,73 @@ fn format_of(file: &Path) -> Option<Format> {
 /// # Errors
 /// `Usage` where the dataset has nothing that is asked for, `Work` where it cannot be read or written.
 pub(crate) async fn run(options: ExportOptions, environment: &Environment) -> Result<(), Failure> {
-    if let (Some(from), Some(to)) = (options.from, options.to)
-        && from >= to
-    {
-        return Err(Failure::Usage(anyhow!("--from must lie before --to")));
+    let (from, to) = (options.from.as_ref(), options.to.as_ref());
+    // Two days, or two instants, need no zone to be told apart.
+    match (from, to) {
+        (Some(DayOrInstant::Day(_)), Some(DayOrInstant::Instant(_)))
+        | (Some(DayOrInstant::Instant(_)), Some(DayOrInstant::Day(_))) => {}
+        _ => check_span(
+            from.and_then(|from| from.in_zone(None)),
+            to.and_then(|to| to.in_zone(None)),
+        )?,
     }
     if let Some(dir) = &options.files {
         let wanted = mirror::Wanted {
             dataset: &options.dataset,
-            from: options.from,
-            to: options.to,
+            from,
+            to,
             licences: &options.licence,
         };
         return mirror::run(&options.place, environment, &wanted, dir).await;
     }
     let target = Target::open(&options.place, environment).await?;
     Export::prepare(&target, &options).await?.write().await
+}
+
+fn check_span(from: Option<i64>, to: Option<i64>) -> Result<(), Failure> {
+    match from.zip(to) {
+        Some((from, to)) if from >= to => {
+            Err(Failure::Usage(anyhow!("--from must lie before --to")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns from when to when rows are wanted, µs since 1970 UTC.
+async fn span(
+    target: &Target,
+    options: &ExportOptions,
+) -> Result<(Option<i64>, Option<i64>), Failure> {
+    let bounds = [options.from.as_ref(), options.to.as_ref()];
+    let has_day = bounds
+        .iter()
+        .any(|bound| matches!(bound, Some(DayOrInstant::Day(_))));
+    let zone = if has_day {
+        target.zone(&described(options)).await?
+    } else {
+        None
+    };
+    let of = |bound: Option<&DayOrInstant>| {
+        let instant = bound.map(|bound| bound.in_zone(zone.as_deref()));
+        match instant {
+            Some(None) => Err(Failure::Work(anyhow!(
+                "`{}` has days of a time zone that is not known here; write times with their offset",
+                options.dataset
+            ))),
+            Some(instant) => Ok(instant),
+            None => Ok(None),
+        }
+    };
+    let [from, to] = bounds;
+    let (from, to) = (of(from)?, of(to)?);
+    check_span(from, to)?;
+    Ok((from, to))
+}
+
+/// Returns the dataset that says what the rows are: that of a history is the dataset itself.
+fn described(options: &ExportOptions) -> DatasetId {
+    let dataset = options.dataset.as_str();
+    DatasetId::new(dataset.strip_suffix(HISTORY_SUFFIX).unwrap_or(dataset))
 }
 
 /// Refuses properties that the dataset cannot have: their rows would be missing, and the file look whole.
@@ -154,8 +211,7 @@ async fn check_properties(target: &Target, options: &ExportOptions) -> Result<()
         return Ok(());
     }
     let dataset = options.dataset.as_str();
-    let described = dataset.strip_suffix(HISTORY_SUFFIX).unwrap_or(dataset);
-    let declared = target.properties(&DatasetId::new(described)).await?;
+    let declared = target.properties(&described(options)).await?;
     let mut known = BTreeSet::from_iter(declared);
     if !wanted.iter().all(|name| known.contains(name)) {
         // A lake may hold what only the configuration of its city declares.
@@ -213,9 +269,10 @@ impl<'a> Export<'a> {
                 hint.unwrap_or_default()
             )));
         }
+        let (from, to) = span(target, options).await?;
         let selection = Selection {
-            from: options.from,
-            to: options.to,
+            from,
+            to,
             properties: options.property.clone(),
             subjects: options.sensor.clone(),
             area: options.bbox,
@@ -262,6 +319,11 @@ impl<'a> Export<'a> {
         let mut windows = Vec::new();
         match self.selection.subject_counts() {
             Some(counts) => {
+                let subject = if self.selection.has_number_subjects() {
+                    number_subject
+                } else {
+                    text_subject
+                };
                 let counts = self.counts(progress, counts, subject).await?;
                 for part in divide_subjects(counts, WINDOW_ROWS_MAX) {
                     if part.rows > WINDOW_ROWS_MAX {

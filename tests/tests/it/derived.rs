@@ -228,6 +228,54 @@ async fn hours_days_and_heat_waves_are_those_of_pandas() {
     );
 }
 
+/// The turn of a year, and the days around the one on which clocks are set forward.
+fn turns() -> String {
+    let mut lines = String::new();
+    for day in (20_452..20_457).chain(20_540..20_544) {
+        for third in 0..72 {
+            let ts = day * 86_400 + third * 1_200;
+            writeln!(lines, "{{\"id\":\"x\",\"ts\":{ts},\"t\":12.5}}").unwrap();
+        }
+    }
+    lines
+}
+
+/// Who asks for a day of a dataset that has local days gets that day, from a service and from files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_asked_for_is_the_local_one() {
+    const DAYS: [(&str, &str, &str); 4] = [
+        ("2026-01-01", "2026-01-02", "2025-12-31T23:00:00Z"),
+        ("2026-01-02", "2026-01-03", "2026-01-01T23:00:00Z"),
+        ("2026-03-29", "2026-03-30", "2026-03-28T23:00:00Z"),
+        ("2026-03-30", "2026-03-31", "2026-03-29T22:00:00Z"),
+    ];
+    let installation =
+        Installation::new("commit_age_max = \"200ms\"\nstable_age_max = \"1s\"", DESK).unwrap();
+    import(&installation, "desk", &turns());
+    let daemon = installation.start().await.unwrap();
+    let times = DAYS.map(|(_, _, time)| format!("'{time}'")).join(", ");
+    let derived = format!("SELECT count(*) FROM heat_daily WHERE time IN ({times})");
+    installation.wait_for(&derived, 4).await.unwrap();
+    let exported = |day: &str, next: &str, time: &str| {
+        let arguments = ["export", "heat_daily", "--from", day, "--to", next];
+        let csv = installation.succeed(&arguments).unwrap();
+        assert_eq!(csv.lines().count(), 2, "{day}: {csv}");
+        assert!(csv.contains(time), "{day}: {csv}");
+    };
+    for (day, next, time) in DAYS {
+        let path =
+            format!("/api/v1/datasets/heat_daily/rows?fields=time&from={day}&to={next}&limit=5");
+        let answer = installation.get(&path, &[]).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(answer["rows"], json!([[time]]), "{day}");
+        exported(day, next, time);
+    }
+    daemon.stop().unwrap();
+    for (day, next, time) in DAYS {
+        exported(day, next, time);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_of_recorded_traffic_are_those_of_pandas() {
     let Some(data) = recordings("MEETNET_REAL_DATA") else {

@@ -7,6 +7,7 @@
 
 mod abuse;
 mod backfills;
+mod changes;
 mod crashes;
 mod declarations;
 mod derived;

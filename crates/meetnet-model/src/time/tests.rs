@@ -155,6 +155,68 @@ fn naive_times_need_a_zone_and_the_doubled_hour_a_rule() {
     );
 }
 
+/// A day begins where the bucket of the day does, whatever the clocks do that night.
+#[test]
+fn a_day_begins_by_the_clocks_of_a_zone() {
+    fn check(text: &str, zone: Option<&str>, expect: Option<&str>) {
+        let read = day_or_time_in(text, zone);
+        assert_eq!(
+            read.map(format_rfc3339).as_deref(),
+            expect,
+            "{text} {zone:?}"
+        );
+        let is_day = !text.contains('T');
+        if let (Some(begin), true) = (read, is_day) {
+            let buckets = crate::derivation::Bucket::Day.of_zone(zone).unwrap();
+            assert_eq!(buckets.walk().start(begin), Some(begin), "{text} {zone:?}");
+            let name = period_in(begin, Grain::Day, zone);
+            assert_eq!(name.as_deref(), Some(text), "{zone:?}");
+            let before = period_in(begin - 1, Grain::Day, zone);
+            assert_ne!(before.as_deref(), Some(text), "{zone:?}");
+        }
+    }
+    let brussels = Some("Europe/Brussels");
+    check("2026-07-01", None, Some("2026-07-01T00:00:00Z"));
+    check("2026-07-01", Some("UTC"), Some("2026-07-01T00:00:00Z"));
+    check("2026-07-01", brussels, Some("2026-06-30T22:00:00Z"));
+    check("2026-01-01", brussels, Some("2025-12-31T23:00:00Z"));
+    // The days on which the clocks are set, and those behind them.
+    check("2026-03-29", brussels, Some("2026-03-28T23:00:00Z"));
+    check("2026-03-30", brussels, Some("2026-03-29T22:00:00Z"));
+    check("2026-10-25", brussels, Some("2026-10-24T22:00:00Z"));
+    check("2026-10-26", brussels, Some("2026-10-25T23:00:00Z"));
+    // Midnight was skipped there, and is shown twice.
+    check(
+        "2018-11-04",
+        Some("America/Sao_Paulo"),
+        Some("2018-11-04T03:00:00Z"),
+    );
+    check(
+        "2016-11-06",
+        Some("America/Havana"),
+        Some("2016-11-06T04:00:00Z"),
+    );
+    // An instant is one anywhere.
+    check(
+        "2026-07-01T00:00:00Z",
+        brussels,
+        Some("2026-07-01T00:00:00Z"),
+    );
+    check(
+        "2026-07-01T02:00:00+02:00",
+        brussels,
+        Some("2026-07-01T00:00:00Z"),
+    );
+    check("2026-07-01T00:00:00", brussels, None);
+    check("2026-07", brussels, None);
+    check("2026-07-01", Some("Mars/Olympus"), None);
+    assert_eq!(
+        period_in(1_767_222_000_000_000, Grain::Year, brussels).as_deref(),
+        Some("2026"),
+        "2025-12-31T23:00:00Z"
+    );
+}
+
 #[test]
 fn seconds_and_milliseconds_since_1970() {
     let seconds = reader(TimeFormat::Unix, None, None);

@@ -62,6 +62,7 @@ async fn a_dataset_says_what_it_holds() {
     assert_eq!(json["hot_rows"], 2);
     assert_eq!(json["time_max"], "2026-11-22T02:45:20Z");
     assert_eq!(json["last_update"], "2026-11-22T02:45:50Z");
+    assert_eq!(json["last_received"], "2026-11-22T02:45:50Z");
     assert_eq!(json["through"], 42);
     assert_eq!(json["licences"][0]["id"], "CC-BY-4.0");
     assert_eq!(

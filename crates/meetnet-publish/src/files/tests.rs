@@ -131,6 +131,60 @@ async fn the_list_can_be_narrowed() {
     }
 }
 
+/// Files of local days and years are found by these, and named by them, whatever folder they lie in.
+#[tokio::test]
+async fn periods_of_local_days_are_local() {
+    const HOUR: i64 = 3600 * fixture::SECOND;
+    // 2024-12-31T23:00:00Z: 2025 in Brussels.
+    const YEAR_2025: i64 = 1_735_686_000_000_000;
+    const YEAR_2026: i64 = YEAR_2025 + 365 * 24 * HOUR;
+    let mut lake = fixture::lake(&fixture::declarations());
+    let yearly = lake.tables.get_mut(&DatasetId::new("air_yearly")).unwrap();
+    let file = |folder: &str, (min, max): (i64, i64)| {
+        let times = ColumnStatistics {
+            min: Some(StatisticsValue::Int(min)),
+            max: Some(StatisticsValue::Int(max)),
+            nulls: Some(0),
+        };
+        Arc::new(LiveFile {
+            path: format!("licence=CC-BY-4.0/superseded=false/year={folder}/{NAME}").into(),
+            run: "run".into(),
+            part: 0,
+            bytes: 8,
+            rows: 7,
+            licence: LicenceId::new("CC-BY-4.0"),
+            superseded: false,
+            period: folder.into(),
+            sha256: sha256("replaced").into(),
+            committed_at_ms: fixture::NOW / 1000,
+            statistics: [("time".into(), times)].into(),
+        })
+    };
+    Arc::make_mut(yearly).files = Arc::new(vec![
+        file("2024", (YEAR_2025, YEAR_2025)),
+        file("2025", (YEAR_2025 + 24 * HOUR, YEAR_2026)),
+    ]);
+    let snapshot = Arc::new(ArcSwap::from_pointee(lake));
+    let router = crate::public_router(fixture::state_over(snapshot));
+    for (query, periods) in [
+        ("", vec!["2025", "2025/2026"]),
+        ("?from=2025-01-01&to=2025-01-02", vec!["2025"]),
+        ("?from=2026-01-01", vec!["2025/2026"]),
+        ("?from=2024-01-01&to=2025-01-01", vec![]),
+        ("?to=2025-01-01T00:00:00Z", vec!["2025"]),
+    ] {
+        let path = format!("/api/v1/datasets/air_yearly/files{query}");
+        let answer = fixture::get(router.clone(), &path).await.json();
+        let files = answer["files"].as_array().expect("files");
+        let found: Vec<&str> = files.iter().filter_map(|f| f["period"].as_str()).collect();
+        assert_eq!(found, periods, "{query}");
+    }
+    let path = "/api/v1/datasets/air_yearly/files?from=2026-01-01&to=2025-01-01";
+    let answer = fixture::get(router, path).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("from lies behind to"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_file_says_what_it_is_and_under_which_licence() {
     let lake = Lake::new();

@@ -78,8 +78,21 @@ const DOWNLOAD: Parameter = query(
     Kind::Flag,
     "1 or true: browsers save the answer as a file.",
 );
-const FROM: Parameter = query("from", Kind::Time, "Rows from this time on.");
-const TO: Parameter = query("to", Kind::Time, "Rows before this time.");
+const FROM: Parameter = query(
+    "from",
+    Kind::Time,
+    "Rows from this time on. A day begins at 00:00 by the clocks of the zone that the dataset states, else UTC.",
+);
+const TO: Parameter = query(
+    "to",
+    Kind::Time,
+    "Rows before this time. A day begins at 00:00 by the clocks of the zone that the dataset states, else UTC.",
+);
+const CHANGED_SINCE: Parameter = query(
+    "changed_since",
+    Kind::Time,
+    "Rows that are new or revised since: whose version was recorded after this time. Give the Meetnet-As-Of of the answer before.",
+);
 const BBOX: Parameter = query(
     "bbox",
     Kind::Pattern(BOX_PATTERN, &["4.6,50.8,4.8,50.95"]),
@@ -98,7 +111,13 @@ const RADIUS: Parameter = query(
 const FIELDS: Parameter = query(
     "fields",
     Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
-    "Columns of the answer, with commas between them; with every, those that are aggregated.",
+    "Columns of the answer, with commas between them; with every, those that are aggregated. Where stations or segments say where rows \
+     are, lon and lat, too.",
+);
+const LATEST_FIELDS: Parameter = query(
+    "fields",
+    Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
+    "Columns of the answer, with commas between them.",
 );
 const ORDER: Parameter = query(
     "order",
@@ -118,7 +137,7 @@ const AGG: Parameter = query(
 const ZONE: Parameter = query(
     "zone",
     Kind::Pattern("^.+$", &["Europe/Brussels"]),
-    "With every: the IANA time zone by whose clocks buckets begin; UTC where it is left out.",
+    "With every: the IANA time zone by whose clocks buckets begin; where it is left out that of the dataset, else UTC.",
 );
 const GAPS: Parameter = query(
     "gaps",
@@ -134,7 +153,8 @@ const CURSOR: Parameter = query(
 const CONDITIONS: Parameter = query(
     "conditions",
     Kind::Pairs,
-    "COLUMN=VALUE or COLUMN.OP=VALUE; OP is eq, lt, lte, gt, gte or null. eq may be repeated: one value or the other.",
+    "COLUMN=VALUE or COLUMN.OP=VALUE; OP is eq, lt, lte, gt, gte or null. eq may be repeated: one value or the other. A day is one as \
+     in from.",
 );
 const EQUALS: Parameter = query(
     "conditions",
@@ -233,8 +253,25 @@ pub(super) const ALL: &[Operation] = &[
         summary: "Answers rows of a dataset, or buckets of them, page by page.",
         answers: Answers::Page,
         parameters: &[
-            ID, CONDITIONS, FROM, TO, BBOX, NEAR, RADIUS, FIELDS, ORDER, EVERY, AGG, ZONE, GAPS,
-            LIMIT, AS_OF, CURSOR, FORMAT, DOWNLOAD,
+            ID,
+            CONDITIONS,
+            FROM,
+            TO,
+            CHANGED_SINCE,
+            BBOX,
+            NEAR,
+            RADIUS,
+            FIELDS,
+            ORDER,
+            EVERY,
+            AGG,
+            ZONE,
+            GAPS,
+            LIMIT,
+            AS_OF,
+            CURSOR,
+            FORMAT,
+            DOWNLOAD,
         ],
     },
     Operation {
@@ -243,7 +280,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "latest",
         summary: "Answers the newest row of every series of a dataset.",
         answers: Answers::Page,
-        parameters: &[ID, EQUALS, FIELDS, FORMAT, DOWNLOAD],
+        parameters: &[ID, EQUALS, LATEST_FIELDS, FORMAT, DOWNLOAD],
     },
     Operation {
         method: "get",

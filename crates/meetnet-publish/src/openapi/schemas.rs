@@ -56,7 +56,7 @@ pub(super) fn header(name: &str) -> Option<(&'static str, Value)> {
         ),
         "Meetnet-As-Of" => ("The time it was answered as of.", time()),
         "Meetnet-Attribution" => (
-            "Whom to name: UTF-8, percent-encoded where it is not printable ASCII.",
+            "Whom to name: names with semicolons between them, UTF-8, percent-encoded where it is not printable ASCII, or is % or ;.",
             text(),
         ),
         "Meetnet-Hint" => (
@@ -240,7 +240,10 @@ fn answer() -> Value {
     object(
         json!({
             "columns": list(column),
-            "rows": list(json!({ "type": "array" })),
+            "rows": list(json!({
+                "type": "array",
+                "description": "One value per column. Integers beyond 2^53 - 1, H3 cells among them, are texts.",
+            })),
             "row_count": count(),
             "through": count(),
             "stable_time": time(),
@@ -267,7 +270,10 @@ fn features() -> Value {
                 "properties": {
                     "type": { "const": "Feature" },
                     "geometry": { "type": ["object", "null"] },
-                    "properties": { "type": "object" },
+                    "properties": {
+                        "type": "object",
+                        "description": "One member per column. Integers beyond 2^53 - 1, H3 cells among them, are texts.",
+                    },
                 },
             } },
         },
@@ -369,6 +375,7 @@ fn dataset() -> Value {
             "kind": { "enum": ["wide", "long", "places"] },
             "key": texts(),
             "grain": { "enum": ["year", "month", "day"] },
+            "zone": text(),
             "declaration_version": count(),
             "licences": list(licence()),
             "attributions": texts(),
@@ -378,6 +385,7 @@ fn dataset() -> Value {
             "time_max": time_or_null(),
             "time_range_exact": { "type": "boolean" },
             "last_update": time_or_null(),
+            "last_received": time_or_null(),
             "files": count(),
             "bytes": count(),
             "through": count(),
@@ -387,7 +395,7 @@ fn dataset() -> Value {
             "properties": list(property()),
             "links": links,
         }),
-        &["columns", "common_columns", "properties"],
+        &["zone", "columns", "common_columns", "properties"],
     )
 }
 

@@ -329,7 +329,7 @@ impl<'a> Page<'a> {
                 .into_iter()
                 .map(|file| FileRow {
                     path: files::path(&declaration.id, file),
-                    period: file.period.to_string(),
+                    period: files::period(table, file),
                     rows: readable::count(file.rows, language),
                     size: format!(
                         "{} kB",

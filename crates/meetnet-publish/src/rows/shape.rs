@@ -88,8 +88,13 @@ impl Shape {
         Ok(order)
     }
 
-    /// Reads `every=1h&agg=mean,p95&zone=Europe/Brussels&gaps=mark`; `span` is from when to when rows are asked for.
-    pub(super) fn buckets(&self, span: Option<(i64, i64)>) -> Result<Option<PageBuckets>, Problem> {
+    /// Reads `every=1h&agg=mean,p95&zone=Europe/Brussels&gaps=mark`; `span` is from when to when rows are asked for, and `zone` by
+    /// whose clocks the rows of the dataset are days.
+    pub(super) fn buckets(
+        &self,
+        span: Option<(i64, i64)>,
+        zone: Option<&str>,
+    ) -> Result<Option<PageBuckets>, Problem> {
         let Some(every) = &self.every else {
             let alone = [
                 ("agg", &self.agg),
@@ -126,7 +131,7 @@ impl Shape {
         };
         Ok(Some(PageBuckets {
             every,
-            zone: self.zone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            zone: self.zone.as_deref().or(zone).unwrap_or("UTC").to_owned(),
             aggregates,
             gaps,
         }))

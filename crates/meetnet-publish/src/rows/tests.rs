@@ -170,6 +170,147 @@ async fn conditions_choose_rows() {
     check("sensor_id=x%27+OR+%271%27%3D%271", &[]).await;
 }
 
+/// A router over a lake whose temperature was received half a minute ago, as it says, and recorded 10 s ago; of the humidity nothing
+/// says more than when it was received.
+fn router_with_import() -> axum::Router {
+    use arrow::array::TimestampMicrosecondArray;
+    use arrow::record_batch::RecordBatch;
+    use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let mut heat = TableSnapshot::clone(&next.tables[&"heat".into()]);
+    let received = heat.hot[0].batch.clone();
+    let mut columns = received.columns().to_vec();
+    let recorded = TimestampMicrosecondArray::from(vec![Some(NOW - 10 * SECOND), None]);
+    let position = received.schema().index_of("recorded_at").expect("a column");
+    columns[position] = Arc::new(recorded.with_timezone("UTC"));
+    let batch = RecordBatch::try_new(received.schema(), columns).expect("the same columns");
+    let superseded = None;
+    heat.hot = Arc::new(vec![HotBatch { batch, superseded }]);
+    next.tables.insert("heat".into(), Arc::new(heat));
+    snapshot.store(Arc::new(next));
+    crate::public_router(fixture::state_over(snapshot))
+}
+
+/// What has changed is told by when it was recorded: rows that say nothing of that were recorded as they were received.
+#[tokio::test]
+async fn a_mirror_asks_for_what_has_changed() {
+    async fn check(query: &str, values: &[f64]) {
+        let path = format!("{HEAT}?fields=value&{query}");
+        let answer = fixture::get(router_with_import(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let rows = json["rows"].as_array().expect("rows");
+        let found: Vec<f64> = rows.iter().filter_map(|row| row[0].as_f64()).collect();
+        assert_eq!(found, values, "{query}");
+    }
+    check("changed_since=2026-11-22T02:45:49Z", &[-3.25, 81.0]).await;
+    check("changed_since=2026-11-22", &[-3.25, 81.0]).await;
+    check("changed_since=2026-11-22T02:45:50Z", &[-3.25]).await;
+    check("changed_since=2026-11-22T02:46:10Z", &[]).await;
+    check(
+        "changed_since=2026-11-22T02:45:49Z&property=relative_humidity",
+        &[81.0],
+    )
+    .await;
+    check(
+        "changed_since=2026-11-22T02:45:49Z&as_of=2026-11-22T02:46:00Z",
+        &[81.0],
+    )
+    .await;
+    let path = format!("{HEAT}?fields=value&changed_since=2026-11-22T02:45:49Z&limit=1");
+    let first = fixture::get(router_with_import(), &path).await;
+    assert_eq!(first.json()["rows"], serde_json::json!([[-3.25]]));
+    let second = fixture::get(router_with_import(), &next(&first)).await;
+    assert_eq!(second.json()["rows"], serde_json::json!([[81.0]]));
+    // The next question begins where this answer ends.
+    let end = first.header("meetnet-as-of").to_owned();
+    check(&format!("changed_since={end}"), &[]).await;
+    let said = fixture::get(router_with_import(), "/api/v1/datasets/heat").await;
+    assert_eq!(said.json()["last_update"], "2026-11-22T02:46:10Z");
+    assert_eq!(said.json()["last_received"], "2026-11-22T02:45:50Z");
+}
+
+/// A router over a lake whose `heat_daily` has days of Brussels: the first of two years, and those around 29 March 2026.
+fn router_with_days() -> axum::Router {
+    use meetnet_model::rows::RowsBuilder;
+    use meetnet_model::time::day_or_time_in;
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let daily = Arc::clone(&next.tables[&"heat_daily".into()].declaration);
+    let mut builder = RowsBuilder::new(Arc::clone(&daily));
+    let column = |name| daily.column_index(name).expect("a column of heat_daily");
+    let days = [
+        "2025-01-01",
+        "2025-12-31",
+        "2026-01-01",
+        "2026-01-02",
+        "2026-03-28",
+        "2026-03-29",
+        "2026-03-30",
+    ];
+    for (number, day) in days.iter().enumerate() {
+        let begin = day_or_time_in(day, daily.zone()).expect("a day");
+        builder.set_text(column("sensor_id"), "z2m-balcony");
+        builder.set_int(column("time"), begin);
+        builder.set_float(column("mean"), number as f64);
+        builder.finish_row(0).expect("a whole row");
+    }
+    let rows = Some((builder.take(), vec![NOW - 30 * SECOND; days.len()]));
+    let table = fixture::table(&daily, rows, 1);
+    next.tables.insert("heat_daily".into(), Arc::new(table));
+    snapshot.store(Arc::new(next));
+    crate::public_router(fixture::state_over(snapshot))
+}
+
+/// Days of a dataset of local days are local; instants are instants.
+#[tokio::test]
+async fn a_day_is_one_of_the_dataset() {
+    async fn check(query: &str, means: &[f64]) {
+        let path = format!("/api/v1/datasets/heat_daily/rows?fields=mean&{query}");
+        let answer = fixture::get(router_with_days(), &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let rows = json["rows"].as_array().expect("rows");
+        let found: Vec<f64> = rows.iter().filter_map(|row| row[0].as_f64()).collect();
+        assert_eq!(found, means, "{query}");
+    }
+    check("from=2026-01-01&to=2026-01-02", &[2.0]).await;
+    check("from=2025-01-01&to=2026-01-01", &[0.0, 1.0]).await;
+    check("from=2026-03-29&to=2026-03-30", &[5.0]).await;
+    check("from=2026-03-30", &[6.0]).await;
+    check("time=2026-01-01", &[2.0]).await;
+    check("time.gt=2026-01-01&time.lte=2026-03-28", &[3.0, 4.0]).await;
+    check("from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z", &[3.0]).await;
+    check("from=2026-01-01T00:00:00%2B01:00&to=2026-01-02", &[2.0]).await;
+    // The address of the next page says the day as it was asked, and it is the same day.
+    let path = "/api/v1/datasets/heat_daily/rows?fields=mean&from=2026-03-28&limit=2";
+    let first = fixture::get(router_with_days(), path).await;
+    let second = fixture::get(router_with_days(), &next(&first)).await;
+    assert_eq!(second.json()["rows"], serde_json::json!([[6.0]]));
+    // Months of local days are local, too.
+    let path = "/api/v1/datasets/heat_daily/rows?fields=mean&every=1mo&agg=count&to=2026-03-01";
+    let months = fixture::get(router_with_days(), path).await.json();
+    let cells = |time: &str, rows: u32| serde_json::json!(["z2m-balcony", time, rows, rows]);
+    let expect = [
+        cells("2024-12-31T23:00:00Z", 1),
+        cells("2025-11-30T23:00:00Z", 1),
+        cells("2025-12-31T23:00:00Z", 2),
+    ];
+    assert_eq!(months["rows"], serde_json::json!(expect));
+    let said = fixture::get(router_with_days(), "/api/v1/datasets/heat_daily").await;
+    assert_eq!(said.json()["zone"], "Europe/Brussels");
+    let wrong = "/api/v1/datasets/heat_daily/rows?from=2026";
+    let wrong = fixture::get(router_with_days(), wrong).await;
+    assert!(
+        wrong.body.contains("00:00 in Europe/Brussels"),
+        "{}",
+        wrong.body
+    );
+}
+
 #[tokio::test]
 async fn a_page_states_licence_and_attribution() {
     for (query, licence) in [
@@ -187,6 +328,41 @@ async fn a_page_states_licence_and_attribution() {
         };
         assert_eq!(answer.json()["licences"], stated, "{query}");
     }
+}
+
+/// A dataset that a source could fill asks for nothing as long as it has no row.
+#[tokio::test]
+async fn no_rows_ask_for_no_licence() {
+    use std::collections::BTreeMap;
+
+    use meetnet_lake::snapshot::TableSnapshot;
+
+    let snapshot = fixture::snapshot();
+    let mut next = LakeSnapshot::clone(&snapshot.load());
+    let mut noise = TableSnapshot::clone(&next.tables[&"noise".into()]);
+    let of_source = BTreeMap::from([("ODbL-1.0".into(), vec!["Sensors".to_owned()])]);
+    Arc::make_mut(&mut noise.declaration).source_licences = of_source;
+    next.tables.insert("noise".into(), Arc::new(noise));
+    snapshot.store(Arc::new(next));
+    let router = crate::public_router(fixture::state_over(snapshot));
+    for path in [
+        "/api/v1/datasets/noise/rows",
+        "/api/v1/datasets/noise/latest",
+        "/api/v1/sql?q=SELECT+*+FROM+noise",
+    ] {
+        let answer = fixture::get(router.clone(), path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(answer.header("meetnet-licence"), "", "{path}");
+        assert_eq!(answer.header("meetnet-attribution"), "", "{path}");
+        assert!(answer.json().get("licences").is_none(), "{path}");
+    }
+    let said = fixture::get(router.clone(), "/api/v1/datasets/noise").await;
+    assert_eq!(said.json()["licences"], serde_json::json!([]));
+    assert_eq!(said.json()["attributions"], serde_json::json!([]));
+    // Beside rows that there are nothing is lost.
+    let both = "/api/v1/sql?q=SELECT+count(*)+FROM+heat+LEFT+JOIN+noise+USING+(sensor_id)";
+    let answer = fixture::get(router, both).await;
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
 }
 
 #[tokio::test]
@@ -318,6 +494,19 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("every=1h&agg=mean,mean"), 400, "each once").await;
     check(&heat("agg=mean"), 400, "goes with every").await;
     check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
+    check(
+        &heat("every=1h&changed_since=2026-11-22"),
+        400,
+        "goes without every",
+    )
+    .await;
+    check(&heat("changed_since=now"), 400, "changed_since takes").await;
+    check(
+        "/api/v1/datasets/heat/latest?changed_since=2026-11-22",
+        400,
+        "take no changed_since",
+    )
+    .await;
     check(&heat("every=1h&zone=Mars"), 400, "time zone").await;
     check(
         "/api/v1/datasets/traffic/rows?every=1h&agg=mean,min,max",
@@ -348,6 +537,10 @@ async fn wrong_requests_say_what_is_accepted() {
 
 /// A router over a lake where balcony stood in Leuven and moved to Brussels at NOW.
 fn router_with_places() -> axum::Router {
+    crate::public_router(fixture::state_over(lake_with_places()))
+}
+
+fn lake_with_places() -> meetnet_lake::snapshot::SharedSnapshot {
     use meetnet_model::rows::RowsBuilder;
 
     let snapshot = fixture::snapshot();
@@ -367,13 +560,105 @@ fn router_with_places() -> axum::Router {
         }
         builder.set_float(column("lon"), lon);
         builder.set_float(column("lat"), lat);
+        builder.set_int(column("h3_r9"), 617_549_809_514_446_847);
         builder.finish_row(0).expect("a whole row");
     }
     let rows = Some((builder.take(), vec![NOW - 30 * SECOND; 2]));
     let table = fixture::table(&stations, rows, 1);
     next.tables.insert("stations".into(), Arc::new(table));
     snapshot.store(Arc::new(next));
-    crate::public_router(fixture::state_over(snapshot))
+    snapshot
+}
+
+/// Rows of sensors are features where these stood at their times, and say whose that is.
+#[tokio::test]
+async fn a_map_of_values_needs_no_join() {
+    use std::collections::BTreeMap;
+
+    use meetnet_lake::snapshot::TableSnapshot;
+
+    let snapshot = lake_with_places();
+    let mut lake = LakeSnapshot::clone(&snapshot.load());
+    let heat = Arc::clone(&lake.tables[&"heat".into()].declaration);
+    let readings = [
+        ("z2m-balcony", "air_temperature", NOW - 60 * SECOND, 1.5),
+        ("z2m-balcony", "air_temperature", NOW - SECOND, 2.5),
+        ("z2m-balcony", "air_temperature", NOW, 3.5),
+        ("z2m-nowhere", "air_temperature", NOW, 4.5),
+    ];
+    let rows = fixture::long_rows(&heat, &readings);
+    let rows = Some((rows, vec![NOW - 30 * SECOND; readings.len()]));
+    let table = fixture::table(&heat, rows, 1);
+    lake.tables.insert("heat".into(), Arc::new(table));
+    let mut stations = TableSnapshot::clone(&lake.tables[&"stations".into()]);
+    let of_places = BTreeMap::from([("ODbL-1.0".into(), vec!["Places".to_owned()])]);
+    Arc::make_mut(&mut stations.declaration).source_licences = of_places;
+    lake.tables.insert("stations".into(), Arc::new(stations));
+    snapshot.store(Arc::new(lake));
+    let router = crate::public_router(fixture::state_over(snapshot));
+
+    let map = fixture::get(
+        router.clone(),
+        &format!("{HEAT}?format=geojson&fields=value"),
+    )
+    .await;
+    assert_eq!(map.status, StatusCode::OK, "{}", map.body);
+    let json = map.json();
+    let features = json["features"].as_array().expect("features").iter();
+    let shown: Vec<serde_json::Value> = features
+        .map(|of| serde_json::json!([of["geometry"]["coordinates"], of["properties"]]))
+        .collect();
+    let (leuven, brussels) = ([4.7005, 50.8798], [4.35, 50.85]);
+    let expect = serde_json::json!([
+        [leuven, { "value": 1.5 }],
+        [leuven, { "value": 2.5 }],
+        [brussels, { "value": 3.5 }],
+        [null, { "value": 4.5 }],
+    ]);
+    assert_eq!(serde_json::Value::from(shown), expect);
+    assert_eq!(map.header("meetnet-licence"), "CC-BY-4.0, ODbL-1.0");
+    assert_eq!(
+        map.header("meetnet-attribution"),
+        "100 %25 caf%C3%A9; Places"
+    );
+
+    // All columns where none is named, a part of the city, page by page.
+    let near = format!("{HEAT}?format=geojson&near=4.70,50.88&limit=1");
+    let first = fixture::get(router.clone(), &near).await;
+    assert_eq!(first.json()["features"][0]["properties"]["quality"], 1);
+    let second = fixture::get(router.clone(), &next(&first)).await;
+    let feature = &second.json()["features"][0];
+    assert_eq!(feature["properties"]["value"], 2.5);
+    assert_eq!(
+        feature["geometry"]["coordinates"],
+        serde_json::json!(leuven)
+    );
+    assert_eq!(next(&second), "");
+    // The columns are there for every format, from the last down, and under a licence.
+    let path = format!("{HEAT}?fields=lat,value,lon&order=-time&sensor_id=z2m-balcony&limit=2");
+    let answer = fixture::get(router.clone(), &path).await;
+    let expect = serde_json::json!([[50.85, 3.5, 4.35], [50.8798, 2.5, 4.7005]]);
+    assert_eq!(answer.json()["rows"], expect);
+    let path = format!("{HEAT}?fields=lon&limit=1&licence=CC-BY-4.0");
+    let answer = fixture::get(router.clone(), &path).await;
+    assert_eq!(answer.json()["rows"], serde_json::json!([[4.7005]]));
+    assert_eq!(answer.header("meetnet-licence"), "CC-BY-4.0");
+    // Who asks for no place is told nothing of places.
+    let plain = fixture::get(router.clone(), HEAT).await;
+    assert_eq!(plain.header("meetnet-licence"), "CC-BY-4.0");
+    for (path, detail) in [
+        (format!("{HEAT}?format=geojson&every=1h"), "geojson needs"),
+        (format!("{HEAT}?fields=lon&every=1h"), "no column `lon`"),
+        (format!("{HEAT}?lon.gt=4"), "no parameter or column `lon`"),
+        (
+            "/api/v1/datasets/neighbourhood_hourly/rows?fields=lon".to_owned(),
+            "no column `lon`",
+        ),
+    ] {
+        let answer = fixture::get(router.clone(), &path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+    }
 }
 
 #[tokio::test]
@@ -400,6 +685,13 @@ async fn places_choose_rows() {
     assert_eq!(map.header("content-type"), "application/geo+json");
     let place = &map.json()["features"][0]["geometry"]["coordinates"];
     assert_eq!(*place, serde_json::json!([4.7005, 50.8798]));
+    // JavaScript would make another cell of the number; the text is what conditions take.
+    let cell = &map.json()["features"][0]["properties"]["h3_r9"];
+    assert_eq!(*cell, "617549809514446847");
+    let path = "/api/v1/datasets/stations/rows?fields=h3_r9&h3_r9=617549809514446847&limit=1";
+    let answer = fixture::get(router_with_places(), path).await;
+    let rows = serde_json::json!([["617549809514446847"]]);
+    assert_eq!(answer.json()["rows"], rows);
 }
 
 #[tokio::test]

@@ -11,6 +11,10 @@ use super::failed;
 use super::time::{write_date, write_time};
 use crate::error::QueryError;
 
+/// The greatest integer up to which a double has every one: 2^53 − 1. Beyond it JSON's numbers are not the same for all readers (RFC
+/// 8259, section 6).
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
 /// One column of a batch, ready to be written cell by cell.
 pub(crate) struct Cells {
     nulls: Option<NullBuffer>,
@@ -126,8 +130,29 @@ impl Cells {
         matches!(self.values, Values::List(..))
     }
 
-    /// Appends the cell as JSON.
+    /// Appends the cell as JSON. Integers that readers such as JavaScript round are texts: the cell of a hexagonal grid would be
+    /// another one.
     pub(crate) fn write_json(&self, row: usize, out: &mut Vec<u8>) {
+        let is_rounded = match &self.values {
+            Values::Int(values) => values[row].unsigned_abs() > EXACT_MAX,
+            Values::Unsigned(values) => values[row] > EXACT_MAX,
+            _ => false,
+        };
+        match &self.values {
+            _ if is_rounded && !self.is_null(row) => {
+                out.push(b'"');
+                self.write_text(row, out);
+                out.push(b'"');
+            }
+            Values::List(offsets, items) if !self.is_null(row) => {
+                write_list(offsets, row, out, |item, out| items.write_json(item, out));
+            }
+            _ => self.write_item(row, out),
+        }
+    }
+
+    /// Appends the cell as JSON with integers as numbers, as lists have them in texts.
+    fn write_item(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
             return;
@@ -172,17 +197,27 @@ impl Cells {
             Values::Date(values) => write_date(i64::from(values[row]), out),
             Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
             Values::List(offsets, items) => {
-                out.push(b'[');
-                for item in offsets[row] as usize..offsets[row + 1] as usize {
-                    if item > offsets[row] as usize {
-                        out.push(b',');
-                    }
-                    items.write_json(item, out);
-                }
-                out.push(b']');
+                write_list(offsets, row, out, |item, out| items.write_item(item, out));
             }
         }
     }
+}
+
+/// Appends a list as JSON, whose items `write` appends.
+fn write_list(
+    offsets: &OffsetBuffer<i32>,
+    row: usize,
+    out: &mut Vec<u8>,
+    write: impl Fn(usize, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for item in offsets[row] as usize..offsets[row + 1] as usize {
+        if item > offsets[row] as usize {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
 }
 
 /// Returns the columns of a batch.

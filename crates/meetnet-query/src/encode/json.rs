@@ -1,4 +1,5 @@
-//! JSON and newline-delimited JSON. Integers stay numbers, times are RFC 3339, NaN and infinities are null.
+//! JSON and newline-delimited JSON. Integers stay numbers up to 2^53 − 1, and are texts beyond; times are RFC 3339, NaN and infinities
+//! are null.
 
 use arrow::array::RecordBatch;
 use meetnet_model::licence::Rights;

@@ -39,6 +39,25 @@ async fn text(sql: &str, format: Format, row_limit: Option<usize>) -> String {
     String::from_utf8(bytes(sql, format, row_limit).await).expect("text")
 }
 
+/// What a double cannot hold is a text wherever JSON is read, and a number elsewhere.
+#[tokio::test]
+async fn integers_that_readers_of_json_round_are_texts() {
+    const WIDE: &str = "SELECT 9007199254740991 AS exact, -9007199254740992 AS beyond, 617549809514446847 AS cell, \
+        18446744073709551615 AS widest, [1, 617549809514446847] AS cells, NULL AS none, 4.5 AS lon, 50.5 AS lat";
+    let row = r#"9007199254740991,"-9007199254740992","617549809514446847","18446744073709551615",[1,"617549809514446847"],null"#;
+    let json = text(WIDE, Format::Json, None).await;
+    assert!(json.contains(row), "{json}");
+    let members = r#""beyond":"-9007199254740992","cell":"617549809514446847","widest":"18446744073709551615","cells":[1,"617549809514446847"],"none":null"#;
+    for format in [Format::Ndjson, Format::Geojson] {
+        let answer = text(WIDE, format, None).await;
+        assert!(answer.contains(members), "{answer}");
+        assert!(answer.contains(r#""exact":9007199254740991,"#), "{answer}");
+    }
+    let csv = text(WIDE, Format::Csv, None).await;
+    let row = "9007199254740991,-9007199254740992,617549809514446847,18446744073709551615,\"[1,617549809514446847]\",";
+    assert!(csv.contains(row), "{csv}");
+}
+
 const CELLS: &str = "SELECT 1 AS i, 9007199254740993 AS big, 1.5 AS f, CAST('NaN' AS DOUBLE) AS nan, 'a\"b,\n' AS t, '' AS e, \
     NULL AS n, true AS b, [1, NULL] AS l, TIMESTAMP '2026-01-02T03:04:05Z' AS s, \
     TIMESTAMP '2026-01-02T03:04:05.25Z' AS u, DATE '1969-12-31' AS d, INTERVAL '1 day' AS v";
@@ -49,7 +68,7 @@ async fn json_keeps_types() {
     let value: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
     let row = serde_json::json!([[
         1,
-        9007199254740993_i64,
+        "9007199254740993",
         1.5,
         null,
         "a\"b,\n",

@@ -640,6 +640,57 @@ async fn who_waits_for_the_reading_of_another_is_not_kept_for_long() {
     assert!(service.latest(&dataset, &[], &[]).await.is_ok());
 }
 
+/// Of a table that is larger than the memory of a query, what is held are the series, however many rows each has.
+#[tokio::test]
+async fn a_table_larger_than_the_memory_of_a_query_has_newest_rows() {
+    const SERIES: i64 = 400;
+    const HOURS: i64 = 600;
+    const MEMORY: usize = 16 << 20;
+    let lake = fixture::Lake::new();
+    let counts = fixture::declaration("counts", DatasetKind::Wide);
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    for part in 0..4 {
+        let rows = (0..SERIES).flat_map(|segment| {
+            (part * HOURS / 4..(part + 1) * HOURS / 4).map(move |hour| (segment, hour, Some(1.0)))
+        });
+        let rows: Vec<Row> = rows.collect();
+        bytes += batch(&counts, "CC0-1.0", &rows).get_array_memory_size();
+        files.push(lake.file(&counts, ("CC0-1.0", false, "2026-01"), &rows, 16_384));
+    }
+    assert!(bytes > MEMORY + MEMORY / 4, "{bytes}");
+    lake.publish(TableSnapshot {
+        files: Arc::new(files),
+        ..lake.table(&counts)
+    });
+    let options = QueryOptions {
+        threads: 2,
+        memory_bytes_max: MEMORY,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let page = service.latest(&DatasetId::new("counts"), &[], &[]).await;
+    let page = page.expect("a page");
+    let rows: usize = page.batches.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, SERIES as usize);
+}
+
+/// Where memory ends all the same, the advice is one that can be followed: there is nothing to narrow.
+#[test]
+fn a_limit_of_the_reading_is_told_to_whom_it_helps() {
+    let check = |kind: QueryErrorKind, limit: &str| {
+        let of_query = QueryError::new(kind, "too much; narrow it by time");
+        let told = of_reading(of_query);
+        assert_eq!(told.kind, kind);
+        assert!(told.message.contains(limit), "{told}");
+        assert!(!told.message.contains("narrow"), "{told}");
+    };
+    check(QueryErrorKind::TooLarge, "memory_bytes_max");
+    check(QueryErrorKind::Timeout, "query_time_max");
+    let other = QueryError::new(QueryErrorKind::Internal, "a file is broken");
+    assert_eq!(of_reading(other).message, "a file is broken");
+}
+
 /// All of ten thousand series, again and again, and with a new row each time.
 #[tokio::test]
 async fn ten_thousand_series_take_no_time() {

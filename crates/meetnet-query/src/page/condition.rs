@@ -1,7 +1,8 @@
 //! Conditions on columns of a page: typed values, and SQL of them.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use meetnet_model::time::{day_or_time, format_rfc3339};
+use meetnet_model::common::RECEIVED_AT;
+use meetnet_model::time::{day_or_time_in, format_rfc3339};
 
 use super::statement::quoted;
 
@@ -21,11 +22,16 @@ pub enum PageValue {
 }
 
 impl PageValue {
-    /// Reads a value of a type as answers show it.
+    /// Reads a value of a type as answers show it; a day begins by the clocks of `zone`, as
+    /// [`meetnet_model::dataset::DatasetDeclaration::zone`] gives it.
     ///
     /// # Errors
     /// What is accepted.
-    pub fn parse(data_type: &DataType, text: &str) -> Result<Self, &'static str> {
+    pub fn parse(
+        data_type: &DataType,
+        text: &str,
+        zone: Option<&str>,
+    ) -> Result<Self, &'static str> {
         match data_type {
             DataType::Utf8 => Ok(Self::Text(text.to_owned())),
             DataType::Int64 => text
@@ -47,9 +53,9 @@ impl PageValue {
                 .map(Self::Bool)
                 .map_err(|_| "true or false"),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                day_or_time(text).map(Self::Time).ok_or(
-                    "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC (in an \
-                     address + is written %2B)",
+                day_or_time_in(text, zone).map(Self::Time).ok_or(
+                    "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC, or by the \
+                     clocks of the zone that the dataset states (in an address + is written %2B)",
                 )
             }
             _ => Err("no value: a list cannot be compared"),
@@ -84,6 +90,9 @@ pub enum PageTest {
     AtLeast(PageValue),
     /// Whether there is no value.
     IsNull(bool),
+    /// The version of the row was recorded after this time, µs since 1970 UTC: of `recorded_at`, which is null in rows that were
+    /// recorded as they were received.
+    RecordedAfter(i64),
 }
 
 /// One condition on one column. Rows without a value meet none but `IsNull(true)`.
@@ -109,6 +118,12 @@ impl PageCondition {
             PageTest::AtLeast(value) => format!("{column} >= {}", value.to_sql()),
             PageTest::IsNull(true) => format!("{column} IS NULL"),
             PageTest::IsNull(false) => format!("{column} IS NOT NULL"),
+            // Written so that pruning understands it, which it does not for `coalesce`.
+            PageTest::RecordedAfter(time) => {
+                let time = PageValue::Time(*time).to_sql();
+                let received = quoted(RECEIVED_AT);
+                format!("({column} > {time} OR ({column} IS NULL AND {received} > {time}))")
+            }
         }
     }
 }

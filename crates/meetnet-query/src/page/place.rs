@@ -4,11 +4,13 @@
 //! Datasets of places say that, with periods of validity. The first period is often known from the first message on only,
 //! so it holds from the beginning.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
+use meetnet_model::ids::LicenceId;
 
 use super::statement::quoted;
 use crate::error::{QueryError, QueryErrorKind};
@@ -113,6 +115,73 @@ pub fn places_of(
     tables.cloned().collect()
 }
 
+/// Returns true for a column that rows of a dataset do not have, and datasets of places can tell: `lon` and `lat`.
+pub(super) fn is_told(column: &str, declaration: &DatasetDeclaration) -> bool {
+    [LON, LAT].contains(&column)
+        && declaration.subject_column().is_some()
+        && public_schema(declaration).field_with_name(column).is_err()
+}
+
+/// Returns the statement that adds to the rows of `held` where they were at their times; `columns` are those of its answer. A row
+/// stays one row: of several periods of a place one at most holds a time.
+pub(super) fn told(
+    held: &str,
+    columns: &[String],
+    declaration: &DatasetDeclaration,
+    snapshot: &LakeSnapshot,
+    only: Option<&BTreeSet<LicenceId>>,
+) -> Result<String, QueryError> {
+    let places = places_of(snapshot, declaration);
+    let subject = declaration.subject_column().filter(|_| !places.is_empty());
+    let Some(subject) = subject else {
+        return Err(nowhere(declaration));
+    };
+    let subject = format!("held.{}", quoted(&subject.name));
+    let time = format!("held.{}", quoted(declaration.time_column()));
+    let allowed = only.map_or_else(String::new, |only| {
+        let ids = only
+            .iter()
+            .map(|id| format!("'{}'", id.as_str().replace('\'', "''")));
+        let ids: Vec<String> = ids.collect();
+        format!(" WHERE licence IN ({})", ids.join(", "))
+    });
+    let joins = places.iter().enumerate().map(|(number, places)| {
+        format!(
+            " LEFT JOIN (SELECT id, lon, lat, valid_from, valid_to, lag(valid_from) OVER (PARTITION BY id ORDER BY valid_from) AS \
+             earlier, lead(valid_from) OVER (PARTITION BY id ORDER BY valid_from) AS later FROM {}{allowed}) AS place{number} \
+             ON place{number}.id = {subject} \
+             AND (place{number}.earlier IS NULL OR place{number}.valid_from <= {time}) \
+             AND (place{number}.valid_to IS NULL OR place{number}.valid_to > {time}) \
+             AND (place{number}.later IS NULL OR place{number}.later > {time})",
+            quoted(places.declaration.id.as_str())
+        )
+    });
+    let joins: String = joins.collect();
+    let columns = columns.iter().map(|name| {
+        if !is_told(name, declaration) {
+            return format!("held.{}", quoted(name));
+        }
+        let known = (0..places.len()).map(|number| format!("place{number}.{name}"));
+        let known: Vec<String> = known.collect();
+        match &known[..] {
+            [one] => format!("{one} AS {}", quoted(name)),
+            several => format!("coalesce({}) AS {}", several.join(", "), quoted(name)),
+        }
+    });
+    let columns: Vec<String> = columns.collect();
+    Ok(format!(
+        "SELECT {} FROM ({held}) AS held{joins}",
+        columns.join(", ")
+    ))
+}
+
+fn nowhere(declaration: &DatasetDeclaration) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::BadRequest,
+        format!("nothing says where the rows of `{}` are", declaration.id),
+    )
+}
+
 /// Returns the condition that a dataset's rows are in an area.
 pub(super) fn condition(
     area: &PageArea,
@@ -125,10 +194,7 @@ pub(super) fn condition(
     let places = places_of(snapshot, declaration);
     let subject = declaration.subject_column().filter(|_| !places.is_empty());
     let Some(subject) = subject else {
-        return Err(QueryError::new(
-            QueryErrorKind::BadRequest,
-            format!("nothing says where the rows of `{}` are", declaration.id),
-        ));
+        return Err(nowhere(declaration));
     };
     let table = quoted(declaration.id.as_str());
     let subject = format!("{table}.{}", quoted(&subject.name));

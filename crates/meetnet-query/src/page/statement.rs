@@ -1,8 +1,11 @@
 //! The SQL of a page.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::SchemaRef;
 use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::ids::LicenceId;
 
 use super::condition::PageCondition;
 use super::{PageRequest, PageValue, place};
@@ -24,6 +27,7 @@ impl Statement {
         request: &PageRequest,
         table: &TableSnapshot,
         snapshot: &LakeSnapshot,
+        licences: Option<&BTreeSet<LicenceId>>,
     ) -> Result<Self, QueryError> {
         let declaration = &*table.declaration;
         let mut conditions: Vec<String> = request
@@ -58,25 +62,32 @@ impl Statement {
                 columns.push(name.clone());
             }
         }
-        let order: Vec<String> = order
-            .iter()
-            .map(|of| {
+        let ordered = |table: &str| {
+            let columns = order.iter().map(|of| {
                 format!(
-                    "{} {}",
+                    "{table}{} {}",
                     quoted(of.column),
                     if of.down { "DESC" } else { "ASC" }
                 )
-            })
+            });
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let held: Vec<String> = columns
+            .iter()
+            .filter(|name| request.buckets.is_some() || !place::is_told(name, declaration))
+            .cloned()
             .collect();
-        Ok(Self {
-            sql: format!(
-                "SELECT {} FROM {from} ORDER BY {} LIMIT {}",
-                list(&columns),
-                order.join(", "),
-                request.rows_max.saturating_add(1),
-            ),
-            shown,
-        })
+        let mut sql = format!(
+            "SELECT {} FROM {from} ORDER BY {} LIMIT {}",
+            list(&held),
+            ordered(""),
+            request.rows_max.saturating_add(1),
+        );
+        if held.len() < columns.len() {
+            sql = place::told(&sql, &columns, declaration, snapshot, licences)?;
+            sql.push_str(&format!(" ORDER BY {}", ordered("held.")));
+        }
+        Ok(Self { sql, shown })
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
@@ -95,6 +95,71 @@ async fn pages_are_as_of_their_time() {
     };
     let error = database.service.page(late).await.expect_err("not settled");
     assert_eq!(error.kind, QueryErrorKind::NotSettled);
+}
+
+/// New rows, revisions, replays and hot ones, by when their version was recorded, also where only the receive time says so.
+#[tokio::test]
+async fn rows_that_have_changed_since() {
+    let database = Database::new();
+    let check = async |since: i64, as_of: i64, expect: &[(i64, i64)]| {
+        let request = PageRequest {
+            as_of: START + as_of * HOUR,
+            conditions: vec![condition(
+                "recorded_at",
+                PageTest::RecordedAfter(START + since * HOUR),
+            )],
+            ..request("revised", 1)
+        };
+        let found = keys(&database, request).await;
+        let expect: Vec<(i64, i64)> = expect
+            .iter()
+            .map(|(segment, hour)| (*segment, START + hour * HOUR))
+            .collect();
+        assert_eq!(found, expect, "{since} {as_of}");
+    };
+    check(5, 1000, &[(1, 1), (2, 0), (3, 0), (4, 2), (9, 744)]).await;
+    check(6, 1000, &[(1, 1), (3, 0), (4, 2), (9, 744)]).await;
+    check(10, 1000, &[(3, 0), (4, 2), (9, 744)]).await;
+    check(14, 1000, &[(9, 744)]).await;
+    check(760, 1000, &[]).await;
+    check(5, 11, &[(1, 1), (2, 0)]).await;
+    check(0, 2, &[(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]).await;
+    check(1, 2, &[(1, 1), (2, 1)]).await;
+    // Whoever asks again from where the last answer ended misses no version that is the answer at the end.
+    let steps: [&[i64]; 3] = [
+        &[1, 2, 6, 7, 10, 12, 13, 14, 760, 1000],
+        &[5, 11, 759, 1000],
+        &[1000],
+    ];
+    for ends in steps {
+        let mut known = BTreeMap::new();
+        let mut since = 0;
+        for &until in ends {
+            let changed = PageRequest {
+                as_of: START + until * HOUR,
+                columns: ["segment_id", "time", "car"].map(str::to_owned).to_vec(),
+                conditions: vec![condition(
+                    "recorded_at",
+                    PageTest::RecordedAfter(START + since * HOUR),
+                )],
+                ..request("revised", 2)
+            };
+            for row in cells(&database, changed).await {
+                let (key, car) = row.rsplit_once(' ').expect("three cells");
+                known.insert(key.to_owned(), car.to_owned());
+            }
+            since = until;
+        }
+        let all = PageRequest {
+            columns: ["segment_id", "time", "car"].map(str::to_owned).to_vec(),
+            ..request("revised", 100)
+        };
+        let known: Vec<String> = known
+            .iter()
+            .map(|(key, car)| format!("{key} {car}"))
+            .collect();
+        assert_eq!(known, cells(&database, all).await, "{ends:?}");
+    }
 }
 
 #[tokio::test]
@@ -219,7 +284,7 @@ async fn wrong_requests_are_refused() {
 #[test]
 fn values_are_read_by_type() {
     fn check(data_type: DataType, text: &str, expect: Result<PageValue, &str>) {
-        match (PageValue::parse(&data_type, text), expect) {
+        match (PageValue::parse(&data_type, text, None), expect) {
             (Ok(value), Ok(expect)) => assert_eq!(value, expect, "{text}"),
             (Err(accepted), Err(part)) => assert!(accepted.contains(part), "{text}: {accepted}"),
             (read, expect) => panic!("{text}: {read:?}, not {expect:?}"),
@@ -241,6 +306,8 @@ fn values_are_read_by_type() {
     );
     check(timestamp_type(), "2026-01-01", Ok(PageValue::Time(START)));
     check(timestamp_type(), "01/01/2026", Err("RFC 3339"));
+    let local = PageValue::parse(&timestamp_type(), "2026-01-01", Some("Europe/Brussels"));
+    assert_eq!(local, Ok(PageValue::Time(START - HOUR)));
     check(DataType::Null, "x", Err("no value"));
 }
 

@@ -176,6 +176,17 @@ impl View {
         Some(BooleanArray::new(shown, None))
     }
 
+    /// Returns when the newest of the current rows of a hot batch was recorded.
+    pub(crate) fn last_recorded(hot: &HotBatch) -> Option<i64> {
+        let times = HotTimes::of(&hot.batch);
+        let marks = hot.superseded.as_deref();
+        let is_live = |row: usize| marks.is_none_or(|marks| marks[row] == HotBatch::LIVE);
+        (0..hot.batch.num_rows())
+            .filter(|row| is_live(*row))
+            .filter_map(|row| times.recorded(row))
+            .max()
+    }
+
     /// Returns the rows of a hot batch that the view shows, with its times.
     pub(crate) fn of_hot(self, hot: &HotBatch) -> Result<RecordBatch, ArrowError> {
         let batch = if self.history {

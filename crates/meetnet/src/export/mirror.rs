@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /api/v1/datasets/ID/files ─▶ there already, by hash? ─ no ─▶ NAME.part, from where it ends ─▶ hash ─▶ NAME
-//!                          └─▶ what an earlier run has fetched and the list no longer has is removed
+//!                          └─▶ what an earlier run has fetched and the service no longer lists is removed
 //! ```
 //!
 //! Files never change under their name, so a run that broke off is gone on with. Readers of the folder see a file whole
@@ -18,12 +18,12 @@ use futures::StreamExt;
 use meetnet_model::hex::Hex;
 use meetnet_model::ids::LicenceId;
 use meetnet_model::quantity::SizeText;
-use meetnet_model::time::format_rfc3339;
 use reqwest::StatusCode;
 use reqwest::header::{IF_RANGE, RANGE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cli::DayOrInstant;
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::part_file::PartFile;
@@ -41,12 +41,19 @@ const LIST: &str = "files.json";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) dataset: &'a str,
-    /// µs since 1970 UTC: files with rows from then on.
-    pub(super) from: Option<i64>,
+    /// Files with rows from then on; where a day begins, the service knows.
+    pub(super) from: Option<&'a DayOrInstant>,
     /// Files with rows before.
-    pub(super) to: Option<i64>,
+    pub(super) to: Option<&'a DayOrInstant>,
     /// Empty: all.
     pub(super) licences: &'a [LicenceId],
+}
+
+impl Wanted<'_> {
+    /// Returns true where the dataset may have other files.
+    fn is_narrowed(&self) -> bool {
+        self.from.is_some() || self.to.is_some() || !self.licences.is_empty()
+    }
 }
 
 /// The list of a dataset's files, as the service answers it.
@@ -103,6 +110,18 @@ pub(super) async fn run(
         url: access.url.trim_end_matches('/'),
     };
     let list = service.list(wanted).await?;
+    // What was mirrored by a wider choice is still the service's, and stays.
+    let whole = if wanted.is_narrowed() {
+        let whole = Wanted {
+            from: None,
+            to: None,
+            licences: &[],
+            ..*wanted
+        };
+        Some(service.list(&whole).await?)
+    } else {
+        None
+    };
     let folder = dir.join(wanted.dataset);
     make_folder(&folder)?;
 
@@ -131,8 +150,19 @@ pub(super) async fn run(
         }
         paths.insert(path);
     }
-    let removed = forget_others(&folder, wanted.dataset, &paths).map_err(Failure::Work)?;
-    write_list(&folder.join(LIST), &list.files).map_err(Failure::Work)?;
+    let mut live = paths.clone();
+    let of_whole = whole.iter().flat_map(|whole| &whole.files);
+    live.extend(of_whole.filter_map(|file| file.path(wanted.dataset)));
+    let earlier = forget_others(&folder, wanted.dataset, &live).map_err(Failure::Work)?;
+    let removed = earlier.removed;
+    let mut mirrored = list.files.clone();
+    mirrored.extend(earlier.kept.into_iter().filter(|file| {
+        !file
+            .path(wanted.dataset)
+            .is_some_and(|path| paths.contains(&path))
+    }));
+    let others = mirrored.len() - list.files.len();
+    write_list(&folder.join(LIST), &mirrored).map_err(Failure::Work)?;
     drop(progress);
     let rows: u64 = list.files.iter().map(|file| file.rows).sum();
     let bytes: u64 = list.files.iter().map(|file| file.bytes).sum();
@@ -144,6 +174,12 @@ pub(super) async fn run(
         folder.display(),
         list.stable_time
     );
+    if others > 0 {
+        eprintln!(
+            "{} of earlier runs, which this one did not ask for, left as they are",
+            counted(others as u64, "file")
+        );
+    }
     let masked: u64 = list.files.iter().map(|file| file.masked_rows).sum();
     if masked > 0 || list.hot_rows > 0 {
         eprintln!(
@@ -176,8 +212,8 @@ impl Service<'_> {
     async fn list(&self, wanted: &Wanted<'_>) -> Result<FileList, Failure> {
         let address = format!("{}/api/v1/datasets/{}/files", self.url, wanted.dataset);
         let mut query = vec![("superseded", "false".to_owned())];
-        query.extend(wanted.from.map(|time| ("from", format_rfc3339(time))));
-        query.extend(wanted.to.map(|time| ("to", format_rfc3339(time))));
+        query.extend(wanted.from.map(|from| ("from", from.to_text())));
+        query.extend(wanted.to.map(|to| ("to", to.to_text())));
         let licences = wanted.licences.iter();
         query.extend(licences.map(|licence| ("licence", licence.to_string())));
         let request = self.client.get(address).query(&query);
@@ -262,17 +298,25 @@ fn holds(path: &Path, file: &RemoteFile) -> anyhow::Result<bool> {
     Ok(Hex(&hash.finalize()).to_string() == file.sha256)
 }
 
-/// Removes what an earlier run has fetched and is not wanted any more; nothing else in the folder is touched. Returns how
-/// many files that were.
+/// What became of the files that earlier runs have fetched.
+#[derive(Debug, Default)]
+struct Earlier {
+    /// How many were removed.
+    removed: usize,
+    /// Those that are live, and still there.
+    kept: Vec<RemoteFile>,
+}
+
+/// Removes what an earlier run has fetched and is live no longer; nothing else in the folder is touched.
 fn forget_others(
     folder: &Path,
     dataset: &str,
-    wanted: &BTreeSet<PathBuf>,
-) -> anyhow::Result<usize> {
+    live: &BTreeSet<PathBuf>,
+) -> anyhow::Result<Earlier> {
     let list = folder.join(LIST);
     let text = match fs::read_to_string(&list) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Earlier::default()),
         Err(error) => {
             return Err(error).with_context(|| format!("failed to read {}", list.display()));
         }
@@ -281,21 +325,28 @@ fn forget_others(
         let list = list.display();
         format!("{list} is not what this command wrote; move it away, and old files with it")
     })?;
-    let mut removed = 0;
-    for path in earlier.iter().filter_map(|file| file.path(dataset)) {
-        if wanted.contains(&path) {
+    let mut found = Earlier::default();
+    for file in earlier {
+        let Some(path) = file.path(dataset) else {
+            continue;
+        };
+        let is_live = live.contains(&path);
+        let path = folder.join(path);
+        if is_live {
+            if path.exists() {
+                found.kept.push(file);
+            }
             continue;
         }
-        let path = folder.join(path);
         match fs::remove_file(&path) {
-            Ok(()) => removed += 1,
+            Ok(()) => found.removed += 1,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("failed to remove {}", path.display()));
             }
         }
     }
-    Ok(removed)
+    Ok(found)
 }
 
 fn write_list(path: &Path, files: &[RemoteFile]) -> anyhow::Result<()> {

@@ -103,6 +103,12 @@ impl Selection {
         })
     }
 
+    /// Returns true where what rows are about are numbers.
+    pub(super) fn has_number_subjects(&self) -> bool {
+        let subject = self.column(&SUBJECTS);
+        subject.is_some_and(|(_, data_type)| data_type != "text")
+    }
+
     /// Says what is asked for and the dataset does not have.
     ///
     /// # Errors

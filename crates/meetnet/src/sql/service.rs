@@ -58,34 +58,44 @@ pub(super) async fn send(
     answered(&service.url, request).await
 }
 
-/// Asks a service for the names of the properties that are declared for a dataset.
+/// The part of a dataset's description that is wanted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Described {
+    #[serde(default)]
+    properties: Vec<Property>,
+    /// By whose clocks its rows are days; absent: UTC.
+    pub(super) zone: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Property {
+    name: String,
+}
+
+impl Described {
+    /// Returns the names of the properties that are declared for it.
+    pub(super) fn properties(self) -> Vec<String> {
+        let properties = self.properties.into_iter();
+        properties.map(|property| property.name).collect()
+    }
+}
+
+/// Asks a service what it says of a dataset.
 ///
 /// # Errors
 /// As [`send`].
-pub(super) async fn properties(
+pub(super) async fn describe(
     service: &ServiceAccess,
     dataset: &DatasetId,
-) -> Result<Vec<String>, Failure> {
-    /// The part of a description that is wanted.
-    #[derive(Deserialize)]
-    struct Described {
-        #[serde(default)]
-        properties: Vec<Property>,
-    }
-    #[derive(Deserialize)]
-    struct Property {
-        name: String,
-    }
+) -> Result<Described, Failure> {
     let address = service.address(&format!("/api/v1/datasets/{dataset}"))?;
     let request = client(&address, service.key.as_ref())?.get(address);
     let answer = answered(&service.url, request).await?;
-    let described: Described = answer
+    answer
         .json()
         .await
         .context("the description of the dataset is not what a meetnet of this version gives")
-        .map_err(Failure::Work)?;
-    let properties = described.properties.into_iter();
-    Ok(properties.map(|property| property.name).collect())
+        .map_err(Failure::Work)
 }
 
 /// Sends a request to the service at `url` and returns the answer that it begins.

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::access::ServiceAccess;
 use super::place::{Place, PlaceOptions};
-use super::service::{BROKEN_OFF, properties, send};
+use super::service::{BROKEN_OFF, describe, send};
 use super::{Question, query_failure, query_service};
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -74,10 +74,28 @@ impl Target {
     /// Where there is no answer.
     pub(crate) async fn properties(&self, dataset: &DatasetId) -> Result<Vec<String>, Failure> {
         match self {
-            Self::Service(service) => properties(service, dataset).await,
+            Self::Service(service) => {
+                let described = describe(service, dataset).await?;
+                Ok(described.properties())
+            }
             Self::Files(_, declarations) => {
                 let declared = declarations.properties_of(dataset);
                 Ok(declared.map(|property| property.name.clone()).collect())
+            }
+        }
+    }
+
+    /// Returns the zone by whose clocks the rows of a dataset are days, months or years, and a day of it begins; none: UTC.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) async fn zone(&self, dataset: &DatasetId) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Service(service) => Ok(describe(service, dataset).await?.zone),
+            Self::Files(_, declarations) => {
+                let declared = declarations.datasets.get(dataset);
+                let zone = declared.and_then(|declaration| declaration.zone());
+                Ok(zone.map(str::to_owned))
             }
         }
     }

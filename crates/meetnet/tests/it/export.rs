@@ -204,6 +204,26 @@ fn files_are_mirrored_and_gone_on_with() {
     let whole = std::fs::read(&found).expect("a file");
     assert!(whole.starts_with(b"PAR1"));
 
+    // Who asks for less the next time loses nothing that the service still lists.
+    let narrowed = run_ok(&[
+        "export",
+        "heat",
+        "--files",
+        &mirror_name,
+        "--url",
+        &portal,
+        "--licence",
+        "ODbL-1.0",
+    ]);
+    assert!(narrowed.1.contains("0 removed"), "{}", narrowed.1);
+    assert!(
+        narrowed.1.contains("1 file of earlier runs"),
+        "{}",
+        narrowed.1
+    );
+    assert_eq!(std::fs::read(&found).expect("a file"), whole);
+    assert!(fetch().contains("0 fetched, 1 there already, 0 removed"));
+
     // A part is gone on with, a broken file is fetched again, a broken part is noticed by its hash.
     let part = PathBuf::from(format!("{}.part", found.display()));
     std::fs::rename(&found, &part).expect("renamed");

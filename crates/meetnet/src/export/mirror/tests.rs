@@ -70,9 +70,12 @@ fn only_what_was_fetched_is_removed() {
     let fetched = ["kept", "merged", "gone", "../outside"];
     let fetched = fetched.map(|name| file(&format!("/files/air/{name}"), b"ab", AB));
     let wanted = BTreeSet::from([PathBuf::from("kept")]);
-    assert_eq!(forget_others(folder, "air", &wanted).expect("no list"), 0);
+    let none = forget_others(folder, "air", &wanted).expect("no list");
+    assert_eq!((none.removed, none.kept.len()), (0, 0));
     write_list(&folder.join(LIST), &fetched).expect("a list");
-    assert_eq!(forget_others(folder, "air", &wanted).expect("a list"), 1);
+    let earlier = forget_others(folder, "air", &wanted).expect("a list");
+    assert_eq!(earlier.removed, 1);
+    assert_eq!(earlier.kept, fetched[..1]);
     let there = names.map(|name| folder.join(name).exists());
     assert_eq!(there, [true, false, true, false]);
     fs::write(folder.join(LIST), "no list").expect("a file");
