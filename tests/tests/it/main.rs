@@ -17,6 +17,7 @@ mod files;
 mod flight;
 mod gathered;
 mod imports;
+mod lost;
 mod postgres;
 mod privacy;
 mod quality;

@@ -14,6 +14,7 @@ use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer, announce_devices};
 use meetnet_lake::LakeError;
 use meetnet_lake::journal::{FolderLock, Journal, JournalError};
+use meetnet_lake::known::KnownTables;
 use meetnet_lake::lake::{DeclaredTables, LakeOptions};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
@@ -30,6 +31,7 @@ use super::derive::Deriving;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::allocator;
+use crate::check;
 use crate::config::{Config, LakePlace, Secrets};
 use crate::failure::Failure;
 
@@ -190,7 +192,7 @@ fn look_blocking(
     privacy: Option<String>,
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Found, Failure> {
-    // Nobody else commits from here on: what is read of the tables stays so.
+    // Nobody else commits from here on: what is read of the tables stays so, and so does what the journal knows of them.
     let lock = FolderLock::take(&journal::options(&config.journal)).map_err(journal_failure)?;
     // A bucket knows its writer otherwise.
     let lock = match &config.lake.place {
@@ -201,6 +203,11 @@ fn look_blocking(
     let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = declared_tables(&storage, declarations)?;
+    // Nothing has been written yet, and the journal has not been opened.
+    let known = KnownTables::read(&check::place(config)).map_err(journal_failure)?;
+    if let Some(known) = known {
+        tables.check_known(&known).map_err(lake_failure)?;
+    }
     let committed = tables.committed().map_err(lake_failure)?;
     Ok(Found {
         storage,
@@ -344,6 +351,8 @@ pub(super) fn lake_failure(error: LakeError) -> Failure {
         | LakeError::OtherWriter { .. }
         | LakeError::OtherCopy { .. }
         | LakeError::NoConditionalWrites { .. }
+        | LakeError::MissingEntry { .. }
+        | LakeError::LostTables { .. }
         | LakeError::Io { .. } => Failure::place(error),
         LakeError::Journal(error) => journal_failure(error),
         error => Failure::work(error),

@@ -73,6 +73,37 @@ fn the_log_survives_checkpoints() {
     assert_eq!(read(&actor.snapshot(Sequence(205), 0)), before);
 }
 
+/// The folder was unmounted, or an older state put in its place, while the process went on.
+#[test]
+fn a_log_that_goes_back_under_its_writer_is_not_written_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    commit(&mut actor, 1);
+    let entry = |version: u64| root.join(format!("_delta_log/{version:020}.json"));
+    let away = folder.path().join("away");
+    std::fs::rename(entry(1), &away).unwrap();
+    apply(&mut actor, &[row(2, 1, Some(2.0))]);
+    let mut job = actor.freeze(Sequence(2), 0, UNLIMITED, 0).unwrap();
+    for _ in 0..2 {
+        let Ok(Admitted::Again(again, error)) = actor.admit(job.run()) else {
+            panic!("the entry before is gone");
+        };
+        assert!(error.needs_a_person(), "{error}");
+        let is_named = matches!(error, LakeError::MissingEntry { newest: 1, .. });
+        assert!(is_named, "{error}");
+        assert!(!entry(2).exists());
+        job = again;
+    }
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+    // It is back.
+    std::fs::rename(&away, entry(1)).unwrap();
+    assert!(matches!(actor.admit(job.run()), Ok(Admitted::Done)));
+    assert_eq!((actor.version(), actor.hot_rows()), (2, 0));
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
 #[test]
 fn of_two_merges_of_the_same_files_one_counts() {
     let folder = tempfile::tempdir().unwrap();
