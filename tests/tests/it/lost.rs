@@ -1,5 +1,6 @@
 //! A start over a lake that is not what the journal has left there: an unmounted disk, a table that was set back, a hole in
-//! its log. Nothing is written until it is back, or until somebody has said that it is lost.
+//! its log; or over a journal whose secret is gone. Nothing is written until it is back, or until somebody has said that it
+//! is lost.
 
 use std::fs;
 use std::path::Path;
@@ -154,4 +155,25 @@ async fn a_lake_that_is_not_what_the_journal_has_left_is_not_written() -> Result
     ensure!(installation.sql_on_files(COUNT)?[0][0] == 1);
     installation.succeed(&["check"])?;
     Ok(())
+}
+
+/// With another secret every device would have another id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_privacy_secret_is_not_made_anew() -> Result<()> {
+    let installation = Installation::new("", SOURCES)?;
+    let daemon = installation.start().await?;
+    push(&installation, 0).await?;
+    daemon.stop()?;
+    let key = installation.folder().join("journal/privacy.key");
+    let bytes = fs::read(&key)?;
+    fs::remove_file(&key)?;
+    assert_refused(
+        &installation,
+        &["the privacy secret", "every device gets a new id"],
+    )?;
+    ensure!(!key.exists());
+    fs::write(&key, bytes)?;
+    let daemon = installation.start().await?;
+    ensure!(installation.cell(COUNT).await? == 1);
+    daemon.stop()
 }

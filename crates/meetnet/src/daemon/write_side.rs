@@ -13,9 +13,9 @@ use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer, announce_devices};
 use meetnet_lake::LakeError;
-use meetnet_lake::journal::{FolderLock, Journal, JournalError};
+use meetnet_lake::journal::{FolderLock, Journal, JournalError, has_journal};
 use meetnet_lake::known::KnownTables;
-use meetnet_lake::lake::{DeclaredTables, LakeOptions};
+use meetnet_lake::lake::{DeclaredTables, LakeOptions, LakeReader};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
@@ -200,7 +200,9 @@ fn look_blocking(
         LakePlace::S3(_) => lock,
     };
     // Before the journal is opened: what it keeps of the declarations names no hardware id.
-    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
+    let is_written = || has_written(config, &storage);
+    let key = privacy_key::find(privacy, &config.journal.dir, is_written);
+    let key = key.map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = declared_tables(&storage, declarations)?;
     // Nothing has been written yet, and the journal has not been opened.
@@ -216,6 +218,19 @@ fn look_blocking(
         key,
         tables,
     })
+}
+
+/// Whether there is a journal, or a folder with tables. A bucket with tables of another journal is refused by its mark.
+fn has_written(config: &Config, storage: &Arc<dyn LakeStorage>) -> anyhow::Result<bool> {
+    let place = check::place(config);
+    if has_journal(place.files.as_ref(), &place.dir)? {
+        return Ok(true);
+    }
+    let LakePlace::Folder(_) = &config.lake.place else {
+        return Ok(false);
+    };
+    let committed = LakeReader::open(Arc::clone(storage))?.refresh()?;
+    Ok(!committed.tables.is_empty())
 }
 
 fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
