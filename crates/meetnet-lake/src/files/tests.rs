@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
@@ -86,4 +87,35 @@ fn nothing_is_written_after_a_sync_that_failed() {
     writer.finish().unwrap_err();
     assert_eq!(file.noted().bytes, 4 * MIB as u64);
     assert!(file.noted().synced_at.is_empty());
+}
+
+#[test]
+fn a_private_folder_does_not_shut_its_neighbours_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &str| {
+        let metadata = fs::metadata(folder.path().join(path)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    // What the umask allows.
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    let plain = mode("plain");
+    let check = |path: &str, expect: &[(&str, u32)]| {
+        let dir = folder.path().join(path);
+        DiskFiles::PRIVATE.create_dir(&dir).unwrap();
+        // It may be there already.
+        DiskFiles::PRIVATE.create_dir(&dir).unwrap();
+        for (path, expect) in expect {
+            assert_eq!(mode(path), *expect, "{path}");
+        }
+    };
+    check("data/journal", &[("data", plain), ("data/journal", 0o700)]);
+    check(
+        "data/journal/archive",
+        &[("data/journal", 0o700), ("data/journal/archive", 0o700)],
+    );
+    check("a/b/c", &[("a", plain), ("a/b", plain), ("a/b/c", 0o700)]);
+    DiskFiles::PUBLIC
+        .create_dir(&folder.path().join("data/lake/heat"))
+        .unwrap();
+    assert_eq!((mode("data/lake"), mode("data/lake/heat")), (plain, plain));
 }
