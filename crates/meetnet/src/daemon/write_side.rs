@@ -246,6 +246,7 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     let opened = Journal::open_locked(options, lock, &declarations.to_bytes());
     let (journal, recovery) = opened.map_err(journal_failure)?;
     journal::report(&recovery);
+    sources::warn_of_left_sessions(config, &recovery.declarations, &journal.id().to_string());
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,
