@@ -10,6 +10,8 @@
 //!   again, the same bytes at the same version, until one or another is found there: each has an id that no other has;
 //! - the state in memory is the fold of all versions, so a commit costs what it writes, however old the table is.
 
+mod whole;
+
 use std::collections::BTreeMap;
 
 use meetnet_model::dataset::DatasetDeclaration;
@@ -22,7 +24,7 @@ use super::actions::{Action, Add, Format, MetaData, Protocol, Remove, Txn};
 use super::vacuum::version_of;
 use super::{checkpoint, schema};
 use crate::error::LakeError;
-use crate::storage::{Access, LakeLocation, Put, TableFolder};
+use crate::storage::{Put, TableFolder};
 
 /// Folder of the log in the table's.
 pub(crate) const LOG_FOLDER: &str = "_delta_log";
@@ -35,8 +37,6 @@ const PROPERTY_UNITS: &str = "meetnet.property_units";
 const CHECKPOINT_INTERVAL: u64 = 100;
 /// Application id of the number under which the writer of the newest entry has opened the lake.
 const OPENING: &str = "meetnet/opening";
-/// How often a log is read anew because a writer cuts it meanwhile.
-const OPEN_ATTEMPTS: u32 = 5;
 /// How long tombstones are kept in checkpoints at least: a file without one is an orphan to vacuum.
 const TOMBSTONE_RETENTION_MS: i64 = 8 * 24 * 3_600_000;
 
@@ -71,68 +71,13 @@ struct Entry {
 pub(crate) enum Committed {
     /// It is there, on disk with its name, and folded.
     Done,
-    /// Another one has its version: it is not there, and never will be.
+    /// It is not there, and never will be: another one has its version, or it was not put at all.
     Lost(LakeError),
     /// Nobody can say: [`TableLog::settle`] finds out, and nothing else is committed before.
     Unsettled(LakeError),
 }
 
 impl TableLog {
-    /// Opens the table in `folder`; None where there is none.
-    ///
-    /// # Errors
-    /// [`LakeError::MissingEntry`] where a version is missing before a later one: what comes first in a log that is read one
-    /// entry after the other would pass for all of it, and be written on.
-    pub(crate) fn open(folder: &TableFolder) -> Result<Option<Self>, LakeError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let mut log = Self::empty(folder);
-            let mut next = match checkpoint::read_last(folder)? {
-                Some((version, actions)) => {
-                    log.fold_version(version, actions);
-                    log.last_checkpoint = version;
-                    version + 1
-                }
-                None => 0,
-            };
-            next += log.fold_from(next)?;
-            let hole = log.fold_to_end(&mut next)?;
-            let Some(newest) = hole else {
-                if next == 0 {
-                    return Ok(None);
-                }
-                log.check_protocol()?;
-                return Ok(Some(log));
-            };
-            // A writer has cut its log behind a newer checkpoint since this one was read.
-            let is_cut = checkpoint::newest(folder)?.is_some_and(|at| at.version >= next);
-            if !is_cut || attempts == OPEN_ATTEMPTS {
-                return Err(LakeError::MissingEntry {
-                    path: folder.shown(&entry_path(next)),
-                    newest,
-                });
-            }
-        }
-    }
-
-    /// Folds what has been committed from `next` on, as long as the folder lists such versions. Returns the newest that is
-    /// listed where `next` is missing before it.
-    fn fold_to_end(&mut self, next: &mut u64) -> Result<Option<u64>, LakeError> {
-        loop {
-            let listed = self.folder.list(LOG_FOLDER)?;
-            let versions = listed.iter().filter_map(|object| version_of(&object.path));
-            let Some(newest) = versions.max().filter(|newest| *newest >= *next) else {
-                return Ok(None);
-            };
-            // Whoever lists while others commit may see a later one and not the one before: it is there all the same.
-            match self.fold_from(*next)? {
-                0 => return Ok(Some(newest)),
-                folded => *next += folded,
-            }
-        }
-    }
-
     /// Returns the log of `folder` before its first version: [`TableLog::fold_version`] goes on from here.
     pub(crate) fn empty(folder: &TableFolder) -> Self {
         Self {
@@ -318,19 +263,29 @@ impl TableLog {
                 last_updated: Some(now_ms),
             })
         }));
-        self.attempt(Entry::new(self.version + 1, actions), now_ms)
+        let entry = Entry::new(self.version + 1, actions);
+        match self.check_in_place(&entry.actions) {
+            Ok(()) => self.attempt(entry, now_ms),
+            Err(error) => Committed::Lost(error),
+        }
     }
 
     /// Finds out what became of an unsettled entry, and puts it again where there is none yet.
     pub(crate) fn settle(&mut self, now_ms: i64) -> Committed {
         match self.unsettled.take() {
-            Some(entry) => self.attempt(entry, now_ms),
+            Some(entry) => match self.check_in_place(&[]) {
+                Ok(()) => self.attempt(entry, now_ms),
+                Err(error) => {
+                    self.unsettled = Some(entry);
+                    Committed::Unsettled(error)
+                }
+            },
             None => Committed::Done,
         }
     }
 
     fn attempt(&mut self, entry: Entry, now_ms: i64) -> Committed {
-        match self.check_in_place().and_then(|()| self.place(&entry)) {
+        match self.place(&entry) {
             Ok(true) => {}
             Ok(false) => return Committed::Lost(self.conflict(entry.version)),
             Err(error) => {
@@ -347,26 +302,6 @@ impl TableLog {
             self.write_checkpoint(now_ms);
         }
         Committed::Done
-    }
-
-    /// Looks whether the newest entry is still where it was put: a folder can be unmounted, or put back to an earlier state,
-    /// under a process that writes it. A bucket cannot, and would be asked once more for each commit.
-    fn check_in_place(&self) -> Result<(), LakeError> {
-        if !matches!(self.folder.location(), LakeLocation::Folder(_)) {
-            return Ok(());
-        }
-        let entry = entry_path(self.version);
-        // Other programs may keep a checkpoint alone.
-        let checkpoint = checkpoint::checkpoint_path(self.version);
-        for path in [&entry, &checkpoint] {
-            if self.folder.open_if_there(path, Access::Pages)?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(LakeError::MissingEntry {
-            path: self.folder.shown(&entry),
-            newest: self.version,
-        })
     }
 
     /// Puts an entry at its version. True: it is there, by this attempt or one before, on disk with its name. False:
