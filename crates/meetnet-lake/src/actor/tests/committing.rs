@@ -119,6 +119,20 @@ fn a_commit_names_no_file_that_was_written_while_the_folder_was_away() {
     assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
 }
 
+/// The next start would take it for one that was set back.
+#[test]
+fn the_position_of_a_table_does_not_go_back_where_the_journal_has_lost_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(5, 0, Some(1.0))]);
+    commit(&mut actor, 5);
+    commit(&mut actor, 3);
+    assert_eq!(actor.version(), 2);
+    assert_eq!(actor.committed_through(), Sequence(5));
+    assert_eq!(open(&root, 0).committed_through(), Sequence(5));
+}
+
 /// A commit finds that the entry before its own, the first, is gone; its rows stay hot.
 fn assert_not_in_place(actor: &mut DatasetActor, through: u64) {
     let job = actor.freeze(Sequence(through), 0, UNLIMITED, 0).unwrap();
