@@ -88,7 +88,8 @@ impl Daemon {
         let (http, writer, reader) = (free_port()?, free_port()?, free_port()?);
         let config = format!(
             "[lake]\nurl = {url:?}\n{lake}\n[journal]\ndir = \"journal\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
-             [admin]\nlisten = \"127.0.0.1:{writer}\"\nserve_listen = \"127.0.0.1:{reader}\"\n{sources}"
+             [admin]\nlisten = \"127.0.0.1:{writer}\"\nserve_listen = \"127.0.0.1:{reader}\"\n\
+             [privacy]\nsecret = {{ env = \"MEETNET_BENCH_SECRET\" }}\n{sources}"
         );
         let admin = if command == "serve" { reader } else { writer };
         let path = folder.path().join("meetnet.toml");
@@ -97,6 +98,11 @@ impl Daemon {
         let child = Command::new(meetnet_binary()?)
             .args([command, "--config"])
             .arg(&path)
+            // A lake or a journal of a bench comes without a generated one.
+            .env(
+                "MEETNET_BENCH_SECRET",
+                "a secret for benches, of 32 characters and more",
+            )
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

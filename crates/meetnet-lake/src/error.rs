@@ -7,6 +7,10 @@ use meetnet_model::ids::DatasetId;
 
 use crate::damage::Damage;
 use crate::journal::JournalError;
+use crate::known::LostTable;
+
+/// Tables that one message names.
+const LISTED_MAX: usize = 3;
 
 /// What went wrong in the lake.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,30 @@ pub enum LakeError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A version of the table log is missing, though later ones have been: what is live is not known.
+    #[error(
+        "{} is missing, though its table has had version {newest}: put it back, mount the lake, or restore the table's \
+         folder from a backup; `meetnet check` says what is there",
+        path.display()
+    )]
+    MissingEntry {
+        /// The log entry.
+        path: PathBuf,
+        /// A version that the table has, or has had.
+        newest: u64,
+    },
+    /// Tables are behind what the journal knows of them, or are not there.
+    #[error(
+        "{lake} is not as this journal has left it: {}; nothing was changed: mount the lake, or restore it as it was; where \
+         it is lost for good, `meetnet check --accept-loss DATASET` for each of these tables lets a start go on without",
+        listed(tables)
+    )]
+    LostTables {
+        /// The lake.
+        lake: String,
+        /// The tables.
+        tables: Vec<LostTable>,
     },
     /// A Parquet file cannot be read or written.
     #[error("failed to {operation} {}", path.display())]
@@ -129,11 +157,24 @@ pub enum LakeError {
     Usage(String),
 }
 
+/// Names tables for people: an unmounted lake lacks all of them, and a few say that.
+fn listed(tables: &[LostTable]) -> String {
+    let shown = tables.iter().take(LISTED_MAX).map(LostTable::to_string);
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = tables.len().checked_sub(LISTED_MAX) {
+        text.push_str(&format!(", and {more} more"));
+    }
+    text
+}
+
 impl LakeError {
     /// Returns true where waiting does not help: somebody has to make room, allow access or repair a file.
     pub fn needs_a_person(&self) -> bool {
         use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
-        let broken = matches!(self, Self::BrokenFile { .. } | Self::BrokenLog { .. });
+        let broken = matches!(
+            self,
+            Self::BrokenFile { .. } | Self::BrokenLog { .. } | Self::MissingEntry { .. }
+        );
         let refused = [NotADirectory, PermissionDenied, ReadOnlyFilesystem];
         broken || self.is_disk_full() || self.io_kind().is_some_and(|kind| refused.contains(&kind))
     }

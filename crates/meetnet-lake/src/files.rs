@@ -200,7 +200,8 @@ pub struct DiskFiles {
 }
 
 impl DiskFiles {
-    /// Nobody but the owner reads: raw messages may hold personal data, from the first byte on.
+    /// Nobody but the owner reads: raw messages may hold personal data, from the first byte on. Missing parents of a folder
+    /// are made as the umask says.
     pub const PRIVATE: Self = Self {
         file_mode: 0o600,
         folder_mode: 0o700,
@@ -302,6 +303,10 @@ impl Files for DiskFiles {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        // Parents are not ours alone: beside the private journal the lake lies, which others may read.
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent)?;
+        }
         DirBuilder::new()
             .recursive(true)
             .mode(self.folder_mode)

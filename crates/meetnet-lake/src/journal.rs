@@ -116,7 +116,7 @@ pub use erase::{ErasedFrames, FoundFrames, Judge};
 pub use error::{AppendError, FullLimit, JournalError};
 pub use frame::{FRAME_BYTES_MAX, FrameKind, FrameRef, Meta, NewEnvelope, Original, fuzz_frame};
 pub use messages::{Sequences, visit_messages};
-pub use opening::FolderLock;
+pub use opening::{FolderLock, has_journal};
 pub use openings::Openings;
 pub use options::{Clock, JournalOptions, system_clock, system_monotonic_clock};
 pub use reader::{FrameGroup, JournalReader};

@@ -103,13 +103,17 @@ impl Lake {
     ///
     /// # Errors
     /// [`LakeError::ForbiddenChange`] where a table has been changed since it was read and now refuses its declaration;
-    /// others where the lake is somebody else's, or cannot be read or written.
+    /// [`LakeError::LostTables`] where one is behind what is known of it; others where the lake is somebody else's, or cannot
+    /// be read or written.
     pub fn open(
         options: LakeOptions,
         declared: DeclaredTables,
         trimmed_through: Sequence,
     ) -> Result<Self, LakeError> {
         let (storage, declared) = declared.into_current()?;
+        if let Some(known) = &options.known {
+            known.check(&storage, &declared)?;
+        }
         let (id, openings) = (options.journal_id, options.openings.as_ref());
         let opening = storage::claim(&*storage, id, openings, options.clock.now_ms())?;
         let app_id = format!("{JOURNAL_APP}{}", options.journal_id);

@@ -10,6 +10,7 @@ pub mod committed;
 pub mod damage;
 pub mod files;
 pub mod journal;
+pub mod known;
 pub mod lake;
 pub mod leaks;
 pub mod repair;

@@ -30,6 +30,7 @@ use crate::check::{Depth, FindingKind, Verdict, examine, kind_of, table_folders,
 use crate::damage::Damage;
 use crate::error::LakeError;
 use crate::journal::{FolderLock, JournalError, JournalPlace};
+use crate::known::KnownTables;
 use crate::snapshot::LiveFile;
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::log::TableLog;
@@ -117,9 +118,11 @@ impl Repaired {
 pub fn repair(options: &RepairOptions, now_ms: i64) -> Result<Repaired, RepairError> {
     let place = &options.journal;
     let _lock = FolderLock::acquire(place.files.as_ref(), &place.dir)?;
+    let known = KnownTables::read(place)?;
     let mut repaired = Repaired::default();
     for folder in table_folders(&options.storage)? {
-        if let Err(error) = repair_table(&folder, options.depth, now_ms, &mut repaired) {
+        let known = known.as_ref();
+        if let Err(error) = repair_table(&folder, known, options.depth, now_ms, &mut repaired) {
             repaired.left.push(LeftAlone::table(&folder, &error));
         }
     }
@@ -129,6 +132,7 @@ pub fn repair(options: &RepairOptions, now_ms: i64) -> Result<Repaired, RepairEr
 
 fn repair_table(
     folder: &TableFolder,
+    known: Option<&KnownTables>,
     depth: Depth,
     now_ms: i64,
     repaired: &mut Repaired,
@@ -136,6 +140,14 @@ fn repair_table(
     let Some(log) = TableLog::open(folder)? else {
         return Ok(());
     };
+    // A version of ours would take the place of one that is missing.
+    let dataset = DatasetId::new(folder.name());
+    if let Some(lost) = known.and_then(|known| known.lost(&dataset, Some(&log))) {
+        return Err(LakeError::LostTables {
+            lake: folder.location().name(),
+            tables: vec![lost],
+        });
+    }
     log.sync()?;
     let declaration = Arc::new(log.declaration()?);
     let files = live_files(&log, &declaration)?;

@@ -6,7 +6,8 @@
 //! else ─────────────────────────────────────────────────────────────────────────────────────────┴▶ check ─▶ stdout
 //! ```
 //!
-//! A check only reads: it runs here, whether a daemon runs or not. Exit code 1: something is wrong.
+//! A check only reads: it runs here, whether a daemon runs or not. Exit code 1: something is wrong. `--accept-loss` lets the
+//! journal forget, under its lock, what it knew of tables that are lost for good; then the check comes as ever.
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +18,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
+use meetnet_lake::LakeError;
 use meetnet_lake::check::{CheckOptions, Depth, Report, check};
 use meetnet_lake::files::DiskFiles;
 use meetnet_lake::journal::JournalPlace;
+use meetnet_lake::known::{LostTable, accept_loss};
 use meetnet_lake::repair::{RepairError, RepairOptions, Repaired, repair};
 use meetnet_lake::storage::LakeStorage;
+use meetnet_model::ids::DatasetId;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -46,6 +50,10 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     repair: bool,
 
+    /// First lets the journal forget what this table had beyond what is there, which is lost for good; repeatable
+    #[arg(long, value_name = "DATASET", conflicts_with = "repair")]
+    accept_loss: Vec<String>,
+
     /// What the report looks like
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
@@ -63,6 +71,9 @@ pub(crate) enum ReportFormat {
 /// Everything that is said.
 #[derive(Debug, Serialize)]
 struct Answer {
+    /// Losses that somebody has decided to go on without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<LostTable>,
     /// What a repair did; none where none was asked for.
     repaired: Option<Repaired>,
     #[serde(flatten)]
@@ -114,6 +125,7 @@ fn run_here(
     } else {
         Depth::Full
     };
+    let accepted = accept_here(config, &storage, &arguments.accept_loss)?;
     if arguments.repair && repaired.is_none() {
         repaired = Some(repair_here(config, Arc::clone(&storage), depth)?);
     }
@@ -123,6 +135,7 @@ fn run_here(
         depth,
     };
     let answer = Answer {
+        accepted,
         repaired,
         report: check(&options).map_err(Failure::work)?,
     };
@@ -157,6 +170,25 @@ impl Answer {
             ))),
         }
     }
+}
+
+/// Lets the journal forget what is lost of tables, where any are named.
+fn accept_here(
+    config: &Config,
+    storage: &Arc<dyn LakeStorage>,
+    datasets: &[String],
+) -> Result<Vec<LostTable>, Failure> {
+    if datasets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let datasets: Vec<DatasetId> = datasets.iter().map(DatasetId::new).collect();
+    accept_loss(storage, &place(config), &datasets).map_err(|error| match error {
+        // A daemon that runs is named.
+        LakeError::Journal(_) | LakeError::Usage(_) | LakeError::MissingEntry { .. } => {
+            Failure::usage(error)
+        }
+        error => Failure::work(error),
+    })
 }
 
 /// Takes broken files out of the tables, here.

@@ -19,6 +19,7 @@ mod first_page;
 mod flight;
 mod gathered;
 mod imports;
+mod lost;
 mod operations;
 mod postgres;
 mod priority;

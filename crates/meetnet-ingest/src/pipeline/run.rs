@@ -105,7 +105,7 @@ impl Runner {
     /// # Errors
     /// Where tables or declarations do not allow a start.
     pub fn open(
-        options: PipelineOptions,
+        mut options: PipelineOptions,
         journal: Journal,
         recovery: &Recovery,
         tables: DeclaredTables,
@@ -118,6 +118,7 @@ impl Runner {
             .as_ref()
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
         let declarations = Arc::clone(tables.declarations());
+        options.lake.known = meetnet_lake::known::KnownTables::found(recovery, journal.id());
         let mut lake = Lake::open(options.lake.clone(), tables, trimmed_through)?;
         journal.raise_sequence_floor(lake.sequence_floor());
         // As it was then, not as it is declared today: the frames between the two say when it changed.

@@ -126,6 +126,8 @@ impl DatasetActor {
         now_ms: i64,
     ) -> Option<CommitJob> {
         let log = self.log.take()?;
+        // Never back: a journal that has lost its end is behind what the table has taken, and its checkpoint knows of that.
+        let through = self.committed_through.max(through);
         txns.push((self.app_id.clone(), through.0 as i64));
         txns.push((RECORDED_THROUGH.to_owned(), recorded_through));
         let masked_by_then = |mask: &MaskState| -> BTreeMap<u32, i64> {

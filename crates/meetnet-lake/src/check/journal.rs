@@ -251,7 +251,11 @@ fn check_positions(known: &Known<'_>, tables: &[CheckedTable], report: &mut Repo
                     FindingKind::TableMissing,
                     Place::table(dataset, None),
                     format!("the checkpoint says that it had version {version}, but there is no table"),
-                    "restore the folder from a backup; what is not in it must be replayed from the raw archive",
+                    format!(
+                        "mount the lake, or restore the table's folder from a backup: no daemon starts before; where it is \
+                         lost for good, `meetnet check --accept-loss {dataset}` lets the next start make it anew, without \
+                         what was in it"
+                    ),
                 );
             }
             continue;
@@ -265,8 +269,11 @@ fn check_positions(known: &Known<'_>, tables: &[CheckedTable], report: &mut Repo
                     "it is at version {version_now} with frames through {position_now}, but was at version {version} \
                      with frames through {position}"
                 ),
-                "it was set back, perhaps to an older backup: the frames between are not applied again by themselves, \
-                 replay them from the raw archive",
+                format!(
+                    "it was set back, perhaps to an older backup: put its newest state back, for no daemon starts before; \
+                     where that is lost for good, `meetnet check --accept-loss {dataset}` lets the next start go on from \
+                     here, with what the journal still holds and without the rest"
+                ),
             );
         }
     }

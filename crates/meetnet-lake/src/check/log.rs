@@ -188,10 +188,10 @@ impl Context<'_> {
                 FindingKind::LogEntryMissing,
                 self.place(Some(&entry_path(*version))),
                 format!(
-                    "it is missing, as {} versions up to {newest} are; readers stop before it",
+                    "it is missing, as {} versions up to {newest} are; nothing reads or writes the table",
                     missing.len()
                 ),
-                RESTORE_TABLE,
+                format!("put it back where it was moved; else {RESTORE_TABLE}"),
             );
             return Err(Stop::Reported);
         }
@@ -271,7 +271,8 @@ impl Context<'_> {
             Err(LakeError::BrokenLog { reason, .. }) => {
                 let to_do = if version == newest && self.can_repeat(log) {
                     "stop the daemon and move the file away: it is the newest version, and the journal still holds \
-                     everything since the one before, which the next start applies again"
+                     everything since the one before, which the next start applies again; where that start is refused, \
+                     `meetnet check --accept-loss` with the table's name lets it go on"
                 } else {
                     RESTORE_TABLE
                 };

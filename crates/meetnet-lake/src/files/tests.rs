@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
@@ -108,4 +109,35 @@ fn a_file_is_written_over_from_its_start_and_goes_on_where_it_is_cut() {
     over.truncate(3).unwrap();
     over.append(b"four").unwrap();
     check("onefour");
+}
+
+#[test]
+fn a_private_folder_does_not_shut_its_neighbours_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &str| {
+        let metadata = fs::metadata(folder.path().join(path)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    // What the umask allows.
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    let plain = mode("plain");
+    let check = |path: &str, expect: &[(&str, u32)]| {
+        let dir = folder.path().join(path);
+        DiskFiles::PRIVATE.create_dir(&dir).unwrap();
+        // It may be there already.
+        DiskFiles::PRIVATE.create_dir(&dir).unwrap();
+        for (path, expect) in expect {
+            assert_eq!(mode(path), *expect, "{path}");
+        }
+    };
+    check("data/journal", &[("data", plain), ("data/journal", 0o700)]);
+    check(
+        "data/journal/archive",
+        &[("data/journal", 0o700), ("data/journal/archive", 0o700)],
+    );
+    check("a/b/c", &[("a", plain), ("a/b", plain), ("a/b/c", 0o700)]);
+    DiskFiles::PUBLIC
+        .create_dir(&folder.path().join("data/lake/heat"))
+        .unwrap();
+    assert_eq!((mode("data/lake"), mode("data/lake/heat")), (plain, plain));
 }

@@ -16,6 +16,7 @@ use super::options::JournalOptions;
 use super::recovery::{self, Scan};
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
+use super::stored;
 use crate::files::{self, DiskFiles, Files, LockGuard, sync_parents};
 
 pub(crate) const IDENTITY: &str = "identity";
@@ -154,6 +155,18 @@ pub(crate) fn stored_identity(
         Sealed::Missing => Ok(Sealed::Missing),
         Sealed::Damaged => Ok(Sealed::Damaged),
     }
+}
+
+/// Returns whether a journal has been in the folder `dir`: it has an identity, whole or not, or segments. Nothing is
+/// written.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn has_journal(files: &dyn Files, dir: &Path) -> Result<bool, JournalError> {
+    let identity = checkpoint::read_sealed::<IdentityFile>(files, dir, IDENTITY)?;
+    let names = stored::names(files, dir)?;
+    let has_segments = names.iter().any(|name| SegmentName::parse(name).is_some());
+    Ok(has_segments || !matches!(identity, Sealed::Missing))
 }
 
 /// Returns the identity in the folder; makes one where the folder holds no journal yet.

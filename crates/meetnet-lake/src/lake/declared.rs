@@ -11,6 +11,7 @@ use meetnet_model::licence::StoredLicences;
 
 use super::reader::snapshot_of;
 use crate::error::LakeError;
+use crate::known::KnownTables;
 use crate::snapshot::{LakeSnapshot, LiveFile, StatisticsValue, TableSnapshot, licences_of};
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::declared::DeclaredTable;
@@ -82,6 +83,15 @@ impl DeclaredTables {
     /// The declarations.
     pub fn declarations(&self) -> &Arc<Declarations> {
         &self.declarations
+    }
+
+    /// Refuses tables that are behind what the journal knows of them. It belongs before anything is written: what is made in
+    /// their place would hide that they are missing.
+    ///
+    /// # Errors
+    /// [`LakeError::LostTables`].
+    pub fn check_known(&self, known: &KnownTables) -> Result<(), LakeError> {
+        known.check(&self.storage, &self.tables)
     }
 
     /// Returns what readers can be shown before the lake is open: what is committed, and how far that reaches. Datasets

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::clock::LakeClock;
 use crate::actor::CommitLimits;
 use crate::journal::Openings;
+use crate::known::KnownTables;
 use crate::snapshot::SharedSnapshot;
 
 /// Whose the lake is, and when it commits.
@@ -18,6 +19,8 @@ pub struct LakeOptions {
     pub journal_id: Uuid,
     /// What that journal remembers of opening the lake; a lake in an object store is not opened without.
     pub openings: Option<Openings>,
+    /// What its checkpoint says of the tables: a lake in which one is behind that is not opened. None: nothing is known.
+    pub known: Option<KnownTables>,
     /// When it commits.
     pub limits: LakeLimits,
     /// Datasets whose old periods are dropped, and how long one stays after it has ended.
@@ -60,6 +63,7 @@ impl LakeOptions {
         Self {
             journal_id,
             openings: None,
+            known: None,
             limits: LakeLimits::default(),
             retention: BTreeMap::new(),
             shared: None,

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::*;
 use crate::files::DiskFiles;
 use crate::journal::Openings;
+use crate::known::KnownTables;
 use crate::snapshot::LiveFile;
 use crate::storage::{FolderStorage, LakeStorage, ObjectStorage};
 use crate::testing::lineage;
@@ -108,19 +109,27 @@ impl InStore {
         }
     }
 
-    fn open(&self) -> Lake {
+    fn storage(&self) -> Arc<dyn LakeStorage> {
         let objects = Arc::new(self.store.clone());
         let handle = self.runtime.handle().clone();
         let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
-        let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+        Arc::new(storage)
+    }
+
+    fn open(&self) -> Lake {
+        self.open_knowing(None).unwrap()
+    }
+
+    fn open_knowing(&self, known: Option<KnownTables>) -> Result<Lake, LakeError> {
         let mut declarations = declarations();
         declarations.datasets.retain(|id, _| id.as_str() == "heat");
-        let tables = DeclaredTables::read(storage, Arc::new(declarations)).unwrap();
+        let tables = DeclaredTables::read(self.storage(), Arc::new(declarations))?;
         let mut options = LakeOptions::new(Uuid::nil());
         let files = Arc::new(DiskFiles::PRIVATE);
         options.openings = Some(Openings::new(files, self.journal.path().to_path_buf()));
         options.limits.compaction = false;
-        Lake::open(options, tables, Sequence::ZERO).unwrap()
+        options.known = known;
+        Lake::open(options, tables, Sequence::ZERO)
     }
 }
 

@@ -73,6 +73,21 @@ impl FolderStorage {
         Ok(())
     }
 
+    /// Creates a file in a folder, which is made where it is missing.
+    fn create_in(&self, folder: &str, target: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        self.make_folder(folder)?;
+        match self.files.create(target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // What this process has made is not there: a disk was unmounted under it, or is back.
+                let durable = self.durable.lock();
+                durable.unwrap_or_else(PoisonError::into_inner).clear();
+                self.make_folder(folder)?;
+                self.files.create(target)
+            }
+            created => created,
+        }
+    }
+
     /// Writes and syncs `bytes` beside `path` under a name of its own, and gives it its name with `place`.
     fn write_beside(
         &self,
@@ -84,7 +99,7 @@ impl FolderStorage {
         let target = self.path(path);
         let temporary = target.with_file_name(format!(".{}.tmp", Uuid::now_v7().simple()));
         let placed = (|| {
-            let file = self.files.create(&temporary)?;
+            let file = self.create_in(folder_of(path), &temporary)?;
             file.append(bytes)?;
             file.sync_data()?;
             place(&temporary, &target)
@@ -120,9 +135,8 @@ impl FolderStorage {
 
 impl LakeStorage for FolderStorage {
     fn create(&self, path: &str) -> io::Result<Box<dyn NewFile>> {
-        self.make_folder(folder_of(path))?;
         let target = self.path(path);
-        let handle = self.files.create(&target)?;
+        let handle = self.create_in(folder_of(path), &target)?;
         Ok(Box::new(FolderFile {
             writer: BufWriter::with_capacity(WRITE_BYTES, GradualWriter::new(handle)),
             leftover: Some((Arc::clone(&self.files), target)),

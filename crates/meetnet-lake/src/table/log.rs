@@ -10,6 +10,8 @@
 //!   again, the same bytes at the same version, until one or another is found there: each has an id that no other has;
 //! - the state in memory is the fold of all versions, so a commit costs what it writes, however old the table is.
 
+mod whole;
+
 use std::collections::BTreeMap;
 
 use meetnet_model::dataset::DatasetDeclaration;
@@ -69,31 +71,13 @@ struct Entry {
 pub(crate) enum Committed {
     /// It is there, on disk with its name, and folded.
     Done,
-    /// Another one has its version: it is not there, and never will be.
+    /// It is not there, and never will be: another one has its version, or it was not put at all.
     Lost(LakeError),
     /// Nobody can say: [`TableLog::settle`] finds out, and nothing else is committed before.
     Unsettled(LakeError),
 }
 
 impl TableLog {
-    /// Opens the table in `folder`; None where there is none.
-    pub(crate) fn open(folder: &TableFolder) -> Result<Option<Self>, LakeError> {
-        let mut log = Self::empty(folder);
-        let next = match checkpoint::read_last(folder)? {
-            Some((version, actions)) => {
-                log.fold_version(version, actions);
-                log.last_checkpoint = version;
-                version + 1
-            }
-            None => 0,
-        };
-        if log.fold_from(next)? == 0 && next == 0 {
-            return Ok(None);
-        }
-        log.check_protocol()?;
-        Ok(Some(log))
-    }
-
     /// Returns the log of `folder` before its first version: [`TableLog::fold_version`] goes on from here.
     pub(crate) fn empty(folder: &TableFolder) -> Self {
         Self {
@@ -279,13 +263,23 @@ impl TableLog {
                 last_updated: Some(now_ms),
             })
         }));
-        self.attempt(Entry::new(self.version + 1, actions), now_ms)
+        let entry = Entry::new(self.version + 1, actions);
+        match self.check_in_place(&entry.actions) {
+            Ok(()) => self.attempt(entry, now_ms),
+            Err(error) => Committed::Lost(error),
+        }
     }
 
     /// Finds out what became of an unsettled entry, and puts it again where there is none yet.
     pub(crate) fn settle(&mut self, now_ms: i64) -> Committed {
         match self.unsettled.take() {
-            Some(entry) => self.attempt(entry, now_ms),
+            Some(entry) => match self.check_in_place(&[]) {
+                Ok(()) => self.attempt(entry, now_ms),
+                Err(error) => {
+                    self.unsettled = Some(entry);
+                    Committed::Unsettled(error)
+                }
+            },
             None => Committed::Done,
         }
     }

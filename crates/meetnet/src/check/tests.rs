@@ -1,4 +1,5 @@
 use meetnet_lake::check::{Counts, Finding, FindingKind, Place, Severity};
+use meetnet_lake::known::TablePosition;
 use meetnet_lake::repair::{
     HeldPart, KeyRange, LeftAlone, QuarantinedFile, RawFrames, SourceRange, TimeRange,
 };
@@ -59,6 +60,7 @@ fn quarantined() -> QuarantinedFile {
 
 fn answer(findings: Vec<Finding>, repaired: Option<Repaired>) -> Answer {
     Answer {
+        accepted: vec![],
         repaired,
         report: Report {
             findings,
@@ -107,6 +109,27 @@ fn the_text_says_what_is_wrong_and_what_to_do() {
             "2 raw messages of source garden",
             "but not back to its beginning",
             "sequences 5 to 6, in one.journal\n",
+        ],
+        None,
+    );
+    let at = |version, through| TablePosition {
+        version,
+        through: Sequence(through),
+    };
+    let lost = |found| LostTable {
+        dataset: "heat".into(),
+        known: at(26, 40),
+        found,
+    };
+    check(
+        Answer {
+            accepted: vec![lost(None), lost(Some(at(3, 5)))],
+            ..answer(vec![], None)
+        },
+        &[
+            "accepted: table `heat` is missing, and was at version 26 with messages through 40\n",
+            "accepted: table `heat` is at version 3 with messages through 5, and was at version 26",
+            "nothing is wrong",
         ],
         None,
     );

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use meetnet_lake::check::{Counts, Severity};
+use meetnet_lake::known::LostTable;
 use meetnet_lake::repair::{HeldPart, QuarantinedFile, RawFrames, Repaired, TimeRange};
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::format_rfc3339;
@@ -16,10 +17,11 @@ const PARTS_SHOWN_MAX: usize = 20;
 pub(super) fn describe(answer: &Answer) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = answer
-        .repaired
-        .as_ref()
-        .map_or(Ok(()), |repaired| repairs(repaired, &mut out))
+    let _ = accepted(&answer.accepted, &mut out)
+        .and_then(|()| match &answer.repaired {
+            Some(repaired) => repairs(repaired, &mut out),
+            None => Ok(()),
+        })
         .and_then(|()| findings(answer, &mut out));
     out.truncate(out.trim_end().len());
     out
@@ -56,6 +58,13 @@ fn findings(answer: &Answer, out: &mut String) -> std::fmt::Result {
     )?;
     if quarantined > 0 {
         writeln!(out, "in quarantine: {quarantined} files")?;
+    }
+    Ok(())
+}
+
+fn accepted(accepted: &[LostTable], out: &mut String) -> std::fmt::Result {
+    for lost in accepted {
+        writeln!(out, "accepted: {lost}\n")?;
     }
     Ok(())
 }

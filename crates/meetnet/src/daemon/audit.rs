@@ -8,9 +8,9 @@
 //! be put together, nobody can be found by them, or followed for longer. A line never makes a query wait: where the disk
 //! does not keep up, lines are left out and counted.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use anyhow::Context;
+use meetnet_lake::files::{DiskFiles, Files};
 use meetnet_model::calendar::DAY_US;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::time::format_rfc3339;
@@ -76,10 +77,8 @@ impl AuditLog {
     /// Where the folder cannot be made.
     pub(super) fn start(config: &AuditConfig) -> anyhow::Result<Self> {
         let dir = &config.dir;
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder
-            .create(dir)
+        DiskFiles::PRIVATE
+            .create_dir(dir)
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
         let (lines, queue) = sync_channel(QUEUE_MAX);
         let files = AuditFiles::new(config);

@@ -15,12 +15,17 @@ use tracing::warn;
 pub(crate) const FILE: &str = "privacy.key";
 const BYTES: usize = 32;
 
-/// Returns the key: from the configured secret, else from the file in `dir`, which is made where it is missing.
+/// Returns the key: from the configured secret, else from the file in `dir`, which is made where it is missing and nothing
+/// `is_written` yet. (It is on disk before the journal is, so no crash leaves the one without the other.)
 ///
 /// # Errors
-/// Where the file cannot be read or written, or has not the length that we wrote: another key would give every
-/// device a new id.
-pub(super) fn find(configured: Option<String>, dir: &Path) -> anyhow::Result<PrivacyKey> {
+/// Where the file is missing all the same, cannot be read or written, or has not the length that we wrote: another key
+/// would give every device a new id.
+pub(super) fn find(
+    configured: Option<String>,
+    dir: &Path,
+    is_written: impl FnOnce() -> anyhow::Result<bool>,
+) -> anyhow::Result<PrivacyKey> {
     if let Some(secret) = configured {
         return Ok(PrivacyKey::new(secret));
     }
@@ -36,6 +41,13 @@ pub(super) fn find(configured: Option<String>, dir: &Path) -> anyhow::Result<Pri
             Ok(PrivacyKey::new(bytes))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            let shown = path.display();
+            ensure!(
+                !is_written()?,
+                "the privacy secret {shown} is missing, though there is a journal or a lake: put the file back, a backup \
+                 has it, or add [privacy] secret as it was configured; with another one every device gets a new id. Where \
+                 it is lost for good, `(umask 077; head -c 32 /dev/urandom > {shown})` makes another one"
+            );
             let bytes = generate(&path, dir).with_context(|| {
                 format!("failed to write the privacy secret {}", path.display())
             })?;
@@ -77,3 +89,6 @@ fn generate(path: &Path, dir: &Path) -> anyhow::Result<Vec<u8>> {
     }
     Ok(fs::read(path)?)
 }
+
+#[cfg(test)]
+mod tests;

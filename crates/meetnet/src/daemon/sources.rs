@@ -1,5 +1,6 @@
 //! From configured sources to what ingest starts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use meetnet_ingest::http::PushSource;
@@ -8,8 +9,10 @@ use meetnet_ingest::outcomes::OutcomeRegistry;
 use meetnet_ingest::poll::{Backfills, Hosts, PollSource};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Intake, Sources};
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::SourceId;
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::source::SourceKind;
 use meetnet_publish::Readiness;
 use tracing::warn;
 
@@ -62,6 +65,49 @@ pub(super) fn tell_where_unheard(config: &Config) {
             "nothing listens for queries: add [http] with listen = \"127.0.0.1:8080\", [pg] or [flight], and restart"
         );
     }
+}
+
+/// Warns of sessions at a broker that no configured source asks for any more, though a source did before this start:
+/// what such a session holds is not fetched. `before` are the declarations that were in force.
+pub(super) fn warn_of_left_sessions(config: &Config, before: &[u8], journal_id: &str) {
+    // Those of a new journal are empty; of others the pipeline says what is wrong.
+    let Ok(before) = Declarations::from_bytes(before) else {
+        return;
+    };
+    let brokers = config.sources.iter().filter_map(|source| {
+        let Transport::Mqtt(mqtt) = &source.transport else {
+            return None;
+        };
+        Some((&source.declaration.id, mqtt.options.client_id.as_str()))
+    });
+    for (source, client_id) in left_sessions(&before, &brokers.collect(), journal_id) {
+        warn!(
+            %source,
+            %client_id,
+            "a broker's source is gone from the configuration, and what its session at the broker holds is not fetched: if \
+             it has another id now, stop, and give it this `client_id`, or the one that was configured for it; if it is \
+             gone for good, end the session at the broker"
+        );
+    }
+}
+
+/// Returns the sources with a broker's session that are not among `brokers` (client ids by source, empty where none is
+/// configured), each with its client id unless it was configured; without those whose client id another one has now.
+fn left_sessions(
+    before: &Declarations,
+    brokers: &BTreeMap<&SourceId, &str>,
+    journal_id: &str,
+) -> Vec<(SourceId, String)> {
+    let sources = before.sources.iter();
+    let gone =
+        sources.filter(|(id, source)| source.kind == SourceKind::Mqtt && !brokers.contains_key(id));
+    let sessions = gone.map(|(id, _)| {
+        let client_id = MqttOptions::default_client_id(journal_id, id);
+        (id.clone(), client_id)
+    });
+    sessions
+        .filter(|(_, client_id)| !brokers.values().any(|taken| taken == client_id))
+        .collect()
 }
 
 /// Returns the sources with their passwords, tokens, keys and client ids.
@@ -132,3 +178,6 @@ fn mqtt_options(
     }
     options
 }
+
+#[cfg(test)]
+mod tests;

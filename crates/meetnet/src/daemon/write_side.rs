@@ -13,8 +13,9 @@ use meetnet_ingest::poll::{self, Backfills, Hosts, PollHandle, Polling};
 use meetnet_ingest::status::Statuses;
 use meetnet_ingest::{DupWindows, Handles, Intake, PushServer, announce_devices};
 use meetnet_lake::LakeError;
-use meetnet_lake::journal::{FolderLock, Journal, JournalError};
-use meetnet_lake::lake::{DeclaredTables, LakeOptions};
+use meetnet_lake::journal::{FolderLock, Journal, JournalError, has_journal};
+use meetnet_lake::known::KnownTables;
+use meetnet_lake::lake::{DeclaredTables, LakeOptions, LakeReader};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::declarations::Declarations;
@@ -31,6 +32,7 @@ use super::retention::Retention;
 use super::sources::{CURSORS_DIR, SourceParts};
 use super::{blocking, journal, licences, privacy_key, sources};
 use crate::allocator;
+use crate::check;
 use crate::config::{Config, LakePlace, Secrets};
 use crate::failure::Failure;
 
@@ -195,7 +197,7 @@ fn look_blocking(
     privacy: Option<String>,
     storage: Arc<dyn LakeStorage>,
 ) -> Result<Found, Failure> {
-    // Nobody else commits from here on: what is read of the tables stays so.
+    // Nobody else commits from here on: what is read of the tables stays so, and so does what the journal knows of them.
     let lock = FolderLock::take(&journal::options(&config.journal)).map_err(journal_failure)?;
     // A bucket knows its writer otherwise.
     let lock = match &config.lake.place {
@@ -203,9 +205,16 @@ fn look_blocking(
         LakePlace::S3(_) => lock,
     };
     // Before the journal is opened: what it keeps of the declarations names no hardware id.
-    let key = privacy_key::find(privacy, &config.journal.dir).map_err(Failure::place)?;
+    let is_written = || has_written(config, &storage);
+    let key = privacy_key::find(privacy, &config.journal.dir, is_written);
+    let key = key.map_err(Failure::place)?;
     let declarations = with_pseudonyms(&config.declarations, &key);
     let tables = declared_tables(&storage, declarations)?;
+    // Nothing has been written yet, and the journal has not been opened.
+    let known = KnownTables::read(&check::place(config)).map_err(journal_failure)?;
+    if let Some(known) = known {
+        tables.check_known(&known).map_err(lake_failure)?;
+    }
     let committed = tables.committed().map_err(lake_failure)?;
     Ok(Found {
         storage,
@@ -214,6 +223,19 @@ fn look_blocking(
         key,
         tables,
     })
+}
+
+/// Whether there is a journal, or a folder with tables. A bucket with tables of another journal is refused by its mark.
+fn has_written(config: &Config, storage: &Arc<dyn LakeStorage>) -> anyhow::Result<bool> {
+    let place = check::place(config);
+    if has_journal(place.files.as_ref(), &place.dir)? {
+        return Ok(true);
+    }
+    let LakePlace::Folder(_) = &config.lake.place else {
+        return Ok(false);
+    };
+    let committed = LakeReader::open(Arc::clone(storage))?.refresh()?;
+    Ok(!committed.tables.is_empty())
 }
 
 fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
@@ -231,6 +253,7 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     journal::report(&recovery);
     let kept = config.lake.retention.clone();
     let retention = Retention::open(&config.journal.dir, kept, config.lake.retention_grace);
+    sources::warn_of_left_sessions(config, &recovery.declarations, &journal.id().to_string());
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,
@@ -352,6 +375,8 @@ pub(super) fn lake_failure(error: LakeError) -> Failure {
         | LakeError::OtherWriter { .. }
         | LakeError::OtherCopy { .. }
         | LakeError::NoConditionalWrites { .. }
+        | LakeError::MissingEntry { .. }
+        | LakeError::LostTables { .. }
         | LakeError::Io { .. } => Failure::place(error),
         LakeError::Journal(error) => journal_failure(error),
         error => Failure::work(error),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use meetnet_ingest::pipeline::{PipelineError, Step};
+use meetnet_lake::LakeError;
+use meetnet_lake::files::Files;
 use meetnet_lake::journal::FrameKind;
 use meetnet_lake::lake::LakeLimits;
 use meetnet_lake::snapshot::LakeSnapshot;
@@ -497,10 +500,60 @@ impl Schedule {
         life.runner.finish().unwrap();
         drop(life);
         self.down(Crash::PowerLoss { seed: 0 });
+        self.check_set_back();
         let mut life = self.open().unwrap();
         self.check(&mut life);
         let snapshot = life.shared.load_full();
         self.check_times(&snapshot, 5);
+    }
+}
+
+impl Schedule {
+    /// On copies of the disk, sets each table back behind what the journal knows of it: nothing starts there.
+    fn check_set_back(&self) {
+        if self.machine.is_store() {
+            return;
+        }
+        let open = |files: FaultyFiles| {
+            let machine = Machine {
+                files,
+                place: Place::Folder,
+                journal_clock: self.machine.journal_clock.clone(),
+                lake_clock: self.machine.lake_clock.clone(),
+                retention: self.machine.retention.clone(),
+            };
+            Life::open(&machine, LakeLimits::default(), self.precedence)
+        };
+        let copy = || self.machine.files.copy_after(Crash::Kill);
+        let checkpoint = open(copy()).unwrap().recovery.checkpoint.unwrap();
+        for (dataset, (known, _)) in checkpoint.datasets {
+            let files = copy();
+            let log = PathBuf::from(format!("/data/lake/{dataset}/_delta_log"));
+            let mut behind = Vec::new();
+            for path in files.paths() {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if path.parent() == Some(&*log)
+                    && let Some((version, kind)) = name.split_once('.')
+                    && version.parse::<u64>().is_ok_and(|version| version >= known)
+                {
+                    behind.push((path, kind.to_owned()));
+                }
+            }
+            // What a checkpoint of the table log says is whole without its entry.
+            if known == 0 || behind.iter().any(|(_, kind)| kind == "checkpoint.parquet") {
+                continue;
+            }
+            for (path, _) in behind {
+                files.remove(&path).unwrap();
+            }
+            let opened = open(files);
+            let is_refused = matches!(
+                &opened,
+                Err(PipelineError::Lake(LakeError::LostTables { .. }))
+            );
+            let error = opened.err();
+            assert!(is_refused, "`{dataset}` is behind {known}: {error:?}");
+        }
     }
 }
 

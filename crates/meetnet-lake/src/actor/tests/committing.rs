@@ -73,6 +73,77 @@ fn the_log_survives_checkpoints() {
     assert_eq!(read(&actor.snapshot(Sequence(205), 0)), before);
 }
 
+/// An older state was put in the place of the folder while the process went on.
+#[test]
+fn a_log_that_goes_back_under_its_writer_is_not_written_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    commit(&mut actor, 1);
+    let entry = |version: u64| root.join(format!("_delta_log/{version:020}.json"));
+    let away = folder.path().join("away");
+    std::fs::rename(entry(1), &away).unwrap();
+    apply(&mut actor, &[row(2, 1, Some(2.0))]);
+    for _ in 0..2 {
+        assert_not_in_place(&mut actor, 2);
+        assert!(!entry(2).exists());
+    }
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+    // It is back.
+    std::fs::rename(&away, entry(1)).unwrap();
+    commit(&mut actor, 2);
+    assert_eq!((actor.version(), actor.hot_rows()), (2, 0));
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
+/// What is written while a folder is unmounted lies below the place where it is mounted again.
+#[test]
+fn a_commit_names_no_file_that_was_written_while_the_folder_was_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    commit(&mut actor, 1);
+    // In another month, whose folder is made.
+    apply(&mut actor, &[row(2, 90, Some(2.0))]);
+    let away = folder.path().join("away");
+    std::fs::rename(&root, &away).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    assert_not_in_place(&mut actor, 2);
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::rename(&away, &root).unwrap();
+    commit(&mut actor, 2);
+    assert_eq!(actor.hot_rows(), 0);
+    let actor = open(&root, 2);
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
+/// The next start would take it for one that was set back.
+#[test]
+fn the_position_of_a_table_does_not_go_back_where_the_journal_has_lost_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(5, 0, Some(1.0))]);
+    commit(&mut actor, 5);
+    commit(&mut actor, 3);
+    assert_eq!(actor.version(), 2);
+    assert_eq!(actor.committed_through(), Sequence(5));
+    assert_eq!(open(&root, 0).committed_through(), Sequence(5));
+}
+
+/// A commit finds that the entry before its own, the first, is gone; its rows stay hot.
+fn assert_not_in_place(actor: &mut DatasetActor, through: u64) {
+    let job = actor.freeze(Sequence(through), 0, UNLIMITED, 0).unwrap();
+    let Ok(Admitted::Failed(error)) = actor.admit(job.run()) else {
+        panic!("the entry before is gone");
+    };
+    let is_named = matches!(error, LakeError::MissingEntry { newest: 1, .. });
+    assert!(is_named && error.needs_a_person(), "{error}");
+    assert_eq!(actor.hot_rows(), 1);
+}
+
 #[test]
 fn of_two_merges_of_the_same_files_one_counts() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use meetnet_model::dataset::{DatasetDeclaration, Grain};
 use meetnet_model::property::PropertyDeclaration;
 
 use super::*;
+use crate::journal::{Checkpoint, Recovery};
 use crate::storage::TableFolder;
 use crate::table::log::TableLog;
 
@@ -235,6 +236,50 @@ fn a_start_asks_for_each_entry_of_a_table_log_once() {
     let (_, of_a_long_log) = open();
     // The opening in between made an entry, too.
     assert_eq!(of_a_long_log - of_a_short_log, 41);
+}
+
+#[test]
+fn a_bucket_that_lacks_what_the_journal_knows_of_is_refused_before_it_is_claimed() {
+    let city = InStore::new();
+    let mut lake = city.open();
+    for sequence in 1..=3 {
+        take(&mut lake, sequence, &rows(1, START, sequence as f64));
+        lake.commit_all().unwrap();
+    }
+    let newest = lake.positions()[&DatasetId::new("heat")].0;
+    let checkpoint = Checkpoint {
+        datasets: lake.positions(),
+        ..Checkpoint::default()
+    };
+    drop(lake);
+    let recovery = Recovery {
+        checkpoint: Some(checkpoint),
+        ..Recovery::default()
+    };
+    let known = KnownTables::found(&recovery, Uuid::nil());
+    let refused = || city.open_knowing(known.clone()).unwrap_err();
+    let storage = city.storage();
+    let entry = |version: u64| format!("heat/_delta_log/{version:020}.json");
+    let mark = || storage.read("_meetnet/writer.json").unwrap();
+    let before = mark();
+    let taken = storage.read(&entry(newest)).unwrap();
+    storage.remove(&entry(newest)).unwrap();
+    let error = refused();
+    assert!(matches!(error, LakeError::LostTables { .. }), "{error}");
+    storage.put_if_absent(&entry(newest), &taken).unwrap();
+    let hole = storage.read(&entry(newest - 1)).unwrap();
+    storage.remove(&entry(newest - 1)).unwrap();
+    let error = refused();
+    assert!(matches!(error, LakeError::MissingEntry { .. }), "{error}");
+    assert_eq!(mark(), before);
+    storage.put_if_absent(&entry(newest - 1), &hole).unwrap();
+    drop(city.open_knowing(known.clone()).unwrap());
+    assert_ne!(mark(), before);
+    // Another bucket.
+    let other = InStore::new();
+    let error = other.open_knowing(known).unwrap_err();
+    assert!(matches!(error, LakeError::LostTables { .. }), "{error}");
+    assert!(other.storage().list("").unwrap().is_empty());
 }
 
 /// Position and stable time of `heat`, its current rows in files, those masked among them, and its hot rows.
