@@ -157,6 +157,29 @@ fn a_registry_is_checked_by_its_own_lines() {
         "id,station,latitude\na,shed,50.8\n",
         &["devices.csv:2: a place needs `longitude` and `latitude`; add the other"],
     );
+    // A device that is replaced where it was, and one that is replaced elsewhere.
+    let at = |rows: &str| format!("id,station,since,latitude,longitude\n{rows}");
+    check(
+        &at("a,hall,,50.88,4.70\nb,hall,,50.8801,4.7001\n"),
+        &["2 devices"],
+    );
+    check(
+        &at("b,hall,2026-06-01,50.85,4.75\na,hall,2025-01-01,50.88,4.70\n"),
+        &["2 devices"],
+    );
+    for rows in [
+        "a,hall,,50.88,4.70\nb,hall,,50.85,4.75\n",
+        "a,hall,,50.88,4.70\nb,hall,2026-06-01,50.85,4.75\n",
+        "a,hall,2026-06-01,50.88,4.70\nb,hall,2026-06-01,50.85,4.75\n",
+    ] {
+        check(
+            &at(rows),
+            &[
+                "devices.csv:3: station `hall` stands at more than one place, and nothing says from when on at which; write \
+                 `since` to each of its devices, the day on which it was put there",
+            ],
+        );
+    }
     check(
         "id,scale.air_temperature\n\na,0.9\nb,0\n",
         &[
