@@ -374,3 +374,30 @@ fn exact_locations_are_for_what_the_city_may_publish() {
         assert_eq!(said, expect, "{text}");
     }
 }
+
+/// What the files hold shows without connecting to anything.
+#[test]
+fn certificates_are_looked_into() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["ca.pem", "client.pem", "client.key"] {
+        std::fs::write(folder.path().join(name), "nothing of the kind\n").expect("a file");
+    }
+    let check = |keys: &str, expect: &str| {
+        let url = format!("url = \"mqtts://127.0.0.1\"\n{keys}\n");
+        let text = source("url = \"mqtt://127.0.0.1:1883\"\n", &url);
+        let file = folder.path().join("meetnet.toml");
+        let environment = super::super::environment(&[]);
+        let found = crate::config::Config::parse(&file, &text, &environment)
+            .and_then(|config| config.secrets(&environment).map(drop));
+        let said = found.expect_err("it is taken").to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    check(
+        "tls_ca = \"ca.pem\"",
+        "meetnet.toml:6: cannot set TLS up: the CA file holds no certificate",
+    );
+    check(
+        "tls_cert = \"client.pem\"\ntls_key = { file = \"client.key\" }",
+        "meetnet.toml:7: cannot set TLS up: the file of `tls_cert` holds no certificate",
+    );
+}
