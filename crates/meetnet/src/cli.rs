@@ -223,7 +223,8 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             command: ConfigCommand::Check(option),
         } => {
             let (config, _) = load(&option.config, &environment)?;
-            print(&config_check::describe(&config))
+            let now = jiff::Timestamp::now().as_microsecond();
+            print(&config_check::describe(&config, now))
         }
         Command::Privacy {
             command: PrivacyCommand::Scan(options),
