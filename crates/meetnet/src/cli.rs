@@ -318,7 +318,7 @@ fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), 
         Role::Run | Role::Ingest => load(file, environment)?,
     };
     telemetry::start_logging(&config.log, environment, "info", &QUIET).map_err(Failure::Usage)?;
-    let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
+    let metrics = telemetry::start_metrics(role, &config).map_err(Failure::Work)?;
     let start = Start {
         role,
         config,
