@@ -134,7 +134,7 @@ fn the_configuration_changes_while_messages_come() {
     write(&schemas.join("odour-properties.toml"), INTENSITY);
     let with_nose = format!("{text}{NOSE}");
     write(&path, &with_nose);
-    daemon.wait_for_next(r#"sources_added=["nose"]"#);
+    daemon.wait_for_next(r#"sources_added="nose""#);
     assert_eq!(smell().0, 204);
     desk::wait_for("the row is answered", || {
         number(&portal, "SELECT count(*) FROM odour") == 1
@@ -159,7 +159,7 @@ fn the_configuration_changes_while_messages_come() {
     // A source goes; its rows stay.
     let without_nose = mended.replacen(NOSE, "", 1);
     write(&path, &without_nose);
-    daemon.wait_for_next(r#"sources_removed=["nose"]"#);
+    daemon.wait_for_next(r#"sources_removed="nose""#);
     assert_eq!(smell().0, 404);
     assert!(!operations().contains(">nose<"));
     assert_eq!(number(&portal, "SELECT count(*) FROM odour"), 1);
@@ -266,7 +266,7 @@ dir = "schemas"
     write(&path, &format!("{text}{NOSE}"));
     for half in [&mut ingest, &mut serve] {
         half.signal("HUP");
-        half.wait_for_next(r#"sources_added=["nose"]"#);
+        half.wait_for_next(r#"sources_added="nose""#);
     }
     let (status, said) = http(
         "POST",
