@@ -362,6 +362,11 @@ fn line_protocol(samples: &[&str]) -> (Known, Leaves) {
             leaves.add(place, &name, &path, LeafValue::of_text(number));
         }
     }
-    let known = if is_airrohr { INFLUX_AIRROHR } else { INFLUX };
+    // Of lines that were all left out nothing is known but their form.
+    let known = if is_airrohr && !leaves.leaves.is_empty() {
+        INFLUX_AIRROHR
+    } else {
+        INFLUX
+    };
     (known, leaves)
 }

@@ -312,6 +312,9 @@ fn known_formats_are_recognised() {
         assert!(proposal.contains(&line), "{proposal}");
         assert!(proposal.starts_with("# Sure"), "{proposal}");
     }
+    // Of lines that no guess is made of nothing says that a box of airRohr wrote them.
+    let quoted = proposal(&["weather note=\"a b, c\" 1780311600"], None);
+    assert!(!quoted.contains("airRohr"), "{quoted}");
     let polled = r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#;
     let polled = proposal(&[polled], None);
     assert!(polled.contains("kind = \"sensor-community\""), "{polled}");

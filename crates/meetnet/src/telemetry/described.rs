@@ -32,10 +32,6 @@ const COUNTERS: &[(&str, &str)] = &[
         "Rows of a derived dataset that were withheld because the licences of their input do not go together",
     ),
     (
-        "meetnet_envelopes_total",
-        "Messages that were decoded from the journal",
-    ),
-    (
         "meetnet_erasure_failures_total",
         "Erasures that failed and are tried again",
     ),
