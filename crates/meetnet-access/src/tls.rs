@@ -34,10 +34,14 @@ pub fn tls_server(certificates: &[u8], key: &str) -> Result<Arc<ServerConfig>, T
         .map_err(|error| TlsError(format!("cannot set TLS up: {error}")))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .map_err(|error| {
-            TlsError(format!(
+        .map_err(|error| match error {
+            rustls::Error::InvalidCertificate(error) => TlsError(format!(
+                "the first certificate in `tls_cert` cannot be used ({error:?}); one of X.509 version 1, which `openssl x509 -req` \
+                 makes without `-extfile`, is trusted by no client: issue it with its names (subjectAltName)"
+            )),
+            error => TlsError(format!(
                 "`tls_key` is not the key of the first certificate in `tls_cert`, or of a kind that is not supported: {error}"
-            ))
+            )),
         })?;
     Ok(Arc::new(config))
 }

@@ -2,6 +2,7 @@
 
 mod mention;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -27,7 +28,7 @@ use crate::format::series::SeriesDecoder;
 use crate::format::station::StationDecoder;
 use crate::format::telraam::TelraamDecoder;
 use crate::format::tts::TtsDecoder;
-use crate::format::{Body, Common, reject_malformed};
+use crate::format::{Body, Common, NOT_TEXT, reject_malformed};
 use crate::group::{Decoded, Group};
 use crate::json::lenient::without_nan;
 use crate::json::read;
@@ -39,6 +40,8 @@ pub use self::mention::Subject;
 
 /// Bytes of a body that can be decoded: positions in it are 32 bits wide. Sources set far lower limits.
 const BODY_BYTES_MAX: usize = u32::MAX as usize;
+/// Bytes of one that is not UTF-8: each byte that is no text becomes three.
+const TORN_BYTES_MAX: usize = BODY_BYTES_MAX / 3;
 
 /// Beside a body: what it is about, where that is no measurement.
 pub const ABOUT_META: &str = "about";
@@ -180,39 +183,46 @@ impl Decoders {
             let stations = &source.common.stations;
             return stations.emit(envelope.received_at, &mut group.output);
         }
-        let text = match std::str::from_utf8(envelope.payload) {
-            Ok(text) => text,
+        let (text, is_torn) = match std::str::from_utf8(envelope.payload) {
+            Ok(text) => (Cow::Borrowed(text), false),
+            // One byte of another encoding says nothing about the other lines.
+            Err(_) if source.format.is_of_lines() && envelope.payload.len() <= TORN_BYTES_MAX => {
+                (String::from_utf8_lossy(envelope.payload), true)
+            }
             Err(error) => {
                 let message = format!("not UTF-8 from byte {} on", error.valid_up_to());
                 return reject(RejectReason::Malformed, &message);
             }
         };
         // A byte order mark is no JSON, but some gateways write one.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_ascii();
         // Some formats skip lines of any white space, not of ASCII's alone.
         if read::trimmed(text).is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");
         }
         if !matches!(source.format, Format::Ndjson(_)) {
-            return source.decode(envelope, text, group);
+            return source.decode(envelope, text, is_torn, group);
         }
         // Each line by itself: one that is cut, or has a bare `nan`, says nothing about the others.
         for line in text.lines().map(str::trim_ascii) {
-            if !line.is_empty() {
-                source.decode(envelope, line, group);
+            if is_torn && line.contains(char::REPLACEMENT_CHARACTER) {
+                let output = &mut group.output;
+                output.reject(RejectReason::Malformed, NOT_TEXT, line);
+            } else if !line.is_empty() {
+                source.decode(envelope, line, false, group);
             }
         }
     }
 }
 
 impl Source {
-    fn decode(&self, envelope: &EnvelopeRef<'_>, text: &str, group: &mut Group) {
-        let Err(error) = self.try_decode(envelope, text, group) else {
+    fn decode(&self, envelope: &EnvelopeRef<'_>, text: &str, is_torn: bool, group: &mut Group) {
+        let Err(error) = self.try_decode(envelope, text, is_torn, group) else {
             return;
         };
         // Only a body that is not JSON comes here, so the search for `nan` costs good messages nothing.
         let without_nan = without_nan(text);
-        let has_nan = matches!(without_nan, std::borrow::Cow::Owned(_));
+        let has_nan = matches!(without_nan, Cow::Owned(_));
         if !has_nan {
             return reject_malformed(&error, text, &mut group.output);
         }
@@ -226,7 +236,7 @@ impl Source {
             );
             return;
         }
-        if let Err(error) = self.try_decode(envelope, &without_nan, group) {
+        if let Err(error) = self.try_decode(envelope, &without_nan, is_torn, group) {
             reject_malformed(&error, text, &mut group.output);
         }
     }
@@ -236,12 +246,14 @@ impl Source {
         &self,
         envelope: &EnvelopeRef<'_>,
         text: &str,
+        is_torn: bool,
         group: &mut Group,
     ) -> Result<(), serde_json::Error> {
         let body = Body {
             common: &self.common,
             envelope,
             text,
+            is_torn,
         };
         match &self.format {
             Format::Telraam(decoder) => decoder.decode(&body, group),
@@ -271,6 +283,11 @@ impl Source {
 }
 
 impl Format {
+    /// Returns true where each line of a body is a message by itself.
+    fn is_of_lines(&self) -> bool {
+        matches!(self, Self::Csv(_) | Self::Ndjson(_) | Self::Influx(_))
+    }
+
     /// The compiled declaration of the source; none where the format maps nothing.
     fn mapped(&self) -> Option<&Mapped> {
         match self {

@@ -65,9 +65,20 @@ pub(crate) struct Body<'a> {
     pub(crate) envelope: &'a EnvelopeRef<'a>,
     /// Its text: the payload, trimmed, and without bare `nan` where the source is lenient.
     pub(crate) text: &'a str,
+    /// Some of its lines are not UTF-8; of a format of lines only.
+    pub(crate) is_torn: bool,
 }
 
+/// What is said about a line that is not UTF-8.
+pub(crate) const NOT_TEXT: &str =
+    "the line is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252";
+
 impl Body<'_> {
+    /// Returns true for a part of the text that is not what was sent, since that was not UTF-8.
+    pub(crate) fn is_torn_at(&self, part: &str) -> bool {
+        self.is_torn && part.contains(char::REPLACEMENT_CHARACTER)
+    }
+
     /// Returns a device's time if it is plausible, or if it lies in the window that a poll asked for: whoever asks for
     /// years ago wants them.
     #[inline]

@@ -113,15 +113,22 @@ fn out_of_window(time: i64, received_at: i64, window: TimeWindow) -> TimeFault {
     TimeFault::new(RejectReason::TimeOutOfWindow, message)
 }
 
-/// Returns a distance that is longer than `limit`, both in µs, as people say it: 1772 days need no seconds.
-fn beyond(distance: i64, limit: i64) -> DurationText {
+/// Returns a distance that is longer than `limit`, both in µs, as people say it: 1772 days need no seconds, and seconds beyond 400
+/// days are not told as so many seconds.
+fn beyond(distance: i64, limit: i64) -> String {
     let (seconds, limit_s) = (distance / SECOND_US, limit / SECOND_US);
     let unit = [86_400_i64, 3_600, 60]
         .into_iter()
-        .find(|&unit| seconds >= 2 * unit && seconds - seconds % unit > limit_s)
-        .unwrap_or(1);
-    let rounded = seconds - seconds % unit;
-    DurationText(Duration::from_secs(rounded.unsigned_abs()))
+        .find(|&unit| seconds >= 2 * unit && seconds - seconds % unit > limit_s);
+    if let Some(unit) = unit {
+        let rounded = seconds - seconds % unit;
+        return DurationText(Duration::from_secs(rounded.unsigned_abs())).to_string();
+    }
+    let limit = DurationText(Duration::from_micros(limit.unsigned_abs()));
+    match seconds - limit_s {
+        0 => format!("a moment more than {limit}"),
+        beyond => format!("{limit} and {beyond}s"),
+    }
 }
 
 /// Returns how much longer a unit would make `time` one that the window takes, and that time: seconds are read as

@@ -29,9 +29,15 @@ pub enum LearnError {
     Nothing,
     /// No form that is known.
     #[error(
-        "the samples are neither JSON, nor lines of JSON, nor a table with a header, nor a form such as `a=1&b=2`"
+        "the samples are neither JSON, nor lines of JSON, nor a table with a header and rows, nor lines of the line protocol, \
+         nor a form such as `a=1&b=2`; name files with messages as the device sends them, whole and with nothing around them"
     )]
     UnknownForm,
+    /// Lines as a subscriber prints them.
+    #[error(
+        "the lines have a topic before the message; keep the messages alone, and name the topic by --topic"
+    )]
+    TopicBefore,
     /// Bytes that are no text.
     #[error(
         "sample {0} is not text (UTF-8); devices that send bytes need a decoder before they come here"
@@ -59,7 +65,14 @@ pub fn learn(
     let (known, leaves) = match known::recorded(&texts) {
         Some((known, leaves)) => (Some(known), leaves),
         None => {
-            let leaves = leaves::leaves(&texts).ok_or(LearnError::UnknownForm)?;
+            let unknown = || {
+                if leaves::have_topics(&texts) {
+                    LearnError::TopicBefore
+                } else {
+                    LearnError::UnknownForm
+                }
+            };
+            let leaves = leaves::leaves(&texts).ok_or_else(unknown)?;
             match known::known(&texts, &leaves) {
                 Some((known, leaves)) => (Some(known), leaves),
                 None => (None, leaves),

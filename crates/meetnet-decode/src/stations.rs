@@ -11,7 +11,7 @@ use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::municipality::Municipality;
-use meetnet_model::privacy::{SnappedPlace, exact_place, snap_place};
+use meetnet_model::privacy::{STAYED_M_MAX, SnappedPlace, exact_place, metres, snap_place};
 use meetnet_model::source::{DeviceDeclaration, SourceDeclaration};
 
 use crate::error::SetupProblem;
@@ -95,15 +95,16 @@ impl Stations {
         let of_source = &body.common.stations;
         if !of_source.declares(station.id) {
             let received_at = body.envelope.received_at;
-            self.emit(station, of_source, received_at, excerpt, output);
+            self.emit(station, None, of_source, received_at, excerpt, output);
         }
     }
 
     /// Makes the row of a station, of a message that was received at `received_at`. A place that is none on Earth makes no
-    /// row, and nor does 0, 0: so senders write that they do not know.
+    /// row, and nor does 0, 0: so senders write that they do not know. `municipality` is that of this place, where it is declared.
     fn emit(
         &self,
         station: &Station<'_>,
+        municipality: Option<&str>,
         of_source: &DeclaredStations,
         received_at: i64,
         excerpt: &str,
@@ -132,7 +133,7 @@ impl Stations {
         row.set_int(self.h3_r9, place.h3_r9);
         if let (Some(column), Some(municipality)) = (
             self.municipality,
-            of_source.municipality_of(station.id, place),
+            municipality.or_else(|| of_source.municipality_of(station.id, place)),
         ) {
             row.set_text(column, municipality);
         }
@@ -197,8 +198,42 @@ pub(crate) struct DeclaredStations {
 struct DeclaredStation {
     id: Box<str>,
     name: Option<Box<str>>,
+    municipality: Option<Box<str>>,
     since: Option<i64>,
     place: (f64, f64),
+}
+
+/// Returns where each station stands, in the order in which it is declared, and one station's places in that of their times.
+///
+/// Devices follow one another at a station. Where all stand at one place, the first that is declared says where that is. Where
+/// the station has moved, each place holds from its `since` on, and who says none cannot be put among them: configuration
+/// refuses that.
+fn places_in_turn(declared: impl Iterator<Item = DeclaredStation>) -> Vec<DeclaredStation> {
+    let mut stations: Vec<Vec<DeclaredStation>> = Vec::new();
+    let mut known: HashMap<Box<str>, usize> = HashMap::new();
+    for device in declared {
+        let at = *known.entry(device.id.clone()).or_insert(stations.len());
+        match stations.get_mut(at) {
+            Some(devices) => devices.push(device),
+            None => stations.push(vec![device]),
+        }
+    }
+    let is_elsewhere =
+        |a: &DeclaredStation, b: &DeclaredStation| metres(a.place, b.place) > STAYED_M_MAX;
+    for devices in &mut stations {
+        let has_moved = devices
+            .iter()
+            .any(|device| is_elsewhere(&devices[0], device));
+        let says_when = devices.iter().any(|device| device.since.is_some());
+        if !has_moved || !says_when {
+            devices.truncate(1);
+            continue;
+        }
+        devices.retain(|device| device.since.is_some());
+        devices.sort_by_key(|device| device.since);
+        devices.dedup_by(|next, before| next.since == before.since || !is_elsewhere(before, next));
+    }
+    stations.into_iter().flatten().collect()
 }
 
 impl DeclaredStations {
@@ -222,15 +257,13 @@ impl DeclaredStations {
             Some(DeclaredStation {
                 id: sensor_id(device)?,
                 name: device.name.as_deref().map(Into::into),
+                municipality: device.municipality.as_deref().map(Into::into),
                 since: device.since,
                 place,
             })
         };
-        let mut declared: Vec<DeclaredStation> =
-            source.devices.iter().filter_map(station).collect();
-        // Devices that follow one another at a station: the first that is declared says where it is.
-        let mut ids = HashSet::new();
-        declared.retain(|station| ids.insert(station.id.clone()));
+        let declared = places_in_turn(source.devices.iter().filter_map(station));
+        let ids = declared.iter().map(|station| station.id.clone()).collect();
         let mut municipalities: HashMap<Box<str>, Box<str>> = HashMap::new();
         for device in &source.devices {
             if let (Some(municipality), Some(id)) = (&device.municipality, sensor_id(device)) {
@@ -238,6 +271,10 @@ impl DeclaredStations {
                     .entry(id)
                     .or_insert_with(|| municipality.as_str().into());
             }
+        }
+        // Of a station that has moved, the municipality of one place is not that of the other.
+        for pair in declared.windows(2).filter(|pair| pair[0].id == pair[1].id) {
+            municipalities.remove(&pair[0].id);
         }
         let stations = if declared.is_empty() {
             None
@@ -285,14 +322,15 @@ impl DeclaredStations {
             return;
         };
         for station in &self.declared {
-            let station = Station {
+            let municipality = station.municipality.as_deref();
+            let row = Station {
                 id: &station.id,
                 name: station.name.as_deref(),
                 kind: None,
                 place: station.place,
                 since: station.since,
             };
-            stations.emit(&station, self, received_at, "", output);
+            stations.emit(&row, municipality, self, received_at, "", output);
         }
     }
 }

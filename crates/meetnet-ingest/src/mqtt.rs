@@ -20,7 +20,7 @@ mod source;
 mod subscriptions;
 mod symptoms;
 
-pub use link::{TlsError, tls_client};
+pub use link::{TlsError, check_tls_identity, tls_client};
 pub use options::{
     MqttOptions, OptionsError, ProtocolChoice, Qos, Retained, TlsIdentity, TlsRoots, Url,
 };

@@ -145,6 +145,17 @@ pub fn exact_place(lon: f64, lat: f64) -> Option<SnappedPlace> {
     })
 }
 
+/// Metres of a degree of latitude.
+const DEGREE_M: f64 = 111_195.0;
+/// What stands at most this far away has not moved, metres.
+pub const STAYED_M_MAX: f64 = 250.0;
+
+/// Returns the distance in metres of two places (longitude, latitude) that are not far from each other.
+pub fn metres(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let parallel = f64::midpoint(a.1, b.1).to_radians().cos();
+    ((a.0 - b.0) * parallel).hypot(a.1 - b.1) * DEGREE_M
+}
+
 fn is_on_earth(lon: f64, lat: f64) -> bool {
     (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)
 }

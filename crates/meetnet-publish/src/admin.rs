@@ -24,6 +24,7 @@ use crate::figures::{AllFigures, Figures, FiguresCache};
 use crate::health::{self, Readiness, ReplayReport};
 use crate::negotiate::Language;
 use crate::problem::{Problem, ProblemKind};
+use crate::process;
 use crate::readable;
 use crate::router::around;
 
@@ -181,7 +182,9 @@ async fn metrics(State(state): State<AdminState>) -> Response {
         (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
     ];
-    (headers, state.metrics.render()).into_response()
+    let mut text = state.metrics.render();
+    process::render(&mut text);
+    (headers, text).into_response()
 }
 
 async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {

@@ -43,6 +43,7 @@ mod openapi;
 mod overview;
 mod parameters;
 mod problem;
+mod process;
 mod proof;
 mod readable;
 mod respond;

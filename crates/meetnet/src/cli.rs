@@ -259,7 +259,8 @@ fn dispatch(command: Command, environment: Environment) -> Result<(), Failure> {
             command: ConfigCommand::Check(option),
         } => {
             let (config, _) = load(&option.config, &environment)?;
-            print(&config_check::describe(&config))
+            let now = jiff::Timestamp::now().as_microsecond();
+            print(&config_check::describe(&config, now))
         }
         Command::Privacy {
             command: PrivacyCommand::Scan(options),
@@ -353,7 +354,7 @@ fn run_daemon(role: Role, file: &Path, environment: &Environment) -> Result<(), 
         Role::Run | Role::Ingest => load(file, environment)?,
     };
     telemetry::start_logging(&config.log, environment, "info", &QUIET).map_err(Failure::Usage)?;
-    let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
+    let metrics = telemetry::start_metrics(role, &config).map_err(Failure::Work)?;
     let start = Start {
         role,
         config,

@@ -85,6 +85,15 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Returns the name of the command that it is started by.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Ingest => "ingest",
+            Self::Serve => "serve",
+        }
+    }
+
     fn writes(self) -> bool {
         matches!(self, Self::Run | Self::Ingest)
     }
@@ -469,7 +478,7 @@ pub(crate) async fn run(
     }
     let addresses = daemon.addresses();
     info!(
-        ?role,
+        role = role.as_str(),
         http = addresses.http.map(tracing::field::display),
         ingest_http = addresses.ingest_http.map(tracing::field::display),
         admin = addresses.admin.map(tracing::field::display),

@@ -111,7 +111,7 @@ pub(crate) async fn run(options: DemoOptions, mut environment: Environment) -> R
     let secrets = config.secrets(&environment).map_err(Failure::usage)?;
     let quiet = [QUIET_LOG_DIRECTIVE, MQTT_QUIET];
     telemetry::start_logging(&config.log, &environment, "warn", &quiet).map_err(Failure::Usage)?;
-    let metrics = telemetry::start_metrics().map_err(Failure::Work)?;
+    let metrics = telemetry::start_metrics(Role::Run, &config).map_err(Failure::Work)?;
     let declarations = Arc::clone(&config.declarations);
 
     let city = Arc::new(City::new(DEFAULT_SEED));

@@ -13,8 +13,8 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// Writes a number of things: `1 file`, `2 files`.
+/// Writes a number of things: `1 file`, `2,000 files`.
 pub(crate) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
+    format!("{} {what}{plural}", grouped(count))
 }

@@ -3,6 +3,8 @@
 //! `MEETNET_LOG`, then `RUST_LOG`, then `[log] filter` decide what is logged; logs go to stderr, answers to stdout. Every
 //! line passes [`Redacted`], whoever wrote it: a topic in an error of a library may hold a DevEUI, a URL a password.
 
+mod described;
+
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
@@ -10,7 +12,8 @@ use meetnet_model::redact::redact_text;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Environment, LogConfig, LogFormat};
+use crate::config::{Config, Environment, LogConfig, LogFormat};
+use crate::daemon::Role;
 
 /// Bounds of duration histograms in seconds: from a cached look-up to the longest query.
 const SECONDS: [f64; 12] = [
@@ -87,15 +90,17 @@ impl<W: Write> Write for Redacted<W> {
     }
 }
 
-/// Installs the metrics recorder; what registers metrics must come later.
+/// Installs the metrics recorder, with what its metrics mean; what registers metrics must come later.
 ///
 /// # Errors
 /// Where there is a recorder already.
-pub(crate) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
-    PrometheusBuilder::new()
+pub(crate) fn start_metrics(role: Role, config: &Config) -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(|builder| builder.install_recorder())
-        .context("failed to install the metrics recorder")
+        .context("failed to install the metrics recorder")?;
+    described::describe(role, config);
+    Ok(handle)
 }
 
 #[cfg(test)]

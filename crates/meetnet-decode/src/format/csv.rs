@@ -11,6 +11,7 @@
 //!   are not guessed at: such a cell is no number, so it is a reject.
 //! - A row with another number of cells than there are columns (a file cut short) is a reject and takes no other row
 //!   with it; empty cells beyond the columns, as a delimiter at the line's end makes them, do no harm.
+//! - A row that is not UTF-8 is a reject and takes no other row with it; a header that is not is one of the whole body.
 //! - A quote that is never closed would swallow the rest of the body. Where a row of several lines has the wrong number
 //!   of cells, only its first line is turned away and reading goes on with the next.
 
@@ -22,8 +23,8 @@ use meetnet_model::source::{CsvDeclaration, Place, SourceDeclaration, ValueRef};
 
 use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
-use crate::format::Body;
 use crate::format::mapped::{Document, Finds, FoundId, Mapped};
+use crate::format::{Body, NOT_TEXT};
 use crate::group::{Group, Output, RowScratch};
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
@@ -133,6 +134,11 @@ impl CsvDecoder {
         let mut has_columns = declared.is_some();
         while let Some(record) = records.next(csv) {
             if !has_columns {
+                if body.is_torn_at(record.source) {
+                    let message = "the header is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252";
+                    output.reject(RejectReason::Malformed, message, body.text);
+                    return;
+                }
                 if !self.header(body, &record, csv, output) {
                     return;
                 }
@@ -152,6 +158,10 @@ impl CsvDecoder {
             if let Err(message) = csv.check_width(&record) {
                 let source = records.only_first_line(&record);
                 output.reject(RejectReason::Malformed, message, source);
+                continue;
+            }
+            if body.is_torn_at(record.source) {
+                output.reject(RejectReason::Malformed, NOT_TEXT, record.source);
                 continue;
             }
             self.row(body, &record, csv, row, output);

@@ -29,9 +29,9 @@ use meetnet_model::source::{MapEntry, SourceDeclaration};
 
 use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Slot, Span};
-use crate::format::Body;
 use crate::format::airrohr::{self, CHIP};
 use crate::format::mapped::{Document, Finds, FoundId, Mapped, built_in};
+use crate::format::{Body, NOT_TEXT};
 use crate::group::{Group, Output, Scratch};
 use crate::identity::IdFault;
 use crate::instant::TimeFault;
@@ -174,6 +174,10 @@ impl InfluxDecoder {
         } = scratch;
         let text = body.text;
         let excerpt = span.text(text).unwrap_or_default();
+        if body.is_torn_at(excerpt) {
+            output.reject(RejectReason::Malformed, NOT_TEXT, excerpt);
+            return;
+        }
         let line = match self.read(text, span, keys, spans) {
             Ok(Some(line)) => line,
             Ok(None) => {
@@ -373,10 +377,10 @@ fn unescaped<'t>(text: &str, span: Span, written: &'t str) -> Cow<'t, str> {
 /// Returns the number of lines that were trimmed from the beginning of the body.
 fn lines_before(body: &Body<'_>) -> u32 {
     let payload = body.envelope.payload;
-    let start = (body.text.as_ptr() as usize).saturating_sub(payload.as_ptr() as usize);
-    let trimmed = payload.get(..start).unwrap_or_default();
+    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+    let trimmed = payload.iter().take_while(|byte| byte.is_ascii_whitespace());
     // Bodies beyond 4 GiB are turned away.
-    trimmed.iter().filter(|byte| **byte == b'\n').count() as u32
+    trimmed.filter(|byte| **byte == b'\n').count() as u32
 }
 
 fn out_of_range() -> TimeFault {

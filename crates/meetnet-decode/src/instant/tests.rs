@@ -24,7 +24,7 @@ fn a_time_lies_in_the_window_around_the_receive_time() {
     let outside = RejectReason::TimeOutOfWindow;
     check(
         "2026-06-01T13:00:00.000001Z",
-        Err((outside, "after the receive time")),
+        Err((outside, "lies a moment more than 1h after the receive time")),
     );
     check(
         "2025-04-27T11:59:59.999999Z",
@@ -47,7 +47,11 @@ fn a_time_lies_in_the_window_around_the_receive_time() {
     // A distance is never rounded to what is allowed.
     check(
         "2026-06-01T13:00:05Z",
-        Err((outside, "lies 3605s after the receive time")),
+        Err((outside, "lies 1h and 5s after the receive time")),
+    );
+    check(
+        "2025-04-27T11:59:50Z",
+        Err((outside, "lies 400d and 10s before the receive time")),
     );
     check(
         "2015-01-01T00:00:00Z",

@@ -326,7 +326,10 @@ fn line_protocol(samples: &[&str]) -> (Known, Leaves) {
     let mut leaves = Leaves::new(Form::LineProtocol);
     let mut is_airrohr = true;
     let lines = samples.iter().flat_map(|sample| sample.lines());
-    for line in lines.filter(|line| !line.starts_with('#') && !line.contains(['\\', '"'])) {
+    let is_plain = |line: &&str| {
+        !line.trim().is_empty() && !line.starts_with('#') && !line.contains(['\\', '"'])
+    };
+    for line in lines.filter(is_plain) {
         let mut parts = line.split(' ');
         let series = parts.next().unwrap_or_default();
         let fields = parts.next().unwrap_or_default();
@@ -359,6 +362,11 @@ fn line_protocol(samples: &[&str]) -> (Known, Leaves) {
             leaves.add(place, &name, &path, LeafValue::of_text(number));
         }
     }
-    let known = if is_airrohr { INFLUX_AIRROHR } else { INFLUX };
+    // Of lines that were all left out nothing is known but their form.
+    let known = if is_airrohr && !leaves.leaves.is_empty() {
+        INFLUX_AIRROHR
+    } else {
+        INFLUX
+    };
     (known, leaves)
 }

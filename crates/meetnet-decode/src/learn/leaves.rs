@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use meetnet_model::registry::split_cells;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Values of one name that are looked at.
 const VALUES_MAX: usize = 1_000;
@@ -155,10 +155,11 @@ fn json_lines(samples: &[&str]) -> Option<Vec<Value>> {
 
 fn text_leaves(samples: &[&str]) -> Option<Leaves> {
     let is_line = |line: &str| {
-        let parts: Vec<&str> = line.split(' ').collect();
-        matches!(parts.len(), 2 | 3) && parts[1].contains('=') && !parts[0].contains('&')
+        let parts = protocol_parts(line);
+        matches!(parts.len(), 2 | 3) && parts[1].contains('=') && !parts[0].contains(['&', '{'])
     };
-    if samples.iter().all(|sample| sample.lines().all(is_line)) {
+    let mut lines = samples.iter().flat_map(|sample| sample.lines());
+    if lines.all(|line| line.trim().is_empty() || is_line(line)) {
         return Some(Leaves::new(Form::LineProtocol));
     }
     let is_form = |sample: &&str| {
@@ -174,6 +175,9 @@ fn text_leaves(samples: &[&str]) -> Option<Leaves> {
         }
         return Some(found);
     }
+    if have_topics(samples) {
+        return None;
+    }
     let header = samples.first()?.lines().next()?;
     let count = |delimiter: &char| header.matches(*delimiter).count();
     let delimiter = [',', ';', '\t'].into_iter().max_by_key(count)?;
@@ -184,6 +188,9 @@ fn text_leaves(samples: &[&str]) -> Option<Leaves> {
     for sample in samples {
         let mut lines = sample.lines().filter(|line| !line.trim().is_empty());
         let names = split_cells(lines.next()?, delimiter).ok()?;
+        if !are_names(&names) {
+            return None;
+        }
         for line in lines.take(VALUES_MAX) {
             // A row of another length says nothing about the columns.
             let cells = split_cells(line, delimiter).unwrap_or_default();
@@ -194,7 +201,40 @@ fn text_leaves(samples: &[&str]) -> Option<Leaves> {
             }
         }
     }
-    Some(found)
+    // A header alone, or text that has a comma in its first line.
+    (!found.leaves.is_empty()).then_some(found)
+}
+
+/// Returns true where samples are lines of a topic and a message, as subscribers print them (`mosquitto_sub -v`).
+pub(super) fn have_topics(samples: &[&str]) -> bool {
+    let has_topic = |line: &str| {
+        let parts = line.split_once(' ');
+        parts.is_some_and(|(topic, message)| {
+            topic.contains('/') && serde_json::from_str::<Map<String, Value>>(message).is_ok()
+        })
+    };
+    let mut lines = samples.iter().flat_map(|sample| sample.lines());
+    lines.all(|line| line.trim().is_empty() || has_topic(line))
+}
+
+/// Returns true where cells can be the header of a table. Those of an object that is no JSON, of a markup, of the line
+/// protocol, or of a row of numbers cannot: a proposal of them would be one of names that nothing has.
+fn are_names(cells: &[String]) -> bool {
+    let is_none = |cell: &String| cell.contains(['{', '=']) || cell.starts_with(['<', '[', '\'']);
+    let has_letter = |cell: &String| cell.chars().any(char::is_alphabetic);
+    cells.iter().any(has_letter) && !cells.iter().any(is_none)
+}
+
+/// Splits a line of the line protocol at the blanks that are neither escaped nor within quotes.
+fn protocol_parts(line: &str) -> Vec<&str> {
+    let (mut is_escaped, mut is_quoted) = (false, false);
+    let parts = line.split(|c: char| {
+        let ends = c == ' ' && !is_escaped && !is_quoted;
+        is_quoted ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    });
+    parts.collect()
 }
 
 impl Leaves {

@@ -186,10 +186,37 @@ const UNITS: &[(&str, &[&str])] = &[
     ("[kn_i]", &["knots", "kn", "kt"]),
     ("[in_i]", &["in", "inch", "inches"]),
     ("mm", &["mm"]),
+    // Of a rate the hour is mostly left out.
+    ("[in_i]/h", &["in", "inch", "inches", "inhr"]),
+    ("mm/h", &["mm", "mmh", "mmhr"]),
     ("[ppb]", &["ppb"]),
     ("[ppm]", &["ppm"]),
     ("ug/m3", &["ugm3", "ug"]),
     ("mg/m3", &["mgm3", "mg"]),
+];
+
+/// Parts of names that say that a value is no reading, but a figure of a day or longer, or a sum since some moment.
+const NO_READINGS: &[&str] = &[
+    "24h",
+    "24hr",
+    "day",
+    "daily",
+    "today",
+    "yesterday",
+    "week",
+    "weekly",
+    "month",
+    "monthly",
+    "year",
+    "yearly",
+    "total",
+    "std",
+    "stddev",
+];
+
+/// Parts of names that say that a value is made of several readings. Of an interval it may be the value that is wanted.
+const OF_SEVERAL: &[&str] = &[
+    "avg", "average", "mean", "min", "minimum", "max", "maximum", "1h", "8h", "hourly",
 ];
 
 /// How well a name says what a value is.
@@ -232,6 +259,14 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
     let whole = plain(name);
     let parts = tokens(name);
     let on_the_way: Vec<String> = tokens(path);
+    let has = |parts: &[String], words: &[&str]| {
+        let mut parts = parts.iter();
+        parts.any(|part| words.contains(&part.as_str()))
+    };
+    if has(&parts, NO_READINGS) || has(&on_the_way, NO_READINGS) {
+        return Vec::new();
+    }
+    let is_of_several = has(&parts, OF_SEVERAL);
     let mut found: Vec<(&'static str, Fit)> = PROPERTIES
         .iter()
         .filter_map(|(property, words)| {
@@ -248,7 +283,7 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
                 .iter()
                 .any(|text| is(text) && !is_short(text))
             {
-                Fit::Part
+                if is_of_several { Fit::Hint } else { Fit::Part }
             } else if neighbours(&on_the_way)
                 .iter()
                 .any(|text| is(text) && !is_short(text))
@@ -275,18 +310,23 @@ fn neighbours(parts: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Returns the unit that a name ends in.
-pub(super) fn unit(name: &str) -> Option<&'static str> {
+/// Returns the units that a name can end in: `in` is an inch, and of rain in an hour an inch per hour.
+pub(super) fn units(name: &str) -> Vec<&'static str> {
     let parts = tokens(name);
-    let last = parts.last()?;
     let whole = plain(name);
-    UNITS.iter().find_map(|(unit, words)| {
-        let says = |word: &&str| {
-            (parts.len() > 1 && last == *word)
-                || (word.len() > 2 && whole.ends_with(*word) && whole.len() > word.len())
-        };
-        let exact =
-            words.iter().any(says) || words.iter().any(|word| word.len() > 2 && whole == **word);
-        exact.then_some(*unit)
-    })
+    let says = |word: &&str| {
+        let is_last_part = parts.len() > 1 && parts.last().is_some_and(|last| last == *word);
+        // A short one may be the end of any word, so what stands before it must be one itself: `rainratein`, `tempf`.
+        let is_end = whole.strip_suffix(*word).is_some_and(|before| {
+            word.len() > 2 || (before.len() > 1 && is_word_of_property(before))
+        });
+        is_last_part || is_end
+    };
+    let ends_in = UNITS.iter().filter(|(_, words)| words.iter().any(says));
+    ends_in.map(|(unit, _)| *unit).collect()
+}
+
+fn is_word_of_property(text: &str) -> bool {
+    let mut properties = PROPERTIES.iter();
+    properties.any(|(property, words)| words.contains(&text) || plain(property) == text)
 }

@@ -84,6 +84,54 @@ fn units_show_in_names_and_numbers() {
     );
 }
 
+/// What says a unit is sure is what people stop looking at.
+#[test]
+fn a_unit_is_sure_only_where_something_tells_it() {
+    // As Ecowitt's consoles name them: inches of rain.
+    check(
+        r#"{"rainratein": 0.12, "rainin": 0.5, "uv": 0, "winddir": 0}"#,
+        None,
+        &[
+            "# sure: 0.12 … 0.12: name and numbers say so\n  { dataset = \"heat\", property = \"rain_rate\", pointer = \"/rainratein\", unit = \"[in_i]/h\" }",
+            "pointer = \"/rainin\", unit = \"[in_i]\"",
+            "# sure: 0 … 0: the numbers fit no other unit\n  { dataset = \"heat\", property = \"uv_index\"",
+        ],
+        "heat sensor_id=ns-new-sensor property=rain_rate time=2026-06-01T12:00:00Z value=3.048\n\
+         heat sensor_id=ns-new-sensor property=rainfall time=2026-06-01T12:00:00Z value=12.7\n\
+         heat sensor_id=ns-new-sensor property=uv_index time=2026-06-01T12:00:00Z value=0\n\
+         heat sensor_id=ns-new-sensor property=wind_direction time=2026-06-01T12:00:00Z value=0\n",
+    );
+    let unsure = proposal(
+        &[r#"{"rain_rate": 0, "rain": 1.5, "pm10": 0.02, "humidity": 0.4, "windspeed": 0}"#],
+        None,
+    );
+    for unit in ["mm/h", "mm", "ug/m3", "%", "m/s"] {
+        let entry = format!("unit = \"{unit}\"");
+        assert!(unsure.contains(&entry), "no {entry} in\n{unsure}");
+    }
+    assert!(!unsure.contains("# sure"), "{unsure}");
+}
+
+#[test]
+fn figures_of_a_day_are_no_readings() {
+    let sample = r#"{"pm25_24h_co2": 2.5, "pm25_avg_24h_ch1": 8, "co2_24h": 849, "rain_daily": 4, "pm25_ch1": 7, "pm10_avg": 9}"#;
+    let proposal = proposal(&[sample], None);
+    for mapped in ["pm25_ch1", "pm10_avg"] {
+        assert!(
+            proposal.contains(&format!("pointer = \"/{mapped}\", unit")),
+            "{proposal}"
+        );
+    }
+    // Of an interval, or of a day: who knows.
+    assert!(proposal.contains("# a guess: 9 … 9"), "{proposal}");
+    for name in ["pm25_24h_co2", "pm25_avg_24h_ch1", "co2_24h", "rain_daily"] {
+        assert!(
+            proposal.contains(&format!("#   pointer = \"/{name}\"")),
+            "{proposal}"
+        );
+    }
+}
+
 #[test]
 fn pairs_and_arrays() {
     check(
@@ -243,6 +291,10 @@ fn known_formats_are_recognised() {
         ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
         ("weather,site=a temp=1,rh=2 1780311600", "influx"),
         (
+            "weather,site=a\\ b temp=1,rh=2 1780311600\n\nweather note=\"a b, c\" 1780311600",
+            "influx",
+        ),
+        (
             "GET /weatherstation/updateweatherstation.php?ID=I&dateutc=now&\ntempf=68 HTTP/1.1",
             "wunderground",
         ),
@@ -260,6 +312,9 @@ fn known_formats_are_recognised() {
         assert!(proposal.contains(&line), "{proposal}");
         assert!(proposal.starts_with("# Sure"), "{proposal}");
     }
+    // Of lines that no guess is made of nothing says that a box of airRohr wrote them.
+    let quoted = proposal(&["weather note=\"a b, c\" 1780311600"], None);
+    assert!(!quoted.contains("airRohr"), "{quoted}");
     let polled = r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#;
     let polled = proposal(&[polled], None);
     assert!(polled.contains("kind = \"sensor-community\""), "{polled}");
@@ -275,6 +330,20 @@ fn what_cannot_be_learnt_from() {
     check(&[b" \n"], LearnError::Nothing);
     check(&[b"{}", b"\xff\xfe"], LearnError::NotText(2));
     check(&[b"hello world"], LearnError::UnknownForm);
+    // What has commas is not for that a table.
+    for text in [
+        "Dear all, this is what the station sent",
+        "{'id': 1, 'temperature': 20}\n{'id': 2, 'temperature': 21}\n",
+        r#"{"id": 1, "temperature": 20"#,
+        "<MultiDictProxy('tempf': '70.3', 'humidity': '32')>\n<MultiDictProxy('tempf': '71', 'humidity': '33')>\n",
+        "weather,station=a temp=1, rh=2 1780311600\nweather,station=a temp=1, rh=2 1780311600\n",
+        "2026-06-01,12.5\n2026-06-02,13\n",
+        "id,temperature\n",
+    ] {
+        check(&[text.as_bytes()], LearnError::UnknownForm);
+    }
+    let printed = b"zigbee2mqtt/kitchen {\"temperature\": 20, \"humidity\": 4}\nzigbee2mqtt/hall {\"temperature\": 20}\n";
+    check(&[printed], LearnError::TopicBefore);
     // Whatever comes becomes a proposal that is TOML.
     for sample in [
         r#"{"a\"b\\\n": 1, "temp\u0007": 2}"#,
@@ -304,6 +373,7 @@ fn names_say_properties() {
         ("dew_point", "", Some("dew_point")),
         ("value", "air temperature value", Some("air_temperature")),
         ("serial_no", "", None),
+        ("rain", "daily rain", None),
         ("battery", "", None),
         ("rssi", "", None),
     ] {
@@ -320,10 +390,15 @@ fn names_say_properties() {
         ("wind_speed_kmh", Some("km/h")),
         ("pressure_hPa", Some("hPa")),
         ("no2_ppb", Some("[ppb]")),
+        ("rainin", Some("[in_i]")),
+        ("rainmm", Some("mm")),
+        ("dewptf", Some("[degF]")),
+        ("tempmin", None),
+        ("rain", None),
         ("humidity", None),
         ("c", None),
     ] {
-        assert_eq!(names::unit(name), expect, "{name}");
+        assert_eq!(names::units(name).first().copied(), expect, "{name}");
     }
 }
 

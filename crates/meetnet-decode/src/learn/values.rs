@@ -7,13 +7,23 @@ use meetnet_model::units::Conversion;
 use super::leaves::Leaf;
 use super::names::{self, Fit};
 
-/// Units that devices send each kind of value in, the canonical one aside. Which it is shows in the numbers.
+/// Units that devices send each kind of value in, the canonical one aside. Which it is shows in the numbers, and only where
+/// they fit no other is a guess sure: a unit that is missing here is a value that is wrong by a factor without a word.
 const OTHER_UNITS: &[(&str, &[&str])] = &[
     ("Cel", &["[degF]", "K"]),
     ("hPa", &["Pa", "kPa", "[in_i'Hg]"]),
-    ("m/s", &["km/h", "[mi_i]/h"]),
+    ("m/s", &["km/h", "[mi_i]/h", "[kn_i]"]),
     ("%", &["1"]),
-    ("ug/m3", &["[ppb]"]),
+    ("mm", &["[in_i]", "cm"]),
+    ("mm/h", &["[in_i]/h"]),
+    ("ug/m3", &["[ppb]", "mg/m3"]),
+    ("mg/m3", &["ug/m3", "[ppm]", "[ppb]"]),
+    ("[ppm]", &["%", "[ppb]"]),
+    // Told in these everywhere.
+    ("deg", &[]),
+    ("W/m2", &[]),
+    ("dB[A]", &[]),
+    ("1", &[]),
 ];
 /// Ranges in which a city's weather is, tighter than what a sensor may say: they tell units apart.
 const USUAL: &[(&str, std::ops::RangeInclusive<f64>)] = &[
@@ -82,7 +92,9 @@ fn guess_unit(
     fit: Fit,
 ) -> ValueGuess {
     let canonical = property.unit.as_str();
-    let said = names::unit(&leaf.name).filter(|unit| conversion(unit, property).is_some());
+    let said = names::units(&leaf.name)
+        .into_iter()
+        .find(|unit| conversion(unit, property).is_some());
     let others = OTHER_UNITS.iter().find(|(unit, _)| *unit == canonical);
     let candidates = std::iter::once(canonical).chain(
         others
@@ -101,7 +113,10 @@ fn guess_unit(
             Certainty::Guess,
             "the name says so, but the numbers are unusual",
         ),
-        (None, [unit]) => (*unit, Certainty::Sure, "the numbers fit no other unit"),
+        (None, [unit]) if others.is_some() => {
+            (*unit, Certainty::Sure, "the numbers fit no other unit")
+        }
+        (None, [unit]) => (*unit, Certainty::Likely, "its unit in these datasets"),
         (None, [unit, ..]) => (
             *unit,
             Certainty::Likely,

@@ -59,6 +59,36 @@ fn devices_with_a_place_are_stations() {
 }
 
 #[test]
+fn a_station_whose_device_is_replaced_elsewhere_moves() {
+    let day = |day: &str| parse_rfc3339(&format!("{day}T00:00:00Z")).unwrap();
+    let (first, second, third) = (day("2025-01-01"), day("2026-02-01"), day("2026-05-01"));
+    let row = |since: &str, name: &str, lon: f64, municipality: &str| {
+        let place = place(lon, 50.88);
+        format!(
+            "stations id=ns-hall valid_from={since}T00:00:00Z name={name} {place} municipality={municipality}"
+        )
+    };
+    let hall = |id: &str, name: &str, since: i64, longitude: f64, more: &str| {
+        format!(
+            "{{ id = '{id}', station = 'hall', name = '{name}', since = {since}, longitude = {longitude}, latitude = 50.88{more} }}"
+        )
+    };
+    let old = hall("old", "Hall", first, 4.7, ", municipality = 'Leuven'");
+    let new = hall("new", "Town", second, 4.75, "");
+    let same = hall("again", "Again", third, 4.7501, "");
+    let expected = [
+        row("2025-01-01", "Hall", 4.7, "Leuven"),
+        row("2026-02-01", "Town", 4.75, "Herent"),
+    ];
+    // In whatever order; a device that comes to the place where the station is makes no other period.
+    for devices in [[&old, &new, &same], [&same, &new, &old]] {
+        let devices = devices.map(String::as_str).join(",");
+        let source = format!("{MAPPED}municipality = 'Herent'\ndevices = [{devices}]");
+        assert_eq!(announced(&source), expected, "{devices}");
+    }
+}
+
+#[test]
 fn stations_of_hardware_ids_have_the_id_of_their_rows() {
     let device = "devices = [{ id = 'esp8266-1', longitude = 4.7, latitude = 50.88 }]";
     let boxes = announced(&format!("format = 'airrohr'\n{device}"));

@@ -189,8 +189,12 @@ fn rows_rejected(outcome: Outcome, status: StatusCode) -> Response {
         kind: "about:blank",
         title: "some rows were not taken",
         status: status.as_u16(),
-        detail: "the good rows are stored: correct the others and do not send this body again"
-            .to_owned(),
+        detail: if outcome.accepted == 0 {
+            "nothing of this body became a row: correct it and send it again".to_owned()
+        } else {
+            "the good rows are stored: correct the others and do not send this body again"
+                .to_owned()
+        },
         accepted: Some(outcome.accepted),
         rejected: Some(rejected),
         errors,

@@ -36,6 +36,21 @@ fn json_is_one_document_or_one_per_line() {
     check("not json\n{\"a\":1}", &["not json\n{\"a\":1}"]);
 }
 
+/// Of forms and archives: CSV, NDJSON and line protocol are told apart by their decoders.
+#[test]
+fn a_block_with_a_line_that_is_not_utf_8_is_torn() {
+    let is_torn = |split: Split, bytes: &[u8]| {
+        let mut bytes = Cursor::new(bytes);
+        let mut pieces = Pieces::cut(split, "a file", &mut bytes);
+        assert!(pieces.next().unwrap().is_some());
+        pieces.is_torn()
+    };
+    assert!(is_torn(Split::Lines, b"a=1\nb=\xfc\n"));
+    assert!(is_torn(Split::Table, b"id,t\na,\xfc\n"));
+    assert!(!is_torn(Split::Table, b"id,\xfc\na,1\n"));
+    assert!(!is_torn(Split::Lines, b"a=1\nb=2\n"));
+}
+
 #[test]
 fn a_table_is_cut_between_records_and_each_block_has_the_header() {
     let check = |text: &str, expect: &[&str]| {

@@ -18,7 +18,7 @@ mod opening;
 mod session;
 mod translate;
 
-pub use opening::{TlsError, tls_client};
+pub use opening::{TlsError, check_tls_identity, tls_client};
 
 /// A filter that is never subscribed to: asking to end it changes nothing.
 const PROBE_FILTER: &str = "meetnet/probe";

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use meetnet_ingest::mqtt::{TlsIdentity, TlsRoots};
+use meetnet_ingest::mqtt::{TlsIdentity, TlsRoots, check_tls_identity};
 use meetnet_testkit::free_port;
 use meetnet_testkit::mosquitto::TUNED;
 use tempfile::TempDir;
@@ -76,6 +76,11 @@ impl Authority {
 
     /// Makes a certificate for a client, signed by this authority.
     fn client(&self) -> TlsIdentity {
+        self.client_with("-extfile openssl.cnf -extensions client")
+    }
+
+    /// Does the same with such extensions; without any it is of X.509 version 1.
+    fn client_with(&self, extensions: &str) -> TlsIdentity {
         let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -config openssl.cnf";
         openssl(
             self.folder.path(),
@@ -85,8 +90,9 @@ impl Authority {
         );
         openssl(
             self.folder.path(),
-            "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile openssl.cnf \
-             -extensions client -out client.pem",
+            &format!(
+                "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 {extensions} -out client.pem"
+            ),
         );
         let read = |name: &str| fs::read(self.folder.path().join(name)).unwrap();
         TlsIdentity {
@@ -243,8 +249,13 @@ fn a_broker_that_asks_for_a_certificate_is_shown_one() {
     let Some(authority) = Authority::new("broker") else {
         return;
     };
-    let identity = authority.client();
+    let of_version_1 = authority.client_with("");
     for (protocol, name) in PROTOCOLS {
+        // Of either version of certificates.
+        let identity = match name {
+            "mqtt-5" => authority.client(),
+            _ => of_version_1.clone(),
+        };
         let Some(mut scene) = authority.scene_with(&require_certificate(&authority)) else {
             return;
         };
@@ -307,5 +318,34 @@ fn without_the_right_certificate_the_broker_refuses() {
         &authority,
         Some(no_certificate),
         "the file of `tls_cert` holds no certificate",
+    );
+}
+
+#[test]
+fn a_certificate_and_its_key_are_told_from_others_without_connecting() {
+    let Some(authority) = Authority::new("broker") else {
+        return;
+    };
+    for extensions in ["-extfile openssl.cnf -extensions client", ""] {
+        let own = authority.client_with(extensions);
+        let other = authority.client_with(extensions);
+        check_tls_identity(&own).unwrap_or_else(|error| panic!("{extensions}: {error}"));
+        let mixed = TlsIdentity {
+            key: other.key,
+            ..own
+        };
+        let error = check_tls_identity(&mixed).unwrap_err().to_string();
+        let expected =
+            "cannot set TLS up: `tls_key` is not the key of the first certificate in `tls_cert`";
+        assert!(error.starts_with(expected), "{extensions}: {error}");
+    }
+    // The key of an authority where its certificate should be.
+    let key = fs::read(authority.folder.path().join("ca.key")).unwrap();
+    let error = meetnet_ingest::mqtt::tls_client(&TlsRoots::Pem(key)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("holds a private key and no certificate"),
+        "{error}"
     );
 }

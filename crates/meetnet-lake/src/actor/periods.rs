@@ -28,7 +28,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondAr
 use arrow::compute::interleave;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
-use meetnet_model::privacy::{lat_is_exact, lon_is_exact};
+use meetnet_model::privacy::{STAYED_M_MAX, lat_is_exact, lon_is_exact, metres};
 use meetnet_model::rows::DatasetRows;
 
 use super::stored::Place as Rank;
@@ -37,10 +37,6 @@ use crate::error::LakeError;
 use crate::snapshot::HotBatch;
 use crate::table::read;
 
-/// What stands at most this far away has not moved, metres.
-const STAYED_M_MAX: f64 = 250.0;
-/// Metres of a degree of latitude.
-const DEGREE_M: f64 = 111_195.0;
 /// Rows of a file that are read at a time.
 const BATCH_ROWS: usize = 8_192;
 /// Column of the start, which a period keeps while it goes on.
@@ -209,12 +205,6 @@ impl PlaceColumns {
             ..period
         }
     }
-}
-
-/// Returns the distance of two points that are not far from each other.
-fn metres(a: (f64, f64), b: (f64, f64)) -> f64 {
-    let parallel = f64::midpoint(a.1, b.1).to_radians().cos();
-    ((a.0 - b.0) * parallel).hypot(a.1 - b.1) * DEGREE_M
 }
 
 impl DatasetActor {

@@ -166,6 +166,13 @@ async fn metrics_are_prometheus_text() {
         "{}",
         answer.body
     );
+    for of_process in [
+        "# TYPE process_cpu_seconds_total counter\n",
+        "# HELP process_resident_memory_bytes ",
+        "\nprocess_open_fds ",
+    ] {
+        assert!(answer.body.contains(of_process), "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What a configuration means, as text for people.
 
+mod doubts;
+
 use std::fmt::Write;
 
 use meetnet_model::dataset::{DatasetKind, Grain};
@@ -12,13 +14,14 @@ use crate::config::{Config, LakePlace, Transport};
 /// Width of the column of dataset ids where none is longer.
 const ID_WIDTH_MIN: usize = 12;
 
-/// Returns what is in effect.
-pub(super) fn describe(config: &Config) -> String {
+/// Returns what is in effect, and what of it a person should look at; `now` is µs since 1970 UTC.
+pub(super) fn describe(config: &Config, now: i64) -> String {
     let mut out = format!("{} is in order\n", config.file.display());
     // Writing to a string cannot fail.
     let _ = parts(config, &mut out)
         .and_then(|()| datasets(config, &mut out))
-        .and_then(|()| sources(config, &mut out));
+        .and_then(|()| sources(config, &mut out))
+        .and_then(|()| doubtful(config, now, &mut out));
     out.truncate(out.trim_end().len());
     out
 }
@@ -186,8 +189,22 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
                 }
             }
         }
+        if let Some(extent) = doubts::extent(&declaration.devices) {
+            writeln!(out, "               {extent}")?;
+        }
     }
     Ok(())
+}
+
+fn doubtful(config: &Config, now: i64, out: &mut String) -> std::fmt::Result {
+    let doubts = doubts::doubts(config, now);
+    if doubts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nlook at")?;
+    doubts
+        .iter()
+        .try_for_each(|doubt| writeln!(out, "  {doubt}"))
 }
 
 /// Returns the path that devices or clients of a format have built in, as people set them up.

@@ -16,7 +16,7 @@ use super::client::BAR;
 use super::{Context, Outcome, Progress, rejects};
 use crate::config::near_name;
 use crate::failure::Failure;
-use crate::readable::grouped;
+use crate::readable::{counted, grouped};
 
 /// What publishers give out as files: its name, its format, and their licence. Only the name is one of ours; the rows are of a
 /// configured source as those of every file are, so that whom its licence wants to be named is declared.
@@ -205,10 +205,10 @@ fn describe(summary: &Summary) -> String {
     let seconds = summary.elapsed.as_secs_f64();
     let rate = (summary.rows() as f64 / seconds.max(0.001)) as u64;
     lines.push(format!(
-        "{} files, {} documents, {} rows in {seconds:.1} s ({} rows/s)",
-        grouped(summary.files),
-        grouped(summary.documents),
-        grouped(summary.rows()),
+        "{}, {}, {} in {seconds:.1} s ({} rows/s)",
+        counted(summary.files, "file"),
+        counted(summary.documents, "document"),
+        counted(summary.rows(), "row"),
         grouped(rate)
     ));
     for (dataset, applied) in &summary.applied {
@@ -220,10 +220,10 @@ fn describe(summary: &Summary) -> String {
             skipped,
         } = *applied;
         lines.push(format!(
-            "{dataset}: {} new, {} revisions, {} duplicates, {} older than what is stored",
+            "{dataset}: {} new, {}, {}, {} older than what is stored",
             grouped(inserted),
-            grouped(revised),
-            grouped(unchanged + skipped),
+            counted(revised, "revision"),
+            counted(unchanged + skipped, "duplicate"),
             grouped(history)
         ));
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use meetnet_access::PASSWORD_BYTES_MIN;
+use meetnet_access::{PASSWORD_BYTES_MIN, tls_server};
+use meetnet_ingest::mqtt::{TlsIdentity, check_tls_identity};
 use meetnet_lake::storage::{ROLE_VARIABLES, S3Credentials};
 use meetnet_model::declarations::DeclarationError;
 use meetnet_model::ids::SourceId;
@@ -72,6 +73,13 @@ impl<'a> Finder<'a> {
             .ok()
     }
 
+    /// Notes at the place of a secret what is wrong with it.
+    fn check<E: std::fmt::Display>(&mut self, secret: &Located<SecretRef>, checked: Result<(), E>) {
+        if let Err(error) = checked {
+            self.problems.push(secret.problem(error.to_string()));
+        }
+    }
+
     /// Finds what `[s3]` names; with a role, what the environment says about it.
     fn find_s3(&mut self, place: &LakePlace) -> Option<S3Credentials> {
         let LakePlace::S3(s3) = place else {
@@ -126,8 +134,11 @@ impl<'a> Finder<'a> {
             }
             found.passwords.insert(name.clone(), password);
         }
-        let key = access.tls.as_ref();
-        found.tls_key = key.and_then(|(_, key)| self.find(key));
+        found.tls_key = access.tls.as_ref().and_then(|(certificates, secret)| {
+            let key = self.find(secret)?;
+            self.check(secret, tls_server(certificates, &key).map(drop));
+            Some(key)
+        });
         found
     }
 
@@ -154,7 +165,15 @@ pub(super) fn read(config: &Config, environment: &Environment) -> Result<Secrets
             Transport::Files => (&None, None),
         };
         let credential = named.as_ref().and_then(|secret| finder.find(secret));
-        let tls_key = key.and_then(|(_, secret)| finder.find(secret));
+        let tls_key = key.and_then(|(certificates, secret)| {
+            let key = finder.find(secret)?;
+            let identity = TlsIdentity {
+                certificates: certificates.clone(),
+                key: key.clone().into_bytes(),
+            };
+            finder.check(secret, check_tls_identity(&identity));
+            Some(key)
+        });
         let found = SourceSecrets {
             credential,
             tls_key,

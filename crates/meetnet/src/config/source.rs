@@ -20,7 +20,7 @@ use super::hint::did_you_mean;
 use super::sections::is_plain_name;
 use super::source_keys::{KIND_KEYS, LATER_KINDS, is_of_other_kind};
 use super::source_mqtt::{self, MqttTransport};
-use super::source_places::{is_exact, municipalities};
+use super::source_places::{is_exact, moves, municipalities};
 use super::source_poll::{self, NamedProperty, PollTransport, PolledKind};
 use super::{Located, raw};
 
@@ -225,6 +225,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         .is_some_and(|declared| is_exact(document, declared, format.map(|of| (of, has_map))));
     let (devices, device_places) =
         devices(document, raw.device, raw.registry, exact_location, folder);
+    moves(document, &devices, &device_places);
     let declaration = SourceDeclaration {
         namespace: raw
             .namespace

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use meetnet_decode::TopicPattern;
 use meetnet_ingest::mqtt::{
-    MqttOptions, OptionsError, ProtocolChoice, Qos, Retained, TlsRoots, Url,
+    MqttOptions, OptionsError, ProtocolChoice, Qos, Retained, TlsRoots, Url, tls_client,
 };
 use meetnet_model::source::SecretRef;
 use toml::Spanned;
@@ -110,6 +110,9 @@ pub(super) fn read(
         && let Some(pem) = read_file(document, path, folder)
     {
         options.tls_roots = TlsRoots::Pem(pem);
+        if let Err(error) = tls_client(&options.tls_roots) {
+            document.problem(path.span(), error.to_string());
+        }
     }
     let identity = identity(document, raw, folder);
     for (key, span) in [

@@ -1,13 +1,15 @@
 //! Places of a `[[source]]`: in which municipality they lie, and whether they may be published as they are.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use meetnet_model::municipality::{self, Municipality};
-use meetnet_model::source::WireFormat;
+use meetnet_model::privacy::{STAYED_M_MAX, metres};
+use meetnet_model::source::{DeviceDeclaration, WireFormat};
 use toml::Spanned;
 
 use super::document::Document;
-use super::raw;
+use super::{Located, raw};
 
 /// Reads the municipality of all places, and the file with areas of municipalities.
 pub(super) fn municipalities(
@@ -38,6 +40,43 @@ pub(super) fn municipalities(
             let message = format!("areas of municipalities in {}: {problem}", path.display());
             document.problem(file.span(), message);
             (of_all, Vec::new())
+        }
+    }
+}
+
+/// Checks that a station with devices at several places says of each since when: else it would stand at the first for ever, and
+/// its rows would be those of a place where it is no longer.
+pub(super) fn moves(
+    document: &mut Document<'_>,
+    devices: &[DeviceDeclaration],
+    places: &[Located<()>],
+) {
+    let mut stations: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, device) in devices.iter().enumerate() {
+        if let Some(station) = &device.station {
+            stations.entry(station).or_default().push(at);
+        }
+    }
+    for (station, of_station) in stations {
+        let place = |at: usize| devices[at].longitude.zip(devices[at].latitude);
+        // By time, so that each is compared with those beside it only; who says none comes first.
+        let mut in_turn = of_station;
+        in_turn.retain(|at| place(*at).is_some());
+        in_turn.sort_by_key(|at| devices[*at].since);
+        let unclear = in_turn.windows(2).find(|pair| {
+            let (before, after) = (&devices[pair[0]], &devices[pair[1]]);
+            let apart = place(pair[0]).zip(place(pair[1]));
+            let has_moved = apart.is_some_and(|(from, to)| metres(from, to) > STAYED_M_MAX);
+            has_moved && (before.since.is_none() || before.since == after.since)
+        });
+        if let Some(pair) = unclear
+            && let Some(line) = places.get(pair[0].max(pair[1]))
+        {
+            let message = format!(
+                "station `{station}` stands at more than one place, and nothing says from when on at which; write `since` to \
+                 each of its devices, the day on which it was put there"
+            );
+            document.problems([line.problem(message)]);
         }
     }
 }

@@ -118,18 +118,23 @@ impl Changes {
             properties,
         } = self;
         info!(
-            sources_added = ?sources.added,
-            sources_changed = ?sources.changed,
-            sources_removed = ?sources.removed,
-            datasets_added = ?datasets.added,
-            datasets_changed = ?datasets.changed,
-            datasets_removed = ?datasets.removed,
-            properties_added = ?properties.added,
-            properties_changed = ?properties.changed,
-            properties_removed = ?properties.removed,
+            sources_added = names(&sources.added),
+            sources_changed = names(&sources.changed),
+            sources_removed = names(&sources.removed),
+            datasets_added = names(&datasets.added),
+            datasets_changed = names(&datasets.changed),
+            datasets_removed = names(&datasets.removed),
+            properties_added = names(&properties.added),
+            properties_changed = names(&properties.changed),
+            properties_removed = names(&properties.removed),
             "configuration loaded"
         );
     }
+}
+
+/// Returns names as one field of a log line; none where there are none. A list as Rust prints it is no list to who reads JSON.
+fn names(of: &[String]) -> Option<String> {
+    (!of.is_empty()).then(|| of.join(", "))
 }
 
 impl Difference {

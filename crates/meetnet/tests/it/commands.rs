@@ -81,6 +81,38 @@ fn config_check_says_once_how_sources_are_written() {
 }
 
 #[test]
+fn config_check_says_what_to_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meetnet.toml");
+    let check = |devices: &str| {
+        let text = format!(
+            "{}registry = \"devices.csv\"\n",
+            std::fs::read_to_string(MINIMAL).unwrap()
+        );
+        std::fs::write(&file, text).unwrap();
+        let registry = format!("id,since,latitude,longitude\n{devices}");
+        std::fs::write(folder.path().join("devices.csv"), registry).unwrap();
+        let file = file.to_str().unwrap();
+        answer(&["config", "check", "--config", file])
+    };
+    let right = "a,2025-01-01,50.88,4.70\nb,,50.85,4.75\n";
+    let said = check(right);
+    assert!(
+        said.contains("2 places, latitude 50.85 to 50.88, longitude 4.70 to 4.75"),
+        "{said}"
+    );
+    assert!(!said.contains("look at"), "{said}");
+    let said = check(&format!("{right}c,2199-01-01,50.87,4.71\nd,,4.70,50.88\n"));
+    for expected in [
+        "look at\n  source `balcony`, `d`: latitude 4.7",
+        "are far from the other places; the other way round they are not",
+        "source `balcony`, `c`: `since` is still to come: 2199-01-01T00:00:00Z",
+    ] {
+        assert!(said.contains(expected), "no {expected} in\n{said}");
+    }
+}
+
+#[test]
 fn config_check_lists_every_problem() {
     let (_dir, file) = installation("[http]\nlisten = \"here\"\n[privacy]\nsecret = \"hunter2\"\n");
     let said = refusal(&["config", "check", "--config", &file], 2);

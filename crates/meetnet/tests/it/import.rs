@@ -117,7 +117,7 @@ fn files_become_rows_once() {
         "{said}"
     );
     let said = import(&[&file]);
-    assert!(said.contains("1 files, 1 documents, 50 rows"), "{said}");
+    assert!(said.contains("1 file, 1 document, 50 rows"), "{said}");
     assert!(
         said.contains("heat: 50 new, 0 revisions, 0 duplicates"),
         "{said}"

@@ -40,6 +40,7 @@ fn decode(source: &SourceDeclaration, forms: &[&str]) -> Result<String, SetupPro
             common: &common,
             envelope: &envelope,
             text: form,
+            is_torn: false,
         };
         let document = Document {
             fields: scratch.values.fields(),

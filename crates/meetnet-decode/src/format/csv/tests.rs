@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 
-use crate::testing::{decode, try_decoders};
+use crate::testing::{decode, decoders, envelope, render, try_decoders};
 
 const ARCHIVE: &str = r#"
     format = 'csv'
@@ -282,4 +282,39 @@ fn a_column_says_which_rows_are_readings() {
             not_valid: the message is not `valid` as the source declares it: see `validity`
         "#]],
     );
+}
+
+/// Rows that a logger writes in Latin-1.
+#[test]
+fn a_row_that_is_not_utf_8_takes_no_other_with_it() {
+    let source = "format = 'csv'\nsensor_id = { field = 'id' }\n\
+        map = [{ dataset = 'air', property = 'pm10', field = 'P1', unit = 'ug/m3' }]";
+    let check = |body: &[u8], expect: Expect| {
+        expect.assert_eq(&render(&decoders(source).decode_body(&envelope("", body))));
+    };
+    check(
+        b"id,place,P1\nA,Leuven,1\nB,Z\xfcrich,2\nC,\"two\nlines\",3\nD,\"Z\xfc\nrich\",4\nE,Gent,5\n",
+        expect![[r#"
+            air sensor_id=ns-A property=pm10 time=2026-06-01T12:00:00Z value=1
+            air sensor_id=ns-C property=pm10 time=2026-06-01T12:00:00Z value=3
+            air sensor_id=ns-E property=pm10 time=2026-06-01T12:00:00Z value=5
+            malformed: the line is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252
+            malformed: the line is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252
+        "#]],
+    );
+    check(
+        b"id,pl\xe4tze,P1\nA,Leuven,1\n",
+        expect![[r#"
+            malformed: the header is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252
+        "#]],
+    );
+    // The character that stands for such bytes may be sent as well.
+    check(
+        "id,place,P1\nA,Z\u{fffd}rich,1\n".as_bytes(),
+        expect![[r#"
+            air sensor_id=ns-A property=pm10 time=2026-06-01T12:00:00Z value=1
+        "#]],
+    );
+    let torn = decoders(source).decode_body(&envelope("", b"id,P1\nA,1\nB\xfc,2\nC,3\n"));
+    assert_eq!(torn.rejects[0].item, Some(1));
 }

@@ -483,3 +483,16 @@ fn speed() {
         f64::from(lines) / started.elapsed().as_secs_f64()
     );
 }
+
+#[test]
+fn a_line_that_is_not_utf_8_takes_no_other_with_it() {
+    let body = b"\n weather,station=a temp=1\nweather,station=z\xfcrich temp=2\nweather,station=c temp=3\n";
+    let decoded = decoders(WEATHER).decode_body(&envelope("/write", body));
+    expect![[r#"
+        heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=1
+        heat sensor_id=ns-c property=air_temperature time=2026-06-01T12:00:00Z value=3
+        malformed: the line is not UTF-8; let the sender write UTF-8, not Latin-1 or Windows-1252
+    "#]]
+    .assert_eq(&render(&decoded));
+    assert_eq!(decoded.rejects[0].item, Some(2));
+}

@@ -39,6 +39,31 @@ async fn rejected_rows_are_counted_in_full_and_named_in_part() {
     assert_eq!(body["status"], 400);
 }
 
+#[tokio::test]
+async fn who_sent_nothing_good_is_not_told_that_something_is_stored() {
+    let said = async |accepted| {
+        let reject = OutcomeReject {
+            reason: RejectReason::Malformed,
+            message: "the line is not UTF-8".to_owned(),
+            item: Some(0),
+        };
+        let outcome = Outcome {
+            accepted,
+            rejects: vec![reject],
+            unlisted: 0,
+        };
+        let response = Answer::Decoded(outcome).into_response();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    assert!(said(1).await.contains("the good rows are stored"));
+    let nothing = said(0).await;
+    assert!(
+        !nothing.contains("stored") && nothing.contains("send it again"),
+        "{nothing}"
+    );
+}
+
 #[test]
 fn answers_say_when_to_come_back() {
     let later = Answer::NotJournalled {

@@ -203,6 +203,15 @@ pub fn tls_client(roots: &TlsRoots) -> Result<Arc<rustls::ClientConfig>, TlsErro
     roots_config(roots).map_err(|error| TlsError(error.message))
 }
 
+/// Returns an error where a certificate and a key cannot be those by which a broker knows a client.
+///
+/// # Errors
+/// Where either cannot be read, or they do not belong together.
+pub fn check_tls_identity(identity: &TlsIdentity) -> Result<(), TlsError> {
+    let certified = certified_key(identity);
+    certified.map(drop).map_err(|error| TlsError(error.message))
+}
+
 fn roots_config(roots: &TlsRoots) -> Result<Arc<rustls::ClientConfig>, LinkError> {
     match roots {
         TlsRoots::System => system_config(),
@@ -226,7 +235,12 @@ fn pem_config(pem: &[u8]) -> Result<Arc<rustls::ClientConfig>, LinkError> {
         roots.add(certificate).map_err(tls_error)?;
     }
     if roots.is_empty() {
-        return Err(tls_error("the CA file holds no certificate"));
+        let is_key = PrivateKeyDer::from_pem_slice(pem).is_ok();
+        return Err(tls_error(if is_key {
+            "the CA file holds a private key and no certificate; name the certificate of the authority"
+        } else {
+            "the CA file holds no certificate"
+        }));
     }
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
@@ -241,6 +255,14 @@ fn with_identity(
     config: &rustls::ClientConfig,
     identity: &TlsIdentity,
 ) -> Result<Arc<rustls::ClientConfig>, LinkError> {
+    let certified = certified_key(identity)?;
+    let mut config = config.clone();
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    Ok(Arc::new(config))
+}
+
+/// Returns the certificate with its key, which is known to be its.
+fn certified_key(identity: &TlsIdentity) -> Result<CertifiedKey, LinkError> {
     let certificates = CertificateDer::pem_slice_iter(&identity.certificates)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| tls_error(format!("the file of `tls_cert` is no PEM: {error}")))?;
@@ -250,14 +272,58 @@ fn with_identity(
     // Not even an error may repeat a key.
     let key = PrivateKeyDer::from_pem_slice(&identity.key)
         .map_err(|_| tls_error("`tls_key` holds no PEM private key"))?;
-    let certified = CertifiedKey::from_der(certificates, key, &provider()).map_err(|error| {
+    let mismatch = |error: rustls::Error| {
         tls_error(format!(
             "`tls_key` is not the key of the first certificate in `tls_cert`, or of a kind that is not supported: {error}"
         ))
-    })?;
-    let mut config = config.clone();
-    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-    Ok(Arc::new(config))
+    };
+    let key = provider().key_provider.load_private_key(key);
+    let certified = CertifiedKey::new(certificates, key.map_err(mismatch)?);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(certified)
+        }
+        // The library reads none of version 1, and need not: who reads it is the broker.
+        Err(rustls::Error::InvalidCertificate(_)) if is_of_version_1(&certified) => {
+            if holds_its_key(&certified) {
+                Ok(certified)
+            } else {
+                Err(mismatch(rustls::InconsistentKeys::KeyMismatch.into()))
+            }
+        }
+        Err(error) => Err(mismatch(error)),
+    }
+}
+
+/// Returns true for a certificate without extensions, which `openssl x509 -req` makes where it is given none (X.509 version 1):
+/// what it certifies does not begin with a version.
+fn is_of_version_1(certified: &CertifiedKey) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    // What stands in a sequence: behind its tag and its length, which is one byte or says of how many it is.
+    fn content(der: &[u8]) -> Option<&[u8]> {
+        let [SEQUENCE, length, rest @ ..] = der else {
+            return None;
+        };
+        let more = if *length < 0x80 { 0 } else { length & 0x7f };
+        rest.get(usize::from(more)..)
+    }
+    let certificate: Option<&[u8]> = certified.cert.first().map(|certificate| &**certificate);
+    let certified = certificate.and_then(content).and_then(content);
+    certified.is_some_and(|fields| fields.first().is_some_and(|tag| *tag != VERSION))
+}
+
+/// Returns true where the public half of the key stands in the certificate, as it does in every one.
+fn holds_its_key(certified: &CertifiedKey) -> bool {
+    let public = certified.key.public_key();
+    let certificate = certified.cert.first();
+    public
+        .zip(certificate)
+        .is_some_and(|(public, certificate)| {
+            let public: &[u8] = public.as_ref();
+            let certificate: &[u8] = certificate.as_ref();
+            !public.is_empty() && certificate.windows(public.len()).any(|part| part == public)
+        })
 }
 
 /// Returns the crypto provider: named, not taken from the process, because two may be linked.

@@ -157,6 +157,29 @@ fn a_registry_is_checked_by_its_own_lines() {
         "id,station,latitude\na,shed,50.8\n",
         &["devices.csv:2: a place needs `longitude` and `latitude`; add the other"],
     );
+    // A device that is replaced where it was, and one that is replaced elsewhere.
+    let at = |rows: &str| format!("id,station,since,latitude,longitude\n{rows}");
+    check(
+        &at("a,hall,,50.88,4.70\nb,hall,,50.8801,4.7001\n"),
+        &["2 devices"],
+    );
+    check(
+        &at("b,hall,2026-06-01,50.85,4.75\na,hall,2025-01-01,50.88,4.70\n"),
+        &["2 devices"],
+    );
+    for rows in [
+        "a,hall,,50.88,4.70\nb,hall,,50.85,4.75\n",
+        "a,hall,,50.88,4.70\nb,hall,2026-06-01,50.85,4.75\n",
+        "a,hall,2026-06-01,50.88,4.70\nb,hall,2026-06-01,50.85,4.75\n",
+    ] {
+        check(
+            &at(rows),
+            &[
+                "devices.csv:3: station `hall` stands at more than one place, and nothing says from when on at which; write \
+                 `since` to each of its devices, the day on which it was put there",
+            ],
+        );
+    }
     check(
         "id,scale.air_temperature\n\na,0.9\nb,0\n",
         &[
@@ -350,4 +373,31 @@ fn exact_locations_are_for_what_the_city_may_publish() {
         let said = (source.exact_location, source.devices[0].longitude);
         assert_eq!(said, expect, "{text}");
     }
+}
+
+/// What the files hold shows without connecting to anything.
+#[test]
+fn certificates_are_looked_into() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["ca.pem", "client.pem", "client.key"] {
+        std::fs::write(folder.path().join(name), "nothing of the kind\n").expect("a file");
+    }
+    let check = |keys: &str, expect: &str| {
+        let url = format!("url = \"mqtts://127.0.0.1\"\n{keys}\n");
+        let text = source("url = \"mqtt://127.0.0.1:1883\"\n", &url);
+        let file = folder.path().join("meetnet.toml");
+        let environment = super::super::environment(&[]);
+        let found = crate::config::Config::parse(&file, &text, &environment)
+            .and_then(|config| config.secrets(&environment).map(drop));
+        let said = found.expect_err("it is taken").to_string();
+        assert!(said.contains(expect), "{said}");
+    };
+    check(
+        "tls_ca = \"ca.pem\"",
+        "meetnet.toml:6: cannot set TLS up: the CA file holds no certificate",
+    );
+    check(
+        "tls_cert = \"client.pem\"\ntls_key = { file = \"client.key\" }",
+        "meetnet.toml:7: cannot set TLS up: the file of `tls_cert` holds no certificate",
+    );
 }
