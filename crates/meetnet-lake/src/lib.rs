@@ -13,6 +13,7 @@ pub mod journal;
 pub mod lake;
 pub mod leaks;
 pub mod repair;
+pub mod scrub;
 pub mod snapshot;
 pub mod storage;
 

@@ -54,6 +54,8 @@ const VALUES_MAX: usize = 1_000;
 struct Kept {
     state: AnswerState,
     version: u64,
+    /// How often files of the lake had been found damaged, or whole again.
+    damage: u64,
     declaration: Arc<DatasetDeclaration>,
     /// Versions of rows that the table held: of all rows, replaced ones included.
     versions: u64,
@@ -62,9 +64,15 @@ struct Kept {
 }
 
 impl Kept {
+    /// Returns true where the rows may be of use for those of `table`. Some may be of a file that was found damaged since.
+    fn is_of(&self, table: &TableSnapshot) -> bool {
+        Arc::ptr_eq(&self.declaration, &table.declaration)
+            && self.damage == table.folder.damage_revision()
+    }
+
     /// Returns true where the rows become those of `table` without reading its files.
     fn needs_no_query(&self, table: &TableSnapshot) -> bool {
-        Arc::ptr_eq(&self.declaration, &table.declaration) && self.version == table.version
+        self.is_of(table) && self.version == table.version
     }
 }
 
@@ -117,11 +125,11 @@ impl QueryService {
         table: &Arc<TableSnapshot>,
         kept: &mut Option<Kept>,
     ) -> Result<Option<RecordBatch>, QueryError> {
+        // Before the files are read: what is found meanwhile is not in them.
+        let damage = table.folder.damage_revision();
         let state = AnswerState::of([table], false);
         let versions = versions(table);
-        let known = kept
-            .as_ref()
-            .filter(|kept| Arc::ptr_eq(&kept.declaration, &table.declaration));
+        let known = kept.as_ref().filter(|kept| kept.is_of(table));
         let schema = public_schema(&table.declaration);
         let rows = match known {
             Some(kept) if kept.state.to_string() == state.to_string() => {
@@ -159,6 +167,7 @@ impl QueryService {
         *kept = Some(Kept {
             state,
             version: table.version,
+            damage,
             declaration: Arc::clone(&table.declaration),
             versions,
             stable_time: table.stable_time,

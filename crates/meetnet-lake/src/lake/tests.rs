@@ -5,6 +5,7 @@ mod damage;
 mod erase;
 mod merges;
 mod opening;
+mod scrub;
 mod upkeep;
 
 use std::path::Path;
@@ -108,11 +109,15 @@ impl InStore {
         }
     }
 
-    fn open(&self) -> Lake {
+    fn storage(&self) -> Arc<dyn LakeStorage> {
         let objects = Arc::new(self.store.clone());
         let handle = self.runtime.handle().clone();
         let storage = ObjectStorage::new("memory://city", objects, Default::default(), handle);
-        let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+        Arc::new(storage)
+    }
+
+    fn open(&self) -> Lake {
+        let storage = self.storage();
         let mut declarations = declarations();
         declarations.datasets.retain(|id, _| id.as_str() == "heat");
         let tables = DeclaredTables::read(storage, Arc::new(declarations)).unwrap();
