@@ -79,12 +79,17 @@ pub(crate) fn open(
         }
         opened => opened?,
     };
-    let (bytes, expected) = (stored.len(), file.bytes);
-    if bytes != expected {
-        let damage = Damage::WrongLength { bytes, expected };
-        return Err(broken(folder, file, damage));
+    match wrong_length(stored.len(), file.bytes) {
+        Some(damage) => Err(broken(folder, file, damage)),
+        None => Ok(stored),
     }
-    Ok(stored)
+}
+
+fn wrong_length(bytes: u64, expected: u64) -> Option<Damage> {
+    if bytes != expected {
+        return Some(Damage::WrongLength { bytes, expected });
+    }
+    None
 }
 
 /// Returns an error where a file is not as it was written. One that is has no damage any more, whatever was known of it.
@@ -120,9 +125,9 @@ pub(crate) fn compare(
         Ok(stored) => stored,
         Err(error) => return or_missing(error),
     };
-    let (bytes, expected) = (stored.len(), file.bytes);
-    if bytes != expected {
-        return Ok(Some(Damage::WrongLength { bytes, expected }));
+    let bytes = stored.len();
+    if let Some(damage) = wrong_length(bytes, file.bytes) {
+        return Ok(Some(damage));
     }
     let stored = stored.into_stored();
     let shown = folder.shown(&file.path);

@@ -25,5 +25,6 @@ mod recordings;
 mod reload;
 mod repair;
 mod s3;
+mod scrub;
 mod settled;
 mod starts;

@@ -28,6 +28,7 @@ pub(super) struct Lake {
     pub(super) compaction: Option<bool>,
     pub(super) vacuum_after: Option<Spanned<DurationText>>,
     pub(super) poll_interval: Option<Spanned<DurationText>>,
+    pub(super) scrub_every: Option<Spanned<DurationText>>,
 }
 
 /// `[s3]`
