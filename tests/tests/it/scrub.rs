@@ -68,7 +68,8 @@ async fn refused(installation: &Installation, file: &Path) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    ensure!(installation.cell(OF_FEBRUARY).await? == 22.5);
+    let other = installation.cell(OF_FEBRUARY).await?;
+    ensure!(other == 22.5, "{other}");
     let address = format!("/files/heat/{}", file.display());
     let answer = installation.get(&address, &[]).await?;
     let status = answer.status();
@@ -87,7 +88,8 @@ async fn scrubbed() -> Result<()> {
     let path = installation.lake().join("heat").join(&file);
 
     let daemon = installation.start().await?;
-    ensure!(installation.cell(OF_JANUARY).await? == 20.5);
+    let first = installation.cell(OF_JANUARY).await?;
+    ensure!(first == 20.5, "{first}");
     // In the first column, behind the magic of the format; under the same name at once.
     let mut content = fs::read(&path)?;
     content[8] ^= 1;
@@ -114,7 +116,8 @@ async fn scrubbed() -> Result<()> {
     installation.succeed(&["check", "--repair"])?;
     let rows = installation.sql(OF_JANUARY).await?;
     ensure!(rows[0][0].is_null(), "{rows:?}");
-    ensure!(installation.cell(OF_FEBRUARY).await? == 22.5);
+    let other = installation.cell(OF_FEBRUARY).await?;
+    ensure!(other == 22.5, "{other}");
     daemon.kill()
 }
 

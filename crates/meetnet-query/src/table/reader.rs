@@ -97,7 +97,8 @@ impl WatchedReaderFactory {
 
     /// Returns what is known to be wrong with a file, whose path starts at the lake.
     fn damage_of(&self, location: &Path) -> Option<Damage> {
-        let path = location.as_ref().strip_prefix(self.folder.name())?;
+        let whole: &str = location.as_ref();
+        let path = whole.strip_prefix(self.folder.name())?;
         self.folder.damage_of(path.strip_prefix('/')?)
     }
 }
