@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! round:     newest snapshot ─▶ table by table, file by file ─┐
-//! suspected: whoever found a file broken ─────────────────────┼▶ compare ─▶ damaged: nothing opens it any more
+//! suspected: whoever found a file broken ─────────────────────┼▶ compare ─▶ damaged: its rows are not answered any more
 //! known:     damaged files, once a minute ────────────────────┘         └▶ whole again: it is read as before
 //! ```
 //!
@@ -165,7 +165,7 @@ enum State {
     Unread,
     /// It was not there. The snapshot of a process that follows the tables may be older than its removal.
     Absent,
-    /// Told to people, and not opened any more.
+    /// Told to people; what is in it is not answered any more.
     Damaged,
 }
 
@@ -381,11 +381,18 @@ impl Scrubber {
 
     fn compare(&mut self, target: Target, go_on: &mut dyn FnMut(u64) -> bool) -> Step {
         let (mut bytes, mut is_stopped) = (0, false);
-        let found = damage::compare(&target.folder, &target.file, &mut |read| {
-            bytes += read;
-            is_stopped = !go_on(read);
-            !is_stopped
-        });
+        let mut read = || {
+            damage::compare(&target.folder, &target.file, &mut |more| {
+                bytes += more;
+                is_stopped = !go_on(more);
+                !is_stopped
+            })
+        };
+        let found = match read() {
+            // A disk or a network may give other bytes once: only what is read twice takes rows out of answers.
+            Ok(Some(Damage::WrongChecksum | Damage::WrongLength { .. })) => read(),
+            found => found,
+        };
         metrics::counter!("meetnet_scrub_bytes_total").increment(bytes);
         self.watch.change(|report| report.bytes += bytes);
         if is_stopped {
@@ -420,11 +427,14 @@ impl Scrubber {
         }
         let before = self.known.get(&key).map(|known| known.state);
         let state = match before {
-            None if damage == Damage::Missing => State::Absent,
+            None | Some(State::Unread) if damage == Damage::Missing => State::Absent,
             _ => State::Damaged,
         };
         if state == State::Damaged {
-            target.folder.note_damage(&target.file.path, Some(damage));
+            // One that is missing cannot be opened anyway, and can as soon as its volume is there again.
+            if damage != Damage::Missing {
+                target.folder.note_damage(&target.file.path, Some(damage));
+            }
             if before != Some(State::Damaged) {
                 error!(
                     dataset = %target.dataset,

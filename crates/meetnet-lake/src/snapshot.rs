@@ -79,6 +79,7 @@ impl TableSnapshot {
     /// file.
     pub fn data_file(&self, path: &str) -> Result<DataFile, LakeError> {
         if let Some(live) = self.files.iter().find(|file| *file.path == *path) {
+            self.folder.refuse_damaged(path)?;
             let stored = self.folder.open(live, Access::Whole)?.into_stored();
             return Ok(DataFile::Live(Arc::clone(live), stored));
         }

@@ -237,7 +237,7 @@ impl TableFolder {
         self.storage.damaged().map_or(0, DamagedFiles::revision)
     }
 
-    /// Notes what is wrong with a file, or that nothing is: none that has damage is opened.
+    /// Notes what is wrong with a file, or that nothing is: what is in one that has damage is given to nobody.
     pub fn note_damage(&self, path: &str, damage: Option<Damage>) {
         if let Some(damaged) = self.storage.damaged() {
             damaged.note(&self.full(path), damage);
@@ -297,12 +297,9 @@ impl TableFolder {
         }
     }
 
-    /// Opens a file of which the table log knows the length.
-    ///
-    /// # Errors
-    /// [`LakeError::BrokenFile`] where it is known to be damaged; others where it cannot be opened.
+    /// Opens a file of which the table log knows the length, also one that is known to be damaged: look-ups go on in what can
+    /// be read of it, so that new rows are taken. Whoever gives values on asks [`Self::refuse_damaged`] first.
     pub(crate) fn open(&self, file: &LiveFile, access: Access) -> Result<FileChunks, LakeError> {
-        self.refuse_damaged(&file.path)?;
         self.storage
             .open_known(&self.full(&file.path), file.bytes, access)
             .map(FileChunks)

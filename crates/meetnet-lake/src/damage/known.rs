@@ -2,10 +2,13 @@
 //! bit may decode all the same.
 //!
 //! ```text
-//! scrub ─▶ [known] ◀─ asked at every opening: queries, downloads, commits, look-ups, merges
+//! scrub ─▶ [known] ◀─ asked by who gives values on: queries, downloads, derivations, figures
 //!   ▲         │
 //!   └─ suspected: found broken by whoever read the file ─┘
 //! ```
+//!
+//! Commits and merges compare what they copy themselves. Look-ups of keys do not ask: one damaged file must not keep new rows
+//! out of its dataset. Nor is a file noted that is missing: who opens it notices, and who puts it back waits for nothing.
 //!
 //! In memory alone: after a restart the first round of the scrub finds them again.
 

@@ -144,8 +144,7 @@ fn open(
     declaration: &DatasetDeclaration,
     file: &LiveFile,
 ) -> Option<(FileChunks, ArrowReaderMetadata)> {
-    // Known to be damaged or not: this is about what can be read of it all the same.
-    let input = folder.open_as_stored(&file.path, Access::Whole).ok()?;
+    let input = folder.open(file, Access::Whole).ok()?;
     let footer = load_footer(&input).ok()?;
     agrees(footer.metadata(), declaration, file).then_some((input, footer))
 }

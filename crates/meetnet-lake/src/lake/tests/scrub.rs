@@ -1,8 +1,9 @@
-//! The scrub over a lake that goes on: a changed bit is found by the hash alone, and then the file is opened by nobody.
+//! The scrub over a lake that goes on: a changed bit is found by the hash alone, and then nobody is given what is in the file.
 
 use meetnet_testkit::objects::StoreFault;
 
 use super::*;
+use crate::committed::{CommittedRows, RowRange};
 use crate::damage::{self, Damage};
 use crate::scrub::{Scrubber, Step};
 use crate::snapshot::DataFile;
@@ -35,6 +36,19 @@ fn flip_a_value(path: &Path) {
     let (start, length) = value.byte_range();
     content[(start + length - 1) as usize] ^= 1;
     std::fs::write(path, content).unwrap();
+}
+
+/// Reads what is derived from, or counted by the figures.
+fn read_all(table: &TableSnapshot) -> Result<(), LakeError> {
+    let range = RowRange {
+        from: i64::MIN,
+        to: i64::MAX,
+        leading: None,
+    };
+    let committed = CommittedRows::new(table)?;
+    let mut rows = committed.in_range(&["value"], range)?;
+    while rows.next_batch()?.is_some() {}
+    Ok(())
 }
 
 fn two_files(root: &Path) -> (Lake, Vec<Arc<LiveFile>>) {
@@ -75,11 +89,7 @@ fn a_changed_bit_is_found_within_a_round_and_what_is_put_back_is_read_again() {
     let damage = Some(Damage::WrongChecksum);
     assert_eq!(table.folder.damage_of(&files[0].path), damage);
     assert!(table.folder.damage_revision() > before);
-    let refused = [
-        table.folder.open(&files[0], Access::Pages).map(drop),
-        table.data_file(&files[0].path).map(drop),
-        try_take(&mut lake, 3, &rows(20, START, 2.0)).map(drop),
-    ];
+    let refused = [table.data_file(&files[0].path).map(drop), read_all(&table)];
     for error in refused.map(Result::unwrap_err) {
         let text = error.to_string();
         for part in [
@@ -154,8 +164,27 @@ fn a_file_that_was_removed_is_no_damage_and_one_that_is_missing_is() {
     assert_eq!(watch.read().damaged, 0);
     assert_eq!(scrub(&mut scrubber, second + MINUTE_LONG), 1);
     assert_eq!(watch.read().damaged, 1);
+    // Nobody is kept from it once it is there again.
     let damage = merged.folder.damage_of(&merged.files[0].path);
-    assert_eq!(damage, Some(Damage::Missing));
+    assert_eq!(damage, None);
+}
+
+/// One damaged file must not keep new rows out of its dataset: keys are looked for in what can be read of it.
+#[test]
+fn look_ups_go_on_in_a_damaged_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut lake, files) = two_files(folder.path());
+    let table = heat(&mut lake);
+    let damage = Some(Damage::WrongChecksum);
+    table.folder.note_damage(&files[0].path, damage);
+    assert!(table.data_file(&files[0].path).is_err());
+    let sensors = (0..10).chain([20]);
+    let some = garden::rows_of("heat", sensors.map(|sensor| (sensor, START, 9.5)));
+    let applied = try_take(&mut lake, 3, &some).unwrap();
+    assert_eq!((applied.revised, applied.inserted), (10, 1));
+    // What is copied is compared before, and this file is whole.
+    lake.commit_all().unwrap();
+    assert_eq!(table.folder.damage_of(&files[0].path), None);
 }
 
 /// Without rounds, too: a broken file that somebody has met is examined whole, so that its other pages are not answered.
