@@ -259,6 +259,8 @@ impl RangeReader {
     fn read(self: &Arc<Self>, file: &Arc<LiveFile>) -> Result<Batches, LakeError> {
         let shown = self.folder.shown(&file.path);
         let failed = || LakeError::parquet("read", &shown);
+        // These rows are answered, or others are computed from them.
+        self.folder.refuse_damaged(&file.path)?;
         let mut input = self.folder.open(file, Access::Pages)?;
         let footer = load_footer(&input).map_err(failed())?;
         let ranges = self.page_ranges(footer.metadata());

@@ -1,18 +1,25 @@
 //! What is wrong with a table's file: asked before its rows go into another file, whose own hash would hide the damage,
 //! and when it could not be read.
 //!
-//! It compares with what the log says and reads nothing as Parquet.
+//! It compares with what the log says and reads nothing as Parquet. What was found is remembered in `known`.
 
 use std::fmt;
 use std::io;
 
 use meetnet_model::hex::Hex;
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::reader::Length;
 use sha2::{Digest, Sha256};
 
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 use crate::storage::{Access, FileChunks, TableFolder};
+
+mod known;
+
+pub use known::DamagedFiles;
+
+/// Bytes that are read and hashed at once.
+const CHUNK_BYTES: u64 = 1 << 20;
 
 /// What is wrong with a file of a table. Displayed as the end of a sentence that begins with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,34 +79,83 @@ pub(crate) fn open(
         }
         opened => opened?,
     };
-    let (bytes, expected) = (stored.len(), file.bytes);
-    if bytes != expected {
-        let damage = Damage::WrongLength { bytes, expected };
-        return Err(broken(folder, file, damage));
+    match wrong_length(stored.len(), file.bytes) {
+        Some(damage) => Err(broken(folder, file, damage)),
+        None => Ok(stored),
     }
-    Ok(stored)
 }
 
-/// Returns an error where a file is not as it was written.
+fn wrong_length(bytes: u64, expected: u64) -> Option<Damage> {
+    if bytes != expected {
+        return Some(Damage::WrongLength { bytes, expected });
+    }
+    None
+}
+
+/// Returns an error where a file is not as it was written. One that is has no damage any more, whatever was known of it.
 ///
 /// # Errors
 /// [`LakeError::BrokenFile`], or as [`examine`].
 pub(crate) fn verify(folder: &TableFolder, file: &LiveFile) -> Result<(), LakeError> {
-    let stored = open(folder, file, Access::Whole)?;
-    let mut hash = Sha256::new();
-    let mut content = stored
-        .get_read(0)
-        .map_err(LakeError::parquet("read", &folder.shown(&file.path)))?;
-    io::copy(&mut content, &mut hash).map_err(LakeError::io("read", &folder.shown(&file.path)))?;
-    if Hex(&hash.finalize()).to_string() != *file.sha256 {
-        return Err(broken(folder, file, Damage::WrongChecksum));
+    match compare(folder, file, &mut |_| true)? {
+        None => {
+            folder.note_damage(&file.path, None);
+            Ok(())
+        }
+        Some(damage) => Err(broken(folder, file, damage)),
     }
-    Ok(())
+}
+
+/// The same as a value, and slowly: `go_on` is told how many bytes were read, may wait, and says whether to read more. None:
+/// nothing is wrong with the file, or the comparison was broken off.
+///
+/// # Errors
+/// As [`examine`].
+pub(crate) fn compare(
+    folder: &TableFolder,
+    file: &LiveFile,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Damage>, LakeError> {
+    // A bucket may notice only when it is read that a file is gone.
+    let or_missing = |error: LakeError| match error.io_kind() {
+        Some(io::ErrorKind::NotFound) => Ok(Some(Damage::Missing)),
+        _ => Err(error),
+    };
+    let stored = match folder.open_as_stored(&file.path, Access::Whole) {
+        Ok(stored) => stored,
+        Err(error) => return or_missing(error),
+    };
+    let bytes = stored.len();
+    if let Some(damage) = wrong_length(bytes, file.bytes) {
+        return Ok(Some(damage));
+    }
+    let stored = stored.into_stored();
+    let shown = folder.shown(&file.path);
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    while at < bytes {
+        let length = (bytes - at).min(CHUNK_BYTES);
+        let read = stored.read_at(at, length as usize);
+        match read.map_err(LakeError::io("read", &shown)) {
+            Ok(chunk) => hash.update(&chunk),
+            Err(error) => return or_missing(error),
+        }
+        at += length;
+        if !go_on(length) {
+            return Ok(None);
+        }
+    }
+    let is_same = Hex(&hash.finalize()).to_string() == *file.sha256;
+    Ok((!is_same).then_some(Damage::WrongChecksum))
 }
 
 /// Finds out what is behind an error met while `file` was read: the file, or something that may pass.
 pub(crate) fn diagnose(folder: &TableFolder, file: &LiveFile, error: LakeError) -> LakeError {
     use io::ErrorKind::{NotFound, UnexpectedEof};
+    // It is known already.
+    if matches!(error, LakeError::BrokenFile { .. }) {
+        return error;
+    }
     // A storage that gave another error than that the file is not there or too short may work the next time.
     if error
         .io_kind()
@@ -115,7 +171,9 @@ pub(crate) fn diagnose(folder: &TableFolder, file: &LiveFile, error: LakeError) 
     }
 }
 
+/// Makes the error of a file that was found broken, which the scrub examines next.
 fn broken(folder: &TableFolder, file: &LiveFile, damage: Damage) -> LakeError {
+    folder.suspect(&file.path);
     LakeError::BrokenFile {
         path: folder.shown(&file.path),
         damage,

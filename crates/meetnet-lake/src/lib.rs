@@ -14,6 +14,7 @@ pub mod known;
 pub mod lake;
 pub mod leaks;
 pub mod repair;
+pub mod scrub;
 pub mod snapshot;
 pub mod storage;
 

@@ -75,15 +75,18 @@ impl TableSnapshot {
     /// storage, so it may wait.
     ///
     /// # Errors
-    /// Where the storage fails, or lacks a live file.
+    /// [`LakeError::BrokenFile`] where the file is known to be damaged; others where the storage fails, or lacks a live
+    /// file.
     pub fn data_file(&self, path: &str) -> Result<DataFile, LakeError> {
         if let Some(live) = self.files.iter().find(|file| *file.path == *path) {
+            self.folder.refuse_damaged(path)?;
             let stored = self.folder.open(live, Access::Whole)?.into_stored();
             return Ok(DataFile::Live(Arc::clone(live), stored));
         }
         if !self.is_gone(path) {
             return Ok(DataFile::Unknown);
         }
+        self.folder.refuse_damaged(path)?;
         let kept = self.folder.open_if_there(path, Access::Whole)?;
         Ok(kept.map_or(DataFile::Gone, |kept| {
             DataFile::Replaced(kept.into_stored())

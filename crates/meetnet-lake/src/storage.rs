@@ -15,6 +15,7 @@
 //! - of any number of writers that put the same name if it is absent, at most one succeeds. An error says nothing, the
 //!   file may be there; nor, in an object store, does a name that exists already: the file may be the writer's own.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Debug};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;
 pub use s3::{ROLE_VARIABLES, S3Credentials, S3Limits, S3Options, S3OptionsError, S3Url};
 
+use crate::damage::{Damage, DamagedFiles};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 
@@ -89,6 +91,10 @@ pub trait LakeStorage: Debug + Send + Sync {
     fn sync_names(&self, folder: &str) -> io::Result<()>;
     /// Returns where other readers find the files.
     fn location(&self) -> LakeLocation;
+    /// Returns which files are known to be damaged; None where nobody keeps that in mind.
+    fn damaged(&self) -> Option<&DamagedFiles> {
+        None
+    }
 }
 
 /// A file that is being written.
@@ -218,6 +224,52 @@ impl TableFolder {
         LakeError::io(operation, &self.shown(path))
     }
 
+    /// Returns what is known to be wrong with a file; None where nothing is.
+    pub fn damage_of(&self, path: &str) -> Option<Damage> {
+        // Next to always there is none, and no path has to be put together.
+        let damaged = self.storage.damaged()?;
+        (damaged.revision() > 0).then(|| damaged.of(&self.full(path)))?
+    }
+
+    /// A number that rises whenever a file of the lake is found damaged, or whole again: what is kept of answers since
+    /// before then may hold what must not be answered.
+    pub fn damage_revision(&self) -> u64 {
+        self.storage.damaged().map_or(0, DamagedFiles::revision)
+    }
+
+    /// Notes what is wrong with a file, or that nothing is: what is in one that has damage is given to nobody.
+    pub fn note_damage(&self, path: &str, damage: Option<Damage>) {
+        if let Some(damaged) = self.storage.damaged() {
+            damaged.note(&self.full(path), damage);
+        }
+    }
+
+    /// Notes that a file was found broken.
+    pub(crate) fn suspect(&self, path: &str) {
+        if let Some(damaged) = self.storage.damaged() {
+            damaged.suspect(self.full(path));
+        }
+    }
+
+    /// Returns the files of the whole lake that were found broken, each once, by their path in it.
+    pub(crate) fn take_suspected(&self) -> BTreeSet<String> {
+        let damaged = self.storage.damaged();
+        damaged
+            .map(DamagedFiles::take_suspected)
+            .unwrap_or_default()
+    }
+
+    /// Returns an error for a file that is known to be damaged.
+    pub(crate) fn refuse_damaged(&self, path: &str) -> Result<(), LakeError> {
+        let Some(damage) = self.damage_of(path) else {
+            return Ok(());
+        };
+        Err(LakeError::BrokenFile {
+            path: self.shown(path),
+            damage,
+        })
+    }
+
     pub(crate) fn create(&self, path: &str) -> Result<Box<dyn NewFile>, LakeError> {
         self.storage
             .create(&self.full(path))
@@ -245,7 +297,8 @@ impl TableFolder {
         }
     }
 
-    /// Opens a file of which the table log knows the length.
+    /// Opens a file of which the table log knows the length, also one that is known to be damaged: look-ups go on in what can
+    /// be read of it, so that new rows are taken. Whoever gives values on asks [`Self::refuse_damaged`] first.
     pub(crate) fn open(&self, file: &LiveFile, access: Access) -> Result<FileChunks, LakeError> {
         self.storage
             .open_known(&self.full(&file.path), file.bytes, access)

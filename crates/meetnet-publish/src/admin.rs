@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use meetnet_lake::scrub::{ScrubReport, ScrubWatch};
 use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
@@ -44,6 +45,8 @@ pub struct AdminState {
     pub status: Option<Arc<dyn Fn() -> OperationsStatus + Send + Sync>>,
     /// What is known of the datasets' quality.
     pub figures: FiguresCache,
+    /// Says how far files have been compared with their hashes.
+    pub scrub: ScrubWatch,
 }
 
 /// How the write side is.
@@ -208,6 +211,7 @@ async fn page(State(state): State<AdminState>) -> Result<Response, Problem> {
             .map(|table| table_text(table))
             .collect(),
         figures: figures.map(|figures| figures_texts(&figures)),
+        scrub: scrub_text(&state.scrub.read()),
     };
     let html = page.render().map_err(|error| {
         error!(%error, "failed to render the operations page");
@@ -233,6 +237,13 @@ struct OperationsPage {
     tables: Vec<TableText>,
     /// None where they cannot be read.
     figures: Option<Vec<FiguresText>>,
+    scrub: ScrubText,
+}
+
+struct ScrubText {
+    done: String,
+    /// Of files that are known to be damaged; None where none is.
+    trouble: Option<String>,
 }
 
 struct WriteSideText {
@@ -493,6 +504,33 @@ fn table_text(table: &TableSnapshot) -> TableText {
         hot: count(hot as u64),
         through: count(table.through.0),
         stable_time: format_rfc3339(whole_seconds(table.stable_time)),
+    }
+}
+
+fn scrub_text(report: &ScrubReport) -> ScrubText {
+    let round = match (report.has_rounds, report.round_ended_at_ms) {
+        (_, Some(at_ms)) => {
+            let at = format_rfc3339(whole_seconds(at_ms.saturating_mul(1_000)));
+            format!("the last whole round ended at {at}")
+        }
+        (true, None) => "the first round is not at its end".to_owned(),
+        (false, None) => "there are no rounds (scrub_every)".to_owned(),
+    };
+    let (files, bytes) = (count(report.files), count(report.bytes));
+    let trouble = (report.damaged > 0).then(|| {
+        let damaged = count(report.damaged);
+        let files = if report.damaged == 1 {
+            "file is"
+        } else {
+            "files are"
+        };
+        format!("{damaged} {files} damaged: the log names them, and their rows are not answered.")
+    });
+    ScrubText {
+        done: format!(
+            "Compared with their hashes since the start: {files} files, {bytes} bytes; {round}."
+        ),
+        trouble,
     }
 }
 

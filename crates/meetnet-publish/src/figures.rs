@@ -103,6 +103,8 @@ pub struct FiguresCache {
 struct Read {
     dataset: DatasetId,
     version: u64,
+    /// How often files of the lake had been found damaged, or whole again.
+    damage: u64,
     figures: Arc<AllFigures>,
 }
 
@@ -119,13 +121,14 @@ impl FiguresCache {
             return Ok(known);
         }
         let (of, dataset) = (Arc::clone(table), &table.declaration.id);
+        let damage = table.folder.damage_revision();
         let read = tokio::task::spawn_blocking(move || read(&of)).await;
         let failed = |error: &(dyn std::error::Error + 'static)| {
             error!(error, %dataset, "failed to read the figures about datasets");
             Problem::new(ProblemKind::Internal, "the figures could not be read")
         };
         match read {
-            Ok(Ok(figures)) => Ok(self.keep(table, figures)),
+            Ok(Ok(figures)) => Ok(self.keep(table, damage, figures)),
             Ok(Err(error)) => Err(failed(&error)),
             Err(error) => Err(failed(&error)),
         }
@@ -136,16 +139,19 @@ impl FiguresCache {
         // The value is only ever replaced whole, so a panic elsewhere leaves it usable.
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let read = newest.as_ref()?;
-        let is_same = read.dataset == table.declaration.id && read.version == table.version;
+        let is_same = read.dataset == table.declaration.id
+            && read.version == table.version
+            && read.damage == table.folder.damage_revision();
         is_same.then(|| Arc::clone(&read.figures))
     }
 
-    fn keep(&self, table: &TableSnapshot, figures: AllFigures) -> Arc<AllFigures> {
+    fn keep(&self, table: &TableSnapshot, damage: u64, figures: AllFigures) -> Arc<AllFigures> {
         let figures = Arc::new(figures);
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         *newest = Some(Read {
             dataset: table.declaration.id.clone(),
             version: table.version,
+            damage,
             figures: Arc::clone(&figures),
         });
         figures

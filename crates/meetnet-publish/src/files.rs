@@ -7,7 +7,7 @@
 //!
 //! A file never changes: one address, one content, whose SHA-256 is the ETag. So a download that broke off goes on with
 //! `Range` and `If-Range`, also when the file has been replaced since. When it is removed or erased, the address
-//! answers 410 for ever.
+//! answers 410 for ever. One that is known to be damaged is not sent: the bytes would contradict its hash.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -22,6 +22,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{TryStreamExt, stream};
+use meetnet_lake::LakeError;
 use meetnet_lake::snapshot::{
     ColumnStatistics, DataFile, LiveFile, StatisticsValue, TableSnapshot,
 };
@@ -214,12 +215,23 @@ pub(crate) async fn download(
         )),
         Err(error) => {
             error!(%error, file = address, "failed to open a file for download");
-            Err(Problem::new(
-                ProblemKind::Internal,
-                "the file could not be read",
-            ))
+            let detail = broken(&error, &address);
+            let detail = detail.unwrap_or_else(|| "the file could not be read".to_owned());
+            Err(Problem::new(ProblemKind::Internal, detail))
         }
     }
+}
+
+/// Says what is wrong with a file that is known to be damaged; None for other errors.
+fn broken(error: &io::Error, address: &str) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<LakeError>()?;
+    let LakeError::BrokenFile { damage, .. } = error else {
+        return None;
+    };
+    Some(format!(
+        "the file cannot be sent: `{address}` {damage}; whoever runs this service finds what is lost, and what to do, with \
+         `meetnet check`"
+    ))
 }
 
 enum Found {

@@ -162,6 +162,7 @@ impl SnapshotTables {
             &self.registry,
             &prepared.store_url,
             Arc::clone(&self.metadata_cache),
+            table.folder.clone(),
             Arc::clone(&self.noticed),
         )?;
         let whole: Arc<dyn TableProvider> = Arc::new(MeetnetTable::new(

@@ -64,6 +64,8 @@ const SEEN_BY_QUERY: usize = 0;
 struct Kept {
     state: AnswerState,
     version: u64,
+    /// How often files of the lake had been found damaged, or whole again.
+    damage: u64,
     declaration: Arc<DatasetDeclaration>,
     /// Versions of rows that the table held: of all rows, replaced ones included.
     versions: u64,
@@ -74,9 +76,15 @@ struct Kept {
 }
 
 impl Kept {
+    /// Returns true where the rows may be of use for those of `table`. Some may be of a file that was found damaged since.
+    fn is_of(&self, table: &TableSnapshot) -> bool {
+        Arc::ptr_eq(&self.declaration, &table.declaration)
+            && self.damage == table.folder.damage_revision()
+    }
+
     /// Returns true where the rows become those of `table` without reading its files.
     fn needs_no_query(&self, table: &TableSnapshot) -> bool {
-        Arc::ptr_eq(&self.declaration, &table.declaration) && self.version == table.version
+        self.is_of(table) && self.version == table.version
     }
 
     /// Returns true where hot rows are all that `table`, which holds so many versions of rows, has beyond these rows: as after a
@@ -141,11 +149,11 @@ impl QueryService {
         table: &Arc<TableSnapshot>,
         kept: &mut Option<Kept>,
     ) -> Result<Option<RecordBatch>, QueryError> {
+        // Before the files are read: what is found meanwhile is not in them.
+        let damage = table.folder.damage_revision();
         let state = AnswerState::of([table], false);
         let versions = versions(table);
-        let known = kept
-            .as_ref()
-            .filter(|kept| Arc::ptr_eq(&kept.declaration, &table.declaration));
+        let known = kept.as_ref().filter(|kept| kept.is_of(table));
         let schema = public_schema(&table.declaration);
         let mut hot_seen = hot_rows(table);
         let rows = match known {
@@ -184,6 +192,7 @@ impl QueryService {
         *kept = Some(Kept {
             state,
             version: table.version,
+            damage,
             declaration: Arc::clone(&table.declaration),
             versions,
             hot_rows: hot_seen,

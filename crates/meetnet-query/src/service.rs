@@ -164,10 +164,10 @@ impl Shared {
         })
     }
 
-    /// What a file that was not there means: removed under the reader, or lost.
-    fn gone(&self, path: &str) -> QueryError {
+    /// What a file that could not be used means: removed under the reader, or broken.
+    fn unusable(&self, path: &str, damage: Damage) -> QueryError {
         match self.live_file(path) {
-            Some(_) => QueryError::broken_file(path, Damage::Missing),
+            Some(_) => QueryError::broken_file(path, damage),
             None => expired(),
         }
     }

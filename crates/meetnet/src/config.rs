@@ -154,6 +154,8 @@ pub(crate) struct LakeConfig {
     pub(crate) place: LakePlace,
     /// How often a separate `serve` looks for commits.
     pub(crate) poll_interval: Duration,
+    /// From the beginning of one comparison of all files with their hashes to that of the next; None: no such rounds.
+    pub(crate) scrub_every: Option<Duration>,
     pub(crate) limits: LakeLimits,
     /// How long old periods of a dataset are kept; without an entry: for ever.
     pub(crate) retention: BTreeMap<DatasetId, Duration>,

@@ -19,6 +19,7 @@ use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::lake::check_property_units;
+use meetnet_lake::scrub::{Scrub, ScrubOptions};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
@@ -131,6 +132,7 @@ pub(crate) struct Daemon {
     opening: Option<Opening>,
     writing: Option<Writing>,
     follower: Option<Follower>,
+    scrub: Scrub,
     servers: JoinSet<std::io::Result<()>>,
     /// Runs those of the read side, until they have ended.
     _answering: Answering,
@@ -217,6 +219,16 @@ impl Daemon {
             readiness.journal_replayed();
         }
 
+        // Every process that answers or writes: what one has found, another one does not know.
+        let options = ScrubOptions {
+            every: config.lake.scrub_every,
+            ..ScrubOptions::default()
+        };
+        let scrub = Scrub::start(Arc::clone(&snapshot), options);
+        let scrub = scrub
+            .context("failed to start a thread")
+            .map_err(Failure::Work)?;
+
         let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
         let shared_config: SharedConfig = Arc::new(ArcSwap::from_pointee(config.clone()));
         metrics::gauge!("meetnet_config_refused").set(0.0);
@@ -301,6 +313,7 @@ impl Daemon {
                     .writes()
                     .then(|| monitor::operations(&statuses, &disks, &view, rates.clone())),
                 figures,
+                scrub: scrub.watch(),
             };
             let stop = stop_serving.clone().cancelled_owned();
             let limits = ServeLimits {
@@ -355,6 +368,7 @@ impl Daemon {
             opening,
             writing: None,
             follower,
+            scrub,
             servers,
             _answering: answering,
             watchers: vec![monitor, give_back_at_rest(runtimes)],
@@ -437,6 +451,10 @@ impl Daemon {
         // Each cuts its own connections off in time.
         while self.servers.join_next().await.is_some() {}
         self.watchers.iter().for_each(JoinHandle::abort);
+        // It may wait for a bucket that does not answer, and changes nothing.
+        let scrub = self.scrub;
+        let ended = tokio::task::spawn_blocking(move || scrub.stop());
+        drop(tokio::time::timeout(self.stop_time_max, ended).await);
         if let Some(follower) = self.follower.take() {
             follower.stop(self.stop_time_max).await;
         }

@@ -30,5 +30,6 @@ mod recordings;
 mod reload;
 mod repair;
 mod s3;
+mod scrub;
 mod settled;
 mod starts;

@@ -5,6 +5,7 @@ mod damage;
 mod erase;
 mod merges;
 mod opening;
+mod scrub;
 mod upkeep;
 
 use std::path::Path;

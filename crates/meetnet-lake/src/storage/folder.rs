@@ -10,6 +10,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile, folder_of};
+use crate::damage::DamagedFiles;
 use crate::files::{DiskFiles, FileHandle, Files, GradualWriter, sync_parents};
 
 /// Bytes gathered before they are written.
@@ -23,6 +24,7 @@ pub struct FolderStorage {
     /// Folders whose own names this process has made durable. One that merely exists may owe its existence to a crash
     /// before its parent was synced.
     durable: Mutex<HashSet<String>>,
+    damaged: DamagedFiles,
 }
 
 impl FolderStorage {
@@ -37,6 +39,7 @@ impl FolderStorage {
             root: root.into(),
             files,
             durable: Mutex::default(),
+            damaged: DamagedFiles::default(),
         }
     }
 
@@ -198,6 +201,10 @@ impl LakeStorage for FolderStorage {
 
     fn location(&self) -> LakeLocation {
         LakeLocation::Folder(std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone()))
+    }
+
+    fn damaged(&self) -> Option<&DamagedFiles> {
+        Some(&self.damaged)
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use self::remote_file::RemoteFile;
 use self::upload::Upload;
 use super::{Access, LakeLocation, LakeStorage, ListedObject, NewFile, Put, StoredFile};
+use crate::damage::DamagedFiles;
 
 mod remote_file;
 mod upload;
@@ -26,6 +27,7 @@ pub struct ObjectStorage {
     url: Arc<str>,
     prefix: Path,
     on: Arc<Connection>,
+    damaged: DamagedFiles,
 }
 
 /// The store, and where requests to it run.
@@ -42,6 +44,7 @@ impl ObjectStorage {
             url: Arc::from(url.trim_end_matches('/')),
             prefix,
             on: Arc::new(Connection { store, runtime }),
+            damaged: DamagedFiles::default(),
         }
     }
 
@@ -195,6 +198,10 @@ impl LakeStorage for ObjectStorage {
             store: Arc::clone(&self.on.store),
             prefix: self.prefix.clone(),
         }
+    }
+
+    fn damaged(&self) -> Option<&DamagedFiles> {
+        Some(&self.damaged)
     }
 }
 

@@ -25,6 +25,7 @@ fn router_with(status: Option<OperationsStatus>, readiness: Readiness) -> Router
             },
         ),
         figures: FiguresCache::default(),
+        scrub: ScrubWatch::default(),
     })
 }
 
@@ -378,4 +379,37 @@ async fn the_page_has_a_place_for_quality() {
         "{}",
         answer.body
     );
+}
+
+#[test]
+fn the_scrub_says_how_far_it_is_and_what_is_damaged() {
+    let check = |report: ScrubReport, expect: &str, trouble: Option<&str>| {
+        let text = scrub_text(&report);
+        assert!(text.done.contains(expect), "{}", text.done);
+        assert_eq!(text.trouble.is_some(), trouble.is_some());
+        if let (Some(text), Some(expect)) = (text.trouble, trouble) {
+            assert!(text.starts_with(expect), "{text}");
+        }
+    };
+    let off = ScrubReport::default();
+    check(off, "there are no rounds", None);
+    let begun = ScrubReport {
+        has_rounds: true,
+        files: 7,
+        bytes: 900,
+        damaged: 1,
+        ..off
+    };
+    check(
+        begun,
+        "7 files, 900 bytes; the first round",
+        Some("1 file is damaged"),
+    );
+    let ended = ScrubReport {
+        damaged: 2,
+        round_ended_at_ms: Some(NOW / 1_000),
+        ..begun
+    };
+    let at = format_rfc3339(whole_seconds(NOW));
+    check(ended, &at, Some("2 files are damaged"));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use bytes::Bytes;
+use meetnet_lake::damage::Damage;
 use meetnet_lake::storage::{FolderStorage, TableFolder};
 use tempfile::TempDir;
 
@@ -18,6 +19,7 @@ const FOLDER: &str = "licence=CC-BY-4.0/superseded=false/month=2026-11";
 struct Lake {
     router: Router,
     folder: TempDir,
+    of_table: TableFolder,
     content: String,
 }
 
@@ -38,6 +40,7 @@ impl Lake {
         let heat = lake.tables.get_mut(&DatasetId::new("heat")).unwrap();
         let heat = Arc::make_mut(heat);
         heat.folder = TableFolder::new(Arc::new(FolderStorage::new(folder.path())), "heat");
+        let of_table = heat.folder.clone();
         let times = ColumnStatistics {
             min: Some(StatisticsValue::Int(fixture::NOW - fixture::MINUTE)),
             max: Some(StatisticsValue::Int(fixture::NOW)),
@@ -60,6 +63,7 @@ impl Lake {
         Self {
             router: crate::public_router(fixture::state_over(snapshot)),
             folder,
+            of_table,
             content,
         }
     }
@@ -282,6 +286,33 @@ async fn nothing_but_data_files_of_public_tables() {
         StatusCode::INTERNAL_SERVER_ERROR,
         "a live file is missing: the lake is damaged"
     );
+}
+
+/// Nor a range of it, nor a word that it is what a client has; live or replaced.
+#[tokio::test]
+async fn a_damaged_file_is_not_sent() {
+    let lake = Lake::new();
+    let table = &lake.of_table;
+    let tag = format!("\"{}\"", sha256(&lake.content));
+    for name in [NAME, OTHER] {
+        let path = format!("{FOLDER}/{name}");
+        assert_eq!(lake.file(name, &[]).await.status, StatusCode::OK, "{name}");
+        table.note_damage(&path, Some(Damage::WrongChecksum));
+        for (header, value) in [
+            ("accept", "*/*"),
+            ("range", "bytes=0-3"),
+            ("if-none-match", tag.as_str()),
+        ] {
+            let answer = lake.file(name, &[(header, value)]).await;
+            assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}");
+            let detail = answer.json()["detail"].to_string();
+            for part in [name, "has other bytes than were written", "meetnet check"] {
+                assert!(detail.contains(part), "{detail} should say {part}");
+            }
+        }
+        table.note_damage(&path, None);
+        assert_eq!(lake.file(name, &[]).await.status, StatusCode::OK, "{name}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use meetnet_lake::snapshot::LiveFile;
+use meetnet_lake::damage::Damage;
+use meetnet_lake::snapshot::{HotBatch, LiveFile};
 use meetnet_model::dataset::DatasetKind;
 
 use super::*;
@@ -129,6 +130,21 @@ async fn the_rows_follow_the_table() {
         table.files = Arc::new(kept.cloned().collect());
     });
     check("an erasure", &[first, second, three, four, fifth]).await;
+}
+
+/// What was read of a file is not answered once that is known to be damaged.
+#[tokio::test]
+async fn rows_of_a_damaged_file_are_not_kept() {
+    let database = Database::new();
+    latest(&database, "counts").await;
+    let table = Arc::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+    for file in table.files.iter() {
+        let damage = Some(Damage::WrongChecksum);
+        table.folder.note_damage(&file.path, damage);
+    }
+    let counts = DatasetId::new("counts");
+    let page = database.service.latest(&counts, &[], &[]).await;
+    assert!(page.is_err(), "the rows are of damaged files");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
+use meetnet_lake::damage::Damage;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
@@ -104,14 +105,17 @@ impl Task {
     pub(super) async fn run(mut self) {
         let noticed = Arc::new(NoticedFiles::default());
         let mut result = self.attempt(&noticed).await;
-        let mut gone = noticed.take_gone().filter(|_| result.is_err());
-        if gone.is_some() && self.header.is_some() {
-            // Vacuum was faster than this reader. The newest snapshot does not name the file any more.
+        let mut unusable = noticed.take_unusable().filter(|_| result.is_err());
+        if let Some((path, damage)) = &unusable
+            && self.header.is_some()
+            && (*damage == Damage::Missing || self.shared.live_file(path.as_ref()).is_none())
+        {
+            // Vacuum, or a repair, was faster than this reader. The newest snapshot does not name the file any more.
             result = self.attempt(&noticed).await;
-            gone = noticed.take_gone().filter(|_| result.is_err());
+            unusable = noticed.take_unusable().filter(|_| result.is_err());
         }
-        let result = match (result, gone) {
-            (Err(_), Some(path)) => Err(self.shared.gone(path.as_ref())),
+        let result = match (result, unusable) {
+            (Err(_), Some((path, damage))) => Err(self.shared.unusable(path.as_ref(), damage)),
             (Err(error), None) if error.is_of_reading() => {
                 Err(self.shared.with_broken_file(error, &noticed).await)
             }

@@ -1,3 +1,4 @@
+use meetnet_lake::damage::Damage;
 use meetnet_lake::snapshot::HotBatch;
 
 use super::*;
@@ -92,8 +93,18 @@ async fn a_state_ends_with_every_change() {
     });
     check((false, false), "another declaration");
 
+    let (folder, path) = (whole.folder.clone(), Arc::clone(&whole.files[0].path));
     database.lake.publish(whole);
     let other = fixture::declaration("other", meetnet_model::dataset::DatasetKind::Wide);
     database.lake.publish(database.lake.table(&other));
     check((true, true), "another table");
+
+    folder.note_damage(&path, Some(Damage::WrongChecksum));
+    check((false, false), "a damaged file");
+    // Who keeps an answer from before asks with its tag: that one may have been wrong.
+    folder.note_damage(&path, None);
+    check((false, false), "a file that is whole again");
+    let again = state(&database, "SELECT car FROM counts", None).await;
+    let again = again.expect("a state").to_string();
+    assert_ne!(again, now.to_string());
 }

@@ -1,4 +1,5 @@
-//! Reads Parquet files through DataFusion's metadata cache and notices files that are gone, and which were opened.
+//! Reads Parquet files through DataFusion's metadata cache and notices files that are gone, and which were opened. One that
+//! is known to be damaged is not opened.
 //!
 //! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes, and
 //! loses the footers of files that are live no longer (`prepared`).
@@ -11,13 +12,15 @@ use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
+use meetnet_lake::damage::Damage;
+use meetnet_lake::storage::TableFolder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -31,17 +34,17 @@ const OPENED_MAX: usize = 16;
 /// What was noticed of the files that one query reads. Paths start at the lake.
 #[derive(Debug, Default)]
 pub(crate) struct NoticedFiles {
-    /// One that was not there.
-    gone: Mutex<Option<Path>>,
+    /// One that was not there, or must not be opened.
+    unusable: Mutex<Option<(Path, Damage)>>,
     /// Those opened last, the newest last.
     opened: Mutex<VecDeque<Path>>,
 }
 
 impl NoticedFiles {
-    /// Returns a file that was not there, once.
-    pub(crate) fn take_gone(&self) -> Option<Path> {
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.take()
+    /// Returns a file that was not there, or was not opened because it is damaged, once.
+    pub(crate) fn take_unusable(&self) -> Option<(Path, Damage)> {
+        let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        unusable.take()
     }
 
     /// Returns the files opened last, the newest first.
@@ -50,8 +53,9 @@ impl NoticedFiles {
         opened.iter().rev().cloned().collect()
     }
 
-    fn note_gone(&self, location: Path) {
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(location);
+    fn note_unusable(&self, location: Path, damage: Damage) {
+        let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        *unusable = Some((location, damage));
     }
 
     fn note_opened(&self, location: Path) {
@@ -68,6 +72,8 @@ impl NoticedFiles {
 pub(crate) struct WatchedReaderFactory {
     store: Arc<dyn ObjectStore>,
     cached: CachedParquetFileReaderFactory,
+    /// Of the table.
+    folder: TableFolder,
     noticed: Arc<NoticedFiles>,
 }
 
@@ -76,6 +82,7 @@ impl WatchedReaderFactory {
         registry: &Arc<dyn ObjectStoreRegistry>,
         url: &ObjectStoreUrl,
         cache: Arc<FileMetadataCache>,
+        folder: TableFolder,
         noticed: Arc<NoticedFiles>,
     ) -> Result<Self> {
         let store = registry.get_store(url.as_ref())?;
@@ -83,8 +90,16 @@ impl WatchedReaderFactory {
         Ok(Self {
             store,
             cached,
+            folder,
             noticed,
         })
+    }
+
+    /// Returns what is known to be wrong with a file, whose path starts at the lake.
+    fn damage_of(&self, location: &Path) -> Option<Damage> {
+        let whole: &str = location.as_ref();
+        let path = whole.strip_prefix(self.folder.name())?;
+        self.folder.damage_of(path.strip_prefix('/')?)
     }
 }
 
@@ -97,6 +112,11 @@ impl ParquetFileReaderFactory for WatchedReaderFactory {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.clone();
+        if let Some(damage) = self.damage_of(&location) {
+            let error = DataFusionError::Execution(format!("`{location}` {damage}"));
+            self.noticed.note_unusable(location, damage);
+            return Err(error);
+        }
         self.noticed.note_opened(location.clone());
         let inner =
             self.cached
@@ -123,7 +143,7 @@ async fn note_gone(store: Arc<dyn ObjectStore>, location: Path, noticed: Arc<Not
         store.head(&location).await,
         Err(object_store::Error::NotFound { .. })
     ) {
-        noticed.note_gone(location);
+        noticed.note_unusable(location, Damage::Missing);
     }
 }
 

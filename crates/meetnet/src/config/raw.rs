@@ -29,6 +29,7 @@ pub(super) struct Lake {
     pub(super) vacuum_after: Option<Spanned<DurationText>>,
     pub(super) retention_grace: Option<DurationText>,
     pub(super) poll_interval: Option<Spanned<DurationText>>,
+    pub(super) scrub_every: Option<Spanned<DurationText>>,
 }
 
 /// `[s3]`

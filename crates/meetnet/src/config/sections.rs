@@ -61,6 +61,10 @@ const POLL_INTERVAL_S3: Duration = Duration::from_secs(5);
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Long enough that somebody reads the warning, and not more than rows stay too long in any case: periods are whole days.
 const RETENTION_GRACE: Duration = Duration::from_secs(24 * 3_600);
+/// All files are read this often; those of a bucket only where that is asked for, since they are paid for, and since object
+/// stores compare what they hold with hashes of their own.
+const SCRUB_EVERY_FOLDER: Duration = Duration::from_secs(7 * 24 * 3_600);
+const SCRUB_EVERY_MIN: Duration = Duration::from_secs(1);
 const LAKE_DEFAULT: &str = "data/lake";
 const JOURNAL_DEFAULT: &str = "data/journal";
 /// In the journal's folder: whoever holds that one holds the socket.
@@ -207,8 +211,10 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> Option<La
         poll_interval,
         POLL_INTERVAL_MIN,
     );
+    let is_bucket = matches!(place, Some(LakePlace::S3(_)));
     let config = LakeConfig {
         poll_interval,
+        scrub_every: scrub_every(document, raw.scrub_every, is_bucket),
         limits: LakeLimits {
             commit_age_max: duration(raw.commit_age_max, defaults.commit_age_max),
             commit_rows_max: raw
@@ -235,6 +241,22 @@ fn lake(document: &mut Document<'_>, raw: raw::Lake, folder: &Path) -> Option<La
         place: place?,
     };
     Some(config)
+}
+
+/// How often all files are compared with their hashes; None: never, which `0s` says.
+fn scrub_every(
+    document: &mut Document<'_>,
+    raw: Option<Spanned<DurationText>>,
+    is_bucket: bool,
+) -> Option<Duration> {
+    if raw.as_ref().is_some_and(|raw| raw.get_ref().0.is_zero()) {
+        return None;
+    }
+    if raw.is_none() && is_bucket {
+        return None;
+    }
+    let every = at_least(document, raw, SCRUB_EVERY_FOLDER, SCRUB_EVERY_MIN);
+    Some(every)
 }
 
 /// Where the tables lie; None where nobody can say.

@@ -225,17 +225,40 @@ impl Service<'_> {
             .map_err(Failure::Work)
     }
 
-    /// Fetches a file, or what is missing of it.
+    /// Fetches a file, or what is missing of it. One that came whole with other bytes than its hash says is fetched once
+    /// more: whether the way spoils it, or the service has no others, decides what is to be done.
     async fn fetch(
         &self,
         file: &RemoteFile,
         path: &Path,
         progress: &mut ProgressLine,
     ) -> Result<(), Failure> {
+        let first = match self.attempt(file, path, progress).await? {
+            Fetched::Right => return Ok(()),
+            Fetched::Wrong {
+                is_whole: false, ..
+            } => return Err(spoiled(file)),
+            Fetched::Wrong { sha256, .. } => sha256,
+        };
+        match self.attempt(file, path, progress).await? {
+            Fetched::Right => Ok(()),
+            Fetched::Wrong { sha256, .. } if sha256 == first => Err(damaged(file)),
+            Fetched::Wrong { .. } => Err(spoiled(file)),
+        }
+    }
+
+    /// Fetches a file, or what is missing of it, once.
+    async fn attempt(
+        &self,
+        file: &RemoteFile,
+        path: &Path,
+        progress: &mut ProgressLine,
+    ) -> Result<Fetched, Failure> {
         let mut part = PartFile::resume(path).map_err(Failure::Work)?;
         if part.bytes() > file.bytes {
             part = PartFile::create(path).map_err(Failure::Work)?;
         }
+        let mut is_whole = part.bytes() == 0;
         if part.bytes() < file.bytes || file.bytes == 0 {
             let address = format!("{}{}", self.url, file.url);
             let mut request = self.client.get(address);
@@ -247,6 +270,7 @@ impl Service<'_> {
             let answer = progress.watch(sql::answered(self.url, request)).await?;
             if answer.status() != StatusCode::PARTIAL_CONTENT && part.bytes() > 0 {
                 part = PartFile::create(path).map_err(Failure::Work)?;
+                is_whole = true;
             }
             progress.amounts.bytes += part.bytes();
             let mut chunks = answer.bytes_stream();
@@ -263,17 +287,48 @@ impl Service<'_> {
                 progress.amounts.bytes += chunk.len() as u64;
             }
         }
+        let mut wrong = None;
         let checked = part.finish_if(|written| {
             if written.bytes == file.bytes && written.sha256 == file.sha256 {
                 return Ok(());
             }
-            Err(anyhow!(
-                "{} came with other bytes than its hash says; the same command fetches it again",
-                file.url
-            ))
+            wrong = Some(written.sha256.clone());
+            Err(anyhow!("{} is not as its hash says", file.url))
         });
-        checked.map(drop).map_err(Failure::Work)
+        match wrong {
+            Some(sha256) => Ok(Fetched::Wrong { sha256, is_whole }),
+            None => checked.map(|_| Fetched::Right).map_err(Failure::Work),
+        }
     }
+}
+
+/// What came of a file.
+enum Fetched {
+    Right,
+    /// Bytes with another hash; nothing of them is kept.
+    Wrong {
+        sha256: String,
+        /// No part of an earlier attempt is among them.
+        is_whole: bool,
+    },
+}
+
+/// The error of a file whose bytes changed on the way, or in the part that an earlier attempt had left.
+fn spoiled(file: &RemoteFile) -> Failure {
+    Failure::Work(anyhow!(
+        "{} came with other bytes than its hash says; the same command fetches it again",
+        file.url
+    ))
+}
+
+/// The error of a file that comes with the same wrong bytes whenever it is asked for.
+fn damaged(file: &RemoteFile) -> Failure {
+    Failure::Work(anyhow!(
+        "{} came twice with the same bytes, which are other bytes than its hash says: the file is damaged at the service, \
+         and fetching it again does not help; whoever runs the service finds what is lost with `meetnet check`, and mends it \
+         with `meetnet check --repair` or from a backup",
+        file.url
+    ))
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {

@@ -191,7 +191,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn files_are_mirrored_and_gone_on_with() {
-    let (dir, file) = installation(&desk::config("[lake]\ncommit_age_max = \"200ms\"\n", ""));
+    let lake = "[lake]\ncommit_age_max = \"200ms\"\nscrub_every = \"0s\"\n";
+    let (dir, file) = installation(&desk::config(lake, ""));
     let (daemon, portal, push) = start(&file);
     desk::push(&push, r#"{"id": "a", "t": 20.5}"#);
     let mirror = dir.path().join("mirror");
@@ -242,6 +243,22 @@ fn files_are_mirrored_and_gone_on_with() {
         1,
     );
     assert!(said.contains("other bytes than its hash says"), "{said}");
+    assert!(said.contains("the same command fetches it again"), "{said}");
+    assert!(fetch().contains("1 fetched"));
+
+    // Damaged where the service reads it: to fetch it again would give the same for ever.
+    let stored = files(&dir.path().join("data/lake/heat"));
+    let named = |path: &&PathBuf| path.file_name() == found.file_name();
+    let stored = stored.iter().find(named).expect("the file of the lake");
+    std::fs::write(stored, &broken).expect("a damaged file");
+    std::fs::remove_file(&found).expect("removed");
+    let said = refusal(
+        &["export", "heat", "--files", &mirror_name, "--url", &portal],
+        1,
+    );
+    assert!(said.contains("damaged at the service"), "{said}");
+    assert!(said.contains("meetnet check --repair"), "{said}");
+    std::fs::write(stored, &whole).expect("the file as it was");
     assert!(fetch().contains("1 fetched"));
 
     daemon.stop();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use meetnet_lake::damage::Damage;
 use meetnet_lake::snapshot::TableSnapshot;
 
 use super::{service, text};
@@ -44,6 +45,44 @@ async fn a_broken_file_is_named_and_other_files_answer() {
     check(&service, "has other bytes than were written").await;
     std::fs::remove_file(&path).expect("removed");
     check(&service, "is missing").await;
+}
+
+/// A changed bit in a page of values is decoded all the same: what the hash has shown must be enough.
+#[tokio::test]
+async fn a_file_that_is_known_to_be_damaged_is_not_read() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let february = "SELECT sum(car) FROM counts WHERE time BETWEEN '2026-02-01T00:00:00Z' AND '2026-02-28T00:00:00Z'";
+    let january = "SELECT sum(car) FROM counts WHERE time < '2026-02-01T00:00:00Z'";
+    let ask = async |sql: &str| text(&service, QueryRequest::public(sql)).await;
+    let first = ask(february).await.expect("an answer");
+    let table = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let path = Arc::clone(&table.files[1].path);
+
+    // Its footer is kept since the first question.
+    let damage = Some(Damage::WrongChecksum);
+    table.folder.note_damage(&path, damage);
+    for _ in 0..2 {
+        let error = ask(february).await.expect_err("the file is damaged");
+        assert_eq!(error.kind, QueryErrorKind::Internal, "{error}");
+        for part in [&*path, "has other bytes than were written", "meetnet check"] {
+            assert!(error.message.contains(part), "{error} should say {part}");
+        }
+        ask(january).await.expect("the rows of other files");
+    }
+    table.folder.note_damage(&path, None);
+    assert_eq!(ask(february).await.expect("an answer"), first);
+
+    // Taken out of the table while a query began: the newest snapshot does without it.
+    table.folder.note_damage(&path, damage);
+    let mut left = table.files.to_vec();
+    left.remove(1);
+    lake.publish(TableSnapshot {
+        files: Arc::new(left),
+        ..TableSnapshot::clone(&table)
+    });
+    let after = ask(february).await.expect("an answer without it");
+    assert_ne!(after, first);
 }
 
 /// Vacuum removes a file that an old snapshot names.

@@ -26,8 +26,14 @@ fn a_bucket_is_polled_less_often_and_has_limits() {
     assert_eq!(s3.url.to_string(), "s3://city/lake");
     assert_eq!(config.lake.poll_interval, Duration::from_secs(5));
     assert_eq!(right("", &[]).lake.poll_interval, Duration::from_secs(1));
+    // Reads of a bucket are paid for.
+    assert_eq!(config.lake.scrub_every, None);
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    assert_eq!(right("", &[]).lake.scrub_every, Some(week));
+    let off = right("[lake]\nscrub_every = \"0s\"\n", &[]);
+    assert_eq!(off.lake.scrub_every, None);
     let other = format!(
-        "[lake]\npoll_interval = \"2s\"\nurl = \"s3://city/lake\"\n\
+        "[lake]\npoll_interval = \"2s\"\nscrub_every = \"30d\"\nurl = \"s3://city/lake\"\n\
          [s3]\nendpoint = \"https://store:9000\"\nretries_max = 0\nretry_time_max = \"3s\"\n{KEYS}"
     );
     let config = right(&other, &[("MEETNET_S3__REGION", "garage")]);
@@ -35,6 +41,8 @@ fn a_bucket_is_polled_less_often_and_has_limits() {
         panic!("a folder")
     };
     assert_eq!(config.lake.poll_interval, Duration::from_secs(2));
+    let month = Duration::from_secs(30 * 24 * 3_600);
+    assert_eq!(config.lake.scrub_every, Some(month));
     assert_eq!(s3.region, "garage");
     assert_eq!(s3.limits.retries_max, 0);
     assert_eq!(s3.limits.retry_time_max, Duration::from_secs(3));
