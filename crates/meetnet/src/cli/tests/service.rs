@@ -33,7 +33,7 @@ fn values<'s>(settings: &'s [(String, String)], name: &str) -> Vec<&'s str> {
 
 fn value<'s>(settings: &'s [(String, String)], name: &str) -> &'s str {
     match values(settings, name).as_slice() {
-        [value] => *value,
+        [value] => value,
         values => panic!("{name}: {values:?}"),
     }
 }
