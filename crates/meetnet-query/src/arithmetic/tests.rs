@@ -55,7 +55,7 @@ fn sums_of_groups_equal_those_that_do_not_look() {
                 .collect();
             let values = (0..rows).map(|_| {
                 let value = numbers(&mut seed);
-                (value % 5 > 0).then_some(value as i64 - (1 << 30))
+                (!value.is_multiple_of(5)).then_some(value as i64 - (1 << 30))
             });
             let values: [ArrayRef; 1] = [Arc::new(Int64Array::from_iter(values))];
             let filter = (0..rows).map(|_| match numbers(&mut seed) % 4 {

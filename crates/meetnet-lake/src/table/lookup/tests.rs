@@ -316,7 +316,7 @@ fn keys_of_the_pages_that_were_read_last_are_not_read_again() {
     assert!(page.contains(&17) && page.len() < 10, "{page:?}");
     // So many are read and not kept.
     assert_eq!(find(&mut scene, 0..60), (0..60).collect::<Vec<u32>>());
-    assert_eq!(read(&scene), [page.clone()]);
+    assert_eq!(read(&scene), std::slice::from_ref(&page));
 
     let path = scene.root.path().join("heat");
     std::fs::remove_file(path.join(&*scene.files[0].path)).unwrap();
