@@ -132,7 +132,9 @@ impl AnswerHead<'_> {
 
 /// Returns the headers that state rights; None where there is nothing to state.
 pub(crate) fn stated_rights(rights: &Rights) -> [(HeaderName, Option<String>); 2] {
-    let names = rights.attributions.iter().map(|name| percent_encoded(name));
+    // The `;` between two names is in none.
+    let encoded = |name: &String| percent_encoded(name).replace(';', "%3B");
+    let names = rights.attributions.iter().map(encoded);
     let names: Vec<String> = names.collect();
     [
         (LICENCE, given(rights.licence_text())),
@@ -144,12 +146,12 @@ fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Encodes a name, so that the `;` between two is in none.
+/// Encodes what a header cannot hold.
 fn percent_encoded(text: &str) -> String {
     text.bytes()
         .fold(String::with_capacity(text.len()), |mut encoded, byte| {
             match byte {
-                b'%' | b';' | ..=0x1f | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
+                b'%' | ..=0x1f | 0x7f.. => encoded.push_str(&format!("%{byte:02X}")),
                 byte => encoded.push(char::from(byte)),
             }
             encoded

@@ -101,6 +101,7 @@ fn cross_origin() -> CorsLayer {
             head::AS_OF,
             head::LICENCE,
             head::ATTRIBUTION,
+            head::HINT,
             limits::POLICY,
             limits::LEFT,
             proof::ROWS,

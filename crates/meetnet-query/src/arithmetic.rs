@@ -63,12 +63,6 @@ impl FunctionRewrite for UnsignedAsSigned {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        if let Expr::Negative(inner) = &expr
-            && is_unsigned(inner, schema)
-        {
-            let signed = cast(inner.as_ref().clone(), DataType::Int64);
-            return Ok(Transformed::yes(Expr::Negative(Box::new(signed))));
-        }
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
             return Ok(Transformed::no(expr));
         };

@@ -44,7 +44,7 @@ const PLANNING_WEIGHT_MAX: usize = 1_000_000;
 /// Weight of AND and OR: a condition has no name, and its type is known.
 const WEIGHT_OF_LOGIC: usize = 2;
 /// Weight of `||`: each becomes a call, whose type is asked for at every level: the cube of the length.
-const WEIGHT_OF_CONCATENATION: usize = 50;
+const WEIGHT_OF_CONCATENATION: usize = 150;
 /// Weight of everything else that has parts.
 const WEIGHT: usize = 4;
 /// Types that the structs of a statement have inside them if each is put into the next, as names in WITH allow: planning

@@ -141,8 +141,8 @@ fn chains_of_operators_are_short() {
             format!("SELECT {}1.5", "car - 1.5 * 2 + ".repeat(650)),
             false,
         ),
-        (format!("SELECT {}'a'", "'a' || ".repeat(195)), true),
-        (format!("SELECT {}'a'", "'a' || ".repeat(205)), false),
+        (format!("SELECT {}'a'", "'a' || ".repeat(110)), true),
+        (format!("SELECT {}'a'", "'a' || ".repeat(120)), false),
         // Many short ones are not one long one.
         (format!("SELECT {concatenated}1"), true),
         (format!("SELECT {}1", "1 + 2 + 3, ".repeat(600)), true),

@@ -26,6 +26,21 @@ licence = "CC0-1.0"
 map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
 "#;
 
+/// A certificate that nobody has the key of, made for this test.
+const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBmTCCAT+gAwIBAgIUKtcownLdkjD7qPXtvgCLnqqLuRAwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWYW4gYXV0aG9yaXR5IGZvciB0ZXN0czAgFw0yNjExMjkxOTA0
+MzRaGA8yMTI2MTEwNTE5MDQzNFowITEfMB0GA1UEAwwWYW4gYXV0aG9yaXR5IGZv
+ciB0ZXN0czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABM2HrXbNc7UBtrwS5Lfn
+QmupM1Uy0kqgOCF5PGiRlsGRsl8vQ3+i3t9uslgowouEbajppNy/+wdsmdpHYKsZ
+QcujUzBRMB0GA1UdDgQWBBSfrV6yI6naI65rPUmqn1T7rq3WSTAfBgNVHSMEGDAW
+gBSfrV6yI6naI65rPUmqn1T7rq3WSTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0gAMEUCIQDVe8UGM9RYAcdC3Nl7uFgSidXuFl9qK2Bgswwyz3ShQAIgUDo/
+mbI8o1YswSaCO9cB/PB/TefM2ZyvcL+u8kIBiAM=
+-----END CERTIFICATE-----
+";
+
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     let mut environment = Environment::default();
     for (name, value) in pairs {
@@ -129,7 +144,7 @@ fn the_environment_overrides_the_file_which_overrides_defaults() {
 fn a_broker_may_be_reached_over_websockets() {
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("ca.pem");
-    std::fs::write(&authority, "an authority").unwrap();
+    std::fs::write(&authority, AUTHORITY).unwrap();
     let authority = authority.display().to_string();
     let variables = [
         (

@@ -147,6 +147,18 @@ const COUNTERS: &[(&str, &str)] = &[
         "Requests to the object store, by method and outcome",
     ),
     (
+        "meetnet_scrub_bytes_total",
+        "Bytes of files that were compared with their hash while they were in use",
+    ),
+    (
+        "meetnet_scrub_files_total",
+        "Files that were compared with their hash while they were in use",
+    ),
+    (
+        "meetnet_scrub_unread_total",
+        "Files that could not be read when they were to be compared with their hash",
+    ),
+    (
         "meetnet_source_acked_total",
         "Messages of a source that were acknowledged after the sync",
     ),
@@ -217,6 +229,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Whether the configuration on disk is refused and an earlier one is in force",
     ),
     (
+        "meetnet_damaged_files",
+        "Live files that are known to be damaged: their rows are not answered",
+    ),
+    (
         "meetnet_dataset_waiting",
         "Whether rows of a dataset wait for a file that cannot be read",
     ),
@@ -269,6 +285,14 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "meetnet_result_cache_bytes",
         "Size of the answers that are kept",
+    ),
+    (
+        "meetnet_retention_waiting_rows",
+        "Rows of a dataset that a shorter retention drops once its grace is over",
+    ),
+    (
+        "meetnet_scrub_round_end_seconds",
+        "Unix time at which all files had last been compared with their hashes",
     ),
     (
         "meetnet_source_connected",

@@ -277,7 +277,7 @@ fn a_daemon_without_a_source_says_what_to_write_and_takes_it_over() {
     };
     state(true);
     write(&path, &format!("{without}{source}"));
-    daemon.wait_for_next(r#"sources_added=["desk"]"#);
+    daemon.wait_for_next(r#"sources_added="desk""#);
     desk::push(&push, r#"{"id": "a", "t": 1.5}"#);
     state(false);
     // The last one goes: that is said again.
