@@ -10,6 +10,20 @@ use meetnet_testkit::binary::meetnet_binary;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A source that takes temperatures by HTTP, however old: `{"id": "a", "at": 1736503200000, "t": 20.5}`.
+pub const PUSHED_HEAT: &str = r#"
+[[source]]
+id = "desk"
+kind = "http"
+format = "json"
+token = { env = "MEETNET_TEST_TOKEN" }
+sensor_id = { pointer = "/id" }
+time = { pointer = "/at", format = "unix-ms" }
+licence = "CC0-1.0"
+time_window = { back = "20000d", ahead = "1h" }
+map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
+"#;
+
 /// Ports and folder of one installation, which outlives its processes.
 #[derive(Debug)]
 pub struct Installation {

@@ -6,20 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use meetnet_tests::daemon::Installation;
-
-const SOURCES: &str = r#"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-token = { env = "MEETNET_TEST_TOKEN" }
-sensor_id = { pointer = "/id" }
-time = { pointer = "/at", format = "unix-ms" }
-licence = "CC0-1.0"
-time_window = { back = "20000d", ahead = "1h" }
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
+use meetnet_tests::daemon::{Installation, PUSHED_HEAT};
 
 const COUNT: &str = "SELECT count(*) FROM heat";
 
@@ -80,7 +67,7 @@ fn assert_not_accepted(installation: &Installation, says: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lake_that_is_not_what_the_journal_has_left_is_not_written() -> Result<()> {
-    let installation = Installation::new("compaction = false", SOURCES)?;
+    let installation = Installation::new("compaction = false", PUSHED_HEAT)?;
     let lake = installation.lake();
     let away = installation.folder().join("away");
     // A version a start.
@@ -160,7 +147,7 @@ async fn a_lake_that_is_not_what_the_journal_has_left_is_not_written() -> Result
 /// With another secret every device would have another id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_privacy_secret_is_not_made_anew() -> Result<()> {
-    let installation = Installation::new("", SOURCES)?;
+    let installation = Installation::new("", PUSHED_HEAT)?;
     let daemon = installation.start().await?;
     push(&installation, 0).await?;
     daemon.stop()?;

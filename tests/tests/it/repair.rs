@@ -5,21 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use meetnet_tests::daemon::{Daemon, Installation};
+use meetnet_tests::daemon::{Daemon, Installation, PUSHED_HEAT};
 use serde_json::Value;
-
-const SOURCES: &str = r#"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-token = { env = "MEETNET_TEST_TOKEN" }
-sensor_id = { pointer = "/id" }
-time = { pointer = "/at", format = "unix-ms" }
-licence = "CC0-1.0"
-time_window = { back = "20000d", ahead = "1h" }
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
 
 /// 2025-01-10T10:00:00Z and 2025-02-10T10:00:00Z, ms since 1970.
 const JANUARY: i64 = 1_736_503_200_000;
@@ -50,7 +37,7 @@ async fn push(installation: &Installation, sensor: &str, at: i64, value: f64) ->
 /// An installation with a file of January, in which one row was revised before it was written, and one of February;
 /// every message is in the raw archive.
 async fn filled() -> Result<Installation> {
-    let installation = Installation::new("compaction = false", SOURCES)?;
+    let installation = Installation::new("compaction = false", PUSHED_HEAT)?;
     let daemon = installation.start().await?;
     for sensor in SENSORS {
         for minute in 0..ROWS {

@@ -6,20 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use meetnet_tests::daemon::Installation;
-
-const SOURCES: &str = r#"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-token = { env = "MEETNET_TEST_TOKEN" }
-sensor_id = { pointer = "/id" }
-time = { pointer = "/at", format = "unix-ms" }
-licence = "CC0-1.0"
-time_window = { back = "20000d", ahead = "1h" }
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
+use meetnet_tests::daemon::{Installation, PUSHED_HEAT};
 
 /// 2025-01-10T10:00:00Z and 2025-02-10T10:00:00Z, ms since 1970.
 const JANUARY: i64 = 1_736_503_200_000;
@@ -81,7 +68,7 @@ async fn refused(installation: &Installation, file: &Path) -> Result<()> {
 
 async fn scrubbed() -> Result<()> {
     let lake = "compaction = false\nscrub_every = \"1s\"";
-    let installation = Installation::new(lake, SOURCES)?;
+    let installation = Installation::new(lake, PUSHED_HEAT)?;
     commit(&installation, JANUARY, 20.5).await?;
     commit(&installation, FEBRUARY, 22.5).await?;
     let file = file_of_january(&installation)?;
