@@ -101,7 +101,8 @@ def rows(table):
 
 def equal(ours, theirs):
     if isinstance(ours, (int, float)) and isinstance(theirs, (int, float)):
-        return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-9)
+        # Percentiles of DuckDB come with a few digits less where there are many rows.
+        return math.isclose(ours, theirs, rel_tol=1e-8, abs_tol=1e-8)
     return ours == theirs
 
 
