@@ -16,15 +16,14 @@ use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::{FunctionRewrite, NamePreserver};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     AggregateUDF, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
@@ -37,6 +36,8 @@ mod sum;
 mod tests;
 
 use sum::WholeSum;
+
+use crate::rewrite;
 
 /// Puts `sum` and the differences of unsigned numbers in their place. [`CheckedWholeNumbers`] goes behind it.
 ///
@@ -108,35 +109,20 @@ pub(crate) struct CheckedWholeNumbers;
 
 impl AnalyzerRule for CheckedWholeNumbers {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(of_plan).data()
+        rewrite::expressions(
+            plan,
+            |expr| Operation::of_expr(expr).is_some(),
+            |expr, schema| match expr {
+                // Each of its parts is a column of its own, and would need its own name back.
+                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
+                expr => expr.transform_up(|expr| Ok(checked(expr, schema))),
+            },
+        )
     }
 
     fn name(&self) -> &str {
         "checked_whole_numbers"
     }
-}
-
-fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut has_any = false;
-    plan.apply_expressions(|expr| {
-        has_any = has_any || expr.exists(|expr| Ok(Operation::of_expr(expr).is_some()))?;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if !has_any {
-        return Ok(Transformed::no(plan));
-    }
-    let schema = merge_schema(&plan.inputs());
-    let names = NamePreserver::new(&plan);
-    let rewritten = plan.map_expressions(|expr| {
-        // Each of its parts is a column of its own, and would need its own name back.
-        if matches!(expr, Expr::GroupingSet(_)) {
-            return Ok(Transformed::no(expr));
-        }
-        let name = names.save(&expr);
-        let rewritten = expr.transform_up(|expr| Ok(checked(expr, &schema)))?;
-        Ok(rewritten.update_data(|expr| name.restore(expr)))
-    })?;
-    rewritten.map_data(LogicalPlan::recompute_schema)
 }
 
 /// Returns the function that an operator on whole numbers becomes; every other expression as it is.

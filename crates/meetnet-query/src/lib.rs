@@ -39,6 +39,7 @@ mod placeholders;
 mod planning;
 pub mod postgres;
 mod reach;
+mod rewrite;
 mod room;
 mod runs;
 mod service;

@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::rewrite;
 
 /// Makes such casts functions.
 #[derive(Debug)]
@@ -28,31 +28,16 @@ pub(crate) struct InstantsOfClocks;
 
 impl AnalyzerRule for InstantsOfClocks {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(of_plan).data()
+        rewrite::expressions(
+            plan,
+            |expr| zone_of(expr).is_some(),
+            |expr, schema| expr.transform_up(|expr| Ok(of_cast(expr, schema))),
+        )
     }
 
     fn name(&self) -> &str {
         "instants_of_clocks"
     }
-}
-
-fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut has_any = false;
-    plan.apply_expressions(|expr| {
-        has_any |= expr.exists(|expr| Ok(zone_of(expr).is_some()))?;
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-    })?;
-    if !has_any {
-        return Ok(Transformed::no(plan));
-    }
-    let schema = merge_schema(&plan.inputs());
-    let names = NamePreserver::new(&plan);
-    let rewritten = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let rewritten = expr.transform_up(|expr| Ok(of_cast(expr, &schema)))?;
-        Ok(rewritten.update_data(|expr| name.restore(expr)))
-    })?;
-    rewritten.map_data(LogicalPlan::recompute_schema)
 }
 
 /// Returns what a cast casts to a time with a zone, and to what; none for every other expression.
