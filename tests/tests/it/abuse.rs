@@ -18,6 +18,11 @@ use crate::readers::{SOURCES, push_noise, push_traffic};
 /// How long a statement may take to end: the five seconds that it may wait for its turn, its own time, and what a busy
 /// machine adds.
 const TOOK_MAX: Duration = Duration::from_secs(10);
+/// How long a statement is asked again that found no place: where other tests have the processors, what its client has
+/// asked before takes its time to end.
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// How long others may have to wait for their answers on a machine that does other things as well.
+const HEALTHY_MAX: Duration = Duration::from_secs(5);
 /// Another client than the tests' own: another network of the loopback.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
 /// Statements that are sent at a time.
@@ -62,7 +67,7 @@ impl Target {
         }
     }
 
-    /// The service answers others at once.
+    /// The service answers others soon.
     async fn is_healthy(&self, after: &str) {
         let started = Instant::now();
         let answer = self.installation.get("/healthz", &[]).await.unwrap();
@@ -79,7 +84,7 @@ impl Target {
             "after {after}"
         );
         let took = started.elapsed();
-        assert!(took < Duration::from_secs(1), "after {after}: {took:?}");
+        assert!(took < HEALTHY_MAX, "after {after}: {took:?}");
     }
 
     /// Returns a line of `/proc/PID/status`, bytes.
@@ -144,7 +149,7 @@ async fn misjudged_over_http(target: &Target, section: &Section) -> Vec<String> 
         for sql in statements {
             let (client, sql) = (client.clone(), sql.clone());
             asked.spawn(async move {
-                let deadline = Instant::now() + TOOK_MAX;
+                let deadline = Instant::now() + AGAIN_MAX;
                 loop {
                     let started = Instant::now();
                     let (kind, text) = over_http(client.clone(), http, sql.clone()).await;

@@ -7,9 +7,10 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature,
 };
 
 use super::pattern::{PatternCost, groups_most};
@@ -235,7 +236,25 @@ impl ScalarUDFImpl for Bounded {
         self.inner.coerce_types(arg_types)
     }
 
-    // `simplify` is left out on purpose: it would put the unbounded function in place of this one.
+    // That of the function within is not asked on purpose: it would put the unbounded function in place of this one.
+    //
+    // What is too much of constants is refused here already. As an error of the call it would be noticed by whoever runs the
+    // plan only, and until then every rule of the optimizer writes out the constants that it is called with: a number for
+    // each byte, of a megabyte, dozens of times, for seconds in which nothing can be stopped.
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let constant = |arg: &Expr| match arg {
+            Expr::Literal(value, _) => Some(ColumnarValue::Scalar(value.clone())),
+            _ => None,
+        };
+        let constants: Option<Vec<ColumnarValue>> = args.iter().map(constant).collect();
+        if let Some(constants) = constants {
+            let bytes_max = CallShare::constant_bytes_max(info.config_options());
+            if estimate(self.growth, &constants, 1) > bytes_max {
+                return Err(too_much(self.inner.name(), bytes_max));
+            }
+        }
+        Ok(ExprSimplifyResult::Original(args))
+    }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
