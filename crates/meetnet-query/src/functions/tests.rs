@@ -63,6 +63,21 @@ fn a_function_ends_in_the_middle_of_a_batch_where_nobody_waits() {
     assert!(stopped.is_err(), "eight thousand of them take longer");
 }
 
+/// Each step of planning writes constants out, and nothing can stop it: what is too much of them must not get there.
+#[tokio::test]
+async fn what_is_too_much_of_constants_is_refused_while_it_is_planned() {
+    let state = state();
+    for (sql, is_refused) in [
+        ("SELECT length(encode(repeat('x', 1000), 'hex'))", false),
+        ("SELECT length(encode(repeat('x', 1000000), 'hex'))", true),
+        ("SELECT repeat('x', 2000000)", true),
+    ] {
+        let plan = state.create_logical_plan(sql).await.expect("a statement");
+        let optimized = state.optimize(&plan);
+        assert_eq!(optimized.is_err(), is_refused, "{sql}: {optimized:?}");
+    }
+}
+
 /// What bounds a function must not change what it answers.
 #[tokio::test]
 async fn bounded_functions_answer_as_before() {

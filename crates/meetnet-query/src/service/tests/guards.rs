@@ -116,11 +116,6 @@ async fn what_explodes_is_too_large() {
             "SELECT length(encode(encode(encode(repeat('x', 400000), 'hex'), 'hex'), 'hex'))",
             "`encode` would make",
         ),
-        // While it is planned: what is written out in each step of a plan is not to be as long as that.
-        (
-            "EXPLAIN SELECT length(encode(repeat('x', 1000000), 'hex'))",
-            "`encode` would make",
-        ),
         (
             "SELECT array_replace_all(array_repeat('a', 1000), 'a', repeat('x', 10000))",
             "`array_replace_all` would make",
