@@ -75,7 +75,7 @@ impl Equivalent<Box<str>> for Name<'_> {
 /// Returns true for the same name. Most are short, and are compared by two words that overlap: to call for it costs more.
 #[inline]
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
-    /// Compares the first and the last `N` bytes of names that are as long, and not shorter.
+    /// Compares the first and the last `N` bytes of two names of one length, which is `N` to twice `N`.
     #[inline]
     fn have_same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
         let last = a.len() - N;

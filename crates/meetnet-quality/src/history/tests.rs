@@ -422,6 +422,13 @@ fn messages_that_come_again_take_no_memory() {
     assert_eq!(pending(&history), 4);
     history.settle(Sequence(3));
     assert_eq!(pending(&history), 1);
+    // The block is filled again from its begin.
+    history.settle(Sequence(10));
+    assert_eq!(pending(&history), 0);
+    let settled = history.to_bytes();
+    observe(&mut history, &[(1, 0, 3, Some(22))], 11);
+    assert_eq!(pending(&history), 1);
+    assert!(history.to_bytes() == settled);
 }
 
 #[test]
