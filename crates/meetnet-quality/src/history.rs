@@ -26,7 +26,7 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use crate::backward::Observation;
-use crate::names::{Names, is_same};
+use crate::names::{Name, Names, is_same};
 use crate::rules::QualityRules;
 use crate::series::{SeriesFlags, SeriesHistory};
 
@@ -119,12 +119,16 @@ impl QualityHistory {
         else {
             return Vec::new();
         };
+        let Some(first_envelope) = rows.envelopes.first().copied() else {
+            return Vec::new();
+        };
         let history = self.datasets.entry(id.clone()).or_default();
         let mut tested = Names::default();
         // The sensor of the row before, and its series.
         let mut last: Option<(&str, u32)> = None;
         // The envelope of the row before, and its sequence.
-        let mut last_envelope: Option<(u32, Sequence)> = None;
+        let mut envelope_before = first_envelope;
+        let mut sequence = sequence_of(first_envelope);
         let mut flags = vec![SeriesFlags::NOT_EVALUATED; rows.batch.num_rows()];
         let mut found = [None; STRETCH];
         for (stretch, flags) in flags.chunks_mut(STRETCH).enumerate() {
@@ -143,7 +147,7 @@ impl QualityHistory {
                     Some((before, series)) if is_same(before, name) => {
                         Some(history.links[series as usize].next)
                     }
-                    _ => history.sensors.get(name).copied(),
+                    _ => history.sensors.get(&Name(name)).copied(),
                 };
                 let Some(series) = history.series_of(from, name, property) else {
                     history.untested_rows += 1;
@@ -157,21 +161,27 @@ impl QualityHistory {
                 pending,
                 ..
             } = &mut *history;
-            for (row, (flags, found)) in (first..).zip(flags.iter_mut().zip(&found)) {
+            let of_stretch = first..first + flags.len();
+            let times = &times.values()[of_stretch.clone()];
+            let measured = &values.values()[of_stretch.clone()];
+            let envelopes = &rows.envelopes[of_stretch];
+            let observed = times.iter().zip(measured).zip(envelopes);
+            let flagged = flags.iter_mut().zip(&found);
+            for (row, ((flags, found), ((time, value), envelope))) in
+                (first..).zip(flagged.zip(observed))
+            {
                 let Some((tests, series)) = *found else {
                     continue;
                 };
-                let value = values.is_valid(row).then(|| values.value(row));
+                let is_null = values.nulls().is_some_and(|nulls| nulls.is_null(row));
                 let observation = Observation {
-                    time: times.value(row),
-                    value: value.unwrap_or(f64::NAN),
+                    time: *time,
+                    value: if is_null { f64::NAN } else { *value },
                 };
-                let envelope = rows.envelopes[row];
-                let sequence = match last_envelope {
-                    Some((before, sequence)) if before == envelope => sequence,
-                    _ => sequence_of(envelope),
-                };
-                last_envelope = Some((envelope, sequence));
+                if *envelope != envelope_before {
+                    envelope_before = *envelope;
+                    sequence = sequence_of(*envelope);
+                }
                 histories[series as usize].observe(tests, observation, flags, |change| {
                     pending.push(Pending::new(sequence, series, change));
                 });

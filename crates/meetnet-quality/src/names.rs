@@ -1,4 +1,7 @@
-//! Names that are looked up in the same order again and again, as the properties of one message after another.
+//! Names that are looked up in the same order again and again, as the properties of one message after another, and what it
+//! costs to compare them: that is done several times per row.
+
+use hashbrown::Equivalent;
 
 /// Names that are remembered at most: more than a dataset has properties.
 const NAMES_MAX: usize = 64;
@@ -58,23 +61,39 @@ impl<'a, T: Copy> Names<'a, T> {
     }
 }
 
+/// A name that is looked up in a hash table, and compared there by [`is_same`].
+#[derive(Hash)]
+pub(crate) struct Name<'a>(pub(crate) &'a str);
+
+impl Equivalent<Box<str>> for Name<'_> {
+    #[inline]
+    fn equivalent(&self, key: &Box<str>) -> bool {
+        is_same(self.0, key)
+    }
+}
+
 /// Returns true for the same name. Most are short, and are compared by two words that overlap: to call for it costs more.
 #[inline]
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
-    fn words<const N: usize>(name: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
-        name.first_chunk().zip(name.last_chunk())
+    /// Compares the first and the last `N` bytes of two names of one length, which is `N` to twice `N`.
+    #[inline]
+    fn have_same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        let last = a.len() - N;
+        a[..N] == b[..N] && a[last..] == b[last..]
     }
     let (a, b) = (a.as_bytes(), b.as_bytes());
     a.len() == b.len()
         && match a.len() {
-            8..=16 => words::<8>(a) == words::<8>(b),
-            17..=32 => words::<16>(a) == words::<16>(b),
+            8..=16 => have_same_ends::<8>(a, b),
+            17..=32 => have_same_ends::<16>(a, b),
             _ => a == b,
         }
 }
 
 #[cfg(test)]
 mod tests {
+    use hashbrown::HashMap;
+
     use super::*;
 
     #[test]
@@ -88,6 +107,17 @@ mod tests {
                 other.replace_range(at..=at, "b");
                 assert!(!is_same(&name, &other), "{length}, {at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_table_finds_what_was_put_in_whatever_its_length() {
+        let names: Vec<String> = (0..50).map(|length| "a".repeat(length)).collect();
+        let of = |(number, name): (usize, &String)| (name.clone().into_boxed_str(), number);
+        let table: HashMap<Box<str>, usize> = names.iter().enumerate().map(of).collect();
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(table.get(&Name(name)), Some(&number));
+            assert_eq!(table.get(&Name(&format!("{name}b"))), None);
         }
     }
 

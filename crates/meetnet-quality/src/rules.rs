@@ -111,16 +111,17 @@ impl Verdict {
             | bit(flags.spike)
             | bit(flags.neighbour);
         if codes & RAISED != 0 {
-            self.raise_series(flags);
+            *self = self.raised_by(flags);
         }
         if codes & bit(Quality::Pass) != 0 {
             self.pass();
         }
     }
 
-    /// Takes those into account that did not pass. That a value is missing was said by a test of its own.
+    /// Takes those into account that did not pass. That a value is missing was said by a test of its own. By value: what a
+    /// call may change where it lies is in no register, whether it is called or not.
     #[cold]
-    fn raise_series(&mut self, flags: SeriesFlags) {
+    fn raised_by(mut self, flags: SeriesFlags) -> Self {
         for (flag, test) in [
             (flags.rate_of_change, QualityTest::RateOfChange),
             (flags.flat_line, QualityTest::FlatLine),
@@ -132,6 +133,7 @@ impl Verdict {
                 self.raise(flag, test);
             }
         }
+        self
     }
 
     /// Takes into account when its row was received. The value of a row whose time had not come then may be right, its time is
@@ -152,6 +154,11 @@ impl Verdict {
         if facts.clock_steps.get(row) == Some(&true) {
             self.raise(Quality::Suspect, QualityTest::ClockStep);
         }
+    }
+
+    /// Returns what `quality` and `quality_tests` say.
+    fn codes(self) -> (i8, i64) {
+        (self.quality.code(), i64::from(self.tests))
     }
 
     /// Takes a passed test into account.
@@ -280,7 +287,8 @@ impl QualityRules {
         }))
     }
 
-    /// All tests of a row at once: its flag is nowhere else before it is in the columns.
+    /// All tests of a row at once: its flag is nowhere else before it is in the columns. In a loop, and not as what [`columns`]
+    /// asks for: what is as long as this is called for each row there.
     fn flag_long(
         &self,
         declaration: &DatasetDeclaration,
@@ -296,7 +304,10 @@ impl QualityRules {
         let of_dataset = self.properties.get(&declaration.id);
         let mut tested = Names::default();
         let mut months = LastMonth::default();
-        columns((0..rows.num_rows()).map(|row| {
+        let mut quality = vec![0_i8; rows.num_rows()];
+        let mut tests = vec![0_i64; rows.num_rows()];
+        let places = quality.iter_mut().zip(&mut tests);
+        for (row, (quality, tests)) in places.enumerate() {
             let mut verdict = Verdict::UNTESTED;
             let time = times.map(|times| times[row]);
             if let Some((values, properties)) = measured {
@@ -311,8 +322,9 @@ impl QualityRules {
                 verdict.take_receive_time(time, *received_at);
             }
             verdict.take_facts(row, facts);
-            verdict
-        }))
+            (*quality, *tests) = verdict.codes();
+        }
+        (quality.into(), tests.into())
     }
 
     fn flag_wide(
@@ -352,8 +364,7 @@ impl QualityRules {
 
 /// Returns the columns `quality` and `quality_tests`.
 fn columns(verdicts: impl Iterator<Item = Verdict>) -> (Int8Array, Int64Array) {
-    let flags = verdicts.map(|verdict| (verdict.quality.code(), i64::from(verdict.tests)));
-    let (quality, tests): (Vec<i8>, Vec<i64>) = flags.unzip();
+    let (quality, tests): (Vec<i8>, Vec<i64>) = verdicts.map(Verdict::codes).unzip();
     (quality.into(), tests.into())
 }
 

@@ -5,7 +5,8 @@
 //!
 //! Most observations are the newest of their series and of a lively one: what they cost does not grow with what is
 //! remembered. The rate of change needs one before, a flat line ends at the first value that differs, and a signal of which a
-//! part is known to vary enough is not looked through again while that part lies in its period.
+//! part is known to vary enough is not looked through again while that part lies in its period. The newest is held twice, once
+//! beside what is asked of every series: who comes after it need not wait for the memory that the others lie in.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -101,14 +102,33 @@ impl SeriesTests {
 }
 
 /// What a series remembers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SeriesHistory {
     /// Ascending by time, each time once.
     pub(crate) observations: VecDeque<Observation>,
+    /// The last of them; [`NOTHING`] where there is none. In no state file.
+    newest: Observation,
     pub(crate) summary: Summary,
     /// How much the newest of them vary, as was seen last; nothing where one of those has been forgotten or revised since.
     /// In no state file: whoever does not know it looks.
     spread: Spread,
+}
+
+/// Stands for the newest of no observations: not later than any.
+const NOTHING: Observation = Observation {
+    time: i64::MIN,
+    value: 0.0,
+};
+
+impl Default for SeriesHistory {
+    fn default() -> Self {
+        Self {
+            observations: VecDeque::new(),
+            newest: NOTHING,
+            summary: Summary::default(),
+            spread: Spread::default(),
+        }
+    }
 }
 
 /// What a series knows beside its observations.
@@ -204,9 +224,16 @@ impl SeriesHistory {
         on_change: impl FnOnce(Change),
     ) {
         let at = self.place_of(now.time);
+        let is_newest = at == self.observations.len();
         let is_whole = !self.summary.has_forgotten;
         if let Some(limits) = tests.rate_of_change {
-            let before = at.checked_sub(1).map(|before| self.observations[before]);
+            let before = at.checked_sub(1).map(|before| {
+                if is_newest {
+                    self.newest
+                } else {
+                    self.observations[before]
+                }
+            });
             flags.rate_of_change = backward::rate_of_change(now, before, is_whole, limits);
         }
         let older = || self.observations.range(..at).rev().copied();
@@ -217,7 +244,6 @@ impl SeriesHistory {
                 backward::flat_line_behind(now.value, values, is_whole, interval_s, limits);
         }
         if let Some(limits) = tests.attenuated_signal {
-            let is_newest = at == self.observations.len();
             if is_newest && self.varies_enough(now, limits) {
                 flags.attenuated_signal = Quality::Pass;
             } else {
@@ -254,8 +280,8 @@ impl SeriesHistory {
             && spread.since > begin
     }
 
-    /// Takes the newest change back: the history is what it was before it, but that gaps have to be counted again
-    /// ([`SeriesHistory::count_gaps`]) before it goes on.
+    /// Takes the newest change back: what a state file has of the history is as it was before it. The rest has to be found
+    /// again ([`SeriesHistory::complete`]) before it goes on.
     pub(crate) fn take_back(&mut self, change: &Change) {
         let at = usize::from(change.at);
         match change.effect.effect() {
@@ -287,12 +313,17 @@ impl SeriesHistory {
 
     /// The position of the first observation that is not older.
     fn place_of(&self, time: i64) -> usize {
-        match self.observations.back() {
-            Some(newest) if newest.time >= time => {
-                self.observations.partition_point(|o| o.time < time)
-            }
-            _ => self.observations.len(),
+        if self.newest.time >= time {
+            self.observations.partition_point(|o| o.time < time)
+        } else {
+            self.observations.len()
         }
+    }
+
+    /// Finds what no state file has of the history in what it has.
+    pub(crate) fn complete(&mut self) {
+        self.newest = self.observations.back().copied().unwrap_or(NOTHING);
+        self.count_gaps();
     }
 
     /// Puts an observation into its place, the position of the first that is not older. Returns what that was, the position that
@@ -311,6 +342,9 @@ impl SeriesHistory {
             if replaced.is_same(now) {
                 return None;
             }
+            if now.time == self.newest.time {
+                self.newest = now;
+            }
             self.spread = Spread::default();
             return Some((Effect::Replaced, at, replaced));
         }
@@ -323,16 +357,21 @@ impl SeriesHistory {
             }
             at -= 1;
             if observations_max == 1 && self.observations.len() == 1 {
-                // It takes the place of the only one there is.
+                // It takes the place of the only one there is, which is the newest.
+                self.observations[0] = now;
                 self.spread = Spread::default();
-                let only = &mut self.observations[0];
-                return Some((Effect::Displaced, at, std::mem::replace(only, now)));
+                let only = std::mem::replace(&mut self.newest, now);
+                return Some((Effect::Displaced, at, only));
             }
             if let Some(oldest) = self.forget_oldest() {
                 (effect, lost) = (Effect::Displaced, oldest);
             }
         }
-        self.insert(at, now);
+        if at == self.observations.len() {
+            self.append(now);
+        } else {
+            self.insert(at, now);
+        }
         if observations_max > 1 {
             self.measure();
         }
@@ -351,29 +390,31 @@ impl SeriesHistory {
         Some(oldest)
     }
 
-    fn insert(&mut self, at: usize, now: Observation) {
-        let time_at = |at: usize| {
-            self.observations
-                .get(at)
-                .map(|observation| observation.time)
-        };
-        let older = at.checked_sub(1).and_then(time_at);
-        let newer = time_at(at);
-        if let Some((older, newer)) = older.zip(newer) {
-            self.summary.lose_gap(newer - older);
+    /// Adds one that is newer than all there are.
+    #[inline]
+    fn append(&mut self, now: Observation) {
+        if !self.observations.is_empty() {
+            self.summary.add_gap(now.time - self.newest.time);
         }
-        if let Some(older) = older {
+        self.observations.push_back(now);
+        self.newest = now;
+    }
+
+    /// Puts one in before the one at this position. Out of the way of those that are newer than all there are.
+    #[inline(never)]
+    fn insert(&mut self, at: usize, now: Observation) {
+        let newer = self.observations[at].time;
+        if let Some(before) = at.checked_sub(1) {
+            let older = self.observations[before].time;
+            self.summary.lose_gap(newer - older);
             self.summary.add_gap(now.time - older);
         }
-        let Some(newer) = newer else {
-            self.observations.push_back(now);
-            return;
-        };
         self.summary.add_gap(newer - now.time);
         self.observations.insert(at, now);
     }
 
     /// Measures the interval now and then: it changes seldom, and a median costs more than all tests together.
+    #[inline]
     fn measure(&mut self) {
         if self.summary.interval_s != 0 && self.summary.measure_in > 0 {
             self.summary.measure_in -= 1;
@@ -381,9 +422,14 @@ impl SeriesHistory {
         }
         self.summary.measure_in = MEASURE_EVERY;
         let gap_count = self.observations.len().saturating_sub(1);
-        if self.summary.is_median(gap_count) {
-            return;
+        if !self.summary.is_median(gap_count) {
+            self.find_median(gap_count);
         }
+    }
+
+    /// Measures it by all gaps, of which there are so many. Out of the way of those who find it as it was.
+    #[inline(never)]
+    fn find_median(&mut self, gap_count: usize) {
         let mut gaps = [0_i64; OBSERVATIONS_MAX];
         for (place, gap) in gaps.iter_mut().zip(self.gaps()) {
             *place = gap;
@@ -393,7 +439,7 @@ impl SeriesHistory {
     }
 
     /// Counts all gaps anew, by the interval that was measured last.
-    pub(crate) fn count_gaps(&mut self) {
+    fn count_gaps(&mut self) {
         let mut summary = Summary {
             shorter: 0,
             longer: 0,

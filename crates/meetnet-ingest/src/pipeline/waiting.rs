@@ -39,16 +39,14 @@ impl DecodedRows {
     /// Applies the rows. Where that fails because stored rows cannot be read, nothing has changed.
     pub(super) fn apply(&self, lake: &mut Lake) -> Result<Applied, LakeError> {
         let flag = &mut |declaration: &_, batch: &_, positions: &[u32]| {
-            let rows = || positions.iter().map(|position| *position as usize);
-            let clock_steps: Vec<bool> = rows()
-                .map_while(|row| self.clock_steps.get(row).copied())
+            let clock_steps = at_positions(&self.clock_steps, positions);
+            let envelopes = positions
+                .iter()
+                .map(|row| self.rows.envelopes[*row as usize]);
+            let received_at: Vec<i64> = envelopes
+                .map(|envelope| self.lineage[envelope as usize].received_at)
                 .collect();
-            let received_at: Vec<i64> = rows()
-                .map(|row| self.lineage[self.rows.envelopes[row] as usize].received_at)
-                .collect();
-            let series: Vec<SeriesFlags> = rows()
-                .map_while(|row| self.series.get(row).copied())
-                .collect();
+            let series = at_positions(&self.series, positions);
             let facts = RowFacts {
                 clock_steps: &clock_steps,
                 received_at: &received_at,
@@ -65,6 +63,15 @@ impl DecodedRows {
         let series = self.series.len() * size_of::<SeriesFlags>();
         self.rows.batch.get_array_memory_size() + 4 * self.rows.envelopes.len() + lineage + series
     }
+}
+
+/// Returns what a list by row has of the rows at these positions; nothing where it is empty.
+fn at_positions<T: Copy>(by_row: &[T], positions: &[u32]) -> Vec<T> {
+    if by_row.is_empty() {
+        return Vec::new();
+    }
+    let of_rows = positions.iter().map(|row| by_row[*row as usize]);
+    of_rows.collect()
 }
 
 /// The rows of one dataset that wait.

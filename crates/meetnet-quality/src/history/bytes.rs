@@ -126,7 +126,7 @@ impl SeriesHistory {
                 value: f64::from_le_bytes(from.array()?),
             });
         }
-        history.count_gaps();
+        history.complete();
         Some(history)
     }
 }

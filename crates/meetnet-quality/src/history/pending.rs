@@ -10,9 +10,9 @@ use crate::series::{Change, PackedEffect};
 
 /// Changes in a block: 128 KiB.
 pub(super) const BLOCK: usize = 4_096;
-/// Blocks without changes that a dataset keeps at most: what one group of messages needs would else be given back, and faulted
-/// in again page by page for the next.
-pub(super) const SPARE_MAX: usize = 4;
+/// Blocks without changes that a dataset keeps at most beside its newest one: what one group of messages needs would else be
+/// given back, and faulted in again page by page for the next.
+pub(super) const SPARE_MAX: usize = 3;
 
 /// A change by a row that may not be committed yet.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +70,10 @@ impl Pending {
 /// or a commit that failed for an hour does not hold its memory for good.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PendingChanges {
-    /// Each full but the last.
-    blocks: VecDeque<Vec<Pending>>,
+    /// Those before the newest one, of [`BLOCK`] changes each.
+    full: VecDeque<Vec<Pending>>,
+    /// The one that is being filled. Not the last of a list: to find it there would cost as much as to write a change.
+    newest: Vec<Pending>,
     /// How many of the first block are settled.
     settled: usize,
     /// Empty ones, [`SPARE_MAX`] at most.
@@ -83,45 +85,49 @@ impl PendingChanges {
     /// stay. To copy what has just been written in parts would wait until it is written.
     #[inline]
     pub(super) fn push(&mut self, pending: Pending) {
-        if self.blocks.back().is_none_or(|block| block.len() >= BLOCK) {
+        if self.newest.len().is_multiple_of(BLOCK) {
             self.begin_block();
         }
-        if let Some(block) = self.blocks.back_mut() {
-            block.push(pending);
-        }
+        self.newest.push(pending);
     }
 
+    /// Begins a block where the newest is full, or not there yet.
     #[cold]
     fn begin_block(&mut self) {
-        let spare = self.spare.pop();
-        let block = spare.unwrap_or_else(|| Vec::with_capacity(BLOCK));
-        self.blocks.push_back(block);
+        if self.newest.len() >= BLOCK {
+            self.full.push_back(std::mem::take(&mut self.newest));
+        }
+        if self.newest.capacity() < BLOCK {
+            let spare = self.spare.pop();
+            self.newest = spare.unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        let all: usize = self.blocks.iter().map(Vec::len).sum();
-        all - self.settled
+        self.full.len() * BLOCK + self.newest.len() - self.settled
     }
 
     /// Returns the one at a position below [`PendingChanges::len`], counted from the oldest.
     pub(super) fn get(&self, at: usize) -> &Pending {
         let at = at + self.settled;
-        &self.blocks[at / BLOCK][at % BLOCK]
+        let block = self.full.get(at / BLOCK).unwrap_or(&self.newest);
+        &block[at % BLOCK]
     }
 
     /// All of them, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.blocks.iter().flatten().skip(self.settled)
+        let blocks = self.full.iter().chain([&self.newest]);
+        blocks.flatten().skip(self.settled)
     }
 
     /// Drops those up to a sequence.
     pub(super) fn settle(&mut self, through: Sequence) {
         let is_settled = |pending: &Pending| pending.sequence <= through;
         let newest_of = |block: &Vec<Pending>| block.last().copied();
-        while let Some(newest) = self.blocks.front().and_then(newest_of)
+        while let Some(newest) = self.full.front().and_then(newest_of)
             && is_settled(&newest)
-            && let Some(mut block) = self.blocks.pop_front()
+            && let Some(mut block) = self.full.pop_front()
         {
             self.settled = 0;
             if self.spare.len() < SPARE_MAX {
@@ -129,17 +135,22 @@ impl PendingChanges {
                 self.spare.push(block);
             }
         }
-        if let Some(first) = self.blocks.front() {
-            let settled = first.partition_point(is_settled);
+        let first = self.full.front().unwrap_or(&self.newest);
+        let settled = first.partition_point(is_settled);
+        if settled < first.len() {
             // What is settled stays so.
             self.settled = self.settled.max(settled);
+        } else {
+            // It is the newest: full ones that are settled as a whole are gone.
+            self.newest.clear();
+            self.settled = 0;
         }
     }
 
     /// Places that it has.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        let blocks = self.blocks.iter().chain(&self.spare);
+        let blocks = self.full.iter().chain([&self.newest]).chain(&self.spare);
         blocks.map(Vec::capacity).sum()
     }
 }

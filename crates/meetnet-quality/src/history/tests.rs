@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use meetnet_model::declarations::Declarations;
-use meetnet_model::quality::Quality;
+use meetnet_model::quality::{PropertyTests, Quality};
 use meetnet_model::rows::RowsBuilder;
 use meetnet_model::schemas;
 use proptest::prelude::*;
@@ -51,12 +51,31 @@ fn rows(declarations: &Declarations, messages: &[Message]) -> DatasetRows {
 
 /// Observes messages whose first has this sequence.
 fn observe(history: &mut QualityHistory, messages: &[Message], first: u64) -> Vec<SeriesFlags> {
-    let declarations = declarations();
-    let rules = QualityRules::new(&declarations);
-    let rows = rows(&declarations, messages);
+    observe_by(&declarations(), history, messages, first)
+}
+
+/// The same by other rules.
+fn observe_by(
+    declarations: &Declarations,
+    history: &mut QualityHistory,
+    messages: &[Message],
+    first: u64,
+) -> Vec<SeriesFlags> {
+    let rules = QualityRules::new(declarations);
+    let rows = rows(declarations, messages);
     history.observe(&rules, &rows, |envelope| {
         Sequence(first + u64::from(envelope))
     })
+}
+
+/// The declared tests of a property of `heat`.
+fn tests_of(declarations: &Declarations, name: &str) -> PropertyTests {
+    let mut of_heat = declarations
+        .properties
+        .iter()
+        .filter(|property| property.dataset == heat());
+    let declared = of_heat.find(|property| property.name == name);
+    declared.unwrap().tests.clone()
 }
 
 fn messages() -> impl Strategy<Value = Vec<Message>> {
@@ -145,11 +164,7 @@ proptest! {
             }
         }
         let declarations = declarations();
-        let tests_of = |name: &str| {
-            let mut of_heat = declarations.properties.iter().filter(|p| p.dataset == heat());
-            of_heat.find(|property| property.name == name).unwrap().tests.clone()
-        };
-        let tests = PROPERTIES.map(tests_of);
+        let tests = PROPERTIES.map(|name| tests_of(&declarations, name));
         let mut series: BTreeMap<(u8, usize), PlainSeries> = BTreeMap::new();
         let mut expect = Vec::new();
         for (sensor, property, minute, value) in &messages {
@@ -268,6 +283,99 @@ fn rows_are_tested_by_those_of_their_own_series() {
 }
 
 #[test]
+fn sensors_have_series_of_their_own_whatever_their_names_are() {
+    // Of each length two that differ in one byte.
+    let of_length = |length: usize| {
+        let name = "a".repeat(length);
+        let mut other = name.clone();
+        other.replace_range(length / 2..=length / 2, "b");
+        [name, other]
+    };
+    let names: Vec<String> = (1..=40).flat_map(of_length).collect();
+    let declarations = declarations();
+    let heat = declarations.dataset("heat").unwrap();
+    let column = |name: &str| heat.column_index(name).unwrap();
+    let rules = QualityRules::new(&declarations);
+    let mut history = QualityHistory::default();
+    // One after the other is 40 degrees warmer for a minute.
+    for minute in 0..names.len() {
+        let mut rows = RowsBuilder::new(Arc::clone(heat));
+        let mut expect = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            for property in &PROPERTIES[..2] {
+                let jumps = *property == PROPERTIES[0];
+                let is_warm = jumps && at == minute;
+                rows.set_text(column("sensor_id"), name);
+                rows.set_text(column("property"), property);
+                rows.set_int(column("time"), minute as i64 * MINUTE_US);
+                rows.set_float(column("value"), if is_warm { 60.0 } else { 20.0 });
+                rows.finish_row(0).unwrap();
+                // In the first minute nothing says that it was colder.
+                let is_changed = jumps && minute > 0 && (at == minute || at == minute - 1);
+                expect.push(if is_changed {
+                    Quality::Fail
+                } else {
+                    Quality::Pass
+                });
+            }
+        }
+        let flags = history.observe(&rules, &rows.take(), |_| Sequence(minute as u64));
+        let rates: Vec<Quality> = flags.iter().map(|flags| flags.rate_of_change).collect();
+        assert_eq!(rates, expect, "minute {minute}");
+    }
+}
+
+#[test]
+fn a_series_goes_on_when_other_rules_are_in_force_and_after_a_restart() {
+    let builtin = declarations();
+    let mut only_rate = declarations();
+    for property in &mut only_rate.properties {
+        if property.name == PROPERTIES[0] {
+            let tests = &mut Arc::make_mut(property).tests;
+            (tests.flat_line, tests.attenuated_signal) = (None, None);
+        }
+    }
+    // Calm, then lively, then calm; some are late, and some revise the one before them.
+    let message = |number: i64| -> Message {
+        let is_calm = number / 200 % 2 == 0;
+        let value = if is_calm { 20 } else { 20 + number % 5 };
+        let (minute, value) = match number % 10 {
+            7 => (number - 1, value + 3),
+            8 => (number - 30, value),
+            _ => (number, value),
+        };
+        (0, 0, minute, Some(value as i8))
+    };
+    let messages: Vec<Message> = (0..900).map(message).collect();
+    for rows_per_rules in [1, 7, 50, 140] {
+        for restarts in [false, true] {
+            let (mut history, mut plain) = (QualityHistory::default(), PlainSeries::default());
+            let in_force = [&builtin, &only_rate].into_iter().cycle();
+            let parts = messages.chunks(rows_per_rules);
+            let mut observed = 0;
+            for (part, declarations) in parts.zip(in_force) {
+                let tests = tests_of(declarations, PROPERTIES[0]);
+                let expect: Vec<SeriesFlags> = part
+                    .iter()
+                    .map(|(_, _, minute, value)| Observation {
+                        time: minute * MINUTE_US,
+                        value: value.map_or(f64::NAN, f64::from),
+                    })
+                    .map(|now| plain.push(&tests, now))
+                    .collect();
+                let flags = observe_by(declarations, &mut history, part, 1 + observed);
+                assert_eq!(flags, expect, "{rows_per_rules} rows, from {observed} on");
+                observed += part.len() as u64;
+                if restarts {
+                    history.settle(Sequence(observed));
+                    history = QualityHistory::from_bytes(&history.to_bytes()).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_forgotten_is_in_no_bytes_and_says_nothing_any_more() {
     let mut history = QualityHistory::default();
     observe(&mut history, &[(1, 0, 0, Some(20)), (2, 0, 0, Some(20))], 1);
@@ -314,6 +422,13 @@ fn messages_that_come_again_take_no_memory() {
     assert_eq!(pending(&history), 4);
     history.settle(Sequence(3));
     assert_eq!(pending(&history), 1);
+    // The block is filled again from its begin.
+    history.settle(Sequence(10));
+    assert_eq!(pending(&history), 0);
+    let settled = history.to_bytes();
+    observe(&mut history, &[(1, 0, 3, Some(22))], 11);
+    assert_eq!(pending(&history), 1);
+    assert!(history.to_bytes() == settled);
 }
 
 #[test]
@@ -366,7 +481,7 @@ fn observations_that_are_settled_give_their_memory_back() {
     assert!(capacity(&history) >= messages.len());
     history.settle(Sequence(messages.len() as u64));
     assert!(
-        capacity(&history) <= pending::SPARE_MAX * pending::BLOCK,
+        capacity(&history) <= (pending::SPARE_MAX + 1) * pending::BLOCK,
         "{}",
         capacity(&history)
     );
