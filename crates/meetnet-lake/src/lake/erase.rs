@@ -85,7 +85,10 @@ impl Lake {
         self.upkeep.cancelled.store(true, Ordering::Relaxed);
         while let Some(done) = self.upkeep.worker.wait() {
             match done {
-                Done::Merge(outcome) => outcome.discard(),
+                Done::Merge(outcome) => {
+                    self.upkeep.merge_bytes = 0;
+                    outcome.discard();
+                }
                 Done::Vacuum(vacuumed, failed) => self.report_vacuum(vacuumed, &failed),
                 Done::Inspect(found) => self.repairs.take_inspected(found),
                 Done::Quarantine(repaired) => self.repairs.take_quarantined(repaired),
