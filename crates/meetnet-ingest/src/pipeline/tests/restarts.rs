@@ -207,7 +207,7 @@ fn while_a_merge_runs_rows_may_hold_less_and_commits_begin_all_the_same() {
         while journal.write_group().unwrap() {}
         runner.commit_all().unwrap().unwrap();
     }
-    for _ in 0..8_000 {
+    for _ in 0..20_000 {
         append(&journal, "{\"t\":1}");
     }
     while journal.write_group().unwrap() {}
