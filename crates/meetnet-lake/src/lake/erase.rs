@@ -85,10 +85,7 @@ impl Lake {
         self.upkeep.cancelled.store(true, Ordering::Relaxed);
         while let Some(done) = self.upkeep.worker.wait() {
             match done {
-                Done::Merge(outcome) => {
-                    self.upkeep.merge_bytes = 0;
-                    outcome.discard();
-                }
+                Done::Merge(outcome) => outcome.discard(),
                 Done::Vacuum(vacuumed, failed) => self.report_vacuum(vacuumed, &failed),
                 Done::Inspect(found) => self.repairs.take_inspected(found),
                 Done::Quarantine(repaired) => self.repairs.take_quarantined(repaired),
@@ -98,6 +95,7 @@ impl Lake {
         if let Some(outcome) = self.upkeep.merged.take() {
             outcome.discard();
         }
+        self.upkeep.merge_bytes = 0;
         if let Some((id, _)) = self.upkeep.merging.take() {
             self.upkeep.note_change(&id);
         }
