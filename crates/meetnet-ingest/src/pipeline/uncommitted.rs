@@ -58,21 +58,22 @@ impl UncommittedRows {
 }
 
 impl Runner {
-    /// Returns true where no more may be decoded until rows are committed or applied, or the merge under way has ended.
+    /// Returns true where no more may be decoded until rows are committed or applied. What a merge has is not added to rows that
+    /// wait for a file: below half nothing commits because of its memory, and only the end of the merge would make room.
     pub(super) fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
         let of_merge = self.lake.merge_bytes().min(bytes_max / MERGE_SHARE);
-        self.row_bytes() + of_merge >= bytes_max
+        self.bytes_to_commit() + self.waiting.bytes().max(of_merge) >= bytes_max
     }
 
     /// Returns true where rows alone fill the memory.
     pub(super) fn is_full_of_rows(&self) -> bool {
-        self.row_bytes() >= self.options.lake.limits.hot_bytes_max
+        self.bytes_to_commit() + self.waiting.bytes() >= self.options.lake.limits.hot_bytes_max
     }
 
-    /// Memory of rows that are not committed, bytes.
-    fn row_bytes(&self) -> usize {
-        self.lake.hot_bytes() + self.waiting.bytes() + self.kept_beside()
+    /// Memory that commits make room of, bytes: from half of the limit on one is under way.
+    fn bytes_to_commit(&self) -> usize {
+        self.lake.hot_bytes() + self.kept_beside()
     }
 
     /// Memory that is kept for rows until they are committed, beside hot ones. It does not count where rows wait for a file: they
