@@ -21,7 +21,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use meetnet_model::ids::{DatasetId, Sequence};
@@ -49,6 +49,8 @@ use crate::storage::{self, LakeStorage};
 use crate::table::declared::DeclaredTable;
 pub use crate::table::vacuum::Vacuumed;
 
+/// The thread that commits gives its memory back after this long without a commit.
+const REST_AFTER: Duration = Duration::from_secs(5);
 /// Prefix of the Delta application id of a journal.
 pub(crate) const JOURNAL_APP: &str = "meetnet/journal/";
 
@@ -125,7 +127,7 @@ impl Lake {
             tables.insert(id, table);
         }
         let worker = if options.background {
-            Worker::start("lake-commit", Job::run, options.give_back)?
+            Worker::start("lake-commit", Job::run, REST_AFTER, options.give_back)?
         } else {
             Worker::by_hand(Job::run)
         };
@@ -266,6 +268,11 @@ impl Lake {
     /// regard to it.
     pub fn set_kept_beside(&mut self, bytes: usize) {
         self.kept_beside = bytes;
+    }
+
+    /// Memory that the merge under way holds, about, bytes; 0 where there is none.
+    pub fn merge_bytes(&self) -> usize {
+        self.upkeep.merge_bytes
     }
 
     /// Returns true where no more may be applied until a commit is admitted.

@@ -354,12 +354,12 @@ impl Runner {
             if self.waits_to_erase() {
                 return Ok(Err(LakeError::Usage(EARLIER.to_owned())));
             }
-            if self.is_full() {
+            if self.is_full_of_rows() {
                 if let Err(error) = self.lake.commit_all() {
                     return Ok(Err(error));
                 }
                 self.settle();
-                if self.is_full() {
+                if self.is_full_of_rows() {
                     let message =
                         "rows that wait for a file fill the memory: the log names the file";
                     return Ok(Err(LakeError::Usage(message.to_owned())));

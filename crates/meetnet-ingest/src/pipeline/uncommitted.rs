@@ -5,6 +5,9 @@
 //!
 //! It is memory of a row that no table has, and holds back whoever fills it as hot rows do. One dataset that commits seldom
 //! would else hold what rows of all others have changed: T stands at its oldest row.
+//!
+//! While a merge runs, what it holds has a part of the same limit: both at their greatest would be the most memory that there is,
+//! and who waits for a commit leaves the processor to it and to the merge.
 
 use std::collections::VecDeque;
 
@@ -15,6 +18,10 @@ use super::run::Runner;
 
 /// Memory that one row costs there: a change.
 const ROW_BYTES: usize = 32;
+
+/// The share of `hot_bytes_max` that a merge has at most: one in so many. Commits begin at half, and what comes while they run needs
+/// room, too.
+const MERGE_SHARE: usize = 4;
 
 /// Rows in the history of the quality tests that T has not passed.
 #[derive(Debug, Default)]
@@ -51,11 +58,22 @@ impl UncommittedRows {
 }
 
 impl Runner {
-    /// Returns true where no more may be decoded until rows are committed, or applied.
+    /// Returns true where no more may be decoded until rows are committed or applied. What a merge has is not added to rows that
+    /// wait for a file: below half nothing commits because of its memory, and only the end of the merge would make room.
     pub(super) fn is_full(&self) -> bool {
         let bytes_max = self.options.lake.limits.hot_bytes_max;
-        let beside = self.kept_beside();
-        self.lake.hot_bytes() + self.waiting.bytes() + beside >= bytes_max
+        let of_merge = self.lake.merge_bytes().min(bytes_max / MERGE_SHARE);
+        self.bytes_to_commit() + self.waiting.bytes().max(of_merge) >= bytes_max
+    }
+
+    /// Returns true where rows alone fill the memory.
+    pub(super) fn is_full_of_rows(&self) -> bool {
+        self.bytes_to_commit() + self.waiting.bytes() >= self.options.lake.limits.hot_bytes_max
+    }
+
+    /// Memory that commits make room of, bytes: from half of the limit on one is under way.
+    fn bytes_to_commit(&self) -> usize {
+        self.lake.hot_bytes() + self.kept_beside()
     }
 
     /// Memory that is kept for rows until they are committed, beside hot ones. It does not count where rows wait for a file: they

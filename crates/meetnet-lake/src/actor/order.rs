@@ -29,7 +29,7 @@ pub(super) fn key_order(
         && codec.has_series
         && let Some(numbers) = series_numbers(batches, series)
     {
-        return order_by_series(codec, batches, *time, &numbers);
+        return order_by_series(codec, batches, *time, numbers);
     }
     order_by_key(codec, batches)
 }
@@ -114,47 +114,62 @@ pub(super) fn may_repeat<'k>(codec: &KeyCodec, keys: impl Iterator<Item = &'k [u
     falls_back.collect()
 }
 
-/// The order where keys end in the time. `numbers` are those of the series, by batch and row.
+/// The order where keys end in the time. `numbers` are those of the series, by batch and row. Rows are counted before they are
+/// placed: lists that grow by series would take twice the memory, of what is the largest thing beside the rows themselves.
 fn order_by_series(
     codec: &KeyCodec,
     batches: &[RecordBatch],
     time: usize,
-    numbers: &[Vec<u32>],
+    numbers: Vec<Vec<u32>>,
 ) -> Result<Vec<RowPlace>, ArrowError> {
-    let mut rows_of: Vec<Vec<(i64, RowPlace)>> = Vec::new();
-    for (index, (batch, numbers)) in batches.iter().zip(numbers).enumerate() {
-        let times = batch
-            .column(time)
-            .as_primitive::<TimestampMicrosecondType>();
+    // By series: its first row, and how many there are.
+    let mut firsts: Vec<(usize, usize)> = Vec::new();
+    let mut counts: Vec<usize> = Vec::new();
+    for (batch, numbers) in numbers.iter().enumerate() {
         for (row, number) in numbers.iter().enumerate() {
             let number = *number as usize;
             // Numbers rise by one where a series is met first.
-            if number == rows_of.len() {
-                rows_of.push(Vec::new());
+            if number == counts.len() {
+                firsts.push((batch, row));
+                counts.push(0);
             }
-            rows_of[number].push((times.value(row), (index as u32, row as u32)));
+            counts[number] += 1;
         }
     }
-    let firsts = rows_of.iter().map(|rows| {
-        let (_, (batch, row)) = rows[0];
-        (batch as usize, row as usize)
-    });
-    let firsts: Vec<(usize, usize)> = firsts.collect();
     let keys = codec.key_columns.iter().map(|column| {
         let arrays = batches.iter().map(|batch| batch.column(*column).as_ref());
         interleave(&arrays.collect::<Vec<&dyn Array>>(), &firsts)
     });
     let keys = codec.keys_of(&keys.collect::<Result<Vec<ArrayRef>, _>>()?)?;
-    let mut by_key: Vec<usize> = (0..rows_of.len()).collect();
+    let mut by_key: Vec<usize> = (0..counts.len()).collect();
     by_key.sort_unstable_by_key(|number| codec.series(keys.row(*number).data()));
-    let mut order = Vec::with_capacity(numbers.iter().map(Vec::len).sum());
-    for number in by_key {
-        // They lie in about the order of their times.
-        let mut rows = std::mem::take(&mut rows_of[number]);
-        rows.sort_by_key(|(time, _)| *time);
-        order.extend(rows.into_iter().map(|(_, place)| place));
+    // By series: where its next row goes.
+    let mut next = vec![0_usize; counts.len()];
+    let mut end = 0_usize;
+    for number in &by_key {
+        next[*number] = end;
+        end += counts[*number];
     }
-    Ok(order)
+    let mut rows: Vec<(i64, RowPlace)> = vec![(0, (0, 0)); end];
+    for (index, (batch, numbers)) in batches.iter().zip(&numbers).enumerate() {
+        let times = batch
+            .column(time)
+            .as_primitive::<TimestampMicrosecondType>();
+        for (row, number) in numbers.iter().enumerate() {
+            let at = &mut next[*number as usize];
+            rows[*at] = (times.value(row), (index as u32, row as u32));
+            *at += 1;
+        }
+    }
+    drop(numbers);
+    let mut start = 0_usize;
+    for number in by_key {
+        let end = start + counts[number];
+        // They lie in about the order of their times.
+        rows[start..end].sort_by_key(|(time, _)| *time);
+        start = end;
+    }
+    Ok(rows.into_iter().map(|(_, place)| place).collect())
 }
 
 /// The order of any other keys.

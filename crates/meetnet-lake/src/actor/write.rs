@@ -112,12 +112,15 @@ impl CommitJob {
         });
         let columns: Vec<_> = columns.collect();
         let grain = self.declaration.grain;
-        let mut groups: Vec<((&str, i64), Vec<RowPlace>)> = Vec::new();
+        // By partition: its licence and the start of its period, and how many rows it has.
+        let mut groups: Vec<((&str, i64), usize)> = Vec::new();
         let mut known: HashMap<(&str, i64), usize> = HashMap::new();
+        // Rows that follow each other: their partition, and how many they are.
+        let mut stretches: Vec<(usize, usize)> = Vec::new();
         // Rows in key order stay in one period, and with one source, for long runs.
         let mut span = (i64::MAX, i64::MIN);
         let mut last = 0;
-        for place in order {
+        for place in &order {
             let (licences, times) = columns[place.0 as usize];
             let (licence, time) = (
                 licences.value(place.1 as usize),
@@ -132,15 +135,22 @@ impl CommitJob {
             let group = (licence, span.0);
             if groups.get(last).is_none_or(|(other, _)| *other != group) {
                 last = *known.entry(group).or_insert_with(|| {
-                    groups.push((group, Vec::new()));
+                    groups.push((group, 0));
                     groups.len() - 1
                 });
             }
-            groups[last].1.push(place);
+            groups[last].1 += 1;
+            match stretches.last_mut() {
+                Some((same, rows)) if *same == last => *rows += 1,
+                _ => stretches.push((last, 1)),
+            }
         }
+        let counts = groups.iter().map(|(_, rows)| *rows);
+        let places = divided(order, counts, &stretches);
         groups
             .into_iter()
-            .map(|((licence, start), places)| {
+            .zip(places)
+            .map(|(((licence, start), _), places)| {
                 let partition = Partition {
                     licence: LicenceId::new(licence),
                     superseded,
@@ -175,6 +185,26 @@ impl CommitJob {
             .map_err(LakeError::arrow("rewrite", &declaration.id))?;
         Ok((files, replaced))
     }
+}
+
+/// Divides places in parts of so many rows each: `stretches` say which part each next place belongs to, and how many behind it.
+/// Nearly always there is one part, which is what was given.
+fn divided(
+    order: Vec<RowPlace>,
+    counts: impl ExactSizeIterator<Item = usize>,
+    stretches: &[(usize, usize)],
+) -> Vec<Vec<RowPlace>> {
+    if counts.len() == 1 {
+        return vec![order];
+    }
+    let mut parts: Vec<Vec<RowPlace>> = counts.map(Vec::with_capacity).collect();
+    let mut rest = order.as_slice();
+    for (part, rows) in stretches {
+        let (stretch, behind) = rest.split_at(*rows);
+        parts[*part].extend_from_slice(stretch);
+        rest = behind;
+    }
+    parts
 }
 
 /// Splits a chunk into current and replaced rows, the latter with their `superseded_at`.
@@ -232,3 +262,6 @@ pub(super) fn with_licence(
         .collect::<Result<Vec<_>, ArrowError>>()?;
     RecordBatch::try_new(schema, columns)
 }
+
+#[cfg(test)]
+mod tests;

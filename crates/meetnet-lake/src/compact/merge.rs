@@ -24,13 +24,14 @@ use crate::table::files::{PartitionWriter, remove_files};
 use crate::table::read;
 
 /// Rows of a run in memory, at most.
-const RUN_BATCH_ROWS: usize = 8_192;
+const RUN_BATCH_ROWS: usize = 4_096;
 /// Fewer would cost more than their memory is worth.
 const RUN_BATCH_ROWS_MIN: usize = 256;
 /// Rows of all runs in memory: about 25 MiB, and their keys.
 const BATCHES_ROWS: usize = 131_072;
-/// Rows gathered before they are written.
-const OUTPUT_ROWS: usize = 32_768;
+/// Rows gathered before they are written: no fewer than are looked at to choose the encodings of a row group. Batches that they lie
+/// in stay until then.
+const OUTPUT_ROWS: usize = 16_384;
 /// A stretch of this many rows of one run is passed on as it is.
 const STRETCH_ROWS: usize = 1_024;
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::merge::batch_rows;
 use crate::snapshot::LiveFile;
 use crate::table::files::Partition;
 
@@ -17,13 +18,20 @@ const CLASS_BYTES: u64 = 4 << 10;
 const RUNS_MAX: usize = 64;
 /// The same beside messages that arrive: to take more would only take memory from them.
 const STEADY_RUNS_MAX: usize = 2 * FANOUT;
-/// Memory of the pages that the runs of one merge are decoded from. Were it not limited, merges that have fallen behind the
-/// commits would take ever more runs at once.
-const PAGES_BYTES_MAX: u64 = 36 << 20;
+/// Memory that the runs of one merge are decoded from: their pages and, beside messages, what inflates them. Were it not limited,
+/// merges that have fallen behind the commits would take ever more runs at once. The longest runs are [`FANOUT`] then: with
+/// fewer, what is merged would stay in its size class, and be merged again and again.
+const RUNS_BYTES_MAX: u64 = 36 << 20;
 /// Rows of a row group: a page of a common column is as long.
 const GROUP_ROWS: u64 = 262_144;
 /// Memory of a row in the pages of a run: its receive time, as it is and compressed, and the codes of the other columns.
 const PAGE_ROW_BYTES: u64 = 11;
+/// Memory of what inflates the columns of a run, however short it is.
+const INFLATE_BYTES: u64 = 1_300 << 10;
+/// Memory of a row that has been decoded, with its key.
+const BATCH_ROW_BYTES: u64 = 165;
+/// Memory of a row in the row group being written: codes and levels of its columns, and their pages.
+const WRITTEN_ROW_BYTES: u64 = 60;
 /// A partition that got no new run for this long is done with, and becomes one run.
 const QUIET_MS: i64 = 3_600_000;
 
@@ -49,6 +57,16 @@ impl Choice {
     /// Returns all input files.
     pub(crate) fn files(&self) -> Vec<Arc<LiveFile>> {
         self.runs.iter().flatten().cloned().collect()
+    }
+
+    /// Memory that the merge holds while it runs, about, bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let of_runs = self.runs.iter().map(|files| run_bytes(files));
+        let rows: u64 = self.runs.iter().flatten().map(|file| file.rows).sum();
+        let decoded = self.runs.len() * batch_rows(self.runs.len());
+        of_runs.sum::<u64>()
+            + rows.min(decoded as u64) * BATCH_ROW_BYTES
+            + rows.min(GROUP_ROWS) * WRITTEN_ROW_BYTES
     }
 }
 
@@ -119,29 +137,34 @@ fn runs_to_merge(runs: Vec<Run>, effort: Effort, now_ms: i64) -> Option<Vec<Vec<
         Effort::Steady => (newest < now_ms - QUIET_MS, FANOUT, STEADY_RUNS_MAX),
         Effort::Full => (true, FANOUT, RUNS_MAX),
     };
+    let bytes: fn(&Run) -> u64 = match effort {
+        Effort::Steady if !everything => |run: &Run| run_bytes(&run.files),
+        _ => |run: &Run| page_bytes(&run.files),
+    };
     let chosen: Vec<Run> = if everything {
-        smallest(runs, RUNS_MAX)
+        smallest(runs, RUNS_MAX, bytes)
     } else {
         let mut classes: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
         for run in runs {
             classes.entry(size_class(run.bytes)).or_default().push(run);
         }
         let full = classes.into_values().find(|runs| runs.len() >= enough)?;
-        smallest(full, most)
+        smallest(full, most, bytes)
     };
     Some(chosen.into_iter().map(|run| run.files).collect())
 }
 
-/// Returns the smallest runs, as many as can be merged at once, `runs_max` of them at most, oldest first.
-fn smallest(mut runs: Vec<Run>, runs_max: usize) -> Vec<Run> {
-    let pages: u64 = runs.iter().map(Run::page_bytes).sum();
-    if runs.len() > runs_max || pages > PAGES_BYTES_MAX {
+/// Returns the smallest runs, as many as can be merged at once, `runs_max` of them at most, oldest first. `bytes`: what one
+/// takes of the memory for them.
+fn smallest(mut runs: Vec<Run>, runs_max: usize, bytes: fn(&Run) -> u64) -> Vec<Run> {
+    let of_all: u64 = runs.iter().map(bytes).sum();
+    if runs.len() > runs_max || of_all > RUNS_BYTES_MAX {
         runs.sort_by_key(|run| run.bytes);
         runs.truncate(runs_max);
-        let mut pages = 0;
+        let mut taken = 0;
         let fitting = runs.iter().take_while(|run| {
-            pages += run.page_bytes();
-            pages <= PAGES_BYTES_MAX
+            taken += bytes(run);
+            taken <= RUNS_BYTES_MAX
         });
         let fitting = fitting.count();
         runs.truncate(fitting);
@@ -150,12 +173,15 @@ fn smallest(mut runs: Vec<Run>, runs_max: usize) -> Vec<Run> {
     runs
 }
 
-impl Run {
-    /// Memory of the pages that it is decoded from: those of one row group of one file.
-    fn page_bytes(&self) -> u64 {
-        let rows = self.files.iter().map(|file| file.rows).max();
-        rows.unwrap_or(0).min(GROUP_ROWS) * PAGE_ROW_BYTES
-    }
+/// Memory of the pages that a run is decoded from: those of one row group of one file.
+fn page_bytes(files: &[Arc<LiveFile>]) -> u64 {
+    let rows = files.iter().map(|file| file.rows).max();
+    rows.unwrap_or(0).min(GROUP_ROWS) * PAGE_ROW_BYTES
+}
+
+/// Memory of a run that is being decoded, without its rows.
+fn run_bytes(files: &[Arc<LiveFile>]) -> u64 {
+    page_bytes(files) + INFLATE_BYTES
 }
 
 fn size_class(bytes: u64) -> u32 {

@@ -95,6 +95,7 @@ impl Lake {
         if let Some(outcome) = self.upkeep.merged.take() {
             outcome.discard();
         }
+        self.upkeep.merge_bytes = 0;
         if let Some((id, _)) = self.upkeep.merging.take() {
             self.upkeep.note_change(&id);
         }

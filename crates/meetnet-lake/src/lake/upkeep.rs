@@ -33,6 +33,9 @@ const MERGE_WAIT_MAX: Duration = Duration::from_secs(30);
 const MERGE_PAUSE: Duration = Duration::from_secs(60);
 /// How long the partition of a broken file is left alone.
 const BROKEN_PAUSE: Duration = Duration::from_secs(3_600);
+/// The thread gives its memory back after this long without a task: a merge leaves 15 to 20 MiB with it, and it may be seconds to the
+/// next.
+const REST_AFTER: Duration = Duration::from_millis(100);
 /// Between two looks for periods past their retention.
 const RETENTION_PERIOD: Duration = Duration::from_secs(3_600);
 /// Between two vacuums; the first comes this much later than the start, when nobody waits for it.
@@ -116,6 +119,8 @@ pub(super) struct Upkeep {
     pub(super) cancelled: Arc<AtomicBool>,
     /// Dataset and inputs of the merge under way, until its outcome is admitted or given up.
     pub(super) merging: Option<(DatasetId, Vec<Arc<LiveFile>>)>,
+    /// Memory that it holds while it runs, bytes; 0 from when it has run.
+    pub(super) merge_bytes: usize,
     /// A merge that waits for the table log.
     pub(super) merged: Option<MergeOutcome>,
     /// Datasets whose files have changed since they were looked at.
@@ -143,12 +148,13 @@ impl Upkeep {
     ) -> Result<Self, LakeError> {
         Ok(Self {
             worker: if options.background {
-                Worker::start("lake-upkeep", Task::run, options.give_back)?
+                Worker::start("lake-upkeep", Task::run, REST_AFTER, options.give_back)?
             } else {
                 Worker::by_hand(Task::run)
             },
             cancelled: Arc::default(),
             merging: None,
+            merge_bytes: 0,
             merged: None,
             due: datasets.cloned().collect(),
             wanted: BTreeSet::new(),
@@ -218,6 +224,7 @@ impl Upkeep {
             .or_else(|| background.then(|| next(&mut self.due, effort)).flatten());
         let (id, table, choice) = found?;
         self.merging = Some((id, choice.files()));
+        self.merge_bytes = choice.bytes() as usize;
         Some(MergeJob {
             folder: table.actor.folder().clone(),
             declaration: Arc::clone(table.actor.declaration()),
@@ -350,7 +357,10 @@ impl Lake {
     pub(super) fn tend(&mut self) -> Result<(), LakeError> {
         while let Some(done) = self.upkeep.worker.finished() {
             match done {
-                Done::Merge(outcome) => self.upkeep.merged = Some(outcome),
+                Done::Merge(outcome) => {
+                    self.upkeep.merge_bytes = 0;
+                    self.upkeep.merged = Some(outcome);
+                }
                 Done::Vacuum(vacuumed, failed) => self.report_vacuum(vacuumed, &failed),
                 Done::Inspect(found) => self.repairs.take_inspected(found),
                 Done::Quarantine(repaired) => self.repairs.take_quarantined(repaired),

@@ -10,13 +10,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::error::LakeError;
 
-/// A thread that had something to do and then nothing for this long gives its memory back.
-const REST_AFTER: Duration = if cfg!(test) {
-    Duration::from_millis(20)
-} else {
-    Duration::from_secs(5)
-};
-
 /// One thread with its jobs, or the jobs alone. Its owner keeps their number small: at most one per dataset.
 #[derive(Debug)]
 pub(super) struct Worker<Job, Outcome> {
@@ -40,10 +33,11 @@ enum Kind<Job, Outcome> {
 
 impl<Job: Send + 'static, Outcome: Send + 'static> Worker<Job, Outcome> {
     /// Starts the thread; it ends when the worker is dropped, after the job it is at. `give_back` is called on it once
-    /// whenever its jobs have ended for a while: an allocator may keep memory by thread.
+    /// whenever it has had nothing to do for `rest_after`: an allocator may keep memory by thread.
     pub(super) fn start(
         name: &'static str,
         run: fn(Job) -> Outcome,
+        rest_after: Duration,
         give_back: fn(),
     ) -> Result<Self, LakeError> {
         let (jobs, inbox) = unbounded::<Job>();
@@ -54,7 +48,7 @@ impl<Job: Send + 'static, Outcome: Send + 'static> Worker<Job, Outcome> {
                 let mut worked = false;
                 loop {
                     let next = match worked {
-                        true => inbox.recv_timeout(REST_AFTER),
+                        true => inbox.recv_timeout(rest_after),
                         false => inbox.recv().map_err(RecvTimeoutError::from),
                     };
                     match next {

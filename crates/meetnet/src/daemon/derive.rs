@@ -99,25 +99,14 @@ impl Work {
         let mut pause = LOOK_PAUSE;
         while matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
             pause = LOOK_PAUSE;
-            let snapshot = self.shared.load_full();
-            let derived: Vec<Arc<DatasetDeclaration>> = snapshot
-                .tables
-                .values()
-                .map(|table| &table.declaration)
-                .filter(|declaration| declaration.is_made())
-                .cloned()
-                .collect();
+            let Look {
+                derived,
+                versions,
+                now,
+            } = look(&self.shared);
             if derived.is_empty() {
                 continue;
             }
-            // Derived ones among them: others are made of those. A round that finds nothing commits nothing.
-            let tables = snapshot.tables.iter();
-            let versions: BTreeMap<DatasetId, u64> = tables
-                .map(|(id, table)| (id.clone(), table.version))
-                .collect();
-            // The clock that rows are recorded by: it goes on where nothing is committed, too.
-            let times = snapshot.tables.values().map(|table| table.stable_time);
-            let now = times.max().unwrap_or(0);
             let is_ready = self.deriver.ready_at().is_some_and(|at| at <= now);
             if versions == self.seen && !is_ready {
                 // What a round has freed is kept by this thread: nobody else can.
@@ -163,6 +152,31 @@ impl Work {
     }
 }
 
+/// What a round goes by.
+struct Look {
+    derived: Vec<Arc<DatasetDeclaration>>,
+    /// Versions of all tables, derived ones among them: others are made of those. A round that finds nothing commits nothing.
+    versions: BTreeMap<DatasetId, u64>,
+    /// The clock that rows are recorded by: it goes on where nothing is committed, too.
+    now: i64,
+}
+
+/// Looks at the tables. Nothing of what it returns holds the snapshot: a round takes as long as it takes, and hot rows that are
+/// committed meanwhile would stay in memory until its end, which no limit counts.
+fn look(shared: &SharedSnapshot) -> Look {
+    let snapshot = shared.load_full();
+    let tables = || snapshot.tables.values();
+    let declarations = tables().map(|table| &table.declaration);
+    let derived = declarations.filter(|declaration| declaration.is_made());
+    let versions = snapshot.tables.iter();
+    let versions = versions.map(|(id, table)| (id.clone(), table.version));
+    Look {
+        derived: derived.cloned().collect(),
+        versions: versions.collect(),
+        now: tables().map(|table| table.stable_time).max().unwrap_or(0),
+    }
+}
+
 /// Returns how long to wait after a round that took `length`.
 fn pause_after(length: Duration) -> Duration {
     length.clamp(LOOK_PAUSE, PAUSE_MAX)
@@ -205,6 +219,15 @@ impl DerivedTables for Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_does_not_hold_the_snapshot_that_it_goes_by() {
+        let shared = SharedSnapshot::default();
+        let snapshot = shared.load_full();
+        let seen = look(&shared);
+        assert_eq!((seen.derived.len(), seen.versions.len()), (0, 0));
+        assert_eq!(Arc::strong_count(&snapshot), 2, "the shared one, and this");
+    }
 
     #[test]
     fn derivation_takes_half_a_core_at_most() {

@@ -193,6 +193,50 @@ fn at_hot_bytes_max_nothing_is_taken_until_a_commit_ends() {
 }
 
 #[test]
+fn while_a_merge_runs_rows_may_hold_less_and_commits_begin_all_the_same() {
+    const HOT_BYTES_MAX: usize = 256 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut runner) = by_hand(folder.path(), |options| {
+        options.lake.limits.hot_bytes_max = HOT_BYTES_MAX;
+        options.lake.limits.compaction = false;
+        options.limits.group_bytes_max = 1;
+    });
+    // Two runs to merge.
+    for _ in 0..2 {
+        append(&journal, "{\"t\":1}");
+        while journal.write_group().unwrap() {}
+        runner.commit_all().unwrap().unwrap();
+    }
+    for _ in 0..20_000 {
+        append(&journal, "{\"t\":1}");
+    }
+    while journal.write_group().unwrap() {}
+    // Takes messages until no more are taken; returns how much is held then.
+    let fill = |runner: &mut Runner| {
+        loop {
+            match runner.step().unwrap() {
+                Step::Took => {}
+                Step::Full => return runner.lake().hot_bytes() + runner.uncommitted.bytes(),
+                Step::Idle => panic!("there are too few messages"),
+            }
+        }
+    };
+    let beside_a_merge = 3 * HOT_BYTES_MAX / 4..HOT_BYTES_MAX;
+    let heat = DatasetId::new("heat");
+    let compact = UpkeepRequest::Compact(Some(heat));
+    runner.lake().request(compact).unwrap();
+    for _ in 0..3 {
+        let held = fill(&mut runner);
+        assert!(beside_a_merge.contains(&held), "{held} beside a merge");
+        // A commit is under way, whose end makes room.
+        assert!(runner.lake().run_commit_job());
+    }
+    assert!(runner.lake().run_upkeep_job());
+    let held = fill(&mut runner);
+    assert!(held >= HOT_BYTES_MAX, "{held} without one");
+}
+
+#[test]
 fn a_dataset_that_cannot_commit_holds_all_back_at_the_limit_and_no_longer_than_it_cannot() {
     const HOT_BYTES_MAX: usize = 64 << 10;
     let folder = tempfile::tempdir().unwrap();

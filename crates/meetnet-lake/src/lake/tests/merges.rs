@@ -66,6 +66,37 @@ fn one_merge_runs_at_a_time() {
 }
 
 #[test]
+fn the_memory_of_a_merge_counts_until_it_has_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = lake_with_runs(folder.path(), &["heat"]);
+    assert_eq!(lake.merge_bytes(), 0);
+    lake.request(UpkeepRequest::Compact(None)).unwrap();
+    lake.tick().unwrap();
+    // What inflates ten runs, and few rows.
+    assert_eq!(lake.merge_bytes() >> 20, 12);
+    assert!(lake.run_upkeep_job());
+    lake.tick().unwrap();
+    assert_eq!(lake.merge_bytes(), 0, "it waits for the table log only");
+    assert!(lake.run_commit_job());
+    tend(&mut lake);
+    assert_eq!((lake.compacted().merges, lake.merge_bytes()), (1, 0));
+}
+
+#[test]
+fn the_memory_of_a_merge_that_was_cancelled_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lake = lake_with_runs(folder.path(), &["heat"]);
+    lake.request(UpkeepRequest::Compact(None)).unwrap();
+    lake.tick().unwrap();
+    assert!(lake.merge_bytes() > 0);
+    // Nothing runs in the background afterwards.
+    lake.settle().unwrap();
+    assert_eq!((lake.compacted().merges, lake.merge_bytes()), (0, 0));
+    tend(&mut lake);
+    assert_eq!((lake.compacted().merges, lake.merge_bytes()), (1, 0));
+}
+
+#[test]
 fn merges_that_are_put_off_are_made_once_they_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut lake = open(folder.path(), |options| options.background = false);

@@ -3,6 +3,8 @@ use std::time::Instant;
 
 use super::*;
 
+const REST_AFTER: Duration = Duration::from_millis(20);
+
 static GIVEN_BACK: AtomicU32 = AtomicU32::new(0);
 
 fn wait_until_given_back(times: u32) {
@@ -18,7 +20,8 @@ fn a_thread_gives_its_memory_back_once_after_its_jobs_and_takes_more() {
     let give_back = || {
         GIVEN_BACK.fetch_add(1, Ordering::SeqCst);
     };
-    let mut worker: Worker<u32, u32> = Worker::start("double", |job| 2 * job, give_back).unwrap();
+    let worker = Worker::start("double", |job: u32| 2 * job, REST_AFTER, give_back);
+    let mut worker: Worker<u32, u32> = worker.unwrap();
     // Nothing to give back before the first job.
     std::thread::sleep(3 * REST_AFTER);
     assert_eq!(GIVEN_BACK.load(Ordering::SeqCst), 0);
