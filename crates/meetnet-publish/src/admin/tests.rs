@@ -1,4 +1,6 @@
 use axum::http::StatusCode;
+use meetnet_model::ids::SourceId;
+use meetnet_model::reject::RejectReason;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
@@ -85,6 +87,24 @@ fn status() -> OperationsStatus {
                 newest_at: None,
                 rejects_total: 0,
                 last_error: None,
+            },
+        ],
+        left_sessions: vec![
+            LeftSessionRow {
+                source: SourceId::new("old-name"),
+                client_id: "meetnet-<1>-old-name".into(),
+                broker: Some("mqtt://broker.example:1883".into()),
+                collects: true,
+                since: NOW,
+                command: Some("mosquitto_sub -i '<1>'".into()),
+            },
+            LeftSessionRow {
+                source: SourceId::new("quiet"),
+                client_id: "meetnet-1-quiet".into(),
+                broker: None,
+                collects: false,
+                since: NOW,
+                command: None,
             },
         ],
         unclaimed: vec![
@@ -204,6 +224,12 @@ async fn the_page_says_how_the_daemon_is() {
         ">0 s<",
         "the API failed:",
         "waits for the one before",
+        "Sessions left at brokers",
+        "meetnet-1-quiet",
+        "mqtt://broker.example:1883",
+        ">goes on collecting<",
+        ">no subscriptions<",
+        "<code>mosquitto_sub -i ",
         "Pushes that no source claims",
         ">5,432<",
         "no source has the format",
@@ -223,11 +249,14 @@ async fn the_page_says_how_the_daemon_is() {
     // Most days nobody asks for the past, and every push has its source.
     let quiet = OperationsStatus {
         backfills: Vec::new(),
+        left_sessions: Vec::new(),
         unclaimed: Vec::new(),
         ..status()
     };
     let answer = fixture::get(router(Some(quiet)), "/").await;
-    assert!(!answer.body.contains("Backfills") && !answer.body.contains("no source claims"));
+    for absent in ["Backfills", "no source claims", "left at brokers"] {
+        assert!(!answer.body.contains(absent), "the page says {absent:?}");
+    }
 }
 
 #[tokio::test]

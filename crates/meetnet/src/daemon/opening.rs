@@ -71,6 +71,8 @@ impl Daemon {
         let config = self.config.load_full();
         let context = Context::new(Arc::clone(&self.config), &opened);
         let push_listener = waiting.hand_over(&opened).await?;
+        let now = jiff::Timestamp::now().as_microsecond();
+        self.left_sessions.known(opened.left_sessions.clone(), now);
         let writing = opened.start_sources(
             &config,
             &self.secrets,
