@@ -33,8 +33,8 @@ mod status;
 mod tests;
 
 pub use status::{
-    BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus, RejectRow, SourceRow,
-    UnclaimedRow,
+    BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus, RejectRow,
+    RetentionRow, SourceRow, UnclaimedRow,
 };
 
 /// The state of the admin routes; cheap to clone.
@@ -139,6 +139,7 @@ struct WriteSideText {
     left_sessions: Vec<LeftSessionText>,
     unclaimed: Vec<UnclaimedText>,
     backfills: Vec<BackfillText>,
+    retentions: Vec<RetentionText>,
     rejects: Vec<RejectText>,
 }
 
@@ -195,6 +196,15 @@ struct BackfillText {
     remaining: String,
     state: String,
     state_class: &'static str,
+}
+
+struct RetentionText {
+    dataset: String,
+    kept: String,
+    rows: String,
+    rows_class: &'static str,
+    periods: String,
+    at: String,
 }
 
 struct TableText {
@@ -290,6 +300,7 @@ fn write_side_text(
             .iter()
             .map(|backfill| backfill_text(backfill, now))
             .collect(),
+        retentions: status.retentions.iter().map(retention_text).collect(),
         rejects: status
             .rejects
             .iter()
@@ -403,6 +414,21 @@ fn backfill_text(backfill: &BackfillRow, now: i64) -> BackfillText {
         remaining: duration(remaining),
         state,
         state_class,
+    }
+}
+
+fn retention_text(waiting: &RetentionRow) -> RetentionText {
+    let (rows_class, periods) = match waiting.rows {
+        0 => ("plain", "–".to_owned()),
+        _ => ("suspect", waiting.periods.clone()),
+    };
+    RetentionText {
+        dataset: waiting.dataset.to_string(),
+        kept: waiting.kept.clone(),
+        rows: count(waiting.rows),
+        rows_class,
+        periods,
+        at: format_rfc3339(whole_seconds(waiting.at)),
     }
 }
 

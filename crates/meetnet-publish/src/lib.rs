@@ -57,7 +57,7 @@ mod fixture;
 
 pub use admin::{
     AdminState, BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus,
-    RejectRow, SourceRow, UnclaimedRow, admin_router,
+    RejectRow, RetentionRow, SourceRow, UnclaimedRow, admin_router,
 };
 pub use client::{AddressRange, ClientSettings, NoRange};
 pub use figures::FiguresCache;

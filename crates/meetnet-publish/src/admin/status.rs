@@ -1,6 +1,6 @@
 //! How the write side is, as whoever runs it tells the operations page.
 
-use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::ids::{DatasetId, Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceKind;
 
@@ -15,6 +15,8 @@ pub struct OperationsStatus {
     pub unclaimed: Vec<UnclaimedRow>,
     /// What polled sources are asked for of their past, in the order in which they do it.
     pub backfills: Vec<BackfillRow>,
+    /// Retentions that are shorter than before, and not in force yet.
+    pub retentions: Vec<RetentionRow>,
     /// The journal.
     pub journal: JournalStatus,
     /// The disks that it writes to.
@@ -99,6 +101,21 @@ pub struct BackfillRow {
     pub expected_end: Option<i64>,
     /// Why it is held up.
     pub trouble: Option<String>,
+}
+
+/// A retention that waits.
+#[derive(Clone, Debug)]
+pub struct RetentionRow {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// How long its rows are kept then, as the configuration writes it.
+    pub kept: String,
+    /// Rows that are dropped by it, replaced ones included, of those that are stored now.
+    pub rows: u64,
+    /// Their periods: one, or the first and the last. Empty where there are none.
+    pub periods: String,
+    /// When they are dropped, µs since 1970 UTC.
+    pub at: i64,
 }
 
 /// The journal.

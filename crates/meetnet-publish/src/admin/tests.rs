@@ -1,5 +1,5 @@
 use axum::http::StatusCode;
-use meetnet_model::ids::SourceId;
+use meetnet_model::ids::{DatasetId, SourceId};
 use meetnet_model::reject::RejectReason;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -144,6 +144,22 @@ fn status() -> OperationsStatus {
                 trouble: None,
             },
         ],
+        retentions: vec![
+            RetentionRow {
+                dataset: DatasetId::new("heat"),
+                kept: "30d".into(),
+                rows: 8_765_432,
+                periods: "2020-09 to 2021-02".into(),
+                at: NOW,
+            },
+            RetentionRow {
+                dataset: DatasetId::new("noise"),
+                kept: "400d".into(),
+                rows: 0,
+                periods: String::new(),
+                at: NOW,
+            },
+        ],
         journal: JournalStatus {
             bytes: 1_000_000,
             durable: Sequence(1_000_042),
@@ -230,6 +246,12 @@ async fn the_page_says_how_the_daemon_is() {
         ">goes on collecting<",
         ">no subscriptions<",
         "<code>mosquitto_sub -i ",
+        "Retentions that wait",
+        ">30d<",
+        "<span class=\"quality suspect\">8,765,432</span>",
+        ">2020-09 to 2021-02<",
+        ">400d<",
+        "<span class=\"quality plain\">0</span>",
         "Pushes that no source claims",
         ">5,432<",
         "no source has the format",
@@ -250,11 +272,17 @@ async fn the_page_says_how_the_daemon_is() {
     let quiet = OperationsStatus {
         backfills: Vec::new(),
         left_sessions: Vec::new(),
+        retentions: Vec::new(),
         unclaimed: Vec::new(),
         ..status()
     };
     let answer = fixture::get(router(Some(quiet)), "/").await;
-    for absent in ["Backfills", "no source claims", "left at brokers"] {
+    for absent in [
+        "Backfills",
+        "no source claims",
+        "left at brokers",
+        "that wait",
+    ] {
         assert!(!answer.body.contains(absent), "the page says {absent:?}");
     }
 }

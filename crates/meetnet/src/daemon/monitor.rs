@@ -278,6 +278,7 @@ pub(super) fn operations(
             left_sessions: left_sessions.rows(),
             unclaimed: unclaimed.map(unclaimed_row).collect(),
             backfills: backfills.map(backfill_row).collect(),
+            retentions: write_side.retentions(),
             journal: journal.unwrap_or_default(),
             disks: disks.read(),
             rejects: rejects
