@@ -20,7 +20,7 @@ mod known;
 mod notes;
 
 pub use known::DamagedFiles;
-pub(crate) use notes::{forget, recall, remember};
+pub(crate) use notes::{clear, forget, recall, remember};
 
 /// Bytes that are read and hashed at once.
 const CHUNK_BYTES: u64 = 1 << 20;

@@ -287,8 +287,8 @@ impl Scrubber {
         }
     }
 
-    /// Takes in what the notes in the lake name: it is damaged until it has been compared again. Returns false where there is
-    /// no table yet.
+    /// Takes in what the notes in the lake name and is not known here: it is damaged until it has been compared again. Returns
+    /// false where there is no table yet.
     fn recall(&mut self) -> bool {
         let snapshot = self.snapshot.load_full();
         // Tables of one lake share what is known of its files.
@@ -304,6 +304,9 @@ impl Scrubber {
                 forget_if_gone(&table.folder, of_table);
                 continue;
             };
+            if self.known.contains_key(&target.key()) {
+                continue;
+            }
             let Some(damage) = table.folder.damage_of(of_table) else {
                 // Somebody has compared it since.
                 self.due.push_back(target);
@@ -342,6 +345,8 @@ impl Scrubber {
         if now < self.next_recheck || self.rechecking.is_some() || !self.due.is_empty() {
             return;
         }
+        // Of tables that are declared since, and of files that are gone since.
+        self.recall();
         let keys: Vec<Key> = self.known.keys().cloned().collect();
         for key in keys {
             if !self.is_live(&key) {

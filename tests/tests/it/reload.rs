@@ -51,6 +51,7 @@ async fn a_session_that_a_renamed_source_leaves_is_said() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
+    said(&["mqtt connected", "source=city"]).await;
     let town = city.replace("id = \"city\"", "id = \"town\"");
     assert_ne!(town, city);
     fs::write(&file, text.replace(&city, &town)).unwrap();

@@ -10,8 +10,9 @@
 //! | `_meetnet/damaged/<path of the file in the lake>.json` | what is wrong with it: `{"damage":"wrong_checksum"}` |
 //!
 //! A note for each file, so that processes over one lake need not agree, and in the lake, so that whoever reads it has them.
-//! A note may be too many, never wrong for long: names are not used twice, and the scrub compares what a note names within a
-//! minute. So nothing rests on a removal that a crash takes back, or on a note for a file that is gone.
+//! A note may be too many, never wrong for long: names are not used twice, but by a restore, which removes the notes first;
+//! and the scrub compares what a note names within a minute. So nothing rests on a removal that a crash takes back, or on a
+//! note for a file that is gone.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +22,7 @@ use tracing::warn;
 
 use super::Damage;
 use crate::error::LakeError;
-use crate::storage::LakeStorage;
+use crate::storage::{LakeStorage, ListedObject};
 
 /// Folder of the notes; no dataset's id begins with `_`.
 const FOLDER: &str = "_meetnet/damaged";
@@ -41,7 +42,7 @@ fn note_of(path: &str) -> String {
 /// Takes in what earlier processes have noted; it belongs before anybody reads what is in the files.
 ///
 /// # Errors
-/// Where the notes cannot be read: without them wrong bytes could be answered.
+/// Where the notes cannot be listed: without them wrong bytes could be answered.
 pub(crate) fn recall(storage: &dyn LakeStorage) -> Result<(), LakeError> {
     match storage.damaged() {
         Some(damaged) => damaged.recall(|| read_all(storage)),
@@ -49,28 +50,35 @@ pub(crate) fn recall(storage: &dyn LakeStorage) -> Result<(), LakeError> {
     }
 }
 
-fn read_all(storage: &dyn LakeStorage) -> Result<Vec<(String, Damage)>, LakeError> {
+fn list(storage: &dyn LakeStorage) -> Result<Vec<ListedObject>, LakeError> {
     let lake = storage.location().name();
     let listed = storage.list(FOLDER);
-    let listed = listed.map_err(LakeError::io("list", &Path::new(&lake).join(FOLDER)))?;
+    listed.map_err(LakeError::io("list", &Path::new(&lake).join(FOLDER)))
+}
+
+fn read_all(storage: &dyn LakeStorage) -> Result<Vec<(String, Damage)>, LakeError> {
     let mut notes = Vec::new();
-    for object in listed {
+    for object in list(storage)? {
         let of_file = object.path.strip_prefix(FOLDER);
         let of_file = of_file.and_then(|rest| rest.strip_prefix('/')?.strip_suffix(ENDING));
         let Some(path) = of_file else {
             continue;
         };
-        let content = match storage.read(&object.path) {
+        let damage = match storage.read(&object.path) {
             // Another process has found the file whole meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            read => read.map_err(LakeError::io("read", &Path::new(&lake).join(&object.path)))?,
+            read => read.ok().and_then(|content| damage_in(&content)),
         };
-        // That there is a note says enough.
-        let damage = serde_json::from_slice::<Note>(&content);
-        let damage = damage.map_or(Damage::WrongChecksum, |note| note.damage);
+        // That there is a note says enough: one that cannot be read must not keep a process from starting.
+        let damage = damage.unwrap_or(Damage::WrongChecksum);
         notes.push((path.to_owned(), damage));
     }
     Ok(notes)
+}
+
+fn damage_in(content: &[u8]) -> Option<Damage> {
+    let note = serde_json::from_slice::<Note>(content);
+    note.ok().map(|note| note.damage)
 }
 
 /// Notes what is wrong with a file, for this process and those to come; durable when this returns without an error.
@@ -123,6 +131,20 @@ pub(crate) fn forget(storage: &dyn LakeStorage, path: &str) {
         ),
         _ => {}
     }
+}
+
+/// Removes every note, before files are put there that have the names of earlier ones: those of a backup.
+///
+/// # Errors
+/// Where they cannot be listed or removed.
+pub(crate) fn clear(storage: &dyn LakeStorage) -> Result<(), LakeError> {
+    let notes: Vec<String> = list(storage)?.into_iter().map(|note| note.path).collect();
+    let removed = storage.remove_all(&notes);
+    let lake = storage.location().name();
+    removed.map_err(LakeError::io(
+        "remove files of",
+        &Path::new(&lake).join(FOLDER),
+    ))
 }
 
 #[cfg(test)]

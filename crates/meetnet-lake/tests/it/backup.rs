@@ -11,6 +11,8 @@ use meetnet_lake::backup::{self, BackupError, BackupOptions, Manifest};
 use meetnet_lake::damage::Damage;
 use meetnet_lake::files::{DiskFiles, FileHandle, Files, ListedFile, LockGuard};
 use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::lake::LakeReader;
+use meetnet_lake::storage::TableFolder;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 use meetnet_testkit::garden;
 
@@ -291,6 +293,33 @@ fn a_file_that_is_known_to_be_damaged_stops_the_backup_before_anything_is_copied
     let manifest = scene.write("/backup").unwrap();
     let mut copied = manifest.files.iter().map(|file| file.path.as_str());
     assert!(!copied.any(|path| path.contains("_meetnet")));
+}
+
+/// The files of a backup have the names that they had, and are whole.
+#[test]
+fn what_is_noted_as_damaged_where_a_backup_is_restored_to_is_forgotten() {
+    let files = filled(2);
+    let scene = Scene::open(&shared(&files), "/data");
+    let manifest = scene.write("/backup").unwrap();
+    drop(scene);
+    let files = shared(&files);
+    let mut copied = manifest.files.iter();
+    let path = copied.find_map(|file| {
+        let path = file.path.strip_prefix("lake/heat/")?;
+        path.ends_with(".parquet").then_some(path)
+    });
+    let path = path.unwrap();
+    let before = storage(&files, Path::new("/new"));
+    let noted = TableFolder::new(before, "heat").remember_damage(path, Damage::WrongChecksum);
+    noted.unwrap();
+    let damage = || {
+        let now = storage(&files, Path::new("/new"));
+        LakeReader::open(Arc::clone(&now)).unwrap();
+        TableFolder::new(now, "heat").damage_of(path)
+    };
+    assert_eq!(damage(), Some(Damage::WrongChecksum));
+    restore(&files, "/backup", "/new").unwrap();
+    assert_eq!(damage(), None);
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl Wanted {
         let is_missing = |id: &String| !self.met_sensors.contains(id);
         let sensors = request.sensor_ids.iter().filter(|id| is_missing(id));
         let segments = request.segment_ids.iter();
-        let segments = segments.filter(|id| !self.met_segments.contains(id));
+        let segments = segments.filter(|&id| !self.met_segments.contains(id));
         // Each may have any of several ids.
         let devices = request.devices.iter().filter(|(source, name)| {
             let ids = decoders.sensor_ids(source.as_str(), name);
